@@ -1,0 +1,61 @@
+# The one door. `make help` lists what is behind it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ifdef CI
+PIP_QUIET := --quiet
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check unit format lock clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Muster needs Python 3.11 or newer; set PYTHON=…"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.python requirements.lock pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+setup: $(VENV)/.dev ## create .venv with the locked packages
+
+demo: $(VENV)/.runtime ## run the whole story, from member file to turnout, on embedded servers
+	$(BIN)/muster demo $(ARGS)
+
+run: $(VENV)/.runtime ## start Muster (web, worker, embedded servers, sandbox) and stay up
+	$(BIN)/muster run $(ARGS)
+
+check: $(VENV)/.dev ## format, lint, types, layers, migrations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/squawk --config .squawk.toml messaging/db/migrations/*.sql
+
+unit: $(VENV)/.dev ## the quick tests only
+	$(BIN)/pytest tests/unit $(ARGS)
+
+test: check ## every check and every test
+	@bash .ci/chromium
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+format: $(VENV)/.dev ## put every file in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml --group build
+lock: ## renew requirements.lock and requirements-dev.lock (needs uv)
+	$(LOCK) --upgrade -o requirements.lock
+	$(LOCK) --upgrade --group dev -o requirements-dev.lock
+
+clean: ## forget the virtual environment and caches (never .muster, your data)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

