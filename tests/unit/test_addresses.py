@@ -1,0 +1,176 @@
+"""Phone numbers and email addresses: one form each, and a code where there is none."""
+
+import time
+from pathlib import Path
+
+import phonenumbers
+import pytest
+from email_validator import EmailNotValidError, validate_email
+from hypothesis import given
+from hypothesis import strategies as st
+
+from messaging.addresses import normalise_email, normalise_phone
+from messaging.errors import AddressError
+
+CASES = [
+    line.split("\t")
+    for line in (Path(__file__).parents[1] / "data/phones.tsv").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+]
+
+
+def judged_phone(text: str, *, region: str = "GB", mobile: bool = True) -> str:
+    try:
+        return normalise_phone(text, region=region, mobile=mobile)
+    except AddressError as error:
+        return error.code
+
+
+def judged_email(text: str) -> str:
+    try:
+        return normalise_email(text)
+    except AddressError as error:
+        return error.code
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES)
+def test_the_agreed_phone_cases(text: str, expected: str) -> None:
+    assert judged_phone(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("7700900123.0", "+447700900123"),
+        ("447700900123.00", "+447700900123"),
+        ("7.700900123E+09", "+447700900123"),
+        ("4.47700900123e11", "+447700900123"),
+        ("7.7009E+09", "lost_digits"),
+        ("'07700900123", "+447700900123"),
+        ("\u202a+447700900123\u202c", "+447700900123"),
+        ("tel:+44-7700-900123", "+447700900123"),
+        ("０７７００９００１２３", "+447700900123"),
+        ("07700 900123 / 07700 900124", "several"),
+        ("07700900123;07700900124", "several"),
+        ("07700 9OO123", "not_a_number"),
+        ("07700 900123 (work)", "not_a_number"),
+        ("--", "not_a_number"),
+        ("\u00a0", "empty"),
+        ("0", "too_short"),
+        ("112", "too_short"),
+        ("0770090012", "too_short"),
+        ("+447700 900 123 4", "too_long"),
+        ("+999 123 4567", "unknown_country"),
+        ("070 1234 5678", "not_a_mobile"),
+        ("0800 001066", "not_a_mobile"),
+        ("076 12345678", "unassigned"),
+        ("07624 123456", "+447624123456"),
+        ("+44 20 7946 0991", "landline"),
+        ("+33 1 23 45 67 89", "landline"),
+        ("+1 212 555 0123", "+12125550123"),
+        ("+353 87 123 4567", "+353871234567"),
+    ],
+)
+def test_how_people_and_spreadsheets_write_phones(text: str, expected: str) -> None:
+    assert judged_phone(text) == expected
+
+
+def test_a_landline_is_fine_where_no_mobile_is_needed() -> None:
+    assert normalise_phone("020 7946 0991", mobile=False) == "+442079460991"
+
+
+def test_a_number_without_plus_is_read_in_the_region_given() -> None:
+    assert judged_phone("087 123 4567", region="IE") == "+353871234567"
+    assert judged_phone("+44 7700 900123", region="IE") == "+447700900123"
+
+
+def test_an_error_says_what_is_wrong_in_words() -> None:
+    with pytest.raises(AddressError, match="landline") as caught:
+        normalise_phone("02079460991")
+    assert caught.value.code == "landline"
+
+
+PREFIXES = st.sampled_from(["", "0", "+44", "44", "0044", "+44 (0)", "+440", "00440"])
+NATIONAL = st.one_of(
+    st.integers(10**9, 10**10 - 1).map(str),
+    st.integers(0, 10**9 - 1).map("7{:09d}".format),
+    st.integers(0, 10**9 - 1).map("1{:09d}".format),
+)
+
+
+@given(PREFIXES, NATIONAL)
+def test_the_short_path_agrees_with_phonenumbers(prefix: str, national: str) -> None:
+    number = phonenumbers.parse(prefix + national, "GB")
+    if not phonenumbers.is_valid_number(number):
+        return
+    judged = judged_phone(prefix + national)
+    match phonenumbers.number_type(number):
+        case phonenumbers.PhoneNumberType.MOBILE | phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE:
+            assert judged == phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        case phonenumbers.PhoneNumberType.FIXED_LINE:
+            assert judged == "landline"
+        case _:
+            assert judged == "not_a_mobile"
+
+
+@given(st.text() | st.text(alphabet="0123456789+() -eE.,"))
+def test_any_text_gives_a_number_or_a_code_and_a_number_stays_what_it_is(text: str) -> None:
+    judged = judged_phone(text)
+    assert judged.startswith("+") or judged.isidentifier()
+    if judged.startswith("+"):
+        assert normalise_phone(judged) == judged
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("  Amy.Jones@EXAMPLE.com ", "amy.jones@example.com"),
+        ("mailto:amy@example.com", "amy@example.com"),
+        ("amy@\u200bexample.com", "amy@example.com"),
+        ("o'neill+union@example.co.uk", "o'neill+union@example.co.uk"),
+        ("amy@exämple.com", "amy@xn--exmple-cua.com"),
+        ("amy@union.test", "amy@union.test"),
+        ("", "empty"),
+        ("none", "not_an_email"),
+        ("@example.com", "not_an_email"),
+        ("amy.@example.com", "not_an_email"),
+        ("amy jones@example.com", "not_an_email"),
+        ("josé@example.com", "not_an_email"),
+        ("amy＠example.com", "not_an_email"),
+        ("amy@example.com; bob@example.com", "several"),
+        ("amy@", "bad_domain"),
+        ("amy@example", "bad_domain"),
+        ("amy@example..com", "bad_domain"),
+        ("amy@example.com.", "bad_domain"),
+        ("amy@localhost", "reserved_domain"),
+        ("amy@example.invalid", "reserved_domain"),
+        ("x" * 65 + "@example.com", "too_long"),
+    ],
+)
+def test_how_people_write_emails(text: str, expected: str) -> None:
+    assert judged_email(text) == expected
+
+
+@given(st.emails() | st.from_regex(r"[a-z0-9.'+-]{1,8}@[a-z0-9.-]{1,12}\.[a-z]{2,4}", fullmatch=True))
+def test_the_short_path_agrees_with_email_validator(text: str) -> None:
+    mailbox = text.lower()
+    try:
+        expected = validate_email(mailbox, check_deliverability=False, test_environment=True, allow_smtputf8=False)
+    except EmailNotValidError:
+        assert "@" not in judged_email(text)
+    else:
+        assert normalise_email(text) == expected.ascii_email
+
+
+@given(st.text())
+def test_any_text_gives_a_mailbox_or_a_code(text: str) -> None:
+    judged = judged_email(text)
+    assert "@" in judged or judged.isidentifier()
+
+
+def test_a_whole_register_is_normalised_in_seconds() -> None:
+    start = time.process_time()
+    for number in range(120_000):
+        normalise_phone(f"07700 9{number % 100_000:05d}")
+        normalise_email(f"Amy.{number}@branch{number % 300}.example.org")
+    assert time.process_time() - start < 5
