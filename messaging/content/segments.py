@@ -1,0 +1,197 @@
+"""How many segments a text costs, where it is cut, and what is cleaned out of it first.
+
+GSM 03.38 packs 160 septets into one SMS, 153 into each part of a longer one; a text with any other character is UCS-2:
+70 and 67 UTF-16 code units (3GPP TS 23.038 and 23.040). Count *after* personalisation and `sanitise`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Encoding = Literal["gsm7", "ucs2"]
+
+_BASIC: Final = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_EXTENDED: Final = frozenset("\f^{}\\[~]|€")
+"""Each is sent as an escape and a character: two septets."""
+GSM7: Final = _BASIC | _EXTENDED
+_ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
+
+_ALONE: Final[dict[Encoding, int]] = {"gsm7": 160, "ucs2": 70}
+_IN_PARTS: Final[dict[Encoding, int]] = {"gsm7": 153, "ucs2": 67}
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """What a text costs.
+
+    Attributes:
+        encoding: how it goes over the air.
+        segments: how many SMS it is billed as; an empty text is one.
+        units: its length: septets in GSM-7, UTF-16 code units in UCS-2.
+    """
+
+    encoding: Encoding
+    segments: int
+    units: int
+
+
+def count(text: str) -> Segments:
+    """Count the segments of a text as it stands."""
+    chars = set(text)
+    encoding: Encoding = "gsm7" if chars <= GSM7 else "ucs2"
+    doubles = chars & _EXTENDED if encoding == "gsm7" else _ASTRAL.search(text) and set(_ASTRAL.findall(text))
+    units = len(text) + sum(map(text.count, doubles or ()))
+    if units <= _ALONE[encoding]:
+        return Segments(encoding, 1, units)
+    if doubles:  # a pair that would straddle two parts moves to the next, and leaves a hole
+        return Segments(encoding, len(_cut(text, encoding)), units)
+    return Segments(encoding, -(-units // _IN_PARTS[encoding]), units)
+
+
+def split(text: str) -> list[str]:
+    """Cut a text where a phone network would; the parts join to the text, and no escape or surrogate pair straddles."""
+    counted = count(text)
+    return [text] if counted.segments == 1 else _cut(text, counted.encoding)
+
+
+def _cut(text: str, encoding: Encoding) -> list[str]:
+    room = _IN_PARTS[encoding]
+    parts, start, used = [], 0, 0
+    for position, char in enumerate(text):
+        size = 2 if (char in _EXTENDED if encoding == "gsm7" else char > "\uffff") else 1
+        if used + size > room:
+            parts.append(text[start:position])
+            start, used = position, 0
+        used += size
+    return [*parts, text[start:]]
+
+
+# What word processors, spreadsheets and chat programs put in place of what was typed. Letters are never here: a name
+# is sent as it is spelt, and a text that holds ŵ or ŷ is counted as the UCS-2 it is.
+_TYPED: Final[dict[str, str]] = (
+    dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u2035\u2039\u203a\u00b4", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u2036\u00ab\u00bb", '"')
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\ufe58\ufe63\uff0d", "-")
+    | dict.fromkeys("\u2022\u2023\u25aa\u25cf\u25e6\uf0b7", "-")  # U+F0B7 is the bullet of Word's Symbol font
+    | dict.fromkeys(
+        "\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "
+    )
+    | dict.fromkeys("\v\u2028\u2029", "\n")
+    | dict.fromkeys("\u00ad\u034f\u061c\u180e\u200b\u2060\u2061\u2062\u2063\u2064\ufeff\ufff9\ufffa\ufffb", "")
+    | {"\u2026": "...", "\u00a9": "(c)", "\u00ae": "(R)", "\u2122": "(TM)"}
+    | {"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl"}
+    # Windows-1252 that was read as Latin-1 on its way here
+    | {
+        "\x80": "€",
+        "\x85": "...",
+        "\x91": "'",
+        "\x92": "'",
+        "\x93": '"',
+        "\x94": '"',
+        "\x95": "-",
+        "\x96": "-",
+        "\x97": "-",
+    }
+)
+_CONTROLS: Final = {chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))} - set("\n\r\f") - _TYPED.keys()
+_DIRECTION: Final = set("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_JOINERS: Final = set("\u200c\u200d")
+_CLASS: Final = "".join(map(re.escape, sorted(_TYPED.keys() | _CONTROLS | _DIRECTION | _JOINERS))) + "\ud800-\udfff"
+_SUSPECT: Final = re.compile(f"\r\n?|[{_CLASS}]")
+_SUSPECT_ASCII: Final = re.compile(r"[\x00-\x09\x0b\x0d-\x1f\x7f]")
+_CLUSTER: Final = re.compile(r".[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]*", re.DOTALL)
+"""A letter and the accents that follow it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """One kind of character that was replaced.
+
+    Attributes:
+        found: what stood there.
+        put: what stands there now; empty where it was taken out.
+        times: how often.
+    """
+
+    found: str
+    put: str
+    times: int
+
+    @property
+    def name(self) -> str:
+        """The Unicode name of what stood there, as a person can read it."""
+        names = (unicodedata.name(char, "").lower() or f"control character U+{ord(char):04X}" for char in self.found)
+        return " with ".join(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Sanitised:
+    """A text fit to be sent, and what was done to make it so; nothing was replaced where `replaced` is empty."""
+
+    text: str
+    replaced: tuple[Replacement, ...]
+
+
+def sanitise(text: str) -> Sanitised:
+    """Undo what word processors did to a text, and nothing else.
+
+    Curly quotes, dashes, ellipses, odd spaces, tabs, bullets and ligatures become what was typed; invisible characters
+    go, except where a script or an emoji needs them; decomposed accents are composed. Names keep every letter.
+    """
+    if text.isascii():
+        if not _SUSPECT_ASCII.search(text):
+            return Sanitised(text, ())
+    elif unicodedata.is_normalized("NFC", text) and not _SUSPECT.search(text):
+        return Sanitised(text, ())
+    seen: Counter[tuple[str, str]] = Counter()
+    cleaned, before = _clean(_compose(text, seen), seen), text
+    while cleaned != before:  # taking a character out may bring an accent to its letter
+        cleaned, before = _clean(_compose(cleaned, seen), seen), cleaned
+    return Sanitised(cleaned, tuple(Replacement(found, put, times) for (found, put), times in seen.items()))
+
+
+def _clean(text: str, seen: Counter[tuple[str, str]]) -> str:
+    def put(match: re.Match[str]) -> str:
+        new = _in_place_of(match)
+        if new != match[0]:
+            seen[match[0], new] += 1
+        return new
+
+    return _SUSPECT.sub(put, text)
+
+
+def _compose(text: str, seen: Counter[tuple[str, str]]) -> str:
+    """The text in NFC: the same text to a reader, in fewer characters (an é of two is not GSM-7, an é of one is)."""
+    composed = unicodedata.normalize("NFC", text)
+    if composed != text:
+        told = seen.total()
+        for found in _CLUSTER.findall(text):
+            if (put := unicodedata.normalize("NFC", found)) != found:
+                seen[found, put] += 1
+        if seen.total() == told:  # it composed across what we take for clusters: one replacement, of the whole
+            seen[text, composed] += 1
+    return composed
+
+
+def _in_place_of(match: re.Match[str]) -> str:
+    char = match[0]
+    if char in _JOINERS:
+        # ZWJ and ZWNJ shape Arabic and Indic scripts and tie emoji together; elsewhere they were pasted
+        before, after = match.string[match.start() - 1 : match.start()], match.string[match.end() : match.end() + 1]
+        return char if before > "\u036f" and after > "\u036f" and before not in _TYPED and after not in _TYPED else ""
+    if char in _DIRECTION:
+        return char if _has_right_to_left(match.string) else ""
+    if char[0] == "\r":
+        return "\n"
+    return _TYPED.get(char, "")
+
+
+def _has_right_to_left(text: str) -> bool:
+    return any(unicodedata.bidirectional(char) in {"R", "AL"} for char in text)
