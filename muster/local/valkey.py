@@ -57,7 +57,9 @@ def start_valkey(home: Path) -> Valkey:
     log = data / "server.log"
     process = subprocess.Popen(
         [_binary(), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700", "--dir", str(data),
-         "--appendonly", "yes", "--logfile", str(log), "--daemonize", "no"],
+         "--appendonly", "yes", "--logfile", str(log), "--daemonize", "no",
+         # so that a server whose keeper was killed can be found again, and known for ours
+         "--pidfile", str(data / "valkey.pid"), "--set-proc-title", "no"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", start_new_session=True,
     )  # fmt: skip
     server = Valkey(process, socket)

@@ -1,0 +1,30 @@
+"""`muster migrate`."""
+
+from __future__ import annotations
+
+import click
+
+from messaging.db.migrate import migrate
+from messaging.settings import load_settings
+from muster.cli.session import open_servers, run
+
+
+@click.command()
+def command() -> None:
+    """Bring the database to the newest schema.
+
+    Safe to run at any time, from several machines at once, and again: what is done is not done twice. The embedded
+    database needs no such command, it is brought up to date by whatever starts it.
+    """
+    applied = run(_migrate())
+    for name in applied:
+        click.echo(f"applied  {name}")
+    click.echo("The database has the newest schema." if applied else "Nothing to do: the schema is the newest.")
+
+
+async def _migrate() -> list[str]:
+    if (url := load_settings().database_url) is not None:
+        return await migrate(url)
+    async with open_servers(migrated=False) as settings:
+        assert settings.database_url is not None
+        return await migrate(settings.database_url)

@@ -1,0 +1,105 @@
+"""What a command needs to do anything: the servers it works on, and an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeVar
+
+import uvloop
+
+from messaging.db.migrate import migrate, pending
+from messaging.errors import Conflict, MusterError, Unavailable
+from messaging.runtime import Runtime, open_runtime
+from messaging.settings import Settings, check_for_production, load_settings
+from muster.local.attach import attach
+from muster.local.secret import kept_secret
+from muster.logs import configure_logs
+from muster.worker import ArqWake
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run an async command to its end, on uvloop."""
+    return uvloop.run(work)
+
+
+@asynccontextmanager
+async def open_session(*, pool_size: int = 5, migrated: bool = True) -> AsyncIterator[Runtime]:
+    """A runtime on the configured servers, or on embedded ones that live as long as somebody uses them.
+
+    Args:
+        pool_size: most database connections at once.
+        migrated: insist on the newest schema; embedded servers are always brought to it.
+
+    Raises:
+        SettingsError: the configuration cannot work.
+        Conflict: the configured database lacks migrations.
+        Unavailable: a server does not answer.
+    """
+    async with open_servers() as settings:
+        assert settings.database_url is not None
+        assert settings.redis_url is not None
+        if migrated and (missing := await pending(settings.database_url)):
+            raise Conflict(
+                f"The database lacks {len(missing)} migration{'s' if len(missing) > 1 else ''}.",
+                remedy="Run: muster migrate",
+            )
+        async with (
+            ArqWake(settings.redis_url) as wake,
+            open_runtime(settings, pool_size=pool_size, wake=wake) as runtime,
+        ):
+            yield runtime
+
+
+@asynccontextmanager
+async def open_servers(*, migrated: bool = True) -> AsyncIterator[Settings]:
+    """The settings, complete: with the addresses of embedded servers where none are configured.
+
+    Args:
+        migrated: bring the database of embedded servers, which stay up while this is open, to the newest schema.
+
+    Raises:
+        SettingsError, Unavailable: see `open_session`.
+    """
+    settings = load_settings()
+    configure_logs(settings.log_format)
+    check_for_production(settings)
+    async with AsyncExitStack() as stack:
+        if settings.database_url is None:
+            settings = await _embedded(settings, stack, migrated=migrated)
+        yield settings
+
+
+async def _embedded(settings: Settings, stack: AsyncExitStack, *, migrated: bool) -> Settings:
+    servers = await asyncio.to_thread(attach, settings.home)
+    stack.callback(servers.close)
+    if migrated and await pending(servers.database_url):
+        await migrate(servers.database_url)
+    return settings.model_copy(
+        update={
+            "database_url": servers.database_url,
+            "redis_url": settings.redis_url or servers.redis_url,
+            "secret_key": settings.secret_key or (kept_secret(settings.home),),
+        }
+    )
+
+
+def server_lost(error: BaseException) -> MusterError | None:
+    """The words for a server that went away in the middle; None where the error is something else."""
+    import asyncpg
+    import redis.exceptions
+
+    groups = error.exceptions if isinstance(error, BaseExceptionGroup) else (error,)
+    for one in groups:
+        if isinstance(one, MusterError):
+            return one
+        if isinstance(
+            one, (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError)
+        ):
+            return Unavailable(f"PostgreSQL went away ({one}).", remedy="What was committed is kept; try again.")
+        if isinstance(one, (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)):
+            return Unavailable(f"Redis went away ({one}).", remedy="Nothing is lost with it; try again.")
+    return None

@@ -1,0 +1,151 @@
+"""Use the embedded servers of a MUSTER_HOME: join the ones that run, or have a keeper start them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from messaging.errors import MusterError, SettingsError, Unavailable
+
+PATIENCE: Final = 150.0
+"""Seconds to wait for servers: recovery after a crash takes a while, and a machine may be slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Embedded servers in use: they stay up at least until this is closed, or its process ends in any way.
+
+    Attributes:
+        database_url: PostgreSQL.
+        redis_url: Valkey.
+        line: the connection that tells the keeper we are here.
+    """
+
+    database_url: str
+    redis_url: str
+    line: socket.socket
+
+    def close(self) -> None:
+        """Leave; the keeper stops the servers when the last one has left."""
+        self.line.close()
+
+
+def attach(home: Path) -> Servers:
+    """Join the embedded servers of a MUSTER_HOME, starting them where they do not run.
+
+    Args:
+        home: MUSTER_HOME; made where it is missing.
+
+    Raises:
+        SettingsError: the folder cannot be used, or a server is not installed.
+        Unavailable: the servers did not start.
+    """
+    home = home.resolve()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"MUSTER_HOME {home} cannot be used: {error.strerror}.") from error
+    deadline = time.monotonic() + PATIENCE
+    keeper: int | None = None
+    while time.monotonic() < deadline:
+        if (line := _call(home)) is not None:
+            if (servers := _listen(line, deadline)) is not None:
+                return servers
+            continue  # it was on its way out
+        if keeper is None or not _alive(keeper, home):
+            keeper = _start_keeper(home)
+        time.sleep(0.05)
+    raise Unavailable(
+        f"The embedded servers did not start within {PATIENCE:.0f} seconds.", remedy=f"See {home / 'keeper.log'}."
+    )
+
+
+def contact(home: Path) -> Path:
+    """The file that says where the keeper of a MUSTER_HOME listens; the folder itself may be too deep for a socket."""
+    return home / "keeper.json"
+
+
+def _call(home: Path) -> socket.socket | None:
+    try:
+        where = json.loads(contact(home).read_text(encoding="utf-8"))["socket"]
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+    except OSError as error:
+        raise SettingsError(f"MUSTER_HOME {home} cannot be used: {error.strerror}.") from error
+    line = socket.socket(socket.AF_UNIX)
+    try:
+        line.connect(where)
+    except PermissionError as error:
+        line.close()
+        raise SettingsError(
+            f"The embedded servers of {home} belong to another user.", remedy="Set MUSTER_HOME to a folder of your own."
+        ) from error
+    except OSError:
+        line.close()
+        return None
+    return line
+
+
+def _listen(line: socket.socket, deadline: float) -> Servers | None:
+    """What the keeper says once its servers are up; None where it hangs up without a word."""
+    line.settimeout(max(deadline - time.monotonic(), 0.1))
+    try:
+        words = line.makefile("rb").readline()
+    except OSError:
+        words = b""
+    line.settimeout(None)
+    if not words.endswith(b"\n"):
+        line.close()
+        return None
+    said: Mapping[str, str] = json.loads(words)
+    if "error" in said:
+        line.close()
+        raise _error(said)
+    return Servers(said["database_url"], said["redis_url"], line)
+
+
+def _error(said: Mapping[str, str]) -> MusterError:
+    kind = SettingsError if said["kind"] == "SettingsError" else Unavailable
+    return kind(said["error"], remedy=said["remedy"])
+
+
+def _start_keeper(home: Path) -> int:
+    """Start a keeper that is nobody's child to wait for: it outlives us when others use its servers."""
+    log = os.open(home / "keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        return os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-P", "-m", "muster.local.keeper", str(home)],
+            # Not our settings: it needs none, and secrets in an environment show in /proc.
+            {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, log, 1),
+                (os.POSIX_SPAWN_DUP2, log, 2),
+            ],
+            setsid=True,
+        )
+    finally:
+        os.close(log)
+
+
+def _alive(keeper: int, home: Path) -> bool:
+    """Whether the keeper we started still runs; it may have left in favour of another one.
+
+    Raises:
+        Unavailable: it broke.
+    """
+    done, status = os.waitpid(keeper, os.WNOHANG)
+    if done == 0:
+        return True
+    if os.waitstatus_to_exitcode(status) == 0:
+        return False
+    last = (home / "keeper.log").read_text(errors="replace").strip().splitlines()[-1:] or ["(no log)"]
+    raise Unavailable(f"The embedded servers did not start: {last[0]}", remedy=f"See {home / 'keeper.log'}.")

@@ -1,0 +1,186 @@
+"""The process that keeps the embedded servers of one MUSTER_HOME: `python -m muster.local.keeper HOME`.
+
+Everybody who uses the servers holds a connection to the keeper's socket. The kernel closes it however its owner ends,
+so the keeper always knows whether anybody is left; when nobody is, it stops both servers in order and exits. Only one
+keeper works on a MUSTER_HOME: it holds a lock on `keeper.lock`, and says in `keeper.json` where it listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+from messaging.errors import MusterError, Unavailable
+from muster.local.attach import PATIENCE, contact
+from muster.local.orphans import stop_orphans
+from muster.local.postgres import Postgres, start_postgres
+from muster.local.valkey import Valkey, start_valkey
+
+GRACE: Final = 2.0
+"""Seconds between the last user's leaving and the stop: the next command of a script finds the servers still up."""
+
+
+@dataclass(slots=True)
+class Keeper:
+    """Starts both servers, tells every user where they are, and stops them when the last user has left.
+
+    Attributes:
+        home: MUSTER_HOME.
+        users: how many hold a connection.
+        changed: set whenever somebody came or left, or a signal asked us to stop.
+        stopping: a signal asked us to stop.
+    """
+
+    home: Path
+    users: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: bool = False
+
+    async def keep(self) -> None:
+        """Serve until nobody is left."""
+        self._obey_signals()
+        folder = Path(tempfile.mkdtemp(prefix="muster-keeper-", dir="/tmp"))  # short, and ours alone
+        servers = asyncio.create_task(asyncio.to_thread(_start_servers, self.home))
+        try:
+            # Users may call while the servers start: their answer waits.
+            server = await asyncio.start_unix_server(
+                lambda reader, writer: self._answer(reader, writer, servers), folder / "sock"
+            )
+            _publish(self.home, folder / "sock")
+            async with server:
+                await asyncio.wait([servers])
+                await self._until_nobody_is_left()
+                contact(self.home).unlink(missing_ok=True)  # who comes from here on starts the next keeper
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            await asyncio.wait([servers])
+            if servers.exception() is None:
+                await asyncio.to_thread(_stop_servers, *servers.result())
+
+    async def _answer(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        servers: asyncio.Task[tuple[Postgres, Valkey]],
+    ) -> None:
+        """Tell one user where the servers are, and hold the line until it leaves."""
+        self.users += 1
+        self.changed.set()
+        try:
+            with contextlib.suppress(ConnectionError):
+                writer.write(json.dumps(await _news(servers)).encode() + b"\n")
+                await writer.drain()
+                await reader.read()
+        finally:
+            self.users -= 1
+            self.changed.set()
+            writer.close()
+
+    async def _until_nobody_is_left(self) -> None:
+        while not self.stopping:
+            self.changed.clear()
+            wait = None if self.users else GRACE
+            try:
+                await asyncio.wait_for(self.changed.wait(), wait)
+            except TimeoutError:
+                return
+
+    def _obey_signals(self) -> None:
+        def stop() -> None:
+            self.stopping = True
+            self.changed.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+async def _news(servers: asyncio.Task[tuple[Postgres, Valkey]]) -> dict[str, str]:
+    try:
+        postgres, valkey = await asyncio.shield(servers)
+    except MusterError as error:
+        return {"error": error.message, "remedy": error.remedy, "kind": type(error).__name__}
+    except Exception as error:  # noqa: BLE001  # whoever waits must hear of it, whatever it is
+        return {"error": f"The embedded servers did not start: {error!r}", "remedy": "", "kind": "Unavailable"}
+    return {"database_url": postgres.url(), "redis_url": valkey.url}
+
+
+def _start_servers(home: Path) -> tuple[Postgres, Valkey]:
+    stop_orphans(home)
+    valkey = start_valkey(home)
+    try:
+        return start_postgres(home), valkey
+    except BaseException:
+        valkey.stop()
+        raise
+
+
+def _stop_servers(postgres: Postgres, valkey: Valkey) -> None:
+    postgres.stop()
+    valkey.stop()
+
+
+def _publish(home: Path, where: Path) -> None:
+    """Say where we listen, all at once: a reader sees the old file, none, or the whole new one."""
+    partial = home / "keeper.json.new"
+    partial.write_text(json.dumps({"pid": os.getpid(), "socket": str(where)}), encoding="utf-8")
+    partial.rename(contact(home))
+
+
+def _lock(home: Path) -> IO[bytes] | None:
+    """The lock of the one keeper; None where another keeper serves already.
+
+    A keeper that is stopping still holds it, and we wait until it has gone.
+
+    Raises:
+        Unavailable: it neither serves nor goes.
+    """
+    file = (home / "keeper.lock").open("wb")
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if _somebody_answers(home):
+                file.close()
+                return None
+            time.sleep(0.05)
+        else:
+            return file
+    file.close()
+    raise Unavailable(f"Another keeper holds {file.name} and does not answer.")
+
+
+def _somebody_answers(home: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as line:
+        try:
+            line.connect(json.loads(contact(home).read_text(encoding="utf-8"))["socket"])
+        except (OSError, ValueError, KeyError):
+            return False
+        return True
+
+
+def main() -> None:
+    """Keep the servers of the MUSTER_HOME named on the command line."""
+    home = Path(sys.argv[1]).resolve()
+    os.chdir("/")
+    lock = _lock(home)
+    if lock is None:
+        return
+    with lock:
+        asyncio.run(Keeper(home).keep())
+
+
+if __name__ == "__main__":
+    main()
