@@ -84,7 +84,7 @@ create table message (
   sent_at     timestamptz,                         -- when the provider took it
   changed_at  timestamptz   not null default now(),
   unique (step_id, person_id),
-  check (address is not null or state = 'skipped')
+  check (address is not null or state in ('skipped', 'suppressed'))
 ) with (fillfactor = 80);
 
 -- One message per address within a step: a household's phone rings once.

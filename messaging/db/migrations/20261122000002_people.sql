@@ -68,4 +68,33 @@ create table audit (
   detail   jsonb       not null default '{}'
 );
 
+-- What a message template may say about each person, all as text; "" where there is nothing. Constants and links come later.
+create view template_variables as
+select
+  p.person_id,
+  (select coalesce(jsonb_object_agg(name, ''), '{}') from attribute) || p.attributes || jsonb_build_object(
+    'first_name', p.first_name,
+    'last_name', p.last_name,
+    'full_name', trim(p.first_name || ' ' || p.last_name),
+    'member_id', p.external_id,
+    'language', p.language,
+    'unit', coalesce(place.unit, ''),
+    'branch', coalesce(place.branch, ''),
+    'workplace', coalesce(place.workplace, ''),
+    'region', coalesce(place.region, '')
+  ) as variables
+from person p
+left join (
+  select
+    u.unit_id,
+    max(u.name) as unit,
+    max(above.name) filter (where above.kind = 'branch') as branch,
+    max(above.name) filter (where above.kind = 'workplace') as workplace,
+    max(above.name) filter (where above.kind = 'region') as region
+  from unit u
+  cross join lateral unnest(u.lineage) as step (unit_id)
+  join unit above on above.unit_id = step.unit_id
+  group by u.unit_id
+) place using (unit_id);
+
 -- migrate:down

@@ -7,6 +7,7 @@ create table ballot (
   organisation    text        not null default '',
   opens_at        timestamptz not null,
   closes_at       timestamptz not null,
+  time_zone       text        not null default 'Europe/London', -- what its dates are written in
   last_posting_at timestamptz,
   replacement_by  timestamptz,                 -- last moment to ask for another ballot paper
   threshold       numeric     not null check (threshold > 0 and threshold <= 1), -- turnout, as data: the law changes
@@ -25,11 +26,11 @@ create table ballot_unit (
   primary key (ballot_id, unit_id)
 );
 
--- The electorate, and the unit each elector counts in.
+-- The electorate, and the unit each elector counts in; null: no unit is known, so only in the ballot as a whole.
 create table elector (
   ballot_id   bigint      not null references ballot,
   person_id   bigint      not null references person,
-  unit_id     bigint      not null references unit,
+  unit_id     bigint      references unit,
   enrolled_at timestamptz not null default now(),
   primary key (ballot_id, person_id)
 );

@@ -39,7 +39,7 @@ create index standing_kind on standing (ballot_id, kind, source);
 create table tally (
   tally_id  bigint generated always as identity primary key,
   ballot_id bigint not null references ballot,
-  unit_id   bigint not null references unit,
+  unit_id   bigint references unit, -- null: electors without a unit
   measure   text   not null, -- electorate, reachable, reachable_sms, reachable_email, contacted, or a claim's kind
   n         bigint not null
 );
@@ -50,8 +50,10 @@ create table claim_unfed (
   claim_id bigint primary key references claim
 );
 create table turnout_change (
-  seq      bigint generated always as identity primary key,
-  claim_id bigint not null unique references claim
+  seq       bigint generated always as identity primary key,
+  ballot_id bigint not null references ballot,
+  claim_id  bigint not null unique references claim
 );
+create index turnout_change_ballot on turnout_change (ballot_id, seq);
 
 -- migrate:down

@@ -1,0 +1,144 @@
+-- name: totals
+-- The whole ballot: a few hundred rows, however many members it has.
+select measure, sum(n)::bigint as n from tally where ballot_id = $1 group by measure;
+
+-- name: by_unit
+-- Sums the rows of the units people are in, then hands each sum to every unit above; the last row, without a unit, is
+-- everybody who has no unit of the kind asked for, so that the rows of one kind always add up to the ballot.
+with direct as (
+  select unit_id, measure, sum(n) as n from tally where ballot_id = $1 group by unit_id, measure
+), spread as (
+  select k.unit_id, d.measure, d.n
+  from direct d
+  join unit u on u.unit_id = d.unit_id
+  cross join lateral unnest(u.lineage) as above (unit_id)
+  join unit k on k.unit_id = above.unit_id and ($2::text is null or k.kind = $2)
+  union all
+  select null, d.measure, d.n
+  from direct d
+  where not exists (
+    select from unit u join unit k on k.unit_id = any (u.lineage) and ($2::text is null or k.kind = $2)
+    where u.unit_id = d.unit_id
+  )
+), summed as (
+  select unit_id, measure, sum(n)::bigint as n from spread group by unit_id, measure
+), gathered as (
+  select unit_id, jsonb_object_agg(measure, n) as measures from summed where n <> 0 group by unit_id
+)
+select
+  g.unit_id, coalesce(u.name, '') as name, coalesce(u.kind, '') as kind, g.measures,
+  coalesce(
+    (select string_agg(a.name, ' / ' order by step.n)
+     from unnest(u.lineage) with ordinality as step (unit_id, n) join unit a on a.unit_id = step.unit_id),
+    ''
+  ) as path
+from gathered g
+left join unit u using (unit_id)
+order by u.unit_id is null, path, u.unit_id;
+
+-- name: ledger_differences
+-- Counts electors and standings once more from the ledger of claims itself, and says where the running sums differ.
+with ranking as (
+  select * from unnest($2::text[], $3::text[], $4::int[]) as r (kind, source, strength)
+), stands as (
+  select distinct on (c.person_id) c.person_id, c.kind
+  from claim c
+  join ranking using (kind, source)
+  where c.ballot_id = $1 and not exists (select from claim undone where undone.retracts = c.claim_id)
+  order by c.person_id, ranking.strength desc, c.at desc, c.claim_id desc
+), counted as (
+  select coalesce(unit_id, 0) as unit_id, 'electorate' as measure, count(*) as n
+  from elector where ballot_id = $1 group by 1
+  union all
+  select coalesce(e.unit_id, 0), s.kind, count(*)
+  from stands s join elector e on e.ballot_id = $1 and e.person_id = s.person_id group by 1, 2
+), tallied as (
+  select coalesce(unit_id, 0) as unit_id, measure, sum(n)::bigint as n
+  from tally
+  where ballot_id = $1 and measure <> all (array['reachable', 'reachable_sms', 'reachable_email', 'contacted'])
+  group by 1, 2
+)
+select nullif(unit_id, 0) as unit_id, measure, coalesce(t.n, 0) as tallied, coalesce(c.n, 0) as counted
+from counted c
+full join tallied t using (unit_id, measure)
+where coalesce(t.n, 0) <> coalesce(c.n, 0)
+order by 1, 2;
+
+-- name: reach_differences
+-- Counts who can be reached and who has been, and says where the running sums differ. An address counts while nothing
+-- suppresses it altogether; contacted is whoever had at least one message that a provider took.
+with usable as (
+  select
+    e.person_id, coalesce(e.unit_id, 0) as unit_id,
+    bool_or(a.channel = 'sms') as sms, bool_or(a.channel = 'email') as email
+  from elector e
+  join address a using (person_id)
+  left join suppression s on s.channel = a.channel and s.address = a.address and s.purpose = 'all'
+  left join suppression nobody
+    on nobody.channel = 'person' and nobody.address = e.person_id::text and nobody.purpose = 'all'
+  where e.ballot_id = $1 and s.address is null and nobody.address is null
+  group by e.person_id, e.unit_id
+), met as (
+  select coalesce(e.unit_id, 0) as unit_id, count(distinct m.person_id) as n
+  from campaign c
+  join step st on st.campaign_id = c.campaign_id
+  join message m on m.step_id = st.step_id
+  join elector e on e.ballot_id = c.ballot_id and e.person_id = m.person_id
+  where c.ballot_id = $1 and m.state in ('accepted', 'sent', 'delivered', 'read', 'complained')
+  group by 1
+), counted as (
+  select unit_id, measure, n
+  from (
+    select
+      unit_id, count(*) as reachable, count(*) filter (where sms) as reachable_sms,
+      count(*) filter (where email) as reachable_email
+    from usable group by unit_id
+  ) reach
+  cross join lateral (
+    values ('reachable', reachable), ('reachable_sms', reachable_sms), ('reachable_email', reachable_email)
+  ) as each_measure (measure, n)
+  union all
+  select unit_id, 'contacted', n from met
+), tallied as (
+  select coalesce(unit_id, 0) as unit_id, measure, sum(n)::bigint as n
+  from tally
+  where ballot_id = $1 and measure = any (array['reachable', 'reachable_sms', 'reachable_email', 'contacted'])
+  group by 1, 2
+)
+select nullif(unit_id, 0) as unit_id, measure, coalesce(t.n, 0) as tallied, coalesce(c.n, 0) as counted
+from counted c
+full join tallied t using (unit_id, measure)
+where coalesce(t.n, 0) <> coalesce(c.n, 0)
+order by 1, 2;
+
+-- name: add_differences
+-- Mends running sums the way everything else changes them: by adding rows.
+insert into tally (ballot_id, unit_id, measure, n)
+select $1, unit_id, measure, n from unnest($2::bigint[], $3::text[], $4::bigint[]) as d (unit_id, measure, n);
+
+-- name: hold_ballot
+-- Alone with the ballot's counts: waits for claims that are being settled, and they wait for us.
+select pg_advisory_xact_lock(hashtextextended('ballot:' || $1::bigint, 0));
+
+-- name: hold_reach
+-- One recount of reach at a time; claims go on.
+select pg_advisory_xact_lock(hashtextextended('reach:' || $1::bigint, 0));
+
+-- name: squash
+-- Replaces the rows of one sum by one row. A claim that is being settled meanwhile adds its own row and is not disturbed.
+with crowded as (
+  select ballot_id, unit_id, measure from tally group by ballot_id, unit_id, measure having count(*) > 1
+), gone as (
+  delete from tally t
+  using crowded c
+  where t.ballot_id = c.ballot_id and t.measure = c.measure and t.unit_id is not distinct from c.unit_id
+  returning t.ballot_id, t.unit_id, t.measure, t.n
+), kept as (
+  insert into tally (ballot_id, unit_id, measure, n)
+  select ballot_id, unit_id, measure, sum(n) from gone group by ballot_id, unit_id, measure having sum(n) <> 0
+)
+select count(*) from gone;
+
+-- name: open_ballots
+-- The ballots whose reach still changes.
+select ballot_id from ballot where closes_at > $1 order by ballot_id

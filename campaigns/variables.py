@@ -1,0 +1,42 @@
+"""What a message template may say about a person.
+
+One definition serves the preview, the check when a campaign is made and the launch: the view `template_variables`
+(one jsonb object of texts a person). A launch snapshots from it in SQL; nothing here is computed twice.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from messaging.content.templates import STANDARD_VARIABLES
+from messaging.db import Connection, load_queries
+from messaging.errors import NotFound
+
+SQL = load_queries(__file__)
+
+PERSONAL: Final = frozenset(
+    {"first_name", "last_name", "full_name", "member_id", "unit", "branch", "workplace", "region", "language"}
+)
+"""The variables every person has, whatever the member file held."""
+
+
+async def person_variables(db: Connection, person_id: int) -> dict[str, str]:
+    """The variables of one person: every name `known_variables` promises about a person, "" where there is nothing.
+
+    Raises:
+        NotFound: there is no such person.
+    """
+    variables: dict[str, str] | None = await db.fetchval(SQL["person_variables"], person_id)
+    if variables is None:
+        raise NotFound(f"There is no person {person_id}.")
+    return variables
+
+
+async def personal_variables(db: Connection) -> frozenset[str]:
+    """The names a person brings: the personal ones and every attribute."""
+    return PERSONAL | {row["name"] for row in await db.fetch(SQL["attribute_names"])}
+
+
+async def known_variables(db: Connection) -> frozenset[str]:
+    """Every name a template may use: the standard ones and every attribute an import has brought."""
+    return frozenset(STANDARD_VARIABLES) | await personal_variables(db)
