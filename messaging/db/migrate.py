@@ -27,11 +27,17 @@ async def migrate(url: str) -> list[str]:
     pool = await open_pool(url, size=1)  # its errors are clearer than dbmate's
     await pool.close()
     dbmate = await asyncio.create_subprocess_exec(
-        _dbmate(), "--migrations-dir", str(MIGRATIONS), "--no-dump-schema", "--migration-lock", "migrate",
-        env={**os.environ, "DATABASE_URL": _for_dbmate(url)},  # not an argument: those show in `ps`
+        _dbmate(), "--env-file", os.devnull, "--migrations-dir", str(MIGRATIONS), "--no-dump-schema",
+        "--migration-lock", "migrate",
+        env={"DATABASE_URL": _for_dbmate(url)},  # not an argument: those show in `ps`
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await dbmate.communicate()
+    try:
+        out, err = await dbmate.communicate()
+    except BaseException:
+        dbmate.kill()
+        await dbmate.wait()
+        raise
     if dbmate.returncode != 0:
         words = err.decode(errors="replace").strip().splitlines() or ["dbmate failed without a word"]
         raise SettingsError(
@@ -66,13 +72,14 @@ def _dbmate() -> str:
 
 
 def _for_dbmate(url: str) -> str:
-    """The same address as dbmate writes it: a Unix socket goes in `socket`, and TLS is never demanded on loopback."""
+    """The address as dbmate writes it: a Unix socket's folder goes in `socket`, and TLS is not demanded unasked."""
     parts = urlsplit(url)
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    if (host := query.get("host", "")).startswith("/"):
-        del query["host"]
-        query["socket"] = host
-    query.setdefault(
-        "sslmode", "disable" if (parts.hostname or "localhost") in {"localhost", "127.0.0.1", "::1"} else "prefer"
-    )
-    return urlunsplit(("postgres", parts.netloc, parts.path, urlencode(query, safe="/"), ""))
+    place = parts.netloc
+    if query.get("host", "").startswith("/"):
+        query["socket"] = query.pop("host")
+        query.setdefault("sslmode", "disable")
+        if port := query.pop("port", ""):
+            place = f"{place}:{port}"
+    query.setdefault("sslmode", "prefer")
+    return urlunsplit(("postgres", place, parts.path, urlencode(query, safe="/"), ""))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import orjson
@@ -24,9 +22,24 @@ else:
 
 OLDEST_SERVER = 15
 
+_SILENT = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,  # what answers there speaks something else
+)
 
-async def _teach_json(connection: asyncpg.Connection) -> None:
-    """Let jsonb columns be Python values on both sides."""
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    """Refuse an old server, and let jsonb columns be Python values on both sides."""
+    have = connection.get_server_version().major
+    if have < OLDEST_SERVER:
+        raise SettingsError(
+            f"The PostgreSQL of MUSTER_DATABASE_URL is version {have}; Muster needs {OLDEST_SERVER} or newer.",
+            remedy="Upgrade the server, or unset MUSTER_DATABASE_URL to use the embedded one.",
+        )
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",
@@ -57,21 +70,17 @@ async def explained(url: str) -> AsyncIterator[None]:
         ) from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise SettingsError(
-            f"PostgreSQL at {where} does not permit this user to do that: {error}.",
-            remedy="Grant it the right to create objects in the database.",
+            f"PostgreSQL at {where} does not permit this user to do that: {error.args[0]}.",
+            remedy="Grant it the right to connect to the database and to create objects in it.",
         ) from error
     except (asyncpg.ClientConfigurationError, ValueError) as error:
+        # Its words are not repeated: they may hold a piece of a password that was not percent-encoded.
         raise SettingsError(
-            f"MUSTER_DATABASE_URL is not a PostgreSQL address: {error}.",
-            remedy="It looks like postgresql://user:password@host:5432/muster.",
+            "MUSTER_DATABASE_URL is not a PostgreSQL address.",
+            remedy="It looks like postgresql://user:password@host:5432/muster; "
+            "special characters in the password are percent-encoded.",
         ) from error
-    except (
-        OSError,
-        socket.gaierror,
-        asyncpg.CannotConnectNowError,
-        asyncpg.TooManyConnectionsError,
-        TimeoutError,
-    ) as error:
+    except _SILENT as error:
         raise Unavailable(
             f"PostgreSQL at {where} does not answer ({error or type(error).__name__}).",
             remedy="Is it running, and is MUSTER_DATABASE_URL right?",
@@ -80,8 +89,13 @@ async def explained(url: str) -> AsyncIterator[None]:
 
 def _place(url: str) -> str:
     """The address in a database URL without its password."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or parts.query or 'localhost'}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "that address"
+    host = parts.hostname or parse_qs(parts.query).get("host", ["localhost"])[-1]
+    return f"{host}{port}{parts.path}"
 
 
 async def open_pool(url: str, *, size: int = 10) -> Pool:
@@ -95,23 +109,18 @@ async def open_pool(url: str, *, size: int = 10) -> Pool:
         Unavailable, SettingsError: see `explained`.
     """
     async with explained(url):
-        pool = await asyncpg.create_pool(
-            url, min_size=1, max_size=size, init=_teach_json, timeout=10, command_timeout=60
-        )
+        pool = await asyncpg.create_pool(url, min_size=1, max_size=size, init=_prepare, timeout=10, command_timeout=60)
         assert pool is not None
-        version = (await pool.fetchval("show server_version_num")) or "0"
-        if int(version) < OLDEST_SERVER * 10_000:
-            await pool.close()
-            raise SettingsError(
-                f"PostgreSQL at {_place(url)} is version {int(version) // 10_000}; Muster needs {OLDEST_SERVER} or up.",
-                remedy="Upgrade the server, or unset MUSTER_DATABASE_URL to use the embedded one.",
-            )
         return pool
 
 
 async def connect(url: str) -> asyncpg.Connection:
     """Open one connection of its own, outside any pool (for LISTEN, long locks, imports)."""
     async with explained(url):
-        connection = await asyncio.wait_for(asyncpg.connect(url), timeout=10)
-        await _teach_json(connection)
+        connection = await asyncpg.connect(url, timeout=10)
+        try:
+            await _prepare(connection)
+        except BaseException:
+            await connection.close()
+            raise
         return connection

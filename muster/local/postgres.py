@@ -41,15 +41,18 @@ class Postgres:
         process: the postmaster.
         socket_dir: the folder of its socket.
         data: its data directory.
+        port: the number in its socket's name; a TCP port only where `listen_addresses` says so.
     """
 
     process: subprocess.Popen[bytes]
     socket_dir: Path
     data: Path
+    port: int = 5432
 
     def url(self, database: str = "muster") -> str:
         """The address of one of its databases."""
-        return f"postgresql://muster@/{database}?host={self.socket_dir}"
+        port = "" if self.port == 5432 else f"&port={self.port}"
+        return f"postgresql://muster@/{database}?host={self.socket_dir}{port}"
 
     def stop(self) -> None:
         """Stop it, keeping its data: a fast shutdown, and after 20 seconds a kill."""
@@ -94,7 +97,7 @@ def start_postgres(home: Path, **settings: str) -> Postgres:
     ]
     with log.open("ab") as out:
         process = run.start("postgres", "-D", str(data), *options, stdout=out, stderr=out)
-    server = Postgres(process, socket_dir, data)
+    server = Postgres(process, socket_dir, data, int(settings.get("port", "5432")))
     _wait_until_ready(run, server, log)
     _ensure_database(run, server)
     return server
@@ -204,7 +207,7 @@ def _check_version(run: _Run, data: Path) -> None:
 def _wait_until_ready(run: _Run, server: Postgres, log: Path) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        status, _ = run("pg_isready", "-q", "-h", str(server.socket_dir))
+        status, _ = run("pg_isready", "-q", "-h", str(server.socket_dir), "-p", str(server.port))
         if status == 0:
             return
         if server.process.poll() is not None:
@@ -216,7 +219,7 @@ def _wait_until_ready(run: _Run, server: Postgres, log: Path) -> None:
 
 
 def _ensure_database(run: _Run, server: Postgres) -> None:
-    status, words = run("createdb", "-h", str(server.socket_dir), "-U", "muster", "muster")
+    status, words = run("createdb", "-h", str(server.socket_dir), "-p", str(server.port), "-U", "muster", "muster")
     if status != 0 and "already exists" not in words:
         server.stop()
         raise Unavailable(f"The embedded PostgreSQL has no database for us: {words}")
