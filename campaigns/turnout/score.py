@@ -1,8 +1,8 @@
 """How a ballot stands against its threshold, said honestly.
 
 What is known is how many members *say* that they have voted: **confirmed**. It is never called turnout, for two
-reasons. People over-report voting (by 13 points, on average over 130 studies that checked what people said against the
-records), and most members say nothing at all. So, with `o` the ballot's `over_report` (0.13 unless the ballot says otherwise):
+reasons. People over-report voting (by 13 points, on average over 130 studies that checked what people said against
+the records), and most members say nothing at all. So, with `o` the ballot's `over_report` (0.13 by default):
 
 - **estimate** = confirmed * (1 - o). Each confirmation is worth 0.87 of a vote; who has not told us is not in it.
 - **low** = confirmed * (1 - 2o): the studies' average hides studies with twice the gap.

@@ -1,0 +1,222 @@
+"""Whom a campaign asks: a filter over the electorate, compiled to one SQL query.
+
+Every part of a filter is a fixed piece of SQL; what people wrote reaches PostgreSQL as parameters only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from campaigns.problems import near_miss
+from campaigns.spec import Filter
+from messaging.db import Connection, load_queries
+from messaging.errors import SpecError
+
+SQL = load_queries(__file__)
+
+REACHED: Final = ("accepted", "sent", "delivered", "read", "complained")
+"""A message in one of these states was taken by a provider: its person has received the step."""
+
+_EVERYBODY: Final = "true"
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """A compiled filter.
+
+    Attributes:
+        clause: an SQL condition on `p` (person) of an elector, with numbered parameters.
+        parameters: their values, in order; the first is the ballot.
+    """
+
+    clause: str
+    parameters: tuple[Any, ...]
+
+    async def page(self, db: Connection, *, after: int, limit: int) -> list[int]:
+        """The next ids of the people asked, in ascending order.
+
+        Args:
+            db: a connection.
+            after: the last id of the page before; 0 for the first.
+            limit: most ids to return.
+        """
+        n = len(self.parameters)
+        rows = await db.fetch(
+            "select p.person_id from elector e join person p using (person_id)"  # noqa: S608  # fixed pieces only
+            f" where e.ballot_id = $1 and p.person_id > ${n + 1} and {self.clause}"
+            f" order by p.person_id limit ${n + 2}",
+            *self.parameters,
+            after,
+            limit,
+        )
+        return [row["person_id"] for row in rows]
+
+    async def size(self, db: Connection) -> int:
+        """How many people are asked."""
+        sql = (
+            "select count(*) from elector e join person p using (person_id)"  # noqa: S608  # fixed pieces only
+            f" where e.ballot_id = $1 and {self.clause}"
+        )
+        return int(await db.fetchval(sql, *self.parameters))
+
+
+async def compile_audience(
+    db: Connection, *filters: Filter, ballot_id: int, campaign_id: int | None = None
+) -> Audience:
+    """Make the query of an audience; several filters must all hold.
+
+    Args:
+        db: where the units are looked up.
+        filters: what the file says.
+        ballot_id: whose electorate is filtered.
+        campaign_id: whose steps `received` speaks of; None while the campaign is not made yet.
+
+    Raises:
+        SpecError: a unit is not there, or its name fits several.
+    """
+    names = [name for one in filters for name in _unit_names(one)]
+    units = await find_units(db, names, key="audience.unit") if names else {}
+    compiler = _Compiler(units, ballot_id, campaign_id)
+    clause = compiler.every(filters)
+    return Audience(clause, tuple(compiler.parameters))
+
+
+async def check_audience(db: Connection, one: Filter, *, key: str = "audience") -> list[str]:
+    """What in a filter does not exist: units, attributes, members.
+
+    Returns:
+        One line for each, naming the key; empty when all is well.
+    """
+    problems: list[str] = []
+    attributes = {row["name"] for row in await db.fetch(SQL["attribute_names"])}
+    for part in _parts(one):
+        problems += [
+            f"{key}.attribute.{name}: no member file has brought this attribute{near_miss(name, attributes)}"
+            for name in part.attribute or {}
+            if name not in attributes
+        ]
+        if part.members:
+            unknown = [row["wanted"] for row in await db.fetch(SQL["unknown_members"], list(part.members))]
+            problems += [f"{key}.members: there is no member {member}" for member in unknown]
+    try:
+        await find_units(db, list(_unit_names(one)), key=f"{key}.unit")
+    except SpecError as error:
+        problems += error.problems
+    return problems
+
+
+async def find_units(db: Connection, names: Sequence[str], *, key: str) -> dict[str, int]:
+    """The ids of units by name, or by path (`North/Leeds`) where a name alone fits several. Case does not matter.
+
+    Args:
+        db: a connection.
+        names: as people wrote them.
+        key: the key in the file, for the error.
+
+    Raises:
+        SpecError: with a line for each name that fits no unit, or several.
+    """
+    if not names:
+        return {}
+    by_name: dict[str, list[tuple[int, str]]] = {}
+    for row in await db.fetch(SQL["units_by_path"]):
+        for word in {_plain(row["name"]), _plain(row["path"])}:
+            by_name.setdefault(word, []).append((row["unit_id"], row["path"]))
+    problems: list[str] = []
+    found: dict[str, int] = {}
+    for name in names:
+        fitting = by_name.get(_plain(name), [])
+        if len(fitting) == 1:
+            found[name] = fitting[0][0]
+        elif fitting:
+            paths = ", ".join(sorted(path for _, path in fitting)[:4])
+            problems.append(f"{key}: {name!r} fits {len(fitting)} units; write one of {paths}")
+        else:
+            problems.append(f"{key}: there is no unit {name!r}{near_miss(name, by_name)}")
+    if problems:
+        raise SpecError("The file names units that cannot be found.", problems=problems)
+    return found
+
+
+def _plain(name: str) -> str:
+    return "/".join(" ".join(part.split()) for part in name.lower().split("/"))
+
+
+def _parts(one: Filter) -> Iterable[Filter]:
+    """A filter and every filter inside it."""
+    yield one
+    for inner in (*(one.all or ()), *(one.any or ()), *((one.not_,) if one.not_ else ())):
+        yield from _parts(inner)
+
+
+def _unit_names(one: Filter) -> Iterable[str]:
+    return (name for part in _parts(one) for name in part.unit or ())
+
+
+class _Compiler:
+    """Turns filters into SQL and collects the parameters on the way."""
+
+    def __init__(self, units: Mapping[str, int], ballot_id: int, campaign_id: int | None) -> None:
+        self.parameters: list[Any] = [ballot_id]
+        self._units = units
+        self._campaign_id = campaign_id
+
+    def every(self, filters: Collection[Filter]) -> str:
+        return _join(" and ", [self.condition(one) for one in filters])
+
+    def condition(self, one: Filter) -> str:
+        """All keys of one table: each a condition that is true or false, never null."""
+        conditions = [
+            *((self.every(one.all),) if one.all else ()),
+            *((_join(" or ", [self.condition(inner) for inner in one.any]),) if one.any else ()),
+            *((f"not {self.condition(one.not_)}",) if one.not_ else ()),
+            *((self._unit(one.unit),) if one.unit else ()),
+            *(self._attribute(name, wanted) for name, wanted in (one.attribute or {}).items()),
+            *((self._has(one.has),) if one.has else ()),
+            *((f"p.language = any ({self._value(list(one.language))}::text[])",) if one.language else ()),
+            *((self._answered(one.answered),) if one.answered is not None else ()),
+            *((f"p.external_id = any ({self._value(list(one.members))}::text[])",) if one.members else ()),
+            *((self._received(one.received),) if one.received else ()),
+        ]
+        return _join(" and ", conditions)
+
+    def _value(self, value: object) -> str:
+        self.parameters.append(value)
+        return f"${len(self.parameters)}"
+
+    def _unit(self, names: Iterable[str]) -> str:
+        ids = self._value([self._units[name] for name in names])
+        inside = f"select u.unit_id from unit u where u.lineage && {ids}::bigint[]"  # noqa: S608  # a parameter's number
+        return f"coalesce(p.unit_id in ({inside}), false)"
+
+    def _attribute(self, name: str, wanted: bool | tuple[str, ...]) -> str:
+        value = f"coalesce(p.attributes ->> {self._value(name)}, '')"
+        if isinstance(wanted, bool):
+            return f"{value} {'<>' if wanted else '='} ''"
+        return f"{value} = any ({self._value(list(wanted))}::text[])"
+
+    def _has(self, channels: Iterable[str]) -> str:
+        wanted = self._value(list(channels))
+        return f"exists (select from address a where a.person_id = p.person_id and a.channel = any ({wanted}::text[]))"
+
+    def _answered(self, answered: bool | tuple[str, ...]) -> str:
+        stands = "exists (select from standing s where s.ballot_id = $1 and s.person_id = p.person_id"
+        if isinstance(answered, bool):
+            return f"{'' if answered else 'not '}{stands})"
+        return f"{stands} and s.kind = any ({self._value(list(answered))}::text[]))"
+
+    def _received(self, positions: Iterable[int]) -> str:
+        steps = (
+            f"select s.step_id from step s where s.campaign_id = {self._value(self._campaign_id)}::bigint"  # noqa: S608
+            f" and s.position = any ({self._value(list(positions))}::smallint[])"
+        )
+        return (
+            f"exists (select from message m where m.person_id = p.person_id and m.step_id in ({steps})"
+            f" and m.state = any ({self._value(list(REACHED))}::message_state[]))"
+        )
+
+
+def _join(word: str, conditions: Sequence[str]) -> str:
+    return f"({word.join(conditions)})" if conditions else _EVERYBODY

@@ -1,0 +1,188 @@
+"""A ballot: its dates, its threshold, and who may vote in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time
+from enum import StrEnum
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from campaigns.audience import find_units
+from campaigns.spec import BallotSpec, at_zone
+from campaigns.turnout import counts
+from messaging.db import Connection, load_queries
+from messaging.errors import Conflict, NotFound
+from messaging.goals import create_goal
+from messaging.settings import Settings
+
+SQL = load_queries(__file__)
+
+_DEFAULT_ZONE: Final = "Europe/London"
+
+
+class Phase(StrEnum):
+    """Where a ballot is in its life; what is asked of a member changes with it."""
+
+    BEFORE = "before"
+    """Not open yet: intentions, volunteers."""
+    OPEN = "open"
+    """Papers are out, and another can still be asked for."""
+    NO_REPLACEMENT = "no_replacement"
+    """Too late for another paper, in time to post one."""
+    LAST_POSTED = "last_posted"
+    """After the last safe posting day: what is posted now may come too late."""
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """A ballot as it stands in the database.
+
+    Attributes:
+        ballot_id: its id.
+        name: what commands and files call it.
+        title: what members read.
+        organisation: who asks; empty means the one in the settings.
+        opens_at: aware, UTC, like every time here.
+        closes_at: nothing counts after it.
+        time_zone: what its dates are shown in.
+        last_posting_at: the last safe moment to post a paper.
+        replacement_by: the last moment to ask for another paper.
+        threshold: the share of the electorate that must vote.
+        disaggregated: each constituency must pass by itself.
+        constituency: the kind of unit that is one.
+        over_report: how much self-report over-states turnout.
+        goal_id: what its messages are for.
+        units: whose members vote; empty means everybody's.
+    """
+
+    ballot_id: int
+    name: str
+    title: str
+    organisation: str
+    opens_at: datetime
+    closes_at: datetime
+    time_zone: str
+    last_posting_at: datetime | None
+    replacement_by: datetime | None
+    threshold: float
+    disaggregated: bool
+    constituency: str
+    over_report: float
+    goal_id: int
+    units: tuple[int, ...]
+
+    def phase(self, now: datetime) -> Phase:
+        """Where the ballot is at a moment."""
+        if now < self.opens_at:
+            return Phase.BEFORE
+        if now >= self.closes_at:
+            return Phase.CLOSED
+        if self.last_posting_at is not None and now > self.last_posting_at:
+            return Phase.LAST_POSTED
+        if self.replacement_by is not None and now > self.replacement_by:
+            return Phase.NO_REPLACEMENT
+        return Phase.OPEN
+
+    def constants(self, settings: Settings) -> dict[str, Any]:
+        """The template variables that are the same for everybody, dates as members read them."""
+        return {
+            "organisation": self.organisation or settings.organisation,
+            "contact": settings.contact,
+            "ballot": {
+                "title": self.title,
+                "opens": self.local(self.opens_at),
+                "closes": self.local(self.closes_at),
+                "last_posting": self.local(self.last_posting_at),
+                "replacement_by": self.local(self.replacement_by),
+            },
+        }
+
+    def local(self, at: datetime | None) -> str:
+        """A moment as members read it, `Monday 7 December` or `Monday 7 December, 12:00`; empty for None.
+
+        The time is left out at midnight and in the last minute of a day: there the date says it.
+        """
+        if at is None:
+            return ""
+        here = at.astimezone(ZoneInfo(self.time_zone))
+        day = f"{here:%A} {here.day} {here:%B}"
+        return day if here.time() == time() or here.time() >= time(23, 59) else f"{day}, {here:%H:%M}"
+
+
+async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = _DEFAULT_ZONE) -> Ballot:
+    """Make a ballot and enrol its electorate.
+
+    Args:
+        db: a connection; a transaction is opened if there is none.
+        spec: its file.
+        time_zone: what local times mean where the file names no time zone.
+
+    Raises:
+        Conflict: there is a ballot of that name.
+        SpecError: the file names units that are not there.
+    """
+    zone = spec.time_zone or time_zone
+    here = ZoneInfo(zone)
+    async with db.transaction():
+        units = await find_units(db, spec.units, key="ballot.units")
+        ballot_id = await db.fetchval(
+            SQL["create_ballot"],
+            spec.name,
+            spec.title,
+            spec.organisation or "",
+            at_zone(spec.opens, here),
+            at_zone(spec.closes, here, end=True),
+            zone,
+            at_zone(spec.last_posting, here, end=True) if spec.last_posting else None,
+            at_zone(spec.replacement_by, here, end=True) if spec.replacement_by else None,
+            spec.threshold,
+            spec.disaggregated,
+            spec.constituency,
+            spec.over_report,
+            await create_goal(db, f"ballot {spec.name}"),
+        )
+        if ballot_id is None:
+            raise Conflict(
+                f"There is already a ballot {spec.name}.",
+                remedy=f"Choose another name, or see it with: muster ballot show {spec.name}",
+            )
+        await db.execute(SQL["add_units"], ballot_id, list(dict.fromkeys(units.values())))
+        await enrol(db, ballot_id)
+        return await get_ballot(db, spec.name)
+
+
+async def enrol(db: Connection, ballot_id: int) -> int:
+    """Enrol everybody in the ballot's units who is not yet, and follow those who have moved to another unit.
+
+    Nobody is ever struck off: an electorate is settled by its notice, not by the next member file.
+
+    Returns:
+        How many were enrolled or moved.
+    """
+    async with db.transaction():
+        await counts.hold(db, ballot_id)
+        changed = int((await db.execute(SQL["enrol"], ballot_id)).split()[-1])
+        if changed:
+            await counts.settle(db, ballot_id)
+        return changed
+
+
+async def get_ballot(db: Connection, name: str) -> Ballot:
+    """A ballot by its name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = await db.fetchrow(SQL["get_ballot"], name)
+    if row is None:
+        names = await ballot_names(db)
+        known = f"There is {', '.join(names)}." if names else "Make one with: muster ballot create FILE"
+        raise NotFound(f"There is no ballot {name}.", remedy=known)
+    return Ballot(**{**row, "units": tuple(row["units"])})
+
+
+async def ballot_names(db: Connection) -> list[str]:
+    """The names of all ballots, the soonest to close first."""
+    return [row["name"] for row in await db.fetch(SQL["ballot_names"])]

@@ -1,0 +1,39 @@
+-- name: create_ballot
+-- The name is taken or not in one statement, so two files at once cannot both make it.
+insert into ballot (
+  name, title, organisation, opens_at, closes_at, time_zone, last_posting_at, replacement_by,
+  threshold, disaggregated, constituency, over_report, goal_id
+)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+on conflict (name) do nothing
+returning ballot_id;
+
+-- name: add_units
+-- Which parts of the organisation vote.
+insert into ballot_unit (ballot_id, unit_id) select $1, unit_id from unnest($2::bigint[]) as u (unit_id);
+
+-- name: get_ballot
+-- By the name people use.
+select
+  b.ballot_id, b.name, b.title, b.organisation, b.opens_at, b.closes_at, b.time_zone, b.last_posting_at,
+  b.replacement_by, b.threshold::float8 as threshold, b.disaggregated, b.constituency,
+  b.over_report::float8 as over_report, b.goal_id,
+  (select coalesce(array_agg(unit_id order by unit_id), '{}') from ballot_unit u where u.ballot_id = b.ballot_id) as units
+from ballot b
+where b.name = $1;
+
+-- name: ballot_names
+-- Soonest to close first.
+select name from ballot order by closes_at, name;
+
+-- name: enrol
+-- Everybody in the ballot's units, or everybody where it names none. Who is enrolled already follows a move to another unit.
+insert into elector (ballot_id, person_id, unit_id)
+select $1, p.person_id, p.unit_id
+from person p
+left join unit u using (unit_id)
+where not exists (select from ballot_unit where ballot_id = $1)
+   or u.lineage && (select array_agg(unit_id) from ballot_unit where ballot_id = $1)
+on conflict (ballot_id, person_id) do update
+  set unit_id = excluded.unit_id
+  where elector.unit_id is distinct from excluded.unit_id

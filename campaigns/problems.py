@@ -1,0 +1,97 @@
+"""What is wrong in a file, one line for each key, in the words of whoever wrote it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Final, get_args
+
+from pydantic import BaseModel, ValidationError
+
+_INNER: Final = re.compile(r"(?P<key>[a-z_]+(?:\[\d+\])?(?:\.[a-z_]+)*): (?P<words>.*)", re.DOTALL)
+"""A complaint about a whole table that starts with the key it is really about."""
+
+_PLAIN: Final = {
+    "missing": "is missing",
+    "string_pattern_mismatch": "may hold only letters, digits and . _ -, like pay-2026",
+    "string_too_short": "is empty",
+    "too_short": "needs at least one entry",
+    "model_type": "must be a table of keys",
+    "dict_type": "must be a table of keys",
+}
+
+
+def near_miss(word: str, known: Iterable[str]) -> str:
+    """`; did you mean …?`, or nothing where nothing is close."""
+    close = get_close_matches(word.lower(), sorted(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def problems(model: type[BaseModel], error: ValidationError, section: str, beside: Collection[str] = ()) -> list[str]:
+    """One line for each key that is wrong, `steps[2].channels: …`, counted from 1 as people do.
+
+    Where a value could have been of several kinds, only the most telling complaint is kept.
+
+    Args:
+        model: what the table should have been.
+        error: what pydantic says.
+        section: the table's name in the file.
+        beside: keys of the model that are tables of their own in the file, beside that one.
+    """
+    telling: dict[str, tuple[bool, str]] = {}
+    for one in error.errors():
+        keys, table = _walk(model, one["loc"], unknown=one["type"] == "extra_forbidden")
+        words = _words(one, keys, table)
+        if (inner := _INNER.match(words)) is not None:
+            keys, words = [*keys, inner["key"]], inner["words"]
+        if not keys or re.split(r"[.\[]", keys[0])[0] not in beside:
+            keys = [section, *keys]
+        place = ".".join(keys).replace(".[", "[")
+        vague = one["type"].endswith(("_type", "_parsing"))
+        if place not in telling or (telling[place][0] and not vague):
+            telling[place] = (vague, words)
+    deepest = [place for place in telling if not any(other.startswith(f"{place}[") for other in telling)]
+    return [f"{place}: {telling[place][1]}" for place in deepest]
+
+
+def _walk(model: type[BaseModel], loc: Sequence[str | int], *, unknown: bool) -> tuple[list[str], type[BaseModel]]:
+    """The keys as the file has them, and the table the last one stands in.
+
+    pydantic counts from 0 and puts in the names of types; people count from 1 and wrote only keys.
+    """
+    keys: list[str] = []
+    table, free = model, False
+    for item in loc:
+        if isinstance(item, int):
+            keys.append(f"[{item + 1}]")
+        elif (field := _fields(table).get(item)) is not None:
+            keys.append(item)
+            free = item == "attribute"
+            table = _table_in(field) or table
+        elif free or (unknown and item == loc[-1]):
+            keys.append(item)
+            free = False
+    return keys, table
+
+
+def _fields(table: type[BaseModel]) -> dict[str, Any]:
+    return {field.alias or name: field.annotation for name, field in table.model_fields.items()}
+
+
+def _table_in(annotation: Any) -> type[BaseModel] | None:
+    """The kind of table inside a field's type: `Filter` of `tuple[Filter, ...] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := _table_in(one)) is not None), None)
+
+
+def _words(error: Mapping[str, Any], keys: Sequence[str], table: type[BaseModel]) -> str:
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return f"is not a key here{near_miss(keys[-1], _fields(table))}"
+    if kind in {"literal_error", "enum"}:
+        return f"{error['input']!r} is not one of {error['ctx']['expected']}"
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    return str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")

@@ -1,0 +1,322 @@
+"""Ballot and campaign files: TOML that people write, read with errors in their words.
+
+One file may hold a `[ballot]`, or a `[campaign]` with its `[audience]`, `[[steps]]`, `[senders]`, `[pace]` and
+`[price]`, or both; docs/campaigns.md explains every key. Nothing here looks at the database: what exists there is
+checked when the ballot or campaign is made.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from campaigns.problems import near_miss, problems
+from campaigns.turnout.claims import Kind
+from messaging.errors import SpecError
+
+ChannelName = Literal["sms", "email"]
+
+_SECTIONS: Final = ("audience", "steps", "senders", "pace", "price")
+"""The tables that belong to the campaign but stand beside it in the file."""
+
+_END_OF_DAY: Final = time(23, 59, 59)
+_DURATION: Final = re.compile(r"(\d+)\s*(minute|hour|day|week)s?", re.IGNORECASE)
+_HOURS: Final = re.compile(r"(\d{1,2}:\d{2})\s*(?:-|–|to)\s*(\d{1,2}:\d{2})")  # noqa: RUF001  # people type both dashes
+
+
+def _moment(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value) if len(value) == len("2026-11-02") else datetime.fromisoformat(value)
+        except ValueError:
+            pass
+    if isinstance(value, date):  # a datetime is one as well
+        return value
+    raise ValueError("write a date such as 2026-11-02, or a local time such as 2026-11-02T12:00:00")
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value
+    words = str(value).strip()
+    if not isinstance(value, str) or not words or _DURATION.sub("", words).replace(" ", ""):
+        raise ValueError('write a time such as "3 days", "36 hours" or "1 day 12 hours"')
+    return sum((timedelta(**{f"{unit.lower()}s": int(n)}) for n, unit in _DURATION.findall(words)), timedelta())
+
+
+def _hours(value: object) -> object:
+    if isinstance(value, tuple | list):
+        return tuple(value)
+    found = _HOURS.fullmatch(str(value).strip())
+    try:
+        start, end = (time.fromisoformat(part.zfill(5)) for part in (found.groups() if found else ()))
+    except ValueError:
+        raise ValueError('write the hours in which nothing is sent, such as "20:00-08:00"') from None
+    if start == end:
+        raise ValueError("starts and ends at the same time")
+    return start, end
+
+
+def _many(value: object) -> object:
+    return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+Moment = Annotated[datetime | date, BeforeValidator(_moment)]
+"""A date, a local time, or a time with an offset; `at_zone` makes an instant of it."""
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+QuietHours = Annotated[tuple[time, time], BeforeValidator(_hours)]
+OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_many), Field(min_length=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, str_strip_whitespace=True)
+
+
+Spec = TypeVar("Spec", bound=_Table)
+
+
+class Filter(_Table):
+    """Whom to ask: every key that is there must hold; a list means "one of". See docs/campaigns.md."""
+
+    all: tuple[Filter, ...] | None = Field(None, min_length=1)
+    any: tuple[Filter, ...] | None = Field(None, min_length=1)
+    not_: Filter | None = Field(None, alias="not")
+    unit: OneOrMore | None = None
+    attribute: dict[str, StrictBool | OneOrMore] | None = Field(None, min_length=1)
+    has: Annotated[tuple[ChannelName, ...], BeforeValidator(_many), Field(min_length=1)] | None = None
+    language: OneOrMore | None = None
+    answered: StrictBool | Annotated[tuple[Kind, ...], BeforeValidator(_many), Field(min_length=1)] | None = None
+    members: OneOrMore | None = None
+    received: Annotated[tuple[int, ...], BeforeValidator(_many), Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _no_empty_branches(self) -> Self:
+        inner = (*(self.all or ()), *(self.any or ()), *((self.not_,) if self.not_ else ()))
+        if any(branch == Filter() for branch in inner):
+            raise ValueError("holds an empty filter, which would mean everybody")
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept in the database; `Filter.model_validate` reads it back."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class BallotSpec(_Table):
+    """A `[ballot]`."""
+
+    name: Name
+    title: Text
+    organisation: str | None = None
+    time_zone: str | None = None
+    opens: Moment
+    closes: Moment
+    last_posting: Moment | None = None
+    replacement_by: Moment | None = None
+    threshold: float = Field(0.5, gt=0)
+    units: OneOrMore | tuple[()] = ()
+    disaggregated: bool = False
+    constituency: Text = "branch"
+    over_report: float = Field(0.13, ge=0, lt=0.5)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        try:
+            if value is not None:
+                ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"{value} is not a time zone such as Europe/London") from None
+        return value
+
+    @field_validator("threshold")
+    @classmethod
+    def _share(cls, value: float) -> float:
+        if value > 1:
+            raise ValueError(f"is a share: write {value / 100:g} for {value:g}%")
+        return value
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        zone = ZoneInfo(self.time_zone or "UTC")
+        opens, closes = at_zone(self.opens, zone), at_zone(self.closes, zone, end=True)
+        if closes <= opens:
+            raise ValueError("closes: the ballot closes before it opens")
+        for key in ("last_posting", "replacement_by"):
+            value: date | None = getattr(self, key)
+            if value is not None and not opens <= at_zone(value, zone, end=True) <= closes:
+                raise ValueError(f"{key}: must lie between the opening and the close of the ballot")
+        return self
+
+
+class StepSpec(_Table):
+    """One of the `[[steps]]`, in the order they stand."""
+
+    template: Text
+    channels: Annotated[tuple[ChannelName, ...], BeforeValidator(_many), Field(min_length=1)]
+    at: Moment | None = None
+    after: Duration | None = None
+    send_before: Moment | None = None
+    quiet_hours: QuietHours | Literal["none"] | None = None
+    priority: int = Field(0, ge=-100, le=100)
+    audience: Filter | None = None
+
+    @field_validator("channels")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("names a channel twice")
+        return value
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if self.at is not None and self.after is not None:
+            raise ValueError("after: say either at or after, not both")
+        return self
+
+
+class Senders(_Table):
+    """`[senders]`: who messages come from, where it is not what the settings say."""
+
+    sms: str | None = None
+    email: str | None = None
+
+
+class Pace(_Table):
+    """`[pace]`: most segments (SMS) or mails (email) a second by this campaign's senders."""
+
+    sms: float | None = Field(None, gt=0)
+    email: float | None = Field(None, gt=0)
+
+
+class Price(_Table):
+    """`[price]`: what messages cost, for the estimate before a launch."""
+
+    sms_segment: float = Field(0, ge=0)
+    email: float = Field(0, ge=0)
+    currency: str = "GBP"
+
+
+class CampaignSpec(_Table):
+    """A `[campaign]` and the tables that belong to it."""
+
+    name: Name
+    title: Text
+    ballot: Name
+    quiet_hours: QuietHours | None = None
+    audience: Filter = Filter()
+    steps: Annotated[tuple[StepSpec, ...], Field(min_length=1)]
+    senders: Senders = Senders()
+    pace: Pace = Pace()
+    price: Price | None = None
+
+    @model_validator(mode="after")
+    def _first_step_leads(self) -> Self:
+        if self.steps[0].after is not None:
+            raise ValueError("steps[1].after: the first step has none before it; use at, or neither")
+        for position, step in enumerate(self.steps, start=1):
+            for received in _received(step.audience, self.audience):
+                if not 1 <= received < position:
+                    raise ValueError(f"steps[{position}].audience.received: there is no step {received} before it")
+        return self
+
+
+def _received(*filters: Filter | None) -> Iterable[int]:
+    for one in filters:
+        if one is not None:
+            yield from one.received or ()
+            yield from _received(*(one.all or ()), *(one.any or ()), one.not_)
+
+
+def at_zone(value: date, zone: ZoneInfo, *, end: bool = False) -> datetime:
+    """The instant a file means.
+
+    Args:
+        value: a date, a local time, or a time with its own offset.
+        zone: whose local time it is.
+        end: a date alone means its last second, not its first.
+
+    Returns:
+        Aware, in UTC.
+    """
+    if not isinstance(value, datetime):
+        value = datetime.combine(value, _END_OF_DAY if end else time())
+    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def load_ballot_spec(path: Path) -> BallotSpec:
+    """Read the `[ballot]` of a file.
+
+    Raises:
+        SpecError: the file cannot be read, has no such table, or something in it is wrong; each problem names its key.
+    """
+    table = _read(path).get("ballot")
+    if table is None:
+        raise SpecError(f"{path} has no [ballot].", remedy="docs/campaigns.md shows a complete file.")
+    return _validate(BallotSpec, table, path, "ballot")
+
+
+def load_campaign_spec(path: Path) -> CampaignSpec:
+    """Read the `[campaign]` of a file and the tables beside it. Its ballot is the file's own if it names none.
+
+    Raises:
+        SpecError: the file cannot be read, has no such table, or something in it is wrong; each problem names its key.
+    """
+    document = _read(path)
+    table = document.get("campaign")
+    if not isinstance(table, dict):
+        raise SpecError(f"{path} has no [campaign].", remedy="docs/campaigns.md shows a complete file.")
+    misplaced = [f"campaign.{key}: write it as a table of its own, [{key}]" for key in _SECTIONS if key in table]
+    if misplaced:
+        raise SpecError(f"{path} cannot be used.", problems=misplaced)
+    own = document.get("ballot")
+    if "ballot" not in table and isinstance(own, dict) and "name" in own:
+        table = {**table, "ballot": own["name"]}
+    return _validate(
+        CampaignSpec, {**table, **{key: document[key] for key in _SECTIONS if key in document}}, path, "campaign"
+    )
+
+
+def has_ballot(path: Path) -> bool:
+    """Whether a file holds a `[ballot]`."""
+    return "ballot" in _read(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise SpecError(f"There is no file {path}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path} cannot be read: {error}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{path} is not TOML: {error}.", remedy="docs/campaigns.md shows a complete file.") from None
+    known = ("ballot", "campaign", *_SECTIONS)
+    unknown = [f"{key}: is not a key here{near_miss(key, known)}" for key in document if key not in known]
+    if unknown:
+        raise SpecError(f"{path} cannot be used.", problems=unknown)
+    return document
+
+
+def _validate(model: type[Spec], table: object, path: Path, section: str) -> Spec:
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        raise SpecError(f"{path} cannot be used.", problems=problems(model, error, section, _SECTIONS)) from None
