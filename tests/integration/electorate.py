@@ -1,0 +1,63 @@
+"""Rows to test with: units, people with addresses, a ballot and its electorate."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from messaging.db import Connection
+from messaging.goals import create_goal
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+async def add_unit(db: Connection, name: str, kind: str = "branch", parent: int | None = None) -> int:
+    above = await db.fetchval("select lineage from unit where unit_id = $1", parent) if parent else []
+    unit_id: int = await db.fetchval(
+        "insert into unit (parent_id, kind, name, lineage) values ($1, $2, $3, '{}') returning unit_id",
+        parent, kind, name,
+    )  # fmt: skip
+    await db.execute("update unit set lineage = $2 where unit_id = $1", unit_id, [*above, unit_id])
+    return unit_id
+
+
+async def add_person(
+    db: Connection,
+    external_id: str,
+    *,
+    unit: int | None = None,
+    sms: str | Sequence[str] = (),
+    email: str | Sequence[str] = (),
+    first_name: str = "Ann",
+    **attributes: str,
+) -> int:
+    person_id: int = await db.fetchval(
+        "insert into person (external_id, first_name, last_name, unit_id, attributes) values ($1, $2, 'Lee', $3, $4)"
+        " returning person_id",
+        external_id, first_name, unit, attributes,
+    )  # fmt: skip
+    for channel, given in (("sms", sms), ("email", email)):
+        for rank, address in enumerate([given] if isinstance(given, str) else given):
+            await db.execute(
+                "insert into address (person_id, channel, address, rank) values ($1, $2, $3, $4)",
+                person_id, channel, address, rank,
+            )  # fmt: skip
+    for name in attributes:
+        await db.execute("insert into attribute (name, label) values ($1, $1) on conflict do nothing", name)
+    return person_id
+
+
+async def add_ballot(
+    db: Connection,
+    name: str = "pay-2026",
+    *,
+    opens: datetime = NOW - timedelta(days=10),
+    closes: datetime = NOW + timedelta(days=10),
+    threshold: float = 0.5,
+    disaggregated: bool = False,
+) -> int:
+    goal_id = await create_goal(db, name)
+    ballot_id: int = await db.fetchval(
+        "insert into ballot (name, title, opens_at, closes_at, threshold, goal_id, disaggregated)"
+        " values ($1, 'Pay 2026', $2, $3, $4, $5, $6) returning ballot_id",
+        name, opens, closes, threshold, goal_id, disaggregated,
+    )  # fmt: skip
+    return ballot_id
