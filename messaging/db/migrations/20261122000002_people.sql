@@ -58,6 +58,33 @@ create table member_import (
   rejected   integer     not null
 );
 
+-- Where a member file waits between being read and being merged, within one transaction; empty at any other time.
+-- A null means that the file has no such column, so that what is known stays.
+create unlogged table staged_person (
+  line        integer not null, -- where the row begins in the file
+  external_id text    not null,
+  first_name  text,
+  last_name   text,
+  region      text    not null default '',
+  branch      text    not null default '',
+  workplace   text    not null default '',
+  language    text,
+  time_zone   text,
+  attributes  jsonb   not null,
+  phones      text[],           -- in order of preference
+  emails      text[],
+  person_id   bigint,           -- who it is, where we know them
+  changed     boolean not null default false
+);
+create unlogged table staged_unit (
+  region    text    not null,
+  branch    text    not null,
+  workplace text    not null,
+  unit_id   bigint,
+  known     boolean not null,   -- false: several units have that name, and nothing says which
+  primary key (region, branch, workplace)
+);
+
 -- Who did what. Append-only.
 create table audit (
   audit_id bigint generated always as identity primary key,

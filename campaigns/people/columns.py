@@ -1,0 +1,262 @@
+"""Which column of a member file means what: by name, by alias, or by a mapping file."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from campaigns.people.mapping import Mapping as ColumnMapping
+from messaging.errors import InputError
+
+UNIT_KINDS: Final = ("region", "branch", "workplace")
+"""The kinds of unit a member file can name, from the root down."""
+
+FIELDS: Final = (
+    "external_id", "first_name", "last_name", "full_name", "phone", "email", *UNIT_KINDS, "language", "time_zone",
+)  # fmt: skip
+"""What a column can be, other than an attribute."""
+
+# In order: where a file has two that fit, the earlier is meant and the later becomes an attribute.
+_ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
+    "external_id": (
+        "external id", "member id", "membership number", "membership no", "membership id", "member number", "member no",
+        "mem no", "membership ref", "member ref", "membership reference", "member reference", "person id", "contact id",
+        "unique id", "reference", "ref", "id",
+    ),
+    "first_name": ("first name", "given name", "forename", "first names", "given names", "forenames", "first"),
+    "last_name": ("last name", "surname", "family name", "last"),
+    "full_name": ("full name", "name", "member name", "display name"),
+    "region": ("region", "region name", "regional office"),
+    "branch": ("branch", "branch name", "local", "chapter"),
+    "workplace": ("workplace", "workplace name", "work place", "site", "work site", "worksite", "office"),
+    "language": ("language", "preferred language", "lang", "correspondence language"),
+    "time_zone": ("time zone", "timezone", "tz"),
+}  # fmt: skip
+
+_EMAIL: Final = re.compile(r"e?mails?(address|addr|id)?")
+_MOBILE: Final = re.compile(r"(mobile|mob|cell|cellphone|sms|text)(telephone|tel|phone)?(number|num|no)?")
+_PHONE: Final = re.compile(r"(contact)?(phone|telephone|tel)(number|num|no)?|contact(number|no)")
+_FIRST: Final = ("primary", "preferred", "main", "first", "1st")
+_SECOND: Final = ("secondary", "second", "2nd", "alternative", "alternate", "alt", "other", "backup")
+_PLACES: Final = ("home", "work", "personal", "private", "office", "evening", "daytime", "business")
+_WORDS: Final = re.compile(r"[^\W_]+")
+_ALMOST: Final = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a file.
+
+    Attributes:
+        index: its place in a row, from 0.
+        label: its header as it stands in the file.
+        name: the attribute's name, or the field.
+    """
+
+    index: int
+    label: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What each column of a file means.
+
+    Attributes:
+        fields: the columns of each field that is present; several for `phone` and `email`, in order of preference.
+        attributes: the others.
+        width: how many cells a row needs to reach the last named column.
+        full_width: how many cells a row may have.
+    """
+
+    fields: Mapping[str, tuple[Column, ...]]
+    attributes: tuple[Column, ...]
+    width: int
+    full_width: int
+
+    def one(self, field: str) -> Column | None:
+        """The column of a field that has one at most."""
+        columns = self.fields.get(field)
+        return columns[0] if columns else None
+
+    def has(self, *fields: str) -> bool:
+        """Whether the file has a column for any of these fields."""
+        return any(field in self.fields for field in fields)
+
+    def meanings(self) -> dict[str, str]:
+        """What each header was taken for: a field, or `attributes.<name>`."""
+        taken = [(column, field) for field, columns in self.fields.items() for column in columns]
+        taken += [(column, f"attributes.{column.name}") for column in self.attributes]
+        return {column.label: meaning for column, meaning in sorted(taken, key=lambda pair: pair[0].index)}
+
+
+def map_columns(header: Sequence[str], mapping: ColumnMapping, *, reserved: Iterable[str] = ()) -> Columns:
+    """Decide what each column of a header means.
+
+    Args:
+        header: the names as they stand in the file; columns without a name are left out.
+        mapping: what the mapping file says; it goes before names and aliases.
+        reserved: names an attribute must not take, since templates use them for something else.
+
+    Raises:
+        InputError: two columns have the same name, a mapped one is missing, or none holds the membership number.
+    """
+    labels = {index: " ".join(label.replace("\ufeff", "").split()) for index, label in enumerate(header)}
+    labels = {index: label for index, label in labels.items() if label}
+    _refuse_duplicates(labels)
+    fields: dict[str, list[tuple[tuple[int, ...], Column]]] = {}
+    attributes: list[Column] = []
+    left = dict(labels)
+    for field, wanted in mapping.fields.items():
+        for place, label in enumerate(wanted):
+            index = _find(label, left)
+            fields.setdefault(field, []).append(((place,), Column(index, left.pop(index), field)))
+    taken = {*reserved, *FIELDS}
+    for name, label in mapping.attributes.items():
+        if name in taken:
+            raise InputError(f"An attribute cannot be called {name}: templates use that name for something else.")
+        index = _find(label, left)
+        attributes.append(Column(index, left.pop(index), name))
+    for label in mapping.ignore:
+        left.pop(_find(label, left))
+    _by_name(left, fields)
+    if mapping.keep_others:
+        attributes += [Column(index, label, attribute_name(label, index, taken)) for index, label in left.items()]
+    _refuse_same_attributes(attributes)
+    if "external_id" not in fields:
+        raise _no_membership_number(list(labels.values()))
+    found = {field: tuple(column for _, column in sorted(ranked, key=lambda pair: pair[0]))
+             for field, ranked in fields.items()}  # fmt: skip
+    by_place = tuple(sorted(attributes, key=lambda column: column.index))
+    return Columns(found, by_place, width=max(labels) + 1, full_width=len(header))
+
+
+def attribute_name(label: str, index: int = 0, reserved: Iterable[str] = ()) -> str:
+    """A header as a template writes it: `Pay band (2026)` becomes `pay_band_2026`.
+
+    Args:
+        label: the header.
+        index: its column, for headers without a single Latin letter: `column_7`.
+        reserved: names that mean something else already; `member_` is put before.
+    """
+    plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().lower()
+    name = "_".join(re.findall(r"[a-z0-9]+", plain))
+    if not re.search(r"[a-z]", name):
+        name = f"column_{index + 1}"
+    elif name[0].isdigit():
+        name = f"column_{name}"
+    return f"member_{name}" if name in reserved else name
+
+
+def near_misses(name: str, known: Iterable[str]) -> list[str]:
+    """Which of the known headers look like a name, best first."""
+    by_key = {_key(label): label for label in known}
+    return [by_key[key] for key in difflib.get_close_matches(_key(name), by_key, n=3, cutoff=_ALMOST)]
+
+
+def _key(label: str) -> str:
+    """A header without case, spaces, accents and punctuation."""
+    plain = unicodedata.normalize("NFKD", label)
+    return "".join(_WORDS.findall("".join(char for char in plain if not unicodedata.combining(char)))).casefold()
+
+
+def _by_name(left: dict[int, str], fields: dict[str, list[tuple[tuple[int, ...], Column]]]) -> None:
+    """Take the columns whose names are known out of `left` into `fields`."""
+    keys = {index: _key(label) for index, label in left.items()}
+    for field, aliases in _ALIASES.items():
+        if field in fields:
+            continue
+        order = {alias.replace(" ", ""): place for place, alias in enumerate((field.replace("_", " "), *aliases))}
+        fits = [(order[key], index) for index, key in keys.items() if key in order and index in left]
+        if fits:
+            _, index = min(fits)
+            fields[field] = [((0,), Column(index, left.pop(index), field))]
+    found: dict[str, list[tuple[tuple[int, ...], Column]]] = {"phone": [], "email": []}
+    for index in list(left):
+        field, *rank = _address_rank(keys[index])
+        if field in found and field not in fields:
+            found[field].append(((*rank, index), Column(index, left.pop(index), field)))
+    fields.update({field: columns for field, columns in found.items() if columns})
+
+
+def _address_rank(key: str) -> tuple[str, int, int]:
+    """What addresses a header names, if any, and how soon they are tried: first before second, mobiles first."""
+    bare = key.rstrip("0123456789")
+    number = key[len(bare) :]
+    ordinal = int(number) if len(number) == 1 else 1
+    for words, place in ((_FIRST, 1), (_SECOND, 2)):
+        if word := next(filter(bare.startswith, words), None):
+            bare, ordinal = bare.removeprefix(word), max(ordinal, place)
+    away = 0
+    if word := next(filter(bare.startswith, _PLACES), None):
+        bare, away = bare.removeprefix(word), 2
+    if _EMAIL.fullmatch(bare):
+        return "email", ordinal, away
+    if _MOBILE.fullmatch(bare):
+        return "phone", ordinal, 0
+    if _PHONE.fullmatch(bare):
+        return "phone", ordinal, 1 + away
+    return "", 0, 0
+
+
+def _find(label: str, left: Mapping[int, str]) -> int:
+    """The column a mapping file means.
+
+    Raises:
+        InputError: the file has none of that name; says which come close.
+    """
+    wanted = _key(label)
+    for index, present in left.items():
+        if _key(present) == wanted:
+            return index
+    close = near_misses(label, left.values())
+    raise InputError(
+        f"The mapping file names a column “{label}” that the member file does not have, or that is mapped twice.",
+        remedy=f"Did you mean {_quoted(close)}?" if close else f"It has {_quoted(left.values())}.",
+    )
+
+
+def _refuse_duplicates(labels: Mapping[int, str]) -> None:
+    seen: dict[str, str] = {}
+    for label in labels.values():
+        key = " ".join(label.casefold().split())
+        if key in seen:
+            raise InputError(f"Two columns are called “{label}”.", remedy="Rename or delete one of them.")
+        seen[key] = label
+
+
+def _refuse_same_attributes(attributes: Sequence[Column]) -> None:
+    seen: dict[str, str] = {}
+    for column in attributes:
+        if column.name in seen:
+            raise InputError(
+                f"The columns “{seen[column.name]}” and “{column.label}” would both be the attribute {column.name}.",
+                remedy="Rename one of them, or name them apart in a mapping file (--map).",
+            )
+        seen[column.name] = column.label
+
+
+def _no_membership_number(labels: Sequence[str]) -> InputError:
+    close = [
+        label
+        for label in labels
+        if difflib.get_close_matches(_key(label), [a.replace(" ", "") for a in _ALIASES["external_id"]], 1, _ALMOST)
+    ]
+    remedy = (
+        f"Is it {_quoted(close, ' or ')}? Rename it to member_id, or name it in a mapping file (--map)."
+        if close
+        else "Call it member_id or membership number, or name it in a mapping file (--map)."
+    )
+    return InputError(
+        "No column holds the membership number (external id).",
+        problems=[f"The columns are {_quoted(labels)}." if labels else "The header names no column."],
+        remedy=remedy,
+    )
+
+
+def _quoted(labels: Iterable[str], joint: str = ", ") -> str:
+    return joint.join(f"“{label}”" for label in labels)

@@ -1,0 +1,219 @@
+"""CSV as it comes: UTF-8, UTF-16 or Windows-1252; commas, semicolons or tabs; quotes in and out of place."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final, Self
+
+from campaigns.people.tables import Record, Table, is_blank
+from messaging.errors import InputError
+
+_DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_NAMES: Final = {"utf-8-sig": "UTF-8", "cp1252": "Windows-1252", "mixed": "UTF-8 with some Windows-1252"}
+_CHUNK: Final = 1 << 20
+_HEAD: Final = 4096
+_CONTROL: Final = re.compile(r"[\x01-\x08\x0e-\x19\x1c-\x1f]")
+_LOOKED_AT: Final = 50
+_LONGEST_ROW: Final = 100  # lines; more than that is a quote nobody closed, not an address with line breaks
+_SEPARATOR_LINE: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # Excel's own hint
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """What a first pass over the file found."""
+
+    path: Path
+    encoding: str
+    lines: int
+    sha256: str
+
+
+@contextmanager
+def open_delimited(path: Path) -> Iterator[Table]:
+    """Open a CSV file.
+
+    Raises:
+        InputError: it is empty, not text, or has no row under its header.
+    """
+    text = _survey(path)
+    with _open_lines(text) as first_look:
+        delimiter = _delimiter(list(islice(first_look, _LOOKED_AT)))
+    with _open_lines(text) as lines:
+        records = _records(lines, delimiter)
+        header = next(records, None)
+        if header is None:
+            raise InputError(f"{path.name} is empty.", remedy="The first row names the columns.")
+        if header[1] is None:
+            raise InputError(f"{path.name}, line {header[0]}: the header has a quote out of place.")
+        kind = f"CSV ({_NAMES.get(text.encoding, 'UTF-16')}, {_DELIMITERS.get(delimiter, repr(delimiter))})"
+        yield Table(kind, header[1], records, max(text.lines - 1, 0), text.sha256, rectangular=True)
+
+
+def _survey(path: Path) -> _Text:
+    """Read the file once: is it text, in which encoding, how long; and its fingerprint."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+        digest.update(head)
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    for encoding in _likely(head):
+        try:
+            return _Text(path, encoding, _count_lines(path, encoding), digest.hexdigest())
+        except UnicodeDecodeError:
+            continue
+    raise _not_text(path)
+
+
+def _likely(head: bytes) -> list[str]:
+    """The encodings to try. Without a byte-order mark, UTF-16 shows by the zero half of its plain letters."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ["utf-16"]
+    high, low = head[0::2].count(0), head[1::2].count(0)
+    if max(high, low) > len(head) // 4:
+        return ["utf-16-be" if high > low else "utf-16-le"]
+    return ["utf-8-sig", "mixed", "cp1252"]
+
+
+def _count_lines(path: Path, encoding: str) -> int:
+    """Count lines, proving on the way that all of it can be decoded.
+
+    Raises:
+        UnicodeDecodeError: another encoding.
+        InputError: whatever it is, it is not text.
+    """
+    if encoding == "mixed":
+        return _count_mixed(path)
+    lines = 0
+    with path.open(encoding=encoding, newline="") as file:
+        head = True
+        while chunk := file.read(_CHUNK):
+            if "\0" in chunk or (head and len(_CONTROL.findall(chunk, 0, _HEAD)) > min(len(chunk), _HEAD) / 100):
+                raise _not_text(path)
+            head = False
+            lines += chunk.count("\n") or chunk.count("\r")
+    return lines
+
+
+def _count_mixed(path: Path) -> int:
+    """Count the lines of a UTF-8 file into which a few others were pasted.
+
+    Raises:
+        UnicodeDecodeError: most of what is not plain ASCII is not UTF-8: then all of it is Windows-1252.
+    """
+    good = bad = lines = 0
+    with path.open("rb") as file:
+        for line in file:
+            lines += 1
+            if line.isascii():
+                continue
+            try:
+                line.decode()
+                good += 1
+            except UnicodeDecodeError as error:
+                line.decode("cp1252")
+                bad += 1
+                last = error
+    if bad >= good:
+        raise last
+    return lines
+
+
+def _not_text(path: Path) -> InputError:
+    return InputError(
+        f"{path.name} is not a text file, and not a spreadsheet Muster can read.",
+        remedy="Save it as CSV (UTF-8), XLSX or ODS.",
+    )
+
+
+@contextmanager
+def _open_lines(text: _Text) -> Iterator[Iterable[str]]:
+    if text.encoding == "mixed":
+        with text.path.open("rb") as file:
+            yield map(_decode_line, file)
+    else:
+        with text.path.open(encoding=text.encoding, newline="") as file:
+            yield file
+
+
+def _decode_line(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("cp1252")
+
+
+def _delimiter(lines: list[str]) -> str:
+    """The delimiter that gives the header several columns, and the next rows as many as the header."""
+    if lines and (hint := _SEPARATOR_LINE.fullmatch(lines[0].lstrip("\ufeff"))):
+        return hint[1]
+
+    def fit(delimiter: str) -> tuple[float, int]:
+        widths = [len(cells) for _, cells in _records(lines, delimiter) if cells is not None]
+        if not widths or widths[0] == 1:
+            return 0.0, 0
+        return widths.count(widths[0]) / len(widths), widths[0]
+
+    return max(_DELIMITERS, key=fit)
+
+
+class _Lines:
+    """The physical lines of a file, numbered, which can be read again from the second line of the current row."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self._again: list[str] = []
+        self._row: list[str] = []
+        self.number = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.pop() if self._again else next(self._lines)
+        self.number += 1
+        self._row.append(line)
+        if len(self._row) > _LONGEST_ROW:
+            raise csv.Error("a quote nobody closed")
+        return line
+
+    def begin_row(self) -> int:
+        """Forget the row before; returns the line the next one begins on."""
+        self._row.clear()
+        return self.number + 1
+
+    def give_up_row(self) -> None:
+        """Go back to just after the first line of the current row."""
+        self.number -= len(self._row) - 1
+        self._again.extend(reversed(self._row[1:]))
+
+
+def _records(source: Iterable[str], delimiter: str) -> Iterator[Record]:
+    """Take lines apart. A quote out of place costs its own line only, never the rows it would swallow."""
+    lines = _Lines(source)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    first = True
+    while True:
+        line = lines.begin_row()
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            lines.give_up_row()
+            reader = csv.reader(lines, delimiter=delimiter, strict=True)
+            first = False
+            yield line, None
+            continue
+        if is_blank(cells) or (first and _SEPARATOR_LINE.fullmatch(delimiter.join(cells))):
+            continue
+        first = False
+        yield line, cells

@@ -1,0 +1,8 @@
+-- name: record_import
+-- So that "where did this come from?" has an answer.
+insert into member_import (file_name, sha256, actor, started_at, created, updated, unchanged, rejected)
+values ($1, $2, $3, $4, $5, $6, $7, $8) returning import_id
+
+-- name: record_audit
+-- Who did what.
+insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4)

@@ -1,0 +1,37 @@
+"""Open a member file by what is in it, not by what it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from campaigns.people.delimited import open_delimited
+from campaigns.people.spreadsheets import open_spreadsheet
+from campaigns.people.tables import Table
+from messaging.errors import InputError
+
+_ZIP: Final = b"PK\x03\x04"
+_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # XLS, and every XLSX under a password
+
+
+@contextmanager
+def open_table(path: Path) -> Iterator[Table]:
+    """Open a CSV, XLSX, ODS or XLS file.
+
+    Raises:
+        InputError: it cannot be read, is empty, or is none of these.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(8)
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path}.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    if not magic:
+        raise InputError(f"{path.name} is empty.", remedy="The first row names the columns.")
+    opened = open_spreadsheet(path) if magic.startswith((_ZIP, _OLE)) else open_delimited(path)
+    with opened as table:
+        yield table

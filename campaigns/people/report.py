@@ -1,0 +1,89 @@
+"""What became of a member file: counts, and every row and cell that could not be used."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One row or cell that could not be used.
+
+    Attributes:
+        line: the line of a CSV file, or the row of a sheet, on which the row begins.
+        column: the cell's header as it stands in the file; empty where it is the whole row.
+        code: the reason as a program reads it.
+        message: the reason as a person reads it.
+    """
+
+    line: int
+    column: str
+    code: str
+    message: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return {"line": self.line, "column": self.column or None, "code": self.code, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did, or would do.
+
+    Every row is one of created, updated, unchanged, repeated or rejected.
+
+    Attributes:
+        file: its name.
+        kind: what it is: `CSV (UTF-8, commas)`.
+        columns: what each header was taken for.
+        rows: rows under the header, blank ones left out.
+        created: people who are new.
+        updated: people of whom something changed.
+        unchanged: people known just so.
+        repeated: rows that say the same as an earlier one about the same person.
+        rejected: rows left out; each has a problem.
+        unreachable: people of this file who have no address at all; they count in an electorate all the same.
+        problems: every row and cell that could not be used, in the order of the file.
+        written: whether anything was kept: not with `dry_run`, nor with `strict` and a problem.
+        import_id: the row in `member_import`.
+    """
+
+    file: str
+    kind: str
+    columns: Mapping[str, str]
+    rows: int
+    created: int
+    updated: int
+    unchanged: int
+    repeated: int
+    rejected: int
+    unreachable: int
+    problems: Sequence[Problem]
+    written: bool
+    import_id: int | None = None
+
+    def by_code(self) -> dict[str, int]:
+        """How many problems there are of each code, the most frequent first."""
+        return dict(Counter(problem.code for problem in self.problems).most_common())
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values, for `--json`."""
+        return {
+            "file": self.file,
+            "kind": self.kind,
+            "columns": dict(self.columns),
+            "rows": self.rows,
+            "created": self.created,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "repeated": self.repeated,
+            "rejected": self.rejected,
+            "unreachable": self.unreachable,
+            "written": self.written,
+            "import_id": self.import_id,
+            "problem_counts": self.by_code(),
+            "problems": [problem.to_json() for problem in self.problems],
+        }

@@ -1,0 +1,128 @@
+-- name: try_lock
+-- One import at a time, on all hosts; the lock goes with the transaction.
+select pg_try_advisory_xact_lock(hashtextextended('muster: import of people', 0))
+
+-- name: lock
+-- The same, waiting for the import before us; `lock_timeout` says how long.
+select pg_advisory_xact_lock(hashtextextended('muster: import of people', 0))
+
+-- name: take_out_repeats
+-- The first row of a person stands. `same` tells a harmless repetition from a contradiction that somebody must look at.
+with first as (
+  select external_id, min(line) as line from staged_person group by external_id having count(*) > 1
+)
+delete from staged_person as later
+using first, staged_person as earlier
+where later.external_id = first.external_id and later.line > first.line
+  and earlier.external_id = first.external_id and earlier.line = first.line
+returning later.line, first.line as first_line,
+  (later.first_name, later.last_name, later.region, later.branch, later.workplace, later.language, later.time_zone,
+   later.attributes, later.phones, later.emails)
+  is not distinct from
+  (earlier.first_name, earlier.last_name, earlier.region, earlier.branch, earlier.workplace, earlier.language,
+   earlier.time_zone, earlier.attributes, earlier.phones, earlier.emails) as same
+
+-- name: staged_paths
+-- The units the file names: a few thousand combinations for any number of people.
+select distinct region, branch, workplace from staged_person
+
+-- name: stage_units
+-- What each combination of names came to.
+insert into staged_unit (region, branch, workplace, unit_id, known)
+select region, branch, workplace, unit_id, known
+from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::boolean[])
+  as given (region, branch, workplace, unit_id, known)
+
+-- name: ambiguous_lines
+-- Rows whose unit could be any of several: they keep the unit they have.
+select s.line from staged_person as s join staged_unit as u using (region, branch, workplace)
+where not u.known order by s.line
+
+-- name: recognise
+-- Who is known already, and of whom something is different from the file. Compared with what the file's columns can
+-- say only: a null column, an attribute it does not have and a unit it does not name are as they were.
+-- $1: the names of the attributes the file has.
+with held as (
+  select s.external_id, p.person_id, u.known, u.unit_id,
+         coalesce(array_agg(a.address order by a.rank, a.address_id) filter (where a.channel = 'sms'), '{}') as phones,
+         coalesce(array_agg(a.address order by a.rank, a.address_id) filter (where a.channel = 'email'), '{}') as emails
+  from staged_person as s
+  join person as p using (external_id)
+  left join staged_unit as u using (region, branch, workplace)
+  left join address as a on a.person_id = p.person_id
+  group by s.external_id, p.person_id, u.known, u.unit_id
+)
+update staged_person as s
+set person_id = p.person_id,
+    changed = (coalesce(s.first_name, p.first_name), coalesce(s.last_name, p.last_name),
+               coalesce(s.language, p.language), coalesce(s.time_zone, p.time_zone),
+               (p.attributes - $1::text[]) || s.attributes,
+               coalesce(s.phones, held.phones), coalesce(s.emails, held.emails),
+               case when held.known then held.unit_id else p.unit_id end)
+              is distinct from
+              (p.first_name, p.last_name, p.language, p.time_zone, p.attributes, held.phones, held.emails, p.unit_id)
+from held
+join person as p using (person_id)
+where s.external_id = held.external_id
+
+-- name: count_known
+-- How many the file says something new about, and how many are as it says.
+select count(*) filter (where changed) as changed, count(*) filter (where not changed) as same
+from staged_person where person_id is not null
+
+-- name: update_people
+-- Only those of whom something changed, so that a file imported every night rewrites nothing.
+update person as p
+set first_name = coalesce(s.first_name, p.first_name),
+    last_name = coalesce(s.last_name, p.last_name),
+    language = coalesce(s.language, p.language),
+    time_zone = coalesce(s.time_zone, p.time_zone),
+    attributes = (p.attributes - $1::text[]) || s.attributes,
+    unit_id = case when u.known then u.unit_id else p.unit_id end,
+    updated_at = $2
+from staged_person as s
+left join staged_unit as u using (region, branch, workplace)
+where s.changed and p.person_id = s.person_id
+
+-- name: remove_addresses
+-- Addresses the file no longer gives, of the channels it has columns for.
+delete from address as a
+using staged_person as s
+where s.changed and a.person_id = s.person_id
+  and ((a.channel = 'sms' and a.address <> all(s.phones)) or (a.channel = 'email' and a.address <> all(s.emails)))
+
+-- name: insert_people
+-- In the file's order, so that neighbours in the file are neighbours on disk and in a launch.
+insert into person (external_id, first_name, last_name, unit_id, language, time_zone, attributes)
+select s.external_id, coalesce(s.first_name, ''), coalesce(s.last_name, ''), u.unit_id,
+       coalesce(s.language, $1), coalesce(s.time_zone, $2), s.attributes
+from staged_person as s
+left join staged_unit as u using (region, branch, workplace)
+where s.person_id is null
+order by s.line
+
+-- name: insert_addresses
+-- Of everybody who is new or changed; an address that stays only takes its new rank.
+insert into address (person_id, channel, address, rank)
+select p.person_id, given.channel, given.address, given.rank
+from staged_person as s
+join person as p using (external_id)
+cross join lateral (
+  select 'sms' as channel, address, position - 1 as rank from unnest(s.phones) with ordinality as t (address, position)
+  union all
+  select 'email', address, position - 1 from unnest(s.emails) with ordinality as t (address, position)
+) as given
+where s.person_id is null or s.changed
+order by p.person_id
+on conflict (person_id, channel, address) do update set rank = excluded.rank
+where address.rank <> excluded.rank
+
+-- name: register_attributes
+-- A template or filter may name these from now on.
+insert into attribute (name, label) select name, label from unnest($1::text[], $2::text[]) as given (name, label)
+on conflict (name) do nothing
+
+-- name: count_unreachable
+-- People of this file no message can reach.
+select count(*) from staged_person as s join person as p using (external_id)
+where not exists (select from address as a where a.person_id = p.person_id)

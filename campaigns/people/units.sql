@@ -1,0 +1,39 @@
+-- name: units
+-- The whole tree: a few thousand rows at most, and every path of a file is looked up in it.
+select unit_id, parent_id, kind, name, lineage from unit order by unit_id
+
+-- name: add_units
+-- One level at a time, since a unit's lineage ends in its own id and begins with its parent's. The upsert that changes
+-- nothing gives back the id where the database folds two spellings into one that Python keeps apart.
+insert into unit (unit_id, parent_id, kind, name, lineage) overriding system value
+select new.unit_id, new.parent_id, $1, new.name, coalesce(parent.lineage, '{}') || new.unit_id
+from (
+  select nextval(pg_get_serial_sequence('unit', 'unit_id')) as unit_id, parent_id, name
+  from unnest($2::bigint[], $3::text[]) with ordinality as given (parent_id, name, position)
+  order by position
+) as new
+left join unit as parent on parent.unit_id = new.parent_id
+on conflict (coalesce(parent_id, 0), kind, lower(name)) do update set name = unit.name
+returning unit_id, parent_id, name
+
+-- name: unit_names
+-- A person's units from the root down.
+select kind, name from unit where unit_id = any((select lineage from unit where unit_id = $1)::bigint[])
+order by cardinality(lineage)
+
+-- name: unit_counts
+-- Everybody counts in the unit of that kind they are in or below; those in none come last, without a name.
+select u.name,
+       count(*) as people,
+       count(*) filter (where r.sms) as sms,
+       count(*) filter (where r.email) as email,
+       count(*) filter (where not (r.sms or r.email)) as unreachable
+from person as p
+cross join lateral (
+  select coalesce(bool_or(a.channel = 'sms'), false) as sms, coalesce(bool_or(a.channel = 'email'), false) as email
+  from address as a where a.person_id = p.person_id
+) as r
+left join unit as own on own.unit_id = p.unit_id
+left join unit as u on u.unit_id = any(own.lineage) and u.kind = $1
+group by u.unit_id, u.name
+order by u.name nulls last, u.unit_id
