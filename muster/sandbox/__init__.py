@@ -1,0 +1,10 @@
+"""The outside world, simulated: a Twilio account, a mail server, members who answer and scanners who do not.
+
+`async with open_sandbox(SandboxConfig(...)) as sandbox:` runs one; `docs/sandbox.md` says what it can do.
+"""
+
+from muster.sandbox.profile import Profile
+from muster.sandbox.sandbox import Sandbox, SandboxConfig, open_sandbox
+from muster.sandbox.twilio import TwilioConfig
+
+__all__ = ["Profile", "Sandbox", "SandboxConfig", "TwilioConfig", "open_sandbox"]

@@ -1,0 +1,191 @@
+"""A browser small enough to run ten thousand of: fetches a page, reads its forms, presses a button."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from urllib.parse import urljoin
+
+import aiohttp
+from yarl import URL
+
+_SKIPPED_TYPES = frozenset({"submit", "button", "image", "reset", "file"})
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button that submits a form."""
+
+    name: str
+    value: str
+
+
+@dataclass(slots=True)
+class Form:
+    """A form on a page.
+
+    Attributes:
+        action: the absolute address it is sent to.
+        method: `get` or `post`.
+        fields: what is sent whichever button is pressed: hidden inputs, and the others with their defaults.
+        buttons: in their order on the page.
+    """
+
+    action: str
+    method: str
+    fields: dict[str, str] = field(default_factory=dict)
+    buttons: list[Button] = field(default_factory=list)
+
+    def button(self, *values: str) -> Button | None:
+        """The first button with one of these values."""
+        return next((one for one in self.buttons if one.value in values), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page that was fetched.
+
+    Attributes:
+        status: HTTP status.
+        url: where it was in the end.
+        forms: its forms.
+    """
+
+    status: int
+    url: str
+    forms: list[Form]
+
+    def find(self, *values: str) -> tuple[Form, Button] | None:
+        """The first button on the page with one of these values, and its form."""
+        for form in self.forms:
+            if button := form.button(*values):
+                return form, button
+        return None
+
+    def submittable(self) -> Iterator[Form]:
+        """The forms that post."""
+        return (form for form in self.forms if form.method == "post" and form.buttons)
+
+
+def open_session(at_once: int) -> aiohttp.ClientSession:
+    """The session a crowd of browsers shares: so many connections, no cookies."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=at_once),
+        timeout=aiohttp.ClientTimeout(total=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+class Browser:
+    """One person's browser, on a session many share; it keeps no cookies.
+
+    Args:
+        session: the shared session.
+        agent: its User-Agent.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, agent: str) -> None:
+        self._session = session
+        self._headers = {
+            "User-Agent": agent,
+            "Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8",
+            "Accept-Language": "en-GB,en;q=0.8",
+        }
+
+    async def head(self, url: str) -> int:
+        """Ask for the headers only.
+
+        Raises:
+            aiohttp.ClientError, TimeoutError: nothing answered.
+        """
+        async with self._session.head(URL(url, encoded=True), headers=self._headers) as response:
+            return response.status
+
+    async def get(self, url: str) -> Page:
+        """Open a page.
+
+        Raises:
+            aiohttp.ClientError, TimeoutError: nothing answered.
+        """
+        async with self._session.get(URL(url, encoded=True), headers=self._headers) as response:
+            return await _read(response)
+
+    async def press(self, form: Form, button: Button) -> Page:
+        """Press a button of a form.
+
+        Raises:
+            aiohttp.ClientError, TimeoutError: nothing answered.
+        """
+        return await self.post(form.action, {**form.fields, **({button.name: button.value} if button.name else {})})
+
+    async def post(self, url: str, fields: Mapping[str, str]) -> Page:
+        """Send a form.
+
+        Raises:
+            aiohttp.ClientError, TimeoutError: nothing answered.
+        """
+        async with self._session.post(URL(url, encoded=True), data=dict(fields), headers=self._headers) as response:
+            return await _read(response)
+
+
+async def _read(response: aiohttp.ClientResponse) -> Page:
+    text = await response.text(errors="replace")
+    url = str(response.url)
+    return Page(response.status, url, read_forms(text, url) if response.content_type == "text/html" else [])
+
+
+def read_forms(html: str, url: str) -> list[Form]:
+    """Find the forms of a page.
+
+    Args:
+        html: the page.
+        url: where it was, for relative actions.
+    """
+    reader = _FormReader(url)
+    reader.feed(html)
+    reader.close()
+    return reader.forms
+
+
+class _FormReader(HTMLParser):
+    """Collects forms, their fields and their buttons."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self._url = url
+        self._open: Form | None = None
+        self.forms: list[Form] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a form, a field or a button."""
+        said = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self._open = Form(urljoin(self._url, said.get("action", "")), said.get("method", "get").lower())
+            self.forms.append(self._open)
+        elif self._open is None:
+            return
+        elif tag == "button":
+            if said.get("type", "submit").lower() == "submit":
+                self._open.buttons.append(Button(said.get("name", ""), said.get("value", "")))
+        elif tag == "input":
+            self._read_input(self._open, said)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """`<input />` is `<input>`."""
+        self.handle_starttag(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Note the end of a form."""
+        if tag == "form":
+            self._open = None
+
+    def _read_input(self, form: Form, said: Mapping[str, str]) -> None:
+        kind, name = said.get("type", "text").lower(), said.get("name", "")
+        if kind == "submit":
+            form.buttons.append(Button(name, said.get("value", "")))
+        elif kind in {"checkbox", "radio"}:
+            if "checked" in said and name:
+                form.fields[name] = said.get("value") or "on"
+        elif name and kind not in _SKIPPED_TYPES:
+            form.fields[name] = said.get("value", "")

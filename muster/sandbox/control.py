@@ -1,0 +1,272 @@
+"""The sandbox's own pages and JSON: see every mail and text, open one, answer as a member."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import orjson
+from aiohttp import web
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup, escape
+
+from muster.sandbox.mailbox import Mail
+from muster.sandbox.record import Act
+from muster.sandbox.replies import REPLIES
+from muster.sandbox.twilio.messages import Message
+from muster.sandbox.twilio.optouts import keyword
+from muster.sandbox.twilio.refusals import Refusal
+
+if TYPE_CHECKING:
+    # the sandbox serves these pages, so it imports this module
+    from muster.sandbox.sandbox import Sandbox
+
+SANDBOX: Final[web.AppKey[Sandbox]] = web.AppKey("sandbox")
+
+SHOWN: Final = 50
+MOST_SHOWN: Final = 10_000
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-src 'self'; base-uri 'none'"
+_MAIL_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-popups allow-popups-to-escape-sandbox"
+)
+_URL = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)]")
+
+
+def control_routes() -> list[web.RouteDef]:
+    """Every page and every JSON answer."""
+    return [
+        web.get("/", _overview),
+        web.get("/mails/{number:[0-9]+}", _mail),
+        web.get("/mails/{number:[0-9]+}/html", _mail_html),
+        web.get(r"/phones/{phone:\+[0-9]+}", _phone),
+        web.post(r"/phones/{phone:\+[0-9]+}", _reply_by_form),
+        web.get("/sandbox/mails", _mails_json),
+        web.get("/sandbox/mails/{number:[0-9]+}", _mail_json),
+        web.get("/sandbox/messages", _messages_json),
+        web.get("/sandbox/record", _record_json),
+        web.get("/sandbox/summary", _summary_json),
+        web.get("/sandbox/state", _state_json),
+        web.post("/sandbox/reply", _reply_by_json),
+    ]
+
+
+def _linked(text: str) -> Markup:
+    """A text with its addresses as links."""
+    parts, end = [], 0
+    for found in _URL.finditer(text):
+        link = escape(found[0])
+        parts += [
+            escape(text[end : found.start()]),
+            Markup('<a href="{0}" target="_blank" rel="noreferrer">{0}</a>').format(link),
+        ]
+        end = found.end()
+    return Markup("").join([*parts, escape(text[end:])])
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")
+
+
+def _environment() -> Environment:
+    pages = Environment(loader=PackageLoader("muster.sandbox", "pages"), autoescape=True, trim_blocks=True)
+    pages.filters.update(linked=_linked, clock=_clock)
+    return pages
+
+
+_PAGES: Final = _environment()
+
+
+def _page(name: str, **values: object) -> web.Response:
+    return web.Response(
+        text=_PAGES.get_template(name).render(**values),
+        content_type="text/html",
+        headers={"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"},
+    )
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
+
+
+async def _overview(request: web.Request) -> web.Response:
+    sandbox = request.app[SANDBOX]
+    who = request.query.get("who", "").strip()
+    now = time.time()
+    return _page(
+        "overview.html",
+        who=who,
+        mails=[(mail, _subject(mail)) for mail in _mails(sandbox, who, SHOWN)],
+        messages=[(message, message.stage(now)) for message in _messages(sandbox, who, SHOWN)],
+        mail_counts=sandbox.mailbox.counts(),
+        message_counts=sandbox.twilio.messages.counts(now),
+        people=sandbox.record.summary(),
+        environment=sandbox.environment,
+    )
+
+
+def _mails(sandbox: Sandbox, who: str, limit: int) -> Iterable[Mail]:
+    """The newest mails to anybody whose address has that in it."""
+    wanted = who.lower()
+    return islice(
+        (mail for mail in sandbox.mailbox.newest() if any(wanted in one.lower() for one in mail.recipients)), limit
+    )
+
+
+def _messages(sandbox: Sandbox, who: str, limit: int) -> Iterable[Message]:
+    """The newest texts from or to any number that has that in it."""
+    return islice((one for one in sandbox.twilio.messages.newest() if who in one.to or who in one.sender), limit)
+
+
+def _subject(mail: Mail) -> str:
+    return str(mail.parse().get("Subject", "")) if mail.raw is not None else "(no longer kept)"
+
+
+def _find_mail(request: web.Request) -> Mail:
+    mail = request.app[SANDBOX].mailbox.get(int(request.match_info["number"]))
+    if mail is None:
+        raise web.HTTPNotFound(text="There is no such mail.")
+    return mail
+
+
+def _part(mail: Mail, kind: str) -> str:
+    """The text of its `plain` or `html` part; empty if it has none."""
+    body = mail.parse().get_body(preferencelist=(kind,))
+    return str(body.get_content()) if body is not None else ""
+
+
+async def _mail(request: web.Request) -> web.Response:
+    mail = _find_mail(request)
+    return _page(
+        "mail.html",
+        mail=mail,
+        headers=mail.parse().items(),
+        text=_part(mail, "plain"),
+        has_html=bool(_part(mail, "html")),
+    )
+
+
+async def _mail_html(request: web.Request) -> web.Response:
+    """The HTML part, shut in: nothing of it runs, and nothing outside is loaded."""
+    html = _part(_find_mail(request), "html").replace("<head>", '<head><base target="_blank">', 1)
+    return web.Response(text=html, content_type="text/html", headers={"Content-Security-Policy": _MAIL_POLICY})
+
+
+async def _phone(request: web.Request) -> web.Response:
+    phone = request.match_info["phone"]
+    sandbox, now = request.app[SANDBOX], time.time()
+    conversation = sandbox.twilio.messages.about(phone)
+    answerable = _latest_to(sandbox, phone) is not None
+    return _page(
+        "phone.html",
+        phone=phone,
+        conversation=[(message, message.stage(now)) for message in conversation],
+        answerable=answerable,
+        suggestions=[texts[0] for texts in REPLIES.values()],
+    )
+
+
+def _latest_to(sandbox: Sandbox, phone: str) -> Message | None:
+    """The text somebody with that phone would answer: the newest that can be answered."""
+    for message in sandbox.twilio.messages.to(phone):
+        if message.direction != "inbound" and message.sender.lstrip("+").isdigit():
+            return message
+    return None
+
+
+async def _reply(sandbox: Sandbox, phone: str, text: str) -> bool:
+    """Answer as a member, by hand; it goes into the record like any other answer.
+
+    Raises:
+        web.HTTPConflict: there is nothing to answer.
+    """
+    message = _latest_to(sandbox, phone)
+    if message is None:
+        raise web.HTTPConflict(text="That phone has no text it could answer.")
+    try:
+        taken = await sandbox.twilio.receive(phone, message, text)
+    except Refusal as refusal:
+        raise web.HTTPConflict(text=refusal.message) from refusal
+    stopped = keyword(text) == "STOP"
+    sandbox.record.note(
+        Act(
+            phone,
+            "sms",
+            message.sid,
+            "",
+            "opted_out" if stopped else "replied",
+            "sms_reply",
+            answer="stop" if stopped else "by_hand",
+            text=text,
+            succeeded=taken,
+        )
+    )
+    return taken
+
+
+async def _reply_by_form(request: web.Request) -> web.Response:
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        raise web.HTTPForbidden(text="Another site cannot answer for a member.")
+    phone = request.match_info["phone"]
+    text = str((await request.post()).get("text", "")).strip()
+    if text:
+        await _reply(request.app[SANDBOX], phone, text)
+    raise web.HTTPSeeOther(f"/phones/{phone}")
+
+
+async def _reply_by_json(request: web.Request) -> web.Response:
+    if request.content_type != "application/json":  # a page of another site cannot send that without asking first
+        raise web.HTTPUnsupportedMediaType(text="Send JSON.")
+    try:
+        asked = orjson.loads(await request.read())
+        phone, text = str(asked["phone"]), str(asked["text"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise web.HTTPBadRequest(text='Send {"phone": "+44…", "text": "…"}.') from error
+    return _json({"taken": await _reply(request.app[SANDBOX], phone, text)}, 201)
+
+
+def _limit(request: web.Request) -> int:
+    text = request.query.get("limit", "100")
+    return min(int(text), MOST_SHOWN) if text.isdigit() else 100
+
+
+async def _mails_json(request: web.Request) -> web.Response:
+    mails = _mails(request.app[SANDBOX], request.query.get("to", ""), _limit(request))
+    return _json([{**mail.to_json(), "subject": _subject(mail)} for mail in mails])
+
+
+async def _mail_json(request: web.Request) -> web.Response:
+    mail = _find_mail(request)
+    headers = [[name, str(value)] for name, value in mail.parse().items()]
+    return _json({**mail.to_json(), "headers": headers, "text": _part(mail, "plain"), "html": _part(mail, "html")})
+
+
+async def _messages_json(request: web.Request) -> web.Response:
+    sandbox, now = request.app[SANDBOX], time.time()
+    messages = _messages(sandbox, request.query.get("who", "").replace(" ", "+"), _limit(request))
+    return _json([message.to_json(sandbox.config.twilio.account_sid, now) for message in messages])
+
+
+async def _record_json(request: web.Request) -> web.Response:
+    record = request.app[SANDBOX].record
+    return _json(
+        {
+            "summary": record.summary(),
+            "standing": [asdict(one) for one in record.standing()],
+            "acts": [asdict(act) for act in record.acts],
+            "hits": [asdict(hit) for hit in record.hits],
+        }
+    )
+
+
+async def _summary_json(request: web.Request) -> web.Response:
+    return _json(request.app[SANDBOX].summary(time.time()))
+
+
+async def _state_json(request: web.Request) -> web.Response:
+    pending = request.app[SANDBOX].pending
+    return _json({"idle": not any(pending.values()), "pending": pending})

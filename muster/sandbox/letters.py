@@ -1,0 +1,110 @@
+"""Reading a message as its recipient does: which links it holds, and what may be answered to it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import Message as MimePart
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+from messaging.content.tokens import ALPHABET, LENGTH
+
+_URL = re.compile(r"https?://[^\s<>\"'()\[\]{}]+")
+_OURS = re.compile(rf"(?P<origin>https?://[^/]+)(?:/[^?#]*)?/(?P<unsubscribe>u/)?(?P<token>[{ALPHABET}]{{{LENGTH}}})")
+_TRAILING = ".,;:!?…"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a recipient finds in a message.
+
+    Attributes:
+        text: the words.
+        confirm: the link that asks whether the member has voted.
+        unsubscribe: the link to stop messages.
+        one_click: where the mail program's own unsubscribe button posts to (RFC 8058).
+        links: every link to the place the confirm link leads to, hidden ones too. Others are never fetched: the
+            sandbox makes no request to anybody else.
+        token: of the confirm link.
+    """
+
+    text: str
+    confirm: str | None
+    unsubscribe: str | None
+    one_click: str | None
+    links: tuple[str, ...]
+    token: str
+
+
+def read_text(body: str) -> Letter:
+    """Read a text message."""
+    return _letter(body, _find(body), None)
+
+
+def read_mail(raw: bytes) -> Letter:
+    """Read an email: its plain part, the links of its HTML part, and its List-Unsubscribe header."""
+    mail = message_from_bytes(raw)
+    plain, html = "", ""
+    for part in mail.walk():
+        if part.get_content_type() == "text/plain" and not plain:
+            plain = _decode(part)
+        elif part.get_content_type() == "text/html" and not html:
+            html = _decode(part)
+    one_click = None
+    if "one-click" in str(mail.get("List-Unsubscribe-Post", "")).lower():
+        addresses = re.findall(r"<(https?://[^>]+)>", re.sub(r"\s+", "", str(mail.get("List-Unsubscribe", ""))))
+        one_click = addresses[0] if addresses else None
+    links = dict.fromkeys([*_find(plain), *_hrefs(html)])
+    return _letter(plain, list(links), one_click)
+
+
+def _letter(text: str, links: list[str], one_click: str | None) -> Letter:
+    confirm = unsubscribe = None
+    token = ""
+    for link in links:
+        if (found := _OURS.fullmatch(link)) is None:
+            continue
+        if found["unsubscribe"]:
+            unsubscribe = unsubscribe or link
+        elif confirm is None:
+            confirm, token = link, found["token"]
+    homes = {_home(link) for link in (confirm, unsubscribe) if link is not None}
+    return Letter(text, confirm, unsubscribe, one_click, tuple(link for link in links if _home(link) in homes), token)
+
+
+def _home(link: str) -> tuple[str, str]:
+    parts = urlsplit(link)
+    return parts.scheme, parts.netloc
+
+
+def _find(text: str) -> list[str]:
+    return list(dict.fromkeys(url.rstrip(_TRAILING) for url in _URL.findall(text)))
+
+
+def _decode(part: MimePart) -> str:
+    payload = part.get_payload(decode=True)
+    if not isinstance(payload, bytes):
+        return ""
+    return payload.decode(part.get_content_charset("utf-8"), "replace")
+
+
+class _Links(HTMLParser):
+    """Collects the addresses of links."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note where a link leads."""
+        if tag == "a" and (href := dict(attrs).get("href")) and href.startswith(("http://", "https://")):
+            self.found.append(href)
+
+
+def _hrefs(html: str) -> list[str]:
+    reader = _Links()
+    reader.feed(html)
+    reader.close()
+    return list(dict.fromkeys(reader.found))

@@ -1,0 +1,35 @@
+"""What members text back, and what they mean by it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+REPLIES: Final[dict[str, tuple[str, ...]]] = {
+    "voted": (
+        "Voted",
+        "voted 👍",
+        "I've voted already, posted it Monday",
+        "done, sent it off this morning",
+        "Have voted",
+        "Already voted thanks",
+    ),
+    "not_voted": ("haven't voted yet", "Not voted", "not voted yet, sorry", "Havent voted yet"),
+    "will_vote": ("I will vote tomorrow", "gonna post it tonight", "will do it at the weekend"),
+    "no_ballot_paper": ("my ballot paper never arrived", "where is my ballot? nothing has come"),
+    "call_me": ("can someone ring me about this",),
+    "opt_out": ("STOP", "stop", "Stop", "UNSUBSCRIBE"),
+    "opt_in": ("START",),
+    "help": ("HELP",),
+    "unclear": (
+        "who is this",
+        "thanks",
+        "Yes",
+        "We have got to STOP this terrible pay offer",
+        "👍",
+        "is the rally still on saturday",
+    ),
+}
+"""By meaning: real ways of saying it, none of them in doubt; a test has each read by Muster's own rules.
+
+`opt_out` holds only the keywords the provider acts on as well: both sides then know of every opt-out by text.
+"""

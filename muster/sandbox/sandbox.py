@@ -1,0 +1,167 @@
+"""The outside world in one process: a Twilio account, a mail server, and whoever gets the messages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from messaging.errors import Unavailable
+from muster.sandbox.control import SANDBOX, control_routes
+from muster.sandbox.mailbox import Mailbox
+from muster.sandbox.members import Members
+from muster.sandbox.postmaster import Postmaster
+from muster.sandbox.profile import Profile
+from muster.sandbox.record import Record
+from muster.sandbox.scanners import Scanners
+from muster.sandbox.smtp import open_smtp
+from muster.sandbox.twilio import Twilio, TwilioConfig
+from muster.sandbox.twilio.api import Api
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxConfig:
+    """What a sandbox is made of.
+
+    Attributes:
+        host: address the Twilio API and the pages listen on.
+        port: its port; 0 for any free one.
+        smtp_host: address the mail server listens on.
+        smtp_port: its port; 0 for any free one.
+        twilio: the simulated account.
+        members: how simulated members and scanners behave; None: nobody reads anything.
+        bouncing: share of mailboxes that do not exist.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = 0
+    twilio: TwilioConfig = field(default_factory=TwilioConfig)
+    members: Profile | None = None
+    bouncing: float = 0.0
+
+
+@dataclass(slots=True)
+class Sandbox:
+    """A running sandbox.
+
+    Attributes:
+        config: what it was made of.
+        twilio: the simulated account; `twilio.inbound_url` may be set at any time.
+        mailbox: every mail.
+        record: what members and scanners really did.
+        members: the simulated members, or None.
+        scanners: the simulated link scanners, or None.
+        twilio_base_url: for MUSTER_TWILIO_BASE_URL; in a browser, the page that shows every message.
+        smtp_url: for MUSTER_SMTP_URL.
+    """
+
+    config: SandboxConfig
+    twilio: Twilio
+    mailbox: Mailbox
+    record: Record
+    members: Members | None = None
+    scanners: Scanners | None = None
+    twilio_base_url: str = ""
+    smtp_url: str = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which Muster is pointed at it."""
+        return {
+            "MUSTER_TWILIO_BASE_URL": self.twilio_base_url,
+            "MUSTER_TWILIO_ACCOUNT_SID": self.config.twilio.account_sid,
+            "MUSTER_TWILIO_AUTH_TOKEN": self.config.twilio.auth_token,
+            "MUSTER_SMTP_URL": self.smtp_url,
+        }
+
+    @property
+    def pending(self) -> dict[str, int]:
+        """How much is still going to happen by itself."""
+        return {
+            "webhooks": self.twilio.webhooks.agenda.pending,
+            "members": self.members.pending if self.members else 0,
+            "scanners": self.scanners.pending if self.scanners else 0,
+        }
+
+    async def idle(self) -> None:
+        """Wait until nothing more will happen by itself: texts arrived, receipts posted, members and scanners done."""
+        while any(self.pending.values()):
+            await self.twilio.idle()
+            if self.members:
+                await self.members.idle()
+            if self.scanners:
+                await self.scanners.idle()
+
+    def summary(self, now: float) -> dict[str, object]:
+        """Every count there is."""
+        return {
+            "mails": self.mailbox.counts(),
+            "messages": {
+                "by_status": self.twilio.messages.counts(now),
+                "refused": {str(code): times for code, times in self.twilio.refused.items()},
+                "opted_out_numbers": len(self.twilio.opt_outs),
+                "webhooks": dict(self.twilio.webhooks.answers),
+            },
+            "people": self.record.summary(),
+        }
+
+
+@asynccontextmanager
+async def open_sandbox(config: SandboxConfig) -> AsyncIterator[Sandbox]:
+    """Run a sandbox until the block is left.
+
+    Args:
+        config: what it is made of.
+
+    Raises:
+        Unavailable: a port is taken.
+    """
+    async with AsyncExitStack() as stack:
+        twilio = Twilio(config.twilio)
+        stack.push_async_callback(twilio.close)
+        sandbox = Sandbox(config, twilio, Mailbox(), Record())
+        if config.members is not None:
+            cast = (config.members, twilio, sandbox.mailbox, sandbox.record)
+            sandbox.members = await stack.enter_async_context(Members(*cast))
+            sandbox.scanners = await stack.enter_async_context(Scanners(*cast))
+        postmaster = Postmaster(bouncing=config.bouncing, seed=config.twilio.seed)
+        try:
+            port = await stack.enter_async_context(
+                open_smtp(config.smtp_host, config.smtp_port, sandbox.mailbox, postmaster)
+            )
+            sandbox.smtp_url = f"smtp://{_named(config.smtp_host)}:{port}?starttls=never"
+            sandbox.twilio_base_url = await stack.enter_async_context(_serve(config, sandbox))
+        except OSError as error:
+            raise Unavailable(
+                f"The sandbox cannot listen there: {error.strerror or error}.",
+                remedy="Another program has that port; choose another, or 0 for any free one.",
+            ) from error
+        yield sandbox
+
+
+@asynccontextmanager
+async def _serve(config: SandboxConfig, sandbox: Sandbox) -> AsyncIterator[str]:
+    """The Twilio API and the sandbox's own pages, on one port."""
+    app = web.Application()
+    app[SANDBOX] = sandbox
+    app.add_routes(Api(sandbox.twilio).routes())
+    app.add_routes(control_routes())
+    # a create that hangs on purpose must not hold up the end
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, config.host, config.port, backlog=1024)
+        await site.start()
+        yield f"http://{_named(config.host)}:{runner.addresses[0][1]}"
+    finally:
+        await asyncio.shield(runner.cleanup())
+
+
+def _named(host: str) -> str:
+    """An address one can connect to, for one that listens everywhere."""
+    return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
