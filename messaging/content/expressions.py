@@ -1,0 +1,294 @@
+"""The small language of `{{ … }}` and `{% … %}` in message templates: a sandboxed part of Jinja.
+
+It has variables, filters, `if`, `for` and `set`; no calls, no arithmetic, no imports. So everything a template needs is
+known by looking at it, nothing it does can run away, and every mistake has a file, a line and a remedy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, cast
+from urllib.parse import urlsplit
+
+from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, meta, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import SandboxedEnvironment
+from jinja2.visitor import NodeTransformer
+
+from messaging.errors import TemplateError
+
+FILTERS: Final = frozenset(
+    {
+        "capitalize",
+        "default",
+        "first",
+        "href",
+        "join",
+        "last",
+        "length",
+        "lower",
+        "replace",
+        "title",
+        "trim",
+        "truncate",
+        "upper",
+    }
+)
+"""What may stand after a `|`."""
+
+_SAFE_SCHEMES: Final = frozenset({"http", "https", "mailto", "tel"})
+_LANGUAGE: Final = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.Const, nodes.Filter, nodes.Test,
+    nodes.If, nodes.For, nodes.Assign, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Concat,
+    nodes.CondExpr, nodes.Tuple, nodes.List, nodes.Keyword,
+)  # fmt: skip
+_NOT_HERE: Final = {
+    nodes.Call: "calls such as x.upper()",
+    nodes.Include: "{% include %}",
+    nodes.Import: "{% import %}",
+    nodes.FromImport: "{% from %}",
+    nodes.Extends: "{% extends %}",
+    nodes.Macro: "{% macro %}",
+    nodes.Block: "{% block %}",
+    nodes.Getitem: "x[…]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A piece of a template file.
+
+    Attributes:
+        file: its name as people know it: `ballot-reminder/email.md`.
+        text: what it says.
+        line: the line of the file its first line is.
+    """
+
+    file: str
+    text: str
+    line: int = 1
+
+    def at(self, line: int) -> str:
+        """Where a line of the text is in the file, for people."""
+        return f"{self.file} line {self.line + line - 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of plain text, a `{{ value }}` or a `{% statement %}` (or comment); `line` counts from 1."""
+
+    kind: Literal["text", "value", "statement"]
+    text: str
+    line: int
+
+
+def _environment(*, autoescape: bool) -> SandboxedEnvironment:
+    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=autoescape, cache_size=0)
+    environment.globals.clear()
+    known = environment.filters | {"href": href}
+    # urlencode and d are for us: an address around a variable, and Jinja's own short name of default
+    environment.filters = {name: known[name] for name in (*FILTERS, "urlencode", "d")}
+    return environment
+
+
+def href(value: object) -> str:
+    """A link's address out of a variable: the kinds of address that belong in a mail, or nothing."""
+    address = str(value).strip()
+    try:
+        scheme = urlsplit(address).scheme.lower()
+    except ValueError:
+        return ""
+    return address if scheme in _SAFE_SCHEMES else ""
+
+
+_PLAIN: Final = _environment(autoescape=False)
+_HTML: Final = _environment(autoescape=True)
+
+
+def parse(source: Source) -> nodes.Template:
+    """Read a template's expressions.
+
+    Raises:
+        TemplateError: it is not in the language; the message names file and line.
+    """
+    try:
+        tree = _PLAIN.parse(source.text)
+    except TemplateSyntaxError as error:
+        raise _syntax_error(source, error.lineno, error.message or "this cannot be read") from None
+    if raw := re.search(r"\{%[-+]?\s*raw\b", source.text):
+        raise _not_here(source, source.text.count("\n", 0, raw.start()) + 1, "{% raw %}")
+    for node in _walk(tree):
+        if not isinstance(node, _LANGUAGE):
+            what = _NOT_HERE.get(type(node), f"“{type(node).__name__.lower()}” expressions")
+            raise _not_here(source, node.lineno, what)
+        if isinstance(node, nodes.Filter) and node.name not in FILTERS and node.name != "d":
+            raise TemplateError(
+                f"{source.at(node.lineno)}: there is no filter “{node.name}”.{nearest(node.name, FILTERS)}",
+                remedy=f"There are {', '.join(sorted(FILTERS))}.",
+            )
+        if isinstance(node, nodes.Getattr) and not _has_fields(node.node):
+            raise TemplateError(
+                f"{source.at(node.lineno)}: “.{node.attr}” cannot be used here; only ballot has fields.",
+                remedy="Filters do what methods do elsewhere: {{ first_name|upper }}.",
+            )
+        if isinstance(node, nodes.Test) and node.name not in _PLAIN.tests:
+            raise TemplateError(f"{source.at(node.lineno)}: there is no test “is {node.name}”.")
+    return tree
+
+
+def _has_fields(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Name) and node.name in {"ballot", "loop"}
+
+
+def _not_here(source: Source, line: int, what: str) -> TemplateError:
+    return TemplateError(
+        f"{source.at(line)}: {what} cannot be used in a message template.",
+        remedy="Use variables, filters such as |upper, and {% if %}; see docs/templates.md.",
+    )
+
+
+def _syntax_error(source: Source, line: int, message: str) -> TemplateError:
+    return TemplateError(
+        f"{source.at(line)}: {message.rstrip('.')}.",
+        remedy="Every {{ closes with }}, every {% if %} with {% endif %}; see docs/templates.md.",
+    )
+
+
+def _walk(tree: nodes.Node) -> Iterator[nodes.Node]:
+    yield tree
+    for child in tree.iter_child_nodes():
+        yield from _walk(child)
+
+
+def pieces(source: Source) -> list[Piece]:
+    """Cut a template that `parse` has read into plain text, values and statements; `{%-` and `-%}` have had effect."""
+    found: list[Piece] = []
+    tag, opened = "", 0
+    for line, kind, text in _PLAIN.lex(source.text):
+        if kind in {"variable_begin", "block_begin"}:
+            tag, opened = text.rstrip("-+"), line
+        elif kind in {"variable_end", "block_end"}:
+            value = kind == "variable_end"
+            found.append(Piece("value" if value else "statement", tag + ("}}" if value else "%}"), opened))
+            tag = ""
+        elif tag:
+            tag += text
+        elif kind == "data":
+            found.append(Piece("text", text, line))
+        elif kind == "comment":
+            found.append(Piece("statement", "{# #}", line))
+    return found
+
+
+def by_line(found: Iterable[Piece]) -> Iterator[tuple[list[Piece], bool]]:
+    """The pieces of each line, and whether it holds statements only: such a line is not a line of text."""
+    lines: list[list[Piece]] = [[]]
+    for piece in found:
+        if piece.kind != "text":
+            lines[-1].append(piece)
+            continue
+        first, *rest = piece.text.split("\n")
+        lines[-1].append(Piece("text", first, piece.line))
+        lines.extend([Piece("text", text, piece.line)] for text in rest)
+    for line in lines:
+        kinds = {piece.kind for piece in line if piece.text.strip()}
+        yield line, kinds == {"statement"}
+
+
+def _without_empty_lines(source: Source) -> str:
+    text = ""
+    for line, statements_only in by_line(pieces(source)):
+        joined = "".join(piece.text for piece in line)
+        text += joined.strip() if statements_only else f"{joined}\n"
+    return text
+
+
+def names(tree: nodes.Template) -> dict[str, int]:
+    """The variables a template asks for, each with the first line it stands on."""
+    undeclared = meta.find_undeclared_variables(tree)
+    lines: dict[str, int] = {}
+    for node in tree.find_all(nodes.Name):
+        if node.name in undeclared and node.ctx == "load":
+            lines[node.name] = min(node.lineno, lines.get(node.name, node.lineno))
+    return lines
+
+
+def fields(tree: nodes.Template, name: str) -> list[tuple[str | None, int]]:
+    """What a template asks of one variable that has fields: `(field, line)`; field None where it names none."""
+    asked: list[tuple[str | None, int]] = [
+        (node.attr, node.lineno)
+        for node in tree.find_all(nodes.Getattr)
+        if isinstance(node.node, nodes.Name) and node.node.name == name
+    ]
+    bare = sum(1 for node in tree.find_all(nodes.Name) if node.name == name) - len(asked)
+    return [*asked, (None, names(tree).get(name, 1))] if bare else asked
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """` Did you mean “…”?`, or nothing where no known word is near."""
+    near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f" Did you mean “{near[0]}”?" if near else ""
+
+
+Evaluate = Callable[[Mapping[str, Any]], str]
+
+
+def compiled(source: Source, constants: Mapping[str, Any], *, html: bool = False) -> Evaluate:
+    """Compile a template once; what is the same for everybody is worked out here and not again.
+
+    Args:
+        source: a template in the language.
+        constants: variables with the same value for everybody; a value may be a mapping of fields.
+        html: escape what variables say; in plain text instead, a line of statements only leaves no line behind.
+
+    Returns:
+        A function of the other variables. It raises TemplateError where one is missing or cannot be used so.
+    """
+    environment = _HTML if html else _PLAIN
+    tree = environment.parse(source.text if html else _without_empty_lines(source))
+    assigned = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
+    folded = _Fold({name: value for name, value in constants.items() if name not in assigned}).visit(tree)
+    template = environment.from_string(cast("nodes.Template", folded))
+    root, context = template.root_render_func, template.new_context
+
+    def evaluate(variables: Mapping[str, Any]) -> str:
+        try:
+            # the mapping itself is the context: a copy a message would cost as much as the rendering
+            return "".join(root(context(cast("dict[str, Any]", variables), shared=True)))
+        except UndefinedError as error:
+            raise TemplateError(f"{source.file}: {error.message}.") from error
+        except (SecurityError, TypeError, ValueError) as error:
+            raise TemplateError(f"{source.file}: {error}.") from error
+
+    return evaluate
+
+
+class _Fold(NodeTransformer):
+    """Puts the constants themselves in the place of their names; Jinja's own optimiser then joins them to the text."""
+
+    def __init__(self, constants: Mapping[str, Any]) -> None:
+        self._constants = constants
+
+    def visit_Getattr(self, node: nodes.Getattr) -> nodes.Node:  # noqa: N802  # Jinja's visitor looks for this name
+        if isinstance(node.node, nodes.Name) and isinstance(owner := self._constants.get(node.node.name), Mapping):
+            return _constant(str(owner.get(node.attr) or ""), node)
+        return self.generic_visit(node)
+
+    def visit_Name(self, node: nodes.Name) -> nodes.Node:  # noqa: N802
+        value = self._constants.get(node.name)
+        return _constant(value, node) if isinstance(value, str) and node.ctx == "load" else node
+
+
+def _constant(value: str, node: nodes.Node) -> nodes.Node:
+    return nodes.Const(value, lineno=node.lineno, environment=node.environment)
+
+
+_OPENER: Final = re.compile(r"\{(?=[{%#])")
+
+
+def literal(text: str) -> str:
+    """Plain text that a template shows as it is."""
+    return _OPENER.sub("{{ '{' }}", text)

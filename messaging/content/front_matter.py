@@ -1,0 +1,89 @@
+"""The head of a template file: `key: value` lines between two `---`, then the text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import frontmatter
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from messaging.content.expressions import Source, nearest
+from messaging.errors import TemplateError
+
+_HEAD: Final = re.compile(r"---\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One template file.
+
+    Attributes:
+        head: its front matter; empty where it has none.
+        body: the text below, which knows its place in the file.
+    """
+
+    head: Mapping[str, Any]
+    body: Source
+
+    def word(self, key: str) -> str:
+        """One value of the head as text, "" where it is not given.
+
+        Raises:
+            TemplateError: it is a list or a table.
+        """
+        value = self.head.get(key, "")
+        if isinstance(value, (dict, list)):
+            raise TemplateError(
+                f"{self.body.file}: “{key}” must be one text.", remedy=f'Put it in quotes: {key}: "{{{{ … }}}} …".'
+            )
+        return "" if value is None else str(value).strip()
+
+
+def read_file(path: Path, keys: Collection[str]) -> File:
+    """Read one template file.
+
+    Args:
+        path: a UTF-8 file, with or without BOM, with any kind of line ends.
+        keys: what its front matter may say.
+
+    Raises:
+        TemplateError: it cannot be read, or its front matter says something else.
+    """
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        text = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise TemplateError(f"{name} is not UTF-8 text.", remedy="Save it as UTF-8 and try again.") from error
+    except OSError as error:
+        raise TemplateError(f"{name} cannot be read: {error.strerror}.") from error
+    if not text.startswith("---\n"):
+        return File({}, Source(name, text))
+    whole = _HEAD.match(text)
+    if whole is None:
+        raise TemplateError(f"{name}: the front matter has no second --- line.")
+    return File(_load(name, whole[1], keys), Source(name, text[whole.end() :], whole[0].count("\n") + 1))
+
+
+def _load(name: str, head: str, keys: Collection[str]) -> Mapping[str, Any]:
+    try:
+        loaded = frontmatter.YAMLHandler().load(head) or {}
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{name} line {mark.line + 2}" if mark else name
+        raise TemplateError(
+            f"{where}: the front matter cannot be read.",
+            remedy='A value with {{ … }} or a colon in it goes in quotes: subject: "{{ first_name }}: news".',
+        ) from error
+    if not isinstance(loaded, dict):
+        raise TemplateError(f"{name}: the front matter must be lines of “key: value”.")
+    for key in loaded:
+        if key not in keys:
+            raise TemplateError(
+                f"{name}: the front matter knows no “{key}”.{nearest(str(key), keys)}",
+                remedy=f"It may say {', '.join(sorted(keys))}.",
+            )
+    return loaded

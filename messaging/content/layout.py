@@ -1,0 +1,126 @@
+"""The page every email stands in: one responsive HTML document, its CSS inlined, made once a step.
+
+The layout is `messages/_layout/email.html` in a template folder (or `layout.html` beside one template). It places
+`{{ content }}`, `{{ subject }}`, `{{ preheader }}` and `{{ why }}`, and may use the variables in `VARIABLES`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import css_inline
+
+from messaging.content import expressions
+from messaging.content.expressions import Source
+from messaging.content.markup import Held
+from messaging.errors import TemplateError
+from messaging.settings import ROOT
+
+PLACES: Final = frozenset({"content", "subject", "preheader", "why", "accent"})
+"""What a layout places: pieces of the template, and the colour."""
+VARIABLES: Final = frozenset({"organisation", "contact", "unsubscribe_link"})
+"""What a layout may ask for; every message has them."""
+
+_COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}")
+_PLACE: Final = re.compile(r"\{\{\s*([a-z]+)\s*\}\}")
+_STYLE: Final = re.compile(r"<style.*?</style>", re.DOTALL)
+_TAG: Final = re.compile(r"(<[^>]*>)")
+_LONG_LINE: Final = 160
+
+
+def find_layout(folder: Path, roots: Sequence[Path]) -> str:
+    """The layout for the template in a folder: its own, the one of the template folders, or the one Muster brings.
+
+    Raises:
+        TemplateError: it cannot be used.
+    """
+    places = [folder / "layout.html", *(root / "messages" / "_layout" / "email.html" for root in roots)]
+    path = next((path for path in places if path.is_file()), None)
+    if path is None:
+        return brought_layout()
+    layout = path.read_text(encoding="utf-8")
+    _check(Source(f"{path.parent.name}/{path.name}", layout))
+    return layout
+
+
+@cache
+def brought_layout() -> str:
+    """The layout Muster brings."""
+    return (ROOT / "templates" / "messages" / "_layout" / "email.html").read_text(encoding="utf-8")
+
+
+def _check(source: Source) -> None:
+    names = expressions.names(expressions.parse(source))
+    for name, line in names.items():
+        if name not in PLACES | VARIABLES:
+            raise TemplateError(f"{source.at(line)}: a layout cannot use “{name}”.")
+    for needed in ("content", "unsubscribe_link"):
+        if needed not in names:
+            raise TemplateError(f"{source.file}: the layout must place {{{{ {needed} }}}}.")
+
+
+def lay_out(layout: Source, parts: Mapping[str, str], accent: str) -> Source:
+    """Put a template's parts into the page.
+
+    Args:
+        layout: the page.
+        parts: HTML with expressions for `content`, `subject`, `preheader` and `why`.
+        accent: `#rrggbb`, the colour of the organisation.
+
+    Returns:
+        The whole page with its expressions, CSS inlined, in ASCII (other characters as references, so that no transfer
+        encoding is needed), in lines short enough for SMTP.
+
+    Raises:
+        TemplateError: the layout cannot be used.
+    """
+    _check(layout)
+    if not _COLOUR.fullmatch(accent):
+        raise TemplateError(f"“{accent}” is not a colour such as #1d4ed8.")
+    held = Held(layout.text, *parts.values())
+    page = "".join(
+        _place(piece.text, parts, accent, held) or (piece.text if piece.kind == "text" else held.hold(piece))
+        for piece in expressions.pieces(layout)
+    )
+    inlined = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False).inline(page)
+    if [*map(id, held.inside(inlined))] != [*map(id, held.inside(page))]:
+        raise TemplateError(
+            f"{layout.file}: an expression stands where HTML allows no text, such as between table rows."
+        )
+    if not all(style.isascii() for style in _STYLE.findall(inlined)):
+        raise TemplateError(f"{layout.file}: write characters beyond ASCII in CSS as escapes, such as \\2192.")
+    ascii_only = inlined.encode("ascii", "xmlcharrefreplace").decode()
+    return Source(layout.file, held.release(_in_short_lines(ascii_only)))
+
+
+def _place(text: str, parts: Mapping[str, str], accent: str, held: Held) -> str:
+    """What goes in the place of one expression of the layout; "" where it is no place."""
+    match = _PLACE.fullmatch(text)
+    if match is None or match[1] not in PLACES:
+        return ""
+    if match[1] == "accent":
+        return accent
+    pieces = expressions.pieces(Source(match[1], parts[match[1]]))
+    return "".join(piece.text if piece.kind == "text" else held.hold(piece) for piece in pieces) or " "
+
+
+def _in_short_lines(html: str) -> str:
+    """Break long lines at spaces between words, which HTML does not show; what stands inside tags is left alone."""
+    if "<pre" in html:
+        return html
+    column = 0
+    parts = _TAG.split(html)
+    for number, part in enumerate(parts):
+        words = part.split(" ") if number % 2 == 0 else [part]
+        for position, word in enumerate(words):
+            end = word.rfind("\n")
+            column = len(word) - end - 1 if end >= 0 else column + len(word) + 1
+            if column > _LONG_LINE and position < len(words) - 1:
+                words[position] = f"{word}\n"
+                column = 0
+        parts[number] = " ".join(words).replace("\n ", "\n")
+    return "".join(parts)
