@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from campaigns.people.mapping import Mapping as ColumnMapping
+from campaigns.people.tables import clean
 from messaging.errors import InputError
 
 UNIT_KINDS: Final = ("region", "branch", "workplace")
@@ -43,11 +44,12 @@ _PHONE: Final = re.compile(r"(contact)?(phone|telephone|tel)(number|num|no)?|con
 _FIRST: Final = ("primary", "preferred", "main", "first", "1st")
 _SECOND: Final = ("secondary", "second", "2nd", "alternative", "alternate", "alt", "other", "backup")
 _PLACES: Final = ("home", "work", "personal", "private", "office", "evening", "daytime", "business")
+_SAID: Final = re.compile(r"attributes\.[a-z][a-z0-9_]*")  # a header that says what it is, as exports write it
 _WORDS: Final = re.compile(r"[^\W_]+")
 _ALMOST: Final = 0.6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Column:
     """One column of a file.
 
@@ -105,34 +107,74 @@ def map_columns(header: Sequence[str], mapping: ColumnMapping, *, reserved: Iter
     Raises:
         InputError: two columns have the same name, a mapped one is missing, or none holds the membership number.
     """
-    labels = {index: " ".join(label.replace("\ufeff", "").split()) for index, label in enumerate(header)}
-    labels = {index: label for index, label in labels.items() if label}
+    labels = {index: label for index, cell in enumerate(header) if (label := clean(cell))}
     _refuse_duplicates(labels)
-    fields: dict[str, list[tuple[tuple[int, ...], Column]]] = {}
-    attributes: list[Column] = []
-    left = dict(labels)
-    for field, wanted in mapping.fields.items():
-        for place, label in enumerate(wanted):
-            index = _find(label, left)
-            fields.setdefault(field, []).append(((place,), Column(index, left.pop(index), field)))
-    taken = {*reserved, *FIELDS}
-    for name, label in mapping.attributes.items():
-        if name in taken:
-            raise InputError(f"An attribute cannot be called {name}: templates use that name for something else.")
-        index = _find(label, left)
-        attributes.append(Column(index, left.pop(index), name))
-    for label in mapping.ignore:
-        left.pop(_find(label, left))
-    _by_name(left, fields)
+    sorting = _Sorting(labels, {*reserved, *FIELDS})
+    sorting.by_mapping(mapping)
+    sorting.by_name()
     if mapping.keep_others:
-        attributes += [Column(index, label, attribute_name(label, index, taken)) for index, label in left.items()]
-    _refuse_same_attributes(attributes)
-    if "external_id" not in fields:
+        sorting.others()
+    if "external_id" not in sorting.fields:
         raise _no_membership_number(list(labels.values()))
-    found = {field: tuple(column for _, column in sorted(ranked, key=lambda pair: pair[0]))
-             for field, ranked in fields.items()}  # fmt: skip
-    by_place = tuple(sorted(attributes, key=lambda column: column.index))
-    return Columns(found, by_place, width=max(labels) + 1, full_width=len(header))
+    _refuse_same_attributes(sorting.attributes)
+    return Columns(
+        {field: tuple(column for _, column in sorted(ranked)) for field, ranked in sorting.fields.items()},
+        tuple(sorted(sorting.attributes)),
+        width=max(labels) + 1,
+        full_width=len(header),
+    )
+
+
+class _Sorting:
+    """The columns of a header while they are being sorted out; `left` are those nobody has claimed yet."""
+
+    def __init__(self, labels: Mapping[int, str], taken: Collection[str]) -> None:
+        self.left = dict(labels)
+        self.fields: dict[str, list[tuple[tuple[int, ...], Column]]] = {}  # each with its place in order of preference
+        self.attributes: list[Column] = []
+        self._taken = taken
+
+    def by_mapping(self, mapping: ColumnMapping) -> None:
+        """Take what a mapping file names."""
+        for field, wanted in mapping.fields.items():
+            for place, label in enumerate(wanted):
+                self._take(_find(label, self.left), field, place)
+        for name, label in mapping.attributes.items():
+            self._take_attribute(_find(label, self.left), name)
+        for label in mapping.ignore:
+            del self.left[_find(label, self.left)]
+
+    def by_name(self) -> None:
+        """Take what says what it is, or is called as such columns usually are."""
+        for index, label in list(self.left.items()):
+            if _SAID.fullmatch(label):
+                self._take_attribute(index, label.removeprefix("attributes."))
+        keys = {index: _key(label) for index, label in self.left.items()}
+        for field, aliases in _ALIASES.items():
+            order = {_key(alias): place for place, alias in enumerate((field, *aliases))}
+            fits = [(order[key], index) for index, key in keys.items() if key in order and index in self.left]
+            if fits and field not in self.fields:
+                self._take(min(fits)[1], field, 0)
+        mapped = set(self.fields)
+        for index in list(self.left):
+            field, *rank = _address_rank(keys[index])
+            if field and field not in mapped:
+                self._take(index, field, *rank, index)
+
+    def others(self) -> None:
+        """Take the rest as attributes."""
+        for index, label in list(self.left.items()):
+            self._take_attribute(index, attribute_name(label, index, self._taken))
+
+    def _take(self, index: int, field: str, *rank: int) -> None:
+        self.fields.setdefault(field, []).append((rank, Column(index, self.left.pop(index), field)))
+
+    def _take_attribute(self, index: int, name: str) -> None:
+        if name in self._taken:
+            raise InputError(
+                f"An attribute cannot be called {name}.", remedy="Templates use that name for something else."
+            )
+        self.attributes.append(Column(index, self.left.pop(index), name))
 
 
 def attribute_name(label: str, index: int = 0, reserved: Iterable[str] = ()) -> str:
@@ -162,25 +204,6 @@ def _key(label: str) -> str:
     """A header without case, spaces, accents and punctuation."""
     plain = unicodedata.normalize("NFKD", label)
     return "".join(_WORDS.findall("".join(char for char in plain if not unicodedata.combining(char)))).casefold()
-
-
-def _by_name(left: dict[int, str], fields: dict[str, list[tuple[tuple[int, ...], Column]]]) -> None:
-    """Take the columns whose names are known out of `left` into `fields`."""
-    keys = {index: _key(label) for index, label in left.items()}
-    for field, aliases in _ALIASES.items():
-        if field in fields:
-            continue
-        order = {alias.replace(" ", ""): place for place, alias in enumerate((field.replace("_", " "), *aliases))}
-        fits = [(order[key], index) for index, key in keys.items() if key in order and index in left]
-        if fits:
-            _, index = min(fits)
-            fields[field] = [((0,), Column(index, left.pop(index), field))]
-    found: dict[str, list[tuple[tuple[int, ...], Column]]] = {"phone": [], "email": []}
-    for index in list(left):
-        field, *rank = _address_rank(keys[index])
-        if field in found and field not in fields:
-            found[field].append(((*rank, index), Column(index, left.pop(index), field)))
-    fields.update({field: columns for field, columns in found.items() if columns})
 
 
 def _address_rank(key: str) -> tuple[str, int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
@@ -12,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.people.columns import UNIT_KINDS, Column, Columns
 from campaigns.people.report import Problem
-from campaigns.people.tables import Table
+from campaigns.people.tables import Table, clean
 from messaging.addresses import normalise_email, normalise_phone
 from messaging.errors import AddressError
 
@@ -32,12 +31,6 @@ LONGEST_CELL: Final = 1000
 """Characters; a longer name or attribute is a paste that went wrong."""
 DEFAULT_LANGUAGE: Final = "en"
 
-_INVISIBLE: Final = dict.fromkeys(
-    [*range(0x20), *range(0x7F, 0xA0), 0xAD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060,
-     *range(0x2066, 0x206A), 0xFEFF]
-)  # fmt: skip
-_INVISIBLE.update({ord(char): " " for char in "\t\n\v\f\r\x85"})
-_GUARDED: Final = re.compile(r"'+[=+@-]")  # a spreadsheet's way to say that a cell is no formula
 _WHOLE_FLOAT: Final = re.compile(r"([0-9]+)\.0+")
 _SCIENTIFIC: Final = re.compile(r"[0-9](?:\.[0-9]+)?[eE]\+[0-9]+")  # without the plus it may be an id
 _TITLES: Final = {"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "rev", "sir", "dame"}
@@ -199,18 +192,6 @@ class RowReader:
     def _unusable(self, line: int, column: Column, error: AddressError) -> None:
         if error.code != "empty":  # a cell of invisible marks is as good as empty
             self.problems.append(Problem(line, column.label, error.code, error.message))
-
-
-def clean(cell: str) -> str:
-    """A cell's text on one line, composed (NFC), without invisible marks and a spreadsheet's guard against formulas."""
-    if not (cell.isascii() and cell.isprintable()):
-        cell = unicodedata.normalize("NFC", cell.translate(_INVISIBLE))
-        cell = " ".join(cell.split())
-    elif "  " in cell:
-        cell = " ".join(cell.split())
-    else:
-        cell = cell.strip()
-    return cell[1:] if _GUARDED.match(cell) else cell
 
 
 def split_name(full: str) -> tuple[str, str]:

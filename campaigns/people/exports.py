@@ -1,0 +1,127 @@
+"""Writing everybody to a CSV file that the import reads back as it was."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import asyncpg
+
+from campaigns.people.columns import UNIT_KINDS, map_columns
+from campaigns.people.mapping import Mapping
+from messaging.content.templates import STANDARD_VARIABLES
+from messaging.db import Pool, load_queries
+from messaging.errors import Conflict, InputError
+
+SQL = load_queries(__file__)
+
+_PAGE: Final = 2000
+_TIMEOUT: Final = 900
+_FORMULA: Final = re.compile(r"'*[=+@-]")
+
+
+async def export_people(pool: Pool, path: Path, *, actor: str = "cli", replace: bool = False) -> int:
+    """Write everybody to a file only its owner can read: UTF-8 with a byte-order mark, so that Excel opens it rightly.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe before it; the import takes it away again. The
+    file appears under its name when it is complete, or not at all.
+
+    Args:
+        pool: the database.
+        path: where to.
+        actor: who takes the members' details out, for the audit.
+        replace: whether a file that is there may be replaced.
+
+    Returns:
+        How many people were written.
+
+    Raises:
+        Conflict: the file is there already.
+        InputError: it cannot be written.
+    """
+    with _complete_or_not_at_all(path, replace=replace) as file:
+        return await _write(pool, csv.writer(file), path.name, actor)
+
+
+@contextmanager
+def _complete_or_not_at_all(path: Path, *, replace: bool) -> Iterator[TextIO]:
+    if path.exists() and not replace:
+        raise Conflict(f"{path} is there already.", remedy="Give another name, or --force.")
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from None
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as file:
+            yield file
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+async def _write(pool: Pool, sheet: Any, name: str, actor: str) -> int:
+    people = 0
+    async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
+        widths = await db.fetchrow(SQL["widths"], timeout=_TIMEOUT)
+        assert widths is not None
+        attributes = await db.fetch(SQL["attributes"])
+        header, names = _header(widths["phones"], widths["emails"], attributes)
+        sheet.writerow(map(_text, header))
+        cursor = await db.cursor(SQL["everybody"], timeout=_TIMEOUT)
+        while page := await cursor.fetch(_PAGE, timeout=_TIMEOUT):
+            sheet.writerows(_row(person, widths["phones"], widths["emails"], names) for person in page)
+            people += len(page)
+        await db.execute(SQL["record_audit"], actor, name, {"people": people})
+    return people
+
+
+def _header(phones: int, emails: int, attributes: Sequence[asyncpg.Record]) -> tuple[list[str], list[str]]:
+    """The column names, and the attributes the last of them hold.
+
+    An attribute stands under its label if the import would take that for this attribute again, or else under
+    `attributes.<name>`, which it always does.
+    """
+    header = ["member_id", "first_name", "last_name", *_numbered("mobile", phones), *_numbered("email", emails)]
+    header += [*UNIT_KINDS, "language", "time_zone"]
+    for row in attributes:
+        label, certain = row["label"], f"attributes.{row['name']}"
+        header.append(label if _is_read_as(header, label, certain) else certain)
+    return header, [row["name"] for row in attributes]
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [name if number == 1 else f"{name}_{number}" for number in range(1, max(count, 1) + 1)]
+
+
+def _is_read_as(header: list[str], label: str, meaning: str) -> bool:
+    try:
+        columns = map_columns([*header, label], Mapping(), reserved=STANDARD_VARIABLES)
+    except InputError:  # two labels are the same
+        return False
+    return columns.meanings().get(label) == meaning
+
+
+def _row(person: asyncpg.Record, phones: int, emails: int, names: list[str]) -> list[str]:
+    units, attributes = person["units"], person["attributes"]
+    return [
+        _text(person["external_id"]), _text(person["first_name"]), _text(person["last_name"]),
+        *_padded(person["phones"], max(phones, 1)),
+        *map(_text, _padded(person["emails"], max(emails, 1))),
+        *(_text(units.get(kind, "")) for kind in UNIT_KINDS),
+        person["language"], person["time_zone"],
+        *(_text(attributes.get(name, "")) for name in names),
+    ]  # fmt: skip
+
+
+def _padded(values: Sequence[str], width: int) -> list[str]:
+    return [*values, *[""] * (width - len(values))]
+
+
+def _text(value: str) -> str:
+    return f"'{value}" if _FORMULA.match(value) else value

@@ -1,0 +1,25 @@
+-- name: widths
+-- How many columns the addresses need: the most anybody has.
+select coalesce(max(n) filter (where channel = 'sms'), 0) as phones,
+       coalesce(max(n) filter (where channel = 'email'), 0) as emails
+from (select channel, count(*) as n from address group by person_id, channel) as held
+
+-- name: attributes
+-- In the order they came to be known.
+select name, label from attribute order by created_at, name
+
+-- name: everybody
+-- Read through a cursor, a page at a time, so that memory does not grow with the membership.
+select p.external_id, p.first_name, p.last_name, p.language, p.time_zone, p.attributes,
+       array(select address from address as a where a.person_id = p.person_id and a.channel = 'sms'
+             order by a.rank, a.address_id) as phones,
+       array(select address from address as a where a.person_id = p.person_id and a.channel = 'email'
+             order by a.rank, a.address_id) as emails,
+       (select coalesce(jsonb_object_agg(u.kind, u.name), '{}') from unit as own
+        join unit as u on u.unit_id = any(own.lineage) where own.unit_id = p.unit_id) as units
+from person as p
+order by p.person_id
+
+-- name: record_audit
+-- Who took the members' details out, and how many.
+insert into audit (actor, action, subject, detail) values ($1, 'people.exported', $2, $3)

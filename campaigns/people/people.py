@@ -1,0 +1,120 @@
+"""The members: finding one, and counting them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from campaigns.people.units import UnitCount, unit_names
+from messaging.db import Connection, load_queries
+from messaging.errors import NotFound
+
+SQL = load_queries(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One way to reach a person.
+
+    Attributes:
+        channel: `sms` or `email`.
+        address: E.164, or the mailbox.
+        rank: lower is tried first.
+        suppressed: why nothing is sent to it (`opted_out`, `hard_bounced` …); None where it may be used.
+        purpose: what is suppressed: `all`, or `marketing` only; None where nothing is.
+    """
+
+    channel: str
+    address: str
+    rank: int
+    suppressed: str | None
+    purpose: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A member, with everything Muster holds about who they are.
+
+    Attributes:
+        person_id: our own number.
+        external_id: the membership number.
+        units: names by kind, from the root down.
+        attributes: the other columns of member files, by name.
+        addresses: in the order they are tried.
+    """
+
+    person_id: int
+    external_id: str
+    first_name: str
+    last_name: str
+    units: Mapping[str, str]
+    language: str
+    time_zone: str
+    attributes: Mapping[str, str]
+    addresses: tuple[Address, ...]
+    created_at: datetime
+    updated_at: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return {
+            "external_id": self.external_id,
+            "first_name": self.first_name,
+            "last_name": self.last_name,
+            "units": dict(self.units),
+            "language": self.language,
+            "time_zone": self.time_zone,
+            "attributes": dict(self.attributes),
+            "addresses": [
+                {
+                    "channel": address.channel,
+                    "address": address.address,
+                    "suppressed": address.suppressed,
+                    "purpose": address.purpose,
+                }
+                for address in self.addresses
+            ],
+            "created_at": self.created_at.isoformat(),
+            "updated_at": self.updated_at.isoformat(),
+        }
+
+
+async def find_person(db: Connection, external_id: str) -> Person:
+    """The member with a membership number.
+
+    Raises:
+        NotFound: nobody has it; says whose come close.
+    """
+    row = await db.fetchrow(SQL["person"], external_id)
+    if row is None:
+        close = [similar["external_id"] for similar in await db.fetch(SQL["similar_ids"], external_id)]
+        raise NotFound(
+            f"Nobody has the membership number {external_id}.",
+            remedy=f"Did you mean {' or '.join(close)}?" if close else "",
+        )
+    addresses = await db.fetch(SQL["addresses_of"], row["person_id"])
+    return Person(
+        person_id=row["person_id"],
+        external_id=row["external_id"],
+        first_name=row["first_name"],
+        last_name=row["last_name"],
+        units=await unit_names(db, row["unit_id"]),
+        language=row["language"],
+        time_zone=row["time_zone"],
+        attributes=row["attributes"],
+        addresses=tuple(
+            Address(each["channel"], each["address"], each["rank"], each["reason"], each["purpose"])
+            for each in addresses
+        ),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+async def count_people(db: Connection) -> UnitCount:
+    """How many people there are in all, and how they can be reached; the name is empty."""
+    row = await db.fetchrow(SQL["count_people"])
+    assert row is not None
+    return UnitCount("", row["people"], row["sms"], row["email"], row["unreachable"])

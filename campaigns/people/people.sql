@@ -1,0 +1,34 @@
+-- name: person
+-- One member by the number the union knows them by.
+select person_id, external_id, first_name, last_name, unit_id, language, time_zone, attributes, created_at, updated_at
+from person where external_id = $1
+
+-- name: addresses_of
+-- In the order they are tried, each with what stands in its way: its own suppression, or one of the person everywhere.
+select a.channel, a.address, a.rank, s.purpose, s.reason
+from address as a
+left join lateral (
+  select purpose, reason from suppression
+  where (channel, address) in ((a.channel, a.address), ('person', a.person_id::text))
+  order by purpose = 'all' desc, since limit 1
+) as s on true
+where a.person_id = $1
+order by a.channel desc, a.rank, a.address_id
+
+-- name: similar_ids
+-- What somebody may have meant who typed a number that nobody has: another case, or zeros lost in a spreadsheet.
+select external_id from person
+where lower(external_id) = lower($1) or ltrim(external_id, '0') = ltrim($1, '0')
+order by external_id limit 3
+
+-- name: count_people
+-- Everybody, and who can be reached how.
+select count(*) as people,
+       count(*) filter (where r.sms) as sms,
+       count(*) filter (where r.email) as email,
+       count(*) filter (where not (r.sms or r.email)) as unreachable
+from person as p
+cross join lateral (
+  select coalesce(bool_or(a.channel = 'sms'), false) as sms, coalesce(bool_or(a.channel = 'email'), false) as email
+  from address as a where a.person_id = p.person_id
+) as r
