@@ -1,18 +1,38 @@
-"""The only module that imports arq: wake-ups, and the worker that heeds them."""
+"""The only module that imports arq: wake-ups, and the worker that heeds them.
+
+A job is a wake-up, never a message: it has a duty done (see `muster/duties.py`), which claims batches of rows in
+PostgreSQL. So nothing is lost when Redis is flushed or away, or when a worker dies with a job: every worker also looks
+by itself, every second, and runs the clock's duties itself while Redis is away.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import orjson
 import structlog
+from arq import Worker, cron, func
 from arq.connections import ArqRedis
 from redis.asyncio import BlockingConnectionPool
 from redis.exceptions import RedisError
 
+from messaging.runtime import Runtime
+
+if TYPE_CHECKING:
+    from muster.duties import Duties
+
 QUEUE: Final = "muster:queue"
+POLL: Final = 0.1
+"""Seconds between two looks for a wake-up."""
+LOOK: Final = 1.0
+"""Seconds between two looks into the database without a wake-up."""
+JOB_LASTS: Final = 20.0
+"""Seconds a job goes along with its duty, which goes on after it. A killed worker's job blocks its name this long."""
+PATIENCE: Final = 25.0
+"""Seconds a duty gets to finish when the worker stops."""
 
 log = structlog.get_logger(__name__)
 
@@ -20,6 +40,120 @@ log = structlog.get_logger(__name__)
 def _to_json(value: Any) -> bytes:
     # arq also stores exceptions; their words are enough
     return orjson.dumps(value, default=repr)
+
+
+async def work(runtime: Runtime, stop: asyncio.Event) -> None:
+    """Do a worker's duties until told to stop; then finish what is in flight and hand back the rest.
+
+    Args:
+        runtime: its `settings.redis_url` is where wake-ups come from.
+        stop: set to stop.
+    """
+    # Late: a command that only rings the bell does without the SDKs of every provider.
+    from messaging.channels import open_channels
+    from messaging.outbox.send import Courier
+    from muster.duties import Duties
+
+    assert runtime.settings.redis_url is not None
+    async with open_channels(runtime.settings, runtime.http) as channels:
+        duties = Duties(runtime, Courier(runtime, channels))
+        ear = _Ear(duties, runtime.settings.redis_url)
+        hearing = asyncio.create_task(ear.listen(), name="wake-ups")
+        log.info("the worker is at work", channels=sorted(channels))
+        try:
+            while not stop.is_set():
+                _look(duties, clock_too=not ear.hears)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), LOOK)
+        finally:
+            log.info("the worker finishes what is in flight")
+            ear.stop()
+            await duties.finish(PATIENCE)
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
+
+
+def _look(duties: Duties, *, clock_too: bool) -> None:
+    """Have done what no wake-up told us of."""
+    if clock_too:
+        duties.tick()
+    else:
+        duties.deliver.ask()
+        duties.inbox.ask()
+
+
+class _Ear:
+    """Heeds wake-ups and the clock through arq, and comes back by itself after Redis was away.
+
+    Attributes:
+        hears: whether Redis answers.
+    """
+
+    def __init__(self, duties: Duties, redis_url: str) -> None:
+        self._duties = duties
+        self._redis_url = redis_url
+        self._worker: Worker | None = None
+        self._stopped = False
+        self.hears = False
+
+    async def listen(self) -> None:
+        """Heed wake-ups until cancelled."""
+        redis = open_arq(self._redis_url)
+        try:
+            while not self._stopped:
+                self._worker = self._make_worker(redis)
+                try:
+                    await redis.ping()
+                    if not self.hears:
+                        log.info("wake-ups are heard")
+                    self.hears = True
+                    await self._worker.async_run()
+                except (RedisError, OSError) as error:
+                    if self.hears:
+                        log.warning("Redis is away; looking every second without it", error=str(error))
+                    self.hears = False
+                finally:
+                    await asyncio.gather(*self._worker.tasks.values(), return_exceptions=True)
+                await asyncio.sleep(LOOK)
+        finally:
+            with contextlib.suppress(RedisError, OSError):
+                await redis.aclose(close_connection_pool=True)
+
+    def stop(self) -> None:
+        """Take no other job."""
+        self._stopped = True
+        if self._worker is not None:
+            self._worker.allow_pick_jobs = False
+
+    def _make_worker(self, redis: ArqRedis) -> Worker:
+        return Worker(
+            [func(self._deliver, name="deliver"), func(self._inbox, name="inbox")],
+            cron_jobs=[cron(self._tick, name="tick", second=set(range(60)), keep_result=0)],
+            redis_pool=redis,
+            queue_name=QUEUE,
+            handle_signals=False,
+            max_jobs=20,
+            job_timeout=JOB_LASTS + 5,
+            keep_result=0,  # a result would block its job's name
+            poll_delay=POLL,
+            retry_jobs=False,  # the next look does it
+            max_tries=1000,  # a try is used up by each worker that dies; none of them says the work is bad
+            health_check_interval=30,
+            job_serializer=_to_json,
+            job_deserializer=orjson.loads,
+            log_results=False,
+        )
+
+    # Jobs only go along with a duty: however arq ends them, the duty goes on to its end.
+
+    async def _deliver(self, _context: dict[Any, Any]) -> None:
+        await asyncio.wait([self._duties.deliver.ask()], timeout=JOB_LASTS)
+
+    async def _inbox(self, _context: dict[Any, Any]) -> None:
+        await asyncio.wait([self._duties.inbox.ask()], timeout=JOB_LASTS)
+
+    async def _tick(self, _context: dict[Any, Any]) -> None:
+        self._duties.tick()
 
 
 class ArqWake:

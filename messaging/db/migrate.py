@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
-from messaging.db.pool import explained, open_pool
+from messaging.db.pool import Connection, Pool, explained, open_pool
 from messaging.errors import SettingsError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -48,18 +48,24 @@ async def migrate(url: str) -> list[str]:
 
 
 async def pending(url: str) -> list[str]:
-    """The names of migrations the database does not have yet."""
+    """The names of migrations the database at that address does not have yet.
+
+    Raises:
+        Unavailable, SettingsError: it cannot be reached, or does not let us look.
+    """
     async with explained(url):
         pool = await open_pool(url, size=1)
         try:
-            known = await pool.fetchval("select to_regclass('schema_migrations')")
-            done = (
-                {row["version"] for row in await pool.fetch("select version from schema_migrations")}
-                if known
-                else set()
-            )
+            return await missing(pool)
         finally:
             await pool.close()
+
+
+async def missing(db: Pool | Connection) -> list[str]:
+    """The names of migrations a database does not have yet, oldest first."""
+    known = await db.fetchval("select to_regclass('schema_migrations')")
+    rows = await db.fetch("select version from schema_migrations") if known else []
+    done = {row["version"] for row in rows}
     return sorted(path.name for path in MIGRATIONS.glob("*.sql") if path.name.partition("_")[0] not in done)
 
 

@@ -32,8 +32,8 @@ COMMANDS: Final = {
 }
 """What `muster --help` lists. Kept here so that help needs no imports; each module's own help says more."""
 
-_HELP = """Muster asks everyone who has not answered yet, listens to every way they can answer, and never asks again once
-they have.
+_HELP = """Muster asks everyone who has not answered yet, listens to every way they can answer, and never asks again
+once they have.
 
 \b
 New here?   muster demo
@@ -106,7 +106,7 @@ def _status(args: Sequence[str] | None) -> int:  # noqa: PLR0911  # one return f
     except MusterError as error:
         return tell(error)
     except Exception as error:
-        from muster.cli.session import server_lost
+        from muster.lost import server_lost
 
         if (lost := server_lost(error)) is None:
             raise

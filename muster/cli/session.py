@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from messaging.db.migrate import migrate, pending
-from messaging.errors import Conflict, MusterError, Unavailable
+from messaging.errors import Conflict
 from messaging.runtime import Runtime, open_runtime
 from messaging.settings import Settings, check_for_production, load_settings
 from muster.local.attach import attach
@@ -85,21 +85,3 @@ async def _embedded(settings: Settings, stack: AsyncExitStack, *, migrated: bool
             "secret_key": settings.secret_key or (kept_secret(settings.home),),
         }
     )
-
-
-def server_lost(error: BaseException) -> MusterError | None:
-    """The words for a server that went away in the middle; None where the error is something else."""
-    import asyncpg
-    import redis.exceptions
-
-    groups = error.exceptions if isinstance(error, BaseExceptionGroup) else (error,)
-    for one in groups:
-        if isinstance(one, MusterError):
-            return one
-        if isinstance(
-            one, (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError)
-        ):
-            return Unavailable(f"PostgreSQL went away ({one}).", remedy="What was committed is kept; try again.")
-        if isinstance(one, (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)):
-            return Unavailable(f"Redis went away ({one}).", remedy="Nothing is lost with it; try again.")
-    return None

@@ -1,0 +1,177 @@
+"""The web application: what the outside says, what staff see, and how it fares."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import time
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Final
+
+import orjson
+import structlog
+from aiohttp import web
+from redis.exceptions import RedisError
+
+import console
+import webhooks
+from messaging.db.migrate import missing
+from messaging.errors import Conflict, InputError, MusterError, NotFound, Unavailable
+from messaging.runtime import Runtime
+from messaging.web import RUNTIME
+from muster.lost import server_lost
+from muster.metrics import METRICS, Metrics, get_metrics
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+LARGEST_REQUEST: Final = 1024 * 1024
+"""Bytes; no provider's webhook and no form of ours comes near."""
+
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex",
+    "Cache-Control": "no-store",
+    "Server": "Muster",
+}
+"""Sent with every answer that does not say otherwise itself."""
+
+_STATUS: Final[dict[type[MusterError], int]] = {NotFound: 404, Conflict: 409, InputError: 400, Unavailable: 503}
+
+log = structlog.get_logger(__name__)
+
+
+def make_app(runtime: Runtime) -> web.Application:
+    """The whole web application on one runtime."""
+    app = web.Application(middlewares=[_measure, _explain], client_max_size=LARGEST_REQUEST)
+    app[RUNTIME] = runtime
+    app[METRICS] = Metrics()
+    app.on_response_prepare.append(_add_headers)
+    app.add_routes([web.get("/healthz", get_health), web.get("/readyz", get_ready), web.get("/metrics", get_metrics)])
+    console.setup(app)
+    app.add_routes(webhooks.routes())  # last: a member's link is any first word in a path
+    return app
+
+
+async def get_health(_request: web.Request) -> web.Response:
+    """Say that this process is alive, whatever it stands on."""
+    return web.Response(text="alive\n")
+
+
+async def get_ready(request: web.Request) -> web.Response:
+    """Say whether this process can do its work: 200, or 503 and what is missing."""
+    runtime = request.app[RUNTIME]
+    database, redis = await asyncio.gather(_database_state(runtime), _redis_state(runtime))
+    ready = database == redis == "ok"
+    body = {"ready": ready, "database": database, "redis": redis}
+    return web.json_response(body, status=200 if ready else 503, dumps=lambda value: orjson.dumps(value).decode())
+
+
+async def _database_state(runtime: Runtime) -> str:
+    try:
+        async with asyncio.timeout(3), runtime.pool.acquire() as db:
+            pending = await missing(db)
+    except Exception as error:  # noqa: BLE001  # any failure means: not ready
+        return f"does not answer ({type(error).__name__})"
+    return f"lacks {len(pending)} migrations; run: muster migrate" if pending else "ok"
+
+
+async def _redis_state(runtime: Runtime) -> str:
+    try:
+        async with asyncio.timeout(3):
+            await runtime.redis.ping()
+    except (RedisError, OSError) as error:
+        return f"does not answer ({type(error).__name__})"
+    return "ok"
+
+
+@web.middleware
+async def _measure(request: web.Request, handler: Handler) -> web.StreamResponse:
+    started, status = time.perf_counter(), 499  # the one who asked hung up
+    try:
+        response = await handler(request)
+        status = response.status
+    except web.HTTPException as answer:
+        status = answer.status
+        raise
+    else:
+        return response
+    finally:
+        request.app[METRICS].record(request, status, time.perf_counter() - started)
+
+
+@web.middleware
+async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn what goes wrong into an answer a person or a program can read."""
+    try:
+        return await handler(request)
+    except web.HTTPException as answer:
+        if answer.status < 400 or answer.text != f"{answer.status}: {answer.reason}":
+            raise  # a redirect, or words of its own
+        response = _answer(request, answer.status, *_words(answer.status))
+        if "Allow" in answer.headers:
+            response.headers["Allow"] = answer.headers["Allow"]
+        return response
+    except (asyncio.CancelledError, ConnectionResetError):
+        raise
+    except MusterError as error:
+        status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+        return _answer(request, status, error.message, error.remedy)
+    except Exception as error:
+        if server_lost(error) is not None or await _is_unreachable(request.app[RUNTIME], error):
+            log.warning("a server is away", error=repr(error), route=_route(request))
+            return _answer(request, 503, "Muster cannot answer just now.", "Please try again in a few minutes.")
+        log.exception("a request failed", route=_route(request))
+        return _answer(request, 500, *_words(500))
+
+
+async def _is_unreachable(runtime: Runtime, error: Exception) -> bool:
+    """Whether an error of the operating system comes from a database that is away: asyncpg passes those on bare."""
+    return isinstance(error, OSError) and await _database_state(runtime) != "ok"
+
+
+def _words(status: int) -> tuple[str, str]:
+    match status:
+        case 404:
+            return "There is nothing here.", "Check the address: it may have been cut off when it was copied."
+        case 413:
+            return "That is too large.", f"At most {LARGEST_REQUEST // 1024} KB are taken."
+        case 500:
+            return "Something went wrong on our side.", "It has been written down. Please try again later."
+        case _:
+            return f"{HTTPStatus(status).phrase}.", ""
+
+
+def _answer(request: web.Request, status: int, message: str, remedy: str) -> web.Response:
+    headers = {"Retry-After": "30"} if status == 503 else {}
+    if _is_program(request):
+        body = orjson.dumps({"error": message, "remedy": remedy})
+        return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+    page = (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{html.escape(message)}</title><main><h1>{html.escape(message)}</h1><p>{html.escape(remedy)}</p></main>"
+    )
+    return web.Response(status=status, text=page, content_type="text/html", headers=headers)
+
+
+def _is_program(request: web.Request) -> bool:
+    return request.path.startswith(("/api/", "/webhooks/")) or "text/html" not in request.headers.get("Accept", "")
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "(none)"
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in HEADERS.items():
+        if name == "Server":
+            response.headers[name] = value  # not which library, in which version
+        else:
+            response.headers.setdefault(name, value)
+    if request.app[RUNTIME].settings.public_url.startswith("https://"):
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")

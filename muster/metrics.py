@@ -1,0 +1,92 @@
+"""What Muster tells Prometheus at /metrics."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from messaging.db import load_queries
+from messaging.runtime import Runtime
+from messaging.web import RUNTIME
+
+SQL = load_queries(__file__)
+MESSAGES_BY_STATE = SQL["messages_by_state"]
+QUEUE_AGE = SQL["queue_age"]
+INBOX_BACKLOG = SQL["inbox_backlog"]
+
+FRESH: Final = 5.0
+"""Seconds a count from the database is told again before it is counted anew: scrapers must not load it."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Metrics:
+    """The numbers of one web server process, in a registry of its own."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    requests: Counter = field(init=False)
+    seconds: Histogram = field(init=False)
+    database_up: Gauge = field(init=False)
+    messages: Gauge = field(init=False)
+    queue_age: Gauge = field(init=False)
+    inbox: Gauge = field(init=False)
+    counted_at: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        home = self.registry
+        self.requests = Counter(
+            "muster_http_requests", "Requests answered.", ["route", "method", "status"], registry=home
+        )
+        self.seconds = Histogram("muster_http_request_seconds", "Time to answer.", ["route"], registry=home)
+        self.database_up = Gauge("muster_database_up", "1 if the database answered.", registry=home)
+        self.messages = Gauge("muster_messages", "Messages by state.", ["state"], registry=home)
+        self.queue_age = Gauge(
+            "muster_queue_age_seconds", "How long the longest waiting message has been due.", registry=home
+        )
+        self.inbox = Gauge("muster_inbox_items", "What the outside said, by state.", ["state"], registry=home)
+
+    def record(self, request: web.Request, status: int, seconds: float) -> None:
+        """Count one answered request; by its route, never by its path, which may hold a member's token."""
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else "(none)"
+        self.requests.labels(route, request.method, str(status)).inc()
+        self.seconds.labels(route).observe(seconds)
+
+    async def count(self, runtime: Runtime) -> None:
+        """Look into the database, unless that was just done; a database that is away is told as such."""
+        if time.monotonic() - self.counted_at < FRESH:
+            return
+        self.counted_at = time.monotonic()
+        try:
+            async with runtime.pool.acquire(timeout=5) as db:
+                states = await db.fetch(MESSAGES_BY_STATE, timeout=10)
+                age = await db.fetchval(QUEUE_AGE, runtime.clock(), timeout=10)
+                inbox = await db.fetchrow(INBOX_BACKLOG, timeout=10)
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the scrape must go on
+            log.warning("the database could not be counted", error=repr(error))
+            self.database_up.set(0)
+            return
+        assert inbox is not None
+        self.database_up.set(1)
+        self.messages.clear()
+        for row in states:
+            self.messages.labels(row["state"]).set(row["n"])
+        self.queue_age.set(age)
+        for state, n in inbox.items():
+            self.inbox.labels(state).set(n)
+
+
+METRICS: Final = web.AppKey("metrics", Metrics)
+
+
+async def get_metrics(request: web.Request) -> web.Response:
+    """Answer a scrape."""
+    metrics = request.app[METRICS]
+    await metrics.count(request.app[RUNTIME])
+    return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,21 @@
+-- name: messages_by_state
+-- One index-only scan; asked for at most every few seconds, see Gauges.
+select state::text as state, count(*) as n from message group by state;
+
+-- name: queue_age
+-- How long the longest waiting message has been due, in seconds: looks at the head of each running step's index only.
+select coalesce(extract(epoch from $1::timestamptz - min(head.not_before)), 0)::float8 as seconds
+from step
+cross join unnest(step.channels) as channel
+cross join lateral (
+  select not_before from message
+  where message.step_id = step.step_id and message.channel = channel and state = 'queued' and not_before <= $1
+  order by not_before limit 1
+) as head
+where step.state = 'running';
+
+-- name: inbox_backlog
+-- What the outside said and nobody has read yet, or could not be read.
+select
+  (select count(*) from inbox where state = 'new') as new,
+  (select count(*) from inbox where state = 'parked') as parked;

@@ -1,0 +1,87 @@
+"""Serve the web application on an address until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from messaging.errors import Conflict, SettingsError
+from messaging.runtime import Runtime
+from muster.app import make_app
+
+PATIENCE: Final = 10.0
+"""Seconds that requests in flight get when the server stops."""
+
+log = structlog.get_logger(__name__)
+
+
+def address(listen: str) -> tuple[str, int]:
+    """Read `host:port`, `[v6]:port` or `:port`.
+
+    Raises:
+        SettingsError: it is none of these.
+    """
+    host, _, port = listen.rpartition(":")
+    if not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535 or (":" in host and host[0] != "["):
+        raise SettingsError(f"MUSTER_LISTEN is {listen!r}; it must be host:port, such as 127.0.0.1:8000.")
+    return host.strip("[]") or "0.0.0.0", int(port)
+
+
+async def serve(runtime: Runtime) -> None:
+    """Serve on MUSTER_LISTEN until SIGTERM or SIGINT; requests in flight are finished.
+
+    Raises:
+        Conflict: the address is taken.
+        SettingsError: the address cannot be listened on.
+    """
+    stop = stop_signal()
+    async with listening(runtime) as where:
+        log.info("the web server listens", address=where)
+        await stop.wait()
+        log.info("the web server stops")
+
+
+@asynccontextmanager
+async def listening(runtime: Runtime) -> AsyncIterator[str]:
+    """Serve as long as this is open.
+
+    Yields:
+        Where: `http://127.0.0.1:8000`, with the port that was given when MUSTER_LISTEN asked for port 0.
+    """
+    host, port = address(runtime.settings.listen)
+    runner = web.AppRunner(make_app(runtime), access_log=None, shutdown_timeout=PATIENCE)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise _cannot_listen(error, host, port) from error
+        yield f"http://{f'[{host}]' if ':' in host else host}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def stop_signal() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _cannot_listen(error: OSError, host: str, port: int) -> Conflict | SettingsError:
+    if error.errno == errno.EADDRINUSE:
+        return Conflict(
+            f"Port {port} on {host} is taken by another program.",
+            remedy="Stop that one, or set MUSTER_LISTEN to another port, such as 127.0.0.1:8001.",
+        )
+    why = os.strerror(error.errno) if error.errno else str(error)
+    return SettingsError(f"Nothing can listen on {host}:{port}: {why}.", remedy="Check MUSTER_LISTEN.")
