@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from campaigns.problems import near_miss
 from campaigns.spec import Filter
+from campaigns.turnout.claims import Kind
 from messaging.db import Connection, load_queries
 from messaging.errors import SpecError
 
@@ -202,10 +203,13 @@ class _Compiler:
         return f"exists (select from address a where a.person_id = p.person_id and a.channel = any ({wanted}::text[]))"
 
     def _answered(self, answered: bool | tuple[str, ...]) -> str:
-        stands = "exists (select from standing s where s.ballot_id = $1 and s.person_id = p.person_id"
-        if isinstance(answered, bool):
-            return f"{'' if answered else 'not '}{stands})"
-        return f"{stands} and s.kind = any ({self._value(list(answered))}::text[]))"
+        """True and false speak of the answer the ballot waits for; a list, of what members stand as."""
+        kinds = self._value([Kind.VOTED] if isinstance(answered, bool) else list(answered))
+        stands = (
+            "exists (select from standing s where s.ballot_id = $1 and s.person_id = p.person_id"
+            f" and s.kind = any ({kinds}::text[]))"
+        )
+        return f"not {stands}" if answered is False else stands
 
     def _received(self, positions: Iterable[int]) -> str:
         steps = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Final, get_args
 
@@ -28,8 +28,8 @@ def near_miss(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def problems(model: type[BaseModel], error: ValidationError, section: str, beside: Collection[str] = ()) -> list[str]:
-    """One line for each key that is wrong, `steps[2].channels: …`, counted from 1 as people do.
+def problems(model: type[BaseModel], error: ValidationError, section: str) -> list[str]:
+    """One line for each key that is wrong, `campaign.steps[2].channels: …`, counted from 1 as people do.
 
     Where a value could have been of several kinds, only the most telling complaint is kept.
 
@@ -37,7 +37,6 @@ def problems(model: type[BaseModel], error: ValidationError, section: str, besid
         model: what the table should have been.
         error: what pydantic says.
         section: the table's name in the file.
-        beside: keys of the model that are tables of their own in the file, beside that one.
     """
     telling: dict[str, tuple[bool, str]] = {}
     for one in error.errors():
@@ -45,9 +44,7 @@ def problems(model: type[BaseModel], error: ValidationError, section: str, besid
         words = _words(one, keys, table)
         if (inner := _INNER.match(words)) is not None:
             keys, words = [*keys, inner["key"]], inner["words"]
-        if not keys or re.split(r"[.\[]", keys[0])[0] not in beside:
-            keys = [section, *keys]
-        place = ".".join(keys).replace(".[", "[")
+        place = ".".join([section, *keys]).replace(".[", "[")
         vague = one["type"].endswith(("_type", "_parsing"))
         if place not in telling or (telling[place][0] and not vague):
             telling[place] = (vague, words)

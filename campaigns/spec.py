@@ -1,8 +1,8 @@
 """Ballot and campaign files: TOML that people write, read with errors in their words.
 
-One file may hold a `[ballot]`, or a `[campaign]` with its `[audience]`, `[[steps]]`, `[senders]`, `[pace]` and
-`[price]`, or both; docs/campaigns.md explains every key. Nothing here looks at the database: what exists there is
-checked when the ballot or campaign is made.
+One file may hold a `[ballot]`, or a `[campaign]` with its `[campaign.audience]` and `[[campaign.steps]]`, or both;
+docs/campaigns.md explains every key. Nothing here looks at the database: what exists there is checked when the ballot
+or campaign is made.
 """
 
 from __future__ import annotations
@@ -32,11 +32,9 @@ from messaging.errors import SpecError
 
 ChannelName = Literal["sms", "email"]
 
-_SECTIONS: Final = ("audience", "steps", "senders", "pace", "price")
-"""The tables that belong to the campaign but stand beside it in the file."""
-
 _END_OF_DAY: Final = time(23, 59, 59)
-_DURATION: Final = re.compile(r"(\d+)\s*(minute|hour|day|week)s?", re.IGNORECASE)
+_DURATION: Final = re.compile(r"(\d+)\s*(?:(m)(?:in(?:ute)?s?)?|(h)(?:ours?)?|(d)(?:ays?)?|(w)(?:eeks?)?)(?![a-z])")
+_UNITS: Final = ("minutes", "hours", "days", "weeks")
 _HOURS: Final = re.compile(r"(\d{1,2}:\d{2})\s*(?:-|–|to)\s*(\d{1,2}:\d{2})")  # noqa: RUF001  # people type both dashes
 
 
@@ -54,10 +52,16 @@ def _moment(value: object) -> object:
 def _duration(value: object) -> object:
     if isinstance(value, timedelta):
         return value
-    words = str(value).strip()
-    if not isinstance(value, str) or not words or _DURATION.sub("", words).replace(" ", ""):
-        raise ValueError('write a time such as "3 days", "36 hours" or "1 day 12 hours"')
-    return sum((timedelta(**{f"{unit.lower()}s": int(n)}) for n, unit in _DURATION.findall(words)), timedelta())
+    words = str(value).strip().lower()
+    if not words or words.isdigit() or _DURATION.sub("", words).strip():
+        raise ValueError('write a time such as "3 days", "36 hours" or "1d 12h"')
+    parts = [
+        timedelta(**{unit: int(found[1])})
+        for found in _DURATION.finditer(words)
+        for unit, letter in zip(_UNITS, found.groups()[1:], strict=True)
+        if letter
+    ]
+    return sum(parts, timedelta())
 
 
 def _hours(value: object) -> object:
@@ -166,13 +170,25 @@ class BallotSpec(_Table):
         return self
 
 
+class When(_Table):
+    """When a step starts: at a time, some time after the step before, or (neither) with the launch."""
+
+    at: Moment | None = None
+    after: Duration | None = None
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if self.at is not None and self.after is not None:
+            raise ValueError("after: say either at or after, not both")
+        return self
+
+
 class StepSpec(_Table):
-    """One of the `[[steps]]`, in the order they stand."""
+    """One of the `[[campaign.steps]]`, in the order they stand."""
 
     template: Text
     channels: Annotated[tuple[ChannelName, ...], BeforeValidator(_many), Field(min_length=1)]
-    at: Moment | None = None
-    after: Duration | None = None
+    when: When = When()
     send_before: Moment | None = None
     quiet_hours: QuietHours | Literal["none"] | None = None
     priority: int = Field(0, ge=-100, le=100)
@@ -185,29 +201,23 @@ class StepSpec(_Table):
             raise ValueError("names a channel twice")
         return value
 
-    @model_validator(mode="after")
-    def _one_start(self) -> Self:
-        if self.at is not None and self.after is not None:
-            raise ValueError("after: say either at or after, not both")
-        return self
-
 
 class Senders(_Table):
-    """`[senders]`: who messages come from, where it is not what the settings say."""
+    """`[campaign.senders]`: who messages come from, where it is not what the settings say."""
 
     sms: str | None = None
     email: str | None = None
 
 
 class Pace(_Table):
-    """`[pace]`: most segments (SMS) or mails (email) a second by this campaign's senders."""
+    """`[campaign.pace]`: most segments (SMS) or mails (email) a second by this campaign's senders."""
 
     sms: float | None = Field(None, gt=0)
     email: float | None = Field(None, gt=0)
 
 
 class Price(_Table):
-    """`[price]`: what messages cost, for the estimate before a launch."""
+    """`[campaign.price]`: what messages cost, for the estimate before a launch."""
 
     sms_segment: float = Field(0, ge=0)
     email: float = Field(0, ge=0)
@@ -229,8 +239,8 @@ class CampaignSpec(_Table):
 
     @model_validator(mode="after")
     def _first_step_leads(self) -> Self:
-        if self.steps[0].after is not None:
-            raise ValueError("steps[1].after: the first step has none before it; use at, or neither")
+        if self.steps[0].when.after is not None:
+            raise ValueError("steps[1].when.after: the first step has none before it; use at, or neither")
         for position, step in enumerate(self.steps, start=1):
             for received in _received(step.audience, self.audience):
                 if not 1 <= received < position:
@@ -283,15 +293,10 @@ def load_campaign_spec(path: Path) -> CampaignSpec:
     table = document.get("campaign")
     if not isinstance(table, dict):
         raise SpecError(f"{path} has no [campaign].", remedy="docs/campaigns.md shows a complete file.")
-    misplaced = [f"campaign.{key}: write it as a table of its own, [{key}]" for key in _SECTIONS if key in table]
-    if misplaced:
-        raise SpecError(f"{path} cannot be used.", problems=misplaced)
     own = document.get("ballot")
     if "ballot" not in table and isinstance(own, dict) and "name" in own:
         table = {**table, "ballot": own["name"]}
-    return _validate(
-        CampaignSpec, {**table, **{key: document[key] for key in _SECTIONS if key in document}}, path, "campaign"
-    )
+    return _validate(CampaignSpec, table, path, "campaign")
 
 
 def has_ballot(path: Path) -> bool:
@@ -308,8 +313,13 @@ def _read(path: Path) -> dict[str, Any]:
         raise SpecError(f"{path} cannot be read: {error}.") from None
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{path} is not TOML: {error}.", remedy="docs/campaigns.md shows a complete file.") from None
-    known = ("ballot", "campaign", *_SECTIONS)
-    unknown = [f"{key}: is not a key here{near_miss(key, known)}" for key in document if key not in known]
+    unknown = [
+        f"{key}: belongs to the campaign; write it as campaign.{key}"
+        if key in CampaignSpec.model_fields
+        else f"{key}: is not a key here{near_miss(key, ('ballot', 'campaign'))}"
+        for key in document
+        if key not in {"ballot", "campaign"}
+    ]
     if unknown:
         raise SpecError(f"{path} cannot be used.", problems=unknown)
     return document
@@ -319,4 +329,4 @@ def _validate(model: type[Spec], table: object, path: Path, section: str) -> Spe
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        raise SpecError(f"{path} cannot be used.", problems=problems(model, error, section, _SECTIONS)) from None
+        raise SpecError(f"{path} cannot be used.", problems=problems(model, error, section)) from None

@@ -6,18 +6,11 @@ One definition serves the preview, the check when a campaign is made and the lau
 
 from __future__ import annotations
 
-from typing import Final
-
-from messaging.content.templates import STANDARD_VARIABLES
+from messaging.content.templates import PERSONAL, STANDARD_VARIABLES
 from messaging.db import Connection, load_queries
 from messaging.errors import NotFound
 
 SQL = load_queries(__file__)
-
-PERSONAL: Final = frozenset(
-    {"first_name", "last_name", "full_name", "member_id", "unit", "branch", "workplace", "region", "language"}
-)
-"""The variables every person has, whatever the member file held."""
 
 
 async def person_variables(db: Connection, person_id: int) -> dict[str, str]:
