@@ -1,0 +1,179 @@
+"""`muster check`: judge texts, phone numbers, email addresses and replies, one a line."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import click
+import orjson
+
+from messaging.errors import AddressError, InputError
+
+Verdict = dict[str, Any]
+Judge = Callable[[str, Mapping[str, str]], Verdict]
+
+
+_HELP = """Judge one input per line of FILE, or of standard input for "-".
+
+There is always exactly one line out for each line in, and it is written at once when the input is not a file, so that
+another program can ask and read in turn.
+
+\b
+With --json every line is a JSON string, and the answer a JSON object:
+  sms    {"segments": 1, "encoding": "gsm7", "replaced": [{"found": "…", "put": "...", "times": 1}]}
+  phone  {"e164": "+447700900123"}  or  {"error": "landline"}
+  email  {"email": "amy@example.org"}  or  {"error": "bad_domain"}
+  reply  {"reading": "voted", "rule": "digit"}; a line may offer digits:
+         {"text": "1", "menu": {"1": "voted"}}
+A line that is not JSON is answered {"error": "not_json"}, one without a text {"error": "not_text"}.
+
+Without --json every line is taken as it stands, and answered in words.
+
+The exit status is 1 if any line could not be judged at all. An address that is judged to be wrong is an answer, and
+changes nothing.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _NotUsable(Exception):  # noqa: N818
+    """The line is not what it has to be; nothing was judged."""
+
+    code: str
+
+
+@click.command(help=_HELP)
+@click.argument("what", type=click.Choice(["sms", "phone", "email", "reply"]))
+@click.argument("file", metavar="FILE|-", type=click.Path(dir_okay=True, allow_dash=True, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Lines in and out are JSON, as described above.")
+def command(what: str, file: Path, *, as_json: bool) -> int:
+    """Judge lines; the words people see are `_HELP`."""
+    judge = _JUDGES[what]()
+    out = sys.stdout.buffer
+    failed = False
+    try:
+        with _opened(file) as (lines, at_once):
+            for line in lines:
+                try:
+                    verdict = judge(*(_from_json(line) if as_json else _from_words(line)))
+                except _NotUsable as problem:
+                    verdict, failed = {"error": problem.code}, True
+                out.write(orjson.dumps(verdict) if as_json else _in_words(verdict).encode())
+                out.write(b"\n")
+                if at_once:
+                    out.flush()
+        out.flush()
+    except BrokenPipeError:  # whoever reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return int(failed)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[tuple[BinaryIO, bool]]:
+    """The lines, and whether each is to be answered at once."""
+    if str(file) == "-":
+        regular = stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode)
+        yield sys.stdin.buffer, not regular
+        return
+    try:
+        opened = file.open("rb")
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror or error}.") from None
+    with opened:
+        yield opened, not file.is_file()
+
+
+def _from_json(line: bytes) -> tuple[str, Mapping[str, str]]:
+    """The text of a line, and the digits it offers."""
+    try:
+        value: object = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        raise _NotUsable("not_json") from None
+    text, menu = (value.get("text"), value.get("menu") or {}) if isinstance(value, dict) else (value, {})
+    if not isinstance(text, str):
+        raise _NotUsable("not_text")
+    if not isinstance(menu, dict) or not all(isinstance(meaning, str) for meaning in menu.values()):
+        raise _NotUsable("not_a_menu")
+    return text, menu
+
+
+def _from_words(line: bytes) -> tuple[str, Mapping[str, str]]:
+    return line.decode(errors="replace").rstrip("\r\n"), {}
+
+
+def _in_words(verdict: Verdict) -> str:
+    """`gsm7, 2 segments, '…' becomes '...' (3 times)`."""
+    if "segments" in verdict:
+        plural = "" if verdict["segments"] == 1 else "s"
+        words = [verdict["encoding"], f"{verdict['segments']} segment{plural}"]
+        words += [f"{each['found']!r} becomes {each['put']!r} ({each['times']} times)" for each in verdict["replaced"]]
+        return ", ".join(words)
+    if "reading" in verdict:
+        return f"{verdict['reading']} (rule: {verdict['rule']})"
+    if "error" in verdict:
+        return f"no: {verdict['error']}"
+    return str(verdict.get("e164") or verdict.get("email"))
+
+
+def _judge_sms() -> Judge:
+    from messaging.content.segments import count, sanitise
+
+    def judge(text: str, _menu: Mapping[str, str]) -> Verdict:
+        clean = sanitise(text)
+        counted = count(clean.text)
+        replaced = [{"found": each.found, "put": each.put, "times": each.times} for each in clean.replaced]
+        return {"segments": counted.segments, "encoding": counted.encoding, "replaced": replaced}
+
+    return judge
+
+
+def _judge_phone() -> Judge:
+    from messaging.addresses import normalise_phone
+    from messaging.settings import load_settings
+
+    region = load_settings().sms_region
+
+    def judge(text: str, _menu: Mapping[str, str]) -> Verdict:
+        try:
+            return {"e164": normalise_phone(text, region=region)}
+        except AddressError as error:
+            return {"error": error.code}
+
+    return judge
+
+
+def _judge_email() -> Judge:
+    from messaging.addresses import normalise_email
+
+    def judge(text: str, _menu: Mapping[str, str]) -> Verdict:
+        try:
+            return {"email": normalise_email(text)}
+        except AddressError as error:
+            return {"error": error.code}
+
+    return judge
+
+
+def _judge_reply() -> Judge:
+    from campaigns.reading import read_reply
+
+    def judge(text: str, menu: Mapping[str, str]) -> Verdict:
+        reading = read_reply(text, menu)
+        return {"reading": reading.reading, "rule": reading.rule}
+
+    return judge
+
+
+_JUDGES: Final[Mapping[str, Callable[[], Judge]]] = {
+    "sms": _judge_sms,
+    "phone": _judge_phone,
+    "email": _judge_email,
+    "reply": _judge_reply,
+}
+"""Each loads only what it needs, so that judging a phone number does not wait for the templates."""

@@ -1,0 +1,226 @@
+"""`muster people`: bring the members in, look one up, count them, take them out."""
+
+from __future__ import annotations
+
+import csv
+import getpass
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from campaigns.people import exports, imports, mapping, people, units
+from campaigns.people.columns import UNIT_KINDS
+from campaigns.people.report import ImportReport, Problem
+from messaging.errors import InputError
+from muster.cli.session import open_session, run
+
+_SHOWN = 20
+
+
+def _user() -> str:
+    """Who runs this command; a container may have no name for its user."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "cli"
+
+
+_actor = click.option("--actor", default=_user, help="Who does this, for the audit; default: your user name here.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
+
+
+@click.group()
+def command() -> None:
+    """Import the members, look one up, count and export them."""
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--map", "map_file", type=click.Path(path_type=Path), help="TOML that says which column is what.")
+@click.option("--strict", is_flag=True, help="Import nothing if anything is wrong with any row.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
+@click.option("--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV.")
+@_actor
+@_json
+def import_(
+    file: Path, map_file: Path | None, *, strict: bool, dry_run: bool, problems_file: Path | None, actor: str,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """Import a member file: CSV, XLSX, ODS or XLS.
+
+    The first row names the columns; one must hold the membership number (member_id). People are recognised by it, so
+    importing a file again changes nothing. A bad row or cell is reported with its line, and the others are imported; a
+    person without any good address counts in the electorate all the same. See docs/member-files.md.
+
+    The exit status is 1 when nothing could be imported: with --strict at the first problem, otherwise when every row
+    was rejected.
+    """
+    report = run(_import(file, map_file, strict=strict, dry_run=dry_run, actor=actor, quiet=as_json))
+    if problems_file:
+        _write_problems(problems_file, report.problems)
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        _tell(report, strict=strict, dry_run=dry_run)
+    refused = strict and bool(report.problems)
+    return int(refused or report.rejected == report.rows)
+
+
+async def _import(
+    file: Path, map_file: Path | None, *, strict: bool, dry_run: bool, actor: str, quiet: bool
+) -> ImportReport:
+    columns = mapping.load_mapping(map_file) if map_file else None
+    async with open_session(pool_size=2) as runtime:
+        with _progress_bar(quiet=quiet) as progress:
+            return await imports.import_people(
+                runtime.pool, file, mapping=columns, strict=strict, dry_run=dry_run, actor=actor,
+                region=runtime.settings.sms_region, time_zone=runtime.settings.time_zone,
+                progress=progress, clock=runtime.clock,
+            )  # fmt: skip
+
+
+@contextmanager
+def _progress_bar(*, quiet: bool) -> Iterator[imports.Progress]:
+    """A bar on the terminal; nothing where standard error is no terminal."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=console, transient=True, disable=quiet or not console.is_terminal,
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task("reading", total=None)
+
+        def progress(rows: int, total: int | None) -> None:
+            bar.update(task, completed=rows, total=total, description="merging" if rows == total else "reading")
+
+        yield progress
+
+
+def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
+    click.echo(f"{report.file}: {report.kind}, {report.rows:,} rows")
+    taken = ", ".join(f"{label} → {meaning}" for label, meaning in report.columns.items())
+    click.echo(f"columns: {taken}")
+    click.echo(
+        f"created {report.created:,} · updated {report.updated:,} · unchanged {report.unchanged:,} · "
+        f"rejected {report.rejected:,}" + (f" · repeated {report.repeated:,}" if report.repeated else "")
+    )
+    if report.unreachable:
+        click.echo(f"{report.unreachable:,} have no usable address; they count in the electorate all the same.")
+    if report.problems:
+        counts = ", ".join(f"{count:,} {code}" for code, count in report.by_code().items())
+        click.echo(f"{len(report.problems):,} problems: {counts}")
+        for problem in report.problems[:_SHOWN]:
+            where = f"line {problem.line}" + (f", {problem.column}" if problem.column else "")
+            click.echo(f"  {where}: {problem.message} ({problem.code})")
+        if len(report.problems) > _SHOWN:
+            click.echo(f"  … and {len(report.problems) - _SHOWN:,} more; --problems FILE.csv writes them all.")
+    if strict and report.problems:
+        click.echo("Nothing was imported, because of --strict and these problems.", err=True)
+    elif dry_run:
+        click.echo("This was a dry run: nothing was changed.", err=True)
+
+
+def _write_problems(path: Path, problems: Sequence[Problem]) -> None:
+    try:
+        opened = path.open("w", encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise InputError(f"The problems cannot be written to {path}: {error.strerror or error}.") from None
+    with opened as file:
+        sheet = csv.writer(file)
+        sheet.writerow(["line", "column", "code", "problem"])
+        sheet.writerows((problem.line, problem.column, problem.code, problem.message) for problem in problems)
+
+
+@command.command()
+@click.argument("external_id")
+@_json
+def show(external_id: str, *, as_json: bool) -> None:
+    """Show one member: name, units, addresses and what stands in their way, attributes."""
+    person = run(_find(external_id))
+    if as_json:
+        _print_json(person.to_json())
+        return
+    click.echo(f"{person.external_id}  {person.first_name} {person.last_name}".rstrip())
+    for kind, name in person.units.items():
+        click.echo(f"  {kind:<12}{name}")
+    for address in person.addresses:
+        stopped = f"  ({address.suppressed}: no {'messages' if address.purpose == 'all' else address.purpose})"
+        click.echo(f"  {address.channel:<12}{address.address}{stopped if address.suppressed else ''}")
+    if not person.addresses:
+        click.echo("  no address")
+    click.echo(f"  {'language':<12}{person.language}\n  {'time zone':<12}{person.time_zone}")
+    for name, value in person.attributes.items():
+        click.echo(f"  {name:<12}{value}")
+
+
+async def _find(external_id: str) -> people.Person:
+    async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+        return await people.find_person(db, external_id)
+
+
+@command.command()
+@click.option("--by", "kind", type=click.Choice(UNIT_KINDS), help="Count each unit of this kind.")
+@_json
+def count(kind: str | None, *, as_json: bool) -> None:
+    """Count the members, and how many can be reached by text, by email, or not at all."""
+    everybody, by_unit = run(_count(kind))
+    if as_json:
+        _print_json(
+            {**_numbers(everybody), **({"units": [{"name": u.name, **_numbers(u)} for u in by_unit]} if kind else {})}
+        )
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column(kind or "")
+    for heading in ("people", "text", "email", "unreachable"):
+        table.add_column(heading, justify="right")
+    for unit in by_unit:
+        table.add_row(unit.name or "(none)", *_cells(unit))
+    table.add_row("all", *_cells(everybody), style="bold")
+    Console(file=sys.stdout).print(table)
+
+
+async def _count(kind: str | None) -> tuple[units.UnitCount, list[units.UnitCount]]:
+    async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+        return await people.count_people(db), await units.count_by_unit(db, kind) if kind else []
+
+
+def _numbers(counted: units.UnitCount) -> dict[str, int]:
+    return {"people": counted.people, "sms": counted.sms, "email": counted.email, "unreachable": counted.unreachable}
+
+
+def _cells(counted: units.UnitCount) -> list[str]:
+    return [f"{number:,}" for number in _numbers(counted).values()]
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@_actor
+@_json
+def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
+    """Write every member to a CSV file, which `muster people import` reads back as it was.
+
+    Only you can read the file; who exported, when and how many is kept in the audit.
+    """
+    written = run(_export(file, force=force, actor=actor))
+    if as_json:
+        _print_json({"file": str(file), "people": written})
+    else:
+        click.echo(f"{written:,} people written to {file}")
+
+
+async def _export(file: Path, *, force: bool, actor: str) -> int:
+    async with open_session(pool_size=2) as runtime:
+        return await exports.export_people(runtime.pool, file, actor=actor, replace=force)
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps(value) + b"\n")
+    sys.stdout.buffer.flush()
