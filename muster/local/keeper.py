@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import shutil
 import signal
@@ -23,13 +24,21 @@ from pathlib import Path
 from typing import IO, Final
 
 from messaging.errors import MusterError, Unavailable
-from muster.local.attach import PATIENCE, contact
+from muster.local.attach import BYE, PATIENCE, contact
 from muster.local.orphans import stop_orphans
 from muster.local.postgres import Postgres, start_postgres
 from muster.local.valkey import Valkey, start_valkey
 
 GRACE: Final = 2.0
 """Seconds between the last user's leaving and the stop: the next command of a script finds the servers still up."""
+
+
+_PREFIX: Final = "muster-keeper-"
+_TMP: Final = Path("/tmp")  # noqa: S108  # only ever through mkdtemp
+
+log = logging.getLogger(__name__)
+
+Pair = tuple[Postgres, Valkey]
 
 
 @dataclass(slots=True)
@@ -41,61 +50,75 @@ class Keeper:
         users: how many hold a connection.
         changed: set whenever somebody came or left, or a signal asked us to stop.
         stopping: a signal asked us to stop.
+        hurrying: the last user to leave waits for the end, so there is no grace.
+        waiting: the lines of those who wait for the end; they close with us.
     """
 
     home: Path
     users: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False
+    hurrying: bool = False
+    waiting: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def keep(self) -> None:
         """Serve until nobody is left."""
         self._obey_signals()
-        folder = Path(tempfile.mkdtemp(prefix="muster-keeper-", dir="/tmp"))  # short, and ours alone
-        servers = asyncio.create_task(asyncio.to_thread(_start_servers, self.home))
+        _forget_dead_keeper(self.home)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_TMP))  # short enough for a socket, and ours alone
+        starting = asyncio.create_task(asyncio.to_thread(_start_servers, self.home))
         try:
             # Users may call while the servers start: their answer waits.
             server = await asyncio.start_unix_server(
-                lambda reader, writer: self._answer(reader, writer, servers), folder / "sock"
+                lambda reader, writer: self._answer(reader, writer, starting), folder / "sock"
             )
-            _publish(self.home, folder / "sock")
-            async with server:
-                await asyncio.wait([servers])
-                await self._until_nobody_is_left()
-                contact(self.home).unlink(missing_ok=True)  # who comes from here on starts the next keeper
+            _publish(self.home, [folder])
+            await asyncio.wait([starting])
+            if starting.exception() is None:
+                _publish(self.home, [folder, *(one.socket_dir for one in starting.result())])
+            await self._until_nobody_is_left(starting)
+            contact(self.home).unlink(missing_ok=True)  # who comes from here on starts the next keeper
+            server.close()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            await asyncio.wait([servers])
-            if servers.exception() is None:
-                await asyncio.to_thread(_stop_servers, *servers.result())
+            await asyncio.wait([starting])
+            if starting.exception() is None:
+                await asyncio.to_thread(_stop_servers, *starting.result())
 
     async def _answer(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        servers: asyncio.Task[tuple[Postgres, Valkey]],
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, starting: asyncio.Task[Pair]
     ) -> None:
         """Tell one user where the servers are, and hold the line until it leaves."""
         self.users += 1
+        self.hurrying = False
         self.changed.set()
+        last_words = b""
         try:
             with contextlib.suppress(ConnectionError):
-                writer.write(json.dumps(await _news(servers)).encode() + b"\n")
+                writer.write(json.dumps(await _news(starting)).encode() + b"\n")
                 await writer.drain()
-                await reader.read()
+                last_words = await reader.read()
         finally:
             self.users -= 1
+            if last_words == BYE and self.users == 0:
+                self.hurrying = True
+                self.waiting.append(writer)
+            else:
+                writer.close()
             self.changed.set()
-            writer.close()
 
-    async def _until_nobody_is_left(self) -> None:
-        while not self.stopping:
-            self.changed.clear()
-            wait = None if self.users else GRACE
-            try:
-                await asyncio.wait_for(self.changed.wait(), wait)
-            except TimeoutError:
+    async def _until_nobody_is_left(self, starting: asyncio.Task[Pair]) -> None:
+        """Wait for the last user to leave and the grace to pass, for a signal, or for a server to die."""
+        grace = 0.0 if starting.exception() is not None else GRACE  # where nothing started, nobody need wait
+        busy_at = time.monotonic()
+        while not self.stopping and not self.hurrying and _all_run(starting):
+            if self.users:
+                busy_at = time.monotonic()
+            elif time.monotonic() - busy_at >= grace:
                 return
+            self.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.changed.wait(), GRACE / 4)
 
     def _obey_signals(self) -> None:
         def stop() -> None:
@@ -106,7 +129,17 @@ class Keeper:
             asyncio.get_running_loop().add_signal_handler(number, stop)
 
 
-async def _news(servers: asyncio.Task[tuple[Postgres, Valkey]]) -> dict[str, str]:
+def _all_run(starting: asyncio.Task[Pair]) -> bool:
+    """Whether no server that started has died since: whoever uses it must come again, and gets a new pair."""
+    if starting.exception() is not None:
+        return True
+    dead = [one for one in starting.result() if one.process.poll() is not None]
+    for one in dead:
+        log.warning("%s died with status %s", type(one).__name__, one.process.returncode)
+    return not dead
+
+
+async def _news(servers: asyncio.Task[Pair]) -> dict[str, str]:
     try:
         postgres, valkey = await asyncio.shield(servers)
     except MusterError as error:
@@ -116,7 +149,7 @@ async def _news(servers: asyncio.Task[tuple[Postgres, Valkey]]) -> dict[str, str
     return {"database_url": postgres.url(), "redis_url": valkey.url}
 
 
-def _start_servers(home: Path) -> tuple[Postgres, Valkey]:
+def _start_servers(home: Path) -> Pair:
     stop_orphans(home)
     valkey = start_valkey(home)
     try:
@@ -131,11 +164,26 @@ def _stop_servers(postgres: Postgres, valkey: Valkey) -> None:
     valkey.stop()
 
 
-def _publish(home: Path, where: Path) -> None:
-    """Say where we listen, all at once: a reader sees the old file, none, or the whole new one."""
+def _publish(home: Path, folders: list[Path]) -> None:
+    """Say where we listen, all at once: a reader sees the old file, none, or the whole new one.
+
+    Args:
+        home: MUSTER_HOME.
+        folders: ours in /tmp, the first with our socket; whoever follows a killed keeper removes them.
+    """
     partial = home / "keeper.json.new"
-    partial.write_text(json.dumps({"pid": os.getpid(), "socket": str(where)}), encoding="utf-8")
+    news = {"pid": os.getpid(), "socket": str(folders[0] / "sock"), "folders": [str(folder) for folder in folders]}
+    partial.write_text(json.dumps(news), encoding="utf-8")
     partial.rename(contact(home))
+
+
+def _forget_dead_keeper(home: Path) -> None:
+    """Remove what a keeper left that was killed; we hold the lock, so it is gone."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        for folder in map(Path, json.loads(contact(home).read_text(encoding="utf-8"))["folders"]):
+            if folder.parent == _TMP and folder.name.startswith("muster-"):
+                shutil.rmtree(folder, ignore_errors=True)
+    contact(home).unlink(missing_ok=True)
 
 
 def _lock(home: Path) -> IO[bytes] | None:

@@ -28,6 +28,11 @@ class Valkey:
     socket: Path
 
     @property
+    def socket_dir(self) -> Path:
+        """The folder of its socket."""
+        return self.socket.parent
+
+    @property
     def url(self) -> str:
         """Its address."""
         return f"unix://{self.socket}?db=0"
@@ -41,7 +46,7 @@ class Valkey:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        shutil.rmtree(self.socket.parent, ignore_errors=True)
+        shutil.rmtree(self.socket_dir, ignore_errors=True)
 
 
 def start_valkey(home: Path) -> Valkey:

