@@ -112,7 +112,7 @@ def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
         f"rejected {report.rejected:,}" + (f" · repeated {report.repeated:,}" if report.repeated else "")
     )
     if report.unreachable:
-        click.echo(f"{report.unreachable:,} have no usable address; they count in the electorate all the same.")
+        click.echo(f"without any usable address: {report.unreachable:,} (they count in the electorate all the same)")
     if report.problems:
         counts = ", ".join(f"{count:,} {code}" for code, count in report.by_code().items())
         click.echo(f"{len(report.problems):,} problems: {counts}")
