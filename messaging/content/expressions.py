@@ -39,6 +39,8 @@ FILTERS: Final = frozenset(
 )
 """What may stand after a `|`."""
 
+_SPECIAL: Final = frozenset({"self", "super", "caller", "varargs", "kwargs"})
+"""Names that Jinja gives a meaning of its own."""
 _SAFE_SCHEMES: Final = frozenset({"http", "https", "mailto", "tel"})
 _LANGUAGE: Final = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.Const, nodes.Filter, nodes.Test,
@@ -129,6 +131,8 @@ def parse(source: Source) -> nodes.Template:
                 f"{source.at(node.lineno)}: there is no filter “{node.name}”.{nearest(node.name, FILTERS)}",
                 remedy=f"There are {', '.join(sorted(FILTERS))}.",
             )
+        if isinstance(node, nodes.Name) and node.name in _SPECIAL:
+            raise _not_here(source, node.lineno, f"“{node.name}”")
         if isinstance(node, nodes.Getattr) and not _has_fields(node.node):
             raise TemplateError(
                 f"{source.at(node.lineno)}: “.{node.attr}” cannot be used here; only ballot has fields.",

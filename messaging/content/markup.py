@@ -95,8 +95,8 @@ def convert(source: Source) -> Markup:
     """Turn Markdown with expressions into its two parts.
 
     Raises:
-        TemplateError: as `expressions.parse`; or a statement opens in one paragraph and closes in another, or stands in a
-            link's address.
+        TemplateError: as `expressions.parse`; or a statement opens in one paragraph and closes in another, or stands in
+            an address.
     """
     parse(source)
     held = Held(source.text)

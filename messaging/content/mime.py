@@ -11,11 +11,8 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterator
-from datetime import datetime
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime, getaddresses
+from datetime import UTC, datetime
+from email.utils import format_datetime, formataddr, getaddresses
 from functools import lru_cache
 from typing import Final
 
@@ -49,12 +46,8 @@ class Skeleton:
     __slots__ = ("_head", "_seed")
 
     def __init__(self, from_: str, list_id: str, *, reply_to: str = "") -> None:
-        message = EmailMessage(policy=SMTP)
-        message["From"] = _mailbox(from_)
-        if reply_to:
-            message["Reply-To"] = _mailbox(reply_to)
-        head = message.as_string().rstrip("\r\n")
-        self._head: Final = f"{head}\r\nList-ID: <{_token(list_id)}>\r\nMIME-Version: 1.0\r\n"
+        reply = f"Reply-To: {_mailbox(reply_to)}\r\n" if reply_to else ""
+        self._head: Final = f"From: {_mailbox(from_)}\r\n{reply}List-ID: <{_token(list_id)}>\r\nMIME-Version: 1.0\r\n"
         self._seed: Final = hashlib.sha256(self._head.encode()).hexdigest()
 
     def build(
@@ -74,7 +67,7 @@ class Skeleton:
             message_id: with or without its angle brackets; the same on every try.
             list_unsubscribe_url: where one-click unsubscribing is posted to (RFC 8058); "" leaves the headers out.
             feedback_id: up to four fields with colons between, for mailbox providers' reports; "" leaves it out.
-            date: aware.
+            date: aware; written in UTC.
 
         Raises:
             AddressError: `to` is not an address that can stand in a header.
@@ -93,7 +86,7 @@ class Skeleton:
         html_encoding, html = _encoded(rendered.html, boundary)
         head = (
             f"{self._head}To: {_recipient(to)}\r\nSubject: {_subject(rendered.subject)}\r\n"
-            f"Date: {_date(date.replace(microsecond=0))}\r\nMessage-ID: <{identifier}>\r\n{unsubscribe}"
+            f"Date: {_date(date.astimezone(UTC).replace(microsecond=0))}\r\nMessage-ID: <{identifier}>\r\n{unsubscribe}"
             f"{feedback}"
             f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'
             f'--{boundary}\r\nContent-Type: text/plain; charset="utf-8"\r\n'
@@ -118,11 +111,14 @@ def _encoded(text: str, boundary: str) -> tuple[str, bytes]:
     return "quoted-printable", quoted.replace(b"\n", b"\r\n")
 
 
-def _mailbox(text: str) -> Address:
+def _mailbox(text: str) -> str:
+    """A sender as a header: its name quoted where it must be, in encoded words where it is not ASCII."""
     (name, address), *more = getaddresses([text]) or [("", "")]
     if more or not _MAILBOX.fullmatch(address) or not _PLAIN_HEADER.fullmatch(address) or "\n" in name or "\r" in name:
         raise SettingsError(f"“{text}” is not a sender.", remedy="MUSTER_EMAIL_FROM looks like: Name <address@domain>.")
-    return Address(display_name=name, addr_spec=address)
+    if _PLAIN_HEADER.fullmatch(name) and "=?" not in name:
+        return formataddr((name, address))
+    return f"{_encoded_words(name)}\r\n <{address}>"
 
 
 def _recipient(to: str) -> str:
@@ -155,6 +151,10 @@ def _subject(text: str) -> str:
             return text
         if all(len(word) < _SUBJECT_LINE for word in text.split(" ")):
             return "\r\n ".join(_folded(text))
+    return _encoded_words(text)
+
+
+def _encoded_words(text: str) -> str:
     return "\r\n ".join(f"=?utf-8?b?{base64.b64encode(chunk).decode()}?=" for chunk in _chunks(text))
 
 
