@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from messaging.content.tokens import ALPHABET, LENGTH
 
 _URL = re.compile(r"https?://[^\s<>\"'()\[\]{}]+")
-_OURS = re.compile(rf"(?P<origin>https?://[^/]+)(?:/[^?#]*)?/(?P<unsubscribe>u/)?(?P<token>[{ALPHABET}]{{{LENGTH}}})")
+_OURS = re.compile(rf"(?P<origin>https?://[^/]+)(?:/[^?#]*?)??/(?P<unsubscribe>u/)?(?P<token>[{ALPHABET}]{{{LENGTH}}})")
 _TRAILING = ".,;:!?…"
 
 

@@ -18,7 +18,7 @@ from muster.sandbox.letters import Letter, read_mail, read_text
 from muster.sandbox.mailbox import Mail, Mailbox
 from muster.sandbox.profile import Profile, choose
 from muster.sandbox.record import Act, Channel, Deed, Record, Route
-from muster.sandbox.replies import REPLIES
+from muster.sandbox.replies import word
 from muster.sandbox.twilio import Message, Twilio
 from muster.sandbox.twilio.refusals import Refusal
 
@@ -205,7 +205,7 @@ class Members:
         return opened.act("opted_out", "one_click", answer="stop", status=status, succeeded=200 <= status < 300)
 
     async def _reply(self, text: Message, opened: _Opened, meaning: str, luck: Random) -> None:
-        words = luck.choice(REPLIES[meaning])
+        words = word(meaning, text.body, luck)
         did: Deed = "opted_out" if meaning == "opt_out" else "replied"
         try:
             posted = await self._twilio.receive(text.to, text, words)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from random import Random
 from typing import Final
 
 REPLIES: Final[dict[str, tuple[str, ...]]] = {
@@ -33,3 +35,19 @@ REPLIES: Final[dict[str, tuple[str, ...]]] = {
 
 `opt_out` holds only the keywords the provider acts on as well: both sides then know of every opt-out by text.
 """
+
+DIGITS: Final = {"voted": ("1", "1.", " 1 "), "not_voted": ("2",), "no_ballot_paper": ("3", "3.")}
+"""The same by digit, where the text offered that menu."""
+_OFFERS_DIGITS = re.compile(r"\breply 1\b.*\b2\b.*\b3\b", re.IGNORECASE | re.DOTALL)
+
+
+def word(meaning: str, asked: str, luck: Random) -> str:
+    """Put a meaning into words; half the people use the digits, if digits were offered.
+
+    Args:
+        meaning: a key of `REPLIES`.
+        asked: the text that is answered.
+        luck: draws which words.
+    """
+    by_digit = meaning in DIGITS and luck.random() < 0.5 and _OFFERS_DIGITS.search(asked)
+    return luck.choice(DIGITS[meaning] if by_digit else REPLIES[meaning])

@@ -86,7 +86,7 @@ class Api:
         await self._misbehave(trick, message)
         if message is None or trick.drop or (config.dropped and twilio.rng.random() < config.dropped):
             return _hang_up(request)
-        return self._show(message, status=201)
+        return self._show(message, status=201, now=message.created)
 
     def _weather(self) -> None:
         """Now and then the API is busy or broken, whoever the message is for."""
@@ -176,8 +176,8 @@ class Api:
             raise Refusal(20404, request.path, status=404)
         return message
 
-    def _show(self, message: Message, *, status: int = 200) -> web.Response:
-        body = orjson.dumps(message.to_json(self._account, time.time()))
+    def _show(self, message: Message, *, status: int = 200, now: float | None = None) -> web.Response:
+        body = orjson.dumps(message.to_json(self._account, time.time() if now is None else now))
         return web.Response(body=body, status=status, content_type="application/json")
 
 
