@@ -2,8 +2,8 @@
 
 Nobody can be reached by accident. Emails are at subdomains of example.org and example.com (RFC 2606). Of UK mobile
 numbers Ofcom keeps only 07700 900000 to 900999 for drama, and the sandbox uses those for its tricks. The rest of
-07700 9 and all of 07700 2, 4, 5 and 6 belong to no operator: half a million numbers that ring nowhere, and still have the
-shape of mobiles. Landlines are from Ofcom's drama ranges.
+07700 9 and all of 07700 2, 4, 5 and 6 belong to no operator: half a million numbers that ring nowhere, and still have
+the shape of mobiles. Landlines are from Ofcom's drama ranges.
 """
 
 from __future__ import annotations
