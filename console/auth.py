@@ -1,0 +1,175 @@
+"""How staff get in: a link that works once, then a session. No passwords; only digests are stored."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from messaging.db import Connection, load_queries
+from messaging.errors import Conflict, InputError, NotFound
+
+SQL = load_queries(__file__)
+
+SIGN_IN_PATH: Final = "/console/sign-in"
+SESSION_LASTS: Final = timedelta(hours=12)
+"""How long a session lives after the last page somebody opened."""
+_TOUCH_EVERY: Final = timedelta(minutes=5)
+_ROTATE_EVERY: Final = timedelta(hours=1)
+_GRACE: Final = timedelta(minutes=1)
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """A member of staff who is signed in.
+
+    Attributes:
+        staff_id: who.
+        name: as they are greeted.
+        email: in lower case.
+        until: when the session ends if no further page is opened; aware.
+    """
+
+    staff_id: int
+    name: str
+    email: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a session cookie opened.
+
+    Attributes:
+        staff: whose session it is.
+        cookie: the token the browser should be given, for another twelve hours; None where nothing changes.
+    """
+
+    staff: Staff
+    cookie: str | None = None
+
+
+async def make_sign_in_link(
+    db: Connection,
+    *,
+    email: str,
+    now: datetime,
+    name: str | None = None,
+    minutes: int = 15,
+    create: bool = False,
+) -> str:
+    """Make a link that signs somebody in once.
+
+    Args:
+        db: in the caller's transaction, if any.
+        email: whose; case does not matter.
+        now: the time, aware.
+        name: what to call somebody new; default the part before the @.
+        minutes: how long the link works.
+        create: whether somebody unknown becomes a member of staff.
+
+    Returns:
+        The path, `/console/sign-in/<token>`; put `public_url` in front. It is not stored and cannot be shown again.
+
+    Raises:
+        InputError: that is not an email address.
+        NotFound: nobody on the staff has it, and `create` is off.
+        Conflict: their access was taken away.
+    """
+    mailbox = email.strip().lower()
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", mailbox):
+        raise InputError(f"“{email}” is not an email address.", remedy="It looks like ada@union.example.")
+    row = await db.fetchrow(SQL["find_staff"], mailbox)
+    if row is None and create:
+        row = await db.fetchrow(SQL["add_staff"], mailbox, name or mailbox.partition("@")[0])
+    if row is None:
+        raise NotFound(f"Nobody on the staff has the address {mailbox}.", remedy=f"Add them: muster user add {mailbox}")
+    if row["disabled_at"] is not None:
+        raise Conflict(f"The access of {mailbox} was taken away.", remedy="Enable it first, then make a link.")
+    token = secrets.token_urlsafe(32)
+    await db.execute(SQL["forget_old_links"], now)
+    await db.execute(SQL["add_link"], _digest(token), row["staff_id"], now + timedelta(minutes=minutes))
+    return f"{SIGN_IN_PATH}/{token}"
+
+
+async def link_works(db: Connection, token: str, *, now: datetime) -> bool:
+    """Whether a link would sign somebody in; looking does not use it."""
+    return bool(_TOKEN.fullmatch(token)) and await db.fetchval(SQL["look_at_link"], _digest(token), now) is not None
+
+
+async def use_link(db: Connection, token: str, *, now: datetime, replaces: str | None = None) -> str | None:
+    """Use a link and open a session.
+
+    Args:
+        db: outside any transaction.
+        token: from the link's path.
+        now: the time, aware.
+        replaces: the session token the browser held until now; that session ends, so that nobody can plant one.
+
+    Returns:
+        The session's token, or None where the link is unknown, used or expired.
+    """
+    if not _TOKEN.fullmatch(token):
+        return None
+    async with db.transaction():
+        staff_id = await db.fetchval(SQL["use_link"], _digest(token), now)
+        if staff_id is None:
+            return None
+        if replaces is not None:
+            await end_session(db, replaces)
+        await db.execute(SQL["forget_old_sessions"], now)
+        await db.execute(SQL["record_sign_in"], now, staff_id)
+        return await _open_session(db, staff_id, now)
+
+
+async def admit(db: Connection, token: str | None, *, now: datetime, opens_page: bool = True) -> Admission | None:
+    """Let the holder of a session in.
+
+    Args:
+        db: any connection.
+        token: from the cookie.
+        now: the time, aware.
+        opens_page: whether a person asked for a page: that keeps the session alive and changes its token every hour.
+            A page that follows along by itself must not keep itself signed in for ever.
+
+    Returns:
+        None where nobody is signed in with that token.
+    """
+    if token is None or not _TOKEN.fullmatch(token):
+        return None
+    row = await db.fetchrow(SQL["find_session"], _digest(token), now)
+    if row is None:
+        return None
+    staff = Staff(row["staff_id"], row["name"], row["email"], row["expires_at"])
+    retired = row["expires_at"] < row["seen_at"] + SESSION_LASTS  # it has been changed for another already
+    if retired or not opens_page:
+        return Admission(staff)
+    if now - row["created_at"] >= _ROTATE_EVERY:
+        async with db.transaction():
+            renewed = await _open_session(db, staff.staff_id, now)
+            await db.execute(SQL["retire_session"], _digest(token), now + _GRACE)
+        return Admission(staff, renewed)
+    if now - row["seen_at"] >= _TOUCH_EVERY:
+        await db.execute(SQL["see_session"], _digest(token), now, now + SESSION_LASTS)
+        return Admission(staff, token)
+    return Admission(staff)
+
+
+async def end_session(db: Connection, token: str) -> None:
+    """Sign out: the token opens nothing from now on."""
+    await db.execute(SQL["end_session"], _digest(token))
+
+
+async def _open_session(db: Connection, staff_id: int, now: datetime) -> str:
+    token = secrets.token_urlsafe(32)
+    await db.execute(SQL["add_session"], _digest(token), staff_id, now, now + SESSION_LASTS)
+    return token
+
+
+def _digest(token: str) -> bytes:
+    """What is stored and looked up: guessing at digests by how long a look-up takes tells nothing about tokens."""
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,126 @@
+"""What stands before every page of the console: who asks, from where, and what the browser may do with the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+import asyncpg
+import structlog
+from aiohttp import web
+
+from console.auth import SESSION_LASTS, admit
+from console.rendering import STAFF, render_page
+from messaging.errors import NotFound, Unavailable
+from messaging.settings import Settings
+from messaging.web import RUNTIME
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+log = structlog.get_logger(__name__)
+
+OUT_OF_REACH: Final = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, Unavailable)
+"""What it looks like when the database does not answer."""
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # the Origin of our own forms must survive: `no-referrer` would make it "null"
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex",
+}
+"""Sent with every answer of the console."""
+
+
+def for_anyone(handler: Handler) -> Handler:
+    """Let everybody in, but not another site's form; turn what goes wrong into a page that says what to do."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        try:
+            if request.method == "POST" and not from_our_own_page(request):
+                response: web.StreamResponse = render_page(request, "refused", status=403)
+            else:
+                response = await handler(request)
+        except NotFound as error:
+            response = render_page(request, "missing", status=404, error=error)
+        except OUT_OF_REACH as error:
+            log.warning("the console cannot reach the database", error=repr(error))
+            response = render_page(request, "unavailable", status=503)
+        if not response.prepared:
+            response.headers.update(HEADERS)
+        return response
+
+    return guarded
+
+
+def for_staff(handler: Handler, *, opens_page: bool = True) -> Handler:
+    """Let staff in; show everybody else how to get in (401).
+
+    Args:
+        handler: finds who is signed in at `request[STAFF]`.
+        opens_page: see `console.auth.admit`.
+    """
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        runtime = request.app[RUNTIME]
+        async with runtime.pool.acquire() as db:
+            admission = await admit(db, session_token(request), now=runtime.clock(), opens_page=opens_page)
+        if admission is None:
+            response: web.StreamResponse = render_page(request, "sign_in", status=401)
+            response.headers["WWW-Authenticate"] = 'Sign-In-Link realm="Muster console"'
+            return response
+        request[STAFF] = admission.staff
+        response = await handler(request)
+        if admission.cookie is not None and not response.prepared:
+            set_session(response, admission.cookie, runtime.settings)
+        return response
+
+    return for_anyone(guarded)
+
+
+def from_our_own_page(request: web.Request) -> bool:
+    """Whether a form was sent from a page of ours: by Sec-Fetch-Site, or by Origin where a browser sends none."""
+    if (site := request.headers.get("Sec-Fetch-Site")) is not None:
+        return site == "same-origin"
+    origin = urlsplit(request.headers.get("Origin", "")).netloc.lower()
+    ours = {request.host.lower(), urlsplit(request.app[RUNTIME].settings.public_url).netloc.lower()}
+    return bool(origin) and origin in ours
+
+
+def is_https(settings: Settings) -> bool:
+    """Whether browsers reach us by HTTPS."""
+    return settings.public_url.startswith("https://")
+
+
+def cookie_name(settings: Settings) -> str:
+    """`__Host-` makes the browser refuse the cookie from anybody but this very host over HTTPS."""
+    return "__Host-muster" if is_https(settings) else "muster"
+
+
+def session_token(request: web.Request) -> str | None:
+    """The token in the browser's cookie."""
+    return request.cookies.get(cookie_name(request.app[RUNTIME].settings))
+
+
+def set_session(response: web.StreamResponse, token: str, settings: Settings) -> None:
+    """Give the browser a session's token; scripts cannot read it."""
+    response.set_cookie(
+        cookie_name(settings),
+        token,
+        path="/",
+        max_age=int(SESSION_LASTS.total_seconds()),
+        httponly=True,
+        secure=is_https(settings),
+        samesite="Lax",
+    )
+
+
+def forget_session(response: web.StreamResponse, settings: Settings) -> None:
+    """Take the token away again."""
+    response.del_cookie(cookie_name(settings), path="/", secure=is_https(settings), httponly=True, samesite="Lax")

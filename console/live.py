@@ -1,0 +1,197 @@
+"""Pages that follow along: one reader of the database for all who look, and server-sent events to each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection
+from datetime import timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import orjson
+import structlog
+from aiohttp import web
+from aiohttp_sse import sse_response
+
+from console.auth import admit
+from console.guard import HEADERS, OUT_OF_REACH, session_token
+from console.views import Figures, Picture, Section, View, take_picture
+from messaging.runtime import Runtime
+from messaging.web import RUNTIME
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY: Final = 2.0
+"""Seconds between two looks at the database."""
+REST: Final = 10
+"""After a slow look, the pause is this many times as long: watching never takes more than a tenth of a connection."""
+CHECK_EVERY: Final = timedelta(seconds=60)
+"""How soon a stream ends after its session has."""
+
+
+class Viewer:
+    """One open page: what it has not been told yet. A slow reader gets the latest of each section, not every one.
+
+    Args:
+        have: digests of the sections the page shows already.
+    """
+
+    def __init__(self, have: Collection[str]) -> None:
+        self._have = set(have)
+        self._news: dict[str, Section] = {}
+        self._beat: dict[str, str] | None = None
+        self._stir = asyncio.Event()
+        self.over = False
+
+    def show(self, sections: Collection[Section], beat: dict[str, str]) -> None:
+        """Tell the page how things are now."""
+        for section in sections:
+            if section.digest not in self._have:
+                self._news[section.name] = section
+        self._have = {section.digest for section in sections}
+        self._beat = beat
+        self._stir.set()
+
+    def end(self) -> None:
+        """Let the stream end."""
+        self.over = True
+        self._stir.set()
+
+    async def news(self, patience: float) -> list[tuple[str, dict[str, str]]]:
+        """What to send next: `(event, data)`; nothing after `patience` seconds in which nothing happened."""
+        try:
+            async with asyncio.timeout(patience):
+                await self._stir.wait()
+        except TimeoutError:
+            return []
+        self._stir.clear()
+        events = [
+            ("section", {"name": one.name, "digest": one.digest, "html": str(one.html)}) for one in self._news.values()
+        ]
+        self._news.clear()
+        if self._beat is not None:
+            events.append(("beat", self._beat))
+        return events
+
+
+class Live:
+    """Looks at the database while anybody looks at a page, and shows every page what has changed on it.
+
+    Args:
+        runtime: where to read.
+        every: seconds between two looks.
+    """
+
+    def __init__(self, runtime: Runtime, *, every: float = LOOK_EVERY) -> None:
+        self.figures = Figures(runtime, max_age=every / 2)
+        self._runtime = runtime
+        self._zone = ZoneInfo(runtime.settings.time_zone)
+        self._every = every
+        self._viewers: dict[View, set[Viewer]] = {}
+        self._looking: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @contextlib.asynccontextmanager
+    async def watch(self, view: View, have: Collection[str] = ()) -> AsyncIterator[Viewer]:
+        """Follow a view for as long as the context lasts.
+
+        Args:
+            view: what to follow.
+            have: digests of the sections the page shows already.
+
+        Raises:
+            NotFound: there is nothing of that name.
+        """
+        viewer = Viewer(have)
+        picture = await take_picture(view, self.figures)
+        self._viewers.setdefault(view, set()).add(viewer)
+        try:
+            viewer.show(picture.sections.values(), self._beat(picture))
+            if not self.looking:
+                self._looking = asyncio.create_task(self._look())
+            if self._closed:
+                viewer.end()
+            yield viewer
+        finally:
+            self._viewers[view].discard(viewer)
+            if not self._viewers[view]:
+                del self._viewers[view]
+
+    @property
+    def looking(self) -> bool:
+        """Whether the database is being read at all."""
+        return self._looking is not None and not self._looking.done()
+
+    async def close(self) -> None:
+        """Let every stream end, so that the server can stop."""
+        self._closed = True
+        for viewers in self._viewers.values():
+            for viewer in viewers:
+                viewer.end()
+        if self._looking is not None:
+            self._looking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._looking
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._viewers:
+            await asyncio.sleep(self._every)
+            began = loop.time()
+            for view in list(self._viewers):
+                await self._show(view)
+            await asyncio.sleep(max(0.0, REST * (loop.time() - began) - self._every))
+
+    async def _show(self, view: View) -> None:
+        """Show one view to all who look at it. Without a beat, their pages say by themselves that they are not live."""
+        try:
+            picture = await take_picture(view, self.figures)
+        except OUT_OF_REACH as error:
+            log.warning("a live page could not be brought up to date", error=repr(error))
+            return
+        except Exception:
+            # looking must go on for the others
+            log.exception("a live page could not be made", page=type(view).__name__)
+            return
+        beat = self._beat(picture)
+        for viewer in self._viewers.get(view, ()):
+            viewer.show(picture.sections.values(), beat)
+
+    def _beat(self, picture: Picture) -> dict[str, str]:
+        now = self._runtime.clock().astimezone(self._zone)
+        return {"at": f"{now:%H:%M:%S}", "summary": picture.summary}
+
+
+LIVE: Final = web.AppKey("live", Live)
+
+
+async def stream(request: web.Request, view: View) -> web.StreamResponse:
+    """Send a page its updates until it goes away, the session ends or the server stops.
+
+    Events: `section` replaces one section, `beat` says that the page is up to date, `over` that it is signed out.
+    """
+    runtime = request.app[RUNTIME]
+    have = request.query.get("have", "").split(",")
+    checked = runtime.clock()
+    async with request.app[LIVE].watch(view, have) as viewer, sse_response(request, headers=HEADERS) as response:
+        while response.is_connected() and not viewer.over:
+            for event, data in await viewer.news(patience=15):
+                try:
+                    await response.send(orjson.dumps(data).decode(), event=event, retry=3000)
+                except (ConnectionError, TimeoutError):
+                    return response
+            if runtime.clock() - checked > CHECK_EVERY:
+                checked = runtime.clock()
+                if not await _still_admitted(request, runtime):
+                    await response.send("{}", event="over")
+                    break
+    return response
+
+
+async def _still_admitted(request: web.Request, runtime: Runtime) -> bool:
+    try:
+        async with runtime.pool.acquire() as db:
+            return await admit(db, session_token(request), now=runtime.clock(), opens_page=False) is not None
+    except OUT_OF_REACH:
+        return True  # the page says that it is not live; signing out would only hide why

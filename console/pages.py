@@ -1,0 +1,139 @@
+"""What answers under `/console/`: each path behind its guard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from aiohttp import web
+
+from console.assets import PATH as ASSETS
+from console.assets import get_asset
+from console.auth import SIGN_IN_PATH, admit, end_session, link_works, use_link
+from console.guard import for_anyone, for_staff, forget_session, session_token, set_session
+from console.live import LIVE, stream
+from console.rendering import render_page
+from console.standing import DEFAULT_ORDER
+from console.views import BallotView, CampaignView, OverviewView, View, take_picture
+from messaging.errors import NotFound
+from messaging.web import RUNTIME
+
+HOME: Final = "/console/"
+LONGEST_SEARCH: Final = 80
+
+MakeView = Callable[[web.Request], View]
+"""What somebody wants to look at, read from the path and query."""
+
+
+def routes() -> list[web.RouteDef]:
+    """Every path of the console."""
+    return [
+        web.get("/console", for_anyone(go_home)),
+        web.get(f"{ASSETS}/{{name}}", for_anyone(get_asset)),
+        web.get(SIGN_IN_PATH, for_anyone(get_sign_in)),
+        web.get(f"{SIGN_IN_PATH}/{{token}}", for_anyone(get_link)),
+        web.post(f"{SIGN_IN_PATH}/{{token}}", for_anyone(post_link)),
+        web.post("/console/sign-out", for_anyone(post_sign_out)),
+        *_page(HOME, "overview", overview),
+        *_page("/console/campaigns/{name}", "campaigns/{name}", campaign),
+        *_page("/console/ballots/{name}", "ballots/{name}", ballot),
+        web.route("*", "/console/{rest:.*}", for_staff(no_such_page)),
+    ]
+
+
+def _page(path: str, live: str, make: MakeView) -> list[web.RouteDef]:
+    """A page, and the stream of its updates."""
+    return [
+        web.get(path, for_staff(partial(show, make))),
+        web.get(f"/console/live/{live}", for_staff(partial(follow, make), opens_page=False), allow_head=False),
+    ]
+
+
+def overview(_request: web.Request) -> View:
+    """The first page."""
+    return OverviewView()
+
+
+def campaign(request: web.Request) -> View:
+    """One campaign."""
+    return CampaignView(request.match_info["name"])
+
+
+def ballot(request: web.Request) -> View:
+    """One ballot, sorted and filtered as the query says."""
+    return BallotView(
+        request.match_info["name"],
+        request.query.get("sort", DEFAULT_ORDER)[:LONGEST_SEARCH],
+        request.query.get("find", "").strip()[:LONGEST_SEARCH],
+    )
+
+
+async def show(make: MakeView, request: web.Request) -> web.Response:
+    """The page as it stands now."""
+    view = make(request)
+    picture = await take_picture(view, request.app[LIVE].figures)
+    return render_page(request, view.template, picture=picture, stream=view.stream, **picture.facts)
+
+
+async def follow(make: MakeView, request: web.Request) -> web.StreamResponse:
+    """The page's updates."""
+    return await stream(request, make(request))
+
+
+async def go_home(_request: web.Request) -> web.Response:
+    """`/console` is `/console/`."""
+    return _to(HOME)
+
+
+async def get_sign_in(request: web.Request) -> web.Response:
+    """How to get in."""
+    return render_page(request, "sign_in")
+
+
+async def get_link(request: web.Request) -> web.Response:
+    """A button: programs that look at links press none, so looking uses nothing up."""
+    runtime = request.app[RUNTIME]
+    async with runtime.pool.acquire() as db:
+        works = await link_works(db, request.match_info["token"], now=runtime.clock())
+    return render_page(request, "link") if works else _spent(request)
+
+
+async def post_link(request: web.Request) -> web.Response:
+    """The button was pressed: the link is used up and a session begins."""
+    runtime = request.app[RUNTIME]
+    held = session_token(request)
+    async with runtime.pool.acquire() as db:
+        token = await use_link(db, request.match_info["token"], now=runtime.clock(), replaces=held)
+        if token is None and await admit(db, held, now=runtime.clock(), opens_page=False) is not None:
+            return _to(HOME)  # a double click: the first one signed in
+    if token is None:
+        return _spent(request)
+    response = _to(HOME)
+    set_session(response, token, runtime.settings)
+    return response
+
+
+async def post_sign_out(request: web.Request) -> web.Response:
+    """End the session here and in the browser."""
+    runtime = request.app[RUNTIME]
+    if (token := session_token(request)) is not None:
+        async with runtime.pool.acquire() as db:
+            await end_session(db, token)
+    response = _to(SIGN_IN_PATH)
+    forget_session(response, runtime.settings)
+    return response
+
+
+async def no_such_page(request: web.Request) -> web.Response:
+    """Anything else; only staff learn what there is."""
+    raise NotFound(f"There is no page at {request.path}.", remedy="The overview leads everywhere.")
+
+
+def _spent(request: web.Request) -> web.Response:
+    """One page for links that are unknown, used or expired: which it was is nobody's business."""
+    return render_page(request, "spent", status=404)
+
+
+def _to(path: str) -> web.Response:
+    return web.Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})

@@ -1,0 +1,196 @@
+"""How far the campaigns have come: what staff watch while messages go out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from console.words import GROUPS
+from messaging.db import Connection, load_queries
+from messaging.errors import NotFound
+from messaging.outbox.counts import StepCounts, step_counts
+
+SQL = load_queries(__file__)
+
+SHOWN_IN_FULL: Final = 5
+"""Campaigns whose steps are counted on the first page; the others are linked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What became of a step's messages on one channel.
+
+    Attributes:
+        channel: `sms` or `email`.
+        counts: messages by state.
+        total: messages.
+        segments: SMS segments they cost; 0 for email.
+    """
+
+    channel: str
+    counts: Mapping[str, int]
+    total: int
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far one step of a campaign has come.
+
+    Attributes:
+        position: 1 for the first.
+        template: what is said.
+        state: `planned`, `running` …
+        channels: in order of preference.
+        counts: people by message state.
+        groups: people by `console.words.GROUPS` key.
+        reasons: people by reason, of those who got nothing or whom it did not reach.
+        total: everybody in the step's audience.
+        segments: SMS segments so far.
+        rate: messages a second just now.
+        seconds_left: until nothing waits, at that rate; None where nobody can know.
+        due_at: when it starts, where that is set.
+        after: how long after the step before, where that is set.
+        launched_at: when it was launched.
+        finished_at: when nothing of it was left to do.
+        stopped: why its sender was stopped; None while it is not.
+        by_channel: only on the campaign's own page.
+    """
+
+    position: int
+    template: str
+    state: str
+    channels: Sequence[str]
+    counts: Mapping[str, int]
+    groups: Mapping[str, int]
+    reasons: Mapping[str, int]
+    total: int
+    segments: int
+    rate: float
+    seconds_left: float | None
+    due_at: datetime | None
+    after: timedelta | None
+    launched_at: datetime | None
+    finished_at: datetime | None
+    stopped: str | None
+    by_channel: tuple[Channel, ...] = ()
+
+    @property
+    def handled(self) -> int:
+        """People who need nothing more from this step: it went out, or it never will."""
+        return self.total - self.groups["waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A campaign and its steps.
+
+    Attributes:
+        name: what commands call it.
+        title: what people call it.
+        state: `draft`, `running` …
+        paused_reason: why it stands still.
+        ballot: the ballot's name.
+        ballot_title: the ballot's title.
+        created_at: when it was made.
+        launched_at: when it was launched.
+        finished_at: when it finished.
+        steps: in order; empty where they were not counted.
+    """
+
+    name: str
+    title: str
+    state: str
+    paused_reason: str | None
+    ballot: str
+    ballot_title: str
+    created_at: datetime
+    launched_at: datetime | None
+    finished_at: datetime | None
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What there is already; the rest is what a newcomer does next."""
+
+    has_people: bool
+    has_ballot: bool
+    has_campaign: bool
+
+
+async def beginning(db: Connection) -> Beginning:
+    """How far somebody who has just installed Muster has come."""
+    row = await db.fetchrow(SQL["newcomer"])
+    assert row is not None
+    return Beginning(**row)
+
+
+async def campaigns(db: Connection) -> tuple[tuple[Campaign, ...], tuple[Campaign, ...]]:
+    """The campaigns: those shown in full, with their steps, and the others, without."""
+    rows = await db.fetch(SQL["campaigns"])
+    full = [await _with_steps(db, row) for row in rows[:SHOWN_IN_FULL]]
+    return tuple(full), tuple(_campaign(row) for row in rows[SHOWN_IN_FULL:])
+
+
+async def campaign(db: Connection, name: str) -> Campaign:
+    """One campaign with its steps by channel.
+
+    Raises:
+        NotFound: no campaign has that name.
+    """
+    row = await db.fetchrow(SQL["campaign"], name)
+    if row is None:
+        raise NotFound(f"There is no campaign “{name}”.", remedy="The overview lists them all.")
+    return await _with_steps(db, row, await db.fetch(SQL["by_channel"], row["campaign_id"]))
+
+
+async def _with_steps(db: Connection, row: asyncpg.Record, channel_rows: Sequence[asyncpg.Record] = ()) -> Campaign:
+    plans = {plan["step_id"]: plan for plan in await db.fetch(SQL["steps"], row["campaign_id"])}
+    counted = await step_counts(db, row["campaign_id"])
+    return _campaign(
+        row, tuple(_step(one, plans[one.step_id], _channels(one.step_id, channel_rows)) for one in counted)
+    )
+
+
+def _campaign(row: asyncpg.Record, steps: tuple[Step, ...] = ()) -> Campaign:
+    return Campaign(**{key: value for key, value in row.items() if key != "campaign_id"}, steps=steps)
+
+
+def _step(one: StepCounts, plan: asyncpg.Record, by_channel: tuple[Channel, ...]) -> Step:
+    counts = {str(state): n for state, n in one.counts.items() if n}
+    return Step(
+        position=one.position,
+        template=one.template,
+        state=one.state,
+        channels=plan["channels"],
+        counts=counts,
+        groups={group.key: sum(counts.get(state, 0) for state in group.states) for group in GROUPS},
+        reasons=dict(sorted(one.reasons.items(), key=lambda item: -item[1])),
+        total=sum(counts.values()),
+        segments=one.segments,
+        rate=one.rate_per_second,
+        seconds_left=one.seconds_left,
+        due_at=plan["due_at"],
+        after=plan["after"],
+        launched_at=plan["launched_at"],
+        finished_at=plan["finished_at"],
+        stopped=plan["sender_paused"],
+        by_channel=by_channel,
+    )
+
+
+def _channels(step_id: int, rows: Sequence[asyncpg.Record]) -> tuple[Channel, ...]:
+    """The channels of one step, the one that carried most first; people without any are in the step's reasons."""
+    found: dict[str, dict[str, int]] = {}
+    segments: dict[str, int] = {}
+    for row in rows:
+        if row["step_id"] == step_id and row["channel"] is not None:
+            found.setdefault(row["channel"], {})[row["state"]] = row["n"]
+            segments[row["channel"]] = segments.get(row["channel"], 0) + row["segments"]
+    made = [Channel(name, counts, sum(counts.values()), segments[name]) for name, counts in found.items()]
+    return tuple(sorted(made, key=lambda one: -one.total))

@@ -1,0 +1,47 @@
+-- name: campaigns
+-- What is going on comes first, then what was launched last. The list ends somewhere: the console shows a few in full
+-- and links to the rest.
+select
+  c.campaign_id, c.name, c.title, c.state, c.paused_reason, c.launched_at, c.finished_at, c.created_at,
+  b.name as ballot, b.title as ballot_title
+from campaign c
+join ballot b using (ballot_id)
+order by
+  case c.state when 'paused' then 0 when 'running' then 0 when 'draft' then 1 else 2 end,
+  coalesce(c.launched_at, c.created_at) desc
+limit 60;
+
+-- name: campaign
+select
+  c.campaign_id, c.name, c.title, c.state, c.paused_reason, c.launched_at, c.finished_at, c.created_at,
+  b.name as ballot, b.title as ballot_title
+from campaign c
+join ballot b using (ballot_id)
+where c.name = $1;
+
+-- name: steps
+-- How each step goes out and when; a sender that was stopped stops the step without changing its state.
+select
+  s.step_id, s.channels, s.due_at, s.after, s.send_before, s.launched_at, s.finished_at,
+  coalesce(sms.paused_reason, mail.paused_reason) as sender_paused
+from step s
+left join sender sms on sms.sender_id = s.sms_sender_id and 'sms' = any (s.channels)
+left join sender mail on mail.sender_id = s.email_sender_id and 'email' = any (s.channels)
+where s.campaign_id = $1
+order by s.position;
+
+-- name: by_channel
+-- For one campaign's own page only: it reads every message of the campaign.
+select
+  step_id, channel, state::text as state, count(*) as n,
+  coalesce(sum(segments), 0)::bigint as segments
+from message
+where step_id = any (select step_id from step where campaign_id = $1)
+group by step_id, channel, state;
+
+-- name: newcomer
+-- What a newcomer still has to do.
+select
+  exists (select from person) as has_people,
+  exists (select from ballot) as has_ballot,
+  exists (select from campaign) as has_campaign;

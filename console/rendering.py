@@ -1,0 +1,101 @@
+"""Pages from `templates/pages/console/`, escaped, with the words and figures they use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import jinja2
+from aiohttp import web
+from markupsafe import Markup
+
+from console import words
+from console.assets import asset_url
+from console.auth import Staff
+from messaging.outbox.states import sentence
+from messaging.settings import ROOT
+from messaging.web import RUNTIME
+
+STAFF: Final = web.RequestKey("staff", Staff)
+"""Who is signed in: `request[STAFF]`, on every handler behind `console.guard.for_staff`."""
+
+_WORTH_COMPRESSING: Final = 2_000
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The templates, compiled as they are first used."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ROOT / "templates" / "pages" / "console"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(
+        asset=asset_url,
+        groups=words.GROUPS,
+        sentence=sentence,
+        states=words.STATES,
+        why_open=words.WHY_OPEN,
+        campaign_states=words.CAMPAIGN_STATES,
+        channels=words.CHANNELS,
+        in_words=words.in_words,
+        plural=words.plural,
+        ago=words.ago,
+    )
+    made.filters.update(
+        number=words.number,
+        percent=words.percent,
+        duration=words.duration,
+        pause=words.pause,
+    )
+    return made
+
+
+def render(template: str, *, zone: ZoneInfo, **context: Any) -> Markup:
+    """Render one template.
+
+    Args:
+        template: its name, without `.html`.
+        zone: the time zone times are shown in.
+        context: its variables; one it misses is an error.
+    """
+    return Markup(environment().get_template(f"{template}.html").render(when=_clock_face(zone), **context))  # noqa: S704
+
+
+def render_page(request: web.Request, template: str, *, status: int = 200, **context: Any) -> web.Response:
+    """Render a whole page as an answer that no cache keeps."""
+    runtime = request.app[RUNTIME]
+    body = render(
+        template,
+        zone=ZoneInfo(runtime.settings.time_zone),
+        organisation=runtime.settings.organisation,
+        staff=request.get(STAFF),
+        path=request.path,
+        **context,
+    )
+    response = web.Response(text=body, content_type="text/html", status=status)
+    response.headers["Cache-Control"] = "no-store"
+    if len(body) > _WORTH_COMPRESSING:
+        response.enable_compression()
+    return response
+
+
+def _clock_face(zone: ZoneInfo) -> Callable[..., Markup]:
+    """A function that writes a moment as local time, readable by machines too."""
+
+    def when(moment: datetime, shape: str = "full") -> Markup:
+        local = moment.astimezone(zone)
+        text = {
+            "full": f"{local:%a} {local.day} {local:%B}, {local:%H:%M}",
+            "day": f"{local:%a} {local.day} {local:%b}",
+            "time": f"{local:%H:%M}",
+            "second": f"{local:%H:%M:%S}",
+        }[shape]
+        return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), text)
+
+    return when

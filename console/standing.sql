@@ -1,0 +1,25 @@
+-- name: ballots
+-- The ballots people care about now: not over for more than two weeks, the one that closes next first.
+select
+  ballot_id, name, title, organisation, opens_at, closes_at, last_posting_at, replacement_by, time_zone,
+  disaggregated, constituency
+from ballot
+where closes_at > $1::timestamptz - interval '14 days'
+order by closes_at < $1, closes_at, ballot_id
+limit 6;
+
+-- name: ballot
+select
+  ballot_id, name, title, organisation, opens_at, closes_at, last_posting_at, replacement_by, time_zone,
+  disaggregated, constituency
+from ballot
+where name = $1;
+
+-- name: by_day
+-- Who stands as voted, by the local day they said so; the last three weeks are what a reader compares.
+select date_trunc('day', c.at at time zone $2)::date as day, count(*) as n
+from standing s
+join claim c using (claim_id)
+where s.ballot_id = $1 and s.kind = 'voted' and c.at > $3
+group by 1
+order by 1;

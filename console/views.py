@@ -1,0 +1,239 @@
+"""The pages that follow along: each is a set of sections, made the same way for a page and for an update of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, cast
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from console import attention, progress, standing
+from console.rendering import render
+from console.words import CAMPAIGN_STATES, in_words, number, plural
+from messaging.alerts import open_alerts
+from messaging.db import Connection
+from messaging.runtime import Runtime
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a page that is replaced as a whole when it changes.
+
+    Attributes:
+        name: its id in the page.
+        html: what is in it.
+        digest: changes when the html does.
+    """
+
+    name: str
+    html: Markup
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A page's sections at a moment.
+
+    Attributes:
+        summary: one line that says it all, for a screen reader.
+        sections: by name, in the order of the page.
+        facts: what they were made from.
+    """
+
+    summary: str
+    sections: dict[str, Section]
+    facts: dict[str, Any]
+
+
+class View(Protocol):
+    """A page somebody can look at; equal views share their updates."""
+
+    @property
+    def stream(self) -> str:
+        """The path of its updates."""
+
+    @property
+    def template(self) -> str:
+        """The template of the page."""
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """The templates of its sections."""
+
+    async def gather(self, figures: Figures) -> tuple[str, dict[str, Any]]:
+        """Its summary and what its sections show."""
+
+
+class Figures:
+    """What the pages show, read from the database at most once in `max_age`, however many people look.
+
+    Args:
+        runtime: where to read.
+        max_age: seconds.
+    """
+
+    def __init__(self, runtime: Runtime, *, max_age: float = 1.0) -> None:
+        self.runtime = runtime
+        self._max_age = max_age
+        self._kept: dict[tuple[str, str], tuple[float, Any]] = {}
+        self._reading: dict[tuple[str, str], asyncio.Task[Any]] = {}
+
+    async def overview(self) -> dict[str, Any]:
+        """Everything on the first page."""
+        return await self._once("overview", "", self._read_overview)
+
+    async def campaign(self, name: str) -> progress.Campaign:
+        """One campaign, by step and channel."""
+        return await self._once("campaign", name, lambda db: progress.campaign(db, name))
+
+    async def ballot(self, name: str) -> standing.Ballot:
+        """One ballot with all its branches."""
+        return await self._once("ballot", name, lambda db: standing.ballot(db, name, self.runtime.clock()))
+
+    async def _read_overview(self, db: Connection) -> dict[str, Any]:
+        shown, others = await progress.campaigns(db)
+        return {
+            "beginning": await progress.beginning(db),
+            "campaigns": shown,
+            "others": others,
+            "ballots": await standing.ballots(db, self.runtime.clock()),
+            "alerts": await open_alerts(db),
+            "replies": await attention.replies(db),
+        }
+
+    async def _once(self, kind: str, name: str, read: Callable[[Connection], Awaitable[T]]) -> T:
+        """What was read a moment ago, or what is just being read, or else a fresh reading."""
+        key = (kind, name)
+        kept = self._kept.get(key)
+        if kept is not None and asyncio.get_running_loop().time() - kept[0] < self._max_age:
+            return cast("T", kept[1])
+        if (reading := self._reading.get(key)) is None:
+            reading = self._reading[key] = asyncio.create_task(self._read(read))
+            reading.add_done_callback(lambda done: self._keep(key, done))
+        # whoever asked first may go away; the others still wait for it
+        return cast("T", await asyncio.shield(reading))
+
+    async def _read(self, read: Callable[[Connection], Awaitable[Any]]) -> Any:
+        async with self.runtime.pool.acquire() as db:
+            return await read(db)
+
+    def _keep(self, key: tuple[str, str], done: asyncio.Task[Any]) -> None:
+        del self._reading[key]
+        if not done.cancelled() and done.exception() is None:
+            self._kept[key] = (asyncio.get_running_loop().time(), done.result())
+
+
+async def take_picture(view: View, figures: Figures) -> Picture:
+    """Make a page's sections from what is known now.
+
+    Raises:
+        NotFound: there is nothing of that name.
+    """
+    summary, facts = await view.gather(figures)
+    runtime = figures.runtime
+    facts |= {"now": runtime.clock(), "settings": runtime.settings}
+    zone = ZoneInfo(runtime.settings.time_zone)
+    return Picture(summary, {one.name: one for one in (_section(name, facts, zone) for name in view.sections)}, facts)
+
+
+def _section(template: str, facts: dict[str, Any], zone: ZoneInfo) -> Section:
+    html = render(template, zone=zone, **facts)
+    return Section(template.rpartition("/")[2], html, hashlib.sha256(html.encode()).hexdigest()[:12])
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewView:
+    """The first page."""
+
+    template = "overview"
+    sections = ("overview/alerts", "overview/ballots", "overview/campaigns", "overview/replies")
+
+    @property
+    def stream(self) -> str:
+        """The path of its updates."""
+        return "/console/live/overview"
+
+    async def gather(self, figures: Figures) -> tuple[str, dict[str, Any]]:
+        """How the ballots stand and what needs a person."""
+        facts = dict(await figures.overview())
+        said = [
+            f"{ballot.title}: {number(ballot.score.confirmed)} of {number(ballot.score.electorate)} confirmed."
+            for ballot in facts["ballots"]
+            if ballot.phase == "open"
+        ]
+        running = sum(1 for campaign in facts["campaigns"] if campaign.state == "running")
+        said.append(f"{plural(running, 'campaign')} running." if running else "No campaign is running.")
+        waiting = facts["replies"].waiting
+        if waiting:
+            said.append(f"{plural(waiting, 'reply needs', 'replies need')} a person.")
+        if facts["alerts"]:
+            said.append(f"{plural(len(facts['alerts']), 'problem')} to look at.")
+        return " ".join(said), facts
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignView:
+    """One campaign.
+
+    Attributes:
+        name: which.
+    """
+
+    name: str
+    template = "campaign"
+    sections = ("campaign/head", "campaign/steps")
+
+    @property
+    def stream(self) -> str:
+        """The path of its updates."""
+        return f"/console/live/campaigns/{quote(self.name, safe='')}"
+
+    async def gather(self, figures: Figures) -> tuple[str, dict[str, Any]]:
+        """How far its steps have come."""
+        campaign = await figures.campaign(self.name)
+        said = [f"{campaign.title}: {in_words(CAMPAIGN_STATES, campaign.state).lower()}."]
+        said += [
+            f"Step {step.position}: {number(step.handled)} of {number(step.total)} done."
+            for step in campaign.steps
+            if step.total
+        ]
+        return " ".join(said), {"campaign": campaign}
+
+
+@dataclass(frozen=True, slots=True)
+class BallotView:
+    """One ballot, with its branches as the reader wants them.
+
+    Attributes:
+        name: which.
+        sort: see `console.standing.arrange`.
+        find: part of a branch's name.
+    """
+
+    name: str
+    sort: str = standing.DEFAULT_ORDER
+    find: str = ""
+    template = "ballot"
+    sections = ("ballot/head", "ballot/branches")
+
+    @property
+    def stream(self) -> str:
+        """The path of its updates."""
+        return f"/console/live/ballots/{quote(self.name, safe='')}?{urlencode({'sort': self.sort, 'find': self.find})}"
+
+    async def gather(self, figures: Figures) -> tuple[str, dict[str, Any]]:
+        """How it stands, as a whole and by branch."""
+        ballot = await figures.ballot(self.name)
+        summary = (
+            f"{ballot.title}: {number(ballot.score.confirmed)} of {number(ballot.score.electorate)} confirmed, "
+            f"{number(ballot.score.needed)} more needed."
+        )
+        branches = standing.arrange(ballot.branches, order=self.sort, find=self.find)
+        return summary, {"ballot": ballot, "branches": branches, "sort": self.sort, "find": self.find}

@@ -1,0 +1,155 @@
+"""Figures, times and states as a person reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Message states that are one thing to somebody who watches.
+
+    Attributes:
+        key: names its colour in the style sheet.
+        label: what it is called.
+        states: the message states in it.
+        help: what it means, in a sentence.
+    """
+
+    key: str
+    label: str
+    states: tuple[str, ...]
+    help: str
+
+
+GROUPS: Final = (
+    Group("delivered", "Delivered", ("delivered", "read"), "The phone or mailbox has it."),
+    Group("sent", "Sent", ("accepted", "sent"), "The provider took it; no receipt has come yet."),
+    Group("unknown", "Unknown", ("ambiguous",), "The line broke while sending: it is being looked into."),
+    Group("failed", "Failed", ("undelivered", "bounced", "complained", "failed"), "It did not arrive."),
+    Group("waiting", "Waiting", ("queued", "sending"), "Due to be sent."),
+    Group("left_out", "Not sent", ("cancelled", "suppressed", "expired", "skipped"), "Nothing was or will be sent."),
+)
+"""In the order a bar shows them."""
+
+STATES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "delivered": "Delivered",
+        "read": "Read",
+        "sent": "Sent",
+        "accepted": "Taken by the provider",
+        "ambiguous": "Outcome unknown",
+        "undelivered": "Not delivered",
+        "bounced": "Bounced",
+        "complained": "Marked as spam",
+        "failed": "Refused",
+        "queued": "Waiting",
+        "sending": "Being sent",
+        "cancelled": "Withdrawn",
+        "suppressed": "Opted out or blocked",
+        "expired": "Too late to send",
+        "skipped": "Left out",
+    }
+)
+"""In the order a table lists them."""
+
+WHY_OPEN: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "unclear": "Needs reading",
+        "shared_address": "Shared phone: who is it?",
+        "unknown_sender": "Unknown number",
+        "call_me": "Wants a call",
+        "no_ballot_paper": "No ballot paper",
+        "late": "Came after the ballot closed",
+    }
+)
+
+CAMPAIGN_STATES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "draft": "Draft",
+        "planned": "Planned",
+        "launching": "Launching",
+        "running": "Running",
+        "paused": "Paused",
+        "cancelled": "Cancelled",
+        "finished": "Finished",
+    }
+)
+
+CHANNELS: Final[Mapping[str, str]] = MappingProxyType({"sms": "Text", "email": "Email"})
+
+
+def in_words(vocabulary: Mapping[str, str], code: str | None) -> str:
+    """A code in words; one that has none yet is shown readably rather than hidden."""
+    if not code:
+        return ""
+    return vocabulary.get(code) or code.replace("_", " ").capitalize()
+
+
+def number(value: float) -> str:
+    """`12,345`; a value under ten that is not whole keeps one digit: `0.4`."""
+    if value != int(value) and abs(value) < 10:
+        return f"{value:,.1f}"
+    return f"{round(value):,}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """`41.6%`. Never rounded up across a whole per cent: 49.98% is not 50%."""
+    scale = 10**digits
+    return f"{int(share * 100 * scale + 1e-9) / scale:.{digits}f}%"
+
+
+def plural(count: float, one: str, many: str | None = None) -> str:
+    """`1 reply`, `2 replies`."""
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """About how long: `less than a minute`, `8 minutes`, `3 hours`, `2 days`."""
+    if seconds < 60:
+        return "less than a minute"
+    for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size * (1 if name == "minute" else 1.5):
+            return plural(round(seconds / size), name)
+    return plural(round(seconds / 60), "minute")
+
+
+def ago(then: datetime, now: datetime) -> str:
+    """`just now`, `8 minutes ago`."""
+    seconds = (now - then).total_seconds()
+    return "just now" if seconds < 60 else f"{duration(seconds)} ago"
+
+
+def pause(gap: timedelta) -> str:
+    """How long a step waits after the one before: `3 days`."""
+    return duration(gap.total_seconds())
+
+
+def short_name(first: str, last: str) -> str:
+    """First name and the last name's initial: enough to talk about somebody, not enough to find them."""
+    return f"{first} {last[:1].upper() + '.' if last else ''}".strip() or "A member"
+
+
+def mask(address: str) -> str:
+    """An address that can be recognised but not used: `+44 ••• 123`, `a•••@union.example`."""
+    if "@" in address:
+        mailbox, _, host = address.partition("@")
+        return f"{mailbox[:1]}•••@{host}"
+    return f"{address[:3]} ••• {address[-3:]}" if len(address) > 8 else "•••"
+
+
+_ADDRESS_IN_TEXT: Final = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+\.\w+|\+?\d[\d\s().-]{7,}\d")
+
+
+def mask_text(text: str) -> str:
+    """What somebody wrote, with phone numbers and email addresses in it masked."""
+    return _ADDRESS_IN_TEXT.sub(_mask_found, text)
+
+
+def _mask_found(found: re.Match[str]) -> str:
+    return mask(found[0] if "@" in found[0] else re.sub(r"[^\d+]", "", found[0]))
