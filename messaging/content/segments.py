@@ -55,6 +55,11 @@ def count(text: str) -> Segments:
     return Segments(encoding, -(-units // _IN_PARTS[encoding]), units)
 
 
+def beyond_gsm7(text: str) -> str:
+    """The characters that make a text UCS-2, each once, in the order they come; "" where there are none."""
+    return "".join(dict.fromkeys(char for char in text if char not in GSM7))
+
+
 def split(text: str) -> list[str]:
     """Cut a text where a phone network would; the parts join to the text, and no escape or surrogate pair straddles."""
     counted = count(text)

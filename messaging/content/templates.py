@@ -17,7 +17,7 @@ from messaging.content.expressions import Source, nearest
 from messaging.content.front_matter import File, read_file
 from messaging.content.layout import find_layout
 from messaging.content.markup import convert
-from messaging.content.segments import count, sanitise
+from messaging.content.segments import beyond_gsm7, count, sanitise
 from messaging.errors import NotFound, TemplateError
 
 Purpose = Literal["service", "marketing"]
@@ -157,9 +157,9 @@ class Template:
         cleaned = sanitise(plain)
         if cleaned.replaced:
             yield "Replaced in the text: " + ", ".join(f"{one.name} ({one.times})" for one in cleaned.replaced) + "."
-        if (counted := count(cleaned.text)).encoding == "ucs2":
-            yield "The text has characters beyond GSM-7: every segment holds 70 characters instead of 160."
-        if counted.segments > _LONG:
+        if dear := beyond_gsm7(cleaned.text):
+            yield f"The text has {' '.join(dear)}, which GSM-7 has not: a segment holds 70 characters instead of 160."
+        if (counted := count(cleaned.text)).segments > _LONG:
             yield f"Before any name is filled in, the text already costs {counted.segments} segments."
 
     def to_json(self) -> dict[str, Any]:

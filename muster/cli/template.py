@@ -13,12 +13,16 @@ from campaigns.ballots import get_ballot
 from campaigns.people.people import Person, find_person
 from campaigns.variables import known_variables, person_variables
 from messaging.content.render import Branding, RenderedEmail, RenderedSms, Renderer
+from messaging.content.segments import beyond_gsm7
 from messaging.content.templates import BALLOT_FIELDS, Template, list_templates, load_template
 from messaging.errors import MusterError, NotFound
 from messaging.settings import Settings, load_settings
 from muster.cli.session import open_session, run
 
 _TOKEN: Final = "0123456789abc"  # noqa: S105  # a link's token in a preview, as long as a real one
+
+
+_ENCODINGS: Final = {"gsm7": "GSM-7", "ucs2": "UCS-2"}
 
 
 @click.group()
@@ -206,9 +210,11 @@ def _show_sms(shown: Preview) -> None:
     if shown.sms is None:
         return
     cost = shown.sms.segments
-    times = "segment" if cost.segments == 1 else "segments"
+    segments = f"{cost.segments} segment{'s' if cost.segments > 1 else ''}"
+    dear = beyond_gsm7(shown.sms.text)
+    because = f" because of {' '.join(dear)}" if dear else ""
     click.secho(f"SMS to {shown.address('sms') or 'nobody: there is no number that may be used'}", bold=True)
-    click.echo(f"{cost.segments} {times}, {cost.encoding}, {cost.units} units\n")
+    click.echo(f"{segments}: {cost.units} characters of {_ENCODINGS[cost.encoding]}{because}\n")
     click.echo(f"{shown.sms.text}\n")
     for one in shown.sms.replaced:
         put = f"“{one.put}”" if one.put else "nothing"

@@ -12,7 +12,7 @@ import smsutil
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from messaging.content.segments import GSM7, Replacement, Segments, count, sanitise, split
+from messaging.content.segments import GSM7, Replacement, Segments, beyond_gsm7, count, sanitise, split
 
 CASES = Path(__file__).parent.parent / "data" / "sms_segments.tsv"
 TERM = re.compile(r'REPEAT\(("(?:[^"\\]|\\.)*"),\s*(\d+)\)|("(?:[^"\\]|\\.)*")')
@@ -60,6 +60,11 @@ def test_the_shared_cases_count_as_the_standard_says(notation: str, encoding: st
 )
 def test_what_costs_what(text: str, expected: Segments) -> None:
     assert count(text) == expected
+
+
+def test_what_makes_a_text_dear_is_named() -> None:
+    assert beyond_gsm7("Siân â ŵ €") == "âŵ"
+    assert beyond_gsm7("plain [text]") == ""
 
 
 @given(mixed_text)

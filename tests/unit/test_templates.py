@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from pathlib import Path
 
 import pytest
 
-from messaging.content.templates import PERSONAL, Template, list_templates, load_template
+from messaging.content.expressions import FILTERS
+from messaging.content.templates import (
+    BALLOT_FIELDS,
+    PERSONAL,
+    STANDARD_VARIABLES,
+    Template,
+    list_templates,
+    load_template,
+)
 from messaging.errors import MusterError, NotFound, TemplateError
 from messaging.settings import ROOT
 
@@ -249,3 +258,17 @@ def test_every_refusal_is_for_a_person(tmp_path: Path) -> None:
     with pytest.raises(MusterError) as refused:
         load_template(write(tmp_path, sms="---\npurpose: service\n---\n{% if %}"), "nudge")
     assert refused.value.remedy
+
+
+def test_the_documentation_names_everything_there_is() -> None:
+    told = (ROOT / "docs" / "templates.md").read_text("utf-8")
+    for name in STANDARD_VARIABLES - {"ballot"} | FILTERS | {f"ballot.{field}" for field in BALLOT_FIELDS}:
+        assert f"`{name}`" in told, name
+    for name in list_templates(BROUGHT):
+        assert f"`{name}`" in told, name
+
+
+def test_the_examples_in_the_documentation_are_templates(tmp_path: Path) -> None:
+    told = (ROOT / "docs" / "templates.md").read_text("utf-8")
+    sms, email = (block for block in re.findall(r"```\n(.*?)```", told, re.DOTALL) if block.startswith("---\n"))
+    load_template(write(tmp_path, sms=sms, email=email), "nudge").check(PERSONAL, sms_from="+447700900000")
