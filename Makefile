@@ -7,7 +7,7 @@ PIP_QUIET := --quiet
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check unit format lock clean
+.PHONY: help setup demo run test check unit format docs lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ test: check ## every check and every test
 format: $(VENV)/.dev ## put every file in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.runtime ## write docs/settings.md anew from the settings
+	$(BIN)/python -m muster.settings_page
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml --group build
 lock: ## renew requirements.lock and requirements-dev.lock (needs uv)

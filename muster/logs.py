@@ -12,10 +12,12 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 _SECRET: Final = re.compile(r"secret|password|token|authorization|cookie|api_key|signature", re.IGNORECASE)
 _EMAIL: Final = re.compile(r"[\w.+%-]+@(?=[\w-]+\.[\w.-]+)")
-_PHONE: Final = re.compile(r"(?<![\w.+-])(?:\+|00)?\d[\d ()-]{7,17}\d(?![\w-])")
+_PHONE: Final = re.compile(
+    r"\+[1-9][\d ()-]{6,17}\d"  # international, wherever it stands
+    r"|(?<![\w.:/+-])0\d[\d ()-]{6,15}\d(?![\w:-])"  # national, as people write it
+)
 _PASSWORD_IN_URL: Final = re.compile(r"(?<=://)[^/@\s]+@")
 _HIDDEN: Final = "(hidden)"
-_MOST_DIGITS: Final = 15
 
 
 def configure_logs(form: str = "text", *, level: int = logging.INFO) -> None:
@@ -85,7 +87,4 @@ def hide_people(text: str) -> str:
 
 
 def _short_number(found: re.Match[str]) -> str:
-    digits = [char for char in found[0] if char.isdigit()]
-    if not 9 <= len(digits) <= _MOST_DIGITS:
-        return found[0]
-    return "…" + "".join(digits[-3:])
+    return "…" + "".join(char for char in found[0] if char.isdigit())[-3:]

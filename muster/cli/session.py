@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
+import structlog
 import uvloop
 
 from messaging.db.migrate import migrate, pending
 from messaging.errors import Conflict
 from messaging.runtime import Runtime, open_runtime
 from messaging.settings import Settings, check_for_production, load_settings
-from muster.local.attach import attach
+from muster.local.attach import Servers, attach
 from muster.local.secret import kept_secret
 from muster.logs import configure_logs
 from muster.worker import ArqWake
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -27,19 +32,20 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def open_session(*, pool_size: int = 5, migrated: bool = True) -> AsyncIterator[Runtime]:
+async def open_session(*, pool_size: int = 5, migrated: bool = True, stays_up: bool = False) -> AsyncIterator[Runtime]:
     """A runtime on the configured servers, or on embedded ones that live as long as somebody uses them.
 
     Args:
         pool_size: most database connections at once.
         migrated: insist on the newest schema; embedded servers are always brought to it.
+        stays_up: end (by SIGTERM to ourselves) when embedded servers stop under us: what starts us again gets new ones.
 
     Raises:
         SettingsError: the configuration cannot work.
         Conflict: the configured database lacks migrations.
         Unavailable: a server does not answer.
     """
-    async with open_servers() as settings:
+    async with open_servers(stays_up=stays_up) as settings:
         assert settings.database_url is not None
         assert settings.redis_url is not None
         if migrated and (missing := await pending(settings.database_url)):
@@ -55,11 +61,12 @@ async def open_session(*, pool_size: int = 5, migrated: bool = True) -> AsyncIte
 
 
 @asynccontextmanager
-async def open_servers(*, migrated: bool = True) -> AsyncIterator[Settings]:
+async def open_servers(*, migrated: bool = True, stays_up: bool = False) -> AsyncIterator[Settings]:
     """The settings, complete: with the addresses of embedded servers where none are configured.
 
     Args:
         migrated: bring the database of embedded servers, which stay up while this is open, to the newest schema.
+        stays_up: see `open_session`.
 
     Raises:
         SettingsError, Unavailable: see `open_session`.
@@ -69,13 +76,22 @@ async def open_servers(*, migrated: bool = True) -> AsyncIterator[Settings]:
     check_for_production(settings)
     async with AsyncExitStack() as stack:
         if settings.database_url is None:
-            settings = await _embedded(settings, stack, migrated=migrated)
+            servers = await asyncio.to_thread(attach, settings.home)
+            stack.callback(servers.close)
+            if stays_up:
+                asyncio.get_running_loop().add_reader(servers.line.fileno(), _end)
+                stack.callback(asyncio.get_running_loop().remove_reader, servers.line.fileno())
+            settings = await _with_embedded(settings, servers, migrated=migrated)
         yield settings
 
 
-async def _embedded(settings: Settings, stack: AsyncExitStack, *, migrated: bool) -> Settings:
-    servers = await asyncio.to_thread(attach, settings.home)
-    stack.callback(servers.close)
+def _end() -> None:
+    """The keeper hung up: the servers are stopping. Stop in order too."""
+    log.warning("the embedded servers stopped")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def _with_embedded(settings: Settings, servers: Servers, *, migrated: bool) -> Settings:
     if migrated and await pending(servers.database_url):
         await migrate(servers.database_url)
     return settings.model_copy(

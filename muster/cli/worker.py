@@ -21,5 +21,5 @@ async def _work() -> None:
     from muster.web import stop_signal
     from muster.worker import work
 
-    async with open_session(pool_size=20) as runtime:
+    async with open_session(pool_size=20, stays_up=True) as runtime:
         await work(runtime, stop_signal())

@@ -1,0 +1,45 @@
+"""`muster run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from muster.cli.session import run as run_async
+
+if TYPE_CHECKING:
+    from muster.run import Addresses
+
+
+@click.command()
+@click.option(
+    "--members", type=click.Choice(["none", "lively"]), default="none", show_default=True,
+    help="Who gets the sandbox's messages: nobody who reads them, or members who press, answer and opt out.",
+)  # fmt: skip
+def command(members: str) -> None:
+    """Start everything on this machine and stay up: web server, worker, embedded servers and sandbox.
+
+    Data is kept in MUSTER_HOME (default .muster). Texts and emails go to the sandbox unless Twilio or a mail relay is
+    configured. Stop it with Ctrl+C. While it is up, every other command works beside it.
+    """
+    from muster.run import run
+
+    run_async(run(members, _announce))
+
+
+def _announce(addresses: Addresses) -> None:
+    lines = [("Staff console", addresses.console or f"{addresses.public}/console/")]
+    if addresses.console:
+        lines.append(("", "(works once, for 15 minutes; another one: muster user link EMAIL)"))
+    if addresses.sandbox:
+        lines.append(("Sandbox", f"{addresses.sandbox}/  (every text and email; nobody real gets any)"))
+    lines.append(("Health", f"{addresses.web}/readyz"))
+    if addresses.home:
+        lines.append(("Data", str(addresses.home)))
+    for sentence in addresses.moved:
+        click.echo(sentence)
+    click.echo("\nMuster is up. Stop it with Ctrl+C.\n")
+    for name, value in lines:
+        click.echo(f"  {name:<15}{value}")
+    click.echo()

@@ -1,0 +1,19 @@
+-- name: list_staff
+-- With the last sign-in, so that one can see who has left long ago.
+select s.email, s.name, s.created_at, s.disabled_at, max(l.used_at) as signed_in_at
+from staff s left join sign_in l using (staff_id)
+group by s.staff_id
+order by s.disabled_at is not null, s.email;
+
+-- name: add_staff
+insert into staff (email, name) values ($1, $2) on conflict (email) do nothing returning staff_id;
+
+-- name: disable_staff
+-- Open sessions look at this on every page: they end at once.
+update staff set disabled_at = coalesce(disabled_at, $2) where email = $1 returning staff_id;
+
+-- name: enable_staff
+update staff set disabled_at = null where email = $1 returning staff_id;
+
+-- name: record
+insert into audit (actor, action, subject) values ('cli', $1, 'staff ' || $2::bigint);

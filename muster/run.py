@@ -1,0 +1,273 @@
+"""Everything on one machine: `muster run` starts servers, sandbox, web server and worker, and keeps them up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import orjson
+import structlog
+
+from console.auth import make_sign_in_link
+from messaging.clock import system_clock
+from messaging.db import connect
+from messaging.db.migrate import migrate, pending
+from messaging.errors import Conflict, MusterError, Unavailable
+from messaging.settings import Settings, check_for_production, load_settings
+from muster.local.attach import Servers, attach
+from muster.local.running import Running, only_run
+from muster.local.secret import kept_secret
+from muster.logs import configure_logs
+from muster.supervisor import Child
+from muster.web import address, stop_signal
+
+SANDBOX_PORT: Final = 8025
+SANDBOX_SMTP_PORT: Final = 2525
+SANDBOX_SMS_FROM: Final = "+447700900000"
+"""A number that Ofcom keeps for fiction."""
+STAFF: Final = "staff@localhost"
+PORTS_TRIED: Final = 100
+START: Final = 60.0
+"""Seconds a process has to come up."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where everything is.
+
+    Attributes:
+        web: the web server, from this machine.
+        public: the same, as the outside sees it.
+        console: a one-time sign-in link, if anybody may have one unasked.
+        sandbox: the page with every message, or None when texts and emails really go out.
+        home: MUSTER_HOME, or None on servers of one's own.
+        moved: what had to go to another port than usual, one line each.
+    """
+
+    web: str
+    public: str
+    console: str | None
+    sandbox: str | None
+    home: Path | None
+    moved: tuple[str, ...] = ()
+
+
+@asynccontextmanager
+async def everything(members: str = "none") -> AsyncIterator[Addresses]:
+    """Start everything and keep it up while this is open; then stop it, last started first, the servers last.
+
+    Args:
+        members: who answers in the sandbox: `none` or `lively`.
+
+    Yields:
+        Where everything is.
+
+    Raises:
+        Conflict: it runs already on this MUSTER_HOME, or MUSTER_LISTEN is taken.
+        SettingsError, Unavailable: something cannot start; what did is stopped again.
+    """
+    settings = load_settings()
+    configure_logs(settings.log_format)
+    check_for_production(settings)
+    async with AsyncExitStack() as stack:
+        yield await _Start(settings, members, stack).everything()
+
+
+class _Start:
+    """One start.
+
+    Args:
+        settings: as the operator gave them.
+        members: who answers in the sandbox.
+        stack: stops what was started.
+    """
+
+    def __init__(self, settings: Settings, members: str, stack: AsyncExitStack) -> None:
+        self.settings = settings
+        self._members = members
+        self._stack = stack
+        self._environment: dict[str, str] = {}
+        self._moved: list[str] = []
+        self._servers: Servers | None = None
+        self._running: Running | None = None
+
+    async def everything(self) -> Addresses:
+        database_url = await self._open_servers()
+        web, public = self._choose_address()
+        sandbox = None if self.settings.has_sms or self.settings.has_email else await self._start_sandbox(public)
+        if self._running is not None:
+            self._running.serves_at(public)
+        server = await self._start("serve")
+        await _until_ready(f"{web}/readyz", server)
+        server.keep_up()
+        (await self._start("worker")).keep_up()
+        home = None if self._servers is None else self.settings.home.resolve()
+        return Addresses(web, public, await _sign_in_link(database_url, public), sandbox, home, tuple(self._moved))
+
+    async def _open_servers(self) -> str:
+        """Servers of one's own, or embedded ones; with the newest schema."""
+        url = self.settings.database_url
+        if url is None:
+            home = self.settings.home.resolve()
+            self._running = self._stack.enter_context(only_run(home))
+            self._servers = await asyncio.to_thread(attach, home)
+            self._stack.push_async_callback(self._close_servers)
+            staying = asyncio.create_task(self._stay_attached(home))
+            self._stack.callback(staying.cancel)
+            self._environment["MUSTER_HOME"] = str(home)
+            kept_secret(home)
+            url = self._servers.database_url
+        if await pending(url):
+            await migrate(url)
+        return url
+
+    async def _stay_attached(self, home: Path) -> None:
+        """When the servers stop under us, have them started again; web server and worker do the same by themselves."""
+        loop = asyncio.get_running_loop()
+        while self._servers is not None:
+            self._servers.line.setblocking(False)
+            await loop.sock_recv(self._servers.line, 1)
+            log.warning("the embedded servers stopped; starting them again")
+            self._servers.close()
+            try:
+                self._servers = await asyncio.to_thread(attach, home)
+            except MusterError as error:
+                log.error("the embedded servers do not start", error=error.message)  # noqa: TRY400
+                await asyncio.sleep(5)
+
+    async def _close_servers(self) -> None:
+        if self._servers is not None:
+            await asyncio.to_thread(self._servers.close_and_wait)
+
+    def _choose_address(self) -> tuple[str, str]:
+        """Where the web server listens: MUSTER_LISTEN, or the usual port, or the next free one."""
+        host, port = address(self.settings.listen)
+        if "listen" in self.settings.model_fields_set:
+            if not _is_free(host, port):
+                raise Conflict(
+                    f"Port {port} on {host} is taken by another program.",
+                    remedy="Stop that one, or set MUSTER_LISTEN to another port.",
+                )
+        else:
+            port = self._next_free(host, port, "the web server")
+        near = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+        web = f"http://{near}:{port}"
+        public = self.settings.public_url if "public_url" in self.settings.model_fields_set else web
+        self._environment |= {
+            "MUSTER_LISTEN": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            "MUSTER_PUBLIC_URL": public,
+        }
+        return web, public
+
+    async def _start_sandbox(self, public: str) -> str:
+        """Texts and emails go to the sandbox, as nobody said where else."""
+        places = [
+            f"127.0.0.1:{self._next_free('127.0.0.1', port, name)}"
+            for port, name in ((SANDBOX_PORT, "the sandbox"), (SANDBOX_SMTP_PORT, "its mail server"))
+        ]
+        words = ["sandbox", "--json", "--members", self._members, "--twilio", places[0], "--smtp", places[1]]
+        child = Child([*words, "--inbound-url", f"{public}/webhooks/twilio/inbound"], self._environment)
+        self._stack.push_async_callback(child.stop)
+        process = await child.start(output=asyncio.subprocess.PIPE)
+        assert process.stdout is not None
+        line = await asyncio.wait_for(process.stdout.readline(), START)
+        if not line:
+            raise Unavailable("The sandbox did not start.", remedy="What it said is above.")
+        said = orjson.loads(line)
+        child.keep_up()
+        self._environment |= said["environment"]
+        if self.settings.sms_from is None:
+            self._environment["MUSTER_SMS_FROM"] = SANDBOX_SMS_FROM
+        return str(said["twilio"])
+
+    async def _start(self, *words: str) -> Child:
+        child = Child(words, self._environment)
+        self._stack.push_async_callback(child.stop)
+        await child.start()
+        return child
+
+    def _next_free(self, host: str, port: int, name: str) -> int:
+        for one in range(port, port + PORTS_TRIED):
+            if _is_free(host, one):
+                if one != port:
+                    self._moved.append(f"Port {port} is taken, so {name} is on {one}.")
+                return one
+        raise Conflict(f"No port from {port} to {port + PORTS_TRIED - 1} is free.", remedy="Set MUSTER_LISTEN.")
+
+
+async def run(members: str, announce: Callable[[Addresses], None]) -> None:
+    """Start everything, say where it is, and stay up until SIGTERM or SIGINT.
+
+    Args:
+        members: who answers in the sandbox: `none` or `lively`.
+        announce: told once everything is up.
+
+    Raises:
+        Conflict, SettingsError, Unavailable: see `everything`.
+    """
+    stopped = asyncio.create_task(stop_signal().wait())
+    up = asyncio.create_task(_stay_up(members, announce))
+    await asyncio.wait({stopped, up}, return_when=asyncio.FIRST_COMPLETED)
+    up.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await up
+    stopped.cancel()
+
+
+async def _stay_up(members: str, announce: Callable[[Addresses], None]) -> None:
+    async with everything(members) as addresses:
+        announce(addresses)
+        await asyncio.Event().wait()
+
+
+def _is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind((host, port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE  # anything else the web server says better itself
+        return True
+
+
+async def _until_ready(url: str, server: Child) -> None:
+    """Wait until the web server can do its work.
+
+    Raises:
+        Unavailable: it ended, or takes too long.
+    """
+    assert server.process is not None
+    async with aiohttp.ClientSession() as http:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START):
+                while server.process.returncode is None:
+                    with contextlib.suppress(aiohttp.ClientError):
+                        async with http.get(url) as answer:
+                            if answer.status == 200:
+                                return
+                    await asyncio.sleep(0.05)
+    raise Unavailable("The web server did not start.", remedy="What it said is above.")
+
+
+async def _sign_in_link(database_url: str, public: str) -> str | None:
+    """A link that lets whoever sits at this machine in, once; None where that user was disabled on purpose."""
+    db = await connect(database_url)
+    try:
+        path = await make_sign_in_link(db, email=STAFF, name="Staff", now=system_clock(), create=True)
+    except Conflict:
+        return None
+    finally:
+        await db.close()
+    return public + path

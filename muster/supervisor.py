@@ -1,0 +1,92 @@
+"""Keep processes of our own up: start them, start again those that end, stop them all in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from muster.local.supervised import VARIABLE
+
+PATIENCE: Final = 40.0
+"""Seconds a process gets to stop in order before it is killed; longer than a worker's own patience."""
+LONGEST_PAUSE: Final = 30.0
+STEADY: Final = 60.0
+"""Seconds after which a process counts as having come up well: its next end is the first again."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Child:
+    """One process that is to stay up: `muster <words>`.
+
+    Attributes:
+        words: the command and its options.
+        environment: variables on top of ours.
+        process: the one that runs now.
+        ends: how often it ended in a row without having been steady.
+    """
+
+    words: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    process: asyncio.subprocess.Process | None = None
+    ends: int = 0
+    keeping: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """What logs call it."""
+        return self.words[0]
+
+    async def start(self, *, output: int | None = None) -> asyncio.subprocess.Process:
+        """Start it once.
+
+        Args:
+            output: where its stdout goes, as `subprocess` takes it; default ours.
+        """
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "muster", *self.words,
+            env={**os.environ, **self.environment, VARIABLE: str(os.getpid())},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            start_new_session=True,  # Ctrl-C reaches us only: we stop it when it is its turn
+        )  # fmt: skip
+        return self.process
+
+    def keep_up(self) -> None:
+        """From now on, start it again whenever it ends, with growing pauses if it keeps ending."""
+        self.keeping = asyncio.create_task(self._keep_up(), name=f"keep up {self.name}")
+
+    async def _keep_up(self) -> None:
+        assert self.process is not None
+        while True:
+            began = time.monotonic()
+            status = await self.process.wait()
+            self.ends = 1 if time.monotonic() - began > STEADY else self.ends + 1
+            pause = min(2.0 ** (self.ends - 1), LONGEST_PAUSE)
+            log.warning("a process ended and is started again", process=self.name, status=status, pause=pause)
+            await asyncio.sleep(pause)
+            await self.start(output=asyncio.subprocess.DEVNULL)
+
+    async def stop(self) -> None:
+        """Have it stop in order; kill it when it takes too long."""
+        if self.keeping is not None:
+            self.keeping.cancel()
+            await asyncio.gather(self.keeping, return_exceptions=True)
+        if self.process is None or self.process.returncode is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self.process.wait(), PATIENCE)
+        except TimeoutError:
+            log.warning("a process did not stop in time and is killed", process=self.name)
+            self.process.kill()
+            await self.process.wait()

@@ -1,0 +1,118 @@
+"""Settings are documented, read as documented, and refused in words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from messaging.errors import SettingsError
+from messaging.settings import Settings, check_for_production, load_settings
+from muster.settings_page import PAGE, ROOT, page
+
+RELIED_ON = [
+    "HOME",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "PUBLIC_URL",
+    "SECRET_KEY",
+    "LISTEN",
+    "SMTP_URL",
+    "EMAIL_FROM",
+    "BOUNCE_DOMAIN",
+    "SMS_FROM",
+    "TWILIO_ACCOUNT_SID",
+    "TWILIO_AUTH_TOKEN",
+    "TWILIO_BASE_URL",
+]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"MUSTER_{name.upper()}", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_page_is_what_the_settings_say() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: make docs"
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented(name: str) -> None:
+    assert Settings.model_fields[name].description
+    assert f"### `MUSTER_{name.upper()}`" in PAGE.read_text(encoding="utf-8")
+
+
+def test_no_document_names_a_setting_that_does_not_exist() -> None:
+    known = {f"MUSTER_{name.upper()}" for name in Settings.model_fields}
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    named = {name for path in pages for name in re.findall(r"\bMUSTER_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8"))}
+    assert named <= known, named - known
+
+
+@pytest.mark.parametrize("name", RELIED_ON)
+def test_names_that_other_programs_rely_on_stay(name: str) -> None:
+    assert name.lower() in Settings.model_fields
+
+
+def test_nothing_is_needed() -> None:
+    settings = load_settings()
+    check_for_production(settings)
+    assert settings.database_url is None
+    assert not settings.has_sms
+    assert not settings.has_email
+
+
+def test_a_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("MUSTER_ORGANISATION=From the file\nMUSTER_CONTACT=file\nOTHER=1\n")
+    monkeypatch.setenv("MUSTER_CONTACT", "environment")
+    settings = load_settings()
+    assert (settings.organisation, settings.contact) == ("From the file", "environment")
+
+
+def test_secrets_may_be_lists_while_rotating(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSTER_SECRET_KEY", "the newest secret of all, the one before that")
+    monkeypatch.setenv("MUSTER_TWILIO_AUTH_TOKEN", "one")
+    settings = load_settings()
+    assert [one.get_secret_value() for one in settings.secret_key] == [
+        "the newest secret of all",
+        "the one before that",
+    ]
+    assert [one.get_secret_value() for one in settings.twilio_auth_token] == ["one"]
+    assert "newest" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MUSTER_SECRET_KEY", "too short"),
+        ("MUSTER_PUBLIC_URL", "vote.example.org"),
+        ("MUSTER_TIME_ZONE", "Mars/Olympus"),
+        ("MUSTER_LOG_FORMAT", "xml"),
+        ("MUSTER_SMS_CONNECTIONS", "many"),
+    ],
+)
+def test_a_value_that_cannot_be_right_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name) as refused:
+        load_settings()
+    if name == "MUSTER_SECRET_KEY":
+        assert value not in str(refused.value)
+
+
+@pytest.mark.parametrize("missing", ["MUSTER_SECRET_KEY", "MUSTER_REDIS_URL", "MUSTER_PUBLIC_URL"])
+def test_own_servers_need_what_has_no_safe_default(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    complete = {
+        "MUSTER_DATABASE_URL": "postgresql://db.example.org/muster",
+        "MUSTER_SECRET_KEY": "long enough to be a secret",
+        "MUSTER_REDIS_URL": "redis://db.example.org",
+        "MUSTER_PUBLIC_URL": "https://vote.example.org",
+    }
+    for name, value in complete.items():
+        monkeypatch.setenv(name, value)
+    check_for_production(load_settings())
+    monkeypatch.delenv(missing)
+    with pytest.raises(SettingsError, match=missing):
+        check_for_production(load_settings())
