@@ -1,0 +1,19 @@
+-- name: raise_alert
+-- Coalesced by key while open: a thousand failures are one alert that says a thousand.
+insert into alert (key, severity, title, remedy, detail)
+values ($1, $2, $3, $4, $5)
+on conflict (key) where resolved_at is null do update
+set severity = excluded.severity, title = excluded.title, remedy = excluded.remedy, detail = excluded.detail,
+    times = alert.times + 1, last_at = now()
+returning alert_id;
+
+-- name: resolve_alert
+-- Closed, never deleted: the next one with this key starts anew.
+update alert set resolved_at = now() where key = $1 and resolved_at is null returning alert_id;
+
+-- name: open_alerts
+-- The worst and the newest first.
+select alert_id, key, severity, title, remedy, detail, times, first_at, last_at
+from alert
+where resolved_at is null
+order by array_position(array['error', 'warning', 'notice'], severity), last_at desc;

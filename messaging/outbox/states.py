@@ -1,0 +1,237 @@
+"""The life of a message: its states, the one table of allowed changes, and the words for every reason.
+
+```
+queued ──claim──► sending ──accepted──► accepted ─► sent ─► delivered ─► read
+  │  ▲               │  │                    └────────► undelivered │ bounced │ complained
+  │  └──retry────────┘  └──refused──► failed
+  │                     └──no answer──► ambiguous ──reconcile──► accepted │ queued │ failed
+  └──► cancelled(reason) · suppressed(reason) · expired · skipped(reason)
+```
+
+Receipts are *ranked*: one moves a message only to a state of higher rank, so any order, repetition or delay of the same
+receipts ends in the same state. What a receipt proves (it left us, it arrived) outranks what we only believed, so a
+message thought withdrawn or failed gives way to proof that an earlier try went out after all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class State(StrEnum):
+    """Where a message is; the same words as the database's `message_state`."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    AMBIGUOUS = "ambiguous"
+    ACCEPTED = "accepted"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    UNDELIVERED = "undelivered"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SUPPRESSED = "suppressed"
+    EXPIRED = "expired"
+    SKIPPED = "skipped"
+
+
+OPEN: Final = frozenset({State.QUEUED, State.SENDING, State.AMBIGUOUS})
+"""Something is still to be done about these; a step with none of them has finished."""
+
+WITHDRAWN: Final = frozenset({State.CANCELLED, State.SUPPRESSED, State.EXPIRED})
+"""Ours to decide: taken back before they left."""
+
+RECEIPTS: Final = frozenset(
+    {
+        State.ACCEPTED,
+        State.SENT,
+        State.FAILED,
+        State.UNDELIVERED,
+        State.DELIVERED,
+        State.READ,
+        State.BOUNCED,
+        State.COMPLAINED,
+    }
+)
+"""What the outside can tell us about a message."""
+
+TERMINAL: Final = frozenset(State) - OPEN - {State.ACCEPTED, State.SENT}
+"""Nothing more is expected. Later proof may still correct them: see `RANK`."""
+
+RANK: Final[Mapping[State, int]] = MappingProxyType(
+    {
+        State.QUEUED: 0,
+        State.SENDING: 1,
+        State.AMBIGUOUS: 2,
+        State.CANCELLED: 3,
+        State.SUPPRESSED: 3,
+        State.EXPIRED: 3,
+        State.ACCEPTED: 4,
+        State.SENT: 5,
+        State.FAILED: 6,
+        State.UNDELIVERED: 7,  # a network's guess: gives way to a receipt from the handset
+        State.DELIVERED: 8,
+        State.READ: 9,
+        State.BOUNCED: 10,  # real life: an email that was delivered may still come back …
+        State.COMPLAINED: 11,  # … or be reported as spam
+        State.SKIPPED: 12,  # never had an address; nothing can be received about it
+    }
+)
+"""How much a state knows. A receipt never moves a message to a lower or equal rank."""
+
+
+def _higher(state: State) -> frozenset[State]:
+    return frozenset(received for received in RECEIPTS if RANK[received] > RANK[state])
+
+
+TRANSITIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
+    {
+        State.QUEUED: _higher(State.QUEUED) | WITHDRAWN | {State.SENDING},
+        State.SENDING: _higher(State.SENDING) | WITHDRAWN | {State.QUEUED, State.AMBIGUOUS},
+        State.AMBIGUOUS: _higher(State.AMBIGUOUS) | WITHDRAWN | {State.QUEUED},
+        State.CANCELLED: _higher(State.CANCELLED),
+        State.SUPPRESSED: _higher(State.SUPPRESSED),
+        State.EXPIRED: _higher(State.EXPIRED),
+        State.ACCEPTED: _higher(State.ACCEPTED),
+        State.SENT: _higher(State.SENT),
+        State.FAILED: _higher(State.FAILED) | {State.QUEUED},  # the sender was at fault and has been mended
+        State.UNDELIVERED: _higher(State.UNDELIVERED),
+        State.DELIVERED: _higher(State.DELIVERED),
+        State.READ: _higher(State.READ),
+        State.BOUNCED: _higher(State.BOUNCED),
+        State.COMPLAINED: _higher(State.COMPLAINED),
+        State.SKIPPED: frozenset(),
+    }
+)
+"""The one table of allowed changes. Every SQL statement that changes a state is guarded by the state it leaves."""
+
+
+def settle(current: State, received: State) -> State:
+    """Where a message stands after a receipt: moved up, or where it was.
+
+    Args:
+        current: the state it has.
+        received: what the outside says; anything but a state in `RECEIPTS` changes nothing.
+    """
+    return received if received in RECEIPTS and RANK[received] > RANK[current] else current
+
+
+class Reason(StrEnum):
+    """Why a message is where it is: a closed vocabulary, with a sentence for each in `SENTENCES`."""
+
+    # withdrawn: ours to decide
+    ANSWERED = "answered"
+    CAMPAIGN_CANCELLED = "campaign_cancelled"
+    PAST_DEADLINE = "past_deadline"
+    # suppressed: this address or person must not be written to
+    OPTED_OUT = "opted_out"
+    HARD_BOUNCED = "hard_bounced"
+    SOFT_BOUNCED = "soft_bounced"
+    COMPLAINED = "complained"
+    INVALID_NUMBER = "invalid_number"
+    WRONG_NUMBER = "wrong_number"
+    MOVED = "moved"
+    DECEASED = "deceased"
+    DO_NOT_CONTACT = "do_not_contact"
+    BY_STAFF = "by_staff"
+    # skipped: decided at launch
+    NO_ADDRESS = "no_address"
+    SHARED_ADDRESS = "shared_address"
+    LANDLINE = "landline"
+    NO_CONSENT = "no_consent"
+    FREQUENCY_CAP = "frequency_cap"
+    # refused or lost on the way: the recipient
+    RECIPIENT_REFUSED = "recipient_refused"
+    MAILBOX_FULL = "mailbox_full"
+    UNREACHABLE = "unreachable"
+    EXPIRED_AT_PROVIDER = "expired_at_provider"
+    UNKNOWN_AT_PROVIDER = "unknown_at_provider"
+    # … the sender, the content or the account
+    SENDER_REFUSED = "sender_refused"
+    ACCOUNT_REFUSED = "account_refused"
+    CONTENT_REFUSED = "content_refused"
+    FILTERED = "filtered"
+    CANNOT_RENDER = "cannot_render"
+    # … and time
+    BUSY = "busy"
+    NOT_REACHED = "not_reached"
+    NO_ANSWER = "no_answer"
+    WORKER_LOST = "worker_lost"
+    GAVE_UP = "gave_up"
+    HELD = "held"
+    QUIET_HOURS = "quiet_hours"
+    HANDED_BACK = "handed_back"
+    NO_TRACE = "no_trace"
+    FOUND_AT_PROVIDER = "found_at_provider"
+    SENDER_MENDED = "sender_mended"
+
+
+SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
+    {
+        Reason.ANSWERED: "They have already answered, so it was withdrawn.",
+        Reason.CAMPAIGN_CANCELLED: "The campaign was cancelled before it was sent.",
+        Reason.PAST_DEADLINE: "It could not be sent before its deadline, and later is not worth sending.",
+        Reason.OPTED_OUT: "They asked not to receive these messages.",
+        Reason.HARD_BOUNCED: "The mail server says that this mailbox does not exist.",
+        Reason.SOFT_BOUNCED: "The mailbox has been refusing mail for days.",
+        Reason.COMPLAINED: "They reported a message from us as spam.",
+        Reason.INVALID_NUMBER: "The network says that this number does not exist or cannot receive texts.",
+        Reason.WRONG_NUMBER: "Somebody else answers at this number.",
+        Reason.MOVED: "This address is no longer theirs.",
+        Reason.DECEASED: "This person has died.",
+        Reason.DO_NOT_CONTACT: "They asked not to be contacted at all.",
+        Reason.BY_STAFF: "A member of staff stopped messages to them.",
+        Reason.NO_ADDRESS: "There is no usable address on any channel of this step.",
+        Reason.SHARED_ADDRESS: "Somebody else at the same number or mailbox gets this message.",
+        Reason.LANDLINE: "The number is a landline.",
+        Reason.NO_CONSENT: "They have not agreed to messages of this kind.",
+        Reason.FREQUENCY_CAP: "They have had enough messages from us lately.",
+        Reason.RECIPIENT_REFUSED: "The provider will not deliver to this address.",
+        Reason.MAILBOX_FULL: "Their mailbox is full.",
+        Reason.UNREACHABLE: "Their phone was off or out of reach for too long.",
+        Reason.EXPIRED_AT_PROVIDER: "The provider could not deliver it in time.",
+        Reason.UNKNOWN_AT_PROVIDER: "The network gave no reason for not delivering it.",
+        Reason.SENDER_REFUSED: "The provider refused our sender, not this person.",
+        Reason.ACCOUNT_REFUSED: "The provider refused our account, not this person.",
+        Reason.CONTENT_REFUSED: "The provider refused the text of the message.",
+        Reason.FILTERED: "A network filtered the message as unwanted.",
+        Reason.CANNOT_RENDER: "The message could not be made from its template for this person.",
+        Reason.BUSY: "The provider was busy and asked to try again later.",
+        Reason.NOT_REACHED: "The provider could not be reached; nothing was sent.",
+        Reason.NO_ANSWER: "It was handed over, but the provider never said whether it took it.",
+        Reason.WORKER_LOST: "The process that was sending it stopped; nobody can say whether it left.",
+        Reason.GAVE_UP: "It was tried many times without success.",
+        Reason.HELD: "Nobody can say whether it left, and it waits for a person to decide.",
+        Reason.QUIET_HOURS: "It was their quiet time, so it waits.",
+        Reason.HANDED_BACK: "It was taken for sending and put back unsent.",
+        Reason.NO_TRACE: "The provider has no trace of it, so it never left.",
+        Reason.FOUND_AT_PROVIDER: "The provider's own list shows that it took it.",
+        Reason.SENDER_MENDED: "Its sender was mended, so it is tried again.",
+    }
+)
+"""Every reason in words a person can follow."""
+
+SUPPRESSES: Final = frozenset(
+    {Reason.OPTED_OUT, Reason.HARD_BOUNCED, Reason.SOFT_BOUNCED, Reason.COMPLAINED, Reason.INVALID_NUMBER}
+)
+"""Reasons that speak of the address itself: when a provider gives one, nothing is sent there again."""
+
+OUR_FAULT: Final = frozenset({Reason.SENDER_REFUSED, Reason.ACCOUNT_REFUSED, Reason.CONTENT_REFUSED, Reason.FILTERED})
+"""Reasons that speak of the sender, the account or the content: enough of them pause the sender."""
+
+MENDABLE: Final = frozenset({Reason.SENDER_REFUSED, Reason.ACCOUNT_REFUSED})
+"""Refusals that say nothing about the message: tried again once a person has mended the sender."""
+
+
+def sentence(reason: str | None) -> str:
+    """The sentence for a reason, or the bare word where it is not one of ours (a provider's code)."""
+    try:
+        return SENTENCES[Reason(reason or "")]
+    except ValueError:
+        return reason or ""

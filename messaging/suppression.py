@@ -1,0 +1,75 @@
+"""Whom not to write to: opt-outs, hard bounces, complaints, wrong numbers; an append-only ledger and where it stands now.
+
+Keyed by normalised address, so that it holds for everybody who shares it and outlives the person's record. Everything
+here runs in the caller's transaction: an opt-out, its claim and its confirmation are committed together or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from messaging.db import Connection, load_queries
+
+SQL: Final = load_queries(__file__)
+
+Channel = Literal["sms", "email", "person"]
+Purpose = Literal["all", "marketing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """An address, or a person, that gets nothing: for which purpose, why, and since when."""
+
+    channel: str
+    address: str
+    purpose: str
+    reason: str
+    since: datetime
+
+
+async def suppress(
+    db: Connection,
+    *,
+    channel: Channel,
+    address: str,
+    purpose: Purpose = "all",
+    reason: str,
+    source: str,
+    message_id: int | None = None,
+) -> bool:
+    """Never write to an address again, and withdraw what is queued for it.
+
+    Args:
+        db: in the caller's transaction.
+        channel: `sms`, `email`, or `person` to stop every channel.
+        address: normalised; for `person` the person's id as text.
+        purpose: `all`, or `marketing` where service messages may still go.
+        reason: a word of `Reason`.
+        source: who says so: `link`, `sms_reply`, `twilio`, `smtp`, `staff` …
+        message_id: the message it came in answer to.
+
+    Returns:
+        Whether it is news; False where it stood already (then only newly queued messages are withdrawn).
+    """
+    news = await db.fetchval(SQL["suppress"], channel, address, purpose, reason, source, message_id)
+    if channel == "person":
+        await db.execute(SQL["withdraw_person"], int(address), purpose, reason, source)
+    else:
+        await db.execute(SQL["withdraw_address"], channel, address, purpose, reason, source)
+    return news is not None
+
+
+async def lift(db: Connection, *, channel: Channel, address: str, reason: str, source: str) -> bool:
+    """Let messages go to an address again. What was withdrawn stays withdrawn.
+
+    Returns:
+        Whether it was suppressed at all.
+    """
+    return bool(await db.fetch(SQL["lift"], channel, address, reason, source))
+
+
+async def standing(db: Connection, *, channel: Channel, address: str) -> list[Suppression]:
+    """What stands against an address now; empty when it may be written to."""
+    return [Suppression(**row) for row in await db.fetch(SQL["standing"], channel, address)]

@@ -1,0 +1,55 @@
+-- name: suppress
+-- One statement: the ledger's event, the standing row, and whether it is news. The lock on the row orders two at once;
+-- an address that is suppressed already keeps its first reason, and gets no second event.
+with fresh as (
+  insert into suppression_event (channel, address, purpose, action, reason, source, message_id)
+  select $1, $2, $3, 'suppress', $4, $5, $6
+  where not exists (select from suppression s where s.channel = $1 and s.address = $2 and s.purpose in ('all', $3))
+  returning event_id, at
+)
+insert into suppression (channel, address, purpose, reason, since, event_id)
+select $1, $2, $3, $4, at, event_id from fresh
+on conflict (channel, address, purpose) do nothing
+returning event_id;
+
+-- name: withdraw_address
+-- What is still queued for the address goes with it, in the same transaction. What is claimed but not on the wire is
+-- stopped by the gate's last look.
+with withdrawn as (
+  update message m
+  set state = 'suppressed', reason = $4, changed_at = now()
+  from step s
+  where m.channel = $1 and m.address = $2 and m.state = 'queued'
+    and s.step_id = m.step_id and ($3 = 'all' or s.purpose = $3)
+  returning m.message_id
+)
+insert into message_event (message_id, state, source, code)
+select message_id, 'suppressed', $5, $4 from withdrawn;
+
+-- name: withdraw_person
+-- The same for somebody who must not be written to at all, whatever the address.
+with withdrawn as (
+  update message m
+  set state = 'suppressed', reason = $3, changed_at = now()
+  from step s
+  where m.person_id = $1 and m.state = 'queued' and s.step_id = m.step_id and ($2 = 'all' or s.purpose = $2)
+  returning m.message_id
+)
+insert into message_event (message_id, state, source, code)
+select message_id, 'suppressed', $4, $3 from withdrawn;
+
+-- name: lift
+-- START, or a person who knows better: every purpose is lifted, and the ledger says so for each.
+with lifted as (
+  delete from suppression where channel = $1 and address = $2 returning purpose
+)
+insert into suppression_event (channel, address, purpose, action, reason, source)
+select $1, $2, purpose, 'lift', $3, $4 from lifted
+returning event_id;
+
+-- name: standing
+-- Where an address stands now, strictest first.
+select channel, address, purpose, reason, since
+from suppression
+where channel = $1 and address = $2
+order by purpose;
