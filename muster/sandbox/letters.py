@@ -13,6 +13,7 @@ from messaging.content.tokens import ALPHABET, LENGTH
 
 _URL = re.compile(r"https?://[^\s<>\"'()\[\]{}]+")
 _OURS = re.compile(rf"(?P<origin>https?://[^/]+)(?:/[^?#]*?)??/(?P<unsubscribe>u/)?(?P<token>[{ALPHABET}]{{{LENGTH}}})")
+_LINK_TAG = re.compile(r"<a\s[^>]*>", re.IGNORECASE)
 _TRAILING = ".,;:!?…"
 
 
@@ -43,21 +44,30 @@ def read_text(body: str) -> Letter:
     return _letter(body, _find(body), None)
 
 
-def read_mail(raw: bytes) -> Letter:
-    """Read an email: its plain part, the links of its HTML part, and its List-Unsubscribe header."""
+def read_mail(raw: bytes, *, html_too: bool = False) -> Letter:
+    """Read an email: its plain part and its List-Unsubscribe header.
+
+    Args:
+        raw: the bytes as they came.
+        html_too: look for links in the HTML part as well, as a scanner does; people read one of the two.
+    """
     mail = message_from_bytes(raw)
-    plain, html = "", ""
+    parts: dict[str, MimePart] = {}
     for part in mail.walk():
-        if part.get_content_type() == "text/plain" and not plain:
-            plain = _decode(part)
-        elif part.get_content_type() == "text/html" and not html:
-            html = _decode(part)
-    one_click = None
-    if "one-click" in str(mail.get("List-Unsubscribe-Post", "")).lower():
-        addresses = re.findall(r"<(https?://[^>]+)>", re.sub(r"\s+", "", str(mail.get("List-Unsubscribe", ""))))
-        one_click = addresses[0] if addresses else None
-    links = dict.fromkeys([*_find(plain), *_hrefs(html)])
-    return _letter(plain, list(links), one_click)
+        parts.setdefault(part.get_content_type(), part)
+    plain = _decode(parts.get("text/plain"))
+    links = _find(plain)
+    if html_too or not links:
+        links = list(dict.fromkeys([*links, *_hrefs(_decode(parts.get("text/html")))]))
+    return _letter(plain, links, _one_click(mail))
+
+
+def _one_click(mail: MimePart) -> str | None:
+    """Where RFC 8058 says to post."""
+    if "one-click" not in str(mail.get("List-Unsubscribe-Post", "")).lower():
+        return None
+    found = re.search(r"<(https?://[^>]+)>", re.sub(r"\s+", "", str(mail.get("List-Unsubscribe", ""))))
+    return found[1] if found else None
 
 
 def _letter(text: str, links: list[str], one_click: str | None) -> Letter:
@@ -83,9 +93,9 @@ def _find(text: str) -> list[str]:
     return list(dict.fromkeys(url.rstrip(_TRAILING) for url in _URL.findall(text)))
 
 
-def _decode(part: MimePart) -> str:
-    payload = part.get_payload(decode=True)
-    if not isinstance(payload, bytes):
+def _decode(part: MimePart | None) -> str:
+    payload = part.get_payload(decode=True) if part is not None else None
+    if part is None or not isinstance(payload, bytes):
         return ""
     return payload.decode(part.get_content_charset("utf-8"), "replace")
 
@@ -105,6 +115,7 @@ class _Links(HTMLParser):
 
 def _hrefs(html: str) -> list[str]:
     reader = _Links()
-    reader.feed(html)
+    # only the tags that can be links go to the parser: it is the slow part of reading a mail
+    reader.feed("".join(_LINK_TAG.findall(html)))
     reader.close()
     return list(dict.fromkeys(reader.found))

@@ -119,7 +119,7 @@ class Scanners:
         for address in mail.recipients:
             luck = self._luck(address)
             if luck.random() < self._profile.scanned and mail.raw is not None:
-                self._plan("email", address, mail.message_id, read_mail(mail.raw), luck)
+                self._plan("email", address, mail.message_id, read_mail(mail.raw, html_too=True), luck)
 
     def _see_text(self, message: Message) -> None:
         luck = self._luck(message.to)

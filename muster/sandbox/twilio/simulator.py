@@ -173,7 +173,7 @@ class Twilio:
         await self.webhooks.post(message.callback, form)
 
     async def _ring(self, message: Message) -> None:
-        if message.stage(time.time()).status == "delivered":
+        if message.journey[-1].status == "delivered":  # not cancelled in the meantime
             for handset in self.handsets:
                 handset(message)
 
