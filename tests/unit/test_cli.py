@@ -1,0 +1,120 @@
+"""The command line: help for a newcomer, clear errors, and exit statuses a script can rely on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from messaging.errors import Conflict, InputError
+from muster.cli import COMMANDS, main, tell
+
+MUSTER = [sys.executable, "-m", "muster"]
+
+
+def status_of(*words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    code = ended.value.code
+    assert isinstance(code, int)
+    return code
+
+
+def environment(**settings: str) -> dict[str, str]:
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+    return {**rest, **settings}
+
+
+def test_help_lists_every_command_in_one_line_and_loads_none(capsys: pytest.CaptureFixture[str]) -> None:
+    script = "import sys; from muster.cli import main\ntry: main(['--help'])\nfinally: print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    for name, words in COMMANDS.items():
+        assert f"  {name}" in done.stdout
+        assert words.split()[0] in done.stdout
+    for heavy in ("asyncpg", "aiohttp", "twilio", "arq", "jinja2"):
+        assert f"'{heavy}'" not in done.stdout
+    assert status_of("--help") == 0
+    assert "muster demo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_of(name, "--help") == 0
+    assert capsys.readouterr().out.startswith(f"Usage: muster {name}")
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_of("--version") == 0
+    assert capsys.readouterr().out.startswith("muster, version ")
+
+
+@pytest.mark.parametrize("words", [("nonsense",), ("migrate", "--nonsense"), ("user", "add"), ("user", "nonsense")])
+def test_called_wrongly_is_2_with_usage(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_of(*words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Usage: muster" in captured.err
+
+
+def test_failed_is_1_with_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("MUSTER_LOG_FORMAT", "xml")
+    assert status_of("migrate") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("Error: MUSTER_LOG_FORMAT: ")
+    assert "docs/settings.md" in captured.err
+
+
+def test_errors_are_told_with_problems_and_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tell(InputError("2 rows are wrong.", problems=["line 3: a", "line 9: b"], remedy="Mend them.")) == 1
+    assert capsys.readouterr().err == "Error: 2 rows are wrong.\n  line 3: a\n  line 9: b\nMend them.\n"
+    assert tell(Conflict("Not now.")) == 1
+    assert capsys.readouterr().err == "Error: Not now.\n"
+
+
+def test_a_pipe_that_closes_is_no_error_worth_words(tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    lines.write_text('"Hello"\n' * 20_000)
+    with lines.open() as standard_input:
+        muster = subprocess.Popen(
+            [*MUSTER, "check", "sms", "--json", "-"],
+            stdin=standard_input, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
+        )  # fmt: skip
+        assert muster.stdout is not None
+        assert muster.stderr is not None
+        muster.stdout.readline()
+        muster.stdout.close()
+        words = muster.stderr.read()
+        muster.stderr.close()
+        muster.wait(30)
+    assert words == b""
+
+
+def test_interrupted_is_130_without_a_traceback() -> None:
+    muster = subprocess.Popen(
+        [*MUSTER, "check", "sms", "--json", "-"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True,
+    )  # fmt: skip
+    assert muster.stdin is not None
+    muster.stdin.write('"Hello"\n')
+    muster.stdin.flush()
+    deadline = time.monotonic() + 5  # where the kernel does not tell, it is there long before
+    while "pipe_read" not in waiting_in(muster.pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    muster.send_signal(signal.SIGINT)
+    _, words = muster.communicate(timeout=30)
+    assert muster.returncode == 130, words
+    assert "Traceback" not in words
+
+
+def waiting_in(pid: int) -> str:
+    """Which function of the kernel a process sleeps in, as far as the kernel tells."""
+    try:
+        return Path(f"/proc/{pid}/wchan").read_text()
+    except OSError:
+        return ""
