@@ -8,7 +8,9 @@ import signal
 import click
 import orjson
 
+from messaging.settings import load_settings
 from muster.cli.session import run
+from muster.logs import configure_logs
 from muster.sandbox import Profile, Sandbox, SandboxConfig, TwilioConfig, open_sandbox
 
 _DEFAULTS = TwilioConfig()
@@ -73,6 +75,7 @@ def command(
     Nothing is sent to anybody. Open the Twilio address in a browser to read every mail and text, and to answer as a
     member. Magic phone numbers and mailboxes misbehave on purpose; docs/sandbox.md lists them. Stop it with Ctrl+C.
     """
+    configure_logs(load_settings().log_format)
     config = SandboxConfig(
         host=twilio[0],
         port=twilio[1],

@@ -175,6 +175,29 @@ async def test_the_command_says_where_it_is_and_stays_up_until_told_to_stop(stop
     assert (process.returncode, out, err) == (0, b"", b"")
 
 
+async def test_what_goes_wrong_is_said_on_stderr_and_stdout_stays_for_programs() -> None:
+    nobody = "http://127.0.0.1:9/webhooks/twilio/inbound"
+    process = await run_sandbox("--twilio", "0", "--smtp", "0", "--inbound-url", nobody, "--json")
+    assert process.stdout is not None
+    said = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+    account, token = (said["environment"][f"MUSTER_TWILIO_{name}"] for name in ("ACCOUNT_SID", "AUTH_TOKEN"))
+    async with aiohttp.ClientSession(said["twilio"]) as http:
+        async with http.post(
+            f"/2010-04-01/Accounts/{account}/Messages.json",
+            data={"To": ANNA, "From": "+447480000001", "Body": "Voted?"},
+            headers={"Authorization": aiohttp.encode_basic_auth(account, token)},
+        ) as answer:
+            assert answer.status == 201
+        for _ in range(3):
+            async with http.post("/sandbox/reply", json={"phone": ANNA, "text": "voted"}) as answer:
+                assert await answer.json() == {"taken": False}
+    process.terminate()
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, out) == (0, b"")
+    assert err.count(b"A webhook fails") == 1
+    assert ANNA.encode() not in err
+
+
 async def test_a_taken_port_is_one_clear_error(sandbox: Sandbox) -> None:
     port = int(sandbox.twilio_base_url.rpartition(":")[2])
     with pytest.raises(Unavailable, match="cannot listen"):

@@ -503,6 +503,13 @@ async def test_a_text_is_shown_to_whoever_holds_the_phone_once_it_is_delivered(s
     assert seen == [ANNA]
 
 
+async def test_the_api_can_be_slow() -> None:
+    async with open_both(replace(QUICK, latency=(0.2, 0.3))) as (_, sdk):
+        started = time.monotonic()
+        await sdk.create()
+        assert time.monotonic() - started >= 0.2
+
+
 async def test_the_account_has_a_rate() -> None:
     async with open_both(replace(QUICK, rate=3)) as (sandbox, sdk):
         answers = await asyncio.gather(*(sdk.create() for _ in range(12)), return_exceptions=True)

@@ -115,11 +115,16 @@ class Webhooks:
         attempt = 0
         while True:
             answer = await self._try(address, body, headers)
-            self.answers[answer.outcome] += 1
+            self._count(answer, address)
             if answer.ok or attempt == retries.count or not retries.covers(answer.outcome):
                 return answer
             await asyncio.sleep(0.1 * 2**attempt)
             attempt += 1
+
+    def _count(self, answer: Answer, address: str) -> None:
+        self.answers[answer.outcome] += 1
+        if not answer.ok and self.answers[answer.outcome] == 1:  # the rest is a number on the summary
+            log.warning("A webhook fails", outcome=answer.outcome, path=URL(address, encoded=True).path)
 
     async def _try(self, address: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         if self._session is None:
@@ -131,7 +136,6 @@ class Webhooks:
                 text = await response.text()
                 if response.status < 300:
                     return Answer("2xx", text)
-                log.warning("A webhook did not answer 2xx", status=response.status, path=response.url.path)
                 return Answer(f"{response.status // 100}xx", "")
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             return Answer("ct", "")
