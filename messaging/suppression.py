@@ -1,4 +1,4 @@
-"""Whom not to write to: opt-outs, hard bounces, complaints, wrong numbers; an append-only ledger and where it stands now.
+"""Whom not to write to: opt-outs, hard bounces, complaints, wrong numbers; a ledger, and where it stands now.
 
 Keyed by normalised address, so that it holds for everybody who shares it and outlives the person's record. Everything
 here runs in the caller's transaction: an opt-out, its claim and its confirmation are committed together or not at all.

@@ -22,6 +22,7 @@ create table sender (
   display_name  text        not null default '',
   pace          numeric     check (pace > 0), -- segments (SMS) or mails (email) a second; null: no limit of its own
   paused_reason text,                         -- set: nothing leaves by this sender until a person has looked
+  watched_from  timestamptz not null default now(), -- refusals since then count towards pausing it
   created_at    timestamptz not null default now(),
   unique (channel, address)
 );
@@ -95,7 +96,7 @@ create index message_due on message (step_id, channel, not_before, message_id) w
 create index message_leased on message (lease_until) where state = 'sending';
 create index message_ambiguous on message (changed_at) where state = 'ambiguous';
 -- Progress: counts by state without touching the table.
-create index message_progress on message (step_id, state, reason);
+create index message_progress on message (step_id, state, reason) include (segments, sent_at);
 -- Withdrawal, and a person's history.
 create index message_person on message (person_id, step_id);
 -- An inbound reply finds the latest message to its address.

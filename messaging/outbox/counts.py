@@ -1,0 +1,74 @@
+"""How far each step of a campaign has come: counts by state and reason, cost, rate and time left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+
+from messaging.db import Connection, load_queries
+from messaging.outbox.states import State
+
+SQL: Final = load_queries(__file__)
+
+WINDOW: Final = 20.0
+"""Seconds the rate is measured over."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepCounts:
+    """One step's progress.
+
+    Attributes:
+        counts: messages by state; states without any are left out.
+        reasons: messages by reason, over all states that have one.
+        segments: SMS segments handed over so far.
+        rate_per_second: messages handed over, lately.
+        seconds_left: until nothing waits, at that rate; 0 when nothing does, None where nobody can know.
+    """
+
+    step_id: int
+    position: int
+    template: str
+    state: str
+    counts: Mapping[State, int]
+    reasons: Mapping[str, int]
+    segments: int
+    rate_per_second: float
+    seconds_left: float | None
+
+
+async def step_counts(db: Connection, campaign_id: int) -> list[StepCounts]:
+    """The progress of each step of a campaign, in their order; planned ones have no counts."""
+    steps = await db.fetch(SQL["steps"], campaign_id)
+    groups: dict[int, list[asyncpg.Record]] = {step["step_id"]: [] for step in steps}
+    for group in await db.fetch(SQL["progress"], list(groups), WINDOW):
+        groups[group["step_id"]].append(group)
+    return [_count(step, groups[step["step_id"]]) for step in steps]
+
+
+def _count(step: asyncpg.Record, groups: Sequence[asyncpg.Record]) -> StepCounts:
+    counts: Counter[State] = Counter()
+    reasons: Counter[str] = Counter()
+    for group in groups:
+        counts[State(group["state"])] += group["n"]
+        if group["reason"]:
+            reasons[group["reason"]] += group["n"]
+    age = (step["now"] - step["launched_at"]).total_seconds() if step["launched_at"] else WINDOW
+    rate = sum(group["lately"] for group in groups) / min(WINDOW, max(age, 1.0))
+    waiting = counts[State.QUEUED] + counts[State.SENDING]
+    left = 0.0 if not waiting else waiting / rate if rate and step["state"] == "running" else None
+    return StepCounts(
+        step_id=step["step_id"],
+        position=step["position"],
+        template=step["template"],
+        state=step["state"],
+        counts=dict(+counts),
+        reasons=dict(reasons),
+        segments=sum(group["segments"] for group in groups),
+        rate_per_second=rate,
+        seconds_left=left,
+    )

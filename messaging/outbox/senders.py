@@ -1,0 +1,76 @@
+"""A sender that is refused for what it is stops by itself, and starts again when a person has mended it.
+
+Single recipients that are bad never pause anything. Refusals of the sender, the account or the content do, once there
+are `THRESHOLD` of them and they are `SHARE` of what was tried: the rest of the campaign waits instead of failing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from messaging.alerts import raise_alert, resolve_alert
+from messaging.db import Connection, load_queries
+from messaging.outbox.states import MENDABLE, OUR_FAULT, Reason, sentence
+
+SQL: Final = load_queries(__file__)
+
+THRESHOLD: Final = 5
+SHARE: Final = 0.02
+
+_REMEDIES: Final = {
+    Reason.SENDER_REFUSED: "Check with the provider that this sender is registered and may write there",
+    Reason.ACCOUNT_REFUSED: "Check the account, its credentials and its balance with the provider",
+    Reason.CONTENT_REFUSED: "Read the message as the provider's rules do, and change the template",
+    Reason.FILTERED: "Ask the provider why networks filter it: registration, links and wording are the usual causes",
+}
+
+log = structlog.get_logger(__name__)
+
+
+async def pause_if_refused(db: Connection, step_ids: Collection[int]) -> list[int]:
+    """Pause the senders of some steps where too many messages were refused for the sender's own sake.
+
+    Args:
+        db: in the transaction that recorded the refusals, or after it.
+        step_ids: the steps that had some.
+
+    Returns:
+        The senders that were paused now.
+    """
+    paused: list[int] = []
+    for row in await db.fetch(SQL["refused_senders"], list(step_ids), [*OUR_FAULT], THRESHOLD, SHARE):
+        reason = Reason(row["reasons"][0])
+        if await db.fetchval(SQL["pause"], row["sender_id"], sentence(reason)) is None:
+            continue
+        paused.append(row["sender_id"])
+        log.error("a sender was paused", sender_id=row["sender_id"], refused=row["refused"], reason=reason.value)
+        await raise_alert(
+            db,
+            key=f"sender:{row['sender_id']}",
+            severity="error",
+            title=f"Sending from {row['address']} stopped: {row['refused']} messages were refused. {sentence(reason)}",
+            remedy=f"{_REMEDIES[reason]}; then: muster messages resume {row['address']}",
+            detail={"refused": row["refused"], "tried": row["tried"], "reasons": row["reasons"]},
+        )
+    return paused
+
+
+async def resume_sender(db: Connection, sender_id: int, *, now: datetime) -> int:
+    """Let a sender send again, and try again what was refused for its sake.
+
+    Args:
+        db: in the caller's transaction.
+        sender_id: the sender.
+        now: from when on.
+
+    Returns:
+        How many messages were put back into the queue.
+    """
+    again: int = await db.fetchval(SQL["resume"], sender_id, [*MENDABLE], now)
+    await resolve_alert(db, f"sender:{sender_id}")
+    log.info("a sender was resumed", sender_id=sender_id, messages=again)
+    return again

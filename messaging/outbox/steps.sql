@@ -1,0 +1,39 @@
+-- name: pause
+-- A step still being launched is paused too: its launch stops at its cursor.
+update step set state = 'paused'
+where campaign_id = $1 and state in ('running', 'launching')
+returning step_id;
+
+-- name: resume
+-- One that was never fully launched goes on launching from its cursor.
+update step set state = case when launched_at is null then 'launching' else 'running' end
+where campaign_id = $1 and state = 'paused'
+returning step_id;
+
+-- name: cancel
+-- Steps to come never start, and what is queued is withdrawn, in one statement. What is claimed but not on the wire is
+-- stopped by the gate's last look; what comes back to the queue later is withdrawn by the sweep.
+with ended as (
+  update step set state = 'cancelled', finished_at = now()
+  where campaign_id = $1 and state not in ('finished', 'cancelled')
+  returning step_id
+), withdrawn as (
+  update message m
+  set state = 'cancelled', reason = 'campaign_cancelled', changed_at = now()
+  from ended
+  where m.step_id = ended.step_id and m.state = 'queued'
+  returning m.message_id
+), told as (
+  insert into message_event (message_id, state, source, code)
+  select message_id, 'cancelled', 'staff', 'campaign_cancelled' from withdrawn
+)
+select count(*) from withdrawn;
+
+-- name: finish_drained
+-- A step has finished when nothing of it is queued, on its way out, or of unknown outcome.
+update step s set state = 'finished', finished_at = now()
+where s.state = 'running'
+  and not exists (
+    select from message m where m.step_id = s.step_id and m.state in ('queued', 'sending', 'ambiguous')
+  )
+returning s.step_id;
