@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import asyncpg
+
 from campaigns.problems import near_miss
 from campaigns.spec import Filter
 from campaigns.turnout.claims import Kind
@@ -82,6 +84,18 @@ async def compile_audience(
     compiler = _Compiler(units, ballot_id, campaign_id)
     clause = compiler.every(filters)
     return Audience(clause, tuple(compiler.parameters))
+
+
+async def step_audience(db: Connection, step: asyncpg.Record) -> Audience:
+    """The audience of a step: the campaign's, narrowed by the step's own.
+
+    Args:
+        db: where the units are looked up.
+        step: `campaign_id`, `ballot_id`, `position`, and of the campaign `audience` and `spec`, as they are kept.
+    """
+    own = step["spec"]["steps"][step["position"] - 1].get("audience")
+    filters = [Filter.model_validate(one) for one in (step["audience"], own) if one]
+    return await compile_audience(db, *filters, ballot_id=step["ballot_id"], campaign_id=step["campaign_id"])
 
 
 async def check_audience(db: Connection, one: Filter, *, key: str = "audience") -> list[str]:

@@ -99,6 +99,7 @@ create table audit (
 create view template_variables as
 select
   p.person_id,
+  p.time_zone,
   (select coalesce(jsonb_object_agg(name, ''), '{}') from attribute) || p.attributes || jsonb_build_object(
     'first_name', p.first_name,
     'last_name', p.last_name,

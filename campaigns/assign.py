@@ -1,0 +1,120 @@
+"""Who gets a step by what: one address a person, one person an address, and a reason for everybody who gets nothing.
+
+People are taken in the order of their ids, and each gets the first of their addresses that nobody else in the step has
+and nothing stops: channels in the step's order, then the member file's. So a household's shared phone gets one message,
+and whoever else lives there gets theirs by email where they have one. The plan before a launch and the launch itself
+both decide here, so what was announced is what happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from messaging.db import Connection, load_queries
+from messaging.outbox.states import Reason, State
+
+SQL = load_queries(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One way to reach a person.
+
+    Attributes:
+        channel: `sms` or `email`.
+        address: normalised.
+        suppressed: why nothing may be sent there; None where it may.
+    """
+
+    channel: str
+    address: str
+    suppressed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A person in the audience of a step.
+
+    Attributes:
+        person_id: who.
+        answered: they have done what the step asks for.
+        barred: why nothing at all may be sent to them; None where it may.
+        addresses: in order of preference.
+    """
+
+    person_id: int
+    answered: bool
+    barred: str | None
+    addresses: Sequence[Address]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person gets: an address and `queued`, or no address, `skipped` or `suppressed`, and the reason."""
+
+    person_id: int
+    channel: str | None
+    address: str | None
+    state: State
+    reason: str | None
+
+
+async def candidates(
+    db: Connection, *, people: Sequence[int], channels: Sequence[str], goal_id: int | None, purpose: str
+) -> list[Candidate]:
+    """What decides for a page of people.
+
+    Args:
+        db: a connection.
+        people: ids, any number.
+        channels: the step's, in order of preference.
+        goal_id: what the step asks for.
+        purpose: `service` or `marketing`: a suppression may be for marketing only.
+    """
+    rows = await db.fetch(SQL["candidates"], people, channels, goal_id, purpose)
+    return [
+        Candidate(
+            row["person_id"],
+            row["answered"],
+            row["barred"],
+            [] if row["channels"] is None else list(map(Address, row["channels"], row["addresses"], row["suppressed"])),
+        )
+        for row in rows
+    ]
+
+
+async def addresses_taken(db: Connection, step_id: int) -> set[tuple[str, str]]:
+    """Channel and address of every message a step has already; empty unless its launch was interrupted."""
+    return {(row["channel"], row["address"]) for row in await db.fetch(SQL["taken"], step_id)}
+
+
+def assign(people: Iterable[Candidate], taken: set[tuple[str, str]]) -> list[Decision]:
+    """Decide for each person.
+
+    Args:
+        people: in the order in which they may choose.
+        taken: channel and address of messages decided before; what is decided now is added.
+    """
+    return [_decide(person, taken) for person in people]
+
+
+def _decide(person: Candidate, taken: set[tuple[str, str]]) -> Decision:
+    if person.answered:
+        return _nothing(person, State.SKIPPED, Reason.ANSWERED)
+    if person.barred is not None:
+        return _nothing(person, State.SUPPRESSED, person.barred)
+    allowed = [one for one in person.addresses if one.suppressed is None]
+    for one in allowed:
+        if (one.channel, one.address) not in taken:
+            taken.add((one.channel, one.address))
+            return Decision(person.person_id, one.channel, one.address, State.QUEUED, None)
+    if allowed:
+        return _nothing(person, State.SKIPPED, Reason.SHARED_ADDRESS)
+    if person.addresses:
+        return _nothing(person, State.SUPPRESSED, str(person.addresses[0].suppressed))
+    return _nothing(person, State.SKIPPED, Reason.NO_ADDRESS)
+
+
+def _nothing(person: Candidate, state: State, reason: str) -> Decision:
+    return Decision(person.person_id, None, None, state, reason)

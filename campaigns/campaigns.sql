@@ -1,0 +1,46 @@
+-- name: create_campaign
+-- The name is taken or not in one statement, so two files at once cannot both make it.
+insert into campaign (name, title, ballot_id, audience, spec, created_by, created_at)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (name) do nothing
+returning campaign_id;
+
+-- name: use_sender
+-- A number or mailbox is one sender whoever uses it; a campaign that names a pace sets it for all.
+insert into sender (channel, address, display_name, pace)
+values ($1, $2, $3, $4::float8::numeric)
+on conflict (channel, address) do update
+  set display_name = coalesce(nullif(excluded.display_name, ''), sender.display_name),
+      pace = coalesce(excluded.pace, sender.pace)
+returning sender_id;
+
+-- name: add_step
+-- Everything delivery needs to know, so that it never has to look at the campaign.
+insert into step (
+  campaign_id, position, template, content, constants, purpose, channels, sms_sender_id, email_sender_id, goal_id,
+  priority, due_at, after, send_before, quiet_from, quiet_until, secret, created_at
+)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18);
+
+-- name: get_campaign
+-- By the name people use.
+select
+  c.campaign_id, c.name, c.title, c.ballot_id, b.name as ballot, c.state, c.audience, c.spec, c.paused_reason,
+  c.created_by, c.created_at, c.launched_at, c.finished_at
+from campaign c
+join ballot b using (ballot_id)
+where c.name = $1;
+
+-- name: campaign_names
+-- The newest first.
+select name from campaign order by campaign_id desc;
+
+-- name: change_state
+-- Guarded by the states it may leave: of two people at once, one is told how it stands by now.
+update campaign set state = $3, paused_reason = $4, finished_at = case when $3 = 'cancelled' then now() end
+where campaign_id = $1 and state = any ($2::text[])
+returning campaign_id;
+
+-- name: audit
+-- Who did what.
+insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4)

@@ -1,0 +1,269 @@
+"""From an audience to rows in the outbox.
+
+A step is launched page by page: the next people of the audience, what each gets (`assign`), and one `INSERT … SELECT`
+that writes a row for every one of them, also for those who get nothing, so that "why did this person get nothing?"
+always has an answer. A page and the cursor behind it are one transaction: killed at any point, the next launch goes on
+where this one stopped. Nothing is sent before the last page is in.
+
+- Who has met the goal is `skipped: answered`; who may not be written to is `suppressed` with the reason that stands
+  against them. What changes between the launch and the sending is judged again at the last instant, by the gate.
+- A lock for each step, held by a connection and not by a row, keeps two launches apart.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+import structlog
+
+from campaigns.assign import Decision, addresses_taken, assign, candidates
+from campaigns.audience import step_audience
+from campaigns.ballots import enrol
+from campaigns.plan import LaunchPlan, StepPlan, plan
+from campaigns.variables import personal_variables
+from messaging.alerts import raise_alert, resolve_alert
+from messaging.content.templates import Template
+from messaging.db import Connection, load_queries
+from messaging.errors import Conflict, MusterError, NotFound
+from messaging.runtime import Runtime
+
+__all__ = ["LaunchPlan", "Launched", "StepPlan", "launch", "launch_due_steps", "launch_step_now", "plan"]
+
+SQL = load_queries(__file__)
+log = structlog.get_logger(__name__)
+
+PAGE: Final = 10_000
+"""People a page: large enough that the round trips do not matter, small enough that little is done again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """What launching a step came to.
+
+    Attributes:
+        step_id: the step.
+        position: its number in the campaign.
+        by_channel: messages queued, by channel.
+        not_sent: people who get nothing, by reason.
+    """
+
+    step_id: int
+    position: int
+    by_channel: Mapping[str, int]
+    not_sent: Mapping[str, int]
+
+
+async def launch(runtime: Runtime, campaign_id: int, actor: str) -> list[Launched]:
+    """Start a campaign: launch every step that is due now; the worker launches the others when their time comes.
+
+    A launch that was killed is taken up again by the next one, or by the worker.
+
+    Args:
+        runtime: the runtime.
+        campaign_id: the campaign.
+        actor: who launches it, for the audit.
+
+    Returns:
+        What was launched now, in the order of the steps.
+
+    Raises:
+        NotFound: no such campaign.
+        Conflict: it is being launched by somebody else right now, has been launched, is paused, cancelled or finished.
+    """
+    now = runtime.clock()
+    async with runtime.pool.acquire() as db:
+        async with db.transaction():
+            name = await db.fetchval(SQL["start_campaign"], campaign_id, now)
+            if name is not None:
+                await db.execute(SQL["audit"], actor, "launch", f"campaign {name}", {})
+        due = [row["step_id"] for row in await db.fetch(SQL["due_steps"], now, campaign_id)]
+        if name is None:
+            await _refuse_second_launch(db, campaign_id, due)
+    launched = [await _launch_step(runtime, step_id) for step_id in due]
+    await runtime.wake("deliver")
+    return launched
+
+
+async def launch_step_now(runtime: Runtime, campaign_id: int, position: int, *, actor: str = "staff") -> Launched:
+    """Launch one step of a running campaign before its time.
+
+    Args:
+        runtime: the runtime.
+        campaign_id: the campaign.
+        position: the step's number, from 1.
+        actor: who does it, for the audit.
+
+    Raises:
+        NotFound: no such campaign or step.
+        Conflict: the campaign is not running, the step was launched already or is being launched.
+    """
+    async with runtime.pool.acquire() as db:
+        found = await db.fetchrow(SQL["step_at"], campaign_id, position)
+        if found is None:
+            raise NotFound(f"There is no campaign {campaign_id}.")
+        name = found["name"]
+        if found["step_id"] is None:
+            raise NotFound(f"The campaign {name} has no step {position}.")
+        if found["campaign_state"] != "running":
+            raise _not_running(name, found["campaign_state"])
+        if found["state"] not in {"planned", "launching"}:
+            raise Conflict(f"Step {position} of {name} has been launched already; it is {found['state']}.")
+        await db.execute(SQL["audit"], actor, "launch step", f"campaign {name}", {"step": position})
+    launched = await _launch_step(runtime, found["step_id"])
+    await runtime.wake("deliver")
+    return launched
+
+
+async def launch_due_steps(runtime: Runtime) -> int:
+    """Launch every step whose time has come, and close campaigns that are over; the worker's tick calls this.
+
+    A step that cannot be launched raises an alert and keeps none of the others back.
+
+    Returns:
+        How many steps were launched.
+    """
+    now = runtime.clock()
+    async with runtime.pool.acquire() as db:
+        due = [row["step_id"] for row in await db.fetch(SQL["due_steps"], now, None)]
+        for row in await db.fetch(SQL["finish_campaigns"], now):
+            log.info("campaign finished", campaign=row["name"])
+    done = 0
+    for step_id in due:
+        try:
+            await _launch_step(runtime, step_id)
+        except Conflict:
+            continue  # another worker is at it
+        except MusterError as error:
+            await _raise_launch_alert(runtime, step_id, error)
+            continue
+        done += 1
+    if done:
+        await runtime.wake("deliver")
+    return done
+
+
+async def _launch_step(runtime: Runtime, step_id: int) -> Launched:
+    async with runtime.pool.acquire() as db, _held(db, step_id):
+        step = await db.fetchrow(SQL["launching_step"], step_id)
+        assert step is not None
+        if await db.fetchval(SQL["begin_step"], step_id) is not None:
+            await enrol(db, step["ballot_id"])
+            await _fill(db, step, runtime.clock())
+            await db.execute(SQL["analyze"])
+            if await db.fetchval(SQL["end_step"], step_id, runtime.clock()) is not None:
+                await resolve_alert(db, f"launch:{step_id}")
+                log.info("step launched", campaign=step["campaign"], step=step["position"])
+        return await _launched(db, step)
+
+
+async def _fill(db: Connection, step: asyncpg.Record, now: datetime) -> None:
+    """Write a step's rows from its cursor on, a page a transaction; stops when the step is no longer launching."""
+    audience = await step_audience(db, step)
+    unused = sorted(await personal_variables(db) - Template.from_json(step["content"]).variables)
+    cursor = step["launch_cursor"]
+    taken = await addresses_taken(db, step["step_id"]) if cursor else set()
+    while people := await audience.page(db, after=cursor, limit=PAGE):
+        async with db.transaction():
+            cursor = people[-1]
+            if await db.fetchval(SQL["advance"], step["step_id"], cursor) is None:
+                return
+            decisions = assign(
+                await candidates(
+                    db,
+                    people=people,
+                    channels=step["channels"],
+                    goal_id=step["goal_id"],
+                    purpose=step["purpose"],
+                ),
+                taken,
+            )
+            await _place(db, step, decisions, unused, now)
+
+
+async def _place(
+    db: Connection, step: asyncpg.Record, decisions: list[Decision], unused: list[str], now: datetime
+) -> None:
+    await db.execute(
+        SQL["fill"],
+        step["step_id"],
+        step["campaign_id"],
+        [one.person_id for one in decisions],
+        [one.channel for one in decisions],
+        [one.address for one in decisions],
+        [one.state.value for one in decisions],
+        [one.reason for one in decisions],
+        step["sms_sender_id"],
+        step["email_sender_id"],
+        unused,
+        now,
+    )
+
+
+async def _launched(db: Connection, step: asyncpg.Record) -> Launched:
+    by_channel: Counter[str] = Counter()
+    not_sent: Counter[str] = Counter()
+    for row in await db.fetch(SQL["launched_counts"], step["step_id"]):
+        if row["channel"]:
+            by_channel[row["channel"]] += row["n"]
+        else:
+            not_sent[row["reason"]] += row["n"]
+    return Launched(step["step_id"], step["position"], by_channel, not_sent)
+
+
+@asynccontextmanager
+async def _held(db: Connection, step_id: int) -> AsyncIterator[None]:
+    """Be the only one who launches a step.
+
+    Raises:
+        Conflict: somebody else is.
+    """
+    if not await db.fetchval(SQL["hold"], step_id):
+        raise Conflict(
+            "This step is being launched by somebody else right now.",
+            remedy="Watch it with: muster campaign status NAME",
+        )
+    try:
+        yield
+    finally:
+        await db.fetchval(SQL["let_go"], step_id)
+
+
+async def _refuse_second_launch(db: Connection, campaign_id: int, due: list[int]) -> None:
+    found = await db.fetchrow(SQL["step_at"], campaign_id, 1)
+    if found is None:
+        raise NotFound(f"There is no campaign {campaign_id}.")
+    if found["campaign_state"] != "running":
+        raise _not_running(found["name"], found["campaign_state"])
+    if not due:
+        raise Conflict(
+            f"The campaign {found['name']} has been launched already.",
+            remedy=f"See how it goes with: muster campaign status {found['name']}",
+        )
+
+
+def _not_running(name: str, state: str) -> Conflict:
+    remedies = {
+        "draft": f"Launch it first: muster campaign launch {name}",
+        "paused": f"Resume it first: muster campaign resume {name}",
+    }
+    return Conflict(
+        f"The campaign {name} is {state}.", remedy=remedies.get(state, "Make a new one for those to ask now.")
+    )
+
+
+async def _raise_launch_alert(runtime: Runtime, step_id: int, error: MusterError) -> None:
+    log.error("a step cannot be launched", step_id=step_id, error=str(error))
+    async with runtime.pool.acquire() as db:
+        await raise_alert(
+            db,
+            key=f"launch:{step_id}",
+            severity="error",
+            title=f"A step of a campaign could not be launched: {error.message}",
+            remedy=error.remedy or "Mend the cause; it is tried again every second.",
+        )

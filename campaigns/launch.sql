@@ -1,0 +1,103 @@
+-- name: launching_step
+-- What a launch needs of its step.
+select
+  s.step_id, s.campaign_id, s.position, s.state, s.channels, s.purpose, s.goal_id, s.content, s.constants,
+  s.sms_sender_id, s.email_sender_id, s.launch_cursor, s.launched_at,
+  c.name as campaign, c.state as campaign_state, c.ballot_id, c.audience, c.spec
+from step s
+join campaign c using (campaign_id)
+where s.step_id = $1;
+
+-- name: hold
+-- One launch of a step at a time, on any host; it ends with the connection, so a killed one holds nothing back.
+select pg_try_advisory_lock(hashtextextended('launch:' || $1::bigint, 0));
+
+-- name: let_go
+-- The other end of `hold`.
+select pg_advisory_unlock(hashtextextended('launch:' || $1::bigint, 0));
+
+-- name: begin_step
+-- From planned to launching; a step that was interrupted is launching already.
+update step set state = 'launching' where step_id = $1 and state in ('planned', 'launching') returning step_id;
+
+-- name: fill
+-- A page of the outbox: a row for everybody in the audience, whatever became of them, with the variables the template
+-- uses as they are now, and the first event of each. Filling a page again adds nothing.
+with decided as (
+  select *
+  from unnest($3::bigint[], $4::text[], $5::text[], $6::message_state[], $7::text[])
+    as d (person_id, channel, address, state, reason)
+), placed as (
+  insert into message (
+    step_id, campaign_id, person_id, channel, address, sender_id, variables, time_zone, state, reason,
+    not_before, created_at, changed_at
+  )
+  select
+    $1, $2, d.person_id, d.channel, d.address, case d.channel when 'sms' then $8::bigint when 'email' then $9::bigint end,
+    case when d.state = 'queued' then v.variables - $10::text[] else '{}' end, v.time_zone, d.state, d.reason,
+    $11, $11, $11
+  from decided d
+  join template_variables v using (person_id)
+  order by d.person_id
+  on conflict do nothing
+  returning message_id, state, reason
+), told as (
+  insert into message_event (message_id, at, state, source, code)
+  select message_id, $11, state, 'launch', reason from placed
+)
+select count(*) from placed;
+
+-- name: advance
+-- Every person_id up to here has a row; only while the step is still being launched.
+update step set launch_cursor = $2 where step_id = $1 and state = 'launching' returning step_id;
+
+-- name: analyze
+-- The outbox has just grown by a whole audience: until its statistics say so, the planner may choose quadratic plans.
+analyze message;
+
+-- name: end_step
+-- Now it may be sent.
+update step set state = 'running', launched_at = $2 where step_id = $1 and state = 'launching' returning step_id;
+
+-- name: due_steps
+-- Steps of running campaigns whose time has come, and those whose launch was interrupted.
+select s.step_id
+from step s
+join campaign c using (campaign_id)
+left join step before on before.campaign_id = s.campaign_id and before.position = s.position - 1
+where c.state = 'running' and ($2::bigint is null or c.campaign_id = $2)
+  and (
+    s.state = 'launching'
+    or s.state = 'planned' and coalesce(s.due_at <= $1, true) and coalesce(before.launched_at + s.after <= $1, s.after is null)
+  )
+order by s.campaign_id, s.position;
+
+-- name: step_at
+-- By the number people use.
+select s.step_id, s.state, c.name, c.state as campaign_state
+from campaign c left join step s on s.campaign_id = c.campaign_id and s.position = $2
+where c.campaign_id = $1;
+
+-- name: start_campaign
+-- From draft to running, once: of two launches at once only one does it.
+update campaign set state = 'running', launched_at = $2
+where campaign_id = $1 and state = 'draft'
+returning name;
+
+-- name: finish_campaigns
+-- A campaign is over when each of its steps is.
+update campaign c set state = 'finished', finished_at = $1
+where c.state = 'running'
+  and not exists (
+    select from step s where s.campaign_id = c.campaign_id and s.state not in ('finished', 'cancelled')
+  )
+returning c.campaign_id, c.name;
+
+-- name: launched_counts
+-- What a launch came to.
+select coalesce(channel, '') as channel, coalesce(reason, '') as reason, count(*) as n
+from message where step_id = $1 group by 1, 2;
+
+-- name: audit
+-- Who did what.
+insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4)
