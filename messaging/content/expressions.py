@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
@@ -116,10 +116,7 @@ def parse(source: Source) -> nodes.Template:
     Raises:
         TemplateError: it is not in the language; the message names file and line.
     """
-    try:
-        tree = _PLAIN.parse(source.text)
-    except TemplateSyntaxError as error:
-        raise _syntax_error(source, error.lineno, error.message or "this cannot be read") from None
+    tree = _read(source, _PLAIN)
     if raw := re.search(r"\{%[-+]?\s*raw\b", source.text):
         raise _not_here(source, source.text.count("\n", 0, raw.start()) + 1, "{% raw %}")
     for node in _walk(tree):
@@ -141,6 +138,13 @@ def parse(source: Source) -> nodes.Template:
         if isinstance(node, nodes.Test) and node.name not in _PLAIN.tests:
             raise TemplateError(f"{source.at(node.lineno)}: there is no test “is {node.name}”.")
     return tree
+
+
+def _read(source: Source, environment: SandboxedEnvironment) -> nodes.Template:
+    try:
+        return environment.parse(source.text)
+    except TemplateSyntaxError as error:
+        raise _syntax_error(source, error.lineno, error.message or "this cannot be read") from None
 
 
 def _has_fields(node: nodes.Node) -> bool:
@@ -205,7 +209,7 @@ def by_line(found: Iterable[Piece]) -> Iterator[tuple[list[Piece], bool]]:
 def _without_empty_lines(source: Source) -> str:
     text = ""
     for line, statements_only in by_line(pieces(source)):
-        joined = "".join(piece.text for piece in line)
+        joined = "".join(literal(piece.text) if piece.kind == "text" else piece.text for piece in line)
         text += joined.strip() if statements_only else f"{joined}\n"
     return text
 
@@ -250,9 +254,12 @@ def compiled(source: Source, constants: Mapping[str, Any], *, html: bool = False
 
     Returns:
         A function of the other variables. It raises TemplateError where one is missing or cannot be used so.
+
+    Raises:
+        TemplateError: its syntax is wrong.
     """
     environment = _HTML if html else _PLAIN
-    tree = environment.parse(source.text if html else _without_empty_lines(source))
+    tree = _read(source if html else replace(source, text=_without_empty_lines(source)), environment)
     assigned = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
     folded = _Fold({name: value for name, value in constants.items() if name not in assigned}).visit(tree)
     template = environment.from_string(cast("nodes.Template", folded))
@@ -290,7 +297,7 @@ def _constant(value: str, node: nodes.Node) -> nodes.Node:
     return nodes.Const(value, lineno=node.lineno, environment=node.environment)
 
 
-_OPENER: Final = re.compile(r"\{(?=[{%#])")
+_OPENER: Final = re.compile(r"\{(?=[{%#]|\Z)")
 
 
 def literal(text: str) -> str:

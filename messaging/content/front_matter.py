@@ -53,19 +53,30 @@ def read_file(path: Path, keys: Collection[str]) -> File:
     Raises:
         TemplateError: it cannot be read, or its front matter says something else.
     """
-    name = f"{path.parent.name}/{path.name}"
-    try:
-        text = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError as error:
-        raise TemplateError(f"{name} is not UTF-8 text.", remedy="Save it as UTF-8 and try again.") from error
-    except OSError as error:
-        raise TemplateError(f"{name} cannot be read: {error.strerror}.") from error
+    source = read_text(path)
+    name, text = source.file, source.text
     if not text.startswith("---\n"):
-        return File({}, Source(name, text))
+        return File({}, source)
     whole = _HEAD.match(text)
     if whole is None:
         raise TemplateError(f"{name}: the front matter has no second --- line.")
     return File(_load(name, whole[1], keys), Source(name, text[whole.end() :], whole[0].count("\n") + 1))
+
+
+def read_text(path: Path) -> Source:
+    """Read a file as it stands: UTF-8, with or without BOM, any kind of line ends.
+
+    Raises:
+        TemplateError: it cannot be read.
+    """
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TemplateError(f"{name} is not UTF-8 text.", remedy="Save it as UTF-8 and try again.") from error
+    except OSError as error:
+        raise TemplateError(f"{name} cannot be read: {error.strerror}.") from error
+    return Source(name, text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _load(name: str, head: str, keys: Collection[str]) -> Mapping[str, Any]:

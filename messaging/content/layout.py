@@ -17,6 +17,7 @@ import css_inline
 
 from messaging.content import expressions
 from messaging.content.expressions import Source
+from messaging.content.front_matter import read_text
 from messaging.content.markup import Held
 from messaging.errors import TemplateError
 from messaging.settings import ROOT
@@ -43,15 +44,15 @@ def find_layout(folder: Path, roots: Sequence[Path]) -> str:
     path = next((path for path in places if path.is_file()), None)
     if path is None:
         return brought_layout()
-    layout = path.read_text(encoding="utf-8")
-    _check(Source(f"{path.parent.name}/{path.name}", layout))
-    return layout
+    layout = read_text(path)
+    _check(layout)
+    return layout.text
 
 
 @cache
 def brought_layout() -> str:
     """The layout Muster brings."""
-    return (ROOT / "templates" / "messages" / "_layout" / "email.html").read_text(encoding="utf-8")
+    return read_text(ROOT / "templates" / "messages" / "_layout" / "email.html").text
 
 
 def _check(source: Source) -> None:

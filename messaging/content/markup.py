@@ -16,7 +16,7 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from messaging.content.expressions import Piece, Source, by_line, literal, parse, pieces
+from messaging.content.expressions import Piece, Source, by_line, compiled, literal, parse, pieces
 from messaging.content.plaintext import plain_text
 from messaging.errors import TemplateError
 
@@ -117,7 +117,10 @@ def convert(source: Source) -> Markup:
         url_schemes=_SCHEMES,
         link_rel=None,
     )
-    return Markup(html=held.release(html), text=held.release(plain_text(tokens)))
+    markup = Markup(html=held.release(html), text=held.release(plain_text(tokens)))
+    for text, is_html in ((markup.html, True), (markup.text, False)):
+        compiled(Source(source.file, text), {}, html=is_html)  # Markdown may have swallowed a statement
+    return markup
 
 
 def _held_in_markdown(found: Sequence[Piece], held: Held) -> Iterator[str]:
@@ -154,7 +157,7 @@ def _check_balance(source: Source, tokens: Sequence[Token], held: Held) -> None:
         if token.nesting == 1:
             opened.append(("element", token.type, 0))
         elif token.nesting == -1:
-            if opened[-1][0] == "statement":
+            if opened and opened[-1][0] == "statement":
                 raise _unbalanced(source, opened[-1][1], opened[-1][2])
             opened.pop()
         for piece in held.inside(token.content if token.type != "inline" else ""):
@@ -162,7 +165,7 @@ def _check_balance(source: Source, tokens: Sequence[Token], held: Held) -> None:
             if word in _OPENS:
                 opened.append(("statement", word, piece.line))
             elif word in _BETWEEN or word in _OPENS.values():
-                if opened[-1][0] == "element":
+                if not opened or opened[-1][0] == "element":
                     raise _unbalanced(source, word, piece.line)
                 if word not in _BETWEEN:
                     opened.pop()
@@ -170,7 +173,9 @@ def _check_balance(source: Source, tokens: Sequence[Token], held: Held) -> None:
 
 def _flat(tokens: Sequence[Token]) -> Iterator[Token]:
     for token in tokens:
-        if token.type != "image":  # its words are an attribute, see _Inline
+        if token.type in {"fence", "code_inline"}:
+            yield from (Token("code_open", "code", 1), token, Token("code_close", "code", -1))
+        elif token.type != "image":  # its words are an attribute, see _Inline
             yield token
             yield from _flat(token.children or ())
 

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from messaging.content.expressions import Source
@@ -191,6 +191,47 @@ def test_statements_work_in_block_and_inline_position(markdown: str) -> None:
         text, html = rendered(markdown, {"branch": branch})
         assert text == f"{said}\n\nEnd."
         assert html.replace("\n", "") == f"<p>{said}</p><p>End.</p>"
+
+
+snippets = st.sampled_from(
+    [
+        "{{ unit }}", "{{ confirm_link }}", "{# note #}", "{% set y = '1' %}", "\n", "\n\n", "\n- ", "\n  ", "\n1. ",
+        "\n> ", "\n# ", "**", "*", "`", "\n```\n", "[a](", "[b][c]", "\n[c]: ", "![", "]", "(", ")", "<", ">", "|",
+        "\n|--|--|\n", '"', "\\", "\n---\n", "word", " ", "&#123;", "{", "%}", "https://a.test/", "\n\n    ", "\t", "é",
+    ]
+)  # fmt: skip
+written = st.recursive(
+    st.lists(snippets, max_size=5).map("".join),
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map("".join),
+        st.tuples(inner, inner).map(lambda two: f"{{% if branch %}}{two[0]}{{% else %}}{two[1]}{{% endif %}}"),
+        inner.map(lambda one: f"{{% for x in ['a', 'b'] %}}{one}{{{{ x }}}}{{% endfor %}}"),
+        inner.map(lambda one: f"\n{{% if unit %}}\n{one}\n{{% endif %}}\n"),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(written)
+@example('{{ confirm_link }}\t{# note #}&#123;{{ confirm_link }}"')
+@example("{ {%- if branch %}{% endif %}")
+@example("{% for x in ['a', 'b'] %}\n```\n{{ x }}{% endfor %}")
+@example("```{% if unit %}\nx\n```\n{% endif %}")
+@example('[c]: http://a "{% if unit %}"\n\n{% endif %}')
+@example("| {{ unit|default('a') }} | b |\n|--|--|\n| {% if unit %}1{% endif %} | 2 |")
+def test_whatever_is_written_is_refused_or_makes_a_whole_page(markdown: str) -> None:
+    try:
+        renderer = Renderer(email_of(markdown), CONSTANTS)
+        pages = [renderer.email(ANN | {"branch": branch, "unit": unit}) for branch in ("", "B") for unit in ("", "<u>")]
+    except TemplateError:
+        return
+    for page in pages:
+        read = Page(page.html)
+        assert read.open == []
+        assert "</p>" not in read.words
+        assert "<u>" not in page.html
+        assert not re.search(r"held\d+z", page.html + page.text)
 
 
 def test_loops_and_lists() -> None:
