@@ -1,0 +1,159 @@
+"""Replies are read by rules that are data: never a vote that is none, never a missed STOP."""
+
+from __future__ import annotations
+
+import re
+import time
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaigns.reading import READINGS, read_reply
+from campaigns.reading.reader import LONGEST
+
+DATA = Path(__file__).parents[1] / "data"
+RULES = Path(__file__).parents[2] / "campaigns" / "reading" / "rules.toml"
+Case = tuple[str, Mapping[str, str] | None, str]
+
+
+def cases(name: str) -> Iterator[Case]:
+    for line in (DATA / name).read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        text, reading = line.split("\t")
+        menu = re.match(r"\[([^]]+)] (.*)", text)
+        if menu is None:
+            yield text, None, reading
+        else:
+            yield menu[2], dict(choice.split("=") for choice in menu[1].split()), reading
+
+
+GIVEN = list(cases("replies.tsv"))
+HARD = list(cases("replies_hard.tsv"))
+VOTED = [text for text, menu, reading in HARD if reading == "voted" and menu is None]
+
+
+@pytest.mark.parametrize(("text", "menu", "reading"), GIVEN + HARD)
+def test_a_reply_is_read_as_a_person_would(text: str, menu: Mapping[str, str] | None, reading: str) -> None:
+    assert read_reply(text, menu).reading == reading
+
+
+def test_the_set_is_a_fair_one() -> None:
+    assert len(HARD) >= 300
+    assert {reading for _, _, reading in HARD} == READINGS
+
+
+@pytest.mark.parametrize("before", [
+    "if ", "when ", "my wife says ", "not sure whether ", "I would have ", "you ", "he says ", "maybe ", "tomorrow ",
+    "I'll say ", "did you know ", "I wish ", "never ", "nobody ", "as if ", "who ", "have you ", "my son ", "she ",
+])  # fmt: skip
+def test_no_vote_survives_a_word_of_doubt_before_it(before: str) -> None:
+    assert [text for text in VOTED if read_reply(before + text).reading == "voted"] == []
+
+
+@pytest.mark.parametrize("after", [
+    " tomorrow", " not", " lol", " my wife", "?", " yeah right", " maybe", " if I could", " as if", " but not really",
+    " soon", " 🙄", " I wish", " in my dreams", " last year", " in the election", " said nobody",
+])  # fmt: skip
+def test_no_vote_survives_a_word_of_doubt_after_it(after: str) -> None:
+    assert [text for text in VOTED if read_reply(text.rstrip("!. ") + after).reading == "voted"] == []
+
+
+@pytest.mark.parametrize("word", ["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"])
+@pytest.mark.parametrize(
+    "form", ["{}", " {} ", "{}.", "{}!!!", '"{}"', "({})", "{}\n", "{} please", "please {}", "\u200b{}"]
+)
+@pytest.mark.parametrize("case", [str.upper, str.lower, str.title])
+def test_no_single_word_opt_out_is_missed(word: str, form: str, case: object) -> None:
+    text = form.format(case(word))  # type: ignore[operator]
+    assert read_reply(text).reading == "opt_out"
+    assert read_reply(text, {"1": "voted"}).reading == "opt_out"
+
+
+@pytest.mark.parametrize(
+    ("text", "reading", "also"),
+    [
+        ("I've voted, now stop texting me", "opt_out", "voted"),
+        ("Not voted yet. Take me off your list", "opt_out", "not_voted"),
+        ("If I say I voted will you stop texting me", "opt_out", None),
+        ("stop texting me and I'll say I voted", "opt_out", None),
+        ("lost my ballot please ring me", "no_ballot_paper", "call_me"),
+    ],
+)
+def test_a_reply_may_say_two_things(text: str, reading: str, also: str | None) -> None:
+    read = read_reply(text)
+    assert (read.reading, read.also) == (reading, also)
+
+
+def test_a_reading_names_its_rule_and_version() -> None:
+    version = tomllib.loads(RULES.read_text(encoding="utf-8"))["version"]
+    assert read_reply("STOP").rule == "opt_out_keyword"
+    assert read_reply("1", {"1": "voted"}).rule == "digit"
+    assert read_reply("hm").rule == "none"
+    assert read_reply("hm").version == version
+
+
+def test_a_menu_that_offers_nonsense_is_not_believed() -> None:
+    assert read_reply("1", {"1": "elect the king"}).reading == "unclear"
+
+
+@given(st.text(max_size=400), st.sampled_from([None, {"1": "voted", "2": "not_voted"}]))
+def test_any_text_has_a_reading(text: str, menu: Mapping[str, str] | None) -> None:
+    assert read_reply(text, menu).reading in READINGS
+
+
+WORDS = [
+    "i",
+    "have",
+    "voted",
+    "not",
+    "stop",
+    "my",
+    "ballot",
+    "paper",
+    "never",
+    "will",
+    "call",
+    "me",
+    "done",
+    "it",
+    "?",
+    ",",
+    "wedi",
+    "1",
+]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=60))
+def test_the_order_of_words_never_breaks_it(words: list[str]) -> None:
+    assert read_reply(" ".join(words)).reading in READINGS
+
+
+LONG = [
+    "a",
+    "not ",
+    "stop ",
+    "1",
+    "i will just ",
+    "? , ",
+    "never get my ",
+    "already now ",
+    "hi yes ",
+    "'",
+    " ",
+    "😂",
+    "it s not a ",
+]
+
+
+@pytest.mark.parametrize("piece", LONG)
+def test_a_long_text_takes_no_longer_than_a_person_would_notice(piece: str) -> None:
+    started = time.perf_counter()
+    for end in ("", "voted", "?", "!"):
+        read_reply((piece * (10_000 // len(piece)))[:LONGEST] + end, {"1": "voted"})
+        read_reply(piece * (390 // len(piece)) + end, {"1": "voted"})
+    assert time.perf_counter() - started < 2
