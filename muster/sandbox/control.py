@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -72,18 +73,16 @@ def _clock(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")
 
 
-def _environment() -> Environment:
+@cache
+def _pages() -> Environment:
     pages = Environment(loader=PackageLoader("muster.sandbox", "pages"), autoescape=True, trim_blocks=True)
     pages.filters.update(linked=_linked, clock=_clock)
     return pages
 
 
-_PAGES: Final = _environment()
-
-
 def _page(name: str, **values: object) -> web.Response:
     return web.Response(
-        text=_PAGES.get_template(name).render(**values),
+        text=_pages().get_template(name).render(**values),
         content_type="text/html",
         headers={"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"},
     )
@@ -191,16 +190,16 @@ async def _reply(sandbox: Sandbox, phone: str, text: str) -> bool:
         taken = await sandbox.twilio.receive(phone, message, text)
     except Refusal as refusal:
         raise web.HTTPConflict(text=refusal.message) from refusal
-    stopped = keyword(text) == "STOP"
+    word = keyword(text)
     sandbox.record.note(
         Act(
             phone,
             "sms",
             message.sid,
             "",
-            "opted_out" if stopped else "replied",
+            "opted_out" if word == "STOP" else "replied",
             "sms_reply",
-            answer="stop" if stopped else "by_hand",
+            answer={"STOP": "stop", "START": "opt_in"}.get(word or "", "by_hand"),
             text=text,
             succeeded=taken,
         )

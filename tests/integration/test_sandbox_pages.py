@@ -103,6 +103,10 @@ async def test_one_can_answer_as_the_member(sandbox: Sandbox, http: aiohttp.Clie
     async with http.post("/sandbox/reply", json={"phone": ANNA, "text": "STOP"}) as answer:
         assert (answer.status, await answer.json()) == (201, {"taken": True})
     assert sandbox.record.opted_out() == {ANNA: "sms_reply"}
+    async with http.post(f"/phones/{ANNA}", data={"text": "start"}) as answer:
+        assert answer.status == 200
+    assert sandbox.record.opted_out() == {}
+    assert len(sandbox.twilio.opt_outs) == 0
 
 
 @pytest.mark.parametrize(

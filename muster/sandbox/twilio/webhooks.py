@@ -9,8 +9,9 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
-from urllib.parse import parse_qs, urldefrag, urlencode
+from urllib.parse import parse_qs, quote_plus, urldefrag
 from uuid import uuid4
 from xml.etree import ElementTree as ET
 
@@ -69,6 +70,10 @@ class Retries:
         return failure in self.policies or "all" in self.policies
 
 
+# most values come again with the next receipt
+_quoted = lru_cache(maxsize=4096)(quote_plus)
+
+
 def sign(token: str, url: str, form: Mapping[str, str]) -> str:
     """`X-Twilio-Signature`: base64 of HMAC-SHA1 over the URL and every parameter's name and value, sorted.
 
@@ -111,7 +116,7 @@ class Webhooks:
             # the fragment is Twilio's own business: it is neither sent nor signed
             "X-Twilio-Signature": sign(self._token, address, form),
         }
-        body = urlencode(form).encode()
+        body = "&".join(f"{name}={_quoted(value)}" for name, value in form.items()).encode()
         attempt = 0
         while True:
             answer = await self._try(address, body, headers)
@@ -129,13 +134,15 @@ class Webhooks:
     async def _try(self, address: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=self._at_once)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=TIMEOUT)
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()
+            )
         try:
             # the address goes out byte for byte as it was signed
             async with self._session.post(URL(address, encoded=True), data=body, headers=headers) as response:
-                text = await response.text()
+                body = await response.read()
                 if response.status < 300:
-                    return Answer("2xx", text)
+                    return Answer("2xx", body.decode(errors="replace"))
                 return Answer(f"{response.status // 100}xx", "")
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             return Answer("ct", "")
