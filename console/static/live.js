@@ -37,22 +37,27 @@
   function morphChildren(old, fresh) {
     const kept = new Map();
     for (const child of old.childNodes) if (keyOf(child)) kept.set(keyOf(child), child);
+    const wanted = new Set([...fresh.childNodes].map(keyOf));
     let place = old.firstChild;
+    const drop = () => {
+      const gone = place;
+      place = place.nextSibling;
+      gone.remove();
+    };
     for (const next of [...fresh.childNodes]) {
-      const match = keyOf(next) ? kept.get(keyOf(next)) : place && !keyOf(place) ? place : null;
+      const key = keyOf(next);
+      const match = key ? kept.get(key) : place && !keyOf(place) ? place : null;
       if (!match) {
         old.insertBefore(next, place);
         continue;
       }
+      // what stands in the way goes, rather than moving the match: an element that is moved loses the focus
+      while (place !== match && place && !(keyOf(place) && wanted.has(keyOf(place)))) drop();
       if (match === place) place = place.nextSibling;
       else old.insertBefore(match, place);
       morph(match, next);
     }
-    while (place) {
-      const rest = place.nextSibling;
-      place.remove();
-      place = rest;
-    }
+    while (place) drop();
   }
 
   function keyOf(node) {

@@ -55,7 +55,7 @@ class Site:
             return response.status, await response.text()
 
     async def get_with(self, token: str) -> tuple[int, bool]:
-        """The first page, asked for with one session token and no cookie jar: its status, and whether it sets a cookie."""
+        """Ask for the first page with a session token and no cookie jar: the status, and whether it sets a cookie."""
         jar = aiohttp.DummyCookieJar()
         async with (
             aiohttp.ClientSession(cookie_jar=jar, headers={"Cookie": f"muster={token}"}) as browser,

@@ -87,11 +87,12 @@ async def test_a_page_gets_what_it_lacks_and_then_what_changes(site: Site, union
         assert "confirmed" in beat["summary"]
         await alert(site, "one")
         name, data = await stream.event()
-        while name == "beat":
+        while data.get("name") != "alerts":
+            # the rate of sending may change meanwhile; nothing else does
+            assert name == "beat" or data["name"] == "campaigns"
             name, data = await stream.event()
-        assert (name, data["name"]) == ("section", "alerts")
         assert "About one." in data["html"]
-        assert (await stream.event())[0] == "beat"
+        assert set((await stream.until("beat"))[1]) <= {"campaigns"}
 
 
 async def test_a_ballots_page_follows_as_it_is_sorted_and_filtered(site: Site, union: Union) -> None:
@@ -157,7 +158,7 @@ async def test_nobody_looks_when_nobody_watches(runtime: Runtime) -> None:
     async with live.watch(OverviewView()) as viewer:
         await viewer.news(patience=5)
     async with asyncio.timeout(10):
-        while live.looking:
+        while live.looking:  # noqa: ASYNC110  # polls with a deadline
             await asyncio.sleep(0.01)
     assert pool.taken <= 2
 

@@ -79,7 +79,8 @@ async def test_only_digests_are_stored_and_a_sign_in_is_audited(site: Site) -> N
     await site.post(link)
     cookie = next(iter(site.client.session.cookie_jar)).value
     stored = await site.runtime.pool.fetch(
-        "select encode(digest, 'escape') as text from sign_in union all select encode(digest, 'escape') from staff_session"
+        "select encode(digest, 'escape') as text from sign_in"
+        " union all select encode(digest, 'escape') from staff_session"
     )
     assert len(stored) == 2
     assert not {link.rpartition("/")[2], cookie} & {row["text"] for row in stored}
