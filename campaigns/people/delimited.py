@@ -96,7 +96,7 @@ def _count_lines(path: Path, encoding: str) -> int:
     with path.open(encoding=encoding, newline="") as file:
         head = True
         while chunk := file.read(_CHUNK):
-            if "\0" in chunk or (head and len(_CONTROL.findall(chunk, 0, _HEAD)) > min(len(chunk), _HEAD) / 100):
+            if "\0" in chunk or (head and len(_CONTROL.findall(chunk, 0, _HEAD)) > min(len(chunk), _HEAD) / 10):
                 raise _not_text(path)
             head = False
             lines += chunk.count("\n") or chunk.count("\r")
