@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 
 from messaging.db import Connection, Pool, open_pool
@@ -18,6 +19,10 @@ from messaging.runtime import Runtime, open_runtime
 from messaging.settings import Settings
 from muster.local.postgres import Postgres, start_postgres
 from muster.local.valkey import Valkey, start_valkey
+
+# a busy machine is no failure of a law
+hypothesis.settings.register_profile("muster", deadline=None)
+hypothesis.settings.load_profile("muster")
 
 TEMPLATE = "muster_template"
 _numbers = count(1)

@@ -212,7 +212,7 @@ written = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(written)
 @example('{{ confirm_link }}\t{# note #}&#123;{{ confirm_link }}"')
 @example("{ {%- if branch %}{% endif %}")
