@@ -1,0 +1,153 @@
+"""What delivery knows of a provider: a way to hand over one parcel, and four things that can come of it.
+
+A new provider is one file with a class that has `Channel`'s methods, and a line in `open_channels`. The provider's own
+codes stay in its code table; what leaves its file are outcomes with reasons from our vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from messaging.outbox.states import Reason
+
+
+@dataclass(slots=True)
+class Text:
+    """One SMS, ready to hand over.
+
+    Attributes:
+        message_id: ours.
+        sender: a number, an alphanumeric name or a messaging service `MG…`.
+        to: E.164.
+        body: what it says, sanitised.
+        callback: where the provider reports what becomes of it; carries our sealed id.
+        segments: what it counts against the sender's pace.
+    """
+
+    message_id: int
+    sender: str
+    to: str
+    body: str
+    callback: str
+    segments: int
+
+
+@dataclass(slots=True)
+class Mail:
+    """One email, ready to hand over.
+
+    Attributes:
+        message_id: ours.
+        envelope: where bounces go (VERP).
+        to: the recipient's mailbox.
+        content: the complete message: RFC 5322 bytes with CRLF line ends.
+    """
+
+    message_id: int
+    envelope: str
+    to: str
+    content: bytes
+
+
+Parcel = Text | Mail
+
+
+@dataclass(slots=True)
+class Accepted:
+    """The provider took it.
+
+    Attributes:
+        reply: its words, for the record.
+        provider_id: its id for the message, if it gives one.
+        segments: what it counted, if it says.
+    """
+
+    reply: str
+    provider_id: str | None = None
+    segments: int | None = None
+
+
+@dataclass(slots=True)
+class Retry:
+    """It was certainly not sent, and may be later.
+
+    Attributes:
+        reason: why not now.
+        code: the provider's code.
+        reply: its words.
+        slow: the sender as a whole should slow down (429, 421, nothing answers).
+        after: seconds the provider asked to wait.
+    """
+
+    reason: Reason
+    code: str = ""
+    reply: str = ""
+    slow: bool = False
+    after: float | None = None
+
+
+@dataclass(slots=True)
+class Refused:
+    """It was certainly not sent, and never will be like this. The reason says whose fault it is: see `OUR_FAULT`."""
+
+    reason: Reason
+    code: str = ""
+    reply: str = ""
+
+
+@dataclass(slots=True)
+class Unknown:
+    """Nobody can say whether it was sent: it was handed over and no answer came."""
+
+    reply: str = ""
+
+
+Outcome = Accepted | Retry | Refused | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The provider's own record of a message of unknown outcome."""
+
+    provider_id: str
+    segments: int | None = None
+
+
+class Channel(Protocol):
+    """One way to reach people.
+
+    Attributes:
+        name: `sms` or `email`.
+        provider: what events call the source: `twilio`, `smtp`.
+        connections: how many parcels it can hand over at once.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def provider(self) -> str: ...  # noqa: D102
+
+    @property
+    def connections(self) -> int: ...  # noqa: D102
+
+    async def send(self, parcel: Parcel) -> Outcome:
+        """Hand over one parcel. Never raises for anything the provider or the network does."""
+        ...
+
+    async def trace(self, parcel: Parcel, since: datetime) -> list[Trace] | None:
+        """What the provider's own list shows of a parcel handed over after `since`, newest first.
+
+        Returns:
+            None where the provider keeps no list.
+
+        Raises:
+            Unavailable: it could not be asked.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close what is open; parcels in flight end as `Unknown`."""
+        ...

@@ -1,0 +1,179 @@
+"""SMS by Twilio's Messages API, through the official SDK on our own HTTP session.
+
+The API has no idempotency key: a request that was written and not answered may have sent a text. So nothing here ever
+repeats a request; what cannot be known is said to be unknown, and `trace` asks Twilio's own list afterwards.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import aiohttp
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.http import AsyncHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+
+from messaging.channels.base import Accepted, Outcome, Parcel, Refused, Retry, Text, Trace, Unknown
+from messaging.channels.twilio_codes import judge
+from messaging.errors import Unavailable
+from messaging.outbox.states import Reason
+from messaging.settings import Settings
+
+TIMEOUT: Final = 30.0
+"""Seconds a request may take. Longer than Twilio ever takes: giving up early only makes outcomes unknown."""
+SKEW: Final = timedelta(minutes=2)
+"""How far Twilio's clock and ours may differ when its list is searched."""
+SEARCHED: Final = 50
+"""The newest messages to a number that are looked through."""
+
+
+class TooManyRequests(TwilioException):  # type: ignore[misc]  # the SDK is untyped
+    """HTTP 429: refused before anything was done.
+
+    Args:
+        after: seconds Twilio asked to wait.
+    """
+
+    def __init__(self, after: float | None) -> None:
+        super().__init__("Twilio answered 429 Too Many Requests.")
+        self.after = after
+
+
+class ServerFault(TwilioException):  # type: ignore[misc]
+    """HTTP 5xx: nobody knows whether the message was taken."""
+
+
+class SessionClient(AsyncHttpClient):  # type: ignore[misc]
+    """The SDK's transport on a shared session: with its timeouts, and without ever repeating a request.
+
+    Args:
+        http: the session.
+        timeout: seconds for a whole request.
+    """
+
+    def __init__(self, http: aiohttp.ClientSession, timeout: float) -> None:
+        super().__init__()
+        self._http = http
+        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(10.0, timeout))
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109  # the SDK passes its own; the session's holds
+        allow_redirects: bool = False,
+    ) -> Response:
+        """One request, once.
+
+        Raises:
+            TooManyRequests: 429, with Retry-After, which the SDK's own exception would lose.
+            ServerFault: 5xx.
+        """
+        told = dict(headers or {})
+        if auth is not None:
+            told["Authorization"] = "Basic " + base64.b64encode(f"{auth[0]}:{auth[1]}".encode()).decode()
+        async with self._http.request(
+            method, url, params=params, data=data, headers=told, timeout=self._timeout, allow_redirects=allow_redirects
+        ) as response:
+            if response.status == 429:
+                raise TooManyRequests(_seconds(response.headers.get("Retry-After")))
+            if response.status >= 500:
+                raise ServerFault(f"Twilio answered {response.status}.")
+            return Response(response.status, await response.text(), response.headers)
+
+
+class TwilioChannel:
+    """Texts through one Twilio account.
+
+    Args:
+        settings: has the account, token and base URL.
+        http: the shared session; not closed here.
+        timeout: seconds for a request.
+    """
+
+    name: Final = "sms"
+    provider: Final = "twilio"
+
+    def __init__(self, settings: Settings, http: aiohttp.ClientSession, *, timeout: float = TIMEOUT) -> None:
+        token = settings.twilio_auth_token[0].get_secret_value()
+        self.connections: Final = settings.sms_connections
+        # the SDK reads region and edge from the environment, where they would override the base URL
+        client = Client(
+            settings.twilio_account_sid, token, http_client=SessionClient(http, timeout), environment={"": ""}
+        )
+        if settings.twilio_base_url:
+            client.api.base_url = settings.twilio_base_url.rstrip("/")
+        self._messages = client.messages
+
+    async def send(self, parcel: Parcel) -> Outcome:
+        """Create one message at Twilio."""
+        assert isinstance(parcel, Text)
+        try:
+            created = await self._messages.create_async(
+                to=parcel.to, body=parcel.body, status_callback=parcel.callback, **_sender(parcel.sender)
+            )
+        except TooManyRequests as error:
+            return Retry(Reason.BUSY, "20429", str(error), slow=True, after=error.after)
+        except TwilioRestException as error:
+            return _refusal(error)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            return Retry(Reason.NOT_REACHED, reply=_words(error), slow=True)
+        except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            # ValueError: the answer came, and is not what Twilio documents
+            return Unknown(_words(error))
+        return Accepted(f"201 {created.status}", created.sid, _whole(created.num_segments))
+
+    async def trace(self, parcel: Parcel, since: datetime) -> list[Trace] | None:
+        """The messages in Twilio's list with this text, to this number, from this sender, created after `since`."""
+        assert isinstance(parcel, Text)
+        # DateSent is empty until a message has left, so the list is not filtered by it
+        from_ = {} if parcel.sender.startswith("MG") else {"from_": parcel.sender}
+        try:
+            listed = await self._messages.list_async(to=parcel.to, limit=SEARCHED, **from_)
+        except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise Unavailable(f"Twilio's list of messages could not be read: {_words(error)}.") from error
+        return [
+            Trace(one.sid, _whole(one.num_segments))
+            for one in listed
+            if one.body == parcel.body and one.date_created is not None and one.date_created >= since - SKEW
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held here: the session belongs to the runtime."""
+
+
+def _sender(sender: str) -> dict[str, str]:
+    return {"messaging_service_sid": sender} if sender.startswith("MG") else {"from_": sender}
+
+
+def _refusal(error: TwilioRestException) -> Outcome:
+    """A 4xx: nothing was sent. The code says whether it may be later."""
+    verdict = judge(error.code)
+    if verdict.retry:
+        return Retry(verdict.reason, str(error.code), error.msg, slow=True)
+    return Refused(verdict.reason, str(error.code), error.msg)
+
+
+def _seconds(text: str | None) -> float | None:
+    """A Retry-After in seconds; the form with a date is not used by Twilio."""
+    try:
+        return max(0.0, float(text)) if text else None
+    except ValueError:
+        return None
+
+
+def _whole(text: Any) -> int | None:
+    """A count Twilio gives as text; 0 means that it has not counted yet."""
+    return int(text) or None if str(text or "").isdigit() else None
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:200]
