@@ -36,7 +36,7 @@ async def write_union(db: Connection, now: datetime, *, branches: int = 40, memb
     await db.execute(SQL["electors"], ballot_id)
     await db.execute(SQL["claims"], ballot_id, now)
     await db.execute(SQL["tallies"], ballot_id)
-    started = now - timedelta(days=9)
+    started = (now - timedelta(days=9)).replace(hour=9, minute=0)
     campaign_id = await db.fetchval(
         SQL["campaign"], "pay-nudge", "Have you posted your ballot?", ballot_id, "running", started
     )
@@ -44,7 +44,15 @@ async def write_union(db: Connection, now: datetime, *, branches: int = 40, memb
         SQL["step"], campaign_id, 1, "ballot-open", ["email"], "finished", started, started + timedelta(hours=1), None
     )
     text = await db.fetchval(
-        SQL["step"], campaign_id, 2, "have-you-voted", ["sms", "email"], "running", now, None, timedelta(days=9)
+        SQL["step"],
+        campaign_id,
+        2,
+        "have-you-voted",
+        ["sms", "email"],
+        "running",
+        now - timedelta(minutes=2),
+        None,
+        timedelta(days=9),
     )
     await db.execute(SQL["step"], campaign_id, 3, "last-posting-day", ["sms"], "planned", None, None, timedelta(days=5))
     await db.execute(SQL["messages"], mail, campaign_id, "email", 100)

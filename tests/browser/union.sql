@@ -35,9 +35,9 @@ cross join (select array_agg(unit_id order by unit_id) as ids from unit where ki
 with goal as (insert into goal (name) values ('pay-2026') returning goal_id)
 insert into ballot (name, title, organisation, opens_at, closes_at, last_posting_at, replacement_by, threshold, goal_id)
 select
-  'pay-2026', 'Pay ballot 2026', 'Union of Public Servants', $1::timestamptz - interval '10 days', $1::timestamptz + interval '11 days',
-  $1::timestamptz + interval '8 days', $1::timestamptz + interval '5 days', 0.5, goal_id
-from goal
+  'pay-2026', 'Pay ballot 2026', 'Union of Public Servants', $1::timestamptz - interval '10 days', today + interval '11 days 12 hours',
+  today + interval '8 days 17 hours', today + interval '5 days 17 hours', 0.5, goal_id
+from goal, date_trunc('day', $1::timestamptz) as today
 returning ballot_id;
 
 -- name: electors
