@@ -36,6 +36,31 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What a ballot is decided by: instants, in UTC; the threshold; the constituency where each must pass by itself."""
+
+    opens_at: datetime
+    closes_at: datetime
+    last_posting_at: datetime | None
+    replacement_by: datetime | None
+    threshold: float
+    each: str | None
+
+    @classmethod
+    def of(cls, spec: BallotSpec, time_zone: str) -> Terms:
+        """The terms a file means, its local times read in its own time zone or else in this one."""
+        here = ZoneInfo(spec.time_zone or time_zone)
+        return cls(
+            at_zone(spec.opens, here),
+            at_zone(spec.closes, here, end=True),
+            at_zone(spec.last_posting, here, end=True) if spec.last_posting else None,
+            at_zone(spec.replacement_by, here, end=True) if spec.replacement_by else None,
+            spec.threshold,
+            spec.constituency if spec.disaggregated else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Ballot:
     """A ballot as it stands in the database.
 
@@ -85,6 +110,17 @@ class Ballot:
             return Phase.NO_REPLACEMENT
         return Phase.OPEN
 
+    def is_made_from(self, spec: BallotSpec, *, time_zone: str = _DEFAULT_ZONE) -> bool:
+        """Whether a file says what this ballot is: its dates, its threshold and how it is counted."""
+        return Terms.of(spec, time_zone) == Terms(
+            self.opens_at,
+            self.closes_at,
+            self.last_posting_at,
+            self.replacement_by,
+            self.threshold,
+            self.constituency if self.disaggregated else None,
+        )
+
     def constants(self, settings: Settings) -> dict[str, Any]:
         """The template variables that are the same for everybody, dates as members read them."""
         return {
@@ -123,8 +159,7 @@ async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = _D
         Conflict: there is a ballot of that name.
         SpecError: the file names units that are not there.
     """
-    zone = spec.time_zone or time_zone
-    here = ZoneInfo(zone)
+    terms = Terms.of(spec, time_zone)
     async with db.transaction():
         units = await find_units(db, spec.units, key="ballot.units")
         ballot_id = await db.fetchval(
@@ -132,11 +167,11 @@ async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = _D
             spec.name,
             spec.title,
             spec.organisation or "",
-            at_zone(spec.opens, here),
-            at_zone(spec.closes, here, end=True),
-            zone,
-            at_zone(spec.last_posting, here, end=True) if spec.last_posting else None,
-            at_zone(spec.replacement_by, here, end=True) if spec.replacement_by else None,
+            terms.opens_at,
+            terms.closes_at,
+            spec.time_zone or time_zone,
+            terms.last_posting_at,
+            terms.replacement_by,
             spec.threshold,
             spec.disaggregated,
             spec.constituency,

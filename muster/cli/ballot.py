@@ -1,0 +1,134 @@
+"""`muster ballot`: set up a ballot and see what it holds."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from campaigns.ballots import Ballot, ballot_names, create_ballot, get_ballot
+from campaigns.spec import load_ballot_spec
+from campaigns.turnout.counts import totals
+from messaging.db import Connection
+from messaging.runtime import Runtime
+from muster.cli.session import open_session, run
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
+
+
+@click.group()
+def command() -> None:
+    """Set up a ballot: its dates, threshold and electorate."""
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_json
+def create(file: Path, *, as_json: bool) -> None:
+    """Make the ballot that FILE describes, and enrol its members.
+
+    FILE is TOML with a [ballot] table; docs/campaigns.md explains every key. Members who are imported later are
+    enrolled when a campaign is made or a step of it is launched.
+    """
+    found = run(_create(file))
+    _show(found, as_json=as_json)
+
+
+@command.command("list")
+@_json
+def list_(*, as_json: bool) -> None:
+    """List the ballots, the soonest to close first."""
+    found = run(_list())
+    if as_json:
+        _print_json(found)
+        return
+    table = Table("ballot", "title", "phase", "opens", "closes", "electorate", box=None, header_style="bold")
+    for one in found:
+        table.add_row(
+            one["name"],
+            one["title"],
+            one["phase"],
+            one["local"]["opens"],
+            one["local"]["closes"],
+            f"{one['electorate']:,}",
+        )
+    Console().print(table if found else "There is no ballot yet. Make one with: muster ballot create FILE")
+
+
+@command.command()
+@click.argument("name")
+@_json
+def show(name: str, *, as_json: bool) -> None:
+    """Show a ballot: its dates, its threshold, and how many may vote."""
+    _show(run(_get(name)), as_json=as_json)
+
+
+async def _create(file: Path) -> dict[str, Any]:
+    spec = load_ballot_spec(file)
+    async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+        return await _described(runtime, db, await create_ballot(db, spec, time_zone=runtime.settings.time_zone))
+
+
+async def _get(name: str) -> dict[str, Any]:
+    async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+        return await _described(runtime, db, await get_ballot(db, name))
+
+
+async def _list() -> list[dict[str, Any]]:
+    async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+        return [await _described(runtime, db, await get_ballot(db, name)) for name in await ballot_names(db)]
+
+
+async def _described(runtime: Runtime, db: Connection, ballot: Ballot) -> dict[str, Any]:
+    return {
+        "name": ballot.name,
+        "title": ballot.title,
+        "organisation": ballot.organisation or runtime.settings.organisation,
+        "phase": ballot.phase(runtime.clock()).value,
+        "time_zone": ballot.time_zone,
+        "opens_at": ballot.opens_at,
+        "closes_at": ballot.closes_at,
+        "last_posting_at": ballot.last_posting_at,
+        "replacement_by": ballot.replacement_by,
+        "threshold": ballot.threshold,
+        "disaggregated_by": ballot.constituency if ballot.disaggregated else None,
+        "electorate": (await totals(db, ballot.ballot_id))["electorate"],
+        "local": ballot.constants(runtime.settings)["ballot"],
+    }
+
+
+def _show(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        _print_json(found)
+        return
+    table = Table.grid(padding=(0, 2))
+    local = found["local"]
+    rows = {
+        "opens": local["opens"],
+        "replacement papers until": local["replacement_by"],
+        "last safe posting": local["last_posting"],
+        "closes": local["closes"],
+        "threshold": f"{found['threshold']:.0%}"
+        + (f" in each {found['disaggregated_by']}" if found["disaggregated_by"] else ""),
+        "electorate": f"{found['electorate']:,} members",
+        "phase": found["phase"].replace("_", " "),
+    }
+    for name, value in rows.items():
+        if value:
+            table.add_row(name, value)
+    console = Console()
+    console.print(Text.assemble((found["name"], "bold"), f"  {found['title']} · {found['organisation']}"))
+    console.print(table)
+    if not found["electorate"]:
+        console.print("Nobody is enrolled yet. Import the members with: muster people import FILE")
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
+    sys.stdout.flush()

@@ -1,0 +1,283 @@
+"""`muster campaign`: make, launch, watch, pause and end a campaign."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import orjson
+from pydantic import SecretStr
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from campaigns import campaigns
+from campaigns.ballots import ballot_names, create_ballot, get_ballot
+from campaigns.campaigns import Campaign, CampaignStatus, create_campaign, get_campaign
+from campaigns.launch import Launched, LaunchPlan, launch, launch_step_now, plan
+from campaigns.spec import BallotSpec, has_ballot, load_ballot_spec, load_campaign_spec
+from messaging.db import Connection
+from messaging.errors import Conflict
+from messaging.runtime import Runtime
+from messaging.settings import Settings, load_settings
+from muster.cli.campaign_tables import plan_table, status_table
+from muster.cli.session import open_session, run
+from muster.run import SANDBOX_SMS_FROM
+
+Change = Callable[[Connection, str, str, str], Awaitable[Campaign]]
+
+_OVER: Final = frozenset({"cancelled", "finished"})
+
+
+def _user() -> str:
+    """Who runs this command; a container may have no name for its user."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "cli"
+
+
+_actor = click.option("--actor", default=_user, help="Who does this, for the audit; default: your user name here.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
+_reason = click.option("--reason", default="", help="Why; staff see it, and it is kept.")
+
+
+@click.group()
+def command() -> None:
+    """Make, launch, pause, watch and cancel a campaign."""
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_actor
+@_json
+def create(file: Path, actor: str, *, as_json: bool) -> None:
+    """Make the campaign that FILE describes; nothing is sent before it is launched.
+
+    FILE is TOML with a [campaign] table; docs/campaigns.md explains every key. If it also holds a [ballot] that does
+    not exist yet, that is made first. Templates, senders, units, attributes and dates are all checked here.
+    """
+    campaign = run(_create(file, actor))
+    if as_json:
+        _print_json(_brief(campaign))
+    else:
+        click.echo(f"The campaign {campaign.name} is made. See what it will do, and start it, with:")
+        click.echo(f"  muster campaign launch {campaign.name}")
+
+
+@command.command("launch")
+@click.argument("name")
+@click.option("--step", type=click.IntRange(min=1), help="Launch this step of a running campaign now, before its time.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_actor
+@_json
+def launch_(name: str, step: int | None, actor: str, *, yes: bool, as_json: bool) -> None:
+    """Say who will get what and what it costs, ask, and launch.
+
+    Steps without a time start at once; the others when their time comes, by the worker. A launch that was interrupted
+    is taken up where it stopped.
+    """
+    if not yes and (as_json or not sys.stdin.isatty()):
+        raise Conflict(
+            f"Launching {name} needs a yes, and there is nobody here to ask.", remedy="Add --yes if you mean it."
+        )
+    launched = run(_launch(name, step, actor, ask=not yes, quiet=as_json))
+    if as_json:
+        _print_json({"campaign": name, "launched": launched})
+        return
+    for one in launched:
+        queued = ", ".join(f"{n:,} by {channel}" for channel, n in sorted(one.by_channel.items())) or "nobody"
+        click.echo(f"Step {one.position} is launched: {queued}; {sum(one.not_sent.values()):,} people get nothing.")
+    if not launched:
+        click.echo("No step is due yet; the worker launches each when its time comes.")
+    click.echo(f"Watch it with: muster campaign status {name} --watch")
+
+
+@command.command()
+@click.argument("name")
+@click.option(
+    "--watch", is_flag=True, help="Go on showing it until it is over, or Ctrl-C. With --json one object a line."
+)
+@_json
+def status(name: str, *, watch: bool, as_json: bool) -> None:
+    """Show how far each step is, and what the ballot has come to."""
+    run(_status(name, watch=watch, as_json=as_json))
+
+
+@command.command("list")
+@_json
+def list_(*, as_json: bool) -> None:
+    """List the campaigns, the newest first."""
+    found = run(_list())
+    if as_json:
+        _print_json([_brief(one) for one in found])
+        return
+    for one in found:
+        click.echo(f"{one.name:<24} {one.state:<10} {one.title}")
+    if not found:
+        click.echo("There is no campaign yet. Make one with: muster campaign create FILE")
+
+
+@command.command()
+@click.argument("name")
+@_reason
+@_actor
+def pause(name: str, reason: str, actor: str) -> None:
+    """Stop sending; what is queued waits."""
+    run(_change(campaigns.pause, name, actor, reason))
+    click.echo(f"{name} is paused. Go on with: muster campaign resume {name}")
+
+
+@command.command()
+@click.argument("name")
+@_reason
+@_actor
+def resume(name: str, reason: str, actor: str) -> None:
+    """Go on where it was paused."""
+    run(_change(campaigns.resume, name, actor, reason))
+    click.echo(f"{name} goes on.")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_reason
+@_actor
+def cancel(name: str, reason: str, actor: str, *, yes: bool) -> None:
+    """End a campaign for good: what is queued is withdrawn, and later steps never start."""
+    if not yes:
+        if not sys.stdin.isatty():
+            raise Conflict(f"Cancelling {name} needs a yes, and there is nobody here to ask.", remedy="Add --yes.")
+        click.confirm(f"Cancel {name} for good?", abort=True)
+    run(_change(campaigns.cancel, name, actor, reason))
+    click.echo(f"{name} is cancelled.")
+
+
+async def _create(file: Path, actor: str) -> Campaign:
+    spec = load_campaign_spec(file)
+    own = load_ballot_spec(file) if has_ballot(file) else None
+    async with open_session(pool_size=3) as runtime:
+        if own is not None and own.name == spec.ballot:
+            await _ballot_of_file(runtime, own)
+        return await create_campaign(replace(runtime, settings=_with_sandbox(runtime.settings)), spec, actor)
+
+
+def _with_sandbox(settings: Settings) -> Settings:
+    """Where nothing at all is configured, messages go to the sandbox that `muster run` starts beside the worker."""
+    if load_settings().database_url is not None or settings.has_sms or settings.has_email:
+        return settings
+    return settings.model_copy(
+        update={
+            "sms_from": settings.sms_from or SANDBOX_SMS_FROM,
+            "twilio_account_sid": "sandbox",
+            "twilio_auth_token": (SecretStr("sandbox"),),
+            "smtp_url": SecretStr("smtp://sandbox"),
+        }
+    )
+
+
+async def _ballot_of_file(runtime: Runtime, spec: BallotSpec) -> None:
+    """Make the file's ballot, or see that the one of that name is the same.
+
+    Raises:
+        Conflict: there is one of that name with other dates or another threshold.
+    """
+    zone = runtime.settings.time_zone
+    async with runtime.pool.acquire() as db:
+        if spec.name not in await ballot_names(db):
+            await create_ballot(db, spec, time_zone=zone)
+        elif not (await get_ballot(db, spec.name)).is_made_from(spec, time_zone=zone):
+            raise Conflict(
+                f"There is already a ballot {spec.name}, with other dates or another threshold than in the file.",
+                remedy=f"Compare with: muster ballot show {spec.name}; correct the file or rename its ballot.",
+            )
+
+
+async def _launch(name: str, step: int | None, actor: str, *, ask: bool, quiet: bool) -> list[Launched]:
+    async with open_session(pool_size=3) as runtime:
+        async with runtime.pool.acquire() as db:
+            campaign = await get_campaign(db, name)
+            again = campaign.launched_at is not None and step is None  # refused, or taken up where it stopped
+            if not quiet and not again:
+                told = await plan(db, campaign.campaign_id, public_url=runtime.settings.public_url)
+                _show_plan(campaign, told, step)
+        if ask and not again:
+            click.confirm("Launch?", abort=True)
+        if step is not None:
+            return [await launch_step_now(runtime, campaign.campaign_id, step, actor=actor)]
+        return await launch(runtime, campaign.campaign_id, actor)
+
+
+def _show_plan(campaign: Campaign, told: LaunchPlan, step: int | None) -> None:
+    console = Console()
+    console.print(Text.assemble((campaign.name, "bold"), f"  {campaign.title} · {campaign.ballot}"))
+    for one in told.steps:
+        if step is None or one.position == step:
+            console.print(plan_table(one))
+
+
+async def _status(name: str, *, watch: bool, as_json: bool) -> None:
+    async with open_session(pool_size=2) as runtime:
+        now = await _look(runtime, name)
+        if as_json:
+            _print_json(_told(now), indent=not watch)
+        elif not watch:
+            Console().print(status_table(now))
+        if watch:
+            await _watch(runtime, now, as_json=as_json)
+
+
+async def _watch(runtime: Runtime, now: CampaignStatus, *, as_json: bool) -> None:
+    with Live(status_table(now), console=Console(quiet=as_json), refresh_per_second=4) as live:
+        while now.campaign.state not in _OVER:
+            await asyncio.sleep(1)
+            now = await _look(runtime, now.campaign.name)
+            live.update(status_table(now))
+            if as_json:
+                _print_json(_told(now), indent=False)
+
+
+async def _look(runtime: Runtime, name: str) -> CampaignStatus:
+    async with runtime.pool.acquire() as db:
+        return await campaigns.status(db, name, runtime.clock())
+
+
+async def _list() -> list[Campaign]:
+    async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+        return [await get_campaign(db, name) for name in await campaigns.campaign_names(db)]
+
+
+async def _change(change: Change, name: str, actor: str, reason: str) -> None:
+    async with open_session(pool_size=2) as runtime:
+        async with runtime.pool.acquire() as db:
+            await change(db, name, actor, reason)
+        await runtime.wake("deliver")
+
+
+def _brief(campaign: Campaign) -> dict[str, Any]:
+    return {
+        "name": campaign.name,
+        "title": campaign.title,
+        "ballot": campaign.ballot,
+        "state": campaign.state,
+        "paused_reason": campaign.paused_reason,
+        "created_at": campaign.created_at,
+        "launched_at": campaign.launched_at,
+        "finished_at": campaign.finished_at,
+    }
+
+
+def _told(now: CampaignStatus) -> dict[str, Any]:
+    return {"campaign": _brief(now.campaign), "steps": now.steps, "turnout": now.turnout}
+
+
+def _print_json(value: object, *, indent: bool = True) -> None:
+    options = orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if indent else 0)
+    sys.stdout.buffer.write(orjson.dumps(value, option=options) + b"\n")
+    sys.stdout.flush()

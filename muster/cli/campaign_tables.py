@@ -1,0 +1,124 @@
+"""How `muster campaign` shows a plan and a status in a terminal."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from campaigns.campaigns import CampaignStatus
+from campaigns.plan import StepPlan
+from messaging.outbox.counts import StepCounts
+from messaging.outbox.states import State, sentence
+
+_EXAMPLE_LINES = 12
+_TAKEN = (State.ACCEPTED, State.SENT)
+_ARRIVED = (State.DELIVERED, State.READ)
+_NOT_SENT = (State.CANCELLED, State.SUPPRESSED, State.EXPIRED, State.SKIPPED)
+_LOST = (State.FAILED, State.UNDELIVERED, State.BOUNCED, State.COMPLAINED)
+
+
+def plan_table(step: StepPlan) -> RenderableType:
+    """What launching one step would do."""
+    heading = Text(f"\nStep {step.position}: {step.template}", style="bold")
+    heading.append(f"  {_starts(step)}", style="not bold dim")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_row(f"{step.audience:,}", "people in the audience")
+    for channel in step.channels:
+        table.add_row(f"{step.by_channel.get(channel, 0):,}", f"get it by {'text' if channel == 'sms' else 'email'}")
+    for reason, n in sorted(step.not_sent.items(), key=lambda item: -item[1]):
+        table.add_row(f"{n:,}", f"get nothing: {sentence(reason)}", style="yellow")
+    if step.by_channel.get("sms"):
+        table.add_row(f"{step.segments:,}", f"SMS segments, {_certainty(step)}")
+        if step.ucs2:
+            table.add_row(
+                "", f"{step.ucs2:,} of the {step.rendered:,} texts looked at hold 70 characters a segment, not 160"
+            )
+    if step.cost is not None:
+        table.add_row(f"{step.cost:,.2f}", f"{step.currency}, by the prices in the file")
+    parts: list[RenderableType] = [heading, table]
+    if step.example:
+        parts.append(Padding(Text("\n".join(step.example.splitlines()[:_EXAMPLE_LINES]), style="dim"), (0, 4)))
+    return Group(*parts)
+
+
+def _starts(step: StepPlan) -> str:
+    if step.due_at is not None:
+        return f"starts {step.due_at:%Y-%m-%d %H:%M} UTC"
+    if step.after is not None:
+        return f"starts {_words(step.after)} after the step before; this is as things stand now"
+    return "starts at once"
+
+
+def _words(pause: timedelta) -> str:
+    """A pause as people say it: `3 days`, `1 day 12 hours`."""
+    hours, rest = divmod(pause.seconds, 3600)
+    parts = ((pause.days, "day"), (hours, "hour"), (rest // 60, "minute"))
+    return " ".join(f"{n} {unit}{'' if n == 1 else 's'}" for n, unit in parts if n) or "at once"
+
+
+def _certainty(step: StepPlan) -> str:
+    if step.exact:
+        return "every text counted"
+    return f"estimated from {step.rendered:,} of {step.by_channel.get('sms', 0):,} texts"
+
+
+def status_table(now: CampaignStatus) -> RenderableType:
+    """How far a campaign is, and what the ballot has come to."""
+    campaign, turnout = now.campaign, now.turnout
+    heading = Text(campaign.name, style="bold")
+    heading.append(f"  {campaign.title}", style="not bold")
+    heading.append(f"  {campaign.state}", style="green" if campaign.state == "running" else "yellow")
+    if campaign.paused_reason:
+        heading.append(f": {campaign.paused_reason}", style="yellow")
+    table = Table(box=None, header_style="bold")
+    table.add_column("step", no_wrap=True)
+    for column in ("waiting", "taken", "arrived", "lost", "unsure", "not sent", "left"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for step in now.steps:
+        table.add_row(*_progress(step))
+    return Group(
+        heading,
+        table,
+        *(_reasons(step) for step in now.steps if step.reasons),
+        Text(
+            f"{turnout.confirmed:,} of {turnout.electorate:,} say they have voted; the estimate is {turnout.estimate:,}"
+            f" ({turnout.low:,} to {turnout.high:,}) of {turnout.target:,} needed."
+        ),
+    )
+
+
+def _progress(step: StepCounts) -> list[str]:
+    def total(*states: State) -> str:
+        return f"{sum(step.counts.get(state, 0) for state in states):,}"
+
+    return [
+        f"{step.position} {step.state}",
+        total(State.QUEUED, State.SENDING),
+        total(*_TAKEN),
+        total(*_ARRIVED),
+        total(*_LOST),
+        total(State.AMBIGUOUS),
+        total(*_NOT_SENT),
+        _left(step),
+    ]
+
+
+def _left(step: StepCounts) -> str:
+    """The time left and the rate it is reckoned by."""
+    if not step.seconds_left:
+        return ""
+    minutes, rest = divmod(round(step.seconds_left), 60)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{clock} at {step.rate_per_second:,.0f}/s"
+
+
+def _reasons(step: StepCounts) -> Text:
+    words = [f"{n:,} {sentence(reason)}" for reason, n in sorted(step.reasons.items(), key=lambda item: -item[1])]
+    return Text("\n".join(f"  step {step.position}: {line}" for line in words[:6]), style="dim")

@@ -1,0 +1,155 @@
+"""`muster turnout`: who has voted, as far as we know."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from campaigns.ballots import Ballot, get_ballot
+from campaigns.turnout.counts import MEASURES, UnitCount, refresh, unit_counts
+from campaigns.turnout.score import Score, score
+from messaging.errors import NotFound
+from muster.cli.session import open_session, run
+
+_EVERY_UNIT = "unit"
+_NO_UNIT = "(none)"
+
+_HELP = """How BALLOT stands: how many members there are, can be reached, and say that they have voted.
+
+What members say is never called turnout: people over-report voting, and most say nothing. So there is an estimate with
+a band, how it is made is in docs/turnout.md, and what is still needed is compared with the last seven days.
+
+\b
+muster turnout pay-2026                    the ballot
+muster turnout pay-2026 --by branch        each branch (any kind of unit: region, workplace …)
+muster turnout pay-2026 --by unit          every unit of every kind
+muster turnout pay-2026 --by unit --csv    for a spreadsheet
+"""
+
+
+@click.command(help=_HELP, short_help="Who has voted, as far as we know, by unit.")
+@click.argument("ballot")
+@click.option("--by", "kind", help="Also by this kind of unit: branch, region, workplace …; unit for all of them.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the units as CSV, every branch if --by does not say.")
+def command(ballot: str, kind: str | None, *, as_json: bool, as_csv: bool) -> None:
+    """Show a ballot's turnout; the words people see are `_HELP`."""
+    if as_json and as_csv:
+        raise click.UsageError("Choose either --json or --csv.")
+    found, stands, units = run(_turnout(ballot, kind or ("branch" if as_csv else None)))
+    if as_json:
+        value = {"ballot": found.name, "score": stands, **({} if units is None else {"units": units})}
+        sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
+    elif as_csv:
+        _write_csv(units or ())
+    else:
+        _print(found, stands, units)
+
+
+async def _turnout(name: str, kind: str | None) -> tuple[Ballot, Score, list[UnitCount] | None]:
+    async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+        ballot = await get_ballot(db, name)
+        await refresh(db, ballot.ballot_id)
+        stands = await score(db, ballot.ballot_id, runtime.clock())
+        if kind is None:
+            return ballot, stands, None
+        units = await unit_counts(db, ballot.ballot_id, None if kind == _EVERY_UNIT else kind)
+        if stands.electorate and kind != _EVERY_UNIT and all(unit.unit_id is None for unit in units):
+            kinds = {unit.kind for unit in await unit_counts(db, ballot.ballot_id, None) if unit.kind}
+            known = f"There is {', '.join(sorted(kinds))}." if kinds else "No member has any unit."
+            raise NotFound(f"No member of the ballot is in a unit of the kind {kind!r}.", remedy=known)
+        return ballot, stands, units
+
+
+def _write_csv(units: Sequence[UnitCount]) -> None:
+    writer = csv.writer(sys.stdout)
+    writer.writerow(["unit_id", "kind", "name", "path", *MEASURES])
+    for unit in units:
+        writer.writerow([unit.unit_id or "", unit.kind, unit.name or _NO_UNIT, unit.path, *unit.measures.values()])
+
+
+def _print(ballot: Ballot, stands: Score, units: Sequence[UnitCount] | None) -> None:
+    console = Console()
+    console.print(Text.assemble((ballot.name, "bold"), f"  {ballot.title}"))
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column()
+    for row in _lines(stands):
+        table.add_row(row[0], f"{row[1]:,}", row[2])
+    console.print(table)
+    if stands.constituencies:
+        console.print(_constituencies(stands))
+    if units is not None:
+        console.print(_units(units, stands.threshold))
+
+
+def _lines(stands: Score) -> list[tuple[str, int, str]]:
+    def share(n: int) -> str:
+        return f"{n / stands.electorate:.1%}" if stands.electorate else ""
+
+    by_channel = f"{stands.reachable_sms:,} by text, {stands.reachable_email:,} by email"
+    band = f"between {share(stands.low)} and {share(stands.high)}"
+    a_day = f"{stands.needed_per_day:,.0f} a day" if stands.needed_per_day is not None else "no time left"
+    return [
+        ("electorate", stands.electorate, ""),
+        ("reachable", stands.reachable, f"{share(stands.reachable)}: {by_channel}"),
+        ("contacted", stands.contacted, share(stands.contacted)),
+        ("confirmed", stands.confirmed, f"{share(stands.confirmed)} say that they have voted"),
+        ("estimate", stands.estimate, f"{share(stands.estimate)}, {band}; {stands.over_report:.0%} taken off"),
+        ("threshold", stands.target, f"{stands.threshold:.0%}{' · passed' if stands.passed else ''}"),
+        ("still needed", stands.needed, f"{a_day}, {stands.days_left:.1f} days left" if stands.needed else "none"),
+        ("a day lately", round(stands.rate_per_day), f"at this rate {share(stands.projection)} in the end"),
+    ]
+
+
+def _constituencies(stands: Score) -> Table:
+    table = Table(box=None, header_style="bold")
+    table.add_column("must pass by itself")
+    for heading in ("electorate", "confirmed", "estimate", "needed"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for one in stands.constituencies:
+        table.add_row(
+            one.name,
+            f"{one.electorate:,}",
+            f"{one.confirmed:,}",
+            f"{one.estimate:,}",
+            f"{one.needed:,}",
+            "[green]passed[/green]" if one.passed else "",
+        )
+    return table
+
+
+def _units(units: Sequence[UnitCount], threshold: float) -> Table:
+    table = Table(box=None, header_style="bold")
+    table.add_column("unit")
+    for heading in ("electorate", "reachable", "contacted", "confirmed"):
+        table.add_column(heading, justify="right")
+    table.add_column(f"of {threshold:.0%}")
+    for unit in units:
+        counts: dict[str, Any] = unit.measures
+        share = counts["voted"] / counts["electorate"] if counts["electorate"] else 0.0
+        table.add_row(
+            unit.path or _NO_UNIT,
+            f"{counts['electorate']:,}",
+            f"{counts['reachable']:,}",
+            f"{counts['contacted']:,}",
+            f"{counts['voted']:,}",
+            f"{_bar(share / threshold)} {share:.0%}",
+        )
+    return table
+
+
+def _bar(filled: float, width: int = 10) -> str:
+    """A bar that is full at the threshold."""
+    full = min(width, round(filled * width))
+    return "█" * full + "·" * (width - full)
