@@ -80,7 +80,8 @@ async def import_people(
                 if not dry_run and not (strict and report.problems):
                     report = await _record(db, origin, report)
             except BaseException:
-                await transaction.rollback()
+                if not db.is_closed():  # else the server has rolled back, and its error is the one to tell
+                    await transaction.rollback()
                 raise
             await (transaction.commit() if report.written else transaction.rollback())
     log.info(
