@@ -17,7 +17,7 @@ from campaigns.people.mapping import Mapping
 from campaigns.people.report import ImportReport
 from messaging.db import Pool, open_pool
 from messaging.errors import InputError
-from muster.demo_union import write_union
+from muster.demo.union import write_union
 
 HEADER = "member id,first name,surname,mobile,email,region,branch,workplace,language,time zone,pay band\n"
 

@@ -17,7 +17,7 @@ from campaigns.people.people import count_people, find_person
 from messaging.db import Connection, Pool
 from messaging.errors import Conflict, InputError, NotFound
 from messaging.settings import Settings
-from muster.demo_union import write_union
+from muster.demo.union import write_union
 
 MEMBERS = (
     "member id,first name,surname,mobile,email,email 2,region,branch,workplace,language,Pay band,Grade\n"

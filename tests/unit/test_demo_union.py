@@ -7,7 +7,7 @@ from pathlib import Path
 
 from messaging.addresses import normalise_email, normalise_phone
 from messaging.errors import AddressError
-from muster.demo_union import MAGIC_PHONES, write_union
+from muster.demo.union import MAGIC_PHONES, write_union
 from muster.sandbox.postmaster import QUIRKS
 from muster.sandbox.twilio.magic import TO
 

@@ -1,0 +1,66 @@
+"""`muster demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import orjson
+from rich.console import Console
+
+from messaging.errors import InputError
+from messaging.settings import load_settings
+from muster.cli.session import run
+from muster.demo import show
+from muster.demo.story import Options, Scene, play
+from muster.demo.summary import Summary
+from muster.logs import configure_logs
+
+
+@click.command()
+@click.option(
+    "--members",
+    type=click.IntRange(10, 1_000_000),
+    default=12_000,
+    show_default=True,
+    help="How many members to make up.",
+)
+@click.option(
+    "--file", "file", type=click.Path(path_type=Path), help="Use this member file instead of a made-up union."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Other members, who do other things.")
+@click.option("--headless", is_flag=True, help="No moving display, only a line for each scene.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the summary as one JSON object on standard output, nothing else."
+)
+def command(*, members: int, file: Path | None, seed: int, headless: bool, as_json: bool) -> int:
+    """Play the whole story: import a union, ask everybody by email, then by text, and count who has voted.
+
+    Nothing leaves this machine: PostgreSQL, Valkey and a pretend Twilio and mail server are started for it in
+    MUSTER_HOME/demo, with members and link scanners who act in compressed time, and stopped at the end. Every count is
+    held against what those members really did; the exit status is 1 if any differs.
+    """
+    if file is not None and not file.is_file():
+        raise InputError(
+            f"There is no file {file}.", remedy="Give a CSV, XLSX or ODS member file, or leave --file out."
+        )
+    settings = load_settings()
+    configure_logs(settings.log_format)
+    summary = run(
+        _play(Options(settings.home, members, file.resolve() if file else None, seed), headless=headless or as_json)
+    )
+    if as_json:
+        click.echo(orjson.dumps(summary).decode())
+    else:
+        show.tell(summary, Console())
+        click.echo("\nNext: `muster run` starts Muster and stays up; see README.md.")
+    return 0 if summary["reconciled"] else 1
+
+
+async def _play(options: Options, *, headless: bool) -> Summary:
+    console = Console(stderr=True)
+    scene = Scene(say=lambda title: console.print(f"[dim]•[/] {title}"))
+    if headless or not console.is_terminal:
+        return await play(options, scene)
+    async with show.live(scene, console):
+        return await play(options, scene)

@@ -1,0 +1,30 @@
+-- name: sent
+-- Every message a provider took, for comparison with what arrived.
+select m.channel, m.address, count(*) as n
+  from message m join step s using (step_id)
+ where s.campaign_id = $1 and m.sent_at is not null
+ group by m.channel, m.address
+
+-- name: voters
+-- Who stands as having voted.
+select person_id from standing where ballot_id = $1 and kind = 'voted'
+
+-- name: silenced
+-- Addresses whose holders asked for silence.
+select channel, address from suppression where reason = 'opted_out' and channel <> 'person'
+
+-- name: senders_of_links
+-- Whose message each confirm link was in.
+select l.digest, m.person_id from link l join message m using (message_id) where l.action = 'confirm'
+
+-- name: receivers_of_texts
+-- Whose message each text was.
+select provider_id, person_id from message where channel = 'sms' and provider_id is not null
+
+-- name: holders
+-- Whose addresses they are, for those who share one or have several.
+select channel, address, person_id from address
+
+-- name: replies
+-- Every text that came in and was read.
+select count(*) from reply
