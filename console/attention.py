@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from console.words import mask, mask_text, short_name
+from console.words import mask, mask_text, short_name, shorten
 from messaging.db import Connection, load_queries
 
 SQL = load_queries(__file__)
 
 SHOWN: Final = 12
 """Replies on the first page."""
+LONGEST: Final = 400
+"""Characters of a reply on the first page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Reply:
         branch: the writer's branch, or None.
         channel: `sms` or `email`.
         address: masked.
-        text: what they wrote; addresses in it are masked.
+        text: what they wrote, shortened; addresses in it are masked.
         why: why it waits, a code of `console.words.WHY_OPEN`.
         received_at: when it came.
     """
@@ -58,7 +60,7 @@ async def replies(db: Connection) -> Replies:
             branch=row["branch"],
             channel=row["channel"],
             address=mask(row["address"]),
-            text=mask_text(row["text"]),
+            text=shorten(mask_text(row["text"]), LONGEST),
             why=row["why"],
             received_at=row["received_at"],
         )

@@ -135,6 +135,13 @@ def short_name(first: str, last: str) -> str:
     return f"{first} {last[:1].upper() + '.' if last else ''}".strip() or "A member"
 
 
+def shorten(text: str, longest: int) -> str:
+    """The beginning of a text, to a whole word where there is one."""
+    if len(text) <= longest:
+        return text
+    return (text[:longest].rsplit(None, 1)[0] or text[:longest]) + " …"
+
+
 def mask(address: str) -> str:
     """An address that can be recognised but not used: `+44 ••• 123`, `a•••@union.example`."""
     if "@" in address:

@@ -29,7 +29,8 @@
       if (old.data !== fresh.data) old.data = fresh.data;
       return;
     }
-    for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+    // whether details are open is the reader's business
+    for (const { name } of [...old.attributes]) if (name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
     for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     morphChildren(old, fresh);
   }
@@ -98,6 +99,16 @@
     notice.hidden = false;
   }
 
+  function stale(since) {
+    bar.dataset.live = "off";
+    word.textContent = since;
+    notice.hidden = true;
+  }
+
+  function paused() {
+    return button.getAttribute("aria-pressed") === "true";
+  }
+
   function follow() {
     const have = [...main.querySelectorAll("[data-digest]")].map((part) => part.dataset.digest).join(",");
     const mark = main.dataset.stream.includes("?") ? "&" : "?";
@@ -114,7 +125,7 @@
       // the browser gives up for good where the answer was an error: ask again ourselves, but not in a hurry
       if (source && source.readyState === EventSource.CLOSED) {
         rest();
-        setTimeout(() => !source && !ended && button.getAttribute("aria-pressed") !== "true" && follow(), 10_000);
+        setTimeout(() => !source && !ended && !paused() && !document.hidden && follow(), 10_000);
       }
     });
     wait();
@@ -128,21 +139,25 @@
 
   button.setAttribute("aria-pressed", "false");
   button.addEventListener("click", () => {
-    const pausing = button.getAttribute("aria-pressed") !== "true";
-    button.setAttribute("aria-pressed", String(pausing));
-    if (pausing) {
+    button.setAttribute("aria-pressed", String(!paused()));
+    if (paused()) {
       rest();
-      bar.dataset.live = "off";
-      word.textContent = "Paused at";
-      notice.hidden = true;
+      stale("Paused at");
     } else {
       follow();
     }
   });
 
-  addEventListener("pagehide", rest);
-  addEventListener("pageshow", (event) => {
-    if (event.persisted && !source && button.getAttribute("aria-pressed") !== "true") follow();
+  // A page nobody looks at holds no connection: browsers share six of them among all the tabs of a site.
+  document.addEventListener("visibilitychange", () => {
+    if (paused() || ended) return;
+    if (document.hidden) {
+      rest();
+      stale("As of");
+    } else if (!source) follow();
   });
-  follow();
+  addEventListener("pagehide", rest);
+  addEventListener("pageshow", (event) => event.persisted && !source && !paused() && !ended && follow());
+  if (document.hidden) stale("As of");
+  else follow();
 })();

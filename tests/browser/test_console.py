@@ -169,3 +169,31 @@ async def test_paper_shows_the_figures_and_none_of_the_buttons(site: Site, union
         await expect(visit.page.locator(".figure-number")).to_be_visible()
         await expect(visit.page.get_by_role("button", name="Sign out")).to_be_hidden()
         await expect(visit.page.get_by_label("Find a branch")).to_be_hidden()
+
+
+async def test_a_tab_nobody_looks_at_holds_no_connection(site: Site, union: Union) -> None:
+    hide = (
+        "(hidden) => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+        " document.dispatchEvent(new Event('visibilitychange')); }"
+    )
+    async with site.visit() as visit:
+        await visit.go("/console/")
+        await visit.live()
+        await visit.page.evaluate(hide, True)
+        await expect(visit.page.locator(".live")).to_have_attribute("data-live", "off")
+        await alert(site, "While nobody looked.")
+        await visit.page.evaluate(hide, False)
+        await visit.live()
+        await expect(visit.page.get_by_text("While nobody looked.")).to_be_visible()
+
+
+async def test_an_open_list_of_problems_stays_open(site: Site, union: Union) -> None:
+    for number in range(4):
+        await alert(site, f"Problem {number}.")
+    async with site.visit() as visit:
+        await visit.go("/console/")
+        await visit.live()
+        await visit.page.get_by_text("2 more", exact=True).click()
+        await alert(site, "One more.")
+        await expect(visit.page.get_by_text("3 more", exact=True)).to_be_visible(timeout=15_000)
+        await expect(visit.page.locator("details")).to_have_attribute("open", "")

@@ -1,10 +1,12 @@
 """What staff see, and what they must not see."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
 from console.assets import assets
+from messaging.alerts import raise_alert
 from messaging.runtime import Runtime
 from tests.browser.union import Union, write_union
 from tests.integration.console_site import Site, console_site
@@ -51,6 +53,62 @@ async def test_confirmed_is_never_called_turnout(site: Site, union: Union) -> No
         _, page = await site.get(path)
         assert "not turnout" in page
         assert page.lower().count("turnout") == page.lower().count("not turnout")
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes", "last_posting", "said"),
+    [
+        (2, 20, 18, ["Not open yet", "Opens in", "The ballot has not opened yet"]),
+        (-10, 5, 3, ["Open", "until the last safe post", "Confirmed by day", "Closes "]),
+        (-10, 1, -1, ["too late to post"]),
+        (-20, -1, -3, ["Closed"]),
+    ],
+)
+async def test_a_ballot_is_shown_as_its_phase_asks(
+    site: Site, union: Union, opens: int, closes: int, last_posting: int, said: list[str]
+) -> None:
+    now = site.clock()
+    await site.runtime.pool.execute(
+        "update ballot set opens_at = $1, closes_at = $2, last_posting_at = $3",
+        *(now + timedelta(days=days) for days in (opens, closes, last_posting)),
+    )
+    pages = [await site.get(path) for path in ("/console/", "/console/ballots/pay-2026")]
+    assert [status for status, _ in pages] == [200, 200]
+    for words in said:
+        assert any(words in page for _, page in pages), words
+
+
+async def test_a_ballot_without_electors_is_shown(site: Site, union: Union) -> None:
+    await site.runtime.pool.execute("delete from tally")
+    for path in ("/console/", "/console/ballots/pay-2026"):
+        status, page = await site.get(path)
+        assert status == 200
+        assert "0 members" in page
+
+
+async def test_where_each_branch_must_pass_that_is_said(site: Site, union: Union) -> None:
+    await site.runtime.pool.execute("update ballot set disaggregated = true")
+    _, page = await site.get("/console/")
+    assert "Each branch must pass by itself" in page
+
+
+async def test_many_problems_do_not_bury_the_page(site: Site) -> None:
+    async with site.runtime.pool.acquire() as db:
+        for number in range(7):
+            await raise_alert(db, key=f"k{number}", severity="error", title=f"Problem {number}.", remedy="Look.")
+    _, page = await site.get("/console/")
+    assert "<summary>3 more</summary>" in page
+    assert all(f"Problem {number}." in page for number in range(7))
+
+
+async def test_a_paused_campaign_says_why_and_how_to_resume(site: Site, union: Union) -> None:
+    await site.runtime.pool.execute(
+        "update campaign set state = 'paused', paused_reason = 'The sender is refused.' where name = 'pay-nudge'"
+    )
+    for path in ("/console/", "/console/campaigns/pay-nudge"):
+        _, page = await site.get(path)
+        assert "The sender is refused." in page
+        assert "muster campaign resume pay-nudge" in page
 
 
 async def test_replies_say_no_more_about_their_writer_than_needed(site: Site, union: Union) -> None:

@@ -6,7 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.words import GROUPS, STATES, ago, duration, in_words, mask, mask_text, number, percent, plural, short_name
+from console.words import (
+    GROUPS,
+    STATES,
+    ago,
+    duration,
+    in_words,
+    mask,
+    mask_text,
+    number,
+    percent,
+    plural,
+    short_name,
+    shorten,
+)
 from messaging.outbox.states import State
 
 
@@ -56,6 +69,12 @@ def test_ago() -> None:
 
 def test_plurals() -> None:
     assert (plural(1, "branch", "branches"), plural(0, "reply", "replies")) == ("1 branch", "0 replies")
+
+
+def test_a_long_text_is_cut_at_a_word() -> None:
+    assert shorten("one two three", 9) == "one two …"
+    assert shorten("one two", 9) == "one two"
+    assert shorten("x" * 20, 9) == "x" * 9 + " …"
 
 
 def test_a_name_is_short() -> None:
