@@ -1,0 +1,188 @@
+"""Ballot and campaign files, and what is said about a wrong one."""
+
+import re
+import tomllib
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaigns.spec import Filter, StepSpec, at_zone, load_ballot_spec, load_campaign_spec
+from messaging.errors import SpecError
+
+ROOT = Path(__file__).parents[2]
+DOCS = (ROOT / "docs" / "campaigns.md").read_text(encoding="utf-8")
+
+BALLOT = """
+[ballot]
+name = "pay"
+title = "Pay"
+opens = 2026-11-02
+closes = 2026-12-07T12:00:00
+"""
+CAMPAIGN = """
+[campaign]
+name = "nudges"
+title = "Nudges"
+ballot = "pay"
+[[campaign.steps]]
+template = "ballot-reminder"
+channels = ["email", "sms"]
+"""
+
+
+def _file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "spec.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _problems(tmp_path: Path, text: str) -> list[str]:
+    path = _file(tmp_path, text)
+    with pytest.raises(SpecError) as caught:
+        (load_campaign_spec if "[campaign]" in text else load_ballot_spec)(path)
+    return list(caught.value.problems)
+
+
+def test_the_file_in_the_docs_is_right(tmp_path: Path) -> None:
+    complete, audience = re.findall(r"```toml\n(.*?)```", DOCS, re.DOTALL)
+    path = _file(tmp_path, complete)
+    ballot, campaign = load_ballot_spec(path), load_campaign_spec(path)
+    assert (ballot.threshold, ballot.last_posting) == (0.5, date(2026, 12, 3))
+    assert campaign.quiet_hours == (time(20), time(8))
+    assert [step.channels for step in campaign.steps] == [("email", "sms"), ("sms",), ("sms", "email")]
+    assert campaign.steps[1].when.after == timedelta(days=3)
+    assert campaign.steps[2].audience == Filter(not_=Filter(answered=("refused",)))
+    assert Filter.model_validate(tomllib.loads(audience)["campaign"]["audience"]).answered is False
+
+
+def test_every_key_is_documented() -> None:
+    for model in (Filter, StepSpec):
+        for name, field in model.model_fields.items():
+            assert f"`{field.alias or name}" in DOCS, name
+
+
+def test_the_demo_file_is_right() -> None:
+    path = ROOT / "muster" / "demo" / "pay-2026.toml"
+    assert load_campaign_spec(path).ballot == load_ballot_spec(path).name
+
+
+def test_a_campaign_without_a_ballot_key_takes_the_files_own(tmp_path: Path) -> None:
+    path = _file(tmp_path, BALLOT + CAMPAIGN.replace('ballot = "pay"', ""))
+    assert load_campaign_spec(path).ballot == "pay"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("threshold = 50", "ballot.threshold: is a share: write 0.5 for 50%"),
+        ("treshold = 0.4", "ballot.treshold: is not a key here; did you mean threshold?"),
+        ("closes = 2026-11-01", "ballot.closes: the ballot closes before it opens"),
+        ('closes = "soon"', "ballot.closes: write a date such as 2026-11-02"),
+        ("last_posting = 2027-01-01", "ballot.last_posting: must lie between"),
+        ('time_zone = "Europe/Lundon"', "ballot.time_zone: Europe/Lundon is not a time zone"),
+        ('name = "pay ballot"', "ballot.name: may hold only letters"),
+        ('title = ""', "ballot.title: is empty"),
+    ],
+)  # fmt: skip
+def test_a_wrong_ballot_names_its_key(tmp_path: Path, change: str, problem: str) -> None:
+    key = change.partition(" ")[0]
+    lines = [line for line in BALLOT.splitlines() if not line.startswith(f"{key} ")]
+    [line] = _problems(tmp_path, "\n".join([*lines, change]))
+    assert line.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("addition", "problem"),
+    [
+        ('[[campaign.steps]]\ntemplate = "x"\nchannels = ["post"]', "campaign.steps[2].channels[1]: 'post' is not"),
+        ('[[campaign.steps]]\nchannels = ["sms"]', "campaign.steps[2].template: is missing"),
+        ('[[campaign.steps]]\ntemplate = "x"\nchannels = []', "campaign.steps[2].channels: needs at least one entry"),
+        ('[[campaign.steps]]\ntemplate = "x"\nchannels = ["sms", "sms"]', "campaign.steps[2].channels: names a"),
+        ('when = { after = "3 days" }', "campaign.steps[1].when.after: the first step has none before it"),
+        ('when = { after = "soon" }', "campaign.steps[1].when.after: write a time such as"),
+        ('when = { at = 2026-11-05, after = "1d" }', "campaign.steps[1].when.after: say either at or after"),
+        ('quiet_hours = "20-8"', "campaign.steps[1].quiet_hours"),
+        ('[campaign.audience]\nunitt = "x"', "campaign.audience.unitt: is not a key here; did you mean unit?"),
+        ('[campaign.audience]\nnot = { hass = "sms" }', "campaign.audience.not.hass: is not a key here"),
+        ("[campaign.audience]\nany = []", "campaign.audience.any: needs at least one entry"),
+        ('[campaign.audience]\nany = [{}, {has = "sms"}]', "campaign.audience: holds an empty filter"),
+        ('[campaign.audience]\nhas = "fax"', "campaign.audience.has[1]: 'fax' is not one of 'sms' or 'email'"),
+        ('[campaign.audience]\nanswered = ["vote"]', "campaign.audience.answered[1]: 'vote' is not one of"),
+        ("[campaign.audience]\nattribute = { grade = 5 }", "campaign.audience.attribute.grade"),
+        ("[campaign.pace]\nsms = 0", "campaign.pace.sms: must be greater than 0"),
+        ("audience = { received = 2 }", "campaign.steps[1].audience.received: there is no step 2 before it"),
+    ],
+)  # fmt: skip
+def test_a_wrong_campaign_names_its_key(tmp_path: Path, addition: str, problem: str) -> None:
+    [line] = _problems(tmp_path, CAMPAIGN + addition)
+    assert line.startswith(problem), line
+
+
+def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
+    lines = _problems(tmp_path, BALLOT.replace("title", "titel") + "opns = 1")
+    assert [line.partition(":")[0] for line in lines] == ["ballot.title", "ballot.titel", "ballot.opns"]
+
+
+@pytest.mark.parametrize("text", ["[ballot", 'name = "x"', "", "[balot]"])
+def test_what_is_not_a_spec_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SpecError, match=r"spec\.toml"):
+        load_ballot_spec(_file(tmp_path, text))
+
+
+def test_a_table_beside_the_campaign_is_told_its_place(tmp_path: Path) -> None:
+    [line] = _problems(tmp_path, CAMPAIGN + '[audience]\nhas = "sms"')
+    assert line == "audience: belongs to the campaign; write it as campaign.audience"
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="There is no file"):
+        load_ballot_spec(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("3 days", timedelta(days=3)),
+        ("3d", timedelta(days=3)),
+        ("1 day 12 hours", timedelta(days=1, hours=12)),
+        ("90min", timedelta(minutes=90)),
+        ("2 Weeks", timedelta(weeks=2)),
+    ],
+)
+def test_pauses_are_read_as_people_write_them(words: str, expected: timedelta) -> None:
+    assert StepSpec(template="x", channels=("sms",), when={"after": words}).when.after == expected
+
+
+def test_local_times_are_read_in_their_zone() -> None:
+    london, local = ZoneInfo("Europe/London"), datetime(2026, 7, 1, 12)  # noqa: DTZ001  # as the file has it
+    assert at_zone(local, london) == datetime(2026, 7, 1, 11, tzinfo=UTC)
+    assert at_zone(local.replace(month=12), london) == datetime(2026, 12, 1, 12, tzinfo=UTC)
+    assert at_zone(date(2026, 12, 1), london, end=True) == datetime(2026, 12, 1, 23, 59, 59, tzinfo=UTC)
+    assert at_zone(datetime(2026, 12, 1, 12, tzinfo=ZoneInfo("Asia/Tokyo")), london) == datetime(
+        2026, 12, 1, 3, tzinfo=UTC
+    )
+
+
+_LEAF = st.fixed_dictionaries(
+    {},
+    optional={
+        "unit": st.lists(st.text(min_size=1).filter(str.strip), min_size=1, max_size=2),
+        "answered": st.booleans() | st.lists(st.sampled_from(["voted", "refused"]), min_size=1),
+        "has": st.sampled_from(["sms", "email"]),
+        "attribute": st.dictionaries(st.sampled_from(["grade", "dept"]), st.booleans() | st.just(["AO"]), min_size=1),
+    },
+).filter(bool)
+_TREE = st.recursive(
+    _LEAF,
+    lambda inner: st.fixed_dictionaries({"any": st.lists(inner, min_size=1, max_size=3)}, optional={"not": inner}),
+)
+
+
+@given(_TREE)
+def test_a_filter_is_read_back_as_it_was_kept(tree: dict[str, object]) -> None:
+    one = Filter.model_validate(tree)
+    assert Filter.model_validate(one.to_json()) == one
