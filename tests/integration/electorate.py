@@ -1,10 +1,16 @@
-"""Rows to test with: units, people with addresses, a ballot and its electorate."""
+"""What to test with: units, people with addresses, a ballot and its electorate, files, a runtime with providers."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from pydantic import SecretStr
+
+from campaigns.spec import BallotSpec, CampaignSpec
 from messaging.db import Connection
 from messaging.goals import create_goal
+from messaging.runtime import Runtime
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -61,3 +67,36 @@ async def add_ballot(
         name, opens, closes, threshold, goal_id, disaggregated,
     )  # fmt: skip
     return ballot_id
+
+
+BALLOT = {"name": "pay", "title": "Pay", "opens": "2026-11-02", "closes": "2026-12-07T12:00:00"}
+STEPS = [
+    {"template": "ballot-reminder", "channels": ["email", "sms"]},
+    {"template": "ballot-reminder", "channels": ["sms"], "when": {"after": "3 days"}},
+]
+
+
+def ballot_spec(**changes: object) -> BallotSpec:
+    return BallotSpec.model_validate(BALLOT | changes)
+
+
+def campaign_spec(**changes: object) -> CampaignSpec:
+    given: dict[str, object] = {"name": "nudges", "title": "Nudges", "ballot": "pay", "steps": STEPS}
+    return CampaignSpec.model_validate(given | changes)
+
+
+def at_noon(runtime: Runtime) -> Runtime:
+    """A runtime at a fixed time, with an SMS provider and a mail relay that nothing is sent to."""
+    providers = {
+        "twilio_account_sid": "AC1",
+        "twilio_auth_token": (SecretStr("token"),),
+        "sms_from": "+447700900000",
+        "smtp_url": SecretStr("smtp://127.0.0.1:1"),
+    }
+    return replace(runtime, clock=lambda: NOW, settings=runtime.settings.model_copy(update=providers))
+
+
+@asynccontextmanager
+async def connected(runtime: Runtime) -> AsyncIterator[Connection]:
+    async with runtime.pool.acquire() as db:
+        yield db
