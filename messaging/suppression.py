@@ -14,7 +14,7 @@ from messaging.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
 
-Channel = Literal["sms", "email", "person"]
+Medium = Literal["sms", "email", "person"]
 Purpose = Literal["all", "marketing"]
 
 
@@ -32,7 +32,7 @@ class Suppression:
 async def suppress(
     db: Connection,
     *,
-    channel: Channel,
+    channel: Medium,
     address: str,
     purpose: Purpose = "all",
     reason: str,
@@ -61,7 +61,7 @@ async def suppress(
     return news is not None
 
 
-async def lift(db: Connection, *, channel: Channel, address: str, reason: str, source: str) -> bool:
+async def lift(db: Connection, *, channel: Medium, address: str, reason: str, source: str) -> bool:
     """Let messages go to an address again. What was withdrawn stays withdrawn.
 
     Returns:
@@ -70,6 +70,6 @@ async def lift(db: Connection, *, channel: Channel, address: str, reason: str, s
     return bool(await db.fetch(SQL["lift"], channel, address, reason, source))
 
 
-async def standing(db: Connection, *, channel: Channel, address: str) -> list[Suppression]:
+async def standing(db: Connection, *, channel: Medium, address: str) -> list[Suppression]:
     """What stands against an address now; empty when it may be written to."""
     return [Suppression(**row) for row in await db.fetch(SQL["standing"], channel, address)]

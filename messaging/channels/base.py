@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from messaging.outbox.states import Reason
 
@@ -125,7 +125,7 @@ class Channel(Protocol):
     """
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> Literal["sms", "email"]: ...  # noqa: D102
 
     @property
     def provider(self) -> str: ...  # noqa: D102

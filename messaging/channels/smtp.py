@@ -27,6 +27,8 @@ TIMEOUT: Final = 60.0
 """Seconds one email may take. RFC 5321 would wait longer, but a lease has to outlast it."""
 MAILS_PER_CONNECTION: Final = 1000
 """Relays limit this; a fresh connection also spreads over a relay's hosts."""
+PATIENCE: Final = 20.0
+"""Seconds opening a connection may take."""
 IDLE: Final = 15.0
 """Seconds after which an unused connection is not trusted any more."""
 
@@ -181,7 +183,7 @@ class SmtpChannel:
             timeout=None,
         )
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(min(PATIENCE, self._timeout)):
                 await smtp.connect()
                 if smtp.is_ehlo_or_helo_needed:
                     await smtp.ehlo()

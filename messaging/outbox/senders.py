@@ -18,8 +18,8 @@ from messaging.outbox.states import MENDABLE, OUR_FAULT, Reason, sentence
 
 SQL: Final = load_queries(__file__)
 
-THRESHOLD: Final = 5
-SHARE: Final = 0.02
+THRESHOLD: Final = 10
+SHARE: Final = 0.05
 
 _REMEDIES: Final = {
     Reason.SENDER_REFUSED: "Check with the provider that this sender is registered and may write there",

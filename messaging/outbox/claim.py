@@ -1,0 +1,96 @@
+"""Taking messages for sending, under a lease, past the gate.
+
+A claim commits at once and the connection is free again: nothing is held while the network is waited for. A lease that
+runs out is the sweep's to judge; the attempt number fences off a worker that lost it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from messaging.db import Connection, load_queries
+
+SQL: Final = load_queries(__file__)
+
+LEASE: Final = 90.0
+"""Seconds a claimed message may wait for its turn on the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One step's messages by one channel: what is claimed together and takes its turn with the others.
+
+    Attributes:
+        priority: higher goes first.
+        pace: segments or mails a second for the sender; None where it has no limit of its own.
+    """
+
+    step_id: int
+    channel: str
+    priority: int
+    sender_id: int
+    pace: float | None
+
+
+@dataclass(slots=True)
+class Claimed:
+    """A message this worker may send until its lease runs out."""
+
+    message_id: int
+    attempt: int
+    address: str
+    variables: dict[str, Any]
+    sender_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a claim came to.
+
+    Attributes:
+        messages: to be sent.
+        stopped: how many the gate withdrew or put off instead, by state.
+    """
+
+    messages: list[Claimed]
+    stopped: dict[str, int]
+
+
+async def due_lanes(db: Connection, channels: Collection[str], now: datetime) -> list[Lane]:
+    """The lanes that have something due, the most urgent first."""
+    return [Lane(**row) for row in await db.fetch(SQL["due_lanes"], list(channels), now)]
+
+
+async def claim(db: Connection, lane: Lane, *, limit: int, now: datetime, worker: str, lease: float = LEASE) -> Claim:
+    """Take up to `limit` due messages of a lane.
+
+    Args:
+        db: a connection; nothing is held on it afterwards.
+        lane: the step and channel.
+        limit: the most rows looked at, including those the gate stops.
+        now: the time quiet hours and deadlines are judged by.
+        worker: who takes them, for the record.
+        lease: seconds until somebody else may judge that this worker is gone.
+    """
+    rows = await db.fetch(SQL["claim"], lane.step_id, lane.channel, now, limit, lease, worker)
+    messages: list[Claimed] = []
+    stopped: dict[str, int] = {}
+    for message_id, attempt, address, variables, sender_id, state in rows:
+        if state == "sending":
+            messages.append(Claimed(message_id, attempt, address, variables, sender_id))
+        else:
+            stopped[state] = stopped.get(state, 0) + 1
+    return Claim(messages, stopped)
+
+
+async def hand_back(db: Connection, messages: Sequence[Claimed]) -> int:
+    """Put claimed messages back that were never on the wire; returns how many were still this worker's."""
+    if not messages:
+        return 0
+    returned: int = await db.fetchval(
+        SQL["hand_back"], [one.message_id for one in messages], [one.attempt for one in messages]
+    )
+    return returned

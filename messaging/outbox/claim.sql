@@ -1,0 +1,113 @@
+-- name: due_lanes
+-- Which steps have something to send now, by channel; a paused sender's wait without a claim being made.
+select s.step_id, c.channel, s.priority, f.sender_id, f.pace::float8 as pace
+from step s
+cross join lateral unnest(s.channels) as c (channel)
+join sender f on f.sender_id = case c.channel when 'sms' then s.sms_sender_id else s.email_sender_id end
+where s.state = 'running' and f.paused_reason is null and c.channel = any ($1::text[])
+  and exists (
+    select from message m
+    where m.step_id = s.step_id and m.channel = c.channel and m.state = 'queued' and m.not_before <= $2
+  )
+order by s.priority desc, s.step_id, c.channel;
+
+-- name: claim
+-- Takes the next due rows of one step and channel under a lease, and judges each at the gate: who has answered, must not
+-- be written to, is asleep, or would get it too late, is dealt with here. SKIP LOCKED, so that workers never wait for
+-- each other. Leases run by this server's clock: a worker whose clock is wrong cannot take or lose one by it.
+with due as materialized (
+  select m.message_id, m.person_id, m.address, m.time_zone
+  from message m
+  where m.step_id = $1 and m.channel = $2 and m.state = 'queued' and m.not_before <= $3
+  order by m.not_before, m.message_id
+  limit $4
+  for no key update skip locked
+), seen as (
+  select
+    d.message_id, s.send_before,
+    s.goal_id is not null and exists (
+      select from goal_met g where g.goal_id = s.goal_id and g.person_id = d.person_id
+    ) as answered,
+    (
+      select u.reason from suppression u
+      where (u.channel, u.address) in (($2, d.address), ('person', d.person_id::text)) and u.purpose in ('all', s.purpose)
+      order by u.since limit 1
+    ) as suppressed,
+    case when s.quiet_from is not null then
+      (
+        select case
+          when here.at::time >= s.quiet_from and (here.at::time < s.quiet_until or s.quiet_from > s.quiet_until)
+            or here.at::time < s.quiet_until and s.quiet_from > s.quiet_until
+          then greatest(
+            (here.at::date + s.quiet_until
+              + case when here.at::time >= s.quiet_until then interval '1 day' else interval '0' end)
+            at time zone d.time_zone,
+            $3 + interval '1 minute'
+          ) end
+        from (select $3::timestamptz at time zone d.time_zone as at) as here
+      )
+    end as opens
+  from due d
+  cross join step s
+  where s.step_id = $1 and s.state = 'running'
+), judged as (
+  select
+    message_id, opens,
+    case
+      when answered then 'cancelled'
+      when suppressed is not null then 'suppressed'
+      when coalesce(opens, $3) >= send_before then 'expired'
+      when opens is not null then 'queued'
+      else 'sending'
+    end::message_state as state,
+    case
+      when answered then 'answered'
+      when suppressed is not null then suppressed
+      when coalesce(opens, $3) >= send_before then 'past_deadline'
+      when opens is not null then 'quiet_hours'
+    end as reason
+  from seen
+), taken as (
+  update message m
+  set state = j.state,
+      reason = j.reason,
+      not_before = case j.state when 'queued' then j.opens else m.not_before end,
+      attempt = case j.state when 'sending' then m.attempt + 1 else m.attempt end,
+      lease_until = case j.state when 'sending' then clock_timestamp() + $5::float8 * interval '1 second' end,
+      wire_at = null,
+      changed_at = now()
+  from judged j
+  where m.message_id = j.message_id
+  returning m.message_id, m.attempt, m.address, m.variables, m.sender_id, m.state, m.reason, m.not_before
+), told as (
+  insert into message_event (message_id, state, source, code, detail)
+  select
+    message_id, nullif(state, 'queued'), 'worker', reason,
+    case state when 'sending' then jsonb_build_object('attempt', attempt, 'by', $6::text)
+      when 'queued' then jsonb_build_object('until', not_before) end
+  from taken
+)
+select message_id, attempt, address, variables, sender_id, state from taken order by message_id;
+
+-- name: hand_back
+-- Claimed and never on the wire: as if it had never been taken.
+with back as (
+  update message m
+  set state = 'queued', lease_until = null, changed_at = now()
+  from unnest($1::bigint[], $2::smallint[]) as h (message_id, attempt)
+  where m.message_id = h.message_id and m.attempt = h.attempt and m.state = 'sending' and m.wire_at is null
+  returning m.message_id
+), told as (
+  insert into message_event (message_id, state, source, code)
+  select message_id, 'queued', 'worker', 'handed_back' from back
+)
+select count(*) from back;
+
+-- name: step
+-- What a step says and from whom; read once by each worker.
+select s.step_id, s.campaign_id, s.content, s.constants, s.secret, s.send_before,
+  sms.address as sms_from, email.address as email_from, email.display_name as email_name
+from step s
+left join sender sms on sms.sender_id = s.sms_sender_id
+left join sender email on email.sender_id = s.email_sender_id
+where s.step_id = $1;

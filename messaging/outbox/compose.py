@@ -1,0 +1,147 @@
+"""From a claimed message to the parcel a channel hands over: rendered, addressed, with its links and its sealed id.
+
+A step is compiled once and kept; each message then costs microseconds. The same message composes to the same words and
+the same Message-ID on every try.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from messaging.channels.base import Mail, Parcel, Text
+from messaging.content.mime import Skeleton
+from messaging.content.render import Branding, Renderer
+from messaging.content.templates import Template
+from messaging.content.tokens import Keyring, digest
+from messaging.db import Connection
+from messaging.outbox.claim import SQL, Claimed
+from messaging.settings import Settings
+
+
+@dataclass(slots=True)
+class Composed:
+    """A parcel, and the digests of the links in it.
+
+    Attributes:
+        cost: what it takes from the sender's pace: segments, or one email.
+    """
+
+    parcel: Parcel
+    cost: int
+    confirm: bytes | None
+    unsubscribe: bytes | None
+
+
+class Composer:
+    """One step's messages by one channel.
+
+    Args:
+        settings: has the public URL and the bounce domain.
+        keyring: derives links and seals ids.
+        step: the row of the query `step`.
+        channel: `sms` or `email`.
+    """
+
+    def __init__(self, settings: Settings, keyring: Keyring, step: asyncpg.Record, channel: str) -> None:
+        template = Template.from_json(step["content"])
+        self.send_before: Final[datetime | None] = step["send_before"]
+        self._renderer = Renderer(template, step["constants"], Branding.of(settings))
+        self._keyring = keyring
+        self._secret: str = step["secret"]
+        self._url = settings.public_url
+        self._email = channel == "email"
+        said = f"{template.subject}{template.email}{template.why}" if self._email else template.sms or ""
+        self._confirms = "confirm_link" in said
+        self._unsubscribes = self._email or "unsubscribe_link" in said
+        self._host = settings.bounce_host
+        self._callback = f"{settings.public_url}/webhooks/twilio/status?m="
+        self._feedback = f"step{step['step_id']}:campaign{step['campaign_id']}:email:muster"
+        if self._email:
+            self._skeleton = Skeleton(
+                _mailbox(step["email_name"], step["email_from"]), f"campaign-{step['campaign_id']}.{self._host}"
+            )
+        else:
+            self._sender: str = step["sms_from"]
+
+    def compose(self, message: Claimed, now: datetime) -> Composed:
+        """The parcel of one message.
+
+        Args:
+            message: claimed.
+            now: an email's Date.
+
+        Raises:
+            TemplateError: the template cannot be said with this message's variables.
+            AddressError: the address cannot stand in a header.
+        """
+        variables = message.variables
+        confirm = unsubscribe = ""
+        if self._confirms:
+            confirm = self._keyring.token(message.message_id, "confirm", secret=self._secret)
+            variables["confirm_link"] = f"{self._url}/{confirm}"
+        if self._unsubscribes:
+            unsubscribe = self._keyring.token(message.message_id, "unsubscribe", secret=self._secret)
+            variables["unsubscribe_link"] = f"{self._url}/u/{unsubscribe}"
+        parcel, cost = self._mail(message, now) if self._email else self._text(message)
+        return Composed(
+            parcel, cost, digest(confirm) if confirm else None, digest(unsubscribe) if unsubscribe else None
+        )
+
+    def _text(self, message: Claimed) -> tuple[Text, int]:
+        rendered = self._renderer.sms(message.variables)
+        seal = self._keyring.seal(message.message_id, "status")
+        segments = rendered.segments.segments
+        text = Text(
+            message.message_id, self._sender, message.address, rendered.text, f"{self._callback}{seal}", segments
+        )
+        return text, segments
+
+    def _mail(self, message: Claimed, now: datetime) -> tuple[Mail, int]:
+        seal = self._keyring.seal(message.message_id, "bounce", secret=self._secret)
+        content = self._skeleton.build(
+            message.address,
+            self._renderer.email(message.variables),
+            f"{seal}@{self._host}",
+            message.variables["unsubscribe_link"],
+            self._feedback,
+            now,
+        )
+        return Mail(message.message_id, f"b+{seal}@{self._host}", message.address, content), 1
+
+
+class Composers:
+    """The steps that have been compiled.
+
+    Args:
+        settings: for the composers.
+        keyring: for the composers.
+    """
+
+    def __init__(self, settings: Settings, keyring: Keyring) -> None:
+        self._settings = settings
+        self._keyring = keyring
+        self._kept: dict[tuple[int, str], Composer] = {}
+
+    async def get(self, db: Connection, step_id: int, channel: str) -> Composer:
+        """The composer of a step by a channel.
+
+        Raises:
+            TemplateError, SettingsError: the step cannot be compiled.
+        """
+        composer = self._kept.get((step_id, channel))
+        if composer is None:
+            step = await db.fetchrow(SQL["step"], step_id)
+            assert step is not None
+            composer = self._kept[step_id, channel] = Composer(self._settings, self._keyring, step, channel)
+        return composer
+
+
+def _mailbox(name: str | None, address: str) -> str:
+    if not name:
+        return address
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}" <{address}>'

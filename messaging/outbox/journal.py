@@ -1,0 +1,144 @@
+"""The recorder's own connection to PostgreSQL: what came of messages is written, however often the server goes away.
+
+It is kept open between statements and holds no transaction while the network is waited for. Its commits are
+synchronous: a mark that a crash of the server could forget would let a message that left look as if it never had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+import structlog
+
+from messaging.db import Connection, connect
+from messaging.errors import Unavailable
+from messaging.outbox.record import Mark, Verdict, record
+from messaging.outbox.senders import pause_if_refused
+from messaging.outbox.states import OUR_FAULT, SUPPRESSES, Reason, State
+from messaging.runtime import Runtime
+from messaging.suppression import Medium, suppress
+
+LOST: Final = (
+    OSError,  # TimeoutError too
+    Unavailable,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shut down, restarted, or not up yet
+    asyncpg.TransactionRollbackError,  # a deadlock: one of the two goes again
+    asyncpg.InsufficientResourcesError,
+)
+"""What passes: the statement is tried again on a new connection."""
+PAUSE: Final = 0.5
+STATEMENT: Final = 30.0
+"""Seconds a statement may take before the connection counts as lost."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A refusal that says more than that one message failed.
+
+    Attributes:
+        reason: one of `SUPPRESSES` (the address is dead) or `OUR_FAULT` (the sender is).
+    """
+
+    message_id: int
+    step_id: int
+    address: str
+    reason: Reason
+
+
+class Journal:
+    """Writes what came of one channel's messages.
+
+    Args:
+        runtime: has the database's address and the clock.
+        channel: `sms` or `email`.
+        source: the provider, as events name it.
+    """
+
+    def __init__(self, runtime: Runtime, channel: Medium, source: str) -> None:
+        self._runtime = runtime
+        self._channel: Medium = channel
+        self._source = source
+        self._db: asyncpg.Connection | None = None
+        self._give_up_at: float | None = None
+
+    def give_up_after(self, seconds: float) -> None:
+        """From now on, try a server that is away no longer than this."""
+        self._give_up_at = time.monotonic() + seconds
+
+    async def write(
+        self, verdicts: Sequence[Verdict], marks: Sequence[Mark], faults: Sequence[Fault]
+    ) -> dict[int, State]:
+        """Write outcomes and marks, again and again until the server has them.
+
+        Returns:
+            The state of each marked message; those `sending` may go on the wire.
+
+        Raises:
+            Unavailable: only after `give_up_after`.
+        """
+        told = False
+        while True:
+            try:
+                async with asyncio.timeout(STATEMENT):
+                    granted = await self._write(await self._connected(), verdicts, marks, faults)
+            except LOST as error:
+                if not told:
+                    log.warning("outcomes wait for the database", error=str(error), outcomes=len(verdicts))
+                    told = True
+                self._drop()
+                if self._give_up_at is not None and time.monotonic() > self._give_up_at:
+                    raise Unavailable("The outcomes of the last messages could not be written down.") from error
+                await asyncio.sleep(PAUSE)
+            else:
+                return granted
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._db is not None:
+            with contextlib.suppress(*LOST):
+                await self._db.close(timeout=2)
+            self._db = None
+
+    async def _write(
+        self, db: Connection, verdicts: Sequence[Verdict], marks: Sequence[Mark], faults: Sequence[Fault]
+    ) -> dict[int, State]:
+        now = self._runtime.clock()
+        if not faults:
+            return await record(db, verdicts, marks, source=self._source, now=now)
+        async with db.transaction():
+            granted = await record(db, verdicts, marks, source=self._source, now=now)
+            for fault in faults:
+                if fault.reason in SUPPRESSES:
+                    await suppress(
+                        db,
+                        channel=self._channel,
+                        address=fault.address,
+                        reason=fault.reason,
+                        source=self._source,
+                        message_id=fault.message_id,
+                    )
+            steps = {fault.step_id for fault in faults if fault.reason in OUR_FAULT}
+            if steps:
+                await pause_if_refused(db, steps)
+        return granted
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._db is None or self._db.is_closed():
+            assert self._runtime.settings.database_url is not None
+            self._db = await connect(self._runtime.settings.database_url)
+        return self._db
+
+    def _drop(self) -> None:
+        if self._db is not None:
+            self._db.terminate()
+            self._db = None

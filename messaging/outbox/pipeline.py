@@ -1,0 +1,227 @@
+"""One channel's way from the outbox to the wire: a continuous pipeline, never a barrier where all wait for the slowest.
+
+```
+claim (hundreds, leased) ─► lanes ─► compose ─► record + mark ─► ready ─► one carrier a connection ─► provider
+                                                      ▲                            │
+                                                      └────── what came of it ◄────┘
+```
+
+Over and over, one statement writes down whatever came back and marks as many messages as there is room for; the
+carriers never wait for each other. What is marked and not yet recorded is at most twice the connections, and that is all
+that a killed worker leaves unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from messaging.alerts import raise_alert, resolve_alert
+from messaging.channels.base import Accepted, Channel, Outcome, Refused, Retry, Unknown
+from messaging.outbox.compose import Composers
+from messaging.outbox.journal import LOST, PAUSE, Fault, Journal
+from messaging.outbox.lanes import LOOK, Departure, Lanes
+from messaging.outbox.pace import Pace
+from messaging.outbox.record import Verdict
+from messaging.outbox.retries import handed_back, verdict
+from messaging.outbox.states import OUR_FAULT, SUPPRESSES, WITHDRAWN, State
+from messaging.runtime import Runtime
+
+STALE: Final = 20.0
+"""Seconds a marked message may wait for a connection; then it goes back, while it is certain that it never left."""
+DRAIN: Final = 20.0
+"""Seconds that what is in flight gets to come back when the worker stops."""
+LONG_HOLD: Final = 8.0
+"""A sender that holds back this long is worth an alert."""
+
+log = structlog.get_logger(__name__)
+
+
+class Pipeline:
+    """Sends one channel's due messages.
+
+    Args:
+        runtime: what it works on.
+        channel: where parcels go.
+        pace: of the senders.
+        composers: the compiled steps.
+        worker: this worker's name.
+        counts: what becomes of messages is counted here.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        channel: Channel,
+        pace: Pace,
+        composers: Composers,
+        worker: str,
+        counts: Counter[str],
+    ) -> None:
+        self._runtime = runtime
+        self._channel = channel
+        self._pace = pace
+        self._counts = counts
+        self._lanes = Lanes(runtime, channel.name, pace, composers, worker, counts)
+        self._journal = Journal(runtime, channel.name, channel.provider)
+        self._most: Final = 2 * channel.connections
+        self._ready: asyncio.Queue[Departure] = asyncio.Queue()
+        self._wired = 0
+        self._verdicts: list[Verdict] = []
+        self._faults: list[Fault] = []
+        self._news = asyncio.Event()
+        self._stopping = False
+        self._trouble = ""
+        self._told = False
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` ends when what is in flight has come back and the rest is handed back."""
+        if not self._stopping:
+            self._stopping = True
+            self._journal.give_up_after(DRAIN)
+            self._news.set()
+
+    async def run(self, *, until_idle: bool, deadline: datetime | None) -> None:
+        """Send until stopped, until the deadline, or until nothing is due.
+
+        Args:
+            until_idle: end when nothing is due any more.
+            deadline: claim nothing after it; None for no limit.
+        """
+        carriers = [asyncio.create_task(self._carry()) for _ in range(self._channel.connections)]
+        claiming: asyncio.Task[None] | None = None
+        try:
+            while not self._stopping:
+                self._news.clear()
+                if deadline is not None and self._runtime.clock() >= deadline:
+                    break
+                if claiming is not None and claiming.done():
+                    claiming = claiming.result()
+                if claiming is None and self._lanes.wants_more():
+                    claiming = asyncio.create_task(self._refill())
+                if await self._record():
+                    continue
+                if until_idle and claiming is None and self._lanes.idle and self._lanes.empty and not self._wired:
+                    break
+                await self._wait(self._lanes.wait() if self._wired < self._most else LOOK)
+        finally:
+            self.stop()
+            if claiming is not None:
+                await claiming
+            await self._drain(carriers)
+            await self._journal.close()
+
+    async def _refill(self) -> None:
+        try:
+            await self._lanes.refill()
+        except LOST as error:
+            log.warning("claims wait for the database", error=str(error))
+            await asyncio.sleep(PAUSE)
+        self._news.set()
+
+    async def _record(self) -> bool:
+        """Write down what came back and put the next messages on the wire; whether there was anything to do."""
+        departures = await self._lanes.depart(self._most - self._wired)
+        failed, self._lanes.failed = self._lanes.failed, []
+        verdicts, self._verdicts = self._verdicts, []
+        faults, self._faults = self._faults, []
+        if not (departures or verdicts or failed):
+            return False
+        marks = [one.mark() for one in departures]
+        granted = await self._journal.write(verdicts + failed, marks, faults)
+        self._wired -= len(verdicts)
+        now = time.monotonic()
+        for one in departures:
+            if granted.get(one.message.message_id) is State.SENDING:
+                one.marked_at = now
+                self._wired += 1
+                self._ready.put_nowait(one)
+        self._counts.update(state for state in granted.values() if state in WITHDRAWN)
+        self._counts[State.FAILED] += len(failed)
+        if self._trouble or self._told:
+            await self._tell()
+        return True
+
+    async def _carry(self) -> None:
+        """Hand over one ready message after another."""
+        while True:
+            departure = await self._ready.get()
+            if time.monotonic() - departure.marked_at > STALE:
+                self._give_back(departure)
+                continue
+            try:
+                outcome = await self._channel.send(departure.composed.parcel)
+            except asyncio.CancelledError:
+                self._came_back(departure, Unknown("The worker stopped before an answer came."))
+                raise
+            except Exception as error:  # a channel must not raise: whatever it was, the message may have left
+                log.exception("a channel failed", message_id=departure.message.message_id)
+                outcome = Unknown(repr(error)[:200])
+            self._came_back(departure, outcome)
+
+    def _came_back(self, departure: Departure, outcome: Outcome) -> None:
+        sender_id, held = departure.message.sender_id, 0.0
+        if isinstance(outcome, Accepted):
+            if self._pace.went_well(sender_id):
+                self._trouble = ""
+        elif isinstance(outcome, Retry) and outcome.slow:
+            held = self._pace.slow(sender_id, outcome.after)
+            if held >= LONG_HOLD:
+                self._trouble = outcome.reply
+        elif isinstance(outcome, Refused) and outcome.reason in SUPPRESSES | OUR_FAULT:
+            message = departure.message
+            self._faults.append(Fault(message.message_id, departure.step_id, message.address, outcome.reason))
+        written = verdict(departure.message, outcome, send_before=departure.composer.send_before, held=held)
+        self._counts[written.state] += 1
+        self._verdicts.append(written)
+        self._news.set()
+
+    def _give_back(self, departure: Departure) -> None:
+        self._verdicts.append(handed_back(departure.message))
+        self._counts["handed_back"] += 1
+        self._news.set()
+
+    async def _wait(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, 0.001)):
+                await self._news.wait()
+
+    async def _drain(self, carriers: list[asyncio.Task[None]]) -> None:
+        """Let what is in flight come back, write it down, and hand back everything else."""
+        while not self._ready.empty():
+            self._give_back(self._ready.get_nowait())
+        until = time.monotonic() + DRAIN
+        while self._wired > len(self._verdicts) and time.monotonic() < until:
+            self._news.clear()
+            await self._wait(until - time.monotonic())
+        for carrier in carriers:
+            carrier.cancel()
+        await asyncio.gather(*carriers, return_exceptions=True)
+        if self._verdicts or self._lanes.failed:
+            await self._journal.write(self._verdicts + self._lanes.failed, [], self._faults)
+        if not self._lanes.empty:
+            self._counts["handed_back"] += await self._lanes.hand_back()
+
+    async def _tell(self) -> None:
+        """Raise an alert when a provider has been out of reach for long, and resolve it when it is back."""
+        key = f"channel:{self._channel.name}"
+        if self._trouble and not self._told:
+            async with self._runtime.pool.acquire() as db:
+                await raise_alert(
+                    db,
+                    key=key,
+                    severity="warning",
+                    title=f"The {self._channel.name} provider takes nothing right now: {self._trouble}",
+                    remedy="Messages wait and go out by themselves when it answers again; check it if this lasts.",
+                )
+            self._told = True
+        elif self._told and not self._trouble:
+            async with self._runtime.pool.acquire() as db:
+                await resolve_alert(db, key)
+            self._told = False

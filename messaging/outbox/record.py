@@ -1,0 +1,89 @@
+"""The one statement between two tries on the wire: outcomes of the last messages in, marks of the next ones out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from messaging.db import Connection, load_queries
+from messaging.outbox.states import Reason, State
+
+SQL: Final = load_queries(__file__)
+
+WIRE_LEASE: Final = 150.0
+"""Seconds a message may be on the wire before silence is judged: longer than any channel waits for an answer."""
+
+
+@dataclass(slots=True)
+class Mark:
+    """A message about to go on the wire.
+
+    Attributes:
+        confirm: digest of its confirm link's token; None where its text has none.
+        unsubscribe: digest of its unsubscribe link's token; None where it has none.
+    """
+
+    message_id: int
+    attempt: int
+    confirm: bytes | None
+    unsubscribe: bytes | None
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What came of a try, as it is written down.
+
+    Attributes:
+        state: accepted, failed, ambiguous, or queued to be tried again.
+        delay: seconds until then.
+    """
+
+    message_id: int
+    attempt: int
+    state: State
+    reason: Reason | None = None
+    code: str | None = None
+    reply: str | None = None
+    delay: float | None = None
+    provider_id: str | None = None
+    segments: int | None = None
+
+
+async def record(
+    db: Connection, verdicts: Sequence[Verdict], marks: Sequence[Mark], *, source: str, now: datetime
+) -> dict[int, State]:
+    """Write down outcomes, and mark the next messages as on the wire.
+
+    Args:
+        db: a connection.
+        verdicts: what came of the last ones.
+        marks: the next ones.
+        source: the provider, for the record.
+        now: the time deadlines and retries are judged by.
+
+    Returns:
+        The state of each marked message: `sending` ones may now go on the wire, the others were stopped by the gate.
+        Those that are no longer this worker's are left out.
+    """
+    rows = await db.fetch(
+        SQL["record"],
+        [one.message_id for one in verdicts],
+        [one.attempt for one in verdicts],
+        [one.state for one in verdicts],
+        [one.reason for one in verdicts],
+        [one.code for one in verdicts],
+        [one.reply for one in verdicts],
+        [one.delay for one in verdicts],
+        [one.provider_id for one in verdicts],
+        [one.segments for one in verdicts],
+        [one.message_id for one in marks],
+        [one.attempt for one in marks],
+        [one.confirm for one in marks],
+        [one.unsubscribe for one in marks],
+        WIRE_LEASE,
+        source,
+        now,
+    )
+    return {message_id: State(state) for message_id, state in rows}

@@ -1,0 +1,97 @@
+-- name: record
+-- One statement does both halves of the work between two tries on the wire: it writes down what came of the last
+-- messages, and puts the next ones on the wire after the gate's last look. Each half is guarded by the attempt, so a
+-- worker that lost its lease changes nothing.
+--
+-- What came of messages. A receipt may have been quicker: then only what it lacked is added. An outcome that comes after
+-- the lease ran out still counts while nobody else has taken the message: it settles what was ambiguous.
+with outcome as (
+  select *
+  from unnest(
+    $1::bigint[], $2::smallint[], $3::message_state[], $4::text[], $5::text[], $6::text[], $7::float8[], $8::text[],
+    $9::smallint[]
+  ) as o (message_id, attempt, state, reason, code, reply, delay, provider_id, segments)
+), recorded as (
+  update message m
+  set state = case when m.state in ('sending', 'ambiguous', 'queued') then o.state else m.state end,
+      reason = case when m.state in ('sending', 'ambiguous', 'queued') then o.reason else m.reason end,
+      not_before = case o.state when 'queued' then $16::timestamptz + o.delay * interval '1 second' else m.not_before end,
+      lease_until = null,
+      wire_at = case o.state when 'queued' then null else m.wire_at end,
+      provider_id = coalesce(m.provider_id, o.provider_id),
+      segments = coalesce(o.segments, m.segments),
+      sent_at = case o.state when 'accepted' then coalesce(m.sent_at, now()) else m.sent_at end,
+      changed_at = now()
+  from outcome o
+  where m.message_id = o.message_id and m.attempt = o.attempt
+    and (
+      m.state = 'sending'
+      or m.state in ('ambiguous', 'queued') and o.state <> 'ambiguous'
+      or m.provider_id is null and o.provider_id is not null
+    )
+  returning m.message_id, m.state
+), told as (
+  insert into message_event (message_id, state, source, code, detail)
+  select
+    o.message_id, case when r.state = o.state then o.state end, $15::text, coalesce(o.code, o.reason),
+    case when o.reply is not null then jsonb_build_object('reply', o.reply, 'reason', o.reason) end
+  from outcome o
+  join recorded r using (message_id)
+),
+-- The next ones, and the gate's last look: still this worker's, the step still running, nothing met or suppressed since.
+-- An attempt belongs to one worker, so marking it again, after an answer of this server was lost, is harmless.
+next as (
+  select m.message_id, n.attempt, n.confirm, n.unsubscribe,
+    case
+      when s.goal_id is not null and exists (
+        select from goal_met g where g.goal_id = s.goal_id and g.person_id = m.person_id
+      ) then 'answered'
+      when exists (
+        select from suppression u
+        where (u.channel, u.address) in ((m.channel, m.address), ('person', m.person_id::text))
+          and u.purpose in ('all', s.purpose)
+      ) then 'suppressed'
+      when s.state = 'cancelled' then 'campaign_cancelled'
+      when s.send_before <= $16::timestamptz then 'past_deadline'
+      when s.state <> 'running' or f.paused_reason is not null then 'handed_back'
+    end as stopped,
+    (
+      select u.reason from suppression u
+      where (u.channel, u.address) in ((m.channel, m.address), ('person', m.person_id::text))
+        and u.purpose in ('all', s.purpose)
+      order by u.since limit 1
+    ) as suppressed
+  from unnest($10::bigint[], $11::smallint[], $12::bytea[], $13::bytea[]) as n (message_id, attempt, confirm, unsubscribe)
+  join message m on m.message_id = n.message_id and m.attempt = n.attempt
+  join step s on s.step_id = m.step_id
+  join sender f on f.sender_id = m.sender_id
+  where m.state = 'sending' and m.lease_until > clock_timestamp()
+), wired as (
+  update message m
+  set state = (
+        case n.stopped
+          when 'answered' then 'cancelled'
+          when 'suppressed' then 'suppressed'
+          when 'campaign_cancelled' then 'cancelled'
+          when 'past_deadline' then 'expired'
+          when 'handed_back' then 'queued'
+          else 'sending'
+        end
+      )::message_state,
+      reason = case n.stopped when 'suppressed' then n.suppressed when 'handed_back' then null else n.stopped end,
+      wire_at = case when n.stopped is null then clock_timestamp() end,
+      lease_until = case when n.stopped is null then clock_timestamp() + $14::float8 * interval '1 second' end
+  from next n
+  where m.message_id = n.message_id and m.attempt = n.attempt and m.state = 'sending'
+  returning m.message_id, m.state, n.stopped, n.suppressed, n.confirm, n.unsubscribe
+), stopped as (
+  insert into message_event (message_id, state, source, code)
+  select message_id, state, 'worker', coalesce(suppressed, stopped) from wired where stopped is not null
+), linked as (
+  insert into link (digest, message_id, action)
+  select confirm, message_id, 'confirm' from wired where stopped is null and confirm is not null
+  union all
+  select unsubscribe, message_id, 'unsubscribe' from wired where stopped is null and unsubscribe is not null
+  on conflict do nothing
+)
+select message_id, state from wired;

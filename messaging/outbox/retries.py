@@ -1,0 +1,53 @@
+"""From what came of a try to what is written down: accepted, failed, unknown, or tried again and when."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime
+from typing import Final
+
+from messaging.channels.base import Accepted, Outcome, Refused, Retry
+from messaging.outbox.claim import Claimed
+from messaging.outbox.record import Verdict
+from messaging.outbox.states import Reason, State
+
+FIRST: Final = 15.0
+"""Seconds before the second try; each further pause is twice as long."""
+LONGEST: Final = 3600.0
+TRIES: Final = 20
+"""Tries of a message that has no deadline; one that has is tried until then."""
+
+
+def pause(attempt: int) -> float:
+    """Seconds before the next try: exponential, with jitter so that what failed together does not return together."""
+    most = min(LONGEST, FIRST * 2.0 ** min(attempt - 1, 16))
+    return most * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
+
+
+def verdict(message: Claimed, outcome: Outcome, *, send_before: datetime | None, held: float = 0.0) -> Verdict:
+    """What is written down of a try.
+
+    Args:
+        message: what was tried.
+        outcome: what came of it.
+        send_before: its deadline; the gate expires it then, however many tries it had.
+        held: seconds its whole sender holds back; then the message waits only for that.
+    """
+    it = (message.message_id, message.attempt)
+    if isinstance(outcome, Accepted):
+        return Verdict(
+            *it, State.ACCEPTED, code=outcome.reply, provider_id=outcome.provider_id, segments=outcome.segments
+        )
+    if isinstance(outcome, Refused):
+        return Verdict(*it, State.FAILED, outcome.reason, outcome.code or None, outcome.reply)
+    if isinstance(outcome, Retry):
+        if send_before is None and message.attempt >= TRIES:
+            return Verdict(*it, State.FAILED, Reason.GAVE_UP, outcome.code or None, outcome.reply)
+        delay = held * random.uniform(1.0, 1.5) if outcome.slow else pause(message.attempt)  # noqa: S311
+        return Verdict(*it, State.QUEUED, outcome.reason, outcome.code or None, outcome.reply, delay)
+    return Verdict(*it, State.AMBIGUOUS, Reason.NO_ANSWER, reply=outcome.reply)
+
+
+def handed_back(message: Claimed) -> Verdict:
+    """A message that was marked for the wire and never put on it: as if it had not been taken."""
+    return Verdict(message.message_id, message.attempt, State.QUEUED, None, Reason.HANDED_BACK.value, delay=0.0)

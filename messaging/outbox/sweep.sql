@@ -1,0 +1,117 @@
+-- name: free_leases
+-- A worker is gone, or too slow to be trusted. What it never put on the wire is queued again; of the rest nobody knows.
+with late as materialized (
+  select message_id, wire_at from message
+  where state = 'sending' and lease_until < clock_timestamp()
+  order by lease_until
+  limit $1
+  for update skip locked
+), freed as (
+  update message m
+  set state = (case when late.wire_at is null then 'queued' else 'ambiguous' end)::message_state,
+      reason = case when late.wire_at is null then null else 'worker_lost' end,
+      lease_until = null, changed_at = now()
+  from late
+  where m.message_id = late.message_id
+  returning m.message_id, m.state
+), told as (
+  insert into message_event (message_id, state, source, code)
+  select message_id, state, 'sweep', case state when 'queued' then 'handed_back' else 'worker_lost' end from freed
+)
+select count(*) filter (where state = 'queued') as returned, count(*) filter (where state = 'ambiguous') as ambiguous
+from freed;
+
+-- name: settle_emails
+-- Nobody can be asked whether an email left. Sent again it carries the same Message-ID, by which receivers know it; by
+-- policy, or after several such tries, it waits for a person instead.
+with doubtful as materialized (
+  select m.message_id, m.attempt, s.state as step_state, s.send_before
+  from message m join step s using (step_id)
+  where m.state = 'ambiguous' and m.channel = 'email' and m.reason is distinct from 'held'
+    and m.changed_at < now() - $2::float8 * interval '1 second'
+  order by m.changed_at
+  limit $1
+  for update of m skip locked
+), settled as (
+  update message m
+  set state = (case when $3 and d.attempt < $4 then 'queued' else 'ambiguous' end)::message_state,
+      reason = case when $3 and d.attempt < $4 then null else 'held' end,
+      not_before = case when $3 and d.attempt < $4 then least(m.not_before, $5) else m.not_before end,
+      wire_at = case when $3 and d.attempt < $4 then null else m.wire_at end,
+      changed_at = now()
+  from doubtful d
+  where m.message_id = d.message_id
+  returning m.message_id, m.state
+), told as (
+  insert into message_event (message_id, state, source, code)
+  select message_id, nullif(state, 'ambiguous'), 'sweep', case state when 'queued' then 'no_answer' else 'held' end
+  from settled
+)
+select count(*) filter (where state = 'queued') as again, count(*) filter (where state = 'ambiguous') as held
+from settled;
+
+-- name: doubtful_texts
+-- Texts whose provider can be asked. Only one worker asks at a time.
+select m.message_id, m.attempt, m.address, m.variables, m.sender_id, m.step_id, m.wire_at, m.changed_at
+from message m
+where m.state = 'ambiguous' and m.channel = 'sms' and m.reason is distinct from 'held'
+  and m.changed_at < now() - $2::float8 * interval '1 second'
+order by m.changed_at
+limit $1;
+
+-- name: ask_alone
+-- Held until the transaction ends.
+select pg_try_advisory_xact_lock(hashtextextended('reconcile', 0));
+
+-- name: known_elsewhere
+-- Provider ids that belong to other messages: the same text may have gone to the same number before.
+select provider_id from message where provider_id = any ($1::text[]);
+
+-- name: found
+-- It had been taken: the provider's own list says so.
+with found as (
+  update message m
+  set state = 'accepted', reason = null, provider_id = $3, segments = coalesce($4, m.segments),
+      sent_at = coalesce(m.sent_at, m.wire_at, now()), changed_at = now()
+  where m.message_id = $1 and m.attempt = $2 and m.state = 'ambiguous'
+  returning m.message_id
+), told as (
+  insert into message_event (message_id, state, source, code)
+  select message_id, 'accepted', 'sweep', 'found_at_provider' from found
+)
+select count(*) from found;
+
+-- name: not_found
+-- It never left: the provider shows no trace of it.
+with again as (
+  update message m
+  set state = 'queued', reason = null, not_before = least(m.not_before, $3), wire_at = null, changed_at = now()
+  where m.message_id = $1 and m.attempt = $2 and m.state = 'ambiguous'
+  returning m.message_id
+), told as (
+  insert into message_event (message_id, state, source, code)
+  select message_id, 'queued', 'sweep', 'no_trace' from again
+)
+select count(*) from again;
+
+-- name: withdraw_overdue
+-- What waits beyond its deadline (its sender or step is paused, its next try is too late), and what came back to the
+-- queue of a campaign that has been cancelled.
+with over as (
+  select s.step_id, s.state
+  from step s
+  where s.state = 'cancelled' and s.finished_at > now() - interval '2 days'
+    or s.state in ('running', 'paused') and s.send_before <= $1
+), withdrawn as (
+  update message m
+  set state = (case over.state when 'cancelled' then 'cancelled' else 'expired' end)::message_state,
+      reason = case over.state when 'cancelled' then 'campaign_cancelled' else 'past_deadline' end,
+      changed_at = now()
+  from over
+  where m.step_id = over.step_id and m.state = 'queued'
+  returning m.message_id, m.state, m.reason
+), told as (
+  insert into message_event (message_id, state, source, code)
+  select message_id, state, 'sweep', reason from withdrawn
+)
+select count(*) from withdrawn;
