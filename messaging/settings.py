@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -21,7 +21,9 @@ SecretList = Annotated[tuple[SecretStr, ...], NoDecode]
 class Settings(BaseSettings):
     """Every setting, typed, with its default. `docs/settings.md` is generated from here."""
 
-    model_config = SettingsConfigDict(env_prefix="MUSTER_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MUSTER_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     home: Path = Field(Path(".muster"), description="Where the embedded servers keep their data.")
     database_url: str | None = Field(
@@ -48,6 +50,11 @@ class Settings(BaseSettings):
         description="The mail relay: `smtp://user:password@host:587?starttls=always`, `smtps://…`; `starttls` is `never`, `auto` (default) or `always`.",
     )
     smtp_connections: int = Field(16, ge=1, le=200, description="Connections a worker keeps open to the mail relay.")
+
+    email_unanswered: Literal["retry", "hold"] = Field(
+        "retry",
+        description="What to do with an email the relay never said it took: `retry` sends it again with the same Message-ID, by which receivers know a copy; `hold` waits for a person.",
+    )
 
     sms_from: str | None = Field(
         None, description="Sender of texts: a number, an alphanumeric name, or a messaging service `MG…`."
