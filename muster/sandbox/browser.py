@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import urljoin
@@ -15,10 +15,17 @@ _SKIPPED_TYPES = frozenset({"submit", "button", "image", "reset", "file"})
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button that submits a form."""
+    """A button that submits a form.
+
+    Attributes:
+        name: of the field it sets.
+        value: of that field.
+        hidden: whether people cannot see it; machines that do not look press it all the same.
+    """
 
     name: str
     value: str
+    hidden: bool = False
 
 
 @dataclass(slots=True)
@@ -38,8 +45,9 @@ class Form:
     buttons: list[Button] = field(default_factory=list)
 
     def button(self, *values: str) -> Button | None:
-        """The first button with one of these values."""
-        return next((one for one in self.buttons if one.value in values), None)
+        """The first button a person sees that has one of these values, or any at all if none are given."""
+        seen = (one for one in self.buttons if not one.hidden)
+        return next((one for one in seen if not values or one.value in values), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +65,15 @@ class Page:
     forms: list[Form]
 
     def find(self, *values: str) -> tuple[Form, Button] | None:
-        """The first button on the page with one of these values, and its form."""
+        """The first button a person sees that has one of these values (or any, if none are given), and its form."""
         for form in self.forms:
             if button := form.button(*values):
                 return form, button
         return None
 
-    def submittable(self) -> Iterator[Form]:
-        """The forms that post."""
-        return (form for form in self.forms if form.method == "post" and form.buttons)
+    def first_button(self) -> tuple[Form, Button] | None:
+        """The first button in the source, whoever can see it."""
+        return next(((form, form.buttons[0]) for form in self.forms if form.buttons), None)
 
 
 def open_session(at_once: int) -> aiohttp.ClientSession:
@@ -167,7 +175,7 @@ class _FormReader(HTMLParser):
             return
         elif tag == "button":
             if said.get("type", "submit").lower() == "submit":
-                self._open.buttons.append(Button(said.get("name", ""), said.get("value", "")))
+                self._open.buttons.append(Button(said.get("name", ""), said.get("value", ""), "hidden" in said))
         elif tag == "input":
             self._read_input(self._open, said)
 
@@ -183,7 +191,7 @@ class _FormReader(HTMLParser):
     def _read_input(self, form: Form, said: Mapping[str, str]) -> None:
         kind, name = said.get("type", "text").lower(), said.get("name", "")
         if kind == "submit":
-            form.buttons.append(Button(name, said.get("value", "")))
+            form.buttons.append(Button(name, said.get("value", ""), "hidden" in said))
         elif kind in {"checkbox", "radio"}:
             if "checked" in said and name:
                 form.fields[name] = said.get("value") or "on"

@@ -30,7 +30,7 @@ AGENTS: Final = (
     f"Mozilla/5.0 (Linux; Android 5.0; SM-G900V) {_CHROME}/70.0.3538.64 Mobile Safari/537.36",
 )
 TRIES: Final = 3
-MOST_QUESTIONS: Final = 2
+MOST_PRESSES: Final = 3
 SECONDS_TO_READ_A_PAGE: Final = 5.0
 
 
@@ -148,54 +148,52 @@ class Members:
             await asyncio.sleep(0.2 * 2**attempt)
         return None
 
-    async def _answer(self, browser: Browser, page: Page, *values: str) -> tuple[Page, bool]:
-        """Press a button, and again where a second question is asked.
+    async def _press(self, opened: _Opened, link: str, answer: str, luck: Random) -> None:
+        """Answer by link; a few take it back."""
+        browser = self._browser(luck)
+        page, times = await self._insist(browser, await self._open(browser, link), answer)
+        succeeded = page is not None and page.status == 200 and times > 0 and page.find(answer) is None
+        did: Deed = "opted_out" if answer == "stop" else "answered"
+        self._record.note(
+            opened.act(
+                did,
+                "link",
+                answer=answer,
+                status=page.status if page else 0,
+                succeeded=succeeded,
+                asked_again=times > 1,
+            )
+        )
+        if succeeded and did == "answered" and luck.random() < self._profile.undo:
+            page, times = await self._insist(browser, page, "undo")
+            succeeded = page is not None and page.status == 200 and times > 0 and page.find("undo") is None
+            self._record.note(opened.act("undone", "link", status=page.status if page else 0, succeeded=succeeded))
+
+    async def _insist(self, browser: Browser, page: Page | None, answer: str) -> tuple[Page | None, int]:
+        """Press the same answer until nobody asks for it again: there may be a second question.
 
         Returns:
-            The page that came of it, and whether there was a second question. A page that still asks means it failed.
+            The page that came of it, None where nothing answered; and how often it was pressed.
         """
-        questions = 0
-        while (found := page.find(*values)) is not None and questions < MOST_QUESTIONS:
+        times = 0
+        while page is not None and times < MOST_PRESSES and (found := page.find(answer)):
             await asyncio.sleep(SECONDS_TO_READ_A_PAGE / self._profile.speed)
-            page = await browser.press(*found)
-            questions += 1
-        return page, questions > 1
-
-    async def _press(self, opened: _Opened, link: str, answer: str, luck: Random) -> None:
-        browser = self._browser(luck)
-        page, again = await self._answer_at(browser, link, answer)
-        status = page.status if page else 0
-        succeeded = page is not None and status == 200 and page.find(answer) is None
-        did: Deed = "opted_out" if answer == "stop" else "answered"
-        self._record.note(opened.act(did, "link", answer=answer, status=status, succeeded=succeeded, asked_again=again))
-        if succeeded and page is not None and did == "answered" and luck.random() < self._profile.undo:
-            await self._undo(opened, browser, page)
-
-    async def _answer_at(self, browser: Browser, link: str, *values: str) -> tuple[Page | None, bool]:
-        page = await self._open(browser, link)
-        if page is None or page.find(*values) is None:
-            return page if page is None else Page(0 if page.status == 200 else page.status, page.url, []), False
-        try:
-            return await self._answer(browser, page, *values)
-        except (aiohttp.ClientError, TimeoutError):
-            return None, False
-
-    async def _undo(self, opened: _Opened, browser: Browser, page: Page) -> None:
-        status = 0
-        with suppress(aiohttp.ClientError, TimeoutError):
-            if found := page.find("undo"):
-                status = (await browser.press(*found)).status
-        self._record.note(opened.act("undone", "link", status=status, succeeded=status == 200))
+            try:
+                page = await browser.press(*found)
+            except (aiohttp.ClientError, TimeoutError):
+                page = None
+            times += 1
+        return page, times
 
     async def _unsubscribe(self, opened: _Opened, link: str, luck: Random) -> Act:
         browser = self._browser(luck)
         page = await self._open(browser, link)
         status = 0 if page is None else page.status
-        form = next(page.submittable(), None) if page is not None and status == 200 else None
-        if form is not None:
+        found = page.find() if page is not None and status == 200 else None
+        if found is not None:
             with suppress(aiohttp.ClientError, TimeoutError):
-                status = (await browser.press(form, form.buttons[0])).status
-        succeeded = form is not None and status == 200
+                status = (await browser.press(*found)).status
+        succeeded = found is not None and status == 200
         return opened.act("opted_out", "unsubscribe_page", answer="stop", status=status, succeeded=succeeded)
 
     async def _one_click(self, opened: _Opened, link: str, luck: Random) -> Act:

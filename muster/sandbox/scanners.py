@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import aiohttp
 
 from muster.sandbox.agenda import Agenda
-from muster.sandbox.browser import Browser, open_session
+from muster.sandbox.browser import Browser, Button, Form, Page, open_session
 from muster.sandbox.letters import Letter, read_mail, read_text
 from muster.sandbox.mailbox import Mail, Mailbox
 from muster.sandbox.profile import Profile
@@ -35,7 +35,7 @@ class Kind:
         requests: what it sends to each link, in order.
         after: seconds from the delivery, from and to.
         every_link: all links of the message, or only the first.
-        submits: whether it presses the first button of the first form it finds, at once.
+        presses: whether it presses a button at once, and which: the first in the source, or the first one can see.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Kind:
     requests: tuple[str, ...]
     after: tuple[float, float]
     every_link: bool = True
-    submits: bool = False
+    presses: Literal["", "first", "first_seen"] = ""
 
 
 KINDS: Final = (
@@ -57,7 +57,8 @@ KINDS: Final = (
         (20.0, 24.0),
     ),
     Kind("ordinary_looking", ("email", "sms"), _CHROME, ("GET",), (11.0, 13.0)),
-    Kind("form_filler", ("email",), _CHROME, ("GET",), (1.0, 6.0), every_link=False, submits=True),
+    Kind("form_filler", ("email",), _CHROME, ("GET",), (1.0, 6.0), every_link=False, presses="first"),
+    Kind("button_presser", ("email", "sms"), _CHROME, ("GET",), (5.0, 15.0), every_link=False, presses="first_seen"),
     Kind(
         "imessage_preview",
         ("sms",),
@@ -151,8 +152,17 @@ class Scanners:
             else:
                 page = await browser.get(link)
                 status = page.status
-                form = next(page.submittable(), None) if kind.submits else None
-                if form is not None:
-                    pressed = await browser.press(form, form.buttons[0])
-                    self._record.note_hit(Hit(kind.name, address, message, "POST", form.action, pressed.status))
+                if found := _what_it_presses(kind, page):
+                    pressed = await browser.press(*found)
+                    self._record.note_hit(Hit(kind.name, address, message, "POST", found[0].action, pressed.status))
         self._record.note_hit(Hit(kind.name, address, message, method, link, status))
+
+
+def _what_it_presses(kind: Kind, page: Page) -> tuple[Form, Button] | None:
+    """The button that kind of scanner presses on a page."""
+    match kind.presses:
+        case "first":
+            return page.first_button()
+        case "first_seen":
+            return page.find()
+    return None

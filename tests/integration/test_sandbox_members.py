@@ -31,13 +31,17 @@ class Asker:
     out: dict[str, str] = field(default_factory=dict)
     asks_again: bool = False
     fails: int = 0
+    trapped: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     nonces: dict[str, int] = field(default_factory=dict)
 
     def form(self, stage: int, buttons: list[str], action: str = "") -> str:
         nonce = secrets.token_hex(4)
         self.nonces[nonce] = stage
-        rows = "".join(f'<button name="answer" value="{one}">{one}</button>' for one in buttons)
+        buttons = ["trap", *buttons] if stage == 1 else buttons
+        rows = "".join(
+            f'<button {"hidden" if one == "trap" else ""} name="answer" value="{one}">{one}</button>' for one in buttons
+        )
         return f'<form method="post" action="{action}"><input type="hidden" name="nonce" value="{nonce}">{rows}</form>'
 
     async def ask(self, request: web.Request) -> web.Response:
@@ -51,6 +55,9 @@ class Asker:
         self.requests["POST"] += 1
         said = await request.post()
         token, answer, stage = request.match_info["token"], str(said["answer"]), self.nonces.pop(str(said["nonce"]))
+        if answer == "trap":
+            self.trapped += 1
+            return page("Nothing happened.")
         if stage == 1 and self.asks_again:
             return page(self.form(2, [answer, "back"]))
         if answer == "undo":
@@ -225,7 +232,8 @@ async def test_scanners_look_at_everything_and_confirm_nothing_they_are_asked_tw
         assert {hit.kind for hit in hits} == {kind.name for kind in KINDS}
         assert {hit.method for hit in hits} == {"HEAD", "GET", "POST"}
         assert {hit.status for hit in hits} == {200}
-        assert {hit.kind for hit in hits if hit.method == "POST"} == {"form_filler"}
+        assert {hit.kind for hit in hits if hit.method == "POST"} == {"form_filler", "button_presser"}
+        assert asker.trapped > 0
         assert asker.requests["POST"] > 0
         assert asker.answers == {}
         assert sandbox.record.standing() == []

@@ -74,6 +74,7 @@ def test_forms_are_found_with_their_hidden_fields_and_buttons() -> None:
     [form, undo] = read_forms(
         """<form method="post"><input type="hidden" name="nonce" value="n&amp;1">
         <input type=checkbox name=x value=1><input type=checkbox name=y checked>
+        <button hidden name="answer" value="trap">x</button>
         <button name="answer" value="voted">I <b>have</b></button><button type="button" value="no">x</button>
         <input type="submit" name="answer" value="stop"></form>
         <button name="answer" value="stray">outside</button>
@@ -82,7 +83,9 @@ def test_forms_are_found_with_their_hidden_fields_and_buttons() -> None:
     )
     assert (form.action, form.method) == ("https://muster.test/a/token", "post")
     assert form.fields == {"nonce": "n&1", "y": "on"}
-    assert form.buttons == [Button("answer", "voted"), Button("answer", "stop")]
+    assert form.buttons == [Button("answer", "trap", hidden=True), Button("answer", "voted"), Button("answer", "stop")]
+    assert form.button() == Button("answer", "voted")
+    assert form.button("trap") is None
     assert form.button("stop", "voted") == Button("answer", "voted")
     assert form.button("stray") is None
     assert (undo.action, undo.buttons) == ("https://muster.test/undo", [Button("", "")])
