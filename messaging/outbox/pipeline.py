@@ -7,8 +7,8 @@ claim (hundreds, leased) ─► lanes ─► compose ─► record + mark ─►
 ```
 
 Over and over, one statement writes down whatever came back and marks as many messages as there is room for; the
-carriers never wait for each other. What is marked and not yet recorded is at most twice the connections, and that is all
-that a killed worker leaves unknown.
+carriers never wait for each other. What is marked and not yet recorded is at most twice the connections, and that is
+all that a killed worker leaves unknown.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What nobody else will do: judge leases that ran out, settle what is ambiguous, withdraw what is too late, close steps.
+"""What nobody else will do: judge leases that ran out, settle what is ambiguous, withdraw what is too late.
 
-Any number of workers may sweep at once; each part is one set-based statement that skips what another is at. Run it every
-second: with nothing to do it costs a few index probes.
+Any number of workers may sweep at once; each part is one set-based statement that skips what another is at. Run it
+every second: with nothing to do it costs a few index probes.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ AT_ONCE: Final = 5_000
 ASKED_AT_ONCE: Final = 20
 """Texts looked up at the provider in one sweep: one request each."""
 SETTLE: Final = 15.0
-"""Seconds an outcome stays unknown before it is settled: a late answer or receipt may settle it better, and a provider's
-list needs a moment to show what it took."""
+"""Seconds an outcome stays unknown before it is settled: a late answer or receipt may settle it better, and a
+provider's list needs a moment to show what it took."""
 EMAIL_TRIES: Final = 5
 """Tries without an answer after which an email waits for a person."""
 
@@ -97,11 +97,11 @@ async def sweep(runtime: Runtime, channels: Mapping[str, Channel] | None = None,
 async def _reconcile(runtime: Runtime, db: Connection, channel: Channel, settle: float) -> tuple[int, int]:
     """Ask the provider about texts of unknown outcome; how many it knows, and how many it does not."""
     found = again = 0
-    async with db.transaction():
-        doubtful = await db.fetch(SQL["doubtful_texts"], ASKED_AT_ONCE, settle)
-        if not doubtful or not await db.fetchval(SQL["ask_alone"]):
-            return 0, 0
-        composers = Composers(runtime.settings, runtime.keyring)
+    doubtful = await db.fetch(SQL["doubtful_texts"], ASKED_AT_ONCE, settle)
+    if not doubtful or not await db.fetchval(SQL["ask_alone"]):
+        return 0, 0
+    composers = Composers(runtime.settings, runtime.keyring)
+    try:
         for row in doubtful:
             try:
                 known = await _ask(runtime, db, channel, composers, row)
@@ -113,6 +113,8 @@ async def _reconcile(runtime: Runtime, db: Connection, channel: Channel, settle:
                 continue
             found += known
             again += not known
+    finally:
+        await db.execute(SQL["asked"])
     return found, again
 
 

@@ -25,13 +25,13 @@ from freed;
 -- Nobody can be asked whether an email left. Sent again it carries the same Message-ID, by which receivers know it; by
 -- policy, or after several such tries, it waits for a person instead.
 with doubtful as materialized (
-  select m.message_id, m.attempt, s.state as step_state, s.send_before
-  from message m join step s using (step_id)
+  select m.message_id, m.attempt
+  from message m
   where m.state = 'ambiguous' and m.channel = 'email' and m.reason is distinct from 'held'
     and m.changed_at < now() - $2::float8 * interval '1 second'
   order by m.changed_at
   limit $1
-  for update of m skip locked
+  for update skip locked
 ), settled as (
   update message m
   set state = (case when $3 and d.attempt < $4 then 'queued' else 'ambiguous' end)::message_state,
@@ -51,7 +51,7 @@ select count(*) filter (where state = 'queued') as again, count(*) filter (where
 from settled;
 
 -- name: doubtful_texts
--- Texts whose provider can be asked. Only one worker asks at a time.
+-- Texts whose provider can be asked.
 select m.message_id, m.attempt, m.address, m.variables, m.sender_id, m.step_id, m.wire_at, m.changed_at
 from message m
 where m.state = 'ambiguous' and m.channel = 'sms' and m.reason is distinct from 'held'
@@ -60,8 +60,12 @@ order by m.changed_at
 limit $1;
 
 -- name: ask_alone
--- Held until the transaction ends.
-select pg_try_advisory_xact_lock(hashtextextended('reconcile', 0));
+-- One worker at a time; the lock ends with its connection, and holds no transaction open while the provider is asked.
+select pg_try_advisory_lock(hashtextextended('reconcile', 0));
+
+-- name: asked
+-- The other end of `ask_alone`.
+select pg_advisory_unlock(hashtextextended('reconcile', 0));
 
 -- name: known_elsewhere
 -- Provider ids that belong to other messages: the same text may have gone to the same number before.
