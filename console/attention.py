@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import asyncpg
+
+from campaigns.conversations import OpenReply, open_replies
 from console.words import mask, mask_text, short_name, shorten
 from messaging.db import Connection, load_queries
 
@@ -25,9 +28,9 @@ class Reply:
         reply_id: which.
         who: first name and last initial, or that nobody knows.
         branch: the writer's branch, or None.
-        channel: `sms` or `email`.
+        channel: `sms`, `email`, or `link` for a button on the member's page.
         address: masked.
-        text: what they wrote, shortened; addresses in it are masked.
+        text: what they wrote, shortened, addresses in it masked; "" for a button.
         why: why it waits, a code of `console.words.WHY_OPEN`.
         received_at: when it came.
     """
@@ -38,7 +41,7 @@ class Reply:
     channel: str
     address: str
     text: str
-    why: str | None
+    why: str
     received_at: datetime
 
 
@@ -51,20 +54,23 @@ class Replies:
 
 
 async def replies(db: Connection) -> Replies:
-    """The replies that need a person."""
-    rows = await db.fetch(SQL["open_replies"], SHOWN)
-    shown = tuple(
-        Reply(
-            reply_id=row["reply_id"],
-            who="Unknown sender" if row["first_name"] is None else short_name(row["first_name"], row["last_initial"]),
-            branch=row["branch"],
-            channel=row["channel"],
-            address=mask(row["address"]),
-            text=shorten(mask_text(row["text"]), LONGEST),
-            why=row["why"],
-            received_at=row["received_at"],
-        )
-        for row in rows
+    """The replies that need a person, those that have waited longest first."""
+    waiting = await open_replies(db, SHOWN)
+    rows = await db.fetch(SQL["writers"], [one.person_id for one in waiting if one.person_id is not None])
+    writers = {row["person_id"]: row for row in rows}
+    shown = tuple(_reply(one, writers.get(one.person_id)) for one in waiting)
+    count = len(shown) if len(shown) < SHOWN else await db.fetchval(SQL["count_open"])
+    return Replies(count, shown)
+
+
+def _reply(one: OpenReply, writer: asyncpg.Record | None) -> Reply:
+    return Reply(
+        reply_id=one.reply_id,
+        who="Unknown sender" if writer is None else short_name(writer["first_name"], writer["last_initial"]),
+        branch=None if writer is None else writer["branch"],
+        channel=one.channel,
+        address=mask(one.address),
+        text=shorten(mask_text(one.text), LONGEST),
+        why=one.why_open,
+        received_at=one.received_at,
     )
-    waiting = len(shown) if len(shown) < SHOWN else await db.fetchval(SQL["count_open"])
-    return Replies(waiting, shown)

@@ -61,10 +61,14 @@ STATES: Final[Mapping[str, str]] = MappingProxyType(
 WHY_OPEN: Final[Mapping[str, str]] = MappingProxyType(
     {
         "unclear": "Needs reading",
-        "shared_address": "Shared phone: who is it?",
-        "unknown_sender": "Unknown number",
         "call_me": "Wants a call",
         "no_ballot_paper": "No ballot paper",
+        "wrong_number": "Wrong number",
+        "help": "Asks for help",
+        "shared_address": "Shared address: who is it?",
+        "unknown_sender": "Unknown sender",
+        "no_message": "Answers nothing we sent",
+        "early": "Came before the ballot opened",
         "late": "Came after the ballot closed",
     }
 )

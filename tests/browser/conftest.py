@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -28,6 +29,19 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+class Clock:
+    """The time, which tests move on instead of waiting."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def forward(self, **by: float) -> None:
+        self.ahead += timedelta(**by)
 
 
 @dataclass
@@ -66,6 +80,7 @@ class Site:
     """The application while it runs."""
 
     runtime: Runtime
+    clock: Clock
     browser: Browser
     runner: web.AppRunner
     base: str
@@ -120,10 +135,12 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def site(runtime: Runtime, browser: Browser) -> AsyncIterator[Site]:
+    clock = Clock()
+    runtime = replace(runtime, clock=clock)
     runner = web.AppRunner(make_app(runtime), access_log=None, shutdown_timeout=5)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield Site(runtime, browser, runner, f"http://127.0.0.1:{runner.addresses[0][1]}")
+    yield Site(runtime, clock, browser, runner, f"http://127.0.0.1:{runner.addresses[0][1]}")
     await runner.cleanup()
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from messaging.alerts import raise_alert
+from messaging.content.tokens import digest
 from messaging.db import Connection, load_queries
+from messaging.runtime import Runtime
 
 SQL = load_queries(__file__)
 
@@ -76,6 +78,16 @@ async def write_union(db: Connection, now: datetime, *, branches: int = 40, memb
             remedy="Nothing to do if it does not come back. Look at Redis’s log if it does.",
         )
     return Union(ballot_id, campaign_id, (mail, text))
+
+
+async def silent_member(runtime: Runtime, step_id: int) -> tuple[str, int]:
+    """The path of the link of somebody who has not answered yet, and their person_id."""
+    async with runtime.pool.acquire() as db:
+        row = await db.fetchrow(SQL["silent"], step_id, runtime.clock())
+        assert row is not None
+        token = runtime.keyring.token(row["message_id"], "confirm")
+        await db.execute(SQL["link"], digest(token), row["message_id"])
+    return f"/{token}", row["person_id"]
 
 
 async def _write_replies(db: Connection, now: datetime) -> None:

@@ -97,3 +97,18 @@ cross join lateral (select case
 -- name: reply
 insert into reply (inbox_id, channel, address, sender, person_id, text, reading, rule, rule_version, why_open, state, received_at)
 values ($1, 'sms', $2, '+447700900000', $3, $4, 'unclear', 'none', '1', $5, 'open', $6);
+
+-- name: silent
+-- The link of somebody who was sent step $1's message and has not said anything yet.
+update message set sent_at = $2::timestamptz - interval '1 day'
+where message_id = (
+  select m.message_id from message m
+  join elector e using (person_id)
+  left join standing st on st.person_id = m.person_id and st.ballot_id = e.ballot_id
+  where m.step_id = $1 and m.state = 'delivered' and st.person_id is null
+  order by m.message_id limit 1
+)
+returning message_id, person_id;
+
+-- name: link
+insert into link (digest, message_id, action) values ($1, $2, 'confirm');

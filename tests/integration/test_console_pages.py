@@ -120,6 +120,21 @@ async def test_replies_say_no_more_about_their_writer_than_needed(site: Site, un
     assert "+44 ••• 121" in page
 
 
+async def test_a_press_for_a_call_is_a_reply_too(site: Site, union: Union) -> None:
+    await site.runtime.pool.execute("update reply set channel = 'link', text = '' where why_open = 'call_me'")
+    _, page = await site.get("/console/")
+    assert "Pressed on the page of their link" in page
+    assert "Wants a call" in page
+    assert page.count("<blockquote") == 3
+
+
+async def test_somebody_with_one_name_only_is_not_given_away(site: Site, union: Union) -> None:
+    await site.runtime.pool.execute("update person set first_name = '', last_name = 'Okafor' where person_id = 1")
+    _, page = await site.get("/console/")
+    assert "Okafor" not in page
+    assert "<strong>O.</strong>" in page
+
+
 async def test_what_members_and_files_say_is_shown_as_text(site: Site, union: Union) -> None:
     evil = "<script>alert(1)</script>"
     async with site.runtime.pool.acquire() as db:

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.answers import FOR_A_PERSON
 from console.words import (
     GROUPS,
     STATES,
+    WHY_OPEN,
     ago,
     duration,
     in_words,
@@ -26,6 +28,10 @@ from messaging.outbox.states import State
 def test_every_message_state_has_words_and_one_group() -> None:
     assert set(STATES) == set(State)
     assert sorted(state for group in GROUPS for state in group.states) == sorted(State)
+
+
+def test_every_reason_to_read_a_reply_has_words() -> None:
+    assert {*FOR_A_PERSON, "shared_address", "unknown_sender", "no_message", "early", "late"} == set(WHY_OPEN)
 
 
 @given(st.integers(0, 120_000), st.integers(1, 120_000))

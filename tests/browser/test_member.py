@@ -1,0 +1,73 @@
+"""A member says that they have voted, and staff see it happen."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.conftest import Site, Visit
+from tests.browser.test_console import SIDEWAYS, assert_accessible
+from tests.browser.union import Union, silent_member
+
+PHONE = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36"
+VOTED = "Yes, I have voted"
+
+
+async def standing(site: Site, person_id: int) -> str | None:
+    return await site.runtime.pool.fetchval("select kind from standing where person_id = $1", person_id)
+
+
+async def look(visit: Visit, link: str) -> None:
+    """Open the member's page and check it as every page is checked."""
+    assert await visit.go(link) == 200
+    await expect(visit.page.get_by_role("button", name=VOTED)).to_be_visible()
+    assert await visit.page.evaluate(SIDEWAYS) == 0
+    await assert_accessible(visit)
+
+
+async def test_a_member_says_so_on_a_phone_and_staff_see_it(site: Site, union: Union) -> None:
+    link, person_id = await silent_member(site.runtime, union.step_ids[0])
+    async with (
+        site.visit() as staff,
+        site.visit(width=360, signed_in=False, user_agent=PHONE, java_script_enabled=True) as member,
+    ):
+        await staff.go("/console/")
+        await staff.live()
+        number = staff.page.locator(".figure-number")
+        before = int((await number.inner_text()).replace(",", ""))
+
+        await look(member, link)
+        assert await standing(site, person_id) is None
+        site.clock.forward(seconds=8)
+        await member.page.get_by_role("button", name=VOTED).click()
+        await expect(member.page.get_by_role("heading", name="Thank you")).to_be_visible()
+        await assert_accessible(member)
+        assert await standing(site, person_id) == "voted"
+
+        await expect(number).to_have_text(str(before + 1), timeout=15_000)
+        assert member.troubles == []
+        assert staff.troubles == []
+
+        site.clock.forward(seconds=8)
+        await member.page.get_by_role("button", name="That was a mistake").click()
+        await expect(number).to_have_text(str(before), timeout=15_000)
+        assert await standing(site, person_id) is None
+
+
+async def test_a_browser_without_a_person_is_asked_again(site: Site, union: Union) -> None:
+    link, person_id = await silent_member(site.runtime, union.step_ids[0])
+    async with site.visit(width=390, signed_in=False) as headless:  # it says HeadlessChrome
+        await look(headless, link)
+        site.clock.forward(seconds=8)
+        await headless.page.get_by_role("button", name=VOTED).click()
+        await expect(headless.page.get_by_role("heading", name="One more question")).to_be_visible()
+        await assert_accessible(headless)
+        assert await standing(site, person_id) is None
+        assert headless.troubles == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_link_that_is_none_is_a_sound_page_too(site: Site, scheme: str) -> None:
+    async with site.visit(width=360, scheme=scheme, signed_in=False) as visit:
+        assert await visit.go("/0123456789abc") == 404
+        await assert_accessible(visit)
