@@ -12,9 +12,10 @@ where this one stopped. Nothing is sent before the last page is in.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -22,8 +23,8 @@ from typing import Final
 import asyncpg
 import structlog
 
-from campaigns.assign import Decision, addresses_taken, assign, candidates
-from campaigns.audience import step_audience
+from campaigns.assign import Candidate, Decision, addresses_taken, assign, candidates
+from campaigns.audience import Audience, step_audience
 from campaigns.ballots import enrol
 from campaigns.plan import LaunchPlan, StepPlan, plan
 from campaigns.variables import personal_variables
@@ -40,6 +41,9 @@ log = structlog.get_logger(__name__)
 
 PAGE: Final = 10_000
 """People a page: large enough that the round trips do not matter, small enough that little is done again."""
+
+_PATIENCE: Final = 60.0
+"""Seconds a launch waits for its second connection before it gives up, and is taken up again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +158,7 @@ async def _launch_step(runtime: Runtime, step_id: int) -> Launched:
         assert step is not None
         if await db.fetchval(SQL["begin_step"], step_id) is not None:
             await enrol(db, step["ballot_id"])
-            await _fill(db, step, runtime.clock())
+            await _fill(runtime, db, step)
             await db.execute(SQL["analyze"])
             if await db.fetchval(SQL["end_step"], step_id, runtime.clock()) is not None:
                 await resolve_alert(db, f"launch:{step_id}")
@@ -162,28 +166,50 @@ async def _launch_step(runtime: Runtime, step_id: int) -> Launched:
         return await _launched(db, step)
 
 
-async def _fill(db: Connection, step: asyncpg.Record, now: datetime) -> None:
+async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> None:
     """Write a step's rows from its cursor on, a page a transaction; stops when the step is no longer launching."""
-    audience = await step_audience(db, step)
-    unused = sorted(await personal_variables(db) - Template.from_json(step["content"]).variables)
+    now = runtime.clock()
     cursor = step["launch_cursor"]
+    unused = sorted(await personal_variables(db) - Template.from_json(step["content"]).variables)
     taken = await addresses_taken(db, step["step_id"]) if cursor else set()
+    async with (
+        runtime.pool.acquire(timeout=_PATIENCE) as reader,
+        aclosing(_pages(reader, step, await step_audience(db, step), cursor)) as pages,
+        aclosing(_read_ahead(pages)) as ready,
+    ):
+        async for people in ready:
+            decisions = assign(people, taken)
+            async with db.transaction():
+                await db.execute(SQL["do_not_wait_for_disk"])
+                if await db.fetchval(SQL["advance"], step["step_id"], people[-1].person_id) is None:
+                    return
+                await _place(db, step, decisions, unused, now)
+
+
+async def _pages(
+    db: Connection, step: asyncpg.Record, audience: Audience, cursor: int
+) -> AsyncGenerator[list[Candidate], None]:
     while people := await audience.page(db, after=cursor, limit=PAGE):
-        async with db.transaction():
-            cursor = people[-1]
-            if await db.fetchval(SQL["advance"], step["step_id"], cursor) is None:
-                return
-            decisions = assign(
-                await candidates(
-                    db,
-                    people=people,
-                    channels=step["channels"],
-                    goal_id=step["goal_id"],
-                    purpose=step["purpose"],
-                ),
-                taken,
-            )
-            await _place(db, step, decisions, unused, now)
+        cursor = people[-1]
+        yield await candidates(
+            db, people=people, channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
+        )
+
+
+async def _read_ahead(pages: AsyncGenerator[list[Candidate], None]) -> AsyncGenerator[list[Candidate], None]:
+    """The same pages, the next one being read while one is dealt with."""
+
+    async def read() -> list[Candidate] | None:
+        return await anext(pages, None)
+
+    coming = asyncio.create_task(read())
+    try:
+        while (page := await coming) is not None:
+            coming = asyncio.create_task(read())
+            yield page
+    finally:
+        coming.cancel()
+        await asyncio.wait([coming])
 
 
 async def _place(

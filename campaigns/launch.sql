@@ -47,6 +47,10 @@ with decided as (
 )
 select count(*) from placed;
 
+-- name: do_not_wait_for_disk
+-- For a page: rows and cursor are lost or kept together, and the end of the step is written through with all before it.
+set local synchronous_commit = off;
+
 -- name: advance
 -- Every person_id up to here has a row; only while the step is still being launched.
 update step set launch_cursor = $2 where step_id = $1 and state = 'launching' returning step_id;

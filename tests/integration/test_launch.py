@@ -165,9 +165,8 @@ async def test_an_interrupted_launch_remembers_the_addresses_it_has_used(
     await launch(muster, campaign.campaign_id, "staff")
     async with connected(muster) as db:
         await db.execute("delete from message where person_id = (select max(person_id) from person)")
-        await db.execute(
-            "update step set state = 'launching', launch_cursor = (select min(person_id) from person) where position = 1"
-        )
+        first = await db.fetchval("select min(person_id) from person")
+        await db.execute("update step set state = 'launching', launch_cursor = $1 where position = 1", first)
     await launch_due_steps(muster)
     async with connected(muster) as db:
         assert (await _rows(db))["second"] == (None, "skipped", "shared_address")
