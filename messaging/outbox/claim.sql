@@ -28,10 +28,15 @@ with due as materialized (
     s.goal_id is not null and exists (
       select from goal_met g where g.goal_id = s.goal_id and g.person_id = d.person_id
     ) as answered,
-    (
-      select u.reason from suppression u
-      where (u.channel, u.address) in (($2, d.address), ('person', d.person_id::text)) and u.purpose in ('all', s.purpose)
-      order by u.since limit 1
+    coalesce(
+      (
+        select u.reason from suppression u
+        where u.channel = $2 and u.address = d.address and u.purpose in ('all', s.purpose) limit 1
+      ),
+      (
+        select u.reason from suppression u
+        where u.channel = 'person' and u.address = d.person_id::text and u.purpose in ('all', s.purpose) limit 1
+      )
     ) as suppressed,
     case when s.quiet_from is not null then
       (
@@ -95,7 +100,7 @@ with back as (
   update message m
   set state = 'queued', lease_until = null, changed_at = now()
   from unnest($1::bigint[], $2::smallint[]) as h (message_id, attempt)
-  where m.message_id = h.message_id and m.attempt = h.attempt and m.state = 'sending' and m.wire_at is null
+  where m.message_id = h.message_id and m.attempt = h.attempt and m.state::text = 'sending' and m.wire_at is null
   returning m.message_id
 ), told as (
   insert into message_event (message_id, state, source, code)

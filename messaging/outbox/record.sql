@@ -40,32 +40,39 @@ with outcome as (
 ),
 -- The next ones, and the gate's last look: still this worker's, the step still running, nothing met or suppressed since.
 -- An attempt belongs to one worker, so marking it again, after an answer of this server was lost, is harmless.
-next as (
-  select m.message_id, n.attempt, n.confirm, n.unsubscribe,
-    case
-      when s.goal_id is not null and exists (
-        select from goal_met g where g.goal_id = s.goal_id and g.person_id = m.person_id
-      ) then 'answered'
-      when exists (
-        select from suppression u
-        where (u.channel, u.address) in ((m.channel, m.address), ('person', m.person_id::text))
-          and u.purpose in ('all', s.purpose)
-      ) then 'suppressed'
-      when s.state = 'cancelled' then 'campaign_cancelled'
-      when s.send_before <= $16::timestamptz then 'past_deadline'
-      when s.state <> 'running' or f.paused_reason is not null then 'handed_back'
-    end as stopped,
-    (
-      select u.reason from suppression u
-      where (u.channel, u.address) in ((m.channel, m.address), ('person', m.person_id::text))
-        and u.purpose in ('all', s.purpose)
-      order by u.since limit 1
+seen as (
+  select
+    m.message_id, n.attempt, n.confirm, n.unsubscribe, s.state as step_state, s.send_before, f.paused_reason,
+    s.goal_id is not null and exists (
+      select from goal_met g where g.goal_id = s.goal_id and g.person_id = m.person_id
+    ) as answered,
+    coalesce(
+      (
+        select u.reason from suppression u
+        where u.channel = m.channel and u.address = m.address and u.purpose in ('all', s.purpose) limit 1
+      ),
+      (
+        select u.reason from suppression u
+        where u.channel = 'person' and u.address = m.person_id::text and u.purpose in ('all', s.purpose) limit 1
+      )
     ) as suppressed
   from unnest($10::bigint[], $11::smallint[], $12::bytea[], $13::bytea[]) as n (message_id, attempt, confirm, unsubscribe)
   join message m on m.message_id = n.message_id and m.attempt = n.attempt
   join step s on s.step_id = m.step_id
   join sender f on f.sender_id = m.sender_id
-  where m.state = 'sending' and m.lease_until > clock_timestamp()
+  -- as text, so that these few are found by their ids and not by walking through every lease there is
+  where m.state::text = 'sending' and m.lease_until > clock_timestamp()
+), next as (
+  select
+    message_id, attempt, confirm, unsubscribe, suppressed,
+    case
+      when answered then 'answered'
+      when suppressed is not null then 'suppressed'
+      when step_state = 'cancelled' then 'campaign_cancelled'
+      when send_before <= $16::timestamptz then 'past_deadline'
+      when step_state <> 'running' or paused_reason is not null then 'handed_back'
+    end as stopped
+  from seen
 ), wired as (
   update message m
   set state = (
@@ -82,7 +89,7 @@ next as (
       wire_at = case when n.stopped is null then clock_timestamp() end,
       lease_until = case when n.stopped is null then clock_timestamp() + $14::float8 * interval '1 second' end
   from next n
-  where m.message_id = n.message_id and m.attempt = n.attempt and m.state = 'sending'
+  where m.message_id = n.message_id and m.attempt = n.attempt and m.state::text = 'sending'
   returning m.message_id, m.state, n.stopped, n.suppressed, n.confirm, n.unsubscribe
 ), stopped as (
   insert into message_event (message_id, state, source, code)
