@@ -62,8 +62,10 @@ class Duties:
         Args:
             patience: seconds; what is not finished by then is cancelled.
         """
+        self.courier.stop()
         duties = (self.deliver, self.inbox, self.launch, self.sweep, self.counts)
         going = [task for duty in duties if (task := duty.close()) is not None]
+        self.courier.stop()
         if not going:
             return
         _, late = await asyncio.wait(going, timeout=patience)
@@ -73,7 +75,7 @@ class Duties:
         await asyncio.gather(*going, return_exceptions=True)
 
     async def _deliver(self) -> bool:
-        await self.courier.run(until_idle=True, deadline=None)
+        await self.courier.run(until_idle=True)
         return False
 
     async def _read_inbox(self) -> bool:
@@ -84,7 +86,7 @@ class Duties:
         return False
 
     async def _sweep(self) -> bool:
-        await sweep(self.runtime)
+        await sweep(self.runtime, self.courier.channels)
         return False
 
     async def _count(self) -> bool:
