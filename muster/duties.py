@@ -62,7 +62,6 @@ class Duties:
         Args:
             patience: seconds; what is not finished by then is cancelled.
         """
-        self.courier.stop()
         duties = (self.deliver, self.inbox, self.launch, self.sweep, self.counts)
         going = [task for duty in duties if (task := duty.close()) is not None]
         self.courier.stop()
