@@ -183,7 +183,7 @@ class ArqWake:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with contextlib.suppress(RedisError, OSError):
-            await self._arq.aclose()
+            await self._arq.aclose(close_connection_pool=True)
 
 
 def open_arq(redis_url: str) -> ArqRedis:

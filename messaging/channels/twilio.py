@@ -7,6 +7,7 @@ repeats a request; what cannot be known is said to be unknown, and `trace` asks 
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -56,7 +57,7 @@ class SessionClient(AsyncHttpClient):  # type: ignore[misc]
     """
 
     def __init__(self, http: aiohttp.ClientSession, timeout: float) -> None:
-        super().__init__()
+        super().__init__(logging.getLogger(__name__), is_async=True)
         self._http = http
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(10.0, timeout))
 

@@ -1,0 +1,233 @@
+"""`muster run`: everything comes up by itself, stays up, and goes down without leaving anything behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+MUSTER = [sys.executable, "-m", "muster"]
+
+
+@dataclass
+class Up:
+    """A `muster run` that is up."""
+
+    process: subprocess.Popen[str]
+    home: Path
+    said: str
+
+    def address(self, name: str) -> str:
+        found = re.search(rf"^  {name} +(\S+)", self.said, re.MULTILINE)
+        assert found is not None, self.said
+        return found[1]
+
+    def children(self) -> dict[str, int]:
+        """The processes it keeps up, by command."""
+        found = {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                parent = int(stat.read_text().rpartition(")")[2].split()[1])
+                words = (stat.parent / "cmdline").read_text().split("\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if parent == self.process.pid and "muster" in words:
+                found[words[words.index("muster") + 1]] = int(stat.parent.name)
+        return found
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+    return {**rest, "MUSTER_HOME": str(home), **settings}
+
+
+def new_home() -> Path:
+    home = Path(tempfile.mkdtemp(prefix="muster-test-"))
+    home.chmod(0o755)
+    return home
+
+
+def start(home: Path, **settings: str) -> Up:
+    log = (home / "run.log").open("w")
+    with log:
+        process = subprocess.Popen(
+            [*MUSTER, "run"], env=environment(home, **settings), cwd=home,
+            stdout=subprocess.PIPE, stderr=log, text=True,
+        )  # fmt: skip
+    assert process.stdout is not None
+    said = ""
+    while "Data" not in said:
+        line = process.stdout.readline()
+        if not line:
+            process.communicate()
+            pytest.fail(f"it did not come up: {said}{(home / 'run.log').read_text()}")
+        said += line
+    return Up(process, home, said)
+
+
+def stop(up: Up) -> int:
+    up.process.terminate()
+    up.process.communicate(timeout=60)
+    return up.process.returncode
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[Up]:
+    home = new_home()
+    running = start(home)
+    yield running
+    if running.process.poll() is None:
+        stop(running)
+    shutil.rmtree(home)
+
+
+def until(true: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
+
+
+def muster(home: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*MUSTER, *words], env=environment(home, **settings), cwd=home,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def processes_on(home: Path) -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if str(home) in words:
+            found.append(words.replace("\0", " "))
+    return found
+
+
+def test_everything_is_up_where_it_says(up: Up) -> None:
+    status, words = get(up.address("Health"))
+    assert (status, json.loads(words)["ready"]) == (200, True)
+    assert get(up.address("Sandbox"))[0] == 200
+    assert get(up.address("Staff console"))[0] == 200
+    assert up.address("Data") == str(up.home)
+    assert set(up.children()) == {"serve", "worker", "sandbox"}
+
+
+def test_other_commands_work_beside_it(up: Up) -> None:
+    assert muster(up.home, "migrate").returncode == 0
+    added = muster(up.home, "user", "add", "ada@union.example.com")
+    assert added.returncode == 0, added.stderr
+    web = up.address("Health").removesuffix("/readyz")
+    assert added.stdout.startswith(f"{web}/console/sign-in/"), "the link must lead to where it really listens"
+    assert get(added.stdout.strip())[0] == 200
+
+
+def test_a_second_one_on_the_same_home_is_refused(up: Up) -> None:
+    second = muster(up.home, "run")
+    assert second.returncode == 1
+    assert second.stdout == ""
+    assert f"Error: Muster runs already on {up.home} (process {up.process.pid})." in second.stderr
+    assert get(up.address("Health"))[0] == 200
+
+
+def test_a_second_one_elsewhere_finds_other_ports(up: Up) -> None:
+    home = new_home()
+    second = start(home)
+    try:
+        for name in ("Health", "Sandbox"):
+            assert second.address(name) != up.address(name)
+            assert get(second.address(name))[0] == 200
+        assert "is taken, so the web server is on" in second.said
+    finally:
+        assert stop(second) == 0
+    shutil.rmtree(home)
+
+
+def test_an_address_that_was_asked_for_and_is_taken_is_an_error(up: Up) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        for command in ("run", "serve"):
+            home = new_home()
+            refused = muster(home, command, MUSTER_LISTEN=where)
+            assert refused.returncode == 1
+            assert "is taken by another program" in refused.stderr
+            assert "Traceback" not in refused.stderr
+            until(lambda home=home: not processes_on(home))  # type: ignore[misc]
+            shutil.rmtree(home)
+
+
+@pytest.mark.parametrize("name", ["worker", "serve", "sandbox"])
+def test_what_dies_is_started_again(up: Up, name: str) -> None:
+    before = up.children()[name]
+    os.kill(before, signal.SIGKILL)
+    until(lambda: up.children().get(name, before) != before)
+    until(lambda: get(up.address("Health"))[0] == 200 and get(up.address("Sandbox"))[0] == 200)
+
+
+def test_servers_that_die_are_started_again(up: Up) -> None:
+    keeper = json.loads((up.home / "keeper.json").read_text())["pid"]
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: (up.home / "keeper.json").exists() and _keeper(up.home) != keeper)
+    until(lambda: get(up.address("Health"))[0] == 200, 60)
+    assert "ada@union.example.com" in muster(up.home, "user", "list").stdout
+
+
+def _keeper(home: Path) -> int:
+    try:
+        return int(json.loads((home / "keeper.json").read_text())["pid"])
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stops_with_everything_and_keeps_the_data(number: signal.Signals) -> None:
+    home = new_home()
+    running = start(home)
+    assert muster(home, "user", "add", "ada@union.example.com").returncode == 0
+    running.process.send_signal(number)
+    running.process.communicate(timeout=60)
+    assert running.process.returncode == 0
+    assert processes_on(home) == []
+    assert not (home / "keeper.json").exists()
+    assert "ada@union.example.com" in muster(home, "user", "list").stdout
+    until(lambda: not processes_on(home))
+    shutil.rmtree(home)
+
+
+def test_killed_it_takes_everything_with_it() -> None:
+    home = new_home()
+    running = start(home)
+    children = running.children()
+    running.process.kill()
+    running.process.communicate()
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children.values()))
+    until(lambda: not processes_on(home))
+    shutil.rmtree(home)

@@ -1,0 +1,243 @@
+"""A worker does its duties when woken, without being woken, and without Redis; and stops without losing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pytest
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from campaigns.ballots import create_ballot
+from campaigns.campaigns import create_campaign
+from campaigns.launch import launch
+from messaging.runtime import Runtime
+from muster.sandbox import Sandbox, SandboxConfig, open_sandbox
+from muster.worker import QUEUE, ArqWake, open_arq, work
+from tests.integration.electorate import add_person, add_unit, ballot_spec, campaign_spec, connected
+
+NOWHERE = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with open_sandbox(SandboxConfig()) as one:
+        yield one
+
+
+@pytest.fixture
+def muster(runtime: Runtime, sandbox: Sandbox) -> Runtime:
+    """With the sandbox's mail server as its relay."""
+    settings = runtime.settings.model_copy(update={"smtp_url": SecretStr(sandbox.smtp_url)})
+    return replace(runtime, settings=settings)
+
+
+async def launched(runtime: Runtime, people: int) -> None:
+    """A campaign that has put one email for each of so many people into the outbox; its second step is not due."""
+    today = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    dates = {
+        "opens": (today - timedelta(days=2)).isoformat(),
+        "closes": (today + timedelta(days=20)).isoformat(),
+    }
+    async with connected(runtime) as db:
+        unit = await add_unit(db, "Leeds")
+        for n in range(people):
+            await add_person(db, f"M{n}", unit=unit, email=f"m{n}@union.example.com")
+        await create_ballot(db, ballot_spec(**dates))
+    steps = [
+        {"template": "ballot-reminder", "channels": ["email"]},
+        {"template": "ballot-last-days", "channels": ["email"], "when": {"after": "3 days"}},
+    ]
+    campaign = await create_campaign(runtime, campaign_spec(steps=steps), "staff")
+    await launch(runtime, campaign.campaign_id, "staff")
+
+
+@asynccontextmanager
+async def working(runtime: Runtime) -> AsyncIterator[asyncio.Task[None]]:
+    """A worker that is at work."""
+    stop = asyncio.Event()
+    worker = asyncio.create_task(work(runtime, stop))
+    try:
+        yield worker
+    finally:
+        stop.set()
+        await asyncio.wait_for(worker, 30)
+
+
+async def until(true: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not await true():  # noqa: ASYNC110  # what is waited for happens in other processes
+            await asyncio.sleep(0.02)
+
+
+async def states(runtime: Runtime) -> Counter[str]:
+    rows = await runtime.pool.fetch("select state::text, count(*) as n from message group by 1")
+    return Counter({row["state"]: row["n"] for row in rows})
+
+
+def all_sent(runtime: Runtime, people: int) -> Callable[[], Awaitable[bool]]:
+    async def sent() -> bool:
+        counts = await states(runtime)
+        return counts["accepted"] + counts["sent"] == people
+
+    return sent
+
+
+def recipients(sandbox: Sandbox) -> Counter[str]:
+    return Counter(address for mail in sandbox.mailbox for address in mail.recipients)
+
+
+def everybody_once(people: int) -> Counter[str]:
+    return Counter(f"m{n}@union.example.com" for n in range(people))
+
+
+async def test_sends_what_is_due_to_everybody_once(muster: Runtime, sandbox: Sandbox) -> None:
+    await launched(muster, 60)
+    async with working(muster):
+        await until(all_sent(muster, 60))
+    assert recipients(sandbox) == everybody_once(60)
+
+
+async def test_heeds_a_wake_up_at_once(muster: Runtime, sandbox: Sandbox) -> None:
+    assert muster.settings.redis_url is not None
+    async with working(muster), ArqWake(muster.settings.redis_url) as wake:
+        await until(lambda: _nothing_queued(muster.redis))
+        await launched(muster, 5)
+        await wake("deliver")
+        await until(lambda: _nothing_queued(muster.redis))
+        await until(all_sent(muster, 5))
+    assert recipients(sandbox) == everybody_once(5)
+
+
+async def _nothing_queued(redis: Redis) -> bool:
+    return not await redis.exists("arq:job:deliver")
+
+
+async def test_several_workers_share_the_work_and_send_each_message_once(muster: Runtime, sandbox: Sandbox) -> None:
+    await launched(muster, 300)
+    async with working(muster), working(muster), working(muster):
+        await until(all_sent(muster, 300))
+    assert recipients(sandbox) == everybody_once(300)
+
+
+async def test_works_without_redis(muster: Runtime, sandbox: Sandbox) -> None:
+    lonely = replace(
+        muster,
+        redis=Redis.from_url(NOWHERE),
+        settings=muster.settings.model_copy(update={"redis_url": NOWHERE}),
+    )
+    await launched(lonely, 20)
+    async with working(lonely):
+        await until(all_sent(lonely, 20))
+    assert recipients(sandbox) == everybody_once(20)
+    await lonely.redis.aclose()
+
+
+@pytest.mark.parametrize("hears", [True, False])
+async def test_launches_by_the_clock_with_and_without_redis(muster: Runtime, sandbox: Sandbox, hears: bool) -> None:
+    await launched(muster, 3)
+    url = muster.settings.redis_url if hears else NOWHERE
+    runtime = replace(muster, settings=muster.settings.model_copy(update={"redis_url": url}))
+    async with working(runtime):
+        await until(all_sent(muster, 3))
+        await muster.pool.execute("update step set after = '0 seconds' where position = 2")
+        await until(all_sent(muster, 6))
+    assert recipients(sandbox) == everybody_once(3) + everybody_once(3)
+
+
+async def test_goes_on_when_redis_drops_it_and_forgets_everything(muster: Runtime, sandbox: Sandbox) -> None:
+    assert muster.settings.redis_url is not None
+    async with working(muster), ArqWake(muster.settings.redis_url) as wake:
+        await until(lambda: _heard(muster.redis))
+        await muster.redis.flushall()
+        await muster.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        await launched(muster, 20)
+        await until(all_sent(muster, 20))
+        await until(lambda: _heard(muster.redis))
+        await wake("deliver")
+        await until(lambda: _nothing_queued(muster.redis))
+    assert recipients(sandbox) == everybody_once(20)
+
+
+async def _heard(redis: Redis) -> bool:
+    """Whether a worker listens: the clock's jobs come and go."""
+    return bool(await redis.keys("arq:in-progress:tick:*"))
+
+
+async def test_stops_in_the_middle_without_losing_or_doubling_anything(muster: Runtime, sandbox: Sandbox) -> None:
+    await launched(muster, 400)
+    async with working(muster):
+        await until(lambda: _some_sent(sandbox))
+    counts = await states(muster)
+    assert not counts["sending"], "what was claimed was not handed back"
+    assert not counts["ambiguous"], "what was in flight was not finished"
+    assert recipients(sandbox).total() == counts["accepted"] + counts["sent"]
+    async with working(muster):
+        await until(all_sent(muster, 400))
+    assert recipients(sandbox) == everybody_once(400)
+
+
+async def _some_sent(sandbox: Sandbox) -> bool:
+    return len(list(sandbox.mailbox)) > 20
+
+
+async def test_the_process_stops_on_sigterm_with_status_0(muster: Runtime, sandbox: Sandbox) -> None:
+    settings = muster.settings
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
+        "MUSTER_DATABASE_URL": str(settings.database_url),
+        "MUSTER_REDIS_URL": str(settings.redis_url),
+        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
+        "MUSTER_PUBLIC_URL": settings.public_url,
+        "MUSTER_SMTP_URL": sandbox.smtp_url,
+        "MUSTER_LOG_FORMAT": "json",
+    }
+    await launched(muster, 300)
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "muster", "worker", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    await until(lambda: _some_sent(sandbox))
+    worker.send_signal(signal.SIGTERM)
+    _, log = await asyncio.wait_for(worker.communicate(), 30)
+    assert worker.returncode == 0, log
+    counts = await states(muster)
+    assert not counts["sending"]
+    assert not counts["ambiguous"]
+    assert recipients(sandbox).total() == counts["accepted"] + counts["sent"]
+    assert b"union.example.com" not in log.replace("…@union.example.com".encode(), b"")
+
+
+async def test_wake_ups_before_anybody_listens_are_one(runtime: Runtime) -> None:
+    assert runtime.settings.redis_url is not None
+    async with ArqWake(runtime.settings.redis_url) as wake:
+        await asyncio.gather(*(wake("deliver") for _ in range(50)))
+        await wake("inbox")
+    assert sorted(await runtime.redis.zrange(QUEUE, 0, -1)) == [b"deliver", b"inbox"]
+
+
+async def test_a_job_is_json_that_nobody_can_hide_code_in(runtime: Runtime) -> None:
+    assert runtime.settings.redis_url is not None
+    async with ArqWake(runtime.settings.redis_url) as wake:
+        await wake("deliver")
+    job = await runtime.redis.get("arq:job:deliver")
+    assert orjson.loads(job)["f"] == "deliver"
+    arq = open_arq(runtime.settings.redis_url)
+    assert arq.job_deserializer is not None
+    with pytest.raises(orjson.JSONDecodeError):
+        arq.job_deserializer(pickle.dumps({"f": "deliver"}))
+    await arq.aclose(close_connection_pool=True)
+
+
+async def test_a_wake_up_that_redis_does_not_take_costs_nothing_but_time() -> None:
+    async with asyncio.timeout(10), ArqWake(NOWHERE) as wake:
+        await wake("deliver")
