@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from messaging.db import Connection, load_queries
 
 SQL = load_queries(__file__)
 
-PAGE: Final = 20_000
+PAGE: Final = 10_000
 SAMPLE: Final = 4_000
 """Messages rendered for the estimate; with fewer, everybody's is."""
 
@@ -97,13 +97,33 @@ async def plan(db: Connection, campaign_id: int, *, public_url: str) -> LaunchPl
     return LaunchPlan(campaign_id, tuple(steps))
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What a step comes to, added up page by page."""
+
+    audience: int = 0
+    by_channel: Counter[str] = field(default_factory=Counter)
+    not_sent: Counter[str] = field(default_factory=Counter)
+    texts: list[int] = field(default_factory=list)  # people who get one
+    first: Decision | None = None
+
+    def add(self, decisions: Sequence[Decision]) -> None:
+        self.audience += len(decisions)
+        for one in decisions:
+            if one.channel is None:
+                self.not_sent[str(one.reason)] += 1
+                continue
+            self.by_channel[one.channel] += 1
+            self.first = self.first or one
+            if one.channel == "sms":
+                self.texts.append(one.person_id)
+
+
 async def _step(db: Connection, step: asyncpg.Record, public_url: str) -> StepPlan:
-    decisions = await _decisions(db, step)
-    queued = [one for one in decisions if one.channel is not None]
-    by_channel = Counter(one.channel for one in queued if one.channel)
+    tally = await _decide(db, step)
     renderer = Renderer(Template.from_json(step["content"]), step["constants"])
-    texts = await _render_texts(db, renderer, queued, public_url)
-    segments = round(sum(text.segments.segments for text in texts) / len(texts) * by_channel["sms"]) if texts else 0
+    texts = await _render_texts(db, renderer, tally.texts, public_url)
+    segments = round(sum(text.segments.segments for text in texts) / len(texts) * len(tally.texts)) if texts else 0
     price = step["spec"].get("price")
     return StepPlan(
         position=step["position"],
@@ -111,53 +131,49 @@ async def _step(db: Connection, step: asyncpg.Record, public_url: str) -> StepPl
         channels=tuple(step["channels"]),
         due_at=step["due_at"],
         after=step["after"],
-        audience=len(decisions),
-        by_channel=by_channel,
-        not_sent=Counter(str(one.reason) for one in decisions if one.channel is None),
+        audience=tally.audience,
+        by_channel=tally.by_channel,
+        not_sent=tally.not_sent,
         segments=segments,
         rendered=len(texts),
         ucs2=sum(text.segments.encoding == "ucs2" for text in texts),
-        cost=segments * price["sms_segment"] + by_channel["email"] * price["email"] if price else None,
+        cost=segments * price["sms_segment"] + tally.by_channel["email"] * price["email"] if price else None,
         currency=price["currency"] if price else "",
-        example=await _example(db, renderer, queued[:1], public_url),
+        example=await _example(db, renderer, tally.first, public_url),
     )
 
 
-async def _decisions(db: Connection, step: asyncpg.Record) -> list[Decision]:
+async def _decide(db: Connection, step: asyncpg.Record) -> _Tally:
     audience = await step_audience(db, step)
-    decisions: list[Decision] = []
+    tally = _Tally()
     after = step["launch_cursor"]  # not 0 where a launch was interrupted: only the rest is planned
     taken = await addresses_taken(db, step["step_id"]) if after else set()
     while people := await audience.page(db, after=after, limit=PAGE):
         after = people[-1]
         page = await candidates(
-            db,
-            people=people,
-            channels=step["channels"],
-            goal_id=step["goal_id"],
-            purpose=step["purpose"],
+            db, people=people, channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
         )
-        decisions += assign(page, taken)
-    return decisions
+        tally.add(assign(page, taken))
+    return tally
 
 
 async def _render_texts(
-    db: Connection, renderer: Renderer, queued: Sequence[Decision], public_url: str
+    db: Connection, renderer: Renderer, people: Sequence[int], public_url: str
 ) -> list[RenderedSms]:
     """The texts of everybody who gets one, or of a sample spread evenly over them."""
-    people = [one.person_id for one in queued if one.channel == "sms"]
     if len(people) > SAMPLE:
         people = [people[n * len(people) // SAMPLE] for n in range(SAMPLE)]
     return [renderer.sms(variables) for variables in await _variables(db, people, public_url)]
 
 
-async def _example(db: Connection, renderer: Renderer, one: Sequence[Decision], public_url: str) -> str:
-    for variables in await _variables(db, [decision.person_id for decision in one], public_url):
-        if one[0].channel == "sms":
-            return renderer.sms(variables).text
-        mail = renderer.email(variables)
-        return f"Subject: {mail.subject}\n\n{mail.text}"
-    return ""
+async def _example(db: Connection, renderer: Renderer, one: Decision | None, public_url: str) -> str:
+    if one is None:
+        return ""
+    [variables] = await _variables(db, [one.person_id], public_url)
+    if one.channel == "sms":
+        return renderer.sms(variables).text
+    mail = renderer.email(variables)
+    return f"Subject: {mail.subject}\n\n{mail.text}"
 
 
 async def _variables(db: Connection, people: Sequence[int], public_url: str) -> list[dict[str, Any]]:

@@ -1,5 +1,7 @@
 """The formulas of a score."""
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,3 +54,18 @@ def test_the_band_holds_the_estimate_and_needed_reaches_the_target(
     assert reached.needed == 0
     if stands.passed:
         assert stands.needed == 0
+
+
+def test_the_example_in_the_docs_is_reckoned_right() -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs" / "turnout.md").read_text(encoding="utf-8").split())
+    counts = {"electorate": 120_000, "voted": 40_000, "not_voted": 8_000}
+    stands = judge(counts, 10_500, Terms(threshold=0.5, over_report=0.13, days_left=10, window=7))
+    assert stands.needed_per_day is not None
+    for words in (
+        f"the estimate is {stands.estimate:,} ({stands.estimate / 120_000:.1%})",
+        f"between {stands.low:,} and {stands.high:,}",
+        f"{stands.target:,} are the threshold, so {stands.needed:,} more",
+        f"{stands.needed_per_day:,.0f} a day, against {stands.rate_per_day:,.0f} a day lately",
+        f"{stands.projection:,} ({stands.projection / 120_000:.1%}) in the end",
+    ):
+        assert words in page
