@@ -1,0 +1,41 @@
+"""What the outside says: members' links, unsubscribing, and providers' webhooks.
+
+`routes()` is all a web application needs; it must hold the runtime at `app[messaging.web.RUNTIME]`. What comes in is
+stored first; a worker processes it with `process_inbox`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import web
+
+from messaging.runtime import Runtime
+from webhooks import links, twilio, unsubscribe
+from webhooks.inbox import Handler, process
+from webhooks.misses import Misses
+
+__all__ = ["HANDLERS", "process_inbox", "routes"]
+
+HANDLERS: Final[Mapping[str, Handler]] = {twilio.STATUS: twilio.apply_statuses, twilio.INBOUND: twilio.read_texts}
+"""Who processes what has come in, by its source."""
+
+
+def routes() -> list[web.RouteDef]:
+    """Every address the outside talks to. The members' links take any first word of a path: add them last."""
+    misses = Misses()
+    return [*twilio.routes(), *unsubscribe.routes(misses), *links.routes(misses)]
+
+
+async def process_inbox(runtime: Runtime, limit: int) -> int:
+    """Process what has come in and is due.
+
+    Args:
+        runtime: where it is stored.
+        limit: most items in one go.
+
+    Returns:
+        How many were looked at; fewer than `limit` where nothing else is due.
+    """
+    return await process(runtime, limit, HANDLERS)

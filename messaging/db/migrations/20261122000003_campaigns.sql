@@ -56,7 +56,7 @@ create table campaign (
 create table reply (
   reply_id     bigint generated always as identity primary key,
   inbox_id     bigint      not null unique,
-  channel      text        not null check (channel in ('sms', 'email')),
+  channel      text        not null check (channel in ('sms', 'email', 'link')), -- link: a button pressed on the member's page
   address      text        not null,
   sender       text        not null, -- our number or mailbox it was sent to
   person_id    bigint      references person,
@@ -65,6 +65,7 @@ create table reply (
   reading      text        not null,
   rule         text        not null,
   rule_version text        not null,
+  claim_id     bigint,               -- the claim it became, so that a reader can take it back
   why_open     text,                 -- unclear, shared_address, unknown_sender, call_me …; null: nothing for a person to do
   state        text        not null default 'closed' check (state in ('open', 'closed')),
   received_at  timestamptz not null default now(),
@@ -72,6 +73,7 @@ create table reply (
   closed_by    text
 );
 create index reply_open on reply (received_at) where state = 'open';
+create index reply_message on reply (message_id) where channel = 'link';
 create index reply_person on reply (person_id, received_at);
 
 -- migrate:down

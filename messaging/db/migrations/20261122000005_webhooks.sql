@@ -5,6 +5,7 @@ create table inbox (
   inbox_id     bigint generated always as identity primary key,
   source       text        not null, -- twilio_status, twilio_inbound …
   dedupe_key   text        not null,
+  subject      text        not null, -- what it is about: of one subject, one at a time and in order
   payload      jsonb       not null,
   received_at  timestamptz not null default now(),
   state        text        not null default 'new' check (state in ('new', 'done', 'parked')),
@@ -15,6 +16,7 @@ create table inbox (
   unique (source, dedupe_key)
 );
 create index inbox_new on inbox (next_try_at, inbox_id) where state = 'new';
+create index inbox_subject on inbox (subject, inbox_id) where state = 'new';
 create index inbox_parked on inbox (received_at) where state = 'parked';
 
 -- Bodies that could not be read, kept a while for inspection.
@@ -39,7 +41,8 @@ create table link_visit (
   signals     text[]      not null default '{}',
   at          timestamptz not null default now(),
   answered_at timestamptz,
-  answer      text
+  answer      text,
+  asked       text                           -- at stage 2: what had been pressed before
 );
 create index link_visit_message on link_visit (message_id, at);
 

@@ -1,0 +1,330 @@
+"""One place where an answer of any kind, by any route, becomes a claim, an opt-out or a conversation.
+
+Everything here happens in the caller's transaction: the claim, the withdrawal of what is still queued for the person,
+the opt-out and the conversation are committed together, or none of them.
+
+How sure a claim is:
+
+| confidence | how the answer came |
+| --- | --- |
+| 0.95 | a button on the member's page, pressed once by what looks like a person |
+| 0.95 | the digit that a text offered |
+| 0.90 | a reply that a member of staff read |
+| 0.85 | a reply in words that a rule read |
+| 0.80 | a button, after a second question |
+| 0.50 | a button, after a second question, by something that hurries or calls itself a machine |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final, Literal
+
+import asyncpg
+
+from campaigns.reading import Reading, read_reply
+from campaigns.turnout.claims import Source, record_claim, retract_claim
+from messaging import suppression
+from messaging.db import Connection, load_queries
+from messaging.errors import NotFound
+from messaging.outbox.states import Reason
+
+SQL: Final = load_queries(__file__)
+
+PRESSED: Final = 0.95
+PRESSED_TWICE: Final = 0.8
+PRESSED_IN_HASTE: Final = 0.5
+BY_DIGIT: Final = 0.95
+READ_BY_RULE: Final = 0.85
+READ_BY_STAFF: Final = 0.9
+
+CLAIMS: Final = frozenset({"voted", "not_voted", "will_vote", "no_ballot_paper"})
+"""Readings that are claims, under the same name."""
+FOR_A_PERSON: Final = frozenset({"call_me", "help", "no_ballot_paper", "wrong_number", "unclear"})
+"""Readings somebody has to do something about."""
+
+Press = Literal["voted", "not_yet", "no_ballot_paper", "call_me", "stop"]
+"""The buttons of the member's page."""
+MEANS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "voted": "voted",
+        "not_yet": "not_voted",
+        "no_ballot_paper": "no_ballot_paper",
+        "call_me": "call_me",
+        "stop": "opt_out",
+    }
+)
+"""What each button says, as a reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A reply somebody sent.
+
+    Attributes:
+        inbox_id: the row it was stored in.
+        channel: `sms` or `email`.
+        address: whose it is, normalised.
+        senders: what it was sent to: our number, and the messaging service if there is one.
+        text: what it says.
+        received_at: when it came; aware.
+        opt_out_type: what the provider took it for and acted on: `STOP`, `START`, `HELP`, or None.
+        media: pictures and the like that came with it; they are not fetched.
+    """
+
+    inbox_id: int
+    channel: Literal["sms", "email"]
+    address: str
+    senders: tuple[str, ...]
+    text: str
+    received_at: datetime
+    opt_out_type: str | None = None
+    media: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came of an answer.
+
+    Attributes:
+        reading: what it said.
+        claim_id: the claim it became, if it did.
+        reply_id: its row in the conversations, if it has one.
+        why_open: why a person has to look at it; None where nobody has to.
+    """
+
+    reading: str
+    claim_id: int | None = None
+    reply_id: int | None = None
+    why_open: str | None = None
+
+
+async def answer_link(
+    db: Connection, *, message_id: int, press: Press, confidence: float, inbox_id: int, at: datetime
+) -> Answered:
+    """A button was pressed on the page of a message's link.
+
+    Args:
+        db: in the caller's transaction.
+        message_id: whose link.
+        press: which button.
+        confidence: see this module's table.
+        inbox_id: the row the press was stored in.
+        at: when.
+
+    Raises:
+        NotFound: no such message.
+    """
+    asked = await _asked(db, message_id)
+    reading = MEANS[press]
+    if reading == "opt_out":
+        await opt_out(db, message_id=message_id, everywhere=True, source="link")
+        return Answered(reading)
+    claim_id = None
+    if reading in CLAIMS:
+        claim_id = await _claim(db, asked, reading, Source.LINK, confidence, at)
+    if reading not in FOR_A_PERSON:
+        return Answered(reading, claim_id)
+    reply_id = await db.fetchval(
+        SQL["add_reply"], inbox_id, "link", asked["address"], asked["sender"] or "", asked["person_id"], message_id,
+        "", reading, "button", "1", claim_id, reading, at,
+    )  # fmt: skip
+    return Answered(reading, claim_id, reply_id, reading)
+
+
+async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
+    """Take back what was last said by a message's link: what stood before it stands again.
+
+    Returns:
+        Whether there was anything to take back.
+    """
+    asked = await _asked(db, message_id)
+    claim = await db.fetchrow(SQL["link_claim"], asked["ballot_id"], asked["person_id"], message_id)
+    press = await db.fetchrow(SQL["link_press"], message_id)
+    if press is not None and claim is not None and press["claim_id"] != claim["claim_id"]:
+        # two answers: only the later one is taken back
+        claim, press = (claim, None) if claim["at"] > press["received_at"] else (None, press)
+    if press is not None:
+        await db.execute(SQL["close_press"], press["reply_id"], at)
+    if claim is not None:
+        await retract_claim(db, claim["claim_id"], recorder="member", source=Source.LINK)
+    return claim is not None or press is not None
+
+
+async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: str) -> None:
+    """Stop messages to where a message went, whoever shares that address.
+
+    Args:
+        db: in the caller's transaction.
+        message_id: the message.
+        everywhere: also stop them to this person, by every channel.
+        source: `link`, `unsubscribe` …
+
+    Raises:
+        NotFound: no such message.
+    """
+    asked = await _asked(db, message_id)
+    for channel, address in _where(asked, everywhere=everywhere):
+        await suppression.suppress(
+            db, channel=channel, address=address, reason=Reason.OPTED_OUT, source=source, message_id=message_id
+        )
+
+
+async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
+    """Take an opt-out back that was made by mistake. Addresses that are blocked for another reason stay so.
+
+    Raises:
+        NotFound: no such message.
+    """
+    asked = await _asked(db, message_id)
+    for channel, address in _where(asked, everywhere=True):
+        await _lift(db, channel, address, source)
+
+
+async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
+    """Somebody replied. Doing it again changes nothing.
+
+    Args:
+        db: in the caller's transaction.
+        inbound: the reply.
+    """
+    before = await db.fetchrow(SQL["replied"], inbound.inbox_id)
+    asked = await db.fetchrow(SQL["asked_at"], inbound.channel, inbound.address, list(inbound.senders))
+    read = await _read(db, inbound, asked["menu"] if asked else None)
+    if before is not None:
+        return Answered(read.reading, before["claim_id"], before["reply_id"], before["why_open"])
+    person_id, nobody = await _who(db, inbound, asked)
+    await _obey(db, inbound, read, asked)
+    said = read.also if read.reading == "opt_out" else read.reading
+    claim_id, why = None, None
+    if said in CLAIMS and asked is not None and nobody is None:
+        why = _too_soon_or_late(asked, inbound.received_at)
+        if why is None:
+            sure = BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
+            claim_id = await _claim(db, asked, said, _source(inbound.channel), sure, inbound.received_at)
+    if why is None:
+        why = _why_open(read, nobody)
+    reply_id = await db.fetchval(
+        SQL["add_reply"], inbound.inbox_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
+        asked["message_id"] if asked else None, inbound.text, read.reading, read.rule, read.version, claim_id, why,
+        inbound.received_at,
+    )  # fmt: skip
+    return Answered(read.reading, claim_id, reply_id, why)
+
+
+async def claim_reply(
+    db: Connection, *, message_id: int, person_id: int, kind: str, channel: str, reader: str, at: datetime
+) -> int:
+    """A member of staff read a reply: what it says is a claim.
+
+    Returns:
+        The claim's id.
+
+    Raises:
+        NotFound: no such message or person.
+    """
+    asked = await _asked(db, message_id)
+    return await record_claim(
+        db, ballot_id=asked["ballot_id"], person_id=person_id, kind=kind,
+        source=Source.LINK if channel == "link" else _source(channel),
+        recorder=reader, confidence=READ_BY_STAFF, message_id=message_id, at=at,
+    )  # fmt: skip
+
+
+async def _asked(db: Connection, message_id: int) -> asyncpg.Record:
+    row = await db.fetchrow(SQL["asked"], message_id)
+    if row is None:
+        raise NotFound(f"There is no message {message_id}.")
+    return row
+
+
+async def _claim(
+    db: Connection, asked: asyncpg.Record, kind: str, source: Source, confidence: float, at: datetime
+) -> int:
+    return await record_claim(
+        db, ballot_id=asked["ballot_id"], person_id=asked["person_id"], kind=kind, source=source, recorder="member",
+        confidence=confidence, message_id=asked["message_id"], at=at,
+    )  # fmt: skip
+
+
+def _source(channel: str) -> Source:
+    return Source.SMS_REPLY if channel == "sms" else Source.EMAIL_REPLY
+
+
+def _where(asked: asyncpg.Record, *, everywhere: bool) -> list[tuple[suppression.Medium, str]]:
+    places: list[tuple[suppression.Medium, str]] = [(asked["channel"], asked["address"])]
+    return [*places, ("person", str(asked["person_id"]))] if everywhere else places
+
+
+async def _read(db: Connection, inbound: Inbound, menu: Mapping[str, str] | None) -> Reading:
+    """What it says, and first of all what the provider has already acted on."""
+    read = read_reply(inbound.text, menu)
+    match inbound.opt_out_type:
+        case "STOP" if read.reading != "opt_out":
+            return Reading("opt_out", "provider", read.version)
+        case "HELP":
+            return Reading("help", "provider", read.version)
+        # Twilio takes "yes" for START too, but from somebody who never opted out it is only a "yes"
+        case "START" if await _opted_out(db, inbound.channel, inbound.address):
+            return Reading("opt_in", "provider", read.version)
+    if read.reading == "unclear" and inbound.media and not inbound.text.strip():
+        return Reading("unclear", "media", read.version)
+    return read
+
+
+async def _who(db: Connection, inbound: Inbound, asked: asyncpg.Record | None) -> tuple[int | None, str | None]:
+    """Who it is from, and why that is not certain enough for a claim; None where it is."""
+    holders = [row["person_id"] for row in await db.fetch(SQL["holders"], inbound.channel, inbound.address)]
+    if asked is None:
+        return (
+            (holders[0], "no_message")
+            if len(holders) == 1
+            else (None, "shared_address" if holders else "unknown_sender")
+        )
+    if holders in ([], [asked["person_id"]]):
+        return asked["person_id"], None
+    return None, "shared_address"
+
+
+async def _obey(db: Connection, inbound: Inbound, read: Reading, asked: asyncpg.Record | None) -> None:
+    """Stop or resume messages to the address, whoever shares it and whether or not we know them."""
+    if read.reading == "opt_in":
+        await _lift(db, inbound.channel, inbound.address, f"{inbound.channel}_reply")
+    elif read.reading in {"opt_out", "wrong_number"}:
+        await suppression.suppress(
+            db, channel=inbound.channel, address=inbound.address, source=f"{inbound.channel}_reply",
+            reason=Reason.OPTED_OUT if read.reading == "opt_out" else Reason.WRONG_NUMBER,
+            message_id=asked["message_id"] if asked else None,
+        )  # fmt: skip
+
+
+async def _opted_out(db: Connection, channel: suppression.Medium, address: str) -> bool:
+    standing = await suppression.standing(db, channel=channel, address=address)
+    return any(one.reason == Reason.OPTED_OUT for one in standing)
+
+
+async def _lift(db: Connection, channel: suppression.Medium, address: str, source: str) -> None:
+    if await _opted_out(db, channel, address):
+        await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=source)
+
+
+def _too_soon_or_late(asked: asyncpg.Record, at: datetime) -> str | None:
+    if at < asked["opens_at"]:
+        return "early"
+    return "late" if at > asked["closes_at"] else None
+
+
+def _why_open(read: Reading, nobody: str | None) -> str | None:
+    """Why a person has to look at a reply that was read; None where nobody has to."""
+    if read.reading == "opt_in" or (
+        read.reading == "opt_out" and (nobody is not None or read.also not in FOR_A_PERSON)
+    ):
+        return None
+    if nobody is not None:
+        return nobody
+    if read.reading in FOR_A_PERSON:
+        return read.reading
+    return read.also if read.also in FOR_A_PERSON else None

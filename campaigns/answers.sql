@@ -1,0 +1,60 @@
+-- name: asked
+-- Whom a message was sent to, where, and what about.
+select m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id
+from message m
+join campaign c using (campaign_id)
+left join sender s using (sender_id)
+where m.message_id = $1;
+
+-- name: asked_at
+-- The latest message that went from one of these senders to this address: what a reply from there answers.
+select
+  m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,
+  st.content -> 'menu' as menu
+from message m
+join sender s using (sender_id)
+join step st using (step_id)
+join campaign c on c.campaign_id = m.campaign_id
+join ballot b using (ballot_id)
+where m.channel = $1 and m.address = $2 and s.address = any ($3::text[])
+  and (m.sent_at is not null or m.wire_at is not null)
+order by coalesce(m.sent_at, m.wire_at) desc, m.message_id desc
+limit 1;
+
+-- name: holders
+-- Whose address it is, as far as we know; two are enough to know that it is shared.
+select distinct person_id from address where channel = $1 and address = $2 limit 2;
+
+-- name: add_reply
+-- What was said and how it was read. Processing it again finds it there.
+insert into reply (
+  inbox_id, channel, address, sender, person_id, message_id, text, reading, rule, rule_version, claim_id, why_open, state,
+  received_at
+)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::text, case when $12 is null then 'closed' else 'open' end, $13)
+returning reply_id;
+
+-- name: replied
+-- Whether this inbox row has been answered already.
+select reply_id, claim_id, why_open from reply where inbox_id = $1;
+
+-- name: link_claim
+-- The latest claim this message's link made that nobody has taken back.
+select c.claim_id, c.at
+from claim c
+where c.ballot_id = $1 and c.person_id = $2 and c.message_id = $3 and c.source = 'link' and c.retracts is null
+  and not exists (select from claim undone where undone.retracts = c.claim_id)
+order by c.claim_id desc
+limit 1;
+
+-- name: link_press
+-- The latest press on this message's page that waits for a person.
+select reply_id, claim_id, received_at
+from reply
+where message_id = $1 and channel = 'link' and state = 'open'
+order by reply_id desc
+limit 1;
+
+-- name: close_press
+-- Nobody need do anything about it any more.
+update reply set state = 'closed', closed_at = $2, closed_by = 'member' where reply_id = $1;

@@ -1,0 +1,173 @@
+"""Replies that need a person: listed, read again, closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from campaigns.answers import CLAIMS, claim_reply
+from campaigns.reading import READINGS
+from campaigns.turnout.claims import Source, retract_claim
+from messaging import suppression
+from messaging.db import Connection, load_queries
+from messaging.errors import Conflict, InputError, NotFound
+from messaging.outbox.states import Reason
+
+SQL: Final = load_queries(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenReply:
+    """A reply that waits for somebody.
+
+    Attributes:
+        reply_id: which.
+        received_at: when it came; aware.
+        channel: `sms`, `email`, or `link` for a button on the member's page.
+        address: who it is from.
+        text: what it says; "" for a button.
+        reading: what a rule made of it.
+        rule: which rule.
+        why_open: why it waits: a reading, or `shared_address`, `unknown_sender`, `no_message`, `early`, `late`.
+        message_id: the message it answers.
+        person_id: who it is from, where that is certain.
+        external_id: their membership number.
+        name: their name.
+        unit: where they belong.
+        ballot: the ballot it is about.
+        holders: everybody who has that address.
+    """
+
+    reply_id: int
+    received_at: datetime
+    channel: str
+    address: str
+    text: str
+    reading: str
+    rule: str
+    why_open: str
+    message_id: int | None
+    person_id: int | None
+    external_id: str | None
+    name: str | None
+    unit: str | None
+    ballot: str | None
+    holders: tuple[int, ...]
+
+
+async def open_replies(db: Connection, limit: int = 100) -> list[OpenReply]:
+    """The replies that wait for a person, longest waiting first."""
+    rows = await db.fetch(SQL["open_replies"], limit)
+    return [OpenReply(**dict(row) | {"holders": tuple(row["holders"] or ())}) for row in rows]
+
+
+async def close_reply(db: Connection, reply_id: int, *, reader: str, at: datetime) -> bool:
+    """Say that a reply has been dealt with.
+
+    Args:
+        db: a connection.
+        reply_id: which.
+        reader: the member of staff.
+        at: when.
+
+    Returns:
+        Whether it was open.
+
+    Raises:
+        NotFound: no such reply.
+    """
+    async with db.transaction():
+        reply = await _hold(db, reply_id)
+        if reply["state"] == "closed":
+            return False
+        await db.execute(SQL["close"], reply_id, at, reader)
+        await _note(db, reader, "close_reply", reply_id, at, {})
+    return True
+
+
+async def reread(
+    db: Connection, reply_id: int, *, reading: str, reader: str, at: datetime, person_id: int | None = None
+) -> int | None:
+    """A person reads a reply: their reading takes the place of the rule's, and so does what came of it.
+
+    A claim the rule made is taken back; the new reading becomes a claim if it is one, and an opt-out is obeyed.
+
+    Args:
+        db: a connection.
+        reply_id: which.
+        reading: what it says, one of `READINGS`.
+        reader: the member of staff.
+        at: when.
+        person_id: who said it, where the address is shared or unknown.
+
+    Returns:
+        The claim it became, if it did.
+
+    Raises:
+        NotFound: no such reply.
+        InputError: not a reading.
+        Conflict: it would be a claim, but nobody knows whose or about what.
+    """
+    if reading not in READINGS:
+        raise InputError(f"“{reading}” is not a reading.", remedy=f"There are {', '.join(sorted(READINGS))}.")
+    async with db.transaction():
+        reply = await _hold(db, reply_id)
+        whose = person_id or reply["person_id"]
+        if reading in CLAIMS and (whose is None or reply["message_id"] is None):
+            raise Conflict(
+                "Nobody knows whose answer this is, or to what.",
+                remedy="Name the person, or record it on their own page.",
+            )
+        if reply["claim_id"] is not None:
+            await retract_claim(db, reply["claim_id"], recorder=reader, source=_source(reply))
+        claim_id = None
+        if reading in CLAIMS:
+            claim_id = await claim_reply(
+                db, message_id=reply["message_id"], person_id=whose, kind=reading, channel=reply["channel"],
+                reader=reader, at=reply["received_at"],
+            )  # fmt: skip
+        await _obey(db, reply, reading)
+        await db.execute(SQL["correct"], reply_id, reading, person_id, claim_id, at, reader)
+        detail = {"from": reply["reading"], "to": reading, "rule": reply["rule"]}
+        await _note(db, reader, "reread_reply", reply_id, at, detail)
+    return claim_id
+
+
+async def _obey(db: Connection, reply: asyncpg.Record, reading: str) -> None:
+    """Stop or resume messages as the new reading asks; never undo an opt-out only because a word was read otherwise."""
+    if reply["channel"] == "link":
+        return
+    if reading in {"opt_out", "wrong_number"}:
+        reason = Reason.OPTED_OUT if reading == "opt_out" else Reason.WRONG_NUMBER
+        await suppression.suppress(
+            db, channel=reply["channel"], address=reply["address"], reason=reason, source="staff",
+            message_id=reply["message_id"],
+        )  # fmt: skip
+    elif reading == "opt_in":
+        await suppression.lift(
+            db, channel=reply["channel"], address=reply["address"], reason="opted_in", source="staff"
+        )
+
+
+def _source(reply: asyncpg.Record) -> Source:
+    match reply["channel"]:
+        case "sms":
+            return Source.SMS_REPLY
+        case "email":
+            return Source.EMAIL_REPLY
+        case _:
+            return Source.LINK
+
+
+async def _hold(db: Connection, reply_id: int) -> asyncpg.Record:
+    row = await db.fetchrow(SQL["hold"], reply_id)
+    if row is None:
+        raise NotFound(f"There is no reply {reply_id}.")
+    return row
+
+
+async def _note(db: Connection, reader: str, action: str, reply_id: int, at: datetime, detail: dict[str, str]) -> None:
+    await db.execute(SQL["note"], reader, action, f"reply:{reply_id}", detail, at)

@@ -1,0 +1,38 @@
+-- name: open_replies
+-- Those that wait, longest first, with what they answer: enough to deal with one without looking anything up.
+select
+  r.reply_id, r.received_at, r.channel, r.address, r.text, r.reading, r.rule, r.why_open, r.message_id,
+  p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, u.name as unit, b.name as ballot,
+  (select array_agg(a.person_id order by a.person_id) from address a
+   where a.channel = r.channel and a.address = r.address) as holders
+from reply r
+left join person p on p.person_id = r.person_id
+left join unit u on u.unit_id = p.unit_id
+left join message m on m.message_id = r.message_id
+left join campaign c on c.campaign_id = m.campaign_id
+left join ballot b on b.ballot_id = c.ballot_id
+where r.state = 'open'
+order by r.received_at, r.reply_id
+limit $1;
+
+-- name: hold
+-- One reader at a time.
+select r.reply_id, r.channel, r.address, r.message_id, r.person_id, r.reading, r.rule, r.claim_id, r.state, r.received_at
+from reply r
+where r.reply_id = $1
+for update;
+
+-- name: close
+-- Dealt with, by whom and when; the first to close it keeps the honour.
+update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id = $1 and state = 'open';
+
+-- name: correct
+-- What a person read in it takes the place of what a rule read; the audit keeps both.
+update reply
+set reading = $2, rule = 'staff', person_id = coalesce($3, person_id), claim_id = $4, state = 'closed', closed_at = $5,
+  closed_by = $6
+where reply_id = $1;
+
+-- name: note
+-- Who did what, for ever.
+insert into audit (actor, action, subject, detail, at) values ($1, $2, $3, $4, $5);

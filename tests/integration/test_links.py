@@ -1,0 +1,640 @@
+"""A member's link: people answer with one press; machines, however they press, answer nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import string
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from messaging.content.tokens import digest
+from messaging.db import Connection, open_pool
+from messaging.runtime import Runtime
+from tests.integration.inbound_rows import (
+    BROWSER,
+    PHONE,
+    Campaign,
+    Forms,
+    Moving,
+    look,
+    make_campaign,
+    press,
+    read,
+    serve,
+)
+from webhooks.misses import PER_NETWORK
+
+Client = TestClient[web.Request, web.Application]
+HEADLESS = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/126.0.0.0 Safari/537.36"
+)
+CHROME = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"
+)
+IMESSAGE = (
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_11_1) AppleWebKit/601.2.4 (KHTML, like Gecko) Version/9.0.1 "
+    "Safari/601.2.4 facebookexternalhit/1.1 Facebot Twitterbot/1.0"
+)
+COUNTED = (
+    "claim",
+    "standing",
+    "message",
+    "message_event",
+    "suppression",
+    "suppression_event",
+    "reply",
+    "inbox",
+    "goal_met",
+)
+
+
+@pytest.fixture
+def clock() -> Moving:
+    return Moving(datetime(2026, 11, 22, 12, tzinfo=UTC))
+
+
+@pytest.fixture
+async def here(runtime: Runtime, clock: Moving) -> Runtime:
+    return replace(runtime, clock=clock)
+
+
+@pytest.fixture
+async def campaign(here: Runtime, db: Connection, clock: Moving) -> Campaign:
+    return await make_campaign(here, db, now=clock())
+
+
+@pytest.fixture
+async def client(here: Runtime) -> AsyncIterator[Client]:
+    async with serve(here) as client:
+        yield client
+
+
+async def everything(db: Connection) -> dict[str, list[str]]:
+    """Every row a person would care about."""
+    return {
+        table: [str(row[0]) for row in await db.fetch(f"select {table}::text from {table} order by 1")]
+        for table in COUNTED
+    }
+
+
+# ---- people
+
+
+async def test_one_press_confirms_and_withdraws_what_was_queued(
+    campaign: Campaign, client: Client, clock: Moving
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    page = await look(client, ann.confirm)
+    assert "Have you posted your ballot paper?" in page.words
+    assert "Hello Ann" in page.words
+    assert page.shown == ["voted", "not_yet", "no_ballot_paper", "call_me", "stop"]
+    assert await campaign.standing(ann) is None
+    clock.wait(seconds=5)
+    page = await press(client, ann.confirm, page, "voted")
+    assert "Thank you, Ann!" in page.words
+    assert "voted" not in page.buttons
+    assert await campaign.standing(ann) == "voted"
+    assert await campaign.waiting(ann) == ("cancelled", "answered")
+    claim = await campaign.db.fetchrow("select source, recorder, confidence, message_id, at from claim")
+    assert tuple(claim) == ("link", "member", pytest.approx(0.95), ann.message_id, clock())
+    [kept] = await campaign.db.fetch("select source, state, payload from inbox")
+    assert (kept["source"], kept["state"], kept["payload"]["answer"]) == ("link", "done", "voted")
+
+
+async def test_opening_it_again_says_what_was_said(campaign: Campaign, client: Client, clock: Moving) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    page = await look(client, ann.confirm)
+    clock.wait(seconds=5)
+    await press(client, ann.confirm, page, "voted")
+    clock.wait(days=1)
+    page = await look(client, ann.confirm)
+    assert "You have told us that you have voted" in page.words
+    assert page.shown == ["undo", "call_me", "stop"]
+
+
+async def test_undo_restores_what_stood_before(campaign: Campaign, client: Client, clock: Moving) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    page = await look(client, ann.confirm)
+    clock.wait(seconds=5)
+    page = await press(client, ann.confirm, page, "voted")
+    clock.wait(seconds=5)
+    page = await press(client, ann.confirm, page, "undo")
+    assert "taken it back" in page.words
+    assert "voted" in page.shown
+    assert await campaign.standing(ann) is None
+    assert await campaign.db.fetchval("select count(*) from goal_met") == 0
+    assert await campaign.db.fetchval("select count(*) from claim where kind = 'retracted'") == 1
+
+
+async def test_undo_takes_back_only_the_last_thing_said(campaign: Campaign, client: Client, clock: Moving) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    page = await look(client, ann.confirm)
+    for answer in ("voted", "call_me", "undo"):
+        clock.wait(minutes=3)
+        page = await press(client, ann.confirm, page, answer)
+    assert await campaign.standing(ann) == "voted"
+    assert await campaign.db.fetchval("select count(*) from reply where state = 'open'") == 0
+    clock.wait(minutes=3)
+    await press(client, ann.confirm, page, "undo")
+    assert await campaign.standing(ann) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "why", "words"),
+    [
+        ("not_yet", "not_voted", None, "There is still time"),
+        ("no_ballot_paper", "no_ballot_paper", "no_ballot_paper", "Somebody will look into your ballot paper"),
+        ("call_me", None, "call_me", "will call you"),
+    ],
+)
+async def test_other_answers(
+    campaign: Campaign, client: Client, clock: Moving, answer: str, kind: str | None, why: str | None, words: str
+) -> None:
+    ann = await campaign.ask(email="ann@x.test")
+    page = await look(client, ann.confirm)
+    clock.wait(seconds=5)
+    page = await press(client, ann.confirm, page, answer)
+    assert words in page.words
+    assert answer not in page.buttons
+    assert "undo" in page.buttons
+    assert await campaign.standing(ann) == kind
+    assert await campaign.waiting(ann) == ("queued", None)
+    replies = await campaign.db.fetch("select channel, person_id, why_open, state from reply")
+    assert [tuple(row) for row in replies] == ([("link", ann.person_id, why, "open")] if why else [])
+
+
+async def test_not_yet_and_then_voted_on_the_same_page(campaign: Campaign, client: Client, clock: Moving) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    page = await look(client, ann.confirm)
+    clock.wait(seconds=5)
+    page = await press(client, ann.confirm, page, "not_yet")
+    clock.wait(minutes=5)
+    await press(client, ann.confirm, page, "voted")
+    assert await campaign.standing(ann) == "voted"
+
+
+async def test_stop_stops_everything_and_can_be_taken_back(campaign: Campaign, client: Client, clock: Moving) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    page = await look(client, ann.confirm)
+    clock.wait(seconds=5)
+    page = await press(client, ann.confirm, page, "stop")
+    assert page.shown == ["undo_stop"]
+    assert await campaign.suppressed() == {("sms", PHONE, "opted_out"), ("person", str(ann.person_id), "opted_out")}
+    assert await campaign.waiting(ann) == ("suppressed", "opted_out")
+    page = await press(client, ann.confirm, page, "undo_stop")
+    assert "You will get messages from us again" in page.words
+    assert await campaign.suppressed() == set()
+
+
+async def test_a_token_is_read_as_people_type_it(campaign: Campaign, client: Client) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    await look(client, ann.confirm.upper())
+    await look(client, ann.confirm.replace("0", "o").replace("1", "I"))
+    await look(client, ann.confirm.replace("0", "O").replace("1", "l"))
+
+
+async def test_welsh(campaign: Campaign, client: Client, clock: Moving) -> None:
+    sian = await campaign.ask(sms=PHONE, first_name="Siân", language="cy")
+    response = await client.get(sian.confirm, headers={"User-Agent": BROWSER})
+    text = await response.text()
+    assert '<html lang="cy">' in text
+    assert "Ydych chi wedi postio eich papur pleidleisio?" in text
+    clock.wait(seconds=5)
+    page = await press(client, sian.confirm, Forms(text), "voted")
+    assert "Diolch, Siân!" in page.words
+
+
+async def test_a_language_without_words_is_english(campaign: Campaign, client: Client) -> None:
+    ann = await campaign.ask(sms=PHONE, language="pl")
+    assert "Have you posted your ballot paper?" in (await look(client, ann.confirm)).words
+
+
+async def test_a_page_left_open_too_long_asks_once_more(campaign: Campaign, client: Client, clock: Moving) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    page = await look(client, ann.confirm)
+    clock.wait(days=3)
+    response = await client.post(ann.confirm, data={**page.fields, "answer": "voted"}, headers={"User-Agent": BROWSER})
+    assert response.status == 409
+    page = await read(response)
+    assert "Please press once more" in page.words
+    assert await campaign.standing(ann) is None
+    clock.wait(seconds=5)
+    await press(client, ann.confirm, page, "voted")
+    assert await campaign.standing(ann) == "voted"
+
+
+# ---- phases
+
+
+async def test_a_closed_ballot_says_so_and_takes_no_answer(campaign: Campaign, client: Client, clock: Moving) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    page = await look(client, ann.confirm)
+    clock.wait(days=10)
+    closed = await look(client, ann.confirm)
+    assert "This vote has closed" in closed.words
+    assert closed.shown == ["stop"]
+    clock.now -= timedelta(minutes=1)
+    page = await look(client, ann.confirm)
+    clock.wait(minutes=2)
+    page = await press(client, ann.confirm, page, "voted")
+    assert "This vote has closed" in page.words
+    assert await campaign.standing(ann) is None
+
+
+async def test_before_it_opens_nobody_is_asked(here: Runtime, db: Connection, client: Client, clock: Moving) -> None:
+    campaign = await make_campaign(here, db, now=clock(), opens=timedelta(days=1))
+    ann = await campaign.ask(sms=PHONE)
+    page = await look(client, ann.confirm)
+    assert "Voting has not started yet" in page.words
+    assert page.shown == ["call_me", "stop"]
+
+
+async def test_long_after_it_closed_the_link_is_as_unknown_as_any(
+    campaign: Campaign, client: Client, clock: Moving
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    clock.wait(days=71)
+    assert (await client.get(ann.confirm)).status == 404
+
+
+# ---- looking changes nothing
+
+
+@pytest.mark.parametrize("agent", [BROWSER, "", HEADLESS, IMESSAGE])
+async def test_looking_changes_nothing(campaign: Campaign, client: Client, db: Connection, agent: str) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    before = await everything(db)
+    for path in (ann.confirm, ann.unsubscribe, f"{ann.confirm}/page", f"{ann.confirm}?answer=voted&nonce=1"):
+        for method in ("HEAD", "GET", "GET", "HEAD"):
+            await client.request(method, path, headers={"User-Agent": agent})
+    assert await everything(db) == before
+
+
+async def test_head_has_the_headers_of_get_and_leaves_no_trace(
+    campaign: Campaign, client: Client, db: Connection
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    head = await client.head(ann.confirm)
+    assert await db.fetchval("select count(*) from link_visit") == 0
+    get = await client.get(ann.confirm)
+    varies = {"Date"}
+    assert {name: value for name, value in head.headers.items() if name not in varies} == {
+        name: value for name, value in get.headers.items() if name not in varies
+    }
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+async def test_other_methods_are_refused(campaign: Campaign, client: Client, db: Connection, method: str) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    before = await everything(db)
+    assert (await client.request(method, ann.confirm)).status == 405
+    assert await everything(db) == before
+
+
+# ---- nonces
+
+
+async def test_a_nonce_works_once(campaign: Campaign, client: Client, db: Connection, clock: Moving) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    page = await look(client, ann.confirm)
+    clock.wait(seconds=5)
+    await press(client, ann.confirm, page, "voted")
+    before = await everything(db)
+    again = await press(client, ann.confirm, page, "voted")
+    assert "You have told us that you have voted" in again.words
+    await press(client, ann.confirm, page, "undo")
+    await press(client, ann.confirm, page, "stop")
+    assert await everything(db) == before
+
+
+async def test_many_presses_at_once_are_one(campaign: Campaign, client: Client, clock: Moving) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    page = await look(client, ann.confirm)
+    clock.wait(seconds=5)
+    await asyncio.gather(*(press(client, ann.confirm, page, "voted") for _ in range(8)))
+    assert await campaign.db.fetchval("select count(*) from claim") == 1
+
+
+async def test_a_nonce_is_of_one_link(campaign: Campaign, client: Client, clock: Moving) -> None:
+    ann, bob = await campaign.ask(sms=PHONE), await campaign.ask(sms="+447400123457")
+    page = await look(client, ann.confirm)
+    clock.wait(seconds=5)
+    response = await client.post(bob.confirm, data={**page.fields, "answer": "voted"}, headers={"User-Agent": BROWSER})
+    assert response.status == 409
+    assert await campaign.standing(bob) is None
+    unsubscribe = await look(client, ann.unsubscribe)
+    response = await client.post(
+        ann.confirm, data={**unsubscribe.fields, "answer": "voted"}, headers={"User-Agent": BROWSER}
+    )
+    assert response.status == 409
+    assert await campaign.standing(ann) is None
+
+
+@pytest.mark.parametrize("nonce", ["", "x", "é" * 200, "\0", "'; drop table claim; --"])
+async def test_without_a_nonce_nothing_is_answered(campaign: Campaign, client: Client, nonce: str) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    response = await client.post(ann.confirm, data={"nonce": nonce, "answer": "voted"}, headers={"User-Agent": BROWSER})
+    assert response.status == 409
+    assert await campaign.standing(ann) is None
+
+
+@pytest.mark.parametrize("answer", ["", "VOTED", "voted ", "retracted", "scrutineer", "\0", "x" * 5000, "<script>"])
+async def test_an_answer_that_is_none_is_asked_about(
+    campaign: Campaign, client: Client, db: Connection, clock: Moving, answer: str
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    page = await look(client, ann.confirm)
+    clock.wait(seconds=5)
+    before = await everything(db)
+    page = await press(client, ann.confirm, page, answer)
+    assert "One more question" in page.words
+    assert await everything(db) == before
+
+
+# ---- machines
+
+
+async def scan(client: Client, clock: Moving, asked: object, agent: str, *steps: str) -> None:
+    """Do what a scanner does: HEAD, GET, and presses of the first button it finds, a moment after."""
+    paths = {"confirm": asked.confirm, "unsubscribe": asked.unsubscribe}  # type: ignore[attr-defined]
+    page: Forms | None = None
+    for step in steps:
+        what, _, where = step.partition(" ")
+        path = paths.get(where or "confirm", where)
+        if what == "wait":
+            clock.wait(seconds=float(where))
+        elif what == "press" and page is not None:
+            response = await client.post(
+                path, data={**page.fields, "answer": page.buttons[0]}, headers={"User-Agent": agent}
+            )
+            page = await read(response)
+        elif what != "press":
+            response = await client.request(what, path, headers={"User-Agent": agent})
+            page = await read(response) if what == "GET" else page
+
+
+@pytest.mark.parametrize(
+    ("agent", "steps"),
+    [
+        ("", ["HEAD confirm", "GET confirm", "HEAD unsubscribe", "GET unsubscribe"]),
+        (HEADLESS, ["GET confirm", "GET confirm"]),
+        (HEADLESS, ["GET confirm", "wait 2", "press", "wait 2", "press", "wait 2", "press"]),
+        (CHROME, ["wait 12", "GET confirm"]),
+        (CHROME, ["GET confirm", "press"]),
+        (CHROME, ["GET confirm", "wait 3", "press"]),
+        (CHROME, ["GET confirm", "wait 3", "press", "wait 3", "press", "wait 3", "press", "wait 3", "press"]),
+        (CHROME, ["wait 3600", "GET confirm", "wait 30", "press", "wait 30", "press", "wait 30", "press"]),
+        (IMESSAGE, ["GET confirm"]),
+        ("WhatsApp/2.25.18 A", ["GET confirm"]),
+        ("okhttp/4.12.0", ["HEAD confirm", "GET confirm", "press", "press"]),
+    ],
+)
+async def test_no_scanner_confirms_anything(
+    campaign: Campaign, client: Client, db: Connection, clock: Moving, agent: str, steps: list[str]
+) -> None:
+    campaign.sent_at = clock()
+    ann = await campaign.ask(email="ann@x.test")
+    before = await everything(db)
+    await scan(client, clock, ann, agent, *steps)
+    assert await everything(db) == before
+
+
+@pytest.mark.parametrize("nth", range(1, 6))
+@pytest.mark.parametrize("agent", [HEADLESS, CHROME])
+async def test_no_scanner_gets_past_the_second_question_with_one_press(
+    campaign: Campaign, client: Client, clock: Moving, agent: str, nth: int
+) -> None:
+    """Whichever button it presses at once, seconds after the message was sent."""
+    campaign.sent_at = clock()
+    ann = await campaign.ask(email="ann@x.test")
+    page = await look(client, ann.confirm, agent)
+    page = await press(client, ann.confirm, page, page.buttons[nth], agent)
+    assert "One more question" in page.words
+    assert page.buttons[0] == "nothing"
+    assert await campaign.standing(ann) is None
+    assert await campaign.suppressed() == set()
+
+
+SUSPICIOUS = {
+    "hasty": ["GET"],
+    "fresh": ["sent", "GET", "wait 5"],
+    "every_link": ["GET unsubscribe", "GET", "wait 5"],
+    "machine_near": ["machine", "GET", "wait 5"],
+    "looks": ["GET", "GET", "GET", "GET", "wait 5"],
+    "honeypot": ["GET trap", "GET", "wait 5"],
+}
+
+
+@pytest.mark.parametrize("signal", SUSPICIOUS)
+async def test_each_signal_asks_a_person_a_second_time_and_then_believes_them(
+    campaign: Campaign, client: Client, clock: Moving, signal: str
+) -> None:
+    if "sent" in SUSPICIOUS[signal]:
+        campaign.sent_at = clock()
+    ann = await campaign.ask(email="ann@x.test")
+    page = Forms("")
+    for step in SUSPICIOUS[signal]:
+        match step.split():
+            case ["wait", seconds]:
+                clock.wait(seconds=float(seconds))
+            case ["machine"]:
+                await client.get(ann.confirm, headers={"User-Agent": HEADLESS})
+            case ["GET", "trap"]:
+                [trap] = (await look(client, ann.confirm)).links
+                assert (await client.get(f"/{trap}", headers={"User-Agent": BROWSER})).status == 404
+            case ["GET", "unsubscribe"]:
+                await look(client, ann.unsubscribe)
+            case ["GET"]:
+                page = await look(client, ann.confirm)
+    page = await press(client, ann.confirm, page, "voted")
+    assert "One more question" in page.words
+    assert signal in await campaign.db.fetchval("select signals from link_visit where stage = 2")
+    assert await campaign.standing(ann) is None
+    clock.wait(seconds=5)
+    page = await press(client, ann.confirm, page, "voted")
+    assert "Thank you, Ann!" in page.words
+    assert await campaign.standing(ann) == "voted"
+    assert await campaign.db.fetchval("select confidence from claim") == pytest.approx(0.8)
+
+
+async def test_before_we_know_that_it_was_sent_it_is_suspicious(
+    campaign: Campaign, client: Client, clock: Moving
+) -> None:
+    ann = await campaign.ask(email="ann@x.test", sent=False)
+    page = await look(client, ann.confirm)
+    clock.wait(minutes=10)
+    assert "One more question" in (await press(client, ann.confirm, page, "voted")).words
+
+
+async def test_a_preview_on_the_members_own_phone_costs_them_nothing(
+    campaign: Campaign, client: Client, clock: Moving
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    await client.get(ann.confirm, headers={"User-Agent": IMESSAGE})
+    page = await look(client, ann.confirm)
+    clock.wait(seconds=3)
+    await press(client, ann.confirm, page, "voted")
+    assert await campaign.standing(ann) == "voted"
+
+
+async def test_a_scan_at_delivery_costs_the_member_nothing_later(
+    campaign: Campaign, client: Client, clock: Moving
+) -> None:
+    campaign.sent_at = clock()
+    ann = await campaign.ask(email="ann@x.test")
+    await scan(client, clock, ann, HEADLESS, "GET confirm", "GET unsubscribe", "GET confirm")
+    clock.wait(hours=1)
+    page = await look(client, ann.confirm)
+    clock.wait(seconds=3)
+    await press(client, ann.confirm, page, "voted")
+    assert await campaign.standing(ann) == "voted"
+
+
+async def test_saying_that_nothing_was_pressed_notes_nothing(
+    campaign: Campaign, client: Client, db: Connection
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    page = await look(client, ann.confirm)
+    page = await press(client, ann.confirm, page, "voted")
+    before = await everything(db)
+    page = await press(client, ann.confirm, page, "nothing")
+    assert "Nothing has been noted" in page.words
+    assert await everything(db) == before
+
+
+async def test_the_second_question_never_begins_with_what_was_pressed(campaign: Campaign, client: Client) -> None:
+    orders = set()
+    for number in range(12):
+        asked = await campaign.ask(sms=f"+4474001235{number:02}")
+        page = await press(client, asked.confirm, await look(client, asked.confirm), "voted")
+        assert page.buttons[0] == "nothing"
+        assert page.buttons[1] != "voted"
+        orders.add(tuple(page.buttons))
+    assert len(orders) > 1
+
+
+# ---- links that do not exist
+
+
+async def test_unknown_revoked_and_expired_look_identical(
+    campaign: Campaign, client: Client, db: Connection, clock: Moving
+) -> None:
+    revoked, wrong = await campaign.ask(sms=PHONE), await campaign.ask(sms="+447400123457")
+    await db.execute("update link set revoked_at = now() where digest = $1", digest(revoked.confirm[1:]))
+    seen = []
+    paths = (revoked.confirm, "/0000000000000", wrong.unsubscribe[2:], "/abc", "/u/0000000000000", f"/{'z' * 64}")
+    for path in paths:
+        response = await client.get(path)
+        headers = {name: value for name, value in response.headers.items() if name != "Date"}
+        seen.append((response.status, headers, await response.read()))
+    assert seen[0][0] == 404
+    assert b"This link does not work" in seen[0][2]
+    assert all(one == seen[0] for one in seen)
+    clock.wait(days=71)
+    response = await client.get(wrong.confirm)
+    assert await response.read() == seen[0][2]
+    assert (await client.post("/0000000000000", data={"answer": "voted"})).status == 404
+
+
+async def test_too_many_misses_have_to_wait_and_good_links_from_elsewhere_do_not(
+    campaign: Campaign, client: Client
+) -> None:
+    for _ in range(PER_NETWORK):
+        assert (await client.get("/0000000000000")).status == 404
+    response = await client.get("/0000000000000")
+    assert response.status == 429
+    assert response.headers["Retry-After"] == "60"
+    assert (await client.get("/healthz")).status == 200
+
+
+async def test_misses_are_counted_without_redis(here: Runtime, db: Connection, clock: Moving) -> None:
+    away = Redis.from_url("redis://127.0.0.1:1")
+    async with serve(replace(here, redis=away)) as client:
+        for _ in range(PER_NETWORK):
+            assert (await client.get("/0000000000000")).status == 404
+        assert (await client.get("/0000000000000")).status == 429
+    await away.aclose()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(alphabet=st.sampled_from(string.ascii_letters + string.digits + "-_~%&+'\"<>é€ "), max_size=70))
+async def test_any_path_is_answered(client: Client, here: Runtime, text: str) -> None:
+    assume(text.lower() not in {"metrics", "healthz", "readyz", "console"})
+    await here.redis.flushdb()
+    for path in (f"/{quote(text)}", f"/u/{quote(text)}"):
+        response = await client.get(path, allow_redirects=False)
+        assert response.status in {404, 405, 429}
+
+
+# ---- what the page is made of
+
+
+async def test_the_page_is_small_private_and_plain(campaign: Campaign, client: Client) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    for path in (ann.confirm, ann.unsubscribe, "/0000000000000"):
+        response = await client.get(path)
+        body = await response.read()
+        assert len(body) < 20_000
+        assert response.headers["Referrer-Policy"] == "no-referrer"
+        assert "noindex" in response.headers["X-Robots-Tag"]
+        assert response.headers["Cache-Control"] == "no-store"
+        policy = response.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; style-src 'sha256-")
+        assert "unsafe" not in policy
+        assert "Set-Cookie" not in response.headers
+        text = body.decode()
+        assert "<script" not in text
+        assert not re.search(r"\bon\w+=", text)
+        assert not re.search(r'(?:src|href)="(?:https?:)?//', text)
+        assert " style=" not in text
+
+
+XSS = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}{name}{0.__class__}"
+
+
+async def test_names_and_titles_are_only_words(here: Runtime, db: Connection, client: Client, clock: Moving) -> None:
+    campaign = await make_campaign(here, db, now=clock(), title=XSS)
+    await db.execute("update ballot set organisation = $1", XSS)
+    ann = await campaign.ask(sms=PHONE, first_name=XSS)
+    for path in (ann.confirm, ann.unsubscribe):
+        text = await (await client.get(path)).text()
+        assert "<script" not in text
+        assert "<img" not in text
+        assert "&lt;script&gt;" in text
+        assert "{{ 7*7 }}{name}{0.__class__}" in text
+    page = await look(client, ann.confirm)
+    clock.wait(seconds=5)
+    response = await client.post(ann.confirm, data={**page.fields, "answer": "voted"}, headers={"User-Agent": BROWSER})
+    assert "<script" not in await response.text()
+
+
+async def test_an_oversized_body_is_refused(campaign: Campaign, client: Client, db: Connection) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    before = await everything(db)
+    response = await client.post(ann.confirm, data={"answer": "voted", "nonce": "x" * 100_000})
+    assert response.status == 413
+    assert await everything(db) == before
+
+
+async def test_a_database_that_is_away_is_a_503_a_member_understands(
+    here: Runtime, db: Connection, clock: Moving
+) -> None:
+    campaign = await make_campaign(here, db, now=clock())
+    ann = await campaign.ask(sms=PHONE)
+    pool = await open_pool(here.settings.database_url or "", size=1)
+    await pool.close()
+    async with serve(replace(here, pool=pool)) as client:
+        response = await client.get(ann.confirm)
+        assert response.status == 503
+        assert response.headers["Retry-After"] == "30"
+        assert "try again in a few minutes" in await response.text()

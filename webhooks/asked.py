@@ -1,0 +1,87 @@
+"""Who is behind a member's link, and what they were asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from messaging.content.tokens import Action, digest
+from messaging.db import Connection, load_queries
+
+SQL: Final = load_queries(__file__)
+
+LASTS: Final = timedelta(days=60)
+"""How long after its ballot has closed a link still says so, before it is as unknown as any other."""
+
+Phase = Literal["before", "open", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A member who was asked something.
+
+    Attributes:
+        message_id: the message with the link.
+        person_id: the member.
+        channel: how it was sent.
+        address: where to.
+        sent_at: when it left us; None while we do not know that it has.
+        first_name: theirs; may be empty.
+        language: theirs.
+        title: of the ballot.
+        organisation: whose ballot it is; may be empty.
+        opens_at, closes_at: when the vote opens and closes; aware.
+        time_zone: what the ballot's times are told in.
+        last_posting_at: the last safe time to post.
+        replacement_by: the last time to ask for another ballot paper.
+        standing: what they are known to have said, a claim's kind; None for nothing.
+        said_here: whether they said so by this very link.
+        stopped: whether they have opted out.
+    """
+
+    message_id: int
+    person_id: int
+    channel: str
+    address: str
+    sent_at: datetime | None
+    first_name: str
+    language: str
+    title: str
+    organisation: str
+    opens_at: datetime
+    closes_at: datetime
+    time_zone: str
+    last_posting_at: datetime | None
+    replacement_by: datetime | None
+    standing: str | None
+    said_here: bool
+    stopped: bool
+
+    def phase(self, now: datetime) -> Phase:
+        """Whether the vote is still to open, open, or closed."""
+        if now < self.opens_at:
+            return "before"
+        return "open" if now < self.closes_at else "closed"
+
+
+async def find_asked(db: Connection, token: str, action: Action, now: datetime) -> Asked | None:
+    """Who a link was made for; None where it is unknown, revoked or expired.
+
+    Args:
+        db: a connection.
+        token: as `read_token` gives it.
+        action: what the link is for.
+        now: what time it is.
+    """
+    row = await db.fetchrow(SQL["find"], digest(token), action, now, LASTS)
+    return None if row is None else Asked(**row)
+
+
+async def keep_press(
+    db: Connection, asked: Asked, *, source: str, key: str, payload: Mapping[str, Any], at: datetime
+) -> int:
+    """Store what was pressed, in the transaction that does what it asks for; returns its row in the inbox."""
+    inbox_id: int = await db.fetchval(SQL["keep_press"], source, key, f"message:{asked.message_id}", dict(payload), at)
+    return inbox_id

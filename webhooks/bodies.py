@@ -1,0 +1,90 @@
+"""Read what a request carries: never more than it may, never longer than it should take."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+from multidict import MultiDict
+
+LARGEST: Final = 64 * 1024
+"""Bytes; the longest text message with all its fields has about 8 KB."""
+READS_WITHIN: Final = 10.0
+"""Seconds a client has to send its body."""
+MOST_FIELDS: Final = 200
+
+
+async def read_body(request: web.Request, *, largest: int = LARGEST) -> bytes:
+    """The body.
+
+    Raises:
+        HTTPRequestEntityTooLarge: it is larger than allowed; the rest is not read.
+        HTTPRequestTimeout: the client is too slow.
+    """
+    if (request.content_length or 0) > largest:
+        raise _too_large(largest)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(READS_WITHIN):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > largest:
+                    raise _too_large(largest)
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text="The request took too long to arrive.\n") from None
+    return bytes(body)
+
+
+def parse_form(body: bytes) -> MultiDict[str]:
+    """The fields of an `application/x-www-form-urlencoded` body, empty ones included.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    pairs = parse_qsl(
+        body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict", max_num_fields=MOST_FIELDS
+    )
+    return MultiDict(pairs)
+
+
+def without_nul(text: str) -> str:
+    """The text as PostgreSQL can keep it."""
+    return text.replace("\0", "\ufffd")
+
+
+async def read_form(request: web.Request, *, largest: int = 16 * 1024) -> MultiDict[str]:
+    """The fields a browser or mail program sent, in either of the two ways there are; none where they cannot be read.
+
+    Raises:
+        HTTPRequestEntityTooLarge, HTTPRequestTimeout: see `read_body`.
+    """
+    body = await read_body(request, largest=largest)
+    if request.content_type == "multipart/form-data":
+        form = _parse_multipart(request.headers.get("Content-Type", ""), body)
+    else:
+        try:
+            form = parse_form(body)
+        except ValueError:
+            return MultiDict()
+    return MultiDict((name, without_nul(value)) for name, value in form.items())
+
+
+def _parse_multipart(content_type: str, body: bytes) -> MultiDict[str]:
+    """The text fields of a `multipart/form-data` body (RFC 7578); mail programs may send one-click so (RFC 8058)."""
+    from email.parser import BytesParser
+    from email.policy import HTTP
+
+    head = b"Content-Type: " + content_type.encode("ascii", "replace").replace(b"\n", b" ") + b"\r\n\r\n"
+    fields: MultiDict[str] = MultiDict()
+    for part in BytesParser(policy=HTTP).parsebytes(head + body).walk():
+        name = part.get_param("name", header="content-disposition")
+        content = part.get_payload(decode=True)
+        if isinstance(name, str) and isinstance(content, bytes):
+            fields.add(name, content.decode(errors="replace").strip())
+    return fields
+
+
+def _too_large(largest: int) -> web.HTTPRequestEntityTooLarge:
+    return web.HTTPRequestEntityTooLarge(largest, largest, text="That is too large.\n")

@@ -1,0 +1,191 @@
+"""Everything the outside says: stored as it came and committed before the answer, processed after it.
+
+The provider gets its 2xx only once the row is committed; the same thing said twice is stored once. Processing happens
+in the worker: what it does and that it is done are one transaction, so doing it again changes nothing. Of one subject
+(a message, a phone number) things are processed one at a time, in the order they came. What fails is tried again with
+growing pauses; what can never be processed is parked, and staff are told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any, Final, TypeVar
+
+import asyncpg
+import structlog
+
+from messaging.alerts import raise_alert
+from messaging.db import Connection, load_queries
+from messaging.errors import InputError, Unavailable
+from messaging.runtime import Runtime
+
+SQL: Final = load_queries(__file__)
+T = TypeVar("T")
+
+BATCH: Final = 100
+"""Items in one transaction."""
+MOST_TRIES: Final = 10
+LONGEST_PAUSE: Final = timedelta(minutes=10)
+STORES_WITHIN: Final = 8.0
+"""Seconds to store an item; providers wait 10 to 15 for our answer."""
+MALFORMED_KEPT: Final = 1000
+MALFORMED_CAP: Final = 8 * 1024
+"""Bytes kept of a body that could not be read."""
+MALFORMED_LASTS: Final = timedelta(days=7)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing the outside said.
+
+    Attributes:
+        inbox_id: its row.
+        source: who said it, `twilio_status` …
+        payload: what, as the receiving endpoint stored it.
+        received_at: when it came; aware.
+        attempts: how often it has been tried.
+    """
+
+    inbox_id: int
+    source: str
+    payload: Mapping[str, Any]
+    received_at: datetime
+    attempts: int
+
+
+Handler = Callable[[Connection, Sequence[Item]], Awaitable[None]]
+"""Does what items of one source ask for, in the caller's transaction. `InputError`: it never will be possible."""
+
+
+async def store(
+    runtime: Runtime, *, source: str, dedupe_key: str, subject: str, payload: Mapping[str, Any]
+) -> int | None:
+    """Store one thing the outside said, and wake the workers.
+
+    Args:
+        runtime: where to.
+        source: who says it; decides who processes it.
+        dedupe_key: the same for the same thing said twice.
+        subject: what it is about; of one subject, things are processed in order.
+        payload: JSON-able; no NUL characters.
+
+    Returns:
+        The row's id, committed; None where it was stored before.
+
+    Raises:
+        Unavailable: the database does not answer; the provider should try again.
+    """
+    now = runtime.clock()
+    inbox_id: int | None = await within_reach(
+        runtime.pool.fetchval(SQL["store"], source, dedupe_key, subject, dict(payload), now)
+    )
+    if inbox_id is not None:
+        await runtime.wake("inbox")
+    return inbox_id
+
+
+async def keep_malformed(runtime: Runtime, *, source: str, problem: str, body: bytes) -> None:
+    """Keep a body nobody could read, cut short and for a while.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    now = runtime.clock()
+    await within_reach(
+        runtime.pool.execute(
+            SQL["keep_malformed"], source, problem, body[:MALFORMED_CAP], now, now + MALFORMED_LASTS, MALFORMED_KEPT
+        )
+    )
+
+
+async def within_reach(answer: Awaitable[T]) -> T:
+    """What the database answers, if it does so in time.
+
+    Raises:
+        Unavailable: it does not.
+    """
+    try:
+        async with asyncio.timeout(STORES_WITHIN):
+            return await answer
+    except (
+        OSError,  # TimeoutError is one
+        asyncpg.PostgresConnectionError,
+        asyncpg.OperatorInterventionError,
+        asyncpg.TooManyConnectionsError,
+        asyncpg.InterfaceError,
+    ) as error:
+        raise Unavailable("The database does not answer.", remedy="Please try again in a few minutes.") from error
+
+
+async def process(runtime: Runtime, limit: int, handlers: Mapping[str, Handler]) -> int:
+    """Process what is due.
+
+    Args:
+        runtime: where it is stored.
+        limit: most items.
+        handlers: who processes which source.
+
+    Returns:
+        How many items were looked at; fewer than `limit` where nothing else is due.
+    """
+    done = 0
+    while done < limit:
+        async with runtime.pool.acquire() as db, db.transaction():
+            rows = await db.fetch(SQL["claim"], runtime.clock(), min(BATCH, limit - done))
+            for source, group in groupby(sorted(rows, key=_order), key=lambda row: str(row["source"])):
+                await _process(runtime, db, handlers.get(source, _nobody), [Item(**row) for row in group])
+        if not rows:
+            break
+        done += len(rows)
+    return done
+
+
+def _order(row: asyncpg.Record) -> tuple[str, int]:
+    return row["source"], row["inbox_id"]
+
+
+async def _nobody(_db: Connection, items: Sequence[Item]) -> None:
+    raise InputError(f"Nobody processes what comes from {items[0].source}.")
+
+
+async def _process(runtime: Runtime, db: Connection, handler: Handler, items: Sequence[Item]) -> None:
+    """All at once; where that fails, one by one, so that a bad one holds up none of the others."""
+    try:
+        await _finish(runtime, db, handler, items)
+    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
+        raise  # the transaction is lost with all of them: the next look takes them again
+    except Exception as error:  # noqa: BLE001  # whatever it is, it must not stop the inbox
+        if len(items) == 1:
+            await _postpone(runtime, db, items[0], error)
+            return
+        for item in items:
+            await _process(runtime, db, handler, [item])
+
+
+async def _finish(runtime: Runtime, db: Connection, handler: Handler, items: Sequence[Item]) -> None:
+    async with db.transaction():
+        await handler(db, items)
+        await db.execute(SQL["finish"], [item.inbox_id for item in items], runtime.clock())
+
+
+async def _postpone(runtime: Runtime, db: Connection, item: Item, error: Exception) -> None:
+    hopeless = isinstance(error, InputError) or item.attempts + 1 >= MOST_TRIES
+    pause = min(timedelta(seconds=2**item.attempts), LONGEST_PAUSE)
+    state = "parked" if hopeless else "new"
+    await db.execute(SQL["postpone"], item.inbox_id, f"{type(error).__name__}: {error}", state, runtime.clock() + pause)
+    log.warning("an inbox item failed", inbox_id=item.inbox_id, source=item.source, state=state, exc_info=error)
+    if hopeless:
+        await raise_alert(
+            db,
+            key=f"inbox:{item.source}",
+            severity="warning",
+            title=f"Something that came in ({item.source}) could not be processed and was set aside.",
+            remedy="Nothing is lost: it is kept as it came. The detail names the row and what went wrong.",
+            detail={"inbox_id": item.inbox_id, "error": type(error).__name__},
+        )

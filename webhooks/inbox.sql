@@ -1,0 +1,36 @@
+-- name: store
+-- As it came, once: the provider repeats itself, and the second time there is no row and nothing more to do.
+insert into inbox (source, dedupe_key, subject, payload, received_at, next_try_at)
+values ($1, $2, $3, $4, $5, $5)
+on conflict (source, dedupe_key) do nothing
+returning inbox_id;
+
+-- name: claim
+-- The next due items. Of one subject only the oldest that is not done, so that two replies of one person are read in
+-- the order they came, even while the first waits for another try. SKIP LOCKED: workers never wait for each other.
+select i.inbox_id, i.source, i.payload, i.received_at, i.attempts
+from inbox i
+where i.state = 'new' and i.next_try_at <= $1
+  and not exists (
+    select from inbox before where before.subject = i.subject and before.state = 'new' and before.inbox_id < i.inbox_id
+  )
+order by i.next_try_at, i.inbox_id
+limit $2
+for update of i skip locked;
+
+-- name: finish
+-- Done, in the transaction that did what it asked for.
+update inbox set state = 'done', processed_at = $2, error = null where inbox_id = any ($1::bigint[]);
+
+-- name: postpone
+-- It did not work: again later, or, where that is no use, parked for a person.
+update inbox set attempts = attempts + 1, error = $2, state = $3, next_try_at = $4 where inbox_id = $1;
+
+-- name: keep_malformed
+-- What nobody could read is kept a while for a person to look at: never more than so many, whoever sends them.
+with expired as (
+  delete from inbox_malformed where expires_at <= $4
+)
+insert into inbox_malformed (source, problem, body, received_at, expires_at)
+select $1, $2, $3, $4, $5
+where (select count(*) from inbox_malformed where expires_at > $4) < $6;

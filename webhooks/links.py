@@ -1,0 +1,208 @@
+"""A member's link: looking changes nothing, an answer is a press of a button.
+
+`GET` shows the question and notes that somebody looked. `POST` with the page's nonce is an answer, once. What speaks
+for a machine (see `webhooks/visits.py`) never decides alone: it makes the page ask a second, plain question first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+from aiohttp import web
+
+from campaigns.answers import PRESSED, PRESSED_IN_HASTE, PRESSED_TWICE, Press, answer_link, opt_in, undo_link
+from messaging.content.tokens import read_token
+from messaging.db import Connection
+from messaging.web import RUNTIME
+from webhooks.agents import classify
+from webhooks.asked import Asked, find_asked, keep_press
+from webhooks.bodies import read_form
+from webhooks.door import Door
+from webhooks.misses import Misses
+from webhooks.pages import View, respond, respond_to_nobody
+from webhooks.views import ANSWERS, PRESSES, answered, question, second_question
+from webhooks.visits import HASTY, Stage, Used, new_nonce, nonce_key, open_visit, suspicions, use_visit
+
+TRAP: Final = "page"
+"""The last word of the link people cannot see, and the value of the button they cannot see."""
+
+
+def routes(misses: Misses) -> list[web.RouteDef]:
+    """The member's page and what is set out for machines on it.
+
+    Args:
+        misses: counts links that do not exist.
+    """
+    links = Links(Door(misses, "confirm"))
+    return [
+        web.get("/{token:[^/.]{1,64}}", links.show),
+        web.post("/{token:[^/.]{1,64}}", links.answer),
+        web.get(f"/{{token:[^/.]{{1,64}}}}/{TRAP}", links.trap),
+    ]
+
+
+class Links:
+    """Shows members' pages and takes their answers.
+
+    Args:
+        door: finds the member behind a link.
+    """
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def show(self, request: web.Request) -> web.Response:
+        """The question, with buttons. Changes nothing; that somebody looked is noted, except for HEAD."""
+        return await self._door.enter(request, _show)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """What was pressed."""
+        form = await read_form(request)
+
+        async def take(request: web.Request, db: Connection, asked: Asked) -> web.Response:
+            return await _Press(request, db, asked, form.get("nonce", ""), form.get("answer", "")).take()
+
+        return await self._door.enter(request, take)
+
+    async def trap(self, request: web.Request) -> web.Response:
+        """The link people cannot see was followed: noted, and as unknown as any other."""
+        return await self._door.enter(request, _fall_in)
+
+
+async def _show(request: web.Request, db: Connection, asked: Asked) -> web.Response:
+    runtime = request.app[RUNTIME]
+    now = runtime.clock()
+    if request.method == "HEAD":
+        nonce = new_nonce()  # as long as any, and good for nothing
+    else:
+        agent = classify(request.headers.get("User-Agent", ""))
+        nonce = await open_visit(db, message_id=asked.message_id, action="confirm", agent=agent, at=now)
+    return respond(runtime, asked, question(asked, now), nonce=nonce, honeypot=_honeypot(request))
+
+
+async def _fall_in(request: web.Request, db: Connection, asked: Asked) -> web.Response:
+    runtime = request.app[RUNTIME]
+    agent = classify(request.headers.get("User-Agent", ""))
+    if request.method != "HEAD":
+        await open_visit(
+            db, message_id=asked.message_id, action="confirm", agent=agent, at=runtime.clock(), signals=["honeypot"]
+        )
+    return respond_to_nobody(runtime.settings, "missing", status=404)
+
+
+def _honeypot(request: web.Request) -> str:
+    """Relative, so that it is right behind a proxy that adds a path of its own."""
+    return f"{request.match_info['token']}/{TRAP}"
+
+
+class _Press:
+    """One press of a button on a member's page."""
+
+    def __init__(self, request: web.Request, db: Connection, asked: Asked, nonce: str, pressed: str) -> None:
+        self._request = request
+        self._runtime = request.app[RUNTIME]
+        self._db = db
+        self._asked = asked
+        self._nonce = nonce
+        self._pressed = pressed
+        self._now = self._runtime.clock()
+        self._agent = classify(request.headers.get("User-Agent", ""))
+
+    async def take(self) -> web.Response:
+        """Do what was pressed, or ask first whether it was a person who pressed."""
+        used = await use_visit(
+            self._db, nonce=self._nonce, message_id=self._asked.message_id, action="confirm", answer=self._pressed,
+            at=self._now,
+        )  # fmt: skip
+        if used is None:
+            return await self._again()
+        match self._pressed:
+            case "undo":
+                return await self._undo()
+            case "undo_stop":
+                return await self._resume()
+            case "nothing":
+                return await self._page(question(self._asked, self._now, note="said_nothing"), signals=used.signals)
+            case _:
+                return await self._weigh(used)
+
+    async def _weigh(self, used: Used) -> web.Response:
+        """Accept an answer, or ask a second question where something speaks for a machine."""
+        signals = await self._signals(used) if used.stage == 1 else list(used.signals)
+        if self._pressed not in PRESSES or (used.stage == 1 and signals):
+            return await self._ask_again(signals)
+        if used.stage == 1:
+            return await self._accept(PRESSED, signals)
+        in_haste = self._now - used.at < HASTY or self._agent != "browser"
+        return await self._accept(PRESSED_IN_HASTE if in_haste else PRESSED_TWICE, signals)
+
+    async def _signals(self, used: Used) -> list[str]:
+        signals = await suspicions(
+            self._db, used, message_id=self._asked.message_id, agent=self._agent, sent_at=self._asked.sent_at,
+            at=self._now,
+        )  # fmt: skip
+        return signals if self._pressed in PRESSES else [*signals, "decoy"]
+
+    async def _again(self) -> web.Response:
+        """The page had been used, or was too old: shows where things stand, changes nothing."""
+        asked = await self._look_again()
+        if asked.standing is not None or asked.stopped:
+            return await self._page(question(asked, self._now))
+        return await self._page(question(asked, self._now, note="once_more"), status=409)
+
+    async def _ask_again(self, signals: Sequence[str]) -> web.Response:
+        pressed = self._pressed if self._pressed in PRESSES else None
+        view = second_question(pressed, self._asked, self._now)
+        return await self._page(view, stage=2, signals=signals, pressed=pressed)
+
+    async def _accept(self, confidence: float, signals: Sequence[str]) -> web.Response:
+        if self._pressed in ANSWERS and self._asked.phase(self._now) != "open":
+            return await self._page(question(self._asked, self._now))
+        press = cast("Press", self._pressed)
+        inbox_id = await self._keep({"confidence": confidence, "signals": list(signals)})
+        await answer_link(
+            self._db, message_id=self._asked.message_id, press=press, confidence=confidence, inbox_id=inbox_id,
+            at=self._now,
+        )  # fmt: skip
+        asked = await self._look_again()
+        return await self._page(answered(asked, self._now, press))
+
+    async def _undo(self) -> web.Response:
+        await self._keep({})
+        undone = await undo_link(self._db, message_id=self._asked.message_id, at=self._now)
+        asked = await self._look_again()
+        return await self._page(question(asked, self._now, note="undone" if undone else "said_nothing"))
+
+    async def _resume(self) -> web.Response:
+        await self._keep({})
+        await opt_in(self._db, message_id=self._asked.message_id, source="link")
+        asked = await self._look_again()
+        return await self._page(question(asked, self._now, note="undone_stop"))
+
+    async def _keep(self, more: dict[str, object]) -> int:
+        payload = {"message_id": self._asked.message_id, "answer": self._pressed, "agent": self._agent} | more
+        return await keep_press(
+            self._db, self._asked, source="link", key=nonce_key(self._nonce), payload=payload, at=self._now
+        )
+
+    async def _look_again(self) -> Asked:
+        """Where the member stands after what has just been done, in the same transaction."""
+        token = read_token(self._request.match_info["token"])
+        assert token is not None
+        return await find_asked(self._db, token, "confirm", self._now) or self._asked
+
+    async def _page(
+        self,
+        view: View,
+        *,
+        stage: Stage = 1,
+        signals: Sequence[str] = (),
+        pressed: str | None = None,
+        status: int = 200,
+    ) -> web.Response:
+        nonce = await open_visit(
+            self._db, message_id=self._asked.message_id, action="confirm", agent=self._agent, at=self._now,
+            stage=stage, signals=signals, asked=pressed,
+        )  # fmt: skip
+        return respond(self._runtime, self._asked, view, nonce=nonce, status=status, honeypot=_honeypot(self._request))

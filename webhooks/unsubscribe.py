@@ -1,0 +1,114 @@
+"""Unsubscribing: the link in a message shows a page first; a mail program's own button acts at once (RFC 8058).
+
+Neither asks for a log-in, a reason or a second thought, and doing it twice is as good as once. What it stops is
+everything to that address, whoever shares it; a second button stops everything to the person. Both can be taken back.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+from multidict import MultiDict
+
+from campaigns.answers import opt_in, opt_out
+from messaging.db import Connection
+from messaging.web import RUNTIME
+from webhooks.agents import classify
+from webhooks.asked import Asked, keep_press
+from webhooks.bodies import read_form
+from webhooks.door import Door
+from webhooks.misses import Misses
+from webhooks.pages import View, respond
+from webhooks.visits import new_nonce, nonce_key, open_visit, use_visit
+
+HERE: Final = "stop"
+EVERYWHERE: Final = "stop_everywhere"
+UNDO: Final = "undo_stop"
+
+
+def routes(misses: Misses) -> list[web.RouteDef]:
+    """The unsubscribe page.
+
+    Args:
+        misses: counts links that do not exist.
+    """
+    pages = Unsubscribe(Door(misses, "unsubscribe"))
+    return [web.get("/u/{token:[^/]{1,64}}", pages.show), web.post("/u/{token:[^/]{1,64}}", pages.act)]
+
+
+class Unsubscribe:
+    """Shows the unsubscribe page and does what is asked there.
+
+    Args:
+        door: finds the member behind a link.
+    """
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Ask; change nothing."""
+        return await self._door.enter(request, _show)
+
+    async def act(self, request: web.Request) -> web.Response:
+        """Stop, or take it back. Whatever else a mail program sends, a POST means stop."""
+        form = await read_form(request)
+
+        async def take(request: web.Request, db: Connection, asked: Asked) -> web.Response:
+            return await _take(request, db, asked, form)
+
+        return await self._door.enter(request, take)
+
+
+async def _show(request: web.Request, db: Connection, asked: Asked) -> web.Response:
+    runtime = request.app[RUNTIME]
+    nonce = new_nonce() if request.method == "HEAD" else await _note(request, db, asked)
+    if asked.stopped:
+        return respond(runtime, asked, View(heading="are_stopped", undo=UNDO), nonce=nonce)
+    view = View(
+        heading="unsubscribe",
+        lines=["unsubscribe_why"],
+        buttons=[(HERE, "unsubscribe_here", "main"), (EVERYWHERE, "unsubscribe_everywhere", "")],
+    )
+    return respond(runtime, asked, view, nonce=nonce)
+
+
+async def _take(request: web.Request, db: Connection, asked: Asked, form: MultiDict[str]) -> web.Response:
+    if form.get("answer") == UNDO:
+        return await _resume(request, db, asked, form.get("nonce", ""))
+    runtime = request.app[RUNTIME]
+    everywhere = form.get("answer") == EVERYWHERE
+    one_click = form.get("List-Unsubscribe") == "One-Click"
+    await keep_press(
+        db,
+        asked,
+        source="unsubscribe",
+        key=f"{asked.message_id}:{'everywhere' if everywhere else 'here'}",
+        payload={"message_id": asked.message_id, "everywhere": everywhere, "one_click": one_click},
+        at=runtime.clock(),
+    )
+    await opt_out(db, message_id=asked.message_id, everywhere=everywhere, source="unsubscribe")
+    nonce = await _note(request, db, asked)
+    heading = "unsubscribed_everywhere" if everywhere else "unsubscribed"
+    return respond(runtime, asked, View(heading=heading, undo=UNDO), nonce=nonce)
+
+
+async def _resume(request: web.Request, db: Connection, asked: Asked, nonce: str) -> web.Response:
+    """Only from a page, once: nobody is signed up again by a machine that repeats a request."""
+    runtime = request.app[RUNTIME]
+    now = runtime.clock()
+    used = await use_visit(db, nonce=nonce, message_id=asked.message_id, action="unsubscribe", answer=UNDO, at=now)
+    if used is None:
+        return await _show(request, db, asked)
+    payload = {"message_id": asked.message_id, "undo": True}
+    await keep_press(db, asked, source="unsubscribe", key=nonce_key(nonce), payload=payload, at=now)
+    await opt_in(db, message_id=asked.message_id, source="unsubscribe")
+    return respond(runtime, asked, View(heading="undone_stop"), nonce=new_nonce())
+
+
+async def _note(request: web.Request, db: Connection, asked: Asked) -> str:
+    """Note that somebody looked; machines that open every link are known by it."""
+    agent = classify(request.headers.get("User-Agent", ""))
+    now = request.app[RUNTIME].clock()
+    return await open_visit(db, message_id=asked.message_id, action="unsubscribe", agent=agent, at=now)

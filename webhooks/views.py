@@ -1,0 +1,122 @@
+"""Which page a member sees: what was asked, what they have said, and what can still be said."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from webhooks.asked import Asked
+from webhooks.pages import Button, View
+
+ANSWERS: Final = ("voted", "not_yet", "no_ballot_paper")
+"""What can be said about a ballot while it is open; the first is shown as the main one."""
+OTHERS: Final = ("call_me", "stop")
+"""What can be asked for at any time."""
+PRESSES: Final = (*ANSWERS, *OTHERS)
+
+_SAID: Final = {
+    "not_voted": "said_not_voted",
+    "will_vote": "said_will_vote",
+    "no_ballot_paper": "said_no_ballot_paper",
+    "replacement_requested": "said_no_ballot_paper",
+}
+
+
+def question(asked: Asked, now: datetime, *, note: str | None = None) -> View:
+    """The page a link opens, whatever has been said before."""
+    match asked.phase(now):
+        case "before":
+            return _short(asked, "before", ["opens", "why"], ("call_me", "stop"), note)
+        case "closed":
+            return _short(asked, "closed", ["closed_when", "why_closed"], ("stop",), note)
+    if asked.standing == "voted":
+        return _voted(asked, note)
+    return View(
+        heading="question",
+        lines=["why", "closes"],
+        note=note or _SAID.get(asked.standing or "") or ("are_stopped" if asked.stopped else None),
+        buttons=_buttons(()),
+        others=_others(asked),
+        undo="undo" if asked.said_here else _resume(asked),
+        greet=True,
+        secret=True,
+        decoy=True,
+    )
+
+
+def answered(asked: Asked, now: datetime, press: str) -> View:
+    """The page after an answer: says so, offers to take it back, and leaves open what may change."""
+    if press == "stop":
+        return View(heading="thanks_voted_nobody", note="said_stop", undo="undo_stop")
+    if press == "voted":
+        return _voted(asked, None)
+    lines = []
+    if press == "not_yet" and asked.last_posting_at is not None and now < asked.last_posting_at:
+        lines.append("posting")
+    if press == "no_ballot_paper" and asked.replacement_by is not None and now < asked.replacement_by:
+        lines.append("replacement")
+    still_open = asked.phase(now) == "open" and asked.standing != "voted"
+    return View(
+        heading="thanks_voted_nobody",
+        note={"not_yet": "said_not_voted", "no_ballot_paper": "said_no_ballot_paper", "call_me": "said_call_me"}[press],
+        lines=[*lines, "changed"] if still_open else lines,
+        buttons=_buttons((press,)) if still_open else (),
+        others=_others(asked, press),
+        undo="undo",
+        secret=True,
+        decoy=still_open,
+    )
+
+
+def second_question(press: str | None, asked: Asked, now: datetime) -> View:
+    """A plain question that takes reading: the sentences come in any order, but never first the one that was pressed.
+
+    The first is that nothing was pressed, so that a machine that presses the first button says so itself.
+    """
+    choices = [*ANSWERS, *OTHERS] if asked.phase(now) == "open" else list(OTHERS)
+    random.SystemRandom().shuffle(choices)
+    if press in choices and choices[0] == press and len(choices) > 1:
+        choices.append(choices.pop(0))
+    return View(
+        heading="second",
+        lines=["second_why"],
+        buttons=[("nothing", "second_nothing", ""), *((choice, f"second_{choice}", "") for choice in choices)],
+    )
+
+
+def _voted(asked: Asked, note: str | None) -> View:
+    return View(
+        heading="thanks_voted" if asked.first_name else "thanks_voted_nobody",
+        note=note or ("said_voted" if asked.said_here else "said_voted_elsewhere"),
+        others=_others(asked),
+        undo="undo" if asked.said_here else _resume(asked),
+        secret=True,
+        decoy=True,
+    )
+
+
+def _short(asked: Asked, heading: str, lines: Sequence[str], others: Sequence[str], note: str | None) -> View:
+    said = "said_voted" if asked.standing == "voted" else None
+    return View(
+        heading=heading,
+        lines=lines,
+        note=note or said or ("are_stopped" if asked.stopped else None),
+        others=[other for other in others if other in _others(asked)],
+        undo=_resume(asked),
+        decoy=True,
+    )
+
+
+def _buttons(without: Sequence[str]) -> list[Button]:
+    return [(one, one, "main" if one == "voted" else "") for one in ANSWERS if one not in without]
+
+
+def _others(asked: Asked, pressed: str = "") -> list[str]:
+    gone = {pressed} | ({"stop"} if asked.stopped else set())
+    return [other for other in OTHERS if other not in gone]
+
+
+def _resume(asked: Asked) -> str | None:
+    return "undo_stop" if asked.stopped else None

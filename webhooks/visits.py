@@ -1,0 +1,136 @@
+"""Looks at members' pages: each gives one chance to answer, and remembers what speaks for a machine.
+
+Link scanners fetch pages, run their scripts, follow their links and press their buttons. No signal decides alone: any
+of them makes the page ask a second, plain question before an answer counts.
+
+| signal | seen when |
+| --- | --- |
+| `agent` | it calls itself a scanner, a preview or a library, or nothing at all |
+| `hasty` | the answer comes within a second of the page |
+| `fresh` | the answer comes within seconds of the message leaving us, or before we knew that it had |
+| `every_link` | another link of the same message was opened at about the same time |
+| `machine_near` | something that calls itself a machine opened this link at about the same time |
+| `looks` | the page was fetched again and again |
+| `honeypot` | the link that people cannot see was followed |
+| `decoy` | the button that people cannot see was pressed |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from messaging.content.tokens import Action
+from messaging.db import Connection, load_queries
+from webhooks.agents import Agent
+
+SQL: Final = load_queries(__file__)
+
+HASTY: Final = timedelta(seconds=1)
+FRESH: Final = timedelta(seconds=25)
+NEAR: Final = timedelta(minutes=2)
+MANY_LOOKS: Final = 4
+LASTS: Final = timedelta(days=2)
+"""How long a page can be left open and still be answered."""
+
+Stage = Literal[1, 2]
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """A look that has just been answered.
+
+    Attributes:
+        stage: 1, or 2 for the second question.
+        agent: what looked.
+        signals: what spoke for a machine when it looked.
+        at: when it looked.
+        asked: at stage 2, what had been pressed before.
+    """
+
+    stage: int
+    agent: str
+    signals: tuple[str, ...]
+    at: datetime
+    asked: str | None
+
+
+async def open_visit(
+    db: Connection,
+    *,
+    message_id: int,
+    action: Action,
+    agent: Agent,
+    at: datetime,
+    stage: Stage = 1,
+    signals: Sequence[str] = (),
+    asked: str | None = None,
+) -> str:
+    """Note a look at a page; returns the nonce its form carries. Only a digest of it is kept."""
+    nonce = new_nonce()
+    await db.execute(SQL["open"], message_id, action, stage, _digest(nonce), agent, list(signals), at, asked)
+    return nonce
+
+
+def new_nonce() -> str:
+    """22 characters nobody can guess."""
+    return secrets.token_urlsafe(16)
+
+
+async def use_visit(
+    db: Connection, *, nonce: str, message_id: int, action: Action, answer: str, at: datetime
+) -> Used | None:
+    """Use a look's one chance; None where it is used, too old, or of another link.
+
+    Args:
+        db: in the transaction that does what the answer asks for.
+        nonce: from the form.
+        message_id: whose link the form was sent to.
+        action: of the link.
+        answer: what was pressed.
+        at: when.
+    """
+    row = await db.fetchrow(SQL["use"], _digest(nonce), message_id, action, at, answer[:40], LASTS)
+    if row is None:
+        return None
+    return Used(row["stage"], row["agent"], tuple(row["signals"]), row["at"], row["asked"])
+
+
+async def suspicions(
+    db: Connection, used: Used, *, message_id: int, agent: Agent, sent_at: datetime | None, at: datetime
+) -> list[str]:
+    """What speaks for a machine having answered.
+
+    Args:
+        db: a connection.
+        used: the look that was answered.
+        message_id: the message.
+        agent: what sends the answer.
+        sent_at: when the message left us; None where we do not know that yet.
+        at: now.
+    """
+    around = await db.fetchrow(SQL["around"], message_id, at, NEAR)
+    assert around is not None
+    seen = {
+        "agent": agent != "browser" or used.agent != "browser",
+        "hasty": at - used.at < HASTY,
+        "fresh": sent_at is None or at - sent_at < FRESH,
+        "every_link": around["every_link"],
+        "machine_near": around["machine"],
+        "looks": around["looks"] >= MANY_LOOKS,
+        "honeypot": around["honeypot"],
+    }
+    return sorted({*used.signals, *(name for name, here in seen.items() if here)})
+
+
+def nonce_key(nonce: str) -> str:
+    """What an answer is stored under in the inbox: the same press twice is one answer."""
+    return _digest(nonce).hex()
+
+
+def _digest(nonce: str) -> bytes:
+    return hashlib.sha256(nonce.encode(errors="replace")).digest()[:16]
