@@ -19,7 +19,9 @@ import asyncpg
 import pytest
 import redis
 
+from messaging.errors import Conflict
 from muster.local.attach import Servers, attach
+from muster.local.erase import erase
 from muster.local.keeper import GRACE
 from muster.local.postgres import data_folder
 
@@ -192,6 +194,25 @@ def test_when_a_server_dies_the_next_user_gets_new_ones(own_home: Path, server: 
     again = attach(own_home)
     assert ask(again, "select n from kept") == 42
     again.close()
+
+
+def test_erase_refuses_while_in_use_and_leaves_nothing(own_home: Path) -> None:
+    home = own_home / "inner"
+    servers = attach(home)
+    data, keeper = data_folder(home), keeper_of(home)
+    assert keeper is not None
+    with pytest.raises(Conflict, match="in use"):
+        erase(home)
+    assert ask(servers, "select 1") == 1
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: not runs(keeper))
+    orphan = postmaster(home)
+    erase(home)
+    assert not runs(orphan)
+    assert not home.exists()
+    assert not data.exists()
+    servers.close()
+    erase(home)  # nothing there is nothing to do
 
 
 def test_recover_when_the_keeper_was_killed(own_home: Path) -> None:
