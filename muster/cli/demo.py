@@ -52,9 +52,15 @@ def command(*, members: int, file: Path | None, seed: int, headless: bool, as_js
     if as_json:
         click.echo(orjson.dumps(summary).decode())
     else:
-        show.tell(summary, Console())
+        show.tell(summary, _page())
         click.echo("\nNext: `muster run` starts Muster and stays up; see README.md.")
     return 0 if summary["reconciled"] else 1
+
+
+def _page() -> Console:
+    """Where the tables go; a file or pipe is as wide as they need."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
 
 
 async def _play(options: Options, *, headless: bool) -> Summary:

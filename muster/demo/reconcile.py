@@ -58,6 +58,11 @@ async def reconcile(db: Connection, campaign_id: int, ballot_id: int, sandbox: S
         _same(
             "opted out: who is silenced is who asked", Counter(silenced), Counter(people.who_stopped(sandbox, silenced))
         ),
+        Check(
+            "numbers that had opted out before",
+            await db.fetchval(SQL["silenced_before"]),
+            sandbox.twilio.refused.get(21610, 0),
+        ),
         Check("texts received", await db.fetchval(SQL["replies"]), _inbound(sandbox)),
         Check("confirmations that only a link scanner made", len(voters - said), 0),
     ]

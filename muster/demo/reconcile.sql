@@ -10,8 +10,16 @@ select m.channel, m.address, count(*) as n
 select person_id from standing where ballot_id = $1 and kind = 'voted'
 
 -- name: silenced
--- Addresses whose holders asked for silence.
-select channel, address from suppression where reason = 'opted_out' and channel <> 'person'
+-- Addresses whose holders asked us for silence …
+select s.channel, s.address
+  from suppression s join suppression_event e using (event_id)
+ where s.reason = 'opted_out' and s.channel <> 'person' and e.source <> 'twilio'
+
+-- name: silenced_before
+-- … and those that had asked the provider before we came, which it says when we try (21610).
+select count(*)
+  from suppression s join suppression_event e using (event_id)
+ where s.reason = 'opted_out' and e.source = 'twilio'
 
 -- name: senders_of_links
 -- Whose message each confirm link was in.
@@ -27,4 +35,4 @@ select channel, address, person_id from address
 
 -- name: replies
 -- Every text that came in and was read.
-select count(*) from reply
+select count(*) from reply where channel = 'sms'

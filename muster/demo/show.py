@@ -131,7 +131,7 @@ def _answers(summary: Summary) -> Table:
         if kind != "voted":
             table.add_row(kind.replace("_", " "), f"{number:,}")
     table.add_row("addresses opted out", f"{summary['opted_out']['total']:,}")
-    table.add_row("replies that wait for a person", f"{summary['replies']['waiting_for_a_person']:,}")
+    table.add_row("answers that wait for a person", f"{summary['replies']['waiting_for_a_person']:,}")
     scanners = summary["scanners"]
     table.add_row(f"link scanners' {scanners['hits']:,} requests that counted", f"{scanners['counted']:,}")
     return table

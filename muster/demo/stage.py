@@ -20,6 +20,7 @@ from messaging.errors import Conflict, Unavailable
 from messaging.runtime import Runtime, open_runtime
 from messaging.settings import Settings
 from muster.local.attach import attach
+from muster.local.erase import erase
 from muster.local.secret import kept_secret
 from muster.local.supervised import VARIABLE
 from muster.sandbox.profile import Profile
@@ -66,24 +67,16 @@ def new_home(home: Path) -> Path:
     """An empty folder for the demo inside MUSTER_HOME; whatever the last demo left there is erased.
 
     Raises:
-        Conflict: there is such a folder, and no demo made it.
+        Conflict: there is such a folder, and no demo made it, or a demo is going on in it.
     """
     demo = home.resolve() / "demo"
     if demo.exists():
         if not (demo / _MARK).exists():
             raise Conflict(f"{demo} was not made by a demo.", remedy="Move it away, or set MUSTER_HOME.")
-        _empty(demo)
+        erase(demo)
     demo.mkdir(parents=True, exist_ok=True)
     (demo / _MARK).touch()
     return demo
-
-
-def _empty(demo: Path) -> None:
-    if (demo / "keeper.json").exists():
-        raise Conflict(
-            f"A demo is running in {demo}, or was killed a moment ago.", remedy="Try again in a few seconds."
-        )
-    shutil.rmtree(demo)
 
 
 @asynccontextmanager

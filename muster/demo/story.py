@@ -126,7 +126,7 @@ async def _bring_in_members(options: Options, scene: Scene, stage: Stage) -> Imp
     if path is None:
         path = stage.home / "members.csv"
         with scene.act("members", f"Making up a union of {options.members:,} members"):
-            await asyncio.to_thread(write_union, path, options.members, seed=options.seed)
+            await asyncio.to_thread(write_union, path, options.members, _branches(options.members), options.seed)
 
     def progress(rows: int, total: int | None) -> None:
         scene.rows = rows, total
@@ -141,6 +141,11 @@ async def _bring_in_members(options: Options, scene: Scene, stage: Stage) -> Imp
             time_zone=settings.time_zone,
             progress=progress,
         )
+
+
+def _branches(members: int) -> int:
+    """Branches of forty or so, three hundred at most."""
+    return max(1, min(300, members // 40))
 
 
 async def _prepare(scene: Scene, stage: Stage) -> tuple[Ballot, Campaign]:

@@ -20,5 +20,5 @@ select count(distinct message_id) from link_visit where action = 'confirm' and a
 select channel, address from suppression where reason = 'opted_out' and channel <> 'person'
 
 -- name: replies
--- How many texts came in, and how many of them wait for a person.
-select count(*) as received, count(*) filter (where state = 'open') as waiting from reply
+-- How many texts came in, and how many answers of any kind wait for a person.
+select count(*) filter (where channel = 'sms') as received, count(*) filter (where state = 'open') as waiting from reply
