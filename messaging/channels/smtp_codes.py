@@ -78,8 +78,8 @@ def judge(code: int, reply: str, phase: Phase) -> Retry | Refused:
     found = _ENHANCED.match(reply)
     name = found.group(0) if found else str(code)
     if code < 500:
-        # 421 closes for everybody; 4.7.x is how large providers say "slower"; before RCPT nobody's address is meant
-        slow = code == 421 or name.startswith("4.7.") or phase in {Phase.CONNECT, Phase.AUTH, Phase.MAIL}
+        # 421 closes for everybody, and before RCPT nobody's address is meant; a greylisted recipient slows nobody else
+        slow = code == 421 or phase in {Phase.CONNECT, Phase.AUTH, Phase.MAIL}
         full = name == "4.2.2" or (found is None and code == 452 and phase is Phase.RCPT)
         return Retry(Reason.MAILBOX_FULL if full else Reason.BUSY, name, words, slow=slow)
     if found is None or phase is Phase.AUTH:

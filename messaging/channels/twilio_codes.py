@@ -29,6 +29,7 @@ CODES: Final[Mapping[int, Verdict]] = MappingProxyType(
         20003: Verdict(Reason.ACCOUNT_REFUSED),  # authentication failed
         20005: Verdict(Reason.ACCOUNT_REFUSED),  # account not active
         20008: Verdict(Reason.ACCOUNT_REFUSED),  # resource not accessible with test credentials
+        21212: Verdict(Reason.SENDER_REFUSED),  # the From is not a valid number or name
         21408: Verdict(Reason.ACCOUNT_REFUSED),  # permission to send to that country not enabled
         21603: Verdict(Reason.SENDER_REFUSED),  # a From is required
         21606: Verdict(Reason.SENDER_REFUSED),  # the From is not ours or cannot send texts

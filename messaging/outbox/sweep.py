@@ -140,5 +140,5 @@ async def _alert_held(db: Connection, held: int) -> None:
         key="held",
         severity="warning",
         title=f"{held} emails may or may not have been sent, and wait for a decision.",
-        remedy="List them with: muster messages list --state ambiguous; then: muster messages settle --as sent (or unsent)",
+        remedy="See them: muster messages list --state ambiguous; then: muster messages settle --as sent (or unsent)",
     )
