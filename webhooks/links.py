@@ -21,7 +21,7 @@ from webhooks.bodies import read_form
 from webhooks.door import Door
 from webhooks.misses import Misses
 from webhooks.pages import View, respond, respond_to_nobody
-from webhooks.views import ANSWERS, PRESSES, answered, question, second_question
+from webhooks.views import ANSWERS, PRESSES, UNDOS, answered, question, second_question
 from webhooks.visits import HASTY, Stage, Used, new_nonce, nonce_key, open_visit, suspicions, use_visit
 
 TRAP: Final = "page"
@@ -117,6 +117,8 @@ class _Press:
         )  # fmt: skip
         if used is None:
             return await self._again()
+        if self._pressed in UNDOS and used.stage == 1 and (signals := await self._signals(used)):
+            return await self._ask_again(signals)  # what was said stays said until a person takes it back
         match self._pressed:
             case "undo":
                 return await self._undo()
@@ -142,7 +144,7 @@ class _Press:
             self._db, used, message_id=self._asked.message_id, agent=self._agent, sent_at=self._asked.sent_at,
             at=self._now,
         )  # fmt: skip
-        return signals if self._pressed in PRESSES else [*signals, "decoy"]
+        return signals if self._pressed in (*PRESSES, *UNDOS) else [*signals, "decoy"]
 
     async def _again(self) -> web.Response:
         """The page had been used, or was too old: shows where things stand, changes nothing."""
@@ -152,7 +154,7 @@ class _Press:
         return await self._page(question(asked, self._now, note="once_more"), status=409)
 
     async def _ask_again(self, signals: Sequence[str]) -> web.Response:
-        pressed = self._pressed if self._pressed in PRESSES else None
+        pressed = self._pressed if self._pressed in (*PRESSES, *UNDOS) else None
         view = second_question(pressed, self._asked, self._now)
         return await self._page(view, stage=2, signals=signals, pressed=pressed)
 

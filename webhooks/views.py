@@ -15,6 +15,8 @@ ANSWERS: Final = ("voted", "not_yet", "no_ballot_paper")
 OTHERS: Final = ("call_me", "stop")
 """What can be asked for at any time."""
 PRESSES: Final = (*ANSWERS, *OTHERS)
+UNDOS: Final = ("undo", "undo_stop")
+"""What takes back what was said, or lets messages come again."""
 
 _SAID: Final = {
     "not_voted": "said_not_voted",
@@ -75,6 +77,9 @@ def second_question(press: str | None, asked: Asked, now: datetime) -> View:
 
     The first is that nothing was pressed, so that a machine that presses the first button says so itself.
     """
+    if press in UNDOS:
+        buttons = [("nothing", "second_nothing", ""), (press, press, "")]
+        return View(heading="second", lines=["second_why"], buttons=buttons)
     choices = [*ANSWERS, *OTHERS] if asked.phase(now) == "open" else list(OTHERS)
     random.SystemRandom().shuffle(choices)
     if press in choices and choices[0] == press and len(choices) > 1:
