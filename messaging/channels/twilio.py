@@ -28,6 +28,8 @@ TIMEOUT: Final = 30.0
 """Seconds a request may take. Longer than Twilio ever takes: giving up early only makes outcomes unknown."""
 SKEW: Final = timedelta(minutes=2)
 """How far Twilio's clock and ours may differ when its list is searched."""
+UNREADABLE: Final = (ValueError, LookupError, AttributeError, TypeError)
+"""What the SDK raises for an answer that is not what Twilio documents, as a proxy on the way may give."""
 SEARCHED: Final = 50
 """The newest messages to a number that are looked through."""
 
@@ -127,9 +129,10 @@ class TwilioChannel:
             return _refusal(error)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             return Retry(Reason.NOT_REACHED, reply=_words(error), slow=True)
-        except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            # ValueError: the answer came, and is not what Twilio documents
+        except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, *UNREADABLE) as error:
             return Unknown(_words(error))
+        if not created.sid:
+            return Unknown("The answer had no id in it.")
         return Accepted(f"201 {created.status}", created.sid, _whole(created.num_segments))
 
     async def trace(self, parcel: Parcel, since: datetime) -> list[Trace] | None:
@@ -139,7 +142,7 @@ class TwilioChannel:
         from_ = {} if parcel.sender.startswith("MG") else {"from_": parcel.sender}
         try:
             listed = await self._messages.list_async(to=parcel.to, limit=SEARCHED, **from_)
-        except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, *UNREADABLE) as error:
             raise Unavailable(f"Twilio's list of messages could not be read: {_words(error)}.") from error
         return [
             Trace(one.sid, _whole(one.num_segments))
