@@ -191,6 +191,7 @@ async def test_stop_stops_everything_and_can_be_taken_back(campaign: Campaign, c
     assert page.shown == ["undo_stop"]
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out"), ("person", str(ann.person_id), "opted_out")}
     assert await campaign.waiting(ann) == ("suppressed", "opted_out")
+    clock.wait(seconds=5)
     page = await press(client, ann.confirm, page, "undo_stop")
     assert "You will get messages from us again" in page.words
     assert await campaign.suppressed() == set()
