@@ -181,7 +181,7 @@ async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
     """
     asked = await _asked(db, message_id)
     for channel, address in _where(asked, everywhere=True):
-        await _lift(db, channel, address, source)
+        await lift_opt_out(db, channel, address, source)
 
 
 async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
@@ -232,6 +232,12 @@ async def claim_reply(
         source=Source.LINK if channel == "link" else _source(channel),
         recorder=reader, confidence=READ_BY_STAFF, message_id=message_id, at=at,
     )  # fmt: skip
+
+
+async def lift_opt_out(db: Connection, channel: suppression.Medium, address: str, source: str) -> None:
+    """Let messages go to an address again that had opted out; one blocked for another reason stays so."""
+    if await _opted_out(db, channel, address):
+        await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=source)
 
 
 async def _asked(db: Connection, message_id: int) -> asyncpg.Record:
@@ -292,7 +298,7 @@ async def _who(db: Connection, inbound: Inbound, asked: asyncpg.Record | None) -
 async def _obey(db: Connection, inbound: Inbound, read: Reading, asked: asyncpg.Record | None) -> None:
     """Stop or resume messages to the address, whoever shares it and whether or not we know them."""
     if read.reading == "opt_in":
-        await _lift(db, inbound.channel, inbound.address, f"{inbound.channel}_reply")
+        await lift_opt_out(db, inbound.channel, inbound.address, f"{inbound.channel}_reply")
     elif read.reading in {"opt_out", "wrong_number"}:
         await suppression.suppress(
             db, channel=inbound.channel, address=inbound.address, source=f"{inbound.channel}_reply",
@@ -304,11 +310,6 @@ async def _obey(db: Connection, inbound: Inbound, read: Reading, asked: asyncpg.
 async def _opted_out(db: Connection, channel: suppression.Medium, address: str) -> bool:
     standing = await suppression.standing(db, channel=channel, address=address)
     return any(one.reason == Reason.OPTED_OUT for one in standing)
-
-
-async def _lift(db: Connection, channel: suppression.Medium, address: str, source: str) -> None:
-    if await _opted_out(db, channel, address):
-        await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=source)
 
 
 def _too_soon_or_late(asked: asyncpg.Record, at: datetime) -> str | None:

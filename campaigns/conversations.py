@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from campaigns.answers import CLAIMS, claim_reply
+from campaigns.answers import CLAIMS, claim_reply, lift_opt_out
 from campaigns.reading import READINGS
 from campaigns.turnout.claims import Source, retract_claim
 from messaging import suppression
@@ -147,9 +147,7 @@ async def _obey(db: Connection, reply: asyncpg.Record, reading: str) -> None:
             message_id=reply["message_id"],
         )  # fmt: skip
     elif reading == "opt_in":
-        await suppression.lift(
-            db, channel=reply["channel"], address=reply["address"], reason="opted_in", source="staff"
-        )
+        await lift_opt_out(db, reply["channel"], reply["address"], "staff")
 
 
 def _source(reply: asyncpg.Record) -> Source:

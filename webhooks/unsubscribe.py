@@ -20,7 +20,8 @@ from webhooks.bodies import read_form
 from webhooks.door import Door
 from webhooks.misses import Misses
 from webhooks.pages import View, respond
-from webhooks.visits import new_nonce, nonce_key, open_visit, use_visit
+from webhooks.views import second_question
+from webhooks.visits import Stage, new_nonce, nonce_key, open_visit, use_visit
 
 HERE: Final = "stop"
 EVERYWHERE: Final = "stop_everywhere"
@@ -75,8 +76,11 @@ async def _show(request: web.Request, db: Connection, asked: Asked) -> web.Respo
 
 
 async def _take(request: web.Request, db: Connection, asked: Asked, form: MultiDict[str]) -> web.Response:
-    if form.get("answer") == UNDO:
-        return await _resume(request, db, asked, form.get("nonce", ""))
+    match form.get("answer"):
+        case "undo_stop":
+            return await _resume(request, db, asked, form.get("nonce", ""))
+        case "nothing":  # the answer of a machine to the second question: everything stays as it is
+            return await _show(request, db, asked)
     runtime = request.app[RUNTIME]
     everywhere = form.get("answer") == EVERYWHERE
     one_click = form.get("List-Unsubscribe") == "One-Click"
@@ -95,20 +99,23 @@ async def _take(request: web.Request, db: Connection, asked: Asked, form: MultiD
 
 
 async def _resume(request: web.Request, db: Connection, asked: Asked, nonce: str) -> web.Response:
-    """Only from a page, once: nobody is signed up again by a machine that repeats a request."""
+    """Only from a page, once, and after a second question: a machine that presses what it finds signs nobody up."""
     runtime = request.app[RUNTIME]
     now = runtime.clock()
     used = await use_visit(db, nonce=nonce, message_id=asked.message_id, action="unsubscribe", answer=UNDO, at=now)
     if used is None:
         return await _show(request, db, asked)
+    if used.stage == 1:
+        nonce = await _note(request, db, asked, stage=2)
+        return respond(runtime, asked, second_question(UNDO, asked, now), nonce=nonce)
     payload = {"message_id": asked.message_id, "undo": True}
     await keep_press(db, asked, source="unsubscribe", key=nonce_key(nonce), payload=payload, at=now)
     await opt_in(db, message_id=asked.message_id, source="unsubscribe")
     return respond(runtime, asked, View(heading="undone_stop"), nonce=new_nonce())
 
 
-async def _note(request: web.Request, db: Connection, asked: Asked) -> str:
+async def _note(request: web.Request, db: Connection, asked: Asked, *, stage: Stage = 1) -> str:
     """Note that somebody looked; machines that open every link are known by it."""
     agent = classify(request.headers.get("User-Agent", ""))
     now = request.app[RUNTIME].clock()
-    return await open_visit(db, message_id=asked.message_id, action="unsubscribe", agent=agent, at=now)
+    return await open_visit(db, message_id=asked.message_id, action="unsubscribe", agent=agent, at=now, stage=stage)

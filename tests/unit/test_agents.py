@@ -1,0 +1,89 @@
+"""What calls itself a machine is known as one; telephones are not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muster.sandbox.members import AGENTS
+from muster.sandbox.scanners import KINDS
+from webhooks.agents import classify
+from webhooks.misses import network
+
+_APPLE = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
+_CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome"
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        *AGENTS,
+        f"Mozilla/5.0 (iPhone; CPU iPhone OS 9_3 like Mac OS X) {_APPLE} Version/9.0 Mobile/13E188a Safari/601.1",
+        f"Mozilla/5.0 (Linux; Android 4.4.2; GT-I9505) {_CHROME}/33.0.0.0 Mobile Safari/537.36",
+        f"Mozilla/5.0 (Linux; Android 10; CUBOT X30) {_CHROME}/130.0.0.0 Mobile Safari/537.36",
+        f"Mozilla/5.0 (Linux; Android 14; SAMSUNG SM-S911B) {_CHROME}/121.0.0.0 SamsungBrowser/25.0 Mobile",
+        f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) {_APPLE} GSA/343.0 Mobile/15E148 Safari/604.1",
+        f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) {_APPLE} Mobile/15E148 [FBAN/FBIOS;FBAV/490.0]",
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0",
+        f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_CHROME}/131.0.0.0 Safari/537.36 Edg/131.0.0.0",
+        "Opera/9.80 (Android; Opera Mini/36.2/119.132; U; en) Presto/2.12.423 Version/12.16",
+        "Nokia6300/2.0 (07.21) Profile/MIDP-2.0 Configuration/CLDC-1.1",
+        "Lynx/2.8.9rel.1 libwww-FM/2.14",
+    ],
+)
+def test_browsers_are_browsers(agent: str) -> None:
+    assert classify(agent) == "browser"
+
+
+@pytest.mark.parametrize(
+    ("agent", "kind"),
+    [
+        ("", "none"),
+        ("   ", "none"),
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 HeadlessChrome/126.0.0.0 Safari/537.36", "scanner"),
+        ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "scanner"),
+        ("BarracudaCentral Email Security", "scanner"),
+        ("Mozilla/5.0 (compatible; Microsoft Office; ms-office; MSOffice 16)", "scanner"),
+        ("facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)", "preview"),
+        ("WhatsApp/2.25.18 A", "preview"),
+        ("TelegramBot (like TwitterBot)", "preview"),
+        ("Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)", "preview"),
+        ("curl/8.5.0", "tool"),
+        ("python-requests/2.32.3", "tool"),
+        ("okhttp/4.12.0", "tool"),
+        ("Go-http-client/2.0", "tool"),
+        ("whatever", "tool"),
+    ],
+)
+def test_machines_are_machines(agent: str, kind: str) -> None:
+    assert classify(agent) == kind
+
+
+def test_the_sandboxes_scanners_are_known_unless_they_pretend() -> None:
+    known = {kind.name: classify(kind.agent) for kind in KINDS}
+    assert known["ordinary_looking"] == known["form_filler"] == "browser"
+    assert known["mail_gateway"] == "none"
+    assert known["headless_browser"] == "scanner"
+    assert known["carrier"] == "tool"
+    assert known["imessage_preview"] == known["whatsapp_preview"] == "preview"
+
+
+@given(st.text(max_size=2000))
+def test_any_header_has_a_class(agent: str) -> None:
+    assert classify(agent) in {"browser", "scanner", "preview", "tool", "none"}
+
+
+@pytest.mark.parametrize(
+    ("remote", "known_as"),
+    [
+        ("203.0.113.77", "203.0.113.0/24"),
+        ("::ffff:203.0.113.77", "203.0.113.0/24"),
+        ("2001:db8:1:2:3::4", "2001:db8:1::/48"),
+        ("", "unknown"),
+        (None, "unknown"),
+        ("unix:", "unknown"),
+    ],
+)
+def test_clients_are_known_by_their_network(remote: str | None, known_as: str) -> None:
+    assert network(remote) == known_as
