@@ -29,6 +29,7 @@ from muster.logs import configure_logs
 from muster.supervisor import Child
 from muster.web import address, stop_signal
 
+WEB_PORT: Final = 8000
 SANDBOX_PORT: Final = 8025
 SANDBOX_SMTP_PORT: Final = 2525
 SANDBOX_SMS_FROM: Final = "+447700900000"
@@ -152,14 +153,14 @@ class _Start:
     def _choose_address(self) -> tuple[str, str]:
         """Where the web server listens: MUSTER_LISTEN, or the usual port, or the next free one."""
         host, port = address(self.settings.listen)
-        if "listen" in self.settings.model_fields_set:
+        if "listen" in self.settings.model_fields_set and port != 0:
             if not _is_free(host, port):
                 raise Conflict(
                     f"Port {port} on {host} is taken by another program.",
                     remedy="Stop that one, or set MUSTER_LISTEN to another port.",
                 )
         else:
-            port = self._next_free(host, port, "the web server")
+            port = self._next_free(host, port or WEB_PORT, "the web server")
         near = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
         web = f"http://{near}:{port}"
         public = self.settings.public_url if "public_url" in self.settings.model_fields_set else web

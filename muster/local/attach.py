@@ -132,7 +132,10 @@ def _error(said: Mapping[str, str]) -> MusterError:
 
 def _start_keeper(home: Path) -> int:
     """Start a keeper that is nobody's child to wait for: it outlives us when others use its servers."""
-    log = os.open(home / "keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        log = os.open(home / "keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise SettingsError(f"MUSTER_HOME {home} cannot be used: {error.strerror}.") from error
     try:
         return os.posix_spawn(
             sys.executable,

@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 import redis
 
-from messaging.errors import Conflict
+from messaging.errors import Conflict, SettingsError
 from muster.local.attach import Servers, attach
 from muster.local.erase import erase
 from muster.local.keeper import GRACE
@@ -213,6 +213,32 @@ def test_erase_refuses_while_in_use_and_leaves_nothing(own_home: Path) -> None:
     assert not data.exists()
     servers.close()
     erase(home)  # nothing there is nothing to do
+
+
+def test_servers_that_cannot_start_say_why_to_everybody_and_leave(own_home: Path) -> None:
+    attach(own_home).close_and_wait()
+    (data_folder(own_home) / "PG_VERSION").write_text("9\n")
+    for _ in range(2):
+        with pytest.raises(SettingsError, match=r"made by PostgreSQL 9, and the installed one is 1\d"):
+            attach(own_home)
+    until(lambda: keeper_of(own_home) is None)
+    assert not runs_valkey(own_home)
+
+
+def test_a_home_that_cannot_be_one_is_named(own_home: Path) -> None:
+    (own_home / "file").touch()
+    with pytest.raises(SettingsError, match=r"MUSTER_HOME .*/file/home cannot be used: Not a directory"):
+        attach(own_home / "file" / "home")
+    (own_home / "keeper.log").mkdir()
+    with pytest.raises(SettingsError, match="cannot be used: Is a directory"):
+        attach(own_home)
+
+
+def runs_valkey(home: Path) -> bool:
+    try:
+        return runs(valkey(home))
+    except FileNotFoundError:
+        return False
 
 
 def test_recover_when_the_keeper_was_killed(own_home: Path) -> None:

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from muster.local.valkey import Valkey
+
 MUSTER = [sys.executable, "-m", "muster"]
 
 
@@ -70,7 +72,8 @@ def start(home: Path, **settings: str) -> Up:
         )  # fmt: skip
     assert process.stdout is not None
     said = ""
-    while "Data" not in said:
+    last = "  Health" if "MUSTER_DATABASE_URL" in settings else "  Data"
+    while last not in said:
         line = process.stdout.readline()
         if not line:
             process.communicate()
@@ -205,6 +208,32 @@ def _keeper(home: Path) -> int:
         return int(json.loads((home / "keeper.json").read_text())["pid"])
     except (FileNotFoundError, ValueError):
         return 0
+
+
+def test_on_servers_of_ones_own_it_starts_none_and_leaves_them_alone(database_url: str, valkey: Valkey) -> None:
+    home = new_home()
+    running = start(
+        home,
+        MUSTER_DATABASE_URL=database_url,
+        MUSTER_REDIS_URL=valkey.url,
+        MUSTER_SECRET_KEY="long enough to be a secret",
+        MUSTER_PUBLIC_URL="https://vote.example.org",
+    )
+    assert get(running.address("Health"))[0] == 200
+    assert running.address("Staff console").startswith("https://vote.example.org/console/sign-in/")
+    assert not (home / "keeper.json").exists()
+    assert stop(running) == 0
+    assert valkey.process.poll() is None
+    shutil.rmtree(home)
+
+
+def test_own_servers_without_their_secrets_are_refused(database_url: str) -> None:
+    home = new_home()
+    for command in ("run", "serve", "worker"):
+        refused = muster(home, command, MUSTER_DATABASE_URL=database_url)
+        assert refused.returncode == 1
+        assert "MUSTER_SECRET_KEY and MUSTER_REDIS_URL and MUSTER_PUBLIC_URL are not" in refused.stderr
+    shutil.rmtree(home)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

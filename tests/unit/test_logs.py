@@ -94,3 +94,10 @@ def test_text_is_a_line_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert "a server is away" in line
     assert "error=refused" in line
     assert line.count("\n") == 1
+    try:
+        int("+447700900123 is no number")
+    except ValueError:
+        structlog.get_logger("muster.test").exception("it failed")
+    told = capsys.readouterr().err
+    assert "ValueError" in told
+    assert "900123" not in told
