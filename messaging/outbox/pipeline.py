@@ -152,7 +152,7 @@ class Pipeline:
         """Hand over one ready message after another."""
         while True:
             departure = await self._ready.get()
-            if time.monotonic() - departure.marked_at > STALE:
+            if self._stopping or time.monotonic() - departure.marked_at > STALE:
                 self._give_back(departure)
                 continue
             try:
