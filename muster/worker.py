@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -159,8 +160,9 @@ class _Ear:
 class ArqWake:
     """Wakes the workers: `await wake("deliver")`.
 
-    The job's id is its name, so any number of wake-ups before a worker heeds them are one. A wake-up that Redis does
-    not take is dropped: it only costs time, the workers look by themselves every second.
+    The job's id is its name, so any number of wake-ups before a worker heeds them are one; and those that are asked for
+    while one is on its way to Redis go as one after it. A wake-up that Redis does not take is dropped, and so are those
+    of the next second: that only costs time, the workers look by themselves every second.
 
     Args:
         redis_url: where the workers listen.
@@ -168,13 +170,29 @@ class ArqWake:
 
     def __init__(self, redis_url: str) -> None:
         self._arq = open_arq(redis_url)
+        self._ringing: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
+        self._quiet_until = 0.0
 
     async def __call__(self, job: str) -> None:
-        """Wake the workers for one job: `deliver`, `inbox` or `tick`."""
+        """Wake the workers for one job: `deliver` or `inbox`."""
+        if job in self._ringing:
+            self._again.add(job)
+            return
+        if time.monotonic() >= self._quiet_until:
+            self._ringing[job] = asyncio.create_task(self._ring(job), name=f"wake {job}")
+            await asyncio.shield(self._ringing[job])
+
+    async def _ring(self, job: str) -> None:
         try:
             await self._arq.enqueue_job(job, _job_id=job)
         except (RedisError, OSError) as error:
+            self._quiet_until = time.monotonic() + LOOK
             log.debug("Redis took no wake-up", job=job, error=str(error))
+        del self._ringing[job]
+        if job in self._again:
+            self._again.discard(job)
+            self._ringing[job] = asyncio.create_task(self._ring(job), name=f"wake {job}")
 
     async def __aenter__(self) -> Self:
         return self
@@ -182,6 +200,8 @@ class ArqWake:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        while self._ringing:
+            await asyncio.wait(self._ringing.values())
         with contextlib.suppress(RedisError, OSError):
             await self._arq.aclose(close_connection_pool=True)
 

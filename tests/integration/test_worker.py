@@ -238,6 +238,22 @@ async def test_a_job_is_json_that_nobody_can_hide_code_in(runtime: Runtime) -> N
     await arq.aclose(close_connection_pool=True)
 
 
-async def test_a_wake_up_that_redis_does_not_take_costs_nothing_but_time() -> None:
-    async with asyncio.timeout(10), ArqWake(NOWHERE) as wake:
+async def test_a_wake_up_asked_for_while_another_is_on_its_way_still_goes(runtime: Runtime) -> None:
+    assert runtime.settings.redis_url is not None
+    async with ArqWake(runtime.settings.redis_url) as wake:
+        first = asyncio.create_task(wake("deliver"))
+        await until(lambda: _queued(runtime.redis))
+        await runtime.redis.delete("arq:job:deliver")  # heeded: what comes from here on is news
         await wake("deliver")
+        await first
+    assert await _queued(runtime.redis)
+
+
+async def _queued(redis: Redis) -> bool:
+    return bool(await redis.exists("arq:job:deliver"))
+
+
+async def test_wake_ups_that_redis_does_not_take_cost_next_to_nothing() -> None:
+    async with asyncio.timeout(5), ArqWake(NOWHERE) as wake:
+        for _ in range(1000):
+            await wake("deliver")
