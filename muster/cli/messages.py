@@ -80,7 +80,7 @@ def list_(
 def resume(sender: str) -> None:
     """Let SENDER send again after it was stopped, and try again what it was refused."""
     again = run(_resume(sender))
-    click.echo(f"{sender} sends again; {again:,} messages that were refused for its sake are tried again.")
+    click.echo(f"{sender} sends again; {_messages(again)} refused for its sake will be tried again.")
 
 
 @command.command()
@@ -92,7 +92,7 @@ def settle(decision: str, actor: str) -> None:
     `sent` counts them as sent; `unsent` sends them again, emails with the same Message-ID.
     """
     settled = run(_settle(again=decision == "unsent", actor=actor))
-    click.echo(f"{settled:,} messages {'are sent again' if decision == 'unsent' else 'count as sent'}.")
+    click.echo(f"{_messages(settled)} {'to be sent again' if decision == 'unsent' else 'taken for sent'}.")
 
 
 async def _why(who: str) -> list[Story]:
@@ -143,6 +143,10 @@ async def _settle(*, again: bool, actor: str) -> int:
             settled = await settle_held(db, again=again, actor=actor, now=runtime.clock())
         await runtime.wake("deliver")
         return settled
+
+
+def _messages(count: int) -> str:
+    return "1 message" if count == 1 else f"{count:,} messages"
 
 
 def _tell(message: Account, events: list[Event]) -> None:
