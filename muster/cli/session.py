@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Coroutine
@@ -72,7 +73,8 @@ async def open_servers(*, migrated: bool = True, stays_up: bool = False) -> Asyn
         SettingsError, Unavailable: see `open_session`.
     """
     settings = load_settings()
-    configure_logs(settings.log_format)
+    # A command says by itself what it did; a process that stays up has only its log.
+    configure_logs(settings.log_format, level=logging.INFO if stays_up else logging.WARNING)
     check_for_production(settings)
     async with AsyncExitStack() as stack:
         if settings.database_url is None:
