@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from messaging.errors import Conflict
-from muster.local.orphans import stop_orphans
+from muster.local.orphans import forget_dead_keeper, stop_orphans
 from muster.local.postgres import data_folder
 
 
@@ -29,6 +29,7 @@ def erase(home: Path) -> None:
                 f"The servers of {home} are in use.", remedy="Stop what uses them, then try again."
             ) from None
         stop_orphans(home)
+        forget_dead_keeper(home)
         shutil.rmtree(home)
         if not data.is_relative_to(home):  # root's, where a folder above is closed
             shutil.rmtree(data.parent, ignore_errors=True)

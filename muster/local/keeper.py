@@ -25,7 +25,7 @@ from typing import IO, Final
 
 from messaging.errors import MusterError, Unavailable
 from muster.local.attach import BYE, PATIENCE, contact
-from muster.local.orphans import stop_orphans
+from muster.local.orphans import forget_dead_keeper, stop_orphans
 from muster.local.postgres import Postgres, start_postgres
 from muster.local.valkey import Valkey, start_valkey
 
@@ -64,7 +64,7 @@ class Keeper:
     async def keep(self) -> None:
         """Serve until nobody is left."""
         self._obey_signals()
-        _forget_dead_keeper(self.home)
+        forget_dead_keeper(self.home)
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_TMP))  # short enough for a socket, and ours alone
         starting = asyncio.create_task(asyncio.to_thread(_start_servers, self.home))
         try:
@@ -175,15 +175,6 @@ def _publish(home: Path, folders: list[Path]) -> None:
     news = {"pid": os.getpid(), "socket": str(folders[0] / "sock"), "folders": [str(folder) for folder in folders]}
     partial.write_text(json.dumps(news), encoding="utf-8")
     partial.rename(contact(home))
-
-
-def _forget_dead_keeper(home: Path) -> None:
-    """Remove what a keeper left that was killed; we hold the lock, so it is gone."""
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        for folder in map(Path, json.loads(contact(home).read_text(encoding="utf-8"))["folders"]):
-            if folder.parent == _TMP and folder.name.startswith("muster-"):
-                shutil.rmtree(folder, ignore_errors=True)
-    contact(home).unlink(missing_ok=True)
 
 
 def _lock(home: Path) -> IO[bytes] | None:

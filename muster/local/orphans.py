@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Final
 
 from messaging.errors import Unavailable
+from muster.local.attach import contact
 from muster.local.postgres import data_folder
+
+_TMP: Final = Path("/tmp")  # noqa: S108  # where mkdtemp made them
 
 
 def stop_orphans(home: Path) -> None:
@@ -22,6 +28,14 @@ def stop_orphans(home: Path) -> None:
     """
     _stop_postgres(data_folder(home))
     _stop_valkey(home.resolve() / "valkey")
+
+
+def forget_dead_keeper(home: Path) -> None:
+    """Remove what a killed keeper left in /tmp; only who holds its lock may call this."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        for folder in json.loads(contact(home).read_text(encoding="utf-8"))["folders"]:
+            _clear(folder, "muster-")
+    contact(home).unlink(missing_ok=True)
 
 
 def _stop_postgres(data: Path) -> None:
@@ -90,5 +104,5 @@ def _stop(pid: int, in_order: signal.Signals, name: str) -> None:
 
 
 def _clear(folder: str, prefix: str) -> None:
-    if Path(folder).name.startswith(prefix):
+    if Path(folder).parent == _TMP and Path(folder).name.startswith(prefix):
         shutil.rmtree(folder, ignore_errors=True)

@@ -207,7 +207,9 @@ def test_erase_refuses_while_in_use_and_leaves_nothing(own_home: Path) -> None:
     os.kill(keeper, signal.SIGKILL)
     until(lambda: not runs(keeper))
     orphan = postmaster(home)
+    left = json.loads((home / "keeper.json").read_text())["folders"]
     erase(home)
+    assert not any(Path(folder).exists() for folder in left)
     assert not runs(orphan)
     assert not home.exists()
     assert not data.exists()
