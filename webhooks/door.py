@@ -13,7 +13,7 @@ from messaging.runtime import Runtime
 from messaging.web import RUNTIME
 from webhooks.asked import Asked, find_asked
 from webhooks.inbox import within_reach
-from webhooks.misses import Misses
+from webhooks.misses import Misses, network
 from webhooks.pages import respond_to_nobody
 
 Act = Callable[[web.Request, Connection, Asked], Awaitable[web.Response]]
@@ -46,13 +46,15 @@ class Door:
             return respond_to_nobody(runtime.settings, "unavailable", status=503, wait=30)
 
     async def _enter(self, request: web.Request, runtime: Runtime, act: Act) -> web.Response:
-        if await self._misses.too_many(runtime.redis, request.remote, runtime.clock()):
+        where, now = network(request), runtime.clock()
+        if self._misses.floods(where, now):
             return respond_to_nobody(runtime.settings, "waiting", status=429, wait=60)
         token = read_token(request.match_info["token"])
         if token is not None:
             async with runtime.pool.acquire() as db, db.transaction():
-                asked = await find_asked(db, token, self._action, runtime.clock())
+                asked = await find_asked(db, token, self._action, now)
                 if asked is not None:
                     return await act(request, db, asked)
-        await self._misses.count(runtime.redis, request.remote, runtime.clock())
+        if await self._misses.count(runtime.redis, where, now):
+            return respond_to_nobody(runtime.settings, "waiting", status=429, wait=60)
         return respond_to_nobody(runtime.settings, "missing", status=404)

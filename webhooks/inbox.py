@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 BATCH: Final = 100
 """Items in one transaction."""
-MOST_TRIES: Final = 10
+MOST_TRIES: Final = 15
 LONGEST_PAUSE: Final = timedelta(minutes=10)
 STORES_WITHIN: Final = 8.0
 """Seconds to store an item; providers wait 10 to 15 for our answer."""

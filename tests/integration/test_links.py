@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import re
 import string
 from collections.abc import AsyncIterator
@@ -547,15 +549,30 @@ async def test_unknown_revoked_and_expired_look_identical(
     assert (await client.post("/0000000000000", data={"answer": "voted"})).status == 404
 
 
-async def test_too_many_misses_have_to_wait_and_good_links_from_elsewhere_do_not(
-    campaign: Campaign, client: Client
-) -> None:
+async def test_too_many_misses_have_to_wait_and_good_links_do_not(campaign: Campaign, client: Client) -> None:
+    ann = await campaign.ask(sms=PHONE)
     for _ in range(PER_NETWORK):
         assert (await client.get("/0000000000000")).status == 404
     response = await client.get("/0000000000000")
     assert response.status == 429
     assert response.headers["Retry-After"] == "60"
-    assert (await client.get("/healthz")).status == 200
+    await look(client, ann.confirm)
+    elsewhere = await client.get("/0000000000000", headers={"X-Forwarded-For": "8.8.8.8"})
+    assert elsewhere.status == 404
+
+
+async def test_a_flood_is_turned_away_unread(
+    campaign: Campaign, client: Client, clock: Moving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webhooks.misses.FLOOD", 5)
+    ann = await campaign.ask(sms=PHONE)
+    flood = {"X-Forwarded-For": "8.8.8.8"}
+    for _ in range(6):
+        await client.get("/0000000000000", headers=flood)
+    assert (await client.get(ann.confirm, headers=flood)).status == 429
+    await look(client, ann.confirm)
+    clock.wait(minutes=1)
+    assert (await client.get(ann.confirm, headers=flood)).status == 200
 
 
 async def test_misses_are_counted_without_redis(here: Runtime, db: Connection, clock: Moving) -> None:
@@ -592,6 +609,8 @@ async def test_the_page_is_small_private_and_plain(campaign: Campaign, client: C
         policy = response.headers["Content-Security-Policy"]
         assert policy.startswith("default-src 'none'; style-src 'sha256-")
         assert "unsafe" not in policy
+        [style] = re.findall(rb"<style>(.*?)</style>", body, re.DOTALL)
+        assert base64.b64encode(hashlib.sha256(style).digest()).decode() in policy
         assert "Set-Cookie" not in response.headers
         text = body.decode()
         assert "<script" not in text

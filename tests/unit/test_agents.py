@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,15 +76,20 @@ def test_any_header_has_a_class(agent: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("remote", "known_as"),
+    ("remote", "forwarded", "known_as"),
     [
-        ("203.0.113.77", "203.0.113.0/24"),
-        ("::ffff:203.0.113.77", "203.0.113.0/24"),
-        ("2001:db8:1:2:3::4", "2001:db8:1::/48"),
-        ("", "unknown"),
-        (None, "unknown"),
-        ("unix:", "unknown"),
+        ("9.9.9.77", "", "9.9.9.0/24"),
+        ("9.9.9.77", "8.8.8.8", "9.9.9.0/24"),
+        ("::ffff:9.9.9.77", "", "9.9.9.0/24"),
+        ("2a00:1450:1:2:3::4", "", "2a00:1450:1::/48"),
+        ("127.0.0.1", "", "inside"),
+        ("127.0.0.1", "8.8.8.8", "8.8.8.0/24"),
+        ("10.1.2.3", "1.1.1.1, 8.8.8.8", "8.8.8.0/24"),
+        ("10.1.2.3", "nonsense", "inside"),
+        (None, "", "inside"),
+        (None, "8.8.8.8", "8.8.8.0/24"),
     ],
 )
-def test_clients_are_known_by_their_network(remote: str | None, known_as: str) -> None:
-    assert network(remote) == known_as
+def test_clients_are_known_by_their_network(remote: str | None, forwarded: str, known_as: str) -> None:
+    request = make_mocked_request("GET", "/", headers={"X-Forwarded-For": forwarded}).clone(remote=remote or "")
+    assert network(request) == known_as
