@@ -22,6 +22,28 @@ NUMBER = "+447700900001"
 MENU = {"1": "voted", "2": "not_voted", "3": "no_ballot_paper"}
 BROWSER = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Safari/604.1"
 
+HEADLESS = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/126.0.0.0 Safari/537.36"
+)
+CHROME = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"
+)
+IMESSAGE = (
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_11_1) AppleWebKit/601.2.4 (KHTML, like Gecko) Version/9.0.1 "
+    "Safari/601.2.4 facebookexternalhit/1.1 Facebot Twitterbot/1.0"
+)
+COUNTED = (
+    "claim",
+    "standing",
+    "message",
+    "message_event",
+    "suppression",
+    "suppression_event",
+    "reply",
+    "inbox",
+    "goal_met",
+)
+
 
 @dataclass
 class Moving:
@@ -205,3 +227,11 @@ async def press(
     response = await client.post(path, data={**page.fields, "answer": answer}, headers={"User-Agent": agent})
     assert response.status == 200, response.status
     return await read(response)
+
+
+async def everything(db: Connection) -> dict[str, list[str]]:
+    """Every row a person would care about."""
+    return {
+        table: [str(row[0]) for row in await db.fetch(f"select {table}::text from {table} order by 1")]
+        for table in COUNTED
+    }
