@@ -202,7 +202,7 @@ def test_erase_refuses_while_in_use_and_leaves_nothing(own_home: Path) -> None:
     data, keeper = data_folder(home), keeper_of(home)
     assert keeper is not None
     with pytest.raises(Conflict, match="in use"):
-        erase(home)
+        erase(home, patience=0.2)
     assert ask(servers, "select 1") == 1
     os.kill(keeper, signal.SIGKILL)
     until(lambda: not runs(keeper))
