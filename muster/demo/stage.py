@@ -6,9 +6,9 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +28,7 @@ from muster.sandbox.twilio import TwilioConfig
 from muster.worker import ArqWake
 
 PATIENCE: Final = 60.0
-"""Seconds the web server has to come up."""
+"""Seconds a process has to come up, and to stop in order."""
 
 _MARK: Final = ".muster-demo"
 
@@ -41,25 +41,72 @@ class Stage:
         runtime: Muster itself.
         sandbox: the outside, with its own record of what happened.
         home: where the demo keeps its data, erased at the start of the next one.
-        processes: the web server and the worker.
+        environment: of the processes.
+        processes: the web server and the worker, by their command.
     """
 
     runtime: Runtime
     sandbox: Sandbox
     home: Path
-    processes: tuple[asyncio.subprocess.Process, ...]
+    environment: Mapping[str, str]
+    processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+
+    async def start(self, name: str) -> asyncio.subprocess.Process:
+        """Start `muster serve` or `muster worker` in a process of its own; its log is in the demo's folder."""
+        with (self.home / f"{name}.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-m", "muster", name,
+                env=self.environment, cwd=self.home, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        self.processes[name] = process
+        return process
+
+    async def stop(self) -> None:
+        """Stop the processes in order."""
+        for process in reversed(self.processes.values()):
+            if process.returncode is None:
+                process.terminate()
+        for process in self.processes.values():
+            try:
+                await asyncio.wait_for(process.wait(), PATIENCE)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
 
     def check(self) -> None:
-        """Raise when the web server or the worker has died.
+        """See that the processes are up.
 
         Raises:
-            Unavailable: with the file that says why.
+            Unavailable: one has stopped; names the file that says why.
         """
-        for process, name in zip(self.processes, ("serve", "worker"), strict=True):
+        for name, process in self.processes.items():
             if process.returncode is not None:
                 raise Unavailable(
                     f"The demo's {name} process stopped ({process.returncode}).", remedy=f"See {self.home / name}.log."
                 )
+
+    async def until_ready(self) -> None:
+        """Wait until the web server can do its work.
+
+        Raises:
+            Unavailable: it stopped, or takes too long.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not await self._is_ready():
+                    self.check()
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            log = self.home / "serve.log"
+            raise Unavailable("The demo's web server did not come up.", remedy=f"See {log}.") from None
+
+    async def _is_ready(self) -> bool:
+        try:
+            async with self.runtime.http.get(f"{self.runtime.settings.public_url}/readyz") as answer:
+                return answer.status == 200
+        except aiohttp.ClientConnectionError:
+            return False
 
 
 def new_home(home: Path) -> Path:
@@ -91,7 +138,7 @@ async def open_stage(home: Path, profile: Profile) -> AsyncIterator[Stage]:
     """
     async with AsyncExitStack() as stack:
         servers = await asyncio.to_thread(attach, home)
-        stack.callback(servers.close)
+        stack.push_async_callback(asyncio.to_thread, servers.close_and_wait)
         await migrate(servers.database_url)
         listen = f"127.0.0.1:{_free_port()}"
         twilio = TwilioConfig(inbound_url=f"http://{listen}/webhooks/twilio/inbound", seed=profile.seed)
@@ -109,13 +156,13 @@ async def open_stage(home: Path, profile: Profile) -> AsyncIterator[Stage]:
             VARIABLE: str(os.getpid()),
         }
         settings = _settings(environment, servers.database_url, servers.redis_url)
-        processes = tuple(
-            [await stack.enter_async_context(_process(name, home, environment)) for name in ("serve", "worker")]
-        )
         wake = await stack.enter_async_context(ArqWake(servers.redis_url))
         runtime = await stack.enter_async_context(open_runtime(settings, wake=wake))
-        stage = Stage(runtime, sandbox, home, processes)
-        await _wait_for_web(stage)
+        stage = Stage(runtime, sandbox, home, environment)
+        stack.push_async_callback(stage.stop)
+        for name in ("serve", "worker"):
+            await stage.start(name)
+        await stage.until_ready()
         yield stage
 
 
@@ -129,41 +176,6 @@ def _settings(environment: dict[str, str], database_url: str, redis_url: str) ->
     home = Path(environment["MUSTER_HOME"])
     complete = {**ours, "database_url": database_url, "redis_url": redis_url, "secret_key": (kept_secret(home),)}
     return Settings.model_validate(complete)
-
-
-@asynccontextmanager
-async def _process(name: str, home: Path, environment: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`muster NAME` in a process of its own, stopped in order at the end; its log is in the demo's folder."""
-    with (home / f"{name}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "muster", name, env=environment, cwd=home, stdout=log, stderr=log
-        )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), 30)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-
-
-async def _wait_for_web(stage: Stage) -> None:
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                stage.check()
-                try:
-                    async with stage.runtime.http.get(f"{stage.runtime.settings.public_url}/readyz") as answer:
-                        if answer.status == 200:
-                            return
-                except aiohttp.ClientConnectionError:
-                    pass
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise Unavailable("The demo's web server did not come up.", remedy=f"See {stage.home / 'serve.log'}.") from None
 
 
 def _free_port() -> int:

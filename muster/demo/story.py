@@ -110,10 +110,10 @@ async def play(options: Options, scene: Scene) -> Summary:
         ballot, campaign = await _prepare(scene, stage)
         with scene.act("emails", "Step 1: an email to everybody who has one; members read it, press, or ignore it"):
             await launch(stage.runtime, campaign.campaign_id, ACTOR)
-            await _until_settled(stage, campaign)
+            await until_settled(stage, campaign)
         with scene.act("texts", "Step 2, three days later: a text to those who have still not answered"):
             await launch_step_now(stage.runtime, campaign.campaign_id, 2, actor=ACTOR)
-            await _until_settled(stage, campaign)
+            await until_settled(stage, campaign)
         with scene.act("counting", "Counting, and comparing every count with the sandbox's own record"):
             summary = await _count(stage, ballot, campaign, report)
     finally:
@@ -151,20 +151,20 @@ def _branches(members: int) -> int:
 async def _prepare(scene: Scene, stage: Stage) -> tuple[Ballot, Campaign]:
     with scene.act("campaign", "Making the ballot and its campaign from pay-2026.toml"):
         spec = stage.home / SPEC.name
-        spec.write_text(_shifted(SPEC.read_text(encoding="utf-8"), stage.runtime.clock().date()), encoding="utf-8")
+        spec.write_text(shifted(SPEC.read_text(encoding="utf-8"), stage.runtime.clock().date()), encoding="utf-8")
         async with stage.runtime.pool.acquire() as db, db.transaction():
             ballot = scene.ballot = await create_ballot(db, load_ballot_spec(spec))
         campaign = scene.campaign = await create_campaign(stage.runtime, load_campaign_spec(spec), ACTOR)
         return ballot, campaign
 
 
-def _shifted(spec: str, today: date) -> str:
+def shifted(spec: str, today: date) -> str:
     """The spec with its dates as far from today as they were from the day it was written."""
     shift = today - WRITTEN_ON
     return re.sub(r"\d{4}-\d\d-\d\d(?=T)", lambda found: str(date.fromisoformat(found[0]) + shift), spec)
 
 
-async def _until_settled(stage: Stage, campaign: Campaign) -> None:
+async def until_settled(stage: Stage, campaign: Campaign) -> None:
     """Wait until everything is sent, everybody has done what they meant to do, and Muster has read all of it.
 
     Raises:

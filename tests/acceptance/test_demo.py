@@ -1,0 +1,81 @@
+"""The demo itself, as a newcomer runs it: small, whole, and held against the sandbox's own record."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from muster.demo.union import write_union
+
+
+def demo(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+    return subprocess.run(
+        [sys.executable, "-m", "muster", "demo", *words],
+        env={**environment, "MUSTER_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def test_the_demo_ends_with_every_count_reconciled(tmp_path: Path) -> None:
+    done = demo(tmp_path / "home", "--members", "400", "--json", "--headless")
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["reconciled"]
+    assert all(check["agrees"] for check in told["checks"])
+    assert told["turnout"]["electorate"] == 400
+    assert (
+        told["confirmed"]["total"]
+        == told["turnout"]["confirmed"]
+        == sum(branch["confirmed"] for branch in told["turnout"]["branches"])
+    )
+    assert told["confirmed"]["link"] > 0
+    assert told["confirmed"]["sms_reply"] > 0
+    assert told["opted_out"]["total"] > 0
+    assert told["scanners"]["hits"] > 0
+    assert told["scanners"]["counted"] == 0
+    emails, texts = told["steps"]
+    assert emails["audience"] == 400
+    assert sum(emails["sent"].values()) + sum(emails["not_sent"].values()) == 400
+    assert texts["audience"] < 400, "the second step asks only those who have not answered"
+
+
+def test_the_demo_takes_a_member_file_and_tells_it_in_tables(tmp_path: Path) -> None:
+    write_union(tmp_path / "members.csv", members=120, branches=4)
+
+    done = demo(tmp_path / "home", "--file", str(tmp_path / "members.csv"))
+
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "What was sent",
+        "What members said",
+        "Turnout",
+        "of 120 have said that they voted",
+        "Every count agrees",
+    ):
+        assert words in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "There is no file"), (b"", "empty"), (b"Name,Phone\nAnn,07700900123\n", "membership number")],
+    ids=["missing", "empty", "without a membership number"],
+)
+def test_a_bad_member_file_is_refused_in_words(tmp_path: Path, content: bytes | None, words: str) -> None:
+    path = tmp_path / "members.csv"
+    if content is not None:
+        path.write_bytes(content)
+
+    done = demo(tmp_path / "home", "--file", str(path), "--json")
+
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""

@@ -1,0 +1,73 @@
+"""A campaign whose worker is restarted and whose web server is killed in the middle: nobody notices.
+
+(A worker that is killed outright is in tests/integration/test_outbox_crash.py: its leases have to run out first.)
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from campaigns.ballots import create_ballot
+from campaigns.campaigns import create_campaign
+from campaigns.launch import launch
+from campaigns.people.imports import import_people
+from campaigns.spec import load_ballot_spec, load_campaign_spec
+from muster.demo.reconcile import reconcile
+from muster.demo.stage import Stage, new_home, open_stage
+from muster.demo.story import SPEC, shifted, until_settled
+from muster.demo.union import write_union
+from muster.sandbox.profile import Profile
+
+MEMBERS = 600
+
+
+async def until(happened: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        await asyncio.sleep(0.02)
+
+
+async def end(stage: Stage, name: str, how: signal.Signals) -> None:
+    process = stage.processes[name]
+    os.kill(process.pid, how)
+    await process.wait()
+
+
+async def test_everybody_is_asked_once_though_worker_and_web_server_restart_in_the_middle(tmp_path: Path) -> None:
+    async with open_stage(new_home(tmp_path), Profile(seed=3)) as stage:
+        members = tmp_path / "members.csv"
+        write_union(members, MEMBERS, 10)
+        await import_people(stage.runtime.pool, members)
+        spec = tmp_path / "spec.toml"
+        words = shifted(SPEC.read_text(encoding="utf-8"), stage.runtime.clock().date())
+        spec.write_text(words + "\n[campaign.pace]\nemail = 60\n", encoding="utf-8")
+        async with stage.runtime.pool.acquire() as db:
+            ballot = await create_ballot(db, load_ballot_spec(spec))
+        campaign = await create_campaign(stage.runtime, load_campaign_spec(spec), "test")
+        await launch(stage.runtime, campaign.campaign_id, "test")
+        mailbox = stage.sandbox.mailbox
+
+        await until(lambda: len(mailbox) >= 40, "the first mails")
+        await end(stage, "worker", signal.SIGTERM)
+        before = len(mailbox)
+        await stage.start("worker")
+        await until(lambda: len(mailbox) > before + 40, "mails from the second worker")
+        await end(stage, "serve", signal.SIGKILL)
+        await stage.start("serve")
+        await stage.until_ready()
+        await until_settled(stage, campaign)
+
+        async with stage.runtime.pool.acquire() as db:
+            states = dict(await db.fetch("select state::text, count(*) from message group by 1"))
+            checks = await reconcile(db, campaign.campaign_id, ballot.ballot_id, stage.sandbox)
+        assert states.keys() <= {"accepted", "failed", "skipped", "suppressed"}, "everybody has an end"
+        assert sum(states.values()) == MEMBERS
+        assert states["accepted"] == len(mailbox) > 300
+        for check in checks:
+            # who pressed a button in the instant of the kill saw no answer, so the sandbox does not count on it
+            unanswered = check.name.startswith(("voted", "opted out", "confirmations"))
+            assert check.agrees or (unanswered and check.muster > check.sandbox), check
