@@ -12,7 +12,6 @@ from messaging.errors import Conflict
 from muster.local.orphans import forget_dead_keeper, stop_orphans
 from muster.local.postgres import data_folder
 
-
 PATIENCE: Final = 15.0
 """Seconds to wait for a keeper that may be about to stop: it gives the next command a grace, then stops in order."""
 
