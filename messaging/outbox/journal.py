@@ -136,6 +136,7 @@ class Journal:
         if self._db is None or self._db.is_closed():
             assert self._runtime.settings.database_url is not None
             self._db = await connect(self._runtime.settings.database_url)
+            await self._db.execute("set synchronous_commit = on")  # whatever the server is set to
         return self._db
 
     def _drop(self) -> None:
