@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,8 +18,12 @@ from muster.duty import Duty
 from webhooks import process_inbox
 
 INBOX_BATCH: Final = 500
-COUNT_EVERY: Final = 10
-"""Ticks between two rounds of the turnout counts' upkeep; what is counted is right without it, only slower to read."""
+INBOX_PAUSE: Final = 0.1
+"""Seconds in which receipts gather: a batch costs the database little more than a single one."""
+COUNT_EVERY: Final = 10.0
+"""Seconds between two rounds of the turnout counts' upkeep; without it they are as right, only slower to read."""
+COUNT_SHARE: Final = 0.05
+"""The most of the time that the upkeep may take, in an electorate of any size."""
 
 log = structlog.get_logger(__name__)
 
@@ -39,20 +44,19 @@ class Duties:
     launch: Duty = field(init=False)
     sweep: Duty = field(init=False)
     counts: Duty = field(init=False)
-    ticks: int = 0
+    count_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.deliver = Duty("deliver", self._deliver)
-        self.inbox = Duty("inbox", self._read_inbox)
+        self.inbox = Duty("inbox", self._read_inbox, INBOX_PAUSE)
         self.launch = Duty("launch", self._launch)
         self.sweep = Duty("sweep", self._sweep)
         self.counts = Duty("counts", self._count)
 
     def tick(self) -> list[asyncio.Task[None]]:
         """Have everything done that is due by the clock."""
-        self.ticks += 1
         due = [self.launch, self.sweep, self.inbox, self.deliver]
-        if self.ticks % COUNT_EVERY == 0:
+        if time.monotonic() >= self.count_at:
             due.append(self.counts)
         return [duty.ask() for duty in due]
 
@@ -89,5 +93,8 @@ class Duties:
         return False
 
     async def _count(self) -> bool:
+        began = time.monotonic()
         await refresh_open(self.runtime)
+        took = time.monotonic() - began
+        self.count_at = began + max(COUNT_EVERY, took / COUNT_SHARE)
         return False

@@ -20,6 +20,7 @@ class Duty:
     Attributes:
         name: what logs call it.
         work: one round; says whether there is more to do at once.
+        pause: seconds between two rounds, in which what is asked for gathers to be done in one.
         asked: somebody asked since the round began.
         task: the rounds that are going on.
         trouble: what went wrong last, so that it is logged once and not every second.
@@ -28,6 +29,7 @@ class Duty:
 
     name: str
     work: Callable[[], Awaitable[bool]]
+    pause: float = 0.0
     asked: bool = False
     task: asyncio.Task[None] | None = None
     trouble: str = ""
@@ -56,6 +58,8 @@ class Duty:
             if self.trouble:
                 log.info("it works again", duty=self.name)
                 self.trouble = ""
+            if not more:
+                await asyncio.sleep(self.pause)
             self.asked = (self.asked or more) and not self.closed
 
     def _report(self, error: Exception) -> None:

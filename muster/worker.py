@@ -35,6 +35,9 @@ JOB_LASTS: Final = 20.0
 PATIENCE: Final = 25.0
 """Seconds a duty gets to finish when the worker stops."""
 
+MOMENT: Final = 0.05
+"""Seconds after a wake-up in which others gather."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -161,8 +164,8 @@ class ArqWake:
     """Wakes the workers: `await wake("deliver")`.
 
     The job's id is its name, so any number of wake-ups before a worker heeds them are one; and those that are asked for
-    while one is on its way to Redis go as one after it. A wake-up that Redis does not take is dropped, and so are those
-    of the next second: that only costs time, the workers look by themselves every second.
+    within a moment of one go as one after it. Nobody waits for Redis: a wake-up that it does not take is dropped, and
+    so are those of the next second. That only costs time, the workers look by themselves every second.
 
     Args:
         redis_url: where the workers listen.
@@ -181,18 +184,18 @@ class ArqWake:
             return
         if time.monotonic() >= self._quiet_until:
             self._ringing[job] = asyncio.create_task(self._ring(job), name=f"wake {job}")
-            await asyncio.shield(self._ringing[job])
 
     async def _ring(self, job: str) -> None:
-        try:
-            await self._arq.enqueue_job(job, _job_id=job)
-        except (RedisError, OSError) as error:
-            self._quiet_until = time.monotonic() + LOOK
-            log.debug("Redis took no wake-up", job=job, error=str(error))
-        del self._ringing[job]
-        if job in self._again:
+        self._again.add(job)
+        while job in self._again:
             self._again.discard(job)
-            self._ringing[job] = asyncio.create_task(self._ring(job), name=f"wake {job}")
+            try:
+                await self._arq.enqueue_job(job, _job_id=job)
+            except (RedisError, OSError) as error:
+                self._quiet_until = time.monotonic() + LOOK
+                log.debug("Redis took no wake-up", job=job, error=str(error))
+            await asyncio.sleep(MOMENT)
+        del self._ringing[job]
 
     async def __aenter__(self) -> Self:
         return self

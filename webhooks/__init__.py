@@ -13,7 +13,7 @@ from aiohttp import web
 
 from messaging.runtime import Runtime
 from webhooks import links, twilio, unsubscribe
-from webhooks.inbox import Handler, process
+from webhooks.inbox import Handler, Intake, process
 from webhooks.misses import Misses
 
 __all__ = ["HANDLERS", "process_inbox", "routes"]
@@ -25,7 +25,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {twilio.STATUS: twilio.apply_statuses, 
 def routes() -> list[web.RouteDef]:
     """Every address the outside talks to. The members' links take any first word of a path: add them last."""
     misses = Misses()
-    return [*twilio.routes(), *unsubscribe.routes(misses), *links.routes(misses)]
+    return [*twilio.routes(Intake()), *unsubscribe.routes(misses), *links.routes(misses)]
 
 
 async def process_inbox(runtime: Runtime, limit: int) -> int:

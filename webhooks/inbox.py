@@ -63,31 +63,88 @@ Handler = Callable[[Connection, Sequence[Item]], Awaitable[None]]
 """Does what items of one source ask for, in the caller's transaction. `InputError`: it never will be possible."""
 
 
-async def store(
-    runtime: Runtime, *, source: str, dedupe_key: str, subject: str, payload: Mapping[str, Any]
-) -> int | None:
-    """Store one thing the outside said, and wake the workers.
+class Intake:
+    """Stores what comes in: whatever arrives while one batch is being written goes together in the next.
 
-    Args:
-        runtime: where to.
-        source: who says it; decides who processes it.
-        dedupe_key: the same for the same thing said twice.
-        subject: what it is about; of one subject, things are processed in order.
-        payload: JSON-able; no NUL characters.
-
-    Returns:
-        The row's id, committed; None where it was stored before.
-
-    Raises:
-        Unavailable: the database does not answer; the provider should try again.
+    So a lone request waits for nothing, and a thousand a second share a commit. One for each web application.
     """
-    now = runtime.clock()
-    inbox_id: int | None = await within_reach(
-        runtime.pool.fetchval(SQL["store"], source, dedupe_key, subject, dict(payload), now)
-    )
-    if inbox_id is not None:
-        await runtime.wake("inbox")
-    return inbox_id
+
+    def __init__(self) -> None:
+        self._waiting: list[_Arrival] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def store(
+        self, runtime: Runtime, *, source: str, dedupe_key: str, subject: str, payload: Mapping[str, Any]
+    ) -> int | None:
+        """Store one thing the outside said, and wake the workers.
+
+        Args:
+            runtime: where to.
+            source: who says it; decides who processes it.
+            dedupe_key: the same for the same thing said twice.
+            subject: what it is about; of one subject, things are processed in order.
+            payload: JSON-able; no NUL characters.
+
+        Returns:
+            The row's id, committed; None where it was stored before.
+
+        Raises:
+            Unavailable: the database does not answer; the provider should try again.
+        """
+        stored: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Arrival((source, dedupe_key, subject, dict(payload), runtime.clock()), stored))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write(runtime))
+        inbox_id = await within_reach(stored)
+        if inbox_id is not None:
+            await runtime.wake("inbox")
+        return inbox_id
+
+    async def _write(self, runtime: Runtime) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            try:
+                await _store(runtime, batch)
+            except Exception as error:  # noqa: BLE001  # whoever waits is told, and the next batch has its own try
+                for arrival in batch:
+                    arrival.tell(error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """Something that waits to be stored: its row, and who wants to know the row's id."""
+
+    row: tuple[str, str, str, dict[str, Any], datetime]
+    stored: asyncio.Future[int | None]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.row[:2]
+
+    def tell(self, said: int | Exception | None) -> None:
+        """Answer whoever waits, if anybody still does."""
+        if self.stored.done():
+            return
+        if isinstance(said, Exception):
+            self.stored.set_exception(said)
+        else:
+            self.stored.set_result(said)
+
+
+async def _store(runtime: Runtime, batch: Sequence[_Arrival]) -> None:
+    """Write a batch in one statement; where that cannot be, one by one, so that a bad one costs none of the others."""
+    try:
+        rows = await runtime.pool.fetch(SQL["store"], *zip(*(arrival.row for arrival in batch), strict=True))
+    except asyncpg.DataError as error:
+        if len(batch) == 1:
+            batch[0].tell(error)
+            return
+        for arrival in batch:
+            await _store(runtime, [arrival])
+        return
+    ids = {(row["source"], row["dedupe_key"]): row["inbox_id"] for row in rows}
+    for arrival in batch:
+        arrival.tell(ids.pop(arrival.key, None))  # of two that say the same only the first is news
 
 
 async def keep_malformed(runtime: Runtime, *, source: str, problem: str, body: bytes) -> None:

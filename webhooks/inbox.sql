@@ -1,19 +1,22 @@
 -- name: store
--- As it came, once: the provider repeats itself, and the second time there is no row and nothing more to do.
+-- As it came, once: the provider repeats itself, and the second time there is no row and nothing more to do. Many in one
+-- statement, for a commit costs more than a row.
 insert into inbox (source, dedupe_key, subject, payload, received_at, next_try_at)
-values ($1, $2, $3, $4, $5, $5)
+select a.source, a.dedupe_key, a.subject, a.payload, a.at, a.at
+from unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::timestamptz[])
+  with ordinality as a (source, dedupe_key, subject, payload, at, position)
+order by a.position
 on conflict (source, dedupe_key) do nothing
-returning inbox_id;
+returning inbox_id, source, dedupe_key;
 
 -- name: claim
 -- The next due items. Of one subject only the oldest that is not done, so that two replies of one person are read in
 -- the order they came, even while the first waits for another try. SKIP LOCKED: workers never wait for each other.
+-- (min() and not `not exists`: that the planner turns into a join with the whole table while it has no statistics.)
 select i.inbox_id, i.source, i.payload, i.received_at, i.attempts
 from inbox i
 where i.state = 'new' and i.next_try_at <= $1
-  and not exists (
-    select from inbox before where before.subject = i.subject and before.state = 'new' and before.inbox_id < i.inbox_id
-  )
+  and i.inbox_id = (select min(first.inbox_id) from inbox first where first.subject = i.subject and first.state = 'new')
 order by i.next_try_at, i.inbox_id
 limit $2
 for update of i skip locked;

@@ -25,7 +25,7 @@ from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.runtime import Runtime
 from messaging.web import RUNTIME
 from webhooks.bodies import parse_form, read_body, without_nul
-from webhooks.inbox import Item, keep_malformed, store
+from webhooks.inbox import Intake, Item, keep_malformed
 from webhooks.wording import wording
 
 STATUS: Final = "twilio_status"
@@ -39,48 +39,58 @@ _SID: Final = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
 log = structlog.get_logger(__name__)
 
 
-def routes() -> list[web.RouteDef]:
-    """Twilio's two webhooks."""
+def routes(intake: Intake) -> list[web.RouteDef]:
+    """Twilio's two webhooks.
+
+    Args:
+        intake: stores what comes in.
+    """
+    endpoint = _Endpoint(intake)
     return [
-        web.post("/webhooks/twilio/status", receive_status),
-        web.post("/webhooks/twilio/inbound", receive_inbound),
+        web.post("/webhooks/twilio/status", endpoint.receive_status),
+        web.post("/webhooks/twilio/inbound", endpoint.receive_inbound),
     ]
 
 
-async def receive_status(request: web.Request) -> web.Response:
-    """Take what became of a text: stored, committed, answered with 204."""
-    runtime = request.app[RUNTIME]
-    form = await _read_signed(request, STATUS, ("MessageSid", "MessageStatus"))
-    sid, status = form["MessageSid"], form["MessageStatus"]
-    message_id = runtime.keyring.unseal(request.query.get("m", ""), "status")
-    await store(
-        runtime,
-        source=STATUS,
-        dedupe_key=f"{sid}:{status}",
-        subject=f"twilio:{sid}",
-        payload={"form": _plain(form), "message_id": message_id},
-    )
-    return web.Response(status=204)
+class _Endpoint:
+    """Takes what Twilio posts: verified, stored, committed, and only then answered."""
 
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
 
-async def receive_inbound(request: web.Request) -> web.Response:
-    """Take a member's text: stored, committed, answered with TwiML.
+    async def receive_status(self, request: web.Request) -> web.Response:
+        """Take what became of a text; answered with 204."""
+        runtime = request.app[RUNTIME]
+        form = await _read_signed(request, STATUS, ("MessageSid", "MessageStatus"))
+        sid, status = form["MessageSid"], form["MessageStatus"]
+        message_id = runtime.keyring.unseal(request.query.get("m", ""), "status")
+        await self._intake.store(
+            runtime,
+            source=STATUS,
+            dedupe_key=f"{sid}:{status}",
+            subject=f"twilio:{sid}",
+            payload={"form": _plain(form), "message_id": message_id},
+        )
+        return web.Response(status=204)
 
-    The answer is empty, for Twilio itself confirms STOP. An opt-out in words of one's own is confirmed by us, once:
-    when the text is new.
-    """
-    runtime = request.app[RUNTIME]
-    form = await _read_signed(request, INBOUND, ("MessageSid", "From", "To"))
-    new = await store(
-        runtime,
-        source=INBOUND,
-        dedupe_key=form["MessageSid"],
-        subject=f"phone:{form['From']}"[:200],
-        payload={"form": _plain(form)},
-    )
-    confirmation = _confirmation(runtime, form) if new is not None else None
-    text = EMPTY if confirmation is None else EMPTY.replace("<Response/>", _say(confirmation))
-    return web.Response(text=text, content_type="text/xml")
+    async def receive_inbound(self, request: web.Request) -> web.Response:
+        """Take a member's text; answered with TwiML.
+
+        The answer is empty, for Twilio itself confirms STOP. An opt-out in words of one's own is confirmed by us, once:
+        when the text is new.
+        """
+        runtime = request.app[RUNTIME]
+        form = await _read_signed(request, INBOUND, ("MessageSid", "From", "To"))
+        new = await self._intake.store(
+            runtime,
+            source=INBOUND,
+            dedupe_key=form["MessageSid"],
+            subject=f"phone:{form['From']}"[:200],
+            payload={"form": _plain(form)},
+        )
+        confirmation = _confirmation(runtime, form) if new is not None else None
+        text = EMPTY if confirmation is None else EMPTY.replace("<Response/>", _say(confirmation))
+        return web.Response(text=text, content_type="text/xml")
 
 
 def _confirmation(runtime: Runtime, form: Mapping[str, str]) -> str | None:

@@ -34,7 +34,7 @@ WRITTEN_ON: Final = date(2026, 11, 22)
 """The day that the dates in the spec were written for."""
 
 ACTOR: Final = "demo"
-QUIET_LOOKS: Final = 3
+QUIET_LOOKS: Final = 2
 """How many looks in a row must find nothing left to do before a scene is over."""
 STUCK_AFTER: Final = 120.0
 """Seconds in which nothing changes before the demo gives up."""
@@ -185,7 +185,7 @@ async def until_settled(stage: Stage, campaign: Campaign) -> None:
                 f"Nothing has moved for {STUCK_AFTER:.0f} seconds: {left}.",
                 remedy=f"See worker.log and serve.log in {stage.home}.",
             )
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.4)
 
 
 async def _count(stage: Stage, ballot: Ballot, campaign: Campaign, report: ImportReport) -> Summary:

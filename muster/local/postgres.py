@@ -25,6 +25,7 @@ _ROOTS_PLACE = Path("/var/lib/muster")
 _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "200",
+    "autovacuum_naptime": "10s",  # a campaign fills empty tables within seconds; plans should know soon
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "wal_compression": "on",

@@ -16,9 +16,9 @@ texts `reply:` with a meaning of `muster.sandbox.replies`.
 """
 
 BY_EMAIL: Final[Habits] = {
-    "open": 0.12,
-    "press:voted": 0.27,
-    "press:not_yet": 0.06,
+    "open": 0.08,
+    "press:voted": 0.24,
+    "press:not_yet": 0.05,
     "press:no_ballot_paper": 0.02,
     "press:call_me": 0.01,
     "press:stop": 0.004,
@@ -26,8 +26,8 @@ BY_EMAIL: Final[Habits] = {
     "one_click": 0.008,
 }
 BY_SMS: Final[Habits] = {
-    "open": 0.08,
-    "press:voted": 0.16,
+    "open": 0.05,
+    "press:voted": 0.15,
     "press:not_yet": 0.03,
     "press:no_ballot_paper": 0.01,
     "press:call_me": 0.005,
@@ -69,7 +69,7 @@ class Profile:
     thinks: float = 2 * 3600.0
     speed: float = 7200.0
     at_once: int = 16
-    scanned: float = 0.1
+    scanned: float = 0.08
     scanner_speed: float = 20.0
 
     def __post_init__(self) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 
 from messaging.db import Connection, open_pool
 from messaging.errors import InputError, Unavailable
 from messaging.runtime import Runtime
 from tests.integration.inbound_rows import Moving
-from webhooks.inbox import LONGEST_PAUSE, MOST_TRIES, Item, process, store
+from webhooks.inbox import LONGEST_PAUSE, MOST_TRIES, Intake, Item, process
 
 
 class Waking:
@@ -38,7 +39,9 @@ async def here(runtime: Runtime, clock: Moving) -> Runtime:
 
 
 async def put(runtime: Runtime, key: str, subject: str = "", source: str = "t", **payload: object) -> int | None:
-    return await store(runtime, source=source, dedupe_key=key, subject=subject or key, payload=payload or {"key": key})
+    return await Intake().store(
+        runtime, source=source, dedupe_key=key, subject=subject or key, payload=payload or {"key": key}
+    )
 
 
 class Noting:
@@ -67,6 +70,34 @@ async def test_the_workers_are_woken_after_the_commit(here: Runtime, db: Connect
     assert waking.seen == [("inbox", 1)]
     assert await put(replace(here, wake=waking), "a") is None
     assert len(waking.seen) == 1
+
+
+async def test_what_comes_at_the_same_moment_shares_commits(here: Runtime, db: Connection) -> None:
+    intake = Intake()
+
+    stored = await asyncio.gather(
+        *(intake.store(here, source="test", dedupe_key=f"{n}", subject=f"{n}", payload={}) for n in range(80))
+    )
+
+    assert len(set(stored)) == 80
+    assert len({row["xmin"] for row in await db.fetch("select xmin::text from inbox")}) <= 3
+
+
+async def test_a_bad_one_costs_none_of_those_that_came_at_the_same_moment(here: Runtime, db: Connection) -> None:
+    intake = Intake()
+
+    async def put(key: str, said: str) -> int | None:
+        return await intake.store(here, source="test", dedupe_key=key, subject=key, payload={"said": said})
+
+    said = await asyncio.gather(
+        put("a", "1"), put("b", "2"), put("b", "2"), put("c", "\x00"), put("d", "4"), return_exceptions=True
+    )
+
+    assert [isinstance(one, int) for one in said] == [True, True, False, False, True]
+    assert said[2] is None
+    assert isinstance(said[3], asyncpg.DataError)
+    keys = [row["dedupe_key"] for row in await db.fetch("select dedupe_key from inbox order by inbox_id")]
+    assert keys == ["a", "b", "d"]
 
 
 async def test_what_is_said_twice_is_stored_once_even_at_the_same_moment(here: Runtime, db: Connection) -> None:
