@@ -174,14 +174,15 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
 
 
 async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
-    """Take an opt-out back that was made by mistake. Addresses that are blocked for another reason stay so.
+    """Take back an opt-out that this person made by a link. Addresses that are blocked for another reason stay so.
 
     Raises:
         NotFound: no such message.
     """
     asked = await _asked(db, message_id)
     for channel, address in _where(asked, everywhere=True):
-        await lift_opt_out(db, channel, address, source)
+        if await db.fetchval(SQL["stopped_by_link"], channel, address, asked["person_id"]):
+            await lift_opt_out(db, channel, address, source)
 
 
 async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
@@ -192,7 +193,9 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
         inbound: the reply.
     """
     before = await db.fetchrow(SQL["replied"], inbound.inbox_id)
-    asked = await db.fetchrow(SQL["asked_at"], inbound.channel, inbound.address, list(inbound.senders))
+    asked = await db.fetchrow(
+        SQL["asked_at"], inbound.channel, inbound.address, list(inbound.senders), inbound.received_at
+    )
     read = await _read(db, inbound, asked["menu"] if asked else None)
     if before is not None:
         return Answered(read.reading, before["claim_id"], before["reply_id"], before["why_open"])
@@ -290,9 +293,9 @@ async def _who(db: Connection, inbound: Inbound, asked: asyncpg.Record | None) -
             if len(holders) == 1
             else (None, "shared_address" if holders else "unknown_sender")
         )
-    if holders in ([], [asked["person_id"]]):
+    if holders == [asked["person_id"]]:
         return asked["person_id"], None
-    return None, "shared_address"
+    return None, "shared_address" if holders else "unknown_sender"
 
 
 async def _obey(db: Connection, inbound: Inbound, read: Reading, asked: asyncpg.Record | None) -> None:

@@ -19,9 +19,9 @@ from email.utils import parseaddr
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from campaigns.ballots import Ballot, enrol, get_ballot
+from campaigns.ballots import Ballot, ballot_names, create_ballot, enrol, get_ballot
 from campaigns.checks import check_campaign
-from campaigns.spec import CampaignSpec, QuietHours, StepSpec, at_zone
+from campaigns.spec import BallotSpec, CampaignSpec, QuietHours, StepSpec, at_zone
 from campaigns.turnout.score import Score, score
 from messaging.db import Connection, load_queries
 from messaging.errors import Conflict, NotFound
@@ -77,21 +77,26 @@ class CampaignStatus:
     turnout: Score
 
 
-async def create_campaign(runtime: Runtime, spec: CampaignSpec, actor: str) -> Campaign:
+async def create_campaign(
+    runtime: Runtime, spec: CampaignSpec, actor: str, *, own: BallotSpec | None = None
+) -> Campaign:
     """Make a campaign, ready to be launched.
 
     Args:
         runtime: the runtime.
         spec: its file.
         actor: who makes it, for the audit.
+        own: the ballot in the same file; made with the campaign, or not at all, where there is none of that name.
 
     Raises:
         NotFound: there is no such ballot.
-        Conflict: there is a campaign of that name, or the ballot is over.
+        Conflict: there is a campaign of that name, or another ballot of the file's name, or the ballot is over.
         SpecError: something the file names does not exist, or nobody could be reached; each problem names its key.
     """
     now = runtime.clock()
     async with runtime.pool.acquire() as db, db.transaction():
+        if own is not None and own.name == spec.ballot:
+            await _ensure_ballot(db, own, runtime.settings.time_zone)
         ballot = await get_ballot(db, spec.ballot)
         if ballot.closes_at <= now:
             raise Conflict(
@@ -130,6 +135,17 @@ async def create_campaign(runtime: Runtime, spec: CampaignSpec, actor: str) -> C
             )
         await db.execute(SQL["audit"], actor, "create", f"campaign {spec.name}", {"ballot": spec.ballot})
         return await get_campaign(db, spec.name)
+
+
+async def _ensure_ballot(db: Connection, spec: BallotSpec, time_zone: str) -> None:
+    """Make the file's ballot, or see that the one of that name is the same."""
+    if spec.name not in await ballot_names(db):
+        await create_ballot(db, spec, time_zone=time_zone)
+    elif not (await get_ballot(db, spec.name)).is_made_from(spec, time_zone=time_zone):
+        raise Conflict(
+            f"There is already a ballot {spec.name}, with other dates or another threshold than in the file.",
+            remedy=f"Compare with: muster ballot show {spec.name}; correct the file or rename its ballot.",
+        )
 
 
 async def get_campaign(db: Connection, name: str) -> Campaign:

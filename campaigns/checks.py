@@ -93,6 +93,8 @@ def _times(step: StepSpec, ballot: Ballot, now: datetime) -> Iterator[str]:
     zone = ZoneInfo(ballot.time_zone)
     starts = at_zone(step.when.at, zone) if step.when.at else None
     ends = at_zone(step.send_before, zone, end=True) if step.send_before else ballot.closes_at
+    if starts is not None and starts <= now:
+        yield f"when.at: that time has passed ({ballot.local(starts)}); leave it out to start with the launch"
     if starts is not None and starts >= ballot.closes_at:
         yield f"when.at: the ballot is closed by then; it closes {ballot.local(ballot.closes_at)}"
     if ends <= now:

@@ -31,7 +31,7 @@ from campaigns.variables import personal_variables
 from messaging.alerts import raise_alert, resolve_alert
 from messaging.content.templates import Template
 from messaging.db import Connection, load_queries
-from messaging.errors import Conflict, MusterError, NotFound
+from messaging.errors import Conflict, MusterError, NotFound, Unavailable
 from messaging.runtime import Runtime
 
 __all__ = ["LaunchPlan", "Launched", "StepPlan", "launch", "launch_due_steps", "launch_step_now", "plan"]
@@ -146,6 +146,11 @@ async def launch_due_steps(runtime: Runtime) -> int:
         except MusterError as error:
             await _raise_launch_alert(runtime, step_id, error)
             continue
+        except (asyncpg.PostgresError, TimeoutError) as error:
+            log.exception("a step could not be launched", step_id=step_id)
+            trouble = Unavailable(f"The database said: {error or type(error).__name__}.", remedy="It is tried again.")
+            await _raise_launch_alert(runtime, step_id, trouble)
+            continue
         done += 1
     if done:
         await runtime.wake("deliver")
@@ -158,16 +163,20 @@ async def _launch_step(runtime: Runtime, step_id: int) -> Launched:
         assert step is not None
         if await db.fetchval(SQL["begin_step"], step_id) is not None:
             await enrol(db, step["ballot_id"])
-            await _fill(runtime, db, step)
+            complete = await _fill(runtime, db, step)
             await db.execute(SQL["analyze"])
-            if await db.fetchval(SQL["end_step"], step_id, runtime.clock()) is not None:
+            if complete and await db.fetchval(SQL["end_step"], step_id, runtime.clock()) is not None:
                 await resolve_alert(db, f"launch:{step_id}")
                 log.info("step launched", campaign=step["campaign"], step=step["position"])
         return await _launched(db, step)
 
 
-async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> None:
-    """Write a step's rows from its cursor on, a page a transaction; stops when the step is no longer launching."""
+async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
+    """Write a step's rows from its cursor on, a page a transaction.
+
+    Returns:
+        Whether everybody has a row; False where the step was paused or cancelled meanwhile.
+    """
     now = runtime.clock()
     cursor = step["launch_cursor"]
     unused = sorted(await personal_variables(db) - Template.from_json(step["content"]).variables)
@@ -182,8 +191,9 @@ async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> None:
             async with db.transaction():
                 await db.execute(SQL["do_not_wait_for_disk"])
                 if await db.fetchval(SQL["advance"], step["step_id"], people[-1].person_id) is None:
-                    return
+                    return False
                 await _place(db, step, decisions, unused, now)
+    return True
 
 
 async def _pages(
@@ -250,9 +260,11 @@ async def _held(db: Connection, step_id: int) -> AsyncIterator[None]:
         Conflict: somebody else is.
     """
     if not await db.fetchval(SQL["hold"], step_id):
+        step = await db.fetchrow(SQL["launching_step"], step_id)
+        assert step is not None
         raise Conflict(
             "This step is being launched by somebody else right now.",
-            remedy="Watch it with: muster campaign status NAME",
+            remedy=f"Watch it with: muster campaign status {step['campaign']}",
         )
     try:
         yield

@@ -17,8 +17,17 @@ select pg_try_advisory_lock(hashtextextended('launch:' || $1::bigint, 0));
 select pg_advisory_unlock(hashtextextended('launch:' || $1::bigint, 0));
 
 -- name: begin_step
--- From planned to launching; a step that was interrupted is launching already.
-update step set state = 'launching' where step_id = $1 and state in ('planned', 'launching') returning step_id;
+-- From planned to launching; a step that was interrupted is launching already. Only while its campaign runs: the share
+-- lock makes a pause wait for us, and then find the step launching, or us find the campaign paused.
+with running as (
+  select campaign_id from campaign
+  where campaign_id = (select campaign_id from step where step_id = $1) and state = 'running'
+  for share
+)
+update step s set state = 'launching'
+from running r
+where s.step_id = $1 and s.campaign_id = r.campaign_id and s.state in ('planned', 'launching')
+returning s.step_id;
 
 -- name: fill
 -- A page of the outbox: a row for everybody in the audience, whatever became of them, with the variables the template

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import structlog
@@ -39,7 +40,7 @@ class Duties:
 
     runtime: Runtime
     courier: Courier
-    deliver: Duty = field(init=False)
+    deliveries: list[Duty] = field(init=False)
     inbox: Duty = field(init=False)
     launch: Duty = field(init=False)
     sweep: Duty = field(init=False)
@@ -47,7 +48,8 @@ class Duties:
     count_at: float = 0.0
 
     def __post_init__(self) -> None:
-        self.deliver = Duty("deliver", self._deliver)
+        # one for each channel: texts may trickle for hours at their sender's pace, and emails must not wait for them
+        self.deliveries = [Duty(f"deliver {name}", partial(self._deliver, name)) for name in self.courier.channels]
         self.inbox = Duty("inbox", self._read_inbox, INBOX_PAUSE)
         self.launch = Duty("launch", self._launch)
         self.sweep = Duty("sweep", self._sweep)
@@ -55,10 +57,14 @@ class Duties:
 
     def tick(self) -> list[asyncio.Task[None]]:
         """Have everything done that is due by the clock."""
-        due = [self.launch, self.sweep, self.inbox, self.deliver]
+        due = [self.launch, self.sweep, self.inbox, *self.deliveries]
         if time.monotonic() >= self.count_at:
             due.append(self.counts)
         return [duty.ask() for duty in due]
+
+    def deliver(self) -> list[asyncio.Task[None]]:
+        """Have whatever is due sent, by every channel."""
+        return [duty.ask() for duty in self.deliveries]
 
     async def finish(self, patience: float) -> None:
         """Begin nothing new, finish what is in flight, hand the rest back.
@@ -66,7 +72,7 @@ class Duties:
         Args:
             patience: seconds; what is not finished by then is cancelled.
         """
-        duties = (self.deliver, self.inbox, self.launch, self.sweep, self.counts)
+        duties = (*self.deliveries, self.inbox, self.launch, self.sweep, self.counts)
         going = [task for duty in duties if (task := duty.close()) is not None]
         self.courier.stop()
         if not going:
@@ -77,8 +83,8 @@ class Duties:
             task.cancel()
         await asyncio.gather(*going, return_exceptions=True)
 
-    async def _deliver(self) -> bool:
-        await self.courier.run(until_idle=True)
+    async def _deliver(self, channel: str) -> bool:
+        await self.courier.run(only=channel)
         return False
 
     async def _read_inbox(self) -> bool:

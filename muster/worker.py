@@ -82,7 +82,7 @@ def _look(duties: Duties, *, clock_too: bool) -> None:
     if clock_too:
         duties.tick()
     else:
-        duties.deliver.ask()
+        duties.deliver()
         duties.inbox.ask()
 
 
@@ -151,7 +151,8 @@ class _Ear:
     # Jobs only go along with a duty: however arq ends them, the duty goes on to its end.
 
     async def _deliver(self, _context: dict[Any, Any]) -> None:
-        await asyncio.wait([self._duties.deliver.ask()], timeout=JOB_LASTS)
+        if sending := self._duties.deliver():
+            await asyncio.wait(sending, timeout=JOB_LASTS)
 
     async def _inbox(self, _context: dict[Any, Any]) -> None:
         await asyncio.wait([self._duties.inbox.ask()], timeout=JOB_LASTS)

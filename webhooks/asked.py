@@ -38,7 +38,8 @@ class Asked:
         replacement_by: the last time to ask for another ballot paper.
         standing: what they are known to have said, a claim's kind; None for nothing.
         said_here: whether they said so by this very link.
-        stopped: whether they have opted out.
+        stopped: whether they, or whoever shares the address, have opted out.
+        stopped_by_link: whether they did so on a page of theirs, where it can be taken back.
     """
 
     message_id: int
@@ -58,6 +59,7 @@ class Asked:
     standing: str | None
     said_here: bool
     stopped: bool
+    stopped_by_link: bool
 
     def phase(self, now: datetime) -> Phase:
         """Whether the vote is still to open, open, or closed."""

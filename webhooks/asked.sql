@@ -14,7 +14,14 @@ select
     select from suppression x
     where x.reason = 'opted_out'
       and (x.channel, x.address) in ((m.channel, m.address), ('person', m.person_id::text))
-  ) as stopped
+  ) as stopped,
+  exists (
+    select from suppression x
+    join suppression_event e using (event_id)
+    join message said on said.message_id = e.message_id
+    where x.reason = 'opted_out' and e.source in ('link', 'unsubscribe') and said.person_id = m.person_id
+      and (x.channel, x.address) in ((m.channel, m.address), ('person', m.person_id::text))
+  ) as stopped_by_link
 from link l
 join message m using (message_id)
 join campaign c using (campaign_id)

@@ -30,6 +30,8 @@ BATCH: Final = 100
 """Items in one transaction."""
 MOST_TRIES: Final = 15
 LONGEST_PAUSE: Final = timedelta(minutes=10)
+MOST_WAITING: Final = 5000
+"""Arrivals that may wait to be stored: a few seconds' worth."""
 STORES_WITHIN: Final = 8.0
 """Seconds to store an item; providers wait 10 to 15 for our answer."""
 MALFORMED_KEPT: Final = 1000
@@ -91,6 +93,8 @@ class Intake:
         Raises:
             Unavailable: the database does not answer; the provider should try again.
         """
+        if len(self._waiting) >= MOST_WAITING:
+            raise Unavailable("More comes in than can be stored.", remedy="Please try again in a minute.")
         stored: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Arrival((source, dedupe_key, subject, dict(payload), runtime.clock()), stored))
         if self._writer is None or self._writer.done():
@@ -102,12 +106,18 @@ class Intake:
 
     async def _write(self, runtime: Runtime) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            taken, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            # whoever was told to come again will: stored now, that second time would look like a repetition
+            batch = [arrival for arrival in taken if not arrival.stored.done()]
             try:
-                await _store(runtime, batch)
+                async with asyncio.timeout(STORES_WITHIN):  # also rids the pool of a connection that hangs
+                    await _store(runtime, batch)
             except Exception as error:  # noqa: BLE001  # whoever waits is told, and the next batch has its own try
                 for arrival in batch:
                     arrival.tell(error)
+            finally:
+                for arrival in batch:
+                    arrival.tell(TimeoutError("The process is stopping."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +143,11 @@ class _Arrival:
 
 async def _store(runtime: Runtime, batch: Sequence[_Arrival]) -> None:
     """Write a batch in one statement; where that cannot be, one by one, so that a bad one costs none of the others."""
+    if not batch:
+        return
     try:
         rows = await runtime.pool.fetch(SQL["store"], *zip(*(arrival.row for arrival in batch), strict=True))
-    except asyncpg.DataError as error:
+    except (asyncpg.DataError, asyncpg.ProgramLimitExceededError, asyncpg.TransactionRollbackError) as error:
         if len(batch) == 1:
             batch[0].tell(error)
             return
@@ -174,7 +186,9 @@ async def within_reach(answer: Awaitable[T]) -> T:
         OSError,  # TimeoutError is one
         asyncpg.PostgresConnectionError,
         asyncpg.OperatorInterventionError,
-        asyncpg.TooManyConnectionsError,
+        asyncpg.InsufficientResourcesError,  # too many connections, a full disk
+        asyncpg.ReadOnlySQLTransactionError,  # it has become a replica
+        asyncpg.TransactionRollbackError,
         asyncpg.InterfaceError,
     ) as error:
         raise Unavailable("The database does not answer.", remedy="Please try again in a few minutes.") from error

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from messaging.runtime import Runtime
 from messaging.settings import ROOT, Settings
 from webhooks.asked import Asked
-from webhooks.wording import local_time, wording
+from webhooks.wording import DEFAULT, languages, local_time, wording
 
 FOLDER: Final = ROOT / "templates" / "pages"
 
@@ -132,7 +132,7 @@ def _facts(settings: Settings, asked: Asked, words: Mapping[str, Any]) -> dict[s
 
 
 def _render(settings: Settings, words: Mapping[str, Any], status: int, **context: Any) -> web.Response:
-    language = next(name for name in ("cy", "en") if words is wording(name))
+    language = next((name for name in languages() if words is wording(name)), DEFAULT)
     text = (
         _environment()
         .get_template("member/page.html")

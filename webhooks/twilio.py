@@ -67,7 +67,7 @@ class _Endpoint:
         await self._intake.store(
             runtime,
             source=STATUS,
-            dedupe_key=f"{sid}:{status}",
+            dedupe_key=without_nul(f"{sid}:{status}")[:200],
             subject=f"twilio:{sid}",
             payload={"form": _plain(form), "message_id": message_id},
         )
@@ -85,7 +85,7 @@ class _Endpoint:
             runtime,
             source=INBOUND,
             dedupe_key=form["MessageSid"],
-            subject=f"phone:{form['From']}"[:200],
+            subject=without_nul(f"phone:{form['From']}")[:200],
             payload={"form": _plain(form)},
         )
         confirmation = _confirmation(runtime, form) if new is not None else None

@@ -66,7 +66,9 @@ async def _show(request: web.Request, db: Connection, asked: Asked) -> web.Respo
     runtime = request.app[RUNTIME]
     nonce = new_nonce() if request.method == "HEAD" else await _note(request, db, asked)
     if asked.stopped:
-        return respond(runtime, asked, View(heading="are_stopped", undo=UNDO), nonce=nonce)
+        return respond(
+            runtime, asked, View(heading="are_stopped", undo=UNDO if asked.stopped_by_link else None), nonce=nonce
+        )
     view = View(
         heading="unsubscribe",
         lines=["unsubscribe_why"],

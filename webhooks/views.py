@@ -124,4 +124,4 @@ def _others(asked: Asked, pressed: str = "") -> list[str]:
 
 
 def _resume(asked: Asked) -> str | None:
-    return "undo_stop" if asked.stopped else None
+    return "undo_stop" if asked.stopped_by_link else None

@@ -214,12 +214,21 @@ def language_code(text: str) -> tuple[str | None, str, str]:
     return None, "unknown_language", "That is not a language such as en, cy or Welsh."
 
 
+_ZONES: Final = frozenset(
+    {"Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific", "Etc"}
+)
+
+
 @lru_cache(maxsize=1024)
 def _time_zone(text: str) -> tuple[str | None, str, str]:
     try:
-        return ZoneInfo(text).key, "", ""
+        key = ZoneInfo(text).key
     except (KeyError, ValueError, OSError):
-        return None, "unknown_time_zone", "That is not a time zone such as Europe/London."
+        key = ""
+    # Python also takes `localtime`, `Factory` or `right/…`, of which PostgreSQL knows nothing
+    if key == "UTC" or key.partition("/")[0] in _ZONES:
+        return key, "", ""
+    return None, "unknown_time_zone", "That is not a time zone such as Europe/London."
 
 
 def _whole_number(scientific: str, label: str) -> str:

@@ -22,6 +22,9 @@ else:
 
 OLDEST_SERVER = 15
 
+# What a member or provider was told is kept stays so when the server crashes, whatever its own default is.
+_DURABLE = {"synchronous_commit": "on"}
+
 _SILENT = (
     OSError,
     TimeoutError,
@@ -124,7 +127,14 @@ async def open_pool(url: str, *, size: int = 10) -> Pool:
     """
     async with explained(url):
         pool = await asyncpg.create_pool(
-            url, min_size=1, max_size=size, init=_prepare, connection_class=_Pooled, timeout=10, command_timeout=60
+            url,
+            min_size=1,
+            max_size=size,
+            init=_prepare,
+            connection_class=_Pooled,
+            server_settings=_DURABLE,
+            timeout=10,
+            command_timeout=60,
         )
         assert pool is not None
         return pool

@@ -6,6 +6,7 @@ runs out is the sweep's to judge; the attempt number fences off a worker that lo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,13 +38,18 @@ class Lane:
 
 @dataclass(slots=True)
 class Claimed:
-    """A message this worker may send until its lease runs out."""
+    """A message this worker may send until its lease runs out.
+
+    Attributes:
+        until: on this machine's monotonic clock, when it is too late to begin with it.
+    """
 
     message_id: int
     attempt: int
     address: str
     variables: dict[str, Any]
     sender_id: int
+    until: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,10 @@ from messaging.db import Connection
 from messaging.outbox.claim import SQL, Claimed
 from messaging.settings import Settings
 
+_RETRIES: Final = "#rc=5&rp=all"
+"""Twilio posts a callback again that met a 5xx, only where the URL's fragment says so; it is neither sent nor signed.
+https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides"""
+
 
 @dataclass(slots=True)
 class Composed:
@@ -96,7 +100,12 @@ class Composer:
         seal = self._keyring.seal(message.message_id, "status")
         segments = rendered.segments.segments
         text = Text(
-            message.message_id, self._sender, message.address, rendered.text, f"{self._callback}{seal}", segments
+            message.message_id,
+            self._sender,
+            message.address,
+            rendered.text,
+            f"{self._callback}{seal}{_RETRIES}",
+            segments,
         )
         return text, segments
 

@@ -15,7 +15,7 @@ import structlog
 from messaging.alerts import raise_alert
 from messaging.db import Connection
 from messaging.errors import MusterError
-from messaging.outbox.claim import Claimed, Lane, claim, due_lanes, hand_back
+from messaging.outbox.claim import LEASE, Claimed, Lane, claim, due_lanes, hand_back
 from messaging.outbox.compose import Composed, Composer, Composers
 from messaging.outbox.journal import LOST
 from messaging.outbox.pace import Pace
@@ -29,6 +29,8 @@ LOW: Final = 250
 """Claimed messages of a lane left when more are claimed."""
 AHEAD: Final = 10.0
 """Seconds of a sender's pace that are claimed at once, so that no lease runs out in a slow lane."""
+FRESH: Final = 0.8
+"""Share of a lease in which a claimed message may still begin its way."""
 LOOK: Final = 0.25
 """Seconds between two looks for lanes that have become due."""
 
@@ -185,8 +187,11 @@ class Lanes:
 
     async def _claim(self, db: Connection, queue: _Queue) -> int:
         lane, limit = queue.lane, _share(queue.lane)
+        until = time.monotonic() + FRESH * LEASE
         taken = await claim(db, lane, limit=limit, now=self._runtime.clock(), worker=self._worker)
         got = len(taken.messages) + sum(taken.stopped.values())
+        for message in taken.messages:
+            message.until = until
         queue.claimed.extend(taken.messages)
         queue.drained = got < limit
         self._counts.update(taken.stopped)
@@ -203,7 +208,15 @@ class Lanes:
                 await self._pace.fill(sender_id, pace, min(room, waiting[sender_id]))
 
     def _head(self, queue: _Queue) -> Composed | None:
-        """The first message as a parcel; None where it cannot be made, which fails that message alone."""
+        """The first message as a parcel; None where there is none, or it cannot be made, which fails that one alone.
+
+        A claim that waited too long for its sender's pace goes back when its lease ends: no token is spent on it.
+        """
+        while queue.claimed and queue.claimed[0].until < time.monotonic():
+            queue.claimed.popleft()
+            queue.head = None
+        if not queue.claimed:
+            return None
         if queue.head is None:
             message = queue.claimed[0]
             try:

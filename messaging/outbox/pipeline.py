@@ -102,7 +102,8 @@ class Pipeline:
                 if deadline is not None and self._runtime.clock() >= deadline:
                     break
                 if claiming is not None and claiming.done():
-                    claiming = claiming.result()
+                    done, claiming = claiming, None
+                    done.result()
                 if claiming is None and self._lanes.wants_more():
                     claiming = asyncio.create_task(self._refill())
                 if await self._record():
@@ -113,9 +114,11 @@ class Pipeline:
         finally:
             self.stop()
             if claiming is not None:
-                await claiming
-            await self._drain(carriers)
-            await self._journal.close()
+                await asyncio.wait([claiming])  # if it failed, that has been raised, or the next round will meet it
+            try:
+                await self._drain(carriers)
+            finally:
+                await self._journal.close()
 
     async def _refill(self) -> None:
         try:

@@ -73,8 +73,8 @@ async def record(
         [one.attempt for one in verdicts],
         [one.state for one in verdicts],
         [one.reason for one in verdicts],
-        [one.code for one in verdicts],
-        [one.reply for one in verdicts],
+        [_storable(one.code) for one in verdicts],
+        [_storable(one.reply) for one in verdicts],
         [one.delay for one in verdicts],
         [one.provider_id for one in verdicts],
         [one.segments for one in verdicts],
@@ -87,3 +87,8 @@ async def record(
         now,
     )
     return {message_id: State(state) for message_id, state in rows}
+
+
+def _storable(words: str | None) -> str | None:
+    """What a provider said, as PostgreSQL can keep it: relays reply in any encoding, and none may cost a batch."""
+    return words.encode("utf-8", "replace").decode().replace("\0", "\ufffd") if words else None

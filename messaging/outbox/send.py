@@ -66,17 +66,21 @@ class Courier:
         """What it sends by."""
         return self._channels
 
-    async def run(self, *, until_idle: bool = True, deadline: datetime | None = None) -> Delivered:
+    async def run(
+        self, *, only: str | None = None, until_idle: bool = True, deadline: datetime | None = None
+    ) -> Delivered:
         """Send what is due. When cancelled it claims nothing more, finishes what is in flight, hands back the rest.
 
         Args:
+            only: the one channel to send by; None for all.
             until_idle: end when nothing is due any more; False to go on until stopped.
             deadline: claim nothing after it.
         """
         counts: Counter[str] = Counter()
         pipelines = [
             Pipeline(self._runtime, channel, self._pace, self._composers, self.name, counts)
-            for channel in self._channels.values()
+            for name, channel in self._channels.items()
+            if only in {None, name}
         ]
         self._running.extend(pipelines)
         work = asyncio.gather(
@@ -90,7 +94,7 @@ class Courier:
             if isinstance(result, BaseException):
                 raise result
         if counts:
-            log.info("messages sent", **{name: n for name, n in sorted(counts.items()) if n})
+            log.info("messages dealt with", **{name: n for name, n in sorted(counts.items()) if n})
             async with self._runtime.pool.acquire() as db:
                 await finish_drained(db)
         return _sum(counts)

@@ -18,10 +18,9 @@ from rich.live import Live
 from rich.text import Text
 
 from campaigns import campaigns
-from campaigns.ballots import ballot_names, create_ballot, get_ballot
 from campaigns.campaigns import Campaign, CampaignStatus, create_campaign, get_campaign
 from campaigns.launch import Launched, LaunchPlan, launch, launch_step_now, plan
-from campaigns.spec import BallotSpec, has_ballot, load_ballot_spec, load_campaign_spec
+from campaigns.spec import has_ballot, load_ballot_spec, load_campaign_spec
 from messaging.db import Connection
 from messaging.errors import Conflict
 from messaging.runtime import Runtime
@@ -83,17 +82,13 @@ def launch_(name: str, step: int | None, actor: str, *, yes: bool, as_json: bool
     Steps without a time start at once; the others when their time comes, by the worker. A launch that was interrupted
     is taken up where it stopped.
     """
-    if not yes and (as_json or not sys.stdin.isatty()):
-        raise Conflict(
-            f"Launching {name} needs a yes, and there is nobody here to ask.", remedy="Add --yes if you mean it."
-        )
     launched = run(_launch(name, step, actor, ask=not yes, quiet=as_json))
     if as_json:
         _print_json({"campaign": name, "launched": launched})
         return
     for one in launched:
         queued = ", ".join(f"{n:,} by {channel}" for channel, n in sorted(one.by_channel.items())) or "nobody"
-        click.echo(f"Step {one.position} is launched: {queued}; {sum(one.not_sent.values()):,} people get nothing.")
+        click.echo(f"Step {one.position} is launched: {queued}; nothing for {sum(one.not_sent.values()):,}.")
     if not launched:
         click.echo("No step is due yet; the worker launches each when its time comes.")
     click.echo(f"Watch it with: muster campaign status {name} --watch")
@@ -163,9 +158,8 @@ async def _create(file: Path, actor: str) -> Campaign:
     spec = load_campaign_spec(file)
     own = load_ballot_spec(file) if has_ballot(file) else None
     async with open_session(pool_size=3) as runtime:
-        if own is not None and own.name == spec.ballot:
-            await _ballot_of_file(runtime, own)
-        return await create_campaign(replace(runtime, settings=_with_sandbox(runtime.settings)), spec, actor)
+        here = replace(runtime, settings=_with_sandbox(runtime.settings))
+        return await create_campaign(here, spec, actor, own=own)
 
 
 def _with_sandbox(settings: Settings) -> Settings:
@@ -182,23 +176,6 @@ def _with_sandbox(settings: Settings) -> Settings:
     )
 
 
-async def _ballot_of_file(runtime: Runtime, spec: BallotSpec) -> None:
-    """Make the file's ballot, or see that the one of that name is the same.
-
-    Raises:
-        Conflict: there is one of that name with other dates or another threshold.
-    """
-    zone = runtime.settings.time_zone
-    async with runtime.pool.acquire() as db:
-        if spec.name not in await ballot_names(db):
-            await create_ballot(db, spec, time_zone=zone)
-        elif not (await get_ballot(db, spec.name)).is_made_from(spec, time_zone=zone):
-            raise Conflict(
-                f"There is already a ballot {spec.name}, with other dates or another threshold than in the file.",
-                remedy=f"Compare with: muster ballot show {spec.name}; correct the file or rename its ballot.",
-            )
-
-
 async def _launch(name: str, step: int | None, actor: str, *, ask: bool, quiet: bool) -> list[Launched]:
     async with open_session(pool_size=3) as runtime:
         async with runtime.pool.acquire() as db:
@@ -208,10 +185,18 @@ async def _launch(name: str, step: int | None, actor: str, *, ask: bool, quiet: 
                 told = await plan(db, campaign.campaign_id, public_url=runtime.settings.public_url)
                 _show_plan(campaign, told, step)
         if ask and not again:
-            click.confirm("Launch?", abort=True)
+            _ask(name, quiet=quiet)
         if step is not None:
             return [await launch_step_now(runtime, campaign.campaign_id, step, actor=actor)]
         return await launch(runtime, campaign.campaign_id, actor)
+
+
+def _ask(name: str, *, quiet: bool) -> None:
+    if quiet or not sys.stdin.isatty():
+        raise Conflict(
+            f"Launching {name} needs a yes, and there is nobody here to ask.", remedy="Add --yes if you mean it."
+        )
+    click.confirm("Launch?", abort=True)
 
 
 def _show_plan(campaign: Campaign, told: LaunchPlan, step: int | None) -> None:
@@ -219,7 +204,7 @@ def _show_plan(campaign: Campaign, told: LaunchPlan, step: int | None) -> None:
     console.print(Text.assemble((campaign.name, "bold"), f"  {campaign.title} · {campaign.ballot}"))
     for one in told.steps:
         if step is None or one.position == step:
-            console.print(plan_table(one))
+            console.print(plan_table(one, now=step is not None))
 
 
 async def _status(name: str, *, watch: bool, as_json: bool) -> None:

@@ -21,10 +21,10 @@ _NOT_SENT = (State.CANCELLED, State.SUPPRESSED, State.EXPIRED, State.SKIPPED)
 _LOST = (State.FAILED, State.UNDELIVERED, State.BOUNCED, State.COMPLAINED)
 
 
-def plan_table(step: StepPlan) -> RenderableType:
-    """What launching one step would do."""
+def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
+    """What launching one step would do; `now`: before its time."""
     heading = Text(f"\nStep {step.position}: {step.template}", style="bold")
-    heading.append(f"  {_starts(step)}", style="not bold dim")
+    heading.append(f"  {_starts(step, now=now)}", style="not bold dim")
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right")
     table.add_column()
@@ -47,7 +47,9 @@ def plan_table(step: StepPlan) -> RenderableType:
     return Group(*parts)
 
 
-def _starts(step: StepPlan) -> str:
+def _starts(step: StepPlan, *, now: bool) -> str:
+    if now:
+        return "starts now, whatever its own time"
     if step.due_at is not None:
         return f"starts {step.due_at:%Y-%m-%d %H:%M} UTC"
     if step.after is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -98,7 +99,7 @@ def _lines(stands: Score) -> list[tuple[str, int, str]]:
 
     by_channel = f"{stands.reachable_sms:,} by text, {stands.reachable_email:,} by email"
     band = f"between {share(stands.low)} and {share(stands.high)}"
-    a_day = f"{stands.needed_per_day:,.0f} a day" if stands.needed_per_day is not None else "no time left"
+    a_day = f"{math.ceil(stands.needed_per_day):,} a day" if stands.needed_per_day is not None else "no time left"
     return [
         ("electorate", stands.electorate, ""),
         ("reachable", stands.reachable, f"{share(stands.reachable)}: {by_channel}"),

@@ -173,11 +173,18 @@ async def test_a_number_that_is_somebody_elses_by_now_confirms_for_nobody(campai
     assert await campaign.db.fetchval("select count(*) from claim") == 0
 
 
-async def test_a_number_we_wrote_to_but_forgot_is_still_theirs(campaign: Campaign) -> None:
+async def test_a_number_that_was_corrected_since_speaks_for_nobody(campaign: Campaign) -> None:
     ann = await campaign.ask(sms=PHONE)
     await campaign.db.execute("delete from address where person_id = $1", ann.person_id)
-    await say(campaign, "Voted")
-    assert await campaign.standing(ann) == "voted"
+    assert (await say(campaign, "Voted")).why_open == "unknown_sender"
+    assert await campaign.standing(ann) is None
+
+
+async def test_a_reply_that_is_read_late_answers_what_had_been_asked_when_it_came(campaign: Campaign) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    await campaign.db.execute("update message set sent_at = $1, wire_at = $1", NOW + timedelta(minutes=5))
+    assert (await say(campaign, "Voted", at=NOW)).why_open == "no_message"
+    assert await campaign.standing(ann) is None
 
 
 async def test_an_unknown_number_is_a_conversation(campaign: Campaign) -> None:
@@ -231,6 +238,7 @@ async def test_a_vote_outside_the_ballot_goes_to_a_person(
     campaign: Campaign, moved: Callable[[datetime], datetime], why: str
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
+    await campaign.db.execute("update message set sent_at = $1", moved(NOW) - timedelta(hours=1))
     assert (await say(campaign, "Voted", at=moved(NOW))).why_open == why
     assert await campaign.standing(ann) is None
 

@@ -110,7 +110,7 @@ def test_from_a_file_to_a_launched_campaign(settings: Settings, tmp_path: Path, 
         "2  get it by email",
         "1  get nothing: There is no usable address",
         "1  get nothing: Somebody else at the same number",  # in the plan of step 2
-        "Step 1 is launched: 2 by email; 1 people get nothing.",
+        "Step 1 is launched: 2 by email; nothing for 1.",
     ):
         assert words in launched.out
     assert (twice.code, "launched already" in twice.err) == (1, True)

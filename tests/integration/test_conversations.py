@@ -35,6 +35,7 @@ async def ann(campaign: Campaign) -> Asked:
 
 
 async def test_those_that_wait_are_listed_longest_first(campaign: Campaign, ann: Asked) -> None:
+    await campaign.db.execute("update message set sent_at = $1", NOW - timedelta(hours=3))
     await say(campaign, "Voted", inbox_id=1)
     second = await say(campaign, "hm?", inbox_id=2, at=NOW - timedelta(hours=1), sender="+447400999999")
     first = await say(campaign, "who is this", inbox_id=3, at=NOW - timedelta(hours=2))

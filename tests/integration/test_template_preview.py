@@ -57,6 +57,7 @@ def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
     """What the command is told by its environment; a test may change it."""
     assert settings.database_url is not None
     assert settings.redis_url is not None
+    (tmp_path / "own" / "messages").mkdir(parents=True)
     told = {
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": settings.redis_url,

@@ -117,3 +117,19 @@ def test_own_servers_need_what_has_no_safe_default(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv(missing)
     with pytest.raises(SettingsError, match=missing):
         check_for_production(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("templates", "/nowhere", "there is no folder /nowhere/messages"),
+        ("sms_region", "XX", "XX is not a country"),
+        ("time_zone", "Europe/Nowhere", "is not a time zone"),
+    ],
+)
+def test_a_value_that_cannot_be_right_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(f"MUSTER_{name.upper()}", value)
+    with pytest.raises(SettingsError, match=f"MUSTER_{name.upper()}: .*{words}"):
+        load_settings()
