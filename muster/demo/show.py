@@ -112,7 +112,10 @@ def _steps(summary: Summary) -> Table:
         "\nWhat was sent", "step", "audience", "sent", "arrived", "bounced", "segments", "got nothing, and why"
     )
     for step in summary["steps"]:
-        why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(step["not_sent"].items(), key=lambda one: -one[1]))
+        why = ", ".join(
+            f"{n:,} {reason.replace('_', ' ')}"
+            for reason, n in sorted(step["not_sent"].items(), key=lambda one: -one[1])
+        )
         sent = ", ".join(f"{n:,} {channel}" for channel, n in step["sent"].items())
         table.add_row(
             f"{step['position']} {step['template']}", f"{step['audience']:,}", sent or "0", f"{step['delivered']:,}",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from muster.demo.union import write_union
+
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def demo(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -61,6 +65,11 @@ def test_the_demo_takes_a_member_file_and_tells_it_in_tables(tmp_path: Path) -> 
         "Every count agrees",
     ):
         assert words in done.stdout
+    transcript = README.read_text(encoding="utf-8").partition("<!-- transcript -->")[2].partition("<!-- /trans")[0]
+    shown = re.findall(r"^(\S.*?)  +[\d,]+ +[\d,]+ +agrees$", transcript, re.MULTILINE)
+    assert len(shown) > 8
+    for label in shown:
+        assert label in done.stdout, "the README shows what the demo no longer says"
 
 
 @pytest.mark.parametrize(
