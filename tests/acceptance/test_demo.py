@@ -11,7 +11,6 @@ import pytest
 
 from muster.demo.union import write_union
 
-
 README = Path(__file__).parents[2] / "README.md"
 
 
