@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -25,6 +24,7 @@ from messaging.db import Connection
 from messaging.errors import Conflict
 from messaging.runtime import Runtime
 from messaging.settings import Settings, load_settings
+from muster.cli.actor import this_user
 from muster.cli.campaign_tables import plan_table, status_table
 from muster.cli.session import open_session, run
 from muster.run import SANDBOX_SMS_FROM
@@ -34,15 +34,7 @@ Change = Callable[[Connection, str, str, str], Awaitable[Campaign]]
 _OVER: Final = frozenset({"cancelled", "finished"})
 
 
-def _user() -> str:
-    """Who runs this command; a container may have no name for its user."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "cli"
-
-
-_actor = click.option("--actor", default=_user, help="Who does this, for the audit; default: your user name here.")
+_actor = click.option("--actor", default=this_user, help="Who does this, for the audit; default: your user name here.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
 _reason = click.option("--reason", default="", help="Why; staff see it, and it is kept.")
 

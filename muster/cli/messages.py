@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -19,19 +18,12 @@ from messaging.errors import NotFound
 from messaging.outbox.held import resume_by_address, settle_held
 from messaging.outbox.history import Account, Event, Listed, account, history, list_messages, messages_of
 from messaging.outbox.states import State, sentence
+from muster.cli.actor import this_user
 from muster.cli.session import open_session, run
 
 Story = tuple[Account, list[Event]]
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
-
-
-def _user() -> str:
-    """Who runs this command; a container may have no name for its user."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "cli"
 
 
 @click.group()
@@ -85,7 +77,7 @@ def resume(sender: str) -> None:
 
 @command.command()
 @click.option("--as", "decision", required=True, type=click.Choice(["sent", "unsent"]), help="What to take them for.")
-@click.option("--actor", default=_user, help="Who decides, for the record; default: your user name here.")
+@click.option("--actor", default=this_user, help="Who decides, for the record; default: your user name here.")
 def settle(decision: str, actor: str) -> None:
     """Decide about messages that are held because nobody can say whether they were sent.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import getpass
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,20 +18,13 @@ from campaigns.people import exports, imports, mapping, people, units
 from campaigns.people.columns import UNIT_KINDS
 from campaigns.people.report import ImportReport, Problem
 from messaging.errors import InputError
+from muster.cli.actor import this_user
 from muster.cli.session import open_session, run
 
 _SHOWN = 20
 
 
-def _user() -> str:
-    """Who runs this command; a container may have no name for its user."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "cli"
-
-
-_actor = click.option("--actor", default=_user, help="Who does this, for the audit; default: your user name here.")
+_actor = click.option("--actor", default=this_user, help="Who does this, for the audit; default: your user name here.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
 
 
