@@ -30,7 +30,7 @@ from campaigns.plan import LaunchPlan, StepPlan, plan
 from campaigns.variables import personal_variables
 from messaging.alerts import raise_alert, resolve_alert
 from messaging.content.templates import Template
-from messaging.db import Connection, load_queries
+from messaging.db import Connection, exclusive, load_queries
 from messaging.errors import Conflict, MusterError, NotFound, Unavailable
 from messaging.runtime import Runtime
 
@@ -158,7 +158,7 @@ async def launch_due_steps(runtime: Runtime) -> int:
 
 
 async def _launch_step(runtime: Runtime, step_id: int) -> Launched:
-    async with runtime.pool.acquire() as db, _held(db, step_id):
+    async with _held(runtime, step_id) as db:
         step = await db.fetchrow(SQL["launching_step"], step_id)
         assert step is not None
         if await db.fetchval(SQL["begin_step"], step_id) is not None:
@@ -253,23 +253,21 @@ async def _launched(db: Connection, step: asyncpg.Record) -> Launched:
 
 
 @asynccontextmanager
-async def _held(db: Connection, step_id: int) -> AsyncIterator[None]:
-    """Be the only one who launches a step.
+async def _held(runtime: Runtime, step_id: int) -> AsyncIterator[Connection]:
+    """Be the only one who launches a step, on a connection of its own.
 
     Raises:
         Conflict: somebody else is.
     """
-    if not await db.fetchval(SQL["hold"], step_id):
-        step = await db.fetchrow(SQL["launching_step"], step_id)
-        assert step is not None
-        raise Conflict(
-            "This step is being launched by somebody else right now.",
-            remedy=f"Watch it with: muster campaign status {step['campaign']}",
-        )
-    try:
-        yield
-    finally:
-        await db.fetchval(SQL["let_go"], step_id)
+    assert runtime.settings.database_url is not None
+    async with exclusive(runtime.settings.database_url, f"launch:{step_id}") as db:
+        if db is None:
+            name = await runtime.pool.fetchval(SQL["campaign_of"], step_id)
+            raise Conflict(
+                "This step is being launched by somebody else right now.",
+                remedy=f"Watch it with: muster campaign status {name}",
+            )
+        yield db
 
 
 async def _refuse_second_launch(db: Connection, campaign_id: int, due: list[int]) -> None:

@@ -8,13 +8,9 @@ from step s
 join campaign c using (campaign_id)
 where s.step_id = $1;
 
--- name: hold
--- One launch of a step at a time, on any host; it ends with the connection, so a killed one holds nothing back.
-select pg_try_advisory_lock(hashtextextended('launch:' || $1::bigint, 0));
-
--- name: let_go
--- The other end of `hold`.
-select pg_advisory_unlock(hashtextextended('launch:' || $1::bigint, 0));
+-- name: campaign_of
+-- Whose step it is, by name.
+select c.name from step s join campaign c using (campaign_id) where s.step_id = $1;
 
 -- name: begin_step
 -- From planned to launching; a step that was interrupted is launching already. Only while its campaign runs: the share

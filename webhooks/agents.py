@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, Literal
 
 Agent = Literal["browser", "scanner", "preview", "tool", "none"]
@@ -29,6 +30,7 @@ _BROWSERS: Final = re.compile(
 """How browsers begin, old telephones' too. What begins otherwise is a library: nobody reads a page in one."""
 
 
+@lru_cache(maxsize=1024)
 def classify(agent: str) -> Agent:
     """The class of a User-Agent header; `none` where it is empty.
 

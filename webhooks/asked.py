@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from messaging.content.tokens import Action, digest
-from messaging.db import Connection, load_queries
+from messaging.db import Connection, Pool, load_queries
+from webhooks.agents import Agent
+from webhooks.visits import LASTS as VISIT_LASTS
+from webhooks.visits import NEAR, Around, Used, new_nonce, nonce_digest
 
 SQL: Final = load_queries(__file__)
 
 LASTS: Final = timedelta(days=60)
 """How long after its ballot has closed a link still says so, before it is as unknown as any other."""
+
+_USED: Final = ("stage", "agent", "signals", "at", "asked")
+_AROUND: Final = ("honeypot", "machine", "every_link", "looks")
 
 Phase = Literal["before", "open", "closed"]
 
@@ -68,7 +74,22 @@ class Asked:
         return "open" if now < self.closes_at else "closed"
 
 
-async def find_asked(db: Connection, token: str, action: Action, now: datetime) -> Asked | None:
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """A press of a button on a member's page.
+
+    Attributes:
+        asked: the member.
+        used: the look it comes from; None where that is used, too old, or of another link.
+        around: what else was done with the message's links just before.
+    """
+
+    asked: Asked
+    used: Used | None
+    around: Around
+
+
+async def find_asked(db: Connection | Pool, token: str, action: Action, now: datetime) -> Asked | None:
     """Who a link was made for; None where it is unknown, revoked or expired.
 
     Args:
@@ -79,6 +100,49 @@ async def find_asked(db: Connection, token: str, action: Action, now: datetime) 
     """
     row = await db.fetchrow(SQL["find"], digest(token), action, now, LASTS)
     return None if row is None else Asked(**row)
+
+
+async def look(
+    db: Connection | Pool, token: str, action: Action, now: datetime, *, agent: Agent, signals: Sequence[str] = ()
+) -> tuple[Asked, str] | None:
+    """Who a link was made for, and the nonce of the look at their page that is noted with it.
+
+    Args:
+        db: needs no transaction.
+        token: as `read_token` gives it.
+        action: what the link is for.
+        now: what time it is.
+        agent: what looks.
+        signals: what speaks for a machine already.
+    """
+    nonce = new_nonce()
+    row = await db.fetchrow(SQL["look"], digest(token), action, now, LASTS, nonce_digest(nonce), agent, list(signals))
+    return None if row is None else (Asked(**row), nonce)
+
+
+async def press(
+    db: Connection, token: str, action: Action, now: datetime, *, nonce: str, answer: str
+) -> Pressed | None:
+    """Who pressed a button, and use the one chance that their look at the page gave them.
+
+    Args:
+        db: in the transaction that does what the answer asks for.
+        token: as `read_token` gives it.
+        action: what the link is for.
+        now: what time it is.
+        nonce: from the form.
+        answer: what was pressed.
+    """
+    row = await db.fetchrow(
+        SQL["press"], digest(token), action, now, LASTS, nonce_digest(nonce), answer[:40], VISIT_LASTS, NEAR
+    )
+    if row is None:
+        return None
+    told = dict(row)
+    stage, agent, signals, at, before = (told.pop(f"used_{name}") for name in _USED)
+    around = Around(**{name: told.pop(name) for name in _AROUND})
+    used = None if stage is None else Used(stage, agent, tuple(signals), at, before)
+    return Pressed(Asked(**told), used, around)
 
 
 async def keep_press(

@@ -1,34 +1,58 @@
 -- name: find
--- All a page needs, in one look. A link that was revoked, or whose ballot closed long ago, is found no more than one that
--- never was: the same query, the same time, the same page.
+-- Who is behind a link; nobody, where its ballot closed long ago.
 select
-  m.message_id, m.person_id, m.channel, m.address, m.sent_at,
-  p.first_name, p.language,
-  b.title, b.organisation, b.opens_at, b.closes_at, b.time_zone, b.last_posting_at, b.replacement_by,
-  s.kind as standing,
-  exists (
-    select from claim c
-    where c.claim_id = s.claim_id and c.source = 'link' and c.message_id = m.message_id
-  ) as said_here,
-  exists (
-    select from suppression x
-    where x.reason = 'opted_out'
-      and (x.channel, x.address) in ((m.channel, m.address), ('person', m.person_id::text))
-  ) as stopped,
-  exists (
-    select from suppression x
-    join suppression_event e using (event_id)
-    join message said on said.message_id = e.message_id
-    where x.reason = 'opted_out' and e.source in ('link', 'unsubscribe') and said.person_id = m.person_id
-      and (x.channel, x.address) in ((m.channel, m.address), ('person', m.person_id::text))
-  ) as stopped_by_link
-from link l
-join message m using (message_id)
-join campaign c using (campaign_id)
-join ballot b using (ballot_id)
-join person p using (person_id)
-left join standing s on s.ballot_id = b.ballot_id and s.person_id = m.person_id
-where l.digest = $1 and l.action = $2 and l.revoked_at is null and b.closes_at > $3::timestamptz - $4::interval;
+  message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
+  time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link
+from member_asked
+where digest = $1 and action = $2 and closes_at > $3::timestamptz - $4::interval;
+
+-- name: look
+-- The same, and the look at the page is noted with it: most looks are never answered, so each costs one statement. It
+-- gives whoever looks one chance to answer, and says nothing about the person.
+with asked as materialized (
+  select
+    message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
+    time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link
+  from member_asked
+  where digest = $1 and action = $2 and closes_at > $3::timestamptz - $4::interval
+), noted as (
+  insert into link_visit (message_id, action, stage, nonce, agent, signals, at)
+  select message_id, $2, 1, $5, $6, $7, $3 from asked
+)
+select * from asked;
+
+-- name: press
+-- The same for a press of a button, with the look it comes from (an answer comes from a look, once: of two presses at the
+-- same moment the second finds it used) and what else was done with this message's links just before: machines follow
+-- all of them, people one. Previews are left out: the phone in the member's own hand makes them.
+with asked as materialized (
+  select
+    message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
+    time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link
+  from member_asked
+  where digest = $1 and action = $2 and closes_at > $3::timestamptz - $4::interval
+), used as (
+  update link_visit v
+  set answered_at = $3, answer = $6
+  from asked a
+  where v.nonce = $5 and v.message_id = a.message_id and v.action = $2 and v.answered_at is null
+    and v.at > $3::timestamptz - $7::interval
+  returning v.stage, v.agent, v.signals, v.at, v.asked
+), around as (
+  select
+    coalesce(bool_or('honeypot' = any (v.signals)), false) as honeypot,
+    coalesce(bool_or(v.agent in ('scanner', 'tool', 'none')), false) as machine,
+    coalesce(bool_or(v.action = 'unsubscribe'), false) as every_link,
+    count(*) filter (where v.stage = 1 and v.action = 'confirm') as looks
+  from asked a
+  join link_visit v on v.message_id = a.message_id and v.at > $3::timestamptz - $8::interval
+)
+select
+  a.*, u.stage as used_stage, u.agent as used_agent, u.signals as used_signals, u.at as used_at, u.asked as used_asked,
+  r.honeypot, r.machine, r.every_link, r.looks
+from asked a
+cross join around r
+left join used u on true;
 
 -- name: keep_press
 -- A press is an answer like any other: it is kept as it came, and done in the same transaction.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 from aiohttp import web
 
@@ -11,13 +12,21 @@ from messaging.db import Connection
 from messaging.errors import Unavailable
 from messaging.runtime import Runtime
 from messaging.web import RUNTIME
-from webhooks.asked import Asked, find_asked
+from webhooks.agents import classify
+from webhooks.asked import Asked, Pressed, find_asked, look, press
 from webhooks.inbox import within_reach
 from webhooks.misses import Misses, network
 from webhooks.pages import respond_to_nobody
+from webhooks.visits import new_nonce
 
 Act = Callable[[web.Request, Connection, Asked], Awaitable[web.Response]]
 """Something done for the member a link was made for, in one transaction."""
+OnPress = Callable[[web.Request, Connection, Pressed], Awaitable[web.Response]]
+"""The same for a press of a button."""
+Show = Callable[[web.Request, Asked, str], web.Response]
+"""The page they see, with the nonce of this look at it."""
+_Do = Callable[[Runtime, str, datetime], Awaitable[web.Response | None]]
+"""What is done for a token; None where nobody is behind it."""
 
 
 class Door:
@@ -39,22 +48,64 @@ class Door:
             request: its path holds `{token}`.
             act: what to do; everything it does in the database is committed before the answer.
         """
+
+        async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
+            async with runtime.pool.acquire() as db, db.transaction():
+                asked = await find_asked(db, token, self._action, now)
+                return None if asked is None else await act(request, db, asked)
+
+        return await self._let_in(request, do)
+
+    async def press(self, request: web.Request, act: OnPress, *, nonce: str, answer: str) -> web.Response:
+        """Do what somebody asks for by a button on the member's page.
+
+        Args:
+            request: its path holds `{token}`.
+            act: what to do; everything it does in the database is committed before the answer.
+            nonce: from the form.
+            answer: the button.
+        """
+
+        async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
+            async with runtime.pool.acquire() as db, db.transaction():
+                pressed = await press(db, token, self._action, now, nonce=nonce, answer=answer)
+                return None if pressed is None else await act(request, db, pressed)
+
+        return await self._let_in(request, do)
+
+    async def look(self, request: web.Request, show: Show, *, signals: Sequence[str] = ()) -> web.Response:
+        """Show the member behind a link a page, and note the look; of HEAD nothing is noted.
+
+        Args:
+            request: its path holds `{token}`.
+            show: makes the page.
+            signals: what speaks for a machine already.
+        """
+        agent = classify(request.headers.get("User-Agent", ""))
+
+        async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
+            if request.method == "HEAD":
+                asked = await find_asked(runtime.pool, token, self._action, now)
+                return None if asked is None else show(request, asked, new_nonce())  # good for nothing
+            looked = await look(runtime.pool, token, self._action, now, agent=agent, signals=signals)
+            return None if looked is None else show(request, *looked)
+
+        return await self._let_in(request, do)
+
+    async def _let_in(self, request: web.Request, do: _Do) -> web.Response:
         runtime = request.app[RUNTIME]
         try:
-            return await within_reach(self._enter(request, runtime, act))
+            return await within_reach(self._find(request, runtime, do))
         except Unavailable:
             return respond_to_nobody(runtime.settings, "unavailable", status=503, wait=30)
 
-    async def _enter(self, request: web.Request, runtime: Runtime, act: Act) -> web.Response:
+    async def _find(self, request: web.Request, runtime: Runtime, do: _Do) -> web.Response:
         where, now = network(request), runtime.clock()
         if self._misses.floods(where, now):
             return respond_to_nobody(runtime.settings, "waiting", status=429, wait=60)
         token = read_token(request.match_info["token"])
-        if token is not None:
-            async with runtime.pool.acquire() as db, db.transaction():
-                asked = await find_asked(db, token, self._action, now)
-                if asked is not None:
-                    return await act(request, db, asked)
+        if token is not None and (answer := await do(runtime, token, now)) is not None:
+            return answer
         if await self._misses.count(runtime.redis, where, now):
             return respond_to_nobody(runtime.settings, "waiting", status=429, wait=60)
         return respond_to_nobody(runtime.settings, "missing", status=404)

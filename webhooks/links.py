@@ -16,13 +16,13 @@ from messaging.content.tokens import read_token
 from messaging.db import Connection
 from messaging.web import RUNTIME
 from webhooks.agents import classify
-from webhooks.asked import Asked, find_asked, keep_press
+from webhooks.asked import Asked, Pressed, keep_press, look
 from webhooks.bodies import read_form
 from webhooks.door import Door
 from webhooks.misses import Misses
 from webhooks.pages import View, respond, respond_to_nobody
 from webhooks.views import ANSWERS, PRESSES, UNDOS, answered, question, second_question
-from webhooks.visits import HASTY, Stage, Used, new_nonce, nonce_key, open_visit, suspicions, use_visit
+from webhooks.visits import HASTY, Stage, Used, nonce_key, open_visit, suspicions
 
 TRAP: Final = "page"
 """The last word of the link people cannot see, and the value of the button they cannot see."""
@@ -54,41 +54,30 @@ class Links:
 
     async def show(self, request: web.Request) -> web.Response:
         """The question, with buttons. Changes nothing; that somebody looked is noted, except for HEAD."""
-        return await self._door.enter(request, _show)
+        return await self._door.look(request, _show)
 
     async def answer(self, request: web.Request) -> web.Response:
         """What was pressed."""
         form = await read_form(request)
+        nonce, answer = form.get("nonce", ""), form.get("answer", "")
 
-        async def take(request: web.Request, db: Connection, asked: Asked) -> web.Response:
-            return await _Press(request, db, asked, form.get("nonce", ""), form.get("answer", "")).take()
+        async def take(request: web.Request, db: Connection, pressed: Pressed) -> web.Response:
+            return await _Press(request, db, pressed, nonce, answer).take()
 
-        return await self._door.enter(request, take)
+        return await self._door.press(request, take, nonce=nonce, answer=answer)
 
     async def trap(self, request: web.Request) -> web.Response:
         """The link people cannot see was followed: noted, and as unknown as any other."""
-        return await self._door.enter(request, _fall_in)
+        return await self._door.look(request, _fall_in, signals=["honeypot"])
 
 
-async def _show(request: web.Request, db: Connection, asked: Asked) -> web.Response:
+def _show(request: web.Request, asked: Asked, nonce: str) -> web.Response:
     runtime = request.app[RUNTIME]
-    now = runtime.clock()
-    if request.method == "HEAD":
-        nonce = new_nonce()  # as long as any, and good for nothing
-    else:
-        agent = classify(request.headers.get("User-Agent", ""))
-        nonce = await open_visit(db, message_id=asked.message_id, action="confirm", agent=agent, at=now)
-    return respond(runtime, asked, question(asked, now), nonce=nonce, honeypot=_honeypot(request))
+    return respond(runtime, asked, question(asked, runtime.clock()), nonce=nonce, honeypot=_honeypot(request))
 
 
-async def _fall_in(request: web.Request, db: Connection, asked: Asked) -> web.Response:
-    runtime = request.app[RUNTIME]
-    agent = classify(request.headers.get("User-Agent", ""))
-    if request.method != "HEAD":
-        await open_visit(
-            db, message_id=asked.message_id, action="confirm", agent=agent, at=runtime.clock(), signals=["honeypot"]
-        )
-    return respond_to_nobody(runtime.settings, "missing", status=404)
+def _fall_in(request: web.Request, _asked: Asked, _nonce: str) -> web.Response:
+    return respond_to_nobody(request.app[RUNTIME].settings, "missing", status=404)
 
 
 def _honeypot(request: web.Request) -> str:
@@ -99,11 +88,13 @@ def _honeypot(request: web.Request) -> str:
 class _Press:
     """One press of a button on a member's page."""
 
-    def __init__(self, request: web.Request, db: Connection, asked: Asked, nonce: str, pressed: str) -> None:
+    def __init__(self, request: web.Request, db: Connection, press: Pressed, nonce: str, pressed: str) -> None:
         self._request = request
         self._runtime = request.app[RUNTIME]
         self._db = db
-        self._asked = asked
+        self._asked = press.asked
+        self._used = press.used
+        self._around = press.around
         self._nonce = nonce
         self._pressed = pressed
         self._now = self._runtime.clock()
@@ -111,13 +102,10 @@ class _Press:
 
     async def take(self) -> web.Response:
         """Do what was pressed, or ask first whether it was a person who pressed."""
-        used = await use_visit(
-            self._db, nonce=self._nonce, message_id=self._asked.message_id, action="confirm", answer=self._pressed,
-            at=self._now,
-        )  # fmt: skip
+        used = self._used
         if used is None:
             return await self._again()
-        if self._pressed in UNDOS and used.stage == 1 and (signals := await self._signals(used)):
+        if self._pressed in UNDOS and used.stage == 1 and (signals := self._signals(used)):
             return await self._ask_again(signals)  # what was said stays said until a person takes it back
         match self._pressed:
             case "undo":
@@ -131,7 +119,7 @@ class _Press:
 
     async def _weigh(self, used: Used) -> web.Response:
         """Accept an answer, or ask a second question where something speaks for a machine."""
-        signals = await self._signals(used) if used.stage == 1 else list(used.signals)
+        signals = self._signals(used) if used.stage == 1 else list(used.signals)
         if self._pressed not in PRESSES or (used.stage == 1 and signals):
             return await self._ask_again(signals)
         if used.stage == 1:
@@ -139,19 +127,16 @@ class _Press:
         in_haste = self._now - used.at < HASTY or self._agent != "browser"
         return await self._accept(PRESSED_IN_HASTE if in_haste else PRESSED_TWICE, signals)
 
-    async def _signals(self, used: Used) -> list[str]:
-        signals = await suspicions(
-            self._db, used, message_id=self._asked.message_id, agent=self._agent, sent_at=self._asked.sent_at,
-            at=self._now,
-        )  # fmt: skip
+    def _signals(self, used: Used) -> list[str]:
+        signals = suspicions(used, self._around, agent=self._agent, sent_at=self._asked.sent_at, at=self._now)
         return signals if self._pressed in (*PRESSES, *UNDOS) else [*signals, "decoy"]
 
     async def _again(self) -> web.Response:
         """The page had been used, or was too old: shows where things stand, changes nothing."""
-        asked = await self._look_again()
+        asked, nonce = await self._look()  # anew: who pressed at the same moment was quicker
         if asked.standing is not None or asked.stopped:
-            return await self._page(question(asked, self._now))
-        return await self._page(question(asked, self._now, note="once_more"), status=409)
+            return self._respond(asked, question(asked, self._now), nonce)
+        return self._respond(asked, question(asked, self._now, note="once_more"), nonce, status=409)
 
     async def _ask_again(self, signals: Sequence[str]) -> web.Response:
         pressed = self._pressed if self._pressed in (*PRESSES, *UNDOS) else None
@@ -167,20 +152,21 @@ class _Press:
             self._db, message_id=self._asked.message_id, press=press, confidence=confidence, inbox_id=inbox_id,
             at=self._now,
         )  # fmt: skip
-        asked = await self._look_again()
-        return await self._page(answered(asked, self._now, press))
+        asked, nonce = await self._look()
+        return self._respond(asked, answered(asked, self._now, press), nonce)
 
     async def _undo(self) -> web.Response:
         await self._keep({})
         undone = await undo_link(self._db, message_id=self._asked.message_id, at=self._now)
-        asked = await self._look_again()
-        return await self._page(question(asked, self._now, note="undone" if undone else "said_nothing"))
+        asked, nonce = await self._look()
+        note = "undone" if undone else "said_nothing"
+        return self._respond(asked, question(asked, self._now, note=note), nonce)
 
     async def _resume(self) -> web.Response:
         await self._keep({})
         await opt_in(self._db, message_id=self._asked.message_id, source="link")
-        asked = await self._look_again()
-        return await self._page(question(asked, self._now, note="undone_stop"))
+        asked, nonce = await self._look()
+        return self._respond(asked, question(asked, self._now, note="undone_stop"), nonce)
 
     async def _keep(self, more: dict[str, object]) -> int:
         payload = {"message_id": self._asked.message_id, "answer": self._pressed, "agent": self._agent} | more
@@ -188,11 +174,13 @@ class _Press:
             self._db, self._asked, source="link", key=nonce_key(self._nonce), payload=payload, at=self._now
         )
 
-    async def _look_again(self) -> Asked:
-        """Where the member stands after what has just been done, in the same transaction."""
+    async def _look(self) -> tuple[Asked, str]:
+        """Where the member stands after what was just done, in the same transaction, and the nonce of this new look."""
         token = read_token(self._request.match_info["token"])
         assert token is not None
-        return await find_asked(self._db, token, "confirm", self._now) or self._asked
+        looked = await look(self._db, token, "confirm", self._now, agent=self._agent)
+        assert looked is not None
+        return looked
 
     async def _page(
         self,
@@ -201,10 +189,12 @@ class _Press:
         stage: Stage = 1,
         signals: Sequence[str] = (),
         pressed: str | None = None,
-        status: int = 200,
     ) -> web.Response:
         nonce = await open_visit(
             self._db, message_id=self._asked.message_id, action="confirm", agent=self._agent, at=self._now,
             stage=stage, signals=signals, asked=pressed,
         )  # fmt: skip
-        return respond(self._runtime, self._asked, view, nonce=nonce, status=status, honeypot=_honeypot(self._request))
+        return self._respond(self._asked, view, nonce)
+
+    def _respond(self, asked: Asked, view: View, nonce: str, *, status: int = 200) -> web.Response:
+        return respond(self._runtime, asked, view, nonce=nonce, status=status, honeypot=_honeypot(self._request))

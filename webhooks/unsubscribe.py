@@ -50,7 +50,7 @@ class Unsubscribe:
 
     async def show(self, request: web.Request) -> web.Response:
         """Ask; change nothing."""
-        return await self._door.enter(request, _show)
+        return await self._door.look(request, _show)
 
     async def act(self, request: web.Request) -> web.Response:
         """Stop, or take it back. Whatever else a mail program sends, a POST means stop."""
@@ -62,9 +62,8 @@ class Unsubscribe:
         return await self._door.enter(request, take)
 
 
-async def _show(request: web.Request, db: Connection, asked: Asked) -> web.Response:
+def _show(request: web.Request, asked: Asked, nonce: str) -> web.Response:
     runtime = request.app[RUNTIME]
-    nonce = new_nonce() if request.method == "HEAD" else await _note(request, db, asked)
     if asked.stopped:
         return respond(
             runtime, asked, View(heading="are_stopped", undo=UNDO if asked.stopped_by_link else None), nonce=nonce
@@ -82,7 +81,7 @@ async def _take(request: web.Request, db: Connection, asked: Asked, form: MultiD
         case "undo_stop":
             return await _resume(request, db, asked, form.get("nonce", ""))
         case "nothing":  # the answer of a machine to the second question: everything stays as it is
-            return await _show(request, db, asked)
+            return _show(request, asked, await _note(request, db, asked))
     runtime = request.app[RUNTIME]
     everywhere = form.get("answer") == EVERYWHERE
     one_click = form.get("List-Unsubscribe") == "One-Click"
@@ -106,7 +105,7 @@ async def _resume(request: web.Request, db: Connection, asked: Asked, nonce: str
     now = runtime.clock()
     used = await use_visit(db, nonce=nonce, message_id=asked.message_id, action="unsubscribe", answer=UNDO, at=now)
     if used is None:
-        return await _show(request, db, asked)
+        return _show(request, asked, await _note(request, db, asked))
     if used.stage == 1:
         nonce = await _note(request, db, asked, stage=2)
         return respond(runtime, asked, second_question(UNDO, asked, now), nonce=nonce)

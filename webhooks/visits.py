@@ -59,6 +59,23 @@ class Used:
     asked: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What else was done with a message's links within `NEAR`.
+
+    Attributes:
+        honeypot: the link that people cannot see was followed.
+        machine: something that calls itself a machine looked.
+        every_link: the unsubscribe page was opened too.
+        looks: how often the page was fetched.
+    """
+
+    honeypot: bool
+    machine: bool
+    every_link: bool
+    looks: int
+
+
 async def open_visit(
     db: Connection,
     *,
@@ -72,7 +89,7 @@ async def open_visit(
 ) -> str:
     """Note a look at a page; returns the nonce its form carries. Only a digest of it is kept."""
     nonce = new_nonce()
-    await db.execute(SQL["open"], message_id, action, stage, _digest(nonce), agent, list(signals), at, asked)
+    await db.execute(SQL["open"], message_id, action, stage, nonce_digest(nonce), agent, list(signals), at, asked)
     return nonce
 
 
@@ -94,43 +111,39 @@ async def use_visit(
         answer: what was pressed.
         at: when.
     """
-    row = await db.fetchrow(SQL["use"], _digest(nonce), message_id, action, at, answer[:40], LASTS)
+    row = await db.fetchrow(SQL["use"], nonce_digest(nonce), message_id, action, at, answer[:40], LASTS)
     if row is None:
         return None
     return Used(row["stage"], row["agent"], tuple(row["signals"]), row["at"], row["asked"])
 
 
-async def suspicions(
-    db: Connection, used: Used, *, message_id: int, agent: Agent, sent_at: datetime | None, at: datetime
-) -> list[str]:
+def suspicions(used: Used, around: Around, *, agent: Agent, sent_at: datetime | None, at: datetime) -> list[str]:
     """What speaks for a machine having answered.
 
     Args:
-        db: a connection.
         used: the look that was answered.
-        message_id: the message.
+        around: what else was done with the message's links just before.
         agent: what sends the answer.
         sent_at: when the message left us; None where we do not know that yet.
         at: now.
     """
-    around = await db.fetchrow(SQL["around"], message_id, at, NEAR)
-    assert around is not None
     seen = {
         "agent": agent != "browser" or used.agent != "browser",
         "hasty": at - used.at < HASTY,
         "fresh": sent_at is None or at - sent_at < FRESH,
-        "every_link": around["every_link"],
-        "machine_near": around["machine"],
-        "looks": around["looks"] >= MANY_LOOKS,
-        "honeypot": around["honeypot"],
+        "every_link": around.every_link,
+        "machine_near": around.machine,
+        "looks": around.looks >= MANY_LOOKS,
+        "honeypot": around.honeypot,
     }
     return sorted({*used.signals, *(name for name, here in seen.items() if here)})
 
 
 def nonce_key(nonce: str) -> str:
     """What an answer is stored under in the inbox: the same press twice is one answer."""
-    return _digest(nonce).hex()
+    return nonce_digest(nonce).hex()
 
 
-def _digest(nonce: str) -> bytes:
+def nonce_digest(nonce: str) -> bytes:
+    """What is kept of a nonce."""
     return hashlib.sha256(nonce.encode(errors="replace")).digest()[:16]

@@ -23,7 +23,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from messaging.db import Connection, load_queries
+from messaging.db import Connection, atomic, load_queries
 from messaging.errors import Conflict, NotFound
 from messaging.goals import meet, reopen
 
@@ -138,7 +138,7 @@ async def record_claim(
     kind, source = Kind(kind), Source(source)
     if not 0 < confidence <= 1:
         raise ValueError(f"confidence {confidence} is not above 0 and up to 1")
-    async with db.transaction():
+    async with atomic(db):
         goal_id = await _hold(db, ballot_id, person_id)
         claim_id: int = await db.fetchval(
             SQL["add_claim"], ballot_id, person_id, kind, source, recorder, confidence, at, message_id, None
@@ -174,7 +174,7 @@ async def retract_claim(db: Connection, claim_id: int, *, recorder: str, source:
             remedy="Record what was said once more instead.",
         )
     ballot_id, person_id = found["ballot_id"], found["person_id"]
-    async with db.transaction():
+    async with atomic(db):
         goal_id = await _hold(db, ballot_id, person_id)
         again = await db.fetchrow(SQL["find_claim"], claim_id)  # somebody may have been quicker
         if again is not None and again["retracted_by"] is not None:

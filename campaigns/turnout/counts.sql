@@ -127,11 +127,12 @@ select pg_advisory_xact_lock(hashtextextended('reach:' || $1::bigint, 0));
 -- name: squash
 -- Replaces the rows of one sum by one row. A claim that is being settled meanwhile adds its own row and is not disturbed.
 with crowded as (
-  select ballot_id, unit_id, measure from tally group by ballot_id, unit_id, measure having count(*) > 1
+  select unnest(array_agg(tally_id)) as tally_id
+  from tally group by ballot_id, unit_id, measure having count(*) > 1
 ), gone as (
   delete from tally t
   using crowded c
-  where t.ballot_id = c.ballot_id and t.measure = c.measure and t.unit_id is not distinct from c.unit_id
+  where t.tally_id = c.tally_id
   returning t.ballot_id, t.unit_id, t.measure, t.n
 ), kept as (
   insert into tally (ballot_id, unit_id, measure, n)

@@ -11,13 +11,14 @@ import contextlib
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPResponseException
 from aiosmtplib.protocol import normalize_message_line_endings
 
 from messaging.channels.base import Accepted, Mail, Outcome, Parcel, Refused, Retry, Trace, Unknown
+from messaging.channels.dialogue import CLOSING, Dialogue
 from messaging.channels.smtp_codes import Phase, judge
 from messaging.errors import SettingsError
 from messaging.outbox.states import Reason
@@ -29,8 +30,14 @@ MAILS_PER_CONNECTION: Final = 1000
 """Relays limit this; a fresh connection also spreads over a relay's hosts."""
 PATIENCE: Final = 20.0
 """Seconds opening a connection may take."""
-IDLE: Final = 15.0
-"""Seconds after which an unused connection is not trusted any more."""
+PROMPT: Final = 5.0
+"""Seconds an idle connection gets to answer."""
+QUIET: Final = 5.0
+"""Seconds after which an unused connection is asked whether it still works before a mail is trusted to it."""
+IDLE: Final = 60.0
+"""Seconds after which an unused connection is not kept any longer."""
+_STEPS: Final = ((Phase.MAIL, {250}), (Phase.RCPT, {250, 251}), (Phase.DATA, {354}))
+"""What is said before the text of a mail, and the replies that let it go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ def read_smtp_url(url: str) -> Relay:
 class _Line:
     """One open connection: how many mails it took, and when it was last used."""
 
-    smtp: SMTP
+    dialogue: Dialogue
     mails: int = 0
     used_at: float = 0.0
     phase: Phase = Phase.MAIL
@@ -109,7 +116,7 @@ class SmtpChannel:
         recipient = _path(parcel.to)
         if recipient is None:
             return Refused(Reason.RECIPIENT_REFUSED, reply="The address has characters SMTP cannot carry.")
-        line = self._take()
+        line = await self._take()
         if line is not None:
             outcome = await self._try(line, recipient, parcel)
             if outcome is not None:
@@ -137,7 +144,7 @@ class SmtpChannel:
         try:
             async with asyncio.timeout(self._timeout):
                 outcome = await _transfer(line, recipient, mail)
-        except (SMTPException, OSError, TimeoutError) as error:
+        except OSError as error:  # TimeoutError is one
             words = f"{type(error).__name__} at {line.phase}: {error}"[:200]
             if line.phase is Phase.BODY:
                 return Unknown(words)
@@ -145,21 +152,22 @@ class SmtpChannel:
                 return None
             return Retry(Reason.NOT_REACHED, reply=words, slow=True)
         else:
-            kept = line.smtp.is_connected
+            kept = line.dialogue.is_sound
             return outcome
         finally:  # also when cancelled: a conversation broken off in the middle is never used again
             if kept:
                 await self._keep(line)
             else:
-                line.smtp.close()
+                line.dialogue.close()
 
-    def _take(self) -> _Line | None:
+    async def _take(self) -> _Line | None:
         """An open connection, the one used last; those left alone too long are closed."""
         while self._idle:
             line = self._idle.pop()
-            if line.smtp.is_connected and time.monotonic() - line.used_at < IDLE:
+            alone = time.monotonic() - line.used_at
+            if line.dialogue.is_sound and (alone < QUIET or (alone < IDLE and await _answers(line.dialogue))):
                 return line
-            line.smtp.close()
+            line.dialogue.close()
         return None
 
     async def _keep(self, line: _Line) -> None:
@@ -197,52 +205,68 @@ class SmtpChannel:
         except BaseException:
             smtp.close()
             raise
-        return _Line(smtp)
+        transport = cast("asyncio.Transport", smtp.transport)
+        return _Line(Dialogue(transport, smtp.esmtp_extensions))
 
     async def _hang_up(self, line: _Line) -> None:
-        with contextlib.suppress(SMTPException, OSError, TimeoutError):
+        with contextlib.suppress(OSError):
             async with asyncio.timeout(2):
-                await line.smtp.quit()
-        line.smtp.close()
+                line.dialogue.say(b"QUIT")
+                await line.dialogue.hear()
+        line.dialogue.close()
 
 
 async def _transfer(line: _Line, recipient: bytes, mail: Mail) -> Outcome:
-    """The conversation for one email. Commands have no timeout of their own: one clock runs over all of them."""
-    smtp = line.smtp
-    code, reply = await smtp.execute_command(b"MAIL", b"FROM:<%b>" % mail.envelope.encode("ascii"), timeout=None)
-    if code != 250:
-        return await _refused(line, code, reply)
-    line.phase = Phase.RCPT
-    code, reply = await smtp.execute_command(b"RCPT", b"TO:<%b>" % recipient, timeout=None)
-    if code not in {250, 251}:
-        return await _refused(line, code, reply)
-    line.phase = Phase.DATA
-    code, reply = await smtp.execute_command(b"DATA", timeout=None)
-    if code != 354:
-        return await _refused(line, code, reply)
-    protocol = smtp.protocol
-    if protocol is None:
-        raise ConnectionResetError("closed after 354")
+    """The conversation for one email. No step has a timeout of its own: one clock runs over all of them."""
+    dialogue = line.dialogue
+    commands = (b"MAIL FROM:<%b>" % mail.envelope.encode("ascii"), b"RCPT TO:<%b>" % recipient, b"DATA")
+    at_once = len(commands) if "pipelining" in dialogue.extensions else 1
+    for first in range(0, len(commands), at_once):
+        dialogue.say(*commands[first : first + at_once])
+        replies = await dialogue.hear(at_once)
+        for (phase, wanted), (code, words) in zip(_STEPS[first:], replies, strict=False):
+            line.phase = phase
+            if code not in wanted:
+                await _start_over(dialogue, text_awaited=replies[-1][0] == 354)
+                return judge(code, words, phase)
+        if len(replies) < at_once:
+            raise ConnectionResetError("the server hung up in the middle")
     content = _stuffed(mail.content)
     line.phase = Phase.BODY
-    protocol.write(content)
-    code, reply = await protocol.read_response()
+    dialogue.write(content)
+    ((code, words),) = await dialogue.hear()
     if code == 250:
-        return Accepted(f"250 {reply}"[:200])
-    if code == 421:
-        smtp.close()
-    return judge(code, reply, Phase.BODY)
+        return Accepted(f"250 {words}"[:200])
+    if code == CLOSING:
+        dialogue.close()
+    return judge(code, words, Phase.BODY)
 
 
-async def _refused(line: _Line, code: int, reply: str) -> Outcome:
-    """A reply other than success before the content; the connection is made ready for the next email."""
-    outcome = judge(code, reply, line.phase)
-    if line.smtp.is_connected:
-        try:
-            await line.smtp.rset(timeout=None)
-        except (SMTPException, OSError):
-            line.smtp.close()
-    return outcome
+async def _start_over(dialogue: Dialogue, *, text_awaited: bool) -> None:
+    """After a refusal: make the connection ready for the next email, or hang up.
+
+    A server that was told everything at once may wait for the text of a mail whose recipient it has refused: it gets an
+    empty one, which it refuses too (RFC 2920, 3.1).
+    """
+    try:
+        if text_awaited:
+            dialogue.write(b".\r\n")
+            await dialogue.hear()
+        dialogue.say(b"RSET")
+        await dialogue.hear()
+    except OSError:
+        dialogue.close()
+
+
+async def _answers(dialogue: Dialogue) -> bool:
+    """Whether a connection that was left alone still works."""
+    try:
+        async with asyncio.timeout(PROMPT):
+            dialogue.say(b"NOOP")
+            ((code, _),) = await dialogue.hear()
+    except OSError:
+        return False
+    return code == 250
 
 
 def _stuffed(content: bytes) -> bytes:

@@ -22,8 +22,17 @@ else:
 
 OLDEST_SERVER = 15
 
-# What a member or provider was told is kept stays so when the server crashes, whatever its own default is.
-_DURABLE = {"synchronous_commit": "on"}
+_SESSION = {
+    # what a member or provider was told is kept stays so when the server crashes, whatever its own default is
+    "synchronous_commit": "on",
+    # Tables grow from nothing to a hundred thousand rows within seconds, and prepared plans outlive the statistics they
+    # were made from: a plan that reads a whole table because it was small is quadratic a moment later.
+    "enable_seqscan": "off",
+    "random_page_cost": "1.1",
+}
+"""How the database treats our sessions, whatever the server is set to."""
+
+_TRY_LOCK = "select pg_try_advisory_lock(hashtextextended($1, 0))"
 
 _SILENT = (
     OSError,
@@ -36,17 +45,17 @@ _SILENT = (
 
 
 class _Pooled(asyncpg.Connection):
-    """A connection that is handed back with what we may have left on it undone, and nothing else.
+    """A connection that is handed back as it is.
 
-    Nothing here changes a session's settings, opens cursors by hand or listens on a pooled connection, so asyncpg's
-    full reset would be four statements of work after every few statements of use.
+    Nothing here changes a session's settings, holds session locks, opens cursors by hand or listens on a pooled
+    connection (`exclusive` has one of its own), so asyncpg's reset would be work after every few statements of use.
     """
 
     __slots__ = ()
 
     def get_reset_query(self) -> str:
-        """Let go of advisory locks that an interrupted task still holds."""
-        return "select pg_advisory_unlock_all()"
+        """Nothing to undo."""
+        return ""
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
@@ -132,7 +141,7 @@ async def open_pool(url: str, *, size: int = 10) -> Pool:
             max_size=size,
             init=_prepare,
             connection_class=_Pooled,
-            server_settings=_DURABLE,
+            server_settings=_SESSION,
             timeout=10,
             command_timeout=60,
         )
@@ -141,12 +150,44 @@ async def open_pool(url: str, *, size: int = 10) -> Pool:
 
 
 async def connect(url: str) -> asyncpg.Connection:
-    """Open one connection of its own, outside any pool (for LISTEN, long locks, imports)."""
+    """Open one connection of its own, outside any pool: for long locks and imports, which may read whole tables."""
     async with explained(url):
-        connection = await asyncpg.connect(url, timeout=10)
+        connection = await asyncpg.connect(
+            url, timeout=10, server_settings={"synchronous_commit": _SESSION["synchronous_commit"]}
+        )
         try:
             await _prepare(connection)
         except BaseException:
             await connection.close()
             raise
         return connection
+
+
+@asynccontextmanager
+async def exclusive(url: str, what: str) -> AsyncIterator[asyncpg.Connection | None]:
+    """Be the only one, on any host, who does something; on a connection of its own, with which the right to do it ends.
+
+    Args:
+        url: the database.
+        what: names it, as in `launch:17`.
+
+    Yields:
+        The connection, for use inside; None where somebody else is at it.
+    """
+    connection = await connect(url)
+    try:
+        yield connection if await connection.fetchval(_TRY_LOCK, what) else None
+    except BaseException:
+        connection.terminate()  # also when cancelled: whatever else happens, nobody is kept out
+        raise
+    await connection.close(timeout=5)
+
+
+@asynccontextmanager
+async def atomic(db: Connection) -> AsyncIterator[None]:
+    """All of it or nothing: the caller's transaction, or one of its own where there is none."""
+    if db.is_in_transaction():
+        yield
+    else:
+        async with db.transaction():
+            yield

@@ -1,7 +1,8 @@
-"""The recorder's own connection to PostgreSQL: what came of messages is written, however often the server goes away.
+"""The recorder's connection to PostgreSQL: what came of messages is written, however often the server goes away.
 
-It is kept open between statements and holds no transaction while the network is waited for. Its commits are
-synchronous: a mark that a crash of the server could forget would let a message that left look as if it never had.
+It is kept while there is something to send, and holds no transaction while the network is waited for. Its commits are
+synchronous, as all of the pool's are: a mark that a crash of the server could forget would let a message that left look
+as if it never had.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Final
 import asyncpg
 import structlog
 
-from messaging.db import Connection, connect
+from messaging.db import Connection
 from messaging.errors import Unavailable
 from messaging.outbox.record import Mark, Verdict, record
 from messaging.outbox.senders import pause_if_refused
@@ -68,7 +69,7 @@ class Journal:
         self._runtime = runtime
         self._channel: Medium = channel
         self._source = source
-        self._db: asyncpg.Connection | None = None
+        self._db: asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | None = None
         self._give_up_at: float | None = None
 
     def give_up_after(self, seconds: float) -> None:
@@ -95,7 +96,7 @@ class Journal:
                 if not told:
                     log.warning("outcomes wait for the database", error=str(error), outcomes=len(verdicts))
                     told = True
-                self._drop()
+                await self._drop()
                 if self._give_up_at is not None and time.monotonic() > self._give_up_at:
                     raise Unavailable("The outcomes of the last messages could not be written down.") from error
                 await asyncio.sleep(PAUSE)
@@ -103,11 +104,11 @@ class Journal:
                 return granted
 
     async def close(self) -> None:
-        """Close the connection."""
-        if self._db is not None:
+        """Give the connection back."""
+        db, self._db = self._db, None
+        if db is not None:
             with contextlib.suppress(*LOST):
-                await self._db.close(timeout=2)
-            self._db = None
+                await self._runtime.pool.release(db)
 
     async def _write(
         self, db: Connection, verdicts: Sequence[Verdict], marks: Sequence[Mark], faults: Sequence[Fault]
@@ -132,14 +133,13 @@ class Journal:
                 await pause_if_refused(db, steps)
         return granted
 
-    async def _connected(self) -> asyncpg.Connection:
-        if self._db is None or self._db.is_closed():
-            assert self._runtime.settings.database_url is not None
-            self._db = await connect(self._runtime.settings.database_url)
-            await self._db.execute("set synchronous_commit = on")  # whatever the server is set to
+    async def _connected(self) -> Connection:
+        if self._db is None:
+            self._db = await self._runtime.pool.acquire()
         return self._db
 
-    def _drop(self) -> None:
-        if self._db is not None:
+    async def _drop(self) -> None:
+        """Never again use a connection that failed."""
+        if self._db is not None and not self._db.is_closed():
             self._db.terminate()
-            self._db = None
+        await self.close()

@@ -6,9 +6,9 @@ claim (hundreds, leased) ─► lanes ─► compose ─► record + mark ─►
                                                       └────── what came of it ◄────┘
 ```
 
-Over and over, one statement writes down whatever came back and marks as many messages as there is room for; the
-carriers never wait for each other. What is marked and not yet recorded is at most twice the connections, and that is
-all that a killed worker leaves unknown.
+Over and over, one statement writes down whatever came back and marks as many messages as there is room for: when half
+of those that were ready have gone, so that each statement is worth its while and no carrier waits for one. What is
+marked and not yet recorded is at most twice the connections, and that is all that a killed worker leaves unknown.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ STALE: Final = 20.0
 """Seconds a marked message may wait for a connection; then it goes back, while it is certain that it never left."""
 DRAIN: Final = 20.0
 """Seconds that what is in flight gets to come back when the worker stops."""
+LINGER: Final = 0.01
+"""Seconds that what came back may wait to be written down with more of it, while no connection waits for the next."""
 LONG_HOLD: Final = 8.0
 """A sender that holds back this long is worth an alert."""
 
@@ -71,10 +73,12 @@ class Pipeline:
         self._lanes = Lanes(runtime, channel.name, pace, composers, worker, counts)
         self._journal = Journal(runtime, channel.name, channel.provider)
         self._most: Final = 2 * channel.connections
+        self._few: Final = channel.connections // 2
         self._ready: asyncio.Queue[Departure] = asyncio.Queue()
         self._wired = 0
         self._verdicts: list[Verdict] = []
         self._faults: list[Fault] = []
+        self._write_by = 0.0
         self._news = asyncio.Event()
         self._stopping = False
         self._trouble = ""
@@ -110,7 +114,7 @@ class Pipeline:
                     continue
                 if until_idle and claiming is None and self._lanes.idle and self._lanes.empty and not self._wired:
                     break
-                await self._wait(self._lanes.wait() if self._wired < self._most else LOOK)
+                await self._wait(self._patience())
         finally:
             self.stop()
             if claiming is not None:
@@ -130,12 +134,14 @@ class Pipeline:
 
     async def _record(self) -> bool:
         """Write down what came back and put the next messages on the wire; whether there was anything to do."""
-        departures = await self._lanes.depart(self._most - self._wired)
+        # what came back makes room in the statement that writes it down
+        room = self._most - self._wired + len(self._verdicts) if self._runs_low else 0
+        departures = await self._lanes.depart(room)
         failed, self._lanes.failed = self._lanes.failed, []
+        if not (departures or failed or (self._verdicts and time.monotonic() >= self._write_by)):
+            return False
         verdicts, self._verdicts = self._verdicts, []
         faults, self._faults = self._faults, []
-        if not (departures or verdicts or failed):
-            return False
         marks = [one.mark() for one in departures]
         granted = await self._journal.write(verdicts + failed, marks, faults)
         self._wired -= len(verdicts)
@@ -150,6 +156,17 @@ class Pipeline:
         if self._trouble or self._told:
             await self._tell()
         return True
+
+    @property
+    def _runs_low(self) -> bool:
+        """Whether the carriers will soon have nothing to carry."""
+        return self._ready.qsize() <= self._few
+
+    def _patience(self) -> float:
+        """Seconds until there may be something to write, if nothing happens."""
+        has_room = self._wired - len(self._verdicts) < self._most
+        until_more = self._lanes.wait() if self._runs_low and has_room else LOOK
+        return min(until_more, self._write_by - time.monotonic()) if self._verdicts else until_more
 
     async def _carry(self) -> None:
         """Hand over one ready message after another."""
@@ -182,13 +199,19 @@ class Pipeline:
             self._faults.append(Fault(message.message_id, departure.step_id, message.address, outcome.reason))
         written = verdict(departure.message, outcome, send_before=departure.composer.send_before, held=held)
         self._counts[written.state] += 1
-        self._verdicts.append(written)
-        self._news.set()
+        self._to_write(written)
 
     def _give_back(self, departure: Departure) -> None:
-        self._verdicts.append(handed_back(departure.message))
         self._counts["handed_back"] += 1
-        self._news.set()
+        self._to_write(handed_back(departure.message))
+
+    def _to_write(self, written: Verdict) -> None:
+        if not self._verdicts:
+            self._write_by = time.monotonic() + LINGER
+            self._news.set()
+        self._verdicts.append(written)
+        if self._runs_low:
+            self._news.set()
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from messaging.db import Connection, load_queries
+from messaging.db import Connection, atomic, load_queries
 from messaging.outbox.senders import pause_if_refused
 from messaging.outbox.states import OUR_FAULT, SUPPRESSES, Reason, State, settle
 from messaging.suppression import suppress
@@ -82,7 +82,7 @@ async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Ap
     """
     if not receipts:
         return []
-    async with db.transaction():
+    async with atomic(db):
         known = await _find(db, receipts)
         applied: list[Applied] = []
         events: list[tuple[int, datetime, State | None, str, str | None, dict[str, Any] | None]] = []

@@ -6,7 +6,7 @@ every second: with nothing to do it costs a few index probes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ import structlog
 
 from messaging.alerts import raise_alert
 from messaging.channels.base import Channel
-from messaging.db import Connection, load_queries
+from messaging.db import Connection, exclusive, load_queries
 from messaging.errors import MusterError, Unavailable
 from messaging.outbox.claim import Claimed
 from messaging.outbox.compose import Composers
@@ -96,25 +96,31 @@ async def sweep(runtime: Runtime, channels: Mapping[str, Channel] | None = None,
 
 async def _reconcile(runtime: Runtime, db: Connection, channel: Channel, settle: float) -> tuple[int, int]:
     """Ask the provider about texts of unknown outcome; how many it knows, and how many it does not."""
-    found = again = 0
     doubtful = await db.fetch(SQL["doubtful_texts"], ASKED_AT_ONCE, settle)
-    if not doubtful or not await db.fetchval(SQL["ask_alone"]):
+    if not doubtful:
         return 0, 0
+    assert runtime.settings.database_url is not None
+    # one worker at a time; and no transaction is open while the provider is asked
+    async with exclusive(runtime.settings.database_url, "reconcile") as alone:
+        return await _ask_about(runtime, alone, channel, doubtful) if alone is not None else (0, 0)
+
+
+async def _ask_about(
+    runtime: Runtime, db: Connection, channel: Channel, doubtful: Sequence[asyncpg.Record]
+) -> tuple[int, int]:
+    found = again = 0
     composers = Composers(runtime.settings, runtime.keyring)
-    try:
-        for row in doubtful:
-            try:
-                known = await _ask(runtime, db, channel, composers, row)
-            except Unavailable as error:
-                log.warning("unknown outcomes wait for the provider", error=str(error))
-                break
-            except MusterError as error:
-                log.warning("a text cannot be looked up", message_id=row["message_id"], error=str(error))
-                continue
-            found += known
-            again += not known
-    finally:
-        await db.execute(SQL["asked"])
+    for row in doubtful:
+        try:
+            known = await _ask(runtime, db, channel, composers, row)
+        except Unavailable as error:
+            log.warning("unknown outcomes wait for the provider", error=str(error))
+            break
+        except MusterError as error:
+            log.warning("a text cannot be looked up", message_id=row["message_id"], error=str(error))
+            continue
+        found += known
+        again += not known
     return found, again
 
 

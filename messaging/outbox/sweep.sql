@@ -59,14 +59,6 @@ where m.state = 'ambiguous' and m.channel = 'sms' and m.reason is distinct from 
 order by m.changed_at
 limit $1;
 
--- name: ask_alone
--- One worker at a time; the lock ends with its connection, and holds no transaction open while the provider is asked.
-select pg_try_advisory_lock(hashtextextended('reconcile', 0));
-
--- name: asked
--- The other end of `ask_alone`.
-select pg_advisory_unlock(hashtextextended('reconcile', 0));
-
 -- name: known_elsewhere
 -- Provider ids that belong to other messages: the same text may have gone to the same number before.
 select provider_id from message where provider_id = any ($1::text[]);

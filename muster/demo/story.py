@@ -34,6 +34,8 @@ WRITTEN_ON: Final = date(2026, 11, 22)
 """The day that the dates in the spec were written for."""
 
 ACTOR: Final = "demo"
+HOURS_A_SECOND: Final = 8.0
+"""How fast the members' time runs: they think for two hours on average, and twelve at the longest."""
 QUIET_LOOKS: Final = 2
 """How many looks in a row must find nothing left to do before a scene is over."""
 STUCK_AFTER: Final = 120.0
@@ -103,7 +105,9 @@ async def play(options: Options, scene: Scene) -> Summary:
         MusterError: it could not be played to its end.
     """
     with scene.act("servers", "Starting PostgreSQL, Valkey, a web server, a worker and the sandbox"):
-        curtain = open_stage(new_home(options.home), Profile(seed=options.seed, at_once=24))
+        curtain = open_stage(
+            new_home(options.home), Profile(seed=options.seed, at_once=24, speed=HOURS_A_SECOND * 3600)
+        )
         stage = scene.stage = await curtain.__aenter__()
     try:
         report = await _bring_in_members(options, scene, stage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -10,6 +11,7 @@ from urllib.parse import urljoin
 import aiohttp
 from yarl import URL
 
+_FORM_TAG = re.compile(r"</?(?:form|button|input)\b[^>]*>", re.IGNORECASE)
 _SKIPPED_TYPES = frozenset({"submit", "button", "image", "reset", "file"})
 
 
@@ -151,9 +153,8 @@ def read_forms(html: str, url: str) -> list[Form]:
         url: where it was, for relative actions.
     """
     reader = _FormReader(url)
-    # only where there are forms: the parser is the slow part of reading a page
-    begin, end = html.find("<form"), html.rfind("</form>")
-    reader.feed(html[begin : end + len("</form>")] if -1 < begin < end else "")
+    # only the tags that matter go to the parser: it is the slow part of reading a page
+    reader.feed("".join(_FORM_TAG.findall(html)))
     reader.close()
     return reader.forms
 

@@ -101,6 +101,13 @@ class Hand:
         self._postmaster = postmaster
         self.connections: set[Server] = set()
 
+    async def handle_EHLO(  # noqa: N802
+        self, _server: Server, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Say what it can do; commands may come together (RFC 2920), for it reads one line after another."""
+        session.host_name = hostname
+        return [responses[0], "250-PIPELINING", *responses[1:]]
+
     async def handle_RCPT(  # noqa: N802
         self, server: Server, _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
