@@ -1,12 +1,12 @@
-"""Taking messages for sending, under a lease, past the gate.
+"""Taking messages for sending, past the gate.
 
-A claim commits at once and the connection is free again: nothing is held while the network is waited for. A lease that
-runs out is the sweep's to judge; the attempt number fences off a worker that lost it.
+A claim commits at once and the connection is free again: nothing is held while the network is waited for. What a
+courier has claimed is its own while its heart beats (`presence`); the attempt number fences off one that was declared
+gone.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,9 +15,6 @@ from typing import Any, Final
 from messaging.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
-
-LEASE: Final = 90.0
-"""Seconds a claimed message may wait for its turn on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +35,14 @@ class Lane:
 
 @dataclass(slots=True)
 class Claimed:
-    """A message this worker may send until its lease runs out.
-
-    Attributes:
-        until: on this machine's monotonic clock, when it is too late to begin with it.
-    """
+    """A message that a courier may send while its heart beats."""
 
     message_id: int
     attempt: int
     address: str
     variables: dict[str, Any]
     sender_id: int
-    until: float = math.inf
+    courier_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +63,7 @@ async def due_lanes(db: Connection, channels: Collection[str], now: datetime) ->
     return [Lane(**row) for row in await db.fetch(SQL["due_lanes"], list(channels), now)]
 
 
-async def claim(db: Connection, lane: Lane, *, limit: int, now: datetime, worker: str, lease: float = LEASE) -> Claim:
+async def claim(db: Connection, lane: Lane, *, limit: int, now: datetime, courier_id: int) -> Claim:
     """Take up to `limit` due messages of a lane.
 
     Args:
@@ -78,15 +71,14 @@ async def claim(db: Connection, lane: Lane, *, limit: int, now: datetime, worker
         lane: the step and channel.
         limit: the most rows looked at, including those the gate stops.
         now: the time quiet hours and deadlines are judged by.
-        worker: who takes them, for the record.
-        lease: seconds until somebody else may judge that this worker is gone.
+        courier_id: who takes them.
     """
-    rows = await db.fetch(SQL["claim"], lane.step_id, lane.channel, now, limit, lease, worker)
+    rows = await db.fetch(SQL["claim"], lane.step_id, lane.channel, now, limit, courier_id)
     messages: list[Claimed] = []
     stopped: dict[str, int] = {}
     for message_id, attempt, address, variables, sender_id, state in rows:
         if state == "sending":
-            messages.append(Claimed(message_id, attempt, address, variables, sender_id))
+            messages.append(Claimed(message_id, attempt, address, variables, sender_id, courier_id))
         else:
             stopped[state] = stopped.get(state, 0) + 1
     return Claim(messages, stopped)

@@ -12,9 +12,9 @@ where s.state = 'running' and f.paused_reason is null and c.channel = any ($1::t
 order by s.priority desc, s.step_id, c.channel;
 
 -- name: claim
--- Takes the next due rows of one step and channel under a lease, and judges each at the gate: who has answered, must not
+-- Takes the next due rows of one step and channel for a courier, and judges each at the gate: who has answered, must not
 -- be written to, is asleep, or would get it too late, is dealt with here. SKIP LOCKED, so that workers never wait for
--- each other. Leases run by this server's clock: a worker whose clock is wrong cannot take or lose one by it.
+-- each other.
 with due as materialized (
   select m.message_id, m.person_id, m.address, m.time_zone
   from message m
@@ -78,7 +78,7 @@ with due as materialized (
       reason = j.reason,
       not_before = case j.state when 'queued' then j.opens else m.not_before end,
       attempt = case j.state when 'sending' then m.attempt + 1 else m.attempt end,
-      lease_until = case j.state when 'sending' then clock_timestamp() + $5::float8 * interval '1 second' end,
+      courier_id = $5,
       wire_at = null,
       changed_at = now()
   from judged j
@@ -88,7 +88,7 @@ with due as materialized (
   insert into message_event (message_id, state, source, code, detail)
   select
     message_id, nullif(state, 'queued'), 'worker', reason,
-    case state when 'sending' then jsonb_build_object('attempt', attempt, 'by', $6::text)
+    case state when 'sending' then jsonb_build_object('attempt', attempt, 'by', (select name from courier where courier_id = $5))
       when 'queued' then jsonb_build_object('until', not_before) end
   from taken
 )
@@ -98,7 +98,7 @@ select message_id, attempt, address, variables, sender_id, state from taken orde
 -- Claimed and never on the wire: as if it had never been taken.
 with back as (
   update message m
-  set state = 'queued', lease_until = null, changed_at = now()
+  set state = 'queued', changed_at = now()
   from unnest($1::bigint[], $2::smallint[]) as h (message_id, attempt)
   where m.message_id = h.message_id and m.attempt = h.attempt and m.state::text = 'sending' and m.wire_at is null
   returning m.message_id

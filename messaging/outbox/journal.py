@@ -140,6 +140,7 @@ class Journal:
 
     async def _drop(self) -> None:
         """Never again use a connection that failed."""
-        if self._db is not None and not self._db.is_closed():
-            self._db.terminate()
+        if self._db is not None:
+            with contextlib.suppress(*LOST):  # the pool may have let go of it already
+                self._db.terminate()
         await self.close()

@@ -15,10 +15,11 @@ import structlog
 from messaging.alerts import raise_alert
 from messaging.db import Connection
 from messaging.errors import MusterError
-from messaging.outbox.claim import LEASE, Claimed, Lane, claim, due_lanes, hand_back
+from messaging.outbox.claim import Claimed, Lane, claim, due_lanes, hand_back
 from messaging.outbox.compose import Composed, Composer, Composers
 from messaging.outbox.journal import LOST
 from messaging.outbox.pace import Pace
+from messaging.outbox.presence import Presence
 from messaging.outbox.record import Mark, Verdict
 from messaging.outbox.states import Reason, State
 from messaging.runtime import Runtime
@@ -28,9 +29,8 @@ CLAIMED: Final = 500
 LOW: Final = 250
 """Claimed messages of a lane left when more are claimed."""
 AHEAD: Final = 10.0
-"""Seconds of a sender's pace that are claimed at once, so that no lease runs out in a slow lane."""
-FRESH: Final = 0.8
-"""Share of a lease in which a claimed message may still begin its way."""
+"""Seconds of a sender's pace that all workers together claim at once: what is claimed has been past the gate, where the
+hour counts."""
 LOOK: Final = 0.25
 """Seconds between two looks for lanes that have become due."""
 
@@ -79,7 +79,7 @@ class Lanes:
         channel: `sms` or `email`.
         pace: of the senders.
         composers: the compiled steps.
-        worker: this worker's name.
+        presence: under which they claim.
         counts: what the gate stops is counted here, by state.
     """
 
@@ -89,14 +89,14 @@ class Lanes:
         channel: str,
         pace: Pace,
         composers: Composers,
-        worker: str,
+        presence: Presence,
         counts: Counter[str],
     ) -> None:
         self._runtime = runtime
         self._channel = channel
         self._pace = pace
         self._composers = composers
-        self._worker = worker
+        self._presence = presence
         self._counts = counts
         self._queues: dict[int, _Queue] = {}
         self._broken: set[int] = set()
@@ -114,7 +114,7 @@ class Lanes:
         """Whether it is time to look for due messages."""
         if time.monotonic() - self._looked_at >= LOOK or (self.empty and not self.idle):
             return True
-        return any(not queue.drained and len(queue.claimed) <= _low(queue.lane) for queue in self._queues.values())
+        return any(not queue.drained and len(queue.claimed) <= self._low(queue.lane) for queue in self._queues.values())
 
     async def refill(self) -> None:
         """Claim for each lane that runs low. `idle` says afterwards whether nothing was due."""
@@ -123,7 +123,7 @@ class Lanes:
         async with self._runtime.pool.acquire() as db:
             for lane in await due_lanes(db, [self._channel], self._runtime.clock()):
                 queue = await self._queue(db, lane)
-                if queue is not None and len(queue.claimed) <= _low(lane):
+                if queue is not None and len(queue.claimed) <= self._low(lane):
                     got += await self._claim(db, queue)
         self.idle = not got
         for step_id in [step_id for step_id, queue in self._queues.items() if not queue.claimed]:
@@ -166,7 +166,9 @@ class Lanes:
             async with self._runtime.pool.acquire() as db:
                 return await hand_back(db, claimed)
         except LOST as error:
-            log.warning("claimed messages wait for their leases to run out", error=str(error), messages=len(claimed))
+            log.warning(
+                "claimed messages wait until this worker counts as gone", error=str(error), messages=len(claimed)
+            )
             return 0
 
     async def _queue(self, db: Connection, lane: Lane) -> _Queue | None:
@@ -186,12 +188,10 @@ class Lanes:
         return queue
 
     async def _claim(self, db: Connection, queue: _Queue) -> int:
-        lane, limit = queue.lane, _share(queue.lane)
-        until = time.monotonic() + FRESH * LEASE
-        taken = await claim(db, lane, limit=limit, now=self._runtime.clock(), worker=self._worker)
+        lane, limit = queue.lane, self._share(queue.lane)
+        courier_id = await self._presence.enter(db)
+        taken = await claim(db, lane, limit=limit, now=self._runtime.clock(), courier_id=courier_id)
         got = len(taken.messages) + sum(taken.stopped.values())
-        for message in taken.messages:
-            message.until = until
         queue.claimed.extend(taken.messages)
         queue.drained = got < limit
         self._counts.update(taken.stopped)
@@ -210,9 +210,9 @@ class Lanes:
     def _head(self, queue: _Queue) -> Composed | None:
         """The first message as a parcel; None where there is none, or it cannot be made, which fails that one alone.
 
-        A claim that waited too long for its sender's pace goes back when its lease ends: no token is spent on it.
+        What was claimed before this worker was taken for gone is no longer its own.
         """
-        while queue.claimed and queue.claimed[0].until < time.monotonic():
+        while queue.claimed and queue.claimed[0].courier_id != self._presence.courier_id:
             queue.claimed.popleft()
             queue.head = None
         if not queue.claimed:
@@ -235,14 +235,14 @@ class Lanes:
                 )
         return queue.head
 
+    def _share(self, lane: Lane) -> int:
+        """How many messages of a lane to claim at once."""
+        if lane.pace is None:
+            return CLAIMED
+        return max(1, min(CLAIMED, int(lane.pace * AHEAD / self._pace.sharers)))
 
-def _share(lane: Lane) -> int:
-    """How many messages of a lane to claim at once."""
-    return CLAIMED if lane.pace is None else max(1, min(CLAIMED, int(lane.pace * AHEAD)))
-
-
-def _low(lane: Lane) -> int:
-    return min(LOW, _share(lane) // 2)
+    def _low(self, lane: Lane) -> int:
+        return min(LOW, self._share(lane) // 2)
 
 
 async def _alert_broken(db: Connection, lane: Lane, error: MusterError) -> None:

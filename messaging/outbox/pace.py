@@ -86,6 +86,11 @@ class Pace:
         self._sharers = STRANGERS
         self._redis_from = 0.0
 
+    @property
+    def sharers(self) -> int:
+        """How many workers share the paces, as far as is known."""
+        return max(1, self._sharers)
+
     def wait(self, sender_id: int) -> float:
         """Seconds until this sender may be tried again; 0 when now."""
         sender = self._senders.get(sender_id)
@@ -149,7 +154,7 @@ class Pace:
             except (RedisError, OSError, TimeoutError) as error:
                 self._redis_from = now + AWAY
                 log.warning("pacing goes on without Redis", error=str(error), sharers=self._sharers)
-        return self._take_own(sender, rate / max(1, self._sharers), wanted, now)
+        return self._take_own(sender, rate / self.sharers, wanted, now)
 
     async def _take_shared(self, sender_id: int, sender: _Sender, rate: float, wanted: float) -> tuple[float, float]:
         keys = [f"muster:pace:{sender_id}", f"muster:pace:{sender_id}:workers"]

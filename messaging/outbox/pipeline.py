@@ -1,7 +1,7 @@
 """One channel's way from the outbox to the wire: a continuous pipeline, never a barrier where all wait for the slowest.
 
 ```
-claim (hundreds, leased) ─► lanes ─► compose ─► record + mark ─► ready ─► one carrier a connection ─► provider
+claim (hundreds)         ─► lanes ─► compose ─► record + mark ─► ready ─► one carrier a connection ─► provider
                                                       ▲                            │
                                                       └────── what came of it ◄────┘
 ```
@@ -28,13 +28,15 @@ from messaging.outbox.compose import Composers
 from messaging.outbox.journal import LOST, PAUSE, Fault, Journal
 from messaging.outbox.lanes import LOOK, Departure, Lanes
 from messaging.outbox.pace import Pace
+from messaging.outbox.presence import Presence
 from messaging.outbox.record import Verdict
 from messaging.outbox.retries import handed_back, verdict
 from messaging.outbox.states import OUR_FAULT, SUPPRESSES, WITHDRAWN, State
 from messaging.runtime import Runtime
 
-STALE: Final = 20.0
-"""Seconds a marked message may wait for a connection; then it goes back, while it is certain that it never left."""
+STALE: Final = 10.0
+"""Seconds a marked message may wait for a connection; then it goes back, while it is certain that it never left. Less
+than the time after which others may judge about it, should this worker be cut off from the database."""
 DRAIN: Final = 20.0
 """Seconds that what is in flight gets to come back when the worker stops."""
 LINGER: Final = 0.01
@@ -53,7 +55,7 @@ class Pipeline:
         channel: where parcels go.
         pace: of the senders.
         composers: the compiled steps.
-        worker: this worker's name.
+        presence: under which it claims.
         counts: what becomes of messages is counted here.
     """
 
@@ -63,14 +65,14 @@ class Pipeline:
         channel: Channel,
         pace: Pace,
         composers: Composers,
-        worker: str,
+        presence: Presence,
         counts: Counter[str],
     ) -> None:
         self._runtime = runtime
         self._channel = channel
         self._pace = pace
         self._counts = counts
-        self._lanes = Lanes(runtime, channel.name, pace, composers, worker, counts)
+        self._lanes = Lanes(runtime, channel.name, pace, composers, presence, counts)
         self._journal = Journal(runtime, channel.name, channel.provider)
         self._most: Final = 2 * channel.connections
         self._few: Final = channel.connections // 2

@@ -9,7 +9,7 @@ for update;
 -- name: move
 -- Where each message has come to, after all its receipts.
 update message m
-set state = n.state, reason = n.reason, provider_id = coalesce(m.provider_id, n.provider_id), lease_until = null,
+set state = n.state, reason = n.reason, provider_id = coalesce(m.provider_id, n.provider_id),
     sent_at = coalesce(m.sent_at, now()), changed_at = now()
 from unnest($1::bigint[], $2::message_state[], $3::text[], $4::text[]) as n (message_id, state, reason, provider_id)
 where m.message_id = n.message_id;

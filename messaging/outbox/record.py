@@ -12,9 +12,6 @@ from messaging.outbox.states import Reason, State
 
 SQL: Final = load_queries(__file__)
 
-WIRE_LEASE: Final = 150.0
-"""Seconds a message may be on the wire before silence is judged: longer than any channel waits for an answer."""
-
 
 @dataclass(slots=True)
 class Mark:
@@ -82,7 +79,6 @@ async def record(
         [one.attempt for one in marks],
         [one.confirm for one in marks],
         [one.unsubscribe for one in marks],
-        WIRE_LEASE,
         source,
         now,
     )

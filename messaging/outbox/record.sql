@@ -1,10 +1,10 @@
 -- name: record
 -- One statement does both halves of the work between two tries on the wire: it writes down what came of the last
 -- messages, and puts the next ones on the wire after the gate's last look. Each half is guarded by the attempt, so a
--- worker that lost its lease changes nothing.
+-- worker that was declared gone changes nothing.
 --
 -- What came of messages. A receipt may have been quicker: then only what it lacked is added. An outcome that comes after
--- the lease ran out still counts while nobody else has taken the message: it settles what was ambiguous.
+-- its worker was declared gone still counts while nobody else has taken the message: it settles what was ambiguous.
 with outcome as (
   select *
   from unnest(
@@ -15,8 +15,7 @@ with outcome as (
   update message m
   set state = case when m.state in ('sending', 'ambiguous', 'queued') then o.state else m.state end,
       reason = case when m.state in ('sending', 'ambiguous', 'queued') then o.reason else m.reason end,
-      not_before = case o.state when 'queued' then $16::timestamptz + o.delay * interval '1 second' else m.not_before end,
-      lease_until = null,
+      not_before = case o.state when 'queued' then $15::timestamptz + o.delay * interval '1 second' else m.not_before end,
       wire_at = case o.state when 'queued' then null else m.wire_at end,
       provider_id = coalesce(m.provider_id, o.provider_id),
       segments = coalesce(o.segments, m.segments),
@@ -33,7 +32,7 @@ with outcome as (
 ), told as (
   insert into message_event (message_id, state, source, code, detail)
   select
-    o.message_id, case when r.state = o.state then o.state end, $15::text, coalesce(o.code, o.reason),
+    o.message_id, case when r.state = o.state then o.state end, $14::text, coalesce(o.code, o.reason),
     case when o.reply is not null then jsonb_build_object('reply', o.reply, 'reason', o.reason) end
   from outcome o
   join recorded r using (message_id)
@@ -60,8 +59,9 @@ seen as (
   join message m on m.message_id = n.message_id and m.attempt = n.attempt
   join step s on s.step_id = m.step_id
   join sender f on f.sender_id = m.sender_id
-  -- as text, so that these few are found by their ids and not by walking through every lease there is
-  where m.state::text = 'sending' and m.lease_until > clock_timestamp()
+  join courier c on c.courier_id = m.courier_id and c.gone_at is null
+  -- as text, so that these few are found by their ids and not by walking through everything that is claimed
+  where m.state::text = 'sending'
 ), next as (
   select
     message_id, attempt, confirm, unsubscribe, suppressed,
@@ -69,7 +69,7 @@ seen as (
       when answered then 'answered'
       when suppressed is not null then 'suppressed'
       when step_state = 'cancelled' then 'campaign_cancelled'
-      when send_before <= $16::timestamptz then 'past_deadline'
+      when send_before <= $15::timestamptz then 'past_deadline'
       when step_state <> 'running' or paused_reason is not null then 'handed_back'
     end as stopped
   from seen
@@ -86,8 +86,7 @@ seen as (
         end
       )::message_state,
       reason = case n.stopped when 'suppressed' then n.suppressed when 'handed_back' then null else n.stopped end,
-      wire_at = case when n.stopped is null then clock_timestamp() end,
-      lease_until = case when n.stopped is null then clock_timestamp() + $14::float8 * interval '1 second' end
+      wire_at = case when n.stopped is null then clock_timestamp() end
   from next n
   where m.message_id = n.message_id and m.attempt = n.attempt and m.state::text = 'sending'
   returning m.message_id, m.state, n.stopped, n.suppressed, n.confirm, n.unsubscribe

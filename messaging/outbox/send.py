@@ -17,6 +17,7 @@ from messaging.channels.base import Channel
 from messaging.outbox.compose import Composers
 from messaging.outbox.pace import Pace
 from messaging.outbox.pipeline import Pipeline
+from messaging.outbox.presence import Presence
 from messaging.outbox.states import WITHDRAWN, State
 from messaging.outbox.steps import finish_drained
 from messaging.runtime import Runtime
@@ -58,6 +59,7 @@ class Courier:
         self._channels = channels
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
         self._pace = Pace(runtime.redis, self.name)
+        self._presence = Presence(runtime, self.name)
         self._composers = Composers(runtime.settings, runtime.keyring)
         self._running: list[Pipeline] = []
 
@@ -78,7 +80,7 @@ class Courier:
         """
         counts: Counter[str] = Counter()
         pipelines = [
-            Pipeline(self._runtime, channel, self._pace, self._composers, self.name, counts)
+            Pipeline(self._runtime, channel, self._pace, self._composers, self._presence, counts)
             for name, channel in self._channels.items()
             if only in {None, name}
         ]
@@ -87,7 +89,8 @@ class Courier:
             *(one.run(until_idle=until_idle, deadline=deadline) for one in pipelines), return_exceptions=True
         )
         try:
-            results = await _to_the_end(work, pipelines)
+            async with self._presence.run():
+                results = await _to_the_end(work, pipelines)
         finally:
             self._running = [one for one in self._running if one not in pipelines]
         for result in results:

@@ -1,4 +1,4 @@
-"""What nobody else will do: judge leases that ran out, settle what is ambiguous, withdraw what is too late.
+"""What nobody else will do: take over from workers that are gone, settle what is ambiguous, withdraw what is too late.
 
 Any number of workers may sweep at once; each part is one set-based statement that skips what another is at. Run it
 every second: with nothing to do it costs a few index probes.
@@ -70,17 +70,18 @@ async def sweep(runtime: Runtime, channels: Mapping[str, Channel] | None = None,
     now = runtime.clock()
     resend = runtime.settings.email_unanswered == "retry"
     async with runtime.pool.acquire() as db:
-        leases = await db.fetchrow(SQL["free_leases"], AT_ONCE)
+        lost = await db.fetchrow(SQL["free_lost"], AT_ONCE)
         emails = await db.fetchrow(SQL["settle_emails"], AT_ONCE, settle, resend, EMAIL_TRIES, now)
-        assert leases is not None
+        assert lost is not None
         assert emails is not None
         if emails["held"]:
             await _alert_held(db, emails["held"])
+        await db.execute(SQL["forget_couriers"])
         texts = channels.get("sms") if channels else None
         found, again = await _reconcile(runtime, db, texts, settle) if texts else (0, 0)
         swept = Swept(
-            returned=leases["returned"],
-            ambiguous=leases["ambiguous"],
+            returned=lost["returned"],
+            ambiguous=lost["ambiguous"],
             again=emails["again"] + again,
             found=found,
             held=emails["held"],
@@ -126,7 +127,7 @@ async def _ask_about(
 
 async def _ask(runtime: Runtime, db: Connection, channel: Channel, composers: Composers, row: asyncpg.Record) -> bool:
     """Look for one text in the provider's list by recipient, sender, words and time; whether it is there."""
-    message = Claimed(row["message_id"], row["attempt"], row["address"], row["variables"], row["sender_id"])
+    message = Claimed(row["message_id"], row["attempt"], row["address"], row["variables"], row["sender_id"], 0)
     composer = await composers.get(db, row["step_id"], "sms")
     parcel = composer.compose(message, runtime.clock()).parcel
     traces = await channel.trace(parcel, row["wire_at"] or row["changed_at"]) or []

@@ -1,18 +1,25 @@
--- name: free_leases
--- A worker is gone, or too slow to be trusted. What it never put on the wire is queued again; of the rest nobody knows.
-with late as materialized (
-  select message_id, wire_at from message
-  where state = 'sending' and lease_until < clock_timestamp()
-  order by lease_until
+-- name: free_lost
+-- Couriers whose heart has stopped are gone, for good. What they never put on the wire is queued again; of the rest nobody
+-- knows. A few at a time, also of those declared gone before: a sweep may be killed too.
+with lost as (
+  update courier set gone_at = clock_timestamp()
+  where gone_at is null and until < clock_timestamp()
+  returning courier_id
+), gone as (
+  select courier_id from lost union select courier_id from courier where gone_at is not null
+), theirs as materialized (
+  select m.message_id, m.wire_at
+  from gone
+  join message m on m.courier_id = gone.courier_id and m.state = 'sending'
   limit $1
-  for update skip locked
+  for update of m skip locked
 ), freed as (
   update message m
-  set state = (case when late.wire_at is null then 'queued' else 'ambiguous' end)::message_state,
-      reason = case when late.wire_at is null then null else 'worker_lost' end,
-      lease_until = null, changed_at = now()
-  from late
-  where m.message_id = late.message_id
+  set state = (case when theirs.wire_at is null then 'queued' else 'ambiguous' end)::message_state,
+      reason = case when theirs.wire_at is null then null else 'worker_lost' end,
+      changed_at = now()
+  from theirs
+  where m.message_id = theirs.message_id and m.state::text = 'sending'
   returning m.message_id, m.state
 ), told as (
   insert into message_event (message_id, state, source, code)
@@ -20,6 +27,12 @@ with late as materialized (
 )
 select count(*) filter (where state = 'queued') as returned, count(*) filter (where state = 'ambiguous') as ambiguous
 from freed;
+
+-- name: forget_couriers
+-- Those that have long been gone and have nothing left.
+delete from courier c
+where c.gone_at < now() - interval '10 minutes'
+  and not exists (select from message m where m.courier_id = c.courier_id and m.state = 'sending');
 
 -- name: settle_emails
 -- Nobody can be asked whether an email left. Sent again it carries the same Message-ID, by which receivers know it; by

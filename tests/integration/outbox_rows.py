@@ -103,6 +103,19 @@ async def add_messages(
     return [row["message_id"] for row in rows]
 
 
+async def courier(db: Connection, name: str = "w1") -> int:
+    """A courier that is present."""
+    entered: int = await db.fetchval(
+        "insert into courier (name, until) values ($1, now() + interval '1 minute') returning courier_id", name
+    )
+    return entered
+
+
+async def stop_hearts(db: Connection) -> None:
+    """No courier that is present has been heard of lately."""
+    await db.execute("update courier set until = now() - interval '1 second' where gone_at is null")
+
+
 async def message(db: Connection, message_id: int) -> asyncpg.Record:
     row = await db.fetchrow("select * from message where message_id = $1", message_id)
     assert row is not None

@@ -1,6 +1,6 @@
-"""Claims: leased, fenced, fair, and judged at the gate."""
+"""Claims: fenced, fair, and judged at the gate."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 
 import pytest
 
@@ -11,7 +11,7 @@ from messaging.outbox.record import Mark, Verdict, record
 from messaging.outbox.states import State
 from messaging.outbox.steps import cancel_steps, pause_steps, resume_steps
 from messaging.suppression import suppress
-from tests.integration.outbox_rows import NOON, Step, add_messages, add_step, events, later, message, states
+from tests.integration.outbox_rows import NOON, Step, add_messages, add_step, courier, events, later, message, states
 
 NUMBERS = [f"+4477009{n:05}" for n in range(20)]
 
@@ -19,17 +19,17 @@ NUMBERS = [f"+4477009{n:05}" for n in range(20)]
 async def take(
     db: Connection, step: Step, *, channel: str = "sms", now: datetime = NOON, limit: int = 100
 ) -> list[int]:
-    taken = await claim(db, step.lane(channel), limit=limit, now=now, worker="w1")
+    taken = await claim(db, step.lane(channel), limit=limit, now=now, courier_id=await courier(db))
     return [one.message_id for one in taken.messages]
 
 
-async def test_a_claim_leases_and_numbers_the_attempt(db: Connection) -> None:
+async def test_a_claim_is_a_couriers_and_numbers_the_attempt(db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", NUMBERS[:3])
     assert await take(db, step, limit=2) == ids[:2]
     row = await message(db, ids[0])
     assert (row["state"], row["attempt"], row["wire_at"]) == ("sending", 1, None)
-    assert row["lease_until"] > datetime.now(UTC)
+    assert await db.fetchval("select name from courier where courier_id = $1", row["courier_id"]) == "w1"
     assert await events(db, ids[0]) == [("queued", "launch", None), ("sending", "worker", None)]
     assert await take(db, step) == ids[2:]
     assert await take(db, step) == []
@@ -181,7 +181,7 @@ async def test_lanes_are_listed_by_priority_and_only_where_something_is_due(db: 
 async def test_what_was_not_sent_is_handed_back_as_if_never_taken(db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", NUMBERS[:2])
-    taken = (await claim(db, step.lane("sms"), limit=9, now=NOON, worker="w1")).messages
+    taken = (await claim(db, step.lane("sms"), limit=9, now=NOON, courier_id=await courier(db))).messages
     assert await hand_back(db, taken) == 2
     assert await states(db, step) == {"queued": 2}
     assert (await events(db, ids[0]))[-1] == ("queued", "worker", "handed_back")
@@ -267,18 +267,16 @@ async def test_a_deadline_that_passes_after_the_claim_expires_the_message(db: Co
     assert await mark(db, only, now=later(minutes=2)) is State.EXPIRED
 
 
-async def test_a_lease_that_ran_out_cannot_be_marked(db: Connection) -> None:
+async def test_a_courier_that_is_gone_puts_nothing_on_the_wire(db: Connection) -> None:
     _, only = await claimed(db)
-    await db.execute("update message set lease_until = now() - interval '1 second'")
+    await db.execute("update courier set gone_at = now()")
     assert await mark(db, only) is None
 
 
-async def test_a_worker_that_lost_its_lease_overwrites_nothing(db: Connection) -> None:
+async def test_a_worker_that_was_taken_for_gone_overwrites_nothing(db: Connection) -> None:
     step, only = await claimed(db)
     assert await mark(db, only, 1) is State.SENDING
-    await db.execute(
-        "update message set state = 'queued', lease_until = null, wire_at = null"
-    )  # as the sweep settles it
+    await db.execute("update message set state = 'queued', wire_at = null")  # as the sweep settles it
     assert await take(db, step) == [only]  # attempt 2, another worker's
     await accept(db, only, 1, "SM-lost")
     row = await message(db, only)
@@ -293,7 +291,7 @@ async def test_a_worker_that_lost_its_lease_overwrites_nothing(db: Connection) -
 async def test_a_late_outcome_settles_what_was_ambiguous(db: Connection) -> None:
     _, only = await claimed(db)
     await mark(db, only)
-    await db.execute("update message set state = 'ambiguous', reason = 'worker_lost', lease_until = null")
+    await db.execute("update message set state = 'ambiguous', reason = 'worker_lost'")
     await accept(db, only, 1, "SM1")
     row = await message(db, only)
     assert (row["state"], row["reason"], row["provider_id"]) == ("accepted", None, "SM1")
@@ -302,7 +300,7 @@ async def test_a_late_outcome_settles_what_was_ambiguous(db: Connection) -> None
 async def test_a_late_outcome_stops_the_second_try_that_has_not_begun(db: Connection) -> None:
     step, only = await claimed(db)
     await mark(db, only)
-    await db.execute("update message set state = 'queued', lease_until = null, wire_at = null")
+    await db.execute("update message set state = 'queued', wire_at = null")
     await accept(db, only, 1, "SM1")
     assert (await message(db, only))["state"] == "accepted"
     assert await take(db, step) == []

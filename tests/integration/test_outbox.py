@@ -38,6 +38,7 @@ from tests.integration.outbox_rows import (
     message,
     open_courier,
     states,
+    stop_hearts,
     until,
     with_sandbox,
 )
@@ -310,7 +311,7 @@ async def test_a_worker_that_is_told_to_stop_finishes_and_hands_back(runtime: Ru
             with pytest.raises(asyncio.CancelledError):
                 await running
         assert await states(db, step) == {"accepted": 1, "queued": 29}
-        assert await db.fetchval("select count(*) from message where lease_until is not null") == 0
+        assert await db.fetchval("select count(*) from courier where gone_at is null") == 0
     assert len(channel.sent) == 1
 
 
@@ -373,7 +374,7 @@ async def test_a_sender_keeps_its_pace_and_holds_up_nobody_else(runtime: Runtime
     assert took >= 28 / 20 - 0.1  # the burst is two
     times = sorted(text.created for text in texts_of(sandbox))
     mails = sorted(mail.at for mail in sandbox.mailbox)
-    assert mails[-1] - mails[0] < 1.2 < times[-1] - times[0] + 1.0
+    assert mails[-1] < times[-1]  # a hundred emails are through before the thirtieth text
 
 
 async def test_pace_is_shared_by_workers_and_goes_on_without_redis(runtime: Runtime) -> None:
@@ -450,9 +451,9 @@ async def test_a_killed_worker_leaves_at_most_twice_its_connections_unknown(
         assert counts["accepted"] <= sum(at_kill.values()) <= counts["accepted"] + on_wire
         assert counts["accepted"] < total
     async with open_courier(runtime) as courier:
-        await courier.run()  # what is still leased to the dead one is left alone
+        await courier.run()  # what the dead one still has is left alone
         async with runtime.pool.acquire() as db:
-            await db.execute("update message set lease_until = now() - interval '1 s' where state = 'sending'")
+            await stop_hearts(db)
         swept = await sweep(runtime, courier.channels, settle=0)
         assert swept.ambiguous == on_wire
         await courier.run()

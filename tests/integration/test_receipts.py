@@ -64,13 +64,11 @@ async def test_one_batch_may_speak_of_one_message_many_times(db: Connection) -> 
 async def test_a_receipt_may_come_before_the_request_returned(db: Connection) -> None:
     step = await add_step(db)
     (only,) = await add_messages(db, step, "sms", [NUMBER])
-    await db.execute(
-        "update message set state = 'sending', attempt = 1, wire_at = now(), lease_until = now() + '1 min'"
-    )
+    await db.execute("update message set state = 'sending', attempt = 1, wire_at = now()")
     (applied,) = await apply_receipts(db, [receipt(State.SENT, only)])
     assert applied.moved
     row = await message(db, only)
-    assert (row["state"], row["provider_id"], row["lease_until"]) == ("sent", "SM1", None)
+    assert (row["state"], row["provider_id"]) == ("sent", "SM1")
     accepted = Verdict(only, 1, State.ACCEPTED, code="201 queued", provider_id="SM1", segments=2)
     await record(db, [accepted], [], source="twilio", now=NOON)
     row = await message(db, only)

@@ -22,11 +22,13 @@ from tests.integration.outbox_rows import (
     Step,
     add_messages,
     add_step,
+    courier,
     deliver,
     events,
     later,
     message,
     states,
+    stop_hearts,
     with_sandbox,
 )
 
@@ -56,18 +58,18 @@ async def left_behind(db: Connection, channel: str = "sms", address: str = ANN, 
     """A message that a worker had on the wire when it died."""
     step = await add_step(db, **columns)
     (only,) = await add_messages(db, step, channel, [address])
-    taken = await claim(db, step.lane(channel), limit=1, now=NOON, worker="dead")
+    taken = await claim(db, step.lane(channel), limit=1, now=NOON, courier_id=await courier(db))
     marks = [Mark(one.message_id, one.attempt, None, None) for one in taken.messages]
     await record(db, [], marks, source="test", now=NOON)
-    await db.execute("update message set lease_until = now() - interval '1 second'")
+    await stop_hearts(db)
     return step, only
 
 
 async def test_what_never_left_is_queued_again_and_the_rest_is_ambiguous(runtime: Runtime, db: Connection) -> None:
     step, wired = await left_behind(db)
     await add_messages(db, step, "sms", ["+447700900124"], first_person=2)
-    await claim(db, step.lane("sms"), limit=1, now=NOON, worker="dead")
-    await db.execute("update message set lease_until = now() - interval '1 second'")
+    await claim(db, step.lane("sms"), limit=1, now=NOON, courier_id=await courier(db))
+    await stop_hearts(db)
     swept = await sweep(runtime)
     assert (swept.returned, swept.ambiguous, swept.finished) == (1, 1, 0)
     assert await states(db, step) == {"queued": 1, "ambiguous": 1}
@@ -75,10 +77,10 @@ async def test_what_never_left_is_queued_again_and_the_rest_is_ambiguous(runtime
     assert await sweep(runtime) == Swept()
 
 
-async def test_a_lease_that_still_runs_is_left_alone(runtime: Runtime, db: Connection) -> None:
+async def test_what_a_living_courier_has_is_left_alone(runtime: Runtime, db: Connection) -> None:
     step = await add_step(db)
     await add_messages(db, step, "sms", [ANN])
-    await claim(db, step.lane("sms"), limit=1, now=NOON, worker="alive")
+    await claim(db, step.lane("sms"), limit=1, now=NOON, courier_id=await courier(db))
     assert await sweep(runtime) == Swept()
     assert await states(db, step) == {"sending": 1}
 
