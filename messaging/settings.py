@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     )
     smtp_connections: int = Field(16, ge=1, le=200, description="Connections a worker keeps open to the mail relay.")
 
+    email_domain_pace: str = Field(
+        "",
+        description="Emails a second to the mailboxes of a provider, by its domains: `gmail.com+googlemail.com:50,outlook.com:20`; `*:100` for each other domain. Shared by all workers.",
+    )
     email_unanswered: Literal["retry", "hold"] = Field(
         "retry",
         description="What to do with an email the relay never said it took: `retry` sends it again with the same Message-ID, by which receivers know a copy; `hold` waits for a person.",
@@ -110,6 +114,14 @@ class Settings(BaseSettings):
     def _folder(cls, value: Path | None) -> Path | None:
         if value is not None and not (value / "messages").is_dir():
             raise ValueError(f"there is no folder {value / 'messages'}")
+        return value
+
+    @field_validator("email_domain_pace")
+    @classmethod
+    def _paces(cls, value: str) -> str:
+        from messaging.outbox.domains import read_groups
+
+        read_groups(value)
         return value
 
     @field_validator("sms_region")

@@ -1,13 +1,14 @@
 """Whose turn it is: a queue of claimed messages for each step, urgent first, equals in turn, at their senders' pace.
 
-A lane that must wait (for its sender's pace, or because the provider asked for less) keeps none of the others waiting.
+A lane that must wait (for its sender's pace, or because the provider asked for less) keeps none of the others waiting,
+and within a lane no message waits for another whose recipient's mail provider has had enough.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -17,9 +18,11 @@ from messaging.db import Connection
 from messaging.errors import MusterError
 from messaging.outbox.claim import Claimed, Lane, claim, due_lanes, hand_back
 from messaging.outbox.compose import Composed, Composer, Composers
+from messaging.outbox.domains import Domains, read_groups
 from messaging.outbox.journal import LOST
 from messaging.outbox.pace import Pace
 from messaging.outbox.presence import Presence
+from messaging.outbox.queue import AHEAD, Head, Queue
 from messaging.outbox.record import Mark, Verdict
 from messaging.outbox.states import Reason, State
 from messaging.runtime import Runtime
@@ -28,9 +31,6 @@ CLAIMED: Final = 500
 """Messages of a lane claimed at once."""
 LOW: Final = 250
 """Claimed messages of a lane left when more are claimed."""
-AHEAD: Final = 10.0
-"""Seconds of a sender's pace that all workers together claim at once: what is claimed has been past the gate, where the
-hour counts."""
 LOOK: Final = 0.25
 """Seconds between two looks for lanes that have become due."""
 
@@ -51,24 +51,6 @@ class Departure:
         """What is written down before it goes on the wire."""
         composed = self.composed
         return Mark(self.message.message_id, self.message.attempt, composed.confirm, composed.unsubscribe)
-
-
-@dataclass(slots=True)
-class _Queue:
-    """A lane's claimed messages.
-
-    Attributes:
-        head: the first of them, composed once though it may wait for the sender's pace.
-        served: when it had its last turn; orders lanes of one priority.
-        drained: the last claim found less than it could have taken.
-    """
-
-    lane: Lane
-    composer: Composer
-    claimed: deque[Claimed] = field(default_factory=deque)
-    head: Composed | None = None
-    served: int = 0
-    drained: bool = False
 
 
 class Lanes:
@@ -98,8 +80,10 @@ class Lanes:
         self._composers = composers
         self._presence = presence
         self._counts = counts
-        self._queues: dict[int, _Queue] = {}
+        self._domains = Domains(read_groups(runtime.settings.email_domain_pace), pace)
+        self._queues: dict[int, Queue] = {}
         self._broken: set[int] = set()
+        self._courier_id: int | None = None
         self._turn = 0
         self._looked_at = 0.0
         self.idle = False
@@ -108,7 +92,7 @@ class Lanes:
     @property
     def empty(self) -> bool:
         """Whether nothing is claimed."""
-        return not any(queue.claimed for queue in self._queues.values())
+        return not any(self._queues.values())
 
     def wants_more(self) -> bool:
         """Whether it is time to look for due messages."""
@@ -126,7 +110,7 @@ class Lanes:
                 if queue is not None and len(queue.claimed) <= self._low(lane):
                     got += await self._claim(db, queue)
         self.idle = not got
-        for step_id in [step_id for step_id, queue in self._queues.items() if not queue.claimed]:
+        for step_id in [step_id for step_id, queue in self._queues.items() if not queue]:
             del self._queues[step_id]
 
     async def depart(self, room: int) -> list[Departure]:
@@ -134,33 +118,46 @@ class Lanes:
         departures: list[Departure] = []
         if room <= 0:
             return departures
+        self._forget_others()
         await self._fill(room)
         waiting = {step_id for step_id, queue in self._queues.items() if self._pace.wait(queue.lane.sender_id)}
         while len(departures) < room:
-            ready = [queue for step_id, queue in self._queues.items() if queue.claimed and step_id not in waiting]
+            ready = [queue for step_id, queue in self._queues.items() if queue and step_id not in waiting]
             if not ready:
                 break
             queue = ready[0] if len(ready) == 1 else min(ready, key=lambda one: (-one.lane.priority, one.served))
             self._turn += 1
             queue.served = self._turn
-            composed = self._head(queue)
-            if composed is None:
-                continue
-            if not self._pace.spend(queue.lane.sender_id, queue.lane.pace, composed.cost):
+            head = self._head(queue)
+            if head is None or not self._pace.spend(queue.lane.sender_id, queue.lane.pace, head.composed.cost):
                 waiting.add(queue.lane.step_id)
                 continue
             queue.head = None
-            departures.append(Departure(queue.claimed.popleft(), queue.lane.step_id, queue.composer, composed))
+            departures.append(Departure(head.message, queue.lane.step_id, queue.composer, head.composed))
         return departures
+
+    def _forget_others(self) -> None:
+        """Drop what was claimed before this worker was taken for gone."""
+        if self._presence.courier_id != self._courier_id:
+            self._courier_id = self._presence.courier_id
+            for queue in self._queues.values():
+                queue.forget(self._courier_id)
+
+    def put_off(self) -> list[Verdict]:
+        """What goes back to the outbox unsent, since the last call: its mail provider is slow, and it is not alone."""
+        verdicts = [one for queue in self._queues.values() for one in queue.put_off]
+        for queue in self._queues.values():
+            queue.put_off = []
+        return verdicts
 
     def wait(self) -> float:
         """Seconds until something may go that is claimed already; at most until the next look."""
-        waits = [self._pace.wait(queue.lane.sender_id) for queue in self._queues.values() if queue.claimed]
+        waits = [max(queue.wait(), self._pace.wait(queue.lane.sender_id)) for queue in self._queues.values() if queue]
         return min([LOOK, *waits])
 
     async def hand_back(self) -> int:
         """Put everything claimed back into the outbox."""
-        claimed = [message for queue in self._queues.values() for message in queue.claimed]
+        claimed = [message for queue in self._queues.values() for message in queue]
         self._queues.clear()
         try:
             async with self._runtime.pool.acquire() as db:
@@ -171,7 +168,7 @@ class Lanes:
             )
             return 0
 
-    async def _queue(self, db: Connection, lane: Lane) -> _Queue | None:
+    async def _queue(self, db: Connection, lane: Lane) -> Queue | None:
         """The lane's queue; None where its step cannot be compiled."""
         if lane.step_id in self._broken:
             return None
@@ -183,11 +180,11 @@ class Lanes:
                 self._broken.add(lane.step_id)
                 await _alert_broken(db, lane, error)
                 return None
-            queue = self._queues[lane.step_id] = _Queue(lane, composer, served=self._turn)
+            queue = self._queues[lane.step_id] = Queue(lane, composer, self._domains, served=self._turn)
         queue.lane = lane
         return queue
 
-    async def _claim(self, db: Connection, queue: _Queue) -> int:
+    async def _claim(self, db: Connection, queue: Queue) -> int:
         lane, limit = queue.lane, self._share(queue.lane)
         courier_id = await self._presence.enter(db)
         taken = await claim(db, lane, limit=limit, now=self._runtime.clock(), courier_id=courier_id)
@@ -202,27 +199,20 @@ class Lanes:
         paces = {queue.lane.sender_id: queue.lane.pace for queue in self._queues.values()}
         waiting = Counter[int]()
         for queue in self._queues.values():
-            waiting[queue.lane.sender_id] += len(queue.claimed)
+            waiting[queue.lane.sender_id] += len(queue)
+            for group, held in queue.held.items():
+                if held:
+                    await self._domains.fill(group, min(room, len(held)))
         for sender_id, pace in paces.items():
             if pace is not None and waiting[sender_id] and not self._pace.wait(sender_id):
                 await self._pace.fill(sender_id, pace, min(room, waiting[sender_id]))
 
-    def _head(self, queue: _Queue) -> Composed | None:
-        """The first message as a parcel; None where there is none, or it cannot be made, which fails that one alone.
-
-        What was claimed before this worker was taken for gone is no longer its own.
-        """
-        while queue.claimed and queue.claimed[0].courier_id != self._presence.courier_id:
-            queue.claimed.popleft()
-            queue.head = None
-        if not queue.claimed:
-            return None
-        if queue.head is None:
-            message = queue.claimed[0]
+    def _head(self, queue: Queue) -> Head | None:
+        """The next message as a parcel; None where none can go now. One that cannot be made fails alone."""
+        while queue.head is None and (message := queue.draw()) is not None:
             try:
-                queue.head = queue.composer.compose(message, self._runtime.clock())
+                queue.head = Head(message, queue.composer.compose(message, self._runtime.clock()))
             except (MusterError, ValueError) as error:
-                queue.claimed.popleft()
                 log.warning("a message cannot be composed", message_id=message.message_id, error=str(error))
                 self.failed.append(
                     Verdict(

@@ -16,6 +16,9 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+Key = int | str
+"""Whose bucket: a sender's id, or the name of a group of domains."""
+
 BURST: Final = 0.1
 """Seconds of pace that may go at once after a pause; at least one token."""
 STRANGERS: Final = 8
@@ -82,47 +85,47 @@ class Pace:
     def __init__(self, redis: Redis, worker: str) -> None:
         self._script = redis.register_script(_SCRIPT)
         self._worker = worker
-        self._senders: dict[int, _Sender] = {}
-        self._sharers = STRANGERS
+        self._senders: dict[Key, _Sender] = {}
+        self._seen = 0
         self._redis_from = 0.0
 
     @property
     def sharers(self) -> int:
         """How many workers share the paces, as far as is known."""
-        return max(1, self._sharers)
+        return self._seen or 1
 
-    def wait(self, sender_id: int) -> float:
+    def wait(self, key: Key) -> float:
         """Seconds until this sender may be tried again; 0 when now."""
-        sender = self._senders.get(sender_id)
+        sender = self._senders.get(key)
         return max(0.0, sender.ready_at - time.monotonic()) if sender else 0.0
 
-    def spend(self, sender_id: int, rate: float | None, cost: int) -> bool:
+    def spend(self, key: Key, rate: float | None, cost: int) -> bool:
         """Use tokens for one message, if there is credit; a sender without a pace always has."""
         if rate is None:
             return True
-        sender = self._sender(sender_id)
+        sender = self._sender(key)
         if sender.credit <= 0:
             return False
         sender.credit -= cost
         return True
 
-    async def fill(self, sender_id: int, rate: float, wanted: int) -> None:
+    async def fill(self, key: Key, rate: float, wanted: int) -> None:
         """Ask for tokens, so that `spend` can go on or `wait` says when to ask again."""
-        sender = self._sender(sender_id)
+        sender = self._sender(key)
         if sender.credit >= wanted:
             return
-        granted, wait = await self._take(sender_id, sender, rate, wanted - min(0.0, sender.credit))
+        granted, wait = await self._take(key, sender, rate, wanted - min(0.0, sender.credit))
         sender.credit += granted
         if sender.credit <= 0:
             sender.ready_at = max(sender.ready_at, time.monotonic() + min(wait, 1.0))
 
-    def slow(self, sender_id: int, after: float | None) -> float:
+    def slow(self, key: Key, after: float | None) -> float:
         """The provider asks for less: hold everything of this sender, longer each time.
 
         Returns:
             Seconds it is held.
         """
-        sender = self._sender(sender_id)
+        sender = self._sender(key)
         now = time.monotonic()
         if sender.ready_at <= now:  # one complaint of many connections at once counts once
             sender.hold = min(LONGEST_HOLD, sender.hold * 2 or HOLD)
@@ -130,39 +133,39 @@ class Pace:
         sender.ready_at = max(sender.ready_at, now + max(sender.hold, min(after or 0.0, LONGEST_HOLD)))
         return sender.ready_at - now
 
-    def went_well(self, sender_id: int) -> bool:
+    def went_well(self, key: Key) -> bool:
         """Something was accepted: the next hold is a short one again. Whether it had been holding."""
-        sender = self._senders.get(sender_id)
+        sender = self._senders.get(key)
         if sender is None or not sender.hold:
             return False
         sender.hold = 0.0
         return True
 
-    def holding(self, sender_id: int) -> float:
+    def holding(self, key: Key) -> float:
         """How long the current hold is; 0 when none."""
-        sender = self._senders.get(sender_id)
+        sender = self._senders.get(key)
         return sender.hold if sender else 0.0
 
-    def _sender(self, sender_id: int) -> _Sender:
-        return self._senders.setdefault(sender_id, _Sender())
+    def _sender(self, key: Key) -> _Sender:
+        return self._senders.setdefault(key, _Sender())
 
-    async def _take(self, sender_id: int, sender: _Sender, rate: float, wanted: float) -> tuple[float, float]:
+    async def _take(self, key: Key, sender: _Sender, rate: float, wanted: float) -> tuple[float, float]:
         now = time.monotonic()
         if now >= self._redis_from:
             try:
-                return await self._take_shared(sender_id, sender, rate, wanted)
+                return await self._take_shared(key, sender, rate, wanted)
             except (RedisError, OSError, TimeoutError) as error:
                 self._redis_from = now + AWAY
-                log.warning("pacing goes on without Redis", error=str(error), sharers=self._sharers)
-        return self._take_own(sender, rate / self.sharers, wanted, now)
+                log.warning("pacing goes on without Redis", error=str(error), sharers=self._seen or STRANGERS)
+        return self._take_own(sender, rate / (self._seen or STRANGERS), wanted, now)
 
-    async def _take_shared(self, sender_id: int, sender: _Sender, rate: float, wanted: float) -> tuple[float, float]:
-        keys = [f"muster:pace:{sender_id}", f"muster:pace:{sender_id}:workers"]
+    async def _take_shared(self, key: Key, sender: _Sender, rate: float, wanted: float) -> tuple[float, float]:
+        keys = [f"muster:pace:{key}", f"muster:pace:{key}:workers"]
         args: list[Any] = [rate, max(1.0, rate * BURST), wanted, self._worker, int(sender.slowed)]
         sender.slowed = False
         async with asyncio.timeout(REDIS_PATIENCE):
             granted, wait, sharers = await self._script(keys=keys, args=args)
-        self._sharers = int(sharers)
+        self._seen = int(sharers)
         return float(granted), float(wait)
 
     def _take_own(self, sender: _Sender, rate: float, wanted: float, now: float) -> tuple[float, float]:

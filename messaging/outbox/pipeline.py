@@ -140,12 +140,13 @@ class Pipeline:
         room = self._most - self._wired + len(self._verdicts) if self._runs_low else 0
         departures = await self._lanes.depart(room)
         failed, self._lanes.failed = self._lanes.failed, []
-        if not (departures or failed or (self._verdicts and time.monotonic() >= self._write_by)):
+        put_off = self._lanes.put_off()
+        if not (departures or failed or put_off or (self._verdicts and time.monotonic() >= self._write_by)):
             return False
         verdicts, self._verdicts = self._verdicts, []
         faults, self._faults = self._faults, []
         marks = [one.mark() for one in departures]
-        granted = await self._journal.write(verdicts + failed, marks, faults)
+        granted = await self._journal.write(verdicts + failed + put_off, marks, faults)
         self._wired -= len(verdicts)
         now = time.monotonic()
         for one in departures:
@@ -231,8 +232,9 @@ class Pipeline:
         for carrier in carriers:
             carrier.cancel()
         await asyncio.gather(*carriers, return_exceptions=True)
-        if self._verdicts or self._lanes.failed:
-            await self._journal.write(self._verdicts + self._lanes.failed, [], self._faults)
+        left = self._verdicts + self._lanes.failed + self._lanes.put_off()
+        if left:
+            await self._journal.write(left, [], self._faults)
         if not self._lanes.empty:
             self._counts["handed_back"] += await self._lanes.hand_back()
 

@@ -1,0 +1,101 @@
+"""How many emails a second each recipient's mail provider is given: MUSTER_EMAIL_DOMAIN_PACE.
+
+A provider that finds us too quick refuses for hours. Each group of domains has a bucket of its own beside the sender's,
+shared by all workers; a message whose provider has had enough waits, and keeps none of the others waiting.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from messaging.outbox.pace import Pace
+
+EVERY_OTHER: Final = "*"
+_GROUP: Final = re.compile(r"(?P<domains>\*|[a-z0-9.-]+(?:\+[a-z0-9.-]+)*):(?P<rate>\d+(?:\.\d+)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Domains of one provider.
+
+    Attributes:
+        key: of its bucket.
+        rate: emails a second.
+    """
+
+    key: str
+    rate: float
+
+
+def read_groups(text: str) -> dict[str, Group]:
+    """Groups by domain, from `gmail.com+googlemail.com:50,outlook.com:20,*:100`.
+
+    Raises:
+        ValueError: it is not like that; the words are for people.
+    """
+    groups: dict[str, Group] = {}
+    for part in filter(None, (one.strip().lower() for one in text.split(","))):
+        found = _GROUP.fullmatch(part)
+        if found is None or float(found["rate"]) <= 0:
+            raise ValueError(f"“{part}” is not like gmail.com+googlemail.com:50 (emails a second)")
+        domains = found["domains"].split("+")
+        group = Group(f"domain:{domains[0]}", float(found["rate"]))
+        for domain in domains:
+            if domain in groups:
+                raise ValueError(f"{domain} has two paces")
+            groups[domain] = group
+    return groups
+
+
+class Domains:
+    """The groups, as one worker sees them.
+
+    Args:
+        groups: as `read_groups` gives them.
+        pace: has the buckets.
+    """
+
+    def __init__(self, groups: Mapping[str, Group], pace: Pace) -> None:
+        self._groups = groups
+        self._every_other = groups.get(EVERY_OTHER)
+        self._pace = pace
+        self._slots: dict[str, float] = {}
+
+    def group(self, address: str) -> Group | None:
+        """Whose mailbox an address is; None where nobody limits it (a phone number, too)."""
+        if not self._groups:
+            return None
+        _, at, domain = address.rpartition("@")
+        if not at:
+            return None
+        if found := self._groups.get(domain):
+            return found
+        return Group(f"domain:{domain}", self._every_other.rate) if self._every_other else None
+
+    def spend(self, group: Group) -> bool:
+        """Use a token, if there is one."""
+        return not self._pace.wait(group.key) and self._pace.spend(group.key, group.rate, 1)
+
+    def wait(self, group: Group) -> float:
+        """Seconds until it may be tried again."""
+        return self._pace.wait(group.key)
+
+    async def fill(self, group: Group, wanted: int) -> None:
+        """Ask for tokens."""
+        if not self._pace.wait(group.key):
+            await self._pace.fill(group.key, group.rate, wanted)
+
+    def most_held(self, group: Group, seconds: float) -> int:
+        """How many messages this worker may keep for a group: its share of so many seconds."""
+        return max(10, int(group.rate * seconds / self._pace.sharers))
+
+    def slot(self, group: Group, seconds: float) -> float:
+        """Seconds until there is room for one more than is kept; each call is one message."""
+        now = time.monotonic()
+        taken = max(self._slots.get(group.key, 0.0), now + seconds) + self._pace.sharers / group.rate
+        self._slots[group.key] = taken
+        return taken - now
