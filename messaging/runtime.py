@@ -13,6 +13,7 @@ from messaging.clock import Clock, system_clock
 from messaging.content.tokens import Keyring
 from messaging.db import Pool, open_pool
 from messaging.errors import SettingsError
+from messaging.redis_address import open_redis_pool
 from messaging.settings import Settings
 
 Wake = Callable[[str], Awaitable[None]]
@@ -66,7 +67,7 @@ async def open_runtime(
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database_url, size=pool_size)
         stack.push_async_callback(pool.close)
-        redis: Redis = Redis.from_url(settings.redis_url)
+        redis: Redis = Redis.from_pool(open_redis_pool(settings.redis_url))
         stack.push_async_callback(redis.aclose)
         http = await stack.enter_async_context(
             aiohttp.ClientSession(

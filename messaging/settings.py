@@ -31,7 +31,10 @@ class Settings(BaseSettings):
         None,
         description="PostgreSQL to use instead of the embedded one: `postgresql://user:password@host:5432/muster`.",
     )
-    redis_url: str | None = Field(None, description="Redis to use instead of the embedded one: `redis://host:6379/0`.")
+    redis_url: str | None = Field(
+        None,
+        description="Redis to use instead of the embedded one: `redis://:password@host:6379/0`, `rediss://…`, or with sentinels `redis+sentinel://:password@one:26379,two:26379,three:26379/service/0`.",
+    )
     public_url: str = Field(
         "http://127.0.0.1:8000", description="The address members' links start with, as the outside sees it."
     )

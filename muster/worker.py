@@ -17,9 +17,9 @@ import orjson
 import structlog
 from arq import Worker, cron, func
 from arq.connections import ArqRedis
-from redis.asyncio import BlockingConnectionPool
 from redis.exceptions import RedisError
 
+from messaging.redis_address import open_redis_pool
 from messaging.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -212,5 +212,6 @@ class ArqWake:
 
 def open_arq(redis_url: str) -> ArqRedis:
     """A client of arq's queue that speaks JSON instead of pickle: nobody who reaches Redis can run code here."""
-    pool = BlockingConnectionPool.from_url(redis_url, max_connections=20, timeout=5, socket_connect_timeout=2)
-    return ArqRedis(pool, job_serializer=_to_json, job_deserializer=orjson.loads, default_queue_name=QUEUE)
+    return ArqRedis(
+        open_redis_pool(redis_url), job_serializer=_to_json, job_deserializer=orjson.loads, default_queue_name=QUEUE
+    )
