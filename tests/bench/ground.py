@@ -44,12 +44,13 @@ class Ground:
         """Seconds that the database server has computed."""
         return family_cpu_seconds(self.postgres.process.pid)
 
-    async def new_database(self, name: str) -> str:
-        """A database with every migration; returns its address."""
+    async def new_database(self, name: str, *, migrated: bool = True) -> str:
+        """A database, with every migration; returns its address."""
         admin = await asyncpg.connect(self.postgres.url("postgres"))
         await admin.execute(f"create database {name}")
         await admin.close()
-        await migrate(self.postgres.url(name))
+        if migrated:
+            await migrate(self.postgres.url(name))
         return self.postgres.url(name)
 
     def environment(self, database_url: str, more: Mapping[str, str]) -> dict[str, str]:
@@ -82,12 +83,14 @@ class Sent:
     Attributes:
         rate: messages a second, from the moment they might go until the last was recorded as accepted.
         worker_cpu, database_cpu, provider_cpu: microseconds computed for each message; workers' together.
+        launching: seconds it took to put them into the outbox.
     """
 
     rate: float
     worker_cpu: float
     database_cpu: float
     provider_cpu: float
+    launching: float = 0.0
 
 
 @asynccontextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from messaging.channels.base import Mail
@@ -14,7 +15,7 @@ from messaging.runtime import Runtime
 from tests.bench.ground import Ground, Sent, deliver, open_ground, open_workers, pause_senders
 from tests.bench.processes import Sink, open_sink, smtp_source
 from tests.bench.report import Bar, Report, best
-from tests.bench.union import add_people, ask
+from tests.bench.union import add_people, launch_campaign, make_campaign
 
 CONNECTIONS: Final = 16
 SOURCE_HEADERS: Final = 112
@@ -40,13 +41,17 @@ class Post:
 
     async def send(self, name: str, workers: int) -> Sent:
         """Launch a campaign to everybody and have it sent by so many workers."""
-        step_id, _ = await ask(self.runtime, name, "email")
+        campaign_id = await make_campaign(self.runtime, name, "email")
         await pause_senders(self.runtime)
+        began = time.perf_counter()
+        step_id, _ = await launch_campaign(self.runtime, campaign_id)
+        launching = time.perf_counter() - began
         with open_workers(self.ground, self.environment, workers) as processes:
-            return await deliver(self.ground, self.runtime, step_id, processes, self.sink.process)
+            sent = await deliver(self.ground, self.runtime, step_id, processes, self.sink.process)
+        return replace(sent, launching=launching)
 
-    async def sample(self) -> Mail:
-        """One of the mails that were sent, as it was."""
+    async def sample(self, **variables: str) -> Mail:
+        """One of the mails that were sent, as it was but for these variables."""
         async with self.runtime.pool.acquire() as db:
             row = await db.fetchrow(
                 "select message_id, step_id, address, variables, sender_id from message order by message_id limit 1"
@@ -54,7 +59,7 @@ class Post:
             assert row is not None
             composers = Composers(self.runtime.settings, self.runtime.keyring)
             composer = await composers.get(db, row["step_id"], "email")
-            claimed = Claimed(row["message_id"], 1, row["address"], row["variables"], row["sender_id"])
+            claimed = Claimed(row["message_id"], 1, row["address"], {**row["variables"], **variables}, row["sender_id"])
             parcel = composer.compose(claimed, self.runtime.clock()).parcel
         assert isinstance(parcel, Mail)
         return parcel

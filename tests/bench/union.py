@@ -34,15 +34,6 @@ async def add_people(url: str, first: int, last: int) -> None:
         await db.close()
 
 
-async def ask(runtime: Runtime, name: str, channel: str) -> tuple[int, Launched]:
-    """Make a campaign of one step that asks everybody by one channel, and launch it.
-
-    Returns:
-        The step's id, and what the launch came to.
-    """
-    return await launch_campaign(runtime, await make_campaign(runtime, name, channel))
-
-
 async def make_campaign(runtime: Runtime, name: str, channel: str) -> int:
     """Make a campaign with the template `ballot-reminder`; its ballot is made with the first one."""
     today = datetime.now(UTC).date()
