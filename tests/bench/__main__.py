@@ -1,0 +1,54 @@
+"""`make bench`: what Muster's speed is worth, beside a counterpart measured in the same run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import click
+import structlog
+import uvloop
+
+from messaging.errors import MusterError
+from tests.bench.mail import email
+from tests.bench.post_office import post_office
+from tests.bench.report import Report
+
+Benchmark = Callable[..., Awaitable[Report]]
+BENCHMARKS: Final[Mapping[str, Benchmark]] = {one.__name__: one for one in (email, post_office)}
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
+@click.option("--quick", is_flag=True, help="Smaller numbers and one round: to see that it works, not how fast.")
+def main(names: tuple[str, ...], *, quick: bool) -> None:
+    """Run the benchmarks NAMES, or all of them.
+
+    Each prints a line of JSON on stdout, and the same for people on stderr. Exit 1 when a bar was missed or a benchmark
+    could not be run.
+    """
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    wrong: list[str] = []
+    for name in names or BENCHMARKS:
+        try:
+            report = uvloop.run(_run(BENCHMARKS[name], {"quick": quick}))
+        except MusterError as error:
+            wrong.append(f"{name}: not run: {error}")
+            click.echo(wrong[-1], err=True)
+            continue
+        click.echo(report.to_json())
+        for line in report.lines():
+            click.echo(line, err=True)
+        wrong += [f"{name}: {bar.line()}" for bar in report.bars if not bar.holds]
+    if wrong:
+        click.echo("\nNot as it should be:\n  " + "\n  ".join(wrong), err=True)
+        sys.exit(1)
+
+
+async def _run(benchmark: Benchmark, options: Mapping[str, Any]) -> Report:
+    return await benchmark(**options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Email: the whole pipeline, against Postfix's own `smtp-source` that only speaks SMTP."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+from messaging.channels.base import Mail
+from messaging.outbox.claim import Claimed
+from messaging.outbox.compose import Composers
+from messaging.runtime import Runtime
+from tests.bench.ground import Ground, Sent, deliver, open_ground, open_workers, pause_senders
+from tests.bench.processes import Sink, open_sink, smtp_source
+from tests.bench.report import Bar, Report, best
+from tests.bench.union import add_people, launch_campaign, make_campaign
+
+CONNECTIONS: Final = 16
+SOURCE_HEADERS: Final = 112
+"""Bytes of header that `smtp-source` puts above what its -l counts."""
+ONE_WORKER, TWO_WORKERS = 0.3, 0.4
+"""Bars: the least share of smtp-source's pace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Everything that sending mail is measured on.
+
+    Attributes:
+        runtime: of this process; the workers have the same configuration.
+        environment: that configuration.
+        sink: takes the mail.
+    """
+
+    ground: Ground
+    runtime: Runtime
+    environment: dict[str, str]
+    sink: Sink
+
+    async def send(self, name: str, workers: int) -> Sent:
+        """Launch a campaign to everybody and have it sent by so many workers."""
+        campaign_id = await make_campaign(self.runtime, name, "email")
+        await pause_senders(self.runtime)
+        began = time.perf_counter()
+        step_id, _ = await launch_campaign(self.runtime, campaign_id)
+        launching = time.perf_counter() - began
+        with open_workers(self.ground, self.environment, workers) as processes:
+            sent = await deliver(self.ground, self.runtime, step_id, processes, self.sink.process)
+        return replace(sent, launching=launching)
+
+    async def sample(self, **variables: str) -> Mail:
+        """One of the mails that were sent, as it was but for these variables."""
+        async with self.runtime.pool.acquire() as db:
+            row = await db.fetchrow(
+                "select message_id, step_id, address, variables, sender_id from message order by message_id limit 1"
+            )
+            assert row is not None
+            composers = Composers(self.runtime.settings, self.runtime.keyring)
+            composer = await composers.get(db, row["step_id"], "email")
+            claimed = Claimed(row["message_id"], 1, row["address"], {**row["variables"], **variables}, row["sender_id"])
+            parcel = composer.compose(claimed, self.runtime.clock()).parcel
+        assert isinstance(parcel, Mail)
+        return parcel
+
+
+@asynccontextmanager
+async def open_post(people: int) -> AsyncIterator[Post]:
+    """Servers, a union of so many, and a sink."""
+    async with AsyncExitStack() as stack:
+        sink = stack.enter_context(open_sink())
+        ground = await stack.enter_async_context(open_ground())
+        url = await ground.new_database("mail")
+        environment = ground.environment(
+            url, {"MUSTER_SMTP_URL": sink.url, "MUSTER_SMTP_CONNECTIONS": str(CONNECTIONS)}
+        )
+        runtime = await stack.enter_async_context(ground.runtime(environment))
+        await add_people(url, 1, people)
+        yield Post(ground, runtime, environment, sink)
+
+
+async def email(*, quick: bool = False) -> Report:
+    """From a launched campaign to mails recorded as accepted, by one worker and by two."""
+    mails, rounds = (3_000, 1) if quick else (12_000, 4)
+    alone: list[Sent] = []
+    together: list[Sent] = []
+    plain: list[float] = []
+    kept: list[float] = []
+    async with open_post(mails) as post:
+        for turn in range(rounds):
+            alone.append(await post.send(f"one-{turn}", 1))
+            size = len((await post.sample()).content)
+            for keep, rates in ((False, plain), (True, kept)):
+                rates.append(
+                    smtp_source(
+                        post.sink.port, mails=mails, size=size - SOURCE_HEADERS, sessions=CONNECTIONS, keep=keep
+                    )
+                )
+            together.append(await post.send(f"two-{turn}", 2))
+    source = best(plain)
+    one, two = best([sent.rate for sent in alone]), best([sent.rate for sent in together])
+    return Report(
+        "email",
+        {
+            "mails a round": mails,
+            "rounds, of which the best": rounds,
+            "bytes a mail": size,
+            "one worker, mails/s": one,
+            "two workers, mails/s": two,
+            "smtp-source, mails/s": source,
+            "smtp-source -d (connections kept), mails/s": best(kept),
+            "one worker to smtp-source -d": one / best(kept),
+            **computed(max(alone, key=lambda sent: sent.rate)),
+        },
+        [
+            Bar("one worker to smtp-source", one / source, at_least=ONE_WORKER),
+            Bar("two workers to smtp-source", two / source, at_least=TWO_WORKERS),
+        ],
+    )
+
+
+def computed(sent: Sent) -> dict[str, float]:
+    """What the processors did for each mail."""
+    return {
+        "worker, CPU µs a mail": sent.worker_cpu,
+        "PostgreSQL, CPU µs a mail": sent.database_cpu,
+        "sink, CPU µs a mail": sent.provider_cpu,
+    }

@@ -1,0 +1,170 @@
+"""Email: against django-post_office, which many Django sites queue and send their mail with."""
+
+from __future__ import annotations
+
+import email as parsing
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from email import policy
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from messaging.channels.base import Mail
+from messaging.errors import Unavailable
+from tests.bench.mail import open_post
+from tests.bench.processes import ROOT, clean_environment
+from tests.bench.report import Bar, Report, best
+
+TIMES: Final = 4
+"""The bar: how much quicker one worker is than the best of theirs."""
+WAYS: Final = (
+    {"processes": 1, "threads": 5, "batch": 100},
+    {"processes": 2, "threads": 10, "batch": 1000},
+)
+"""Its defaults; and two processes with the threads its manual shows and larger batches, the quickest we found."""
+
+_REQUIREMENTS: Final = Path(__file__).with_suffix(".txt")
+_ENVIRONMENT: Final = ROOT / ".venv-bench"
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run of theirs: seconds to queue the mails and to send them, and how many there were."""
+
+    queueing: float
+    sending: float
+    mails: int
+
+    @property
+    def whole(self) -> float:
+        """Mails a second, queueing included."""
+        return self.mails / (self.queueing + self.sending)
+
+
+async def post_office(*, quick: bool = False) -> Report:
+    """The same job on the same PostgreSQL and sink: from people and a template to mails recorded as sent."""
+    mails, rounds = (1_000, 1) if quick else (6_000, 2)
+    python = _environment()
+    ours: list[_Run] = []
+    theirs: dict[str, list[_Run]] = {}
+    async with open_post(mails) as post:
+        await post.ground.new_database("post_office", migrated=False)
+        for turn in range(rounds):
+            sent = await post.send(f"one-{turn}", 1)
+            ours.append(_Run(sent.launching, mails / sent.rate, mails))
+            job = {
+                **_parts(await post.sample(first_name="Firstname"), post.runtime.settings.public_url),
+                "mails": mails,
+                "port": post.sink.port,
+                "database": "post_office",
+                "host": str(post.ground.postgres.socket_dir),
+                "lock": str(post.ground.home / "post_office"),
+            }
+            for way, late in product(WAYS, (False, True)):
+                name = "{processes} x {threads} threads, batches of {batch}".format(**way)
+                name += ", rendered when sent" if late else ", rendered when queued"
+                theirs.setdefault(name, []).append(_send(python, {**job, **way, "late": late}))
+    one, other = best([run.whole for run in ours]), best([run.whole for runs in theirs.values() for run in runs])
+    sending, other_sending = _sending(ours), max(map(_sending, theirs.values()))
+    rows = {"Muster, one worker": ours, **theirs}
+    return Report(
+        "post_office",
+        {
+            "mails a round": mails,
+            "rounds, of which the best": rounds,
+            "one worker, from people to sent, mails/s": one,
+            "django-post_office at its best, mails/s": other,
+            "sending alone, Muster rendering and theirs rendered before, ratio": sending / other_sending,
+        },
+        [Bar("one worker to django-post_office at its best, from people to sent", one / other, at_least=TIMES)],
+        [
+            (
+                ("mails/s", "queueing", "sending", "both"),
+                [
+                    (
+                        name,
+                        best([run.mails / run.queueing for run in runs]),
+                        _sending(runs),
+                        best([run.whole for run in runs]),
+                    )
+                    for name, runs in rows.items()
+                ],
+            )
+        ],
+    )
+
+
+def _sending(runs: list[_Run]) -> float:
+    return best([run.mails / run.sending for run in runs])
+
+
+def _environment() -> Path:
+    """The Python of a virtual environment that has what is required; made the first time.
+
+    Raises:
+        Unavailable: pip could not install it.
+    """
+    python, made = _ENVIRONMENT / "bin" / "python", _ENVIRONMENT / _REQUIREMENTS.name
+    wanted = _REQUIREMENTS.read_text(encoding="utf-8")
+    if made.exists() and made.read_text(encoding="utf-8") == wanted:
+        return python
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(_REQUIREMENTS)]
+    for command in ([sys.executable, "-m", "venv", "--clear", str(_ENVIRONMENT)], pip):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Unavailable(
+                f"django-post_office could not be installed: {(done.stderr or done.stdout).strip()[-300:]}",
+                remedy=f"It goes into {_ENVIRONMENT.name}; pip needs to reach a package index for it.",
+            )
+    made.write_text(wanted, encoding="utf-8")
+    return python
+
+
+def _parts(mail: Mail, url: str) -> dict[str, Any]:
+    """One of our mails as a Django template, and the headers that Django does not write by itself."""
+    message = parsing.message_from_bytes(mail.content, policy=policy.default)
+    text, html = message.get_body(("plain",)), message.get_body(("html",))
+    assert text is not None
+    assert html is not None
+
+    def templated(words: str) -> str:
+        words = re.sub(rf"{re.escape(url)}/u/[\w-]+", "{{ unsubscribe_link }}", words)
+        words = re.sub(rf"{re.escape(url)}/[\w-]+", "{{ confirm_link }}", words)
+        return words.replace("Firstname", "{{ first_name }}")
+
+    own = {
+        "from", "to", "subject", "date", "message-id", "mime-version", "content-type", "content-transfer-encoding",
+        "list-unsubscribe",
+    }  # fmt: skip
+    return {
+        "url": url,
+        "sender": str(message["From"]),
+        "subject": templated(str(message["Subject"])),
+        "text": templated(text.get_content()),
+        "html": templated(html.get_content()),
+        "headers": {name: str(value) for name, value in message.items() if name.lower() not in own},
+    }
+
+
+def _send(python: Path, job: dict[str, Any]) -> _Run:
+    site = Path(__file__).with_name("post_office_site.py")
+    environment = {name: value for name, value in clean_environment().items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(python), "-P", str(site)],
+        input=orjson.dumps(job),
+        capture_output=True,
+        check=False,
+        env=environment,
+        cwd="/",
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"django-post_office failed: {done.stderr.decode(errors='replace')[-1500:]}")
+    result = orjson.loads(done.stdout)
+    if result["sent"] != job["mails"]:
+        raise RuntimeError(f"django-post_office sent {result['sent']} of {job['mails']}")
+    return _Run(result["queueing"], result["sending"], result["sent"])
