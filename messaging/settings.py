@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     )
 
     email_from: str = Field("Muster <muster@example.org>", description="The From of emails: `Name <address>`.")
+    email_reply_to: str | None = Field(
+        None, description="Where replies to emails go, if not to MUSTER_EMAIL_FROM: `Name <address>`."
+    )
     bounce_domain: str | None = Field(
         None,
         description="Domain of the envelope sender (`b+…@domain`), where bounces come back. Default: the domain of MUSTER_EMAIL_FROM.",
