@@ -115,6 +115,8 @@ def seven_bit(content: bytes) -> bytes:
     Args:
         content: as `Skeleton.build` made it.
     """
+    if content.isascii():
+        return content
     found = _BOUNDARY.search(content)
     mark = b"\r\n--" + found[1] if found else b"\r\n.\r\n"
     parts = content.split(mark)

@@ -13,7 +13,7 @@ from typing import Final
 import asyncpg
 
 from messaging.channels.base import Mail, Parcel, Text
-from messaging.content.mime import Skeleton, ascii_domain
+from messaging.content.mime import Skeleton
 from messaging.content.render import Branding, Renderer
 from messaging.content.templates import Template
 from messaging.content.tokens import Keyring, digest
@@ -61,7 +61,7 @@ class Composer:
         said = f"{template.subject}{template.email}{template.why}" if self._email else template.sms or ""
         self._confirms = "confirm_link" in said
         self._unsubscribes = self._email or "unsubscribe_link" in said
-        self._host = ascii_domain(settings.bounce_host)
+        self._host = settings.bounce_host
         self._callback = f"{settings.public_url}/webhooks/twilio/status?m="
         if self._email:
             self._skeleton = Skeleton(
