@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
+import idna
 import phonenumbers
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from messaging.errors import SettingsError
@@ -45,13 +46,30 @@ class Settings(BaseSettings):
     )
 
     email_from: str = Field("Muster <muster@example.org>", description="The From of emails: `Name <address>`.")
+    email_reply_to: str | None = Field(
+        None, description="Where replies to emails go, if not to MUSTER_EMAIL_FROM: `Name <address>`."
+    )
     bounce_domain: str | None = Field(
         None,
         description="Domain of the envelope sender (`b+…@domain`), where bounces come back. Default: the domain of MUSTER_EMAIL_FROM.",
     )
     smtp_url: SecretStr | None = Field(
         None,
-        description="The mail relay: `smtp://user:password@host:587?starttls=always`, `smtps://…`; `starttls` is `never`, `auto` (default) or `always`.",
+        description="The mail relay: `smtp://user:password@host:587?starttls=always`, `smtps://…`; `starttls` is `never`, `always`, or `auto` (default): where the relay offers it, and always where there is a password.",
+    )
+    smtp_ca_file: FilePath | None = Field(
+        None,
+        description="A file of certificates (PEM) of the authorities to trust for the mail relay, instead of the system's. Certificates are always checked.",
+    )
+    dkim_domain: str | None = Field(
+        None,
+        description="Sign emails for this domain (DKIM), where the relay does not: the domain of MUSTER_EMAIL_FROM or one it lies under. Needs MUSTER_DKIM_SELECTOR and MUSTER_DKIM_KEY_FILE.",
+    )
+    dkim_selector: str | None = Field(
+        None, description="Which key: `selector._domainkey.domain` in DNS holds its public half."
+    )
+    dkim_key_file: FilePath | None = Field(
+        None, description="The private key: RSA (PEM, at least 1,024 bits, better 2,048) or Ed25519 (PEM or base64)."
     )
     smtp_connections: int = Field(16, ge=1, le=200, description="Connections a worker keeps open to the mail relay.")
 
@@ -151,8 +169,16 @@ class Settings(BaseSettings):
 
     @property
     def bounce_host(self) -> str:
-        """Domain bounces come back to."""
-        return self.bounce_domain or self.email_from.rpartition("@")[2].rstrip("> ")
+        """Domain bounces come back to, as DNS writes it (IDNA).
+
+        Raises:
+            SettingsError: it cannot be a domain.
+        """
+        host = self.bounce_domain or self.email_from.rpartition("@")[2].rstrip("> ")
+        try:
+            return host if host.isascii() else idna.encode(host, uts46=True).decode()
+        except UnicodeError as error:
+            raise SettingsError(f"“{host}” is not a domain.", remedy="See MUSTER_BOUNCE_DOMAIN.") from error
 
     @property
     def has_sms(self) -> bool:

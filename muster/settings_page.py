@@ -7,6 +7,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Final, Union, get_args, get_origin
 
+from pydantic import FilePath
 from pydantic.fields import FieldInfo
 
 from messaging.settings import ROOT, SecretList, Settings
@@ -78,6 +79,8 @@ def _kind(setting: FieldInfo) -> str:
         kind = next(one for one in get_args(kind) if one is not type(None))
     if kind is int:
         return f"A whole number{', ' if limits else ''}{' and '.join(limits)}."
+    if kind == FilePath:
+        return "A file."
     if kind is Path:
         return "A folder."
     if "Secret" in str(kind) or kind == get_args(SecretList)[0]:

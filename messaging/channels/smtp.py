@@ -1,7 +1,7 @@
 """Email to a relay by SMTP (RFC 5321) on connections that are kept open and used again.
 
-Each command is sent by itself, so that it is known how far a conversation had come when it failed: before the message's
-final dot nothing was sent; after it, silence is unknown. A connection that timed out is closed, never used again.
+It is known at every moment how far a conversation has come: before the message's final dot nothing was sent; after it,
+silence is unknown. A connection that timed out is closed, never used again.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, cast
-from urllib.parse import parse_qs, unquote, urlsplit
-
-from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPResponseException
-from aiosmtplib.protocol import normalize_message_line_endings
+from typing import Final
 
 from messaging.channels.base import Accepted, Mail, Outcome, Parcel, Refused, Retry, Trace, Unknown
 from messaging.channels.dialogue import CLOSING, Dialogue
+from messaging.channels.relay import connect, read_smtp_url, trusted
+from messaging.channels.signing import open_signer
 from messaging.channels.smtp_codes import Phase, judge
-from messaging.errors import SettingsError
+from messaging.content.mime import ascii_domain, seven_bit
+from messaging.errors import AddressError
 from messaging.outbox.states import Reason
 from messaging.settings import Settings
 
@@ -28,62 +28,20 @@ TIMEOUT: Final = 60.0
 """Seconds one email may take. RFC 5321 would wait longer, but a lease has to outlast it."""
 MAILS_PER_CONNECTION: Final = 1000
 """Relays limit this; a fresh connection also spreads over a relay's hosts."""
-PATIENCE: Final = 20.0
-"""Seconds opening a connection may take."""
 PROMPT: Final = 5.0
 """Seconds an idle connection gets to answer."""
 QUIET: Final = 5.0
 """Seconds after which an unused connection is asked whether it still works before a mail is trusted to it."""
 IDLE: Final = 60.0
 """Seconds after which an unused connection is not kept any longer."""
-_STEPS: Final = ((Phase.MAIL, {250}), (Phase.RCPT, {250, 251}), (Phase.DATA, {354}))
-"""What is said before the text of a mail, and the replies that let it go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Relay:
-    """Where mail goes, as `MUSTER_SMTP_URL` says it."""
-
-    host: str
-    port: int
-    username: str | None
-    password: str | None
-    tls: bool
-    start_tls: bool | None
-
-
-def read_smtp_url(url: str) -> Relay:
-    """Read `smtp://user:password@host:port?starttls=never|auto|always` or `smtps://…`.
-
-    Raises:
-        SettingsError: it is not like that; never repeats the password.
-    """
-    remedy = "It looks like smtp://user:password@host:587?starttls=always, or smtps://…; see docs/settings.md."
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise SettingsError("MUSTER_SMTP_URL has no port that is a number.", remedy=remedy) from error
-    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-        raise SettingsError("MUSTER_SMTP_URL is not the address of a mail relay.", remedy=remedy)
-    ways = {"never": False, "auto": None, "always": True}
-    way = parse_qs(parts.query).get("starttls", ["auto"])[-1]
-    if way not in ways:
-        raise SettingsError(f"MUSTER_SMTP_URL says starttls={way}.", remedy=remedy)
-    tls = parts.scheme == "smtps"
-    return Relay(
-        host=parts.hostname,
-        port=port or (465 if tls else 25),
-        username=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password) if parts.password else None,
-        tls=tls,
-        start_tls=False if tls else ways[way],
-    )
+FAREWELL: Final = 2.0
+"""Seconds a relay gets to answer QUIT."""
+_NEEDS_UTF8: Final = "The relay takes no addresses with letters beyond ASCII before the @ (it does not offer SMTPUTF8)."
 
 
 @dataclass(slots=True)
 class _Line:
-    """One open connection: how many mails it took, and when it was last used."""
+    """One open connection: how many mails it took, when it was last used, and how far its conversation has come."""
 
     dialogue: Dialogue
     mails: int = 0
@@ -95,8 +53,11 @@ class SmtpChannel:
     """Email through one relay.
 
     Args:
-        settings: has the relay's address and how many connections to keep.
+        settings: has the relay's address, whom to trust, and how many connections to keep.
         timeout: seconds for one email.
+
+    Raises:
+        SettingsError: the relay's address or a file the settings name cannot be used.
     """
 
     name: Final = "email"
@@ -105,26 +66,30 @@ class SmtpChannel:
     def __init__(self, settings: Settings, *, timeout: float = TIMEOUT) -> None:
         assert settings.smtp_url is not None
         self._relay = read_smtp_url(settings.smtp_url.get_secret_value())
+        self._context = trusted(settings.smtp_ca_file)
+        self._signer = open_signer(settings)
         self._timeout = timeout
         self._local_name = settings.bounce_host
         self._idle: list[_Line] = []
+        self._leaving: set[asyncio.Task[None]] = set()
         self.connections: Final = settings.smtp_connections
 
     async def send(self, parcel: Parcel) -> Outcome:
         """Hand one email to the relay."""
         assert isinstance(parcel, Mail)
+        mail = parcel if self._signer is None else replace(parcel, content=self._signer.sign(seven_bit(parcel.content)))
         recipient = _path(parcel.to)
         if recipient is None:
             return Refused(Reason.RECIPIENT_REFUSED, reply="The address has characters SMTP cannot carry.")
         line = await self._take()
         if line is not None:
-            outcome = await self._try(line, recipient, parcel)
+            outcome = await self._try(line, recipient, mail)
             if outcome is not None:
                 return outcome
         opened = await self._open()
         if not isinstance(opened, _Line):
             return opened
-        return await self._try(opened, recipient, parcel) or Retry(
+        return await self._try(opened, recipient, mail) or Retry(
             Reason.NOT_REACHED, reply="The relay hung up before the message.", slow=True
         )
 
@@ -135,7 +100,9 @@ class SmtpChannel:
     async def close(self) -> None:
         """Say goodbye on every idle connection."""
         while self._idle:
-            await self._hang_up(self._idle.pop())
+            self._dismiss(self._idle.pop())
+        while self._leaving:
+            await asyncio.wait(self._leaving)
 
     async def _try(self, line: _Line, recipient: bytes, mail: Mail) -> Outcome | None:
         """One email on one connection; None where the connection broke before anything was said on it."""
@@ -156,7 +123,7 @@ class SmtpChannel:
             return outcome
         finally:  # also when cancelled: a conversation broken off in the middle is never used again
             if kept:
-                await self._keep(line)
+                self._keep(line)
             else:
                 line.dialogue.close()
 
@@ -165,81 +132,86 @@ class SmtpChannel:
         while self._idle:
             line = self._idle.pop()
             alone = time.monotonic() - line.used_at
-            if line.dialogue.is_sound and (alone < QUIET or (alone < IDLE and await _answers(line.dialogue))):
+            fit = line.dialogue.is_sound and alone < QUIET
+            try:
+                fit = fit or (line.dialogue.is_sound and alone < IDLE and await _answers(line.dialogue))
+            finally:
+                if not fit:
+                    line.dialogue.close()
+            if fit:
                 return line
-            line.dialogue.close()
         return None
 
-    async def _keep(self, line: _Line) -> None:
+    def _keep(self, line: _Line) -> None:
         line.mails += 1
-        line.used_at = time.monotonic()
+        line.used_at = now = time.monotonic()
+        while self._idle and now - self._idle[0].used_at > IDLE:  # the one used last is taken first
+            self._dismiss(self._idle.pop(0))
         if line.mails < MAILS_PER_CONNECTION:
             self._idle.append(line)
         else:
-            await self._hang_up(line)
+            self._dismiss(line)
 
     async def _open(self) -> _Line | Retry | Refused:
-        relay = self._relay
-        smtp = SMTP(
-            hostname=relay.host,
-            port=relay.port,
-            username=relay.username,
-            password=relay.password,
-            use_tls=relay.tls,
-            start_tls=relay.start_tls,
-            local_hostname=self._local_name,
-            timeout=None,
-        )
-        try:
-            async with asyncio.timeout(min(PATIENCE, self._timeout)):
-                await smtp.connect()
-                if smtp.is_ehlo_or_helo_needed:
-                    await smtp.ehlo()
-        except SMTPAuthenticationError as error:
-            return judge(error.code, error.message, Phase.AUTH)
-        except SMTPResponseException as error:
-            return judge(error.code, error.message, Phase.CONNECT)
-        except (SMTPException, OSError, TimeoutError) as error:
-            smtp.close()
-            return Retry(Reason.NOT_REACHED, reply=f"{type(error).__name__}: {error}"[:200], slow=True)
-        except BaseException:
-            smtp.close()
-            raise
-        transport = cast("asyncio.Transport", smtp.transport)
-        return _Line(Dialogue(transport, smtp.esmtp_extensions))
+        opened = await connect(self._relay, self._context, self._local_name, self._timeout)
+        return _Line(opened) if isinstance(opened, Dialogue) else opened
 
-    async def _hang_up(self, line: _Line) -> None:
-        with contextlib.suppress(OSError):
-            async with asyncio.timeout(2):
-                line.dialogue.say(b"QUIT")
-                await line.dialogue.hear()
-        line.dialogue.close()
+    def _dismiss(self, line: _Line) -> None:
+        """Say goodbye on a connection; no mail waits for the answer."""
+        task = asyncio.create_task(_hang_up(line.dialogue))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
 
 async def _transfer(line: _Line, recipient: bytes, mail: Mail) -> Outcome:
     """The conversation for one email. No step has a timeout of its own: one clock runs over all of them."""
     dialogue = line.dialogue
-    commands = (b"MAIL FROM:<%b>" % mail.envelope.encode("ascii"), b"RCPT TO:<%b>" % recipient, b"DATA")
-    at_once = len(commands) if "pipelining" in dialogue.extensions else 1
-    for first in range(0, len(commands), at_once):
-        dialogue.say(*commands[first : first + at_once])
-        replies = await dialogue.hear(at_once)
-        for (phase, wanted), (code, words) in zip(_STEPS[first:], replies, strict=False):
+    content = mail.content
+    if "8bitmime" not in dialogue.extensions:
+        content = seven_bit(content)
+    opening = _opening(dialogue.extensions, recipient, mail.envelope, content)
+    if isinstance(opening, Refused):
+        return opening
+    steps = ((Phase.MAIL, opening), (Phase.RCPT, b"RCPT TO:<%b>" % recipient), (Phase.DATA, b"DATA"))
+    at_once = len(steps) if "pipelining" in dialogue.extensions else 1
+    for first in range(0, len(steps), at_once):
+        said = steps[first : first + at_once]
+        dialogue.say(*(command for _, command in said))
+        replies = await dialogue.hear()
+        for (phase, _), (code, words) in zip(said, replies, strict=False):
             line.phase = phase
-            if code not in wanted:
-                await _start_over(dialogue, text_awaited=replies[-1][0] == 354)
+            if code // 100 != (3 if phase is Phase.DATA else 2):  # RFC 5321, 4.3.2: the first digit says what to do
+                if code < 400:
+                    raise ConnectionResetError(f"the server answered {code}")
+                if code == CLOSING and phase is Phase.MAIL and line.mails:
+                    raise ConnectionResetError("the server takes no more on this connection")
+                await _start_over(dialogue, text_awaited=phase is Phase.RCPT and replies[-1][0] == 354)
                 return judge(code, words, phase)
-        if len(replies) < at_once:
+        if len(replies) < len(said):
             raise ConnectionResetError("the server hung up in the middle")
-    content = _stuffed(mail.content)
+    dialogue.hand_over(_stuffed(content))
     line.phase = Phase.BODY
-    dialogue.write(content)
     ((code, words),) = await dialogue.hear()
-    if code == 250:
-        return Accepted(f"250 {words}"[:200])
-    if code == CLOSING:
-        dialogue.close()
-    return judge(code, words, Phase.BODY)
+    if code // 100 == 2:
+        return Accepted(f"{code} {words}"[:200])
+    return judge(code, words, Phase.BODY) if code >= 400 else Unknown(f"{code} {words}"[:200])
+
+
+def _opening(extensions: Mapping[str, str], recipient: bytes, envelope: str, content: bytes) -> bytes | Refused:
+    """`MAIL FROM` with what the server needs to know of this mail; or why this server cannot take it."""
+    command = b"MAIL FROM:<%b>" % envelope.encode("ascii")
+    if "size" in extensions:  # RFC 1870
+        limit = extensions["size"]
+        if limit.isdecimal() and 0 < int(limit) < len(content):
+            return Refused(Reason.CONTENT_REFUSED, reply=f"It has {len(content)} bytes; the relay takes {limit}.")
+        command += b" SIZE=%d" % len(content)
+    if not content.isascii() and "8bitmime" in extensions:  # RFC 6152
+        command += b" BODY=8BITMIME"
+    if not recipient.isascii():  # RFC 6531; the header To says it in UTF-8 too
+        if "smtputf8" not in extensions:
+            return Refused(Reason.RECIPIENT_REFUSED, reply=_NEEDS_UTF8)
+        command += b" SMTPUTF8"
+    return command
 
 
 async def _start_over(dialogue: Dialogue, *, text_awaited: bool) -> None:
@@ -250,7 +222,7 @@ async def _start_over(dialogue: Dialogue, *, text_awaited: bool) -> None:
     """
     try:
         if text_awaited:
-            dialogue.write(b".\r\n")
+            dialogue.hand_over(b".\r\n")
             await dialogue.hear()
         dialogue.say(b"RSET")
         await dialogue.hear()
@@ -269,25 +241,32 @@ async def _answers(dialogue: Dialogue) -> bool:
     return code == 250
 
 
+async def _hang_up(dialogue: Dialogue) -> None:
+    with contextlib.suppress(OSError):
+        async with asyncio.timeout(FAREWELL):
+            dialogue.say(b"QUIT")
+            await dialogue.hear()
+    dialogue.close()
+
+
 def _stuffed(content: bytes) -> bytes:
-    """The content as DATA carries it: CRLF line ends, dots doubled at the start of a line, the final dot."""
-    if content.count(b"\n") != content.count(b"\r\n") or not content.endswith(b"\r\n"):
-        content = normalize_message_line_endings(content)
+    """The content as DATA carries it: CRLF line ends, dots doubled at the start of a line, the final dot.
+
+    Whatever ends a line in the content, a bare CR or LF too, is CRLF here: nothing inside can be taken for the end of
+    the mail by any server, however it reads line ends.
+    """
+    content = b"\r\n".join(content.splitlines())
     if b"\n." in content:
         content = content.replace(b"\n.", b"\n..")
     if content.startswith(b"."):
         content = b"." + content
-    return content + b".\r\n"
+    return content + b"\r\n.\r\n"
 
 
 def _path(address: str) -> bytes | None:
-    """An address as it stands in RCPT TO; None where it cannot. Domains may have letters beyond ASCII."""
+    """An address as it stands in RCPT TO, in UTF-8; None where it cannot."""
     try:
-        path = address.encode("ascii")
-    except UnicodeEncodeError:
-        local, _, domain = address.rpartition("@")
-        try:
-            path = local.encode("ascii") + b"@" + domain.encode("idna")
-        except UnicodeError:
-            return None
+        path = ascii_domain(address).encode()
+    except (AddressError, UnicodeError):
+        return None
     return None if any(byte <= 32 or byte in b"<>\x7f" for byte in path) else path

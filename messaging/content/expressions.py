@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, meta, nodes
 from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
@@ -42,6 +43,8 @@ FILTERS: Final = frozenset(
 _SPECIAL: Final = frozenset({"self", "super", "caller", "varargs", "kwargs"})
 """Names that Jinja gives a meaning of its own."""
 _SAFE_SCHEMES: Final = frozenset({"http", "https", "mailto", "tel"})
+_WEB_ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:[/?#]|\Z)")
+"""What nearly every link looks like; it needs no closer look."""
 _LANGUAGE: Final = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.Const, nodes.Filter, nodes.Test,
     nodes.If, nodes.For, nodes.Assign, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Concat,
@@ -99,6 +102,8 @@ def _environment(*, autoescape: bool) -> SandboxedEnvironment:
 def href(value: object) -> str:
     """A link's address out of a variable: the kinds of address that belong in a mail, or nothing."""
     address = str(value).strip()
+    if _WEB_ADDRESS.match(address):
+        return address
     try:
         scheme = urlsplit(address).scheme.lower()
     except ValueError:
@@ -263,12 +268,13 @@ def compiled(source: Source, constants: Mapping[str, Any], *, html: bool = False
     assigned = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
     folded = _Fold({name: value for name, value in constants.items() if name not in assigned}).visit(tree)
     template = environment.from_string(cast("nodes.Template", folded))
-    root, context = template.root_render_func, template.new_context
+    root, blocks = template.root_render_func, template.blocks
 
     def evaluate(variables: Mapping[str, Any]) -> str:
         try:
-            # the mapping itself is the context: a copy a message would cost as much as the rendering
-            return "".join(root(context(cast("dict[str, Any]", variables), shared=True)))
+            # the mapping itself is the context, without Jinja's globals, which the language has no use for: a copy a
+            # message would cost as much as the rendering
+            return "".join(root(Context(environment, cast("dict[str, Any]", variables), source.file, blocks)))
         except UndefinedError as error:
             raise TemplateError(f"{source.file}: {error.message}.") from error
         except (SecurityError, TypeError, ValueError) as error:

@@ -1,20 +1,23 @@
 """Complete emails from a per-step skeleton: an `EmailMessage` per recipient would cost ten times the SMTP exchange.
 
-Each build is RFC 5322 bytes with CRLF line ends, ASCII throughout (RFC 2045 7bit or quoted-printable, RFC 2047
-headers), the same bytes for the same arguments: a retry sends what was sent before.
+Each build is RFC 5322 bytes with CRLF line ends in the smallest form that is right: headers in ASCII (RFC 2047), parts
+as they stand (7bit or 8bit), quoted-printable only where a line is too long. A relay that does not take 8bit gets the
+same email by `seven_bit`. The same arguments make the same bytes: a retry sends what was sent before.
 """
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime, formataddr, getaddresses
 from functools import lru_cache
 from typing import Final
+
+import idna
 
 from messaging.content.render import RenderedEmail
 from messaging.errors import AddressError, SettingsError
@@ -22,13 +25,19 @@ from messaging.errors import AddressError, SettingsError
 _LONGEST_LINE: Final = 990
 """RFC 5322 allows 998 characters; servers add some of their own."""
 _MAILBOX: Final = re.compile(
-    r"""[^\s<>()\[\]:;,@\\"\x00-\x20\x7f]+@[^\s<>()\[\]:;,@\\"\x00-\x20\x7f]+|"[^"\\\r\n\x00]+"@[\w.-]+"""
+    r"""[^\s<>()\[\]:;,@\\"\x00-\x20\x7f-\x9f]+@[^\s<>()\[\]:;,@\\"\x00-\x20\x7f-\x9f]+|"[^"\\\x00-\x1f\x7f]+"@[\w.-]+"""
 )
 _PLAIN_HEADER: Final = re.compile(r"[ -~]*")
 _UNSAFE: Final = re.compile(r"[^!-~]|[<>]")
+_BOUNDARY: Final = re.compile(rb'boundary="([^"]+)"')
+_EIGHT_BIT: Final = b"Content-Transfer-Encoding: 8bit"
 _SUBJECT_LINE: Final = 66
+_NAME_LINE: Final = 60
 _WORD_BYTES: Final = 45
-"""UTF-8 bytes in one encoded word: 60 characters of base64 and 12 of frame stay under RFC 2047's 75."""
+"""UTF-8 bytes in one encoded word: with base64 and its frame a line of 73 characters; RFC 2047 allows 76."""
+_FIRST_WORD_BYTES: Final = 39
+"""… in the first one, which stands behind `Subject: ` or `Reply-To: `."""
+_FEEDBACK_FIELDS: Final = 4
 
 
 class Skeleton:
@@ -37,27 +46,37 @@ class Skeleton:
     Args:
         from_: `Name <address>`, as in MUSTER_EMAIL_FROM.
         list_id: names the series for mail programs, as in `pay-2026.example.org`.
+        feedback_id: up to four fields with colons between, for mailbox providers' reports; "" leaves it out.
         reply_to: where replies go, if not to `from_`.
 
     Raises:
         SettingsError: the sender is not a mailbox.
+        ValueError: an identifier of our own has a character that cannot stand in a header.
     """
 
-    __slots__ = ("_head", "_seed")
+    __slots__ = ("_between", "_boundary", "_end", "_head", "_parts")
 
-    def __init__(self, from_: str, list_id: str, *, reply_to: str = "") -> None:
+    def __init__(self, from_: str, list_id: str, *, feedback_id: str = "", reply_to: str = "") -> None:
+        if feedback_id.count(":") >= _FEEDBACK_FIELDS:
+            raise ValueError(f"{feedback_id!r} has more than four fields.")
         reply = f"Reply-To: {_mailbox(reply_to)}\r\n" if reply_to else ""
-        self._head: Final = f"From: {_mailbox(from_)}\r\n{reply}List-ID: <{_token(list_id)}>\r\nMIME-Version: 1.0\r\n"
-        self._seed: Final = hashlib.sha256(self._head.encode()).hexdigest()
+        feedback = f"Feedback-ID: {_token(feedback_id)}\r\n" if feedback_id else ""
+        self._head: Final = (
+            f"From: {_mailbox(from_)}\r\n{reply}List-ID: <{_token(list_id)}>\r\n{feedback}MIME-Version: 1.0\r\n"
+        )
+        boundary = f"=_{hashlib.sha256(self._head.encode()).hexdigest()[:24]}"
+        self._boundary: Final = boundary.encode()
+        self._parts: Final = (
+            f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'
+            f'--{boundary}\r\nContent-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: '
+        )
+        self._between: Final = (
+            f'\r\n--{boundary}\r\nContent-Type: text/html; charset="utf-8"\r\nContent-Transfer-Encoding: '
+        )
+        self._end: Final = f"\r\n--{boundary}--\r\n".encode()
 
     def build(
-        self,
-        to: str,
-        rendered: RenderedEmail,
-        message_id: str,
-        list_unsubscribe_url: str,
-        feedback_id: str,
-        date: datetime,
+        self, to: str, rendered: RenderedEmail, message_id: str, list_unsubscribe_url: str, date: datetime
     ) -> bytes:
         """One email.
 
@@ -66,70 +85,113 @@ class Skeleton:
             rendered: what it says.
             message_id: with or without its angle brackets; the same on every try.
             list_unsubscribe_url: where one-click unsubscribing is posted to (RFC 8058); "" leaves the headers out.
-            feedback_id: up to four fields with colons between, for mailbox providers' reports; "" leaves it out.
             date: aware; written in UTC.
 
         Raises:
             AddressError: `to` is not an address that can stand in a header.
             ValueError: an identifier or URL of our own has a character that cannot stand in a header.
         """
-        identifier = _token(message_id.strip("<>"))
         unsubscribe = (
             f"List-Unsubscribe: <{_token(list_unsubscribe_url)}>\r\n"
             "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
             if list_unsubscribe_url
             else ""
         )
-        feedback = f"Feedback-ID: {_token(feedback_id)}\r\n" if feedback_id else ""
-        boundary = f"=_{hashlib.sha256(f'{self._seed}{identifier}'.encode()).hexdigest()[:24]}"
-        text_encoding, text = _encoded(rendered.text, boundary)
-        html_encoding, html = _encoded(rendered.html, boundary)
+        text_encoding, text = _encoded(rendered.text, self._boundary)
+        html_encoding, html = _encoded(rendered.html, self._boundary)
         head = (
             f"{self._head}To: {_recipient(to)}\r\nSubject: {_subject(rendered.subject)}\r\n"
-            f"Date: {_date(date.astimezone(UTC).replace(microsecond=0))}\r\nMessage-ID: <{identifier}>\r\n{unsubscribe}"
-            f"{feedback}"
-            f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'
-            f'--{boundary}\r\nContent-Type: text/plain; charset="utf-8"\r\n'
-            f"Content-Transfer-Encoding: {text_encoding}\r\n\r\n"
+            f"Date: {_date(int(date.timestamp()))}\r\nMessage-ID: <{_token(message_id.strip('<>'))}>\r\n"
+            f"{unsubscribe}{self._parts}{text_encoding}\r\n\r\n"
         )
-        between = (
-            f'\r\n--{boundary}\r\nContent-Type: text/html; charset="utf-8"\r\n'
-            f"Content-Transfer-Encoding: {html_encoding}\r\n\r\n"
-        )
-        return b"".join((head.encode(), text, between.encode(), html, f"\r\n--{boundary}--\r\n".encode()))
+        between = f"{self._between}{html_encoding}\r\n\r\n"
+        # the head is ASCII but for a recipient whose mailbox is not (RFC 6532)
+        return b"".join((head.encode(), text, between.encode(), html, self._end))
 
 
-def _encoded(text: str, boundary: str) -> tuple[str, bytes]:
-    """A part as it is sent: as it stands where SMTP lets it through, else quoted-printable."""
+def seven_bit(content: bytes) -> bytes:
+    """The same email for a relay that takes no 8bit: its parts in quoted-printable, its headers as they are.
+
+    Args:
+        content: as `Skeleton.build` made it.
+    """
+    if content.isascii():
+        return content
+    found = _BOUNDARY.search(content)
+    mark = b"\r\n--" + found[1] if found else b"\r\n.\r\n"
+    parts = content.split(mark)
+    for number, part in enumerate(parts):
+        header, gap, text = part.partition(b"\r\n\r\n")
+        if header.endswith(_EIGHT_BIT):
+            encoding = header.removesuffix(b"8bit") + b"quoted-printable"
+            parts[number] = encoding + gap + _quoted(text.replace(b"\r\n", b"\n"))
+    return mark.join(parts)
+
+
+def ascii_domain(address: str) -> str:
+    """An address, or a domain alone, with the domain as DNS writes it (IDNA 2008, RFC 5891).
+
+    Raises:
+        AddressError: what stands there cannot be a domain.
+    """
+    local, at, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    try:
+        return f"{local}{at}{idna.encode(domain, uts46=True).decode()}"
+    except UnicodeError as error:
+        raise AddressError("bad_domain", "The part after the @ cannot be a domain.") from error
+
+
+def _encoded(text: str, boundary: bytes) -> tuple[str, bytes]:
+    """A part as it is sent: as it stands where mail lets it through, else quoted-printable."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    lines = text.split("\n")
-    if text.isascii() and max(map(len, lines)) <= _LONGEST_LINE and boundary not in text and "\0" not in text:
-        return "7bit", "\r\n".join(lines).encode()
-    # quoted-printable writes "=" as "=3D", so no boundary (which starts with "=_") can appear in it
-    quoted = binascii.b2a_qp(text.encode("utf-8", "replace"), istext=True)
-    return "quoted-printable", quoted.replace(b"\n", b"\r\n")
+    data = text.encode("utf-8", "replace")
+    if _has_long_line(data) or boundary in data or b"\0" in data:
+        # quoted-printable writes "=" as "=3D", so no boundary (which starts with "=_") can appear in it
+        return "quoted-printable", _quoted(data)
+    return "7bit" if data.isascii() else "8bit", data.replace(b"\n", b"\r\n")
+
+
+def _quoted(data: bytes) -> bytes:
+    return binascii.b2a_qp(data, istext=True).replace(b"\n", b"\r\n")
+
+
+def _has_long_line(data: bytes) -> bool:
+    start = 0
+    while len(data) - start > _LONGEST_LINE:
+        end = data.rfind(b"\n", start, start + _LONGEST_LINE + 1)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
 
 
 def _mailbox(text: str) -> str:
-    """A sender as a header: its name quoted where it must be, in encoded words where it is not ASCII."""
+    """A sender as a header: its name quoted where it must be, in encoded words where it is not ASCII or is long."""
     (name, address), *more = getaddresses([text]) or [("", "")]
-    if more or not _MAILBOX.fullmatch(address) or not _PLAIN_HEADER.fullmatch(address) or "\n" in name or "\r" in name:
-        raise SettingsError(f"“{text}” is not a sender.", remedy="MUSTER_EMAIL_FROM looks like: Name <address@domain>.")
-    if _PLAIN_HEADER.fullmatch(name) and "=?" not in name:
+    if more or not _MAILBOX.fullmatch(address) or "\n" in name or "\r" in name:
+        raise _no_sender(text)
+    try:
+        address = ascii_domain(address)
+    except AddressError as error:
+        raise _no_sender(text) from error
+    if not address.isascii():
+        raise _no_sender(text)
+    if _PLAIN_HEADER.fullmatch(name) and "=?" not in name and len(name) <= _NAME_LINE:
         return formataddr((name, address))
     return f"{_encoded_words(name)}\r\n <{address}>"
+
+
+def _no_sender(text: str) -> SettingsError:
+    return SettingsError(f"“{text}” is not a sender.", remedy="MUSTER_EMAIL_FROM looks like: Name <address@domain>.")
 
 
 def _recipient(to: str) -> str:
     if not _MAILBOX.fullmatch(to):
         raise AddressError("not_an_address", "That is not an email address.")
-    if to.isascii():
-        return to
-    local, _, domain = to.rpartition("@")
-    if not local.isascii():
-        raise AddressError("not_ascii", "Email addresses with letters beyond ASCII before the @ cannot be sent to.")
-    return f"{local}@{domain.encode('idna').decode()}"
+    return ascii_domain(to)
 
 
 def _token(text: str) -> str:
@@ -140,8 +202,8 @@ def _token(text: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def _date(at: datetime) -> str:
-    return format_datetime(at)
+def _date(seconds: int) -> str:
+    return format_datetime(datetime.fromtimestamp(seconds, UTC))
 
 
 def _subject(text: str) -> str:
@@ -155,7 +217,19 @@ def _subject(text: str) -> str:
 
 
 def _encoded_words(text: str) -> str:
-    return "\r\n ".join(f"=?utf-8?b?{base64.b64encode(chunk).decode()}?=" for chunk in _chunks(text))
+    """Words in UTF-8 and base64, one a line, never parting a character; control characters are left out."""
+    if not text.isprintable():
+        text = "".join(char for char in text if unicodedata.category(char) != "Cc")
+    data = text.encode("utf-8", "replace")
+    words: list[str] = []
+    start, room = 0, _FIRST_WORD_BYTES
+    while start < len(data):
+        end = min(start + room, len(data))
+        while end < len(data) and data[end] & 0xC0 == 0x80:
+            end -= 1
+        words.append(f"=?utf-8?b?{binascii.b2a_base64(data[start:end], newline=False).decode()}?=")
+        start, room = end, _WORD_BYTES
+    return "\r\n ".join(words)
 
 
 def _folded(text: str) -> Iterator[str]:
@@ -167,16 +241,3 @@ def _folded(text: str) -> Iterator[str]:
         else:
             line = f"{line} {word}" if line else word
     yield line
-
-
-def _chunks(text: str) -> Iterator[bytes]:
-    """The text in UTF-8, in pieces that never part a character."""
-    piece = b""
-    for char in text:
-        encoded = char.encode("utf-8", "replace")
-        if len(piece) + len(encoded) > _WORD_BYTES:
-            yield piece
-            piece = b""
-        piece += encoded
-    if piece:
-        yield piece

@@ -19,6 +19,8 @@ Action = Literal["confirm", "unsubscribe"]
 
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 LENGTH: Final = 13
+_PAIRS: Final = tuple(one + other for one in ALPHABET for other in ALPHABET)
+"""Two characters for ten bits: half the steps of one at a time."""
 _READ_AS: Final = str.maketrans("oil", "011")
 _SEAL_LENGTH: Final = 8
 
@@ -105,10 +107,10 @@ def _fingerprint(key: bytes) -> str:
 
 def _base32(number: int, length: int = 1) -> str:
     chars = ""
-    while number or len(chars) < length:
-        number, rest = divmod(number, 32)
-        chars = ALPHABET[rest] + chars
-    return chars
+    while number:
+        chars = _PAIRS[number & 1023] + chars
+        number >>= 10
+    return chars.lstrip("0").rjust(length, "0")
 
 
 def _number(text: str) -> int:

@@ -63,10 +63,12 @@ class Composer:
         self._unsubscribes = self._email or "unsubscribe_link" in said
         self._host = settings.bounce_host
         self._callback = f"{settings.public_url}/webhooks/twilio/status?m="
-        self._feedback = f"step{step['step_id']}:campaign{step['campaign_id']}:email:muster"
         if self._email:
             self._skeleton = Skeleton(
-                _mailbox(step["email_name"], step["email_from"]), f"campaign-{step['campaign_id']}.{self._host}"
+                _mailbox(step["email_name"], step["email_from"]),
+                f"campaign-{step['campaign_id']}.{self._host}",
+                feedback_id=f"step{step['step_id']}:campaign{step['campaign_id']}:email:muster",
+                reply_to=settings.email_reply_to or "",
             )
         else:
             self._sender: str = step["sms_from"]
@@ -116,7 +118,6 @@ class Composer:
             self._renderer.email(message.variables),
             f"{seal}@{self._host}",
             message.variables["unsubscribe_link"],
-            self._feedback,
             now,
         )
         return Mail(message.message_id, f"b+{seal}@{self._host}", message.address, content), 1

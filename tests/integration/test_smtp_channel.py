@@ -95,7 +95,7 @@ async def test_nobody_at_home_means_later(unused_tcp_port: int) -> None:
 
 
 async def test_an_address_that_cannot_be_said_is_refused_alone(channel: SmtpChannel) -> None:
-    for address in ("jörg@x.test", "a b@x.test", "a>b@x.test"):
+    for address in ("a b@x.test", "a>b@x.test", "a@ü..test"):
         outcome = await channel.send(mail(address))
         assert isinstance(outcome, Refused)
         assert outcome.reason is Reason.RECIPIENT_REFUSED

@@ -3,7 +3,8 @@
 import pytest
 
 from messaging.channels.base import Refused, Retry
-from messaging.channels.smtp import _path, _stuffed, read_smtp_url
+from messaging.channels.relay import read_smtp_url
+from messaging.channels.smtp import _path, _stuffed
 from messaging.channels.smtp_codes import Phase, judge
 from messaging.errors import SettingsError
 from messaging.outbox.states import OUR_FAULT, SUPPRESSES, Reason
@@ -102,6 +103,9 @@ def test_the_final_dot_is_the_only_one_alone_on_its_line(content: bytes, sent: b
 def test_an_address_cannot_carry_a_command() -> None:
     assert _path("ann@example.org") == b"ann@example.org"
     assert _path("ann@bücher.example") == b"ann@xn--bcher-kva.example"
-    assert _path("jörg@example.org") is None
+    assert _path("jörg@example.org") == "jörg@example.org".encode()
+    assert _path("ann@straße.example") == b"ann@xn--strae-oqa.example"
+    assert _path("ann@ü..example") is None
+    assert _path("\ud800@example.org") is None
     assert _path("a@b>\r\nRCPT TO:<c@d") is None
     assert _path("a b@example.org") is None

@@ -34,6 +34,27 @@ def test_a_token_is_the_same_on_every_try_and_reads_back(message_id: int, action
     assert len(digest(token)) == 16
 
 
+@pytest.mark.parametrize(
+    ("message_id", "confirm", "unsubscribe", "bounce", "status"),
+    [
+        (1, "wpma43v8h6v7y", "jr9ab0kvjv14q", "1-1tn37jrb", "1-dr1v54m9"),
+        (31, "kmesvsh2y89d6", "ts53bh8q77x9f", "z-rcd77eda", "z-zrhk862v"),
+        (32, "16hvpy1zbn0hg", "8pb4856ehsfhh", "10-z7e0ytys", "10-rt4et8q9"),
+        (1_000_000, "mk8n02p48fxhk", "4yd6hnhvp6468", "ygj0-fv3hf88x", "ygj0-k821pacy"),
+        (2**63 - 1, "s54d2j9tx3tn1", "zs7a8g6a3167d", "7zzzzzzzzzzzz-t56cwj97", "7zzzzzzzzzzzz-cj4g21x4"),
+    ],
+)
+def test_links_that_were_sent_stay_valid(
+    message_id: int, confirm: str, unsubscribe: str, bounce: str, status: str
+) -> None:
+    ring = keyring(SecretStr("a secret for tests only"))
+    assert (ring.token(message_id, "confirm"), ring.token(message_id, "unsubscribe")) == (confirm, unsubscribe)
+    assert (ring.seal(message_id, "bounce"), ring.seal(message_id, "status")) == (bounce, status)
+    assert digest("wpma43v8h6v7y").hex() == "40cb6da183bc923028da042afb101952"
+    assert ring.sign("1") == "14b92a81a8ff2a3c50ae1fcf6e8592fa299d19f0"
+    assert ring.current == "6b84e5370404"
+
+
 @given(ids, ids, actions, actions)
 def test_two_links_never_share_a_token(one: int, other: int, action: Action, another: Action) -> None:
     same = (one, action) == (other, another)
