@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sys
+from pathlib import Path
 
 from muster.logs import configure_logs
 from tests.faults.faults import FAULTS, Fault
@@ -28,6 +29,7 @@ def main() -> int:
                         help="play only this one; may be repeated")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="list the faults and end")
     parser.add_argument("--write-docs", action="store_true", help="put the table into docs/delivery.md")
+    parser.add_argument("--logs", type=Path, metavar="FOLDER", help="keep the processes' logs there")
     asked = parser.parse_args()
     if asked.list:
         for fault in FAULTS:
@@ -38,19 +40,23 @@ def main() -> int:
     scale = SHORT if asked.short else FULL
     chosen = [fault for fault in FAULTS if (asked.only is None or fault.name in asked.only)]
     configure_logs("text", level=logging.WARNING)
-    findings = _play_all(scale, [fault for fault in chosen if asked.only or scale is FULL or not fault.only_full])
+    findings = _play_all(
+        scale, [fault for fault in chosen if asked.only or scale is FULL or not fault.only_full], asked.logs
+    )
     print(json.dumps(as_json(scale, findings)) if asked.json else for_terminal(findings))
     if asked.write_docs:
         write_docs(scale, findings)
     return 0 if is_kept(findings) else 1
 
 
-def _play_all(scale: Scale, faults: list[Fault]) -> list[Finding]:
+def _play_all(scale: Scale, faults: list[Fault], logs: Path | None) -> list[Finding]:
     findings = []
+    if logs is not None:
+        logs.mkdir(parents=True, exist_ok=True)
     with open_servers(scale) as servers:
         for number, fault in enumerate(faults, start=1):
             print(f"[{number}/{len(faults)}] {fault.name}: {fault.what}", file=sys.stderr, flush=True)
-            finding = asyncio.run(play(servers, scale, fault))
+            finding = asyncio.run(play(servers, scale, fault, logs=logs))
             for words in finding.broken:
                 print(f"  BROKEN: {words}", file=sys.stderr, flush=True)
             findings.append(finding)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 from tests.faults import hosts
 from tests.faults.faults import Fault
@@ -14,13 +16,14 @@ from tests.faults.servers import LOOPBACK, Servers
 from tests.faults.stage import Stage, open_stage
 
 
-async def play(servers: Servers, scale: Scale, fault: Fault) -> Finding:
+async def play(servers: Servers, scale: Scale, fault: Fault, *, logs: Path | None = None) -> Finding:
     """Play a fault on a new database, settle everything, and reckon.
 
     Args:
         servers: up; they are up again afterwards.
         scale: how large.
         fault: what is done.
+        logs: a folder where the processes' log is kept.
     """
     if reason := fault.needs():
         return Finding(fault.name, not_run=reason)
@@ -30,7 +33,11 @@ async def play(servers: Servers, scale: Scale, fault: Fault) -> Finding:
             await asyncio.to_thread(servers.move_to, hosts.ADDRESS)
             stack.callback(servers.move_to, LOOPBACK)
         async with open_stage(servers, scale, fault.weather(scale)) as stage:
-            return await _play(stage, fault)
+            try:
+                return await _play(stage, fault)
+            finally:
+                if logs is not None:
+                    shutil.copy(stage.folder / "log", logs / f"{fault.name.replace(' ', '-')}.log")
 
 
 async def _play(stage: Stage, fault: Fault) -> Finding:
