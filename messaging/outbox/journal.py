@@ -140,6 +140,7 @@ class Journal:
 
     async def _drop(self) -> None:
         """Never again use a connection that failed."""
-        if self._db is not None and not self._db.is_closed():
-            self._db.terminate()
+        if self._db is not None:
+            with contextlib.suppress(asyncpg.InterfaceError):  # the pool has taken back what the server hung up on
+                self._db.terminate()
         await self.close()
