@@ -29,6 +29,7 @@ LOST: Final = (
     OSError,  # TimeoutError too
     Unavailable,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # asyncpg's own state after a server that died in the middle of an answer
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shut down, restarted, or not up yet
     asyncpg.TransactionRollbackError,  # a deadlock: one of the two goes again
