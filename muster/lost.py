@@ -12,7 +12,8 @@ _POSTGRES = (
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.OperatorInterventionError,  # it shuts down, or somebody ended our session
-    asyncpg.InterfaceError,  # what asyncpg says of a connection that broke under it
+    asyncpg.InterfaceError,  # what asyncpg says of a connection that broke under it …
+    asyncpg.InternalClientError,  # … and of one that broke in the middle of an answer
 )
 _REDIS = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 

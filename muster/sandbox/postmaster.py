@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from random import Random
 from typing import Final, Literal
 from zlib import crc32
 
-Phase = Literal["rcpt", "data"]
+Phase = Literal["rcpt", "text", "data"]
+"""At the recipient, in the middle of the text, or after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +21,14 @@ class Quirk:
 
     Attributes:
         what: the words for people.
-        phase: at which command `reply` is given.
+        phase: when `reply` is given, or the connection closed.
         reply: what the server says instead of 250.
         once: only the first of every two tries is treated so; the second goes well.
         close: the connection is closed after the reply, or instead of one.
         stored: the mail is taken.
         fate: what becomes of a mail that is taken.
-        delay: seconds before the reply to the text.
+        delay: seconds before the text is taken and answered.
+        silence: seconds between taking a text and closing the connection.
     """
 
     what: str
@@ -36,6 +39,7 @@ class Quirk:
     stored: bool = False
     fate: str = "delivered"
     delay: float = 0.0
+    silence: float = 0.0
 
 
 ORDINARY: Final = Quirk("ordinary", stored=True)
@@ -57,6 +61,7 @@ QUIRKS: Final[dict[str, Quirk]] = {
     "spam": Quirk("the text is refused", "data", "554 5.7.1 Message looks like spam"),
     "toolarge": Quirk("too large", "data", "552 5.3.4 Message too large"),
     "later": Quirk("the text is not taken, for now", "data", "451 4.3.0 Try again later"),
+    "cut": Quirk("the connection drops in the middle of the text at first, then taken", "text", once=True, close=True),
     "drop": Quirk("the connection drops after the text, nothing taken", close=True),
     "hang": Quirk("taken, then the connection drops without an answer", close=True, stored=True, fate="unacknowledged"),
     "slow": Quirk("taken, answered after 3 s", stored=True, delay=3.0),
@@ -66,29 +71,83 @@ QUIRKS: Final[dict[str, Quirk]] = {
 """By keyword: `KEYWORD@…`, `KEYWORD.anything@…` or `anything+KEYWORD@…`."""
 
 
+@dataclass(frozen=True, slots=True)
+class MailWeather:
+    """What goes wrong with mail whoever it is for; each share is drawn anew for every try.
+
+    Attributes:
+        busy: share answered with 421 at the recipient, and hung up on.
+        deferred: share answered with 451 at the recipient.
+        refused: share answered with 550 at the recipient.
+        cut: share whose connection drops in the middle of the text; nothing is taken.
+        silent: share taken and never answered: after `silence` the connection drops.
+        silence: seconds.
+        latency: seconds before any other text is answered.
+    """
+
+    busy: float = 0.0
+    deferred: float = 0.0
+    refused: float = 0.0
+    cut: float = 0.0
+    silent: float = 0.0
+    silence: float = 75.0
+    latency: float = 0.0
+
+    def quirks(self) -> tuple[tuple[float, Quirk], ...]:
+        """The shares, and what happens to each."""
+        return (
+            (self.busy, QUIRKS["shutdown"]),
+            (self.deferred, QUIRKS["tempfail"]),
+            (self.refused, QUIRKS["bounce"]),
+            (self.cut, QUIRKS["cut"]),
+            (self.silent, replace(QUIRKS["hang"], silence=self.silence)),
+            (1.0, replace(ORDINARY, delay=self.latency)),
+        )
+
+
+FAIR: Final = MailWeather()
+
+
 class Postmaster:
     """Says what happens to mail for a recipient.
 
     Args:
         bouncing: share of addresses that do not exist, always the same ones.
         seed: which ones.
+        weather: what goes wrong with anybody's mail; see `turn`.
     """
 
-    def __init__(self, *, bouncing: float = 0.0, seed: int = 1) -> None:
+    def __init__(self, *, bouncing: float = 0.0, seed: int = 1, weather: MailWeather = FAIR) -> None:
         self._bouncing = bouncing
         self._seed = seed
         self._tried: Counter[str] = Counter()
+        self._rng = Random(seed)  # noqa: S311  # weather, not secrets
+        self.turn(weather)
+
+    def turn(self, weather: MailWeather) -> None:
+        """From now on the weather is this."""
+        self._weather = [(share, quirk) for share, quirk in weather.quirks() if share]
 
     def quirk(self, recipient: str) -> Quirk:
         """What happens to this try."""
         local = recipient.partition("@")[0].lower()
         found = QUIRKS.get(local.rpartition("+")[2]) or QUIRKS.get(local.partition(".")[0])
         if found is None:
-            return QUIRKS["bounce"] if self._is_gone(recipient) else ORDINARY
+            return QUIRKS["bounce"] if self._is_gone(recipient) else self._draw()
         if found.once:
             self._tried[recipient] += 1
             return found if self._tried[recipient] % 2 else ORDINARY
         return found
+
+    def _draw(self) -> Quirk:
+        if len(self._weather) == 1:
+            return self._weather[0][1]
+        draw = self._rng.random()
+        for share, quirk in self._weather:
+            draw -= share
+            if draw < 0:
+                return quirk
+        return ORDINARY
 
     def _is_gone(self, recipient: str) -> bool:
         if not self._bouncing:

@@ -13,7 +13,7 @@ from messaging.errors import Unavailable
 from muster.sandbox.control import SANDBOX, control_routes
 from muster.sandbox.mailbox import Mailbox
 from muster.sandbox.members import Members
-from muster.sandbox.postmaster import Postmaster
+from muster.sandbox.postmaster import FAIR, MailWeather, Postmaster
 from muster.sandbox.profile import Profile
 from muster.sandbox.record import Record
 from muster.sandbox.scanners import Scanners
@@ -34,6 +34,7 @@ class SandboxConfig:
         twilio: the simulated account.
         members: how simulated members and scanners behave; None: nobody reads anything.
         bouncing: share of mailboxes that do not exist.
+        mail: what goes wrong with anybody's mail.
     """
 
     host: str = "127.0.0.1"
@@ -43,6 +44,7 @@ class SandboxConfig:
     twilio: TwilioConfig = field(default_factory=TwilioConfig)
     members: Profile | None = None
     bouncing: float = 0.0
+    mail: MailWeather = FAIR
 
 
 @dataclass(slots=True)
@@ -129,7 +131,7 @@ async def open_sandbox(config: SandboxConfig) -> AsyncIterator[Sandbox]:
             cast = (config.members, twilio, sandbox.mailbox, sandbox.record)
             sandbox.members = await stack.enter_async_context(Members(*cast))
             sandbox.scanners = await stack.enter_async_context(Scanners(*cast))
-        postmaster = Postmaster(bouncing=config.bouncing, seed=config.twilio.seed)
+        postmaster = Postmaster(bouncing=config.bouncing, seed=config.twilio.seed, weather=config.mail)
         try:
             port = await stack.enter_async_context(
                 open_smtp(config.smtp_host, config.smtp_port, sandbox.mailbox, postmaster)

@@ -15,6 +15,8 @@ from muster.sandbox.mailbox import Mailbox
 from muster.sandbox.postmaster import ORDINARY, Postmaster, Quirk
 
 LARGEST_MAIL: Final = 10 * 1024 * 1024
+_FIRST_WORDS: Final = 256
+"""Bytes of a text that are read before its connection is cut."""
 _PLAIN_ADDRESS = re.compile(r"<([^<>\s\"\\,:;()\[\]]+@[^<>\s\"\\,:;()\[\]@]+)>(?: +(.*))?")
 
 
@@ -32,6 +34,7 @@ class Server(SMTP):  # type: ignore[misc]  # aiosmtpd has no types
             hand, data_size_limit=LARGEST_MAIL, enable_SMTPUTF8=True, hostname="sandbox.muster.invalid", ident="Muster"
         )
         self._connections = hand.connections
+        self._refused = hand.refuse
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the connection, so that closing the sandbox closes it."""
@@ -61,6 +64,12 @@ class Server(SMTP):  # type: ignore[misc]  # aiosmtpd has no types
             await self.push("501 Syntax: DATA")
             return
         await self.push("354 End data with <CR><LF>.<CR><LF>")
+        quirk: Quirk = getattr(self.envelope, "quirk", ORDINARY)
+        if quirk.phase == "text":
+            await self._reader.read(_FIRST_WORDS)
+            self._refused(self, quirk)
+            self.transport.abort()
+            return
         try:
             text = await self._read_text()
         except asyncio.LimitOverrunError:
@@ -114,7 +123,7 @@ class Hand:
         """Take or refuse a recipient."""
         quirk = self._postmaster.quirk(address)
         if quirk.phase == "rcpt" and quirk.reply:
-            self._refuse(server, quirk)
+            self.refuse(server, quirk)
             return quirk.reply
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
@@ -130,13 +139,17 @@ class Hand:
         if quirk.stored:
             self._mailbox.take(envelope.mail_from, tuple(envelope.rcpt_tos), envelope.content, fate=quirk.fate)
         if quirk.reply or not quirk.stored:
-            self._refuse(server, quirk)
+            self.refuse(server, quirk)
+        if quirk.silence:
+            await asyncio.sleep(quirk.silence)
         if quirk.close:
-            server.transport.abort()
+            if server.transport is not None:
+                server.transport.abort()
             return None
         return quirk.reply or f"250 2.0.0 OK {len(self._mailbox)}"
 
-    def _refuse(self, server: Server, quirk: Quirk) -> None:
+    def refuse(self, server: Server, quirk: Quirk) -> None:
+        """Count a mail that was not taken, and hang up where that belongs to it."""
         self._mailbox.refused[" ".join(quirk.reply.split()[:2]) or "dropped"] += 1
         if quirk.close and quirk.phase == "rcpt":
             # the reply is written as soon as the hook returns, before the loop looks at anything else

@@ -84,6 +84,9 @@ class Api:
         if trick.stored or (trick.status is None and not trick.drop):
             message = twilio.create(form, trick)
         await self._misbehave(trick, message)
+        if message is not None and config.silent and twilio.rng.random() < config.silent:
+            await asyncio.sleep(config.silence)
+            return _hang_up(request)
         if message is None or trick.drop or (config.dropped and twilio.rng.random() < config.dropped):
             return _hang_up(request)
         return self._show(message, status=201, now=message.created)

@@ -23,12 +23,16 @@ class TwilioConfig:
         sent_after: from acceptance to `sent`.
         delivered_after: from `sent` to `delivered`.
         late: share of status callbacks that come late, by `late_after`.
-        repeated: share of status callbacks that are posted twice.
+        lost: share of status callbacks that never come.
+        repeated: share of status callbacks that are posted again.
+        repeats: how often those are.
         shuffled: share of messages whose status callbacks come in another order.
         unreachable: share of phone numbers that nobody can reach (30003, 30005, 30006, 30008), always the same ones.
         busy: share of creates answered with 429.
         broken: share of creates answered with 500, nothing stored.
         dropped: share of creates that are accepted and stored before the connection is dropped.
+        silent: share of creates that are accepted and stored and never answered: after `silence` the connection drops.
+        silence: seconds.
         rate: most creates a second before it answers 429; None: no limit.
         webhooks_at_once: most webhook requests open at the same time.
     """
@@ -44,11 +48,15 @@ class TwilioConfig:
     delivered_after: Range = (0.05, 0.8)
     late: float = 0.02
     late_after: Range = (1.0, 4.0)
+    lost: float = 0.0
     repeated: float = 0.03
+    repeats: int = 1
     shuffled: float = 0.05
     unreachable: float = 0.0
     busy: float = 0.0
     broken: float = 0.0
     dropped: float = 0.0
+    silent: float = 0.0
+    silence: float = 60.0
     rate: float | None = None
     webhooks_at_once: int = 32

@@ -80,9 +80,11 @@ def plan_notices(journey: list[Stage], receipts: Receipts, config: TwilioConfig,
         moments = [last + 0.05 * order.index(place) for place in range(len(stages))]
     notices = []
     for stage, moment in zip(stages, moments, strict=True):
+        if config.lost and rng.random() < config.lost:
+            continue
         late = receipts == "late" or rng.random() < config.late
         at = moment + (rng.uniform(*config.late_after) if late else 0.0)
         notices.append(Notice(at, stage))
         if receipts == "twice" or rng.random() < config.repeated:
-            notices.append(Notice(at + rng.uniform(*config.delivered_after), stage))
+            notices += [Notice(at + rng.uniform(*config.delivered_after), stage) for _ in range(config.repeats)]
     return notices

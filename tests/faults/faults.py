@@ -1,0 +1,306 @@
+"""The faults: what is done when, and what it may do to a campaign."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from campaigns.campaigns import pause, resume
+from messaging.db import Connection
+from messaging.goals import meet
+from messaging.outbox.states import Reason
+from messaging.suppression import suppress
+from muster.sandbox.postmaster import MailWeather
+from muster.sandbox.twilio import TwilioConfig
+from tests.faults import hosts
+from tests.faults.reckoning import Allowed
+from tests.faults.scale import Scale
+from tests.faults.servers import CAMPAIGN
+from tests.faults.stage import Stage
+
+
+def _share(scale: Scale, share: float) -> int:
+    """At most so many of one channel's messages meet what befalls that share of tries, with room for luck."""
+    return int(3 * share * max(scale.emails, scale.texts)) + 5
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault.
+
+    Attributes:
+        name: short, for tables and `--only`.
+        what: what is done, in words.
+        play: does it, once workers are at work (they may have sent nothing yet).
+        allowed: what it may do.
+        workers: how many are at work at the start.
+        web: whether the web server is up and receipts come.
+        launched: whether the campaign is launched before it begins.
+        pace: messages a second of each sender, where that matters: as a share of one channel's messages.
+        hurried: whether waits that it is not about are ended by the harness.
+        only_full: takes minutes of waiting: not played in little.
+        mail: what goes wrong with emails.
+        texts: what goes wrong with texts.
+    """
+
+    name: str
+    what: str
+    play: Callable[[Stage], Awaitable[None]]
+    allowed: Callable[[Scale], Allowed] = lambda _scale: Allowed()
+    workers: int = 2
+    web: bool = False
+    launched: bool = True
+    pace: float | None = None
+    hurried: bool = True
+    only_full: bool = False
+    mail: Callable[[Scale], Mapping[str, Any]] = lambda _scale: {}
+    texts: Callable[[Scale], Mapping[str, Any]] = lambda _scale: {}
+    needs: Callable[[], str] = field(default=lambda: "")
+
+    def weather(self, scale: Scale) -> tuple[MailWeather, TwilioConfig]:
+        """What the providers are told."""
+        mail: dict[str, Any] = {"latency": scale.latency, **self.mail(scale)}
+        texts: dict[str, Any] = {
+            "latency": (scale.latency, scale.latency), "late": 0.0, "repeated": 0.0, "shuffled": 0.0,
+            "lost": 0.0 if self.web else 1.0, **self.texts(scale),
+        }  # fmt: skip
+        return MailWeather(**mail), TwilioConfig(**texts)
+
+
+# workers
+
+
+async def _kill_one(stage: Stage) -> None:
+    await stage.until_taken(0.3)
+    await stage.kill(stage.workers[0])
+    stage.over()
+
+
+async def _kill_all(stage: Stage) -> None:
+    await stage.until_taken(0.3)
+    for worker in list(stage.workers):
+        await stage.kill(worker)
+    stage.over()
+    await stage.add_workers(2)
+
+
+async def _kill_web(stage: Stage) -> None:
+    await stage.until_taken(0.3)
+    assert stage.web is not None
+    stage.web.kill()
+    await stage.web.wait()
+    await stage.start_web()
+    stage.over()
+
+
+async def _drain(stage: Stage) -> None:
+    await stage.until_taken(0.3)
+    for worker in list(stage.workers):
+        await stage.terminate(worker)
+    stage.over()
+    await stage.add_workers(1)
+
+
+async def _only_run(stage: Stage) -> None:
+    await stage.until_taken(0.5)
+
+
+# servers
+
+
+async def _restart_postgres(stage: Stage) -> None:
+    await stage.until_taken(0.3)
+    await asyncio.to_thread(stage.servers.restart_postgres)
+    stage.over()
+
+
+async def _kill_postgres(stage: Stage) -> None:
+    await stage.until_taken(0.3)
+    await asyncio.to_thread(stage.servers.kill_postgres)
+    await asyncio.to_thread(stage.servers.start_postgres)
+    stage.over()
+
+
+async def _flush_redis(stage: Stage) -> None:
+    for share in (0.2, 0.4, 0.6):
+        await stage.until_taken(share)
+        await asyncio.to_thread(stage.servers.redis.flushall)
+    stage.over()
+
+
+async def _restart_redis(stage: Stage) -> None:
+    await stage.until_taken(0.3)
+    await asyncio.to_thread(stage.servers.stop_valkey)
+    await asyncio.to_thread(stage.servers.start_valkey)
+    stage.over()
+
+
+async def _take_redis_away(stage: Stage) -> None:
+    await stage.until_taken(0.3)
+    await asyncio.to_thread(stage.servers.kill_valkey)
+    try:
+        await asyncio.sleep(stage.scale.away)
+    finally:
+        await asyncio.to_thread(stage.servers.start_valkey)
+    stage.over()
+
+
+# providers
+
+
+async def _take_relay_away(stage: Stage) -> None:
+    await stage.until_taken(0.3)
+    await asyncio.to_thread(stage.outside.close_relay)
+    await asyncio.sleep(stage.scale.away)
+    await asyncio.to_thread(stage.outside.open_relay)
+    stage.over()
+
+
+def _in_flight(scale: Scale) -> Allowed:
+    """A relay that hangs up may do so after any mail's final dot: one a connection, of two workers."""
+    return Allowed(ambiguous={"email": 2 * scale.smtp_connections, "sms": 0})
+
+
+def _emails_unknown(scale: Scale) -> Allowed:
+    return Allowed(ambiguous={"email": _share(scale, scale.bad), "sms": 0})
+
+
+def _texts_unknown(scale: Scale) -> Allowed:
+    return Allowed(ambiguous={"email": 0, "sms": _share(scale, scale.bad)})
+
+
+# people at the console
+
+
+async def _launch_five_times(stage: Stage) -> None:
+    statuses = await asyncio.gather(*(stage.command("campaign", "launch", CAMPAIGN, "--yes") for _ in range(5)))
+    if 0 not in statuses:
+        stage.wrong.append(f"no launch succeeded: {statuses}")
+
+
+async def _two_schedulers(stage: Stage) -> None:
+    statuses = await asyncio.gather(*(stage.command("campaign", "launch", CAMPAIGN, "--yes") for _ in range(2)))
+    if 0 not in statuses:
+        stage.wrong.append(f"no launch succeeded: {statuses}")
+    stage.steps = 2
+    await stage.fetch("update step set after = '0 seconds' where position = 2")  # due now: both workers launch it
+    await stage.until_found("select from step where position = 2 and launched_at is not null")
+
+
+async def _pause_and_resume(stage: Stage) -> None:
+    luck = random.Random(7)
+    for _ in range(5):
+        await asyncio.sleep(luck.uniform(0.1, 0.6))
+        await stage.ask(lambda db: _in_one(db, pause(db, CAMPAIGN, "the harness", "to see")))
+        paused_at = time.time()
+        await asyncio.sleep(luck.uniform(0.3, 1.0))
+        stage.paused.append((paused_at, time.time()))
+        await stage.ask(lambda db: _in_one(db, resume(db, CAMPAIGN, "the harness", "")))
+    stage.over()
+
+
+async def _in_one(db: Connection, work: Awaitable[Any]) -> None:
+    async with db.transaction():
+        await work
+
+
+async def _jump(stage: Stage) -> None:
+    stage.employ(await stage.start("-m", "tests.faults.clock_worker"))
+    await stage.until_taken(0.5)
+
+
+# members
+
+
+async def _answer(stage: Stage) -> None:
+    async def commit(db: Connection, people: list[Any]) -> None:
+        for person in people:
+            await meet(db, person["goal_id"], person["person_id"], source="link")
+
+    await _say(stage, commit)
+
+
+async def _opt_out(stage: Stage) -> None:
+    async def commit(db: Connection, people: list[Any]) -> None:
+        for person in people:
+            await suppress(
+                db, channel=person["channel"], address=person["address"], reason=Reason.OPTED_OUT, source="link"
+            )
+
+    await _say(stage, commit)
+
+
+async def _say(stage: Stage, commit: Callable[[Connection, list[Any]], Awaitable[None]]) -> None:
+    """Three times, a tenth of everybody says so in one transaction; the moment of its commit is kept."""
+    for turn, share in enumerate((0.1, 0.3, 0.5)):
+        await stage.until_taken(share)
+        people = await stage.fetch(
+            "select m.message_id, m.person_id, m.channel, m.address, s.goal_id"
+            " from message m join step s using (step_id) where m.person_id % 10 = $1", turn,
+        )  # fmt: skip
+
+        async def say(db: Connection, people: list[Any] = people) -> float:
+            async with db.transaction():
+                await commit(db, people)
+            return time.time()
+
+        stage.answered.append((await stage.ask(say), {person["message_id"] for person in people}))
+    stage.over()
+
+
+FAULTS: Final = (
+    Fault("worker killed", "SIGKILL to one of two workers", _kill_one),
+    Fault("all workers killed", "SIGKILL to both workers; two new ones", _kill_all),
+    Fault(
+        "leases run out", "SIGKILL to the only worker; a new one waits for its leases, and nothing is hurried",
+        _kill_all, workers=1, hurried=False, only_full=True,
+    ),
+    Fault("web killed", "SIGKILL to the web server while receipts come; started again", _kill_web, web=True),
+    Fault("workers drained", "SIGTERM to both workers; a new one", _drain),
+    Fault("PostgreSQL restarted", "a fast shutdown, and up again", _restart_postgres),
+    Fault("PostgreSQL killed", "SIGKILL to the postmaster and all its children; up again", _kill_postgres),
+    Fault("Redis flushed", "FLUSHALL, three times", _flush_redis, pace=0.1),
+    Fault("Redis restarted", "stopped, and up again", _restart_redis, pace=0.1),
+    Fault("Redis away", "SIGKILL; up again after a while", _take_redis_away, pace=0.04),
+    Fault("relay away", "the mail relay hangs up and refuses connections for a while", _take_relay_away, _in_flight),
+    Fault(
+        "relay unwell", "421 and 451 to some tries, 550 to as many", _only_run,
+        lambda _scale: Allowed(failed={Reason.RECIPIENT_REFUSED, Reason.HARD_BOUNCED}),
+        mail=lambda scale: {"busy": scale.bad / 2, "deferred": scale.bad / 2, "refused": scale.bad},
+    ),
+    Fault(
+        "relay silent", "takes some mails and never answers the final dot", _only_run, _emails_unknown,
+        mail=lambda scale: {"silent": scale.bad, "silence": scale.silence[0]},
+    ),
+    Fault(
+        "relay cuts", "drops some connections in the middle of DATA", _only_run, _emails_unknown,
+        mail=lambda scale: {"cut": scale.bad},
+    ),
+    Fault("Twilio busy", "429 to some requests", _only_run, texts=lambda scale: {"busy": scale.bad}),
+    Fault("Twilio broken", "500 to some requests, nothing stored", _only_run, _texts_unknown,
+          texts=lambda scale: {"broken": scale.bad}),
+    Fault(
+        "Twilio silent", "takes some texts and never answers", _only_run, _texts_unknown,
+        texts=lambda scale: {"silent": scale.bad, "silence": scale.silence[1]},
+    ),
+    Fault(
+        "receipts in disorder", "half shuffled, all three times, a tenth lost, a tenth late", _only_run, web=True,
+        texts=lambda _scale: {"shuffled": 0.5, "repeated": 1.0, "repeats": 2, "lost": 0.1, "late": 0.1},
+    ),
+    Fault("two schedulers", "two launches at once, then two workers launch the next step", _two_schedulers,
+          launched=False),
+    Fault("launched five times", "five launches at once", _launch_five_times, launched=False),
+    Fault("four workers", "nothing else", _only_run, workers=4),
+    Fault("paused and resumed", "five times, at random", _pause_and_resume),
+    Fault("a clock jumps", "one of two workers is an hour late, right and an hour early, by turns", _jump, workers=1),
+    Fault("answers", "a tenth of everybody answers in one transaction, three times", _answer,
+          lambda _scale: Allowed(withdrawn={Reason.ANSWERED})),
+    Fault("opt-outs", "a tenth of everybody opts out in one transaction, three times", _opt_out,
+          lambda _scale: Allowed(withdrawn={Reason.OPTED_OUT})),
+    Fault("a host cut off", "two workers in network namespaces of their own; one loses its network for a while",
+          hosts.cut_off, hosts.allowed, workers=0, needs=hosts.missing),
+)  # fmt: skip

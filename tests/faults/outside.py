@@ -1,0 +1,181 @@
+"""The outside world in a thread of its own: what it took is the truth that everything is held against."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import SecretStr
+
+from messaging.content.tokens import Keyring
+from muster.sandbox.postmaster import MailWeather, Postmaster
+from muster.sandbox.sandbox import Sandbox, SandboxConfig, open_sandbox
+from muster.sandbox.smtp import open_smtp
+from muster.sandbox.twilio import TwilioConfig
+from tests.faults.servers import SECRET
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One message that a provider took.
+
+    Attributes:
+        message_id: ours, out of the envelope or the callback.
+        channel: `email` or `sms`.
+        address: who it is for.
+        mark: what tells a copy from another message: the Message-ID; of a text, our sealed id.
+        at: when, in seconds since 1970.
+    """
+
+    message_id: int | None
+    channel: str
+    address: str
+    mark: str
+    at: float
+
+
+class Outside:
+    """Twilio and a mail relay that can be told to misbehave.
+
+    Args:
+        host: where both listen.
+        mail: what goes wrong with emails.
+        twilio: what goes wrong with texts.
+    """
+
+    def __init__(self, host: str, mail: MailWeather, twilio: TwilioConfig) -> None:
+        self._host = host
+        self._twilio = twilio
+        self._postmaster = Postmaster(weather=mail)
+        self._loop = asyncio.new_event_loop()
+        self._smtp_port = 0
+        self._stack = AsyncExitStack()
+        self._relay = AsyncExitStack()
+        self.sandbox: Sandbox
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What points Muster here."""
+        smtp = f"smtp://{self._host}:{self._smtp_port}?starttls=never"
+        return {**self.sandbox.environment, "MUSTER_SMTP_URL": smtp}
+
+    @property
+    def taken(self) -> Counter[str]:
+        """How much has come, by channel."""
+        return Counter(email=len(self.sandbox.mailbox), sms=len(self.sandbox.twilio.messages))
+
+    def arrivals(self) -> list[Arrival]:
+        """Everything that came, in no order."""
+        keyring = Keyring([SecretStr(SECRET)])
+
+        async def read() -> list[Arrival]:
+            mails = [
+                Arrival(
+                    keyring.unseal(one.sender.partition("@")[0].removeprefix("b+"), "bounce"),
+                    "email", one.recipients[0], one.message_id, one.at,
+                )
+                for one in self.sandbox.mailbox
+            ]  # fmt: skip
+            texts = [
+                Arrival(keyring.unseal(seal, "status"), "sms", one.to, seal, one.created)
+                for one in self.sandbox.twilio.messages
+                if one.direction == "outbound-api"
+                for seal in parse_qs(urlsplit(one.callback or "").query).get("m", [""])
+            ]
+            return mails + texts
+
+        return self.do(read())
+
+    def told(self) -> Mapping[int, set[str]]:
+        """The statuses that each text's receipts really told us, by our id."""
+        return self._told
+
+    def weather(self, **texts: Any) -> None:
+        """From now on, texts are treated so."""
+
+        async def turn() -> None:
+            self.sandbox.twilio.config = replace(self.sandbox.twilio.config, **texts)
+
+        self.do(turn())
+
+    def mail_weather(self, weather: MailWeather) -> None:
+        """From now on, emails are treated so."""
+
+        async def turn() -> None:
+            self._postmaster.turn(weather)
+
+        self.do(turn())
+
+    def close_relay(self) -> None:
+        """The mail relay goes away: nothing listens, and open connections end."""
+        self.do(self._relay.aclose())
+
+    def open_relay(self) -> None:
+        """It is back at the same address."""
+        self.do(self._open_relay())
+
+    def idle(self) -> None:
+        """Wait until every receipt has been posted."""
+        self.do(self.sandbox.idle(), patience=300)
+
+    def do(self, work: Coroutine[Any, Any, T], *, patience: float = 60) -> T:
+        """Have something done in the thread."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(patience)
+
+    async def _open(self) -> None:
+        self.sandbox = await self._stack.enter_async_context(
+            open_sandbox(SandboxConfig(host=self._host, twilio=self._twilio))
+        )
+        self._told: defaultdict[int, set[str]] = defaultdict(set)
+        self._listen_in()
+        await self._open_relay()
+
+    def _listen_in(self) -> None:
+        """Note the receipts that our webhook took."""
+        keyring = Keyring([SecretStr(SECRET)])
+        post: Callable[[str, Mapping[str, str]], Awaitable[Any]] = self.sandbox.twilio.webhooks.post
+
+        async def noted(url: str, form: Mapping[str, str]) -> Any:
+            answer = await post(url, form)
+            message_id = keyring.unseal(parse_qs(urlsplit(url).query).get("m", [""])[0], "status")
+            if answer.ok and message_id is not None and "MessageStatus" in form:
+                self._told[message_id].add(form["MessageStatus"])
+            return answer
+
+        self.sandbox.twilio.webhooks.post = noted  # type: ignore[method-assign]
+
+    async def _open_relay(self) -> None:
+        self._relay = AsyncExitStack()
+        self._smtp_port = await self._relay.enter_async_context(
+            open_smtp(self._host, self._smtp_port, self.sandbox.mailbox, self._postmaster)
+        )
+
+    async def _close(self) -> None:
+        await self._relay.aclose()
+        await self._stack.aclose()
+
+
+@contextmanager
+def open_outside(host: str, mail: MailWeather, twilio: TwilioConfig) -> Iterator[Outside]:
+    """The outside, until the block is left."""
+    outside = Outside(host, mail, twilio)
+    thread = threading.Thread(target=outside._loop.run_forever, name="outside", daemon=True)
+    thread.start()
+    try:
+        outside.do(outside._open())
+        try:
+            yield outside
+        finally:
+            outside.do(outside._close())
+    finally:
+        outside._loop.call_soon_threadsafe(outside._loop.stop)
+        thread.join(10)
+        outside._loop.close()

@@ -1,0 +1,227 @@
+"""What a fault came to: the database held against what the providers took, message by message."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from messaging.outbox.counts import step_counts
+from messaging.outbox.states import OPEN, RANK, Reason, State
+from tests.faults.outside import Arrival
+from tests.faults.stage import Stage
+
+LEFT = frozenset(
+    {State.ACCEPTED, State.SENT, State.DELIVERED, State.READ, State.UNDELIVERED, State.BOUNCED, State.COMPLAINED}
+)
+"""States that say that the provider has it."""
+
+_MESSAGES = "select * from message order by message_id"
+_UNKNOWN = """
+-- each time the outcome of a try became unknown, and whose try it was
+select e.message_id, e.code, m.channel,
+  (
+    select split_part(regexp_replace(s.detail ->> 'by', '-[0-9a-f]{4}$', ''), '-', -1)
+    from message_event s
+    where s.message_id = e.message_id and s.state = 'sending' and s.event_id < e.event_id
+    order by s.event_id desc limit 1
+  )::integer as pid
+from message_event e
+join message m using (message_id)
+where e.state = 'ambiguous'
+"""
+_TOLD = """
+select distinct on (message_id) message_id, state from message_event where state is not null
+order by message_id, event_id desc
+"""
+
+
+@dataclass
+class Finding:
+    """What a fault came to.
+
+    Attributes:
+        fault: its name.
+        sent: messages that the providers have.
+        lost: people who should have got one, and messages that are said to have left, where no provider has it.
+        doubled: copies too many, beyond those that policy allows.
+        again: copies of emails whose first try stayed unanswered; the same Message-ID.
+        ambiguous: messages whose outcome was unknown at some time.
+        late: the most that left, by one channel, after one commit of answers or opt-outs, or of a pause.
+        recovered: seconds from the end of the cause until messages came again by every channel; None where it did not
+            end, or nothing was left to come.
+        done: seconds from the end of the cause until nothing was open.
+        hurried: whether waits were ended by the harness.
+        broken: the demands that were not met, each in words.
+        not_run: why it could not be played; empty where it was.
+    """
+
+    fault: str
+    sent: int = 0
+    lost: int = 0
+    doubled: int = 0
+    again: int = 0
+    ambiguous: int = 0
+    late: int | None = None
+    recovered: float | None = None
+    done: float | None = None
+    hurried: bool = True
+    broken: list[str] = field(default_factory=list)
+    not_run: str = ""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What a fault may do.
+
+    Attributes:
+        ambiguous: most messages of unknown outcome, for each channel; None for any number. Killed workers' come on top,
+            and may be twice their connections each.
+        failed: reasons for which messages may fail.
+        withdrawn: reasons for which they may be withdrawn.
+    """
+
+    ambiguous: Mapping[str, int | None] = field(default_factory=lambda: {"email": 0, "sms": 0})
+    failed: Collection[Reason] = ()
+    withdrawn: Collection[Reason] = ()
+
+
+@dataclass
+class _Books:
+    """Both sides of the reckoning."""
+
+    rows: Mapping[int, asyncpg.Record]
+    unknown: list[asyncpg.Record]
+    told: Mapping[int, str]
+    arrived: Mapping[int, list[Arrival]]
+    strays: list[Arrival]
+
+
+async def reckon(stage: Stage, name: str, allowed: Allowed) -> Finding:
+    """Hold everything against everything."""
+    books = await _read(stage)
+    finding = Finding(name)
+    finding.broken += stage.wrong
+    finding.sent = len(books.arrived)
+    finding.ambiguous = len({row["message_id"] for row in books.unknown})
+    _everybody_has_one(stage, books, finding)
+    _nobody_twice(books, finding)
+    _states_are_true(books, finding, allowed)
+    _unknown_is_bounded(stage, books, finding, allowed)
+    _nothing_after_an_answer(stage, books, finding)
+    _receipts_count(stage, books, finding)
+    await _counts_agree(stage, books, finding)
+    return finding
+
+
+async def _read(stage: Stage) -> _Books:
+    arrived: defaultdict[int, list[Arrival]] = defaultdict(list)
+    strays = []
+    rows = {row["message_id"]: row for row in await stage.fetch(_MESSAGES)}
+    for one in stage.outside.arrivals():
+        row = rows.get(one.message_id or 0)
+        if row is None or row["address"] != one.address or row["channel"] != one.channel:
+            strays.append(one)
+        else:
+            arrived[row["message_id"]].append(one)
+    told = {row["message_id"]: row["state"] for row in await stage.fetch(_TOLD)}
+    return _Books(rows, await stage.fetch(_UNKNOWN), told, arrived, strays)
+
+
+def _everybody_has_one(stage: Stage, books: _Books, finding: Finding) -> None:
+    people = (stage.scale.emails + stage.scale.texts) * stage.steps
+    missing = people - len(books.rows)
+    gone = [key for key, row in books.rows.items() if State(row["state"]) in LEFT and key not in books.arrived]
+    finding.lost = missing + len(gone)
+    if missing:
+        finding.broken.append(f"{missing} people of {people} have no message at all")
+    if gone:
+        finding.broken.append(f"{len(gone)} messages are said to have left, and no provider has them: {gone[:5]}")
+    if books.strays:
+        finding.broken.append(f"{len(books.strays)} arrived that are nobody's: {books.strays[:3]}")
+
+
+def _nobody_twice(books: _Books, finding: Finding) -> None:
+    doubts = Counter(row["message_id"] for row in books.unknown)
+    for key, arrivals in books.arrived.items():
+        copies = len(arrivals) - 1
+        if not copies:
+            continue
+        same = len({one.mark for one in arrivals}) == 1
+        if books.rows[key]["channel"] == "email" and same and copies <= doubts[key]:
+            finding.again += copies
+        else:
+            finding.doubled += copies
+    if finding.doubled:
+        finding.broken.append(f"{finding.doubled} copies too many")
+
+
+def _states_are_true(books: _Books, finding: Finding, allowed: Allowed) -> None:
+    """Every row has its end, with a reason where nobody got it; and what is said not to have left did not."""
+    reasons: Counter[str] = Counter()
+    doubted = {row["message_id"] for row in books.unknown}
+    for key, row in books.rows.items():
+        state = State(row["state"])
+        if state in OPEN:
+            reasons[f"are still {state} ({row['reason']})"] += 1
+        elif books.told.get(key) != state:
+            reasons[f"are {state}, and their last event says {books.told.get(key)}"] += 1
+        elif state not in LEFT:
+            granted = allowed.failed if state is State.FAILED else allowed.withdrawn
+            if row["reason"] not in granted:
+                reasons[f"are {state} ({row['reason']})"] += 1
+            if key in books.arrived and key not in doubted:
+                reasons[f"are {state}, and arrived"] += 1
+    finding.broken += [f"{number} messages {words}" for words, number in sorted(reasons.items())]
+
+
+def _unknown_is_bounded(stage: Stage, books: _Books, finding: Finding, allowed: Allowed) -> None:
+    twice = {"email": 2 * stage.scale.smtp_connections, "sms": 2 * stage.scale.sms_connections}
+    by_worker = Counter((row["channel"], row["pid"]) for row in books.unknown if row["pid"] in stage.killed)
+    for (channel, pid), number in by_worker.items():
+        if number > twice[channel]:
+            finding.broken.append(f"killed worker {pid} left {number} by {channel} unknown, more than {twice[channel]}")
+    others = Counter(row["channel"] for row in books.unknown if row["pid"] not in stage.killed)
+    for channel, number in others.items():
+        most = allowed.ambiguous[channel]
+        if most is not None and number > most:
+            finding.broken.append(f"{number} by {channel} became unknown under workers that were not killed ({most})")
+
+
+def _nothing_after_an_answer(stage: Stage, books: _Books, finding: Finding) -> None:
+    """After a commit, only what was on the wire: twice the connections of each worker."""
+    workers = max(1, stage.most_workers)
+    bound = {"email": 2 * stage.scale.smtp_connections * workers, "sms": 2 * stage.scale.sms_connections * workers}
+    after = [
+        Counter(one.channel for key in messages for one in books.arrived.get(key, ()) if one.at > committed_at)
+        for committed_at, messages in stage.answered
+    ]
+    everything = [one for arrivals in books.arrived.values() for one in arrivals]
+    after += [Counter(one.channel for one in everything if start < one.at < end) for start, end in stage.paused]
+    for late in after:
+        finding.late = max(finding.late or 0, *late.values(), 0)
+        for channel, number in late.items():
+            if number > bound[channel]:
+                finding.broken.append(f"{number} by {channel} left after a commit, more than {bound[channel]}")
+
+
+async def _counts_agree(stage: Stage, books: _Books, finding: Finding) -> None:
+    """What the console and reports show is what a recount gives."""
+    campaign_id = next(iter(books.rows.values()))["campaign_id"] if books.rows else 0
+    shown = await stage.ask(lambda db: step_counts(db, campaign_id))
+    recount = Counter((row["step_id"], row["state"]) for row in books.rows.values())
+    claimed = Counter({(step.step_id, state.value): n for step in shown for state, n in step.counts.items()})
+    if claimed != recount:
+        finding.broken.append(f"counts by state are {dict(claimed)}, a recount gives {dict(recount)}")
+
+
+def _receipts_count(stage: Stage, books: _Books, finding: Finding) -> None:
+    """Every text stands at least where the highest of the receipts says that our webhook took."""
+    below = 0
+    for key, said in stage.outside.told().items():
+        highest = max(RANK[State(word)] for word in said)
+        below += RANK[State(books.rows[key]["state"])] < highest
+    if below:
+        finding.broken.append(f"{below} texts stand below what a receipt said that our webhook took")

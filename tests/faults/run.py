@@ -1,0 +1,77 @@
+"""Play one fault, and say what it came to."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.faults import hosts
+from tests.faults.faults import Fault
+from tests.faults.reckoning import Finding, reckon
+from tests.faults.scale import Scale
+from tests.faults.servers import LOOPBACK, Servers
+from tests.faults.stage import Stage, open_stage
+
+
+async def play(servers: Servers, scale: Scale, fault: Fault, *, logs: Path | None = None) -> Finding:
+    """Play a fault on a new database, settle everything, and reckon.
+
+    Args:
+        servers: up; they are up again afterwards.
+        scale: how large.
+        fault: what is done.
+        logs: a folder where the processes' log is kept.
+    """
+    if reason := fault.needs():
+        return Finding(fault.name, not_run=reason)
+    with ExitStack() as stack:
+        if fault.play is hosts.cut_off:
+            stack.enter_context(hosts.open_network())
+            await asyncio.to_thread(servers.move_to, hosts.ADDRESS)
+            stack.callback(servers.move_to, LOOPBACK)
+        async with open_stage(servers, scale, fault.weather(scale)) as stage:
+            try:
+                return await _play(stage, fault)
+            finally:
+                if logs is not None:
+                    shutil.copy(stage.folder / "log", logs / f"{fault.name.replace(' ', '-')}.log")
+
+
+async def _play(stage: Stage, fault: Fault) -> Finding:
+    if fault.pace is not None:
+        await stage.fetch("update sender set pace = $1", fault.pace * stage.scale.emails)
+    if fault.launched:
+        await stage.launch()
+    if fault.web:
+        await stage.start_web()
+    began = time.time()
+    await stage.add_workers(fault.workers)
+    try:
+        await fault.play(stage)
+        await stage.until_settled(hurried=fault.hurried)
+        done_at = time.time()
+        if fault.web:
+            await asyncio.to_thread(stage.outside.idle)
+            await stage.until_found("select where not exists (select from inbox where state = 'new')")
+        await stage.stop()
+    except AssertionError as error:
+        return Finding(fault.name, broken=[str(error)])
+    finding = await reckon(stage, fault.name, fault.allowed(stage.scale))
+    finding.hurried = fault.hurried
+    finding.done = done_at - (stage.over_at or began)
+    finding.recovered = _recovered(stage)
+    return finding
+
+
+def _recovered(stage: Stage) -> float | None:
+    """Seconds until messages came again by every channel that had some to come."""
+    if stage.over_at is None:
+        return None
+    first: dict[str, float] = {}
+    for one in stage.outside.arrivals():
+        if one.at > stage.over_at:
+            first[one.channel] = min(one.at, first.get(one.channel, one.at))
+    return max(first.values()) - stage.over_at if first else None

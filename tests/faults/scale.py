@@ -1,0 +1,46 @@
+"""How large the suite is run: everything at full size, or the same in little."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Sizes and durations; nothing else differs between the two.
+
+    Attributes:
+        name: `full` or `short`.
+        emails: messages by email.
+        texts: messages by SMS.
+        smtp_connections: of each worker.
+        sms_connections: of each worker.
+        latency: seconds a provider takes for each message, so that connections are busy when a fault comes.
+        away: seconds a server or provider is gone.
+        cut_off: seconds a host has no network.
+        silence: seconds a provider says nothing after taking an email, and after taking a text.
+        bad: share of tries that go wrong where a provider is unwell.
+        patience: seconds until everything must have its end.
+    """
+
+    name: str
+    emails: int
+    texts: int
+    smtp_connections: int
+    sms_connections: int
+    latency: float
+    away: float
+    cut_off: float
+    silence: tuple[float, float]
+    bad: float
+    patience: float
+
+
+FULL = Scale(
+    "full", emails=3000, texts=3000, smtp_connections=16, sms_connections=32, latency=0.1, away=30, cut_off=30,
+    silence=(75.0, 40.0), bad=0.01, patience=900,
+)  # fmt: skip
+SHORT = Scale(
+    "short", emails=160, texts=160, smtp_connections=4, sms_connections=4, latency=0.05, away=3, cut_off=8,
+    silence=(1.0, 1.0), bad=0.05, patience=120,
+)  # fmt: skip

@@ -1,0 +1,247 @@
+"""PostgreSQL and Valkey to be knocked over: real servers on TCP, with a campaign in a template database.
+
+PostgreSQL runs with fsync on. Both keep their address and their data across every restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+from redis import Redis
+
+from campaigns.ballots import create_ballot
+from campaigns.campaigns import create_campaign
+from campaigns.spec import BallotSpec, CampaignSpec
+from messaging.db.migrate import migrate
+from messaging.runtime import open_runtime
+from messaging.settings import Settings
+from muster.local.postgres import Postgres, start_postgres
+from muster.local.valkey import Valkey, start_valkey
+from tests.faults.scale import Scale
+
+T = TypeVar("T")
+
+LOOPBACK = "127.0.0.1"
+HOSTS = "10.213.7"
+"""The network of the fault with several hosts; nothing listens there in any other."""
+SECRET = "a secret for fault tests only"
+SMS_FROM = "+447480111111"
+MAIL_FROM = "The Union <ballot@union.test>"
+CAMPAIGN = "nudges"
+_TEMPLATE = "muster_faults"
+_AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError)
+
+
+@dataclass
+class Servers:
+    """The two servers, and where they are.
+
+    Attributes:
+        home: their data.
+        postgres_port: on loopback.
+        valkey_port: the same.
+    """
+
+    home: Path
+    postgres_port: int
+    valkey_port: int
+    postgres: Postgres
+    valkey: Valkey
+    address: str = LOOPBACK
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def database_url(self, name: str) -> str:
+        return f"postgresql://muster@{self.address}:{self.postgres_port}/{name}"
+
+    @property
+    def redis_url(self) -> str:
+        return f"redis://{self.address}:{self.valkey_port}/0"
+
+    @property
+    def redis(self) -> Redis:
+        return Redis(host=self.address, port=self.valkey_port)
+
+    async def new_database(self) -> str:
+        """A database with members and a campaign that is ready to be launched; returns its name."""
+        name = f"fault_{next(self._numbers)}"
+        await ask(self.database_url("postgres"), lambda db: db.execute(f"create database {name} template {_TEMPLATE}"))
+        return name
+
+    async def drop_database(self, name: str) -> None:
+        await ask(self.database_url("postgres"), lambda db: db.execute(f"drop database if exists {name} with (force)"))
+
+    # what is done to them; each returns when it is done
+
+    def restart_postgres(self) -> None:
+        """A fast shutdown, and up again."""
+        self.postgres.stop()
+        self.start_postgres()
+
+    def kill_postgres(self) -> None:
+        """SIGKILL the postmaster and every child of it, as a machine does that runs out of memory."""
+        postmaster = self.postgres.process.pid
+        os.kill(postmaster, signal.SIGSTOP)  # no child is started while the others are counted
+        family = [*_children(postmaster), postmaster]
+        for pid in family:
+            os.kill(pid, signal.SIGKILL)
+        self.postgres.process.wait()
+        while any(Path(f"/proc/{pid}/exe").is_symlink() and _is_alive(pid) for pid in family):
+            time.sleep(0.01)
+        shutil.rmtree(self.postgres.socket_dir, ignore_errors=True)
+
+    def start_postgres(self) -> None:
+        self.postgres = _start_postgres(self.home, self.address, self.postgres_port)
+
+    def stop_valkey(self) -> None:
+        self.valkey.stop()
+
+    def kill_valkey(self) -> None:
+        self.valkey.process.kill()
+        self.valkey.stop()
+
+    def start_valkey(self) -> None:
+        self.valkey = _start_valkey(self.home, self.address, self.valkey_port)
+
+    def move_to(self, address: str) -> None:
+        """Listen at another address of this machine."""
+        self.postgres.stop()
+        self.valkey.stop()
+        self.address = address
+        self.start_postgres()
+        self.start_valkey()
+
+    def stop(self) -> None:
+        self.postgres.stop()
+        self.valkey.stop()
+
+
+async def ask(url: str, what: Callable[[Any], Awaitable[T]], *, patience: float = 60) -> T:
+    """Ask the database something on a connection of its own, which a server that was knocked over cannot spoil."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            db = await asyncpg.connect(url, timeout=10)
+            try:
+                await db.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+                return await what(db)
+            finally:
+                await db.close(timeout=10)
+        except _AWAY:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.05)
+
+
+@contextmanager
+def open_servers(scale: Scale) -> Iterator[Servers]:
+    """Both servers, with the template database made."""
+    home = Path(tempfile.mkdtemp(prefix="muster-faults-"))
+    home.chmod(0o755)
+    ports = free_port(), free_port()
+    try:
+        postgres = _start_postgres(home, LOOPBACK, ports[0])
+        try:
+            servers = Servers(home, *ports, postgres, _start_valkey(home, LOOPBACK, ports[1]))
+        except BaseException:
+            postgres.stop()
+            raise
+        try:
+            # the network of hosts is let in, once something listens there
+            with (servers.postgres.data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"\nhost all all {HOSTS}.0/24 trust\n")
+            asyncio.run(_make_template(servers, scale))
+            yield servers
+        finally:
+            servers.stop()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _start_postgres(home: Path, address: str, port: int) -> Postgres:
+    return start_postgres(home, fsync="on", listen_addresses=address, port=str(port))
+
+
+def _start_valkey(home: Path, address: str, port: int) -> Valkey:
+    return start_valkey(home, port=str(port), bind=address, protected_mode="no")
+
+
+async def _make_template(servers: Servers, scale: Scale) -> None:
+    url = servers.database_url(_TEMPLATE)
+    await ask(servers.database_url("postgres"), lambda db: db.execute(f"create database {_TEMPLATE}"))
+    await migrate(url)
+    settings = Settings(
+        _env_file=None, home=servers.home, database_url=url, redis_url=servers.redis_url, secret_key=SECRET,
+        public_url="http://muster.test", email_from=MAIL_FROM, organisation="The Union", contact="0800 001066",
+        smtp_url="smtp://nowhere.test", sms_from=SMS_FROM, twilio_account_sid="AC1", twilio_auth_token="token",
+    )  # fmt: skip
+    today = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    async with open_runtime(settings, pool_size=3) as runtime:
+        async with runtime.pool.acquire() as db:
+            await db.execute(_MEMBERS, scale.emails, scale.texts)
+            ballot = {
+                "name": "pay", "title": "Pay", "time_zone": "UTC",
+                "opens": (today - timedelta(days=2)).isoformat(), "closes": (today + timedelta(days=20)).isoformat(),
+            }  # fmt: skip
+            await create_ballot(db, BallotSpec.model_validate(ballot))
+        steps = [
+            {"template": "ballot-reminder", "channels": ["email", "sms"]},
+            {"template": "ballot-last-days", "channels": ["email", "sms"], "when": {"after": "3 days"}},
+        ]
+        spec = {"name": CAMPAIGN, "title": "Nudges", "ballot": "pay", "steps": steps}
+        await create_campaign(runtime, CampaignSpec.model_validate(spec), "the harness")
+    await ask(url, lambda db: db.execute("vacuum analyze"))
+
+
+_MEMBERS = """
+with member as (
+  insert into person (external_id, first_name, last_name)
+  select 'M' || n, 'Ann', 'Lee' from generate_series(1, $1::integer + $2::integer) as n
+  returning person_id, substr(external_id, 2)::integer as n
+)
+insert into address (person_id, channel, address)
+select
+  person_id,
+  case when n <= $1 then 'email' else 'sms' end,
+  case when n <= $1 then 'm' || n || '@union.example.com' else '+4474' || lpad(n::text, 8, '0') end
+from member
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(stat.parent.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except (FileNotFoundError, ProcessLookupError):
+        return False

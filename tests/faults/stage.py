@@ -1,0 +1,313 @@
+"""One fault's stage: a database with a campaign, real worker and web processes, and the outside.
+
+Nothing of Muster runs in this process but a launch. What the stage writes into the database itself is only time:
+`hurry` lets waits that are not what a fault is about end at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+import asyncpg
+
+from campaigns.launch import launch
+from messaging.db import Connection
+from messaging.runtime import open_runtime
+from messaging.settings import Settings
+from tests.faults.outside import Outside, open_outside
+from tests.faults.scale import Scale
+from tests.faults.servers import CAMPAIGN, LOOPBACK, MAIL_FROM, SECRET, SMS_FROM, Servers, ask, free_port
+
+T = TypeVar("T")
+Process = asyncio.subprocess.Process
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKER = ("-m", "muster", "worker")
+WEB = ("-m", "muster", "serve")
+STOPPING = 60.0
+"""Seconds a process has to stop in order."""
+
+_HURRY_TRIES = """
+update message set not_before = now()
+where message_id in (
+  select message_id from message where state = 'queued' and attempt > 0 and not_before > now()
+  for update skip locked
+)
+"""
+_HURRY_UNKNOWN = """
+update message set changed_at = now() - interval '1 minute'
+where message_id in (
+  select message_id from message
+  where state = 'ambiguous' and reason is distinct from 'held' and changed_at > now() - interval '30 seconds'
+  for update skip locked
+)
+"""
+_HURRY_LEASES = """
+update message set lease_until = now() - interval '1 second'
+where message_id in (
+  select m.message_id
+  from message m
+  join message_event e using (message_id)
+  where m.state = 'sending' and m.lease_until > now() and e.state = 'sending'
+    and (e.detail ->> 'attempt')::int = m.attempt and e.detail ->> 'by' like any ($1::text[])
+  for update of m skip locked
+)
+"""
+
+
+@dataclass
+class Stage:
+    """What a fault is played on.
+
+    Attributes:
+        servers: PostgreSQL and Valkey.
+        outside: the providers.
+        scale: how large.
+        database: its name.
+        folder: where the processes' logs are.
+        settings: as the processes have them.
+        workers: those that are meant to live.
+        killed: process ids of workers that were killed.
+        answered: what was committed when: (seconds since 1970, message ids) of answers and opt-outs.
+        paused: when the campaign stood still: (seconds since 1970, until).
+        steps: how many of the campaign's steps are launched.
+        most_workers: the most that were ever at work at once.
+        wrong: what went wrong on the stage itself.
+        over_at: when the fault's cause was gone; None where it never is.
+    """
+
+    servers: Servers
+    outside: Outside
+    scale: Scale
+    database: str
+    folder: Path
+    environment: dict[str, str]
+    settings: Settings
+    workers: list[Process] = field(default_factory=list)
+    web: Process | None = None
+    killed: list[int] = field(default_factory=list)
+    answered: list[tuple[float, set[int]]] = field(default_factory=list)
+    paused: list[tuple[float, float]] = field(default_factory=list)
+    steps: int = 1
+    most_workers: int = 0
+    wrong: list[str] = field(default_factory=list)
+    over_at: float | None = None
+
+    @property
+    def url(self) -> str:
+        return self.servers.database_url(self.database)
+
+    async def ask(self, what: Callable[[Connection], Awaitable[T]]) -> T:
+        """Ask the database, whatever has just been done to it."""
+        return await ask(self.url, what)
+
+    async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        return await self.ask(lambda db: db.fetch(query, *args))
+
+    # processes
+
+    async def start(self, *command: str, before: tuple[str, ...] = (), **environment: str) -> Process:
+        """Start a Python process of ours; its log is kept in the stage's folder."""
+        with (self.folder / "log").open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                *before, sys.executable, *command, env=self.environment | environment, cwd=self.folder,
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+
+    async def add_workers(self, number: int = 1) -> None:
+        """Start workers."""
+        for _ in range(number):
+            self.employ(await self.start(*WORKER))
+
+    def employ(self, worker: Process) -> None:
+        """Count a process among the workers."""
+        self.workers.append(worker)
+        self.most_workers = max(self.most_workers, len(self.workers))
+
+    async def start_web(self) -> None:
+        """Start the web server, and wait until it answers."""
+        self.web = await self.start(*WEB)
+        async with aiohttp.ClientSession() as http:
+            async with asyncio.timeout(STOPPING):
+                while not await _answers(http, f"{self.settings.public_url}/healthz"):
+                    if self.web.returncode is not None:
+                        raise AssertionError(f"the web server did not come up: {self.log()}")
+                    await asyncio.sleep(0.05)
+
+    async def kill(self, worker: Process) -> None:
+        """SIGKILL a worker."""
+        self.workers.remove(worker)
+        self.killed.append(worker.pid)
+        worker.kill()
+        await worker.wait()
+
+    async def terminate(self, worker: Process) -> None:
+        """SIGTERM a worker: it drains, and ends well."""
+        self.workers.remove(worker)
+        await self._end(worker, "worker")
+
+    async def command(self, *words: str) -> int:
+        """A `muster` command to its end; returns its status."""
+        return await (await self.start("-m", "muster", *words)).wait()
+
+    async def stop(self) -> None:
+        """Stop every process in order, and see that each was alive until now and ends well."""
+        ends = [self._end(worker, "worker") for worker in self.workers]
+        if self.web is not None:
+            ends.append(self._end(self.web, "web"))
+        self.workers, self.web = [], None
+        await asyncio.gather(*ends)
+
+    async def _end(self, process: Process, name: str) -> None:
+        if process.returncode is not None:
+            self.wrong.append(f"a {name} process ended by itself with status {process.returncode}")
+            return
+        process.terminate()
+        try:
+            async with asyncio.timeout(STOPPING):
+                status = await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            self.wrong.append(f"a {name} process did not stop on SIGTERM")
+            return
+        if status != 0:
+            self.wrong.append(f"a {name} process ended with status {status} on SIGTERM")
+
+    async def abandon(self) -> None:
+        """Leave no process behind, however the fault went."""
+        for process in [*self.workers, *([self.web] if self.web else [])]:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    def log(self) -> str:
+        """The end of what the processes said."""
+        path = self.folder / "log"
+        return path.read_text(errors="replace")[-4000:] if path.exists() else ""
+
+    # the campaign
+
+    async def launch(self) -> None:
+        """Launch the campaign's first step."""
+        async with open_runtime(self.settings, pool_size=3) as runtime:
+            campaign_id = await runtime.pool.fetchval("select campaign_id from campaign where name = $1", CAMPAIGN)
+            await launch(runtime, campaign_id, "the harness")
+
+    async def until_taken(self, share: float) -> None:
+        """Wait until the providers have taken that share of what is to come, by each channel."""
+        wanted = {"email": share * self.scale.emails, "sms": share * self.scale.texts}
+        await self.until(lambda: all(self.outside.taken[name] >= least for name, least in wanted.items()))
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Poll until something is so; what is waited for happens in other processes."""
+        deadline = time.monotonic() + self.scale.patience
+        while not true():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"it did not become so in time: {self.log()}")
+            await asyncio.sleep(0.01)
+
+    async def until_found(self, query: str) -> None:
+        """Poll until a query finds something."""
+        deadline = time.monotonic() + self.scale.patience
+        while not await self.fetch(query):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"nothing was found in time by: {query}")
+            await asyncio.sleep(0.1)
+
+    def over(self) -> None:
+        """The cause of the trouble is gone from now on."""
+        self.over_at = time.time()
+
+    async def hurry(self) -> None:
+        """Let every wait end that is not what is tested: for a retry, for the settling of what is unknown, and for
+        the leases of workers that this stage has killed. Leases of live workers are never touched."""
+        dead = [f"%-{pid}-%" for pid in self.killed]
+
+        async def all_three(db: Connection) -> None:
+            await db.execute(_HURRY_TRIES)
+            await db.execute(_HURRY_UNKNOWN)
+            if dead:
+                await db.execute(_HURRY_LEASES, dead)
+
+        await self.ask(all_three)
+
+    async def until_settled(self, *, hurried: bool) -> None:
+        """Wait until no message is open any more, or patience ends; then the reckoning names what is."""
+        deadline = time.monotonic() + self.scale.patience
+        while time.monotonic() < deadline:
+            if hurried:
+                await self.hurry()
+            rows = await self.fetch(
+                "select (select count(*) from step where state = 'launching') as steps,"
+                " (select count(*) from message"
+                "  where state in ('queued', 'sending', 'ambiguous') and reason is distinct from 'held') as messages"
+            )
+            if rows[0]["messages"] == 0 and rows[0]["steps"] == 0:
+                return
+            await asyncio.sleep(0.1)
+
+
+async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with http.get(url) as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+@asynccontextmanager
+async def open_stage(servers: Servers, scale: Scale, outside_config: tuple[Any, Any]) -> AsyncIterator[Stage]:
+    """A stage, until the block is left; then nothing of it is left running.
+
+    Args:
+        servers: what it stands on.
+        scale: how large.
+        outside_config: what goes wrong with emails and with texts.
+    """
+    async with AsyncExitStack() as stack:
+        outside = stack.enter_context(open_outside(servers.address, *outside_config))
+        servers.redis.flushall()
+        database = await servers.new_database()
+        stack.push_async_callback(servers.drop_database, database)
+        folder = servers.home / database
+        folder.mkdir()
+        environment, settings = _configure(servers, scale, database, folder, outside)
+        stage = Stage(servers, outside, scale, database, folder, environment, settings)
+        stack.push_async_callback(stage.abandon)
+        yield stage
+
+
+def _configure(
+    servers: Servers, scale: Scale, database: str, folder: Path, outside: Outside
+) -> tuple[dict[str, str], Settings]:
+    listen = f"{LOOPBACK}:{free_port()}"
+    ours = {
+        **outside.environment,
+        "MUSTER_HOME": str(folder),
+        "MUSTER_DATABASE_URL": servers.database_url(database),
+        "MUSTER_REDIS_URL": servers.redis_url,
+        "MUSTER_SECRET_KEY": SECRET,
+        "MUSTER_LISTEN": listen,
+        "MUSTER_PUBLIC_URL": f"http://{listen}",
+        "MUSTER_SMS_FROM": SMS_FROM,
+        "MUSTER_EMAIL_FROM": MAIL_FROM,
+        "MUSTER_ORGANISATION": "The Union",
+        "MUSTER_CONTACT": "0800 001066",
+        "MUSTER_SMTP_CONNECTIONS": str(scale.smtp_connections),
+        "MUSTER_SMS_CONNECTIONS": str(scale.sms_connections),
+    }
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+    settings = Settings.model_validate(
+        {name.removeprefix("MUSTER_").lower(): value for name, value in ours.items()} | {"_env_file": None}
+    )
+    return {**rest, **ours, "PYTHONPATH": str(ROOT)}, settings

@@ -1,0 +1,86 @@
+"""The findings as a table for people, in the terminal and in docs/delivery.md, and as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tests.faults.faults import FAULTS
+from tests.faults.reckoning import Finding
+from tests.faults.scale import Scale
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "delivery.md"
+_BEGIN, _END = "<!-- faults: begin -->", "<!-- faults: end -->"
+_HEAD = ("fault", "sent", "lost", "doubled", "unknown", "sent again", "late", "flows again", "all done")
+_WHAT = {fault.name: fault.what for fault in FAULTS}
+
+
+def as_json(scale: Scale, findings: Sequence[Finding]) -> dict[str, Any]:
+    """Everything there is to know."""
+    return {
+        "scale": asdict(scale),
+        "ok": is_kept(findings),
+        "not_run": [one.fault for one in findings if one.not_run],
+        "faults": [{"what": _WHAT[one.fault], **asdict(one)} for one in findings],
+    }
+
+
+def is_kept(findings: Sequence[Finding]) -> bool:
+    """Whether no demand was broken."""
+    return not any(one.broken for one in findings)
+
+
+def for_terminal(findings: Sequence[Finding]) -> str:
+    """The table, and under it every demand that was not met."""
+    rows = [_HEAD, *(_cells(one) for one in findings)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
+    lines = [
+        "  ".join(cell.ljust(width) if not place else cell.rjust(width)
+                  for place, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]  # fmt: skip
+    lines += [f"BROKEN  {one.fault}: {words}" for one in findings for words in one.broken]
+    lines += [f"NOT RUN {one.fault}: {one.not_run}" for one in findings if one.not_run]
+    return "\n".join(lines)
+
+
+def write_docs(scale: Scale, findings: Sequence[Finding]) -> None:
+    """Put the table into docs/delivery.md, between its two marks."""
+    text = DOCS.read_text(encoding="utf-8")
+    before, rest = text.split(_BEGIN)
+    _, after = rest.split(_END)
+    DOCS.write_text(f"{before}{_BEGIN}\n{_markdown(scale, findings)}\n{_END}{after}", encoding="utf-8")
+
+
+def _markdown(scale: Scale, findings: Sequence[Finding]) -> str:
+    head = ("what is done", *_HEAD[1:])
+    how = (
+        f"{scale.emails:,} emails and {scale.texts:,} texts for each fault; each worker has {scale.smtp_connections}"
+        f" connections for email and {scale.sms_connections} for SMS; providers take"
+        f" {scale.latency:g} s for a message."
+    )
+    lines = [
+        how,
+        "",
+        f"| {' | '.join(head)} |",
+        f"| {' | '.join('---' if not place else '--:' for place in range(len(head)))} |",
+    ]
+    for one in findings:
+        what = f"**{one.fault}**: {_WHAT[one.fault]}"
+        lines.append(f"| {' | '.join([what, *_cells(one)[1:]])} |")
+    return "\n".join(lines)
+
+
+def _cells(one: Finding) -> tuple[str, ...]:
+    if one.not_run:
+        return (one.fault, "not run", *[""] * (len(_HEAD) - 2))
+    return (
+        one.fault, f"{one.sent:,}", str(one.lost), str(one.doubled), str(one.ambiguous), str(one.again),
+        "" if one.late is None else str(one.late), _seconds(one.recovered), _seconds(one.done),
+    )  # fmt: skip
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} s"
