@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
 from messaging.alerts import raise_alert
+from messaging.channels.base import Parcel, Route
 from messaging.db import Connection
 from messaging.errors import MusterError
 from messaging.outbox.claim import LEASE, Claimed, Lane, claim, due_lanes, hand_back
@@ -45,12 +47,20 @@ class Departure:
     step_id: int
     composer: Composer
     composed: Composed
+    route: Route
     marked_at: float = 0.0
 
     def mark(self) -> Mark:
         """What is written down before it goes on the wire."""
-        composed = self.composed
-        return Mark(self.message.message_id, self.message.attempt, composed.confirm, composed.unsubscribe)
+        message, composed, route = self.message, self.composed, self.route
+        return Mark(
+            message.message_id,
+            message.attempt,
+            composed.confirm,
+            composed.unsubscribe,
+            route.provider,
+            route.sent_from,
+        )
 
 
 @dataclass(slots=True)
@@ -81,6 +91,7 @@ class Lanes:
         composers: the compiled steps.
         worker: this worker's name.
         counts: what the gate stops is counted here, by state.
+        route: decides by which provider a parcel goes.
     """
 
     def __init__(
@@ -91,6 +102,7 @@ class Lanes:
         composers: Composers,
         worker: str,
         counts: Counter[str],
+        route: Callable[[Parcel], Route],
     ) -> None:
         self._runtime = runtime
         self._channel = channel
@@ -98,6 +110,7 @@ class Lanes:
         self._composers = composers
         self._worker = worker
         self._counts = counts
+        self._route = route
         self._queues: dict[int, _Queue] = {}
         self._broken: set[int] = set()
         self._turn = 0
@@ -150,7 +163,8 @@ class Lanes:
                 waiting.add(queue.lane.step_id)
                 continue
             queue.head = None
-            departures.append(Departure(queue.claimed.popleft(), queue.lane.step_id, queue.composer, composed))
+            route = self._route(composed.parcel)
+            departures.append(Departure(queue.claimed.popleft(), queue.lane.step_id, queue.composer, composed, route))
         return departures
 
     def wait(self) -> float:
