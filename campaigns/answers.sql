@@ -8,16 +8,17 @@ where m.message_id = $1;
 
 -- name: asked_at
 -- The latest message that went from one of these senders to this address before the reply came: what it answers. (It may
--- be read much later; and we may learn a little late that a message has gone, hence the earlier of its two times.)
+-- be read much later; and we may learn a little late that a message has gone, hence the earlier of its two times. A text
+-- may have left from another number than its step's: the one of the provider that sent it.)
 select
-  m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,
+  m.message_id, m.person_id, m.channel, m.address, coalesce(m.sent_from, s.address) as sender, c.ballot_id, b.opens_at, b.closes_at,
   st.content -> 'menu' as menu
 from message m
 join sender s using (sender_id)
 join step st using (step_id)
 join campaign c on c.campaign_id = m.campaign_id
 join ballot b using (ballot_id)
-where m.channel = $1 and m.address = $2 and s.address = any ($3::text[])
+where m.channel = $1 and m.address = $2 and coalesce(m.sent_from, s.address) = any ($3::text[])
   and least(m.sent_at, m.wire_at) <= $4::timestamptz + interval '5 seconds'
 order by coalesce(m.sent_at, m.wire_at) desc, m.message_id desc
 limit 1;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,6 +17,9 @@ from messaging.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds the packages and `templates/`, in a checkout and when installed."""
+
+SMS_PROVIDERS = ("twilio", "vonage")
+"""Who can send texts, in the order they are preferred where nobody says otherwise."""
 
 SecretList = Annotated[tuple[SecretStr, ...], NoDecode]
 
@@ -90,6 +94,21 @@ class Settings(BaseSettings):
         (), description="Twilio auth token; a comma-separated list while rotating: the first signs, all verify."
     )
     twilio_base_url: str | None = Field(None, description="Where Twilio's API is; set for the sandbox and for tests.")
+    vonage_api_key: str | None = Field(None, description="Vonage account: the API key, 8 characters.")
+    vonage_api_secret: SecretStr | None = Field(None, description="Vonage API secret.")
+    vonage_signature_secret: SecretList = Field(
+        (),
+        description="Vonage signature secret, with which it signs what it tells us, at least 32 characters; a comma-separated list while rotating: all verify.",
+    )
+    vonage_sms_from: str | None = Field(
+        None,
+        description="Sender of texts that go by Vonage: a number or an alphanumeric name. Default: MUSTER_SMS_FROM, which is right only where Vonage is the one provider.",
+    )
+    vonage_base_url: str | None = Field(None, description="Where Vonage's API is; set for the sandbox and for tests.")
+    sms_providers: str = Field(
+        "",
+        description="Who sends texts: `twilio`, `vonage`, or both with a comma. The first that is well sends; with what a segment costs at each, `twilio=0.0463,vonage=0.0405`, the cheapest that is well. Default: those that are set up, Twilio first.",
+    )
     sms_connections: int = Field(
         32, ge=1, le=500, description="Requests a worker has open to the SMS provider at once."
     )
@@ -109,7 +128,7 @@ class Settings(BaseSettings):
     )
     log_format: str = Field("text", pattern="^(text|json)$", description="`text` for people, `json` for programs.")
 
-    @field_validator("secret_key", "twilio_auth_token", mode="before")
+    @field_validator("secret_key", "twilio_auth_token", "vonage_signature_secret", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -121,6 +140,19 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if any(len(secret.get_secret_value()) < 16 for secret in value):
             raise ValueError("each secret needs at least 16 characters")
+        return value
+
+    @field_validator("sms_providers")
+    @classmethod
+    def _costs(cls, value: str) -> str:
+        costs = _read_costs(value)
+        unknown = [name for name, _ in costs if name not in SMS_PROVIDERS]
+        if unknown:
+            raise ValueError(f"{unknown[0]} is none of {' and '.join(SMS_PROVIDERS)}")
+        if len({name for name, _ in costs}) < len(costs):
+            raise ValueError("it names a provider twice")
+        if len({cost is None for _, cost in costs}) > 1:
+            raise ValueError("say what a segment costs at every provider, or at none")
         return value
 
     @field_validator("public_url")
@@ -183,12 +215,40 @@ class Settings(BaseSettings):
     @property
     def has_sms(self) -> bool:
         """Whether texts can be sent."""
-        return bool(self.twilio_account_sid and self.twilio_auth_token and self.sms_from)
+        return bool(self.sms_from and any(self.is_set_up(name) for name in SMS_PROVIDERS))
+
+    @property
+    def sms_costs(self) -> dict[str, float]:
+        """What a segment costs, by provider, in order of preference; 0 where nobody said."""
+        named = _read_costs(self.sms_providers)
+        if named:
+            return {name: cost or 0.0 for name, cost in named}
+        return dict.fromkeys((name for name in SMS_PROVIDERS if self.is_set_up(name)), 0.0)
+
+    def is_set_up(self, provider: str) -> bool:
+        """Whether there is everything that a provider of texts needs."""
+        if provider == "twilio":
+            return bool(self.twilio_account_sid and self.twilio_auth_token)
+        return bool(self.vonage_api_key and self.vonage_api_secret and self.vonage_signature_secret)
 
     @property
     def has_email(self) -> bool:
         """Whether emails can be sent."""
         return self.smtp_url is not None
+
+
+def _read_costs(text: str) -> list[tuple[str, float | None]]:
+    """`twilio=0.0463,vonage=0.0405`, or the names alone."""
+    costs: list[tuple[str, float | None]] = []
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        name, said, cost = part.partition("=")
+        try:
+            costs.append((name.strip().lower(), float(cost) if said else None))
+        except ValueError:
+            raise ValueError(f"{cost.strip()} is not what a segment costs") from None
+    if any(cost is not None and not 0 <= cost < math.inf for _, cost in costs):
+        raise ValueError("a segment cannot cost that")
+    return costs
 
 
 def load_settings() -> Settings:

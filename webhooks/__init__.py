@@ -12,20 +12,25 @@ from typing import Final
 from aiohttp import web
 
 from messaging.runtime import Runtime
-from webhooks import links, twilio, unsubscribe
+from webhooks import links, twilio, unsubscribe, vonage
 from webhooks.inbox import Handler, Intake, process
 from webhooks.misses import Misses
 
 __all__ = ["HANDLERS", "process_inbox", "routes"]
 
-HANDLERS: Final[Mapping[str, Handler]] = {twilio.STATUS: twilio.apply_statuses, twilio.INBOUND: twilio.read_texts}
+HANDLERS: Final[Mapping[str, Handler]] = {
+    twilio.STATUS: twilio.apply_statuses,
+    twilio.INBOUND: twilio.read_texts,
+    vonage.STATUS: vonage.apply_statuses,
+    vonage.INBOUND: vonage.read_texts,
+}
 """Who processes what has come in, by its source."""
 
 
 def routes() -> list[web.RouteDef]:
     """Every address the outside talks to. The members' links take any first word of a path: add them last."""
-    misses = Misses()
-    return [*twilio.routes(Intake()), *unsubscribe.routes(misses), *links.routes(misses)]
+    misses, intake = Misses(), Intake()
+    return [*twilio.routes(intake), *vonage.routes(intake), *unsubscribe.routes(misses), *links.routes(misses)]
 
 
 async def process_inbox(runtime: Runtime, limit: int) -> int:

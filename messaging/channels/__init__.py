@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import MappingProxyType
+from typing import Final
 
 import aiohttp
 
 from messaging.channels.base import Channel
+from messaging.channels.failover import FailoverChannel, Member
 from messaging.channels.smtp import SmtpChannel
 from messaging.channels.twilio import TwilioChannel
+from messaging.channels.vonage import VonageChannel
+from messaging.errors import SettingsError
 from messaging.settings import Settings
 
 __all__ = ["Channel", "open_channels"]
+
+_SMS: Final[MappingProxyType[str, Callable[[Settings, aiohttp.ClientSession], Channel]]] = MappingProxyType(
+    {"twilio": TwilioChannel, "vonage": VonageChannel}
+)
 
 
 @asynccontextmanager
@@ -24,11 +33,11 @@ async def open_channels(settings: Settings, http: aiohttp.ClientSession) -> Asyn
         http: the shared session.
 
     Raises:
-        SettingsError: a provider's address cannot be right.
+        SettingsError: a provider's address cannot be right, or one is named that is not set up.
     """
     channels: dict[str, Channel] = {}
     if settings.has_sms:
-        channels["sms"] = TwilioChannel(settings, http)
+        channels["sms"] = _open_sms(settings, http)
     if settings.has_email:
         channels["email"] = SmtpChannel(settings)
     try:
@@ -36,3 +45,22 @@ async def open_channels(settings: Settings, http: aiohttp.ClientSession) -> Asyn
     finally:
         for channel in channels.values():
             await channel.close()
+
+
+def _open_sms(settings: Settings, http: aiohttp.ClientSession) -> Channel:
+    """The one provider, or all of them behind one channel."""
+    costs = settings.sms_costs
+    lacking = [name for name in costs if not settings.is_set_up(name)]
+    if lacking:
+        raise SettingsError(
+            f"MUSTER_SMS_PROVIDERS names {' and '.join(lacking)}, but not all of its settings are there.",
+            remedy="docs/providers.md lists what each provider needs.",
+        )
+    if list(costs) == ["twilio"]:
+        return TwilioChannel(settings, http)
+    return FailoverChannel(
+        [
+            Member(_SMS[name](settings, http), cost, settings.vonage_sms_from if name == "vonage" else None)
+            for name, cost in costs.items()
+        ]
+    )

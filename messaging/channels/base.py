@@ -6,11 +6,25 @@ codes stay in its code table; what leaves its file are outcomes with reasons fro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from messaging.outbox.states import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """By which provider a parcel goes; written down before it is on the wire.
+
+    Attributes:
+        provider: what events call it: `twilio`, `smtp`.
+        sent_from: the number it leaves from, where the provider has one of its own; None: the step's sender.
+    """
+
+    provider: str
+    sent_from: str | None = None
 
 
 @dataclass(slots=True)
@@ -22,16 +36,18 @@ class Text:
         sender: a number, an alphanumeric name or a messaging service `MG…`.
         to: E.164.
         body: what it says, sanitised.
-        callback: where the provider reports what becomes of it; carries our sealed id.
+        seal: our sealed id, for the provider to give back with its receipts; empty for a text that has no row.
         segments: what it counts against the sender's pace.
+        route: by which provider it goes, once a channel of several has chosen.
     """
 
     message_id: int
     sender: str
     to: str
     body: str
-    callback: str
+    seal: str
     segments: int
+    route: Route | None = None
 
 
 @dataclass(slots=True)
@@ -79,6 +95,7 @@ class Retry:
         reply: its words.
         slow: the sender as a whole should slow down (429, 421, nothing answers).
         after: seconds the provider asked to wait.
+        elsewhere: another provider may have it at once.
     """
 
     reason: Reason
@@ -86,6 +103,7 @@ class Retry:
     reply: str = ""
     slow: bool = False
     after: float | None = None
+    elsewhere: bool = False
 
 
 @dataclass(slots=True)
@@ -150,4 +168,33 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Close what is open; parcels in flight end as `Unknown`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """A provider was left out, or taken up again.
+
+    Attributes:
+        severity: of the alert; None where there is nothing to be alarmed about any more.
+        title: what happened, one sentence.
+        remedy: what to do about it.
+    """
+
+    provider: str
+    severity: Literal["warning", "error"] | None
+    title: str = ""
+    remedy: str = ""
+
+
+@runtime_checkable
+class Router(Channel, Protocol):
+    """A channel of several providers. It says who gets a parcel before that parcel is marked as on the wire."""
+
+    def route(self, parcel: Parcel) -> Route:
+        """Choose a provider; `send` hands the parcel to that one and to no other."""
+        ...
+
+    def news(self) -> Sequence[News]:
+        """What has changed since it was last asked."""
         ...

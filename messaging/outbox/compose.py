@@ -21,10 +21,6 @@ from messaging.db import Connection
 from messaging.outbox.claim import SQL, Claimed
 from messaging.settings import Settings
 
-_RETRIES: Final = "#rc=5&rp=all"
-"""Twilio posts a callback again that met a 5xx, only where the URL's fragment says so; it is neither sent nor signed.
-https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides"""
-
 
 @dataclass(slots=True)
 class Composed:
@@ -62,7 +58,6 @@ class Composer:
         self._confirms = "confirm_link" in said
         self._unsubscribes = self._email or "unsubscribe_link" in said
         self._host = settings.bounce_host
-        self._callback = f"{settings.public_url}/webhooks/twilio/status?m="
         if self._email:
             self._skeleton = Skeleton(
                 _mailbox(step["email_name"], step["email_from"]),
@@ -106,7 +101,7 @@ class Composer:
             self._sender,
             message.address,
             rendered.text,
-            f"{self._callback}{seal}{_RETRIES}",
+            seal,
             segments,
         )
         return text, segments

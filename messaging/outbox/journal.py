@@ -48,12 +48,14 @@ class Fault:
 
     Attributes:
         reason: one of `SUPPRESSES` (the address is dead) or `OUR_FAULT` (the sender is).
+        provider: who says so.
     """
 
     message_id: int
     step_id: int
     address: str
     reason: Reason
+    provider: str
 
 
 class Journal:
@@ -62,7 +64,7 @@ class Journal:
     Args:
         runtime: has the database's address and the clock.
         channel: `sms` or `email`.
-        source: the provider, as events name it.
+        source: what events name where a message has not been at any provider.
     """
 
     def __init__(self, runtime: Runtime, channel: Medium, source: str) -> None:
@@ -125,7 +127,7 @@ class Journal:
                         channel=self._channel,
                         address=fault.address,
                         reason=fault.reason,
-                        source=self._source,
+                        source=fault.provider,
                         message_id=fault.message_id,
                     )
             steps = {fault.step_id for fault in faults if fault.reason in OUR_FAULT}

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from messaging.alerts import raise_alert
+from messaging.channels.base import Parcel, Route
 from messaging.db import Connection
 from messaging.errors import MusterError
 from messaging.outbox.claim import Claimed, Lane, claim, due_lanes, hand_back
@@ -45,12 +47,20 @@ class Departure:
     step_id: int
     composer: Composer
     composed: Composed
+    route: Route
     marked_at: float = 0.0
 
     def mark(self) -> Mark:
         """What is written down before it goes on the wire."""
-        composed = self.composed
-        return Mark(self.message.message_id, self.message.attempt, composed.confirm, composed.unsubscribe)
+        message, composed, route = self.message, self.composed, self.route
+        return Mark(
+            message.message_id,
+            message.attempt,
+            composed.confirm,
+            composed.unsubscribe,
+            route.provider,
+            route.sent_from,
+        )
 
 
 class Lanes:
@@ -63,6 +73,7 @@ class Lanes:
         composers: the compiled steps.
         presence: under which they claim.
         counts: what the gate stops is counted here, by state.
+        route: decides by which provider a parcel goes.
     """
 
     def __init__(
@@ -73,6 +84,7 @@ class Lanes:
         composers: Composers,
         presence: Presence,
         counts: Counter[str],
+        route: Callable[[Parcel], Route],
     ) -> None:
         self._runtime = runtime
         self._channel = channel
@@ -80,6 +92,7 @@ class Lanes:
         self._composers = composers
         self._presence = presence
         self._counts = counts
+        self._route = route
         self._domains = Domains(read_groups(runtime.settings.email_domain_pace), pace)
         self._queues: dict[int, Queue] = {}
         self._broken: set[int] = set()
@@ -133,7 +146,8 @@ class Lanes:
                 waiting.add(queue.lane.step_id)
                 continue
             queue.head = None
-            departures.append(Departure(head.message, queue.lane.step_id, queue.composer, head.composed))
+            route = self._route(head.composed.parcel)
+            departures.append(Departure(head.message, queue.lane.step_id, queue.composer, head.composed, route))
         return departures
 
     def _forget_others(self) -> None:

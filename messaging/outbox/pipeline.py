@@ -23,7 +23,7 @@ from typing import Final
 import structlog
 
 from messaging.alerts import raise_alert, resolve_alert
-from messaging.channels.base import Accepted, Channel, Outcome, Refused, Retry, Unknown
+from messaging.channels.base import Accepted, Channel, Outcome, Parcel, Refused, Retry, Route, Router, Unknown
 from messaging.outbox.compose import Composers
 from messaging.outbox.journal import LOST, PAUSE, Fault, Journal
 from messaging.outbox.lanes import LOOK, Departure, Lanes
@@ -72,7 +72,8 @@ class Pipeline:
         self._channel = channel
         self._pace = pace
         self._counts = counts
-        self._lanes = Lanes(runtime, channel.name, pace, composers, presence, counts)
+        self._router = channel if isinstance(channel, Router) else None
+        self._lanes = Lanes(runtime, channel.name, pace, composers, presence, counts, self._route)
         self._journal = Journal(runtime, channel.name, channel.provider)
         self._most: Final = 2 * channel.connections
         self._few: Final = channel.connections // 2
@@ -126,6 +127,9 @@ class Pipeline:
             finally:
                 await self._journal.close()
 
+    def _route(self, parcel: Parcel) -> Route:
+        return self._router.route(parcel) if self._router is not None else Route(self._channel.provider)
+
     async def _refill(self) -> None:
         try:
             await self._lanes.refill()
@@ -148,6 +152,8 @@ class Pipeline:
         marks = [one.mark() for one in departures]
         granted = await self._journal.write(verdicts + failed + put_off, marks, faults)
         self._wired -= len(verdicts)
+        if any(one.delay == 0 for one in verdicts):
+            self._lanes.idle = False  # they are due again already, by another provider or by this one
         now = time.monotonic()
         for one in departures:
             if granted.get(one.message.message_id) is State.SENDING:
@@ -158,6 +164,7 @@ class Pipeline:
         self._counts[State.FAILED] += len(failed)
         if self._trouble or self._told:
             await self._tell()
+        await self._tell_of_providers()
         return True
 
     @property
@@ -199,7 +206,15 @@ class Pipeline:
                 self._trouble = outcome.reply
         elif isinstance(outcome, Refused) and outcome.reason in SUPPRESSES | OUR_FAULT:
             message = departure.message
-            self._faults.append(Fault(message.message_id, departure.step_id, message.address, outcome.reason))
+            self._faults.append(
+                Fault(
+                    message.message_id,
+                    departure.step_id,
+                    message.address,
+                    outcome.reason,
+                    departure.route.provider,
+                )
+            )
         written = verdict(departure.message, outcome, send_before=departure.composer.send_before, held=held)
         self._counts[written.state] += 1
         self._to_write(written)
@@ -235,6 +250,7 @@ class Pipeline:
         left = self._verdicts + self._lanes.failed + self._lanes.put_off()
         if left:
             await self._journal.write(left, [], self._faults)
+            await self._tell_of_providers()
         if not self._lanes.empty:
             self._counts["handed_back"] += await self._lanes.hand_back()
 
@@ -255,3 +271,14 @@ class Pipeline:
             async with self._runtime.pool.acquire() as db:
                 await resolve_alert(db, key)
             self._told = False
+
+    async def _tell_of_providers(self) -> None:
+        """Raise an alert for each provider that is left out, and resolve it when it is taken up again."""
+        news = self._router.news() if self._router is not None else []
+        for one in news:
+            key = f"provider:{one.provider}"
+            async with self._runtime.pool.acquire() as db:
+                if one.severity is None:
+                    await resolve_alert(db, key)
+                else:
+                    await raise_alert(db, key=key, severity=one.severity, title=one.title, remedy=one.remedy)

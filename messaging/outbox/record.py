@@ -20,12 +20,16 @@ class Mark:
     Attributes:
         confirm: digest of its confirm link's token; None where its text has none.
         unsubscribe: digest of its unsubscribe link's token; None where it has none.
+        provider: who will have it; from here on only that provider can say what became of it.
+        sent_from: the number it leaves from, where that is not its step's sender.
     """
 
     message_id: int
     attempt: int
     confirm: bytes | None
     unsubscribe: bytes | None
+    provider: str | None = None
+    sent_from: str | None = None
 
 
 @dataclass(slots=True)
@@ -57,7 +61,7 @@ async def record(
         db: a connection.
         verdicts: what came of the last ones.
         marks: the next ones.
-        source: the provider, for the record.
+        source: for the record, where a message has not been at any provider.
         now: the time deadlines and retries are judged by.
 
     Returns:
@@ -81,6 +85,8 @@ async def record(
         [one.unsubscribe for one in marks],
         source,
         now,
+        [one.provider for one in marks],
+        [one.sent_from for one in marks],
     )
     return {message_id: State(state) for message_id, state in rows}
 

@@ -28,11 +28,12 @@ with outcome as (
       or m.state in ('ambiguous', 'queued') and o.state <> 'ambiguous'
       or m.provider_id is null and o.provider_id is not null
     )
-  returning m.message_id, m.state
+  returning m.message_id, m.state, m.provider
 ), told as (
   insert into message_event (message_id, state, source, code, detail)
   select
-    o.message_id, case when r.state = o.state then o.state end, $14::text, coalesce(o.code, o.reason),
+    o.message_id, case when r.state = o.state then o.state end, coalesce(r.provider, $14::text),
+    coalesce(o.code, o.reason),
     case when o.reply is not null then jsonb_build_object('reply', o.reply, 'reason', o.reason) end
   from outcome o
   join recorded r using (message_id)
@@ -41,7 +42,8 @@ with outcome as (
 -- An attempt belongs to one worker, so marking it again, after an answer of this server was lost, is harmless.
 seen as (
   select
-    m.message_id, n.attempt, n.confirm, n.unsubscribe, s.state as step_state, s.send_before, f.paused_reason,
+    m.message_id, n.attempt, n.confirm, n.unsubscribe, n.provider, n.sent_from, s.state as step_state, s.send_before,
+    f.paused_reason,
     s.goal_id is not null and exists (
       select from goal_met g where g.goal_id = s.goal_id and g.person_id = m.person_id
     ) as answered,
@@ -55,7 +57,8 @@ seen as (
         where u.channel = 'person' and u.address = m.person_id::text and u.purpose in ('all', s.purpose) limit 1
       )
     ) as suppressed
-  from unnest($10::bigint[], $11::smallint[], $12::bytea[], $13::bytea[]) as n (message_id, attempt, confirm, unsubscribe)
+  from unnest($10::bigint[], $11::smallint[], $12::bytea[], $13::bytea[], $16::text[], $17::text[])
+    as n (message_id, attempt, confirm, unsubscribe, provider, sent_from)
   join message m on m.message_id = n.message_id and m.attempt = n.attempt
   join step s on s.step_id = m.step_id
   join sender f on f.sender_id = m.sender_id
@@ -64,7 +67,7 @@ seen as (
   where m.state::text = 'sending'
 ), next as (
   select
-    message_id, attempt, confirm, unsubscribe, suppressed,
+    message_id, attempt, confirm, unsubscribe, provider, sent_from, suppressed,
     case
       when answered then 'answered'
       when suppressed is not null then 'suppressed'
@@ -86,7 +89,9 @@ seen as (
         end
       )::message_state,
       reason = case n.stopped when 'suppressed' then n.suppressed when 'handed_back' then null else n.stopped end,
-      wire_at = case when n.stopped is null then clock_timestamp() end
+      wire_at = case when n.stopped is null then clock_timestamp() end,
+      provider = case when n.stopped is null then n.provider else m.provider end,
+      sent_from = case when n.stopped is null then n.sent_from else m.sent_from end
   from next n
   where m.message_id = n.message_id and m.attempt = n.attempt and m.state::text = 'sending'
   returning m.message_id, m.state, n.stopped, n.suppressed, n.confirm, n.unsubscribe

@@ -43,9 +43,21 @@ def verdict(message: Claimed, outcome: Outcome, *, send_before: datetime | None,
     if isinstance(outcome, Retry):
         if send_before is None and message.attempt >= TRIES:
             return Verdict(*it, State.FAILED, Reason.GAVE_UP, outcome.code or None, outcome.reply)
-        delay = held * random.uniform(1.0, 1.5) if outcome.slow else pause(message.attempt)  # noqa: S311
-        return Verdict(*it, State.QUEUED, outcome.reason, outcome.code or None, outcome.reply, delay)
+        return Verdict(
+            *it,
+            State.QUEUED,
+            outcome.reason,
+            outcome.code or None,
+            outcome.reply,
+            _delay(message.attempt, outcome, held),
+        )
     return Verdict(*it, State.AMBIGUOUS, Reason.NO_ANSWER, reply=outcome.reply)
+
+
+def _delay(attempt: int, outcome: Retry, held: float) -> float:
+    if outcome.elsewhere:
+        return 0.0
+    return held * random.uniform(1.0, 1.5) if outcome.slow else pause(attempt)  # noqa: S311  # no secret
 
 
 def handed_back(message: Claimed) -> Verdict:

@@ -64,12 +64,13 @@ select count(*) filter (where state = 'queued') as again, count(*) filter (where
 from settled;
 
 -- name: doubtful_texts
--- Texts whose provider can be asked.
-select m.message_id, m.attempt, m.address, m.variables, m.sender_id, m.step_id, m.wire_at, m.changed_at
+-- Texts to ask their providers about; each provider's in turn, so that one that is away keeps none of the others waiting.
+select
+  m.message_id, m.attempt, m.address, m.variables, m.sender_id, m.step_id, m.wire_at, m.changed_at, m.provider, m.sent_from
 from message m
 where m.state = 'ambiguous' and m.channel = 'sms' and m.reason is distinct from 'held'
   and m.changed_at < now() - $2::float8 * interval '1 second'
-order by m.changed_at
+order by row_number() over (partition by m.provider order by m.changed_at), m.changed_at
 limit $1;
 
 -- name: known_elsewhere
@@ -102,6 +103,22 @@ with again as (
   select message_id, 'queued', 'sweep', 'no_trace' from again
 )
 select count(*) from again;
+
+-- name: not_said
+-- Its provider cannot say whether it has it. Its receipt may still come, and settles it whenever it does; without one it
+-- waits for a person. Until then it goes to the back of the queue of those to be asked about.
+with waiting as (
+  update message m
+  set reason = case when coalesce(m.wire_at, m.changed_at) < now() - $3::float8 * interval '1 second' then 'held'
+        else m.reason end,
+      changed_at = now()
+  where m.message_id = $1 and m.attempt = $2 and m.state = 'ambiguous'
+  returning m.message_id, m.reason
+), told as (
+  insert into message_event (message_id, source, code)
+  select message_id, 'sweep', 'held' from waiting where reason = 'held'
+)
+select reason = 'held' from waiting;
 
 -- name: withdraw_overdue
 -- What waits beyond its deadline (its sender or step is paused, its next try is too late), and what came back to the

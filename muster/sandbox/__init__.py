@@ -6,5 +6,6 @@
 from muster.sandbox.profile import Profile
 from muster.sandbox.sandbox import Sandbox, SandboxConfig, open_sandbox
 from muster.sandbox.twilio import TwilioConfig
+from muster.sandbox.vonage import VonageConfig
 
-__all__ = ["Profile", "Sandbox", "SandboxConfig", "TwilioConfig", "open_sandbox"]
+__all__ = ["Profile", "Sandbox", "SandboxConfig", "TwilioConfig", "VonageConfig", "open_sandbox"]

@@ -1,4 +1,4 @@
-"""The outside world in one process: a Twilio account, a mail server, and whoever gets the messages."""
+"""The outside world in one process: a Twilio and a Vonage account, a mail server, and whoever gets the messages."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from muster.sandbox.scanners import Scanners
 from muster.sandbox.smtp import open_smtp
 from muster.sandbox.twilio import Twilio, TwilioConfig
 from muster.sandbox.twilio.api import Api
+from muster.sandbox.vonage import Vonage, VonageConfig
+from muster.sandbox.vonage.api import Api as VonageApi
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,12 @@ class SandboxConfig:
     """What a sandbox is made of.
 
     Attributes:
-        host: address the Twilio API and the pages listen on.
+        host: address both providers' APIs and the pages listen on.
         port: its port; 0 for any free one.
         smtp_host: address the mail server listens on.
         smtp_port: its port; 0 for any free one.
         twilio: the simulated account.
+        vonage: the simulated account of the second provider; nobody reads what it sends.
         members: how simulated members and scanners behave; None: nobody reads anything.
         bouncing: share of mailboxes that do not exist.
         mail: what goes wrong with anybody's mail.
@@ -42,6 +45,7 @@ class SandboxConfig:
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 0
     twilio: TwilioConfig = field(default_factory=TwilioConfig)
+    vonage: VonageConfig = field(default_factory=VonageConfig)
     members: Profile | None = None
     bouncing: float = 0.0
     mail: MailWeather = FAIR
@@ -54,6 +58,7 @@ class Sandbox:
     Attributes:
         config: what it was made of.
         twilio: the simulated account; `twilio.inbound_url` may be set at any time.
+        vonage: the simulated account of the second provider, at the same address.
         mailbox: every mail.
         record: what members and scanners really did.
         members: the simulated members, or None.
@@ -64,6 +69,7 @@ class Sandbox:
 
     config: SandboxConfig
     twilio: Twilio
+    vonage: Vonage
     mailbox: Mailbox
     record: Record
     members: Members | None = None
@@ -82,10 +88,21 @@ class Sandbox:
         }
 
     @property
+    def second_provider(self) -> dict[str, str]:
+        """The variables by which Muster is given its second provider of texts, besides a sender."""
+        account = self.config.vonage
+        return {
+            "MUSTER_VONAGE_BASE_URL": self.twilio_base_url,
+            "MUSTER_VONAGE_API_KEY": account.api_key,
+            "MUSTER_VONAGE_API_SECRET": account.api_secret,
+            "MUSTER_VONAGE_SIGNATURE_SECRET": account.signature_secret,
+        }
+
+    @property
     def pending(self) -> dict[str, int]:
         """How much is still going to happen by itself."""
         return {
-            "webhooks": self.twilio.webhooks.agenda.pending,
+            "webhooks": self.twilio.webhooks.agenda.pending + self.vonage.webhooks.agenda.pending,
             "members": self.members.pending if self.members else 0,
             "scanners": self.scanners.pending if self.scanners else 0,
         }
@@ -94,6 +111,7 @@ class Sandbox:
         """Wait until nothing more will happen by itself: texts arrived, receipts posted, members and scanners done."""
         while any(self.pending.values()):
             await self.twilio.idle()
+            await self.vonage.idle()
             if self.members:
                 await self.members.idle()
             if self.scanners:
@@ -126,7 +144,9 @@ async def open_sandbox(config: SandboxConfig) -> AsyncIterator[Sandbox]:
     async with AsyncExitStack() as stack:
         twilio = Twilio(config.twilio)
         stack.push_async_callback(twilio.close)
-        sandbox = Sandbox(config, twilio, Mailbox(), Record())
+        vonage = Vonage(config.vonage)
+        stack.push_async_callback(vonage.close)
+        sandbox = Sandbox(config, twilio, vonage, Mailbox(), Record())
         if config.members is not None:
             cast = (config.members, twilio, sandbox.mailbox, sandbox.record)
             sandbox.members = await stack.enter_async_context(Members(*cast))
@@ -148,10 +168,11 @@ async def open_sandbox(config: SandboxConfig) -> AsyncIterator[Sandbox]:
 
 @asynccontextmanager
 async def _serve(config: SandboxConfig, sandbox: Sandbox) -> AsyncIterator[str]:
-    """The Twilio API and the sandbox's own pages, on one port."""
+    """Both providers' APIs and the sandbox's own pages, on one port."""
     app = web.Application()
     app[SANDBOX] = sandbox
     app.add_routes(Api(sandbox.twilio).routes())
+    app.add_routes(VonageApi(sandbox.vonage).routes())
     app.add_routes(control_routes())
     # a create that hangs on purpose must not hold up the end
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

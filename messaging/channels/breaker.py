@@ -1,0 +1,79 @@
+"""Whether a provider is well enough to be given messages: a circuit breaker, one a provider in each worker.
+
+```
+closed ──THRESHOLD failures in a row──► open ──its pause is over──► one message as a probe ──it went well──► closed
+                                          ▲                                  │
+                                          └───── twice the pause ◄───────────┘ it did not
+```
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+THRESHOLD: Final = 5
+"""Failures in a row that open it."""
+PAUSE: Final = 15.0
+"""Seconds before the first probe."""
+LONGEST: Final = 300.0
+PROBE_LASTS: Final = 150.0
+"""Seconds a probe may take; one that never comes back is given up, and the next message is the probe."""
+
+
+class Breaker:
+    """The health of one provider.
+
+    Args:
+        clock: seconds that only go forward.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failures = 0
+        self._pause = PAUSE
+        self._probe: int | None = None
+        self._probe_until = 0.0
+        self.open_until: float | None = None
+        """When it is to be probed; None while it is closed."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether its provider gets messages like any other."""
+        return self.open_until is None
+
+    @property
+    def wants_probe(self) -> bool:
+        """Whether its pause is over and no message is probing."""
+        if self.open_until is None:
+            return False
+        now = self._clock()
+        return now >= self.open_until and (self._probe is None or now >= self._probe_until)
+
+    def probe_with(self, message_id: int) -> None:
+        """This message shows whether its provider is well again."""
+        self._probe, self._probe_until = message_id, self._clock() + PROBE_LASTS
+
+    def lets_through(self, message_id: int) -> bool:
+        """Whether a message may be handed to its provider now."""
+        return self.closed or message_id == self._probe
+
+    def went_well(self) -> bool:
+        """Its provider did what it should; whether that closed it."""
+        opened = not self.closed
+        self._failures, self._pause, self._probe, self.open_until = 0, PAUSE, None, None
+        return opened
+
+    def failed(self, message_id: int) -> bool:
+        """Its provider did not do what it should; whether that opened it."""
+        if self.closed:
+            self._failures += 1
+            if self._failures < THRESHOLD:
+                return False
+            self.open_until = self._clock() + self._pause
+            return True
+        if message_id == self._probe:  # others that were on their way when it opened say nothing new
+            self._pause = min(LONGEST, self._pause * 2)
+            self._probe, self.open_until = None, self._clock() + self._pause
+        return False

@@ -1,0 +1,187 @@
+"""Texts by several providers, as if they were one: the cheapest that is well, and never two for one message.
+
+Who gets a message is decided before it is marked as on the wire, and written down with the mark. From then on only that
+provider is given it in this try, and after silence only that provider is asked. What it certainly did not send goes
+back to the queue and may leave by another one at once, with a mark of its own: handing it on without that would leave
+nobody knowing whom to ask when the worker dies.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from messaging.channels.base import (
+    Accepted,
+    Channel,
+    News,
+    Outcome,
+    Parcel,
+    Refused,
+    Retry,
+    Route,
+    Text,
+    Trace,
+    Unknown,
+)
+from messaging.channels.breaker import Breaker
+from messaging.outbox.states import Reason, sentence
+
+THE_PROVIDERS: Final = frozenset({Reason.ACCOUNT_REFUSED, Reason.SENDER_REFUSED})
+"""Refusals by one provider that another one need not share."""
+REMEMBERED: Final = 10_000
+"""Messages of which is remembered who would not take them."""
+
+
+@dataclass(slots=True)
+class Member:
+    """One of the providers.
+
+    Attributes:
+        channel: how it is reached.
+        cost: of a segment, in any money; only compared.
+        sent_from: the number it sends from; None: the step's sender.
+        breaker: how it fares.
+    """
+
+    channel: Channel
+    cost: float = 0.0
+    sent_from: str | None = None
+    breaker: Breaker = field(default_factory=Breaker)
+
+    @property
+    def name(self) -> str:
+        """What events call it."""
+        return self.channel.provider
+
+
+class FailoverChannel:
+    """Several providers of texts.
+
+    Args:
+        members: in order of preference where they cost the same.
+        clock: for the breakers, in tests.
+    """
+
+    name: Final = "sms"
+    provider: Final = "sms"
+
+    def __init__(self, members: Sequence[Member], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._members = sorted(members, key=lambda one: one.cost)  # stable: equals stay in order
+        self._by_name = {one.name: one for one in self._members}
+        self._declined: dict[int, set[str]] = {}
+        self._news: list[News] = []
+        self.connections: Final = max(one.channel.connections for one in members)
+        for one in members:
+            one.breaker = Breaker(clock)
+
+    def route(self, parcel: Parcel) -> Route:
+        """The cheapest provider that is well; one that may be well again gets a single message to show it."""
+        assert isinstance(parcel, Text)
+        chosen = self._choose(parcel.message_id)
+        if not chosen.breaker.closed:
+            chosen.breaker.probe_with(parcel.message_id)
+        parcel.route = Route(chosen.name, chosen.sent_from)
+        parcel.sender = chosen.sent_from or parcel.sender
+        return parcel.route
+
+    async def send(self, parcel: Parcel) -> Outcome:
+        """Hand a text to the provider it was marked for."""
+        assert isinstance(parcel, Text)
+        assert parcel.route is not None
+        member = self._by_name[parcel.route.provider]
+        if not member.breaker.lets_through(parcel.message_id) and self._other(parcel.message_id, member):
+            # it failed after this one was marked: nothing has been sent, and nothing is risked
+            return Retry(Reason.NOT_REACHED, reply=f"{member.name} is left out for now.", elsewhere=True)
+        return self._judge(member, parcel.message_id, await member.channel.send(parcel))
+
+    async def trace(self, parcel: Parcel, since: datetime) -> list[Trace] | None:
+        """Ask the provider that had it; where nobody wrote down who that was, ask them all.
+
+        Returns:
+            None where one that may have it cannot say.
+
+        Raises:
+            Unavailable: one that may have it could not be asked.
+        """
+        assert isinstance(parcel, Text)
+        if parcel.route is not None:
+            member = self._by_name.get(parcel.route.provider)
+            return await member.channel.trace(parcel, since) if member is not None else None
+        found: list[Trace] = []
+        certain = True
+        for one in self._members:
+            traces = await one.channel.trace(parcel, since)
+            certain = certain and traces is not None
+            found += traces or []
+        return found if found or certain else None
+
+    def news(self) -> list[News]:
+        """Who was left out and who was taken up again since it was last asked."""
+        news, self._news = self._news, []
+        return news
+
+    async def close(self) -> None:
+        """Close every provider's channel."""
+        for one in self._members:
+            await one.channel.close()
+
+    def _choose(self, message_id: int) -> Member:
+        declined = self._declined.get(message_id, ())
+        willing = [one for one in self._members if one.name not in declined] or self._members
+        for one in willing:
+            if one.breaker.wants_probe:
+                return one
+        well = [one for one in willing if one.breaker.closed] or [one for one in self._members if one.breaker.closed]
+        # where none is well, whoever has been left out longest: this message is its probe
+        return well[0] if well else min(willing, key=lambda one: one.breaker.open_until or 0.0)
+
+    def _other(self, message_id: int, member: Member) -> Member | None:
+        """A provider that is well and has not declined this message."""
+        declined = self._declined.get(message_id, ())
+        for one in self._members:
+            if one is not member and one.name not in declined and (one.breaker.closed or one.breaker.wants_probe):
+                return one
+        return None
+
+    def _judge(self, member: Member, message_id: int, outcome: Outcome) -> Outcome:
+        """What an outcome says of the provider, and whether another one may have the message."""
+        if isinstance(outcome, Unknown):
+            # it may have been taken: it stays this provider's until that provider, or its receipt, has spoken
+            self._failed(member, message_id, Reason.NO_ANSWER)
+            return outcome
+        if isinstance(outcome, Accepted) or (isinstance(outcome, Refused) and outcome.reason not in THE_PROVIDERS):
+            self._declined.pop(message_id, None)
+            if member.breaker.went_well():
+                self._news.append(News(member.name, None))
+            return outcome
+        self._decline(member, message_id)
+        self._failed(member, message_id, outcome.reason)
+        if self._other(message_id, member) is None:
+            self._declined.pop(message_id, None)
+            return outcome
+        return Retry(outcome.reason, outcome.code, outcome.reply, elsewhere=True)
+
+    def _decline(self, member: Member, message_id: int) -> None:
+        self._declined.setdefault(message_id, set()).add(member.name)
+        if len(self._declined) > REMEMBERED:
+            del self._declined[next(iter(self._declined))]
+
+    def _failed(self, member: Member, message_id: int, reason: Reason) -> None:
+        if member.breaker.failed(message_id):
+            self._news.append(self._left_out(member, reason))
+
+    def _left_out(self, member: Member, reason: Reason) -> News:
+        name = member.name.capitalize()
+        others = [one.name.capitalize() for one in self._members if one is not member and one.breaker.closed]
+        instead = f"Texts go by {' and '.join(others)}." if others else "No other provider is well, so texts wait."
+        return News(
+            member.name,
+            "error" if reason in THE_PROVIDERS else "warning",
+            f"{name} is left out. {sentence(reason)} {instead}",
+            f"It is tried again by itself, with one text every few minutes. If this lasts, look at {name}'s console: "
+            "the account, its balance and the sender.",
+        )

@@ -1,0 +1,250 @@
+"""What Vonage tells us: what became of a text, and what members text back.
+
+Every request carries a JSON Web Token signed with the account's signature secret, with a hash of the body in it. Every
+secret we have is tried, so that it can be rotated. https://developer.vonage.com/en/getting-started/concepts/webhooks
+
+Vonage does nothing about STOP in the United Kingdom: opting out is ours to do, and ours to confirm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import jwt
+import orjson
+import structlog
+from aiohttp import web
+
+from campaigns.answers import Inbound, answer_reply
+from campaigns.reading import read_reply
+from messaging.channels.base import Accepted, Text
+from messaging.channels.vonage import VonageChannel
+from messaging.channels.vonage_codes import STATES, code_of, reason_of
+from messaging.content import segments
+from messaging.db import Connection
+from messaging.errors import InputError
+from messaging.outbox.receipts import Receipt, apply_receipts
+from messaging.outbox.states import State
+from messaging.runtime import Runtime
+from messaging.web import RUNTIME
+from webhooks.bodies import read_body, without_nul
+from webhooks.inbox import Intake, Item, keep_malformed
+from webhooks.wording import wording
+
+STATUS: Final = "vonage_status"
+INBOUND: Final = "vonage_inbound"
+SKEW: Final = 300
+"""Seconds Vonage's clock may be ahead of ours. How old a token is does not matter: what comes twice is stored once."""
+CONFIRMS_WITHIN: Final = 5.0
+"""Seconds for the text that confirms an opt-out: Vonage waits for our answer meanwhile."""
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NUMBER: Final = re.compile(r"[1-9][0-9]{6,14}")
+_FAILED: Final = frozenset({State.FAILED, State.UNDELIVERED})
+
+log = structlog.get_logger(__name__)
+
+
+def routes(intake: Intake) -> list[web.RouteDef]:
+    """Vonage's two webhooks.
+
+    Args:
+        intake: stores what comes in.
+    """
+    endpoint = _Endpoint(intake)
+    return [
+        web.post("/webhooks/vonage/status", endpoint.receive_status),
+        web.post("/webhooks/vonage/inbound", endpoint.receive_inbound),
+    ]
+
+
+class _Endpoint:
+    """Takes what Vonage posts: verified, stored, committed, and only then answered."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    async def receive_status(self, request: web.Request) -> web.Response:
+        """Take what became of a text."""
+        runtime = request.app[RUNTIME]
+        said = await _read_signed(request, STATUS, ("message_uuid", "status"))
+        uuid, status = said["message_uuid"], said["status"]
+        await self._intake.store(
+            runtime,
+            source=STATUS,
+            dedupe_key=f"{uuid}:{status}"[:200],
+            subject=f"vonage:{uuid}",
+            # unlike an address, the reference is part of what is signed
+            payload={"said": said, "message_id": runtime.keyring.unseal(str(said.get("client_ref") or ""), "status")},
+        )
+        return web.Response()
+
+    async def receive_inbound(self, request: web.Request) -> web.Response:
+        """Take a member's text; an opt-out is confirmed by a text of ours, once: when it is new."""
+        runtime = request.app[RUNTIME]
+        said = await _read_signed(request, INBOUND, ("message_uuid", "from", "to"))
+        if not (_NUMBER.fullmatch(said["from"]) and _NUMBER.fullmatch(said["to"])):
+            raise await _malformed(request, INBOUND, "from or to is no number", orjson.dumps(said))
+        new = await self._intake.store(
+            runtime,
+            source=INBOUND,
+            dedupe_key=said["message_uuid"],
+            subject=f"phone:+{said['from']}",
+            payload={"said": said},
+        )
+        if new is not None:
+            await _confirm(runtime, said)
+        return web.Response()
+
+
+async def _confirm(runtime: Runtime, said: Mapping[str, Any]) -> None:
+    """Say that an opt-out was understood. Once at most: it is not tried again, whatever comes of it."""
+    read = read_reply(_words(said))
+    if read.reading != "opt_out":
+        return
+    language = "cy" if read.rule.endswith("_cy") else "en"
+    body = str(wording(language)["sms_stopped"]).format(organisation=runtime.settings.organisation)
+    channel = VonageChannel(runtime.settings, runtime.http, timeout=CONFIRMS_WITHIN)
+    text = Text(0, f"+{said['to']}", f"+{said['from']}", body, "", segments.count(body).segments)
+    outcome = await channel.send(text)
+    if not isinstance(outcome, Accepted):
+        log.warning("an opt-out could not be confirmed", outcome=type(outcome).__name__, reply=outcome.reply)
+
+
+async def apply_statuses(db: Connection, items: Sequence[Item]) -> None:
+    """Process status webhooks: each is a receipt.
+
+    Raises:
+        InputError: a status Vonage has not told anybody about.
+    """
+    await apply_receipts(db, [_receipt(item) for item in items])
+
+
+def _receipt(item: Item) -> Receipt:
+    said = item.payload["said"]
+    status = said["status"]
+    if status not in STATES:
+        raise InputError(f"Vonage says that a message is “{status}”, which is no status we know.")
+    problem = said.get("error")
+    problem = problem if isinstance(problem, dict) else {}
+    state = STATES[status]
+    return Receipt(
+        message_id=item.payload["message_id"],
+        provider_id=said["message_uuid"],
+        state=state,
+        source="vonage",
+        code=(code_of(problem) or status)[:200],
+        at=item.received_at,
+        detail={"status": status} | ({"words": str(problem["detail"])} if problem.get("detail") else {}),
+        # an error beside a better status tells of a try of Vonage's that failed, and not of the number
+        reason=reason_of(problem) if state in _FAILED else None,
+    )
+
+
+async def read_texts(db: Connection, items: Sequence[Item]) -> None:
+    """Process texts from members, in the order they came."""
+    for item in items:
+        said = item.payload["said"]
+        await answer_reply(
+            db,
+            Inbound(
+                inbox_id=item.inbox_id,
+                channel="sms",
+                address=f"+{said['from']}",
+                senders=(f"+{said['to']}",),
+                text=_words(said),
+                received_at=item.received_at,
+                media=0 if said.get("message_type", "text") == "text" else 1,
+            ),
+        )
+
+
+def _words(said: Mapping[str, Any]) -> str:
+    text = said.get("text")
+    return text if isinstance(text, str) else ""
+
+
+async def _read_signed(request: web.Request, source: str, needed: Sequence[str]) -> dict[str, Any]:
+    """What a request says that Vonage signed and that has the fields we need.
+
+    Raises:
+        HTTPServiceUnavailable: it is not signed; nothing is kept. Vonage says that its own may come so by mistake, and
+            that only a 5xx makes it sign them and come again.
+        HTTPForbidden: it is not from Vonage; nothing is kept.
+        HTTPBadRequest: it cannot be read; it is kept for a person to look at.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        log.warning("a webhook without a signature", path=request.path, remote=request.remote)
+        raise web.HTTPServiceUnavailable(text="The signature is missing.\n")
+    body = await read_body(request)
+    if not is_from_vonage(request.app[RUNTIME], body, token.strip()):
+        log.warning("a webhook with a wrong signature", path=request.path, remote=request.remote)
+        raise web.HTTPForbidden(text="The signature is wrong.\n")
+    try:
+        said = orjson.loads(body)
+    except ValueError as error:
+        raise await _malformed(request, source, f"not JSON: {error}", body) from None
+    if not isinstance(said, dict):
+        raise await _malformed(request, source, "not a JSON object", body)
+    lacking = [name for name in needed if not isinstance(said.get(name), str) or not said[name]]
+    if lacking or not _UUID.fullmatch(said["message_uuid"]):
+        raise await _malformed(request, source, f"lacks {', '.join(lacking) or 'a message_uuid'}", body)
+    plain = _plain(said)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def is_from_vonage(runtime: Runtime, body: bytes, token: str) -> bool:
+    """Whether one of our signature secrets signed exactly this body, for our account.
+
+    Args:
+        runtime: the secrets and the account.
+        body: as it came.
+        token: the JSON Web Token of the request.
+    """
+    settings = runtime.settings
+    digest = hashlib.sha256(body).hexdigest()
+    # every secret is tried, whichever fits: the time taken tells nothing
+    fits = [
+        _signs(secret.get_secret_value(), token, digest, settings.vonage_api_key)
+        for secret in settings.vonage_signature_secret
+    ]
+    return any(fits)
+
+
+def _signs(secret: str, token: str, digest: str, account: str | None) -> bool:
+    try:
+        claims = jwt.decode(
+            token,
+            secret,
+            algorithms=["HS256"],
+            leeway=SKEW,
+            options={"require": ["iat", "payload_hash", "api_key"], "verify_aud": False},
+        )
+    except jwt.PyJWTError:
+        return False
+    hashed = str(claims["payload_hash"]).lower()
+    return hmac.compare_digest(hashed.encode(), digest.encode()) and claims["api_key"] == account
+
+
+def _plain(said: object) -> object:
+    """The same, as PostgreSQL can keep it."""
+    match said:
+        case str():
+            return without_nul(said)
+        case dict():
+            return {without_nul(str(name)): _plain(value) for name, value in said.items()}
+        case list():
+            return [_plain(value) for value in said]
+    return said
+
+
+async def _malformed(request: web.Request, source: str, problem: str, body: bytes) -> web.HTTPBadRequest:
+    log.warning("a webhook that cannot be read", path=request.path, problem=problem)
+    await keep_malformed(request.app[RUNTIME], source=source, problem=without_nul(problem)[:500], body=body)
+    return web.HTTPBadRequest(text="The body cannot be read.\n")
