@@ -177,11 +177,14 @@ class FailoverChannel:
     def _left_out(self, member: Member, reason: Reason) -> News:
         name = member.name.capitalize()
         others = [one.name.capitalize() for one in self._members if one is not member and one.breaker.closed]
-        instead = f"Texts go by {' and '.join(others)}." if others else "No other provider is well, so texts wait."
+        if others:
+            title = f"{name} is left out. {sentence(reason)} Texts go by {' and '.join(others)}."
+        else:
+            title = f"{name} takes no texts. {sentence(reason)} No other provider is well, so texts wait."
         return News(
             member.name,
             "error" if reason in THE_PROVIDERS else "warning",
-            f"{name} is left out. {sentence(reason)} {instead}",
+            title,
             f"It is tried again by itself, with one text every few minutes. If this lasts, look at {name}'s console: "
             "the account, its balance and the sender.",
         )

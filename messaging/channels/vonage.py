@@ -30,8 +30,8 @@ SKEW: Final = timedelta(minutes=2)
 """How far Vonage's clock and ours may differ when its records are searched."""
 PERIOD: Final = timedelta(hours=24)
 """The longest period its records can be searched for in one request; the end is not in it."""
-NO_ACCESS: Final = frozenset({401, 403, 404})
-"""Answers of an account that has no Reports API: it is a paid extra."""
+NO_LIST: Final = frozenset({400, 401, 402, 403, 404, 422})
+"""Answers that will not change by asking again: the Reports API is a paid extra, and not every account has it."""
 
 
 class VonageChannel:
@@ -110,7 +110,7 @@ class VonageChannel:
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:
-                if response.status in NO_ACCESS:
+                if response.status in NO_LIST:
                     return None
                 response.raise_for_status()
                 records = orjson.loads(await response.read())["records"]

@@ -99,6 +99,7 @@ class Lanes:
         self._courier_id: int | None = None
         self._turn = 0
         self._looked_at = 0.0
+        self._asked = 0
         self.idle = False
         self.failed: list[Verdict] = []
 
@@ -113,16 +114,21 @@ class Lanes:
             return True
         return any(not queue.drained and len(queue.claimed) <= self._low(queue.lane) for queue in self._queues.values())
 
+    def look_again(self) -> None:
+        """Something is due that the last look missed, and that one under way may miss too."""
+        self._asked += 1
+        self.idle = False
+
     async def refill(self) -> None:
         """Claim for each lane that runs low. `idle` says afterwards whether nothing was due."""
         self._looked_at = time.monotonic()
-        got = 0
+        got, asked = 0, self._asked
         async with self._runtime.pool.acquire() as db:
             for lane in await due_lanes(db, [self._channel], self._runtime.clock()):
                 queue = await self._queue(db, lane)
                 if queue is not None and len(queue.claimed) <= self._low(lane):
                     got += await self._claim(db, queue)
-        self.idle = not got
+        self.idle = not got and asked == self._asked
         for step_id in [step_id for step_id, queue in self._queues.items() if not queue]:
             del self._queues[step_id]
 

@@ -153,7 +153,7 @@ class Pipeline:
         granted = await self._journal.write(verdicts + failed + put_off, marks, faults)
         self._wired -= len(verdicts)
         if any(one.delay == 0 for one in verdicts):
-            self._lanes.idle = False  # they are due again already, by another provider or by this one
+            self._lanes.look_again()  # they are due already, by another provider or by this one
         now = time.monotonic()
         for one in departures:
             if granted.get(one.message.message_id) is State.SENDING:

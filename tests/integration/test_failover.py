@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import TestServer
@@ -260,6 +264,78 @@ async def test_a_worker_that_is_killed_leaves_the_name_of_the_provider_to_ask(
         assert isinstance(channels["sms"], TwilioChannel)
         assert (await sweep(runtime, channels, settle=0, patience=0)).held == 1
     assert (await message(db, only))["state"] == "ambiguous"
+
+
+async def test_a_killed_worker_costs_nobody_and_doubles_nobody(
+    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock, tmp_path: Path
+) -> None:
+    total, connections = 600, 4
+    weather(sandbox, busy=0.4, dropped=0.01)  # so that both are at it, and some outcomes are unknown anyhow
+    step, _ = await queue(runtime, db, total)
+    settings = runtime.settings
+    assert settings.secret_key
+    environment = {
+        **os.environ,
+        **sandbox.environment,
+        **sandbox.second_provider,
+        "MUSTER_DATABASE_URL": settings.database_url or "",
+        "MUSTER_REDIS_URL": settings.redis_url or "",
+        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
+        "MUSTER_PUBLIC_URL": settings.public_url,
+        "MUSTER_SMS_FROM": settings.sms_from or "",
+        "MUSTER_VONAGE_SMS_FROM": VONAGE_FROM,
+        "MUSTER_SMS_CONNECTIONS": str(connections),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, str(Path(__file__).with_name("two_providers_worker.py")), cwd=tmp_path, env=environment
+    )
+
+    async def well_under_way() -> bool:
+        return by_either(sandbox).total() > 100 and bool(by_vonage(sandbox)) and bool(by_twilio(sandbox))
+
+    try:
+        await until(well_under_way, seconds=60)
+    finally:
+        worker.send_signal(signal.SIGKILL)
+        await worker.wait()
+    assert by_either(sandbox).total() < total
+    on_wire = "select count(*) from message where state = 'sending' and wire_at is not null"
+    assert await db.fetchval(on_wire) <= 2 * connections
+    nameless = "select count(*) from message where wire_at is not null and provider is null"
+    assert await db.fetchval(nameless) == 0
+    await db.execute("update message set lease_until = now() - interval '1 s' where state = 'sending'")
+    weather(sandbox, busy=0.0, dropped=0.0)
+    channels = both(runtime, clock)
+    clock.now += LONGEST
+
+    async def settled() -> bool:
+        await sweep(runtime, channels, settle=0, patience=0)
+        await deliver(runtime, channels)
+        return await db.fetchval("select count(*) from message where state <> 'accepted' and reason <> 'held'") == 0
+
+    await until(settled, seconds=60)
+    # at Vonage what is not among the records is nobody's to send again but a person's; here we can look
+    held = {row["address"] for row in await db.fetch("select address from message where reason = 'held'")}
+    assert len(held) <= 2 * connections
+    assert not held & set(by_vonage(sandbox))
+    await settle_held(db, again=True, actor="ann", now=runtime.clock())
+    await deliver(runtime, channels)
+    assert await states(db, step) == {"accepted": total}
+    assert by_either(sandbox) == Counter(numbers(total))
+
+
+async def test_what_hangs_after_it_was_taken_stays_where_it_is(
+    runtime: Runtime, db: Connection, sandbox: Sandbox, clock: Clock
+) -> None:
+    step = await add_step(db, secret=runtime.keyring.current)
+    (only,) = await add_messages(db, step, "sms", ["+447700900944"])  # accepted, then hangs for a minute
+    channels = both(runtime, clock, timeout=0.5)
+    assert (await deliver(runtime, channels)).ambiguous == 1
+    assert (await deliver(runtime, channels)).accepted == 0
+    assert (await sweep(runtime, channels, settle=0)).found == 1
+    assert by_either(sandbox) == by_twilio(sandbox) == Counter({"+447700900944": 1})
+    assert (await message(db, only))["state"] == "accepted"
 
 
 # ---- the whole way

@@ -133,3 +133,50 @@ def test_a_value_that_cannot_be_right_is_refused_by_name(
     monkeypatch.setenv(f"MUSTER_{name.upper()}", value)
     with pytest.raises(SettingsError, match=f"MUSTER_{name.upper()}: .*{words}"):
         load_settings()
+
+
+TWILIO = {"twilio_account_sid": "AC1", "twilio_auth_token": "token"}
+VONAGE = {
+    "vonage_api_key": "abcd1234",
+    "vonage_api_secret": "secret",
+    "vonage_signature_secret": "new secret, old secret",
+}
+
+
+@pytest.mark.parametrize(("given", "costs"), [
+    (TWILIO, {"twilio": 0.0}),
+    (VONAGE, {"vonage": 0.0}),
+    (TWILIO | VONAGE, {"twilio": 0.0, "vonage": 0.0}),
+    (TWILIO | VONAGE | {"sms_providers": "vonage, twilio"}, {"vonage": 0.0, "twilio": 0.0}),
+    (TWILIO | VONAGE | {"sms_providers": "Twilio=0.0463,vonage = 0.0405"}, {"twilio": 0.0463, "vonage": 0.0405}),
+    (TWILIO | VONAGE | {"sms_providers": "twilio"}, {"twilio": 0.0}),
+])  # fmt: skip
+def test_who_sends_texts_at_what_cost(given: dict[str, str], costs: dict[str, float]) -> None:
+    settings = Settings(_env_file=None, sms_from="+447480111111", **given)  # type: ignore[arg-type]
+    assert settings.has_sms
+    assert list(settings.sms_costs.items()) == list(costs.items())
+
+
+@pytest.mark.parametrize(("providers", "problem"), [
+    ("messagebird", "messagebird is none of twilio and vonage"),
+    ("twilio,twilio=1", "names a provider twice"),
+    ("twilio=0.04,vonage", "at every provider, or at none"),
+    ("twilio=cheap", "cheap is not what a segment costs"),
+    ("twilio=-1", "cannot cost that"),
+    ("twilio=inf", "cannot cost that"),
+    ("twilio=nan", "cannot cost that"),
+])  # fmt: skip
+def test_providers_that_cannot_be_right_are_named(
+    providers: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSTER_SMS_PROVIDERS", providers)
+    with pytest.raises(SettingsError, match=problem):
+        load_settings()
+
+
+@pytest.mark.parametrize("lacking", list(VONAGE))
+def test_vonage_is_not_set_up_without_all_three(lacking: str) -> None:
+    given = {name: value for name, value in VONAGE.items() if name != lacking}
+    settings = Settings(_env_file=None, sms_from="+447480111111", **given)  # type: ignore[arg-type]
+    assert not settings.is_set_up("vonage")
+    assert not settings.has_sms
