@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
 from pathlib import Path
 
 import asyncpg
 import hypothesis
 import pytest
+import uvloop
 
 from messaging.db import Connection, Pool, open_pool
 from messaging.db.migrate import migrate
@@ -23,6 +24,15 @@ from muster.local.valkey import Valkey, start_valkey
 # a busy machine is no failure of a law
 hypothesis.settings.register_profile("muster", deadline=None)
 hypothesis.settings.load_profile("muster")
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """asyncio's own loop; where a test says so, also the one that production runs."""
+    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    if item.get_closest_marker("both_loops"):
+        loops["uvloop"] = uvloop.new_event_loop
+    return loops
+
 
 TEMPLATE = "muster_template"
 _numbers = count(1)

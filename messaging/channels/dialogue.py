@@ -94,9 +94,8 @@ class Dialogue(asyncio.Protocol):
             line = bytes(self._unread[: end + 1])
             del self._unread[: end + 1]
             self._read(line)
-        if len(self._unread) + self._length > LONGEST:
-            self._fail(ConnectionResetError("the server's reply is too long"))
-        elif not self._owed:
+        self._measure(len(self._unread))
+        if not self._owed:
             self._wake()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -118,18 +117,25 @@ class Dialogue(asyncio.Protocol):
         # a database's text has no room for NUL
         self._lines.append(line[4:].decode("utf-8", "replace").replace("\0", "").strip())
         self._length += len(line)
-        if line[3:4] == b"-":
+        self._measure()
+        if line[3:4] == b"-" or self._lost is not None:
             return
         reply = int(code), "\n".join(self._lines)
         self._lines.clear()
         self._length = 0
         if not self._owed:
+            if len(self._replies) > 1 and reply[0] != CLOSING:
+                self._replies.clear()  # which of them answered what is no longer known
             self._fail(ConnectionResetError(f"nobody had asked: {line[:80]!r}"))
             return
         self._owed -= 1
         self._replies.append(reply)
         if reply[0] == CLOSING:
             self._fail(ConnectionResetError("the server said that it is closing"))
+
+    def _measure(self, more: int = 0) -> None:
+        if self._length + more > LONGEST:
+            self._fail(ConnectionResetError("the server's reply is too long"))
 
     def _fail(self, error: Exception) -> None:
         if self._lost is None:

@@ -172,7 +172,23 @@ async def _transfer(line: _Line, recipient: bytes, mail: Mail) -> Outcome:
     opening = _opening(dialogue.extensions, recipient, mail.envelope, content)
     if isinstance(opening, Refused):
         return opening
-    steps = ((Phase.MAIL, opening), (Phase.RCPT, b"RCPT TO:<%b>" % recipient), (Phase.DATA, b"DATA"))
+    refused = await _introduce(line, opening, b"RCPT TO:<%b>" % recipient)
+    if refused is not None:
+        return refused
+    dialogue.hand_over(_stuffed(content))
+    line.phase = Phase.BODY
+    ((code, words),) = await dialogue.hear()
+    if code // 100 == 2:
+        return Accepted(f"{code} {words}"[:200])
+    if code < 400:
+        raise ConnectionResetError(f"the server answered {code}")
+    return judge(code, words, Phase.BODY)
+
+
+async def _introduce(line: _Line, opening: bytes, recipient: bytes) -> Retry | Refused | None:
+    """Everything that is said before the text; None where the server waits for it."""
+    dialogue = line.dialogue
+    steps = ((Phase.MAIL, opening), (Phase.RCPT, recipient), (Phase.DATA, b"DATA"))
     at_once = len(steps) if "pipelining" in dialogue.extensions else 1
     for first in range(0, len(steps), at_once):
         said = steps[first : first + at_once]
@@ -180,21 +196,17 @@ async def _transfer(line: _Line, recipient: bytes, mail: Mail) -> Outcome:
         replies = await dialogue.hear()
         for (phase, _), (code, words) in zip(said, replies, strict=False):
             line.phase = phase
-            if code // 100 != (3 if phase is Phase.DATA else 2):  # RFC 5321, 4.3.2: the first digit says what to do
-                if code < 400:
-                    raise ConnectionResetError(f"the server answered {code}")
-                if code == CLOSING and phase is Phase.MAIL and line.mails:
-                    raise ConnectionResetError("the server takes no more on this connection")
-                await _start_over(dialogue, text_awaited=phase is Phase.RCPT and replies[-1][0] == 354)
-                return judge(code, words, phase)
+            if code // 100 == (3 if phase is Phase.DATA else 2):  # RFC 5321, 4.3.2: the first digit says what to do
+                continue
+            if code < 400:
+                raise ConnectionResetError(f"the server answered {code}")
+            if code == CLOSING and phase is Phase.MAIL and line.mails:
+                raise ConnectionResetError("the server takes no more on this connection")
+            await _start_over(dialogue, text_awaited=phase is Phase.RCPT and replies[-1][0] == 354)
+            return judge(code, words, phase)
         if len(replies) < len(said):
             raise ConnectionResetError("the server hung up in the middle")
-    dialogue.hand_over(_stuffed(content))
-    line.phase = Phase.BODY
-    ((code, words),) = await dialogue.hear()
-    if code // 100 == 2:
-        return Accepted(f"{code} {words}"[:200])
-    return judge(code, words, Phase.BODY) if code >= 400 else Unknown(f"{code} {words}"[:200])
+    return None
 
 
 def _opening(extensions: Mapping[str, str], recipient: bytes, envelope: str, content: bytes) -> bytes | Refused:
