@@ -1,0 +1,145 @@
+"""The hot queries are pinned to their indexes, on tables that have grown and as prepared statements plan them.
+
+A statement's generic plan outlives the statistics it was made from, so one that is right by accident, because a table
+was small, becomes quadratic in the middle of a campaign.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+
+from messaging.db import Connection, load_queries, open_pool
+from muster.local.postgres import Postgres
+from tests.conftest import TEMPLATE
+from tests.integration.test_schema import ROOT
+
+SQL = load_queries(__file__)
+BUSY = {
+    "message", "message_event", "link", "suppression", "suppression_event", "goal_met", "inbox", "claim", "standing",
+    "person", "link_visit", "reply",
+}  # fmt: skip
+"""Tables that grow with the electorate."""
+
+
+@pytest.fixture(scope="module")
+def grown_url(postgres: Postgres) -> Iterator[str]:
+    """A database in the midst of its fourth campaign; one for all of these tests, none of which writes."""
+    asyncio.run(_grow(postgres))
+    yield postgres.url("grown")
+    asyncio.run(_drop(postgres))
+
+
+async def _grow(postgres: Postgres) -> None:
+    admin = await asyncpg.connect(postgres.url("postgres"))
+    await admin.execute(f"create database grown template {TEMPLATE}")
+    await admin.close()
+    db = await asyncpg.connect(postgres.url("grown"))
+    await db.execute(SQL["grow"])
+    await db.execute("vacuum analyze")
+    await db.close()
+
+
+async def _drop(postgres: Postgres) -> None:
+    admin = await asyncpg.connect(postgres.url("postgres"))
+    await admin.execute("drop database grown with (force)")
+    await admin.close()
+
+
+@pytest.fixture
+async def grown(grown_url: str) -> AsyncIterator[Connection]:
+    """A connection as the pool makes them, that plans as a prepared statement does after its fifth run."""
+    pool = await open_pool(grown_url, size=1)
+    async with pool.acquire() as db:
+        await db.execute("set plan_cache_mode = force_generic_plan")
+        yield db
+    await pool.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A query, and the indexes it must be answered by.
+
+    Attributes:
+        module: it stands beside.
+        name: of the query.
+        indexes: each is used in the plan.
+    """
+
+    module: str
+    name: str
+    indexes: tuple[str, ...]
+
+
+PINS = (
+    Pin("messaging/outbox/claim", "due_lanes", ("message_due",)),
+    Pin("messaging/outbox/claim", "claim", ("message_due", "message_pkey", "goal_met_pkey", "suppression_pkey")),
+    Pin("messaging/outbox/claim", "hand_back", ("message_pkey",)),
+    Pin("messaging/outbox/record", "record", ("message_pkey", "goal_met_pkey", "suppression_pkey")),
+    Pin("messaging/outbox/sweep", "free_leases", ("message_leased", "message_pkey")),
+    Pin("messaging/outbox/sweep", "settle_emails", ("message_ambiguous", "message_pkey")),
+    Pin("messaging/outbox/sweep", "doubtful_texts", ("message_ambiguous",)),
+    Pin("messaging/outbox/sweep", "known_elsewhere", ("message_provider",)),
+    Pin("messaging/outbox/sweep", "found", ("message_pkey",)),
+    Pin("messaging/outbox/sweep", "not_found", ("message_pkey",)),
+    Pin("messaging/outbox/steps", "finish_drained", ("message_progress",)),
+    Pin("messaging/outbox/receipts", "receipted", ("message_pkey", "message_provider")),
+    Pin("messaging/outbox/receipts", "move", ("message_pkey",)),
+    Pin("messaging/outbox/history", "events", ("message_event_message",)),
+    Pin("messaging/outbox/history", "of_person", ("message_person",)),
+    Pin("messaging/suppression", "suppress", ("suppression_pkey",)),
+    Pin("messaging/suppression", "withdraw_address", ("message_address",)),
+    Pin("messaging/suppression", "withdraw_person", ("message_person",)),
+    Pin("messaging/goals", "meet", ("message_person",)),
+    Pin("webhooks/inbox", "claim", ("inbox_new", "inbox_subject")),
+    Pin("webhooks/asked", "find", ("link_pkey", "message_pkey", "standing_pkey", "person_pkey")),
+    Pin("webhooks/asked", "look", ("link_pkey", "message_pkey", "standing_pkey", "person_pkey")),
+    Pin("webhooks/asked", "press", ("link_pkey", "message_pkey", "link_visit_nonce_key", "link_visit_message")),
+    Pin("campaigns/answers", "asked_at", ("message_address",)),
+    Pin("campaigns/answers", "link_claim", ("claim_person",)),
+)
+
+
+@pytest.mark.parametrize("pin", PINS, ids=lambda pin: f"{pin.module.rpartition('/')[2]}.{pin.name}")
+async def test_a_hot_query_goes_by_its_index(grown: Connection, pin: Pin) -> None:
+    nodes = await plan_of(grown, load_queries(str(ROOT / f"{pin.module}.py"))[pin.name])
+    scanned = [node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"]
+    assert not BUSY.intersection(scanned), scanned
+    used = {node["Index Name"] for node in nodes if "Index Name" in node}
+    assert set(pin.indexes) <= used, (sorted(used), shape(nodes))
+
+
+async def test_a_table_read_from_end_to_end_would_be_seen(grown: Connection) -> None:
+    nodes = await plan_of(grown, "select count(*) from message_event where code = $1::text")
+    assert "message_event" in [node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"]
+
+
+async def plan_of(db: Connection, sql: str) -> list[dict[str, Any]]:
+    """Every node of the plan that a prepared statement keeps, whatever its parameters."""
+    await db.execute(f"prepare pinned as {sql}")
+    parameters = await db.fetchval(
+        "select cardinality(parameter_types) from pg_prepared_statements where name = 'pinned'"
+    )
+    given = f"({', '.join(['null'] * parameters)})" if parameters else ""
+    found = await db.fetchval(f"explain (format json) execute pinned{given}")
+    (top,) = orjson.loads(found)
+    return list(_nodes(top["Plan"]))
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for below in node.get("Plans", ()):
+        yield from _nodes(below)
+
+
+def shape(nodes: list[dict[str, Any]]) -> list[str]:
+    """A plan in short, to be read when a test fails."""
+    return [
+        " ".join(filter(None, (node["Node Type"], node.get("Relation Name"), node.get("Index Name")))) for node in nodes
+    ]

@@ -1,0 +1,57 @@
+-- name: grow
+-- A database in the midst of its fourth campaign: 40,000 messages, some waiting, some on their way, most of them finished,
+-- and what comes with them.
+insert into goal (name) select 'goal ' || n from generate_series(1, 4) as n;
+insert into goal_met (goal_id, person_id)
+  select g, p from generate_series(1, 4) as g cross join generate_series(1, 40000, 3) as p;
+insert into sender (channel, address) values ('sms', '+447480111111'), ('email', 'ballot@union.test');
+insert into ballot (name, title, opens_at, closes_at, threshold, goal_id)
+  select 'b' || n, 'Ballot', now() - interval '10 days', now() + interval '10 days', 0.5, n
+  from generate_series(1, 4) as n;
+insert into campaign (name, title, ballot_id, state, audience, spec, created_by)
+  select 'c' || n, 'Campaign', n, 'running', '{}', '{}', 'ann' from generate_series(1, 4) as n;
+insert into person (external_id, first_name) select 'M' || n, 'Ann' from generate_series(1, 40000) as n;
+insert into step (campaign_id, position, template, content, purpose, channels, sms_sender_id, email_sender_id, goal_id,
+    state, secret)
+  select n, 1, 't', '{}', 'service', array['email', 'sms'], 1, 2, n, 'running', 's' from generate_series(1, 4) as n;
+insert into message (step_id, campaign_id, person_id, channel, address, sender_id, state, reason, not_before,
+    lease_until, wire_at, provider_id, sent_at, changed_at)
+  select
+    s, s, p, c, a, case c when 'sms' then 1 else 2 end, state, null, now() - interval '1 hour',
+    case state when 'sending' then now() + p % 100 * interval '1 second' end,
+    case when state <> 'queued' then now() - interval '1 hour' end,
+    case when c = 'sms' and state not in ('queued', 'sending', 'ambiguous') then 'SM' || s || '-' || p end,
+    case when state not in ('queued', 'sending', 'ambiguous') then now() - interval '1 hour' end,
+    now() - p % 3600 * interval '1 second'
+  from generate_series(1, 4) as s
+  cross join lateral (
+    select
+      p, case p % 2 when 0 then 'sms' else 'email' end as c,
+      case p % 2 when 0 then '+4477' || lpad(p::text, 8, '0') else 'm' || p || '@mail.example.org' end as a,
+      (case when s = 4 and p % 2 = 0 then 'queued' when p % 200 = 1 then 'sending' when p % 500 = 3 then 'ambiguous'
+        else 'delivered' end)::message_state as state
+    from generate_series(1, 10000) as p
+  ) as one;
+insert into message_event (message_id, state, source)
+  select message_id, state, 'worker' from message cross join generate_series(1, 3);
+insert into link (digest, message_id, action)
+  select sha256(message_id::text::bytea), message_id, 'confirm' from message;
+with event as (
+  insert into suppression_event (channel, address, purpose, action, reason, source)
+  select 'email', 'gone' || n || '@mail.example.org', 'all', 'suppress', 'hard_bounced', 'smtp'
+  from generate_series(1, 30000) as n
+  returning *
+)
+insert into suppression (channel, address, purpose, reason, event_id)
+  select channel, address, purpose, reason, event_id from event;
+insert into claim (ballot_id, person_id, kind, source, recorder, confidence)
+  select 1, p, 'voted', 'link', 'member', 0.9 from generate_series(1, 40000) as p;
+insert into standing (ballot_id, person_id, claim_id, kind, source)
+  select ballot_id, person_id, claim_id, kind, source from claim;
+insert into link_visit (message_id, action, nonce, agent)
+  select message_id, 'confirm', sha256(('n' || message_id)::bytea), 'browser' from message;
+insert into inbox (source, dedupe_key, subject, payload, state)
+  select 'twilio_status', n::text, 's' || n, '{}', (case when n % 10 = 0 then 'new' else 'done' end)
+  from generate_series(1, 40000) as n;
+insert into reply (inbox_id, channel, address, sender, person_id, text, reading, rule, rule_version)
+  select n, 'sms', '+4477' || n, '+447480111111', n, '1', 'voted', 'menu', '1' from generate_series(1, 20000) as n;
