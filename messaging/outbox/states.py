@@ -166,6 +166,7 @@ class Reason(StrEnum):
     GAVE_UP = "gave_up"
     HELD = "held"
     QUIET_HOURS = "quiet_hours"
+    SENDING_WINDOW = "sending_window"
     HANDED_BACK = "handed_back"
     NO_TRACE = "no_trace"
     FOUND_AT_PROVIDER = "found_at_provider"
@@ -209,6 +210,7 @@ SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.GAVE_UP: "It was tried many times without success.",
         Reason.HELD: "Nobody can say whether it left, and it waits for a person to decide.",
         Reason.QUIET_HOURS: "It was their quiet time, so it waits.",
+        Reason.SENDING_WINDOW: "It was outside the days and hours in which the campaign may send, so it waits.",
         Reason.HANDED_BACK: "It was taken for sending and put back unsent.",
         Reason.NO_TRACE: "The provider has no trace of it, so it never left.",
         Reason.FOUND_AT_PROVIDER: "The provider's own list shows that it took it.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from rich.console import Group, RenderableType
@@ -33,6 +34,8 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
         table.add_row(f"{step.by_channel.get(channel, 0):,}", f"get it by {'text' if channel == 'sms' else 'email'}")
     for reason, n in sorted(step.not_sent.items(), key=lambda item: -item[1]):
         table.add_row(f"{n:,}", f"get nothing: {sentence(reason)}", style="yellow")
+    for count, words in _held_back(step):
+        table.add_row(count, words, style="yellow")
     if step.by_channel.get("sms"):
         table.add_row(f"{step.segments:,}", f"SMS segments, {_certainty(step)}")
         if step.ucs2:
@@ -45,6 +48,18 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
     if step.example:
         parts.append(Padding(Text("\n".join(step.example.splitlines()[:_EXAMPLE_LINES]), style="dim"), (0, 4)))
     return Group(*parts)
+
+
+def _held_back(step: StepPlan) -> Iterator[tuple[str, str]]:
+    """What the gate will do that a launch does not decide."""
+    if step.capped_wait:
+        yield f"{step.capped_wait:,}", "of them wait first: they have had enough messages lately"
+    if step.capped_out:
+        yield f"{step.capped_out:,}", "of them get nothing: they have had enough messages lately, and later is too late"
+    if step.never:
+        yield "", "its window and quiet hours leave no time in which it may be sent"
+    elif step.opens_at is not None:
+        yield "", f"the first may go on {step.opens_at:%A %d %B at %H:%M}, by the ballot's clock"
 
 
 def _starts(step: StepPlan, *, now: bool) -> str:

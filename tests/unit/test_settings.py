@@ -133,3 +133,11 @@ def test_a_value_that_cannot_be_right_is_refused_by_name(
     monkeypatch.setenv(f"MUSTER_{name.upper()}", value)
     with pytest.raises(SettingsError, match=f"MUSTER_{name.upper()}: .*{words}"):
         load_settings()
+
+
+def test_a_frequency_cap_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSTER_FREQUENCY_CAP", "1 in 1 day, 3 in 7 days")
+    assert [str(cap) for cap in load_settings().frequency_cap] == ["1 in 1 day", "3 in 7 days"]
+    monkeypatch.setenv("MUSTER_FREQUENCY_CAP", "thrice")
+    with pytest.raises(SettingsError, match="MUSTER_FREQUENCY_CAP: write the most messages in a time"):
+        load_settings()
