@@ -188,7 +188,14 @@ class Lanes:
     async def _claim(self, db: Connection, queue: _Queue) -> int:
         lane, limit = queue.lane, _share(queue.lane)
         until = time.monotonic() + FRESH * LEASE
-        taken = await claim(db, lane, limit=limit, now=self._runtime.clock(), worker=self._worker)
+        taken = await claim(
+            db,
+            lane,
+            limit=limit,
+            now=self._runtime.clock(),
+            worker=self._worker,
+            caps=self._runtime.settings.frequency_cap,
+        )
         got = len(taken.messages) + sum(taken.stopped.values())
         for message in taken.messages:
             message.until = until
