@@ -19,6 +19,7 @@ from messaging.db import Connection, exclusive, load_queries
 from messaging.errors import MusterError, Unavailable
 from messaging.outbox.claim import Claimed
 from messaging.outbox.compose import Composers
+from messaging.outbox.senders import tell_of_doubts
 from messaging.outbox.steps import finish_drained
 from messaging.runtime import Runtime
 
@@ -76,6 +77,7 @@ async def sweep(runtime: Runtime, channels: Mapping[str, Channel] | None = None,
         assert emails is not None
         if emails["held"]:
             await _alert_held(db, emails["held"])
+        await tell_of_doubts(db)
         texts = channels.get("sms") if channels else None
         found, again = await _reconcile(runtime, db, texts, settle) if texts else (0, 0)
         swept = Swept(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from rich.console import Group, RenderableType
@@ -16,6 +16,7 @@ from messaging.outbox.counts import StepCounts
 from messaging.outbox.states import State, sentence
 
 _EXAMPLE_LINES = 12
+_UNDER_WAY = ("launching", "running", "paused")
 _TAKEN = (State.ACCEPTED, State.SENT)
 _ARRIVED = (State.DELIVERED, State.READ)
 _NOT_SENT = (State.CANCELLED, State.SUPPRESSED, State.EXPIRED, State.SKIPPED)
@@ -102,12 +103,22 @@ def status_table(now: CampaignStatus) -> RenderableType:
     return Group(
         heading,
         table,
+        *_stopped(now.steps),
         *(_reasons(step) for step in now.steps if step.reasons),
         Text(
             f"{turnout.confirmed:,} of {turnout.electorate:,} say they have voted; the estimate is {turnout.estimate:,}"
             f" ({turnout.low:,} to {turnout.high:,}) of {turnout.target:,} needed."
         ),
     )
+
+
+def _stopped(steps: Sequence[StepCounts]) -> list[Text]:
+    """Why steps stand still though the campaign runs, once for each sender, and how to go on."""
+    stopped = {step.sender: step.stopped for step in steps if step.stopped and step.state in _UNDER_WAY}
+    return [
+        Text(f"Nothing is sent from {sender}: {why} Mend it, then: muster messages resume {sender}", style="yellow")
+        for sender, why in stopped.items()
+    ]
 
 
 def _progress(step: StepCounts) -> list[str]:

@@ -16,7 +16,9 @@ from campaigns.spec import CampaignSpec, load_ballot_spec, load_campaign_spec
 from campaigns.turnout.counts import totals
 from messaging.db import Connection
 from messaging.errors import Conflict, NotFound, SpecError
+from messaging.outbox.senders import resume_sender
 from messaging.outbox.states import State
+from messaging.outbox.steps import finish_drained
 from messaging.runtime import Runtime
 from tests.integration.electorate import (
     NOW,
@@ -281,3 +283,40 @@ async def test_a_window_that_is_over_or_upside_down_is_refused_by_key(muster: Ru
             await create_campaign(muster, campaign_spec(steps=STEPS[:1], window=window), "staff")
         [problem] = refused.value.problems
         assert problem.startswith(line)
+
+
+async def test_a_campaign_that_has_something_to_send_again_runs_again_and_can_be_paused(muster: Runtime) -> None:
+    await _members(muster)
+    campaign = await create_campaign(muster, campaign_spec(steps=STEPS[:1]), "staff")
+    await launch(muster, campaign.campaign_id, "staff")
+    async with connected(muster) as db:
+        await db.execute("update message set state = 'failed', reason = 'sender_refused' where state = 'queued'")
+        await finish_drained(db)
+    await launch_due_steps(muster)
+    async with connected(muster) as db:
+        assert (await get_campaign(db, "nudges")).state == "finished"
+        refused = "select distinct sender_id from message where state = 'failed' and channel = 'sms'"
+        assert await resume_sender(db, await db.fetchval(refused), now=NOW) == 1
+        paused = await campaigns.pause(db, "nudges", "staff", "wait")  # before any worker has looked
+        assert (paused.state, await db.fetchval("select state from step")) == ("paused", "paused")
+        await campaigns.resume(db, "nudges", "staff")
+    await launch_due_steps(muster)
+    async with connected(muster) as db:
+        assert (await get_campaign(db, "nudges")).state == "running"
+        await campaigns.cancel(db, "nudges", "staff")
+        assert await db.fetchval("select state from step") == "cancelled"
+
+
+async def test_what_comes_back_runs_again_when_a_worker_looks(muster: Runtime) -> None:
+    await _members(muster)
+    campaign = await create_campaign(muster, campaign_spec(steps=STEPS[:1]), "staff")
+    await launch(muster, campaign.campaign_id, "staff")
+    async with connected(muster) as db:
+        await db.execute("update step set state = 'finished'")
+    await launch_due_steps(muster)
+    async with connected(muster) as db:
+        await db.execute("update step set state = 'running'")
+    await launch_due_steps(muster)
+    async with connected(muster) as db:
+        found = await get_campaign(db, "nudges")
+        assert (found.state, found.finished_at) == ("running", None)
