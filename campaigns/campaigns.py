@@ -20,8 +20,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from campaigns.ballots import Ballot, ballot_names, create_ballot, enrol, get_ballot
-from campaigns.checks import check_campaign
-from campaigns.spec import BallotSpec, CampaignSpec, QuietHours, StepSpec, at_zone
+from campaigns.checks import check_campaign, step_ends
+from campaigns.hours import QuietHours
+from campaigns.spec import BallotSpec, CampaignSpec, StepSpec, at_zone
 from campaigns.turnout.score import Score, score
 from messaging.db import Connection, load_queries
 from messaging.errors import Conflict, NotFound
@@ -132,6 +133,7 @@ async def create_campaign(
                 *_times(spec, step, ballot),
                 runtime.keyring.current,
                 now,
+                *_limits(spec, step, ballot),
             )
         await db.execute(SQL["audit"], actor, "create", f"campaign {spec.name}", {"ballot": spec.ballot})
         return await get_campaign(db, spec.name)
@@ -176,6 +178,7 @@ async def pause(db: Connection, name: str, actor: str, reason: str = "") -> Camp
     """
     words = reason or f"paused by {actor}"
     async with db.transaction():
+        await reopen(db, name)
         campaign = await _change(db, name, ("running",), "paused", paused_reason=words)
         await pause_steps(db, campaign.campaign_id, words)
         await db.execute(SQL["audit"], actor, "pause", f"campaign {name}", {"reason": reason})
@@ -204,10 +207,16 @@ async def cancel(db: Connection, name: str, actor: str, reason: str = "") -> Cam
         Conflict: it is over already.
     """
     async with db.transaction():
+        await reopen(db, name)
         campaign = await _change(db, name, ("draft", "running", "paused"), "cancelled")
         await cancel_steps(db, campaign.campaign_id)
         await db.execute(SQL["audit"], actor, "cancel", f"campaign {name}", {"reason": reason})
         return campaign
+
+
+async def reopen(db: Connection, name: str | None = None) -> None:
+    """Let campaigns run again that were over and have something to send again; all of them where none is named."""
+    await db.execute(SQL["reopen"], name)
 
 
 async def status(db: Connection, name: str, now: datetime) -> CampaignStatus:
@@ -258,7 +267,23 @@ def _times(spec: CampaignSpec, step: StepSpec, ballot: Ballot) -> tuple[datetime
     return (
         at_zone(step.when.at, zone) if step.when.at else None,
         step.when.after,
-        at_zone(step.send_before, zone, end=True) if step.send_before else ballot.closes_at,
+        step_ends(spec, step, ballot),
         quiet_from,
         quiet_until,
+    )
+
+
+def _limits(spec: CampaignSpec, step: StepSpec, ballot: Ballot) -> tuple[Any, ...]:
+    """A step's start, window and caps, as the gate reads them."""
+    window = step.window.within(spec.window)
+    zones = {None: None, "recipient": None, "ballot": ballot.time_zone}
+    opens, closes = window.hours or (None, None)
+    caps = step.frequency_cap if step.frequency_cap is not None else spec.frequency_cap
+    return (
+        at_zone(window.from_, ZoneInfo(ballot.time_zone)) if window.from_ else None,
+        zones.get(window.zone, window.zone),
+        window.days,
+        opens,
+        closes,
+        None if caps is None else [cap.to_json() for cap in caps],
     )

@@ -18,9 +18,12 @@ returning sender_id;
 -- Everything delivery needs to know, so that it never has to look at the campaign.
 insert into step (
   campaign_id, position, template, content, constants, purpose, channels, sms_sender_id, email_sender_id, goal_id,
-  priority, due_at, after, send_before, quiet_from, quiet_until, secret, created_at
+  priority, due_at, after, send_before, quiet_from, quiet_until, secret, created_at,
+  send_after, window_zone, window_days, window_from, window_until, frequency_caps
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18);
+values (
+  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24
+);
 
 -- name: get_campaign
 -- By the name people use.
@@ -40,6 +43,13 @@ select name from campaign order by campaign_id desc;
 update campaign set state = $3, paused_reason = $4, finished_at = case when $3 = 'cancelled' then now() end
 where campaign_id = $1 and state = any ($2::text[])
 returning campaign_id;
+
+-- name: reopen
+-- Messages have come back to a campaign that was over (its sender was mended, a text is tried again): it runs, and can be
+-- paused and cancelled, like any other.
+update campaign c set state = 'running', finished_at = null
+where c.state = 'finished' and ($1::text is null or c.name = $1)
+  and exists (select from step s where s.campaign_id = c.campaign_id and s.state in ('running', 'paused'));
 
 -- name: audit
 -- Who did what.

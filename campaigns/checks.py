@@ -54,7 +54,7 @@ async def check_campaign(
         template, wrong = _template(settings, spec, step, known)
         if template is not None:
             templates.append(template)
-        problems += [f"{key}.{line}" for line in (*wrong, *_times(step, ballot, now))]
+        problems += [f"{key}.{line}" for line in (*wrong, *_times(spec, step, ballot, now))]
         if step.audience is not None:
             problems += await check_audience(db, step.audience, key=f"{key}.audience")
     if spec.senders.email and "@" not in parseaddr(spec.senders.email)[1]:
@@ -89,18 +89,31 @@ def _has(settings: Settings, channel: ChannelName) -> bool:
     return settings.has_sms if channel == "sms" else settings.has_email
 
 
-def _times(step: StepSpec, ballot: Ballot, now: datetime) -> Iterator[str]:
+def step_ends(spec: CampaignSpec, step: StepSpec, ballot: Ballot) -> datetime:
+    """Until when a step may be sent: its own end or the close of the ballot, or its window's end if that is earlier."""
     zone = ZoneInfo(ballot.time_zone)
+    own = at_zone(step.send_before, zone, end=True) if step.send_before else ballot.closes_at
+    until = step.window.within(spec.window).until
+    return own if until is None else min(own, at_zone(until, zone, end=True))
+
+
+def _times(spec: CampaignSpec, step: StepSpec, ballot: Ballot, now: datetime) -> Iterator[str]:
+    zone = ZoneInfo(ballot.time_zone)
+    window = step.window.within(spec.window)
     starts = at_zone(step.when.at, zone) if step.when.at else None
-    ends = at_zone(step.send_before, zone, end=True) if step.send_before else ballot.closes_at
+    opens = at_zone(window.from_, zone) if window.from_ else None
+    ends = step_ends(spec, step, ballot)
+    key = "send_before" if window.until is None or ends < at_zone(window.until, zone, end=True) else "window.until"
     if starts is not None and starts <= now:
         yield f"when.at: that time has passed ({ballot.local(starts)}); leave it out to start with the launch"
     if starts is not None and starts >= ballot.closes_at:
         yield f"when.at: the ballot is closed by then; it closes {ballot.local(ballot.closes_at)}"
     if ends <= now:
-        yield "send_before: that time has passed"
+        yield f"{key}: that time has passed"
     elif ends <= (starts or now):
-        yield "send_before: that is before the step starts"
+        yield f"{key}: that is before the step starts"
+    elif opens is not None and opens >= ends:
+        yield f"window.from: that is after the last moment it may be sent, {ballot.local(ends)}"
 
 
 async def _refuse_unreachable(db: Connection, spec: CampaignSpec, ballot: Ballot, templates: list[Template]) -> None:

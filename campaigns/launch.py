@@ -26,6 +26,7 @@ import structlog
 from campaigns.assign import Candidate, Decision, addresses_taken, assign, candidates
 from campaigns.audience import Audience, step_audience
 from campaigns.ballots import enrol
+from campaigns.campaigns import reopen
 from campaigns.plan import LaunchPlan, StepPlan, plan
 from campaigns.variables import personal_variables
 from messaging.alerts import raise_alert, resolve_alert
@@ -135,6 +136,7 @@ async def launch_due_steps(runtime: Runtime) -> int:
     now = runtime.clock()
     async with runtime.pool.acquire() as db:
         due = [row["step_id"] for row in await db.fetch(SQL["due_steps"], now, None)]
+        await reopen(db)
         for row in await db.fetch(SQL["finish_campaigns"], now):
             log.info("campaign finished", campaign=row["name"])
     done = 0

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import asyncpg
 
@@ -20,6 +21,7 @@ from messaging.content.render import RenderedSms, Renderer
 from messaging.content.templates import Template
 from messaging.content.tokens import LENGTH
 from messaging.db import Connection, load_queries
+from messaging.outbox.caps import Cap, effective
 
 SQL = load_queries(__file__)
 
@@ -38,9 +40,13 @@ class StepPlan:
         channels: in order of preference.
         due_at: when it starts, where it has a time.
         after: how long after the step before, where it follows one.
+        opens_at: when its first message may go by the ballot's clock, and in its zone, where that is after its start.
+        never: its hours leave no time at all in which it may be sent.
         audience: people the filter finds.
         by_channel: messages, by channel.
         not_sent: people who would get nothing, by reason.
+        capped_wait: of those who get a message, who has had so many by its start that it waits first.
+        capped_out: who has had so many that it would come too late, and get nothing.
         segments: SMS segments of all texts.
         rendered: texts really rendered for that number; less than all of them means it is an estimate.
         ucs2: of those rendered, texts with characters that make a segment hold 70 instead of 160.
@@ -54,9 +60,13 @@ class StepPlan:
     channels: tuple[str, ...]
     due_at: datetime | None
     after: timedelta | None
+    opens_at: datetime | None
+    never: bool
     audience: int
     by_channel: Mapping[str, int]
     not_sent: Mapping[str, int]
+    capped_wait: int
+    capped_out: int
     segments: int
     rendered: int
     ucs2: int
@@ -78,7 +88,9 @@ class LaunchPlan:
     steps: tuple[StepPlan, ...]
 
 
-async def plan(db: Connection, campaign_id: int, *, public_url: str) -> LaunchPlan:
+async def plan(
+    db: Connection, campaign_id: int, *, public_url: str, now: datetime | None = None, caps: Sequence[Cap] = ()
+) -> LaunchPlan:
     """Work out what a launch would do; changes nothing.
 
     Later steps are judged as things stand now: whoever answers before they start gets nothing from them.
@@ -87,13 +99,16 @@ async def plan(db: Connection, campaign_id: int, *, public_url: str) -> LaunchPl
         db: a connection.
         campaign_id: the campaign.
         public_url: what members' links start with; its length counts in a text.
+        now: when it would be launched; the moment where it is left out.
+        caps: the organisation's, on how often people are written to.
 
     Raises:
         SpecError: the audience names a unit that is no longer there.
         TemplateError: the message cannot be rendered for somebody.
     """
     async with db.transaction(isolation="repeatable_read", readonly=True):
-        steps = [await _step(db, row, public_url) for row in await db.fetch(SQL["waiting_steps"], campaign_id)]
+        rows = await db.fetch(SQL["waiting_steps"], campaign_id, now or datetime.now(UTC))
+        steps = [await _step(db, row, public_url, caps) for row in rows]
     return LaunchPlan(campaign_id, tuple(steps))
 
 
@@ -104,7 +119,8 @@ class _Tally:
     audience: int = 0
     by_channel: Counter[str] = field(default_factory=Counter)
     not_sent: Counter[str] = field(default_factory=Counter)
-    texts: list[int] = field(default_factory=list)  # people who get one
+    people: list[int] = field(default_factory=list)  # who get one
+    texts: list[int] = field(default_factory=list)  # … as a text
     first: Decision | None = None
 
     def add(self, decisions: Sequence[Decision]) -> None:
@@ -115,12 +131,14 @@ class _Tally:
                 continue
             self.by_channel[one.channel] += 1
             self.first = self.first or one
+            self.people.append(one.person_id)
             if one.channel == "sms":
                 self.texts.append(one.person_id)
 
 
-async def _step(db: Connection, step: asyncpg.Record, public_url: str) -> StepPlan:
+async def _step(db: Connection, step: asyncpg.Record, public_url: str, caps: Sequence[Cap]) -> StepPlan:
     tally = await _decide(db, step)
+    waiting, too_late = await _capped(db, step, tally.people, effective(step["frequency_caps"], caps))
     renderer = Renderer(Template.from_json(step["content"]), step["constants"])
     texts = await _render_texts(db, renderer, tally.texts, public_url)
     segments = round(sum(text.segments.segments for text in texts) / len(texts) * len(tally.texts)) if texts else 0
@@ -131,9 +149,13 @@ async def _step(db: Connection, step: asyncpg.Record, public_url: str) -> StepPl
         channels=tuple(step["channels"]),
         due_at=step["due_at"],
         after=step["after"],
+        opens_at=_opens_later(step),
+        never=step["opens_at"] is None,
         audience=tally.audience,
         by_channel=tally.by_channel,
         not_sent=tally.not_sent,
+        capped_wait=waiting,
+        capped_out=too_late,
         segments=segments,
         rendered=len(texts),
         ucs2=sum(text.segments.encoding == "ucs2" for text in texts),
@@ -141,6 +163,23 @@ async def _step(db: Connection, step: asyncpg.Record, public_url: str) -> StepPl
         currency=price["currency"] if price else "",
         example=await _example(db, renderer, tally.first, public_url),
     )
+
+
+def _opens_later(step: asyncpg.Record) -> datetime | None:
+    opens: datetime | None = step["opens_at"]
+    return None if opens is None or opens <= step["starts_at"] else opens.astimezone(ZoneInfo(step["time_zone"]))
+
+
+async def _capped(
+    db: Connection, step: asyncpg.Record, people: Sequence[int], caps: Sequence[Mapping[str, Any]]
+) -> tuple[int, int]:
+    """How many of some people would wait, and how many would get nothing, for having had enough."""
+    if not caps:
+        return 0, 0
+    at = step["opens_at"] or step["starts_at"]
+    row = await db.fetchrow(SQL["capped"], people, step["purpose"], at, caps, step["send_before"])
+    assert row is not None
+    return row["wait"], row["too_late"]
 
 
 async def _decide(db: Connection, step: asyncpg.Record) -> _Tally:

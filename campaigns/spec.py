@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from campaigns.hours import Caps, Days, OpenHours, QuietHours
 from campaigns.problems import near_miss, problems
 from campaigns.turnout.claims import Kind
 from messaging.errors import SpecError
@@ -35,7 +36,6 @@ ChannelName = Literal["sms", "email"]
 _END_OF_DAY: Final = time(23, 59, 59)
 _DURATION: Final = re.compile(r"(\d+)\s*(?:(m)(?:in(?:ute)?s?)?|(h)(?:ours?)?|(d)(?:ays?)?|(w)(?:eeks?)?)(?![a-z])")
 _UNITS: Final = ("minutes", "hours", "days", "weeks")
-_HOURS: Final = re.compile(r"(\d{1,2}:\d{2})\s*(?:-|–|to)\s*(\d{1,2}:\d{2})")  # noqa: RUF001  # people type both dashes
 
 
 def _moment(value: object) -> object:
@@ -64,19 +64,6 @@ def _duration(value: object) -> object:
     return sum(parts, timedelta())
 
 
-def _hours(value: object) -> object:
-    if isinstance(value, tuple | list):
-        return tuple(value)
-    found = _HOURS.fullmatch(str(value).strip())
-    try:
-        start, end = (time.fromisoformat(part.zfill(5)) for part in (found.groups() if found else ()))
-    except ValueError:
-        raise ValueError('write the hours in which nothing is sent, such as "20:00-08:00"') from None
-    if start == end:
-        raise ValueError("starts and ends at the same time")
-    return start, end
-
-
 def _many(value: object) -> object:
     return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
 
@@ -84,7 +71,6 @@ def _many(value: object) -> object:
 Moment = Annotated[datetime | date, BeforeValidator(_moment)]
 """A date, a local time, or a time with an offset; `at_zone` makes an instant of it."""
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
-QuietHours = Annotated[tuple[time, time], BeforeValidator(_hours)]
 OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_many), Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Text = Annotated[str, Field(min_length=1)]
@@ -183,6 +169,33 @@ class When(_Table):
         return self
 
 
+class Window(_Table):
+    """`[campaign.window]`, or a step's `window`: the days, hours and time in which it may be sent."""
+
+    days: Days | None = None
+    hours: OpenHours | None = None
+    zone: str | None = None
+    from_: Moment | None = Field(None, alias="from")
+    until: Moment | None = None
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        if value not in {None, "recipient", "ballot"}:
+            try:
+                ZoneInfo(str(value))
+            except (KeyError, ValueError, OSError):
+                raise ValueError(
+                    f'{value} is neither "recipient" nor "ballot" nor a time zone such as Europe/London'
+                ) from None
+        return value
+
+    def within(self, other: Window) -> Window:
+        """This one, with the keys it leaves out as `other` has them."""
+        own = {name: getattr(self, name) for name in type(self).model_fields if getattr(self, name) is not None}
+        return other.model_copy(update=own)
+
+
 class StepSpec(_Table):
     """One of the `[[campaign.steps]]`, in the order they stand."""
 
@@ -191,6 +204,8 @@ class StepSpec(_Table):
     when: When = When()
     send_before: Moment | None = None
     quiet_hours: QuietHours | Literal["none"] | None = None
+    window: Window = Window()
+    frequency_cap: Caps | None = None
     priority: int = Field(0, ge=-100, le=100)
     audience: Filter | None = None
 
@@ -231,6 +246,8 @@ class CampaignSpec(_Table):
     title: Text
     ballot: Name
     quiet_hours: QuietHours | None = None
+    window: Window = Window()
+    frequency_cap: Caps | None = None
     audience: Filter = Filter()
     steps: Annotated[tuple[StepSpec, ...], Field(min_length=1)]
     senders: Senders = Senders()

@@ -14,6 +14,7 @@ from pydantic import Field, FilePath, SecretStr, ValidationError, field_validato
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from messaging.errors import SettingsError
+from messaging.outbox.caps import Cap, parse_caps
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds the packages and `templates/`, in a checkout and when installed."""
@@ -116,6 +117,11 @@ class Settings(BaseSettings):
         "GB", description="Country whose way of writing phone numbers is assumed when there is no +."
     )
 
+    frequency_cap: Annotated[tuple[Cap, ...], NoDecode] = Field(
+        (),
+        description="The most messages one person gets, from all campaigns and by both channels together, such as `3 in 7 days`; several separated by commas. `3 marketing in 7 days` counts and holds back marketing messages only. A campaign may add caps of its own, or be exempt.",
+    )
+
     templates: Path | None = Field(
         None, description="A folder of your own with `messages/<name>/`, looked in before the ones Muster brings."
     )
@@ -127,6 +133,11 @@ class Settings(BaseSettings):
         "", description="How members reach you: a phone number, address or web page for the foot of every email."
     )
     log_format: str = Field("text", pattern="^(text|json)$", description="`text` for people, `json` for programs.")
+
+    @field_validator("frequency_cap", mode="before")
+    @classmethod
+    def _caps(cls, value: object) -> object:
+        return parse_caps(value) if isinstance(value, str) else value
 
     @field_validator("secret_key", "twilio_auth_token", "vonage_signature_secret", mode="before")
     @classmethod

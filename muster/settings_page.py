@@ -18,6 +18,7 @@ _SECTIONS: Final = {
     "home": "Servers",
     "email_from": "Email",
     "sms_from": "Texts",
+    "frequency_cap": "How often people are written to",
     "templates": "What people see",
     "log_format": "Logs",
 }

@@ -18,7 +18,7 @@ from twilio.request_validator import RequestValidator
 
 from campaigns.answers import Inbound, answer_reply
 from campaigns.reading import read_reply
-from messaging.channels.twilio_codes import STATES, reason_of
+from messaging.channels.twilio_codes import STATES, judge, reason_of
 from messaging.db import Connection
 from messaging.errors import InputError
 from messaging.outbox.receipts import Receipt, apply_receipts
@@ -133,6 +133,7 @@ def _receipt(item: Item) -> Receipt:
         at=item.received_at,
         detail={"status": status} | ({"words": form["ErrorMessage"]} if form.get("ErrorMessage") else {}),
         reason=reason_of(code),
+        again=judge(code).again,
     )
 
 

@@ -17,10 +17,12 @@ class Verdict:
     Attributes:
         reason: in our words; it says whose fault it is and whether the number is suppressed.
         retry: the request was not processed and may be tried again.
+        again: how often a message may be tried again when a receipt, after it had been taken, says this.
     """
 
     reason: Reason
     retry: bool = False
+    again: int = 0
 
 
 CODES: Final[Mapping[int, Verdict]] = MappingProxyType(
@@ -54,15 +56,15 @@ CODES: Final[Mapping[int, Verdict]] = MappingProxyType(
         21610: Verdict(Reason.OPTED_OUT),  # replied STOP; only their START lifts it
         21614: Verdict(Reason.INVALID_NUMBER),  # not a mobile number
         21635: Verdict(Reason.INVALID_NUMBER),  # a landline
-        30003: Verdict(Reason.UNREACHABLE),  # handset off or out of reach
+        30003: Verdict(Reason.UNREACHABLE, again=2),  # handset off or out of reach: later it may be on
         30005: Verdict(Reason.INVALID_NUMBER),  # unknown or inactive handset
         30006: Verdict(Reason.INVALID_NUMBER),  # landline, or a carrier that cannot be reached
-        30008: Verdict(Reason.UNKNOWN_AT_PROVIDER),  # unknown error
+        30008: Verdict(Reason.UNKNOWN_AT_PROVIDER, again=1),  # unknown error: once more, for it costs a text each time
         30036: Verdict(Reason.EXPIRED_AT_PROVIDER),  # its validity period passed
         # busy: not processed, so trying again cannot double
         20429: Verdict(Reason.BUSY, retry=True),  # too many requests
         21611: Verdict(Reason.BUSY, retry=True),  # this sender's queue is full
-        30001: Verdict(Reason.BUSY, retry=True),  # queue overflow
+        30001: Verdict(Reason.BUSY, retry=True, again=2),  # queue overflow
     }
 )
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from messaging.db import Connection, load_queries
+from messaging.outbox.caps import Cap, effective
 
 SQL: Final = load_queries(__file__)
 
@@ -24,6 +25,8 @@ class Lane:
     Attributes:
         priority: higher goes first.
         pace: segments or mails a second for the sender; None where it has no limit of its own.
+        caps: how often the step's own file lets a person be written to; None where it says nothing, empty where its
+            messages are exempt from every cap.
     """
 
     step_id: int
@@ -31,6 +34,7 @@ class Lane:
     priority: int
     sender_id: int
     pace: float | None
+    caps: list[dict[str, Any]] | None = None
 
 
 @dataclass(slots=True)
@@ -63,17 +67,27 @@ async def due_lanes(db: Connection, channels: Collection[str], now: datetime) ->
     return [Lane(**row) for row in await db.fetch(SQL["due_lanes"], list(channels), now)]
 
 
-async def claim(db: Connection, lane: Lane, *, limit: int, now: datetime, courier_id: int) -> Claim:
+async def claim(
+    db: Connection, lane: Lane, *, limit: int, now: datetime, courier_id: int, caps: Sequence[Cap] = ()
+) -> Claim:
     """Take up to `limit` due messages of a lane.
 
     Args:
         db: a connection; nothing is held on it afterwards.
         lane: the step and channel.
         limit: the most rows looked at, including those the gate stops.
-        now: the time quiet hours and deadlines are judged by.
+        now: the time quiet hours, windows, caps and deadlines are judged by.
         courier_id: who takes them.
+        caps: the organisation's, for steps that are not exempt.
     """
-    rows = await db.fetch(SQL["claim"], lane.step_id, lane.channel, now, limit, courier_id)
+    held_to = effective(lane.caps, caps)
+    arguments = (lane.step_id, lane.channel, now, limit, courier_id, held_to)
+    if held_to:
+        async with db.transaction():
+            await db.execute(SQL["one_at_a_time"])
+            rows = await db.fetch(SQL["claim"], *arguments)
+    else:
+        rows = await db.fetch(SQL["claim"], *arguments)
     messages: list[Claimed] = []
     stopped: dict[str, int] = {}
     for message_id, attempt, address, variables, sender_id, state in rows:

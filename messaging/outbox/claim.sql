@@ -1,6 +1,6 @@
 -- name: due_lanes
 -- Which steps have something to send now, by channel; a paused sender's wait without a claim being made.
-select s.step_id, c.channel, s.priority, f.sender_id, f.pace::float8 as pace
+select s.step_id, c.channel, s.priority, f.sender_id, f.pace::float8 as pace, s.frequency_caps as caps
 from step s
 cross join lateral unnest(s.channels) as c (channel)
 join sender f on f.sender_id = case c.channel when 'sms' then s.sms_sender_id else s.email_sender_id end
@@ -13,8 +13,8 @@ order by s.priority desc, s.step_id, c.channel;
 
 -- name: claim
 -- Takes the next due rows of one step and channel for a courier, and judges each at the gate: who has answered, must not
--- be written to, is asleep, or would get it too late, is dealt with here. SKIP LOCKED, so that workers never wait for
--- each other.
+-- be written to, has had enough lately, is asleep, or would get it too late, is dealt with here. SKIP LOCKED, so that
+-- workers never wait for each other.
 with due as materialized (
   select m.message_id, m.person_id, m.address, m.time_zone
   from message m
@@ -24,7 +24,7 @@ with due as materialized (
   for no key update skip locked
 ), seen as (
   select
-    d.message_id, s.send_before,
+    d.message_id, d.person_id, s.purpose, s.send_before,
     s.goal_id is not null and exists (
       select from goal_met g where g.goal_id = s.goal_id and g.person_id = d.person_id
     ) as answered,
@@ -38,45 +38,56 @@ with due as materialized (
         where u.channel = 'person' and u.address = d.person_id::text and u.purpose in ('all', s.purpose) limit 1
       )
     ) as suppressed,
-    case when s.quiet_from is not null then
-      (
-        select case
-          when here.at::time >= s.quiet_from and (here.at::time < s.quiet_until or s.quiet_from > s.quiet_until)
-            or here.at::time < s.quiet_until and s.quiet_from > s.quiet_until
-          then greatest(
-            (here.at::date + s.quiet_until
-              + case when here.at::time >= s.quiet_until then interval '1 day' else interval '0' end)
-            at time zone d.time_zone,
-            $3 + interval '1 minute'
-          ) end
-        from (select $3::timestamptz at time zone d.time_zone as at) as here
+    case when s.quiet_from is not null or s.window_days is not null or s.window_from is not null or s.send_after > $3
+      then coalesce(
+        sending_opens(
+          $3, d.time_zone, s.quiet_from, s.quiet_until, s.send_after, s.window_zone, s.window_days, s.window_from,
+          s.window_until
+        ),
+        'infinity'
       )
-    end as opens
+    end as opens,
+    s.quiet_from is not null
+      and not may_send_at($3, d.time_zone, s.quiet_from, s.quiet_until, null, null, null, null) as asleep
   from due d
   cross join step s
   where s.step_id = $1 and s.state = 'running'
+), counted as (
+  -- what would be stopped anyway, or waits for its hours, need not be counted
+  select
+    *,
+    case when $6::jsonb <> '[]' and not answered and suppressed is null and coalesce(opens <= $3, true)
+      then cap_frees_at(person_id, purpose, $3, $6, message_id)
+    end as frees
+  from seen
 ), judged as (
   select
-    message_id, opens,
+    message_id,
+    -- where no hour is ever open, a step without a deadline looks again now and then: its people may move
+    greatest(case opens when 'infinity' then $3 + interval '7 days' else opens end, frees) as waits_until,
     case
       when answered then 'cancelled'
       when suppressed is not null then 'suppressed'
-      when coalesce(opens, $3) >= send_before then 'expired'
-      when opens is not null then 'queued'
+      when frees >= send_before then 'suppressed'
+      when greatest(opens, $3) >= send_before then 'expired'
+      when frees is not null or opens > $3 then 'queued'
       else 'sending'
     end::message_state as state,
     case
       when answered then 'answered'
       when suppressed is not null then suppressed
-      when coalesce(opens, $3) >= send_before then 'past_deadline'
-      when opens is not null then 'quiet_hours'
+      when frees >= send_before then 'frequency_cap'
+      when greatest(opens, $3) >= send_before then 'past_deadline'
+      when frees is not null then 'frequency_cap'
+      when opens > $3 and asleep then 'quiet_hours'
+      when opens > $3 then 'sending_window'
     end as reason
-  from seen
+  from counted
 ), taken as (
   update message m
   set state = j.state,
       reason = j.reason,
-      not_before = case j.state when 'queued' then j.opens else m.not_before end,
+      not_before = case j.state when 'queued' then j.waits_until else m.not_before end,
       attempt = case j.state when 'sending' then m.attempt + 1 else m.attempt end,
       courier_id = $5,
       wire_at = null,
@@ -116,3 +127,8 @@ from step s
 left join sender sms on sms.sender_id = s.sms_sender_id
 left join sender email on email.sender_id = s.email_sender_id
 where s.step_id = $1;
+
+-- name: one_at_a_time
+-- Two workers that count one person's messages at the same moment would each see room for one more: where caps apply,
+-- claims take turns. The lock ends with the claim, which holds it for milliseconds.
+select pg_advisory_xact_lock(hashtext('frequency caps'));

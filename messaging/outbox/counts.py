@@ -28,6 +28,8 @@ class StepCounts:
         segments: SMS segments handed over so far.
         rate_per_second: messages handed over, lately.
         seconds_left: until nothing waits, at that rate; 0 when nothing does, None where nobody can know.
+        sender: the sender that was stopped, where one was.
+        stopped: why.
     """
 
     step_id: int
@@ -39,6 +41,8 @@ class StepCounts:
     segments: int
     rate_per_second: float
     seconds_left: float | None
+    sender: str | None = None
+    stopped: str | None = None
 
 
 async def step_counts(db: Connection, campaign_id: int) -> list[StepCounts]:
@@ -71,4 +75,6 @@ def _count(step: asyncpg.Record, groups: Sequence[asyncpg.Record]) -> StepCounts
         segments=sum(group["segments"] for group in groups),
         rate_per_second=rate,
         seconds_left=left,
+        sender=step["sender"] if step["stopped"] else None,
+        stopped=step["stopped"],
     )

@@ -1,8 +1,14 @@
 -- name: steps
-select step_id, position, template, state, launched_at, now() as now
-from step
-where campaign_id = $1
-order by position;
+-- A sender that was stopped stops the step without changing its state.
+select
+  s.step_id, s.position, s.template, s.state, s.launched_at, now() as now,
+  case when sms.paused_reason is not null then sms.address else mail.address end as sender,
+  coalesce(sms.paused_reason, mail.paused_reason) as stopped
+from step s
+left join sender sms on sms.sender_id = s.sms_sender_id and 'sms' = any (s.channels)
+left join sender mail on mail.sender_id = s.email_sender_id and 'email' = any (s.channels)
+where s.campaign_id = $1
+order by s.position;
 
 -- name: progress
 -- One pass over one index, without touching the table: counts, what it cost, and how fast it goes.

@@ -206,8 +206,14 @@ class Lanes:
 
     async def _claim(self, db: Connection, queue: Queue) -> int:
         lane, limit = queue.lane, self._share(queue.lane)
-        courier_id = await self._presence.enter(db)
-        taken = await claim(db, lane, limit=limit, now=self._runtime.clock(), courier_id=courier_id)
+        taken = await claim(
+            db,
+            lane,
+            limit=limit,
+            now=self._runtime.clock(),
+            courier_id=await self._presence.enter(db),
+            caps=self._runtime.settings.frequency_cap,
+        )
         got = len(taken.messages) + sum(taken.stopped.values())
         queue.claimed.extend(taken.messages)
         queue.drained = got < limit

@@ -25,6 +25,7 @@ import structlog
 from messaging.alerts import raise_alert, resolve_alert
 from messaging.channels.base import Accepted, Channel, Outcome, Parcel, Refused, Retry, Route, Router, Unknown
 from messaging.outbox.compose import Composers
+from messaging.outbox.doubts import Doubts
 from messaging.outbox.journal import LOST, PAUSE, Fault, Journal
 from messaging.outbox.lanes import LOOK, Departure, Lanes
 from messaging.outbox.pace import Pace
@@ -73,6 +74,7 @@ class Pipeline:
         self._pace = pace
         self._counts = counts
         self._router = channel if isinstance(channel, Router) else None
+        self._doubts = Doubts()
         self._lanes = Lanes(runtime, channel.name, pace, composers, presence, counts, self._route)
         self._journal = Journal(runtime, channel.name, channel.provider)
         self._most: Final = 2 * channel.connections
@@ -197,6 +199,8 @@ class Pipeline:
 
     def _came_back(self, departure: Departure, outcome: Outcome) -> None:
         sender_id, held = departure.message.sender_id, 0.0
+        if self._doubts.note(sender_id, unknown=isinstance(outcome, Unknown)):
+            self._pace.slow(sender_id, None)
         if isinstance(outcome, Accepted):
             if self._pace.went_well(sender_id):
                 self._trouble = ""

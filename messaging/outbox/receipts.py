@@ -2,6 +2,10 @@
 
 A receipt may come before the request that sent the message has returned: then its callback's seal gives the message's
 id, and the provider's id is learnt here.
+
+A message that was not delivered for a reason that passes is tried again, as often as the provider's code table says,
+and within its deadline. The id of the try that ended is kept: if that one arrives after all, its receipt withdraws the
+next try as long as that is not on the wire; nothing else said of it moves the message any more.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from typing import Any, Final
 import asyncpg
 
 from messaging.db import Connection, atomic, load_queries
+from messaging.outbox.retries import again_after
 from messaging.outbox.senders import pause_if_refused
 from messaging.outbox.states import OUR_FAULT, SUPPRESSES, Reason, State, settle
 from messaging.suppression import suppress
@@ -34,6 +39,7 @@ class Receipt:
         at: when they say it happened; aware.
         detail: what else they said.
         reason: the code in our words, where it is a failure. Reasons that speak of the address suppress it.
+        again: how often a message may be tried again that was not delivered for this code.
     """
 
     message_id: int | None
@@ -44,6 +50,7 @@ class Receipt:
     at: datetime
     detail: Mapping[str, Any] = field(default_factory=dict)
     reason: Reason | None = None
+    again: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +70,34 @@ class Applied:
 
 @dataclass(slots=True)
 class _Message:
+    """A message while receipts are applied to it.
+
+    Attributes:
+        row: as it was found, and locked.
+        earlier: the provider's ids of the tries before the one it is at.
+        retried: how often receipts have had it tried again.
+        provider_id: of the try it is at, where that is known.
+        ended: the tries that ended now: their provider's id and code.
+        not_before: when the next try may go, where there is to be one.
+    """
+
     row: asyncpg.Record
     state: State
+    earlier: set[str]
+    retried: int
+    provider_id: str | None
     reason: Reason | None = None
-    provider_id: str | None = None
     moved: bool = False
+    ended: list[tuple[str | None, str | None]] = field(default_factory=list)
+    not_before: datetime | None = None
+
+    @property
+    def on_the_wire(self) -> bool:
+        """Whether the try it is at may have left."""
+        return self.state is not State.QUEUED and (self.state is not State.SENDING or self.row["wire_at"] is not None)
+
+
+_Event = tuple[int, datetime, State | None, str, str | None, dict[str, Any] | None]
 
 
 async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Applied]:
@@ -85,52 +115,90 @@ async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Ap
     async with atomic(db):
         known = await _find(db, receipts)
         applied: list[Applied] = []
-        events: list[tuple[int, datetime, State | None, str, str | None, dict[str, Any] | None]] = []
+        events: list[_Event] = []
         for receipt in receipts:
             message = known.get(receipt.message_id or receipt.provider_id)
             if message is None:
                 applied.append(Applied(None, moved=False))
                 continue
-            moved = _apply(message, receipt)
-            message_id = message.row["message_id"]
-            applied.append(Applied(message_id, moved, message.state))
-            state = receipt.state if moved else None
-            detail = dict(receipt.detail) | ({} if moved else {"said": receipt.state.value})
-            events.append((message_id, receipt.at, state, receipt.source, receipt.code, detail))
+            events += _apply(message, receipt)
+            moved = events[-1][2] is not None
+            applied.append(Applied(message.row["message_id"], moved, message.state))
         await _write(db, [message for message in _distinct(known) if message.moved], events)
         await _act_on_reasons(db, receipts, known)
     return applied
 
 
 async def _find(db: Connection, receipts: Sequence[Receipt]) -> dict[int | str | None, _Message]:
-    """The messages spoken of, by our id and by the provider's."""
-    rows = await db.fetch(
-        SQL["receipted"],
-        [one.message_id for one in receipts if one.message_id is not None],
-        [one.provider_id for one in receipts if one.message_id is None and one.provider_id],
-    )
-    known: dict[int | str | None, _Message] = {}
-    for row in rows:
-        known[row["message_id"]] = message = _Message(row, State(row["state"]))
+    """The messages spoken of, locked, by our id and by the provider's."""
+    theirs = {one.provider_id for one in receipts if one.message_id is None and one.provider_id}
+    ids = {one.message_id for one in receipts if one.message_id is not None}
+    named: dict[str, int] = {}
+    if theirs:
+        named = {row["provider_id"]: row["message_id"] for row in await db.fetch(SQL["named"], list(theirs))}
+    rows = await db.fetch(SQL["receipted"], [*ids, *named.values()])
+    known: dict[int | str | None, _Message] = {
+        row["message_id"]: _Message(row, State(row["state"]), set(), 0, row["provider_id"]) for row in rows
+    }
+    for row in await db.fetch(SQL["tries"], [*known]):
+        message = known[row["message_id"]]
+        message.retried += row["ended_by"] == "receipt"
         if row["provider_id"]:
-            known[row["provider_id"]] = message
-    return known
+            message.earlier.add(row["provider_id"])
+    return known | {provider_id: known[message_id] for provider_id, message_id in named.items() if message_id in known}
 
 
 def _distinct(known: Mapping[int | str | None, _Message]) -> list[_Message]:
     return [message for key, message in known.items() if isinstance(key, int)]
 
 
-def _apply(message: _Message, receipt: Receipt) -> bool:
-    state = settle(message.state, receipt.state)
-    if state is message.state:
-        return False
+def _apply(message: _Message, receipt: Receipt) -> list[_Event]:
+    """Move a message as a receipt says; the receipt's event, and before it that of the try it ends, come back."""
+    message_id, before = message.row["message_id"], message.state
+    earlier = _is_of_earlier_try(message, receipt)
+    state = settle(before, receipt.state, earlier=earlier)
+    detail = dict(receipt.detail) | ({"earlier": True} if earlier else {})
+    if state is before:
+        said = detail | {"said": receipt.state.value}
+        return [(message_id, receipt.at, None, receipt.source, receipt.code, said)]
     message.state, message.reason, message.moved = state, receipt.reason, True
-    message.provider_id = receipt.provider_id or message.provider_id
-    return True
+    if not earlier:
+        message.provider_id = message.provider_id or receipt.provider_id
+    moved: _Event = (message_id, receipt.at, state, receipt.source, receipt.code, detail)
+    until = None if earlier else _next_try(message, receipt, before)
+    return [moved] if until is None else [moved, _try_again(message, receipt, until)]
 
 
-async def _write(db: Connection, moved: Sequence[_Message], events: Sequence[tuple[Any, ...]]) -> None:
+def _is_of_earlier_try(message: _Message, receipt: Receipt) -> bool:
+    if receipt.provider_id is not None:
+        return receipt.provider_id in message.earlier
+    # it names no try: while the next one has not left, it can only speak of one before
+    return message.retried > 0 and not message.on_the_wire
+
+
+def _next_try(message: _Message, receipt: Receipt, before: State) -> datetime | None:
+    """When a message may be tried again; None where not: only a try known to have been taken ends like this."""
+    row = message.row
+    ended = message.state in {State.UNDELIVERED, State.FAILED} and before in {State.ACCEPTED, State.SENT}
+    same = receipt.provider_id == message.provider_id
+    if not (ended and same and message.retried < receipt.again and row["alive"]):
+        return None
+    until = receipt.at + again_after(message.retried)
+    return until if row["send_before"] is None or until < row["send_before"] else None
+
+
+def _try_again(message: _Message, receipt: Receipt, until: datetime) -> _Event:
+    message.ended.append((message.provider_id, receipt.code))
+    if message.provider_id:
+        message.earlier.add(message.provider_id)
+    message.retried += 1
+    message.state, message.provider_id, message.not_before = State.QUEUED, None, until
+    detail = {"until": until.isoformat(), "retry": message.retried, "of": receipt.again}
+    detail |= {"reason": receipt.reason.value} if receipt.reason else {}
+    return (message.row["message_id"], receipt.at, State.QUEUED, "retry", Reason.TRIED_AGAIN, detail)
+
+
+async def _write(db: Connection, moved: Sequence[_Message], events: Sequence[_Event]) -> None:
     if moved:
         await db.execute(
             SQL["move"],
@@ -138,9 +206,20 @@ async def _write(db: Connection, moved: Sequence[_Message], events: Sequence[tup
             [one.state.value for one in moved],
             [one.reason for one in moved],
             [one.provider_id for one in moved],
+            [len(one.ended) for one in moved],
+            [one.not_before for one in moved],
         )
     if events:
         await db.execute(SQL["tell"], *map(list, zip(*events, strict=True)))
+    retried = [one for one in moved if one.ended]
+    if retried:
+        ended = [
+            (one.row["message_id"], one.row["attempt"] + n, provider_id, code)
+            for one in retried
+            for n, (provider_id, code) in enumerate(one.ended)
+        ]
+        await db.execute(SQL["end_tries"], *map(list, zip(*ended, strict=True)))
+        await db.execute(SQL["reopen"], list({one.row["step_id"] for one in retried}))
 
 
 async def _act_on_reasons(

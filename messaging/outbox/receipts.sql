@@ -1,18 +1,46 @@
+-- name: named
+-- Whose messages the provider speaks of, whichever try it was: the one a message is at, or one before.
+select provider_id, message_id from message where provider_id = any ($1::text[])
+union all
+select provider_id, message_id from message_try where provider_id = any ($1::text[]);
+
 -- name: receipted
 -- The messages some receipts speak of, locked in one order so that two batches never wait for each other in a circle.
-select message_id, provider_id, state, step_id, channel, address
-from message
-where message_id = any ($1::bigint[]) or provider_id = any ($2::text[])
-order by message_id
-for update;
+select m.message_id, m.provider_id, m.state, m.step_id, m.channel, m.address, m.attempt, m.wire_at, s.send_before,
+  s.state in ('running', 'paused') or s.state = 'finished' and s.reopens_as is not null as alive
+from message m
+join step s using (step_id)
+where m.message_id = any ($1::bigint[])
+order by m.message_id
+for update of m;
+
+-- name: tries
+-- Their earlier tries; read after the lock, so that none is missed that another batch has just ended.
+select message_id, provider_id, ended_by from message_try where message_id = any ($1::bigint[]);
 
 -- name: move
--- Where each message has come to, after all its receipts.
+-- Where each message has come to, after all its receipts. One that is tried again forgets the wire and the provider's
+-- id, and its attempt counts on: an answer of the try that ended, written late, finds nobody.
 update message m
-set state = n.state, reason = n.reason, provider_id = coalesce(m.provider_id, n.provider_id),
+set state = n.state, reason = n.reason,
+    provider_id = case when n.ended > 0 then n.provider_id else coalesce(m.provider_id, n.provider_id) end,
+    attempt = m.attempt + n.ended,
+    not_before = case n.state when 'queued' then n.not_before else m.not_before end,
+    wire_at = case when n.ended > 0 then null else m.wire_at end,
     sent_at = coalesce(m.sent_at, now()), changed_at = now()
-from unnest($1::bigint[], $2::message_state[], $3::text[], $4::text[]) as n (message_id, state, reason, provider_id)
+from unnest($1::bigint[], $2::message_state[], $3::text[], $4::text[], $5::smallint[], $6::timestamptz[])
+  as n (message_id, state, reason, provider_id, ended, not_before)
 where m.message_id = n.message_id;
+
+-- name: end_tries
+-- What the provider called a try is kept for as long as its receipts may come.
+insert into message_try (message_id, attempt, provider_id, code, ended_by)
+select *, 'receipt' from unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[]);
+
+-- name: reopen
+-- A step that was done has something to send again, unless its campaign is over for good.
+update step set state = reopens_as, finished_at = null
+where step_id = any ($1::bigint[]) and state = 'finished' and reopens_as is not null;
 
 -- name: tell
 -- Every receipt is an event; one that moved nothing has no state.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from messaging.channels.base import Accepted, Outcome, Refused, Retry
@@ -14,14 +14,29 @@ from messaging.outbox.states import Reason, State
 FIRST: Final = 15.0
 """Seconds before the second try; each further pause is twice as long."""
 LONGEST: Final = 3600.0
+FULL_FIRST: Final = 900.0
+FULL_LONGEST: Final = 4 * 3600.0
+"""A full mailbox is emptied by a person: its pauses are longer."""
+AGAIN_FIRST: Final = 1800.0
+"""Seconds before a message that was taken and not delivered is tried again; each further pause is four times that."""
 TRIES: Final = 20
 """Tries of a message that has no deadline; one that has is tried until then."""
 
 
-def pause(attempt: int) -> float:
+def pause(attempt: int, reason: Reason | None = None) -> float:
     """Seconds before the next try: exponential, with jitter so that what failed together does not return together."""
-    most = min(LONGEST, FIRST * 2.0 ** min(attempt - 1, 16))
+    first, longest = (FULL_FIRST, FULL_LONGEST) if reason is Reason.MAILBOX_FULL else (FIRST, LONGEST)
+    most = min(longest, first * 2.0 ** min(attempt - 1, 16))
     return most * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
+
+
+def again_after(retried: int) -> timedelta:
+    """How long to wait before a message is tried again that was taken and not delivered.
+
+    Args:
+        retried: how often it has been tried again already.
+    """
+    return timedelta(seconds=AGAIN_FIRST * 4.0**retried * random.uniform(0.75, 1.25))  # noqa: S311  # no secret
 
 
 def verdict(message: Claimed, outcome: Outcome, *, send_before: datetime | None, held: float = 0.0) -> Verdict:
@@ -57,7 +72,7 @@ def verdict(message: Claimed, outcome: Outcome, *, send_before: datetime | None,
 def _delay(attempt: int, outcome: Retry, held: float) -> float:
     if outcome.elsewhere:
         return 0.0
-    return held * random.uniform(1.0, 1.5) if outcome.slow else pause(attempt)  # noqa: S311  # no secret
+    return held * random.uniform(1.0, 1.5) if outcome.slow else pause(attempt, outcome.reason)  # noqa: S311
 
 
 def handed_back(message: Claimed) -> Verdict:

@@ -1,7 +1,8 @@
 """A sender that is refused for what it is stops by itself, and starts again when a person has mended it.
 
 Single recipients that are bad never pause anything. Refusals of the sender, the account or the content do, once there
-are `THRESHOLD` of them and they are `SHARE` of what was tried: the rest of the campaign waits instead of failing.
+are `THRESHOLD` of them and they are `SHARE` of what was tried lately: the rest of the campaign waits instead.
+Many messages of unknown outcome raise an alert, and the workers go slower by themselves (`doubts`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ SQL: Final = load_queries(__file__)
 
 THRESHOLD: Final = 10
 SHARE: Final = 0.05
+WINDOW: Final = 900.0
+"""Seconds that are lately …"""
+TRIES: Final = 500
+"""… and tries, whichever is shorter: a sender that goes fast is judged by its last seconds."""
+UNKNOWN: Final = 20
+"""Messages without an answer at one time that are worth an alert: more than a slow moment leaves."""
 
 _REMEDIES: Final = {
     Reason.SENDER_REFUSED: "Check with the provider that this sender is registered and may write there",
@@ -42,9 +49,11 @@ async def pause_if_refused(db: Connection, step_ids: Collection[int]) -> list[in
         The senders that were paused now.
     """
     paused: list[int] = []
-    for row in await db.fetch(SQL["refused_senders"], list(step_ids), [*OUR_FAULT], THRESHOLD, SHARE):
+    limits = (THRESHOLD, SHARE, WINDOW, TRIES)
+    for row in await db.fetch(SQL["refused_senders"], list(step_ids), [*OUR_FAULT], *limits):
         reason = Reason(row["reasons"][0])
-        if await db.fetchval(SQL["pause"], row["sender_id"], sentence(reason)) is None:
+        why = f"{row['refused']} of the last {row['tried']} messages were refused. {sentence(reason)}"
+        if await db.fetchval(SQL["pause"], row["sender_id"], why) is None:
             continue
         paused.append(row["sender_id"])
         log.error("a sender was paused", sender_id=row["sender_id"], refused=row["refused"], reason=reason.value)
@@ -52,11 +61,38 @@ async def pause_if_refused(db: Connection, step_ids: Collection[int]) -> list[in
             db,
             key=f"sender:{row['sender_id']}",
             severity="error",
-            title=f"Sending from {row['address']} stopped: {row['refused']} messages were refused. {sentence(reason)}",
+            title=f"Sending from {row['address']} stopped: {why}",
             remedy=f"{_REMEDIES[reason]}; then: muster messages resume {row['address']}",
             detail={"refused": row["refused"], "tried": row["tried"], "reasons": row["reasons"]},
         )
     return paused
+
+
+async def tell_of_doubts(db: Connection) -> list[int]:
+    """Alert to senders of whose messages too many are of unknown outcome, and resolve that where it has passed.
+
+    Returns:
+        The senders there are too many of now.
+    """
+    many: list[int] = []
+    for row in await db.fetch(SQL["doubtful_senders"], UNKNOWN):
+        key = f"unknown:{row['sender_id']}"
+        if not row["many"]:
+            await resolve_alert(db, key)
+            continue
+        many.append(row["sender_id"])
+        if row["told"]:
+            continue
+        await raise_alert(
+            db,
+            key=key,
+            severity="warning",
+            title=f"Nobody can say of {row['unknown']} messages from {row['address']} whether they left.",
+            remedy="The provider takes messages and does not answer: look at its status page. Workers go slower by"
+            " themselves, and each message is settled as soon as the provider can be asked.",
+            detail={"unknown": row["unknown"]},
+        )
+    return many
 
 
 async def resume_sender(db: Connection, sender_id: int, *, now: datetime) -> int:

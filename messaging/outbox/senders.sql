@@ -1,38 +1,88 @@
 -- name: refused_senders
--- Senders whose messages of these steps are refused for what *they* are, not for who gets them, above the threshold.
-with judged as (
-  select m.sender_id, m.channel,
-    count(*) filter (where m.reason = any ($2::text[]) and m.changed_at >= s.watched_from) as refused,
-    count(*) filter (where m.state in ('accepted', 'sent', 'delivered', 'read', 'undelivered', 'bounced', 'failed')) as tried,
-    (array_agg(distinct m.reason) filter (where m.reason = any ($2::text[]))) as reasons
-  from message m
-  join sender s using (sender_id)
-  where m.step_id = any ($1::bigint[]) and m.state not in ('queued', 'sending', 'ambiguous', 'skipped')
-    and s.paused_reason is null
-  group by m.sender_id, m.channel
+-- Senders of these steps whose messages are refused lately for what *they* are, not for who gets them, above the
+-- threshold. Lately: since a person last looked, in these minutes, and within the last tries, so that a sender that sent
+-- well for hours stops as soon as a new one; and so that a look costs the same however much was sent.
+with watched as (
+  select distinct f.sender_id, f.channel, f.address,
+    greatest(
+      f.watched_from, now() - $5::float8 * interval '1 second',
+      (select m.sent_at from message m
+       where m.sender_id = f.sender_id and m.sent_at is not null
+       order by m.sent_at desc offset $6 - 1 limit 1)
+    ) as since
+  from step s
+  join sender f on f.sender_id in (s.sms_sender_id, s.email_sender_id)
+  where s.step_id = any ($1::bigint[]) and f.paused_reason is null
+), refused as (
+  select w.sender_id, w.channel, w.address, w.since, sum(r.n)::int as refused,
+    array_agg(r.reason order by r.n desc, r.reason) as reasons
+  from watched w
+  cross join lateral (
+    select m.reason, count(*) as n
+    from message m
+    where m.sender_id = w.sender_id and m.state in ('failed', 'undelivered') and m.changed_at >= w.since
+      and m.reason = any ($2::text[])
+    group by m.reason
+  ) as r
+  group by w.sender_id, w.channel, w.address, w.since
+  having sum(r.n) >= $3
 )
-select j.sender_id, j.refused, j.tried, j.reasons, j.channel, s.address
-from judged j
-join sender s using (sender_id)
-where j.refused >= $3 and j.refused >= $4::float8 * j.tried;
+select r.sender_id, r.channel, r.address, r.refused, r.refused + taken.n as tried, r.reasons
+from refused r
+cross join lateral (
+  select count(*)::int as n
+  from message m
+  where m.sender_id = r.sender_id and m.sent_at >= r.since
+    and not (m.state in ('failed', 'undelivered') and m.reason = any ($2))
+) as taken
+where r.refused >= $4::float8 * (r.refused + taken.n);
+
+-- name: doubtful_senders
+-- Senders of whose last messages nobody knows what became, above the threshold, and those an alert says so of. Only what
+-- is unknown now: it is settled within the minute where the provider answers again. What a lost worker left is no sign of
+-- the provider's.
+select f.sender_id, f.address, coalesce(d.unknown, 0) as unknown, coalesce(d.unknown, 0) >= $1 as many,
+  a.alert_id is not null as told
+from sender f
+left join (
+  select m.sender_id, count(*)::int as unknown
+  from message m
+  where m.state = 'ambiguous' and m.reason = 'no_answer'
+  group by m.sender_id
+) as d using (sender_id)
+left join alert a on a.resolved_at is null and a.key = 'unknown:' || f.sender_id
+where d.unknown >= $1 or a.alert_id is not null;
 
 -- name: pause
 -- Once: of two workers that notice at the same time, one raises the alert.
 update sender set paused_reason = $2 where sender_id = $1 and paused_reason is null returning sender_id;
 
 -- name: resume
--- Mended: what it was refused for says nothing about the messages, so they are tried again.
+-- Mended: what it was refused for says nothing about the messages, so they are tried again, where it is not too late and
+-- their campaign was not cancelled. A step that was done opens again, as paused where its campaign is paused.
 with mended as (
   update sender set paused_reason = null, watched_from = clock_timestamp() where sender_id = $1 returning sender_id
+), refused as materialized (
+  select m.message_id, m.attempt, m.provider_id, m.reason
+  from message m
+  join mended using (sender_id)
+  join step s using (step_id)
+  where m.state in ('failed', 'undelivered') and m.reason = any ($2::text[])
+    and (s.state in ('running', 'paused') or s.state = 'finished' and s.reopens_as is not null)
+    and (s.send_before is null or s.send_before > $3)
+  for no key update of m
+), ended as (
+  insert into message_try (message_id, attempt, provider_id, code, ended_by)
+  select message_id, attempt, provider_id, reason, 'staff' from refused where provider_id is not null
 ), again as (
   update message m
-  set state = 'queued', reason = null, not_before = least(m.not_before, $3), wire_at = null, changed_at = now()
-  from mended, step s
-  where m.sender_id = mended.sender_id and m.state = 'failed' and m.reason = any ($2::text[])
-    and s.step_id = m.step_id and s.state in ('running', 'paused', 'finished')
+  set state = 'queued', reason = null, not_before = least(m.not_before, $3), attempt = m.attempt + 1,
+      provider_id = null, wire_at = null, changed_at = now()
+  from refused r
+  where m.message_id = r.message_id
   returning m.message_id, m.step_id
 ), reopened as (
-  update step s set state = 'running', finished_at = null
+  update step s set state = s.reopens_as, finished_at = null
   where s.state = 'finished' and s.step_id in (select step_id from again)
 ), told as (
   insert into message_event (message_id, state, source, code)

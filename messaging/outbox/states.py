@@ -6,11 +6,16 @@ queued ──claim──► sending ──accepted──► accepted ─► sent
   │  └──retry────────┘  └──refused──► failed
   │                     └──no answer──► ambiguous ──reconcile──► accepted │ queued │ failed
   └──► cancelled(reason) · suppressed(reason) · expired · skipped(reason)
+
+undelivered │ failed ──a reason that passes, or its sender is mended──► queued: another try
 ```
 
 Receipts are *ranked*: one moves a message only to a state of higher rank, so any order, repetition or delay of the same
 receipts ends in the same state. What a receipt proves (it left us, it arrived) outranks what we only believed, so a
 message thought withdrawn or failed gives way to proof that an earlier try went out after all.
+
+A message that is tried again keeps the provider's ids of its earlier tries. What is said of those changes nothing more,
+but for one thing: proof that one of them arrived, which ends the message and with it the next try.
 """
 
 from __future__ import annotations
@@ -86,6 +91,10 @@ RANK: Final[Mapping[State, int]] = MappingProxyType(
 """How much a state knows. A receipt never moves a message to a lower or equal rank."""
 
 
+PROOF: Final = frozenset({State.DELIVERED, State.READ, State.COMPLAINED})
+"""What shows that a message reached its recipient, whichever try it was."""
+
+
 def _higher(state: State) -> frozenset[State]:
     return frozenset(received for received in RECEIPTS if RANK[received] > RANK[state])
 
@@ -101,7 +110,7 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
         State.ACCEPTED: _higher(State.ACCEPTED),
         State.SENT: _higher(State.SENT),
         State.FAILED: _higher(State.FAILED) | {State.QUEUED},  # the sender was at fault and has been mended
-        State.UNDELIVERED: _higher(State.UNDELIVERED),
+        State.UNDELIVERED: _higher(State.UNDELIVERED) | {State.QUEUED},  # … or what stopped it passes
         State.DELIVERED: _higher(State.DELIVERED),
         State.READ: _higher(State.READ),
         State.BOUNCED: _higher(State.BOUNCED),
@@ -112,13 +121,16 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
 """The one table of allowed changes. Every SQL statement that changes a state is guarded by the state it leaves."""
 
 
-def settle(current: State, received: State) -> State:
+def settle(current: State, received: State, *, earlier: bool = False) -> State:
     """Where a message stands after a receipt: moved up, or where it was.
 
     Args:
         current: the state it has.
         received: what the outside says; anything but a state in `RECEIPTS` changes nothing.
+        earlier: it speaks of a try before the one the message is at.
     """
+    if earlier and received not in PROOF:
+        return current
     return received if received in RECEIPTS and RANK[received] > RANK[current] else current
 
 
@@ -167,10 +179,12 @@ class Reason(StrEnum):
     HELD = "held"
     QUIET_HOURS = "quiet_hours"
     DOMAIN_PACE = "domain_pace"
+    SENDING_WINDOW = "sending_window"
     HANDED_BACK = "handed_back"
     NO_TRACE = "no_trace"
     FOUND_AT_PROVIDER = "found_at_provider"
     SENDER_MENDED = "sender_mended"
+    TRIED_AGAIN = "tried_again"
 
 
 SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
@@ -211,10 +225,12 @@ SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.HELD: "Nobody can say whether it left, and it waits for a person to decide.",
         Reason.QUIET_HOURS: "It was their quiet time, so it waits.",
         Reason.DOMAIN_PACE: "Their mail provider takes only so many a second from us, so it waits for its turn.",
+        Reason.SENDING_WINDOW: "It was outside the days and hours in which the campaign may send, so it waits.",
         Reason.HANDED_BACK: "It was taken for sending and put back unsent.",
         Reason.NO_TRACE: "The provider has no trace of it, so it never left.",
         Reason.FOUND_AT_PROVIDER: "The provider's own list shows that it took it.",
         Reason.SENDER_MENDED: "Its sender was mended, so it is tried again.",
+        Reason.TRIED_AGAIN: "What stopped it often passes, so it is tried again.",
     }
 )
 """Every reason in words a person can follow."""

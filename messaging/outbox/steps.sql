@@ -1,20 +1,30 @@
 -- name: pause
--- A step still being launched is paused too: its launch stops at its cursor.
-update step set state = 'paused'
+-- A step still being launched is paused too: its launch stops at its cursor. One that has finished would be paused if a
+-- message came back to it.
+with later as (
+  update step set reopens_as = 'paused' where campaign_id = $1 and state not in ('running', 'launching')
+)
+update step set state = 'paused', reopens_as = 'paused'
 where campaign_id = $1 and state in ('running', 'launching')
 returning step_id;
 
 -- name: resume
 -- One that was never fully launched goes on launching from its cursor.
-update step set state = case when launched_at is null then 'launching' else 'running' end
+with later as (
+  update step set reopens_as = 'running' where campaign_id = $1 and state <> 'paused'
+)
+update step set state = case when launched_at is null then 'launching' else 'running' end, reopens_as = 'running'
 where campaign_id = $1 and state = 'paused'
 returning step_id;
 
 -- name: cancel
 -- Steps to come never start, and what is queued is withdrawn, in one statement. What is claimed but not on the wire is
--- stopped by the gate's last look; what comes back to the queue later is withdrawn by the sweep.
-with ended as (
-  update step set state = 'cancelled', finished_at = now()
+-- stopped by the gate's last look; what comes back to the queue later is withdrawn by the sweep. Nothing
+-- ever comes back to steps that had finished.
+with over as (
+  update step set reopens_as = null where campaign_id = $1 and state in ('finished', 'cancelled')
+), ended as (
+  update step set state = 'cancelled', finished_at = now(), reopens_as = null
   where campaign_id = $1 and state not in ('finished', 'cancelled')
   returning step_id
 ), withdrawn as (

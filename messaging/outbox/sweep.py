@@ -20,6 +20,7 @@ from messaging.db import Connection, exclusive, load_queries
 from messaging.errors import MusterError, Unavailable
 from messaging.outbox.claim import Claimed
 from messaging.outbox.compose import Composers
+from messaging.outbox.senders import tell_of_doubts
 from messaging.outbox.steps import finish_drained
 from messaging.runtime import Runtime
 
@@ -85,6 +86,7 @@ async def sweep(
         assert lost is not None
         assert emails is not None
         await db.execute(SQL["forget_couriers"])
+        await tell_of_doubts(db)
         texts = channels.get("sms") if channels else None
         asked = await _reconcile(runtime, db, texts, settle, patience) if texts else Counter[str]()
         held = emails["held"] + asked["held"]

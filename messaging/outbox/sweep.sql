@@ -74,8 +74,10 @@ order by row_number() over (partition by m.provider order by m.changed_at), m.ch
 limit $1;
 
 -- name: known_elsewhere
--- Provider ids that belong to other messages: the same text may have gone to the same number before.
-select provider_id from message where provider_id = any ($1::text[]);
+-- Provider ids that belong to other messages, or to earlier tries: the same text may have gone to the same number before.
+select provider_id from message where provider_id = any ($1::text[])
+union all
+select provider_id from message_try where provider_id = any ($1::text[]);
 
 -- name: found
 -- It had been taken: the provider's own list says so.

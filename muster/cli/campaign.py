@@ -174,7 +174,13 @@ async def _launch(name: str, step: int | None, actor: str, *, ask: bool, quiet: 
             campaign = await get_campaign(db, name)
             again = campaign.launched_at is not None and step is None  # refused, or taken up where it stopped
             if not quiet and not again:
-                told = await plan(db, campaign.campaign_id, public_url=runtime.settings.public_url)
+                told = await plan(
+                    db,
+                    campaign.campaign_id,
+                    public_url=runtime.settings.public_url,
+                    now=runtime.clock(),
+                    caps=runtime.settings.frequency_cap,
+                )
                 _show_plan(campaign, told, step)
         if ask and not again:
             _ask(name, quiet=quiet)

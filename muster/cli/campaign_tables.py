@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from rich.console import Group, RenderableType
@@ -15,6 +16,7 @@ from messaging.outbox.counts import StepCounts
 from messaging.outbox.states import State, sentence
 
 _EXAMPLE_LINES = 12
+_UNDER_WAY = ("launching", "running", "paused")
 _TAKEN = (State.ACCEPTED, State.SENT)
 _ARRIVED = (State.DELIVERED, State.READ)
 _NOT_SENT = (State.CANCELLED, State.SUPPRESSED, State.EXPIRED, State.SKIPPED)
@@ -33,6 +35,8 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
         table.add_row(f"{step.by_channel.get(channel, 0):,}", f"get it by {'text' if channel == 'sms' else 'email'}")
     for reason, n in sorted(step.not_sent.items(), key=lambda item: -item[1]):
         table.add_row(f"{n:,}", f"get nothing: {sentence(reason)}", style="yellow")
+    for count, words in _held_back(step):
+        table.add_row(count, words, style="yellow")
     if step.by_channel.get("sms"):
         table.add_row(f"{step.segments:,}", f"SMS segments, {_certainty(step)}")
         if step.ucs2:
@@ -45,6 +49,18 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
     if step.example:
         parts.append(Padding(Text("\n".join(step.example.splitlines()[:_EXAMPLE_LINES]), style="dim"), (0, 4)))
     return Group(*parts)
+
+
+def _held_back(step: StepPlan) -> Iterator[tuple[str, str]]:
+    """What the gate will do that a launch does not decide."""
+    if step.capped_wait:
+        yield f"{step.capped_wait:,}", "of them wait first: they have had enough messages lately"
+    if step.capped_out:
+        yield f"{step.capped_out:,}", "of them get nothing: they have had enough messages lately, and later is too late"
+    if step.never:
+        yield "", "its window and quiet hours leave no time in which it may be sent"
+    elif step.opens_at is not None:
+        yield "", f"the first may go on {step.opens_at:%A %d %B at %H:%M}, by the ballot's clock"
 
 
 def _starts(step: StepPlan, *, now: bool) -> str:
@@ -87,12 +103,22 @@ def status_table(now: CampaignStatus) -> RenderableType:
     return Group(
         heading,
         table,
+        *_stopped(now.steps),
         *(_reasons(step) for step in now.steps if step.reasons),
         Text(
             f"{turnout.confirmed:,} of {turnout.electorate:,} say they have voted; the estimate is {turnout.estimate:,}"
             f" ({turnout.low:,} to {turnout.high:,}) of {turnout.target:,} needed."
         ),
     )
+
+
+def _stopped(steps: Sequence[StepCounts]) -> list[Text]:
+    """Why steps stand still though the campaign runs, once for each sender, and how to go on."""
+    stopped = {step.sender: step.stopped for step in steps if step.stopped and step.state in _UNDER_WAY}
+    return [
+        Text(f"Nothing is sent from {sender}: {why} Mend it, then: muster messages resume {sender}", style="yellow")
+        for sender, why in stopped.items()
+    ]
 
 
 def _progress(step: StepCounts) -> list[str]:

@@ -26,8 +26,10 @@ select count(*)
 select l.digest, m.person_id from link l join message m using (message_id) where l.action = 'confirm'
 
 -- name: receivers_of_texts
--- Whose message each text was.
+-- Whose message each text was, on whichever try.
 select provider_id, person_id from message where channel = 'sms' and provider_id is not null
+union all
+select t.provider_id, m.person_id from message_try t join message m using (message_id) where t.provider_id is not null
 
 -- name: holders
 -- Whose addresses they are, for those who share one or have several.

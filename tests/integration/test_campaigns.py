@@ -16,7 +16,9 @@ from campaigns.spec import CampaignSpec, load_ballot_spec, load_campaign_spec
 from campaigns.turnout.counts import totals
 from messaging.db import Connection
 from messaging.errors import Conflict, NotFound, SpecError
+from messaging.outbox.senders import resume_sender
 from messaging.outbox.states import State
+from messaging.outbox.steps import finish_drained
 from messaging.runtime import Runtime
 from tests.integration.electorate import (
     NOW,
@@ -250,3 +252,71 @@ async def test_a_campaign_is_finished_when_its_steps_are(muster: Runtime) -> Non
         await launch_due_steps(muster)
         finished = await get_campaign(db, "nudges")
     assert (finished.state, finished.finished_at) == ("finished", NOW)
+
+
+async def test_a_window_and_caps_become_the_steps_own(muster: Runtime) -> None:
+    await _members(muster)
+    window = {"days": "Mon-Fri", "hours": "09:00-18:00", "zone": "ballot", "from": "2026-11-24", "until": "2026-12-01"}
+    steps = [
+        {**STEPS[0], "window": {"zone": "Europe/Paris", "until": "2026-11-30T12:00:00"}, "frequency_cap": "none"},
+        {**STEPS[1], "send_before": "2026-11-29T12:00:00"},
+    ]
+    await create_campaign(muster, campaign_spec(steps=steps, window=window, frequency_cap="2 in 7 days"), "staff")
+    async with connected(muster) as db:
+        first, second = await db.fetch("select * from step order by position")
+    assert (first["window_days"], first["window_zone"]) == ([1, 2, 3, 4, 5], "Europe/Paris")
+    assert (f"{first['window_from']:%H:%M}", f"{first['window_until']:%H:%M}") == ("09:00", "18:00")
+    assert first["send_after"] == datetime(2026, 11, 24, tzinfo=UTC)
+    assert first["send_before"] == datetime(2026, 11, 30, 12, tzinfo=UTC)
+    assert first["frequency_caps"] == []
+    assert (second["window_zone"], second["send_before"]) == ("Europe/London", datetime(2026, 11, 29, 12, tzinfo=UTC))
+    assert second["frequency_caps"] == [{"messages": 2, "seconds": 7 * 86_400.0, "purpose": "all"}]
+
+
+async def test_a_window_that_is_over_or_upside_down_is_refused_by_key(muster: Runtime) -> None:
+    await _members(muster)
+    for window, line in (
+        ({"until": "2026-11-21"}, "campaign.steps[1].window.until: that time has passed"),
+        ({"from": "2026-12-09"}, "campaign.steps[1].window.from: that is after the last moment it may be sent"),
+    ):
+        with pytest.raises(SpecError) as refused:
+            await create_campaign(muster, campaign_spec(steps=STEPS[:1], window=window), "staff")
+        [problem] = refused.value.problems
+        assert problem.startswith(line)
+
+
+async def test_a_campaign_that_has_something_to_send_again_runs_again_and_can_be_paused(muster: Runtime) -> None:
+    await _members(muster)
+    campaign = await create_campaign(muster, campaign_spec(steps=STEPS[:1]), "staff")
+    await launch(muster, campaign.campaign_id, "staff")
+    async with connected(muster) as db:
+        await db.execute("update message set state = 'failed', reason = 'sender_refused' where state = 'queued'")
+        await finish_drained(db)
+    await launch_due_steps(muster)
+    async with connected(muster) as db:
+        assert (await get_campaign(db, "nudges")).state == "finished"
+        refused = "select distinct sender_id from message where state = 'failed' and channel = 'sms'"
+        assert await resume_sender(db, await db.fetchval(refused), now=NOW) == 1
+        paused = await campaigns.pause(db, "nudges", "staff", "wait")  # before any worker has looked
+        assert (paused.state, await db.fetchval("select state from step")) == ("paused", "paused")
+        await campaigns.resume(db, "nudges", "staff")
+    await launch_due_steps(muster)
+    async with connected(muster) as db:
+        assert (await get_campaign(db, "nudges")).state == "running"
+        await campaigns.cancel(db, "nudges", "staff")
+        assert await db.fetchval("select state from step") == "cancelled"
+
+
+async def test_what_comes_back_runs_again_when_a_worker_looks(muster: Runtime) -> None:
+    await _members(muster)
+    campaign = await create_campaign(muster, campaign_spec(steps=STEPS[:1]), "staff")
+    await launch(muster, campaign.campaign_id, "staff")
+    async with connected(muster) as db:
+        await db.execute("update step set state = 'finished'")
+    await launch_due_steps(muster)
+    async with connected(muster) as db:
+        await db.execute("update step set state = 'running'")
+    await launch_due_steps(muster)
+    async with connected(muster) as db:
+        found = await get_campaign(db, "nudges")
+        assert (found.state, found.finished_at) == ("running", None)

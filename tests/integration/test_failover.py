@@ -304,7 +304,7 @@ async def test_a_killed_worker_costs_nobody_and_doubles_nobody(
     assert await db.fetchval(on_wire) <= 2 * connections
     nameless = "select count(*) from message where wire_at is not null and provider is null"
     assert await db.fetchval(nameless) == 0
-    await db.execute("update message set lease_until = now() - interval '1 s' where state = 'sending'")
+    await stop_hearts(db)
     weather(sandbox, busy=0.0, dropped=0.0)
     channels = both(runtime, clock)
     clock.now += LONGEST

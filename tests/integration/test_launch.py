@@ -16,10 +16,20 @@ from campaigns.turnout.claims import record_claim
 from campaigns.variables import known_variables, person_variables
 from messaging.db import Connection
 from messaging.errors import Conflict, NotFound
+from messaging.outbox.caps import parse_caps
 from messaging.outbox.states import Reason
 from messaging.runtime import Runtime
 from messaging.suppression import suppress
-from tests.integration.electorate import NOW, add_person, add_unit, at_noon, ballot_spec, campaign_spec, connected
+from tests.integration.electorate import (
+    NOW,
+    STEPS,
+    add_person,
+    add_unit,
+    at_noon,
+    ballot_spec,
+    campaign_spec,
+    connected,
+)
 
 
 @pytest.fixture
@@ -300,3 +310,38 @@ async def test_the_plan_counts_segments_and_cost_by_rendering(muster: Runtime, m
         sampled = (await plan(db, campaign.campaign_id, public_url="http://muster.test")).steps[1]
         assert (sampled.rendered, sampled.exact) == (10, False)
         assert await db.fetchval("select count(*) from message") == 0, "planning changes nothing"
+
+
+async def test_the_plan_foretells_caps_and_closed_windows(muster: Runtime) -> None:
+    async with connected(muster) as db:
+        had = [await add_person(db, f"{n}", sms=f"+4477009000{n:02}") for n in range(4)]
+        await create_ballot(db, ballot_spec())
+    earlier = await _campaign(muster, name="earlier", steps=STEPS[:1])
+    await launch(muster, earlier.campaign_id, "staff")
+    async with connected(muster) as db:
+        await db.execute(
+            "update message set state = 'delivered', sent_at = $2 where person_id = any ($1)",
+            had[:3], NOW - timedelta(days=2),
+        )  # fmt: skip
+        await db.execute("update message set state = 'failed' where person_id = $1", had[2])
+    step = {**STEPS[0], "window": {"days": "Tue"}, "send_before": "2026-11-27T12:00:00"}
+    soon = await _campaign(muster, name="soon", steps=[step, {**step, "window": {}, "when": {"after": "1 hour"}}])
+
+    async with connected(muster) as db:
+        first, second = (
+            await plan(
+                db, soon.campaign_id, public_url="http://muster.test", now=NOW, caps=parse_caps("1 in 6 days")
+            )
+        ).steps  # fmt: skip
+    assert first.opens_at is not None
+    assert f"{first.opens_at:%A %H:%M}" == "Tuesday 00:00"
+    assert (first.by_channel, first.capped_wait, first.capped_out) == ({"sms": 4}, 2, 0)
+    assert (second.opens_at, second.never) == (None, False)
+    assert (second.capped_wait, second.capped_out) == (2, 0)
+    async with connected(muster) as db:
+        [first, _] = (
+            await plan(
+                db, soon.campaign_id, public_url="http://muster.test", now=NOW, caps=parse_caps("1 in 14 days")
+            )
+        ).steps  # fmt: skip
+    assert (first.capped_wait, first.capped_out) == (0, 2)

@@ -14,11 +14,13 @@ insert into person (external_id, first_name) select 'M' || n, 'Ann' from generat
 insert into step (campaign_id, position, template, content, purpose, channels, sms_sender_id, email_sender_id, goal_id,
     state, secret)
   select n, 1, 't', '{}', 'service', array['email', 'sms'], 1, 2, n, 'running', 's' from generate_series(1, 4) as n;
+insert into courier (name, until, gone_at)
+  select 'w' || n, now() + interval '1 minute', case when n > 15 then now() end from generate_series(1, 20) as n;
 insert into message (step_id, campaign_id, person_id, channel, address, sender_id, state, reason, not_before,
-    lease_until, wire_at, provider_id, sent_at, changed_at)
+    courier_id, wire_at, provider_id, sent_at, changed_at)
   select
     s, s, p, c, a, case c when 'sms' then 1 else 2 end, state, null, now() - interval '1 hour',
-    case state when 'sending' then now() + p % 100 * interval '1 second' end,
+    1 + p % 20,
     case when state <> 'queued' then now() - interval '1 hour' end,
     case when c = 'sms' and state not in ('queued', 'sending', 'ambiguous') then 'SM' || s || '-' || p end,
     case when state not in ('queued', 'sending', 'ambiguous') then now() - interval '1 hour' end,

@@ -119,7 +119,7 @@ async def test_networks_that_filter_stop_the_sender_and_mending_starts_it(db: Co
     (alert,) = await open_alerts(db)
     assert alert.key == f"sender:{step.senders['sms']}"
     assert alert.severity == "error"
-    assert "10 messages" in alert.title
+    assert "10 of the last 30 messages" in alert.title
     assert await db.fetchval("select paused_reason from sender where sender_id = $1", step.senders["sms"])
     assert await resume_sender(db, step.senders["sms"], now=NOON) == 0  # what was filtered is not sent again
     assert await open_alerts(db) == []

@@ -180,3 +180,11 @@ def test_vonage_is_not_set_up_without_all_three(lacking: str) -> None:
     settings = Settings(_env_file=None, sms_from="+447480111111", **given)  # type: ignore[arg-type]
     assert not settings.is_set_up("vonage")
     assert not settings.has_sms
+
+
+def test_a_frequency_cap_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSTER_FREQUENCY_CAP", "1 in 1 day, 3 in 7 days")
+    assert [str(cap) for cap in load_settings().frequency_cap] == ["1 in 1 day", "3 in 7 days"]
+    monkeypatch.setenv("MUSTER_FREQUENCY_CAP", "thrice")
+    with pytest.raises(SettingsError, match="MUSTER_FREQUENCY_CAP: write the most messages in a time"):
+        load_settings()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.spec import Filter, StepSpec, at_zone, load_ballot_spec, load_campaign_spec
+from campaigns.spec import Filter, StepSpec, Window, at_zone, load_ballot_spec, load_campaign_spec
 from messaging.errors import SpecError
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ def _problems(tmp_path: Path, text: str) -> list[str]:
 
 
 def test_the_file_in_the_docs_is_right(tmp_path: Path) -> None:
-    complete, audience = re.findall(r"```toml\n(.*?)```", DOCS, re.DOTALL)
+    complete, window, audience = re.findall(r"```toml\n(.*?)```", DOCS, re.DOTALL)
     path = _file(tmp_path, complete)
     ballot, campaign = load_ballot_spec(path), load_campaign_spec(path)
     assert (ballot.threshold, ballot.last_posting) == (0.5, date(2026, 12, 3))
@@ -57,12 +57,15 @@ def test_the_file_in_the_docs_is_right(tmp_path: Path) -> None:
     assert campaign.steps[1].when.after == timedelta(days=3)
     assert campaign.steps[2].audience == Filter(not_=Filter(answered=("refused",)))
     assert Filter.model_validate(tomllib.loads(audience)["campaign"]["audience"]).answered is False
+    assert Window.model_validate(tomllib.loads(window)["campaign"]["window"]).days == (1, 2, 3, 4, 5)
 
 
 def test_every_key_is_documented() -> None:
     for model in (Filter, StepSpec):
         for name, field in model.model_fields.items():
             assert f"`{field.alias or name}" in DOCS, name
+    for name, field in Window.model_fields.items():
+        assert re.search(rf"^{field.alias or name} +=.*#", DOCS, re.MULTILINE), name
 
 
 def test_the_demo_file_is_right() -> None:
@@ -186,3 +189,58 @@ _TREE = st.recursive(
 def test_a_filter_is_read_back_as_it_was_kept(tree: dict[str, object]) -> None:
     one = Filter.model_validate(tree)
     assert Filter.model_validate(one.to_json()) == one
+
+
+@pytest.mark.parametrize(("written", "days"), [
+    ('"Mon-Fri"', (1, 2, 3, 4, 5)),
+    ('"monday to"', None),
+    ('["Mon", "wed", "Saturday-Sunday"]', (1, 3, 6, 7)),
+    ('"Sat-Mon"', (1, 6, 7)),
+    ('"Mon, Tue"', (1, 2)),
+    ('"Mon-Wed-Fri"', None),
+    ('"Mo-Fr"', None),
+])  # fmt: skip
+def test_days_are_written_as_people_write_them(tmp_path: Path, written: str, days: tuple[int, ...] | None) -> None:
+    text = f"{CAMPAIGN}window = {{ days = {written} }}"
+    if days is not None:
+        assert load_campaign_spec(_file(tmp_path, text)).steps[0].window.days == days
+        return
+    [problem] = _problems(tmp_path, text)
+    assert problem == 'campaign.steps[1].window.days: write days such as "Mon-Fri", or ["Mon", "Wed", "Sat-Sun"]'
+
+
+def test_a_step_overrides_its_campaigns_window_key_by_key(tmp_path: Path) -> None:
+    head, steps = CAMPAIGN.split("[[campaign.steps]]")
+    window = '[campaign.window]\ndays = "Mon-Fri"\nhours = "09:00-24:00"\nzone = "ballot"\n'
+    own = 'window = { hours = "10:00-12:00" }'
+    spec = load_campaign_spec(_file(tmp_path, f"{head}{window}[[campaign.steps]]{steps}{own}"))
+    assert spec.window.hours == (time(9), time.max)
+    merged = spec.steps[0].window.within(spec.window)
+    assert (merged.days, merged.hours, merged.zone) == ((1, 2, 3, 4, 5), (time(10), time(12)), "ballot")
+
+
+HOURS = 'write the hours in which it may be sent, within one day, such as "09:00-18:00"'
+
+
+@pytest.mark.parametrize(("line", "key", "complaint"), [
+    ('window = { hours = "20:00-08:00" }', "window.hours", HOURS),
+    ('window = { hours = "9 to 5" }', "window.hours", HOURS),
+    ('window = { zone = "Mars/Olympus" }', "window.zone", "Mars/Olympus is neither"),
+    ("window = { form = 2026-11-03 }", "window.form", "is not a key here; did you mean from?"),
+    ('window = { until = "soon" }', "window.until", "write a date such as 2026-11-02"),
+    ('frequency_cap = "seldom"', "frequency_cap", 'write the most messages in a time, such as "3 in 7 days"'),
+    ('frequency_cap = "0 in 7 days"', "frequency_cap", "would let nothing through"),
+])  # fmt: skip
+def test_what_is_wrong_with_a_window_or_a_cap_is_said_by_key(
+    tmp_path: Path, line: str, key: str, complaint: str
+) -> None:
+    [problem] = _problems(tmp_path, CAMPAIGN + line)
+    assert problem.startswith(f"campaign.steps[1].{key}: {complaint}")
+
+
+def test_caps_are_read_and_said_as_people_write_them(tmp_path: Path) -> None:
+    text = f'{CAMPAIGN}frequency_cap = "1 a day, 3 marketing messages in 2 weeks"'
+    [day, fortnight] = load_campaign_spec(_file(tmp_path, text)).steps[0].frequency_cap or ()
+    assert (str(day), str(fortnight)) == ("1 in 1 day", "3 marketing in 14 days")
+    assert load_campaign_spec(_file(tmp_path, f'{CAMPAIGN}frequency_cap = "none"')).steps[0].frequency_cap == ()
+    assert load_campaign_spec(_file(tmp_path, CAMPAIGN)).steps[0].frequency_cap is None

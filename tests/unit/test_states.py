@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from messaging.outbox.states import (
     OPEN,
     OUR_FAULT,
+    PROOF,
     RANK,
     RECEIPTS,
     SENTENCES,
@@ -51,6 +52,16 @@ def test_a_receipt_never_moves_a_message_backwards(start: State, received: list[
         state = moved
 
 
+@given(states, receipts)
+def test_of_an_earlier_try_only_proof_that_it_arrived_moves_a_message(start: State, received: list[State]) -> None:
+    state = start
+    for one in received:
+        moved = settle(state, one, earlier=True)
+        assert moved is state or one in PROOF
+        assert moved is (settle(state, one) if one in PROOF else state)
+        state = moved
+
+
 @given(states, states)
 def test_nothing_but_a_receipt_moves_a_message_like_one(current: State, other: State) -> None:
     if other not in RECEIPTS:
@@ -69,6 +80,12 @@ def test_a_delivered_email_may_still_bounce_and_be_complained_about() -> None:
     assert settle(State.DELIVERED, State.BOUNCED) is State.BOUNCED
     assert settle(State.BOUNCED, State.COMPLAINED) is State.COMPLAINED
     assert settle(State.COMPLAINED, State.DELIVERED) is State.COMPLAINED
+
+
+def test_only_what_did_not_arrive_is_tried_again() -> None:
+    again = {state for state in TERMINAL if State.QUEUED in TRANSITIONS[state]}
+    assert again == {State.FAILED, State.UNDELIVERED}
+    assert not again & PROOF
 
 
 def test_late_news_of_the_way_changes_nothing() -> None:

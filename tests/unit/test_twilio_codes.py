@@ -22,6 +22,11 @@ def test_what_was_never_processed_may_be_tried_again(code: int) -> None:
     assert judge(code).retry
 
 
+def test_what_passes_may_be_tried_again_after_it_was_taken_and_nothing_else() -> None:
+    assert {code: verdict.again for code, verdict in CODES.items() if verdict.again} == {30001: 2, 30003: 2, 30008: 1}
+    assert judge(99999).again == judge(None).again == 0
+
+
 def test_an_opt_out_is_an_opt_out() -> None:
     assert judge(21610).reason is Reason.OPTED_OUT
 

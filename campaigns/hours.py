@@ -1,0 +1,72 @@
+"""When and how often may be written to people, as files say it: hours, days, and caps."""
+
+from __future__ import annotations
+
+import re
+from datetime import time
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator
+
+from messaging.outbox.caps import Cap, parse_caps
+
+_DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_HOURS: Final = re.compile(r"(\d{1,2}:\d{2})\s*(?:-|–|to)\s*(\d{1,2}:\d{2})")  # noqa: RUF001  # people type both dashes
+
+
+def _hours(value: object) -> object:
+    if isinstance(value, tuple | list):
+        return tuple(value)
+    found = _HOURS.fullmatch(str(value).strip())
+    try:
+        start, end = (time.fromisoformat(part.zfill(5)) for part in (found.groups() if found else ()))
+    except ValueError:
+        raise ValueError('write the hours in which nothing is sent, such as "20:00-08:00"') from None
+    if start == end:
+        raise ValueError("starts and ends at the same time")
+    return start, end
+
+
+def _open_hours(value: object) -> object:
+    start, found, end = str(value).strip().rpartition("24:00")
+    try:
+        pair = _hours(f"{start}23:59" if found and not end else value)
+    except ValueError:
+        pair = None
+    if not isinstance(pair, tuple) or pair[0] >= pair[1]:
+        raise ValueError('write the hours in which it may be sent, within one day, such as "09:00-18:00"')
+    return (pair[0], time.max) if found and not end else pair
+
+
+def _days(value: object) -> object:
+    """Days as numbers, 1 for Monday: from `Mon-Fri`, `["Mon", "Thu-Sat"]`."""
+    parts = [part for one in (value if isinstance(value, list | tuple) else [value]) for part in str(one).split(",")]
+    days: set[int] = set()
+    for part in parts:
+        ends = [_day(word.strip().lower()) for word in re.split("[-–]", part)]  # noqa: RUF001  # people type both dashes
+        first, last = ends[0], ends[-1]
+        if len(ends) > 2 or first is None or last is None:
+            raise ValueError('write days such as "Mon-Fri", or ["Mon", "Wed", "Sat-Sun"]')
+        days |= {day % 7 + 1 for day in range(first, last + 1 if last >= first else last + 8)}
+    return tuple(sorted(days))
+
+
+def _day(word: str) -> int | None:
+    """A day's number, 0 for Monday, by its name or the beginning of it."""
+    return next((n for n, day in enumerate(_DAYS) if len(word) >= len("mon") and day.startswith(word)), None)
+
+
+def _caps(value: object) -> object:
+    if value == "none":
+        return ()
+    return parse_caps(value) if isinstance(value, str) else value
+
+
+QuietHours = Annotated[tuple[time, time], BeforeValidator(_hours)]
+"""From when until when nothing is sent; may span midnight."""
+OpenHours = Annotated[tuple[time, time], BeforeValidator(_open_hours)]
+"""From when until when it may be sent, within one day."""
+Days = Annotated[tuple[int, ...], BeforeValidator(_days)]
+"""Days of the week, 1 for Monday."""
+Caps = Annotated[tuple[Cap, ...], BeforeValidator(_caps)]
+"""Frequency caps; empty for `none`, which exempts from the organisation's as well."""
