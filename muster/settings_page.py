@@ -18,6 +18,7 @@ _SECTIONS: Final = {
     "email_from": "Email",
     "sms_from": "Texts",
     "templates": "What people see",
+    "archive_after": "How long things are kept",
     "log_format": "Logs",
 }
 """The first setting of each section, in the order of the settings."""

@@ -1,5 +1,7 @@
 """What the outside says became of a message: applied by rank, so that late, repeated and shuffled receipts do no harm.
 
+One that comes when its message has been archived is noted there; only what it says of the address still counts.
+
 A receipt may come before the request that sent the message has returned: then its callback's seal gives the message's
 id, and the provider's id is learnt here.
 """
@@ -14,6 +16,7 @@ from typing import Any, Final
 import asyncpg
 
 from messaging.db import Connection, atomic, load_queries
+from messaging.outbox.archive import LateReceipt, find_archived, tell_archived
 from messaging.outbox.senders import pause_if_refused
 from messaging.outbox.states import OUR_FAULT, SUPPRESSES, Reason, State, settle
 from messaging.suppression import suppress
@@ -69,6 +72,11 @@ class _Message:
     provider_id: str | None = None
     moved: bool = False
 
+    @property
+    def archived(self) -> bool:
+        """Whether its campaign is long over: nothing moves it any more."""
+        return "year" in self.row
+
 
 async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Applied]:
     """Apply receipts in the order given, in one transaction.
@@ -86,6 +94,7 @@ async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Ap
         known = await _find(db, receipts)
         applied: list[Applied] = []
         events: list[tuple[int, datetime, State | None, str, str | None, dict[str, Any] | None]] = []
+        late: list[LateReceipt] = []
         for receipt in receipts:
             message = known.get(receipt.message_id or receipt.provider_id)
             if message is None:
@@ -96,8 +105,12 @@ async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Ap
             applied.append(Applied(message_id, moved, message.state))
             state = receipt.state if moved else None
             detail = dict(receipt.detail) | ({} if moved else {"said": receipt.state.value})
+            if message.archived:
+                late.append((message_id, receipt.at, receipt.source, receipt.code, detail, message.row["year"]))
+                continue
             events.append((message_id, receipt.at, state, receipt.source, receipt.code, detail))
         await _write(db, [message for message in _distinct(known) if message.moved], events)
+        await tell_archived(db, late)
         await _act_on_reasons(db, receipts, known)
     return applied
 
@@ -114,6 +127,10 @@ async def _find(db: Connection, receipts: Sequence[Receipt]) -> dict[int | str |
         known[row["message_id"]] = message = _Message(row, State(row["state"]))
         if row["provider_id"]:
             known[row["provider_id"]] = message
+    elsewhere = {one.message_id for one in receipts if one.message_id is not None} - known.keys()
+    if elsewhere:
+        old = await find_archived(db, elsewhere)
+        known |= {message_id: _Message(row, State(row["state"])) for message_id, row in old.items()}
     return known
 
 
@@ -123,7 +140,7 @@ def _distinct(known: Mapping[int | str | None, _Message]) -> list[_Message]:
 
 def _apply(message: _Message, receipt: Receipt) -> bool:
     state = settle(message.state, receipt.state)
-    if state is message.state:
+    if state is message.state or message.archived:
         return False
     message.state, message.reason, message.moved = state, receipt.reason, True
     message.provider_id = receipt.provider_id or message.provider_id
@@ -162,7 +179,7 @@ async def _act_on_reasons(
                 source=receipt.source,
                 message_id=row["message_id"],
             )
-        if receipt.reason in OUR_FAULT:
+        if receipt.reason in OUR_FAULT and not message.archived:
             refused.add(row["step_id"])
     if refused:
         await pause_if_refused(db, refused)
