@@ -192,6 +192,14 @@ async def test_a_sender_that_is_mended_while_its_messages_move_tries_them_or_fin
     assert await rows_in(own, "message", "message_archive") == (40, 40)
 
 
+async def test_looking_for_what_waits_does_not_read_the_archive(db: Connection, past: Past) -> None:
+    await archive_all(db, past)
+    listed = load_queries(str(ROOT / "messaging/outbox/history"))["listed"]
+    for states, reads in ((["ambiguous", "queued"], False), (["failed"], True)):
+        plan = await db.fetch(f"explain {listed}", None, states, None, 0, 100)
+        assert ("message_archive" in str(plan)) is reads
+
+
 def receipt(message_id: int, state: State, reason: Reason | None = None, source: str = "twilio") -> Receipt:
     return Receipt(message_id, "SM1", state, source, "30003", NOW, {"status": state.value}, reason)
 

@@ -21,7 +21,8 @@ create table message_archive (
   address     text,
   reason      text,
   provider_id text,
-  primary key (message_id, year)
+  primary key (message_id, year),
+  check (state not in ('queued', 'sending', 'ambiguous')) -- so that looking for what waits never reads the archive
 ) partition by list (year);
 create index message_archive_person on message_archive (person_id, message_id);
 create index message_archive_step on message_archive (step_id, message_id);
