@@ -193,9 +193,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
         inbound: the reply.
     """
     before = await db.fetchrow(SQL["replied"], inbound.inbox_id)
-    asked = await db.fetchrow(
-        SQL["asked_at"], inbound.channel, inbound.address, list(inbound.senders), inbound.received_at
-    )
+    asked = await _asked_at(db, inbound)
     read = await _read(db, inbound, asked["menu"] if asked else None)
     if before is not None:
         return Answered(read.reading, before["claim_id"], before["reply_id"], before["why_open"])
@@ -244,10 +242,16 @@ async def lift_opt_out(db: Connection, channel: suppression.Medium, address: str
 
 
 async def _asked(db: Connection, message_id: int) -> asyncpg.Record:
-    row = await db.fetchrow(SQL["asked"], message_id)
+    row = await db.fetchrow(SQL["asked"], message_id) or await db.fetchrow(SQL["asked_long_ago"], message_id)
     if row is None:
         raise NotFound(f"There is no message {message_id}.")
     return row
+
+
+async def _asked_at(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
+    """The message a reply answers; the archive is looked into only where there is none in the outbox."""
+    where = (inbound.channel, inbound.address, list(inbound.senders), inbound.received_at)
+    return await db.fetchrow(SQL["asked_at"], *where) or await db.fetchrow(SQL["asked_long_before"], *where)
 
 
 async def _claim(

@@ -6,6 +6,14 @@ join campaign c using (campaign_id)
 left join sender s using (sender_id)
 where m.message_id = $1;
 
+-- name: asked_long_ago
+-- The same where the message has been archived: a reply that staff read late, a link that was made for it.
+select m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id
+from message_archive m
+join campaign c using (campaign_id)
+left join sender s using (sender_id)
+where m.message_id = $1;
+
 -- name: asked_at
 -- The latest message that went from one of these senders to this address before the reply came: what it answers. (It may
 -- be read much later; and we may learn a little late that a message has gone, hence the earlier of its two times. A text
@@ -23,15 +31,30 @@ where m.channel = $1 and m.address = $2 and coalesce(m.sent_from, s.address) = a
 order by coalesce(m.sent_at, m.wire_at) desc, m.message_id desc
 limit 1;
 
+-- name: asked_long_before
+-- The same for a reply that comes when what it answers has been archived: it is found by those whose address it is now.
+select
+  m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,
+  st.content -> 'menu' as menu
+from message_archive m
+join sender s using (sender_id)
+join step st using (step_id)
+join campaign c on c.campaign_id = m.campaign_id
+join ballot b using (ballot_id)
+where m.person_id = any (array(select a.person_id from address a where a.channel = $1 and a.address = $2))
+  and m.channel = $1 and m.address = $2 and s.address = any ($3::text[])
+  and m.sent_at <= $4::timestamptz + interval '5 seconds'
+order by m.sent_at desc, m.message_id desc
+limit 1;
+
 -- name: stopped_by_link
 -- Whether an address is opted out because this very person said so on a page of theirs: only that can be taken back there.
 -- A text of STOP, or the wish of somebody who shares the phone, is not a link's to undo.
 select exists (
   select from suppression s
   join suppression_event e using (event_id)
-  join message m on m.message_id = e.message_id
   where s.channel = $1 and s.address = $2 and s.reason = 'opted_out'
-    and e.source in ('link', 'unsubscribe') and m.person_id = $3
+    and e.source in ('link', 'unsubscribe') and person_of_message(e.message_id) = $3
 );
 
 -- name: holders

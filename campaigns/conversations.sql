@@ -8,7 +8,7 @@ select
 from reply r
 left join person p on p.person_id = r.person_id
 left join unit u on u.unit_id = p.unit_id
-left join message m on m.message_id = r.message_id
+left join message_any m on m.message_id = r.message_id
 left join campaign c on c.campaign_id = m.campaign_id
 left join ballot b on b.ballot_id = c.ballot_id
 where r.state = 'open'

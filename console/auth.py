@@ -159,6 +159,12 @@ async def admit(db: Connection, token: str | None, *, now: datetime, opens_page:
     return Admission(staff)
 
 
+async def forget_expired(db: Connection, *, now: datetime) -> None:
+    """Delete the sign-in links and sessions that ended a month ago."""
+    await db.execute(SQL["forget_old_links"], now)
+    await db.execute(SQL["forget_old_sessions"], now)
+
+
 async def end_session(db: Connection, token: str) -> None:
     """Sign out: the token opens nothing from now on."""
     await db.execute(SQL["end_session"], _digest(token))

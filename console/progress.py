@@ -190,7 +190,8 @@ def _channels(step_id: int, rows: Sequence[asyncpg.Record]) -> tuple[Channel, ..
     segments: dict[str, int] = {}
     for row in rows:
         if row["step_id"] == step_id and row["channel"] is not None:
-            found.setdefault(row["channel"], {})[row["state"]] = row["n"]
+            counts = found.setdefault(row["channel"], {})  # a state comes twice while a step is being archived
+            counts[row["state"]] = counts.get(row["state"], 0) + row["n"]
             segments[row["channel"]] = segments.get(row["channel"], 0) + row["segments"]
     made = [Channel(name, counts, sum(counts.values()), segments[name]) for name, counts in found.items()]
     return tuple(sorted(made, key=lambda one: -one.total))

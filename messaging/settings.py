@@ -132,6 +132,16 @@ class Settings(BaseSettings):
     contact: str = Field(
         "", description="How members reach you: a phone number, address or web page for the foot of every email."
     )
+    archive_after: int = Field(
+        90,
+        ge=61,
+        description="Days after its ballot closed until the messages of a campaign that is over move into the archive; see docs/retention.md.",
+    )
+    keep_inbox: int = Field(
+        30,
+        ge=2,
+        description="Days that what came in (receipts, texts, presses of buttons) is kept as it came, once it has been processed. Providers repeat themselves for some hours, and must be recognised.",
+    )
     log_format: str = Field("text", pattern="^(text|json)$", description="`text` for people, `json` for programs.")
 
     @field_validator("frequency_cap", mode="before")

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
 import structlog
 
 from campaigns.launch import launch_due_steps
+from campaigns.retention import alone, archive_due, last_close
 from campaigns.turnout.counts import refresh_open
+from console.auth import forget_expired
+from messaging.outbox.archive import is_sending
 from messaging.outbox.send import Courier
 from messaging.outbox.sweep import sweep
 from messaging.runtime import Runtime
 from muster.duty import Duty
-from webhooks import process_inbox
+from webhooks import drop_leftovers, process_inbox
 
 INBOX_BATCH: Final = 500
 INBOX_PAUSE: Final = 0.1
@@ -25,6 +29,12 @@ COUNT_EVERY: Final = 10.0
 """Seconds between two rounds of the turnout counts' upkeep; without it they are as right, only slower to read."""
 COUNT_SHARE: Final = 0.05
 """The most of the time that the upkeep may take, in an electorate of any size."""
+TIDY_AFTER: Final = 300.0
+"""Seconds from a worker's start, or from when something was being sent, until it looks for what is over."""
+TIDY_EVERY: Final = 3600.0
+"""Seconds between two looks where nothing is over."""
+TIDY_SHARE: Final = 0.2
+"""The most of the time that moving what is over may take."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +55,9 @@ class Duties:
     launch: Duty = field(init=False)
     sweep: Duty = field(init=False)
     counts: Duty = field(init=False)
+    tidying: Duty = field(init=False)
     count_at: float = 0.0
+    tidy_at: float = field(default_factory=lambda: time.monotonic() + TIDY_AFTER)
 
     def __post_init__(self) -> None:
         # one for each channel: texts may trickle for hours at their sender's pace, and emails must not wait for them
@@ -54,12 +66,15 @@ class Duties:
         self.launch = Duty("launch", self._launch)
         self.sweep = Duty("sweep", self._sweep)
         self.counts = Duty("counts", self._count)
+        self.tidying = Duty("tidying", self._tidy)
 
     def tick(self) -> list[asyncio.Task[None]]:
         """Have everything done that is due by the clock."""
         due = [self.launch, self.sweep, self.inbox, *self.deliveries]
         if time.monotonic() >= self.count_at:
             due.append(self.counts)
+        if time.monotonic() >= self.tidy_at:
+            due.append(self.tidying)
         return [duty.ask() for duty in due]
 
     def deliver(self) -> list[asyncio.Task[None]]:
@@ -72,7 +87,7 @@ class Duties:
         Args:
             patience: seconds; what is not finished by then is cancelled.
         """
-        duties = (*self.deliveries, self.inbox, self.launch, self.sweep, self.counts)
+        duties = (*self.deliveries, self.inbox, self.launch, self.sweep, self.counts, self.tidying)
         going = [task for duty in duties if (task := duty.close()) is not None]
         self.courier.stop()
         if not going:
@@ -104,3 +119,27 @@ class Duties:
         took = time.monotonic() - began
         self.count_at = began + max(COUNT_EVERY, took / COUNT_SHARE)
         return False
+
+    async def _tidy(self) -> bool:
+        """Move one chunk of what is over out of the way, and delete what has been kept long enough."""
+        began = time.monotonic()
+        self.tidy_at = began + TIDY_AFTER  # also when it fails: it is never urgent
+        async with self.runtime.pool.acquire() as db:
+            if await is_sending(db, self.runtime.clock()):
+                return False
+        more = await self._tidy_alone()
+        took = time.monotonic() - began
+        self.tidy_at = began + (max(1.0, took / TIDY_SHARE) if more else TIDY_EVERY)
+        return False
+
+    async def _tidy_alone(self) -> bool:
+        settings, now = self.runtime.settings, self.runtime.clock()
+        assert settings.database_url is not None
+        async with alone(settings.database_url, patience=0) as db:
+            if db is None:
+                return False
+            if await archive_due(db, last_close(now, settings.archive_after), now=now):
+                return True
+            await drop_leftovers(db, now - timedelta(days=settings.keep_inbox), now=now)
+            await forget_expired(db, now=now)
+            return False

@@ -20,6 +20,7 @@ _SECTIONS: Final = {
     "sms_from": "Texts",
     "frequency_cap": "How often people are written to",
     "templates": "What people see",
+    "archive_after": "How long things are kept",
     "log_format": "Logs",
 }
 """The first setting of each section, in the order of the settings."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -122,6 +123,18 @@ async def refresh(db: Connection, ballot_id: int) -> int:
     async with db.transaction():
         await db.execute(SQL["hold_reach"], ballot_id)
         return await _mend(db, ballot_id, _differences(await db.fetch(SQL["reach_differences"], ballot_id)))
+
+
+async def finish_contacted(db: Connection, ballot_id: int, now: datetime) -> None:
+    """Count a last time who has been contacted, and leave that as it is: the ballot's messages are to be archived.
+
+    Doing it again changes nothing.
+    """
+    if await db.fetchval(SQL["contacted_is_final"], ballot_id):
+        return
+    async with db.transaction():
+        await refresh(db, ballot_id)
+        await db.execute(SQL["finish_contacted"], ballot_id, now)
 
 
 async def squash(db: Connection) -> int:

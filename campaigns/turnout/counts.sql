@@ -66,7 +66,8 @@ order by 1, 2;
 
 -- name: reach_differences
 -- Counts who can be reached and who has been, and says where the running sums differ. An address counts while nothing
--- suppresses it altogether; contacted is whoever had at least one message that a provider took.
+-- suppresses it altogether; contacted is whoever had at least one message that a provider took. Once messages of the
+-- ballot have begun to go into the archive, contacted stays what it was.
 with usable as (
   select
     e.person_id, coalesce(e.unit_id, 0) as unit_id,
@@ -109,6 +110,7 @@ select nullif(unit_id, 0) as unit_id, measure, coalesce(t.n, 0) as tallied, coal
 from counted c
 full join tallied t using (unit_id, measure)
 where coalesce(t.n, 0) <> coalesce(c.n, 0)
+  and (measure <> 'contacted' or exists (select from ballot where ballot_id = $1 and contacted_final_at is null))
 order by 1, 2;
 
 -- name: add_differences
@@ -123,6 +125,13 @@ select pg_advisory_xact_lock(hashtextextended('ballot:' || $1::bigint, 0));
 -- name: hold_reach
 -- One recount of reach at a time; claims go on.
 select pg_advisory_xact_lock(hashtextextended('reach:' || $1::bigint, 0));
+
+-- name: contacted_is_final
+select contacted_final_at is not null from ballot where ballot_id = $1;
+
+-- name: finish_contacted
+-- Once and for good.
+update ballot set contacted_final_at = $2 where ballot_id = $1 and contacted_final_at is null;
 
 -- name: squash
 -- Replaces the rows of one sum by one row. A claim that is being settled meanwhile adds its own row and is not disturbed.

@@ -1,25 +1,25 @@
 -- name: message
--- What there is to say about one message before its history.
+-- What there is to say about one message before its history; archived ones answer as well, here and below.
 select m.message_id, m.person_id, m.campaign_id, m.channel, m.address, m.state, m.reason, m.attempt, m.not_before,
   m.provider_id, m.segments, m.created_at, m.sent_at, m.changed_at, s.position, s.template, s.state as step_state,
   f.address as sender, f.paused_reason
-from message m
+from message_any m
 join step s using (step_id)
 left join sender f using (sender_id)
 where m.message_id = $1;
 
 -- name: events
 -- In the order they were written.
-select at, state, source, code, detail from message_event where message_id = $1 order by event_id;
+select at, state, source, code, detail from message_event_any where message_id = $1 order by event_id;
 
 -- name: of_person
 -- The latest first.
-select message_id from message where person_id = $1 order by message_id desc limit $2;
+select message_id from message_any where person_id = $1 order by message_id desc limit $2;
 
 -- name: listed
 -- A page of a campaign's messages, by state and reason.
 select m.message_id, m.person_id, m.channel, m.address, m.state, m.reason, m.attempt, m.sent_at, m.changed_at, s.position
-from message m
+from message_any m
 join step s using (step_id)
 where ($1::bigint is null or m.campaign_id = $1) and m.step_id in (select step_id from step where $1::bigint is null or campaign_id = $1)
   and ($2::message_state[] is null or m.state = any ($2))

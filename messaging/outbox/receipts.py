@@ -1,5 +1,7 @@
 """What the outside says became of a message: applied by rank, so that late, repeated and shuffled receipts do no harm.
 
+One that comes when its message has been archived is noted there; only what it says of the address still counts.
+
 A receipt may come before the request that sent the message has returned: then its callback's seal gives the message's
 id, and the provider's id is learnt here.
 
@@ -18,6 +20,7 @@ from typing import Any, Final
 import asyncpg
 
 from messaging.db import Connection, atomic, load_queries
+from messaging.outbox.archive import LateReceipt, find_archived, tell_archived
 from messaging.outbox.retries import again_after
 from messaging.outbox.senders import pause_if_refused
 from messaging.outbox.states import OUR_FAULT, SUPPRESSES, Reason, State, settle
@@ -96,8 +99,13 @@ class _Message:
         """Whether the try it is at may have left."""
         return self.state is not State.QUEUED and (self.state is not State.SENDING or self.row["wire_at"] is not None)
 
+    @property
+    def archived(self) -> bool:
+        """Whether its campaign is long over: nothing moves it any more."""
+        return "year" in self.row
 
-_Event = tuple[int, datetime, State | None, str, str | None, dict[str, Any] | None]
+
+_Event = tuple[int, datetime, State | None, str, str | None, dict[str, Any]]
 
 
 async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Applied]:
@@ -116,15 +124,21 @@ async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Ap
         known = await _find(db, receipts)
         applied: list[Applied] = []
         events: list[_Event] = []
+        late: list[LateReceipt] = []
         for receipt in receipts:
             message = known.get(receipt.message_id or receipt.provider_id)
             if message is None:
                 applied.append(Applied(None, moved=False))
                 continue
-            events += _apply(message, receipt)
-            moved = events[-1][2] is not None
+            told = _apply(message, receipt)
+            moved = told[-1][2] is not None
             applied.append(Applied(message.row["message_id"], moved, message.state))
+            if message.archived:
+                late += [(*event[:2], *event[3:], message.row["year"]) for event in told]
+            else:
+                events += told
         await _write(db, [message for message in _distinct(known) if message.moved], events)
+        await tell_archived(db, late)
         await _act_on_reasons(db, receipts, known)
     return applied
 
@@ -145,6 +159,10 @@ async def _find(db: Connection, receipts: Sequence[Receipt]) -> dict[int | str |
         message.retried += row["ended_by"] == "receipt"
         if row["provider_id"]:
             message.earlier.add(row["provider_id"])
+    elsewhere = {one.message_id for one in receipts if one.message_id is not None} - known.keys()
+    if elsewhere:
+        old = await find_archived(db, elsewhere)
+        known |= {message_id: _Message(row, State(row["state"]), set(), 0, None) for message_id, row in old.items()}
     return known | {provider_id: known[message_id] for provider_id, message_id in named.items() if message_id in known}
 
 
@@ -155,10 +173,10 @@ def _distinct(known: Mapping[int | str | None, _Message]) -> list[_Message]:
 def _apply(message: _Message, receipt: Receipt) -> list[_Event]:
     """Move a message as a receipt says; the receipt's event, and before it that of the try it ends, come back."""
     message_id, before = message.row["message_id"], message.state
-    earlier = _is_of_earlier_try(message, receipt)
+    earlier = not message.archived and _is_of_earlier_try(message, receipt)
     state = settle(before, receipt.state, earlier=earlier)
     detail = dict(receipt.detail) | ({"earlier": True} if earlier else {})
-    if state is before:
+    if state is before or message.archived:
         said = detail | {"said": receipt.state.value}
         return [(message_id, receipt.at, None, receipt.source, receipt.code, said)]
     message.state, message.reason, message.moved = state, receipt.reason, True
@@ -241,7 +259,7 @@ async def _act_on_reasons(
                 source=receipt.source,
                 message_id=row["message_id"],
             )
-        if receipt.reason in OUR_FAULT:
+        if receipt.reason in OUR_FAULT and not message.archived:
             refused.add(row["step_id"])
     if refused:
         await pause_if_refused(db, refused)

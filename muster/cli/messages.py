@@ -1,9 +1,11 @@
-"""`muster messages`: find messages, see why each is where it is, and decide about those that wait for a person."""
+"""`muster messages`: find messages, see why each is where it is, decide about those that wait, archive what is over."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -13,22 +15,38 @@ from rich.table import Table
 
 from campaigns.campaigns import get_campaign
 from campaigns.people.people import find_person
+from campaigns.retention import (
+    Due,
+    YearHeld,
+    alone,
+    archive_campaign,
+    check_due,
+    due_campaigns,
+    forget_year,
+    last_close,
+    waiting_messages,
+    year_held,
+)
 from messaging.db import Connection
-from messaging.errors import NotFound
+from messaging.errors import Conflict, NotFound
+from messaging.outbox.archive import Moved
 from messaging.outbox.held import resume_by_address, settle_held
 from messaging.outbox.history import Account, Event, Listed, account, history, list_messages, messages_of
 from messaging.outbox.states import State, sentence
+from messaging.runtime import Runtime
 from muster.cli.actor import this_user
 from muster.cli.session import open_session, run
 
 Story = tuple[Account, list[Event]]
+Archived = list[tuple[Due, Moved]]
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
+_actor = click.option("--actor", default=this_user, help="Who decides, for the record; default: your user name here.")
 
 
 @click.group()
 def command() -> None:
-    """Find messages, see why each is where it is, and decide about those that wait."""
+    """Find messages, see why each is where it is, decide about those that wait, archive what is over."""
 
 
 @command.command()
@@ -77,7 +95,7 @@ def resume(sender: str) -> None:
 
 @command.command()
 @click.option("--as", "decision", required=True, type=click.Choice(["sent", "unsent"]), help="What to take them for.")
-@click.option("--actor", default=this_user, help="Who decides, for the record; default: your user name here.")
+@_actor
 def settle(decision: str, actor: str) -> None:
     """Decide about messages that are held because nobody can say whether they were sent.
 
@@ -85,6 +103,57 @@ def settle(decision: str, actor: str) -> None:
     """
     settled = run(_settle(again=decision == "unsent", actor=actor))
     click.echo(f"{_messages(settled)} {'to be sent again' if decision == 'unsent' else 'taken for sent'}.")
+
+
+@command.command()
+@click.option("--campaign", "name", help="Only this campaign's.")
+@click.option(
+    "--before",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
+    help="Of ballots that closed before this date, such as 2026-03-31; default: MUSTER_ARCHIVE_AFTER days ago.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be moved.")
+@_actor
+@_json
+def archive(name: str | None, before: datetime | None, actor: str, *, dry_run: bool, as_json: bool) -> None:
+    """Move the messages of campaigns that are over out of the way of those that are sent.
+
+    Workers do this by themselves when nothing is being sent. Archived messages are still found by `why` and `list`, and
+    every report stays as it is. It can be stopped at any time and goes on where it was.
+    """
+    before = before.replace(tzinfo=UTC) if before else None
+    done = run(_archive(name, before, actor, dry_run=dry_run, told=not as_json))
+    total = sum((moved for _, moved in done), Moved())
+    if as_json:
+        campaigns = [{"campaign": due.name, "ballot": due.ballot} | asdict(moved) for due, moved in done]
+        click.echo(orjson.dumps({"dry_run": dry_run, "campaigns": campaigns} | asdict(total)).decode())
+        return
+    if not done:
+        click.echo("Nothing is old enough.")
+        return
+    click.echo(f"{_messages(total.messages)} {'would be moved' if dry_run else 'moved'} into the archive.")
+
+
+@command.command()
+@click.option("--year", required=True, type=click.IntRange(1970, 9999), help="Of the steps' launch.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_actor
+def forget(year: int, actor: str, *, yes: bool) -> None:
+    """Delete the archived messages of a year and their history, for good.
+
+    What became of them stays in every report as numbers; so do answers, replies, opt-outs and the audit. But nobody can
+    be told any more why one of these messages did or did not reach them.
+    """
+    held = run(_held(year))
+    if not yes:
+        for name, messages in held.campaigns.items():
+            click.echo(f"  {name}: {_messages(messages)}")
+        if held.still_hot:
+            click.echo(f"{_messages(held.still_hot)} of {year} not archived yet: those stay.")
+        click.confirm(f"Delete {_messages(held.messages)} of {year} for good?", abort=True)
+    run(_forget(held, actor))
+    click.echo(f"{_messages(held.messages)} of {year} deleted.")
 
 
 async def _why(who: str) -> list[Story]:
@@ -135,6 +204,45 @@ async def _settle(*, again: bool, actor: str) -> int:
             settled = await settle_held(db, again=again, actor=actor, now=runtime.clock())
         await runtime.wake("deliver")
         return settled
+
+
+async def _archive(name: str | None, before: datetime | None, actor: str, *, dry_run: bool, told: bool) -> Archived:
+    async with open_session(pool_size=1) as runtime:
+        now = runtime.clock()
+        until = last_close(now, runtime.settings.archive_after, before)
+        done: Archived = []
+        async with _alone(runtime) as db:
+            if name:
+                await check_due(db, name, until)
+            for due in await due_campaigns(db, until, name=name):
+                if dry_run:
+                    moved = Moved(messages=await waiting_messages(db, due))
+                else:
+                    moved = await archive_campaign(db, due, actor=actor, now=now)
+                done.append((due, moved))
+                if told:
+                    closed = f"{due.ballot}, closed {due.closes_at:%Y-%m-%d}"
+                    click.echo(f"  {due.name} ({closed}): {_messages(moved.messages)}")
+        return done
+
+
+async def _held(year: int) -> YearHeld:
+    async with open_session(pool_size=1) as runtime, _alone(runtime) as db:
+        return await year_held(db, year)
+
+
+async def _forget(held: YearHeld, actor: str) -> None:
+    async with open_session(pool_size=1) as runtime, _alone(runtime) as db:
+        await forget_year(db, held, actor=actor)
+
+
+@asynccontextmanager
+async def _alone(runtime: Runtime) -> AsyncIterator[Connection]:
+    assert runtime.settings.database_url is not None
+    async with alone(runtime.settings.database_url) as db:
+        if db is None:
+            raise Conflict("Somebody else is archiving messages just now.", remedy="Wait until they have finished.")
+        yield db
 
 
 def _messages(count: int) -> str:

@@ -1,8 +1,14 @@
 -- name: became
 -- What became of everybody in each step, by channel: the rows of a step add up to its audience.
 select s.position, s.template, coalesce(m.channel, '') as channel, m.state::text as state, coalesce(m.reason, '') as reason,
-       m.sent_at is not null as sent, count(*) as n, coalesce(sum(m.segments), 0) as segments
-  from step s join message m using (step_id)
+       m.sent, sum(m.n)::bigint as n, sum(m.segments)::bigint as segments
+  from step s
+  join (
+    select step_id, channel, state, reason, sent_at is not null as sent, count(*) as n, coalesce(sum(segments), 0) as segments
+      from message where step_id in (select step_id from step where campaign_id = $1) group by 1, 2, 3, 4, 5
+    union all
+    select step_id, channel, state, reason, sent, n, segments from step_total
+  ) m using (step_id)
  where s.campaign_id = $1
  group by 1, 2, 3, 4, 5, 6
  order by 1, 3, 4, 5
@@ -13,7 +19,8 @@ select kind, source, count(*) as n from standing where ballot_id = $1 group by k
 
 -- name: opened
 -- Messages whose page was looked at by something that did not give itself away as a scanner.
-select count(distinct message_id) from link_visit where action = 'confirm' and agent = 'browser'
+select (select count(distinct message_id) from link_visit where action = 'confirm' and agent = 'browser')
+       + (select coalesce(sum(opened), 0)::bigint from step_total)
 
 -- name: silenced
 -- Addresses whose holders asked for silence.

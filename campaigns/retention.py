@@ -1,0 +1,264 @@
+"""How long messages stay in the outbox, and in the archive: what is over moves out, and a year is forgotten at once.
+
+A campaign's messages may move when it and its steps are over and its ballot closed long enough ago that nobody's link
+works any more. What a ballot has come to (claims, turnout, replies, opt-outs) is not touched, nor are the numbers of
+any report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from campaigns.turnout.counts import finish_contacted
+from messaging.db import Connection, exclusive, load_queries
+from messaging.errors import Conflict, InputError, NotFound
+from messaging.outbox.archive import (
+    CHUNK,
+    Moved,
+    archive_chunk,
+    briefly,
+    check_year,
+    drop_year,
+    ready_year,
+)
+
+SQL: Final = load_queries(__file__)
+
+SOONEST: Final = timedelta(days=61)
+"""After a ballot's close: until a day before, members' links still say that it has closed (webhooks.asked.LASTS)."""
+PATIENCE: Final = 30.0
+"""Seconds to wait for a worker that is just moving a chunk."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A campaign whose messages may be archived.
+
+    Attributes:
+        name: what commands call it.
+        ballot: its ballot's name.
+        closes_at: when that closed; aware.
+    """
+
+    campaign_id: int
+    name: str
+    ballot_id: int
+    ballot: str
+    closes_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class YearHeld:
+    """What the archive holds of a year.
+
+    Attributes:
+        campaigns: messages by campaign.
+        still_hot: messages of that year that have not been archived.
+    """
+
+    year: int
+    campaigns: dict[str, int]
+    still_hot: int
+
+    @property
+    def messages(self) -> int:
+        """All of them."""
+        return sum(self.campaigns.values())
+
+
+@asynccontextmanager
+async def alone(url: str, *, patience: float = PATIENCE) -> AsyncIterator[Connection | None]:
+    """Be the only one, on any host, who moves or forgets messages.
+
+    Args:
+        url: the database.
+        patience: seconds to wait for somebody else, who is done after each chunk.
+
+    Yields:
+        A connection of its own; None where somebody else was at it all the time.
+    """
+    deadline = time.monotonic() + patience
+    async with AsyncExitStack() as stack:
+        while True:
+            db = await stack.enter_async_context(exclusive(url, "retention"))
+            if db is not None or time.monotonic() >= deadline:
+                break
+            await stack.aclose()
+            await asyncio.sleep(0.2)
+        yield db
+
+
+async def due_campaigns(db: Connection, before: datetime, *, name: str | None = None) -> list[Due]:
+    """The campaigns with messages to archive, the oldest ballot first.
+
+    Args:
+        db: a connection.
+        before: their ballots closed before then.
+        name: only this one.
+    """
+    return [Due(**row) for row in await db.fetch(SQL["due"], before, name)]
+
+
+async def waiting_messages(db: Connection, due: Due) -> int:
+    """How many messages of a campaign would be moved."""
+    waiting: int = await db.fetchval(SQL["waiting"], due.campaign_id)
+    return waiting
+
+
+def last_close(now: datetime, days: int, before: datetime | None = None) -> datetime:
+    """The moment before which a ballot has to have closed for its messages to be archived.
+
+    Args:
+        now: the time.
+        days: how many days ago, by the settings.
+        before: what somebody wants instead; aware.
+
+    Raises:
+        InputError: that is too late: members' links still work.
+    """
+    wanted = now - timedelta(days=days) if before is None else before
+    if wanted > now - SOONEST:
+        raise InputError(
+            f"Ballots that closed less than {SOONEST.days} days ago stay: their members' links still work.",
+            remedy=f"The latest possible date today is {now - SOONEST:%Y-%m-%d}.",
+        )
+    return wanted
+
+
+async def check_due(db: Connection, name: str, before: datetime) -> None:
+    """See that a campaign somebody named is old enough.
+
+    Raises:
+        Conflict: it is not, and why.
+        NotFound: there is no such campaign.
+    """
+    row = await db.fetchrow(SQL["stands"], name)
+    if row is None:
+        raise NotFound(f"There is no campaign {name}.", remedy="See them all: muster campaign list")
+    if row["state"] not in {"finished", "cancelled"}:
+        raise Conflict(
+            f"The campaign {name} is not over: it is {row['state']}.",
+            remedy=f"It has to finish, or be cancelled: muster campaign cancel {name}",
+        )
+    if row["closes_at"] >= before:
+        raise Conflict(
+            f"The ballot {row['ballot']} of {name} closes on {row['closes_at']:%Y-%m-%d}: not long enough ago.",
+            remedy=f"Messages are archived whose ballot closed before {before:%Y-%m-%d}; --before takes another date.",
+        )
+
+
+async def archive_next(db: Connection, due: Due, *, actor: str, now: datetime, limit: int = CHUNK) -> Moved:
+    """Move the next messages of a campaign, in one transaction.
+
+    Args:
+        db: a connection without a transaction, of whoever is `alone`.
+        due: the campaign.
+        actor: who wants it, for the audit.
+        now: the time.
+        limit: most messages.
+
+    Returns:
+        What was moved; nothing where nothing is left, or the rest is being used by somebody else.
+
+    Raises:
+        Conflict: somebody reads the archive, which has to grow by a year.
+    """
+    await finish_contacted(db, due.ballot_id, now)
+    for step in await db.fetch(SQL["steps"], due.campaign_id):
+        await ready_year(db, step["step_id"])
+        async with db.transaction():
+            moved = await archive_chunk(db, step["step_id"], limit=limit)
+            if moved.messages and not await db.fetch(SQL["steps"], due.campaign_id):
+                await db.execute(SQL["audit"], actor, "archive", f"campaign {due.name}", {"ballot": due.ballot})
+                log.info("a campaign was archived", campaign=due.name)
+        if moved.messages:
+            return moved
+    return Moved()
+
+
+async def archive_due(db: Connection, before: datetime, *, now: datetime) -> bool:
+    """What a worker does from time to time: one chunk of whatever is due, if anything is.
+
+    Args:
+        db: as for `archive_next`.
+        before: when ballots have to have closed.
+        now: the time.
+
+    Returns:
+        Whether anything was moved, so that there may be more.
+    """
+    for due in await due_campaigns(db, before):
+        if (await archive_next(db, due, actor="worker", now=now)).messages:
+            return True
+    return False
+
+
+async def archive_campaign(
+    db: Connection,
+    due: Due,
+    *,
+    actor: str,
+    now: datetime,
+    limit: int = CHUNK,
+    tell: Callable[[Moved], None] = lambda _moved: None,
+) -> Moved:
+    """Move everything of a campaign that can be moved now.
+
+    Args:
+        db: as for `archive_next`.
+        due: the campaign.
+        actor: who wants it.
+        now: the time.
+        limit: most messages in one transaction.
+        tell: called after each transaction with what has been moved so far.
+
+    Returns:
+        What was moved in all.
+    """
+    total = Moved()
+    while (moved := await archive_next(db, due, actor=actor, now=now, limit=limit)).messages:
+        total += moved
+        tell(total)
+    return total
+
+
+async def year_held(db: Connection, year: int) -> YearHeld:
+    """What the archive holds of a year.
+
+    Raises:
+        NotFound: nothing; names the years it has.
+    """
+    await check_year(db, year)
+    rows = await db.fetch(SQL["year_holds"], year)
+    return YearHeld(
+        year, {row["name"]: row["messages"] for row in rows}, await db.fetchval(SQL["year_still_hot"], year)
+    )
+
+
+async def forget_year(db: Connection, held: YearHeld, *, actor: str) -> None:
+    """Delete a year's archived messages and their history for good, however many, at once.
+
+    Args:
+        db: a connection without a transaction, of whoever is `alone`.
+        held: the year, and what it was seen to hold.
+        actor: who wants it, for the audit.
+
+    Raises:
+        NotFound: the archive does not have that year any more.
+        Conflict: somebody reads the archive.
+    """
+    async with briefly(db):
+        await drop_year(db, held.year)
+        detail = {"messages": held.messages, "campaigns": held.campaigns}
+        await db.execute(SQL["audit"], actor, "forget", f"messages of {held.year}", detail)
+    log.info("a year was forgotten", year=held.year, messages=held.messages)

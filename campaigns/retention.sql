@@ -1,0 +1,62 @@
+-- name: due
+-- Campaigns that are over with all their steps, whose ballot closed before a time, and that still have messages in the
+-- outbox; those that wait for a decision do not count. The oldest first.
+select c.campaign_id, c.name, c.ballot_id, b.name as ballot, b.closes_at
+from campaign c
+join ballot b using (ballot_id)
+where c.state in ('finished', 'cancelled') and b.closes_at < $1 and ($2::text is null or c.name = $2)
+  and not exists (
+    select from step s where s.campaign_id = c.campaign_id and s.state not in ('finished', 'cancelled')
+  )
+  and exists (
+    select from step s
+    where s.campaign_id = c.campaign_id
+      and exists (
+        select from message m where m.step_id = s.step_id and m.state not in ('queued', 'sending', 'ambiguous')
+      )
+  )
+order by b.closes_at, c.campaign_id;
+
+-- name: stands
+-- Why a campaign is not due: where it is in its life, and when its ballot closed.
+select c.state, b.name as ballot, b.closes_at
+from campaign c
+join ballot b using (ballot_id)
+where c.name = $1;
+
+-- name: waiting
+-- How many messages would be moved.
+select count(*)
+from step s
+join message m using (step_id)
+where s.campaign_id = $1 and m.state not in ('queued', 'sending', 'ambiguous');
+
+-- name: steps
+-- Those of a campaign that still have something to move.
+select s.step_id
+from step s
+where s.campaign_id = $1
+  and exists (
+    select from message m where m.step_id = s.step_id and m.state not in ('queued', 'sending', 'ambiguous')
+  )
+order by s.position;
+
+-- name: year_holds
+-- What goes with a year, by campaign.
+select c.name, count(*) as messages
+from message_archive m
+join campaign c using (campaign_id)
+where m.year = $1
+group by c.campaign_id, c.name
+order by c.campaign_id;
+
+-- name: year_still_hot
+-- Messages of steps launched in that year that have not been archived, and would stay.
+select count(*)
+from step s
+join message m using (step_id)
+where extract(year from coalesce(s.launched_at, s.finished_at, s.created_at) at time zone 'UTC') = $1;
+
+-- name: audit
+-- Who did what.
+insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);

@@ -1,0 +1,134 @@
+-- name: is_sending
+-- Whether anything is being launched or sent, or could be right now. What a stopped sender holds up is not.
+select exists (
+  select from step s
+  where s.state = 'launching'
+    or s.state in ('running', 'paused')
+      and exists (select from message m where m.step_id = s.step_id and m.state = 'sending')
+    or s.state = 'running' and exists (
+      select from unnest(s.channels) as c (channel)
+      join sender f on f.sender_id = case c.channel when 'sms' then s.sms_sender_id else s.email_sender_id end
+      where f.paused_reason is null and exists (
+        select from message m
+        where m.step_id = s.step_id and m.channel = c.channel and m.state = 'queued' and m.not_before <= $1
+      )
+    )
+);
+
+-- name: do_not_wait_long
+-- Making and dropping a year's tables shuts readers of the archive out: for a moment, or not at all.
+set local lock_timeout = '2s';
+
+-- name: year_of
+-- The year a step's messages are kept under, and whether the archive has it.
+select y.year, to_regclass('message_archive_' || y.year) is not null as made
+from step s
+cross join lateral (
+  select extract(year from coalesce(s.launched_at, s.finished_at, s.created_at) at time zone 'UTC')::int as year
+) as y
+where s.step_id = $1;
+
+-- name: make_year
+select make_archive_year($1);
+
+-- name: choose
+-- Some messages of a step that is over, as long as it is: mending a sender opens a finished step again. Those of unknown
+-- outcome wait for a person and stay. What somebody else is at (a late receipt) is left for the next time; what we take
+-- they wait for, and then find in the archive.
+select m.message_id
+from message m
+join step s using (step_id)
+where m.step_id = $1 and s.state in ('finished', 'cancelled') and m.state not in ('queued', 'sending', 'ambiguous')
+order by m.person_id
+limit $2
+for update of m skip locked;
+
+-- name: add_totals
+-- Their numbers stay with the step, for every report, before their rows and the looks at their pages go.
+insert into step_total (step_id, channel, state, reason, sent, n, segments, opened)
+select
+  m.step_id, m.channel, m.state, m.reason, m.sent_at is not null, count(*), coalesce(sum(m.segments), 0),
+  count(*) filter (
+    where exists (
+      select from link_visit v where v.message_id = m.message_id and v.action = 'confirm' and v.agent = 'browser'
+    )
+  )
+from message m
+where m.message_id = any ($1::bigint[])
+group by 1, 2, 3, 4, 5
+on conflict (step_id, channel, state, reason, sent) do update
+  set n = step_total.n + excluded.n, segments = step_total.segments + excluded.segments,
+      opened = step_total.opened + excluded.opened;
+
+-- name: move_messages
+-- From one table to the other in one statement: a reader of both sees each message once, at every moment.
+with gone as (
+  delete from message where message_id = any ($1::bigint[])
+  returning
+    message_id, step_id, campaign_id, person_id, sender_id, created_at, sent_at, changed_at, state, attempt, segments,
+    channel, address, reason, provider_id
+), kept as (
+  insert into message_archive (
+    message_id, step_id, campaign_id, person_id, sender_id, created_at, sent_at, changed_at, state, attempt, segments,
+    channel, address, reason, provider_id, year
+  )
+  select gone.*, $2::int from gone
+  returning 1
+)
+select count(*) from kept;
+
+-- name: move_events
+-- Their history, in the order it was written.
+with gone as (
+  delete from message_event where message_id = any ($1::bigint[])
+  returning message_id, event_id, at, state, source, code, detail
+), kept as (
+  insert into message_event_archive (message_id, event_id, at, state, source, code, detail, year)
+  select gone.*, $2::int from gone
+  returning 1
+)
+select count(*) from kept;
+
+-- name: drop_visits
+-- Looks at pages that nobody can open any more.
+delete from link_visit where message_id = any ($1::bigint[]);
+
+-- name: drop_links
+-- Their links have been as unknown as any other since 60 days after the ballot closed.
+delete from link where message_id = any ($1::bigint[]);
+
+-- name: drop_tries
+-- What the provider called earlier tries, for receipts that come no more.
+delete from message_try where message_id = any ($1::bigint[]);
+
+-- name: archived
+-- Messages that receipts speak of and that have been archived; locked, so that two late receipts do not number their
+-- events alike.
+select message_id, provider_id, state, step_id, channel, address, year
+from message_archive
+where message_id = any ($1::bigint[])
+order by message_id
+for update;
+
+-- name: tell
+-- A receipt that came too late to change anything is still part of the history.
+insert into message_event_archive (message_id, event_id, at, state, source, code, detail, year)
+select
+  t.message_id,
+  (select coalesce(max(e.event_id), 0) from message_event_archive e where e.message_id = t.message_id)
+    + row_number() over (partition by t.message_id order by t.n),
+  t.at, null, t.source, t.code, t.detail, t.year
+from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::jsonb[], $6::smallint[]) with ordinality
+  as t (message_id, at, source, code, detail, year, n);
+
+-- name: years
+-- What there is to forget, by its tables.
+select right(c.relname, 4)::int as year, pg_total_relation_size(c.oid) as bytes
+from pg_inherits i
+join pg_class c on c.oid = i.inhrelid
+where i.inhparent = 'message_archive'::regclass
+order by 1;
+
+-- name: drop_year
+-- Two files of the database go; no row is looked at.
+select drop_archive_year($1);
