@@ -11,12 +11,13 @@ import structlog
 import uvloop
 
 from messaging.errors import MusterError
+from tests.bench.claims import claim
 from tests.bench.mail import email
 from tests.bench.post_office import post_office
 from tests.bench.report import Report
 
 Benchmark = Callable[..., Awaitable[Report]]
-BENCHMARKS: Final[Mapping[str, Benchmark]] = {one.__name__: one for one in (email, post_office)}
+BENCHMARKS: Final[Mapping[str, Benchmark]] = {one.__name__: one for one in (email, post_office, claim)}
 
 
 @click.command()
