@@ -12,12 +12,14 @@ import uvloop
 
 from messaging.errors import MusterError
 from tests.bench.claims import claim
+from tests.bench.launches import launch
 from tests.bench.mail import email
 from tests.bench.post_office import post_office
 from tests.bench.report import Report
+from tests.bench.texts import sms
 
 Benchmark = Callable[..., Awaitable[Report]]
-BENCHMARKS: Final[Mapping[str, Benchmark]] = {one.__name__: one for one in (email, post_office, claim)}
+BENCHMARKS: Final[Mapping[str, Benchmark]] = {one.__name__: one for one in (email, post_office, sms, launch, claim)}
 
 
 @click.command()

@@ -117,6 +117,9 @@ async def _fill(db: asyncpg.Connection, finished: int, sender_id: int) -> None:
         for first in range(1, finished + 1, _CHUNK):
             last = min(first + _CHUNK - 1, finished)
             await db.execute(SQL["finished"], first, last, sender_id, timeout=600)
+            for name in ("finished_events", "finished_links"):
+                await db.execute(SQL[name], first, last, timeout=600)
+        await db.execute(SQL["go_on_numbering"], finished)
         for index in indexes:
             await db.execute(index, timeout=600)
         await db.execute("alter table message add unique (step_id, person_id)", timeout=600)

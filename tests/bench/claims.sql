@@ -25,20 +25,31 @@ alter table message drop constraint message_step_id_person_id_key;
 alter table link drop constraint link_pkey;
 
 -- name: finished
--- Messages $1 to $2, delivered long ago: 120,000 a step, as campaigns leave them, with an event and a link each.
-with done as (
-  insert into message (
-    step_id, campaign_id, person_id, channel, address, sender_id, state, not_before, attempt, wire_at, provider_id, sent_at
-  )
-  select
-    1 + n / 120000, 1 + n / 120000, n % 120000, 'email', 'm' || n || '@mail.example.org', $3, 'delivered', now() - interval '30 days', 1,
-    now() - interval '30 days', 'done-' || n, now() - interval '30 days' + n % 86400 * interval '1 second'
-  from generate_series($1::bigint, $2::bigint) as n
-  returning message_id
-), told as (
-  insert into message_event (message_id, state, source) select message_id, 'delivered', 'twilio' from done
+-- Messages $1 to $2, delivered long ago, 120,000 a step.
+insert into message (
+  message_id, step_id, campaign_id, person_id, channel, address, sender_id, state, not_before, attempt, wire_at,
+  provider_id, sent_at
 )
-insert into link (digest, message_id, action) select sha256(int8send(message_id)), message_id, 'confirm' from done;
+overriding system value
+select
+  n, 1 + n / 120000, 1 + n / 120000, n % 120000, 'email', 'm' || n || '@mail.example.org', $3, 'delivered',
+  now() - interval '30 days', 1, now() - interval '30 days', 'done-' || n,
+  now() - interval '30 days' + n % 86400 * interval '1 second'
+from generate_series($1::bigint, $2::bigint) as n;
+
+-- name: finished_events
+-- An event for each.
+insert into message_event (message_id, state, source)
+select n, 'delivered', 'twilio' from generate_series($1::bigint, $2::bigint) as n;
+
+-- name: finished_links
+-- And a link.
+insert into link (digest, message_id, action)
+select sha256(int8send(n)), n, 'confirm' from generate_series($1::bigint, $2::bigint) as n;
+
+-- name: go_on_numbering
+-- The next message comes after them.
+select setval(pg_get_serial_sequence('message', 'message_id'), $1);
 
 -- name: queued
 -- $1 messages that are due.
