@@ -46,8 +46,8 @@ def main(names: tuple[str, ...], *, quick: bool, finished: int | None, million: 
     for name in names or BENCHMARKS:
         try:
             report = uvloop.run(_run(BENCHMARKS[name], {"quick": quick, **more.get(name, {})}))
-        except MusterError as error:
-            wrong.append(f"{name}: not run: {error}")
+        except (MusterError, RuntimeError) as error:
+            wrong.append(f"{name}: {'not run' if isinstance(error, MusterError) else 'failed'}: {error}")
             click.echo(wrong[-1], err=True)
             continue
         click.echo(report.to_json())
