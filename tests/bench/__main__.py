@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -11,36 +12,50 @@ import structlog
 import uvloop
 
 from messaging.errors import MusterError
+from tests.bench.claims import claim
+from tests.bench.launches import launch
 from tests.bench.mail import email
+from tests.bench.memory import memory
+from tests.bench.page import keep
+from tests.bench.phases import profile
 from tests.bench.post_office import post_office
 from tests.bench.report import Report
+from tests.bench.texts import sms
 
 Benchmark = Callable[..., Awaitable[Report]]
-BENCHMARKS: Final[Mapping[str, Benchmark]] = {one.__name__: one for one in (email, post_office)}
+BENCHMARKS: Final[Mapping[str, Benchmark]] = {
+    one.__name__: one for one in (email, post_office, sms, launch, memory, claim, profile)
+}
 
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
 @click.option("--quick", is_flag=True, help="Smaller numbers and one round: to see that it works, not how fast.")
-def main(names: tuple[str, ...], *, quick: bool) -> None:
+@click.option("--finished", type=click.IntRange(1), help="claim: finished messages in the table.  [default: 10000000]")
+@click.option("--million", is_flag=True, help="memory: go on to a million mails.")
+@click.option("--write", is_flag=True, help="Put the figures into docs/benchmarks.md.")
+def main(names: tuple[str, ...], *, quick: bool, finished: int | None, million: bool, write: bool) -> None:
     """Run the benchmarks NAMES, or all of them.
 
     Each prints a line of JSON on stdout, and the same for people on stderr. Exit 1 when a bar was missed or a benchmark
     could not be run.
     """
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    more: dict[str, dict[str, Any]] = {"claim": {"finished": finished}, "memory": {"million": million}}
     wrong: list[str] = []
     for name in names or BENCHMARKS:
         try:
-            report = uvloop.run(_run(BENCHMARKS[name], {"quick": quick}))
-        except MusterError as error:
-            wrong.append(f"{name}: not run: {error}")
+            report = uvloop.run(_run(BENCHMARKS[name], {"quick": quick, **more.get(name, {})}))
+        except (MusterError, RuntimeError) as error:
+            wrong.append(f"{name}: {'not run' if isinstance(error, MusterError) else 'failed'}: {error}")
             click.echo(wrong[-1], err=True)
             continue
         click.echo(report.to_json())
         for line in report.lines():
             click.echo(line, err=True)
         wrong += [f"{name}: {bar.line()}" for bar in report.bars if not bar.holds]
+        if write:
+            keep(report)
     if wrong:
         click.echo("\nNot as it should be:\n  " + "\n  ".join(wrong), err=True)
         sys.exit(1)

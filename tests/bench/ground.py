@@ -24,7 +24,10 @@ from tests.bench.processes import cpu_seconds, family_cpu_seconds, python
 
 SECRET: Final = "a secret for benchmarks only"
 _OPEN: Final = "select exists (select from message where step_id = $1 and state in ('queued', 'sending'))"
-_CAME_TO: Final = "select state, count(*) as n, max(sent_at) as at from message where step_id = $1 group by state"
+_CAME_TO: Final = (
+    "select state, count(*) as n, max(sent_at) as at from message"
+    " where step_id = $1 and state <> 'skipped' group by state"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +70,6 @@ class Ground:
             **more,
         }
 
-    @asynccontextmanager
-    async def runtime(self, environment: Mapping[str, str]) -> AsyncIterator[Runtime]:
-        """A runtime in this process, with the same configuration as the workers."""
-        given: dict[str, Any] = {name.removeprefix("MUSTER_").lower(): text for name, text in environment.items()}
-        settings = Settings(_env_file=None, **given)
-        async with ArqWake(self.valkey.url) as wake, open_runtime(settings, wake=wake) as runtime:
-            yield runtime
-
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -107,6 +102,15 @@ async def open_ground(**settings: str) -> AsyncIterator[Ground]:
         valkey = await asyncio.to_thread(start_valkey, home)
         stack.callback(valkey.stop)
         yield Ground(home, postgres, valkey)
+
+
+@asynccontextmanager
+async def open_bench_runtime(environment: Mapping[str, str]) -> AsyncIterator[Runtime]:
+    """A runtime in this process, with the same configuration as the workers."""
+    given: dict[str, Any] = {name.removeprefix("MUSTER_").lower(): text for name, text in environment.items()}
+    settings = Settings(_env_file=None, **given)
+    async with ArqWake(given["redis_url"]) as wake, open_runtime(settings, wake=wake) as runtime:
+        yield runtime
 
 
 @contextmanager

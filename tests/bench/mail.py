@@ -12,7 +12,7 @@ from messaging.channels.base import Mail
 from messaging.outbox.claim import Claimed
 from messaging.outbox.compose import Composers
 from messaging.runtime import Runtime
-from tests.bench.ground import Ground, Sent, deliver, open_ground, open_workers, pause_senders
+from tests.bench.ground import Ground, Sent, deliver, open_bench_runtime, open_ground, open_workers, pause_senders
 from tests.bench.processes import Sink, open_sink, smtp_source
 from tests.bench.report import Bar, Report, best
 from tests.bench.union import add_people, launch_campaign, make_campaign
@@ -75,7 +75,7 @@ async def open_post(people: int) -> AsyncIterator[Post]:
         environment = ground.environment(
             url, {"MUSTER_SMTP_URL": sink.url, "MUSTER_SMTP_CONNECTIONS": str(CONNECTIONS)}
         )
-        runtime = await stack.enter_async_context(ground.runtime(environment))
+        runtime = await stack.enter_async_context(open_bench_runtime(environment))
         await add_people(url, 1, people)
         yield Post(ground, runtime, environment, sink)
 

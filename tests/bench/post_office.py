@@ -5,7 +5,6 @@ from __future__ import annotations
 import email as parsing
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from email import policy
 from itertools import product
@@ -15,9 +14,9 @@ from typing import Any, Final
 import orjson
 
 from messaging.channels.base import Mail
-from messaging.errors import Unavailable
+from tests.bench.environment import environment
 from tests.bench.mail import open_post
-from tests.bench.processes import ROOT, clean_environment
+from tests.bench.processes import clean_environment
 from tests.bench.report import Bar, Report, best
 
 TIMES: Final = 4
@@ -27,9 +26,6 @@ WAYS: Final = (
     {"processes": 2, "threads": 10, "batch": 1000},
 )
 """Its defaults; and two processes with the threads its manual shows and larger batches, the quickest we found."""
-
-_REQUIREMENTS: Final = Path(__file__).with_suffix(".txt")
-_ENVIRONMENT: Final = ROOT / ".venv-bench"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,7 @@ class _Run:
 async def post_office(*, quick: bool = False) -> Report:
     """The same job on the same PostgreSQL and sink: from people and a template to mails recorded as sent."""
     mails, rounds = (1_000, 1) if quick else (6_000, 2)
-    python = _environment()
+    python = environment() / "python"
     ours: list[_Run] = []
     theirs: dict[str, list[_Run]] = {}
     async with open_post(mails) as post:
@@ -103,28 +99,6 @@ def _sending(runs: list[_Run]) -> float:
     return best([run.mails / run.sending for run in runs])
 
 
-def _environment() -> Path:
-    """The Python of a virtual environment that has what is required; made the first time.
-
-    Raises:
-        Unavailable: pip could not install it.
-    """
-    python, made = _ENVIRONMENT / "bin" / "python", _ENVIRONMENT / _REQUIREMENTS.name
-    wanted = _REQUIREMENTS.read_text(encoding="utf-8")
-    if made.exists() and made.read_text(encoding="utf-8") == wanted:
-        return python
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(_REQUIREMENTS)]
-    for command in ([sys.executable, "-m", "venv", "--clear", str(_ENVIRONMENT)], pip):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise Unavailable(
-                f"django-post_office could not be installed: {(done.stderr or done.stdout).strip()[-300:]}",
-                remedy=f"It goes into {_ENVIRONMENT.name}; pip needs to reach a package index for it.",
-            )
-    made.write_text(wanted, encoding="utf-8")
-    return python
-
-
 def _parts(mail: Mail, url: str) -> dict[str, Any]:
     """One of our mails as a Django template, and the headers that Django does not write by itself."""
     message = parsing.message_from_bytes(mail.content, policy=policy.default)
@@ -153,13 +127,13 @@ def _parts(mail: Mail, url: str) -> dict[str, Any]:
 
 def _send(python: Path, job: dict[str, Any]) -> _Run:
     site = Path(__file__).with_name("post_office_site.py")
-    environment = {name: value for name, value in clean_environment().items() if name != "PYTHONPATH"}
+    variables = {name: value for name, value in clean_environment().items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [str(python), "-P", str(site)],
         input=orjson.dumps(job),
         capture_output=True,
         check=False,
-        env=environment,
+        env=variables,
         cwd="/",
     )
     if done.returncode != 0:

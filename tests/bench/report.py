@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -53,7 +53,7 @@ class Report:
     name: str
     figures: Mapping[str, Any]
     bars: Sequence[Bar] = ()
-    tables: Sequence[tuple[Sequence[str], Sequence[Sequence[Any]]]] = field(default=())
+    tables: Sequence[tuple[Sequence[str], Sequence[Sequence[Any]]]] = ()
 
     def to_json(self) -> str:
         return orjson.dumps(

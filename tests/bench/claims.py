@@ -1,0 +1,152 @@
+"""Claiming and recording: in an outbox that holds only what is due, and in one with ten million finished messages."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import asyncpg
+
+from messaging.db import Connection, connect, load_queries, open_pool
+from messaging.outbox.claim import Claimed, Lane
+from messaging.outbox.claim import claim as take
+from messaging.outbox.lanes import CLAIMED
+from messaging.outbox.record import Mark, Verdict, record
+from messaging.outbox.states import State
+from tests.bench.ground import open_ground
+from tests.bench.report import Bar, Report
+
+SQL: Final = load_queries(__file__)
+BATCH: Final = 16
+"""Messages that are recorded and marked at once: half of those that a worker with 16 connections has on the wire."""
+MOST: Final = 1.2
+"""The bar: how much slower it may be with the finished ones there."""
+_CHUNK: Final = 500_000
+_FINISHED: Final = 10_000_000
+_MIGRATION: Final = Path(__file__).parents[2] / "messaging/db/migrations/20261122000001_messaging.sql"
+_INDEX: Final = re.compile(r"^create (?:unique )?index \w+ on (?:message|message_event|link) .*?;", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A database under test: its connection, the lane that is due, and what each call took, in seconds."""
+
+    db: Connection
+    lane: Lane
+    claims: list[float]
+    records: list[float]
+
+
+async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
+    """Time `claim` and `record` by turns in two databases of one server; only the tables' size tells them apart.
+
+    Args:
+        quick: a million finished messages instead of ten.
+        finished: how many, if not that.
+    """
+    finished = finished or (1_000_000 if quick else _FINISHED)
+    rounds = 40 if quick else 100
+    # the bulk of what is written first need not be logged: it is measured afterwards
+    async with open_ground(wal_level="minimal", max_wal_senders="0", maintenance_work_mem="512MB") as ground:
+        began = time.perf_counter()
+        urls = [await ground.new_database(name) for name in ("fresh", "grown")]
+        places = [
+            await _prepare(url, done, rounds * CLAIMED + CLAIMED) for url, done in zip(urls, (0, finished), strict=True)
+        ]
+        filling = time.perf_counter() - began
+        pools = [await open_pool(url, size=1) for url in urls]
+        try:
+            empty, full = [_Place(await pool.acquire(), lane, [], []) for pool, lane in zip(pools, places, strict=True)]
+            for turn in range(rounds):
+                for place in (empty, full) if turn % 2 else (full, empty):
+                    await _work(place)
+        finally:
+            for pool in pools:
+                pool.terminate()
+    # the first calls plan and warm up
+    shown = [[median(calls[5:]) for calls in (one.claims, one.records)] for one in (empty, full)]
+    (claim_empty, record_empty), (claim_full, record_full) = shown
+    return Report(
+        "claim",
+        {
+            "finished messages, each with an event and a link": finished,
+            "rounds, of which the median": rounds,
+            "seconds to fill the table": filling,
+            f"claim of {CLAIMED}, ms, none finished": claim_empty * 1e3,
+            f"claim of {CLAIMED}, ms, all those finished": claim_full * 1e3,
+            "claimed messages/s, all those finished": CLAIMED / claim_full,
+            f"record of {BATCH} and {BATCH}, ms, none finished": record_empty * 1e3,
+            f"record of {BATCH} and {BATCH}, ms, all those finished": record_full * 1e3,
+            "recorded messages/s, all those finished": BATCH / record_full,
+        },
+        [
+            Bar("claim with the finished ones to claim without", claim_full / claim_empty, at_most=MOST),
+            Bar("record with the finished ones to record without", record_full / record_empty, at_most=MOST),
+        ],
+    )
+
+
+async def _prepare(url: str, finished: int, due: int) -> Lane:
+    """Fill a database; returns the lane that is due."""
+    db = await connect(url)
+    await db.execute(SQL["steps"], 1 + finished // 120_000)
+    sender_id = await db.fetchval(SQL["sender"])
+    if finished:
+        await _fill(db, finished, sender_id)
+    await db.execute(SQL["queued"], due, sender_id)
+    for table in ("message", "message_event", "link"):
+        await db.execute(f"vacuum (analyze) {table}")
+    await db.execute("checkpoint")
+    await db.close()
+    return Lane(0, "email", 0, sender_id, None)
+
+
+async def _fill(db: asyncpg.Connection, finished: int, sender_id: int) -> None:
+    """The finished messages. Written into tables emptied in the same transaction, they need no log."""
+    indexes = _INDEX.findall(_MIGRATION.read_text(encoding="utf-8"))
+    async with db.transaction():
+        # rows that refer to nothing missing need not be asked about one by one
+        await db.execute("set local session_replication_role = replica")
+        await db.execute(SQL["drop_indexes"])
+        await db.execute("truncate message, message_event, link")
+        for first in range(1, finished + 1, _CHUNK):
+            last = min(first + _CHUNK - 1, finished)
+            await db.execute(SQL["finished"], first, last, sender_id, timeout=600)
+            for name in ("finished_events", "finished_links"):
+                await db.execute(SQL[name], first, last, timeout=600)
+        await db.execute(SQL["go_on_numbering"], finished)
+        for index in indexes:
+            await db.execute(index, timeout=600)
+        await db.execute("alter table message add unique (step_id, person_id)", timeout=600)
+        await db.execute("alter table link add primary key (digest)", timeout=600)
+
+
+async def _work(place: _Place) -> None:
+    """A claim, and what a worker then records: by turns the next ones' marks with the last ones' outcomes."""
+    now = datetime.now(UTC)
+    began = time.perf_counter()
+    taken = await take(place.db, place.lane, limit=CLAIMED, now=now, worker="bench")
+    place.claims.append(time.perf_counter() - began)
+    if len(taken.messages) != CLAIMED:
+        raise RuntimeError(f"{len(taken.messages)} were claimed")
+    batches = [taken.messages[first : first + BATCH] for first in range(0, 10 * BATCH, BATCH)]
+    last: list[Claimed] = []
+    for batch in batches:
+        verdicts = [Verdict(one.message_id, one.attempt, State.ACCEPTED, reply="250 ok") for one in last]
+        marks = [Mark(one.message_id, one.attempt, _digest("c", one), _digest("u", one)) for one in batch]
+        began = time.perf_counter()
+        granted = await record(place.db, verdicts, marks, source="smtp", now=now)
+        if last:
+            place.records.append(time.perf_counter() - began)
+        if len(granted) != len(batch):
+            raise RuntimeError(f"{len(granted)} were marked")
+        last = batch
+
+
+def _digest(action: str, message: Claimed) -> bytes:
+    return f"{action}{message.message_id:031d}".encode()

@@ -1,0 +1,81 @@
+"""A launch: how long it takes, whether twice the people take twice as long, and whether memory stays where it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any, Final
+
+import click
+import uvloop
+
+from tests.bench.ground import open_bench_runtime, open_ground
+from tests.bench.processes import clean_environment, peak_mb
+from tests.bench.report import Bar, Report
+from tests.bench.union import add_people, launch_campaign, make_campaign
+
+SIZES: Final = (10_000, 120_000, 500_000, 1_000_000)
+LINEAR: Final = 1.5
+"""The bar: how much more may be computed for each person in the largest launch than in that of 120,000."""
+FLAT: Final = 1.35
+"""The bar: how much more memory the largest launch may hold than that of 120,000."""
+
+
+async def launch(*, quick: bool = False) -> Report:
+    """Launch campaigns to a growing union in one growing outbox, each in a process of its own."""
+    sizes = SIZES[:2] if quick else SIZES
+    rows: list[tuple[int, float, float, float, float]] = []
+    async with open_ground() as ground:
+        url = await ground.new_database("launches")
+        environment = ground.environment(url, {"MUSTER_SMTP_URL": "smtp://127.0.0.1:1"})
+        before = 0
+        for size in sizes:
+            await add_people(url, before + 1, size)
+            before = size
+            database = ground.database_cpu
+            said = await asyncio.to_thread(_launch, environment, f"to-{size}")
+            computed = said["cpu"] + ground.database_cpu - database
+            if said["queued"] != size:
+                raise RuntimeError(f"{said['queued']} of {size} were queued")
+            rows.append((size, said["seconds"], said["seconds"] / size * 1e5, computed / size * 1e5, said["peak"]))
+    by_size = {row[0]: row for row in rows}
+    union, last = by_size[120_000], rows[-1]
+    bars = [
+        Bar(f"CPU seconds a person, {last[0]:,} to 120,000", last[3] / union[3], at_most=LINEAR),
+        Bar(f"peak memory, {last[0]:,} to 120,000", last[4] / union[4], at_most=FLAT),
+    ]
+    return Report(
+        "launch",
+        {"120,000 people from audience to outbox, s": union[1]},
+        [] if quick else bars,
+        [(("people", "seconds", "s per 100,000", "CPU s per 100,000", "peak MB"), rows)],
+    )
+
+
+def _launch(environment: dict[str, str], name: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "tests.bench.launches", json.dumps(environment), name],
+        capture_output=True, text=True, check=False, env=clean_environment(), cwd="/",
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise RuntimeError(f"the launch failed: {done.stderr[-1500:]}")
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return said
+
+
+async def _alone(environment: dict[str, str], name: str) -> dict[str, Any]:
+    """Make a campaign and launch it; only the launch is timed."""
+    async with open_bench_runtime(environment) as runtime:
+        campaign_id = await make_campaign(runtime, name, "email")
+        began, computed = time.perf_counter(), time.process_time()
+        _, launched = await launch_campaign(runtime, campaign_id)
+        seconds, computed = time.perf_counter() - began, time.process_time() - computed
+    return {"seconds": seconds, "cpu": computed, "queued": launched.by_channel["email"], "peak": peak_mb(os.getpid())}
+
+
+if __name__ == "__main__":
+    click.echo(json.dumps(uvloop.run(_alone(json.loads(sys.argv[1]), sys.argv[2]))))

@@ -1,0 +1,123 @@
+"""Texts: the whole pipeline, against a bare aiohttp client that posts the same forms to the same simulator."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from messaging.channels.base import Text
+from messaging.outbox.claim import Claimed
+from messaging.outbox.compose import Composers
+from messaging.runtime import Runtime
+from tests.bench.ground import Sent, deliver, open_bench_runtime, open_ground, open_workers, pause_senders
+from tests.bench.processes import python
+from tests.bench.report import Bar, Report, best
+from tests.bench.union import add_people, launch_campaign, make_campaign
+
+CONNECTIONS: Final = 32
+SHARE: Final = 0.6
+"""The bar: the least share of the bare client's pace."""
+SMS_FROM: Final = "+447480000001"
+
+
+async def sms(*, quick: bool = False) -> Report:
+    """From a launched campaign to texts recorded as accepted by one worker."""
+    texts, rounds = (1_500, 1) if quick else (6_000, 3)
+    ours: list[Sent] = []
+    bare: list[float] = []
+    async with open_ground() as ground:
+        url = await ground.new_database("texts")
+        await add_people(url, 1, 2 * texts)  # half of them have a phone
+        for turn in range(rounds):
+            # a new simulator each time: the agenda of one that has taken many grows
+            with _simulator(ground.home) as (process, provider):
+                environment = ground.environment(
+                    url, {**provider, "MUSTER_SMS_FROM": SMS_FROM, "MUSTER_SMS_CONNECTIONS": str(CONNECTIONS)}
+                )
+                async with open_bench_runtime(environment) as runtime:
+                    campaign_id = await make_campaign(runtime, f"texts-{turn}", "sms")
+                    await pause_senders(runtime)
+                    step_id, _ = await launch_campaign(runtime, campaign_id)
+                    with open_workers(ground, environment, 1) as workers:
+                        ours.append(await deliver(ground, runtime, step_id, workers, process))
+                    forms = await _forms(runtime, step_id)
+            with _simulator(ground.home) as (_, provider):
+                bare.append(await _post(provider, forms))
+    one, other = best([sent.rate for sent in ours]), best(bare)
+    top = max(ours, key=lambda sent: sent.rate)
+    return Report(
+        "sms",
+        {
+            "texts a round": texts,
+            "rounds, of which the best": rounds,
+            "one worker, texts/s": one,
+            "bare aiohttp client, texts/s": other,
+            "worker, CPU µs a text": top.worker_cpu,
+            "PostgreSQL, CPU µs a text": top.database_cpu,
+            "simulator, CPU µs a text": top.provider_cpu,
+        },
+        [Bar("one worker to a bare aiohttp client", one / other, at_least=SHARE)],
+    )
+
+
+@contextmanager
+def _simulator(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, str]]]:
+    """A simulator, and what points Muster at it."""
+    log = home / "simulator.log"
+    with python("tests.bench.simulator", environment={}, log=log, ready="\n") as process:
+        _, base, account, token = log.read_text().split()
+        yield (
+            process,
+            {
+                "MUSTER_TWILIO_BASE_URL": base,
+                "MUSTER_TWILIO_ACCOUNT_SID": account,
+                "MUSTER_TWILIO_AUTH_TOKEN": token,
+            },
+        )
+
+
+async def _forms(runtime: Runtime, step_id: int) -> list[dict[str, str]]:
+    """What the worker posted, word for word."""
+    forms: list[dict[str, str]] = []
+    async with runtime.pool.acquire() as db:
+        composer = await Composers(runtime.settings, runtime.keyring).get(db, step_id, "sms")
+        rows = await db.fetch(
+            "select message_id, address, variables, sender_id from message where channel = 'sms' and step_id = $1",
+            step_id,
+        )
+    for row in rows:
+        parcel = composer.compose(
+            Claimed(row["message_id"], 1, row["address"], row["variables"], row["sender_id"]), runtime.clock()
+        ).parcel
+        assert isinstance(parcel, Text)
+        forms.append(
+            {"To": parcel.to, "From": parcel.sender, "Body": parcel.body, "StatusCallback": parcel.callback or ""}
+        )
+    return forms
+
+
+async def _post(provider: dict[str, str], forms: list[dict[str, str]]) -> float:
+    """Post forms as fast as aiohttp can on so many connections; returns texts a second."""
+    account, token = provider["MUSTER_TWILIO_ACCOUNT_SID"], provider["MUSTER_TWILIO_AUTH_TOKEN"]
+    url = f"{provider['MUSTER_TWILIO_BASE_URL']}/2010-04-01/Accounts/{account}/Messages.json"
+    left = iter(forms)
+
+    async def post() -> None:
+        for form in left:
+            async with session.post(url, data=form) as answer:
+                assert answer.status == 201, await answer.text()
+                assert (await answer.json())["sid"]
+
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=CONNECTIONS), auth=aiohttp.BasicAuth(account, token)
+    ) as session:
+        began = time.perf_counter()
+        await asyncio.gather(*(post() for _ in range(CONNECTIONS)))
+        return len(forms) / (time.perf_counter() - began)
