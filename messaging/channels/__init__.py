@@ -12,7 +12,17 @@ from messaging.channels.smtp import SmtpChannel
 from messaging.channels.twilio import TwilioChannel
 from messaging.settings import Settings
 
-__all__ = ["Channel", "open_channels"]
+__all__ = ["Channel", "check_channels", "open_channels"]
+
+
+def check_channels(settings: Settings) -> None:
+    """Look at once for what would keep a worker from starting: a relay's address, a key, a file of certificates.
+
+    Raises:
+        SettingsError: one of them cannot be used.
+    """
+    if settings.has_email:
+        SmtpChannel(settings)
 
 
 @asynccontextmanager
@@ -24,7 +34,7 @@ async def open_channels(settings: Settings, http: aiohttp.ClientSession) -> Asyn
         http: the shared session.
 
     Raises:
-        SettingsError: a provider's address cannot be right.
+        SettingsError: a provider's address, or a file the settings name, cannot be right.
     """
     channels: dict[str, Channel] = {}
     if settings.has_sms:
