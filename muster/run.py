@@ -80,6 +80,11 @@ async def everything(members: str = "none") -> AsyncIterator[Addresses]:
     settings = load_settings()
     configure_logs(settings.log_format)
     check_for_production(settings)
+    if settings.has_email:
+        # late: providers' SDKs take a second to import; and here, because a worker that ends is only started again
+        from messaging.channels import check_channels
+
+        check_channels(settings)
     async with AsyncExitStack() as stack:
         yield await _Start(settings, members, stack).everything()
 

@@ -17,7 +17,17 @@ from messaging.channels.vonage import VonageChannel
 from messaging.errors import SettingsError
 from messaging.settings import Settings
 
-__all__ = ["Channel", "open_channels"]
+__all__ = ["Channel", "check_channels", "open_channels"]
+
+
+def check_channels(settings: Settings) -> None:
+    """Look at once for what would keep a worker from starting: a relay's address, a key, a file of certificates.
+
+    Raises:
+        SettingsError: one of them cannot be used.
+    """
+    if settings.has_email:
+        SmtpChannel(settings)
 
 _SMS: Final[MappingProxyType[str, Callable[[Settings, aiohttp.ClientSession], Channel]]] = MappingProxyType(
     {"twilio": TwilioChannel, "vonage": VonageChannel}
@@ -33,7 +43,8 @@ async def open_channels(settings: Settings, http: aiohttp.ClientSession) -> Asyn
         http: the shared session.
 
     Raises:
-        SettingsError: a provider's address cannot be right, or one is named that is not set up.
+        SettingsError: a provider's address, or a file the settings name, cannot be right, or a provider is named that is
+            not set up.
     """
     channels: dict[str, Channel] = {}
     if settings.has_sms:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -10,15 +11,18 @@ from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
 
+import dkim
 import pytest
 import trustme
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from messaging.channels import smtp
 from messaging.channels.base import Accepted, Refused, Retry, Unknown
 from messaging.content.mime import Skeleton
 from messaging.content.render import RenderedEmail
 from messaging.outbox.states import Reason
-from tests.integration.mail_relay import HANG_UP, Relay, always, channel_to, mail, serving
+from tests.integration.mail_relay import EVERYTHING, HANG_UP, Relay, always, channel_to, mail, serving
 
 pytestmark = pytest.mark.both_loops
 
@@ -296,3 +300,20 @@ async def test_no_mail_can_be_smuggled_inside_another(end: bytes) -> None:
         assert relay.count("MAIL") == 2
         assert len(relay.texts) == 2
         assert relay.texts[0] == b"\r\n".join(content.splitlines()) + b"\r\n"
+
+
+async def test_a_signed_mail_verifies_whatever_the_relay_offers(tmp_path: Path) -> None:
+    key = ed25519.Ed25519PrivateKey.generate()
+    file = tmp_path / "dkim.pem"
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+    for offers in (EVERYTHING, ()):
+        async with (
+            serving(Relay(offers=offers)) as relay,
+            channel_to(relay.url, dkim_domain="union.test", dkim_selector="s1", dkim_key_file=file) as channel,
+        ):
+            assert isinstance(await channel.send(mail(content=welsh())), Accepted)
+        (text,) = relay.texts
+        assert text.isascii()  # a relay that had to convert it would break the signature
+        assert said(text) == said(welsh())
+        assert dkim.verify(text, dnsfunc=lambda *_, **__: b"v=DKIM1; k=ed25519; p=" + public)

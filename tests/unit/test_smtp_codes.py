@@ -1,6 +1,10 @@
 """Mail servers' replies in our words, and the address of a relay."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from messaging.channels.base import Refused, Retry
 from messaging.channels.relay import read_smtp_url
@@ -81,6 +85,8 @@ def test_a_relay_is_read_from_its_url() -> None:
     assert read_smtp_url("smtps://relay.test").port == 465
     assert read_smtp_url("smtp://relay.test").start_tls is None
     assert read_smtp_url("smtp://relay.test?starttls=never").start_tls is False
+    assert read_smtp_url("smtp://ann:pw@relay.test").start_tls is True
+    assert read_smtp_url("smtp://ann:pw@relay.test?starttls=never").start_tls is False
 
 
 @pytest.mark.parametrize("url", ["http://relay", "smtp://", "relay:25", "smtp://relay?starttls=maybe", "smtp://r:port"])
@@ -98,6 +104,28 @@ def test_what_is_no_relay_is_refused_without_telling_the_password(url: str) -> N
 ])  # fmt: skip
 def test_the_final_dot_is_the_only_one_alone_on_its_line(content: bytes, sent: bytes) -> None:
     assert _stuffed(content) == sent
+
+
+pieces = st.lists(
+    st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"..", b"a", b" ", b"MAIL FROM:<a@b>", b"\x0b", b"\x85"])
+)
+
+
+@given(pieces.map(b"".join) | st.binary(max_size=60))
+def test_no_text_can_end_its_mail(content: bytes) -> None:
+    sent = _stuffed(content)
+    assert sent.endswith(b"\r\n.\r\n")
+    assert not re.search(rb"\r(?!\n)|(?<!\r)\n", sent)
+    lines = sent.split(b"\r\n")
+    assert lines.index(b".") == len(lines) - 2
+    received = [line.removeprefix(b".") for line in lines[:-2]]
+    assert received == (content.splitlines() or [b""])
+
+
+@given(st.text(st.sampled_from("ab@.<> \r\n\t\0\x7fŵ\u2028\u00a0\ud800,:;")))
+def test_no_address_can_end_its_command(address: str) -> None:
+    path = _path(address)
+    assert path is None or not re.search(rb"[\0-\x20<>\x7f]", path)
 
 
 def test_an_address_cannot_carry_a_command() -> None:
