@@ -7,7 +7,7 @@ PIP_QUIET := --quiet
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check unit format docs lock clean
+.PHONY: help setup demo run test faults check unit format docs lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ unit: $(VENV)/.dev ## the quick tests only
 test: check ## every check and every test
 	@bash .ci/chromium
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+faults: $(VENV)/.dev ## knock over every process and provider under a campaign; about half an hour (ARGS="--short")
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 format: $(VENV)/.dev ## put every file in the house format
 	$(BIN)/ruff format .
