@@ -198,8 +198,9 @@ async def _two_schedulers(stage: Stage) -> None:
 
 async def _pause_and_resume(stage: Stage) -> None:
     luck = random.Random(7)
-    for _ in range(5):
-        await asyncio.sleep(luck.uniform(0.1, 0.6))
+    for turn in range(5):
+        await stage.until_taken(0.1 + 0.12 * turn)
+        await asyncio.sleep(luck.uniform(0, 0.1))
         await stage.ask(lambda db: _in_one(db, pause(db, CAMPAIGN, "the harness", "to see")))
         paused_at = time.time()
         await asyncio.sleep(luck.uniform(0.3, 1.0))

@@ -40,7 +40,7 @@ class Scale:
 
 
 FULL = Scale(
-    "full", emails=3000, texts=3000, smtp_connections=16, sms_connections=32, latency=(0.1, 0.2), pace=0.03,
+    "full", emails=3000, texts=3000, smtp_connections=16, sms_connections=32, latency=(0.1, 0.2), pace=0.022,
     away=30, cut_off=30, silence=(75.0, 40.0), bad=0.01, patience=900,
 )  # fmt: skip
 SHORT = Scale(
