@@ -7,7 +7,7 @@ PIP_QUIET := --quiet
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check unit bench format docs lock clean
+.PHONY: help setup demo run test faults bench check unit format docs lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ test: check ## every check and every test
 
 bench: $(VENV)/.dev ## how fast, beside others in the same run; ARGS="email" runs one of them
 	$(BIN)/python -m tests.bench $(ARGS)
+
+faults: $(VENV)/.dev ## knock over every process and provider under a campaign; about half an hour (ARGS="--short")
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 format: $(VENV)/.dev ## put every file in the house format
 	$(BIN)/ruff format .

@@ -29,6 +29,7 @@ def check_channels(settings: Settings) -> None:
     if settings.has_email:
         SmtpChannel(settings)
 
+
 _SMS: Final[MappingProxyType[str, Callable[[Settings, aiohttp.ClientSession], Channel]]] = MappingProxyType(
     {"twilio": TwilioChannel, "vonage": VonageChannel}
 )
@@ -43,8 +44,8 @@ async def open_channels(settings: Settings, http: aiohttp.ClientSession) -> Asyn
         http: the shared session.
 
     Raises:
-        SettingsError: a provider's address, or a file the settings name, cannot be right, or a provider is named that is
-            not set up.
+        SettingsError: a provider's address, or a file the settings name, cannot be right, or a provider is named that
+            is not set up.
     """
     channels: dict[str, Channel] = {}
     if settings.has_sms:

@@ -56,7 +56,10 @@ def _play_all(scale: Scale, faults: list[Fault], logs: Path | None) -> list[Find
     with open_servers(scale) as servers:
         for number, fault in enumerate(faults, start=1):
             print(f"[{number}/{len(faults)}] {fault.name}: {fault.what}", file=sys.stderr, flush=True)
-            finding = asyncio.run(play(servers, scale, fault, logs=logs))
+            try:
+                finding = asyncio.run(play(servers, scale, fault, logs=logs))
+            except Exception as error:  # noqa: BLE001  # the others are played all the same
+                finding = Finding(fault.name, broken=[f"it could not be played: {error!r}"])
             for words in finding.broken:
                 print(f"  BROKEN: {words}", file=sys.stderr, flush=True)
             findings.append(finding)

@@ -18,7 +18,7 @@ from muster.sandbox.postmaster import MailWeather
 from muster.sandbox.twilio import TwilioConfig
 from tests.faults import hosts
 from tests.faults.reckoning import Allowed
-from tests.faults.scale import Scale
+from tests.faults.scale import SHORT, Scale
 from tests.faults.servers import CAMPAIGN
 from tests.faults.stage import Stage
 
@@ -40,7 +40,7 @@ class Fault:
         workers: how many are at work at the start.
         web: whether the web server is up and receipts come.
         launched: whether the campaign is launched before it begins.
-        pace: messages a second of each sender, where that matters: as a share of one channel's messages.
+        paced: whether the senders have a pace.
         hurried: whether waits that it is not about are ended by the harness.
         only_full: takes minutes of waiting: not played in little.
         mail: what goes wrong with emails.
@@ -54,18 +54,23 @@ class Fault:
     workers: int = 2
     web: bool = False
     launched: bool = True
-    pace: float | None = None
+    paced: bool = False
     hurried: bool = True
     only_full: bool = False
     mail: Callable[[Scale], Mapping[str, Any]] = lambda _scale: {}
     texts: Callable[[Scale], Mapping[str, Any]] = lambda _scale: {}
     needs: Callable[[], str] = field(default=lambda: "")
 
+    @property
+    def unwell(self) -> bool:
+        """Whether some tries must go wrong."""
+        return bool(self.mail(SHORT) or self.texts(SHORT)) and not self.web
+
     def weather(self, scale: Scale) -> tuple[MailWeather, TwilioConfig]:
         """What the providers are told."""
-        mail: dict[str, Any] = {"latency": scale.latency, **self.mail(scale)}
+        mail: dict[str, Any] = {"latency": scale.latency[0], **self.mail(scale)}
         texts: dict[str, Any] = {
-            "latency": (scale.latency, scale.latency), "late": 0.0, "repeated": 0.0, "shuffled": 0.0,
+            "latency": (scale.latency[1], scale.latency[1]), "late": 0.0, "repeated": 0.0, "shuffled": 0.0,
             "lost": 0.0 if self.web else 1.0, **self.texts(scale),
         }  # fmt: skip
         return MailWeather(**mail), TwilioConfig(**texts)
@@ -105,8 +110,8 @@ async def _drain(stage: Stage) -> None:
     await stage.add_workers(1)
 
 
-async def _only_run(stage: Stage) -> None:
-    await stage.until_taken(0.5)
+async def _nothing(_stage: Stage) -> None:
+    """What goes wrong does so by itself."""
 
 
 # servers
@@ -161,8 +166,8 @@ async def _take_relay_away(stage: Stage) -> None:
 
 
 def _in_flight(scale: Scale) -> Allowed:
-    """A relay that hangs up may do so after any mail's final dot: one a connection, of two workers."""
-    return Allowed(ambiguous={"email": 2 * scale.smtp_connections, "sms": 0})
+    """A relay that hangs up may do so after any mail's final dot: one a connection."""
+    return Allowed(ambiguous={"email": scale.smtp_connections, "sms": 0})
 
 
 def _emails_unknown(scale: Scale) -> Allowed:
@@ -193,8 +198,9 @@ async def _two_schedulers(stage: Stage) -> None:
 
 async def _pause_and_resume(stage: Stage) -> None:
     luck = random.Random(7)
-    for _ in range(5):
-        await asyncio.sleep(luck.uniform(0.1, 0.6))
+    for turn in range(5):
+        await stage.until_taken(0.1 + 0.12 * turn)
+        await asyncio.sleep(luck.uniform(0, 0.1))
         await stage.ask(lambda db: _in_one(db, pause(db, CAMPAIGN, "the harness", "to see")))
         paused_at = time.time()
         await asyncio.sleep(luck.uniform(0.3, 1.0))
@@ -210,7 +216,6 @@ async def _in_one(db: Connection, work: Awaitable[Any]) -> None:
 
 async def _jump(stage: Stage) -> None:
     stage.employ(await stage.start("-m", "tests.faults.clock_worker"))
-    await stage.until_taken(0.5)
 
 
 # members
@@ -263,38 +268,40 @@ FAULTS: Final = (
     Fault("workers drained", "SIGTERM to both workers; a new one", _drain),
     Fault("PostgreSQL restarted", "a fast shutdown, and up again", _restart_postgres),
     Fault("PostgreSQL killed", "SIGKILL to the postmaster and all its children; up again", _kill_postgres),
-    Fault("Redis flushed", "FLUSHALL, three times", _flush_redis, pace=0.1),
-    Fault("Redis restarted", "stopped, and up again", _restart_redis, pace=0.1),
-    Fault("Redis away", "SIGKILL; up again after a while", _take_redis_away, pace=0.04),
-    Fault("relay away", "the mail relay hangs up and refuses connections for a while", _take_relay_away, _in_flight),
+    Fault("Redis flushed", "FLUSHALL, three times", _flush_redis, paced=True, workers=1),
+    Fault("Redis restarted", "stopped, and up again", _restart_redis, paced=True, workers=1),
+    Fault("Redis away", "SIGKILL; up again after a while", _take_redis_away, paced=True),
+    Fault("relay away", "the mail relay hangs up and refuses connections for a while", _take_relay_away, _in_flight,
+          workers=1),
     Fault(
-        "relay unwell", "421 and 451 to some tries, 550 to as many", _only_run,
+        "relay unwell", "421 and 451 to some tries, 550 to as many", _nothing,
         lambda _scale: Allowed(failed={Reason.RECIPIENT_REFUSED, Reason.HARD_BOUNCED}),
-        mail=lambda scale: {"busy": scale.bad / 2, "deferred": scale.bad / 2, "refused": scale.bad},
+        workers=1, mail=lambda scale: {"busy": scale.bad / 2, "deferred": scale.bad / 2, "refused": scale.bad},
     ),
     Fault(
-        "relay silent", "takes some mails and never answers the final dot", _only_run, _emails_unknown,
-        mail=lambda scale: {"silent": scale.bad, "silence": scale.silence[0]},
+        "relay silent", "takes some mails and never answers the final dot", _nothing, _emails_unknown,
+        workers=1, mail=lambda scale: {"silent": scale.bad, "silence": scale.silence[0]},
     ),
     Fault(
-        "relay cuts", "drops some connections in the middle of DATA", _only_run, _emails_unknown,
-        mail=lambda scale: {"cut": scale.bad},
+        "relay cuts", "drops some connections in the middle of DATA", _nothing, _emails_unknown,
+        workers=1, mail=lambda scale: {"cut": scale.bad},
     ),
-    Fault("Twilio busy", "429 to some requests", _only_run, texts=lambda scale: {"busy": scale.bad}),
-    Fault("Twilio broken", "500 to some requests, nothing stored", _only_run, _texts_unknown,
-          texts=lambda scale: {"broken": scale.bad}),
+    Fault("Twilio busy", "429 to some requests", _nothing, workers=1, texts=lambda scale: {"busy": scale.bad}),
+    Fault("Twilio broken", "500 to some requests, nothing stored", _nothing, _texts_unknown,
+          workers=1, texts=lambda scale: {"broken": scale.bad}),
     Fault(
-        "Twilio silent", "takes some texts and never answers", _only_run, _texts_unknown,
-        texts=lambda scale: {"silent": scale.bad, "silence": scale.silence[1]},
+        "Twilio silent", "takes some texts and never answers", _nothing, _texts_unknown,
+        workers=1, texts=lambda scale: {"silent": scale.bad, "silence": scale.silence[1]},
     ),
     Fault(
-        "receipts in disorder", "half shuffled, all three times, a tenth lost, a tenth late", _only_run, web=True,
+        "receipts in disorder", "half shuffled, all three times, a tenth lost, a tenth late", _nothing, web=True,
+        workers=1,
         texts=lambda _scale: {"shuffled": 0.5, "repeated": 1.0, "repeats": 2, "lost": 0.1, "late": 0.1},
     ),
     Fault("two schedulers", "two launches at once, then two workers launch the next step", _two_schedulers,
           launched=False),
     Fault("launched five times", "five launches at once", _launch_five_times, launched=False),
-    Fault("four workers", "nothing else", _only_run, workers=4),
+    Fault("four workers", "nothing else", _nothing, workers=4),
     Fault("paused and resumed", "five times, at random", _pause_and_resume),
     Fault("a clock jumps", "one of two workers is an hour late, right and an hour early, by turns", _jump, workers=1),
     Fault("answers", "a tenth of everybody answers in one transaction, three times", _answer,

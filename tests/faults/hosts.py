@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.faults.reckoning import Allowed
 from tests.faults.scale import Scale
 from tests.faults.servers import HOSTS
 from tests.faults.stage import WORKER, Stage
 
-BRIDGE = "musterbr"
 ADDRESS = f"{HOSTS}.1"
-_NAMES = ("mustera", "musterb")
+_OURS = f"muster{os.getpid()}"
+_BRIDGE = f"{_OURS}x"
+_NAMES = (f"{_OURS}a", f"{_OURS}b")
 
 
 def missing() -> str:
@@ -25,10 +28,10 @@ def missing() -> str:
         return "there is no iproute2 here (the command ip)"
     if os.geteuid() != 0:
         return "network namespaces need root"
-    tried = subprocess.run(["ip", "netns", "add", f"{BRIDGE}try"], capture_output=True, text=True, check=False)
+    tried = subprocess.run(["ip", "netns", "add", f"{_OURS}t"], capture_output=True, text=True, check=False)
     if tried.returncode != 0:
         return f"network namespaces are not permitted here: {tried.stderr.strip()}"
-    subprocess.run(["ip", "netns", "delete", f"{BRIDGE}try"], capture_output=True, check=False)
+    subprocess.run(["ip", "netns", "delete", f"{_OURS}t"], capture_output=True, check=False)
     return ""
 
 
@@ -40,15 +43,15 @@ def allowed(scale: Scale) -> Allowed:
 @contextmanager
 def open_network() -> Iterator[None]:
     """A bridge at `ADDRESS`, and two namespaces behind it."""
-    _take_down()
+    _take_away_the_dead()
     try:
-        _ip("link", "add", BRIDGE, "type", "bridge")
-        _ip("address", "add", f"{ADDRESS}/24", "dev", BRIDGE)
-        _ip("link", "set", BRIDGE, "up")
+        _ip("link", "add", _BRIDGE, "type", "bridge")
+        _ip("address", "add", f"{ADDRESS}/24", "dev", _BRIDGE)
+        _ip("link", "set", _BRIDGE, "up")
         for number, name in enumerate(_NAMES, start=2):
             _ip("netns", "add", name)
             _ip("link", "add", f"{name}0", "type", "veth", "peer", "name", "eth0", "netns", name)
-            _ip("link", "set", f"{name}0", "master", BRIDGE, "up")
+            _ip("link", "set", f"{name}0", "master", _BRIDGE, "up")
             _ip("-n", name, "address", "add", f"{HOSTS}.{number}/24", "dev", "eth0")
             _ip("-n", name, "link", "set", "eth0", "up")
             _ip("-n", name, "link", "set", "lo", "up")
@@ -68,11 +71,18 @@ async def cut_off(stage: Stage) -> None:
     stage.over()
 
 
-def _take_down() -> None:
-    for name in _NAMES:
-        subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
-        subprocess.run(["ip", "link", "delete", f"{name}0"], capture_output=True, check=False)
-    subprocess.run(["ip", "link", "delete", BRIDGE], capture_output=True, check=False)
+def _take_down(ours: str = _OURS) -> None:
+    for name in (f"{ours}a", f"{ours}b"):
+        subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)  # its link goes with it
+    subprocess.run(["ip", "link", "delete", f"{ours}x"], capture_output=True, check=False)
+
+
+def _take_away_the_dead() -> None:
+    """What a run that was killed has left behind."""
+    said = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    for pid in {found[1] for found in re.finditer(r"^muster(\d+)[abt]\b", said, re.MULTILINE)}:
+        if not Path(f"/proc/{pid}").exists():
+            _take_down(f"muster{pid}")
 
 
 def _ip(*words: str) -> None:

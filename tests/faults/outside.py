@@ -161,6 +161,10 @@ class Outside:
     async def _close(self) -> None:
         await self._relay.aclose()
         await self._stack.aclose()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}  # who was to be kept waiting longer than the fault lasted
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
 
 @contextmanager

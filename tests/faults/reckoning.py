@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-
-import asyncpg
+from typing import Any
 
 from messaging.outbox.counts import step_counts
 from messaging.outbox.states import OPEN, RANK, Reason, State
@@ -89,11 +88,19 @@ class Allowed:
 
 
 @dataclass
-class _Books:
-    """Both sides of the reckoning."""
+class Books:
+    """Both sides of the reckoning.
 
-    rows: Mapping[int, asyncpg.Record]
-    unknown: list[asyncpg.Record]
+    Attributes:
+        rows: the messages, by id.
+        unknown: each time an outcome became unknown: `message_id`, `channel` and whose try it was, `pid`.
+        told: each message's state by its last event.
+        arrived: what the providers took, by message.
+        strays: what they took that is no message of ours, or not to its address.
+    """
+
+    rows: Mapping[int, Mapping[str, Any]]
+    unknown: Sequence[Mapping[str, Any]]
     told: Mapping[int, str]
     arrived: Mapping[int, list[Arrival]]
     strays: list[Arrival]
@@ -102,9 +109,14 @@ class _Books:
 async def reckon(stage: Stage, name: str, allowed: Allowed) -> Finding:
     """Hold everything against everything."""
     books = await _read(stage)
-    finding = Finding(name)
-    finding.broken += stage.wrong
-    finding.sent = len(books.arrived)
+    finding = judge(stage, name, books, allowed)
+    await _counts_agree(stage, books, finding)
+    return finding
+
+
+def judge(stage: Stage, name: str, books: Books, allowed: Allowed) -> Finding:
+    """Every demand but that of the counts."""
+    finding = Finding(name, sent=len(books.arrived), broken=list(stage.wrong))
     finding.ambiguous = len({row["message_id"] for row in books.unknown})
     _everybody_has_one(stage, books, finding)
     _nobody_twice(books, finding)
@@ -112,11 +124,10 @@ async def reckon(stage: Stage, name: str, allowed: Allowed) -> Finding:
     _unknown_is_bounded(stage, books, finding, allowed)
     _nothing_after_an_answer(stage, books, finding)
     _receipts_count(stage, books, finding)
-    await _counts_agree(stage, books, finding)
     return finding
 
 
-async def _read(stage: Stage) -> _Books:
+async def _read(stage: Stage) -> Books:
     arrived: defaultdict[int, list[Arrival]] = defaultdict(list)
     strays = []
     rows = {row["message_id"]: row for row in await stage.fetch(_MESSAGES)}
@@ -127,10 +138,10 @@ async def _read(stage: Stage) -> _Books:
         else:
             arrived[row["message_id"]].append(one)
     told = {row["message_id"]: row["state"] for row in await stage.fetch(_TOLD)}
-    return _Books(rows, await stage.fetch(_UNKNOWN), told, arrived, strays)
+    return Books(rows, await stage.fetch(_UNKNOWN), told, arrived, strays)
 
 
-def _everybody_has_one(stage: Stage, books: _Books, finding: Finding) -> None:
+def _everybody_has_one(stage: Stage, books: Books, finding: Finding) -> None:
     people = (stage.scale.emails + stage.scale.texts) * stage.steps
     missing = people - len(books.rows)
     gone = [key for key, row in books.rows.items() if State(row["state"]) in LEFT and key not in books.arrived]
@@ -143,7 +154,7 @@ def _everybody_has_one(stage: Stage, books: _Books, finding: Finding) -> None:
         finding.broken.append(f"{len(books.strays)} arrived that are nobody's: {books.strays[:3]}")
 
 
-def _nobody_twice(books: _Books, finding: Finding) -> None:
+def _nobody_twice(books: Books, finding: Finding) -> None:
     doubts = Counter(row["message_id"] for row in books.unknown)
     for key, arrivals in books.arrived.items():
         copies = len(arrivals) - 1
@@ -158,7 +169,7 @@ def _nobody_twice(books: _Books, finding: Finding) -> None:
         finding.broken.append(f"{finding.doubled} copies too many")
 
 
-def _states_are_true(books: _Books, finding: Finding, allowed: Allowed) -> None:
+def _states_are_true(books: Books, finding: Finding, allowed: Allowed) -> None:
     """Every row has its end, with a reason where nobody got it; and what is said not to have left did not."""
     reasons: Counter[str] = Counter()
     doubted = {row["message_id"] for row in books.unknown}
@@ -177,7 +188,7 @@ def _states_are_true(books: _Books, finding: Finding, allowed: Allowed) -> None:
     finding.broken += [f"{number} messages {words}" for words, number in sorted(reasons.items())]
 
 
-def _unknown_is_bounded(stage: Stage, books: _Books, finding: Finding, allowed: Allowed) -> None:
+def _unknown_is_bounded(stage: Stage, books: Books, finding: Finding, allowed: Allowed) -> None:
     twice = {"email": 2 * stage.scale.smtp_connections, "sms": 2 * stage.scale.sms_connections}
     by_worker = Counter((row["channel"], row["pid"]) for row in books.unknown if row["pid"] in stage.killed)
     for (channel, pid), number in by_worker.items():
@@ -190,7 +201,7 @@ def _unknown_is_bounded(stage: Stage, books: _Books, finding: Finding, allowed: 
             finding.broken.append(f"{number} by {channel} became unknown under workers that were not killed ({most})")
 
 
-def _nothing_after_an_answer(stage: Stage, books: _Books, finding: Finding) -> None:
+def _nothing_after_an_answer(stage: Stage, books: Books, finding: Finding) -> None:
     """After a commit, only what was on the wire: twice the connections of each worker."""
     workers = max(1, stage.most_workers)
     bound = {"email": 2 * stage.scale.smtp_connections * workers, "sms": 2 * stage.scale.sms_connections * workers}
@@ -207,7 +218,7 @@ def _nothing_after_an_answer(stage: Stage, books: _Books, finding: Finding) -> N
                 finding.broken.append(f"{number} by {channel} left after a commit, more than {bound[channel]}")
 
 
-async def _counts_agree(stage: Stage, books: _Books, finding: Finding) -> None:
+async def _counts_agree(stage: Stage, books: Books, finding: Finding) -> None:
     """What the console and reports show is what a recount gives."""
     campaign_id = next(iter(books.rows.values()))["campaign_id"] if books.rows else 0
     shown = await stage.ask(lambda db: step_counts(db, campaign_id))
@@ -217,7 +228,7 @@ async def _counts_agree(stage: Stage, books: _Books, finding: Finding) -> None:
         finding.broken.append(f"counts by state are {dict(claimed)}, a recount gives {dict(recount)}")
 
 
-def _receipts_count(stage: Stage, books: _Books, finding: Finding) -> None:
+def _receipts_count(stage: Stage, books: Books, finding: Finding) -> None:
     """Every text stands at least where the highest of the receipts says that our webhook took."""
     below = 0
     for key, said in stage.outside.told().items():

@@ -15,6 +15,12 @@ from tests.faults.scale import Scale
 from tests.faults.servers import LOOPBACK, Servers
 from tests.faults.stage import Stage, open_stage
 
+_PACE = "update sender set pace = $1 * case channel when 'sms' then 2 else 1 end"  # a text has two segments
+_WENT_WRONG = """
+select from message_event
+where source in ('smtp', 'twilio') and state in ('queued', 'ambiguous', 'failed') limit 1
+"""
+
 
 async def play(servers: Servers, scale: Scale, fault: Fault, *, logs: Path | None = None) -> Finding:
     """Play a fault on a new database, settle everything, and reckon.
@@ -41,8 +47,8 @@ async def play(servers: Servers, scale: Scale, fault: Fault, *, logs: Path | Non
 
 
 async def _play(stage: Stage, fault: Fault) -> Finding:
-    if fault.pace is not None:
-        await stage.fetch("update sender set pace = $1", fault.pace * stage.scale.emails)
+    if fault.paced:
+        await stage.fetch(_PACE, stage.scale.pace * stage.scale.emails)
     if fault.launched:
         await stage.launch()
     if fault.web:
@@ -59,6 +65,8 @@ async def _play(stage: Stage, fault: Fault) -> Finding:
         await stage.stop()
     except AssertionError as error:
         return Finding(fault.name, broken=[str(error)])
+    if fault.unwell and not await stage.fetch(_WENT_WRONG):
+        stage.wrong.append("no try went wrong: nothing was tested")
     finding = await reckon(stage, fault.name, fault.allowed(stage.scale))
     finding.hurried = fault.hurried
     finding.done = done_at - (stage.over_at or began)

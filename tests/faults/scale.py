@@ -15,7 +15,9 @@ class Scale:
         texts: messages by SMS.
         smtp_connections: of each worker.
         sms_connections: of each worker.
-        latency: seconds a provider takes for each message, so that connections are busy when a fault comes.
+        latency: seconds the relay takes for an email, and Twilio for a text, so that connections are busy when a fault
+            comes.
+        pace: a sender's pace where one matters, as the share of its messages that it sends in a second.
         away: seconds a server or provider is gone.
         cut_off: seconds a host has no network.
         silence: seconds a provider says nothing after taking an email, and after taking a text.
@@ -28,7 +30,8 @@ class Scale:
     texts: int
     smtp_connections: int
     sms_connections: int
-    latency: float
+    latency: tuple[float, float]
+    pace: float
     away: float
     cut_off: float
     silence: tuple[float, float]
@@ -37,10 +40,10 @@ class Scale:
 
 
 FULL = Scale(
-    "full", emails=3000, texts=3000, smtp_connections=16, sms_connections=32, latency=0.1, away=30, cut_off=30,
-    silence=(75.0, 40.0), bad=0.01, patience=900,
+    "full", emails=3000, texts=3000, smtp_connections=16, sms_connections=32, latency=(0.1, 0.2), pace=0.022,
+    away=30, cut_off=30, silence=(75.0, 40.0), bad=0.01, patience=900,
 )  # fmt: skip
 SHORT = Scale(
-    "short", emails=160, texts=160, smtp_connections=4, sms_connections=4, latency=0.05, away=3, cut_off=8,
-    silence=(1.0, 1.0), bad=0.05, patience=120,
+    "short", emails=120, texts=120, smtp_connections=4, sms_connections=4, latency=(0.04, 0.04), pace=0.2,
+    away=3, cut_off=5, silence=(0.4, 0.4), bad=0.08, patience=120,
 )  # fmt: skip

@@ -58,8 +58,8 @@ def _markdown(scale: Scale, findings: Sequence[Finding]) -> str:
     head = ("what is done", *_HEAD[1:])
     how = (
         f"{scale.emails:,} emails and {scale.texts:,} texts for each fault; each worker has {scale.smtp_connections}"
-        f" connections for email and {scale.sms_connections} for SMS; providers take"
-        f" {scale.latency:g} s for a message."
+        f" connections for email and {scale.sms_connections} for SMS; the relay takes"
+        f" {scale.latency[0]:g} s for an email, Twilio {scale.latency[1]:g} s for a text."
     )
     lines = [
         how,

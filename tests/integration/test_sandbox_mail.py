@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
@@ -11,7 +12,7 @@ import aiosmtplib
 import pytest
 
 from muster.sandbox import Sandbox, SandboxConfig, open_sandbox
-from muster.sandbox.postmaster import QUIRKS
+from muster.sandbox.postmaster import QUIRKS, MailWeather
 from muster.sandbox.smtp import LARGEST_MAIL
 
 SENDER = "b+12-ab@union.test"
@@ -152,6 +153,19 @@ async def test_magic_recipients_drop_the_line_after_the_text(
     assert [mail.fate for mail in sandbox.mailbox] == ["unacknowledged"] * stored
 
 
+async def test_a_magic_recipient_cuts_the_line_in_the_middle_of_the_text(
+    sandbox: Sandbox, smtp: aiosmtplib.SMTP
+) -> None:
+    with pytest.raises(aiosmtplib.SMTPServerDisconnected):
+        await smtp.sendmail(SENDER, ["cut@example.test"], TEXT * 1000)
+    assert len(sandbox.mailbox) == 0
+    again = connection(sandbox)
+    await again.connect()
+    await again.sendmail(SENDER, ["cut@example.test"], TEXT)
+    again.close()
+    assert len(sandbox.mailbox) == 1
+
+
 @pytest.mark.parametrize(("keyword", "fate"), [("bounced", "bounced"), ("complain", "complained")])
 async def test_some_mails_are_taken_and_go_wrong_later(
     sandbox: Sandbox, smtp: aiosmtplib.SMTP, keyword: str, fate: str
@@ -170,7 +184,40 @@ async def test_a_slow_recipient_is_only_slow(sandbox: Sandbox, smtp: aiosmtplib.
 
 def test_every_quirk_is_tried_above() -> None:
     tried = {keyword for keyword, quirk in QUIRKS.items() if quirk.reply}
-    assert tried | {"hang", "drop", "bounced", "complain", "slow"} == set(QUIRKS)
+    assert tried | {"cut", "hang", "drop", "bounced", "complain", "slow"} == set(QUIRKS)
+
+
+@pytest.mark.parametrize(
+    ("weather", "refused", "stored"),
+    [
+        (MailWeather(busy=1.0), "421 4.3.2", 0),
+        (MailWeather(deferred=1.0), "451 4.3.0", 0),
+        (MailWeather(refused=1.0), "550 5.1.1", 0),
+        (MailWeather(cut=1.0), "dropped", 0),
+        (MailWeather(silent=1.0, silence=0.01), "", 1),
+    ],
+)
+async def test_bad_weather_befalls_anybody(weather: MailWeather, refused: str, stored: int) -> None:
+    async with open_sandbox(SandboxConfig(mail=weather)) as sandbox:
+        client = connection(sandbox)
+        await client.connect()
+        with pytest.raises(aiosmtplib.SMTPException):
+            await client.sendmail(SENDER, ["anna@example.test"], TEXT)
+        client.close()
+        assert list(sandbox.mailbox.refused) == ([refused] if refused else [])
+        assert [mail.fate for mail in sandbox.mailbox] == ["unacknowledged"] * stored
+
+
+async def test_a_share_of_bad_weather_befalls_some() -> None:
+    async with open_sandbox(SandboxConfig(mail=MailWeather(refused=0.3, latency=0.001))) as sandbox:
+        client = connection(sandbox)
+        await client.connect()
+        for _ in range(100):
+            with contextlib.suppress(aiosmtplib.SMTPRecipientsRefused):
+                await client.sendmail(SENDER, ["anna@example.test"], TEXT)
+        client.close()
+        assert len(sandbox.mailbox) + sandbox.mailbox.refused["550 5.1.1"] == 100
+        assert 10 < len(sandbox.mailbox) < 90
 
 
 async def test_it_takes_a_thousand_mails_a_second_with_room_to_spare(sandbox: Sandbox) -> None:

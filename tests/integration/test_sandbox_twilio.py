@@ -173,6 +173,24 @@ async def test_receipts_come_late_twice_and_shuffled() -> None:
         assert all(hook.valid)
 
 
+async def test_receipts_get_lost_and_come_as_often_as_it_is_told() -> None:
+    async with open_hook() as hook, open_both(replace(QUICK, lost=1.0)) as (sandbox, sdk):
+        await sdk.create(status_callback=hook.url)
+        await sandbox.idle()
+        assert hook.posts == []
+    async with open_hook() as hook, open_both(replace(QUICK, repeated=1.0, repeats=2)) as (sandbox, sdk):
+        made = await sdk.create(status_callback=hook.url)
+        await sandbox.idle()
+        assert sorted(hook.statuses(made.sid)) == ["delivered"] * 3 + ["sent"] * 3
+
+
+async def test_a_silent_account_takes_a_text_and_never_answers() -> None:
+    async with open_both(replace(QUICK, silent=1.0, silence=0.01)) as (sandbox, sdk):
+        with pytest.raises(OSError):  # requests' own errors are OSErrors
+            await sdk.create()
+        assert len(sandbox.twilio.messages) == 1
+
+
 @pytest.mark.parametrize(("fragment", "posts"), [("", 2), ("#rc=2&rp=5xx", 6)])
 async def test_a_webhook_is_tried_again_only_if_its_url_asks(
     sandbox: Sandbox, sdk: Sdk, hook: Hook, fragment: str, posts: int

@@ -1,0 +1,31 @@
+"""Every fault, in little: nobody lost, nobody twice, nothing unexplained. `make faults` plays them at full size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.faults import FAULTS, Fault
+from tests.faults.run import play
+from tests.faults.scale import SHORT
+from tests.faults.servers import Servers, open_servers
+
+PLAYED = [fault for fault in FAULTS if not fault.only_full]
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Servers that may be knocked over: not the ones of the other tests."""
+    with open_servers(SHORT) as both:
+        yield both
+
+
+@pytest.mark.parametrize("fault", PLAYED, ids=[fault.name.replace(" ", "-") for fault in PLAYED])
+async def test_loses_and_doubles_nobody(servers: Servers, fault: Fault) -> None:
+    finding = await play(servers, SHORT, fault)
+    if finding.not_run:
+        pytest.skip(finding.not_run)
+    assert finding.broken == []
+    assert (finding.lost, finding.doubled) == (0, 0)
+    assert finding.sent > 0

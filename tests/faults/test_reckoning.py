@@ -1,0 +1,163 @@
+"""The reckoning finds what it is there to find: each demand is broken once, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from messaging.outbox.states import Reason
+from tests.faults.outside import Arrival
+from tests.faults.reckoning import Allowed, Books, judge
+from tests.faults.scale import SHORT
+
+SCALE = replace(SHORT, emails=2, texts=2, smtp_connections=1, sms_connections=1)
+KILLED = 77
+
+
+def row(channel: str, address: str, **changes: Any) -> dict[str, Any]:
+    return {"state": "accepted", "reason": None, "channel": channel, "address": address} | changes
+
+
+def stage(**changes: Any) -> Any:
+    known = {
+        "scale": SCALE, "steps": 1, "wrong": [], "killed": [], "answered": [], "paused": [], "most_workers": 1,
+        "outside": SimpleNamespace(told=dict),
+    }  # fmt: skip
+    return SimpleNamespace(**known | changes)
+
+
+def arrival(key: int, at: float = 10.0, mark: str = "") -> Arrival:
+    channel = "email" if key < 3 else "sms"
+    return Arrival(key, channel, f"address {key}", mark or f"<m{key}>", at)
+
+
+def books() -> Books:
+    rows = {key: row("email" if key < 3 else "sms", f"address {key}") for key in (1, 2, 3, 4)}
+    return Books(rows, [], dict.fromkeys(rows, "accepted"), {key: [arrival(key)] for key in rows}, [])
+
+
+def judged(kept: Books, allowed: Allowed | None = None, **changes: Any) -> Any:
+    return judge(stage(**changes), "test", kept, allowed or Allowed())
+
+
+def test_finds_nothing_where_all_is_well() -> None:
+    found = judged(books())
+    assert (found.sent, found.lost, found.doubled, found.broken) == (4, 0, 0, [])
+
+
+def lose(kept: Books) -> None:
+    del kept.arrived[4]
+
+
+def forget(kept: Books) -> None:
+    for table in (kept.rows, kept.told, kept.arrived):
+        del table[4]
+
+
+def double(kept: Books) -> None:
+    kept.arrived[1].append(arrival(1))
+
+
+def leave_open(kept: Books) -> None:
+    kept.rows[1]["state"] = kept.told[1] = "ambiguous"
+
+
+def fail(kept: Books) -> None:
+    kept.rows[1].update(state="failed", reason=Reason.CANNOT_RENDER)
+    kept.told[1] = "failed"
+    del kept.arrived[1]
+
+
+def lie(kept: Books) -> None:
+    kept.rows[1].update(state="cancelled", reason=Reason.ANSWERED)
+    kept.told[1] = "cancelled"
+
+
+def keep_quiet(kept: Books) -> None:
+    kept.told[1] = "queued"
+
+
+def stray(kept: Books) -> None:
+    kept.strays.append(arrival(9))
+
+
+def doubt(kept: Books) -> None:
+    kept.unknown.append({"message_id": 1, "channel": "email", "pid": 1})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lose, "1 messages are said to have left, and no provider has them: [4]"),
+        (forget, "1 people of 4 have no message at all"),
+        (double, "1 copies too many"),
+        (leave_open, "1 messages are still ambiguous (None)"),
+        (fail, "1 messages are failed (cannot_render)"),
+        (lie, "1 messages are cancelled, and arrived"),
+        (keep_quiet, "1 messages are accepted, and their last event says queued"),
+        (stray, "1 arrived that are nobody's"),
+        (doubt, "1 by email became unknown under workers that were not killed (0)"),
+    ],
+)
+def test_finds_what_is_wrong(spoil: Callable[[Books], None], words: str) -> None:
+    kept = books()
+    spoil(kept)
+    assert any(one.startswith(words) for one in judged(kept, Allowed(withdrawn={Reason.ANSWERED})).broken)
+
+
+def test_a_copy_of_an_unanswered_email_is_allowed_if_it_is_the_same() -> None:
+    kept = books()
+    doubt(kept)
+    double(kept)
+    allowed = Allowed(ambiguous={"email": 1, "sms": 0})
+    assert (judged(kept, allowed).again, judged(kept, allowed).broken) == (1, [])
+    double(kept)
+    assert judged(kept, allowed).doubled == 2, "two copies for one doubt"
+    other = books()
+    doubt(other)
+    other.arrived[1].append(arrival(1, mark="<another>"))
+    assert judged(other, allowed).doubled == 1
+
+
+def test_a_text_is_never_sent_again_that_arrived() -> None:
+    kept = books()
+    kept.unknown.append({"message_id": 3, "channel": "sms", "pid": 1})
+    kept.arrived[3].append(arrival(3))
+    assert judged(kept, Allowed(ambiguous={"email": 0, "sms": 1})).doubled == 1
+
+
+@pytest.mark.parametrize(("doubts", "broken"), [(2, False), (3, True)])
+def test_a_killed_worker_may_leave_twice_its_connections(doubts: int, broken: bool) -> None:
+    kept = books()
+    kept.unknown.extend({"message_id": n, "channel": "email", "pid": KILLED} for n in range(doubts))
+    assert bool(judged(kept, killed=[KILLED]).broken) is broken
+
+
+@pytest.mark.parametrize(("workers", "broken"), [(1, True), (2, False)])
+def test_after_a_commit_only_what_was_on_the_wire_may_leave(workers: int, broken: bool) -> None:
+    kept = books()
+    late = SCALE.smtp_connections * 2 + 1
+    for key in range(10, 10 + late):
+        kept.rows[key] = row("email", f"address {key}")
+        kept.told[key] = "accepted"
+        kept.arrived[key] = [Arrival(key, "email", f"address {key}", f"<m{key}>", 11.0)]
+    scale = replace(SCALE, emails=2 + late)
+    answers = judged(kept, scale=scale, answered=[(10.5, set(range(10, 10 + late)))], most_workers=workers)
+    pause = judged(kept, scale=scale, paused=[(10.5, 12.0)], most_workers=workers)
+    assert bool(answers.broken) is bool(pause.broken) is broken
+    assert answers.late == pause.late == late
+
+
+def test_a_text_that_stands_below_its_receipt_is_found() -> None:
+    told = {3: {"sent", "delivered"}}
+    assert judged(books(), outside=SimpleNamespace(told=lambda: told)).broken == [
+        "1 texts stand below what a receipt said that our webhook took"
+    ]
+
+
+def test_what_went_wrong_on_the_stage_is_kept() -> None:
+    assert judged(books(), wrong=["a worker process ended by itself"]).broken == ["a worker process ended by itself"]
