@@ -158,6 +158,8 @@ def _apply(message: _Message, receipt: Receipt) -> list[_Event]:
     earlier = _is_of_earlier_try(message, receipt)
     state = settle(before, receipt.state, earlier=earlier)
     detail = dict(receipt.detail) | ({"earlier": True} if earlier else {})
+    if receipt.reason:
+        detail["reason"] = receipt.reason.value
     if state is before:
         said = detail | {"said": receipt.state.value}
         return [(message_id, receipt.at, None, receipt.source, receipt.code, said)]
