@@ -164,6 +164,12 @@ async def get_campaign(db: Connection, name: str) -> Campaign:
     return Campaign(**row)
 
 
+async def name_of(db: Connection, campaign_id: int) -> str | None:
+    """What commands call a campaign; None where there is none with that id."""
+    name: str | None = await db.fetchval(SQL["name_of"], campaign_id)
+    return name
+
+
 async def campaign_names(db: Connection) -> list[str]:
     """The names of all campaigns, the newest first."""
     return [row["name"] for row in await db.fetch(SQL["campaign_names"])]

@@ -34,6 +34,9 @@ from campaign c
 join ballot b using (ballot_id)
 where c.name = $1;
 
+-- name: name_of
+select name from campaign where campaign_id = $1;
+
 -- name: campaign_names
 -- The newest first.
 select name from campaign order by campaign_id desc;

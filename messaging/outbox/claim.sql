@@ -22,7 +22,7 @@ with due as materialized (
   order by m.not_before, m.message_id
   limit $4
   for no key update skip locked
-), seen as (
+), seen as materialized (
   select
     d.message_id, d.person_id, s.purpose, s.send_before,
     s.goal_id is not null and exists (
@@ -52,8 +52,8 @@ with due as materialized (
   from due d
   cross join step s
   where s.step_id = $1 and s.state = 'running'
-), counted as (
-  -- what would be stopped anyway, or waits for its hours, need not be counted
+), counted as materialized (
+  -- what would be stopped anyway, or waits for its hours, need not be counted; what is counted is counted once
   select
     *,
     case when $6::jsonb <> '[]' and not answered and suppressed is null and coalesce(opens <= $3, true)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
 from messaging.db import Connection, load_queries
@@ -58,6 +58,7 @@ class Account:
 
     Attributes:
         words: where it stands, as a sentence.
+        earlier_ids: what the provider called the tries before the one it is at, oldest first.
         step: its step's position in the campaign.
     """
 
@@ -73,6 +74,7 @@ class Account:
     reason: str | None
     attempt: int
     provider_id: str | None
+    earlier_ids: list[str]
     words: str
 
 
@@ -92,13 +94,29 @@ class Listed:
     changed_at: datetime
 
 
-async def history(db: Connection, message_id: int) -> list[Event]:
-    """Everything that happened to a message, oldest first; empty where there is no such message."""
-    return [_event(**row) for row in await db.fetch(SQL["events"], message_id)]
+async def history(db: Connection, message_id: int, zone: tzinfo = UTC) -> list[Event]:
+    """Everything that happened to a message, oldest first; empty where there is no such message.
+
+    Args:
+        db: a connection.
+        message_id: which.
+        zone: whose clock the sentences go by.
+    """
+    events: list[Event] = []
+    tries = 0
+    for row in await db.fetch(SQL["events"], message_id):
+        tries += row["state"] == State.SENDING
+        events.append(_event(**row, tries=tries, zone=zone))
+    return events
 
 
-async def account(db: Connection, message_id: int) -> Account:
+async def account(db: Connection, message_id: int, zone: tzinfo = UTC) -> Account:
     """A message and where it stands.
+
+    Args:
+        db: a connection.
+        message_id: which.
+        zone: whose clock the sentence goes by.
 
     Raises:
         NotFound: there is no such message.
@@ -120,7 +138,8 @@ async def account(db: Connection, message_id: int) -> Account:
         reason=row["reason"],
         attempt=row["attempt"],
         provider_id=row["provider_id"],
-        words=_standing(state, dict(row)),
+        earlier_ids=row["earlier_ids"],
+        words=_standing(state, dict(row), zone),
     )
 
 
@@ -152,39 +171,71 @@ async def list_messages(
     return [Listed(**row) for row in await db.fetch(SQL["listed"], campaign_id, wanted, reason, after, limit)]
 
 
-def _event(at: datetime, state: str | None, source: str, code: str | None, detail: dict[str, Any] | None) -> Event:
+def _event(
+    at: datetime,
+    state: str | None,
+    source: str,
+    code: str | None,
+    detail: dict[str, Any] | None,
+    *,
+    tries: int,
+    zone: tzinfo,
+) -> Event:
     moved = State(state) if state else None
     known = dict(detail or {})
-    return Event(at, moved, source, code, known, _words(moved, source, code, known))
+    return Event(at, moved, source, code, known, _words(moved, source, code, known, tries, zone))
 
 
-def _words(state: State | None, source: str, code: str | None, detail: Mapping[str, Any]) -> str:
+def _words(
+    state: State | None, source: str, code: str | None, detail: Mapping[str, Any], tries: int, zone: tzinfo
+) -> str:
     why = _because(code, detail)
-    if state is not None:
-        if state is State.QUEUED and source != "launch" and why:
-            return f"It was queued again. {why}"
-        attempt = f" Try {detail['attempt']}, by {detail.get('by', 'a worker')}." if "attempt" in detail else ""
-        return f"{_MOVED[state]}{attempt} {why}".rstrip()
+    if state is None:
+        return _unmoved(code, detail, why, zone)
+    if state is State.SENDING and "attempt" in detail:
+        return f"Try {tries}: {detail.get('by', 'a worker')} took it for sending."
+    if state is State.QUEUED and "retry" in detail:
+        until = _clock(datetime.fromisoformat(detail["until"]), zone)
+        return f"{SENTENCES[Reason.TRIED_AGAIN]} Not before {until}; retry {detail['retry']} of at most {detail['of']}."
+    if state is State.QUEUED and source != "launch" and why:
+        return f"It was queued again. {why}"
+    earlier = " This was said of an earlier try." if detail.get("earlier") else ""
+    by = f" Decided by {detail['by']}." if "by" in detail else ""
+    return f"{_MOVED[state]}{earlier}{by} {why}".rstrip()
+
+
+def _unmoved(code: str | None, detail: Mapping[str, Any], why: str, zone: tzinfo) -> str:
+    """An event that left the message where it was: put off, or a receipt that said nothing new."""
     if "said" in detail:
+        if detail.get("earlier"):
+            return f"Of an earlier try was said “{detail['said']}”, which changes nothing any more. {why}".rstrip()
         return f"A receipt said “{detail['said']}”, which changed nothing: it came late, or again. {why}".rstrip()
     if "until" in detail:
-        return f"{sentence(code)} Not before {detail['until']}."
+        return f"{sentence(code)} Not before {_clock(datetime.fromisoformat(detail['until']), zone)}."
     return why or "Something was recorded."
 
 
 def _because(code: str | None, detail: Mapping[str, Any]) -> str:
-    """A reason as its sentence, a provider's code with what the provider said."""
+    """A reason as its sentence, and the provider's code or words beside it, where they say more."""
     parts = [SENTENCES[Reason(detail["reason"])]] if detail.get("reason") in set(Reason) else []
     if code in set(Reason):
         parts = [SENTENCES[Reason(code)]]
-    elif code and not detail.get("reply"):
-        parts.append(f"({code})")
+    elif code and not detail.get("reply") and code != detail.get("status") and code not in set(State):
+        parts.append(f"(code {code})" if code.isdigit() else f"({code})")
     if detail.get("reply"):
         parts.append(f"The provider said: {detail['reply']}")
+    if detail.get("words"):
+        parts.append(f"The provider said: {detail['words']}")
     return " ".join(parts)
 
 
-def _standing(state: State, row: Mapping[str, Any]) -> str:
+def _clock(moment: datetime, zone: tzinfo) -> str:
+    """A moment as people say it: `Monday 23 November 2026, 09:00`."""
+    here = moment.astimezone(zone)
+    return f"{here:%A} {here.day} {here:%B %Y, %H:%M}"
+
+
+def _standing(state: State, row: Mapping[str, Any], zone: tzinfo) -> str:
     """Where a message stands, and for one that waits: what it waits for."""
     why = sentence(row["reason"]) if row["reason"] else ""
     if state is State.QUEUED:
@@ -192,5 +243,6 @@ def _standing(state: State, row: Mapping[str, Any]) -> str:
             return f"It waits, because nothing is sent from {row['sender']}: {row['paused_reason']}"
         if row["step_state"] != "running":
             return f"It waits, because its step is {row['step_state']}."
-        return f"It waits for its turn, not before {row['not_before']:%d %B %Y %H:%M} UTC. {why}".rstrip()
+        waits = _clock(row["not_before"], zone)
+        return f"It waits until {waits}. {why}".rstrip() if row["later"] else f"It waits for its turn. {why}".rstrip()
     return f"{_MOVED[state]} {why}".rstrip()

@@ -2,7 +2,11 @@
 -- What there is to say about one message before its history; archived ones answer as well, here and below.
 select m.message_id, m.person_id, m.campaign_id, m.channel, m.address, m.state, m.reason, m.attempt, m.not_before,
   m.provider_id, m.segments, m.created_at, m.sent_at, m.changed_at, s.position, s.template, s.state as step_state,
-  f.address as sender, f.paused_reason
+  f.address as sender, f.paused_reason, m.not_before > now() as later,
+  array(
+    select t.provider_id from message_try t
+    where t.message_id = m.message_id and t.provider_id is not null order by t.attempt
+  ) as earlier_ids
 from message_any m
 join step s using (step_id)
 left join sender f using (sender_id)

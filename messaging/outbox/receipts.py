@@ -176,6 +176,8 @@ def _apply(message: _Message, receipt: Receipt) -> list[_Event]:
     earlier = not message.archived and _is_of_earlier_try(message, receipt)
     state = settle(before, receipt.state, earlier=earlier)
     detail = dict(receipt.detail) | ({"earlier": True} if earlier else {})
+    if receipt.reason:
+        detail["reason"] = receipt.reason.value
     if state is before or message.archived:
         said = detail | {"said": receipt.state.value}
         return [(message_id, receipt.at, None, receipt.source, receipt.code, said)]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 import orjson
 from rich.console import Console
 from rich.table import Table
 
-from campaigns.campaigns import get_campaign
+from campaigns.campaigns import get_campaign, name_of
 from campaigns.people.people import find_person
 from campaigns.retention import (
     Due,
@@ -37,8 +38,17 @@ from messaging.runtime import Runtime
 from muster.cli.actor import this_user
 from muster.cli.session import open_session, run
 
-Story = tuple[Account, list[Event]]
 Archived = list[tuple[Due, Moved]]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A message, what happened to it, and the name of its campaign."""
+
+    message: Account
+    events: list[Event]
+    campaign: str | None
+
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
 _actor = click.option("--actor", default=this_user, help="Who decides, for the record; default: your user name here.")
@@ -58,12 +68,13 @@ def why(who: str, *, as_json: bool) -> None:
     PERSON is a membership number, MESSAGE the number of a message as `muster messages list` shows it. Where a number is
     both, the person is meant; write #123 for the message.
     """
-    stories = run(_why(who))
+    stories, zone = run(_why(who))
     if as_json:
         click.echo(orjson.dumps([_to_json(one) for one in stories], option=orjson.OPT_INDENT_2).decode())
         return
     for one in stories:
-        _tell(*one)
+        _tell(one, zone)
+    click.echo(f"Times are those of {zone.key}.")
 
 
 @command.command("list")
@@ -156,10 +167,15 @@ def forget(year: int, actor: str, *, yes: bool) -> None:
     click.echo(f"{_messages(held.messages)} of {year} deleted.")
 
 
-async def _why(who: str) -> list[Story]:
+async def _why(who: str) -> tuple[list[Story], ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        ids = await _meant(db, who)
-        return [(await account(db, message_id), await history(db, message_id)) for message_id in ids]
+        zone = ZoneInfo(runtime.settings.time_zone)
+        return [await _story(db, message_id, zone) for message_id in await _meant(db, who)], zone
+
+
+async def _story(db: Connection, message_id: int, zone: ZoneInfo) -> Story:
+    message = await account(db, message_id, zone)
+    return Story(message, await history(db, message_id, zone), await name_of(db, message.campaign_id))
 
 
 async def _meant(db: Connection, who: str) -> list[int]:
@@ -249,18 +265,22 @@ def _messages(count: int) -> str:
     return "1 message" if count == 1 else f"{count:,} messages"
 
 
-def _tell(message: Account, events: list[Event]) -> None:
+def _tell(story: Story, zone: ZoneInfo) -> None:
+    message = story.message
     way = f"by {message.channel} to {message.address} from {message.sender}" if message.channel else "to nobody"
-    click.echo(f"Message {message.message_id}: step {message.step}, {message.template}, {way}")
+    campaign = f"{story.campaign}, " if story.campaign else ""
+    click.echo(f"Message {message.message_id}: {campaign}step {message.step}, {message.template}, {way}")
     click.echo(f"  {message.state}: {message.words}")
-    for event in events:
-        click.echo(f"  {event.at:%Y-%m-%d %H:%M:%S}  {event.source:<10}  {event.words}")
+    if names := [*message.earlier_ids, *([message.provider_id] if message.provider_id else [])]:
+        click.echo(f"  The provider calls it {', then '.join(names)}.")
+    for event in story.events:
+        click.echo(f"  {event.at.astimezone(zone):%Y-%m-%d %H:%M:%S}  {event.source:<10}  {event.words}")
     click.echo()
 
 
 def _to_json(story: Story) -> dict[str, Any]:
-    message, events = story
-    return asdict(message) | {"history": [asdict(event) for event in events]}
+    history = [asdict(event) for event in story.events]
+    return asdict(story.message) | {"campaign": story.campaign, "history": history}
 
 
 def _show(listed: Sequence[Listed], *, more: bool) -> None:

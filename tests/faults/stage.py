@@ -51,16 +51,8 @@ where message_id in (
   for update skip locked
 )
 """
-_HURRY_LEASES = """
-update message set lease_until = now() - interval '1 second'
-where message_id in (
-  select m.message_id
-  from message m
-  join message_event e using (message_id)
-  where m.state = 'sending' and m.lease_until > now() and e.state = 'sending'
-    and (e.detail ->> 'attempt')::int = m.attempt and e.detail ->> 'by' like any ($1::text[])
-  for update of m skip locked
-)
+_HURRY_HEARTS = """
+update courier set until = now() - interval '1 second' where gone_at is null and until > now() and name like any ($1::text[])
 """
 
 
@@ -233,14 +225,14 @@ class Stage:
 
     async def hurry(self) -> None:
         """Let every wait end that is not what is tested: for a retry, for the settling of what is unknown, and for
-        the leases of workers that this stage has killed. Leases of live workers are never touched."""
+        the hearts of workers that this stage has killed. Those of live workers are never touched."""
         dead = [f"%-{pid}-%" for pid in self.killed]
 
         async def all_three(db: Connection) -> None:
             await db.execute(_HURRY_TRIES)
             await db.execute(_HURRY_UNKNOWN)
             if dead:
-                await db.execute(_HURRY_LEASES, dead)
+                await db.execute(_HURRY_HEARTS, dead)
 
         await self.ask(all_three)
 

@@ -4,9 +4,11 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from campaigns import campaigns
 from campaigns.ballots import Phase, create_ballot, get_ballot
@@ -20,6 +22,7 @@ from messaging.outbox.senders import resume_sender
 from messaging.outbox.states import State
 from messaging.outbox.steps import finish_drained
 from messaging.runtime import Runtime
+from muster.cli.campaign_tables import status_table
 from tests.integration.electorate import (
     NOW,
     STEPS,
@@ -320,3 +323,22 @@ async def test_what_comes_back_runs_again_when_a_worker_looks(muster: Runtime) -
     async with connected(muster) as db:
         found = await get_campaign(db, "nudges")
         assert (found.state, found.finished_at) == ("running", None)
+
+
+async def test_a_stopped_sender_is_said_on_the_campaign(muster: Runtime) -> None:
+    await _members(muster)
+    campaign = await create_campaign(muster, campaign_spec(), "staff")
+    await launch(muster, campaign.campaign_id, "staff")
+    async with connected(muster) as db:
+        await db.execute(
+            "update sender set paused_reason = '12 of the last 90 messages were refused.' where channel = 'sms'"
+        )
+        now = await status(db, "nudges", NOW)
+    assert [(step.sender, step.stopped) for step in now.steps] == [
+        ("+447700900000", "12 of the last 90 messages were refused.")
+    ] * 2
+    console = Console(width=200, file=StringIO())
+    console.print(status_table(now))
+    told = console.file.getvalue()  # type: ignore[attr-defined]
+    assert told.count("Nothing is sent from +447700900000: 12 of the last 90 messages were refused.") == 1
+    assert "muster messages resume +447700900000" in told

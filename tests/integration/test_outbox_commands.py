@@ -3,15 +3,21 @@
 import os
 import subprocess
 import sys
+from datetime import time
 from pathlib import Path
 
 import orjson
 
 from messaging.db import Connection
+from messaging.outbox.caps import parse_caps
+from messaging.outbox.claim import claim
+from messaging.outbox.receipts import Receipt, apply_receipts
+from messaging.outbox.record import Mark, Verdict, record
+from messaging.outbox.states import SENTENCES, Reason, State
 from messaging.settings import Settings
 from messaging.suppression import suppress
 from tests.integration.electorate import add_person
-from tests.integration.outbox_rows import MAIL_FROM, SMS_FROM, add_messages, add_step, states
+from tests.integration.outbox_rows import MAIL_FROM, NOON, SMS_FROM, add_messages, add_step, later, states
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +56,52 @@ async def test_why_tells_a_persons_history_in_words(settings: Settings, db: Conn
     nobody = muster(settings, "why", "M-99")
     assert nobody.returncode == 1
     assert "Nobody has the membership number M-99." in nobody.stderr
+
+
+async def test_why_tells_of_everything_that_made_it_wait_and_go_again(settings: Settings, db: Connection) -> None:
+    person_id = await add_person(db, "M-17", sms="+447700900001")
+    earlier = await add_step(db, campaign_id=2, state="finished")
+    await add_messages(
+        db, earlier, "email", ["a@x.test"], first_person=person_id, state="delivered", sent_at=later(hours=-1)
+    )
+    step = await add_step(
+        db, quiet_from=time(12), quiet_until=time(13), window_from=time(14), window_until=time(18),
+        send_before=later(days=3),
+    )  # fmt: skip
+    (only,) = await add_messages(db, step, "sms", ["+447700900001"], first_person=person_id)
+    caps = parse_caps("1 in 1 day")
+    for now in (NOON, later(hours=2), later(hours=23), later(hours=26)):
+        taken = await claim(db, step.lane("sms"), limit=1, now=now, worker="host-1", caps=caps)
+    attempt = taken.messages[0].attempt
+    await record(db, [], [Mark(only, attempt, None, None)], source="twilio", now=NOON)
+    done = Verdict(only, attempt, State.ACCEPTED, code="201", reply="201 queued", provider_id="SM1", segments=1)
+    await record(db, [done], [], source="twilio", now=NOON)
+    undelivered = Receipt(
+        None, "SM1", State.UNDELIVERED, "twilio", "30003", NOON, reason=Reason.UNREACHABLE, again=2
+    )  # fmt: skip
+    await apply_receipts(db, [undelivered, undelivered])
+    await apply_receipts(db, [Receipt(None, "SM1", State.DELIVERED, "twilio", "delivered", NOON)])
+
+    told = muster(settings, "why", f"#{only}")
+    assert told.returncode == 0, told.stderr
+    lines = [line[35:] for line in told.stdout.splitlines() if line.startswith("  2026-")]
+    assert lines[:6] == [
+        "It was queued.",
+        "It was their quiet time, so it waits. Not before Sunday 22 November 2026, 14:00.",
+        "They have had enough messages from us lately. Not before Monday 23 November 2026, 11:00.",
+        f"{SENTENCES[Reason.SENDING_WINDOW]} Not before Monday 23 November 2026, 14:00.",
+        "Try 1: host-1 took it for sending.",
+        "The provider took it. The provider said: 201 queued",
+    ]
+    assert lines[6] == (
+        "The network could not deliver it. Their phone was off or out of reach for too long. (code 30003)"
+    )
+    assert lines[7].startswith("What stopped it often passes, so it is tried again. Not before Sunday 22 November 2026")
+    assert lines[7].endswith("retry 1 of at most 2.")
+    assert lines[8].startswith("Of an earlier try was said “undelivered”, which changes nothing any more.")
+    assert lines[9] == "It was delivered. This was said of an earlier try."
+    assert "The provider calls it SM1." in told.stdout
+    assert told.stdout.endswith("Times are those of Europe/London.\n")
 
 
 async def test_lists_and_decisions(settings: Settings, db: Connection) -> None:

@@ -91,10 +91,9 @@ returns timestamptz language sql stable as $$
     from (
       select case when m.state not in ('sending', 'ambiguous') then greatest(m.sent_at, m.wire_at) end as left_at
       from message m
-      join step s using (step_id)
       where m.person_id = person and m.message_id is distinct from except_message
         and m.state in ('accepted', 'sent', 'delivered', 'read', 'complained', 'sending', 'ambiguous')
-        and cap.purpose in ('all', s.purpose)
+        and (cap.purpose = 'all' or exists (select from step s where s.step_id = m.step_id and s.purpose = cap.purpose))
     ) as one
     where one.left_at is null or one.left_at > at - cap.seconds * interval '1 second'
   ) as had
