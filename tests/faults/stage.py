@@ -52,7 +52,8 @@ where message_id in (
 )
 """
 _HURRY_HEARTS = """
-update courier set until = now() - interval '1 second' where gone_at is null and until > now() and name like any ($1::text[])
+update courier set until = now() - interval '1 second'
+where gone_at is null and until > now() and name like any ($1::text[])
 """
 
 
