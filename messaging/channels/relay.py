@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPResponseException
+from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPHeloError, SMTPResponseException
 
 from messaging.channels.base import Refused, Retry
 from messaging.channels.dialogue import Dialogue
@@ -114,7 +114,7 @@ async def connect(
         async with asyncio.timeout(min(PATIENCE, patience)):
             await smtp.connect()
             if smtp.is_ehlo_or_helo_needed:
-                await smtp.ehlo()
+                await _greet(smtp)
     except BaseException as error:
         smtp.close()
         if isinstance(error, SMTPResponseException):
@@ -123,6 +123,13 @@ async def connect(
             return Retry(Reason.NOT_REACHED, reply=_words(error), slow=True)
         raise
     return Dialogue(cast("asyncio.Transport", smtp.transport), smtp.esmtp_extensions)
+
+
+async def _greet(smtp: SMTP) -> None:
+    try:
+        await smtp.ehlo()
+    except SMTPHeloError:  # a server that knows no extensions (RFC 5321, 3.2)
+        await smtp.helo()
 
 
 def _phase(error: SMTPResponseException) -> Phase:

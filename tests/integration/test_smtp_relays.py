@@ -59,6 +59,16 @@ async def test_without_pipelining_each_command_waits_for_its_reply() -> None:
         assert relay.early == []
 
 
+@pytest.mark.parametrize("starttls", ["never", "auto"])
+async def test_a_relay_that_knows_no_extensions_gets_plain_smtp(starttls: str) -> None:
+    async with serving(Relay(answers=always({"EHLO": b"502 5.5.1 what\r\n"}))) as relay:
+        async with channel_to(f"{relay.url}?starttls={starttls}") as channel:
+            assert isinstance(await channel.send(mail(content=welsh())), Accepted)
+        assert relay.commands[1:3] == ["HELO example.org", "MAIL FROM:<b+1-abc@union.test>"]
+        assert relay.early == []
+        assert relay.texts[0].isascii()
+
+
 @pytest.mark.parametrize("offers", [["PIPELINING"], []])
 async def test_after_a_refusal_the_connection_is_ready_for_the_next(offers: list[str]) -> None:
     answers = {"RCPT": [b"550 5.1.1 nobody\r\n"]}
