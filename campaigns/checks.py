@@ -23,7 +23,7 @@ from messaging.settings import Settings
 _PAGE: Final = 20_000
 
 _UNSET: Final = {
-    "sms": "no SMS provider is set up (MUSTER_TWILIO_ACCOUNT_SID, MUSTER_TWILIO_AUTH_TOKEN, MUSTER_SMS_FROM)",
+    "sms": "no SMS provider is set up (MUSTER_SMS_FROM, and what docs/providers.md names for each)",
     "email": "no mail relay is set up (MUSTER_SMTP_URL)",
 }
 

@@ -183,6 +183,11 @@ class Settings(BaseSettings):
             raise ValueError("it must start with http:// or https://")
         return value.rstrip("/")
 
+    @field_validator("vonage_base_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        return value if value is None else cls._public(value)
+
     @field_validator("templates")
     @classmethod
     def _folder(cls, value: Path | None) -> Path | None:

@@ -28,8 +28,9 @@ from messaging.content import segments
 from messaging.db import Connection
 from messaging.errors import InputError
 from messaging.outbox.receipts import Receipt, apply_receipts
-from messaging.outbox.states import State
+from messaging.outbox.states import Reason, State
 from messaging.runtime import Runtime
+from messaging.suppression import standing
 from messaging.web import RUNTIME
 from webhooks.bodies import read_body, without_nul
 from webhooks.inbox import Intake, Item, keep_malformed
@@ -102,14 +103,21 @@ class _Endpoint:
 
 
 async def _confirm(runtime: Runtime, said: Mapping[str, Any]) -> None:
-    """Say that an opt-out was understood. Once at most: it is not tried again, whatever comes of it."""
+    """Say that an opt-out was understood. Once at most: it is not tried again, whatever comes of it.
+
+    A phone that is out already hears nothing more from us: two machines must not answer each other for ever.
+    """
     read = read_reply(_words(said))
     if read.reading != "opt_out":
         return
+    phone = f"+{said['from']}"
+    async with runtime.pool.acquire() as db:
+        if any(one.reason == Reason.OPTED_OUT for one in await standing(db, channel="sms", address=phone)):
+            return
     language = "cy" if read.rule.endswith("_cy") else "en"
     body = str(wording(language)["sms_stopped"]).format(organisation=runtime.settings.organisation)
     channel = VonageChannel(runtime.settings, runtime.http, timeout=CONFIRMS_WITHIN)
-    text = Text(0, f"+{said['to']}", f"+{said['from']}", body, "", segments.count(body).segments)
+    text = Text(0, f"+{said['to']}", phone, body, "", segments.count(body).segments)
     outcome = await channel.send(text)
     if not isinstance(outcome, Accepted):
         log.warning("an opt-out could not be confirmed", outcome=type(outcome).__name__, reply=outcome.reply)

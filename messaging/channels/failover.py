@@ -45,12 +45,14 @@ class Member:
         cost: of a segment, in any money; only compared.
         sent_from: the number it sends from; None: the step's sender.
         breaker: how it fares.
+        proven: it has taken a text since this worker started.
     """
 
     channel: Channel
     cost: float = 0.0
     sent_from: str | None = None
-    breaker: Breaker = field(default_factory=Breaker)
+    breaker: Breaker = field(init=False)
+    proven: bool = field(default=False, init=False)
 
     @property
     def name(self) -> str:
@@ -155,7 +157,9 @@ class FailoverChannel:
             return outcome
         if isinstance(outcome, Accepted) or (isinstance(outcome, Refused) and outcome.reason not in THE_PROVIDERS):
             self._declined.pop(message_id, None)
-            if member.breaker.went_well():
+            # the first time too: an alert may have been raised by a worker that is no more
+            if member.breaker.went_well() or not member.proven:
+                member.proven = True
                 self._news.append(News(member.name, None))
             return outcome
         self._decline(member, message_id)

@@ -323,6 +323,13 @@ async def test_an_opt_out_is_ours_to_do_and_is_confirmed_once(
     assert (said.to, said.sender, said.client_ref, said.webhook) == (PHONE, VONAGE_FROM, None, None)
 
 
+async def test_who_is_out_already_hears_nothing_more(campaign: Campaign, client: Client, sandbox: Sandbox) -> None:
+    for number in range(3):
+        await send(client, INBOUND, text("STOP", uuid=f"{UUID[:-1]}{number}"))
+        await process_inbox(campaign.runtime, 10)
+    assert len(sandbox.vonage.messages) == 1
+
+
 async def test_a_confirmation_that_cannot_be_sent_undoes_no_opt_out(
     here: Runtime, campaign: Campaign, sandbox: Sandbox, unused_tcp_port: int
 ) -> None:

@@ -10,7 +10,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from messaging.channels.base import Accepted, Outcome, Parcel, Refused, Retry, Route, Router, Text, Trace, Unknown
+from messaging.channels.base import Accepted, News, Outcome, Parcel, Refused, Retry, Route, Router, Text, Trace, Unknown
 from messaging.channels.breaker import LONGEST, PAUSE, THRESHOLD, Breaker
 from messaging.channels.failover import FailoverChannel, Member
 from messaging.errors import Unavailable
@@ -69,6 +69,10 @@ def make(clock: Clock, *providers: Provider, costs: Sequence[float] = ()) -> Fai
         Member(one, cost, own if one.provider == "vonage" else None) for one, cost in zip(providers, costs, strict=True)
     ]
     return FailoverChannel(members, clock=clock)
+
+
+def alarms(channel: FailoverChannel) -> list[News]:
+    return [one for one in channel.news() if one.severity is not None]
 
 
 async def give(channel: FailoverChannel, number: int) -> tuple[str, Outcome]:
@@ -194,10 +198,18 @@ async def test_a_provider_that_fails_is_left_out_and_said_so_once() -> None:
     for number in range(3 * THRESHOLD):
         await give(channel, number)
     assert len(twilio.given) == THRESHOLD
-    [news] = channel.news()
+    [news] = alarms(channel)
     assert (news.provider, news.severity) == ("twilio", "error")
     assert news.title == "Twilio is left out. The provider refused our account, not this person. Texts go by Vonage."
+    await give(channel, 99)
     assert channel.news() == []
+
+
+async def test_the_first_text_that_goes_well_ends_what_a_worker_before_was_alarmed_about() -> None:
+    channel = make(Clock(), Provider("twilio"), Provider("vonage"))
+    for number in range(3):
+        await give(channel, number)
+    assert channel.news() == [News("twilio", None)]
 
 
 async def test_what_was_marked_before_it_failed_is_not_handed_over_any_more() -> None:
@@ -222,12 +234,13 @@ async def test_one_text_shows_that_a_provider_is_well_again() -> None:
     clock.now += PAUSE
     assert (await give(channel, 50))[0] == "twilio"  # still away: this one goes by the other next
     assert await give(channel, 50) == ("vonage", YES)
+    assert channel.news() == [News("vonage", None)]
     twilio.says = YES
     clock.now += PAUSE
     assert (await give(channel, 51))[0] == "vonage"  # the pause has doubled
     clock.now += PAUSE
     assert await give(channel, 52) == ("twilio", YES)
-    assert [(one.provider, one.severity) for one in channel.news()] == [("twilio", None)]
+    assert channel.news() == [News("twilio", None)]
     assert await give(channel, 53) == ("twilio", YES)
 
 

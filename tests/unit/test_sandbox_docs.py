@@ -9,6 +9,7 @@ import pytest
 from muster.sandbox.postmaster import QUIRKS
 from muster.sandbox.scanners import KINDS
 from muster.sandbox.twilio.magic import FROM, TO
+from muster.sandbox.vonage.magic import TO as VONAGE
 
 DOCS = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
 ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in DOCS.splitlines() if line.startswith("| `")]
@@ -27,6 +28,16 @@ def test_every_row_about_a_number_says_what_happens() -> None:
         tricks = [table[number.strip("`")] for table in (TO, FROM) if number.strip("`") in table]
         assert what in {trick.what for trick in tricks}
         trick = next(trick for trick in tricks if trick.what == what)
+        expected = trick.refuse or (trick.ending and trick.ending[1]) or trick.status
+        assert expected is None or str(expected) in answer
+
+
+def test_every_magic_number_of_the_second_provider_is_in_the_docs() -> None:
+    rows = {row[0].strip("`"): row for row in ROWS if row[0].strip("`").isdigit()}
+    assert {f"+447700900{end}" for end in rows} == set(VONAGE)
+    for number, trick in VONAGE.items():
+        _, what, answer = rows[number[-3:]]
+        assert what == trick.what
         expected = trick.refuse or (trick.ending and trick.ending[1]) or trick.status
         assert expected is None or str(expected) in answer
 

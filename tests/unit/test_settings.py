@@ -188,3 +188,11 @@ def test_a_frequency_cap_is_read_from_the_environment(monkeypatch: pytest.Monkey
     monkeypatch.setenv("MUSTER_FREQUENCY_CAP", "thrice")
     with pytest.raises(SettingsError, match="MUSTER_FREQUENCY_CAP: write the most messages in a time"):
         load_settings()
+
+
+def test_vonages_address_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSTER_VONAGE_BASE_URL", "https://api-eu.vonage.com/")
+    assert load_settings().vonage_base_url == "https://api-eu.vonage.com"
+    monkeypatch.setenv("MUSTER_VONAGE_BASE_URL", "api-eu.vonage.com")
+    with pytest.raises(SettingsError, match="MUSTER_VONAGE_BASE_URL: it must start with http"):
+        load_settings()
