@@ -249,6 +249,10 @@ async def _held(year: int) -> YearHeld:
 
 async def _forget(held: YearHeld, actor: str) -> None:
     async with open_session(pool_size=1) as runtime, _alone(runtime) as db:
+        if (await year_held(db, held.year)).campaigns != held.campaigns:
+            raise Conflict(
+                f"More messages of {held.year} have been archived since you were asked.", remedy="Look again."
+            )
         await forget_year(db, held, actor=actor)
 
 
