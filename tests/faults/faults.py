@@ -261,7 +261,7 @@ FAULTS: Final = (
     Fault("worker killed", "SIGKILL to one of two workers", _kill_one),
     Fault("all workers killed", "SIGKILL to both workers; two new ones", _kill_all),
     Fault(
-        "leases run out", "SIGKILL to the only worker; a new one waits for its leases, and nothing is hurried",
+        "heart stopped", "SIGKILL to the only worker; a new one waits until it counts as gone, and nothing is hurried",
         _kill_all, workers=1, hurried=False, only_full=True,
     ),
     Fault("web killed", "SIGKILL to the web server while receipts come; started again", _kill_web, web=True),
