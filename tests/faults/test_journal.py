@@ -1,0 +1,31 @@
+"""The server hangs up on the recorder while it waits for outcomes: what comes back later is written all the same."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from messaging.db import Connection
+from messaging.outbox.journal import Journal
+from messaging.runtime import Runtime
+from tests.integration.outbox_rows import until
+
+
+async def test_outcomes_are_written_after_the_server_hung_up(runtime: Runtime, db: Connection) -> None:
+    journal = Journal(runtime, "sms", "twilio")
+    assert await journal.write([], [], []) == {}
+    held = journal._db
+    assert held is not None
+    await db.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where pid <> pg_backend_pid() and datname = current_database()"
+    )
+
+    async def gone() -> bool:
+        try:
+            return held.is_closed()
+        except asyncpg.InterfaceError:  # the pool has taken it back
+            return True
+
+    await until(gone)
+    assert await journal.write([], [], []) == {}
+    await journal.close()
