@@ -199,7 +199,8 @@ class Pipeline:
 
     def _came_back(self, departure: Departure, outcome: Outcome) -> None:
         sender_id, held = departure.message.sender_id, 0.0
-        if self._doubts.note(sender_id, unknown=isinstance(outcome, Unknown)):
+        # of several providers the silent one is left out, and the others need not go slower for it
+        if self._router is None and self._doubts.note(sender_id, unknown=isinstance(outcome, Unknown)):
             self._pace.slow(sender_id, None)
         if isinstance(outcome, Accepted):
             if self._pace.went_well(sender_id):
