@@ -15,7 +15,6 @@ from tests.faults.scale import Scale
 from tests.faults.servers import LOOPBACK, Servers
 from tests.faults.stage import Stage, open_stage
 
-_PACE = "update sender set pace = $1 * case channel when 'sms' then 2 else 1 end"  # a text has two segments
 _WENT_WRONG = """
 select from message_event
 where source in ('smtp', 'twilio') and state in ('queued', 'ambiguous', 'failed') limit 1
@@ -48,7 +47,7 @@ async def play(servers: Servers, scale: Scale, fault: Fault, *, logs: Path | Non
 
 async def _play(stage: Stage, fault: Fault) -> Finding:
     if fault.paced:
-        await stage.fetch(_PACE, stage.scale.pace * stage.scale.emails)
+        await stage.fetch("update sender set pace = $1", stage.scale.pace * stage.scale.emails)
     if fault.launched:
         await stage.launch()
     if fault.web:
