@@ -27,5 +27,7 @@ left join (
 order by asked.person_id;
 
 -- name: taken
--- The addresses a step that was interrupted has used already.
-select channel, address from message where step_id = $1 and address is not null
+-- Which of these addresses the step has used already.
+select m.channel, m.address
+from (select distinct * from unnest($2::text[], $3::text[]) as a (channel, address)) as wanted
+join message m on m.step_id = $1 and m.channel = wanted.channel and m.address = wanted.address

@@ -18,6 +18,8 @@ from messaging.settings import Settings
 
 SQL = load_queries(__file__)
 
+PATIENCE: Final = 900.0
+"""Seconds an enrolment may take: a million electors take one."""
 _DEFAULT_ZONE: Final = "Europe/London"
 
 
@@ -198,7 +200,7 @@ async def enrol(db: Connection, ballot_id: int) -> int:
     """
     async with db.transaction():
         await counts.hold(db, ballot_id)
-        changed = int((await db.execute(SQL["enrol"], ballot_id)).split()[-1])
+        changed = int((await db.execute(SQL["enrol"], ballot_id, timeout=PATIENCE)).split()[-1])
         if changed:
             await counts.settle(db, ballot_id)
         return changed

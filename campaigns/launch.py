@@ -182,14 +182,13 @@ async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
     now = runtime.clock()
     cursor = step["launch_cursor"]
     unused = sorted(await personal_variables(db) - Template.from_json(step["content"]).variables)
-    taken = await addresses_taken(db, step["step_id"]) if cursor else set()
     async with (
         runtime.pool.acquire(timeout=_PATIENCE) as reader,
         aclosing(_pages(reader, step, await step_audience(db, step), cursor)) as pages,
         aclosing(_read_ahead(pages)) as ready,
     ):
         async for people in ready:
-            decisions = assign(people, taken)
+            decisions = assign(people, await addresses_taken(db, step["step_id"], people))
             async with db.transaction():
                 await db.execute(SQL["do_not_wait_for_disk"])
                 if await db.fetchval(SQL["advance"], step["step_id"], people[-1].person_id) is None:

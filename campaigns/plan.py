@@ -186,12 +186,13 @@ async def _decide(db: Connection, step: asyncpg.Record) -> _Tally:
     audience = await step_audience(db, step)
     tally = _Tally()
     after = step["launch_cursor"]  # not 0 where a launch was interrupted: only the rest is planned
-    taken = await addresses_taken(db, step["step_id"]) if after else set()
+    taken: set[tuple[str, str]] = set()
     while people := await audience.page(db, after=after, limit=PAGE):
         after = people[-1]
         page = await candidates(
             db, people=people, channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
         )
+        taken |= await addresses_taken(db, step["step_id"], page)
         tally.add(assign(page, taken))
     return tally
 

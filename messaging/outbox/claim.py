@@ -7,8 +7,9 @@ gone.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -39,7 +40,11 @@ class Lane:
 
 @dataclass(slots=True)
 class Claimed:
-    """A message that a courier may send while its heart beats."""
+    """A message that a courier may send while its heart beats.
+
+    Attributes:
+        claimed_at: on this machine's monotonic clock.
+    """
 
     message_id: int
     attempt: int
@@ -47,6 +52,7 @@ class Claimed:
     variables: dict[str, Any]
     sender_id: int
     courier_id: int
+    claimed_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,6 +235,8 @@ class Lanes:
 
     def _head(self, queue: Queue) -> Head | None:
         """The next message as a parcel; None where none can go now. One that cannot be made fails alone."""
+        if queue.head is not None and queue.is_stale(queue.head.message):
+            queue.head = None
         while queue.head is None and (message := queue.draw()) is not None:
             try:
                 queue.head = Head(message, queue.composer.compose(message, self._runtime.clock()))

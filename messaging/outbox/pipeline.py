@@ -154,7 +154,7 @@ class Pipeline:
         marks = [one.mark() for one in departures]
         granted = await self._journal.write(verdicts + failed + put_off, marks, faults)
         self._wired -= len(verdicts)
-        if any(one.delay == 0 for one in verdicts):
+        if any(one.delay == 0 for one in [*verdicts, *put_off]):
             self._lanes.look_again()  # they are due already, by another provider or by this one
         now = time.monotonic()
         for one in departures:

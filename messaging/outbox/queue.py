@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,11 +12,15 @@ from messaging.outbox.claim import Claimed, Lane
 from messaging.outbox.compose import Composed, Composer
 from messaging.outbox.domains import Domains, Group
 from messaging.outbox.record import Verdict
+from messaging.outbox.retries import handed_back
 from messaging.outbox.states import Reason, State
 
 AHEAD: Final = 10.0
 """Seconds of a pace that all workers together claim or keep at once: what is claimed has been past the gate, where the
 hour counts."""
+FRESH: Final = 60.0
+"""Seconds after which what is claimed goes past the gate again, where the hour may count by now: a sender that had to
+hold back for long must not go on in people's quiet time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +78,26 @@ class Queue:
     def draw(self) -> Claimed | None:
         """Take the next message that its provider will take now; None where there is none."""
         for group, held in self.held.items():
+            while held and self.is_stale(held[0]):
+                held.popleft()
             if held and self.domains.spend(group):
                 return held.popleft()
         while self.claimed:
             message = self.claimed.popleft()
+            if self.is_stale(message):
+                continue
             provider = self.domains.group(message.address)
             if provider is None or (not self.held.get(provider) and self.domains.spend(provider)):
                 return message
             self._hold(message, provider)
         return None
+
+    def is_stale(self, message: Claimed) -> bool:
+        """Whether a message was claimed too long ago; then it goes back, to be claimed again."""
+        if time.monotonic() - message.claimed_at <= FRESH:
+            return False
+        self.put_off.append(handed_back(message))
+        return True
 
     def wait(self) -> float:
         """Seconds until there may be something to draw."""

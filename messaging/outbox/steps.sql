@@ -18,9 +18,9 @@ where campaign_id = $1 and state = 'paused'
 returning step_id;
 
 -- name: cancel
--- Steps to come never start, and what is queued is withdrawn, in one statement. What is claimed but not on the wire is
--- stopped by the gate's last look; what comes back to the queue later is withdrawn by the sweep. Nothing
--- ever comes back to steps that had finished.
+-- Steps to come never start, and what is queued is withdrawn, in one statement: as much as can be done while somebody
+-- waits, and the rest by the sweep. What is claimed but not on the wire is stopped by the gate's last look; what comes back
+-- to the queue later is withdrawn by the sweep too. Nothing ever comes back to steps that had finished.
 with over as (
   update step set reopens_as = null where campaign_id = $1 and state in ('finished', 'cancelled')
 ), ended as (
@@ -30,14 +30,15 @@ with over as (
 ), withdrawn as (
   update message m
   set state = 'cancelled', reason = 'campaign_cancelled', changed_at = now()
-  from ended
-  where m.step_id = ended.step_id and m.state = 'queued'
+  where m.state = 'queued' and m.message_id in (
+    select q.message_id from message q join ended using (step_id) where q.state = 'queued' limit 50000
+  )
   returning m.message_id
 ), told as (
   insert into message_event (message_id, state, source, code)
   select message_id, 'cancelled', 'staff', 'campaign_cancelled' from withdrawn
 )
-select count(*) from withdrawn;
+select count(*) from message m join ended using (step_id) where m.state = 'queued';
 
 -- name: finish_drained
 -- A step has finished when nothing of it is queued, on its way out, or of unknown outcome.

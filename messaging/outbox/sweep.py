@@ -27,6 +27,7 @@ from messaging.runtime import Runtime
 SQL: Final = load_queries(__file__)
 
 AT_ONCE: Final = 5_000
+WITHDRAWN_AT_ONCE: Final = 20_000
 ASKED_AT_ONCE: Final = 20
 """Texts looked up at the provider in one sweep: one request each."""
 SETTLE: Final = 15.0
@@ -98,7 +99,7 @@ async def sweep(
             again=emails["again"] + asked["again"],
             found=asked["found"],
             held=held,
-            withdrawn=await db.fetchval(SQL["withdraw_overdue"], now),
+            withdrawn=await db.fetchval(SQL["withdraw_overdue"], now, WITHDRAWN_AT_ONCE),
             finished=len(await finish_drained(db)),
         )
     if swept != Swept():

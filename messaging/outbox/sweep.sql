@@ -124,19 +124,25 @@ select reason = 'held' from waiting;
 
 -- name: withdraw_overdue
 -- What waits beyond its deadline (its sender or step is paused, its next try is too late), and what came back to the
--- queue of a campaign that has been cancelled.
+-- queue of a campaign that has been cancelled. Some at a time: a million would outlast any patience.
 with over as (
   select s.step_id, s.state
   from step s
-  where s.state = 'cancelled' and s.finished_at > now() - interval '2 days'
+  where s.state = 'cancelled'
     or s.state in ('running', 'paused') and s.send_before <= $1
+), waiting as materialized (
+  select m.message_id, over.state
+  from over
+  join message m on m.step_id = over.step_id and m.state = 'queued'
+  limit $2
+  for update of m skip locked
 ), withdrawn as (
   update message m
-  set state = (case over.state when 'cancelled' then 'cancelled' else 'expired' end)::message_state,
-      reason = case over.state when 'cancelled' then 'campaign_cancelled' else 'past_deadline' end,
+  set state = (case w.state when 'cancelled' then 'cancelled' else 'expired' end)::message_state,
+      reason = case w.state when 'cancelled' then 'campaign_cancelled' else 'past_deadline' end,
       changed_at = now()
-  from over
-  where m.step_id = over.step_id and m.state = 'queued'
+  from waiting w
+  where m.message_id = w.message_id
   returning m.message_id, m.state, m.reason
 ), told as (
   insert into message_event (message_id, state, source, code)

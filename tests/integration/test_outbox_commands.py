@@ -17,7 +17,7 @@ from messaging.outbox.states import SENTENCES, Reason, State
 from messaging.settings import Settings
 from messaging.suppression import suppress
 from tests.integration.electorate import add_person
-from tests.integration.outbox_rows import MAIL_FROM, NOON, SMS_FROM, add_messages, add_step, later, states
+from tests.integration.outbox_rows import MAIL_FROM, NOON, SMS_FROM, add_messages, add_step, courier, later, states
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,9 +69,9 @@ async def test_why_tells_of_everything_that_made_it_wait_and_go_again(settings: 
         send_before=later(days=3),
     )  # fmt: skip
     (only,) = await add_messages(db, step, "sms", ["+447700900001"], first_person=person_id)
-    caps = parse_caps("1 in 1 day")
+    caps, host = parse_caps("1 in 1 day"), await courier(db, "host-1")
     for now in (NOON, later(hours=2), later(hours=23), later(hours=26)):
-        taken = await claim(db, step.lane("sms"), limit=1, now=now, worker="host-1", caps=caps)
+        taken = await claim(db, step.lane("sms"), limit=1, now=now, courier_id=host, caps=caps)
     attempt = taken.messages[0].attempt
     await record(db, [], [Mark(only, attempt, None, None)], source="twilio", now=NOON)
     done = Verdict(only, attempt, State.ACCEPTED, code="201", reply="201 queued", provider_id="SM1", segments=1)

@@ -106,3 +106,19 @@ async def test_what_a_slow_provider_cannot_take_soon_goes_back_until_its_turn(
             apart = [(two[0] - one[0]).total_seconds() for one, two in pairwise(put_off)]
             assert min(apart) > 0  # each has its own turn
             assert await db.fetchval("select count(*) from courier where gone_at is null") == 0
+
+
+async def test_what_waited_long_goes_past_the_gate_again(
+    paced: Runtime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("messaging.outbox.queue.FRESH", 0.5)
+    async with paced.pool.acquire() as db:
+        step = await add_step(db, secret=paced.keyring.current)
+        await db.execute("update sender set pace = 4 where channel = 'email'")
+        ids = await add_messages(db, step, "email", [f"m{n}@example.test" for n in range(12)])
+    async with open_courier(paced) as courier:
+        await courier.run()
+    async with paced.pool.acquire() as db:
+        assert await states(db, step) == {State.ACCEPTED: 12}
+        assert ("queued", "smtp", "handed_back") in await events(db, ids[-1])
+    assert len(sandbox.mailbox) == 12

@@ -33,7 +33,7 @@ def compose(*, at: datetime = AT, email_from: str = "ballot@union.test", name: s
         "email_name": name, "email_from": email_from,
     }  # fmt: skip
     composer = Composer(settings, KEYRING, cast("asyncpg.Record", step), "email")
-    parcel = composer.compose(Claimed(1_000_000, 1, "ann@x.test", {"first_name": "Siân"}, 1), at).parcel
+    parcel = composer.compose(Claimed(1_000_000, 1, "ann@x.test", {"first_name": "Siân"}, 1, 1), at).parcel
     assert isinstance(parcel, Mail)
     return parcel
 

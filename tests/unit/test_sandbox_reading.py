@@ -142,7 +142,7 @@ def test_people_use_digits_where_digits_are_offered() -> None:
     ],
 )
 def test_a_quirk_is_named_in_the_local_part(address: str, keyword_: str | None) -> None:
-    assert Postmaster().quirk(address) is (QUIRKS[keyword_] if keyword_ else ORDINARY)
+    assert Postmaster().quirk(address) == (QUIRKS[keyword_] if keyword_ else ORDINARY)
 
 
 def test_a_quirk_that_comes_once_spoils_every_first_try() -> None:
