@@ -152,7 +152,12 @@ class Pipeline:
         verdicts, self._verdicts = self._verdicts, []
         faults, self._faults = self._faults, []
         marks = [one.mark() for one in departures]
-        granted = await self._journal.write(verdicts + failed + put_off, marks, faults)
+        try:
+            granted = await self._journal.write(verdicts + failed + put_off, marks, faults)
+        except BaseException:  # nothing that came back is forgotten: it is written when this worker drains
+            self._verdicts = [*verdicts, *failed, *put_off, *self._verdicts]
+            self._faults = [*faults, *self._faults]
+            raise
         self._wired -= len(verdicts)
         if any(one.delay == 0 for one in [*verdicts, *put_off]):
             self._lanes.look_again()  # they are due already, by another provider or by this one
