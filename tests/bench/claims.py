@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from statistics import median
 from typing import Final
 
@@ -28,16 +26,15 @@ MOST: Final = 1.2
 """The bar: how much slower it may be with the finished ones there."""
 _CHUNK: Final = 500_000
 _FINISHED: Final = 10_000_000
-_MIGRATION: Final = Path(__file__).parents[2] / "messaging/db/migrations/20261122000001_messaging.sql"
-_INDEX: Final = re.compile(r"^create (?:unique )?index \w+ on (?:message|message_event|link) .*?;", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A database under test: its connection, the lane that is due, and what each call took, in seconds."""
+    """A database under test: its connection, the lane that is due, who claims, and what each call took, in seconds."""
 
     db: Connection
     lane: Lane
+    courier_id: int
     claims: list[float]
     records: list[float]
 
@@ -61,7 +58,7 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
         filling = time.perf_counter() - began
         pools = [await open_pool(url, size=1) for url in urls]
         try:
-            empty, full = [_Place(await pool.acquire(), lane, [], []) for pool, lane in zip(pools, places, strict=True)]
+            empty, full = [await _enter(await pool.acquire(), lane) for pool, lane in zip(pools, places, strict=True)]
             for turn in range(rounds):
                 for place in (empty, full) if turn % 2 else (full, empty):
                     await _work(place)
@@ -106,13 +103,21 @@ async def _prepare(url: str, finished: int, due: int) -> Lane:
     return Lane(0, "email", 0, sender_id, None)
 
 
+async def _enter(db: Connection, lane: Lane) -> _Place:
+    courier_id: int = await db.fetchval(
+        "insert into courier (name, until) values ('bench', now() + interval '1 day') returning courier_id"
+    )
+    return _Place(db, lane, courier_id, [], [])
+
+
 async def _fill(db: asyncpg.Connection, finished: int, sender_id: int) -> None:
     """The finished messages. Written into tables emptied in the same transaction, they need no log."""
-    indexes = _INDEX.findall(_MIGRATION.read_text(encoding="utf-8"))
+    indexes = await db.fetch(SQL["indexes"])
     async with db.transaction():
         # rows that refer to nothing missing need not be asked about one by one
         await db.execute("set local session_replication_role = replica")
-        await db.execute(SQL["drop_indexes"])
+        await db.execute(f"drop index {', '.join(index['name'] for index in indexes)}")
+        await db.execute(SQL["drop_constraints"])
         await db.execute("truncate message, message_event, link")
         for first in range(1, finished + 1, _CHUNK):
             last = min(first + _CHUNK - 1, finished)
@@ -121,16 +126,15 @@ async def _fill(db: asyncpg.Connection, finished: int, sender_id: int) -> None:
                 await db.execute(SQL[name], first, last, timeout=600)
         await db.execute(SQL["go_on_numbering"], finished)
         for index in indexes:
-            await db.execute(index, timeout=600)
-        await db.execute("alter table message add unique (step_id, person_id)", timeout=600)
-        await db.execute("alter table link add primary key (digest)", timeout=600)
+            await db.execute(index["made"], timeout=600)
+        await db.execute(SQL["add_constraints"], timeout=600)
 
 
 async def _work(place: _Place) -> None:
     """A claim, and what a worker then records: by turns the next ones' marks with the last ones' outcomes."""
     now = datetime.now(UTC)
     began = time.perf_counter()
-    taken = await take(place.db, place.lane, limit=CLAIMED, now=now, worker="bench")
+    taken = await take(place.db, place.lane, limit=CLAIMED, now=now, courier_id=place.courier_id)
     place.claims.append(time.perf_counter() - began)
     if len(taken.messages) != CLAIMED:
         raise RuntimeError(f"{len(taken.messages)} were claimed")

@@ -59,7 +59,8 @@ class Post:
             assert row is not None
             composers = Composers(self.runtime.settings, self.runtime.keyring)
             composer = await composers.get(db, row["step_id"], "email")
-            claimed = Claimed(row["message_id"], 1, row["address"], {**row["variables"], **variables}, row["sender_id"])
+            said = {**row["variables"], **variables}
+            claimed = Claimed(row["message_id"], 1, row["address"], said, row["sender_id"], 0)
             parcel = composer.compose(claimed, self.runtime.clock()).parcel
         assert isinstance(parcel, Mail)
         return parcel

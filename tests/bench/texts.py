@@ -95,7 +95,7 @@ async def _forms(runtime: Runtime, step_id: int) -> list[dict[str, str]]:
         )
     for row in rows:
         parcel = composer.compose(
-            Claimed(row["message_id"], 1, row["address"], row["variables"], row["sender_id"]), runtime.clock()
+            Claimed(row["message_id"], 1, row["address"], row["variables"], row["sender_id"], 0), runtime.clock()
         ).parcel
         assert isinstance(parcel, Text)
         forms.append(
