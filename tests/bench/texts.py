@@ -13,6 +13,7 @@ from typing import Final
 import aiohttp
 
 from messaging.channels.base import Text
+from messaging.channels.twilio import RETRIES
 from messaging.outbox.claim import Claimed
 from messaging.outbox.compose import Composers
 from messaging.runtime import Runtime
@@ -98,9 +99,8 @@ async def _forms(runtime: Runtime, step_id: int) -> list[dict[str, str]]:
             Claimed(row["message_id"], 1, row["address"], row["variables"], row["sender_id"], 0), runtime.clock()
         ).parcel
         assert isinstance(parcel, Text)
-        forms.append(
-            {"To": parcel.to, "From": parcel.sender, "Body": parcel.body, "StatusCallback": parcel.callback or ""}
-        )
+        callback = f"{runtime.settings.public_url}/webhooks/twilio/status?m={parcel.seal}{RETRIES}"
+        forms.append({"To": parcel.to, "From": parcel.sender, "Body": parcel.body, "StatusCallback": callback})
     return forms
 
 
