@@ -25,7 +25,7 @@ from messaging.outbox.states import Reason
 from messaging.settings import Settings
 
 TIMEOUT: Final = 60.0
-"""Seconds one email may take. RFC 5321 would wait longer, but a lease has to outlast it."""
+"""Seconds one email may take. RFC 5321 would wait longer, but a connection that hangs is one that sends nothing."""
 MAILS_PER_CONNECTION: Final = 1000
 """Relays limit this; a fresh connection also spreads over a relay's hosts."""
 PROMPT: Final = 5.0

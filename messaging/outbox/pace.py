@@ -141,11 +141,6 @@ class Pace:
         sender.hold = 0.0
         return True
 
-    def holding(self, key: Key) -> float:
-        """How long the current hold is; 0 when none."""
-        sender = self._senders.get(key)
-        return sender.hold if sender else 0.0
-
     def _sender(self, key: Key) -> _Sender:
         return self._senders.setdefault(key, _Sender())
 
