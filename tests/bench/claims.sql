@@ -26,12 +26,10 @@ where indrelid = any ('{message,message_event,link}'::regclass[])
 
 -- name: drop_constraints
 -- And the indexes that constraints stand on.
-alter table message drop constraint message_step_id_person_id_key;
 alter table message_event drop constraint message_event_pkey;
 alter table link drop constraint link_pkey;
 
 -- name: add_constraints
-alter table message add unique (step_id, person_id);
 alter table message_event add primary key (message_id, event_id);
 alter table link add primary key (digest);
 
