@@ -101,8 +101,7 @@ def _confirmation(runtime: Runtime, form: Mapping[str, str]) -> str | None:
     read = read_reply(text)
     if read.reading != "opt_out":
         return None
-    language = "cy" if read.rule.endswith("_cy") else "en"
-    return str(wording(language)["sms_stopped"]).format(organisation=runtime.settings.organisation)
+    return str(wording(read.language)["sms_stopped"]).format(organisation=runtime.settings.organisation)
 
 
 def _say(text: str) -> str:

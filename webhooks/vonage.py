@@ -114,8 +114,7 @@ async def _confirm(runtime: Runtime, said: Mapping[str, Any]) -> None:
     async with runtime.pool.acquire() as db:
         if any(one.reason == Reason.OPTED_OUT for one in await standing(db, channel="sms", address=phone)):
             return
-    language = "cy" if read.rule.endswith("_cy") else "en"
-    body = str(wording(language)["sms_stopped"]).format(organisation=runtime.settings.organisation)
+    body = str(wording(read.language)["sms_stopped"]).format(organisation=runtime.settings.organisation)
     channel = VonageChannel(runtime.settings, runtime.http, timeout=CONFIRMS_WITHIN)
     text = Text(0, f"+{said['to']}", phone, body, "", segments.count(body).segments)
     outcome = await channel.send(text)
