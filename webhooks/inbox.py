@@ -76,7 +76,14 @@ class Intake:
         self._writer: asyncio.Task[None] | None = None
 
     async def store(
-        self, runtime: Runtime, *, source: str, dedupe_key: str, subject: str, payload: Mapping[str, Any]
+        self,
+        runtime: Runtime,
+        *,
+        source: str,
+        dedupe_key: str,
+        subject: str,
+        payload: Mapping[str, Any],
+        at: datetime | None = None,
     ) -> int | None:
         """Store one thing the outside said, and wake the workers.
 
@@ -86,6 +93,7 @@ class Intake:
             dedupe_key: the same for the same thing said twice.
             subject: what it is about; of one subject, things are processed in order.
             payload: JSON-able; no NUL characters.
+            at: when it was said, if that was long before now; aware.
 
         Returns:
             The row's id, committed; None where it was stored before.
@@ -96,7 +104,7 @@ class Intake:
         if len(self._waiting) >= MOST_WAITING:
             raise Unavailable("More comes in than can be stored.", remedy="Please try again in a minute.")
         stored: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Arrival((source, dedupe_key, subject, dict(payload), runtime.clock()), stored))
+        self._waiting.append(_Arrival((source, dedupe_key, subject, dict(payload), at or runtime.clock()), stored))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(runtime))
         inbox_id = await within_reach(stored)

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "campaign": "Make, launch, pause, watch and cancel a campaign.",
     "turnout": "Who has voted, as far as we know, by unit.",
     "messages": "Find messages, see their history, send again, archive what is over.",
+    "replies": "Deal with the replies that need a person, and have all read again.",
     "check": "Judge texts, phone numbers, emails and replies from a file.",
     "user": "Let staff in: add, list and disable users, make sign-in links.",
     "sandbox": "Start a pretend Twilio and mail server to try things on.",
