@@ -113,13 +113,18 @@ where campaign_id = $1 and state = 'draft'
 returning name;
 
 -- name: finish_campaigns
--- A campaign is over when each of its steps is.
-update campaign c set state = 'finished', finished_at = $1
-where c.state = 'running'
-  and not exists (
-    select from step s where s.campaign_id = c.campaign_id and s.state not in ('finished', 'cancelled')
-  )
-returning c.campaign_id, c.name;
+-- A campaign is over when each of its steps is. The audit says so too: who follows it would else have to compare states.
+with over as (
+  update campaign c set state = 'finished', finished_at = $1
+  where c.state = 'running'
+    and not exists (
+      select from step s where s.campaign_id = c.campaign_id and s.state not in ('finished', 'cancelled')
+    )
+  returning c.campaign_id, c.name
+), noted as (
+  insert into audit (actor, action, subject) select 'muster', 'finish', 'campaign ' || name from over
+)
+select campaign_id, name from over;
 
 -- name: launched_counts
 -- What a launch came to.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -22,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SMS_PROVIDERS = ("twilio", "vonage")
 """Who can send texts, in the order they are preferred where nobody says otherwise."""
 
+Network = IPv4Network | IPv6Network
 SecretList = Annotated[tuple[SecretStr, ...], NoDecode]
 
 
@@ -122,6 +124,20 @@ class Settings(BaseSettings):
         description="The most messages one person gets, from all campaigns and by both channels together, such as `3 in 7 days`; several separated by commas. `3 marketing in 7 days` counts and holds back marketing messages only. A campaign may add caps of its own, or be exempt.",
     )
 
+    outgoing_allow: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (),
+        description="Networks that webhooks and exports may be sent to although they are not public, separated by commas: `10.20.0.0/16,127.0.0.1`. Only these can be reached by plain `http://`. Default: public addresses alone, by `https://`.",
+    )
+    webhook_include: Annotated[tuple[Literal["addresses", "texts"], ...], NoDecode] = Field(
+        (),
+        description="What webhooks may tell beside ids, where a subscription asks for it: `addresses` (phone numbers and mailboxes), `texts` (what members wrote), or both with a comma.",
+    )
+    keep_events: int = Field(
+        30,
+        ge=4,
+        description="Days that events for webhooks, and the log of their deliveries, are kept: how far back a stream can be replayed.",
+    )
+
     templates: Path | None = Field(
         None, description="A folder of your own with `messages/<name>/`, looked in before the ones Muster brings."
     )
@@ -148,6 +164,17 @@ class Settings(BaseSettings):
     @classmethod
     def _caps(cls, value: object) -> object:
         return parse_caps(value) if isinstance(value, str) else value
+
+    @field_validator("outgoing_allow", "webhook_include", mode="before")
+    @classmethod
+    def _list(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("outgoing_allow", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        listed = cls._list(value)
+        return tuple(ip_network(one) for one in listed) if isinstance(listed, tuple) else listed
 
     @field_validator("secret_key", "twilio_auth_token", "vonage_signature_secret", mode="before")
     @classmethod

@@ -18,9 +18,12 @@ from console.auth import forget_expired
 from messaging.outbox.archive import is_sending
 from messaging.outbox.send import Courier
 from messaging.outbox.sweep import sweep
+from messaging.outside import Outside
 from messaging.runtime import Runtime
 from muster.duty import Duty
 from webhooks import drop_leftovers, process_inbox
+from webhooks.outgoing.sender import Sender
+from webhooks.outgoing.stream import Stream, drop_old
 
 INBOX_BATCH: Final = 500
 INBOX_PAUSE: Final = 0.1
@@ -46,16 +49,21 @@ class Duties:
     Args:
         runtime: what they work on.
         courier: sends what is due.
+        outside: asks addresses that people have entered.
     """
 
     runtime: Runtime
     courier: Courier
+    outside: Outside
     deliveries: list[Duty] = field(init=False)
     inbox: Duty = field(init=False)
     launch: Duty = field(init=False)
     sweep: Duty = field(init=False)
     counts: Duty = field(init=False)
     tidying: Duty = field(init=False)
+    webhooks: Duty = field(init=False)
+    stream: Stream = field(init=False)
+    sender: Sender = field(init=False)
     count_at: float = 0.0
     tidy_at: float = field(default_factory=lambda: time.monotonic() + TIDY_AFTER)
 
@@ -67,10 +75,12 @@ class Duties:
         self.sweep = Duty("sweep", self._sweep)
         self.counts = Duty("counts", self._count)
         self.tidying = Duty("tidying", self._tidy)
+        self.stream, self.sender = Stream(self.runtime), Sender(self.runtime, self.outside)
+        self.webhooks = Duty("webhooks", self._tell_others)
 
     def tick(self) -> list[asyncio.Task[None]]:
         """Have everything done that is due by the clock."""
-        due = [self.launch, self.sweep, self.inbox, *self.deliveries]
+        due = [self.launch, self.sweep, self.inbox, self.webhooks, *self.deliveries]
         if time.monotonic() >= self.count_at:
             due.append(self.counts)
         if time.monotonic() >= self.tidy_at:
@@ -87,11 +97,10 @@ class Duties:
         Args:
             patience: seconds; what is not finished by then is cancelled.
         """
-        duties = (*self.deliveries, self.inbox, self.launch, self.sweep, self.counts, self.tidying)
+        duties = (*self.deliveries, self.inbox, self.launch, self.sweep, self.counts, self.tidying, self.webhooks)
         going = [task for duty in duties if (task := duty.close()) is not None]
         self.courier.stop()
-        if not going:
-            return
+        going.append(asyncio.create_task(self.sender.stop(patience), name="webhooks on their way"))
         _, late = await asyncio.wait(going, timeout=patience)
         for task in late:
             log.warning("a duty did not finish in time", duty=task.get_name())
@@ -108,6 +117,11 @@ class Duties:
     async def _launch(self) -> bool:
         await launch_due_steps(self.runtime)
         return False
+
+    async def _tell_others(self) -> bool:
+        more = await self.stream.notice()
+        await self.sender.start()
+        return more
 
     async def _sweep(self) -> bool:
         await sweep(self.runtime, self.courier.channels)
@@ -142,4 +156,5 @@ class Duties:
                 return True
             await drop_leftovers(db, now - timedelta(days=settings.keep_inbox), now=now)
             await forget_expired(db, now=now)
+            await drop_old(db, now - timedelta(days=settings.keep_events))
             return False

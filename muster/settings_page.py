@@ -19,6 +19,7 @@ _SECTIONS: Final = {
     "email_from": "Email",
     "sms_from": "Texts",
     "frequency_cap": "How often people are written to",
+    "outgoing_allow": "What others are told",
     "templates": "What people see",
     "archive_after": "How long things are kept",
     "log_format": "Logs",

@@ -59,11 +59,15 @@ async def work(runtime: Runtime, stop: asyncio.Event) -> None:
     # Late: a command that only rings the bell does without the SDKs of every provider.
     from messaging.channels import open_channels
     from messaging.outbox.send import Courier
+    from messaging.outside import open_outside
     from muster.duties import Duties
 
     assert runtime.settings.redis_url is not None
-    async with open_channels(runtime.settings, runtime.http) as channels:
-        duties = Duties(runtime, Courier(runtime, channels))
+    async with (
+        open_channels(runtime.settings, runtime.http) as channels,
+        open_outside(runtime.settings.outgoing_allow) as outside,
+    ):
+        duties = Duties(runtime, Courier(runtime, channels), outside)
         ear = _Ear(duties, runtime.settings.redis_url)
         hearing = asyncio.create_task(ear.listen(), name="wake-ups")
         _look_less_for_garbage()

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "ballot": "Set up a ballot: its dates, threshold and electorate.",
     "campaign": "Make, launch, pause, watch and cancel a campaign.",
     "turnout": "Who has voted, as far as we know, by unit.",
+    "webhooks": "Have other systems told what happens, and see what they took.",
     "messages": "Find messages, see their history, send again, archive what is over.",
     "replies": "Deal with the replies that need a person, and have all read again.",
     "check": "Judge texts, phone numbers, emails and replies from a file.",
