@@ -32,7 +32,7 @@ from messaging.outbox.states import Reason, State
 from messaging.runtime import Runtime
 from messaging.suppression import standing
 from messaging.web import RUNTIME
-from webhooks.bodies import read_body, without_nul
+from webhooks.bodies import plain_json, read_body, without_nul
 from webhooks.inbox import Intake, Item, keep_malformed
 from webhooks.wording import wording
 
@@ -202,7 +202,7 @@ async def _read_signed(request: web.Request, source: str, needed: Sequence[str])
     lacking = [name for name in needed if not isinstance(said.get(name), str) or not said[name]]
     if lacking or not _UUID.fullmatch(said["message_uuid"]):
         raise await _malformed(request, source, f"lacks {', '.join(lacking) or 'a message_uuid'}", body)
-    plain = _plain(said)
+    plain = plain_json(said)
     assert isinstance(plain, dict)
     return plain
 
@@ -238,18 +238,6 @@ def _signs(secret: str, token: str, digest: str, account: str | None) -> bool:
         return False
     hashed = str(claims["payload_hash"]).lower()
     return hmac.compare_digest(hashed.encode(), digest.encode()) and claims["api_key"] == account
-
-
-def _plain(said: object) -> object:
-    """The same, as PostgreSQL can keep it."""
-    match said:
-        case str():
-            return without_nul(said)
-        case dict():
-            return {without_nul(str(name)): _plain(value) for name, value in said.items()}
-        case list():
-            return [_plain(value) for value in said]
-    return said
 
 
 async def _malformed(request: web.Request, source: str, problem: str, body: bytes) -> web.HTTPBadRequest:
