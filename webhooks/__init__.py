@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from messaging.runtime import Runtime
-from webhooks import links, twilio, unsubscribe, vonage
+from webhooks import email, links, twilio, unsubscribe, vonage
 from webhooks.inbox import Handler, Intake, process
 from webhooks.leftovers import drop_leftovers
 from webhooks.misses import Misses
@@ -24,6 +24,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     twilio.INBOUND: twilio.read_texts,
     vonage.STATUS: vonage.apply_statuses,
     vonage.INBOUND: vonage.read_texts,
+    **email.HANDLERS,
 }
 """Who processes what has come in, by its source."""
 
@@ -31,7 +32,8 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 def routes() -> list[web.RouteDef]:
     """Every address the outside talks to. The members' links take any first word of a path: add them last."""
     misses, intake = Misses(), Intake()
-    return [*twilio.routes(intake), *vonage.routes(intake), *unsubscribe.routes(misses), *links.routes(misses)]
+    providers = [*twilio.routes(intake), *vonage.routes(intake), *email.routes(intake)]
+    return [*providers, *unsubscribe.routes(misses), *links.routes(misses)]
 
 
 async def process_inbox(runtime: Runtime, limit: int) -> int:
