@@ -16,8 +16,9 @@ from webhooks import email, links, twilio, unsubscribe, vonage
 from webhooks.inbox import Handler, Intake, process
 from webhooks.leftovers import drop_leftovers
 from webhooks.misses import Misses
+from webhooks.pages import is_members, respond_to_nobody
 
-__all__ = ["HANDLERS", "drop_leftovers", "process_inbox", "routes"]
+__all__ = ["HANDLERS", "drop_leftovers", "is_members", "process_inbox", "respond_to_nobody", "routes"]
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     twilio.STATUS: twilio.apply_statuses,

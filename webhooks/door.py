@@ -12,7 +12,7 @@ from messaging.db import Connection
 from messaging.errors import Unavailable
 from messaging.runtime import Runtime
 from messaging.web import RUNTIME
-from webhooks.agents import classify
+from webhooks.agents import classify, misfits
 from webhooks.asked import Asked, Pressed, find_asked, look, press
 from webhooks.inbox import within_reach
 from webhooks.misses import Misses, network
@@ -82,12 +82,13 @@ class Door:
             signals: what speaks for a machine already.
         """
         agent = classify(request.headers.get("User-Agent", ""))
+        seen = [*signals, *misfits(request.headers, secure=is_secure(request), presses=False)]
 
         async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
             if request.method == "HEAD":
                 asked = await find_asked(runtime.pool, token, self._action, now)
                 return None if asked is None else show(request, asked, new_nonce())  # good for nothing
-            looked = await look(runtime.pool, token, self._action, now, agent=agent, signals=signals)
+            looked = await look(runtime.pool, token, self._action, now, agent=agent, signals=seen)
             return None if looked is None else show(request, *looked)
 
         return await self._let_in(request, do)
@@ -97,15 +98,20 @@ class Door:
         try:
             return await within_reach(self._find(request, runtime, do))
         except Unavailable:
-            return respond_to_nobody(runtime.settings, "unavailable", status=503, wait=30)
+            return respond_to_nobody(request, 503)
 
     async def _find(self, request: web.Request, runtime: Runtime, do: _Do) -> web.Response:
         where, now = network(request), runtime.clock()
         if self._misses.floods(where, now):
-            return respond_to_nobody(runtime.settings, "waiting", status=429, wait=60)
+            return respond_to_nobody(request, 429)
         token = read_token(request.match_info["token"])
         if token is not None and (answer := await do(runtime, token, now)) is not None:
             return answer
         if await self._misses.count(runtime.redis, where, now):
-            return respond_to_nobody(runtime.settings, "waiting", status=429, wait=60)
-        return respond_to_nobody(runtime.settings, "missing", status=404)
+            return respond_to_nobody(request, 429)
+        return respond_to_nobody(request, 404)
+
+
+def is_secure(request: web.Request) -> bool:
+    """Whether members' browsers come by TLS, as they do where anybody but a developer is asked."""
+    return request.app[RUNTIME].settings.public_url.startswith("https://")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,10 +14,10 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup
 
-from messaging.runtime import Runtime
 from messaging.settings import ROOT, Settings
+from messaging.web import RUNTIME
 from webhooks.asked import Asked
-from webhooks.wording import DEFAULT, languages, local_time, wording
+from webhooks.wording import accepted, language, languages, local_time, wording
 
 FOLDER: Final = ROOT / "templates" / "pages"
 
@@ -51,28 +52,39 @@ class View:
     decoy: bool = False
 
 
+_ABOUT: Final = {404: "missing", 429: "waiting", 500: "broken", 503: "unavailable"}
+"""What a page says that could not be shown, by HTTP status; anything else was not asked for as it should be."""
+_OTHERS: Final = frozenset({"api", "calls", "console", "field", "healthz", "metrics", "readyz", "webhooks"})
+"""First words of paths that are no link of a member's."""
+_MEMBERS: Final = re.compile(r"/(?:[a-z]/)?(?P<word>[^/.]{1,64})(?:/[a-z]+)?/?")
+_WAITS: Final = {429: 60, 503: 30}
+"""Seconds after which trying again makes sense."""
+
+
 def respond(
-    runtime: Runtime, asked: Asked, view: View, *, nonce: str, status: int = 200, honeypot: str | None = None
+    request: web.Request, asked: Asked, view: View, *, nonce: str, status: int = 200, honeypot: str | None = None
 ) -> web.Response:
-    """Show a member a page.
+    """Show a member a page, in their language or the one they have switched to.
 
     Args:
-        runtime: for the settings.
+        request: what asked for it.
         asked: the member, for their language and the ballot's facts.
         view: what it says.
         nonce: what the page's form carries.
         status: HTTP status.
         honeypot: where the link leads that people cannot see.
     """
-    words = wording(asked.language)
-    values = _facts(runtime.settings, asked, words)
+    settings = request.app[RUNTIME].settings
+    spoken = language(request.query.get("lang"), asked.language)
+    words = wording(spoken)
+    values = _facts(settings, asked, words)
 
     def say(key: str, **more: str) -> Markup:
         return Markup(words[key]).format(**(values | more))  # noqa: S704  # words are ours; what is filled in is escaped
 
     return _render(
-        runtime.settings,
-        words,
+        settings,
+        spoken,
         status,
         say=say,
         organisation=values["organisation"],
@@ -91,28 +103,34 @@ def respond(
     )
 
 
-def respond_to_nobody(settings: Settings, about: str, *, status: int, wait: int | None = None) -> web.Response:
+def respond_to_nobody(request: web.Request, status: int) -> web.Response:
     """A page for somebody we do not know, the same for everybody: a link that leads nowhere, or that has to wait.
 
     Args:
-        settings: whose pages they are.
-        about: the key of its heading; `{about}_why` is the line below.
-        status: HTTP status.
-        wait: seconds after which trying again makes sense.
+        request: what asked for it; in which language, its address or else its browser says.
+        status: HTTP status, which says what the page is about.
     """
-    words = wording("en")
+    settings, about = request.app[RUNTIME].settings, _ABOUT.get(status, "refused")
+    spoken = language(request.query.get("lang"), *accepted(request.headers.get("Accept-Language", "")))
+    words = wording(spoken)
 
     def say(key: str, **values: str) -> Markup:
         return Markup(words[key]).format(**values)  # noqa: S704  # as above
 
     response = _render(
-        settings, words, status, say=say, organisation=settings.organisation, name="", heading=say(about), note=None,
+        settings, spoken, status, say=say, organisation=settings.organisation, name="", heading=say(about), note=None,
         lines=[say(f"{about}_why")], buttons=[], others=[], undo=None, nonce="", greet=False, secret=False,
         decoy=False, honeypot=None,
     )  # fmt: skip
-    if wait is not None:
-        response.headers["Retry-After"] = str(wait)
+    if status in _WAITS:
+        response.headers["Retry-After"] = str(_WAITS[status])
     return response
+
+
+def is_members(request: web.Request) -> bool:
+    """Whether what is asked for has the form of a member's link, so that a member may read what went wrong."""
+    found = _MEMBERS.fullmatch(request.path)
+    return found is not None and request.path.split("/")[1] not in _OTHERS
 
 
 def _facts(settings: Settings, asked: Asked, words: Mapping[str, Any]) -> dict[str, str]:
@@ -131,14 +149,23 @@ def _facts(settings: Settings, asked: Asked, words: Mapping[str, Any]) -> dict[s
     }
 
 
-def _render(settings: Settings, words: Mapping[str, Any], status: int, **context: Any) -> web.Response:
-    language = next((name for name in languages() if words is wording(name)), DEFAULT)
+def _render(settings: Settings, spoken: str, status: int, **context: Any) -> web.Response:
     text = (
         _environment()
         .get_template("member/page.html")
-        .render(language=language, style=_style(), contact=settings.contact, **context)
+        .render(
+            language=spoken, others_spoken=_others_spoken(spoken), style=_style(), contact=settings.contact, **context
+        )
     )
-    return web.Response(text=text, status=status, content_type="text/html", headers=_headers())
+    response = web.Response(text=text, status=status, content_type="text/html", headers=_headers())
+    response.headers["Content-Language"] = spoken
+    return response
+
+
+@cache
+def _others_spoken(spoken: str) -> list[tuple[str, str]]:
+    """The other languages the page can be read in, each with its own name for itself."""
+    return [(one, wording(one)["language_name"]) for one in languages() if one != spoken]
 
 
 @cache

@@ -6,6 +6,8 @@ of them makes the page ask a second, plain question before an answer counts.
 | signal | seen when |
 | --- | --- |
 | `agent` | it calls itself a scanner, a preview or a library, or nothing at all |
+| `pretends` | it calls itself a browser but does not behave like that one |
+| `scripted` | the browser says that no person's hand was in the press |
 | `hasty` | the answer comes within a second of the page |
 | `fresh` | the answer comes within seconds of the message leaving us, or before we knew that it had |
 | `every_link` | another link of the same message was opened at about the same time |

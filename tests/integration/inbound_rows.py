@@ -150,11 +150,15 @@ async def make_campaign(
     now: datetime,
     opens: timedelta = timedelta(days=-10),
     closes: timedelta = timedelta(days=10),
+    posting: timedelta | None = None,
     title: str = "Pay 2026",
     menu: Mapping[str, str] = MENU,
 ) -> Campaign:
     ballot_id = await add_ballot(db, opens=now + opens, closes=now + closes)
-    await db.execute("update ballot set title = $2 where ballot_id = $1", ballot_id, title)
+    await db.execute(
+        "update ballot set title = $2, last_posting_at = $3, replacement_by = $3 where ballot_id = $1",
+        ballot_id, title, posting and now + posting,
+    )  # fmt: skip
     goal_id = await db.fetchval("select goal_id from ballot where ballot_id = $1", ballot_id)
     campaign_id = await db.fetchval(
         "insert into campaign (name, title, ballot_id, state, audience, spec, created_by)"
@@ -180,7 +184,7 @@ async def make_campaign(
 @asynccontextmanager
 async def serve(runtime: Runtime) -> AsyncIterator[TestClient[web.Request, web.Application]]:
     """A real server with the whole web application, and a client."""
-    async with TestClient(TestServer(make_app(runtime))) as client:
+    async with TestClient(TestServer(make_app(runtime)), headers={"Accept-Language": "en-GB,en;q=0.8"}) as client:
         yield client
 
 
@@ -194,10 +198,13 @@ class Forms(HTMLParser):
         self.links: list[str] = []
         self.shown: list[str] = []
         self.words = ""
+        self.language = ""
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         said = dict(attrs)
+        if tag == "html":
+            self.language = said.get("lang") or ""
         if tag == "button":
             self.buttons.append(said.get("value") or "")
             if "hidden" not in said:
