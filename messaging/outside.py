@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import IO, Final
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -80,25 +80,35 @@ class Outside:
         self._inside = self._session(resolver, self._is_allowed)
 
     async def send(
-        self, method: str, url: str, body: bytes | AsyncIterator[bytes], headers: Mapping[str, str]
+        self,
+        method: str,
+        url: str,
+        body: bytes | IO[bytes],
+        headers: Mapping[str, str],
+        *,
+        patience: float | None = None,
     ) -> Reply:
         """Send a request and see what comes of it; whatever goes wrong is in the reply, never raised.
 
         Args:
             method: `POST` or `PUT`.
             url: `https://…`; `http://…` reaches only what is allowed although it is not public.
-            body: what to send.
+            body: what to send; a file is read to its end.
             headers: beside those every request has.
+            patience: seconds for this request, where it is not as usual.
         """
-        began = time.monotonic()
+        began, patience = time.monotonic(), patience or self.patience
         session = self._inside if url.startswith("http://") else self._everywhere
         try:
-            async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
+            async with session.request(
+                method, url, data=body, headers=headers, allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=patience),
+            ) as answer:  # fmt: skip
                 text = (await _beginning(answer)).decode("utf-8", "replace").replace("\0", "\ufffd")
                 took = time.monotonic() - began
                 return Reply(answer.status, _problem(answer.status), text, took, _wait(answer))
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
-            return Reply(None, _words(error, self.patience), "", time.monotonic() - began)
+            return Reply(None, _words(error, patience), "", time.monotonic() - began)
 
     async def close(self) -> None:
         """Hang up."""
@@ -121,7 +131,6 @@ class Outside:
         )
         return aiohttp.ClientSession(
             connector=connector,
-            timeout=aiohttp.ClientTimeout(total=self.patience),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "Muster"},
             trust_env=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from datetime import time
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -168,6 +169,20 @@ class Settings(BaseSettings):
         description="Days that events for webhooks, and the log of their deliveries, are kept: how far back a stream can be replayed.",
     )
 
+    turnout_export_to: str | None = Field(
+        None,
+        description="Where turnout is exported to by the clock: a folder that every worker has, or an address (`https://…`) that files are PUT under; see docs/turnout.md.",
+    )
+    turnout_export_at: Annotated[tuple[time, ...], NoDecode] = Field(
+        (time(7), time(19)), description="When: times of day in MUSTER_TIME_ZONE, separated by commas: `07:00,19:00`."
+    )
+    turnout_export_format: Literal["csv", "parquet"] = Field(
+        "csv", description="As what: `csv`, or `parquet`, which needs `pip install muster[parquet]`."
+    )
+    turnout_export_token: SecretStr | None = Field(
+        None, description="What the address is shown as `Authorization: Bearer …`, where it asks for that."
+    )
+
     templates: Path | None = Field(
         None, description="A folder of your own with `messages/<name>/`, looked in before the ones Muster brings."
     )
@@ -194,6 +209,23 @@ class Settings(BaseSettings):
     @classmethod
     def _caps(cls, value: object) -> object:
         return parse_caps(value) if isinstance(value, str) else value
+
+    @field_validator("turnout_export_at", mode="before")
+    @classmethod
+    def _times(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(sorted({time.fromisoformat(part.strip()) for part in value.split(",")}))
+        except ValueError:
+            raise ValueError(f"{value} is no list of times such as 07:00,19:00") from None
+
+    @field_validator("turnout_export_to")
+    @classmethod
+    def _export_to(cls, value: str | None) -> str | None:
+        if value is not None and "://" in value and not value.startswith(("https://", "http://")):
+            raise ValueError(f"{value} is neither a folder nor an address such as https://files.example.org/turnout")
+        return value.rstrip("/") if value is not None and value != "/" else value
 
     @field_validator(
         "secret_key",

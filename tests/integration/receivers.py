@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from standardwebhooks import Webhook
 
 from messaging.outside import Outside, open_outside
 from messaging.runtime import Runtime
+from messaging.settings import Settings
 from webhooks.outgoing.sender import Sender
 from webhooks.outgoing.stream import Stream
 from webhooks.outgoing.subscriptions import Subscription, add_subscription
@@ -160,3 +162,16 @@ class Names(AbstractResolver):
 async def hang(_got: Got) -> web.Response:
     await asyncio.Event().wait()
     raise AssertionError("nobody waits that long")
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What a command of its own process needs to work on the test's servers."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
+        "MUSTER_DATABASE_URL": settings.database_url or "",
+        "MUSTER_REDIS_URL": settings.redis_url or "",
+        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
+        "MUSTER_PUBLIC_URL": settings.public_url,
+        "MUSTER_OUTGOING_ALLOW": "127.0.0.1",
+        "COLUMNS": "150",
+    }

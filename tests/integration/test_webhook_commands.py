@@ -1,7 +1,6 @@
 """`muster webhooks`, as people type it, and the worker that does what it says."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -14,22 +13,10 @@ from messaging.db import Connection
 from messaging.settings import Settings
 from messaging.suppression import suppress
 from tests.integration.outbox_rows import until
-from tests.integration.receivers import Receiver, open_receiver
+from tests.integration.receivers import Receiver, environment, open_receiver
 from tests.integration.test_schema import ROOT
 
 Muster = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
-        "MUSTER_DATABASE_URL": settings.database_url or "",
-        "MUSTER_REDIS_URL": settings.redis_url or "",
-        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
-        "MUSTER_PUBLIC_URL": settings.public_url,
-        "MUSTER_OUTGOING_ALLOW": "127.0.0.1",
-        "COLUMNS": "150",
-    }
 
 
 @pytest.fixture
