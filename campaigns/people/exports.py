@@ -45,12 +45,18 @@ async def export_people(pool: Pool, path: Path, *, actor: str = "cli", replace: 
         Conflict: the file is there already.
         InputError: it cannot be written.
     """
-    with _complete_or_not_at_all(path, replace=replace) as file:
+    with complete_or_not_at_all(path, replace=replace) as file:
         return await _write(pool, csv.writer(file), path.name, actor)
 
 
 @contextmanager
-def _complete_or_not_at_all(path: Path, *, replace: bool) -> Iterator[TextIO]:
+def complete_or_not_at_all(path: Path, *, replace: bool) -> Iterator[TextIO]:
+    """A file only its owner can read, which appears under its name when it is complete, or not at all.
+
+    Raises:
+        Conflict: it is there already, and may not be replaced.
+        InputError: it cannot be written.
+    """
     if path.exists() and not replace:
         raise Conflict(f"{path} is there already.", remedy="Give another name, or --force.")
     try:
@@ -72,7 +78,7 @@ async def _write(pool: Pool, sheet: Any, name: str, actor: str) -> int:
         assert widths is not None
         attributes = await db.fetch(SQL["attributes"])
         header, names = _header(widths["phones"], widths["emails"], attributes)
-        sheet.writerow(map(_text, header))
+        sheet.writerow(map(guarded, header))
         cursor = await db.cursor(SQL["everybody"], timeout=_TIMEOUT)
         while page := await cursor.fetch(_PAGE, timeout=_TIMEOUT):
             sheet.writerows(_row(person, widths["phones"], widths["emails"], names) for person in page)
@@ -110,12 +116,12 @@ def _is_read_as(header: list[str], label: str, meaning: str) -> bool:
 def _row(person: asyncpg.Record, phones: int, emails: int, names: list[str]) -> list[str]:
     units, attributes = person["units"], person["attributes"]
     return [
-        _text(person["external_id"]), _text(person["first_name"]), _text(person["last_name"]),
+        guarded(person["external_id"]), guarded(person["first_name"]), guarded(person["last_name"]),
         *_padded(person["phones"], max(phones, 1)),
-        *map(_text, _padded(person["emails"], max(emails, 1))),
-        *(_text(units.get(kind, "")) for kind in UNIT_KINDS),
+        *map(guarded, _padded(person["emails"], max(emails, 1))),
+        *(guarded(units.get(kind, "")) for kind in UNIT_KINDS),
         person["language"], person["time_zone"],
-        *(_text(attributes.get(name, "")) for name in names),
+        *(guarded(attributes.get(name, "")) for name in names),
     ]  # fmt: skip
 
 
@@ -123,5 +129,6 @@ def _padded(values: Sequence[str], width: int) -> list[str]:
     return [*values, *[""] * (width - len(values))]
 
 
-def _text(value: str) -> str:
+def guarded(value: str) -> str:
+    """Text that a spreadsheet would take for a formula, with an apostrophe before it; imports take it away again."""
     return f"'{value}" if _FORMULA.match(value) else value
