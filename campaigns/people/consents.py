@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.people.columns import header_key
 from campaigns.people.exports import complete_or_not_at_all, guarded
-from campaigns.people.lists import BadRow, List, open_list, read_moment
+from campaigns.people.lists import BadRow, List, one_piece, open_list, read_moment
 from campaigns.people.report import Problem
 from messaging.consent import Action, Consent, record_consents
 from messaging.content.templates import Channel
@@ -106,17 +106,10 @@ async def import_consents(
     """
     report = ConsentReport(path.name)
     with open_list(path, FIELDS, needs=["member_id"]) as table:
-        async with pool.acquire() as db:
-            transaction = db.transaction()
-            await transaction.start()
-            try:
-                await _import(db, table, report, otherwise, actor, zone, now)
-                detail = {name: getattr(report, name) for name in ("rows", "rejected", "given", "withdrawn", "known")}
-                await db.execute(SQL["record_audit"], actor, "consents.imported", path.name, detail)
-            except BaseException:
-                await transaction.rollback()
-                raise
-            await (transaction.rollback() if dry_run else transaction.commit())
+        async with one_piece(pool, keep=not dry_run) as db:
+            await _import(db, table, report, otherwise, actor, zone, now)
+            detail = {name: getattr(report, name) for name in ("rows", "rejected", "given", "withdrawn", "known")}
+            await db.execute(SQL["record_audit"], actor, "consents.imported", path.name, detail)
     report.written = not dry_run
     return report
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from campaigns.people.columns import header_key
 from campaigns.people.readers import open_table
 from campaigns.people.report import Problem
 from campaigns.people.tables import Table, clean
+from messaging.db import Connection, Pool
 from messaging.errors import InputError
 
 LONGEST: Final = 2000
@@ -101,6 +102,25 @@ def open_list(path: Path, fields: Mapping[str, Sequence[str]], *, needs: Sequenc
             )
         labels = {name: clean(table.header[place]) for name, place in places.items()}
         yield List(table.kind, labels, table, {name: places.get(name, len(table.header)) for name in fields})
+
+
+@asynccontextmanager
+async def one_piece(pool: Pool, *, keep: bool) -> AsyncIterator[Connection]:
+    """A transaction that is kept at the end, or only tried; on an error nothing of it stays.
+
+    Args:
+        pool: the database.
+        keep: False for a dry run.
+    """
+    async with pool.acquire() as db:
+        transaction = db.transaction()
+        await transaction.start()
+        try:
+            yield db
+        except BaseException:
+            await transaction.rollback()
+            raise
+        await (transaction.commit() if keep else transaction.rollback())
 
 
 def read_moment(text: str, zone: ZoneInfo, *, now: datetime, column: str) -> datetime:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.people.columns import header_key
 from campaigns.people.exports import complete_or_not_at_all, guarded
-from campaigns.people.lists import BadRow, List, open_list, read_moment
+from campaigns.people.lists import BadRow, List, one_piece, open_list, read_moment
 from campaigns.people.report import Problem
 from messaging.addresses import normalise_email, normalise_phone
 from messaging.db import Connection, Pool, load_queries
@@ -141,19 +141,10 @@ async def import_suppressions(
     """
     report = SuppressionReport(path.name)
     with open_list(path, FIELDS, needs=NAMES) as table:
-        async with pool.acquire() as db:
-            transaction = db.transaction()
-            await transaction.start()
-            try:
-                await _import(db, table, report, region, zone, now)
-                detail = {
-                    name: getattr(report, name) for name in ("rows", "rejected", "added", "standing", "withdrawn")
-                }
-                await db.execute(SQL["record_audit"], actor, "suppressions.imported", path.name, detail)
-            except BaseException:
-                await transaction.rollback()
-                raise
-            await (transaction.rollback() if dry_run else transaction.commit())
+        async with one_piece(pool, keep=not dry_run) as db:
+            await _import(db, table, report, region, zone, now)
+            detail = {name: getattr(report, name) for name in ("rows", "rejected", "added", "standing", "withdrawn")}
+            await db.execute(SQL["record_audit"], actor, "suppressions.imported", path.name, detail)
     report.written = not dry_run
     return report
 
