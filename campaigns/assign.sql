@@ -1,7 +1,7 @@
 -- name: candidates
 -- What decides who gets a step by what: whether they have answered, whether anything stops messages to them altogether,
--- and their addresses in order of preference with what stands against each. A row an address, or one without for who has
--- none.
+-- and their addresses in order of preference with what stands against each: marketing needs that they have agreed to it.
+-- A row an address, or one without for who has none.
 select
   asked.person_id,
   exists (select from goal_met g where g.goal_id = $3 and g.person_id = asked.person_id) as answered,
@@ -10,11 +10,18 @@ select
    order by s.since limit 1) as barred,
   a.channel,
   a.address,
-  (select s.reason from suppression s
-   where s.channel = a.channel and s.address = a.address and s.purpose in ('all', $4)
-   order by s.since limit 1) as suppressed
+  coalesce(
+    (
+      select s.reason from suppression s
+      where s.channel = a.channel and s.address = a.address and s.purpose in ('all', $4)
+      order by s.since limit 1
+    ),
+    case when $4 = 'marketing' and agreed.given is not true then 'no_consent' end
+  ) as suppressed
 from unnest($1::bigint[]) as asked (person_id)
 left join address a on a.person_id = asked.person_id and a.channel = any ($2::text[])
+left join consent agreed
+  on $4 = 'marketing' and agreed.person_id = a.person_id and agreed.purpose = $4 and agreed.channel = a.channel
 order by asked.person_id, array_position($2::text[], a.channel), a.rank, a.address_id;
 
 -- name: taken

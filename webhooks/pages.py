@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -21,6 +21,8 @@ from webhooks.wording import accepted, language, languages, local_time, wording
 
 FOLDER: Final = ROOT / "templates" / "pages"
 
+Say = Callable[..., Markup]
+"""Says a line of the wording by its key, with what it is filled in with beside what is known."""
 Button = tuple[str, str, str]
 """Its value, the key of its words, and the class it is shown as."""
 
@@ -74,20 +76,9 @@ def respond(
         status: HTTP status.
         honeypot: where the link leads that people cannot see.
     """
-    settings = request.app[RUNTIME].settings
-    spoken = language(request.query.get("lang"), asked.language)
-    words = wording(spoken)
-    values = _facts(settings, asked, words)
-
-    def say(key: str, **more: str) -> Markup:
-        return Markup(words[key]).format(**(values | more))  # noqa: S704  # words are ours; what is filled in is escaped
-
-    return _render(
-        settings,
-        spoken,
-        status,
-        say=say,
-        organisation=values["organisation"],
+    say = speak(request, asked)
+    return show(
+        request, asked, "member/page.html", status,
         name=asked.first_name,
         heading=say(view.heading),
         note=say(view.note) if view.note else None,
@@ -100,7 +91,47 @@ def respond(
         secret=view.secret,
         decoy=view.decoy,
         honeypot=honeypot,
-    )
+        preferences=_preferences(request),
+    )  # fmt: skip
+
+
+def speak(request: web.Request, asked: Asked) -> Say:
+    """Says lines of the wording in a member's language, filled in with what is known of them and their ballot."""
+    words = wording(_spoken(request, asked))
+    values = _facts(request.app[RUNTIME].settings, asked, words)
+
+    def say(key: str, **more: str) -> Markup:
+        return Markup(words[key]).format(**(values | more))  # noqa: S704  # words are ours; what is filled in is escaped
+
+    return say
+
+
+def show(request: web.Request, asked: Asked, template: str, status: int = 200, **context: Any) -> web.Response:
+    """A page of a member's own.
+
+    Args:
+        request: what asked for it.
+        asked: the member.
+        template: under `templates/pages`.
+        status: HTTP status.
+        context: what the template asks for.
+    """
+    settings = request.app[RUNTIME].settings
+    return _render(
+        settings, template, _spoken(request, asked), status, say=speak(request, asked),
+        organisation=asked.organisation or settings.organisation, **context,
+    )  # fmt: skip
+
+
+def _spoken(request: web.Request, asked: Asked) -> str:
+    return language(request.query.get("lang"), asked.language)
+
+
+def _preferences(request: web.Request) -> str:
+    """Where the same link's preferences are; relative, so that it is right behind a proxy that adds a path."""
+    language = f"?lang={chosen}" if (chosen := request.query.get("lang", "")) in languages() else ""
+    up = "../" if request.path.startswith("/u/") else ""
+    return f"{up}p/{request.match_info['token']}{language}"
 
 
 def respond_to_nobody(request: web.Request, status: int) -> web.Response:
@@ -118,9 +149,10 @@ def respond_to_nobody(request: web.Request, status: int) -> web.Response:
         return Markup(words[key]).format(**values)  # noqa: S704  # as above
 
     response = _render(
-        settings, spoken, status, say=say, organisation=settings.organisation, name="", heading=say(about), note=None,
+        settings, "member/page.html", spoken, status, say=say, organisation=settings.organisation, name="",
+        heading=say(about), note=None,
         lines=[say(f"{about}_why")], buttons=[], others=[], undo=None, nonce="", greet=False, secret=False,
-        decoy=False, honeypot=None,
+        decoy=False, honeypot=None, preferences=None,
     )  # fmt: skip
     if status in _WAITS:
         response.headers["Retry-After"] = str(_WAITS[status])
@@ -149,10 +181,10 @@ def _facts(settings: Settings, asked: Asked, words: Mapping[str, Any]) -> dict[s
     }
 
 
-def _render(settings: Settings, spoken: str, status: int, **context: Any) -> web.Response:
+def _render(settings: Settings, template: str, spoken: str, status: int, **context: Any) -> web.Response:
     text = (
         _environment()
-        .get_template("member/page.html")
+        .get_template(template)
         .render(
             language=spoken, others_spoken=_others_spoken(spoken), style=_style(), contact=settings.contact, **context
         )

@@ -56,7 +56,11 @@ seen as materialized (
       (
         select u.reason from suppression u
         where u.channel = 'person' and u.address = m.person_id::text and u.purpose in ('all', s.purpose) limit 1
-      )
+      ),
+      case when s.purpose = 'marketing' and not exists (
+        select from consent n
+        where n.person_id = m.person_id and n.purpose = s.purpose and n.channel = m.channel and n.given
+      ) then 'no_consent' end
     ) as suppressed
   from unnest($10::bigint[], $11::smallint[], $12::bytea[], $13::bytea[], $16::text[], $17::text[])
     as n (message_id, attempt, confirm, unsubscribe, provider, sent_from)

@@ -18,6 +18,8 @@ COMMANDS: Final = {
     "demo": "Show the whole story on a made-up union, from member file to turnout.",
     "run": "Start everything on this machine and stay up.",
     "people": "Import the members, and look one up.",
+    "suppression": "Whom not to write to: import and export lists, look an address up.",
+    "consent": "What members have agreed to: import and export.",
     "template": "List, check and preview the message templates.",
     "ballot": "Set up a ballot: its dates, threshold and electorate.",
     "campaign": "Make, launch, pause, watch and cancel a campaign.",

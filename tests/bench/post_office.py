@@ -123,7 +123,7 @@ def _parts(mail: Mail, url: str) -> dict[str, Any]:
     assert html is not None
 
     def templated(words: str) -> str:
-        words = re.sub(rf"{re.escape(url)}/u/[\w-]+", "{{ unsubscribe_link }}", words)
+        words = re.sub(rf"{re.escape(url)}/[up]/[\w-]+", "{{ unsubscribe_link }}", words)
         words = re.sub(rf"{re.escape(url)}/[\w-]+", "{{ confirm_link }}", words)
         return words.replace("Firstname", "{{ first_name }}")
 

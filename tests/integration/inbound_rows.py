@@ -67,6 +67,10 @@ class Asked:
     confirm: str
     unsubscribe: str
 
+    @property
+    def preferences(self) -> str:
+        return f"/p{self.confirm}"
+
 
 @dataclass
 class Campaign:
@@ -196,6 +200,8 @@ class Forms(HTMLParser):
         self.buttons: list[str] = []
         self.fields: dict[str, str] = {}
         self.links: list[str] = []
+        self.choices: dict[str, str] = {}
+        self.offered: dict[str, list[str]] = {}
         self.shown: list[str] = []
         self.words = ""
         self.language = ""
@@ -209,6 +215,11 @@ class Forms(HTMLParser):
             self.buttons.append(said.get("value") or "")
             if "hidden" not in said:
                 self.shown.append(said.get("value") or "")
+        elif tag == "input" and said.get("type") == "radio":
+            name, value = said.get("name") or "", said.get("value") or ""
+            self.offered.setdefault(name, []).append(value)
+            if "checked" in said:
+                self.choices[name] = self.fields[name] = value
         elif tag == "input":
             self.fields[said.get("name") or ""] = said.get("value") or ""
         elif tag == "a":

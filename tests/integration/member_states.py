@@ -10,10 +10,14 @@ from aiohttp.test_utils import TestClient
 
 from messaging.db import open_pool
 from messaging.runtime import Runtime
+from messaging.suppression import suppress
 from tests.integration.inbound_rows import BROWSER, Asked, Campaign, Forms, Moving, make_campaign, serve
 from webhooks.misses import PER_NETWORK
 
 Client = TestClient[web.Request, web.Application]
+HELD = (
+    ("opted_out", "link"), ("hard_bounced", "smtp"), ("complained", "smtp"), ("wrong_number", "staff"),
+)  # fmt: skip
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
@@ -37,9 +41,12 @@ class Tour:
 
     async def member(self, **more: object) -> Asked:
         self._number += 1
-        return await self.campaign.ask(
-            sms=f"+4474001234{self._number:02}", language=self.language, first_name="Siân", **more
-        )  # type: ignore[arg-type]
+        return await self.campaign.ask(sms=self.number, language=self.language, first_name="Siân", **more)  # type: ignore[arg-type]
+
+    @property
+    def number(self) -> str:
+        """The latest member's."""
+        return f"+4474001234{self._number:02}"
 
     async def see(self, name: str, path: str, status: int = 200, **request: str) -> Forms:
         """Open a page."""
@@ -78,7 +85,7 @@ async def every_page(runtime: Runtime, language: str) -> dict[str, str]:
     async with here.pool.acquire() as db, serve(here) as client:
         campaign = await make_campaign(here, db, now=NOON, posting=timedelta(days=6))
         tour = Tour(campaign, clock, client, language)
-        for part in (_answers, _takes_back, _unsubscribes, _goes_wrong, _out_of_time):
+        for part in (_answers, _takes_back, _unsubscribes, _prefers, _is_held, _goes_wrong, _out_of_time):
             await part(tour)
         closed = await open_pool(here.settings.database_url or "", size=1)
         await closed.close()
@@ -121,6 +128,46 @@ async def _unsubscribes(tour: Tour) -> None:
         await tour.see("unsubscribe: stopped", ann.unsubscribe)
         asked = await tour.press("unsubscribe: second question", ann.unsubscribe, page, "undo_stop")
         await tour.press("unsubscribe: taken back", ann.unsubscribe, asked, "undo_stop")
+
+
+async def _prefers(tour: Tour) -> None:
+    ann = await tour.member(email="siân@x.test")
+    page = await tour.see("preferences", ann.preferences)
+    sms, email = page.choices
+    asked = await tour.send("preferences: is it you?", ann.preferences, {**page.fields, "answer": "stop_all"})
+    page = await tour.press("preferences: not meant", ann.preferences, asked, "nothing")
+    await tour.press("preferences: nothing changed", ann.preferences, page, "save")
+    page = await tour.see("preferences", ann.preferences)
+    page = await tour.press("preferences: saved", ann.preferences, page, "save", **{sms: "nothing"})
+    page = await tour.press("preferences: shall we write?", ann.preferences, page, "undo")
+    await tour.press("preferences: undone", ann.preferences, page, "yes")
+    await tour.press("preferences: page used", ann.preferences, page, "yes", 409)
+    page = await tour.see("preferences", ann.preferences)
+    page = await tour.press(
+        "preferences: shall we write of everything?", ann.preferences, page, "save", **{email: "everything"}
+    )
+    await tour.press("preferences: everything", ann.preferences, page, "yes")
+
+
+async def _is_held(tour: Tour) -> None:
+    """Whatever can stand in the way, on one page, and of an address that others have too."""
+    db = tour.campaign.db
+    ann = await tour.member()
+    for number, (reason, source) in enumerate(HELD):
+        address = f"{number}@x.test"
+        await db.execute(
+            "insert into address (person_id, channel, address) values ($1, 'email', $2)", ann.person_id, address
+        )
+        await suppress(db, channel="email", address=address, reason=reason, source=source)
+    await db.execute(
+        "insert into address (person_id, channel, address) values ($1, 'email', '0@x.test')", ann.person_id - 1
+    )
+    await suppress(db, channel="sms", address=tour.number, reason="opted_out", source="sms_reply")
+    await tour.see("preferences: held", ann.preferences)
+    await db.execute("update sender set address = 'TheUnion' where channel = 'sms'")
+    await tour.see("preferences: held by a number nobody knows", ann.preferences)
+    await db.execute("delete from address where person_id = $1", ann.person_id)
+    await tour.see("preferences: no longer theirs", ann.preferences)
 
 
 async def _goes_wrong(tour: Tour) -> None:

@@ -20,8 +20,22 @@ from tests.integration.member_states import NOON, Client
 
 WITHIN = 20.0
 """Seconds; a hang is none of them."""
-FIELDS = ("nonce", "answer", "List-Unsubscribe", "")
-ANSWERS = ("voted", "not_yet", "stop", "undo", "undo_stop", "nothing", "stop_everywhere", "page", "One-Click")
+FIELDS = ("nonce", "answer", "List-Unsubscribe", "to-1", "to-2", "")
+ANSWERS = (
+    "voted",
+    "not_yet",
+    "stop",
+    "undo",
+    "undo_stop",
+    "nothing",
+    "stop_everywhere",
+    "page",
+    "One-Click",
+    "save",
+    "stop_all",
+    "yes",
+    "everything",
+)
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 KINDS = (
     "application/x-www-form-urlencoded",
@@ -36,7 +50,15 @@ header = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30
 path = st.one_of(
     st.text(ALPHABET, min_size=LENGTH, max_size=LENGTH).map(lambda token: f"/{token}"),
     st.sampled_from(
-        ["confirm", "unsubscribe", "confirm/page", "confirm?lang=cy", "confirm?lang=%00", "confirm?answer=voted"]
+        [
+            "confirm",
+            "unsubscribe",
+            "preferences",
+            "confirm/page",
+            "confirm?lang=cy",
+            "confirm?lang=%00",
+            "confirm?answer=voted",
+        ]
     ),
 )
 form = st.dictionaries(
@@ -65,7 +87,9 @@ async def ann(campaign: Campaign) -> Asked:
 
 
 def place(ann: Asked, path: str) -> str:
-    return path.replace("unsubscribe", ann.unsubscribe).replace("confirm", ann.confirm)
+    for name in ("unsubscribe", "preferences", "confirm"):
+        path = path.replace(name, str(getattr(ann, name)))
+    return path
 
 
 async def check(response: ClientResponse) -> None:
@@ -97,7 +121,7 @@ async def test_any_request_is_answered_with_a_page(
 
 
 @many
-@given(st.sampled_from(["confirm", "unsubscribe"]), st.sampled_from(KINDS), body)
+@given(st.sampled_from(["confirm", "unsubscribe", "preferences"]), st.sampled_from(KINDS), body)
 async def test_any_body_is_answered_with_a_page(
     campaign: Campaign, client: Client, ann: Asked, path: str, kind: str, body: bytes
 ) -> None:
@@ -110,13 +134,13 @@ async def test_any_body_is_answered_with_a_page(
 
 
 @many
-@given(form)
+@given(st.sampled_from(["confirm", "unsubscribe", "preferences"]), form)
 async def test_any_form_from_a_page_that_was_looked_at_is_answered_with_a_page(
-    campaign: Campaign, client: Client, ann: Asked, form: dict[str, str]
+    campaign: Campaign, client: Client, ann: Asked, path: str, form: dict[str, str]
 ) -> None:
     async with asyncio.timeout(WITHIN):
-        looked = Forms(await (await client.get(ann.confirm)).text())
-        async with client.post(ann.confirm, data=urlencode({**form, **looked.fields}), headers=FORM) as response:
+        looked = Forms(await (await client.get(place(ann, path))).text())
+        async with client.post(place(ann, path), data=urlencode({**form, **looked.fields}), headers=FORM) as response:
             await check(response)
     await nothing_half_written(campaign)
 
