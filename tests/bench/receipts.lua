@@ -1,18 +1,19 @@
 -- Replays receipts that were signed before, each once: a line of the file is path, signature and form, tab between them.
--- Arguments: the file, and how long a connection pauses between two, on average, in milliseconds (0: not at all).
-local lines, next_line, pause = {}, 0, 0
+-- Arguments: the file; how long a connection pauses between two, on average, in milliseconds (0: not at all); and
+-- "again" to begin anew at the end of the file, for a counterpart to whom all are alike.
+local lines, next_line, pause, again = {}, 0, 0, false
 
 function init(args)
   for line in io.lines(args[1]) do
     local path, signature, form = line:match("^(.-)\t(.-)\t(.*)$")
     lines[#lines + 1] = { path, signature, form }
   end
-  pause = tonumber(args[2])
+  pause, again = tonumber(args[2]), args[3] == "again"
   math.randomseed(1)
 end
 
 function request()
-  next_line = next_line + 1
+  next_line = again and next_line % #lines + 1 or next_line + 1
   -- those that are too many go where nothing is: they count as errors
   local line = lines[next_line] or { "/none/left", "", "" }
   return wrk.format("POST", line[1], {
