@@ -21,12 +21,12 @@ where m.message_id = $1;
 select
   m.message_id, m.person_id, m.channel, m.address, coalesce(m.sent_from, s.address) as sender, c.ballot_id, b.opens_at, b.closes_at,
   st.content -> 'menu' as menu
-from message m
+from messages_to($1, $2) m
 join sender s using (sender_id)
 join step st using (step_id)
 join campaign c on c.campaign_id = m.campaign_id
 join ballot b using (ballot_id)
-where m.channel = $1 and m.address = $2 and coalesce(m.sent_from, s.address) = any ($3::text[])
+where coalesce(m.sent_from, s.address) = any ($3::text[])
   and least(m.sent_at, m.wire_at) <= $4::timestamptz + interval '5 seconds'
 order by coalesce(m.sent_at, m.wire_at) desc, m.message_id desc
 limit 1;

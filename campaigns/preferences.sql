@@ -27,9 +27,9 @@ select
   coalesce(agreed.given, false) as agreed,
   case when own.by_text then (
     select coalesce(m.sent_from, f.address)
-    from message m
+    from messages_to(w.channel, w.address) m
     join sender f using (sender_id)
-    where m.channel = w.channel and m.address = w.address and coalesce(m.sent_from, f.address) like '+%'
+    where coalesce(m.sent_from, f.address) like '+%'
     order by m.sent_at desc nulls last
     limit 1
   ) end as start_to

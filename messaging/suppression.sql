@@ -32,9 +32,9 @@ where s.channel = 'sms' and s.address = $1 and s.purpose = said.purpose;
 with withdrawn as (
   update message m
   set state = 'suppressed', reason = $4, changed_at = now()
-  from step s
-  where m.channel = $1 and m.address = $2 and m.state = 'queued'
-    and s.step_id = m.step_id and ($3 = 'all' or s.purpose = $3)
+  from messages_to($1, $2) theirs
+  join step s using (step_id)
+  where m.message_id = theirs.message_id and m.state = 'queued' and ($3 = 'all' or s.purpose = $3)
   returning m.message_id
 )
 insert into message_event (message_id, state, source, code)
@@ -45,8 +45,9 @@ select message_id, 'suppressed', $5, $4 from withdrawn;
 with withdrawn as (
   update message m
   set state = 'suppressed', reason = $3, changed_at = now()
-  from step s
-  where m.person_id = $1 and m.state = 'queued' and s.step_id = m.step_id and ($2 = 'all' or s.purpose = $2)
+  from messages_of($1) theirs
+  join step s using (step_id)
+  where m.message_id = theirs.message_id and m.state = 'queued' and ($2 = 'all' or s.purpose = $2)
   returning m.message_id
 )
 insert into message_event (message_id, state, source, code)

@@ -18,7 +18,10 @@ select at, state, source, code, detail from message_event_any where message_id =
 
 -- name: of_person
 -- The latest first.
-select message_id from message_any where person_id = $1 order by message_id desc limit $2;
+select message_id from messages_of($1)
+union all
+select message_id from message_archive where person_id = $1
+order by message_id desc limit $2;
 
 -- name: listed
 -- A page of a campaign's messages, by state and reason.

@@ -28,7 +28,6 @@ _SETTINGS = {
     "autovacuum_naptime": "10s",  # a campaign fills empty tables within seconds; plans should know soon
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
-    "wal_compression": "on",
     "log_min_messages": "warning",
     "lc_messages": "C",
 }

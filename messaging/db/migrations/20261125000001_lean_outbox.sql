@@ -21,10 +21,44 @@ $$;
 create trigger step_stays before delete on step for each row execute function stay_while_written_for();
 create trigger sender_stays before delete on sender for each row execute function stay_while_written_for();
 
--- One index of people's messages instead of two: what a step has is found by the index of its progress.
-alter table message drop constraint message_step_id_person_id_key;
-drop index message_person;
-create unique index message_person on message (person_id, step_id);
+-- Whatever is done to a message is written into each of its indexes. Two of them were in the order of people and addresses,
+-- so that with ten million messages nearly every entry lay on a page of its own, and claims took twice as long. A person's
+-- messages, and an address's, are found by way of the steps, of which there are a few hundred: one look for each, in
+-- indexes whose busy part is as small as one step.
+drop index message_person, message_address;
+
+create function messages_of(bigint) returns setof message language sql stable parallel safe as $$
+  select m.* from step s join message m on m.step_id = s.step_id and m.person_id = $1
+$$;
+
+create function messages_to(text, text) returns setof message language sql stable parallel safe as $$
+  select m.* from step s join message m on m.step_id = s.step_id and m.channel = $1 and m.address = $2
+$$;
+
+-- As before, by way of the steps that may have sent something in the time that counts.
+create or replace function cap_frees_at(person bigint, purpose text, at timestamptz, caps jsonb, except_message bigint)
+returns timestamptz language sql stable as $$
+  select max(
+    case when had.messages >= cap.messages then coalesce(had.nth + cap.seconds * interval '1 second', at + interval '5 minutes') end
+  )
+  from jsonb_to_recordset(caps) as cap (messages int, seconds float8, purpose text)
+  cross join lateral (
+    select
+      count(*) as messages,
+      (array_agg(one.left_at order by one.left_at desc) filter (where one.left_at is not null))[cap.messages] as nth
+    from (
+      select case when m.state not in ('sending', 'ambiguous') then greatest(m.sent_at, m.wire_at) end as left_at
+      from step s
+      join message m on m.step_id = s.step_id and m.person_id = person
+      where (cap.purpose = 'all' or s.purpose = cap.purpose)
+        and (s.finished_at is null or s.finished_at > at - cap.seconds * interval '1 second')
+        and m.message_id is distinct from except_message
+        and m.state in ('accepted', 'sent', 'delivered', 'read', 'complained', 'sending', 'ambiguous')
+    ) as one
+    where one.left_at is null or one.left_at > at - cap.seconds * interval '1 second'
+  ) as had
+  where cap.purpose in ('all', cap_frees_at.purpose)
+$$;
 
 -- What a message may say about each person, fact by fact; "" where there is nothing. A launch takes what its template uses.
 create view person_facts as
