@@ -39,6 +39,7 @@ class OpenReply:
         unit: where they belong.
         ballot: the ballot it is about.
         holders: everybody who has that address.
+        note: what a reader should know beside its words, such as that attachments were not kept.
     """
 
     reply_id: int
@@ -56,12 +57,18 @@ class OpenReply:
     unit: str | None
     ballot: str | None
     holders: tuple[int, ...]
+    note: str | None = None
 
 
 async def open_replies(db: Connection, limit: int = 100) -> list[OpenReply]:
     """The replies that wait for a person, longest waiting first."""
     rows = await db.fetch(SQL["open_replies"], limit)
     return [OpenReply(**dict(row) | {"holders": tuple(row["holders"] or ())}) for row in rows]
+
+
+async def note_reply(db: Connection, reply_id: int, note: str) -> None:
+    """Say something beside the words of a reply."""
+    await db.execute(SQL["add_note"], reply_id, note)
 
 
 async def close_reply(db: Connection, reply_id: int, *, reader: str, at: datetime) -> bool:

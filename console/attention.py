@@ -42,6 +42,7 @@ class Reply:
     address: str
     text: str
     why: str
+    note: str | None
     received_at: datetime
 
 
@@ -72,5 +73,6 @@ def _reply(one: OpenReply, writer: asyncpg.Record | None) -> Reply:
         address=mask(one.address),
         text=shorten(mask_text(one.text), LONGEST),
         why=one.why_open,
+        note=one.note,
         received_at=one.received_at,
     )
