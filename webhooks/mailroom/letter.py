@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.header import decode_header
 from email.message import Message
 from email.parser import BytesParser
@@ -102,7 +103,7 @@ def read_letter(raw: bytes) -> Letter:
     try:
         message = BytesParser(policy=compat32).parsebytes(_tamed(raw[:LOOKED_AT]))
         parts = tuple(_leaves(message))
-    except (RecursionError, ValueError, LookupError, AttributeError, TypeError) as error:
+    except (RecursionError, ValueError, LookupError, AttributeError, TypeError, MessageError) as error:
         raise InputError(f"A mail that cannot be read ({type(error).__name__}).") from None
     if _depth(message) > DEEPEST:
         raise InputError("A mail that cannot be read: it is nested too deeply.")
@@ -117,7 +118,7 @@ def header(message: Message, name: str) -> str:
             part if isinstance(part, str) else _decoded(part, charset or "utf-8")
             for part, charset in decode_header(said)
         )
-    except (ValueError, LookupError):  # HeaderParseError is one: base64 that is none
+    except (ValueError, LookupError, MessageError):  # base64 that is none, a charset nobody knows
         words = said
     return without_nul(" ".join(words.encode(errors="replace").decode(errors="replace").split()))[:LONGEST_HEADER]
 

@@ -65,7 +65,7 @@ async def take_reply(db: Connection, keyring: Keyring, item: Item, letter: Lette
 
 
 def _writer(letter: Letter, sender: str) -> tuple[str, str]:
-    """Who says they wrote it: one mailbox, in our form, and a name. A From of several people, or of none, is nobody's."""
+    """Who says they wrote it: a mailbox in our form, and a name. A From of several people, or of none, is nobody's."""
     addresses = letter.addresses("From")
     address = ", ".join(addresses)[:300] or f"unknown, by way of {sender}"[:300]
     if len(addresses) == 1:

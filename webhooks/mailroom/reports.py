@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 import quopri
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import Message
-from email.parser import HeaderParser
+from email.parser import BytesParser, HeaderParser
 from email.policy import compat32
 from typing import Final, Literal
 
@@ -35,6 +36,7 @@ TEMPORARY: Final = Judged(Reason.EXPIRED_AT_PROVIDER, soft=True)
 PERMANENT: Final = Judged(Reason.RECIPIENT_REFUSED, soft=True)
 """A bounce of no known form, without a code: it may be policy, so one alone proves nothing; several do."""
 
+_ASCII: Final = bytes(byte if byte < 128 else 63 for byte in range(256))
 _GAP: Final = re.compile(r"\n[ \t]*\n")
 _EMBEDDED: Final = ("message/rfc822", "message/global", "text/rfc822-headers", "message/global-headers")
 _NAMES: Final = ("Message-ID", "Return-Path", "X-Original-Message-ID", "References", "List-Unsubscribe")
@@ -104,8 +106,11 @@ def _guess(letter: Letter, at: datetime) -> Event | None:
     """A bounce in a form of its own: a code in its text decides, else whether it is meant for good."""
     if letter.size > LARGEST_GUESSED:
         return None
+    logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)  # it logs each of its own mistakes with the mail in it
     try:
-        temporary, permanent = all_failures(letter.message)
+        # a header with a bare byte beyond ASCII is no text to the library, and stops its detectors
+        plain = letter.message.as_bytes().translate(_ASCII)
+        temporary, permanent = all_failures(BytesParser(policy=compat32).parsebytes(plain))
     except Exception:  # noqa: BLE001  # its patterns meet anything the world sends: whatever stops them, it is no bounce
         return None
     if not temporary and not permanent:
