@@ -22,7 +22,7 @@ from messaging.runtime import Runtime
 from messaging.settings import Settings
 from messaging.web import RUNTIME
 from webhooks.bodies import read_body
-from webhooks.email.desk import Forged, Malformed, malformed
+from webhooks.email.desk import Malformed, believed
 from webhooks.mailroom.addresses import read_destination
 from webhooks.mailroom.store import keep_mail
 
@@ -101,13 +101,8 @@ class InboundDesk:
         largest = runtime.settings.mailroom_largest * 1024 * 1024
         async with self._room:
             body = await read_body(request, largest=2 * largest + 1024 * 1024)
-            try:
-                posted = await carrier.read_mail(runtime, request, body)
-            except Forged as error:
-                log.warning("mail with a wrong signature", path=request.path, remote=request.remote, why=str(error))
-                raise web.HTTPForbidden(text="The signature is missing, wrong or old.\n") from None
-            except Malformed as error:
-                raise await malformed(request, f"{carrier.name}_mail", str(error), body) from None
+            reading = carrier.read_mail(runtime, request, body)
+            posted = await believed(request, f"{carrier.name}_mail", body, reading)
             if posted is not None:
                 if len(posted.raw) > largest:
                     raise web.HTTPRequestEntityTooLarge(largest, len(posted.raw), text="That is too large.\n")

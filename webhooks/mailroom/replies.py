@@ -25,6 +25,7 @@ from webhooks.mailroom.store import SQL
 
 KEPT: Final = 4000
 """Characters of a mail that are kept where nothing in it is known to be the writer's own."""
+MOST_IDS: Final = 20
 _THREADS: Final = ("In-Reply-To", "References")
 
 
@@ -39,7 +40,7 @@ async def take_reply(db: Connection, keyring: Keyring, item: Item, letter: Lette
     """
     message_id = item.payload["message_id"]
     if message_id is None:
-        message_id = find_message(keyring, *(_ids(letter, name) for name in _THREADS))
+        message_id = find_message(keyring, *(ids for name in _THREADS for ids in _ids(letter, name)))
     address, name = _writer(letter, item.payload["sender"])
     said = own_words(letter.text, names_of(name, address)) or words_of_subject(letter.header("Subject"))
     attached = letter.attachments
@@ -74,6 +75,7 @@ def _writer(letter: Letter, sender: str) -> tuple[str, str]:
     return address, parseaddr(letter.header("From"))[0]
 
 
-def _ids(letter: Letter, name: str) -> str:
-    """The ids a mail says it answers; of a long thread the last ones."""
-    return letter.header(name)[-290:]
+def _ids(letter: Letter, name: str) -> list[str]:
+    """The ids a mail says it answers, one by one: of a long thread the first, which may be ours, and the last."""
+    ids = letter.header(name).split()
+    return [*ids[:MOST_IDS], *ids[-MOST_IDS:]]
