@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import re
+from datetime import time
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -22,6 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 SMS_PROVIDERS = ("twilio", "vonage")
 """Who can send texts, in the order they are preferred where nobody says otherwise."""
+
+Network = IPv4Network | IPv6Network
 
 SecretList = Annotated[tuple[SecretStr, ...], NoDecode]
 TextList = Annotated[tuple[str, ...], NoDecode]
@@ -160,6 +164,34 @@ class Settings(BaseSettings):
         description="The most messages one person gets, from all campaigns and by both channels together, such as `3 in 7 days`; several separated by commas. `3 marketing in 7 days` counts and holds back marketing messages only. A campaign may add caps of its own, or be exempt.",
     )
 
+    outgoing_allow: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (),
+        description="Networks that webhooks and exports may be sent to although they are not public, separated by commas: `10.20.0.0/16,127.0.0.1`. Only these can be reached by plain `http://`. Default: public addresses alone, by `https://`.",
+    )
+    webhook_include: Annotated[tuple[Literal["addresses", "texts"], ...], NoDecode] = Field(
+        (),
+        description="What webhooks may tell beside ids, where a subscription asks for it: `addresses` (phone numbers and mailboxes), `texts` (what members wrote), or both with a comma.",
+    )
+    keep_events: int = Field(
+        30,
+        ge=4,
+        description="Days that events for webhooks, and the log of their deliveries, are kept: how far back a stream can be replayed.",
+    )
+
+    turnout_export_to: str | None = Field(
+        None,
+        description="Where turnout is exported to by the clock: a folder that every worker has, or an address (`https://…`) that files are PUT under; see docs/turnout.md.",
+    )
+    turnout_export_at: Annotated[tuple[time, ...], NoDecode] = Field(
+        (time(7), time(19)), description="When: times of day in MUSTER_TIME_ZONE, separated by commas: `07:00,19:00`."
+    )
+    turnout_export_format: Literal["csv", "parquet"] = Field(
+        "csv", description="As what: `csv`, or `parquet`, which needs `pip install muster[parquet]`."
+    )
+    turnout_export_token: SecretStr | None = Field(
+        None, description="What the address is shown as `Authorization: Bearer …`, where it asks for that."
+    )
+
     templates: Path | None = Field(
         None, description="A folder of your own with `messages/<name>/`, looked in before the ones Muster brings."
     )
@@ -187,6 +219,23 @@ class Settings(BaseSettings):
     def _caps(cls, value: object) -> object:
         return parse_caps(value) if isinstance(value, str) else value
 
+    @field_validator("turnout_export_at", mode="before")
+    @classmethod
+    def _times(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(sorted({time.fromisoformat(part.strip()) for part in value.split(",")}))
+        except ValueError:
+            raise ValueError(f"{value} is no list of times such as 07:00,19:00") from None
+
+    @field_validator("turnout_export_to")
+    @classmethod
+    def _export_to(cls, value: str | None) -> str | None:
+        if value is not None and "://" in value and not value.startswith(("https://", "http://")):
+            raise ValueError(f"{value} is neither a folder nor an address such as https://files.example.org/turnout")
+        return value.rstrip("/") if value is not None and value != "/" else value
+
     @field_validator(
         "secret_key",
         "twilio_auth_token",
@@ -195,6 +244,7 @@ class Settings(BaseSettings):
         "mailgun_webhook_key",
         "postmark_webhook_auth",
         "ses_topic_arn",
+        "webhook_include",
         mode="before",
     )
     @classmethod
@@ -202,6 +252,12 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("outgoing_allow", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        listed = cls._split(value)
+        return tuple(ip_network(one) for one in listed) if isinstance(listed, tuple) else listed
 
     @field_validator("secret_key")
     @classmethod

@@ -249,6 +249,15 @@ async def test_a_certificate_that_has_expired_or_is_none_is_not_believed(world: 
     assert await nothing_kept(db)
 
 
+async def test_nobody_can_have_us_ask_amazon_without_end(world: World, db: Connection) -> None:
+    for number in range(40):
+        url = f"https://{SNS_HOST}/SimpleNotificationService-{number:04}456789abcdef.pem"
+        said = SnsKey.notification(world.sns, payload("ses", "bounce", "1-abc"), SigningCertURL=url, Signature="AAAA")
+        await world.post("ses", world.from_sns(said | {"Signature": "AAAA"}))
+    assert len(world.amazon.asked) == 20
+    assert await nothing_kept(db)
+
+
 async def test_a_subscription_to_our_topic_is_confirmed_and_to_no_other(world: World, db: Connection) -> None:
     good = world.sns.confirmation(SubscribeURL="https://evil.test/?steal=1")  # signed by Amazon, and yet not followed
     assert await world.post("ses", world.from_sns(good)) == 200

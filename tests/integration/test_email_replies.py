@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from campaigns.conversations import open_replies
+from campaigns.rereading import reread
 from messaging.content.templates import Template
 from messaging.db import Connection
 from messaging.outbox.claim import SQL, Claimed
@@ -160,6 +161,19 @@ async def test_attachments_are_not_kept_and_the_words_are(room: Room, db: Connec
     assert (alone["reading"], alone["rule"], alone["why_open"]) == ("unclear", "media", "unclear")
     waiting = [one for one in await open_replies(db) if one.reply_id == alone["reply_id"]]
     assert waiting[0].note == "1 attachment was not kept: Muster takes words only."
+
+
+async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    digit = await answer(room, reply_address(room, asked), "1")
+    unproven = await answer(room, "ballot@union.test", "STOP")
+    await db.execute("update reply set rule_version = 'older', reading = 'unclear', rule = 'none'")
+    looked, _ = await reread(db, reader="test", at=NOON)
+    assert looked == 2
+    assert await room.campaign.standing(asked) is None
+    assert await room.campaign.suppressed() == set()
+    open_now = {one.reply_id: (one.reading, one.why_open) for one in await open_replies(db)}
+    assert open_now == {digit["reply_id"]: ("unclear", "unclear"), unproven["reply_id"]: ("opt_out", "no_message")}
 
 
 async def test_machines_do_not_answer(room: Room, db: Connection) -> None:

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 import structlog
 from aiohttp import web
 
+from messaging.errors import Unavailable
 from messaging.runtime import Runtime
 from messaging.settings import Settings
 from messaging.web import RUNTIME
@@ -26,8 +27,10 @@ from webhooks.email.desk import Malformed, believed
 from webhooks.mailroom.addresses import read_destination
 from webhooks.mailroom.store import keep_mail
 
-MOST_AT_ONCE: Final = 4
-"""Mails that are read in at the same time: each may be as large as three of them, written in JSON or a form."""
+MOST_AT_ONCE: Final = 8
+"""Mails that are read in at the same time: in JSON or a form each may take twice its size."""
+WAITS: Final = 5.0
+"""Seconds that one more waits for its turn."""
 MOST_FIELDS: Final = 200
 MOST_RECIPIENTS: Final = 20
 LONGEST_HEADER: Final = 4000
@@ -99,7 +102,12 @@ class InboundDesk:
         if not carrier.is_set_up(runtime.settings):
             raise web.HTTPNotFound
         largest = runtime.settings.mailroom_largest * 1024 * 1024
-        async with self._room:
+        try:
+            async with asyncio.timeout(WAITS):
+                await self._room.acquire()
+        except TimeoutError:
+            raise Unavailable("Too many mails come at once.", remedy="Please try again in a minute.") from None
+        try:
             body = await read_body(request, largest=2 * largest + 1024 * 1024)
             reading = carrier.read_mail(runtime, request, body)
             posted = await believed(request, f"{carrier.name}_mail", body, reading)
@@ -107,6 +115,8 @@ class InboundDesk:
                 if len(posted.raw) > largest:
                     raise web.HTTPRequestEntityTooLarge(largest, len(posted.raw), text="That is too large.\n")
                 await _keep(runtime, carrier.name, posted)
+        finally:
+            self._room.release()
         return web.Response()
 
 

@@ -50,12 +50,16 @@ async def sort_mail(runtime: Runtime, db: Connection, items: Sequence[Item]) -> 
 
 async def _deal_with(runtime: Runtime, db: Connection, item: Item, letter: Letter) -> None:
     purpose, message_id = item.payload["purpose"], item.payload["message_id"]
+    automatic = is_automatic(letter, item.payload["sender"])
+    # some servers send bounces to Reply-To; a person's own answer is never searched for what looks like one
+    returned = purpose == "bounce" or (purpose == "reply" and automatic)
     complaint = read_complaint(letter, runtime.keyring, item.received_at) if _may_complain(purpose, letter) else None
     if complaint is not None:
-        await _tell(db, COMPLAINT, complaint.message_id, complaint.event, item.received_at)
-    elif purpose in {"bounce", "reply"} and (event := read_bounce(letter, item.received_at)) is not None:
+        about = message_id if complaint.message_id is None else complaint.message_id
+        await _tell(db, COMPLAINT, about, complaint.event, item.received_at)
+    elif returned and (event := read_bounce(letter, item.received_at)) is not None:
         await _tell(db, BOUNCE, message_id, event, item.received_at)
-    elif is_automatic(letter, item.payload["sender"]):
+    elif automatic:
         await _tell(db, BOUNCE, message_id, Event("noted", item.received_at, "auto_reply"), item.received_at)
     elif purpose == "unsubscribe":
         await _unsubscribe(db, message_id)
