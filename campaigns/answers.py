@@ -200,12 +200,14 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
     """
     before = await db.fetchrow(SQL["replied"], inbound.inbox_id)
     asked = await _asked_at(db, inbound) if inbound.proven else None
+    # what answers a message that is forgotten by now proves nothing any more
+    proven = inbound.proven and (asked is not None or inbound.message_id is None)
     # digits are offered in texts; in the email of the same step nobody was told what they mean
     read = await _read(db, inbound, asked["menu"] if asked and inbound.channel == "sms" else None)
     if before is not None:
         return Answered(read.reading, before["claim_id"], before["reply_id"], before["why_open"])
     person_id, nobody = await _who(db, inbound, asked)
-    if inbound.proven:
+    if proven:
         await _obey(db, inbound, read, asked)
     said = read.also if read.reading == "opt_out" else read.reading
     claim_id, why = None, None
@@ -215,7 +217,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
             sure = BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
             claim_id = await _claim(db, asked, said, _source(inbound.channel), sure, inbound.received_at)
     if why is None:
-        why = why_open(read, nobody) if inbound.proven else nobody
+        why = why_open(read, nobody) if proven else nobody
     reply_id = await db.fetchval(
         SQL["add_reply"], inbound.inbox_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
         asked["message_id"] if asked else None, inbound.text, read.reading, read.rule, read.version, claim_id, why,

@@ -240,6 +240,10 @@ async def test_mail_to_nobody_and_mail_that_is_none(world: World, db: Connection
     for number, (provider, request) in enumerate(useless):
         assert await post(world, provider, request) == 400, number
     assert await db.fetchval("select count(*) from inbox_malformed") == len(useless)
+    assert await post(world, "ses", world.from_sns(world.sns.confirmation())) == 200
+    assert await post(world, "ses", world.from_sns(world.sns.confirmation(Type="UnsubscribeConfirmation"))) == 200
+    assert await db.fetchval("select count(*) from alert") == 1
+    assert any("ConfirmSubscription" in url for url in world.amazon.asked)
 
 
 async def test_a_provider_that_is_not_set_up_takes_no_mail_and_a_large_one_is_refused(
@@ -263,13 +267,6 @@ async def test_a_provider_that_is_not_set_up_takes_no_mail_and_a_large_one_is_re
         "/webhooks/email/postmark/inbound", data=BytesIO(request.body), headers=request.headers
     )
     assert response.status == 413
-
-
-async def test_an_end_and_a_beginning_of_the_mail_topic(world: World, db: Connection) -> None:
-    assert await post(world, "ses", world.from_sns(world.sns.confirmation())) == 200
-    assert await post(world, "ses", world.from_sns(world.sns.confirmation(Type="UnsubscribeConfirmation"))) == 200
-    assert await db.fetchval("select count(*) from alert") == 1
-    assert any("ConfirmSubscription" in url for url in world.amazon.asked)
 
 
 # ---- forms and mails

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
@@ -86,6 +87,9 @@ async def test_an_opt_out_in_any_words_stops_emails(room: Room) -> None:
         asked = await room.campaign.ask(email=address)
         await answer(room, reply_address(room, asked), words + QUOTED, sender=address, envelope=address)
         assert ("email", address, "opted_out") in await room.campaign.suppressed()
+    asked = await room.campaign.ask(email=ANN)
+    await answer(room, reply_address(room, asked), "", Subject="STOP")  # only the subject says it
+    assert ("email", ANN, "opted_out") in await room.campaign.suppressed()
 
 
 async def test_an_opt_out_stops_emails_to_where_we_wrote(room: Room) -> None:
@@ -127,6 +131,14 @@ async def test_a_message_id_of_ours_proves_what_is_answered(room: Room) -> None:
     assert (reply["message_id"], reply["why_open"]) == (None, "no_message")
 
 
+async def test_an_answer_to_what_is_forgotten_waits_for_a_person(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    gone = replace(asked, message_id=asked.message_id + 1000)
+    reply = await answer(room, reply_address(room, gone), "STOP")
+    assert (reply["state"], reply["why_open"], reply["message_id"]) == ("open", "no_message", None)
+    assert await room.campaign.suppressed() == set()
+
+
 async def test_a_shared_mailbox_never_confirms_for_one_of_them(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     await add_person(db, "P99", unit=room.campaign.unit_id, email=ANN, sms=(), first_name="Bob")
@@ -144,10 +156,12 @@ async def test_somebody_a_mail_was_forwarded_to_does_not_answer_for_its_recipien
     assert await room.campaign.standing(asked) is None
 
 
-async def test_digits_mean_nothing_in_an_email(room: Room) -> None:
+async def test_digits_mean_nothing_in_an_email_and_a_late_vote_waits(room: Room) -> None:
     asked = await room.campaign.ask(email=ANN)
     reply = await answer(room, reply_address(room, asked), "1")
     assert (reply["reading"], reply["why_open"]) == ("unclear", "unclear")
+    room.clock.wait(days=11)
+    assert (await answer(room, reply_address(room, asked), "I have voted"))["why_open"] == "late"
     assert await room.campaign.standing(asked) is None
 
 
@@ -187,19 +201,6 @@ async def test_machines_do_not_answer(room: Room, db: Connection) -> None:
     assert await room.campaign.suppressed() == set()
     told = [one.words for one in await history(db, asked.message_id) if one.code == "auto_reply"]
     assert told == ["A machine answered it: a holiday notice or the like."] * 4
-
-
-async def test_a_late_and_an_early_answer_wait(room: Room) -> None:
-    asked = await room.campaign.ask(email=ANN)
-    room.clock.wait(days=11)
-    assert (await answer(room, reply_address(room, asked), "I have voted"))["why_open"] == "late"
-    assert await room.campaign.standing(asked) is None
-
-
-async def test_only_a_subject_is_an_answer_too(room: Room) -> None:
-    asked = await room.campaign.ask(email=ANN)
-    await answer(room, reply_address(room, asked), "", Subject="STOP")
-    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
 
 
 async def test_each_email_says_where_its_answer_goes(room: Room, db: Connection) -> None:

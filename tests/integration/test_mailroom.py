@@ -269,6 +269,27 @@ async def test_lmtp_answers_for_one_recipient_and_smtp_for_several(room: Room, d
     assert await db.fetchval("select count(*) from inbox") == 3
 
 
+async def test_commands_may_come_together(room: Room, db: Connection) -> None:
+    to = room.bounce_address(await room.campaign.ask(email=ANN)).encode()
+    reader, writer = await asyncio.open_connection(room.host, room.port)
+    with closing(writer):
+        assert (await talk(reader, writer, b"")).startswith(b"220")
+        writer.write(b"LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<nobody@union.test>\r\nRCPT TO:<" + to + b">\r\nDATA\r\n")
+        writer.write(b"Subject: x\r\n\r\nx\r\n.\r\nQUIT\r\n")
+        heard = (await asyncio.wait_for(reader.read(), 10)).decode()
+    assert "250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n" in heard
+    assert [line[:3] for line in heard.splitlines() if line[3:4] == " "] == [
+        "250",
+        "250",
+        "550",
+        "250",
+        "354",
+        "250",
+        "221",
+    ]
+    assert await db.fetchval("select count(*) from inbox") == 1
+
+
 async def test_a_listener_that_stops_finishes_the_mail_in_flight(room: Room, db: Connection) -> None:
     to = room.bounce_address(await room.campaign.ask(email=ANN)).encode()
     serving = listening(room.runtime, "lmtp", "127.0.0.1:0")

@@ -6,6 +6,7 @@ else either says, nobody is suppressed for it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -45,7 +46,8 @@ async def sort_mail(runtime: Runtime, db: Connection, items: Sequence[Item]) -> 
     for item in items:
         raw = await db.fetchval(SQL["raw"], item.inbox_id)
         if raw is not None:
-            await _deal_with(runtime, db, item, read_letter(raw))
+            # in a thread: one made for it keeps the parser busy for half a second, and a courier's heart has to beat
+            await _deal_with(runtime, db, item, await asyncio.to_thread(read_letter, raw))
 
 
 async def _deal_with(runtime: Runtime, db: Connection, item: Item, letter: Letter) -> None:
