@@ -46,6 +46,7 @@ unit: $(VENV)/.dev ## the quick tests only
 
 test: check ## every check and every test
 	@bash .ci/chromium
+	@bash .ci/postfix
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 bench: $(VENV)/.dev ## how fast, beside others in the same run; ARGS="email" runs one of them

@@ -74,6 +74,9 @@ class Inbound:
         received_at: when it came; aware.
         opt_out_type: what the provider took it for and acted on: `STOP`, `START`, `HELP`, or None.
         media: pictures and the like that came with it; they are not fetched.
+        message_id: the message it answers, where it proves that; else it is found by who wrote to whom.
+        proven: whether it may change anything by itself. Anybody can write an email in another's name: one that proves
+            nothing is for a person to read, whatever it says.
     """
 
     inbox_id: int
@@ -84,6 +87,8 @@ class Inbound:
     received_at: datetime
     opt_out_type: str | None = None
     media: int = 0
+    message_id: int | None = None
+    proven: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +199,16 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
         inbound: the reply.
     """
     before = await db.fetchrow(SQL["replied"], inbound.inbox_id)
-    asked = await _asked_at(db, inbound)
-    read = await _read(db, inbound, asked["menu"] if asked else None)
+    asked = await _asked_at(db, inbound) if inbound.proven else None
+    # what answers a message that is forgotten by now proves nothing any more
+    proven = inbound.proven and (asked is not None or inbound.message_id is None)
+    # digits are offered in texts; in the email of the same step nobody was told what they mean
+    read = await _read(db, inbound, asked["menu"] if asked and inbound.channel == "sms" else None)
     if before is not None:
         return Answered(read.reading, before["claim_id"], before["reply_id"], before["why_open"])
     person_id, nobody = await _who(db, inbound, asked)
-    await _obey(db, inbound, read, asked)
+    if proven:
+        await _obey(db, inbound, read, asked)
     said = read.also if read.reading == "opt_out" else read.reading
     claim_id, why = None, None
     if said in CLAIMS and asked is not None and nobody is None:
@@ -208,7 +217,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
             sure = BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
             claim_id = await _claim(db, asked, said, _source(inbound.channel), sure, inbound.received_at)
     if why is None:
-        why = why_open(read, nobody)
+        why = why_open(read, nobody) if proven else nobody
     reply_id = await db.fetchval(
         SQL["add_reply"], inbound.inbox_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
         asked["message_id"] if asked else None, inbound.text, read.reading, read.rule, read.version, claim_id, why,
@@ -254,6 +263,9 @@ async def _asked(db: Connection, message_id: int) -> asyncpg.Record:
 
 async def _asked_at(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
     """The message a reply answers; the archive is looked into only where there is none in the outbox."""
+    if inbound.message_id is not None:
+        by_id = (inbound.channel, inbound.message_id)
+        return await db.fetchrow(SQL["asked_by_id"], *by_id) or await db.fetchrow(SQL["asked_by_id_long_ago"], *by_id)
     where = (inbound.channel, inbound.address, list(inbound.senders), inbound.received_at)
     return await db.fetchrow(SQL["asked_at"], *where) or await db.fetchrow(SQL["asked_long_before"], *where)
 
@@ -307,12 +319,18 @@ async def _who(db: Connection, inbound: Inbound, asked: asyncpg.Record | None) -
 
 
 async def _obey(db: Connection, inbound: Inbound, read: Reading, asked: asyncpg.Record | None) -> None:
-    """Stop or resume messages to the address, whoever shares it and whether or not we know them."""
+    """Stop or resume messages to the address, whoever shares it and whether or not we know them.
+
+    Where the reply proves what it answers, that is the address it was sent to, whatever the writer calls themself.
+    """
+    known = asked is not None and inbound.message_id is not None
+    address = asked["address"] if asked is not None and known else inbound.address
     if read.reading == "opt_in":
-        await lift_opt_out(db, inbound.channel, inbound.address, f"{inbound.channel}_reply")
+        if address == inbound.address:
+            await lift_opt_out(db, inbound.channel, address, f"{inbound.channel}_reply")
     elif read.reading in {"opt_out", "wrong_number"}:
         await suppression.suppress(
-            db, channel=inbound.channel, address=inbound.address, source=f"{inbound.channel}_reply",
+            db, channel=inbound.channel, address=address, source=f"{inbound.channel}_reply",
             reason=Reason.OPTED_OUT if read.reading == "opt_out" else Reason.WRONG_NUMBER,
             message_id=asked["message_id"] if asked else None,
         )  # fmt: skip

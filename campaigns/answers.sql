@@ -47,6 +47,30 @@ where m.person_id = any (array(select a.person_id from address a where a.channel
 order by m.sent_at desc, m.message_id desc
 limit 1;
 
+-- name: asked_by_id
+-- The message that a reply proves to answer, in the same form.
+select
+  m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,
+  st.content -> 'menu' as menu
+from message m
+left join sender s using (sender_id)
+join step st using (step_id)
+join campaign c on c.campaign_id = m.campaign_id
+join ballot b using (ballot_id)
+where m.channel = $1 and m.message_id = $2;
+
+-- name: asked_by_id_long_ago
+-- The same where it has been archived.
+select
+  m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,
+  st.content -> 'menu' as menu
+from message_archive m
+left join sender s using (sender_id)
+join step st using (step_id)
+join campaign c on c.campaign_id = m.campaign_id
+join ballot b using (ballot_id)
+where m.channel = $1 and m.message_id = $2;
+
 -- name: stopped_by_link
 -- Whether an address is opted out because this very person said so on a page of theirs: only that can be taken back there.
 -- A text of STOP, or the wish of somebody who shares the phone, is not a link's to undo.

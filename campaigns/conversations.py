@@ -39,6 +39,7 @@ class OpenReply:
         unit: where they belong.
         ballot: the ballot it is about.
         holders: everybody who has that address.
+        note: what a reader should know beside its words, such as that attachments were not kept.
     """
 
     reply_id: int
@@ -56,6 +57,7 @@ class OpenReply:
     unit: str | None
     ballot: str | None
     holders: tuple[int, ...]
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,11 @@ async def conversation(db: Connection, reply_id: int) -> Conversation:
 def _reply(row: asyncpg.Record) -> OpenReply:
     fields = {name: row[name] for name in OpenReply.__slots__ if name != "holders"}
     return OpenReply(**fields, holders=tuple(row["holders"] or ()))
+
+
+async def note_reply(db: Connection, reply_id: int, note: str) -> None:
+    """Say something beside the words of a reply."""
+    await db.execute(SQL["add_note"], reply_id, note)
 
 
 async def close_reply(db: Connection, reply_id: int, *, reader: str, at: datetime) -> bool:

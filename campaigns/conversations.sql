@@ -1,7 +1,7 @@
 -- name: open_replies
 -- Those that wait, longest first, with what they answer: enough to deal with one without looking anything up.
 select
-  r.reply_id, r.received_at, r.channel, r.address, r.text, r.reading, r.rule, r.why_open, r.message_id,
+  r.reply_id, r.received_at, r.channel, r.address, r.text, r.reading, r.rule, r.why_open, r.message_id, r.note,
   p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, u.name as unit, b.name as ballot,
   (select array_agg(a.person_id order by a.person_id) from address a
    where a.channel = r.channel and a.address = r.address) as holders
@@ -15,10 +15,14 @@ where r.state = 'open' and ($2::text is null or r.why_open = $2)
 order by r.received_at, r.reply_id
 limit $1;
 
+-- name: add_note
+-- What a reader should know beside the words.
+update reply set note = $2 where reply_id = $1;
+
 -- name: one_reply
 -- The same of any one, and how it was dealt with.
 select
-  r.reply_id, r.received_at, r.channel, r.address, r.text, r.reading, r.rule, r.message_id,
+  r.reply_id, r.received_at, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.note,
   coalesce(r.why_open, '') as why_open, r.state, r.closed_at, r.closed_by,
   p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, u.name as unit, b.name as ballot,
   (select array_agg(a.person_id order by a.person_id) from address a

@@ -117,12 +117,16 @@ async def _put_right(
             recorder="member", confidence=BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE,
             message_id=reply["message_id"], at=reply["received_at"],
         )  # fmt: skip
-    if read.reading in {"opt_out", "wrong_number"} and not reply["started_since"]:
+    by_email = reply["channel"] == "email"
+    # an email that proves nothing changes nothing by itself; what one proves is about where we wrote to
+    proven = not by_email or reply["message_id"] is not None
+    if proven and read.reading in {"opt_out", "wrong_number"} and not reply["started_since"]:
+        address = reply["asked_at"] if by_email else reply["address"]
         await suppression.suppress(
-            db, channel=reply["channel"], address=reply["address"], source=source, message_id=reply["message_id"],
+            db, channel=reply["channel"], address=address, source=source, message_id=reply["message_id"],
             reason=Reason.OPTED_OUT if read.reading == "opt_out" else Reason.WRONG_NUMBER,
         )  # fmt: skip
-    why = why_open(read, nobody)
+    why = why_open(read, nobody) if proven else reply["why_open"]
     await db.execute(SQL["put_right"], reply["reply_id"], read.reading, read.rule, read.version, claim_id, why)
     detail = {"from": reply["reading"], "to": read.reading, "rule": read.rule, "version": read.version}
     await db.execute(SQL["note"], reader, f"reply:{reply['reply_id']}", detail, at)

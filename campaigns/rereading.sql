@@ -12,7 +12,8 @@ limit $3;
 -- One of them, if it still is one; the menu is that of the message it answers.
 select
   r.reply_id, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.person_id, r.claim_id, r.why_open,
-  r.received_at, c.ballot_id, st.content -> 'menu' as menu,
+  r.received_at, c.ballot_id, m.address as asked_at,
+  case when r.channel = 'sms' then st.content -> 'menu' end as menu, -- digits are offered in texts only
   exists (
     select from reply later
     where later.channel = r.channel and later.address = r.address and later.reply_id > r.reply_id

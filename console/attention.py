@@ -43,6 +43,7 @@ class Reply:
     address: str
     text: str
     why: str
+    note: str | None
     received_at: datetime
 
 
@@ -73,5 +74,6 @@ def _reply(one: OpenReply, writer: asyncpg.Record | None) -> Reply:
         address=mask(one.address),
         text=shorten(mask_text(one.text), LONGEST),
         why=one.why_open,
+        note=one.note,
         received_at=one.received_at,
     )

@@ -26,8 +26,6 @@ SMS_PROVIDERS = ("twilio", "vonage")
 """Who can send texts, in the order they are preferred where nobody says otherwise."""
 
 Network = IPv4Network | IPv6Network
-EMAIL_PROVIDERS = ("sendgrid", "mailgun", "postmark", "ses")
-"""Whose events about emails are understood: a file each in `webhooks/email/`."""
 
 SecretList = Annotated[tuple[SecretStr, ...], NoDecode]
 TextList = Annotated[tuple[str, ...], NoDecode]
@@ -96,6 +94,15 @@ class Settings(BaseSettings):
         description="What to do with an email the relay never said it took: `retry` sends it again with the same Message-ID, by which receivers know a copy; `hold` waits for a person.",
     )
 
+    reply_domain: str | None = Field(
+        None,
+        description="Domain that replies to emails go to (`r+…@domain`), where the mailroom or a provider's inbound webhook reads them. Default: none; replies go to MUSTER_EMAIL_REPLY_TO or MUSTER_EMAIL_FROM, for people to read.",
+    )
+    mailroom_lmtp: str | None = Field(
+        None, description="Where `muster mailroom` listens for LMTP: `host:port`, or `unix:/path/of/socket`."
+    )
+    mailroom_smtp: str | None = Field(None, description="Where `muster mailroom` listens for SMTP: the same.")
+    mailroom_largest: int = Field(10, ge=1, le=50, description="Largest mail that is taken, in MB.")
     email_provider: Literal["", "sendgrid", "mailgun", "postmark", "ses"] = Field(
         "",
         description="Whose relay `MUSTER_SMTP_URL` is: `sendgrid`, `mailgun`, `postmark` or `ses`. Each email then carries our id in the header which that provider gives back with its events. Empty for a relay of your own.",
@@ -117,7 +124,9 @@ class Settings(BaseSettings):
         description="The SNS topics Amazon SES tells its events to, `arn:aws:sns:…`; a comma-separated list. Nothing from any other topic is believed.",
     )
     ses_configuration_set: str | None = Field(
-        None, description="The configuration set of Amazon SES that emails are sent with, which publishes the events."
+        None,
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="The configuration set of Amazon SES that emails are sent with, which publishes the events.",
     )
 
     sms_from: str | None = Field(
@@ -281,13 +290,6 @@ class Settings(BaseSettings):
             raise ValueError(f"{wrong[0]} is not a topic such as arn:aws:sns:eu-west-2:123456789012:muster")
         return value
 
-    @field_validator("ses_configuration_set")
-    @classmethod
-    def _set(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[\w-]{1,64}", value, re.ASCII):
-            raise ValueError("a configuration set has letters, digits, - and _ only")
-        return value
-
     @field_validator("sms_providers")
     @classmethod
     def _costs(cls, value: str) -> str:
@@ -357,11 +359,16 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: it cannot be a domain.
         """
-        host = self.bounce_domain or self.email_from.rpartition("@")[2].rstrip("> ")
-        try:
-            return host if host.isascii() else idna.encode(host, uts46=True).decode()
-        except UnicodeError as error:
-            raise SettingsError(f"“{host}” is not a domain.", remedy="See MUSTER_BOUNCE_DOMAIN.") from error
+        return _in_dns(self.bounce_domain or self.email_from.rpartition("@")[2].rstrip("> "), "MUSTER_BOUNCE_DOMAIN")
+
+    @property
+    def reply_host(self) -> str | None:
+        """Domain replies come to, as DNS writes it; None where people read them elsewhere.
+
+        Raises:
+            SettingsError: it cannot be a domain.
+        """
+        return _in_dns(self.reply_domain, "MUSTER_REPLY_DOMAIN") if self.reply_domain else None
 
     @property
     def has_sms(self) -> bool:
@@ -386,6 +393,13 @@ class Settings(BaseSettings):
     def has_email(self) -> bool:
         """Whether emails can be sent."""
         return self.smtp_url is not None
+
+
+def _in_dns(host: str, setting: str) -> str:
+    try:
+        return host if host.isascii() else idna.encode(host, uts46=True).decode()
+    except UnicodeError as error:
+        raise SettingsError(f"“{host}” is not a domain.", remedy=f"See {setting}.") from error
 
 
 def _read_costs(text: str) -> list[tuple[str, float | None]]:

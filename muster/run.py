@@ -117,6 +117,8 @@ class _Start:
         await _until_ready(f"{web}/readyz", server)
         server.keep_up()
         (await self._start("worker")).keep_up()
+        if self.settings.mailroom_lmtp or self.settings.mailroom_smtp:
+            (await self._start("mailroom")).keep_up()
         home = None if self._servers is None else self.settings.home.resolve()
         return Addresses(web, public, await _sign_in_link(database_url, public), sandbox, home, tuple(self._moved))
 

@@ -7,6 +7,7 @@ stored first; a worker processes it with `process_inbox`, and deletes it in time
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from messaging.runtime import Runtime
 from webhooks import email, links, preferences, twilio, unsubscribe, vonage
 from webhooks.inbox import Handler, Intake, process
 from webhooks.leftovers import drop_leftovers
+from webhooks.mailroom import MAIL, sort_mail
 from webhooks.misses import Misses
 from webhooks.pages import is_members, respond_to_nobody
 
@@ -27,7 +29,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     vonage.INBOUND: vonage.read_texts,
     **email.HANDLERS,
 }
-"""Who processes what has come in, by its source."""
+"""Who processes what has come in, by its source. Mail needs more than a connection: see `process_inbox`."""
 
 
 def routes() -> list[web.RouteDef]:
@@ -47,4 +49,4 @@ async def process_inbox(runtime: Runtime, limit: int) -> int:
     Returns:
         How many were looked at; fewer than `limit` where nothing else is due.
     """
-    return await process(runtime, limit, HANDLERS)
+    return await process(runtime, limit, {**HANDLERS, MAIL: partial(sort_mail, runtime)})

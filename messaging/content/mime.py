@@ -54,16 +54,16 @@ class Skeleton:
         ValueError: an identifier of our own has a character that cannot stand in a header.
     """
 
-    __slots__ = ("_between", "_boundary", "_end", "_head", "_parts")
+    __slots__ = ("_between", "_boundary", "_end", "_head", "_name", "_parts")
 
     def __init__(self, from_: str, list_id: str, *, feedback_id: str = "", reply_to: str = "") -> None:
         if feedback_id.count(":") >= _FEEDBACK_FIELDS:
             raise ValueError(f"{feedback_id!r} has more than four fields.")
         reply = f"Reply-To: {_mailbox(reply_to)}\r\n" if reply_to else ""
         feedback = f"Feedback-ID: {_token(feedback_id)}\r\n" if feedback_id else ""
-        self._head: Final = (
-            f"From: {_mailbox(from_)}\r\n{reply}List-ID: <{_token(list_id)}>\r\n{feedback}MIME-Version: 1.0\r\n"
-        )
+        sender = _mailbox(from_)
+        self._name: Final = sender.rpartition("<")[0] if sender.endswith(">") else ""
+        self._head: Final = f"From: {sender}\r\n{reply}List-ID: <{_token(list_id)}>\r\n{feedback}MIME-Version: 1.0\r\n"
         boundary = f"=_{hashlib.sha256(self._head.encode()).hexdigest()[:24]}"
         self._boundary: Final = boundary.encode()
         self._parts: Final = (
@@ -76,7 +76,15 @@ class Skeleton:
         self._end: Final = f"\r\n--{boundary}--\r\n".encode()
 
     def build(
-        self, to: str, rendered: RenderedEmail, message_id: str, list_unsubscribe_url: str, date: datetime
+        self,
+        to: str,
+        rendered: RenderedEmail,
+        message_id: str,
+        list_unsubscribe_url: str,
+        date: datetime,
+        *,
+        reply_to: str = "",
+        unsubscribe_mailbox: str = "",
     ) -> bytes:
         """One email.
 
@@ -86,13 +94,17 @@ class Skeleton:
             message_id: with or without its angle brackets; the same on every try.
             list_unsubscribe_url: where one-click unsubscribing is posted to (RFC 8058); "" leaves the headers out.
             date: aware; written in UTC.
+            reply_to: the mailbox that knows which message an answer is to; under the sender's name.
+            unsubscribe_mailbox: where a mail says the same as a post to the URL.
 
         Raises:
             AddressError: `to` is not an address that can stand in a header.
             ValueError: an identifier or URL of our own has a character that cannot stand in a header.
         """
+        reply = f"Reply-To: {self._name}<{_token(reply_to)}>\r\n" if reply_to else ""
+        mailto = f",\r\n <mailto:{_token(unsubscribe_mailbox)}?subject=unsubscribe>" if unsubscribe_mailbox else ""
         unsubscribe = (
-            f"List-Unsubscribe: <{_token(list_unsubscribe_url)}>\r\n"
+            f"List-Unsubscribe: <{_token(list_unsubscribe_url)}>{mailto}\r\n"
             "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
             if list_unsubscribe_url
             else ""
@@ -102,7 +114,7 @@ class Skeleton:
         head = (
             f"{self._head}To: {_recipient(to)}\r\nSubject: {_subject(rendered.subject)}\r\n"
             f"Date: {_date(int(date.timestamp()))}\r\nMessage-ID: <{_token(message_id.strip('<>'))}>\r\n"
-            f"{unsubscribe}{self._parts}{text_encoding}\r\n\r\n"
+            f"{reply}{unsubscribe}{self._parts}{text_encoding}\r\n\r\n"
         )
         between = f"{self._between}{html_encoding}\r\n\r\n"
         # the head is ASCII but for a recipient whose mailbox is not (RFC 6532)

@@ -58,12 +58,13 @@ class Composer:
         self._confirms = "confirm_link" in said
         self._unsubscribes = self._email or "unsubscribe_link" in said or "preferences_link" in said
         self._host = settings.bounce_host
+        self._replies = settings.reply_host
         if self._email:
             self._skeleton = Skeleton(
                 _mailbox(step["email_name"], step["email_from"]),
                 f"campaign-{step['campaign_id']}.{self._host}",
                 feedback_id=f"step{step['step_id']}:campaign{step['campaign_id']}:email:muster",
-                reply_to=settings.email_reply_to or "",
+                reply_to="" if self._replies else settings.email_reply_to or "",
             )
         else:
             self._sender: str = step["sms_from"]
@@ -115,8 +116,16 @@ class Composer:
             f"{seal}@{self._host}",
             message.variables["unsubscribe_link"],
             now,
+            reply_to=self._mailbox_of("r", "reply", message),
+            unsubscribe_mailbox=self._mailbox_of("u", "unsubscribe", message),
         )
         return Mail(message.message_id, f"b+{seal}@{self._host}", message.address, content), 1
+
+    def _mailbox_of(self, kind: str, purpose: str, message: Claimed) -> str:
+        """Where an answer to this very message goes; "" where nobody reads such mailboxes."""
+        if not self._replies:
+            return ""
+        return f"{kind}+{self._keyring.seal(message.message_id, purpose, secret=self._secret)}@{self._replies}"
 
 
 class Composers:

@@ -31,6 +31,14 @@ _MOVED: Final[Mapping[State, str]] = {
     State.SKIPPED: "It was not sent.",
 }
 
+_TOLD: Final[Mapping[str, str]] = {
+    "deferred": "It was put off by the server that receives it, and is still tried.",
+    "unsubscribed": "They asked for no more of these emails.",
+    "noted": "Something was said about it that changes nothing.",
+    "auto_reply": "A machine answered it: a holiday notice or the like.",
+}
+"""What is told of an email that leaves it where it was, by the kind of event or its code."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -206,6 +214,10 @@ def _words(
 
 def _unmoved(code: str | None, detail: Mapping[str, Any], why: str, zone: tzinfo) -> str:
     """An event that left the message where it was: put off, or a receipt that said nothing new."""
+    if code == "auto_reply":
+        return _TOLD[code]
+    if detail.get("event") in _TOLD:
+        return f"{_TOLD[detail['event']]} {why}".rstrip()
     if "said" in detail:
         if detail.get("earlier"):
             return f"Of an earlier try was said “{detail['said']}”, which changes nothing any more. {why}".rstrip()

@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "sandbox": "Start a pretend Twilio and mail server to try things on.",
     "serve": "Start the web server only.",
     "worker": "Start a worker only.",
+    "mailroom": "Take in bounces and replies that come as mail.",
     "migrate": "Bring the database to the newest schema.",
 }
 """What `muster --help` lists. Kept here so that help needs no imports; each module's own help says more."""

@@ -160,6 +160,8 @@ def _tell(found: Conversation, zone: ZoneInfo) -> None:
     )
     click.echo(f"Reply {reply.reply_id} by {reply.channel} from {reply.address}: {who}")
     click.echo(f"  {_time(reply.received_at, zone)}: {reply.text or '(a button)'}")
+    if reply.note:
+        click.echo(f"  {reply.note}")
     if reply.message_id is not None:
         click.echo(
             f"  It answers message {reply.message_id}" + (f" of the ballot {reply.ballot}." if reply.ballot else ".")

@@ -8,14 +8,15 @@ from typing import Final
 
 from aiohttp import web
 
-from webhooks.email.desk import Desk, Provider, handler, source_of
+from webhooks.email.desk import Desk, handler, source_of
+from webhooks.email.inbound import InboundDesk
 from webhooks.email.mailgun import Mailgun
 from webhooks.email.postmark import Postmark
 from webhooks.email.sendgrid import SendGrid
 from webhooks.email.ses import Ses
 from webhooks.inbox import Handler, Intake
 
-PROVIDERS: Final[tuple[type[Provider], ...]] = (SendGrid, Mailgun, Postmark, Ses)
+PROVIDERS: Final[tuple[type[SendGrid | Mailgun | Postmark | Ses], ...]] = (SendGrid, Mailgun, Postmark, Ses)
 
 HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
     {source_of(provider.name): handler(provider()) for provider in PROVIDERS}
@@ -29,4 +30,6 @@ def routes(intake: Intake) -> list[web.RouteDef]:
     Args:
         intake: stores what comes in.
     """
-    return [Desk(intake, provider()).route for provider in PROVIDERS]
+    known = [provider() for provider in PROVIDERS]
+    inbound = [route for provider in known for route in InboundDesk(provider).routes]
+    return [*(Desk(intake, provider).route for provider in known), *inbound]

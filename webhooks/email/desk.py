@@ -7,10 +7,10 @@ of payloads for its tests.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import orjson
 import structlog
@@ -24,6 +24,8 @@ from messaging.web import RUNTIME
 from webhooks.bodies import plain_json, read_body, without_nul
 from webhooks.email.events import Event, Told, apply_events
 from webhooks.inbox import Handler, Intake, Item, keep_malformed
+
+T = TypeVar("T")
 
 LARGEST: Final = 1024 * 1024
 """Bytes; SendGrid sends up to 768 KB of events at once."""
@@ -110,13 +112,7 @@ class Desk:
         if not provider.is_set_up(runtime.settings):
             raise web.HTTPNotFound
         body = await read_body(request, largest=LARGEST)
-        try:
-            arrivals = await provider.read(runtime, request, body)
-        except Forged as error:
-            log.warning("a webhook with a wrong signature", path=request.path, remote=request.remote, why=str(error))
-            raise web.HTTPForbidden(text="The signature is missing, wrong or old.\n") from None
-        except Malformed as error:
-            raise await malformed(request, source_of(provider.name), str(error), body) from None
+        arrivals = await believed(request, source_of(provider.name), body, provider.read(runtime, request, body))
         await asyncio.gather(*(self._store(runtime, arrival) for arrival in arrivals))
         return web.Response()
 
@@ -131,11 +127,30 @@ class Desk:
         )
 
 
-async def malformed(request: web.Request, source: str, problem: str, body: bytes) -> web.HTTPBadRequest:
-    """Keep a body nobody can read, and say so."""
-    log.warning("a webhook that cannot be read", path=request.path, problem=problem)
-    await keep_malformed(request.app[RUNTIME], source=source, problem=without_nul(problem)[:500], body=body)
-    return web.HTTPBadRequest(text="The body cannot be read.\n")
+async def believed(request: web.Request, source: str, body: bytes, reading: Awaitable[T]) -> T:
+    """What a provider says in a request, once that is certain.
+
+    Args:
+        request: what came.
+        source: what a body is kept under that nobody can read.
+        body: its body.
+        reading: verifies and reads it.
+
+    Raises:
+        HTTPForbidden: it is not from them; nothing is kept.
+        HTTPBadRequest: it cannot be read; it is kept for a person to look at.
+        Unavailable: neither can be told just now.
+    """
+    try:
+        return await reading
+    except Forged as error:
+        log.warning("a webhook with a wrong signature", path=request.path, remote=request.remote, why=str(error))
+        raise web.HTTPForbidden(text="The signature is missing, wrong or old.\n") from None
+    except Malformed as error:
+        problem = without_nul(str(error))[:500]
+        log.warning("a webhook that cannot be read", path=request.path, problem=problem)
+        await keep_malformed(request.app[RUNTIME], source=source, problem=problem, body=body)
+        raise web.HTTPBadRequest(text="The body cannot be read.\n") from None
 
 
 def source_of(provider: str) -> str:

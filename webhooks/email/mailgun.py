@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -22,8 +23,9 @@ from messaging.outbox.bounces import Judged, judge_bounce
 from messaging.outbox.states import Reason
 from messaging.runtime import Runtime
 from messaging.settings import Settings
-from webhooks.email.desk import Arrival, Forged, Malformed, check_time, read_object, table, text
+from webhooks.email.desk import Arrival, Forged, Malformed, check_time, read_json, read_object, table, text
 from webhooks.email.events import Event, Kind, bounced, find_message, read_time
+from webhooks.email.inbound import MOST_FIELDS, Posted, put_together, read_multipart, said
 
 IGNORED: Final = frozenset({"opened", "clicked"})
 """We follow nobody's reading. They are not even kept."""
@@ -52,11 +54,11 @@ class Mailgun:
     async def read(self, runtime: Runtime, _request: web.Request, body: bytes) -> Sequence[Arrival]:
         """The one event of a request. The signature is inside it, so it has to be read to be verified."""
         try:
-            said = read_object(body)
+            told = read_object(body)
         except Malformed as error:  # nobody's word yet, so nothing of it is kept
             raise Forged(str(error)) from None
-        token = verify(runtime, table(said.get("signature")))
-        event = table(said.get("event-data"))
+        token = verify(runtime, table(told.get("signature")))
+        event = table(told.get("event-data"))
         word = text(event.get("event"))
         if not word:
             raise Malformed("no event-data")
@@ -70,6 +72,20 @@ class Mailgun:
             table(event.get("envelope")).get("sender"),
         )
         return [Arrival(token, message_id, event)]
+
+    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
+        """The mail that a route forwards, raw or taken apart.
+
+        https://documentation.mailgun.com/docs/mailgun/user-manual/receive-forward-store/receive-http
+        """
+        form = _form(request.headers.get("Content-Type", ""), body)
+        token = verify(runtime, {name: said(form, name) for name in ("timestamp", "token", "signature")})
+        raw = form.get("body-mime")
+        if raw is None:
+            attached = said(form, "attachment-count")
+            number = int(attached) if attached.isdigit() and len(attached) < 4 else 0
+            raw = put_together(_headers(form), said(form, "body-plain"), said(form, "body-html"), number)
+        return Posted(raw, said(form, "sender"), said(form, "recipient").split(","), once=token)
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> Event | None:
         """What an event means."""
@@ -87,6 +103,24 @@ class Mailgun:
                 return Event("unsubscribed", when, word, reason=Reason.OPTED_OUT)
         kind = _KINDS.get(word)
         return None if kind is None else Event(kind, when, word)
+
+
+def _form(content_type: str, body: bytes) -> Mapping[str, bytes]:
+    """Nobody's word yet, so nothing of what cannot be read is kept."""
+    try:
+        if content_type.lower().startswith("multipart/form-data"):
+            return read_multipart(content_type, body)
+        fields = parse_qsl(body, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except (Malformed, ValueError) as error:
+        raise Forged(str(error)) from None
+    return {name.decode(errors="replace"): value for name, value in reversed(fields)}
+
+
+def _headers(form: Mapping[str, bytes]) -> list[tuple[str, str]]:
+    """`message-headers`: a list of names and values, as JSON."""
+    pairs = read_json(form.get("message-headers", b"[]"))
+    pairs = pairs if isinstance(pairs, list) else []
+    return [(text(one[0]), text(one[1])) for one in pairs if isinstance(one, list) and len(one) == 2]
 
 
 def _failed(event: Mapping[str, Any], when: datetime) -> Event:
@@ -115,12 +149,12 @@ def verify(runtime: Runtime, signature: Mapping[str, Any]) -> str:
         Forged: it did not.
     """
     timestamp, token = text(signature.get("timestamp")), text(signature.get("token"))
-    said = text(signature.get("signature")).encode(errors="replace")
+    given = text(signature.get("signature")).encode(errors="replace")
     content = (timestamp + token).encode(errors="replace")
     # every key is tried, whichever fits: the time taken tells nothing
     fits = [
         hmac.compare_digest(
-            hmac.new(key.get_secret_value().encode(), content, hashlib.sha256).hexdigest().encode(), said
+            hmac.new(key.get_secret_value().encode(), content, hashlib.sha256).hexdigest().encode(), given
         )
         for key in runtime.settings.mailgun_webhook_key
     ]

@@ -11,6 +11,7 @@ import binascii
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from email.utils import formataddr
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from messaging.runtime import Runtime
 from messaging.settings import Settings
 from webhooks.email.desk import Arrival, Forged, Malformed, read_object, table, text
 from webhooks.email.events import Event, Kind, bounced, find_message, read_time
+from webhooks.email.inbound import Posted, put_together
 
 IGNORED: Final = frozenset({"Open", "Click"})
 """We follow nobody's reading. They are not even kept."""
@@ -91,6 +93,26 @@ class Postmark:
         message_id = find_message(runtime.keyring, table(event.get("Metadata")).get(NAME))
         return [Arrival(":".join(map(text, about)), message_id, event)]
 
+    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
+        """The mail of an inbound webhook, raw (where *Include raw email content* is ticked) or taken apart.
+
+        https://postmarkapp.com/developer/webhooks/inbound-webhook
+        """
+        verify(runtime, request)
+        mail = read_object(body)
+        recipient = text(mail.get("OriginalRecipient"))
+        if not recipient:
+            raise Malformed("no OriginalRecipient")
+        headers = _headers(mail)
+        sender = next((value.strip("<> ") for name, value in headers if name.lower() == "return-path"), None)
+        raw = text(mail.get("RawEmail")).encode(errors="replace")
+        if not raw:
+            attached = mail.get("Attachments")
+            number = len(attached) if isinstance(attached, list) else 0
+            raw = put_together(headers, text(mail.get("TextBody")), text(mail.get("HtmlBody")), number)
+        full = text(table(mail.get("FromFull")).get("Email"))
+        return Posted(raw, full if sender is None else sender, [recipient])
+
     def understand(self, event: Mapping[str, Any], at: datetime) -> Event | None:
         """What an event means."""
         kind = text(event.get("RecordType"))
@@ -106,6 +128,19 @@ class Postmark:
             case "SubscriptionChange":
                 return _subscription(event, when)
         return None
+
+
+def _headers(mail: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Postmark lists all but a few headers, which have fields of their own."""
+    listed = mail.get("Headers")
+    found = [
+        (text(one.get("Name")), text(one.get("Value")))
+        for one in (listed if isinstance(listed, list) else ())
+        if isinstance(one, dict)
+    ]
+    sender = table(mail.get("FromFull"))
+    mailbox = formataddr((text(sender.get("Name")), text(sender.get("Email"))))
+    return [("From", mailbox), ("Subject", text(mail.get("Subject"))), ("Date", text(mail.get("Date"))), *found]
 
 
 def _bounce(kind: str, when: datetime, words: str) -> Event | None:

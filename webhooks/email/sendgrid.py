@@ -23,8 +23,9 @@ from messaging.outbox.bounces import UNKNOWN, Judged, judge_bounce
 from messaging.outbox.states import Reason
 from messaging.runtime import Runtime
 from messaging.settings import Settings
-from webhooks.email.desk import Arrival, Forged, Malformed, check_time, read_json, text
+from webhooks.email.desk import Arrival, Forged, Malformed, check_time, read_json, read_object, text
 from webhooks.email.events import Event, Kind, bounced, find_message, read_time
+from webhooks.email.inbound import Posted, header_lines, put_together, read_multipart, said
 
 SIGNATURE: Final = "X-Twilio-Email-Event-Webhook-Signature"
 TIMESTAMP: Final = "X-Twilio-Email-Event-Webhook-Timestamp"
@@ -82,6 +83,24 @@ class SendGrid:
             raise Malformed("not a list of events, or too long a one")
         return [_arrival(runtime, event) for event in events if _counts(event)]
 
+    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
+        """The mail of one request of inbound parse, raw or taken apart.
+
+        https://www.twilio.com/docs/sendgrid/for-developers/parsing-email/setting-up-the-inbound-parse-webhook
+        """
+        verify(runtime, request, body)
+        form = read_multipart(request.headers.get("Content-Type", ""), body)
+        envelope = read_object(form.get("envelope", b""))
+        to = envelope.get("to")
+        recipients = [text(one) for one in to] if isinstance(to, list) else [text(to)]
+        raw = form.get("email")
+        if raw is None:
+            attached = said(form, "attachments")
+            number = int(attached) if attached.isdigit() and len(attached) < 4 else 0
+            headers = header_lines(said(form, "headers"))
+            raw = put_together(headers, said(form, "text"), said(form, "html"), number)
+        return Posted(raw, text(envelope.get("from")), recipients)
+
     def understand(self, event: Mapping[str, Any], at: datetime) -> Event | None:
         """What an event means."""
         word, when = text(event.get("event")), read_time(event.get("timestamp"), at)
@@ -123,16 +142,16 @@ def verify(runtime: Runtime, request: web.Request, body: bytes) -> None:
     Raises:
         Forged: it did not.
     """
-    said = request.headers.get(TIMESTAMP, "")
+    timestamp = request.headers.get(TIMESTAMP, "")
     try:
         signature = base64.b64decode(request.headers.get(SIGNATURE, ""), validate=True)
     except (ValueError, binascii.Error):
         raise Forged("no signature") from None
     # every key is tried, whichever fits: the time taken tells nothing
-    fits = [_signed(key, signature, said.encode() + body) for key in runtime.settings.sendgrid_webhook_key]
+    fits = [_signed(key, signature, timestamp.encode() + body) for key in runtime.settings.sendgrid_webhook_key]
     if not any(fits):
         raise Forged("the signature is wrong")
-    check_time(read_time(said, None), runtime.clock())
+    check_time(read_time(timestamp, None), runtime.clock())
 
 
 def _signed(key: str, signature: bytes, content: bytes) -> bool:

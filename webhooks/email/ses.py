@@ -6,6 +6,8 @@ https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -21,7 +23,8 @@ from messaging.runtime import Runtime
 from messaging.settings import Settings
 from webhooks.email.desk import Arrival, Forged, Malformed, read_object, table, text
 from webhooks.email.events import Event, Kind, bounced, find_message, read_time
-from webhooks.email.sns import CONFIRMATION, FAREWELL, Sns
+from webhooks.email.inbound import Posted
+from webhooks.email.sns import CONFIRMATION, FAREWELL, NOTIFICATION, Sns
 
 IGNORED: Final = frozenset({"Open", "Click"})
 """We follow nobody's reading. They are not even kept."""
@@ -61,24 +64,46 @@ class Ses:
 
     async def read(self, runtime: Runtime, _request: web.Request, body: bytes) -> Sequence[Arrival]:
         """The one event of a request; a new subscription is confirmed at once."""
-        try:
-            said = read_object(body)
-        except Malformed as error:  # nobody's word yet, so nothing of it is kept
-            raise Forged(str(error)) from None
-        kind = await self._sns.verify(runtime, said)
-        key = text(said.get("MessageId"))
-        if kind == CONFIRMATION:
-            await self._sns.confirm(runtime, said)
+        told = await self._verified(runtime, body)
+        if told is None:
             return []
-        if kind == FAREWELL:
-            await _tell_staff(runtime, said["TopicArn"])
-            return []
-        event = read_object(text(said.get("Message")))
+        key = text(told.get("MessageId"))
+        event = read_object(text(told.get("Message")))
         if not _type(event):
             raise Malformed("no eventType")
         if _type(event) in IGNORED:
             return []
         return [Arrival(key, _message(runtime, table(event.get("mail"))), event)]
+
+    async def read_mail(self, runtime: Runtime, _request: web.Request, body: bytes) -> Posted | None:
+        """The mail that an SNS action of a receipt rule publishes, as it came; a new subscription is confirmed at once.
+
+        https://docs.aws.amazon.com/ses/latest/dg/receiving-email-action-sns.html
+        """
+        told = await self._verified(runtime, body)
+        if told is None:
+            return None
+        event = read_object(text(told.get("Message")))
+        content = text(event.get("content"))
+        if _type(event) != "Received" or not content:
+            raise Malformed("not a mail with its content")
+        receipt, mail = table(event.get("receipt")), table(event.get("mail"))
+        recipients = receipt.get("recipients") or mail.get("destination")
+        to = [text(one) for one in recipients] if isinstance(recipients, list) else []
+        return Posted(_raw(content, text(table(receipt.get("action")).get("encoding"))), text(mail.get("source")), to)
+
+    async def _verified(self, runtime: Runtime, body: bytes) -> dict[str, Any] | None:
+        """What SNS says; None where it was about the subscription itself, and has been seen to."""
+        try:
+            told = read_object(body)
+        except Malformed as error:  # nobody's word yet, so nothing of it is kept
+            raise Forged(str(error)) from None
+        kind = await self._sns.verify(runtime, told)
+        if kind == CONFIRMATION:
+            await self._sns.confirm(runtime, told)
+        elif kind == FAREWELL:
+            await _tell_staff(runtime, told["TopicArn"])
+        return told if kind == NOTIFICATION else None
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> Event | None:
         """What an event means."""
@@ -101,6 +126,15 @@ class Ses:
                 )
         words = text(part.get("smtpResponse")) or text(part.get("delayType"))
         return Event(_KINDS[kind], when, kind, words) if kind in _KINDS else None
+
+
+def _raw(content: str, encoding: str) -> bytes:
+    if encoding.lower() != "base64":
+        return content.encode(errors="replace")
+    try:
+        return base64.b64decode(content, validate=True)
+    except (ValueError, binascii.Error):
+        raise Malformed("content that is not base64") from None
 
 
 async def _tell_staff(runtime: Runtime, topic: str) -> None:

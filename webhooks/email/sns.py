@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections import OrderedDict
+import time
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ NOTIFICATION: Final = "Notification"
 CONFIRMATION: Final = "SubscriptionConfirmation"
 FAREWELL: Final = "UnsubscribeConfirmation"
 MOST_CERTIFICATES: Final = 8
+MOST_FETCHES: Final = 20
+"""Certificates asked for within a minute."""
 LARGEST_CERTIFICATE: Final = 16 * 1024
 ANSWERS_WITHIN: Final = aiohttp.ClientTimeout(total=5)
 
@@ -52,6 +55,7 @@ class Sns:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Certificate] = OrderedDict()
+        self._fetched: deque[float] = deque(maxlen=MOST_FETCHES)
 
     async def verify(self, runtime: Runtime, said: Mapping[str, Any]) -> str:
         """Make sure that SNS says this, about a topic of ours, lately.
@@ -104,6 +108,7 @@ class Sns:
         if known is not None:
             self._kept.move_to_end(url)
             return known
+        self._count_fetch()
         try:
             certificate = load_pem_x509_certificate(await _fetch(runtime, URL(url)))
         except ValueError:
@@ -112,6 +117,17 @@ class Sns:
         while len(self._kept) > MOST_CERTIFICATES:
             self._kept.popitem(last=False)
         return certificate
+
+    def _count_fetch(self) -> None:
+        """Amazon has one certificate for months: whoever names many has us ask for what is not there.
+
+        Raises:
+            Unavailable: enough were asked for within a minute.
+        """
+        now = time.monotonic()
+        if len(self._fetched) == MOST_FETCHES and now - self._fetched[0] < 60:
+            raise Unavailable("Too many certificates were named.", remedy="Please try again in a minute.")
+        self._fetched.append(now)
 
 
 def host_of(topic: str) -> str:

@@ -1,0 +1,92 @@
+"""`muster mailroom`."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import orjson
+
+from messaging.errors import SettingsError
+from muster.cli.session import open_session, run
+
+if TYPE_CHECKING:
+    from webhooks.mailroom.files import Counted
+
+_HELP = """Take in mail: bounces, complaints, wishes to unsubscribe, and replies.
+
+It listens for LMTP and SMTP where MUSTER_MAILROOM_LMTP and MUSTER_MAILROOM_SMTP say, until SIGTERM or Ctrl-C. A mail is
+answered with 250 once it is in the database; workers read it then. Put it behind a mail server that faces the world:
+docs/mailroom.md has the lines for Postfix.
+
+With --mbox or --maildir it takes in what lies in a mailbox instead, and ends. The mailbox stays as it is; what
+was taken in before is known, so the same mailbox can be read again and again.
+
+\b
+muster mailroom --lmtp 127.0.0.1:2424
+muster mailroom --mbox /var/mail/bounces
+"""
+
+
+@click.command(help=_HELP, short_help="Take in bounces and replies that come as mail.")
+@click.option(
+    "--lmtp", metavar="WHERE", help="Listen for LMTP: host:port, or unix:/path. Default: MUSTER_MAILROOM_LMTP."
+)
+@click.option("--smtp", metavar="WHERE", help="Listen for SMTP: the same. Default: MUSTER_MAILROOM_SMTP.")
+@click.option("--mbox", type=click.Path(path_type=Path), help="Read this mbox file instead.")
+@click.option("--maildir", type=click.Path(path_type=Path), help="Read this maildir instead.")
+@click.option("--json", "as_json", is_flag=True, help="Say what came of a mailbox as JSON.")
+def command(lmtp: str | None, smtp: str | None, mbox: Path | None, maildir: Path | None, *, as_json: bool) -> None:
+    """Take in mail; the words people see are `_HELP`."""
+    if mbox or maildir:
+        if (mbox and maildir) or lmtp or smtp:
+            raise click.UsageError("Read one mailbox, or listen.")
+        _say(run(_read(mbox or maildir or Path())), as_json=as_json)
+    else:
+        run(_listen(lmtp, smtp))
+
+
+async def _read(path: Path) -> Counted:
+    from webhooks.mailroom.files import read_mailbox
+
+    async with open_session() as runtime:
+        return await read_mailbox(runtime, path)
+
+
+async def _listen(lmtp: str | None, smtp: str | None) -> None:
+    import structlog
+
+    from muster.web import stop_signal
+    from webhooks.mailroom.listener import listening
+
+    log = structlog.get_logger(__name__)
+    async with open_session(stays_up=True) as runtime, AsyncExitStack() as stack:
+        where = {"lmtp": lmtp or runtime.settings.mailroom_lmtp, "smtp": smtp or runtime.settings.mailroom_smtp}
+        if not any(where.values()):
+            raise SettingsError(
+                "The mailroom does not know where to listen.",
+                remedy="Set MUSTER_MAILROOM_LMTP or MUSTER_MAILROOM_SMTP, as in docs/mailroom.md.",
+            )
+        stop = stop_signal()
+        if where["lmtp"]:
+            address = await stack.enter_async_context(listening(runtime, "lmtp", where["lmtp"]))
+            log.info("the mailroom listens", protocol="lmtp", address=address)
+        if where["smtp"]:
+            address = await stack.enter_async_context(listening(runtime, "smtp", where["smtp"]))
+            log.info("the mailroom listens", protocol="smtp", address=address)
+        await stop.wait()
+        log.info("the mailroom stops")
+
+
+def _say(counted: Counted, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(orjson.dumps(asdict(counted)).decode())
+        return
+    click.echo(f"{counted.new} taken in, {counted.known} known already.")
+    if counted.strange:
+        click.echo(f"{counted.strange} were to no address of ours, and were left.")
+    if counted.too_large:
+        click.echo(f"{counted.too_large} were larger than MUSTER_MAILROOM_LARGEST, and were left.")

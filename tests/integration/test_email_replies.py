@@ -1,0 +1,220 @@
+"""Answers to emails: read like texts where they prove what they answer, and for a person to read where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+
+from campaigns.conversations import open_replies
+from campaigns.rereading import reread
+from messaging.content.templates import Template
+from messaging.db import Connection
+from messaging.outbox.claim import SQL, Claimed
+from messaging.outbox.compose import Composer
+from messaging.outbox.history import history
+from messaging.runtime import Runtime
+from tests.integration.electorate import add_person
+from tests.integration.inbound_rows import Asked, Moving
+from tests.integration.mail_rows import ANN, REPLIES, Room, open_room
+from webhooks import process_inbox
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+QUOTED = (
+    "\r\n\r\nOn Sun, 22 Nov 2026 at 11:00, The Union <ballot@union.test> wrote:\r\n> Have you voted? STOP to stop.\r\n"
+)
+
+
+@pytest.fixture
+async def room(runtime: Runtime, db: Connection) -> AsyncIterator[Room]:
+    async with open_room(runtime, db, Moving(NOON)) as room:
+        yield room
+
+
+def letter(words: str, *, sender: str = f"Ann Jones <{ANN}>", attach: int = 0, **headers: str) -> bytes:
+    mail = EmailMessage()
+    mail["From"] = sender
+    mail["Subject"] = headers.pop("Subject", "Re: Ann, have you voted?")
+    for name, value in headers.items():
+        mail[name.replace("_", "-")] = value
+    mail.set_content(words.replace("\r\n", "\n"))
+    for number in range(attach):
+        mail.add_attachment(b"%PDF secret", maintype="application", subtype="pdf", filename=f"{number}.pdf")
+    return mail.as_bytes()
+
+
+async def answer(room: Room, to: str, words: str, *, envelope: str = ANN, **more: Any) -> dict[str, Any]:
+    """Somebody writes; the reply it became."""
+    assert await room.hand_over(letter(words, **more), to, envelope) == 250
+    await process_inbox(room.runtime, 10)
+    return await last_reply(room.campaign.db)
+
+
+async def last_reply(db: Connection) -> dict[str, Any]:
+    row = await db.fetchrow("select * from reply order by reply_id desc limit 1")
+    return dict(row) if row else {}
+
+
+def reply_address(room: Room, asked: Asked) -> str:
+    return f"r+{room.seal(asked, 'reply')}@{REPLIES}"
+
+
+async def test_an_answer_is_read_like_a_text(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    reply = await answer(room, reply_address(room, asked), f"I have voted\n\nThanks,\nAnn{QUOTED}")
+    assert (reply["text"], reply["reading"], reply["why_open"]) == ("I have voted", "voted", None)
+    assert (reply["message_id"], reply["person_id"]) == (asked.message_id, asked.person_id)
+    assert await room.campaign.standing(asked) == "voted"
+    assert await room.campaign.waiting(asked) == ("cancelled", "answered")
+    claim = await room.campaign.db.fetchrow("select source::text, confidence from claim")
+    assert (claim["source"], round(claim["confidence"], 2)) == ("email_reply", 0.85)
+
+
+async def test_the_same_answer_twice_is_one(room: Room, db: Connection) -> None:
+    to = reply_address(room, await room.campaign.ask(email=ANN))
+    for _ in range(3):
+        await answer(room, to, "Voted")
+    assert await db.fetchval("select count(*) from reply") == await db.fetchval("select count(*) from claim") == 1
+
+
+async def test_an_opt_out_in_any_words_stops_emails(room: Room) -> None:
+    for number, words in enumerate(("STOP", "please stop emailing me", "stopiwch plis")):
+        address = f"m{number}@member.test"
+        asked = await room.campaign.ask(email=address)
+        await answer(room, reply_address(room, asked), words + QUOTED, sender=address, envelope=address)
+        assert ("email", address, "opted_out") in await room.campaign.suppressed()
+    asked = await room.campaign.ask(email=ANN)
+    await answer(room, reply_address(room, asked), "", Subject="STOP")  # only the subject says it
+    assert ("email", ANN, "opted_out") in await room.campaign.suppressed()
+
+
+async def test_an_opt_out_stops_emails_to_where_we_wrote(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    elsewhere = "ann.at.home@elsewhere.test"  # they have their mail forwarded
+    reply = await answer(room, reply_address(room, asked), "STOP" + QUOTED, sender=elsewhere, envelope=elsewhere)
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+    assert reply["reading"] == "opt_out"
+    start = await answer(room, reply_address(room, asked), "START", sender=elsewhere, envelope=elsewhere)
+    assert start["reading"] == "opt_in"
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}  # only they themselves can take it back
+    await answer(room, reply_address(room, asked), "START")
+    assert await room.campaign.suppressed() == set()
+
+
+async def test_an_answer_without_proof_changes_nothing_and_waits_for_a_person(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    for number, words in enumerate(("I have voted", "STOP", "wrong person")):
+        reply = await answer(room, "ballot@union.test", words, Date=f"Sun, 22 Nov 2026 12:0{number}:00 +0000")
+        assert (reply["state"], reply["why_open"], reply["person_id"]) == ("open", "no_message", asked.person_id)
+    stranger = await answer(room, "ballot@union.test", "STOP", sender="x@else.test", envelope="x@else.test")
+    assert (stranger["state"], stranger["why_open"]) == ("open", "unknown_sender")
+    assert await room.campaign.suppressed() == set()
+    assert await room.campaign.standing(asked) is None
+    assert len(await open_replies(db)) == 4
+
+
+async def test_a_message_id_of_ours_proves_what_is_answered(room: Room) -> None:
+    ann, bob = await room.campaign.ask(email=ANN), await room.campaign.ask(email="bob@member.test")
+    thread = f"<{room.seal(ann, 'bounce')}@bounces.union.test>"
+    reply = await answer(room, "ballot@union.test", "Voted", In_Reply_To=thread)
+    assert (reply["message_id"], await room.campaign.standing(ann)) == (ann.message_id, "voted")
+    thread = " ".join([f"<{n}@x.test>" for n in range(90)] + [f"<{room.seal(bob, 'bounce')}@bounces.union.test>"])
+    bobs = "Bob <bob@member.test>"
+    await answer(room, "ballot@union.test", "Voted", sender=bobs, envelope="bob@member.test", References=thread)
+    assert await room.campaign.standing(bob) == "voted"
+    forged = f"<{room.seal(ann, 'bounce')[:-1]}!@bounces.union.test>"
+    reply = await answer(room, "ballot@union.test", "STOP", In_Reply_To=forged)
+    assert (reply["message_id"], reply["why_open"]) == (None, "no_message")
+
+
+async def test_an_answer_to_what_is_forgotten_waits_for_a_person(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    gone = replace(asked, message_id=asked.message_id + 1000)
+    reply = await answer(room, reply_address(room, gone), "STOP")
+    assert (reply["state"], reply["why_open"], reply["message_id"]) == ("open", "no_message", None)
+    assert await room.campaign.suppressed() == set()
+
+
+async def test_a_shared_mailbox_never_confirms_for_one_of_them(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    await add_person(db, "P99", unit=room.campaign.unit_id, email=ANN, sms=(), first_name="Bob")
+    reply = await answer(room, reply_address(room, asked), "I have voted")
+    assert (reply["why_open"], reply["claim_id"], reply["message_id"]) == ("shared_address", None, asked.message_id)
+    assert await room.campaign.standing(asked) is None
+
+
+async def test_somebody_a_mail_was_forwarded_to_does_not_answer_for_its_recipient(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    for sender in ("Eve <eve@else.test>", f"Eve <eve@else.test>, Ann <{ANN}>", "no address at all"):
+        reply = await answer(room, reply_address(room, asked), f"I have voted, {sender[:3]}", sender=sender)
+        assert reply["claim_id"] is None
+        assert reply["state"] == "open"
+    assert await room.campaign.standing(asked) is None
+
+
+async def test_digits_mean_nothing_in_an_email_and_a_late_vote_waits(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    reply = await answer(room, reply_address(room, asked), "1")
+    assert (reply["reading"], reply["why_open"]) == ("unclear", "unclear")
+    room.clock.wait(days=11)
+    assert (await answer(room, reply_address(room, asked), "I have voted"))["why_open"] == "late"
+    assert await room.campaign.standing(asked) is None
+
+
+async def test_attachments_are_not_kept_and_the_words_are(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    reply = await answer(room, reply_address(room, asked), "I have voted, here is a picture", attach=2)
+    assert reply["text"] == "I have voted, here is a picture"
+    assert reply["note"] == "2 attachments were not kept: Muster takes words only."
+    assert await db.fetchval("select count(*) from inbox_mail") == 0
+    alone = await answer(room, reply_address(room, asked), "", attach=1)
+    assert (alone["reading"], alone["rule"], alone["why_open"]) == ("unclear", "media", "unclear")
+    waiting = [one for one in await open_replies(db) if one.reply_id == alone["reply_id"]]
+    assert waiting[0].note == "1 attachment was not kept: Muster takes words only."
+
+
+async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    digit = await answer(room, reply_address(room, asked), "1")
+    unproven = await answer(room, "ballot@union.test", "STOP")
+    await db.execute("update reply set rule_version = 'older', reading = 'unclear', rule = 'none'")
+    looked, _ = await reread(db, reader="test", at=NOON)
+    assert looked == 2
+    assert await room.campaign.standing(asked) is None
+    assert await room.campaign.suppressed() == set()
+    open_now = {one.reply_id: (one.reading, one.why_open) for one in await open_replies(db)}
+    assert open_now == {digit["reply_id"]: ("unclear", "unclear"), unproven["reply_id"]: ("opt_out", "no_message")}
+
+
+async def test_machines_do_not_answer(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    to = reply_address(room, asked)
+    for headers in ({"Auto-Submitted": "auto-replied"}, {"Precedence": "bulk"}, {"Subject": "Out of office: voted"}):
+        assert await room.hand_over(letter("I have voted. STOP", **headers), to, ANN) == 250
+    assert await room.hand_over(letter("I have voted"), to, "") == 250  # nobody's envelope
+    await process_inbox(room.runtime, 10)
+    assert await db.fetchval("select count(*) from reply") == await db.fetchval("select count(*) from claim") == 0
+    assert await room.campaign.suppressed() == set()
+    told = [one.words for one in await history(db, asked.message_id) if one.code == "auto_reply"]
+    assert told == ["A machine answered it: a holiday notice or the like."] * 4
+
+
+async def test_each_email_says_where_its_answer_goes(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    template = Template(name="t", purpose="service", sms=None, subject="Hi", email="Hello\n")
+    await db.execute(
+        "update step set content = $2, constants = '{}' where step_id = $1", room.campaign.step_id, template.to_json()
+    )
+    step = await db.fetchrow(SQL["step"], room.campaign.step_id)
+    assert step is not None
+    message = Claimed(asked.message_id, 0, ANN, {"first_name": "Ann"}, 1, 1)
+    composer = Composer(room.runtime.settings, room.runtime.keyring, step, "email")
+    parcel = composer.compose(message, NOON + timedelta(hours=1)).parcel
+    content = parcel.content.decode()  # type: ignore[union-attr]
+    assert f"<{reply_address(room, asked)}>\r\n" in content
+    assert f" <mailto:u+{room.seal(asked, 'unsubscribe')}@{REPLIES}?subject=unsubscribe>\r\n" in content
+    assert content.count("Reply-To:") == 1

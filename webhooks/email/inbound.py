@@ -1,0 +1,206 @@
+"""Mail that a provider took in for us, posted to `/webhooks/email/<provider>/inbound`: verified, kept, and sorted.
+
+Each can post a mail as it came, and that is what to choose: only so are reports complete. One that is posted taken
+apart is put together again; what was attached to it is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.message import Message
+from email.policy import compat32
+from typing import Final, Protocol
+
+import structlog
+from aiohttp import web
+
+from messaging.errors import Unavailable
+from messaging.runtime import Runtime
+from messaging.settings import Settings
+from messaging.web import RUNTIME
+from webhooks.bodies import read_body
+from webhooks.email.desk import Malformed, believed
+from webhooks.mailroom.addresses import read_destination
+from webhooks.mailroom.store import keep_mail
+
+MOST_AT_ONCE: Final = 8
+"""Mails that are read in at the same time: in JSON or a form each may take twice its size."""
+WAITS: Final = 5.0
+"""Seconds that one more waits for its turn."""
+MOST_FIELDS: Final = 200
+MOST_RECIPIENTS: Final = 20
+LONGEST_HEADER: Final = 4000
+
+_BOUNDARY: Final = re.compile(r'boundary="?([^";,\s]{1,200})"?', re.IGNORECASE)
+_NAME: Final = re.compile(rb'(?i)content-disposition:[^\r\n]{0,100}?[; ]name="([^"\r\n]{1,100})"')
+_HEADER_NAME: Final = re.compile(r"[!-9;-~]{1,76}", re.ASCII)
+_OWN: Final = frozenset({"mime-version", "content-type", "content-transfer-encoding", "content-disposition"})
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A mail that was posted.
+
+    Attributes:
+        raw: as it came, or put together again.
+        sender: of the envelope.
+        recipients: of the envelope.
+        once: what is signed instead of the mail, where that is so: it counts once.
+    """
+
+    raw: bytes
+    sender: str
+    recipients: Sequence[str]
+    once: str | None = None
+
+
+class Carrier(Protocol):
+    """A provider that takes mail in."""
+
+    name: str
+
+    def is_set_up(self, settings: Settings) -> bool:
+        """Whether there is what its webhooks are verified with."""
+        ...
+
+    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
+        """The mail in a request, once it is certain who sent it; None where it brings none.
+
+        Raises:
+            Forged, Malformed: it is not theirs, or cannot be read.
+            Unavailable: that cannot be told just now.
+        """
+        ...
+
+
+class InboundDesk:
+    """One provider's address for mail.
+
+    Args:
+        carrier: who it is.
+    """
+
+    def __init__(self, carrier: Carrier) -> None:
+        self._carrier = carrier
+        self._room = asyncio.Semaphore(MOST_AT_ONCE)
+
+    @property
+    def routes(self) -> list[web.RouteDef]:
+        """Where it is; Mailgun posts a mail as it came only where the address ends in `mime`."""
+        path = f"/webhooks/email/{self._carrier.name}/inbound"
+        return [web.post(path, self.receive), web.post(f"{path}/mime", self.receive)]
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """Take a mail; the answer comes after the commit."""
+        runtime, carrier = request.app[RUNTIME], self._carrier
+        if not carrier.is_set_up(runtime.settings):
+            raise web.HTTPNotFound
+        largest = runtime.settings.mailroom_largest * 1024 * 1024
+        try:
+            async with asyncio.timeout(WAITS):
+                await self._room.acquire()
+        except TimeoutError:
+            raise Unavailable("Too many mails come at once.", remedy="Please try again in a minute.") from None
+        try:
+            body = await read_body(request, largest=2 * largest + 1024 * 1024)
+            reading = carrier.read_mail(runtime, request, body)
+            posted = await believed(request, f"{carrier.name}_mail", body, reading)
+            if posted is not None:
+                if len(posted.raw) > largest:
+                    raise web.HTTPRequestEntityTooLarge(largest, len(posted.raw), text="That is too large.\n")
+                await _keep(runtime, carrier.name, posted)
+        finally:
+            self._room.release()
+        return web.Response()
+
+
+async def _keep(runtime: Runtime, name: str, posted: Posted) -> None:
+    known = 0
+    for recipient in dict.fromkeys(posted.recipients[:MOST_RECIPIENTS]):
+        destination = read_destination(runtime.settings, runtime.keyring, recipient)
+        if destination is None:
+            continue
+        known += 1
+        await keep_mail(
+            runtime, posted.raw, sender=posted.sender, recipient=recipient, destination=destination, way=name,
+            once=None if posted.once is None else f"{name}:{posted.once}",
+        )  # fmt: skip
+        if posted.once is not None:
+            break
+    if not known:
+        log.info("mail to no address of ours", way=name)
+
+
+def read_multipart(content_type: str, body: bytes) -> dict[str, bytes]:
+    """The fields of a `multipart/form-data` body (RFC 7578), as bytes; of two with one name, the first.
+
+    Raises:
+        Malformed: it is none, or has too many.
+    """
+    found = _BOUNDARY.search(content_type[:LONGEST_HEADER])
+    if found is None:
+        raise Malformed("a form without a boundary")
+    parts = (b"\r\n" + body).split(b"\r\n--" + found[1].encode(errors="replace"), MOST_FIELDS + 1)
+    if len(parts) > MOST_FIELDS:
+        raise Malformed("too many fields")
+    fields: dict[str, bytes] = {}
+    for part in parts[1:]:
+        head, gap, content = part.partition(b"\r\n\r\n")
+        name = _NAME.search(head[:LONGEST_HEADER])
+        if gap and name is not None:
+            fields.setdefault(name[1].decode(errors="replace"), content)
+    return fields
+
+
+def put_together(headers: Sequence[tuple[str, str]], text: str, html: str, attachments: int) -> bytes:
+    """A mail like the one that was taken apart: its headers, its words, and a mark for each thing attached.
+
+    Args:
+        headers: names and values, in order; those that say how the mail was built are left out.
+        text: its words.
+        html: the same as HTML, where that is all there is.
+        attachments: how many; none of them is in it.
+    """
+    mail = Message(policy=compat32)
+    for name, value in headers:
+        if _HEADER_NAME.fullmatch(name) and name.lower() not in _OWN:
+            mail[name] = " ".join(value[:LONGEST_HEADER].split())
+    mail["MIME-Version"] = "1.0"
+    mail["Content-Type"] = "multipart/mixed"
+    mail.set_payload([])
+    words = Message(policy=compat32)
+    words["Content-Type"] = "text/plain" if text.strip() else "text/html"
+    words.set_payload((text if text.strip() else html).encode("utf-8", "replace").decode(), "utf-8")
+    mail.attach(words)
+    for _ in range(min(attachments, MOST_RECIPIENTS)):
+        thing = Message(policy=compat32)
+        thing["Content-Type"] = "application/octet-stream"
+        thing["Content-Disposition"] = "attachment"
+        mail.attach(thing)
+    # the same mail has to come out the same, or it would count twice
+    said = repr((headers, text, html, attachments)).encode(errors="replace")
+    mail.set_boundary(f"=_{hashlib.sha256(said).hexdigest()[:32]}")
+    return mail.as_bytes()
+
+
+def header_lines(text: str) -> list[tuple[str, str]]:
+    """Headers as they stand in a mail, folded ones on one line."""
+    found: list[tuple[str, str]] = []
+    for line in text.replace("\r\n", "\n").split("\n")[:2000]:
+        if line.startswith((" ", "\t")) and found:
+            found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}"[:LONGEST_HEADER])
+        elif ":" in line:
+            name, _, value = line.partition(":")
+            found.append((name, value.strip()))
+    return found
+
+
+def said(fields: Mapping[str, bytes], name: str) -> str:
+    """A field of a form as text."""
+    return fields.get(name, b"").decode(errors="replace")

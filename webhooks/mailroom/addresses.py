@@ -1,0 +1,63 @@
+"""What a mail has come for, by the address it was sent to.
+
+| address | what for |
+| --- | --- |
+| `b+<sealed id>@MUSTER_BOUNCE_DOMAIN` | a message came back |
+| `r+<sealed id>@MUSTER_REPLY_DOMAIN` | somebody answers a message |
+| `u+<sealed id>@MUSTER_REPLY_DOMAIN` | somebody wants no more emails |
+| `complaints@MUSTER_BOUNCE_DOMAIN` | mailbox providers' complaints |
+| the mailboxes of MUSTER_EMAIL_FROM and MUSTER_EMAIL_REPLY_TO | a mail to us |
+
+Anything else is not for us. A sealed id that we did not make is no address of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parseaddr
+from typing import Final, Literal
+
+from messaging.content.tokens import Keyring
+from messaging.settings import Settings
+
+Purpose = Literal["bounce", "reply", "unsubscribe", "complaint", "conversation"]
+
+COMPLAINTS: Final = "complaints"
+_SEALED: Final[Mapping[str, Purpose]] = {"b": "bounce", "r": "reply", "u": "unsubscribe"}
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What a mail has come for.
+
+    Attributes:
+        purpose: what.
+        message_id: the message it is about, where the address says so.
+    """
+
+    purpose: Purpose
+    message_id: int | None = None
+
+
+def read_destination(settings: Settings, keyring: Keyring, address: str) -> Destination | None:
+    """What a recipient's address is for; None where it is not ours.
+
+    Args:
+        settings: our domains and mailboxes.
+        keyring: knows our seals.
+        address: from RCPT TO, in any case.
+    """
+    address = address.strip().strip("<>").lower()
+    local, _, domain = address.rpartition("@")
+    kind, plus, seal = local.partition("+")
+    purpose = _SEALED.get(kind) if plus else None
+    if purpose is not None:
+        host = settings.bounce_host if purpose == "bounce" else settings.reply_host
+        if domain == (host or "").lower():
+            message_id = keyring.unseal(seal, purpose)
+            return None if message_id is None else Destination(purpose, message_id)
+    if address == f"{COMPLAINTS}@{settings.bounce_host}".lower():
+        return Destination("complaint")
+    ours = {parseaddr(mailbox or "")[1].lower() for mailbox in (settings.email_from, settings.email_reply_to)}
+    return Destination("conversation") if address in ours - {""} else None

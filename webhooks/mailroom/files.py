@@ -1,0 +1,122 @@
+"""Mail from a mailbox that somebody else filled: an mbox file or a maildir. Reading one again changes nothing."""
+
+from __future__ import annotations
+
+import mailbox
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import Message
+from email.parser import BytesHeaderParser
+from email.policy import compat32
+from email.utils import getaddresses
+from pathlib import Path
+from typing import Final
+
+from messaging.errors import InputError
+from messaging.runtime import Runtime
+from webhooks.mailroom.addresses import Destination, read_destination
+from webhooks.mailroom.letter import header
+from webhooks.mailroom.store import keep_mail
+
+HEAD: Final = 64 * 1024
+_DELIVERED: Final = ("Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To")
+"""Where servers write the recipient, surest first."""
+_WRITTEN: Final = ("To", "Cc", "Resent-To")
+
+
+@dataclass(slots=True)
+class Counted:
+    """What was in a mailbox.
+
+    Attributes:
+        new: kept now.
+        known: kept before.
+        strange: to no address of ours.
+        too_large: larger than MUSTER_MAILROOM_LARGEST.
+    """
+
+    new: int = 0
+    known: int = 0
+    strange: int = 0
+    too_large: int = 0
+
+
+async def read_mailbox(runtime: Runtime, path: Path) -> Counted:
+    """Take in every mail of a mailbox; the mailbox stays as it is.
+
+    Args:
+        runtime: where to.
+        path: an mbox file, or the folder of a maildir (with `cur` and `new`).
+
+    Raises:
+        InputError: it is neither.
+        Unavailable: the database does not answer; what was taken in stays so.
+    """
+    counted = Counted()
+    largest = runtime.settings.mailroom_largest * 1024 * 1024
+    for raw in _mails(path):
+        if len(raw) > largest:
+            counted.too_large += 1
+            continue
+        head = BytesHeaderParser(policy=compat32).parsebytes(raw[:HEAD])
+        found = _recipient(runtime, head)
+        if found is None:
+            counted.strange += 1
+            continue
+        recipient, destination = found
+        inbox_id = await keep_mail(
+            runtime, raw, sender=_sender(head), recipient=recipient, destination=destination, way="file"
+        )
+        if inbox_id is None:
+            counted.known += 1
+        else:
+            counted.new += 1
+    return counted
+
+
+def _mails(path: Path) -> Iterator[bytes]:
+    if path.is_dir():
+        if not ((path / "cur").is_dir() and (path / "new").is_dir()):
+            raise InputError(f"{path} is no maildir.", remedy="A maildir has the folders cur, new and tmp.")
+        for folder in ("cur", "new"):
+            for file in sorted((path / folder).iterdir()):
+                if file.is_file():
+                    yield file.read_bytes()
+        return
+    try:
+        with path.open("rb") as opened:
+            if opened.read(5) not in {b"From ", b""}:
+                raise InputError(
+                    f"{path} is no mbox file.", remedy="In an mbox file every mail begins with a line “From …”."
+                )
+        box = mailbox.mbox(path, create=False)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    try:
+        for key in box.iterkeys():
+            yield _with_sender(box.get_bytes(key, from_=True))
+    finally:
+        box.close()
+
+
+def _with_sender(raw: bytes) -> bytes:
+    """A mail of an mbox, whose sender stands in the line the format puts before it."""
+    line, _, mail = raw.partition(b"\n")
+    sender = line.split(b" ")[1] if line.startswith(b"From ") else b""
+    if b"\nreturn-path:" in b"\n" + mail[:HEAD].partition(b"\n\n")[0].lower():
+        return mail
+    return b"Return-Path: <%b>\n%b" % (b"" if sender.upper() == b"MAILER-DAEMON" else sender, mail)
+
+
+def _recipient(runtime: Runtime, head: Message) -> tuple[str, Destination] | None:
+    for names in (_DELIVERED, _WRITTEN):
+        said = [header(head, name) if name in _DELIVERED else str(head.get(name) or "")[:4000] for name in names]
+        for _, address in getaddresses(said):
+            destination = read_destination(runtime.settings, runtime.keyring, address)
+            if destination is not None:
+                return address, destination
+    return None
+
+
+def _sender(head: Message) -> str:
+    return header(head, "Return-Path").strip("<> ")

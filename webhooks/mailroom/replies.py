@@ -1,0 +1,81 @@
+"""An answer to an email: the person's own words, read by the same rules as a text, and filed where it belongs.
+
+It counts by itself only where it proves what it answers: it came to the Reply-To made for one message, or names that
+message's Message-ID, neither of which anybody else has. Anybody can write a From line; so what proves nothing waits for
+a person, whatever it says.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from email.utils import parseaddr
+from typing import Final
+
+from campaigns.answers import Inbound, answer_reply
+from campaigns.conversations import note_reply
+from messaging.addresses import normalise_email
+from messaging.content.tokens import Keyring
+from messaging.db import Connection
+from messaging.errors import AddressError
+from webhooks.email.events import find_message
+from webhooks.inbox import Item
+from webhooks.mailroom.letter import Letter
+from webhooks.mailroom.quotes import names_of, own_words, words_of_subject
+from webhooks.mailroom.store import SQL
+
+KEPT: Final = 4000
+"""Characters of a mail that are kept where nothing in it is known to be the writer's own."""
+MOST_IDS: Final = 20
+_THREADS: Final = ("In-Reply-To", "References")
+
+
+async def take_reply(db: Connection, keyring: Keyring, item: Item, letter: Letter) -> None:
+    """Read an answer; what it says is done, or waits for a person.
+
+    Args:
+        db: in the inbox's transaction.
+        keyring: knows our seals.
+        item: the row of the inbox.
+        letter: the mail.
+    """
+    message_id = item.payload["message_id"]
+    if message_id is None:
+        message_id = find_message(keyring, *(ids for name in _THREADS for ids in _ids(letter, name)))
+    address, name = _writer(letter, item.payload["sender"])
+    said = own_words(letter.text, names_of(name, address)) or words_of_subject(letter.header("Subject"))
+    attached = letter.attachments
+    answered = await answer_reply(
+        db,
+        Inbound(
+            inbox_id=item.inbox_id,
+            channel="email",
+            address=address,
+            senders=(item.payload["recipient"],),
+            text=said or letter.text[:KEPT].strip(),
+            received_at=item.received_at,
+            media=attached,
+            message_id=message_id,
+            proven=message_id is not None,
+        ),
+    )
+    if attached:
+        await db.execute(SQL["drop_raw"], item.inbox_id)
+        if answered.reply_id is not None:
+            things = "1 attachment was" if attached == 1 else f"{attached} attachments were"
+            await note_reply(db, answered.reply_id, f"{things} not kept: Muster takes words only.")
+
+
+def _writer(letter: Letter, sender: str) -> tuple[str, str]:
+    """Who says they wrote it: a mailbox in our form, and a name. A From of several people, or of none, is nobody's."""
+    addresses = letter.addresses("From")
+    address = ", ".join(addresses)[:300] or f"unknown, by way of {sender}"[:300]
+    if len(addresses) == 1:
+        with suppress(AddressError):
+            address = normalise_email(address)
+    return address, parseaddr(letter.header("From"))[0]
+
+
+def _ids(letter: Letter, name: str) -> list[str]:
+    """The ids a mail says it answers, one by one: of a long thread the first, which may be ours, and the last."""
+    ids = letter.header(name).split()
+    return [*ids[:MOST_IDS], *ids[-MOST_IDS:]]

@@ -1,0 +1,27 @@
+-- name: keep
+-- The row that is processed and the mail itself, in one commit, once: a server that did not hear our answer offers the
+-- mail again. A token that may bring one mail only leaves a row that is done, in the same commit.
+with token as (
+  insert into inbox (source, dedupe_key, subject, payload, received_at, state, processed_at)
+  select 'mail_token', $7::text, 'mail_token', '{}', $5, 'done', $5
+  where $7 is not null
+  on conflict (source, dedupe_key) do nothing
+  returning inbox_id
+), fresh as (
+  insert into inbox (source, dedupe_key, subject, payload, received_at, next_try_at)
+  select $1, $2, $3, $4, $5, $5
+  where $7 is null or exists (select from token)
+  on conflict (source, dedupe_key) do nothing
+  returning inbox_id
+)
+insert into inbox_mail (inbox_id, raw)
+select inbox_id, $6 from fresh
+returning inbox_id;
+
+-- name: raw
+-- The mail of one row.
+select raw from inbox_mail where inbox_id = $1;
+
+-- name: drop_raw
+-- A reply with attachments: what was said is kept, what was attached is not.
+delete from inbox_mail where inbox_id = $1;
