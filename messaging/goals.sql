@@ -10,7 +10,7 @@ with met as (
   update message m
   set state = 'cancelled', reason = $3, changed_at = now()
   from step s
-  where m.person_id = $2 and m.state = 'queued' and s.step_id = m.step_id and s.goal_id = $1
+  where m.person_id = $2 and m.state::text = 'queued' and s.step_id = m.step_id and s.goal_id = $1
   returning m.message_id
 ), told as (
   insert into message_event (message_id, state, source, code)
@@ -31,7 +31,7 @@ with met as (
   update message m
   set state = 'cancelled', reason = $3, changed_at = now()
   from step s
-  where m.person_id = any ($2) and m.state = 'queued' and s.step_id = m.step_id and s.goal_id = $1
+  where m.person_id = any ($2) and m.state::text = 'queued' and s.step_id = m.step_id and s.goal_id = $1
   returning m.message_id
 ), told as (
   insert into message_event (message_id, state, source, code)
