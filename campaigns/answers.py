@@ -28,6 +28,7 @@ import asyncpg
 from campaigns.reading import Reading, read_reply
 from campaigns.turnout.claims import Source, record_claim, retract_claim
 from messaging import suppression
+from messaging.addresses import mask
 from messaging.db import Connection, load_queries
 from messaging.errors import NotFound
 from messaging.outbox.states import Reason
@@ -207,7 +208,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
             sure = BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
             claim_id = await _claim(db, asked, said, _source(inbound.channel), sure, inbound.received_at)
     if why is None:
-        why = _why_open(read, nobody)
+        why = why_open(read, nobody)
     reply_id = await db.fetchval(
         SQL["add_reply"], inbound.inbox_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
         asked["message_id"] if asked else None, inbound.text, read.reading, read.rule, read.version, claim_id, why,
@@ -239,6 +240,9 @@ async def lift_opt_out(db: Connection, channel: suppression.Medium, address: str
     """Let messages go to an address again that had opted out; one blocked for another reason stays so."""
     if await _opted_out(db, channel, address):
         await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=source)
+        actor = "staff" if source == "staff" else "member"
+        place = address if channel == "person" else mask(address)
+        await db.execute(SQL["record_audit"], actor, f"{channel} {place}", {"source": source})
 
 
 async def _asked(db: Connection, message_id: int) -> asyncpg.Record:
@@ -325,8 +329,13 @@ def _too_soon_or_late(asked: asyncpg.Record, at: datetime) -> str | None:
     return "late" if at > asked["closes_at"] else None
 
 
-def _why_open(read: Reading, nobody: str | None) -> str | None:
-    """Why a person has to look at a reply that was read; None where nobody has to."""
+def why_open(read: Reading, nobody: str | None) -> str | None:
+    """Why a person has to look at a reply that was read; None where nobody has to.
+
+    Args:
+        read: what it says.
+        nobody: why nobody knows who said it, if nobody does.
+    """
     if read.reading == "opt_in" or (
         read.reading == "opt_out" and (nobody is not None or read.also not in FOR_A_PERSON)
     ):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from messaging.errors import Conflict, InputError
 
@@ -40,3 +42,20 @@ def complete_or_not_at_all(path: Path, *, replace: bool, mode: int = 0o600) -> I
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def sheet_or_nothing(path: Path, *, replace: bool) -> Iterator[Any]:
+    """A CSV file that spreadsheets open as UTF-8, complete or not at all; a page of rows is written in a moment.
+
+    Yields:
+        A `csv.writer`.
+
+    Raises:
+        Conflict, InputError: see `complete_or_not_at_all`.
+    """
+    with (
+        complete_or_not_at_all(path, replace=replace) as beside,
+        beside.open("w", encoding="utf-8-sig", newline="") as file,
+    ):
+        yield csv.writer(file)

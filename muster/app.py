@@ -112,7 +112,8 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except web.HTTPException as answer:
-        if answer.status < 400 or answer.text != f"{answer.status}: {answer.reason}":
+        own_words = answer.text != f"{answer.status}: {answer.reason}"
+        if answer.status < 400 or (own_words and not webhooks.is_members(request)):
             raise  # a redirect, or words of its own
         response = _answer(request, answer.status, *_words(answer.status))
         if "Allow" in answer.headers:
@@ -149,6 +150,8 @@ def _words(status: int) -> tuple[str, str]:
 
 
 def _answer(request: web.Request, status: int, message: str, remedy: str) -> web.Response:
+    if webhooks.is_members(request):
+        return webhooks.respond_to_nobody(request, status)
     headers = {"Retry-After": "30"} if status == 503 else {}
     if _is_program(request):
         return problem(status, message, remedy=remedy, headers=headers)

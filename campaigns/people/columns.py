@@ -152,9 +152,9 @@ class _Sorting:
         for index, label in list(self.left.items()):
             if _SAID.fullmatch(label):
                 self._take_attribute(index, label.removeprefix("attributes."))
-        keys = {index: _key(label) for index, label in self.left.items()}
+        keys = {index: header_key(label) for index, label in self.left.items()}
         for field, aliases in _ALIASES.items():
-            order = {_key(alias): place for place, alias in enumerate((field, *aliases))}
+            order = {header_key(alias): place for place, alias in enumerate((field, *aliases))}
             fits = [(order[key], index) for index, key in keys.items() if key in order and index in self.left]
             if fits and field not in self.fields:
                 self._take(min(fits)[1], field, 0)
@@ -199,12 +199,12 @@ def attribute_name(label: str, index: int = 0, reserved: Iterable[str] = ()) -> 
 
 def near_misses(name: str, known: Iterable[str]) -> list[str]:
     """Which of the known headers look like a name, best first."""
-    by_key = {_key(label): label for label in known}
-    return [by_key[key] for key in difflib.get_close_matches(_key(name), by_key, n=3, cutoff=_ALMOST)]
+    by_key = {header_key(label): label for label in known}
+    return [by_key[key] for key in difflib.get_close_matches(header_key(name), by_key, n=3, cutoff=_ALMOST)]
 
 
-def _key(label: str) -> str:
-    """A header without case, spaces, accents and punctuation."""
+def header_key(label: str) -> str:
+    """A header, or a word in a cell, without case, spaces, accents and punctuation."""
     plain = unicodedata.normalize("NFKD", label)
     return "".join(_WORDS.findall("".join(char for char in plain if not unicodedata.combining(char)))).casefold()
 
@@ -235,9 +235,9 @@ def _find(label: str, left: Mapping[int, str]) -> int:
     Raises:
         InputError: the file has none of that name; says which come close.
     """
-    wanted = _key(label)
+    wanted = header_key(label)
     for index, present in left.items():
-        if _key(present) == wanted:
+        if header_key(present) == wanted:
             return index
     close = near_misses(label, left.values())
     raise InputError(
@@ -270,7 +270,9 @@ def _no_membership_number(labels: Sequence[str]) -> InputError:
     close = [
         label
         for label in labels
-        if difflib.get_close_matches(_key(label), [a.replace(" ", "") for a in _ALIASES["external_id"]], 1, _ALMOST)
+        if difflib.get_close_matches(
+            header_key(label), [a.replace(" ", "") for a in _ALIASES["external_id"]], 1, _ALMOST
+        )
     ]
     remedy = (
         f"Is it {_quoted(close, ' or ')}? Rename it to member_id, or name it in a mapping file (--map)."

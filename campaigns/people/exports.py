@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
 
-from campaigns.files import complete_or_not_at_all
+from campaigns.files import sheet_or_nothing
 from campaigns.people.columns import UNIT_KINDS, map_columns
 from campaigns.people.mapping import Mapping
 from campaigns.people.tables import guard
@@ -42,11 +41,8 @@ async def export_people(pool: Pool, path: Path, *, actor: str = "cli", replace: 
         Conflict: the file is there already.
         InputError: it cannot be written.
     """
-    with (
-        complete_or_not_at_all(path, replace=replace) as beside,
-        beside.open("w", encoding="utf-8-sig", newline="") as file,  # a page is written in a moment
-    ):
-        return await _write(pool, csv.writer(file), path.name, actor)
+    with sheet_or_nothing(path, replace=replace) as sheet:
+        return await _write(pool, sheet, path.name, actor)
 
 
 async def _write(pool: Pool, sheet: Any, name: str, actor: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 from typing import cast
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from campaigns.ballots import get_ballot
-from campaigns.files import complete_or_not_at_all
+from campaigns.files import complete_or_not_at_all, sheet_or_nothing
 from campaigns.people.tables import guard
 from campaigns.turnout.claims import Kind
 from campaigns.turnout.imports import SOURCES, ImportReport, import_claims
@@ -105,11 +104,8 @@ async def _import(ballot: str, file: Path, *, source: str, says: str | None, act
 
 
 def _write_faults(path: Path, report: ImportReport) -> None:
-    with (
-        complete_or_not_at_all(path, replace=True) as beside,
-        beside.open("w", encoding="utf-8-sig", newline="") as file,
-    ):
-        csv.writer(file).writerows([guard(cell) for cell in row] for row in faulty_rows(report.sheet, report.faults))
+    with sheet_or_nothing(path, replace=True) as sheet:
+        sheet.writerows([guard(cell) for cell in row] for row in faulty_rows(report.sheet, report.faults))
 
 
 def _tell(report: ImportReport, file: Path, faulty: Path) -> None:
