@@ -4,7 +4,6 @@ import asyncio
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -42,18 +41,6 @@ from webhooks.outgoing.subscriptions import (
     replay,
     resume,
 )
-
-
-@pytest.fixture
-async def told(runtime: Runtime) -> AsyncIterator[Telling]:
-    async with telling(on_loopback(runtime)) as told:
-        yield told
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with open_receiver() as receiver:
-        yield receiver
 
 
 async def test_events_arrive_signed_and_in_order(told: Telling, receiver: Receiver, db: Connection) -> None:

@@ -35,18 +35,6 @@ from webhooks.outgoing.subscriptions import (
 )
 
 
-@pytest.fixture
-async def told(runtime: Runtime) -> AsyncIterator[Telling]:
-    async with telling(on_loopback(runtime)) as told:
-        yield told
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with open_receiver() as receiver:
-        yield receiver
-
-
 async def test_numbers_are_told_only_where_asked_for_and_allowed(
     told: Telling, receiver: Receiver, db: Connection, runtime: Runtime
 ) -> None:

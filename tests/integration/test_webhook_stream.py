@@ -1,12 +1,10 @@
 """What there is to tell: found in the ledgers, in order, nothing missed, nothing twice, only what is wanted."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
 import orjson
-import pytest
 from jsonschema import Draft202012Validator
 
 from campaigns.ballots import enrol
@@ -17,22 +15,15 @@ from messaging.alerts import raise_alert, resolve_alert
 from messaging.db import Connection, Pool
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.states import State
-from messaging.runtime import Runtime
 from messaging.suppression import lift, suppress
 from tests.integration.electorate import NOW, add_ballot, add_person, add_unit
 from tests.integration.inbound_rows import make_campaign
-from tests.integration.receivers import Receiver, Telling, on_loopback, telling
+from tests.integration.receivers import Receiver, Telling
 from webhooks.outgoing.catalogue import schemas, write
 from webhooks.outgoing.stream import drop_old
 
 VALIDATOR = Draft202012Validator(schemas())
 RECEIVER = Receiver("http://127.0.0.1:9/hook")
-
-
-@pytest.fixture
-async def told(runtime: Runtime) -> AsyncIterator[Telling]:
-    async with telling(on_loopback(runtime)) as told:
-        yield told
 
 
 async def events(db: Connection) -> list[tuple[str, dict[str, object]]]:
