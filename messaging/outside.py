@@ -30,6 +30,9 @@ _MayAsk = Callable[[Address], bool]
 
 PATIENCE: Final = 15.0
 """Seconds for a whole request, connecting included."""
+KEEPS: Final = 4.0
+"""Seconds a connection is kept for the next request: less than servers usually keep theirs, for a request that meets a
+server's hanging up has failed."""
 READS: Final = 2048
 """Bytes of an answer."""
 _TRANSLATED: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
@@ -127,7 +130,11 @@ class Outside:
             return socket.socket(family, kind, protocol)
 
         connector = aiohttp.TCPConnector(
-            limit=0, limit_per_host=4, use_dns_cache=False, resolver=resolver, socket_factory=open_socket
+            limit=0,
+            use_dns_cache=False,
+            resolver=resolver,
+            socket_factory=open_socket,
+            keepalive_timeout=KEEPS,
         )
         return aiohttp.ClientSession(
             connector=connector,

@@ -109,8 +109,7 @@ def _write_faults(path: Path, report: ImportReport) -> None:
 
 
 def _tell(report: ImportReport, file: Path, faulty: Path) -> None:
-    console = Console()
-    console.print(f"{file.name}: {len(report.sheet.cells):,} rows", highlight=False)
+    click.echo(f"{file.name}: {len(report.sheet.cells):,} rows")
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column(justify="right")
@@ -128,14 +127,14 @@ def _tell(report: ImportReport, file: Path, faulty: Path) -> None:
     )
     for name, n, words in rows:
         table.add_row(name, f"{n:,}", words)
-    console.print(table)
+    Console().print(table)
     for one in report.contradictions[:_SHOWN]:
         ends = "the file prevails" if one.prevails else "what was known stays"
         who = one.member_id or "a member"
-        console.print(f"  line {one.line}: {who} {one.says}, but {one.stands} by {one.source}: {ends}", markup=False)
+        click.echo(f"  line {one.line}: {who} {one.says}, but {one.stands} by {one.source}: {ends}")
     for fault in report.faults[:_SHOWN]:
-        console.print(f"  line {fault.line}: {fault.message}", markup=False, highlight=False)
+        click.echo(f"  line {fault.line}: {fault.message}")
     if report.faults:
-        console.print(f"{len(report.faults):,} rows to mend are in {faulty}", markup=False, highlight=False)
+        click.echo(f"{len(report.faults):,} rows to mend are in {faulty}")
     if not report.written:
         click.echo("This was a dry run: nothing was changed. To record it: --apply", err=True)

@@ -13,6 +13,7 @@ import click
 import orjson
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from messaging.errors import MusterError
 from messaging.outside import Reply, open_outside
@@ -98,7 +99,7 @@ def list_(*, as_json: bool) -> None:
         return
     table = Table("webhook", "state", "waiting", "events", "url", box=None, header_style="bold")
     for one in found:
-        table.add_row(one.name, _state(one), _waiting(one), ", ".join(one.events), one.url)
+        table.add_row(one.name, *map(_plain, (_state(one), _waiting(one), ", ".join(one.events), one.url)))
     Console().print(table)
 
 
@@ -277,7 +278,7 @@ def log(name: str, failed: bool, cursor: int | None, limit: int, *, as_json: boo
         number = f"{one.attempt}" if one.reason == "stream" else one.reason
         table.add_row(
             f"{one.at.astimezone(zone):%Y-%m-%d %H:%M:%S}", str(one.seq or ""), one.type, number,
-            f"{one.took:.2f} s", what + said,
+            f"{one.took:.2f} s", _plain(what + said),
         )  # fmt: skip
     Console().print(table if tries else "Nothing has been tried yet.")
 
@@ -303,10 +304,15 @@ def _show(found: Subscription, zone: ZoneInfo, *, as_json: bool) -> None:
     }
     for name, value in rows.items():
         if value:
-            table.add_row(name, value)
+            table.add_row(name, _plain(value))
     console = Console()
     console.print(found.name, style="bold")
     console.print(table)
+
+
+def _plain(text: str) -> Text:
+    """Text as it is, whatever brackets or control characters somebody put in it."""
+    return Text("".join(character if character.isprintable() else " " for character in text))
 
 
 def _state(one: Subscription) -> str:
@@ -329,7 +335,7 @@ def _outcome(reply: Reply, *, as_json: bool) -> None:
     elif reply.problem is None:
         click.echo(f"It was taken: {reply.status} after {reply.took:.2f} seconds.")
     if reply.problem is not None:
-        raise MusterError(f"It was not taken. {reply.problem}", remedy=reply.text[:200].strip())
+        raise MusterError(f"It was not taken. {reply.problem}", remedy=_plain(reply.text[:200]).plain.strip())
 
 
 def _print_json(value: object) -> None:

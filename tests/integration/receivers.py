@@ -16,9 +16,11 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from standardwebhooks import Webhook
 
+from messaging.db import Connection
 from messaging.outside import Outside, open_outside
 from messaging.runtime import Runtime
 from messaging.settings import Settings
+from messaging.suppression import suppress
 from webhooks.outgoing.sender import Sender
 from webhooks.outgoing.stream import Stream
 from webhooks.outgoing.subscriptions import Subscription, add_subscription
@@ -175,3 +177,14 @@ def environment(settings: Settings) -> dict[str, str]:
         "MUSTER_OUTGOING_ALLOW": "127.0.0.1",
         "COLUMNS": "150",
     }
+
+
+async def happen(db: Connection, n: int = 1, *, first: int = 0) -> None:
+    """Something that is told: each an opt-out whose source is its number."""
+    for one in range(first, first + n):
+        await suppress(db, channel="sms", address=f"+4477009{one:05}", reason="opted_out", source=f"{one}")
+
+
+def sources(receiver: Receiver) -> list[str]:
+    """What of it arrived, in order."""
+    return [one.event["data"]["source"] for one in receiver.got]

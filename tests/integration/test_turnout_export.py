@@ -17,8 +17,10 @@ from campaigns.ballots import enrol
 from campaigns.turnout.exports import export_due, last_slot
 from messaging.alerts import open_alerts
 from messaging.db import Connection
+from messaging.outbox.send import Courier
 from messaging.outside import Outside, open_outside
 from messaging.runtime import Runtime
+from muster.duties import Duties
 from tests.integration.electorate import NOW, add_ballot, add_person
 from tests.integration.receivers import LOOPBACK, Got, on_loopback, open_receiver
 
@@ -133,3 +135,11 @@ async def test_an_address_that_refuses_is_tried_again(
         receiver.answers(201)
         assert await export_due(replace(here, clock=lambda: NOW + timedelta(minutes=2)), outside) == 1
         assert (await db.fetchrow("select tries, problem from turnout_export")) == (2, None)
+
+
+async def test_a_worker_makes_what_is_due(runtime: Runtime, outside: Outside, ballot: int, tmp_path: Path) -> None:
+    here = at(runtime, tmp_path)
+    duties = Duties(here, Courier(here, {}), outside)
+    await asyncio.gather(*duties.tick())
+    await duties.finish(10)
+    assert [path.name for path in tmp_path.iterdir()] == ["pay-2026-20261122T0700Z.csv"]  # noqa: ASYNC240

@@ -236,16 +236,18 @@ async def test_keys_that_cannot_be_made(db: Connection) -> None:
         await revoke_key(db, "crm", actor="ada", now=NOW)
 
 
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [
-        ("changes?after=-1", 400), ("changes?after=99999999999999999999", 400), ("changes?limit=0", 400),
-        ("changes?wait=inf", 400), ("changes?wait=nan", 400), ("changes?after=one", 400), ("snapshot?format=xml", 400),
-        ("nothing", 404),
-    ],
-)  # fmt: skip
-async def test_what_cannot_be_asked(client: Client, people: list[int], path: str, status: int) -> None:
-    await trouble(await client.get(f"/api/v1/turnout/pay-2026/{path}"), status)
+async def test_what_cannot_be_asked(client: Client, people: list[int]) -> None:
+    for after in ("-1", "99999999999999999999", "one", ""):
+        await trouble(await client.get(f"{CHANGES}?after={after}"), 400)
+    for query in (
+        "changes?limit=0",
+        "changes?limit=1001",
+        "changes?wait=inf",
+        "changes?wait=nan",
+        "snapshot?format=xml",
+    ):
+        await trouble(await client.get(f"/api/v1/turnout/pay-2026/{query}"), 400)
+    await trouble(await client.get("/api/v1/turnout/pay-2026/nothing"), 404)
 
 
 async def test_no_such_ballot_or_method(client: Client, people: list[int]) -> None:
@@ -263,7 +265,7 @@ async def test_the_openapi_document_is_served_to_everybody(client: Client) -> No
     Draft202012Validator.check_schema(said["components"]["schemas"]["Changes"])
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_whatever_is_asked_is_answered(client: Client, people: list[int], data: st.DataObject) -> None:
     words = st.text(max_size=30)

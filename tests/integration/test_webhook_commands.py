@@ -4,7 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import orjson
 import pytest
@@ -13,7 +13,7 @@ from messaging.db import Connection
 from messaging.settings import Settings
 from messaging.suppression import suppress
 from tests.integration.outbox_rows import until
-from tests.integration.receivers import Receiver, environment, open_receiver
+from tests.integration.receivers import Receiver, environment
 from tests.integration.test_schema import ROOT
 
 Muster = Callable[..., subprocess.CompletedProcess[str]]
@@ -28,12 +28,6 @@ def muster(settings: Settings) -> Muster:
         )  # fmt: skip
 
     return run
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with open_receiver() as receiver:
-        yield receiver
 
 
 async def run(muster: Muster, *words: str) -> subprocess.CompletedProcess[str]:

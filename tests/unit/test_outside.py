@@ -89,3 +89,11 @@ def test_any_text_is_an_address_or_refused(text: str) -> None:
     for url in (text, f"https://{text}", f"https://x.test{text}"):
         with suppress(InputError):
             assert check_url(url) == url
+
+
+@pytest.mark.parametrize(
+    "url", ["https://", "ftp://x.test/", "https://me:secret@x.test/", "https://x.test/a b", "https://[::1", "x.test"]
+)
+def test_addresses_that_cannot_be_right_are_refused(url: str) -> None:
+    with pytest.raises(InputError):
+        check_url(url)

@@ -229,7 +229,10 @@ async def replay(
         if await db.fetchval(SQL["replay"], name, cursor, now) is None:
             raise await _nobody(db, name)
         await _note(db, actor, "replay", name, {"after": cursor})
-        return await get_subscription(db, name)
+        found = await get_subscription(db, name)
+        if found.state == "active":
+            await resolve_alert(db, alert_key(found.subscription_id))  # its tries begin anew
+        return found
 
 
 async def remove(db: Connection, name: str, *, actor: str) -> None:
