@@ -25,6 +25,7 @@ from typing import Final, Literal
 
 import asyncpg
 
+from campaigns.preferences import resume_address
 from campaigns.reading import Reading, read_reply
 from campaigns.turnout.claims import Source, record_claim, retract_claim
 from messaging import suppression
@@ -310,6 +311,11 @@ async def _obey(db: Connection, inbound: Inbound, read: Reading, asked: asyncpg.
     """Stop or resume messages to the address, whoever shares it and whether or not we know them."""
     if read.reading == "opt_in":
         await lift_opt_out(db, inbound.channel, inbound.address, f"{inbound.channel}_reply")
+        holders = await db.fetch(SQL["holders"], inbound.channel, inbound.address)
+        if len(holders) == 1:  # who had stopped everything by page: this number speaks again, the rest stays silent
+            await resume_address(
+                db, holders[0]["person_id"], inbound.channel, inbound.address, source=f"{inbound.channel}_reply"
+            )
     elif read.reading in {"opt_out", "wrong_number"}:
         await suppression.suppress(
             db, channel=inbound.channel, address=inbound.address, source=f"{inbound.channel}_reply",
