@@ -209,7 +209,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
             sure = BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
             claim_id = await _claim(db, asked, said, _source(inbound.channel), sure, inbound.received_at)
     if why is None:
-        why = _why_open(read, nobody)
+        why = why_open(read, nobody)
     reply_id = await db.fetchval(
         SQL["add_reply"], inbound.inbox_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
         asked["message_id"] if asked else None, inbound.text, read.reading, read.rule, read.version, claim_id, why,
@@ -335,8 +335,13 @@ def _too_soon_or_late(asked: asyncpg.Record, at: datetime) -> str | None:
     return "late" if at > asked["closes_at"] else None
 
 
-def _why_open(read: Reading, nobody: str | None) -> str | None:
-    """Why a person has to look at a reply that was read; None where nobody has to."""
+def why_open(read: Reading, nobody: str | None) -> str | None:
+    """Why a person has to look at a reply that was read; None where nobody has to.
+
+    Args:
+        read: what it says.
+        nobody: why nobody knows who said it, if nobody does.
+    """
     if read.reading == "opt_in" or (
         read.reading == "opt_out" and (nobody is not None or read.also not in FOR_A_PERSON)
     ):

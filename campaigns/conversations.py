@@ -1,4 +1,4 @@
-"""Replies that need a person: listed, read again, closed."""
+"""Replies that need a person: listed, shown with all that was made of them, read by staff, closed."""
 
 from __future__ import annotations
 
@@ -58,10 +58,82 @@ class OpenReply:
     holders: tuple[int, ...]
 
 
-async def open_replies(db: Connection, limit: int = 100) -> list[OpenReply]:
-    """The replies that wait for a person, longest waiting first."""
-    rows = await db.fetch(SQL["open_replies"], limit)
-    return [OpenReply(**dict(row) | {"holders": tuple(row["holders"] or ())}) for row in rows]
+@dataclass(frozen=True, slots=True)
+class PastReading:
+    """One reading a reply has had.
+
+    Attributes:
+        reading: what it was taken to say.
+        rule: by which rule, or `staff`, `provider`, `button`, `digit` …
+        rule_version: the rules of that day.
+        reader: who of staff read it; None: a rule.
+        claim_id: the claim it became, if it did.
+        at: when; aware.
+    """
+
+    reading: str
+    rule: str
+    rule_version: str
+    reader: str | None
+    claim_id: int | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A reply, what has been made of it, and what else came from the same address.
+
+    Attributes:
+        reply: itself; its `why_open` is "" where it waits for nobody.
+        state: `open` or `closed`.
+        closed_at: since when; aware.
+        closed_by: who closed it; None where nobody had to.
+        readings: every reading it has had, oldest first.
+        others: up to ten other replies from that address, latest first: when, what, read as.
+    """
+
+    reply: OpenReply
+    state: str
+    closed_at: datetime | None
+    closed_by: str | None
+    readings: tuple[PastReading, ...]
+    others: tuple[tuple[datetime, str, str], ...]
+
+
+async def open_replies(db: Connection, limit: int = 100, why: str | None = None) -> list[OpenReply]:
+    """The replies that wait for a person, longest waiting first.
+
+    Args:
+        db: a connection.
+        limit: at most so many.
+        why: only those that wait for this reason.
+    """
+    return [_reply(row) for row in await db.fetch(SQL["open_replies"], limit, why)]
+
+
+async def conversation(db: Connection, reply_id: int) -> Conversation:
+    """A reply and its story.
+
+    Raises:
+        NotFound: no such reply.
+    """
+    row = await db.fetchrow(SQL["one_reply"], reply_id)
+    if row is None:
+        raise NotFound(f"There is no reply {reply_id}.", remedy="See those that wait with: muster replies list")
+    others = await db.fetch(SQL["others"], row["channel"], row["address"], reply_id)
+    return Conversation(
+        _reply(row),
+        row["state"],
+        row["closed_at"],
+        row["closed_by"],
+        tuple(PastReading(**past) for past in await db.fetch(SQL["readings"], reply_id)),
+        tuple((other["received_at"], other["text"], other["reading"]) for other in others),
+    )
+
+
+def _reply(row: asyncpg.Record) -> OpenReply:
+    fields = {name: row[name] for name in OpenReply.__slots__ if name != "holders"}
+    return OpenReply(**fields, holders=tuple(row["holders"] or ()))
 
 
 async def close_reply(db: Connection, reply_id: int, *, reader: str, at: datetime) -> bool:
@@ -88,7 +160,7 @@ async def close_reply(db: Connection, reply_id: int, *, reader: str, at: datetim
     return True
 
 
-async def reread(
+async def read_by_staff(
     db: Connection, reply_id: int, *, reading: str, reader: str, at: datetime, person_id: int | None = None
 ) -> int | None:
     """A person reads a reply: their reading takes the place of the rule's, and so does what came of it.
@@ -132,7 +204,7 @@ async def reread(
         await _obey(db, reply, reading)
         await db.execute(SQL["correct"], reply_id, reading, person_id, claim_id, at, reader)
         detail = {"from": reply["reading"], "to": reading, "rule": reply["rule"]}
-        await _note(db, reader, "reread_reply", reply_id, at, detail)
+        await _note(db, reader, "read_reply", reply_id, at, detail)
     return claim_id
 
 

@@ -11,9 +11,37 @@ left join unit u on u.unit_id = p.unit_id
 left join message_any m on m.message_id = r.message_id
 left join campaign c on c.campaign_id = m.campaign_id
 left join ballot b on b.ballot_id = c.ballot_id
-where r.state = 'open'
+where r.state = 'open' and ($2::text is null or r.why_open = $2)
 order by r.received_at, r.reply_id
 limit $1;
+
+-- name: one_reply
+-- The same of any one, and how it was dealt with.
+select
+  r.reply_id, r.received_at, r.channel, r.address, r.text, r.reading, r.rule, r.message_id,
+  coalesce(r.why_open, '') as why_open, r.state, r.closed_at, r.closed_by,
+  p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, u.name as unit, b.name as ballot,
+  (select array_agg(a.person_id order by a.person_id) from address a
+   where a.channel = r.channel and a.address = r.address) as holders
+from reply r
+left join person p on p.person_id = r.person_id
+left join unit u on u.unit_id = p.unit_id
+left join message_any m on m.message_id = r.message_id
+left join campaign c on c.campaign_id = m.campaign_id
+left join ballot b on b.ballot_id = c.ballot_id
+where r.reply_id = $1;
+
+-- name: readings
+-- All it has been taken for.
+select reading, rule, rule_version, reader, claim_id, at from reply_reading where reply_id = $1 order by reading_id;
+
+-- name: others
+-- What else that address has said lately.
+select received_at, text, reading
+from reply
+where channel = $1 and address = $2 and reply_id <> $3
+order by reply_id desc
+limit 10;
 
 -- name: hold
 -- One reader at a time.

@@ -19,9 +19,10 @@ import webhooks
 from messaging.db.migrate import missing
 from messaging.errors import Conflict, InputError, MusterError, NotFound, Unavailable
 from messaging.runtime import Runtime
-from messaging.web import RUNTIME
+from messaging.web import RUNTIME, problem
 from muster.lost import server_lost
 from muster.metrics import METRICS, Metrics, get_metrics
+from webhooks import feed
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -53,6 +54,7 @@ def make_app(runtime: Runtime) -> web.Application:
     app.on_response_prepare.append(_add_headers)
     app.add_routes([web.get("/healthz", get_health), web.get("/readyz", get_ready), web.get("/metrics", get_metrics)])
     console.setup(app)
+    feed.setup(app)
     app.add_routes(webhooks.routes())  # last: a member's link is any first word in a path
     return app
 
@@ -152,8 +154,7 @@ def _answer(request: web.Request, status: int, message: str, remedy: str) -> web
         return webhooks.respond_to_nobody(request, status)
     headers = {"Retry-After": "30"} if status == 503 else {}
     if _is_program(request):
-        body = orjson.dumps({"error": message, "remedy": remedy})
-        return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+        return problem(status, message, remedy=remedy, headers=headers)
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{html.escape(message)}</title><main><h1>{html.escape(message)}</h1><p>{html.escape(remedy)}</p></main>"

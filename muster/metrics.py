@@ -19,6 +19,7 @@ MESSAGES_BY_STATE = SQL["messages_by_state"]
 QUEUE_AGE = SQL["queue_age"]
 INBOX_BACKLOG = SQL["inbox_backlog"]
 
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 FRESH: Final = 5.0
 """Seconds a count from the database is told again before it is counted anew: scrapers must not load it."""
 
@@ -37,6 +38,7 @@ class Metrics:
     queue_age: Gauge = field(init=False)
     inbox: Gauge = field(init=False)
     counted_at: float = float("-inf")
+    _counted: dict[tuple[str, str, int], tuple[Counter, Histogram]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         home = self.registry
@@ -55,8 +57,12 @@ class Metrics:
         """Count one answered request; by its route, never by its path, which may hold a member's token."""
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "(none)"
-        self.requests.labels(route, request.method, str(status)).inc()
-        self.seconds.labels(route).observe(seconds)
+        # a client may call its method anything, and everything it says would be kept for ever
+        key = (route, request.method if request.method in METHODS else "(other)", status)
+        if (counted := self._counted.get(key)) is None:
+            counted = self._counted[key] = self.requests.labels(*key), self.seconds.labels(route)
+        counted[0].inc()
+        counted[1].observe(seconds)
 
     async def count(self, runtime: Runtime) -> None:
         """Look into the database, unless that was just done; a database that is away is told as such."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -64,8 +65,10 @@ async def listening(runtime: Runtime) -> AsyncIterator[str]:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
             raise _cannot_listen(error, host, port) from error
+        gc.freeze()  # what is there by now stays: looking through it again and again costs each request a little
         yield f"http://{f'[{host}]' if ':' in host else host}:{runner.addresses[0][1]}"
     finally:
+        gc.unfreeze()
         await runner.cleanup()
 
 

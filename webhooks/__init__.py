@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from messaging.runtime import Runtime
-from webhooks import links, preferences, twilio, unsubscribe, vonage
+from webhooks import email, links, preferences, twilio, unsubscribe, vonage
 from webhooks.inbox import Handler, Intake, process
 from webhooks.leftovers import drop_leftovers
 from webhooks.misses import Misses
@@ -25,6 +25,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     twilio.INBOUND: twilio.read_texts,
     vonage.STATUS: vonage.apply_statuses,
     vonage.INBOUND: vonage.read_texts,
+    **email.HANDLERS,
 }
 """Who processes what has come in, by its source."""
 
@@ -32,13 +33,8 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 def routes() -> list[web.RouteDef]:
     """Every address the outside talks to. The members' links take any first word of a path: add them last."""
     misses, intake = Misses(), Intake()
-    return [
-        *twilio.routes(intake),
-        *vonage.routes(intake),
-        *unsubscribe.routes(misses),
-        *preferences.routes(misses),
-        *links.routes(misses),
-    ]
+    providers = [*twilio.routes(intake), *vonage.routes(intake), *email.routes(intake)]
+    return [*providers, *unsubscribe.routes(misses), *preferences.routes(misses), *links.routes(misses)]
 
 
 async def process_inbox(runtime: Runtime, limit: int) -> int:

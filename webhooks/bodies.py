@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from aiohttp import web
 from multidict import MultiDict
@@ -27,6 +27,15 @@ async def read_body(request: web.Request, *, largest: int = LARGEST) -> bytes:
     """
     if (request.content_length or 0) > largest:
         raise _too_large(largest)
+    if request.content.is_eof():  # it came with the headers, as a provider's does
+        body = request.content.read_nowait()
+        if len(body) > largest:
+            raise _too_large(largest)
+        return body
+    return await _gather(request, largest)
+
+
+async def _gather(request: web.Request, largest: int) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(READS_WITHIN):
@@ -45,15 +54,39 @@ def parse_form(body: bytes) -> MultiDict[str]:
     Raises:
         ValueError: it is not one.
     """
-    pairs = parse_qsl(
-        body.decode(), keep_blank_values=True, strict_parsing=bool(body), errors="strict", max_num_fields=MOST_FIELDS
-    )
-    return MultiDict(pairs)
+    fields: MultiDict[str] = MultiDict()
+    if not body:
+        return fields
+    parts = body.decode().replace("+", " ").split("&")
+    if len(parts) > MOST_FIELDS:
+        raise ValueError(f"more than {MOST_FIELDS} fields")
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise ValueError("a field without a value")
+        fields.add(_unquoted(name), _unquoted(value))
+    return fields
+
+
+def _unquoted(text: str) -> str:
+    return unquote(text, errors="strict") if "%" in text else text
 
 
 def without_nul(text: str) -> str:
     """The text as PostgreSQL can keep it."""
     return text.replace("\0", "\ufffd")
+
+
+def plain_json(said: object) -> object:
+    """What JSON says, as PostgreSQL can keep it."""
+    match said:
+        case str():
+            return without_nul(said)
+        case dict():
+            return {without_nul(str(name)): plain_json(value) for name, value in said.items()}
+        case list():
+            return [plain_json(value) for value in said]
+    return said
 
 
 async def read_form(request: web.Request, *, largest: int = 16 * 1024) -> MultiDict[str]:

@@ -9,7 +9,8 @@ growing pauses; what can never be processed is parked, and staff are told.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -76,7 +77,14 @@ class Intake:
         self._writer: asyncio.Task[None] | None = None
 
     async def store(
-        self, runtime: Runtime, *, source: str, dedupe_key: str, subject: str, payload: Mapping[str, Any]
+        self,
+        runtime: Runtime,
+        *,
+        source: str,
+        dedupe_key: str,
+        subject: str,
+        payload: Mapping[str, Any],
+        at: datetime | None = None,
     ) -> int | None:
         """Store one thing the outside said, and wake the workers.
 
@@ -86,6 +94,7 @@ class Intake:
             dedupe_key: the same for the same thing said twice.
             subject: what it is about; of one subject, things are processed in order.
             payload: JSON-able; no NUL characters.
+            at: when it was said, if that was long before now; aware.
 
         Returns:
             The row's id, committed; None where it was stored before.
@@ -95,11 +104,14 @@ class Intake:
         """
         if len(self._waiting) >= MOST_WAITING:
             raise Unavailable("More comes in than can be stored.", remedy="Please try again in a minute.")
-        stored: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Arrival((source, dedupe_key, subject, dict(payload), runtime.clock()), stored))
+        loop = asyncio.get_running_loop()
+        stored: asyncio.Future[int | None] = loop.create_future()
+        row = (source, dedupe_key, subject, dict(payload), at or runtime.clock())
+        self._waiting.append(_Arrival(row, stored, loop.time() + STORES_WITHIN))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(runtime))
-        inbox_id = await within_reach(stored)
+        with _told_plainly():  # the writer keeps the time
+            inbox_id = await stored
         if inbox_id is not None:
             await runtime.wake("inbox")
         return inbox_id
@@ -109,8 +121,11 @@ class Intake:
             taken, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             # whoever was told to come again will: stored now, that second time would look like a repetition
             batch = [arrival for arrival in taken if not arrival.stored.done()]
+            if not batch:
+                continue
             try:
-                async with asyncio.timeout(STORES_WITHIN):  # also rids the pool of a connection that hangs
+                # that of the one who came first; it also rids the pool of a connection that hangs
+                async with asyncio.timeout_at(batch[0].until):
                     await _store(runtime, batch)
             except Exception as error:  # noqa: BLE001  # whoever waits is told, and the next batch has its own try
                 for arrival in batch:
@@ -122,10 +137,11 @@ class Intake:
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
-    """Something that waits to be stored: its row, and who wants to know the row's id."""
+    """Something that waits to be stored: its row, who wants to know the row's id, and until when (the loop's time)."""
 
     row: tuple[str, str, str, dict[str, Any], datetime]
     stored: asyncio.Future[int | None]
+    until: float
 
     @property
     def key(self) -> tuple[str, str]:
@@ -143,8 +159,6 @@ class _Arrival:
 
 async def _store(runtime: Runtime, batch: Sequence[_Arrival]) -> None:
     """Write a batch in one statement; where that cannot be, one by one, so that a bad one costs none of the others."""
-    if not batch:
-        return
     try:
         rows = await runtime.pool.fetch(SQL["store"], *zip(*(arrival.row for arrival in batch), strict=True))
     except (asyncpg.DataError, asyncpg.ProgramLimitExceededError, asyncpg.TransactionRollbackError) as error:
@@ -179,9 +193,16 @@ async def within_reach(answer: Awaitable[T]) -> T:
     Raises:
         Unavailable: it does not.
     """
-    try:
+    with _told_plainly():
         async with asyncio.timeout(STORES_WITHIN):
             return await answer
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Whatever says that the database is away is said as `Unavailable`."""
+    try:
+        yield
     except (
         OSError,  # TimeoutError is one
         asyncpg.PostgresConnectionError,

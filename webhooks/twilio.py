@@ -1,23 +1,24 @@
 """What Twilio tells us: what became of a text, and what members text back.
 
-Every request is signed: `X-Twilio-Signature` over the public URL and the form, checked with Twilio's own validator and
-every auth token we have, so that a token can be rotated. https://www.twilio.com/docs/usage/security
+Every request is signed over the public URL and the form, by any auth token we have, so that a token can be rotated
+(`signatures`). What is not signed so is not looked at any further. What a proxy says in `X-Forwarded-*` is never
+looked at here: the address that counts is the configured one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-import structlog
 from aiohttp import web
 from multidict import MultiDict
-from twilio.request_validator import RequestValidator
+from pydantic import SecretStr
 
 from campaigns.answers import Inbound, answer_reply
-from campaigns.reading import read_reply
 from messaging.channels.twilio_codes import STATES, judge, reason_of
 from messaging.db import Connection
 from messaging.errors import InputError
@@ -25,8 +26,10 @@ from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.runtime import Runtime
 from messaging.web import RUNTIME
 from webhooks.bodies import parse_form, read_body, without_nul
-from webhooks.inbox import Intake, Item, keep_malformed
-from webhooks.wording import wording
+from webhooks.inbox import Intake, Item
+from webhooks.refusals import forged, lacking, malformed
+from webhooks.signatures import Signatures
+from webhooks.texting import ToSay, say, what_to_say
 
 STATUS: Final = "twilio_status"
 INBOUND: Final = "twilio_inbound"
@@ -34,9 +37,9 @@ KEYWORDS: Final = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", 
 """The texts Twilio itself confirms. https://help.twilio.com/articles/223134027"""
 EMPTY: Final = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
-_SID: Final = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
+FORM: Final = "application/x-www-form-urlencoded"
 
-log = structlog.get_logger(__name__)
+_SID: Final = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
 
 
 def routes(intake: Intake) -> list[web.RouteDef]:
@@ -77,32 +80,41 @@ class _Endpoint:
         """Take a member's text; answered with TwiML.
 
         The answer is empty, for Twilio itself confirms STOP. An opt-out in words of one's own is confirmed by us, once:
-        when the text is new.
+        when the text is new, and the phone not out already.
         """
         runtime = request.app[RUNTIME]
-        form = await _read_signed(request, INBOUND, ("MessageSid", "From", "To"))
-        new = await self._intake.store(
-            runtime,
-            source=INBOUND,
-            dedupe_key=form["MessageSid"],
-            subject=without_nul(f"phone:{form['From']}")[:200],
-            payload={"form": _plain(form)},
-        )
-        confirmation = _confirmation(runtime, form) if new is not None else None
-        text = EMPTY if confirmation is None else EMPTY.replace("<Response/>", _say(confirmation))
+        form = _plain(await _read_signed(request, INBOUND, ("MessageSid", "From", "To")))
+        to_say = await _what_to_say(runtime, form)
+        new = await self._intake.store(runtime, **inbox_row(form))
+        answer = await say(runtime, form["From"], to_say) if to_say is not None and new is not None else None
+        text = EMPTY if answer is None else EMPTY.replace("<Response/>", _say(answer))
         return web.Response(text=text, content_type="text/xml")
 
 
-def _confirmation(runtime: Runtime, form: Mapping[str, str]) -> str | None:
-    """What to say to an opt-out that Twilio does not recognise as one."""
+def inbox_row(form: dict[str, Any]) -> dict[str, Any]:
+    """A member's text as the inbox stores it, by whichever way we heard of it.
+
+    Args:
+        form: the fields that Twilio posts; `MessageSid`, `From`, `To` and `Body` at least.
+    """
+    return {
+        "source": INBOUND,
+        "dedupe_key": form["MessageSid"],
+        "subject": f"phone:{form['From']}"[:200],
+        "payload": {"form": form},
+    }
+
+
+async def _what_to_say(runtime: Runtime, form: dict[str, Any]) -> ToSay | None:
+    """What we answer to a text that Twilio itself does not answer."""
     text = form.get("Body", "")
     if form.get("OptOutType") or text.strip().upper() in KEYWORDS:
         return None
-    read = read_reply(text)
-    if read.reading != "opt_out":
-        return None
-    language = "cy" if read.rule.endswith("_cy") else "en"
-    return str(wording(language)["sms_stopped"]).format(organisation=runtime.settings.organisation)
+    return await what_to_say(runtime, phone=form["From"], text=text, pictures=_pictures(form) > 0)
+
+
+def _pictures(form: dict[str, Any]) -> int:
+    return int(form["NumMedia"]) if re.fullmatch(r"[0-9]{1,3}", form.get("NumMedia", "")) else 0
 
 
 def _say(text: str) -> str:
@@ -151,7 +163,7 @@ async def read_texts(db: Connection, items: Sequence[Item]) -> None:
                 text=form.get("Body", ""),
                 received_at=item.received_at,
                 opt_out_type=form.get("OptOutType") or None,
-                media=int(form["NumMedia"]) if form.get("NumMedia", "").isdigit() else 0,
+                media=_pictures(form),
             ),
         )
 
@@ -161,24 +173,30 @@ async def _read_signed(request: web.Request, source: str, needed: Sequence[str])
 
     Raises:
         HTTPForbidden: it is not from Twilio; nothing is kept.
-        HTTPBadRequest: it cannot be read; it is kept for a person to look at.
+        HTTPBadRequest: it is, but cannot be read; it is kept for a person to look at.
     """
     signature = request.headers.get("X-Twilio-Signature", "")
     if not signature:
-        raise _forged(request)
+        raise forged(request)
     body = await read_body(request)
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise await _malformed(request, source, f"not a form but {request.content_type}", body)
-    try:
-        form = parse_form(body)
-    except ValueError as error:
-        raise await _malformed(request, source, f"not a form: {error}", body) from None
+    is_form = request.content_type == FORM
+    form, problem = _read(body) if is_form else (MultiDict(), f"not a form but {request.content_type}")
     if not is_from_twilio(request.app[RUNTIME], request.raw_path, form, signature):
-        raise _forged(request)
-    lacking = [name for name in needed if not form.get(name)]
-    if lacking or not _SID.fullmatch(form["MessageSid"]):
-        raise await _malformed(request, source, f"lacks {', '.join(lacking) or 'a MessageSid'}", body)
+        raise forged(request)
+    missing = lacking(form, needed)
+    if problem is None and (missing or not _SID.fullmatch(form["MessageSid"])):
+        problem = f"lacks {', '.join(missing) or 'a MessageSid'}"
+    if problem is not None:
+        raise await malformed(request, source, problem, body)
     return form
+
+
+def _read(body: bytes) -> tuple[MultiDict[str], str | None]:
+    """The form, and what is wrong with it: what is wrong can be signed all the same, and only then is it kept."""
+    try:
+        return parse_form(body), None
+    except ValueError as error:
+        return MultiDict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True)), f"not a form: {error}"
 
 
 def is_from_twilio(runtime: Runtime, path: str, form: MultiDict[str], signature: str) -> bool:
@@ -190,29 +208,18 @@ def is_from_twilio(runtime: Runtime, path: str, form: MultiDict[str], signature:
         form: every field, empty ones included.
         signature: `X-Twilio-Signature`.
     """
-    if not path.startswith("/"):
-        return False
-    url = runtime.settings.public_url + path
-    tokens = [token.get_secret_value() for token in runtime.settings.twilio_auth_token]
-    try:
-        # every token is tried, whichever fits: the time taken tells nothing
-        fits = [RequestValidator(token).validate(url, form, signature) for token in tokens]
-    except ValueError:  # characters no signature can be over
-        return False
-    return any(fits)
+    settings = runtime.settings
+    return _signatures(settings.public_url, settings.twilio_auth_token).fits(path, form, signature)
+
+
+@lru_cache(maxsize=8)
+def _signatures(public_url: str, tokens: tuple[SecretStr, ...]) -> Signatures:
+    return Signatures(public_url, tokens)
 
 
 def _plain(form: MultiDict[str]) -> dict[str, Any]:
     """The first value of each field; PostgreSQL keeps no NUL."""
-    return {without_nul(name): without_nul(form[name]) for name in form}
-
-
-def _forged(request: web.Request) -> web.HTTPForbidden:
-    log.warning("a webhook with a wrong signature", path=request.path, remote=request.remote)
-    return web.HTTPForbidden(text="The signature is missing or wrong.\n")
-
-
-async def _malformed(request: web.Request, source: str, problem: str, body: bytes) -> web.HTTPBadRequest:
-    log.warning("a webhook that cannot be read", path=request.path, problem=problem)
-    await keep_malformed(request.app[RUNTIME], source=source, problem=problem[:500], body=body)
-    return web.HTTPBadRequest(text="The body cannot be read.\n")
+    plain: dict[str, Any] = {}
+    for name, value in form.items():
+        plain.setdefault(without_nul(name), without_nul(value))
+    return plain

@@ -20,7 +20,6 @@ import structlog
 from aiohttp import web
 
 from campaigns.answers import Inbound, answer_reply
-from campaigns.reading import read_reply
 from messaging.channels.base import Accepted, Text
 from messaging.channels.vonage import VonageChannel
 from messaging.channels.vonage_codes import STATES, code_of, reason_of
@@ -28,19 +27,19 @@ from messaging.content import segments
 from messaging.db import Connection
 from messaging.errors import InputError
 from messaging.outbox.receipts import Receipt, apply_receipts
-from messaging.outbox.states import Reason, State
+from messaging.outbox.states import State
 from messaging.runtime import Runtime
-from messaging.suppression import standing
 from messaging.web import RUNTIME
-from webhooks.bodies import read_body, without_nul
-from webhooks.inbox import Intake, Item, keep_malformed
-from webhooks.wording import wording
+from webhooks.bodies import plain_json, read_body
+from webhooks.inbox import Intake, Item
+from webhooks.refusals import forged, lacking, malformed
+from webhooks.texting import say, what_to_say
 
 STATUS: Final = "vonage_status"
 INBOUND: Final = "vonage_inbound"
 SKEW: Final = 300
 """Seconds Vonage's clock may be ahead of ours. How old a token is does not matter: what comes twice is stored once."""
-CONFIRMS_WITHIN: Final = 5.0
+ANSWERS_WITHIN: Final = 5.0
 """Seconds for the text that confirms an opt-out: Vonage waits for our answer meanwhile."""
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -85,42 +84,32 @@ class _Endpoint:
         return web.Response()
 
     async def receive_inbound(self, request: web.Request) -> web.Response:
-        """Take a member's text; an opt-out is confirmed by a text of ours, once: when it is new."""
+        """Take a member's text; what has to be answered at once is, by a text of ours, when theirs is new."""
         runtime = request.app[RUNTIME]
         said = await _read_signed(request, INBOUND, ("message_uuid", "from", "to"))
         if not (_NUMBER.fullmatch(said["from"]) and _NUMBER.fullmatch(said["to"])):
-            raise await _malformed(request, INBOUND, "from or to is no number", orjson.dumps(said))
+            raise await malformed(request, INBOUND, "from or to is no number", orjson.dumps(said))
+        phone = f"+{said['from']}"
+        to_say = await what_to_say(runtime, phone=phone, text=_words(said), pictures=_pictures(said) > 0)
         new = await self._intake.store(
             runtime,
             source=INBOUND,
             dedupe_key=said["message_uuid"],
-            subject=f"phone:+{said['from']}",
+            subject=f"phone:{phone}",
             payload={"said": said},
         )
-        if new is not None:
-            await _confirm(runtime, said)
+        if new is not None and to_say is not None and (body := await say(runtime, phone, to_say)) is not None:
+            await _text_back(runtime, said, body)
         return web.Response()
 
 
-async def _confirm(runtime: Runtime, said: Mapping[str, Any]) -> None:
-    """Say that an opt-out was understood. Once at most: it is not tried again, whatever comes of it.
-
-    A phone that is out already hears nothing more from us: two machines must not answer each other for ever.
-    """
-    read = read_reply(_words(said))
-    if read.reading != "opt_out":
-        return
-    phone = f"+{said['from']}"
-    async with runtime.pool.acquire() as db:
-        if any(one.reason == Reason.OPTED_OUT for one in await standing(db, channel="sms", address=phone)):
-            return
-    language = "cy" if read.rule.endswith("_cy") else "en"
-    body = str(wording(language)["sms_stopped"]).format(organisation=runtime.settings.organisation)
-    channel = VonageChannel(runtime.settings, runtime.http, timeout=CONFIRMS_WITHIN)
-    text = Text(0, f"+{said['to']}", phone, body, "", segments.count(body).segments)
+async def _text_back(runtime: Runtime, said: Mapping[str, Any], body: str) -> None:
+    """Answer at once. It is not tried again, whatever comes of it."""
+    channel = VonageChannel(runtime.settings, runtime.http, timeout=ANSWERS_WITHIN)
+    text = Text(0, f"+{said['to']}", f"+{said['from']}", body, "", segments.count(body).segments)
     outcome = await channel.send(text)
     if not isinstance(outcome, Accepted):
-        log.warning("an opt-out could not be confirmed", outcome=type(outcome).__name__, reply=outcome.reply)
+        log.warning("a text could not be answered", outcome=type(outcome).__name__, reply=outcome.reply)
 
 
 async def apply_statuses(db: Connection, items: Sequence[Item]) -> None:
@@ -166,14 +155,20 @@ async def read_texts(db: Connection, items: Sequence[Item]) -> None:
                 senders=(f"+{said['to']}",),
                 text=_words(said),
                 received_at=item.received_at,
-                media=0 if said.get("message_type", "text") == "text" else 1,
+                media=_pictures(said),
             ),
         )
 
 
 def _words(said: Mapping[str, Any]) -> str:
-    text = said.get("text")
-    return text if isinstance(text, str) else ""
+    """What they wrote, be it below a picture."""
+    text, picture = said.get("text"), said.get(str(said.get("message_type")))
+    caption = picture.get("caption") if isinstance(picture, dict) else None
+    return next((words for words in (text, caption) if isinstance(words, str)), "")
+
+
+def _pictures(said: Mapping[str, Any]) -> int:
+    return 0 if said.get("message_type", "text") == "text" else 1
 
 
 async def _read_signed(request: web.Request, source: str, needed: Sequence[str]) -> dict[str, Any]:
@@ -191,18 +186,17 @@ async def _read_signed(request: web.Request, source: str, needed: Sequence[str])
         raise web.HTTPServiceUnavailable(text="The signature is missing.\n")
     body = await read_body(request)
     if not is_from_vonage(request.app[RUNTIME], body, token.strip()):
-        log.warning("a webhook with a wrong signature", path=request.path, remote=request.remote)
-        raise web.HTTPForbidden(text="The signature is wrong.\n")
+        raise forged(request)
     try:
         said = orjson.loads(body)
     except ValueError as error:
-        raise await _malformed(request, source, f"not JSON: {error}", body) from None
+        raise await malformed(request, source, f"not JSON: {error}", body) from None
     if not isinstance(said, dict):
-        raise await _malformed(request, source, "not a JSON object", body)
-    lacking = [name for name in needed if not isinstance(said.get(name), str) or not said[name]]
-    if lacking or not _UUID.fullmatch(said["message_uuid"]):
-        raise await _malformed(request, source, f"lacks {', '.join(lacking) or 'a message_uuid'}", body)
-    plain = _plain(said)
+        raise await malformed(request, source, "not a JSON object", body)
+    missing = lacking(said, needed)
+    if missing or not _UUID.fullmatch(said["message_uuid"]):
+        raise await malformed(request, source, f"lacks {', '.join(missing) or 'a message_uuid'}", body)
+    plain = plain_json(said)
     assert isinstance(plain, dict)
     return plain
 
@@ -238,21 +232,3 @@ def _signs(secret: str, token: str, digest: str, account: str | None) -> bool:
         return False
     hashed = str(claims["payload_hash"]).lower()
     return hmac.compare_digest(hashed.encode(), digest.encode()) and claims["api_key"] == account
-
-
-def _plain(said: object) -> object:
-    """The same, as PostgreSQL can keep it."""
-    match said:
-        case str():
-            return without_nul(said)
-        case dict():
-            return {without_nul(str(name)): _plain(value) for name, value in said.items()}
-        case list():
-            return [_plain(value) for value in said]
-    return said
-
-
-async def _malformed(request: web.Request, source: str, problem: str, body: bytes) -> web.HTTPBadRequest:
-    log.warning("a webhook that cannot be read", path=request.path, problem=problem)
-    await keep_malformed(request.app[RUNTIME], source=source, problem=without_nul(problem)[:500], body=body)
-    return web.HTTPBadRequest(text="The body cannot be read.\n")

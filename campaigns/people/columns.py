@@ -96,13 +96,16 @@ class Columns:
         return {column.label: meaning for column, meaning in sorted(taken, key=lambda pair: pair[0].index)}
 
 
-def map_columns(header: Sequence[str], mapping: ColumnMapping, *, reserved: Iterable[str] = ()) -> Columns:
+def map_columns(
+    header: Sequence[str], mapping: ColumnMapping, *, reserved: Iterable[str] = (), needs_number: bool = True
+) -> Columns:
     """Decide what each column of a header means.
 
     Args:
         header: the names as they stand in the file; columns without a name are left out.
         mapping: what the mapping file says; it goes before names and aliases.
         reserved: names an attribute must not take, since templates use them for something else.
+        needs_number: whether it has to have a column of membership numbers.
 
     Raises:
         InputError: two columns have the same name, a mapped one is missing, or none holds the membership number.
@@ -114,13 +117,13 @@ def map_columns(header: Sequence[str], mapping: ColumnMapping, *, reserved: Iter
     sorting.by_name()
     if mapping.keep_others:
         sorting.others()
-    if "external_id" not in sorting.fields:
+    if needs_number and "external_id" not in sorting.fields:
         raise _no_membership_number(list(labels.values()))
     _refuse_same_attributes(sorting.attributes)
     return Columns(
         {field: tuple(column for _, column in sorted(ranked)) for field, ranked in sorting.fields.items()},
         tuple(sorted(sorting.attributes)),
-        width=max(labels) + 1,
+        width=max(labels, default=-1) + 1,
         full_width=len(header),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -10,10 +9,11 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 from zoneinfo import ZoneInfo
 
+from campaigns.files import sheet_or_nothing
 from campaigns.people.columns import header_key
-from campaigns.people.exports import complete_or_not_at_all, guarded
 from campaigns.people.lists import BadRow, List, one_piece, open_list, read_moment
 from campaigns.people.report import Problem
+from campaigns.people.tables import guard
 from messaging.consent import Action, Consent, record_consents
 from messaging.content.templates import Channel
 from messaging.db import Connection, Pool, load_queries
@@ -204,17 +204,16 @@ async def export_consents(pool: Pool, path: Path, *, actor: str, replace: bool =
         Conflict, InputError: it is there already, or cannot be written.
     """
     count = 0
-    with complete_or_not_at_all(path, replace=replace) as file:
-        sheet = csv.writer(file)
+    with sheet_or_nothing(path, replace=replace) as sheet:
         sheet.writerow(["member_id", "channel", "purpose", "consent", "source", "wording", "at", "recorded_by"])
         async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
             cursor = await db.cursor(SQL["everything"], timeout=_WITHIN)
             while page := await cursor.fetch(_CHUNK, timeout=_WITHIN):
                 sheet.writerows(
                     [
-                        guarded(row["external_id"]), row["channel"], row["purpose"],
-                        "yes" if row["action"] == "give" else "no", guarded(row["source"]), guarded(row["wording"]),
-                        row["at"].isoformat(), guarded(row["recorder"]),
+                        guard(row["external_id"]), row["channel"], row["purpose"],
+                        "yes" if row["action"] == "give" else "no", guard(row["source"]), guard(row["wording"]),
+                        row["at"].isoformat(), guard(row["recorder"]),
                     ]
                     for row in page
                 )  # fmt: skip

@@ -6,7 +6,6 @@ anybody we know: people come later. Fingerprints say nothing about strangers, so
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,10 +14,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
+from campaigns.files import sheet_or_nothing
 from campaigns.people.columns import header_key
-from campaigns.people.exports import complete_or_not_at_all, guarded
 from campaigns.people.lists import BadRow, List, one_piece, open_list, read_moment
 from campaigns.people.report import Problem
+from campaigns.people.tables import guard
 from messaging.addresses import normalise_email, normalise_phone
 from messaging.db import Connection, Pool, load_queries
 from messaging.errors import AddressError
@@ -248,8 +248,7 @@ async def export_suppressions(
         Conflict, InputError: it is there already, or cannot be written.
     """
     count = 0
-    with complete_or_not_at_all(path, replace=replace) as file:
-        sheet = csv.writer(file)
+    with sheet_or_nothing(path, replace=replace) as sheet:
         sheet.writerow(["channel", "sha256" if hashed else "address", "purpose", "reason", "source", "since"])
         async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
             cursor = await db.cursor(SQL["everybody"], hashed, timeout=_WITHIN)
@@ -257,8 +256,8 @@ async def export_suppressions(
                 sheet.writerows(
                     [
                         row["channel"],
-                        row["address"] if row["channel"] == "sms" or hashed else guarded(row["address"]),
-                        row["purpose"], row["reason"], guarded(row["source"]), row["since"].isoformat(),
+                        row["address"] if row["channel"] == "sms" or hashed else guard(row["address"]),
+                        row["purpose"], row["reason"], guard(row["source"]), row["since"].isoformat(),
                     ]
                     for row in page
                 )  # fmt: skip

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from campaigns.answers import Inbound, answer_reply
-from campaigns.conversations import close_reply, open_replies, reread
+from campaigns.conversations import close_reply, open_replies, read_by_staff
 from messaging.db import Connection
 from messaging.errors import Conflict, InputError, NotFound
 from messaging.runtime import Runtime
@@ -60,21 +60,21 @@ async def test_a_reply_is_closed_once(campaign: Campaign, ann: Asked) -> None:
 async def test_what_a_person_reads_becomes_a_claim(campaign: Campaign, ann: Asked) -> None:
     reply = await say(campaign, "Aye, it's away in the post box hen")
     assert await campaign.standing(ann) is None
-    claim = await reread(campaign.db, reply, reading="voted", reader="eve", at=LATER)
+    claim = await read_by_staff(campaign.db, reply, reading="voted", reader="eve", at=LATER)
     assert await campaign.standing(ann) == "voted"
     assert await campaign.waiting(ann) == ("cancelled", "answered")
     row = await campaign.db.fetchrow("select recorder, source, confidence, at from claim where claim_id = $1", claim)
     assert tuple(row) == ("eve", "sms_reply", pytest.approx(0.9), NOW)
     assert tuple(await campaign.db.fetchrow("select reading, rule, state from reply")) == ("voted", "staff", "closed")
-    detail = await campaign.db.fetchval("select detail from audit where action = 'reread_reply'")
+    detail = await campaign.db.fetchval("select detail from audit where action = 'read_reply'")
     assert detail == {"from": "unclear", "to": "voted", "rule": "none"}
 
 
 async def test_a_rules_mistake_is_taken_back(campaign: Campaign, ann: Asked) -> None:
     reply = await say(campaign, "Voted")
-    await reread(campaign.db, reply, reading="not_voted", reader="eve", at=LATER)
+    await read_by_staff(campaign.db, reply, reading="not_voted", reader="eve", at=LATER)
     assert await campaign.standing(ann) == "not_voted"
-    await reread(campaign.db, reply, reading="unclear", reader="eve", at=LATER)
+    await read_by_staff(campaign.db, reply, reading="unclear", reader="eve", at=LATER)
     assert await campaign.standing(ann) is None
     kinds = [row["kind"] for row in await campaign.db.fetch("select kind from claim order by claim_id")]
     assert kinds == ["voted", "retracted", "not_voted", "retracted"]
@@ -84,26 +84,26 @@ async def test_on_a_shared_phone_the_reader_says_who(campaign: Campaign, ann: As
     bob = await add_person(campaign.db, "bob", sms=PHONE)
     reply = await say(campaign, "This is Bob, voted")
     with pytest.raises(Conflict):
-        await reread(campaign.db, reply, reading="voted", reader="eve", at=LATER)
-    await reread(campaign.db, reply, reading="voted", reader="eve", at=LATER, person_id=bob)
+        await read_by_staff(campaign.db, reply, reading="voted", reader="eve", at=LATER)
+    await read_by_staff(campaign.db, reply, reading="voted", reader="eve", at=LATER, person_id=bob)
     assert await campaign.standing(ann) is None
     assert await campaign.db.fetchval("select kind from standing where person_id = $1", bob) == "voted"
 
 
 async def test_a_reader_may_find_an_opt_out_and_a_start(campaign: Campaign, ann: Asked) -> None:
     reply = await say(campaign, "enough already with these")
-    await reread(campaign.db, reply, reading="opt_out", reader="eve", at=LATER)
+    await read_by_staff(campaign.db, reply, reading="opt_out", reader="eve", at=LATER)
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
-    await reread(campaign.db, reply, reading="opt_in", reader="eve", at=LATER)
+    await read_by_staff(campaign.db, reply, reading="opt_in", reader="eve", at=LATER)
     assert await campaign.suppressed() == set()
 
 
 async def test_mistakes_are_said_plainly_and_change_nothing(campaign: Campaign, ann: Asked) -> None:
     reply = await say(campaign, "who is this")
     with pytest.raises(InputError):
-        await reread(campaign.db, reply, reading="maybe", reader="eve", at=LATER)
+        await read_by_staff(campaign.db, reply, reading="maybe", reader="eve", at=LATER)
     with pytest.raises(NotFound):
-        await reread(campaign.db, 999, reading="voted", reader="eve", at=LATER)
+        await read_by_staff(campaign.db, 999, reading="voted", reader="eve", at=LATER)
     with pytest.raises(NotFound):
         await close_reply(campaign.db, 999, reader="eve", at=LATER)
     assert len(await open_replies(campaign.db)) == 1

@@ -113,6 +113,38 @@ async def test_a_database_that_is_away_is_unavailable(here: Runtime) -> None:
         await put(replace(here, pool=pool), "a")
 
 
+async def test_nobody_waits_longer_than_a_provider_does_when_the_database_hangs(
+    here: Runtime, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webhooks.inbox.STORES_WITHIN", 0.5)
+    intake = Intake()
+
+    async def store(key: str) -> int | None:
+        return await intake.store(here, source="t", dedupe_key=key, subject=key, payload={})
+
+    async with db.transaction():
+        await db.execute("lock table inbox in access exclusive mode")
+        first = asyncio.create_task(store("a"))
+        await asyncio.sleep(0.2)
+        second = asyncio.create_task(store("b"))
+        said = await asyncio.wait_for(asyncio.gather(first, second, return_exceptions=True), 10)
+    assert [type(one) for one in said] == [Unavailable, Unavailable]
+    # both are told to come again; what then is stored is stored once
+    assert await store("b") is not None
+    assert await states(db) == {"b": "new"}
+
+
+async def test_more_than_can_wait_is_sent_away(here: Runtime, db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webhooks.inbox.MOST_WAITING", 3)
+    intake = Intake()
+    said = await asyncio.gather(
+        *(intake.store(here, source="t", dedupe_key=f"{n}", subject=f"{n}", payload={}) for n in range(10)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(one, Unavailable) for one in said) == 7
+    assert len(await states(db)) == 3
+
+
 async def test_everything_is_processed_once(here: Runtime, db: Connection) -> None:
     for number in range(250):
         await put(here, f"{number:03}", subject=f"s{number % 7}")

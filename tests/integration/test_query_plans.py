@@ -118,6 +118,9 @@ PINS = (
     ),
     Pin("campaigns/answers", "asked_at", ("message_address",)),
     Pin("campaigns/answers", "link_claim", ("claim_person",)),
+    Pin("webhooks/outgoing/ledgers", "messages", ("message_event_order", "message_pkey")),
+    Pin("webhooks/outgoing/ledgers", "suppressions", ("suppression_event_pkey",)),
+    Pin("webhooks/outgoing/ledgers", "replies", ("reply_pkey",)),
 )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient
+from multidict import MultiDict
 from pydantic import SecretStr
 from twilio.request_validator import RequestValidator
 
@@ -133,29 +135,76 @@ async def test_the_query_is_part_of_what_is_signed(here: Runtime, campaign: Camp
     assert (await send(client, path, status("delivered"))).status == 204
 
 
+async def test_what_proxies_say_changes_nothing_about_what_is_signed(client: Client, db: Connection) -> None:
+    form = text("not yet")
+    said = {
+        "X-Forwarded-Host": "evil.test",
+        "X-Forwarded-Proto": "http",
+        "X-Forwarded-Port": "1",
+        "Forwarded": "host=e",
+    }
+    good = signed(INBOUND, form) | said
+    assert (await client.post(INBOUND, data=urlencode(form), headers=good)).status == 200
+    forged = signed(INBOUND, form, url="http://evil.test") | said
+    assert (await client.post(INBOUND, data=urlencode(form), headers=forged)).status == 403
+    assert await rows(db) == 1
+
+
+async def test_a_slow_client_is_not_waited_for(client: Client, db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webhooks.bodies.READS_WITHIN", 0.2)
+    form = urlencode(text("STOP")).encode()
+    assert client.port is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    signature = signed(INBOUND, text("STOP"))["X-Twilio-Signature"]
+    writer.write(
+        f"POST {INBOUND} HTTP/1.1\r\nHost: muster.test\r\nContent-Type: {FORM}\r\nContent-Length: {len(form)}\r\n"
+        f"X-Twilio-Signature: {signature}\r\n\r\n".encode()
+        + form[:-1]
+    )
+    answer = await asyncio.wait_for(reader.readline(), 10)
+    writer.close()
+    assert b" 408 " in answer
+    assert await rows(db) == await rows(db, "inbox_malformed") == 0
+
+
 # ---- what cannot be read
 
 
-@pytest.mark.parametrize(
-    ("body", "content_type"),
-    [
-        (b"\xff\xfe\xfd", FORM),
-        (b"Body=%ff%fe", FORM),
-        (b"&".join(b"a%d=1" % number for number in range(300)), FORM),
-        (b"no equals sign", FORM),
-        (b'{"MessageSid": 1}', "application/json"),
-        (b"--x\r\n\r\n", "multipart/form-data; boundary=x"),
-    ],
-)
-async def test_what_cannot_be_read_is_kept_for_a_while(
+UNREADABLE = [
+    (b"\xff\xfe\xfd", FORM),
+    (b"Body=%ff%fe", FORM),
+    (b"&".join(b"a%d=1" % number for number in range(300)), FORM),
+    (b"no equals sign", FORM),
+    (b'{"MessageSid": 1}', "application/json"),
+    (b"--x\r\n\r\n", "multipart/form-data; boundary=x"),
+]
+
+
+def signed_rubbish(body: bytes, content_type: str) -> dict[str, str]:
+    """The headers of something unreadable that Twilio has signed."""
+    form = MultiDict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True)) if content_type == FORM else {}
+    signature = RequestValidator(NEW).compute_signature(f"https://muster.test{INBOUND}", form)
+    return {"X-Twilio-Signature": signature, "Content-Type": content_type}
+
+
+@pytest.mark.parametrize(("body", "content_type"), UNREADABLE)
+async def test_what_twilio_signed_and_nobody_can_read_is_kept_for_a_while(
     client: Client, db: Connection, here: Runtime, body: bytes, content_type: str
 ) -> None:
-    headers = {"X-Twilio-Signature": "x" * 28, "Content-Type": content_type}
-    assert (await client.post(INBOUND, data=body, headers=headers)).status == 400
+    assert (await client.post(INBOUND, data=body, headers=signed_rubbish(body, content_type))).status == 400
     [kept] = await db.fetch("select source, body, expires_at from inbox_malformed")
     assert (kept["source"], kept["body"]) == ("twilio_inbound", body)
     assert here.clock() < kept["expires_at"] <= here.clock() + timedelta(days=7)
     assert await rows(db) == 0
+
+
+@pytest.mark.parametrize(("body", "content_type"), UNREADABLE)
+async def test_what_a_stranger_sends_is_not_kept_however_odd(
+    client: Client, db: Connection, body: bytes, content_type: str
+) -> None:
+    headers = {"X-Twilio-Signature": "x" * 28, "Content-Type": content_type}
+    assert (await client.post(INBOUND, data=body, headers=headers)).status == 403
+    assert await rows(db) == await rows(db, "inbox_malformed") == 0
 
 
 @pytest.mark.parametrize("form", [{}, {"MessageSid": SID}, text("x", sid="nonsense"), text("x", sender="")])
@@ -170,8 +219,8 @@ async def test_rubbish_cannot_fill_the_database(client: Client, db: Connection, 
         " select 't', 'p', '', $1 from generate_series(1, 999)",
         here.clock() + timedelta(days=1),
     )
-    headers = {"X-Twilio-Signature": "x" * 28, "Content-Type": "text/plain"}
     for _ in range(3):
+        headers = signed_rubbish(b"y" * 60_000, "text/plain")
         assert (await client.post(INBOUND, data=b"y" * 60_000, headers=headers)).status == 400
     assert await rows(db, "inbox_malformed") == 1000
     assert await db.fetchval("select max(length(body)) from inbox_malformed") == 8192
@@ -338,3 +387,51 @@ async def test_a_text_from_nobody_we_know_is_a_conversation(campaign: Campaign, 
     await process_inbox(campaign.runtime, 10)
     assert tuple(await db.fetchrow("select person_id, why_open, state from reply")) == (None, "unknown_sender", "open")
     assert await rows(db, "claim") == 0
+
+
+# ---- what is answered at once
+
+
+async def answer(client: Client, form: dict[str, str]) -> str:
+    return await (await send(client, INBOUND, form)).text()
+
+
+async def test_who_is_out_already_hears_nothing_more(campaign: Campaign, client: Client) -> None:
+    assert "<Message>" in await answer(client, text("take me off your list"))
+    await process_inbox(campaign.runtime, 10)
+    assert "<Message>" not in await answer(client, text("please stop texting me", sid=SID[:-1] + "b"))
+    assert "<Message>" not in await answer(client, text("", sid=SID[:-1] + "c", NumMedia="1"))
+
+
+async def test_pictures_are_not_read_which_is_said_once_and_their_words_are(
+    campaign: Campaign, client: Client, db: Connection
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    picture = {"NumMedia": "1", "MediaUrl0": "https://api.twilio.test/p", "MediaContentType0": "image/jpeg"}
+    assert "cannot see pictures" in await answer(client, text("Posted mine on Monday", **picture))
+    assert "<Message>" not in await answer(client, text("", sid=SID[:-1] + "b", **picture))
+    await process_inbox(campaign.runtime, 10)
+    assert await campaign.standing(ann) == "voted"
+    said = await db.fetch("select text, rule, why_open from reply order by reply_id")
+    assert [tuple(row) for row in said] == [
+        ("Posted mine on Monday", "voted_phrase", None),
+        ("", "media", "unclear"),
+    ]
+
+
+async def test_a_text_in_many_parts_is_one_and_whole(campaign: Campaign, client: Client, db: Connection) -> None:
+    await campaign.ask(sms=PHONE)
+    long = "I have something to say about this ballot. " * 30
+    await send(client, INBOUND, text(long, NumSegments="9"))
+    await process_inbox(campaign.runtime, 10)
+    assert await db.fetchval("select text from reply") == long
+
+
+@pytest.mark.parametrize(("kind", "reading"), [("STOP", "opt_out"), ("HELP", "help")])
+async def test_what_twilio_has_acted_on_is_believed_whatever_the_words(
+    campaign: Campaign, client: Client, db: Connection, kind: str, reading: str
+) -> None:
+    await campaign.ask(sms=PHONE)
+    assert "<Message>" not in await answer(client, text("ARRET", OptOutType=kind))
+    await process_inbox(campaign.runtime, 10)
+    assert tuple(await db.fetchrow("select reading, rule from reply")) == (reading, "provider")

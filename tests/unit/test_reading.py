@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import shutil
 import time
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,38 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.reading import READINGS, read_reply
-from campaigns.reading.reader import LONGEST
-
-DATA = Path(__file__).parents[1] / "data"
-RULES = Path(__file__).parents[2] / "campaigns" / "reading" / "rules.toml"
-Case = tuple[str, Mapping[str, str] | None, str]
-
-
-def cases(name: str) -> Iterator[Case]:
-    for line in (DATA / name).read_text(encoding="utf-8").splitlines():
-        if not line or line.startswith("#"):
-            continue
-        text, reading = line.split("\t")
-        menu = re.match(r"\[([^]]+)] (.*)", text)
-        if menu is None:
-            yield text, None, reading
-        else:
-            yield menu[2], dict(choice.split("=") for choice in menu[1].split()), reading
-
+from campaigns.reading.plain import LONGEST
+from campaigns.reading.rules import FOLDER, load_rules
+from tests.unit.reply_cases import Case, cases
 
 GIVEN = list(cases("replies.tsv"))
 HARD = list(cases("replies_hard.tsv"))
-VOTED = [text for text, menu, reading in HARD if reading == "voted" and menu is None]
+VOTED = [case.text for case in HARD if case.reading == "voted" and case.menu is None]
 
 
-@pytest.mark.parametrize(("text", "menu", "reading"), GIVEN + HARD)
-def test_a_reply_is_read_as_a_person_would(text: str, menu: Mapping[str, str] | None, reading: str) -> None:
-    assert read_reply(text, menu).reading == reading
+@pytest.mark.parametrize("case", GIVEN + HARD, ids=lambda case: case.text)
+def test_a_reply_is_read_as_a_person_would(case: Case) -> None:
+    assert read_reply(case.text, case.menu).reading == case.reading
 
 
 def test_the_set_is_a_fair_one() -> None:
     assert len(HARD) >= 300
-    assert {reading for _, _, reading in HARD} == READINGS
+    assert {case.reading for case in HARD} == READINGS
 
 
 @pytest.mark.parametrize("before", [
@@ -90,11 +74,56 @@ def test_a_reply_may_say_two_things(text: str, reading: str, also: str | None) -
 
 
 def test_a_reading_names_its_rule_and_version() -> None:
-    version = tomllib.loads(RULES.read_text(encoding="utf-8"))["version"]
     assert read_reply("STOP").rule == "opt_out_keyword"
     assert read_reply("1", {"1": "voted"}).rule == "digit"
     assert read_reply("hm").rule == "none"
-    assert read_reply("hm").version == version
+    assert read_reply("hm").version == load_rules().version
+
+
+def test_any_change_of_the_rules_is_another_version(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "rules")
+    assert load_rules.__wrapped__(tmp_path / "rules").version == load_rules().version
+    with (tmp_path / "rules" / "cy.toml").open("a", encoding="utf-8") as file:
+        file.write("# another word\n")
+    changed = load_rules.__wrapped__(tmp_path / "rules").version
+    assert changed != load_rules().version
+    assert changed.partition("+")[0] == load_rules().version.partition("+")[0]
+
+
+def test_a_new_language_is_a_file(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "rules")
+    order = tmp_path / "rules" / "order.toml"
+    order.write_text(order.read_text(encoding="utf-8").replace('["en", "cy"]', '["en", "cy", "pl"]'), encoding="utf-8")
+    (tmp_path / "rules" / "pl.toml").write_text(
+        """
+harmless = ['nie ma za co']
+familiar = "tak dziekuje"
+menu = { before = [], after = ["dziekuje"], numbers = { jeden = "1" } }
+spellings = { "zagłosowałem" = ["zaglosowalem"] }
+vocabulary = { voted = ["zagłosował(?:em|am)"] }
+guards.negation.words = ["nie"]
+[[rule]]
+name = "voted_pl"
+stage = "voted"
+reading = "voted"
+examples = ["Tak, zagłosowałam"]
+clause = ['(?:tak |juz )*{voted}']
+unless = ["negation"]
+""",
+        encoding="utf-8",
+    )
+    rules = load_rules(tmp_path / "rules")
+    for text, reading in (("Tak, zaglosowalem!", "voted_pl"), ("Nie zagłosowałem", None), ("I have voted, nie?", None)):
+        found = rules.read(rules.plain(text))[1]
+        assert (found.name if found else None) == reading
+
+
+def test_a_rule_that_does_not_fit_in_is_refused_by_name(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "rules")
+    with (tmp_path / "rules" / "cy.toml").open("a", encoding="utf-8") as file:
+        file.write('[[rule]]\nname = "odd"\nstage = "voted"\nreading = "voted"\n')
+    with pytest.raises(ValueError, match=r"cy \(odd\) lacks 'examples'"):
+        load_rules(tmp_path / "rules")
 
 
 def test_a_menu_that_offers_nonsense_is_not_believed() -> None:

@@ -1,0 +1,129 @@
+"""Replies read again by newer rules: what the old ones got wrong is put right, and what they could not read may now be.
+
+Only what rules read is read again, and only until somebody of staff has dealt with it: a person's reading stands. What
+follows from the new reading follows as if it had been read so from the start, with two exceptions: an opt-out is never
+lifted because a word is read otherwise, and none is made where the address has said START since.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from campaigns.answers import BY_DIGIT, CLAIMS, READ_BY_RULE, why_open
+from campaigns.reading import Reading, read_reply
+from campaigns.reading.rules import load_rules
+from campaigns.turnout.claims import Source, record_claim, retract_claim
+from messaging import suppression
+from messaging.db import Connection, load_queries
+from messaging.outbox.states import Reason
+
+SQL: Final = load_queries(__file__)
+
+PAGE: Final = 500
+"""Replies looked at in one query."""
+NOT_CERTAIN: Final = frozenset({"shared_address", "unknown_sender", "no_message", "early", "late"})
+"""Why a reply waits, whatever it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """A reply that newer rules have read.
+
+    Attributes:
+        reply_id: which.
+        text: what it says.
+        before: what it was read as.
+        after: what it is read as.
+        rule: by which rule.
+        changed: whether it says something else now, or something more or less.
+        claim_id: the claim it became, if it did.
+        why_open: why a person has to look at it now; None where nobody has to.
+    """
+
+    reply_id: int
+    text: str
+    before: str
+    after: str
+    rule: str
+    changed: bool
+    claim_id: int | None = None
+    why_open: str | None = None
+
+
+async def reread(db: Connection, *, reader: str, at: datetime, dry_run: bool = False) -> tuple[int, list[Reread]]:
+    """Read again what rules of another version have read. It can be stopped at any time, and goes on where it was.
+
+    Args:
+        db: a connection without a transaction: each reply is one.
+        reader: who has it done, for the audit.
+        at: when.
+        dry_run: only say what would be read otherwise.
+
+    Returns:
+        How many were read again, and those that are read otherwise.
+    """
+    version = load_rules().version
+    after, looked, otherwise = 0, 0, list[Reread]()
+    while rows := await db.fetch(SQL["stale"], version, after, PAGE):
+        after = rows[-1]["reply_id"]
+        for row in rows:
+            found = await _reread(db, row["reply_id"], version, reader, at, dry_run=dry_run)
+            if found is not None:
+                looked += 1
+                otherwise += [found] if found.changed else []
+    return looked, otherwise
+
+
+async def _reread(
+    db: Connection, reply_id: int, version: str, reader: str, at: datetime, *, dry_run: bool
+) -> Reread | None:
+    """One reply; None where somebody has dealt with it meanwhile."""
+    async with db.transaction():
+        reply = await db.fetchrow(SQL["hold_stale"], reply_id, version)
+        if reply is None:
+            return None
+        read = read_reply(reply["text"], reply["menu"])
+        nobody = reply["why_open"] if reply["why_open"] in NOT_CERTAIN else None
+        said = read.also if read.reading == "opt_out" else read.reading
+        counts = said in CLAIMS and nobody is None
+        changed = read.reading != reply["reading"] or counts != (reply["claim_id"] is not None)
+        if changed and not dry_run:
+            return await _put_right(db, reply, read, said if counts else None, nobody, reader, at)
+        if not dry_run:
+            await db.execute(SQL["same"], reply_id, read.rule, version)
+        return Reread(reply_id, reply["text"], reply["reading"], read.reading, read.rule, changed=changed)
+
+
+async def _put_right(
+    db: Connection,
+    reply: asyncpg.Record,
+    read: Reading,
+    claim: str | None,
+    nobody: str | None,
+    reader: str,
+    at: datetime,
+) -> Reread:
+    source = Source.SMS_REPLY if reply["channel"] == "sms" else Source.EMAIL_REPLY
+    if reply["claim_id"] is not None:
+        await retract_claim(db, reply["claim_id"], recorder=reader, source=source)
+    claim_id = None
+    if claim is not None:
+        claim_id = await record_claim(
+            db, ballot_id=reply["ballot_id"], person_id=reply["person_id"], kind=claim, source=source,
+            recorder="member", confidence=BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE,
+            message_id=reply["message_id"], at=reply["received_at"],
+        )  # fmt: skip
+    if read.reading in {"opt_out", "wrong_number"} and not reply["started_since"]:
+        await suppression.suppress(
+            db, channel=reply["channel"], address=reply["address"], source=source, message_id=reply["message_id"],
+            reason=Reason.OPTED_OUT if read.reading == "opt_out" else Reason.WRONG_NUMBER,
+        )  # fmt: skip
+    why = why_open(read, nobody)
+    await db.execute(SQL["put_right"], reply["reply_id"], read.reading, read.rule, read.version, claim_id, why)
+    detail = {"from": reply["reading"], "to": read.reading, "rule": read.rule, "version": read.version}
+    await db.execute(SQL["note"], reader, f"reply:{reply['reply_id']}", detail, at)
+    return Reread(reply["reply_id"], reply["text"], reply["reading"], read.reading, read.rule, True, claim_id, why)

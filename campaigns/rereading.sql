@@ -1,0 +1,41 @@
+-- name: stale
+-- Replies in words that rules of another version read, and nobody of staff has dealt with. What a provider or a button said
+-- is no matter of rules.
+select reply_id
+from reply
+where rule_version <> $1 and reply_id > $2 and channel in ('sms', 'email') and closed_by is null
+  and rule not in ('staff', 'provider', 'button', 'media')
+order by reply_id
+limit $3;
+
+-- name: hold_stale
+-- One of them, if it still is one; the menu is that of the message it answers.
+select
+  r.reply_id, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.person_id, r.claim_id, r.why_open,
+  r.received_at, c.ballot_id, st.content -> 'menu' as menu,
+  exists (
+    select from reply later
+    where later.channel = r.channel and later.address = r.address and later.reply_id > r.reply_id
+      and later.reading = 'opt_in'
+  ) as started_since
+from reply r
+left join message_any m on m.message_id = r.message_id
+left join step st on st.step_id = m.step_id
+left join campaign c on c.campaign_id = m.campaign_id
+where r.reply_id = $1 and r.rule_version <> $2 and r.closed_by is null
+for update of r;
+
+-- name: same
+-- Read the same by the newer rules.
+update reply set rule = $2, rule_version = $3 where reply_id = $1;
+
+-- name: put_right
+-- Read otherwise; it is open where a person has to look at it now.
+update reply
+set reading = $2, rule = $3, rule_version = $4, claim_id = $5, why_open = $6::text,
+  state = case when $6 is null then 'closed' else 'open' end
+where reply_id = $1;
+
+-- name: note
+-- Who had it read again, and what became of it.
+insert into audit (actor, action, subject, detail, at) values ($1, 'reread_reply', $2, $3, $4);

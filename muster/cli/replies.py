@@ -1,0 +1,194 @@
+"""`muster replies`: the replies that need a person: list, show, read, close, and have them all read again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from campaigns.conversations import Conversation, OpenReply, close_reply, conversation, open_replies, read_by_staff
+from campaigns.people.people import find_person
+from campaigns.reading import READINGS
+from campaigns.rereading import Reread
+from campaigns.rereading import reread as read_again
+from console.words import WHY_OPEN
+from muster.cli.actor import this_user
+from muster.cli.session import open_session, run
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
+_actor = click.option("--actor", default=this_user, help="Who reads, for the audit; default: your user name here.")
+_reply = click.argument("reply_id", metavar="REPLY", type=click.IntRange(1))
+
+
+@click.group()
+def command() -> None:
+    """Deal with the replies that need a person: list, show, read, close."""
+
+
+@command.command("list")
+@click.option("--why", type=click.Choice(sorted(WHY_OPEN)), help="Only those that wait for this reason.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000), help="At most so many.")
+@_json
+def list_(why: str | None, *, limit: int, as_json: bool) -> None:
+    """List the replies that wait for a person, longest waiting first; with --json one object a line."""
+    replies, zone = run(_list(why, limit))
+    if as_json:
+        for reply in replies:
+            click.echo(orjson.dumps(asdict(reply)).decode())
+        return
+    _show(replies, zone)
+
+
+@command.command()
+@_reply
+@_json
+def show(reply_id: int, *, as_json: bool) -> None:
+    """Show a reply: who it is from, what it answers, and everything that has been made of it.
+
+    REPLY is its number, as `muster replies list` shows it.
+    """
+    found, zone = run(_conversation(reply_id))
+    if as_json:
+        click.echo(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2).decode())
+        return
+    _tell(found, zone)
+
+
+@command.command()
+@_reply
+@click.argument("reading", type=click.Choice(sorted(READINGS)))
+@click.option("--person", metavar="MEMBER", help="Whose it is (a membership number), where several share the address.")
+@_actor
+@_json
+def read(reply_id: int, reading: str, person: str | None, actor: str, *, as_json: bool) -> None:
+    """Say what REPLY means: your READING takes the place of the rule's, and so does what comes of it.
+
+    A claim the rule made is taken back, yours is recorded, an opt-out is obeyed, and the reply is closed.
+    """
+    claim_id = run(_read(reply_id, reading, person, actor))
+    if as_json:
+        click.echo(orjson.dumps({"reply_id": reply_id, "reading": reading, "claim_id": claim_id}).decode())
+        return
+    click.echo(f"Reply {reply_id} is read as {reading}" + (", and counts." if claim_id else "."))
+
+
+@command.command()
+@_reply
+@_actor
+@_json
+def close(reply_id: int, actor: str, *, as_json: bool) -> None:
+    """Say that REPLY has been dealt with; what was read in it stays."""
+    was_open = run(_close(reply_id, actor))
+    if as_json:
+        click.echo(orjson.dumps({"reply_id": reply_id, "was_open": was_open}).decode())
+        return
+    click.echo(f"Reply {reply_id} is closed." if was_open else f"Reply {reply_id} was closed already.")
+
+
+@command.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be read otherwise.")
+@_actor
+@_json
+def reread(actor: str, *, dry_run: bool, as_json: bool) -> None:
+    """Read again, with the rules of this version, what older rules read and nobody has dealt with.
+
+    What is read otherwise has the consequences of its new reading; opt-outs are never lifted by it.
+    """
+    looked, otherwise = run(_reread(actor, dry_run=dry_run))
+    if as_json:
+        done = {"dry_run": dry_run, "read": looked, "otherwise": [asdict(one) for one in otherwise]}
+        click.echo(orjson.dumps(done).decode())
+        return
+    for one in otherwise:
+        click.echo(f"  {one.reply_id}: {one.before} → {one.after}  {_short(one.text)}")
+    reads = "would be read" if dry_run else "read"
+    click.echo(f"{looked:,} {'reply' if looked == 1 else 'replies'} {reads} again, {len(otherwise):,} otherwise.")
+
+
+async def _list(why: str | None, limit: int) -> tuple[list[OpenReply], ZoneInfo]:
+    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
+        return await open_replies(db, limit, why), ZoneInfo(runtime.settings.time_zone)
+
+
+async def _conversation(reply_id: int) -> tuple[Conversation, ZoneInfo]:
+    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
+        return await conversation(db, reply_id), ZoneInfo(runtime.settings.time_zone)
+
+
+async def _read(reply_id: int, reading: str, person: str | None, actor: str) -> int | None:
+    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
+        person_id = (await find_person(db, person)).person_id if person else None
+        return await read_by_staff(db, reply_id, reading=reading, reader=actor, at=runtime.clock(), person_id=person_id)
+
+
+async def _close(reply_id: int, actor: str) -> bool:
+    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
+        return await close_reply(db, reply_id, reader=actor, at=runtime.clock())
+
+
+async def _reread(actor: str, *, dry_run: bool) -> tuple[int, list[Reread]]:
+    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
+        return await read_again(db, reader=actor, at=runtime.clock(), dry_run=dry_run)
+
+
+def _show(replies: list[OpenReply], zone: ZoneInfo) -> None:
+    if not replies:
+        click.echo("No reply waits for a person.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for header in ("reply", "since", "who", "why", "text"):
+        table.add_column(header, overflow="fold")
+    for reply in replies:
+        table.add_row(
+            str(reply.reply_id), _time(reply.received_at, zone), reply.external_id or reply.address,
+            WHY_OPEN[reply.why_open], _short(reply.text) or "(a button)",
+        )  # fmt: skip
+    Console().print(table, markup=False)
+
+
+def _tell(found: Conversation, zone: ZoneInfo) -> None:
+    reply = found.reply
+    who = (
+        f"{reply.name or 'somebody'} ({reply.external_id}), {reply.unit or 'no unit'}"
+        if reply.external_id
+        else "nobody known"
+    )
+    click.echo(f"Reply {reply.reply_id} by {reply.channel} from {reply.address}: {who}")
+    click.echo(f"  {_time(reply.received_at, zone)}: {reply.text or '(a button)'}")
+    if reply.message_id is not None:
+        click.echo(
+            f"  It answers message {reply.message_id}" + (f" of the ballot {reply.ballot}." if reply.ballot else ".")
+        )
+    if len(reply.holders) > 1:
+        click.echo(f"  {len(reply.holders)} people have that address.")
+    match found.state:
+        case "open":
+            click.echo(f"  It waits: {WHY_OPEN[reply.why_open]}.")
+        case _ if found.closed_by:
+            assert found.closed_at is not None
+            click.echo(f"  Closed by {found.closed_by}, {_time(found.closed_at, zone)}.")
+        case _:
+            click.echo("  Nobody has to do anything about it.")
+    for past in found.readings:
+        by = past.reader or f"{past.rule}, rules {past.rule_version}"
+        click.echo(
+            f"  {_time(past.at, zone)}  read as {past.reading} by {by}"
+            + (f", claim {past.claim_id}" if past.claim_id else "")
+        )
+    for at, text, reading in found.others:
+        click.echo(f"  also {_time(at, zone)}: {_short(text) or '(a button)'} ({reading})")
+    click.echo(f"Times are those of {zone.key}.")
+
+
+def _time(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def _short(text: str, longest: int = 70) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= longest else words[: longest - 1] + "…"

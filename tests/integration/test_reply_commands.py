@@ -1,0 +1,169 @@
+"""`muster replies`, as people type it, and replies read again by newer rules."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+
+from campaigns.answers import Inbound, answer_reply
+from campaigns.conversations import read_by_staff
+from campaigns.reading.rules import load_rules
+from campaigns.rereading import reread
+from messaging.db import Connection
+from messaging.runtime import Runtime
+from messaging.settings import Settings
+from tests.integration.electorate import add_person
+from tests.integration.inbound_rows import NUMBER, PHONE, Asked, Campaign, make_campaign
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+async def campaign(runtime: Runtime, db: Connection) -> Campaign:
+    return await make_campaign(runtime, db, now=NOW)
+
+
+@pytest.fixture
+async def ann(campaign: Campaign) -> Asked:
+    return await campaign.ask(sms=PHONE)
+
+
+async def say(campaign: Campaign, text: str, inbox_id: int = 1) -> int:
+    answered = await answer_reply(campaign.db, Inbound(inbox_id, "sms", PHONE, (NUMBER,), text, NOW))
+    assert answered.reply_id is not None
+    return answered.reply_id
+
+
+def muster(settings: Settings, *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "muster", "replies", *words],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
+            "MUSTER_DATABASE_URL": settings.database_url or "",
+            "MUSTER_REDIS_URL": settings.redis_url or "",
+            "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
+            "MUSTER_PUBLIC_URL": settings.public_url,
+            "COLUMNS": "150",
+        },
+    )  # fmt: skip
+    assert done.returncode == status, done.stderr
+    return done
+
+
+async def test_staff_list_show_read_and_close(settings: Settings, campaign: Campaign, ann: Asked) -> None:
+    hm = await say(campaign, "[b]hm[/b]\nwhat is this", 1)
+    ring = await say(campaign, "can someone ring me", 2)
+    listed = [orjson.loads(line) for line in muster(settings, "list", "--json").stdout.splitlines()]
+    assert [(one["reply_id"], one["why_open"]) for one in listed] == [(hm, "unclear"), (ring, "call_me")]
+    assert "Wants a call" in muster(settings, "list", "--why", "call_me").stdout
+    assert "[b]hm[/b] what is this" in muster(settings, "list").stdout
+
+    read = muster(settings, "read", str(hm), "voted", "--actor", "eve")
+    assert read.stdout == f"Reply {hm} is read as voted, and counts.\n"
+    assert await campaign.standing(ann) == "voted"
+    closed = muster(settings, "close", str(ring), "--actor", "bob", "--json")
+    assert orjson.loads(closed.stdout) == {"reply_id": ring, "was_open": True}
+    assert muster(settings, "list").stdout == "No reply waits for a person.\n"
+
+    story = orjson.loads(muster(settings, "show", str(hm), "--json").stdout)
+    assert [(past["reading"], past["rule"], past["reader"]) for past in story["readings"]] == [
+        ("unclear", "none", None),
+        ("voted", "staff", "eve"),
+    ]
+    assert (story["state"], story["closed_by"], len(story["others"])) == ("closed", "eve", 1)
+    told = muster(settings, "show", str(hm)).stdout
+    assert "Closed by eve" in told
+    assert f"read as unclear by none, rules {load_rules().version}" in told
+    audit = await campaign.db.fetch("select actor, action, subject from audit order by audit_id")
+    assert [tuple(row) for row in audit] == [
+        ("eve", "read_reply", f"reply:{hm}"),
+        ("bob", "close_reply", f"reply:{ring}"),
+    ]
+
+
+async def test_mistakes_are_explained(settings: Settings, campaign: Campaign, ann: Asked) -> None:
+    await add_person(campaign.db, "M-2", sms=PHONE)
+    reply = await say(campaign, "Bob here, voted")
+    whose = muster(settings, "read", str(reply), "voted", status=1)
+    assert "Nobody knows whose answer this is" in whose.stderr
+    muster(settings, "read", str(reply), "voted", "--person", "M-2")
+    assert await campaign.db.fetchval("select count(*) from standing where kind = 'voted'") == 1
+    assert "There is no reply 99." in muster(settings, "show", "99", status=1).stderr
+    assert "'maybe' is not one of" in muster(settings, "read", str(reply), "maybe", status=2).stderr
+
+
+async def pretend_old(db: Connection, reply_id: int, reading: str, why: str | None) -> None:
+    """As if rules of another day had read it so."""
+    await db.execute(
+        "update reply set reading = $2, rule = 'older', rule_version = 'older', why_open = $3::text,"
+        " state = case when $3 is null then 'closed' else 'open' end where reply_id = $1",
+        reply_id, reading, why,
+    )  # fmt: skip
+
+
+async def test_newer_rules_read_what_older_ones_could_not(settings: Settings, campaign: Campaign, ann: Asked) -> None:
+    reply = await say(campaign, "hm")
+    await campaign.db.execute("update reply set text = 'Posted mine on Monday'")
+    await pretend_old(campaign.db, reply, "unclear", "unclear")
+    foretold = orjson.loads(muster(settings, "reread", "--dry-run", "--json").stdout)
+    assert [(one["before"], one["after"]) for one in foretold["otherwise"]] == [("unclear", "voted")]
+    assert await campaign.standing(ann) is None
+
+    assert muster(settings, "reread", "--actor", "eve").stdout == (
+        f"  {reply}: unclear → voted  Posted mine on Monday\n1 reply read again, 1 otherwise.\n"
+    )
+    assert await campaign.standing(ann) == "voted"
+    assert tuple(await campaign.db.fetchrow("select state, why_open from reply")) == ("closed", None)
+    assert await campaign.db.fetchval("select actor from audit where action = 'reread_reply'") == "eve"
+    assert muster(settings, "reread").stdout == "0 replies read again, 0 otherwise.\n"
+
+
+async def test_a_false_vote_of_older_rules_is_taken_back(campaign: Campaign, ann: Asked) -> None:
+    reply = await say(campaign, "Voted")
+    await campaign.db.execute("update reply set text = 'voted with my feet'")
+    await pretend_old(campaign.db, reply, "voted", None)
+    _, (found,) = await reread(campaign.db, reader="eve", at=NOW)
+    assert (found.after, found.why_open) == ("unclear", "unclear")
+    assert await campaign.standing(ann) is None
+    rows = await campaign.db.fetch("select reading, rule_version from reply_reading order by reading_id")
+    assert [row["reading"] for row in rows] == ["voted", "voted", "unclear"]
+    assert [row["rule_version"] for row in rows] == [load_rules().version, "older", load_rules().version]
+
+
+async def test_what_staff_have_read_or_closed_stays(campaign: Campaign, ann: Asked) -> None:
+    reply = await say(campaign, "Voted")
+    await read_by_staff(campaign.db, reply, reading="not_voted", reader="eve", at=NOW)
+    await campaign.db.execute("update reply set rule_version = 'older'")
+    assert await reread(campaign.db, reader="bob", at=NOW) == (0, [])
+    assert await campaign.standing(ann) == "not_voted"
+
+
+async def test_a_missed_opt_out_is_obeyed_unless_they_said_start_since(campaign: Campaign, ann: Asked) -> None:
+    for inbox_id, text in ((1, "hm"), (2, "START")):
+        reply = await say(campaign, text, inbox_id)
+        if text == "hm":
+            await campaign.db.execute("update reply set text = 'take me off your list' where reply_id = $1", reply)
+            await pretend_old(campaign.db, reply, "unclear", "unclear")
+            await reread(campaign.db, reader="eve", at=NOW)
+            assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+            first = reply
+    assert await campaign.suppressed() == set()
+    await pretend_old(campaign.db, first, "unclear", "unclear")
+    await reread(campaign.db, reader="eve", at=NOW + timedelta(hours=1))
+    assert await campaign.suppressed() == set()
+
+
+async def test_a_shared_phone_stays_a_question(campaign: Campaign, ann: Asked) -> None:
+    await add_person(campaign.db, "bob", sms=PHONE)
+    reply = await say(campaign, "Voted")
+    await pretend_old(campaign.db, reply, "unclear", "shared_address")
+    _, (found,) = await reread(campaign.db, reader="eve", at=NOW)
+    assert (found.after, found.claim_id, found.why_open) == ("voted", None, "shared_address")

@@ -1,0 +1,68 @@
+"""Twilio's signature of a request: HMAC-SHA1 over the public address and the form, by any auth token of ours.
+
+The same as Twilio's own `RequestValidator` decides, which a test holds it to, at a fraction of its cost: that one reads
+the address anew each time. https://www.twilio.com/docs/usage/security
+"""
+
+from __future__ import annotations
+
+import hmac
+from base64 import b64encode
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from multidict import MultiDict
+from pydantic import SecretStr
+
+
+class Signatures:
+    """Checks what Twilio signed.
+
+    Args:
+        public_url: our address as Twilio knows it, without a path at the end.
+        tokens: every auth token that may have signed.
+    """
+
+    __slots__ = ("_bases", "_tokens")
+
+    def __init__(self, public_url: str, tokens: Sequence[SecretStr]) -> None:
+        self._bases = _with_and_without_port(public_url)
+        self._tokens = [token.get_secret_value().encode() for token in tokens]
+
+    def fits(self, path: str, form: MultiDict[str], signature: str) -> bool:
+        """Whether one of the tokens signed a request to this path.
+
+        Args:
+            path: with its query, as it was asked for.
+            form: every field, empty ones included; none where the body is no form.
+            signature: `X-Twilio-Signature`.
+        """
+        if not path.startswith("/"):
+            return False
+        try:
+            signed = (path + _written(form)).encode()
+            given = signature.encode("ascii")
+        except UnicodeError:  # characters no signature can be over, or be made of
+            return False
+        return any(
+            hmac.compare_digest(b64encode(hmac.digest(token, base + signed, "sha1")), given)
+            for token in self._tokens
+            for base in self._bases
+        )
+
+
+def _written(form: MultiDict[str]) -> str:
+    """Names and values, sorted, each pair once."""
+    pairs = sorted(form.items())
+    if len({name for name, _ in pairs}) < len(pairs):
+        pairs = sorted(set(pairs))
+    return "".join([name + value for name, value in pairs])
+
+
+def _with_and_without_port(public_url: str) -> tuple[bytes, ...]:
+    """Twilio is not of one mind whether the port is part of what is signed, so both are right."""
+    parts = urlsplit(public_url)
+    host = parts.netloc.rpartition(":")[0] if parts.port else parts.netloc
+    bare = f"{parts.scheme}://{host}{parts.path}"
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return tuple(one.encode() for one in (bare, f"{parts.scheme}://{host}:{port}{parts.path}"))

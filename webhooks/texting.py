@@ -1,0 +1,74 @@
+"""What a member's text is answered at once, by whichever provider it came.
+
+That is: that an opt-out was understood, or that pictures cannot be read. Everything else is answered by people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from campaigns.reading import read_reply
+from messaging.db import load_queries
+from messaging.outbox.states import Reason
+from messaging.runtime import Runtime
+from messaging.suppression import standing
+from webhooks.inbox import within_reach
+from webhooks.wording import wording
+
+SQL: Final = load_queries(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class ToSay:
+    """Something to answer.
+
+    Attributes:
+        what: its key in words.toml.
+        language: theirs.
+    """
+
+    what: Literal["sms_stopped", "sms_no_pictures"]
+    language: str
+
+
+async def what_to_say(runtime: Runtime, *, phone: str, text: str, pictures: bool) -> ToSay | None:
+    """What to answer to a text, or None; asked before it is stored, for soon after it the phone may be out.
+
+    A phone that is out already hears nothing more from us: two machines must not answer each other for ever.
+
+    Args:
+        runtime: knows who is out.
+        phone: who wrote, as E.164.
+        text: their words.
+        pictures: whether pictures or the like came with it.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    read = read_reply(text)
+    if read.reading == "opt_out":
+        say = ToSay("sms_stopped", read.language)
+    elif pictures:
+        say = ToSay("sms_no_pictures", read.language)
+    else:
+        return None
+    return None if await within_reach(_is_out(runtime, phone)) else say
+
+
+async def say(runtime: Runtime, phone: str, to_say: ToSay) -> str | None:
+    """The words, or None where this phone has been told. Said once at most, whatever comes of it.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    if to_say.what == "sms_no_pictures":
+        told = runtime.pool.fetchval(SQL["tell_once"], "sms", phone, "no_pictures", runtime.clock())
+        if not await within_reach(told):
+            return None
+    return str(wording(to_say.language)[to_say.what]).format(organisation=runtime.settings.organisation)
+
+
+async def _is_out(runtime: Runtime, phone: str) -> bool:
+    async with runtime.pool.acquire() as db:
+        return any(one.reason == Reason.OPTED_OUT for one in await standing(db, channel="sms", address=phone))
