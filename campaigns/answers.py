@@ -25,6 +25,7 @@ from typing import Final, Literal
 
 import asyncpg
 
+from campaigns.preferences import resume_address
 from campaigns.reading import Reading, read_reply
 from campaigns.turnout.claims import Source, record_claim, retract_claim
 from messaging import suppression
@@ -326,8 +327,14 @@ async def _obey(db: Connection, inbound: Inbound, read: Reading, asked: asyncpg.
     known = asked is not None and inbound.message_id is not None
     address = asked["address"] if asked is not None and known else inbound.address
     if read.reading == "opt_in":
-        if address == inbound.address:
-            await lift_opt_out(db, inbound.channel, address, f"{inbound.channel}_reply")
+        if address != inbound.address:
+            return
+        await lift_opt_out(db, inbound.channel, address, f"{inbound.channel}_reply")
+        holders = await db.fetch(SQL["holders"], inbound.channel, address)
+        if len(holders) == 1:  # who had stopped everything by page: this address hears again, the rest stays silent
+            await resume_address(
+                db, holders[0]["person_id"], inbound.channel, address, source=f"{inbound.channel}_reply"
+            )
     elif read.reading in {"opt_out", "wrong_number"}:
         await suppression.suppress(
             db, channel=inbound.channel, address=address, source=f"{inbound.channel}_reply",

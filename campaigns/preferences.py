@@ -131,6 +131,33 @@ async def change_preferences(
     await db.execute(SQL["record_audit"], person_id, {"message_id": message_id, "changes": detail})
 
 
+async def resume_address(
+    db: Connection, person_id: int, channel: suppression.Medium, address: str, *, source: str
+) -> None:
+    """Let messages go to one address of a person who had stopped them everywhere; the others stay silent.
+
+    Args:
+        db: in the caller's transaction.
+        person_id: whose address it is, and nobody else's.
+        channel: of the address.
+        address: normalised.
+        source: who says so.
+    """
+    stands = await suppression.standing(db, channel="person", address=str(person_id))
+    if {one.reason for one in stands} != {Reason.OPTED_OUT}:
+        return
+    for other in await db.fetch(SQL["other_addresses"], person_id, channel, address):
+        await suppression.suppress(
+            db,
+            channel=other["channel"],
+            address=other["address"],
+            reason=Reason.OPTED_OUT,
+            source=other["source"],
+            message_id=other["message_id"],
+        )
+    await suppression.lift(db, channel="person", address=str(person_id), reason="opted_in", source=source)
+
+
 async def _free_person(
     db: Connection, person_id: int, ways: Sequence[Way], targets: Mapping[int, Choice], message_id: int
 ) -> None:

@@ -55,6 +55,14 @@ left join consent agreed
   on agreed.person_id = w.person_id and agreed.purpose = 'marketing' and agreed.channel = w.channel
 order by w.channel desc, w.rank, w.address_id;
 
+-- name: other_addresses
+-- A person's addresses but for one, and where the wish came from that stops them all.
+select a.channel, a.address, e.source, e.message_id
+from suppression s
+join suppression_event e using (event_id)
+join address a on a.person_id = $1::bigint and (a.channel, a.address) <> ($2, $3)
+where s.channel = 'person' and s.address = $1::bigint::text and s.reason = 'opted_out';
+
 -- name: person
 -- Whom a message was sent to.
 select person_id from message where message_id = $1;

@@ -112,7 +112,14 @@ async def find_asked(db: Connection | Pool, token: str, page: Page, now: datetim
 
 
 async def look(
-    db: Connection | Pool, token: str, page: Page, now: datetime, *, agent: Agent, signals: Sequence[str] = ()
+    db: Connection | Pool,
+    token: str,
+    page: Page,
+    now: datetime,
+    *,
+    agent: Agent,
+    signals: Sequence[str] = (),
+    alone: bool = False,
 ) -> tuple[Asked, str] | None:
     """Who a link was made for, and the nonce of the look at their page that is noted with it.
 
@@ -123,10 +130,20 @@ async def look(
         now: what time it is.
         agent: what looks.
         signals: what speaks for a machine already.
+        alone: nothing but the look is written, so that it is not worth waiting for the disk.
     """
     nonce = new_nonce()
     row = await db.fetchrow(
-        SQL["look"], digest(token), OPENED_BY[page], now, LASTS, nonce_digest(nonce), agent, list(signals), page
+        SQL["look"],
+        digest(token),
+        OPENED_BY[page],
+        now,
+        LASTS,
+        nonce_digest(nonce),
+        agent,
+        list(signals),
+        page,
+        alone,
     )
     return None if row is None else (Asked(**row), nonce)
 

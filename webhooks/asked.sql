@@ -8,7 +8,8 @@ where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz 
 
 -- name: look
 -- The same, and the look at the page is noted with it: most looks are never answered, so each costs one statement. It
--- gives whoever looks one chance to answer, and says nothing about the person.
+-- gives whoever looks one chance to answer, and says nothing about the person. By itself (`$9`) it is not worth waiting for
+-- the disk: if the server crashes in the next half second, whoever had looked is asked to press once more.
 with asked as materialized (
   select
     message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
@@ -18,6 +19,7 @@ with asked as materialized (
 ), noted as (
   insert into link_visit (message_id, action, stage, nonce, agent, signals, at)
   select message_id, $8, 1, $5, $6, $7, $3 from asked
+  where not $9 or set_config('synchronous_commit', 'off', true) is not null
 )
 select * from asked;
 

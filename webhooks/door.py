@@ -88,7 +88,7 @@ class Door:
             if request.method == "HEAD":
                 asked = await find_asked(runtime.pool, token, self._page, now)
                 return None if asked is None else await _made(show(request, asked, new_nonce()))  # good for nothing
-            looked = await look(runtime.pool, token, self._page, now, agent=agent, signals=seen)
+            looked = await look(runtime.pool, token, self._page, now, agent=agent, signals=seen, alone=True)
             return None if looked is None else await _made(show(request, *looked))
 
         return await self._let_in(request, do)

@@ -58,7 +58,7 @@ _ABOUT: Final = {404: "missing", 429: "waiting", 500: "broken", 503: "unavailabl
 """What a page says that could not be shown, by HTTP status; anything else was not asked for as it should be."""
 _OTHERS: Final = frozenset({"api", "calls", "console", "field", "healthz", "metrics", "readyz", "webhooks"})
 """First words of paths that are no link of a member's."""
-_MEMBERS: Final = re.compile(r"/(?:[a-z]/)?(?P<word>[^/.]{1,64})(?:/[a-z]+)?/?")
+_MEMBERS: Final = re.compile(r"/(?:[a-z]/)?[^/.]{1,64}(?:/[a-z]+)?/?")
 _WAITS: Final = {429: 60, 503: 30}
 """Seconds after which trying again makes sense."""
 

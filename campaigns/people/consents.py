@@ -17,6 +17,7 @@ from campaigns.people.tables import guard
 from messaging.consent import Action, Consent, record_consents
 from messaging.content.templates import Channel
 from messaging.db import Connection, Pool, load_queries
+from messaging.errors import InputError
 
 SQL: Final = load_queries(__file__)
 
@@ -102,8 +103,10 @@ async def import_consents(
         dry_run: only say what would happen.
 
     Raises:
-        InputError: the file cannot be read, or has no column of membership numbers.
+        InputError: the file cannot be read, has no column of membership numbers, or the date for all is in the future.
     """
+    if otherwise.at is not None and otherwise.at > now:
+        raise InputError("Nobody has agreed in the future.", remedy="Give --at the day on which they did.")
     report = ConsentReport(path.name)
     with open_list(path, FIELDS, needs=["member_id"]) as table:
         async with one_piece(pool, keep=not dry_run) as db:

@@ -71,3 +71,26 @@ async def test_a_link_that_is_none_is_a_sound_page_too(site: Site, scheme: str) 
     async with site.visit(width=360, scheme=scheme, signed_in=False) as visit:
         assert await visit.go("/0123456789abc") == 404
         await assert_accessible(visit)
+
+
+async def test_a_member_chooses_what_they_get_without_scripts(site: Site, union: Union) -> None:
+    link, _ = await silent_member(site.runtime, union.step_ids[0])
+    stopped = "select count(*) from suppression where purpose = 'all'"
+    async with site.visit(width=360, signed_in=False, user_agent=PHONE, java_script_enabled=False) as member:
+        await member.go(link)
+        await member.page.get_by_role("link", name="What we send you").click()
+        await expect(member.page.get_by_role("heading", name="What we send you")).to_be_visible()
+        assert await site.runtime.pool.fetchval(stopped) == 0
+        site.clock.forward(seconds=8)
+        await member.page.get_by_label("Nothing").first.check()
+        await member.page.get_by_role("button", name="Save").click()
+        await expect(member.page.get_by_role("status")).to_contain_text("Saved")
+        assert await site.runtime.pool.fetchval(stopped) >= 1
+        site.clock.forward(seconds=8)
+        await member.page.get_by_role("button", name="Undo").click()
+        await expect(member.page.get_by_role("heading", name="Shall we write to you again?")).to_be_visible()
+        site.clock.forward(seconds=8)
+        await member.page.get_by_role("button", name="Yes, write to me again").click()
+        await expect(member.page.get_by_role("heading", name="What we send you")).to_be_visible()
+        assert await site.runtime.pool.fetchval(stopped) == 0
+        assert member.troubles == []

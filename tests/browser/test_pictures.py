@@ -1,4 +1,4 @@
-"""The pictures in README.md, taken from the product itself.
+"""The pictures in README.md and docs/, taken from the product itself.
 
 `MUSTER_PICTURES=docs/images pytest tests/browser/test_pictures.py` takes them again.
 """
@@ -8,9 +8,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from playwright.async_api import Browser
+
 from messaging.alerts import resolve_alert
+from messaging.runtime import Runtime
 from tests.browser.conftest import Site
 from tests.browser.union import write_union
+from tests.integration.member_states import every_page
 
 
 async def test_the_readmes_pictures(site: Site, tmp_path: Path) -> None:
@@ -25,3 +29,14 @@ async def test_the_readmes_pictures(site: Site, tmp_path: Path) -> None:
             await visit.live()
             await visit.page.screenshot(path=folder / f"{name}.png", animations="disabled")
             assert (folder / f"{name}.png").stat().st_size > 20_000
+
+
+async def test_the_pictures_of_members_pages(runtime: Runtime, browser: Browser, tmp_path: Path) -> None:
+    folder = Path(os.environ.get("MUSTER_PICTURES", tmp_path))
+    pages = await every_page(runtime, "en")
+    window = await browser.new_page(viewport={"width": 390, "height": 844}, device_scale_factor=1.5)
+    for name, state, scheme in (("member", "question", "light"), ("preferences", "preferences: saved", "dark")):
+        await window.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        await window.set_content(pages[state])
+        await window.screenshot(path=folder / f"{name}.png", full_page=True, animations="disabled")
+        assert (folder / f"{name}.png").stat().st_size > 10_000

@@ -15,6 +15,7 @@ import pytest
 
 from campaigns.people.consents import ConsentReport, Otherwise, export_consents, import_consents
 from messaging.db import Connection, Pool
+from messaging.errors import InputError
 from messaging.settings import Settings
 from tests.integration.electorate import add_person
 from tests.integration.outbox_rows import NOON
@@ -85,6 +86,11 @@ async def test_a_consent_without_a_place_or_a_time_is_none(
     await add_person(db, "1")
     report = await take_in(pool, tmp_path, "member_id\n1\n", otherwise)
     assert [one.code for one in report.problems] == [code]
+
+
+async def test_nobody_has_agreed_in_the_future(pool: Pool, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="in the future"):
+        await take_in(pool, tmp_path, "member_id\n1\n", Otherwise("form", "", NOON + timedelta(days=1)))
 
 
 async def test_an_export_reads_back_as_it_was(pool: Pool, db: Connection, tmp_path: Path) -> None:

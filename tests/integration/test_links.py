@@ -37,6 +37,7 @@ from tests.integration.inbound_rows import (
     read,
     serve,
 )
+from webhooks import asked
 from webhooks.misses import PER_NETWORK
 
 Client = TestClient[web.Request, web.Application]
@@ -255,6 +256,18 @@ async def test_looking_changes_nothing(campaign: Campaign, client: Client, db: C
         for method in ("HEAD", "GET", "GET", "HEAD"):
             await client.request(method, path, headers={"User-Agent": agent})
     assert await everything(db) == before
+
+
+async def test_a_look_waits_for_no_disk_and_an_answer_does(campaign: Campaign, db: Connection, clock: Moving) -> None:
+    """What a transaction that ends with a look would wait for: told by the setting that holds when it commits."""
+    ann = await campaign.ask(sms=PHONE)
+    token = ann.confirm.removeprefix("/")
+    await db.execute("set synchronous_commit = on")
+    for alone, waits in ((True, "off"), (False, "on")):
+        async with db.transaction():
+            assert await asked.look(db, token, "confirm", clock(), agent="browser", alone=alone)
+            assert await db.fetchval("show synchronous_commit") == waits
+        assert await db.fetchval("show synchronous_commit") == "on"
 
 
 async def test_head_has_the_headers_of_get_and_leaves_no_trace(

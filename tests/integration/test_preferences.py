@@ -196,6 +196,16 @@ async def test_a_stop_by_text_is_lifted_by_a_text_of_start_alone(campaign: Campa
     assert "service" in (await reader.look()).choices.values()
 
 
+async def test_start_after_everything_was_stopped_brings_back_that_number_alone(
+    campaign: Campaign, reader: Reader
+) -> None:
+    await reader.press(await reader.look(), "stop_all")
+    await text(campaign.db, "STOP", 1, "STOP")
+    await text(campaign.db, "START", 2, "START")
+    assert await standing(campaign.db) == [("email", MAIL, "all")]
+    assert list((await reader.look()).choices.values()) == ["service", "nothing"]
+
+
 async def test_a_stop_by_text_after_one_by_page_is_the_carriers(campaign: Campaign, reader: Reader) -> None:
     await reader.save(sms="nothing")
     await text(campaign.db, "STOP", 1, "STOP")
