@@ -40,6 +40,9 @@ HEADERS: Final = {
 }
 """Sent with every answer that does not say otherwise itself."""
 
+KEPT: Final = ("Allow", "WWW-Authenticate")
+"""What of an error's headers its answer carries, too."""
+
 _STATUS: Final[dict[type[MusterError], int]] = {NotFound: 404, Conflict: 409, InputError: 400, Unavailable: 503}
 
 log = structlog.get_logger(__name__)
@@ -110,11 +113,12 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except web.HTTPException as answer:
-        if answer.status < 400 or answer.text != f"{answer.status}: {answer.reason}":
-            raise  # a redirect, or words of its own
-        response = _answer(request, answer.status, *_words(answer.status))
-        if "Allow" in answer.headers:
-            response.headers["Allow"] = answer.headers["Allow"]
+        own = answer.text != f"{answer.status}: {answer.reason}"
+        if answer.status < 400 or (own and not request.path.startswith("/webhooks/")):
+            raise  # a redirect, or words of its own for a person
+        words = ((answer.text or "").strip(), "") if own else _words(answer.status)
+        response = _answer(request, answer.status, *words)
+        response.headers.update({name: answer.headers[name] for name in KEPT if name in answer.headers})
         return response
     except (asyncio.CancelledError, ConnectionResetError):
         raise
@@ -149,8 +153,9 @@ def _words(status: int) -> tuple[str, str]:
 def _answer(request: web.Request, status: int, message: str, remedy: str) -> web.Response:
     headers = {"Retry-After": "30"} if status == 503 else {}
     if _is_program(request):
-        body = orjson.dumps({"error": message, "remedy": remedy})
-        return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+        problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": message}
+        body = orjson.dumps(problem | {"error": message, "remedy": remedy})  # `error`: as before RFC 9457
+        return web.Response(status=status, body=body, content_type="application/problem+json", headers=headers)
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{html.escape(message)}</title><main><h1>{html.escape(message)}</h1><p>{html.escape(remedy)}</p></main>"

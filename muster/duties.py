@@ -20,7 +20,7 @@ from messaging.outbox.send import Courier
 from messaging.outbox.sweep import sweep
 from messaging.runtime import Runtime
 from muster.duty import Duty
-from webhooks import drop_leftovers, process_inbox
+from webhooks import drop_leftovers, fetch_missed, process_inbox
 
 INBOX_BATCH: Final = 500
 INBOX_PAUSE: Final = 0.1
@@ -29,6 +29,8 @@ COUNT_EVERY: Final = 10.0
 """Seconds between two rounds of the turnout counts' upkeep; without it they are as right, only slower to read."""
 COUNT_SHARE: Final = 0.05
 """The most of the time that the upkeep may take, in an electorate of any size."""
+MISSED_EVERY: Final = 60.0
+"""Seconds between two questions whether it is time to look for texts that did not reach us."""
 TIDY_AFTER: Final = 300.0
 """Seconds from a worker's start, or from when something was being sent, until it looks for what is over."""
 TIDY_EVERY: Final = 3600.0
@@ -55,8 +57,10 @@ class Duties:
     launch: Duty = field(init=False)
     sweep: Duty = field(init=False)
     counts: Duty = field(init=False)
+    missed: Duty = field(init=False)
     tidying: Duty = field(init=False)
     count_at: float = 0.0
+    missed_at: float = 0.0
     tidy_at: float = field(default_factory=lambda: time.monotonic() + TIDY_AFTER)
 
     def __post_init__(self) -> None:
@@ -66,6 +70,7 @@ class Duties:
         self.launch = Duty("launch", self._launch)
         self.sweep = Duty("sweep", self._sweep)
         self.counts = Duty("counts", self._count)
+        self.missed = Duty("missed texts", self._fetch_missed)
         self.tidying = Duty("tidying", self._tidy)
 
     def tick(self) -> list[asyncio.Task[None]]:
@@ -73,6 +78,8 @@ class Duties:
         due = [self.launch, self.sweep, self.inbox, *self.deliveries]
         if time.monotonic() >= self.count_at:
             due.append(self.counts)
+        if time.monotonic() >= self.missed_at:
+            due.append(self.missed)
         if time.monotonic() >= self.tidy_at:
             due.append(self.tidying)
         return [duty.ask() for duty in due]
@@ -87,7 +94,7 @@ class Duties:
         Args:
             patience: seconds; what is not finished by then is cancelled.
         """
-        duties = (*self.deliveries, self.inbox, self.launch, self.sweep, self.counts, self.tidying)
+        duties = (*self.deliveries, self.inbox, self.launch, self.sweep, self.counts, self.missed, self.tidying)
         going = [task for duty in duties if (task := duty.close()) is not None]
         self.courier.stop()
         if not going:
@@ -118,6 +125,11 @@ class Duties:
         await refresh_open(self.runtime)
         took = time.monotonic() - began
         self.count_at = began + max(COUNT_EVERY, took / COUNT_SHARE)
+        return False
+
+    async def _fetch_missed(self) -> bool:
+        self.missed_at = time.monotonic() + MISSED_EVERY  # also when it fails
+        await fetch_missed(self.runtime)
         return False
 
     async def _tidy(self) -> bool:

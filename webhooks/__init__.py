@@ -1,7 +1,8 @@
 """What the outside says: members' links, unsubscribing, and providers' webhooks.
 
 `routes()` is all a web application needs; it must hold the runtime at `app[messaging.web.RUNTIME]`. What comes in is
-stored first; a worker processes it with `process_inbox`, and deletes it in time with `drop_leftovers`.
+stored first; a worker processes it with `process_inbox`, and deletes it in time with `drop_leftovers`. What came while
+nobody was there to take it, `fetch_missed` asks for.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from messaging.runtime import Runtime
 from webhooks import links, twilio, unsubscribe, vonage
 from webhooks.inbox import Handler, Intake, process
 from webhooks.leftovers import drop_leftovers
+from webhooks.missed import fetch_missed
 from webhooks.misses import Misses
 
-__all__ = ["HANDLERS", "drop_leftovers", "process_inbox", "routes"]
+__all__ = ["HANDLERS", "drop_leftovers", "fetch_missed", "process_inbox", "routes"]
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     twilio.STATUS: twilio.apply_statuses,
