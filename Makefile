@@ -58,8 +58,9 @@ format: $(VENV)/.dev ## put every file in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.runtime ## write docs/settings.md anew from the settings
+docs: $(VENV)/.runtime ## write docs/settings.md, and the catalogue in docs/events.md, anew from the code
 	$(BIN)/python -m muster.settings_page
+	$(BIN)/python -m webhooks.outgoing.page
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml --group build
 lock: ## renew requirements.lock and requirements-dev.lock (needs uv)

@@ -28,6 +28,7 @@ import asyncpg
 from campaigns.reading import Reading, read_reply
 from campaigns.turnout.claims import Source, record_claim, retract_claim
 from messaging import suppression
+from messaging.addresses import mask
 from messaging.db import Connection, load_queries
 from messaging.errors import NotFound
 from messaging.outbox.states import Reason
@@ -239,6 +240,9 @@ async def lift_opt_out(db: Connection, channel: suppression.Medium, address: str
     """Let messages go to an address again that had opted out; one blocked for another reason stays so."""
     if await _opted_out(db, channel, address):
         await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=source)
+        actor = "staff" if source == "staff" else "member"
+        place = address if channel == "person" else mask(address)
+        await db.execute(SQL["record_audit"], actor, f"{channel} {place}", {"source": source})
 
 
 async def _asked(db: Connection, message_id: int) -> asyncpg.Record:

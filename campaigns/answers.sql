@@ -94,3 +94,7 @@ limit 1;
 -- name: close_press
 -- Nobody need do anything about it any more.
 update reply set state = 'closed', closed_at = $2, closed_by = 'member' where reply_id = $1;
+
+-- name: record_audit
+-- Whoever had opted out gets messages again.
+insert into audit (actor, action, subject, detail) values ($1, 'messages.resumed', $2, $3);

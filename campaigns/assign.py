@@ -46,7 +46,7 @@ class Candidate:
     person_id: int
     answered: bool
     barred: str | None
-    addresses: Sequence[Address]
+    addresses: list[Address]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +72,16 @@ async def candidates(
         goal_id: what the step asks for.
         purpose: `service` or `marketing`: a suppression may be for marketing only.
     """
-    rows = await db.fetch(SQL["candidates"], people, channels, goal_id, purpose)
-    return [
-        Candidate(
-            row["person_id"],
-            row["answered"],
-            row["barred"],
-            [] if row["channels"] is None else list(map(Address, row["channels"], row["addresses"], row["suppressed"])),
-        )
-        for row in rows
-    ]
+    found: dict[int, Candidate] = {}
+    for person_id, answered, barred, channel, address, suppressed in await db.fetch(
+        SQL["candidates"], people, channels, goal_id, purpose
+    ):
+        person = found.get(person_id)
+        if person is None:
+            person = found[person_id] = Candidate(person_id, answered, barred, [])
+        if address is not None:
+            person.addresses.append(Address(channel, address, suppressed))
+    return list(found.values())
 
 
 async def addresses_taken(db: Connection, step_id: int, people: Iterable[Candidate]) -> set[tuple[str, str]]:

@@ -32,8 +32,12 @@ insert into elector (ballot_id, person_id, unit_id)
 select $1, p.person_id, p.unit_id
 from person p
 left join unit u using (unit_id)
-where not exists (select from ballot_unit where ballot_id = $1)
-   or u.lineage && (select array_agg(unit_id) from ballot_unit where ballot_id = $1)
+left join elector e on e.ballot_id = $1 and e.person_id = p.person_id
+where (e.person_id is null or e.unit_id is distinct from p.unit_id)
+  and (
+    not exists (select from ballot_unit where ballot_id = $1)
+    or u.lineage && (select array_agg(unit_id) from ballot_unit where ballot_id = $1)
+  )
 on conflict (ballot_id, person_id) do update
   set unit_id = excluded.unit_id
   where elector.unit_id is distinct from excluded.unit_id

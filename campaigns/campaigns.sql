@@ -50,9 +50,13 @@ returning campaign_id;
 -- name: reopen
 -- Messages have come back to a campaign that was over (its sender was mended, a text is tried again): it runs, and can be
 -- paused and cancelled, like any other.
-update campaign c set state = 'running', finished_at = null
-where c.state = 'finished' and ($1::text is null or c.name = $1)
-  and exists (select from step s where s.campaign_id = c.campaign_id and s.state in ('running', 'paused'));
+with again as (
+  update campaign c set state = 'running', finished_at = null
+  where c.state = 'finished' and ($1::text is null or c.name = $1)
+    and exists (select from step s where s.campaign_id = c.campaign_id and s.state in ('running', 'paused'))
+  returning c.name
+)
+insert into audit (actor, action, subject) select 'muster', 'reopen', 'campaign ' || name from again;
 
 -- name: audit
 -- Who did what.

@@ -30,7 +30,7 @@ from campaigns.campaigns import reopen
 from campaigns.plan import LaunchPlan, StepPlan, plan
 from campaigns.variables import personal_variables
 from messaging.alerts import raise_alert, resolve_alert
-from messaging.content.templates import Template
+from messaging.content.templates import PERSONAL, Template
 from messaging.db import Connection, exclusive, load_queries
 from messaging.errors import Conflict, MusterError, NotFound, Unavailable
 from messaging.runtime import Runtime
@@ -181,7 +181,7 @@ async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
     """
     now = runtime.clock()
     cursor = step["launch_cursor"]
-    unused = sorted(await personal_variables(db) - Template.from_json(step["content"]).variables)
+    used = await personal_variables(db) & Template.from_json(step["content"]).variables
     async with (
         runtime.pool.acquire(timeout=_PATIENCE) as reader,
         aclosing(_pages(reader, step, await step_audience(db, step), cursor)) as pages,
@@ -193,7 +193,7 @@ async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
                 await db.execute(SQL["do_not_wait_for_disk"])
                 if await db.fetchval(SQL["advance"], step["step_id"], people[-1].person_id) is None:
                     return False
-                await _place(db, step, decisions, unused, now)
+                await _place(db, step, decisions, used, now)
     return True
 
 
@@ -224,7 +224,7 @@ async def _read_ahead(pages: AsyncGenerator[list[Candidate], None]) -> AsyncGene
 
 
 async def _place(
-    db: Connection, step: asyncpg.Record, decisions: list[Decision], unused: list[str], now: datetime
+    db: Connection, step: asyncpg.Record, decisions: list[Decision], used: frozenset[str], now: datetime
 ) -> None:
     await db.execute(
         SQL["fill"],
@@ -237,8 +237,9 @@ async def _place(
         [one.reason for one in decisions],
         step["sms_sender_id"],
         step["email_sender_id"],
-        unused,
+        sorted(used & PERSONAL),
         now,
+        sorted(used - PERSONAL),
     )
 
 

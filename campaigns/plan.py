@@ -218,5 +218,9 @@ async def _example(db: Connection, renderer: Renderer, one: Decision | None, pub
 
 async def _variables(db: Connection, people: Sequence[int], public_url: str) -> list[dict[str, Any]]:
     token = "0" * LENGTH
-    links = {"confirm_link": f"{public_url}/{token}", "unsubscribe_link": f"{public_url}/u/{token}"}
+    links = {
+        "confirm_link": f"{public_url}/{token}",
+        "unsubscribe_link": f"{public_url}/u/{token}",
+        "preferences_link": f"{public_url}/p/{token}",
+    }
     return [row["variables"] | links for row in await db.fetch(SQL["variables"], people)]

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
+from messaging.addresses import mask
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -144,14 +146,6 @@ def shorten(text: str, longest: int) -> str:
     if len(text) <= longest:
         return text
     return (text[:longest].rsplit(None, 1)[0] or text[:longest]) + " …"
-
-
-def mask(address: str) -> str:
-    """An address that can be recognised but not used: `+44 ••• 123`, `a•••@union.example`."""
-    if "@" in address:
-        mailbox, _, host = address.partition("@")
-        return f"{mailbox[:1]}•••@{host}"
-    return f"{address[:3]} ••• {address[-3:]}" if len(address) > 8 else "•••"
 
 
 _ADDRESS_IN_TEXT: Final = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+\.\w+|\+?\d[\d\s().-]{7,}\d")

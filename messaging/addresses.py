@@ -96,6 +96,14 @@ def normalise_email(text: str) -> str:
     return f"{found[1]}@{_domain(found[2])}"
 
 
+def mask(address: str) -> str:
+    """An address that can be recognised but not used: `+44 ••• 123`, `a•••@union.example`."""
+    if "@" in address:
+        mailbox, _, host = address.partition("@")
+        return f"{mailbox[:1]}•••@{host}"
+    return f"{address[:3]} ••• {address[-3:]}" if len(address) > 8 else "•••"
+
+
 def _as_typed(text: str) -> str:
     """The number without what programs put around it: invisible marks, `tel:`, a spreadsheet's decimals."""
     number = "".join(char for char in text if unicodedata.category(char) != "Cf").strip().lstrip("'").strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from messaging.db import Connection, load_queries
@@ -35,3 +36,16 @@ async def meet(db: Connection, goal_id: int, person_id: int, *, reason: str = "a
 async def reopen(db: Connection, goal_id: int, person_id: int) -> bool:
     """The answer was taken back: later messages may ask again. Whether the goal had been met."""
     return await db.fetchval(SQL["reopen"], goal_id, person_id) is not None
+
+
+async def meet_many(
+    db: Connection, goal_id: int, people: Sequence[int], *, reason: str = "answered", source: str
+) -> int:
+    """As `meet`, for many people at once."""
+    withdrawn: int = await db.fetchval(SQL["meet_many"], goal_id, people, reason, source)
+    return withdrawn
+
+
+async def reopen_many(db: Connection, goal_id: int, people: Sequence[int]) -> None:
+    """As `reopen`, for many people at once."""
+    await db.execute(SQL["reopen_many"], goal_id, people)

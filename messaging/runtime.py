@@ -73,6 +73,7 @@ async def open_runtime(
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=settings.sms_connections),
                 timeout=aiohttp.ClientTimeout(total=30, connect=10),
+                cookie_jar=aiohttp.DummyCookieJar(),  # no provider's API keeps any
             )
         )
         yield Runtime(settings, pool, redis, http, Keyring(settings.secret_key), clock, wake)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import re
+from datetime import time
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -22,7 +25,13 @@ ROOT = Path(__file__).resolve().parent.parent
 SMS_PROVIDERS = ("twilio", "vonage")
 """Who can send texts, in the order they are preferred where nobody says otherwise."""
 
+Network = IPv4Network | IPv6Network
+EMAIL_PROVIDERS = ("sendgrid", "mailgun", "postmark", "ses")
+"""Whose events about emails are understood: a file each in `webhooks/email/`."""
+
 SecretList = Annotated[tuple[SecretStr, ...], NoDecode]
+TextList = Annotated[tuple[str, ...], NoDecode]
+_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")
 
 
 class Settings(BaseSettings):
@@ -91,6 +100,30 @@ class Settings(BaseSettings):
         description="What to do with an email the relay never said it took: `retry` sends it again with the same Message-ID, by which receivers know a copy; `hold` waits for a person.",
     )
 
+    email_provider: Literal["", "sendgrid", "mailgun", "postmark", "ses"] = Field(
+        "",
+        description="Whose relay `MUSTER_SMTP_URL` is: `sendgrid`, `mailgun`, `postmark` or `ses`. Each email then carries our id in the header which that provider gives back with its events. Empty for a relay of your own.",
+    )
+    sendgrid_webhook_key: TextList = Field(
+        (),
+        description="SendGrid's public keys (base64), with which the signatures of its event webhook and of inbound parse are verified; a comma-separated list: any of them verifies.",
+    )
+    mailgun_webhook_key: SecretList = Field(
+        (),
+        description="Mailgun's HTTP webhook signing key; a comma-separated list while rotating: all verify.",
+    )
+    postmark_webhook_auth: SecretList = Field(
+        (),
+        description="`user:password` that Postmark's webhooks carry in their address, at least 16 characters of password; a comma-separated list while rotating: all are let in.",
+    )
+    ses_topic_arn: TextList = Field(
+        (),
+        description="The SNS topics Amazon SES tells its events to, `arn:aws:sns:…`; a comma-separated list. Nothing from any other topic is believed.",
+    )
+    ses_configuration_set: str | None = Field(
+        None, description="The configuration set of Amazon SES that emails are sent with, which publishes the events."
+    )
+
     sms_from: str | None = Field(
         None, description="Sender of texts: a number, an alphanumeric name, or a messaging service `MG…`."
     )
@@ -132,6 +165,34 @@ class Settings(BaseSettings):
         description="The most messages one person gets, from all campaigns and by both channels together, such as `3 in 7 days`; several separated by commas. `3 marketing in 7 days` counts and holds back marketing messages only. A campaign may add caps of its own, or be exempt.",
     )
 
+    outgoing_allow: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (),
+        description="Networks that webhooks and exports may be sent to although they are not public, separated by commas: `10.20.0.0/16,127.0.0.1`. Only these can be reached by plain `http://`. Default: public addresses alone, by `https://`.",
+    )
+    webhook_include: Annotated[tuple[Literal["addresses", "texts"], ...], NoDecode] = Field(
+        (),
+        description="What webhooks may tell beside ids, where a subscription asks for it: `addresses` (phone numbers and mailboxes), `texts` (what members wrote), or both with a comma.",
+    )
+    keep_events: int = Field(
+        30,
+        ge=4,
+        description="Days that events for webhooks, and the log of their deliveries, are kept: how far back a stream can be replayed.",
+    )
+
+    turnout_export_to: str | None = Field(
+        None,
+        description="Where turnout is exported to by the clock: a folder that every worker has, or an address (`https://…`) that files are PUT under; see docs/turnout.md.",
+    )
+    turnout_export_at: Annotated[tuple[time, ...], NoDecode] = Field(
+        (time(7), time(19)), description="When: times of day in MUSTER_TIME_ZONE, separated by commas: `07:00,19:00`."
+    )
+    turnout_export_format: Literal["csv", "parquet"] = Field(
+        "csv", description="As what: `csv`, or `parquet`, which needs `pip install muster[parquet]`."
+    )
+    turnout_export_token: SecretStr | None = Field(
+        None, description="What the address is shown as `Authorization: Bearer …`, where it asks for that."
+    )
+
     templates: Path | None = Field(
         None, description="A folder of your own with `messages/<name>/`, looked in before the ones Muster brings."
     )
@@ -159,18 +220,82 @@ class Settings(BaseSettings):
     def _caps(cls, value: object) -> object:
         return parse_caps(value) if isinstance(value, str) else value
 
-    @field_validator("secret_key", "twilio_auth_token", "vonage_signature_secret", mode="before")
+    @field_validator("turnout_export_at", mode="before")
+    @classmethod
+    def _times(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(sorted({time.fromisoformat(part.strip()) for part in value.split(",")}))
+        except ValueError:
+            raise ValueError(f"{value} is no list of times such as 07:00,19:00") from None
+
+    @field_validator("turnout_export_to")
+    @classmethod
+    def _export_to(cls, value: str | None) -> str | None:
+        if value is not None and "://" in value and not value.startswith(("https://", "http://")):
+            raise ValueError(f"{value} is neither a folder nor an address such as https://files.example.org/turnout")
+        return value.rstrip("/") if value is not None and value != "/" else value
+
+    @field_validator(
+        "secret_key",
+        "twilio_auth_token",
+        "vonage_signature_secret",
+        "sendgrid_webhook_key",
+        "mailgun_webhook_key",
+        "postmark_webhook_auth",
+        "ses_topic_arn",
+        "webhook_include",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("outgoing_allow", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        listed = cls._split(value)
+        return tuple(ip_network(one) for one in listed) if isinstance(listed, tuple) else listed
+
     @field_validator("secret_key")
     @classmethod
     def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if any(len(secret.get_secret_value()) < 16 for secret in value):
             raise ValueError("each secret needs at least 16 characters")
+        return value
+
+    @field_validator("sendgrid_webhook_key")
+    @classmethod
+    def _public_keys(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        from messaging.channels.email_headers import read_public_key
+
+        for key in value:
+            read_public_key(key)
+        return value
+
+    @field_validator("postmark_webhook_auth")
+    @classmethod
+    def _user_and_password(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(secret.get_secret_value().partition(":")[2]) < 16 for secret in value):
+            raise ValueError("it must be user:password, with at least 16 characters of password")
+        return value
+
+    @field_validator("ses_topic_arn")
+    @classmethod
+    def _topics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [arn for arn in value if not _TOPIC.fullmatch(arn)]
+        if wrong:
+            raise ValueError(f"{wrong[0]} is not a topic such as arn:aws:sns:eu-west-2:123456789012:muster")
+        return value
+
+    @field_validator("ses_configuration_set")
+    @classmethod
+    def _set(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[\w-]{1,64}", value, re.ASCII):
+            raise ValueError("a configuration set has letters, digits, - and _ only")
         return value
 
     @field_validator("sms_providers")

@@ -17,6 +17,9 @@ SQL: Final = load_queries(__file__)
 Medium = Literal["sms", "email", "person"]
 Purpose = Literal["all", "marketing"]
 
+BY_TEXT: Final = ("sms_reply", "twilio", "vonage")
+"""Sources of an opt-out that the carrier may have acted on too: only a text of START lifts it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
@@ -58,6 +61,8 @@ async def suppress(
         await db.execute(SQL["withdraw_person"], int(address), purpose, reason, source)
     else:
         await db.execute(SQL["withdraw_address"], channel, address, purpose, reason, source)
+    if news is None and channel == "sms" and source in BY_TEXT:
+        await db.execute(SQL["restate"], address, reason, source, message_id, BY_TEXT)
     return news is not None
 
 

@@ -12,6 +12,20 @@ select $1, $2, $3, $4, at, event_id from fresh
 on conflict (channel, address, purpose) do nothing
 returning event_id;
 
+-- name: restate
+-- A phone that had opted out on a page now says so by text, and the carrier has heard it: from here on no page lifts it.
+with said as (
+  insert into suppression_event (channel, address, purpose, action, reason, source, message_id)
+  select s.channel, s.address, s.purpose, 'suppress', s.reason, $3, $4
+  from suppression s
+  join suppression_event e using (event_id)
+  where s.channel = 'sms' and s.address = $1 and s.reason = $2 and e.source <> all ($5::text[])
+  returning event_id, purpose
+)
+update suppression s set event_id = said.event_id
+from said
+where s.channel = 'sms' and s.address = $1 and s.purpose = said.purpose;
+
 -- name: withdraw_address
 -- What is still queued for the address goes with it, in the same transaction. What is claimed but not on the wire is
 -- stopped by the gate's last look.

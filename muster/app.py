@@ -19,9 +19,10 @@ import webhooks
 from messaging.db.migrate import missing
 from messaging.errors import Conflict, InputError, MusterError, NotFound, Unavailable
 from messaging.runtime import Runtime
-from messaging.web import RUNTIME
+from messaging.web import RUNTIME, problem
 from muster.lost import server_lost
 from muster.metrics import METRICS, Metrics, get_metrics
+from webhooks import feed
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -56,6 +57,7 @@ def make_app(runtime: Runtime) -> web.Application:
     app.on_response_prepare.append(_add_headers)
     app.add_routes([web.get("/healthz", get_health), web.get("/readyz", get_ready), web.get("/metrics", get_metrics)])
     console.setup(app)
+    feed.setup(app)
     app.add_routes(webhooks.routes())  # last: a member's link is any first word in a path
     return app
 
@@ -113,10 +115,11 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except web.HTTPException as answer:
-        own = answer.text != f"{answer.status}: {answer.reason}"
-        if answer.status < 400 or (own and not request.path.startswith("/webhooks/")):
+        own_words = answer.text != f"{answer.status}: {answer.reason}"
+        kept = own_words and not webhooks.is_members(request) and not request.path.startswith("/webhooks/")
+        if answer.status < 400 or kept:
             raise  # a redirect, or words of its own for a person
-        words = ((answer.text or "").strip(), "") if own else _words(answer.status)
+        words = ((answer.text or "").strip(), "") if own_words else _words(answer.status)
         response = _answer(request, answer.status, *words)
         response.headers.update({name: answer.headers[name] for name in KEPT if name in answer.headers})
         return response
@@ -151,11 +154,11 @@ def _words(status: int) -> tuple[str, str]:
 
 
 def _answer(request: web.Request, status: int, message: str, remedy: str) -> web.Response:
+    if webhooks.is_members(request):
+        return webhooks.respond_to_nobody(request, status)
     headers = {"Retry-After": "30"} if status == 503 else {}
     if _is_program(request):
-        problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": message}
-        body = orjson.dumps(problem | {"error": message, "remedy": remedy})  # `error`: as before RFC 9457
-        return web.Response(status=status, body=body, content_type="application/problem+json", headers=headers)
+        return problem(status, message, remedy=remedy, headers=headers)
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{html.escape(message)}</title><main><h1>{html.escape(message)}</h1><p>{html.escape(remedy)}</p></main>"

@@ -14,13 +14,17 @@ import structlog
 from campaigns.launch import launch_due_steps
 from campaigns.retention import alone, archive_due, last_close
 from campaigns.turnout.counts import refresh_open
+from campaigns.turnout.exports import export_due
 from console.auth import forget_expired
 from messaging.outbox.archive import is_sending
 from messaging.outbox.send import Courier
 from messaging.outbox.sweep import sweep
+from messaging.outside import Outside
 from messaging.runtime import Runtime
 from muster.duty import Duty
 from webhooks import drop_leftovers, fetch_missed, process_inbox
+from webhooks.outgoing.sender import Sender
+from webhooks.outgoing.stream import Stream, drop_old
 
 INBOX_BATCH: Final = 500
 INBOX_PAUSE: Final = 0.1
@@ -31,6 +35,8 @@ COUNT_SHARE: Final = 0.05
 """The most of the time that the upkeep may take, in an electorate of any size."""
 MISSED_EVERY: Final = 60.0
 """Seconds between two questions whether it is time to look for texts that did not reach us."""
+EXPORT_EVERY: Final = 20.0
+"""Seconds between two looks for exports that are due."""
 TIDY_AFTER: Final = 300.0
 """Seconds from a worker's start, or from when something was being sent, until it looks for what is over."""
 TIDY_EVERY: Final = 3600.0
@@ -48,10 +54,12 @@ class Duties:
     Args:
         runtime: what they work on.
         courier: sends what is due.
+        outside: asks addresses that people have entered.
     """
 
     runtime: Runtime
     courier: Courier
+    outside: Outside
     deliveries: list[Duty] = field(init=False)
     inbox: Duty = field(init=False)
     launch: Duty = field(init=False)
@@ -59,8 +67,13 @@ class Duties:
     counts: Duty = field(init=False)
     missed: Duty = field(init=False)
     tidying: Duty = field(init=False)
+    webhooks: Duty = field(init=False)
+    exports: Duty = field(init=False)
+    stream: Stream = field(init=False)
+    sender: Sender = field(init=False)
     count_at: float = 0.0
     missed_at: float = 0.0
+    export_at: float = 0.0
     tidy_at: float = field(default_factory=lambda: time.monotonic() + TIDY_AFTER)
 
     def __post_init__(self) -> None:
@@ -72,14 +85,19 @@ class Duties:
         self.counts = Duty("counts", self._count)
         self.missed = Duty("missed texts", self._fetch_missed)
         self.tidying = Duty("tidying", self._tidy)
+        self.stream, self.sender = Stream(self.runtime), Sender(self.runtime, self.outside)
+        self.webhooks = Duty("webhooks", self._tell_others)
+        self.exports = Duty("exports", self._export)
 
     def tick(self) -> list[asyncio.Task[None]]:
         """Have everything done that is due by the clock."""
-        due = [self.launch, self.sweep, self.inbox, *self.deliveries]
+        due = [self.launch, self.sweep, self.inbox, self.webhooks, *self.deliveries]
         if time.monotonic() >= self.count_at:
             due.append(self.counts)
         if time.monotonic() >= self.missed_at:
             due.append(self.missed)
+        if time.monotonic() >= self.export_at:
+            due.append(self.exports)
         if time.monotonic() >= self.tidy_at:
             due.append(self.tidying)
         return [duty.ask() for duty in due]
@@ -94,11 +112,20 @@ class Duties:
         Args:
             patience: seconds; what is not finished by then is cancelled.
         """
-        duties = (*self.deliveries, self.inbox, self.launch, self.sweep, self.counts, self.missed, self.tidying)
+        mine = (
+            self.inbox,
+            self.launch,
+            self.sweep,
+            self.counts,
+            self.missed,
+            self.tidying,
+            self.webhooks,
+            self.exports,
+        )
+        duties = (*self.deliveries, *mine)
         going = [task for duty in duties if (task := duty.close()) is not None]
         self.courier.stop()
-        if not going:
-            return
+        going.append(asyncio.create_task(self.sender.stop(patience), name="webhooks on their way"))
         _, late = await asyncio.wait(going, timeout=patience)
         for task in late:
             log.warning("a duty did not finish in time", duty=task.get_name())
@@ -114,6 +141,16 @@ class Duties:
 
     async def _launch(self) -> bool:
         await launch_due_steps(self.runtime)
+        return False
+
+    async def _tell_others(self) -> bool:
+        more = await self.stream.notice()
+        await self.sender.start()
+        return more
+
+    async def _export(self) -> bool:
+        self.export_at = time.monotonic() + EXPORT_EVERY
+        await export_due(self.runtime, self.outside)
         return False
 
     async def _sweep(self) -> bool:
@@ -154,4 +191,5 @@ class Duties:
                 return True
             await drop_leftovers(db, now - timedelta(days=settings.keep_inbox), now=now)
             await forget_expired(db, now=now)
+            await drop_old(db, now - timedelta(days=settings.keep_events))
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import time
 from pathlib import Path
 from types import UnionType
 from typing import Final, Union, get_args, get_origin
@@ -19,6 +20,7 @@ _SECTIONS: Final = {
     "email_from": "Email",
     "sms_from": "Texts",
     "frequency_cap": "How often people are written to",
+    "outgoing_allow": "What others are told",
     "templates": "What people see",
     "archive_after": "How long things are kept",
     "log_format": "Logs",
@@ -69,6 +71,8 @@ def _entry(name: str, setting: FieldInfo) -> str:
 
 def _default(setting: FieldInfo) -> str:
     default = setting.default
+    if isinstance(default, tuple) and default and all(isinstance(one, time) for one in default):
+        return f"`{','.join(f'{one:%H:%M}' for one in default)}`"
     if default is None or default in ((), ""):
         return "none"
     return f"`{default}`"

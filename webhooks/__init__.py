@@ -13,19 +13,29 @@ from typing import Final
 from aiohttp import web
 
 from messaging.runtime import Runtime
-from webhooks import links, twilio, unsubscribe, vonage
+from webhooks import email, links, preferences, twilio, unsubscribe, vonage
 from webhooks.inbox import Handler, Intake, process
 from webhooks.leftovers import drop_leftovers
 from webhooks.missed import fetch_missed
 from webhooks.misses import Misses
+from webhooks.pages import is_members, respond_to_nobody
 
-__all__ = ["HANDLERS", "drop_leftovers", "fetch_missed", "process_inbox", "routes"]
+__all__ = [
+    "HANDLERS",
+    "drop_leftovers",
+    "fetch_missed",
+    "is_members",
+    "process_inbox",
+    "respond_to_nobody",
+    "routes",
+]
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     twilio.STATUS: twilio.apply_statuses,
     twilio.INBOUND: twilio.read_texts,
     vonage.STATUS: vonage.apply_statuses,
     vonage.INBOUND: vonage.read_texts,
+    **email.HANDLERS,
 }
 """Who processes what has come in, by its source."""
 
@@ -33,7 +43,8 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 def routes() -> list[web.RouteDef]:
     """Every address the outside talks to. The members' links take any first word of a path: add them last."""
     misses, intake = Misses(), Intake()
-    return [*twilio.routes(intake), *vonage.routes(intake), *unsubscribe.routes(misses), *links.routes(misses)]
+    providers = [*twilio.routes(intake), *vonage.routes(intake), *email.routes(intake)]
+    return [*providers, *unsubscribe.routes(misses), *preferences.routes(misses), *links.routes(misses)]
 
 
 async def process_inbox(runtime: Runtime, limit: int) -> int:

@@ -1,8 +1,9 @@
-"""What kind of program asks for a page, by what it calls itself. It is a hint and never decides alone."""
+"""What kind of program asks for a page, by what it calls itself and does. A hint: it never decides alone."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -29,6 +30,10 @@ _BROWSERS: Final = re.compile(
 )
 """How browsers begin, old telephones' too. What begins otherwise is a library: nobody reads a page in one."""
 
+_TELLS: Final = re.compile(r"(?:chrome|firefox)/(?P<version>\d+)", re.IGNORECASE)
+"""Browsers that tell with each request what it is for (Fetch Metadata), from `_TELLS_FROM` on."""
+_TELLS_FROM: Final = 90
+
 
 @lru_cache(maxsize=1024)
 def classify(agent: str) -> Agent:
@@ -45,3 +50,31 @@ def classify(agent: str) -> Agent:
     if _SCANNERS.search(agent):
         return "scanner"
     return "browser" if _BROWSERS.match(agent) else "tool"
+
+
+def misfits(headers: Mapping[str, str], *, secure: bool, presses: bool) -> list[str]:
+    """What does not fit a browser in a person's hand.
+
+    Args:
+        headers: of the request.
+        secure: whether it came by TLS; elsewhere browsers may keep to themselves what a request is for.
+        presses: whether it is the press of a button.
+
+    Returns:
+        `pretends`: it calls itself a browser but says no language, gives itself away in another header, or does not
+        tell what its requests are for as that browser would. `scripted`: that browser says that no person's hand was in
+        the press (Sec-Fetch-User; W3C Fetch Metadata).
+    """
+    agent = headers.get("User-Agent", "")[:500]
+    if classify(agent) != "browser":
+        return []
+    found = _TELLS.search(agent)
+    tells = found is not None and int(found["version"][:6]) >= _TELLS_FROM
+    mode = headers.get("Sec-Fetch-Mode", "")
+    seen = {
+        "pretends": not headers.get("Accept-Language")
+        or "headless" in headers.get("Sec-CH-UA", "").lower()
+        or (secure and tells and not mode),
+        "scripted": presses and tells and mode == "navigate" and headers.get("Sec-Fetch-User") != "?1",
+    }
+    return [name for name, here in seen.items() if here]

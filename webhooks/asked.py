@@ -18,6 +18,15 @@ SQL: Final = load_queries(__file__)
 LASTS: Final = timedelta(days=60)
 """How long after its ballot has closed a link still says so, before it is as unknown as any other."""
 
+Page = Literal["confirm", "unsubscribe", "preferences"]
+"""The pages of a message: what they ask, how to stop it, and what is sent at all."""
+OPENED_BY: Final[Mapping[Page, Sequence[Action]]] = {
+    "confirm": ("confirm",),
+    "unsubscribe": ("unsubscribe",),
+    "preferences": ("confirm", "unsubscribe"),
+}
+"""Which links' tokens open a page."""
+
 _USED: Final = ("stage", "agent", "signals", "at", "asked")
 _AROUND: Final = ("honeypot", "machine", "every_link", "looks")
 
@@ -89,52 +98,61 @@ class Pressed:
     around: Around
 
 
-async def find_asked(db: Connection | Pool, token: str, action: Action, now: datetime) -> Asked | None:
+async def find_asked(db: Connection | Pool, token: str, page: Page, now: datetime) -> Asked | None:
     """Who a link was made for; None where it is unknown, revoked or expired.
 
     Args:
         db: a connection.
         token: as `read_token` gives it.
-        action: what the link is for.
+        page: which of the message's.
         now: what time it is.
     """
-    row = await db.fetchrow(SQL["find"], digest(token), action, now, LASTS)
+    row = await db.fetchrow(SQL["find"], digest(token), OPENED_BY[page], now, LASTS)
     return None if row is None else Asked(**row)
 
 
 async def look(
-    db: Connection | Pool, token: str, action: Action, now: datetime, *, agent: Agent, signals: Sequence[str] = ()
+    db: Connection | Pool, token: str, page: Page, now: datetime, *, agent: Agent, signals: Sequence[str] = ()
 ) -> tuple[Asked, str] | None:
     """Who a link was made for, and the nonce of the look at their page that is noted with it.
 
     Args:
         db: needs no transaction.
         token: as `read_token` gives it.
-        action: what the link is for.
+        page: which of the message's.
         now: what time it is.
         agent: what looks.
         signals: what speaks for a machine already.
     """
     nonce = new_nonce()
-    row = await db.fetchrow(SQL["look"], digest(token), action, now, LASTS, nonce_digest(nonce), agent, list(signals))
+    row = await db.fetchrow(
+        SQL["look"], digest(token), OPENED_BY[page], now, LASTS, nonce_digest(nonce), agent, list(signals), page
+    )
     return None if row is None else (Asked(**row), nonce)
 
 
-async def press(
-    db: Connection, token: str, action: Action, now: datetime, *, nonce: str, answer: str
-) -> Pressed | None:
+async def press(db: Connection, token: str, page: Page, now: datetime, *, nonce: str, answer: str) -> Pressed | None:
     """Who pressed a button, and use the one chance that their look at the page gave them.
 
     Args:
         db: in the transaction that does what the answer asks for.
         token: as `read_token` gives it.
-        action: what the link is for.
+        page: which of the message's.
         now: what time it is.
         nonce: from the form.
         answer: what was pressed.
     """
     row = await db.fetchrow(
-        SQL["press"], digest(token), action, now, LASTS, nonce_digest(nonce), answer[:40], VISIT_LASTS, NEAR
+        SQL["press"],
+        digest(token),
+        OPENED_BY[page],
+        now,
+        LASTS,
+        nonce_digest(nonce),
+        answer[:40],
+        VISIT_LASTS,
+        NEAR,
+        page,
     )
     if row is None:
         return None

@@ -4,7 +4,7 @@ select
   message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
   time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link
 from member_asked
-where digest = $1 and action = $2 and closes_at > $3::timestamptz - $4::interval;
+where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval;
 
 -- name: look
 -- The same, and the look at the page is noted with it: most looks are never answered, so each costs one statement. It
@@ -14,10 +14,10 @@ with asked as materialized (
     message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
     time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link
   from member_asked
-  where digest = $1 and action = $2 and closes_at > $3::timestamptz - $4::interval
+  where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
 ), noted as (
   insert into link_visit (message_id, action, stage, nonce, agent, signals, at)
-  select message_id, $2, 1, $5, $6, $7, $3 from asked
+  select message_id, $8, 1, $5, $6, $7, $3 from asked
 )
 select * from asked;
 
@@ -30,12 +30,12 @@ with asked as materialized (
     message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
     time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link
   from member_asked
-  where digest = $1 and action = $2 and closes_at > $3::timestamptz - $4::interval
+  where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
 ), used as (
   update link_visit v
   set answered_at = $3, answer = $6
   from asked a
-  where v.nonce = $5 and v.message_id = a.message_id and v.action = $2 and v.answered_at is null
+  where v.nonce = $5 and v.message_id = a.message_id and v.action = $9 and v.answered_at is null
     and v.at > $3::timestamptz - $7::interval
   returning v.stage, v.agent, v.signals, v.at, v.asked
 ), around as (

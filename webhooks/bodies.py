@@ -77,6 +77,18 @@ def without_nul(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
+def plain_json(said: object) -> object:
+    """What JSON says, as PostgreSQL can keep it."""
+    match said:
+        case str():
+            return without_nul(said)
+        case dict():
+            return {without_nul(str(name)): plain_json(value) for name, value in said.items()}
+        case list():
+            return [plain_json(value) for value in said]
+    return said
+
+
 async def read_form(request: web.Request, *, largest: int = 16 * 1024) -> MultiDict[str]:
     """The fields a browser or mail program sent, in either of the two ways there are; none where they cannot be read.
 

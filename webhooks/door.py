@@ -7,13 +7,13 @@ from datetime import datetime
 
 from aiohttp import web
 
-from messaging.content.tokens import Action, read_token
+from messaging.content.tokens import read_token
 from messaging.db import Connection
 from messaging.errors import Unavailable
 from messaging.runtime import Runtime
 from messaging.web import RUNTIME
-from webhooks.agents import classify
-from webhooks.asked import Asked, Pressed, find_asked, look, press
+from webhooks.agents import classify, misfits
+from webhooks.asked import Asked, Page, Pressed, find_asked, look, press
 from webhooks.inbox import within_reach
 from webhooks.misses import Misses, network
 from webhooks.pages import respond_to_nobody
@@ -23,7 +23,7 @@ Act = Callable[[web.Request, Connection, Asked], Awaitable[web.Response]]
 """Something done for the member a link was made for, in one transaction."""
 OnPress = Callable[[web.Request, Connection, Pressed], Awaitable[web.Response]]
 """The same for a press of a button."""
-Show = Callable[[web.Request, Asked, str], web.Response]
+Show = Callable[[web.Request, Asked, str], web.Response | Awaitable[web.Response]]
 """The page they see, with the nonce of this look at it."""
 _Do = Callable[[Runtime, str, datetime], Awaitable[web.Response | None]]
 """What is done for a token; None where nobody is behind it."""
@@ -34,12 +34,12 @@ class Door:
 
     Args:
         misses: counts links that do not exist.
-        action: what the links are for.
+        page: what is shown.
     """
 
-    def __init__(self, misses: Misses, action: Action) -> None:
+    def __init__(self, misses: Misses, page: Page) -> None:
         self._misses = misses
-        self._action = action
+        self._page = page
 
     async def enter(self, request: web.Request, act: Act) -> web.Response:
         """Do something for the member behind a link.
@@ -51,7 +51,7 @@ class Door:
 
         async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
             async with runtime.pool.acquire() as db, db.transaction():
-                asked = await find_asked(db, token, self._action, now)
+                asked = await find_asked(db, token, self._page, now)
                 return None if asked is None else await act(request, db, asked)
 
         return await self._let_in(request, do)
@@ -68,7 +68,7 @@ class Door:
 
         async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
             async with runtime.pool.acquire() as db, db.transaction():
-                pressed = await press(db, token, self._action, now, nonce=nonce, answer=answer)
+                pressed = await press(db, token, self._page, now, nonce=nonce, answer=answer)
                 return None if pressed is None else await act(request, db, pressed)
 
         return await self._let_in(request, do)
@@ -82,13 +82,14 @@ class Door:
             signals: what speaks for a machine already.
         """
         agent = classify(request.headers.get("User-Agent", ""))
+        seen = [*signals, *misfits(request.headers, secure=is_secure(request), presses=False)]
 
         async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
             if request.method == "HEAD":
-                asked = await find_asked(runtime.pool, token, self._action, now)
-                return None if asked is None else show(request, asked, new_nonce())  # good for nothing
-            looked = await look(runtime.pool, token, self._action, now, agent=agent, signals=signals)
-            return None if looked is None else show(request, *looked)
+                asked = await find_asked(runtime.pool, token, self._page, now)
+                return None if asked is None else await _made(show(request, asked, new_nonce()))  # good for nothing
+            looked = await look(runtime.pool, token, self._page, now, agent=agent, signals=seen)
+            return None if looked is None else await _made(show(request, *looked))
 
         return await self._let_in(request, do)
 
@@ -97,15 +98,24 @@ class Door:
         try:
             return await within_reach(self._find(request, runtime, do))
         except Unavailable:
-            return respond_to_nobody(runtime.settings, "unavailable", status=503, wait=30)
+            return respond_to_nobody(request, 503)
 
     async def _find(self, request: web.Request, runtime: Runtime, do: _Do) -> web.Response:
         where, now = network(request), runtime.clock()
         if self._misses.floods(where, now):
-            return respond_to_nobody(runtime.settings, "waiting", status=429, wait=60)
+            return respond_to_nobody(request, 429)
         token = read_token(request.match_info["token"])
         if token is not None and (answer := await do(runtime, token, now)) is not None:
             return answer
         if await self._misses.count(runtime.redis, where, now):
-            return respond_to_nobody(runtime.settings, "waiting", status=429, wait=60)
-        return respond_to_nobody(runtime.settings, "missing", status=404)
+            return respond_to_nobody(request, 429)
+        return respond_to_nobody(request, 404)
+
+
+async def _made(page: web.Response | Awaitable[web.Response]) -> web.Response:
+    return page if isinstance(page, web.Response) else await page
+
+
+def is_secure(request: web.Request) -> bool:
+    """Whether members' browsers come by TLS, as they do where anybody but a developer is asked."""
+    return request.app[RUNTIME].settings.public_url.startswith("https://")

@@ -15,10 +15,10 @@ from campaigns.answers import PRESSED, PRESSED_IN_HASTE, PRESSED_TWICE, Press, a
 from messaging.content.tokens import read_token
 from messaging.db import Connection
 from messaging.web import RUNTIME
-from webhooks.agents import classify
+from webhooks.agents import classify, misfits
 from webhooks.asked import Asked, Pressed, keep_press, look
 from webhooks.bodies import read_form
-from webhooks.door import Door
+from webhooks.door import Door, is_secure
 from webhooks.misses import Misses
 from webhooks.pages import View, respond, respond_to_nobody
 from webhooks.views import ANSWERS, PRESSES, UNDOS, answered, question, second_question
@@ -72,12 +72,12 @@ class Links:
 
 
 def _show(request: web.Request, asked: Asked, nonce: str) -> web.Response:
-    runtime = request.app[RUNTIME]
-    return respond(runtime, asked, question(asked, runtime.clock()), nonce=nonce, honeypot=_honeypot(request))
+    now = request.app[RUNTIME].clock()
+    return respond(request, asked, question(asked, now), nonce=nonce, honeypot=_honeypot(request))
 
 
 def _fall_in(request: web.Request, _asked: Asked, _nonce: str) -> web.Response:
-    return respond_to_nobody(request.app[RUNTIME].settings, "missing", status=404)
+    return respond_to_nobody(request, 404)
 
 
 def _honeypot(request: web.Request) -> str:
@@ -90,14 +90,13 @@ class _Press:
 
     def __init__(self, request: web.Request, db: Connection, press: Pressed, nonce: str, pressed: str) -> None:
         self._request = request
-        self._runtime = request.app[RUNTIME]
         self._db = db
         self._asked = press.asked
         self._used = press.used
         self._around = press.around
         self._nonce = nonce
         self._pressed = pressed
-        self._now = self._runtime.clock()
+        self._now = request.app[RUNTIME].clock()
         self._agent = classify(request.headers.get("User-Agent", ""))
 
     async def take(self) -> web.Response:
@@ -129,6 +128,7 @@ class _Press:
 
     def _signals(self, used: Used) -> list[str]:
         signals = suspicions(used, self._around, agent=self._agent, sent_at=self._asked.sent_at, at=self._now)
+        signals += misfits(self._request.headers, secure=is_secure(self._request), presses=True)
         return signals if self._pressed in (*PRESSES, *UNDOS) else [*signals, "decoy"]
 
     async def _again(self) -> web.Response:
@@ -197,4 +197,4 @@ class _Press:
         return self._respond(self._asked, view, nonce)
 
     def _respond(self, asked: Asked, view: View, nonce: str, *, status: int = 200) -> web.Response:
-        return respond(self._runtime, asked, view, nonce=nonce, status=status, honeypot=_honeypot(self._request))
+        return respond(self._request, asked, view, nonce=nonce, status=status, honeypot=_honeypot(self._request))

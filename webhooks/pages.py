@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -13,13 +14,15 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup
 
-from messaging.runtime import Runtime
 from messaging.settings import ROOT, Settings
+from messaging.web import RUNTIME
 from webhooks.asked import Asked
-from webhooks.wording import DEFAULT, languages, local_time, wording
+from webhooks.wording import accepted, language, languages, local_time, wording
 
 FOLDER: Final = ROOT / "templates" / "pages"
 
+Say = Callable[..., Markup]
+"""Says a line of the wording by its key, with what it is filled in with beside what is known."""
 Button = tuple[str, str, str]
 """Its value, the key of its words, and the class it is shown as."""
 
@@ -51,31 +54,31 @@ class View:
     decoy: bool = False
 
 
+_ABOUT: Final = {404: "missing", 429: "waiting", 500: "broken", 503: "unavailable"}
+"""What a page says that could not be shown, by HTTP status; anything else was not asked for as it should be."""
+_OTHERS: Final = frozenset({"api", "calls", "console", "field", "healthz", "metrics", "readyz", "webhooks"})
+"""First words of paths that are no link of a member's."""
+_MEMBERS: Final = re.compile(r"/(?:[a-z]/)?(?P<word>[^/.]{1,64})(?:/[a-z]+)?/?")
+_WAITS: Final = {429: 60, 503: 30}
+"""Seconds after which trying again makes sense."""
+
+
 def respond(
-    runtime: Runtime, asked: Asked, view: View, *, nonce: str, status: int = 200, honeypot: str | None = None
+    request: web.Request, asked: Asked, view: View, *, nonce: str, status: int = 200, honeypot: str | None = None
 ) -> web.Response:
-    """Show a member a page.
+    """Show a member a page, in their language or the one they have switched to.
 
     Args:
-        runtime: for the settings.
+        request: what asked for it.
         asked: the member, for their language and the ballot's facts.
         view: what it says.
         nonce: what the page's form carries.
         status: HTTP status.
         honeypot: where the link leads that people cannot see.
     """
-    words = wording(asked.language)
-    values = _facts(runtime.settings, asked, words)
-
-    def say(key: str, **more: str) -> Markup:
-        return Markup(words[key]).format(**(values | more))  # noqa: S704  # words are ours; what is filled in is escaped
-
-    return _render(
-        runtime.settings,
-        words,
-        status,
-        say=say,
-        organisation=values["organisation"],
+    say = speak(request, asked)
+    return show(
+        request, asked, "member/page.html", status,
         name=asked.first_name,
         heading=say(view.heading),
         note=say(view.note) if view.note else None,
@@ -88,31 +91,78 @@ def respond(
         secret=view.secret,
         decoy=view.decoy,
         honeypot=honeypot,
-    )
+        preferences=_preferences(request),
+    )  # fmt: skip
 
 
-def respond_to_nobody(settings: Settings, about: str, *, status: int, wait: int | None = None) -> web.Response:
+def speak(request: web.Request, asked: Asked) -> Say:
+    """Says lines of the wording in a member's language, filled in with what is known of them and their ballot."""
+    words = wording(_spoken(request, asked))
+    values = _facts(request.app[RUNTIME].settings, asked, words)
+
+    def say(key: str, **more: str) -> Markup:
+        return Markup(words[key]).format(**(values | more))  # noqa: S704  # words are ours; what is filled in is escaped
+
+    return say
+
+
+def show(request: web.Request, asked: Asked, template: str, status: int = 200, **context: Any) -> web.Response:
+    """A page of a member's own.
+
+    Args:
+        request: what asked for it.
+        asked: the member.
+        template: under `templates/pages`.
+        status: HTTP status.
+        context: what the template asks for.
+    """
+    settings = request.app[RUNTIME].settings
+    return _render(
+        settings, template, _spoken(request, asked), status, say=speak(request, asked),
+        organisation=asked.organisation or settings.organisation, **context,
+    )  # fmt: skip
+
+
+def _spoken(request: web.Request, asked: Asked) -> str:
+    return language(request.query.get("lang"), asked.language)
+
+
+def _preferences(request: web.Request) -> str:
+    """Where the same link's preferences are; relative, so that it is right behind a proxy that adds a path."""
+    language = f"?lang={chosen}" if (chosen := request.query.get("lang", "")) in languages() else ""
+    up = "../" if request.path.startswith("/u/") else ""
+    return f"{up}p/{request.match_info['token']}{language}"
+
+
+def respond_to_nobody(request: web.Request, status: int) -> web.Response:
     """A page for somebody we do not know, the same for everybody: a link that leads nowhere, or that has to wait.
 
     Args:
-        settings: whose pages they are.
-        about: the key of its heading; `{about}_why` is the line below.
-        status: HTTP status.
-        wait: seconds after which trying again makes sense.
+        request: what asked for it; in which language, its address or else its browser says.
+        status: HTTP status, which says what the page is about.
     """
-    words = wording("en")
+    settings, about = request.app[RUNTIME].settings, _ABOUT.get(status, "refused")
+    spoken = language(request.query.get("lang"), *accepted(request.headers.get("Accept-Language", "")))
+    words = wording(spoken)
 
     def say(key: str, **values: str) -> Markup:
         return Markup(words[key]).format(**values)  # noqa: S704  # as above
 
     response = _render(
-        settings, words, status, say=say, organisation=settings.organisation, name="", heading=say(about), note=None,
+        settings, "member/page.html", spoken, status, say=say, organisation=settings.organisation, name="",
+        heading=say(about), note=None,
         lines=[say(f"{about}_why")], buttons=[], others=[], undo=None, nonce="", greet=False, secret=False,
-        decoy=False, honeypot=None,
+        decoy=False, honeypot=None, preferences=None,
     )  # fmt: skip
-    if wait is not None:
-        response.headers["Retry-After"] = str(wait)
+    if status in _WAITS:
+        response.headers["Retry-After"] = str(_WAITS[status])
     return response
+
+
+def is_members(request: web.Request) -> bool:
+    """Whether what is asked for has the form of a member's link, so that a member may read what went wrong."""
+    found = _MEMBERS.fullmatch(request.path)
+    return found is not None and request.path.split("/")[1] not in _OTHERS
 
 
 def _facts(settings: Settings, asked: Asked, words: Mapping[str, Any]) -> dict[str, str]:
@@ -131,14 +181,23 @@ def _facts(settings: Settings, asked: Asked, words: Mapping[str, Any]) -> dict[s
     }
 
 
-def _render(settings: Settings, words: Mapping[str, Any], status: int, **context: Any) -> web.Response:
-    language = next((name for name in languages() if words is wording(name)), DEFAULT)
+def _render(settings: Settings, template: str, spoken: str, status: int, **context: Any) -> web.Response:
     text = (
         _environment()
-        .get_template("member/page.html")
-        .render(language=language, style=_style(), contact=settings.contact, **context)
+        .get_template(template)
+        .render(
+            language=spoken, others_spoken=_others_spoken(spoken), style=_style(), contact=settings.contact, **context
+        )
     )
-    return web.Response(text=text, status=status, content_type="text/html", headers=_headers())
+    response = web.Response(text=text, status=status, content_type="text/html", headers=_headers())
+    response.headers["Content-Language"] = spoken
+    return response
+
+
+@cache
+def _others_spoken(spoken: str) -> list[tuple[str, str]]:
+    """The other languages the page can be read in, each with its own name for itself."""
+    return [(one, wording(one)["language_name"]) for one in languages() if one != spoken]
 
 
 @cache

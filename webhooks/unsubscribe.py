@@ -63,17 +63,16 @@ class Unsubscribe:
 
 
 def _show(request: web.Request, asked: Asked, nonce: str) -> web.Response:
-    runtime = request.app[RUNTIME]
     if asked.stopped:
         return respond(
-            runtime, asked, View(heading="are_stopped", undo=UNDO if asked.stopped_by_link else None), nonce=nonce
+            request, asked, View(heading="are_stopped", undo=UNDO if asked.stopped_by_link else None), nonce=nonce
         )
     view = View(
         heading="unsubscribe",
         lines=["unsubscribe_why"],
         buttons=[(HERE, "unsubscribe_here", "main"), (EVERYWHERE, "unsubscribe_everywhere", "")],
     )
-    return respond(runtime, asked, view, nonce=nonce)
+    return respond(request, asked, view, nonce=nonce)
 
 
 async def _take(request: web.Request, db: Connection, asked: Asked, form: MultiDict[str]) -> web.Response:
@@ -82,7 +81,6 @@ async def _take(request: web.Request, db: Connection, asked: Asked, form: MultiD
             return await _resume(request, db, asked, form.get("nonce", ""))
         case "nothing":  # the answer of a machine to the second question: everything stays as it is
             return _show(request, asked, await _note(request, db, asked))
-    runtime = request.app[RUNTIME]
     everywhere = form.get("answer") == EVERYWHERE
     one_click = form.get("List-Unsubscribe") == "One-Click"
     await keep_press(
@@ -91,28 +89,27 @@ async def _take(request: web.Request, db: Connection, asked: Asked, form: MultiD
         source="unsubscribe",
         key=f"{asked.message_id}:{'everywhere' if everywhere else 'here'}",
         payload={"message_id": asked.message_id, "everywhere": everywhere, "one_click": one_click},
-        at=runtime.clock(),
+        at=request.app[RUNTIME].clock(),
     )
     await opt_out(db, message_id=asked.message_id, everywhere=everywhere, source="unsubscribe")
     nonce = await _note(request, db, asked)
     heading = "unsubscribed_everywhere" if everywhere else "unsubscribed"
-    return respond(runtime, asked, View(heading=heading, undo=UNDO), nonce=nonce)
+    return respond(request, asked, View(heading=heading, undo=UNDO), nonce=nonce)
 
 
 async def _resume(request: web.Request, db: Connection, asked: Asked, nonce: str) -> web.Response:
     """Only from a page, once, and after a second question: a machine that presses what it finds signs nobody up."""
-    runtime = request.app[RUNTIME]
-    now = runtime.clock()
+    now = request.app[RUNTIME].clock()
     used = await use_visit(db, nonce=nonce, message_id=asked.message_id, action="unsubscribe", answer=UNDO, at=now)
     if used is None:
         return _show(request, asked, await _note(request, db, asked))
     if used.stage == 1:
         nonce = await _note(request, db, asked, stage=2)
-        return respond(runtime, asked, second_question(UNDO, asked, now), nonce=nonce)
+        return respond(request, asked, second_question(UNDO, asked, now), nonce=nonce)
     payload = {"message_id": asked.message_id, "undo": True}
     await keep_press(db, asked, source="unsubscribe", key=nonce_key(nonce), payload=payload, at=now)
     await opt_in(db, message_id=asked.message_id, source="unsubscribe")
-    return respond(runtime, asked, View(heading="undone_stop"), nonce=new_nonce())
+    return respond(request, asked, View(heading="undone_stop"), nonce=new_nonce())
 
 
 async def _note(request: web.Request, db: Connection, asked: Asked, *, stage: Stage = 1) -> str:

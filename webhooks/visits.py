@@ -6,6 +6,8 @@ of them makes the page ask a second, plain question before an answer counts.
 | signal | seen when |
 | --- | --- |
 | `agent` | it calls itself a scanner, a preview or a library, or nothing at all |
+| `pretends` | it calls itself a browser but does not behave like that one |
+| `scripted` | the browser says that no person's hand was in the press |
 | `hasty` | the answer comes within a second of the page |
 | `fresh` | the answer comes within seconds of the message leaving us, or before we knew that it had |
 | `every_link` | another link of the same message was opened at about the same time |
@@ -24,7 +26,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from messaging.content.tokens import Action
 from messaging.db import Connection, load_queries
 from webhooks.agents import Agent
 
@@ -80,7 +81,7 @@ async def open_visit(
     db: Connection,
     *,
     message_id: int,
-    action: Action,
+    action: str,
     agent: Agent,
     at: datetime,
     stage: Stage = 1,
@@ -99,7 +100,7 @@ def new_nonce() -> str:
 
 
 async def use_visit(
-    db: Connection, *, nonce: str, message_id: int, action: Action, answer: str, at: datetime
+    db: Connection, *, nonce: str, message_id: int, action: str, answer: str, at: datetime
 ) -> Used | None:
     """Use a look's one chance; None where it is used, too old, or of another link.
 
@@ -107,7 +108,7 @@ async def use_visit(
         db: in the transaction that does what the answer asks for.
         nonce: from the form.
         message_id: whose link the form was sent to.
-        action: of the link.
+        action: which page.
         answer: what was pressed.
         at: when.
     """

@@ -30,7 +30,7 @@ from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.states import State
 from messaging.runtime import Runtime
 from messaging.web import RUNTIME
-from webhooks.bodies import read_body, without_nul
+from webhooks.bodies import plain_json, read_body
 from webhooks.inbox import Intake, Item
 from webhooks.refusals import forged, lacking, malformed
 from webhooks.texting import say, what_to_say
@@ -196,7 +196,7 @@ async def _read_signed(request: web.Request, source: str, needed: Sequence[str])
     missing = lacking(said, needed)
     if missing or not _UUID.fullmatch(said["message_uuid"]):
         raise await malformed(request, source, f"lacks {', '.join(missing) or 'a message_uuid'}", body)
-    plain = _plain(said)
+    plain = plain_json(said)
     assert isinstance(plain, dict)
     return plain
 
@@ -232,15 +232,3 @@ def _signs(secret: str, token: str, digest: str, account: str | None) -> bool:
         return False
     hashed = str(claims["payload_hash"]).lower()
     return hmac.compare_digest(hashed.encode(), digest.encode()) and claims["api_key"] == account
-
-
-def _plain(said: object) -> object:
-    """The same, as PostgreSQL can keep it."""
-    match said:
-        case str():
-            return without_nul(said)
-        case dict():
-            return {without_nul(str(name)): _plain(value) for name, value in said.items()}
-        case list():
-            return [_plain(value) for value in said]
-    return said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,17 +14,43 @@ from zoneinfo import ZoneInfo
 from messaging.settings import ROOT
 
 DEFAULT: Final = "en"
+_LONGEST: Final = 500
+"""Characters of a header that are looked at."""
 
 
 def wording(language: str) -> Mapping[str, Any]:
     """The words of a language (`cy`, `cy-GB`); English where there is none like it, or where it lacks a line."""
-    languages = _load()
-    return languages.get(language.lower().partition("-")[0], languages[DEFAULT])
+    known = _load()
+    return known.get(_plain(language), known[DEFAULT])
 
 
-def languages() -> frozenset[str]:
-    """The languages there are words in."""
-    return frozenset(_load())
+def languages() -> tuple[str, ...]:
+    """The languages there are words in, English first."""
+    return tuple(_load())
+
+
+def language(*wanted: str | None) -> str:
+    """The first of some languages (`cy`, `cy-GB`) that there are words in; English where there is none.
+
+    Args:
+        wanted: in order of preference; None and "" are passed over.
+    """
+    known = languages()
+    return next((name for one in wanted if (name := _plain(one or "")) in known), DEFAULT)
+
+
+def accepted(header: str) -> list[str]:
+    """The languages a browser asks for, the most wanted first (RFC 9110, 12.5.4).
+
+    Args:
+        header: `Accept-Language` as it came.
+    """
+    wanted: list[tuple[float, str]] = []
+    for part in header[:_LONGEST].split(","):
+        name, _, weight = part.partition(";")
+        share = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", weight)
+        wanted.append((float(share[1]) if share else 1.0, name.strip()))
+    return [name for weight, name in sorted(wanted, key=lambda one: -one[0]) if weight > 0]
 
 
 def local_time(at: datetime, zone: str, words: Mapping[str, Any]) -> str:
@@ -39,6 +66,10 @@ def local_time(at: datetime, zone: str, words: Mapping[str, Any]) -> str:
     return str(words["at"]).format(
         day=words["days"][there.weekday()], number=there.day, month=words["months"][there.month - 1], time=time
     )
+
+
+def _plain(name: str) -> str:
+    return name.lower().partition("-")[0]
 
 
 @cache

@@ -96,13 +96,16 @@ class Columns:
         return {column.label: meaning for column, meaning in sorted(taken, key=lambda pair: pair[0].index)}
 
 
-def map_columns(header: Sequence[str], mapping: ColumnMapping, *, reserved: Iterable[str] = ()) -> Columns:
+def map_columns(
+    header: Sequence[str], mapping: ColumnMapping, *, reserved: Iterable[str] = (), needs_number: bool = True
+) -> Columns:
     """Decide what each column of a header means.
 
     Args:
         header: the names as they stand in the file; columns without a name are left out.
         mapping: what the mapping file says; it goes before names and aliases.
         reserved: names an attribute must not take, since templates use them for something else.
+        needs_number: whether it has to have a column of membership numbers.
 
     Raises:
         InputError: two columns have the same name, a mapped one is missing, or none holds the membership number.
@@ -114,13 +117,13 @@ def map_columns(header: Sequence[str], mapping: ColumnMapping, *, reserved: Iter
     sorting.by_name()
     if mapping.keep_others:
         sorting.others()
-    if "external_id" not in sorting.fields:
+    if needs_number and "external_id" not in sorting.fields:
         raise _no_membership_number(list(labels.values()))
     _refuse_same_attributes(sorting.attributes)
     return Columns(
         {field: tuple(column for _, column in sorted(ranked)) for field, ranked in sorting.fields.items()},
         tuple(sorted(sorting.attributes)),
-        width=max(labels) + 1,
+        width=max(labels, default=-1) + 1,
         full_width=len(header),
     )
 
@@ -149,9 +152,9 @@ class _Sorting:
         for index, label in list(self.left.items()):
             if _SAID.fullmatch(label):
                 self._take_attribute(index, label.removeprefix("attributes."))
-        keys = {index: _key(label) for index, label in self.left.items()}
+        keys = {index: header_key(label) for index, label in self.left.items()}
         for field, aliases in _ALIASES.items():
-            order = {_key(alias): place for place, alias in enumerate((field, *aliases))}
+            order = {header_key(alias): place for place, alias in enumerate((field, *aliases))}
             fits = [(order[key], index) for index, key in keys.items() if key in order and index in self.left]
             if fits and field not in self.fields:
                 self._take(min(fits)[1], field, 0)
@@ -196,12 +199,12 @@ def attribute_name(label: str, index: int = 0, reserved: Iterable[str] = ()) -> 
 
 def near_misses(name: str, known: Iterable[str]) -> list[str]:
     """Which of the known headers look like a name, best first."""
-    by_key = {_key(label): label for label in known}
-    return [by_key[key] for key in difflib.get_close_matches(_key(name), by_key, n=3, cutoff=_ALMOST)]
+    by_key = {header_key(label): label for label in known}
+    return [by_key[key] for key in difflib.get_close_matches(header_key(name), by_key, n=3, cutoff=_ALMOST)]
 
 
-def _key(label: str) -> str:
-    """A header without case, spaces, accents and punctuation."""
+def header_key(label: str) -> str:
+    """A header, or a word in a cell, without case, spaces, accents and punctuation."""
     plain = unicodedata.normalize("NFKD", label)
     return "".join(_WORDS.findall("".join(char for char in plain if not unicodedata.combining(char)))).casefold()
 
@@ -232,9 +235,9 @@ def _find(label: str, left: Mapping[int, str]) -> int:
     Raises:
         InputError: the file has none of that name; says which come close.
     """
-    wanted = _key(label)
+    wanted = header_key(label)
     for index, present in left.items():
-        if _key(present) == wanted:
+        if header_key(present) == wanted:
             return index
     close = near_misses(label, left.values())
     raise InputError(
@@ -267,7 +270,9 @@ def _no_membership_number(labels: Sequence[str]) -> InputError:
     close = [
         label
         for label in labels
-        if difflib.get_close_matches(_key(label), [a.replace(" ", "") for a in _ALIASES["external_id"]], 1, _ALMOST)
+        if difflib.get_close_matches(
+            header_key(label), [a.replace(" ", "") for a in _ALIASES["external_id"]], 1, _ALMOST
+        )
     ]
     remedy = (
         f"Is it {_quoted(close, ' or ')}? Rename it to member_id, or name it in a mapping file (--map)."

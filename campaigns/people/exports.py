@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import os
-import re
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 import asyncpg
 
+from campaigns.files import sheet_or_nothing
 from campaigns.people.columns import UNIT_KINDS, map_columns
 from campaigns.people.mapping import Mapping
+from campaigns.people.tables import guard
 from messaging.content.templates import STANDARD_VARIABLES
 from messaging.db import Pool, load_queries
-from messaging.errors import Conflict, InputError
+from messaging.errors import InputError
 
 SQL = load_queries(__file__)
 
 _PAGE: Final = 2000
 _TIMEOUT: Final = 900
-_FORMULA: Final = re.compile(r"'*[=+@-]")
 
 
 async def export_people(pool: Pool, path: Path, *, actor: str = "cli", replace: bool = False) -> int:
@@ -45,24 +41,8 @@ async def export_people(pool: Pool, path: Path, *, actor: str = "cli", replace: 
         Conflict: the file is there already.
         InputError: it cannot be written.
     """
-    with _complete_or_not_at_all(path, replace=replace) as file:
-        return await _write(pool, csv.writer(file), path.name, actor)
-
-
-@contextmanager
-def _complete_or_not_at_all(path: Path, *, replace: bool) -> Iterator[TextIO]:
-    if path.exists() and not replace:
-        raise Conflict(f"{path} is there already.", remedy="Give another name, or --force.")
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as file:
-            yield file
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with sheet_or_nothing(path, replace=replace) as sheet:
+        return await _write(pool, sheet, path.name, actor)
 
 
 async def _write(pool: Pool, sheet: Any, name: str, actor: str) -> int:
@@ -72,7 +52,7 @@ async def _write(pool: Pool, sheet: Any, name: str, actor: str) -> int:
         assert widths is not None
         attributes = await db.fetch(SQL["attributes"])
         header, names = _header(widths["phones"], widths["emails"], attributes)
-        sheet.writerow(map(_text, header))
+        sheet.writerow(map(guard, header))
         cursor = await db.cursor(SQL["everybody"], timeout=_TIMEOUT)
         while page := await cursor.fetch(_PAGE, timeout=_TIMEOUT):
             sheet.writerows(_row(person, widths["phones"], widths["emails"], names) for person in page)
@@ -110,18 +90,14 @@ def _is_read_as(header: list[str], label: str, meaning: str) -> bool:
 def _row(person: asyncpg.Record, phones: int, emails: int, names: list[str]) -> list[str]:
     units, attributes = person["units"], person["attributes"]
     return [
-        _text(person["external_id"]), _text(person["first_name"]), _text(person["last_name"]),
+        guard(person["external_id"]), guard(person["first_name"]), guard(person["last_name"]),
         *_padded(person["phones"], max(phones, 1)),
-        *map(_text, _padded(person["emails"], max(emails, 1))),
-        *(_text(units.get(kind, "")) for kind in UNIT_KINDS),
+        *map(guard, _padded(person["emails"], max(emails, 1))),
+        *(guard(units.get(kind, "")) for kind in UNIT_KINDS),
         person["language"], person["time_zone"],
-        *(_text(attributes.get(name, "")) for name in names),
+        *(guard(attributes.get(name, "")) for name in names),
     ]  # fmt: skip
 
 
 def _padded(values: Sequence[str], width: int) -> list[str]:
     return [*values, *[""] * (width - len(values))]
-
-
-def _text(value: str) -> str:
-    return f"'{value}" if _FORMULA.match(value) else value

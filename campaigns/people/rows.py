@@ -62,6 +62,7 @@ class RowReader:
         columns: what its columns mean.
         phone_region: country whose way of writing phone numbers is assumed where there is no `+`.
         time_zone: of people whose cell is empty or wrong.
+        needs_number: whether a row without a membership number is left out.
 
     Attributes:
         rows: how many were read so far.
@@ -69,12 +70,15 @@ class RowReader:
         problems: what could not be used so far.
     """
 
-    def __init__(self, table: Table, columns: Columns, *, phone_region: str, time_zone: str) -> None:
+    def __init__(
+        self, table: Table, columns: Columns, *, phone_region: str, time_zone: str, needs_number: bool = True
+    ) -> None:
         self._table = table
         self._columns = columns
         self._phone_region = phone_region
         self._time_zone = time_zone
-        self._id = columns.fields["external_id"][0]
+        self._id = columns.one("external_id")
+        self._needs_number = needs_number
         self._first, self._last, self._full = map(columns.one, ("first_name", "last_name", "full_name"))
         self._units = tuple(map(columns.one, UNIT_KINDS))
         self._language, self._zone = map(columns.one, ("language", "time_zone"))
@@ -121,7 +125,9 @@ class RowReader:
         )  # fmt: skip
 
     def _external_id(self, cells: Sequence[str]) -> str:
-        text, label = clean(cells[self._id.index]), self._id.label
+        text, label = ("", "") if self._id is None else (clean(cells[self._id.index]), self._id.label)
+        if not text and not self._needs_number:
+            return ""
         if not text:
             raise _RejectedRow("no_external_id", "There is no membership number.", label)
         if len(text) > LONGEST_CELL:

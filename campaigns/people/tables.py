@@ -17,6 +17,7 @@ _INVISIBLE: Final = dict.fromkeys(
      *range(0x2066, 0x206A), 0xFEFF]
 )  # fmt: skip
 _INVISIBLE.update({ord(char): " " for char in "\t\n\v\f\r\x85"})
+_FORMULA: Final = re.compile(r"'*[=+@-]")
 _GUARDED: Final = re.compile(r"'+[=+@-]")  # a spreadsheet's way to say that a cell is no formula
 
 
@@ -39,6 +40,11 @@ class Table:
     total: int
     sha256: str
     rectangular: bool
+
+
+def guard(cell: str) -> str:
+    """A cell as it is written: what a spreadsheet would take for a formula gets an apostrophe; `clean` takes it off."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def is_blank(cells: list[str]) -> bool:

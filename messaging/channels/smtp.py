@@ -16,6 +16,7 @@ from typing import Final
 
 from messaging.channels.base import Accepted, Mail, Outcome, Parcel, Refused, Retry, Trace, Unknown
 from messaging.channels.dialogue import CLOSING, Dialogue
+from messaging.channels.email_headers import reference_header
 from messaging.channels.relay import connect, read_smtp_url, trusted
 from messaging.channels.signing import open_signer
 from messaging.channels.smtp_codes import Phase, judge
@@ -68,6 +69,7 @@ class SmtpChannel:
         self._relay = read_smtp_url(settings.smtp_url.get_secret_value())
         self._context = trusted(settings.smtp_ca_file)
         self._signer = open_signer(settings)
+        self._header = reference_header(settings)
         self._timeout = timeout
         self._local_name = settings.bounce_host
         self._idle: list[_Line] = []
@@ -77,7 +79,11 @@ class SmtpChannel:
     async def send(self, parcel: Parcel) -> Outcome:
         """Hand one email to the relay."""
         assert isinstance(parcel, Mail)
-        mail = parcel if self._signer is None else replace(parcel, content=self._signer.sign(seven_bit(parcel.content)))
+        mail = parcel
+        if self._header is not None:  # before signing: a header more changes nothing that is signed
+            mail = replace(mail, content=self._header(parcel.envelope) + parcel.content)
+        if self._signer is not None:
+            mail = replace(mail, content=self._signer.sign(seven_bit(mail.content)))
         recipient = _path(parcel.to)
         if recipient is None:
             return Refused(Reason.RECIPIENT_REFUSED, reply="The address has characters SMTP cannot carry.")

@@ -6,17 +6,17 @@ repeats a request; what cannot be known is said to be unknown, and `trace` asks 
 
 from __future__ import annotations
 
-import base64
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import aiohttp
-from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
+from yarl import URL
 
 from messaging.channels.base import Accepted, Outcome, Parcel, Refused, Retry, Text, Trace, Unknown
 from messaging.channels.twilio_codes import judge
@@ -33,6 +33,7 @@ SKEW: Final = timedelta(minutes=2)
 """How far Twilio's clock and ours may differ when its list is searched."""
 UNREADABLE: Final = (ValueError, LookupError, AttributeError, TypeError)
 """What the SDK raises for an answer that is not what Twilio documents, as a proxy on the way may give."""
+_QUERY: Final = URL("/")
 SEARCHED: Final = 50
 """The newest messages to a number that are looked through."""
 
@@ -85,9 +86,11 @@ class SessionClient(AsyncHttpClient):  # type: ignore[misc]
         """
         told = dict(headers or {})
         if auth is not None:
-            told["Authorization"] = "Basic " + base64.b64encode(f"{auth[0]}:{auth[1]}".encode()).decode()
+            told["Authorization"] = aiohttp.encode_basic_auth(*auth)
+        # a query is a form, and quoted in C; the SDK's headers say that it is one
+        form = _QUERY.with_query(data).raw_query_string.encode() if data else None
         async with self._http.request(
-            method, url, params=params, data=data, headers=told, timeout=self._timeout, allow_redirects=allow_redirects
+            method, url, params=params, data=form, headers=told, timeout=self._timeout, allow_redirects=allow_redirects
         ) as response:
             if response.status == 429:
                 raise TooManyRequests(_seconds(response.headers.get("Retry-After")))
@@ -117,30 +120,33 @@ class TwilioChannel:
         )
         if settings.twilio_base_url:
             client.api.base_url = settings.twilio_base_url.rstrip("/")
+        self._api = client.api.v2010
         self._messages = client.messages
+        self._path = f"/Accounts/{settings.twilio_account_sid}/Messages.json"
         self._callback = f"{settings.public_url}/webhooks/twilio/status?m="
 
     async def send(self, parcel: Parcel) -> Outcome:
         """Create one message at Twilio."""
         assert isinstance(parcel, Text)
+        form = {
+            "To": parcel.to,
+            "MessagingServiceSid" if parcel.sender.startswith("MG") else "From": parcel.sender,
+            "Body": parcel.body,
+            "StatusCallback": f"{self._callback}{parcel.seal}{RETRIES}",
+        }
         try:
-            created = await self._messages.create_async(
-                to=parcel.to,
-                body=parcel.body,
-                status_callback=f"{self._callback}{parcel.seal}{RETRIES}",
-                **_sender(parcel.sender),
-            )
+            # one level below `messages.create_async`, which spends 100 µs on thirty fields we neither set nor read
+            created = await self._api.create_async("POST", self._path, data=form)
+            accepted = Accepted(f"201 {created['status']}", created["sid"], _whole(created.get("num_segments")))
         except TooManyRequests as error:
             return Retry(Reason.BUSY, "20429", str(error), slow=True, after=error.after)
-        except TwilioRestException as error:
+        except (TwilioRestException, TwilioServiceException) as error:
             return _refusal(error)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             return Retry(Reason.NOT_REACHED, reply=_words(error), slow=True)
         except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, *UNREADABLE) as error:
             return Unknown(_words(error))
-        if not created.sid:
-            return Unknown("The answer had no id in it.")
-        return Accepted(f"201 {created.status}", created.sid, _whole(created.num_segments))
+        return accepted if accepted.provider_id else Unknown("The answer had no id in it.")
 
     async def trace(self, parcel: Parcel, since: datetime) -> list[Trace] | None:
         """The messages in Twilio's list with this text, to this number, from this sender, created after `since`."""
@@ -161,16 +167,13 @@ class TwilioChannel:
         """Nothing is held here: the session belongs to the runtime."""
 
 
-def _sender(sender: str) -> dict[str, str]:
-    return {"messaging_service_sid": sender} if sender.startswith("MG") else {"from_": sender}
-
-
-def _refusal(error: TwilioRestException) -> Outcome:
+def _refusal(error: TwilioRestException | TwilioServiceException) -> Outcome:
     """A 4xx: nothing was sent. The code says whether it may be later."""
     verdict = judge(error.code)
+    words = error.msg if isinstance(error, TwilioRestException) else error.detail or error.title
     if verdict.retry:
-        return Retry(verdict.reason, str(error.code), error.msg, slow=True)
-    return Refused(verdict.reason, str(error.code), error.msg)
+        return Retry(verdict.reason, str(error.code), words, slow=True)
+    return Refused(verdict.reason, str(error.code), words)
 
 
 def _seconds(text: str | None) -> float | None:

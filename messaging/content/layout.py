@@ -24,7 +24,7 @@ from messaging.settings import ROOT
 
 PLACES: Final = frozenset({"content", "subject", "preheader", "why", "accent"})
 """What a layout places: pieces of the template, and the colour."""
-VARIABLES: Final = frozenset({"organisation", "contact", "unsubscribe_link"})
+VARIABLES: Final = frozenset({"organisation", "contact", "unsubscribe_link", "preferences_link"})
 """What a layout may ask for; every message has them."""
 
 _COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}")

@@ -23,6 +23,7 @@ _FOOT: Final = """
 {% if contact %}
 Contact us: {{ contact }}
 {% endif %}
+Choose what we send you: {{ preferences_link }}
 Stop these emails: {{ unsubscribe_link }}
 """
 

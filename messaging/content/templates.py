@@ -29,7 +29,7 @@ PERSONAL: Final = frozenset(
 """What every person brings, beside their attributes."""
 CONSTANTS: Final = frozenset({"organisation", "contact", "ballot"})
 """The same for everybody in a step."""
-LINKS: Final = frozenset({"confirm_link", "unsubscribe_link"})
+LINKS: Final = frozenset({"confirm_link", "unsubscribe_link", "preferences_link"})
 """Made for each message."""
 STANDARD_VARIABLES: Final = PERSONAL | CONSTANTS | LINKS
 BALLOT_FIELDS: Final = frozenset({"title", "opens", "closes", "last_posting", "replacement_by"})
@@ -130,7 +130,7 @@ class Template:
             yield f"{file}: it offers digits to reply with, but texts from “{sms_from}” cannot be answered."
         asked = expressions.names(expressions.parse(self.sms_source())).keys()
         has_number = re.search(r"\d{5,}", (self.sms or "").replace(" ", ""))
-        if not asked & {"unsubscribe_link", "confirm_link", "contact"} and not has_number:
+        if not asked & {*LINKS, "contact"} and not has_number:
             yield (
                 f"{file}: texts from “{sms_from}” cannot be answered with STOP, and it says no other way to opt out. "
                 "Add {{ unsubscribe_link }} or a number."

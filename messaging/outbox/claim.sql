@@ -13,7 +13,7 @@ order by s.priority desc, s.step_id, c.channel;
 
 -- name: claim
 -- Takes the next due rows of one step and channel for a courier, and judges each at the gate: who has answered, must not
--- be written to, has had enough lately, is asleep, or would get it too late, is dealt with here. SKIP LOCKED, so that
+-- be written to, has not agreed to marketing, has had enough lately, is asleep, or would get it too late, is dealt with here. SKIP LOCKED, so that
 -- workers never wait for each other.
 with due as materialized (
   select m.message_id, m.person_id, m.address, m.time_zone
@@ -36,7 +36,11 @@ with due as materialized (
       (
         select u.reason from suppression u
         where u.channel = 'person' and u.address = d.person_id::text and u.purpose in ('all', s.purpose) limit 1
-      )
+      ),
+      case when s.purpose = 'marketing' and not exists (
+        select from consent n
+        where n.person_id = d.person_id and n.purpose = s.purpose and n.channel = $2 and n.given
+      ) then 'no_consent' end
     ) as suppressed,
     case when s.quiet_from is not null or s.window_days is not null or s.window_from is not null or s.send_after > $3
       then coalesce(

@@ -56,7 +56,7 @@ class Composer:
         self._email = channel == "email"
         said = f"{template.subject}{template.email}{template.why}" if self._email else template.sms or ""
         self._confirms = "confirm_link" in said
-        self._unsubscribes = self._email or "unsubscribe_link" in said
+        self._unsubscribes = self._email or "unsubscribe_link" in said or "preferences_link" in said
         self._host = settings.bounce_host
         if self._email:
             self._skeleton = Skeleton(
@@ -87,6 +87,7 @@ class Composer:
         if self._unsubscribes:
             unsubscribe = self._keyring.token(message.message_id, "unsubscribe", secret=self._secret)
             variables["unsubscribe_link"] = f"{self._url}/u/{unsubscribe}"
+            variables["preferences_link"] = f"{self._url}/p/{unsubscribe}"
         parcel, cost = self._mail(message, now) if self._email else self._text(message)
         return Composed(
             parcel, cost, digest(confirm) if confirm else None, digest(unsubscribe) if unsubscribe else None

@@ -6,9 +6,9 @@ claim (hundreds)         ─► lanes ─► compose ─► record + mark ─►
                                                       └────── what came of it ◄────┘
 ```
 
-Over and over, one statement writes down whatever came back and marks as many messages as there is room for: when half
-of those that were ready have gone, so that each statement is worth its while and no carrier waits for one. What is
-marked and not yet recorded is at most twice the connections, and that is all that a killed worker leaves unknown.
+Over and over, one statement writes down whatever came back and marks as many messages as there is room for: what comes
+back while it runs is in the next one. So the busier, the more each statement does, and carriers seldom wait for one.
+What is marked and not yet recorded is at most twice the connections: all that a killed worker leaves unknown.
 """
 
 from __future__ import annotations
@@ -78,7 +78,6 @@ class Pipeline:
         self._lanes = Lanes(runtime, channel.name, pace, composers, presence, counts, self._route)
         self._journal = Journal(runtime, channel.name, channel.provider)
         self._most: Final = 2 * channel.connections
-        self._few: Final = channel.connections // 2
         self._ready: asyncio.Queue[Departure] = asyncio.Queue()
         self._wired = 0
         self._verdicts: list[Verdict] = []
@@ -143,8 +142,7 @@ class Pipeline:
     async def _record(self) -> bool:
         """Write down what came back and put the next messages on the wire; whether there was anything to do."""
         # what came back makes room in the statement that writes it down
-        room = self._most - self._wired + len(self._verdicts) if self._runs_low else 0
-        departures = await self._lanes.depart(room)
+        departures = await self._lanes.depart(self._most - self._wired + len(self._verdicts))
         failed, self._lanes.failed = self._lanes.failed, []
         put_off = self._lanes.put_off()
         if not (departures or failed or put_off or (self._verdicts and time.monotonic() >= self._write_by)):
@@ -174,15 +172,9 @@ class Pipeline:
         await self._tell_of_providers()
         return True
 
-    @property
-    def _runs_low(self) -> bool:
-        """Whether the carriers will soon have nothing to carry."""
-        return self._ready.qsize() <= self._few
-
     def _patience(self) -> float:
         """Seconds until there may be something to write, if nothing happens."""
-        has_room = self._wired - len(self._verdicts) < self._most
-        until_more = self._lanes.wait() if self._runs_low and has_room else LOOK
+        until_more = self._lanes.wait() if self._wired - len(self._verdicts) < self._most else LOOK
         return min(until_more, self._write_by - time.monotonic()) if self._verdicts else until_more
 
     async def _carry(self) -> None:
@@ -236,10 +228,8 @@ class Pipeline:
     def _to_write(self, written: Verdict) -> None:
         if not self._verdicts:
             self._write_by = time.monotonic() + LINGER
-            self._news.set()
         self._verdicts.append(written)
-        if self._runs_low:
-            self._news.set()
+        self._news.set()
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -39,8 +39,9 @@ with outcome as (
   join recorded r using (message_id)
 ),
 -- The next ones, and the gate's last look: still this worker's, the step still running, nothing met or suppressed since.
--- An attempt belongs to one worker, so marking it again, after an answer of this server was lost, is harmless.
-seen as (
+-- An attempt belongs to one worker, so marking it again, after an answer of this server was lost, is harmless. Materialized:
+-- otherwise each look at what it found looks again.
+seen as materialized (
   select
     m.message_id, n.attempt, n.confirm, n.unsubscribe, n.provider, n.sent_from, s.state as step_state, s.send_before,
     f.paused_reason,
@@ -55,7 +56,11 @@ seen as (
       (
         select u.reason from suppression u
         where u.channel = 'person' and u.address = m.person_id::text and u.purpose in ('all', s.purpose) limit 1
-      )
+      ),
+      case when s.purpose = 'marketing' and not exists (
+        select from consent n
+        where n.person_id = m.person_id and n.purpose = s.purpose and n.channel = m.channel and n.given
+      ) then 'no_consent' end
     ) as suppressed
   from unnest($10::bigint[], $11::smallint[], $12::bytea[], $13::bytea[], $16::text[], $17::text[])
     as n (message_id, attempt, confirm, unsubscribe, provider, sent_from)
@@ -65,7 +70,7 @@ seen as (
   join courier c on c.courier_id = m.courier_id and c.gone_at is null
   -- as text, so that these few are found by their ids and not by walking through everything that is claimed
   where m.state::text = 'sending'
-), next as (
+), next as materialized (
   select
     message_id, attempt, confirm, unsubscribe, provider, sent_from, suppressed,
     case

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 import orjson
@@ -16,13 +17,12 @@ from rich.table import Table
 
 from campaigns.people import exports, imports, mapping, people, units
 from campaigns.people.columns import UNIT_KINDS
-from campaigns.people.report import ImportReport, Problem
-from messaging.errors import InputError
+from campaigns.people.consents import in_words
+from campaigns.people.report import ImportReport
+from messaging.consent import Consent, consents_of, standing_of
 from muster.cli.actor import this_user
+from muster.cli.problems import tell_problems, write_problems
 from muster.cli.session import open_session, run
-
-_SHOWN = 20
-
 
 _actor = click.option("--actor", default=this_user, help="Who does this, for the audit; default: your user name here.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
@@ -56,7 +56,7 @@ def import_(
     """
     report = run(_import(file, map_file, strict=strict, dry_run=dry_run, actor=actor, quiet=as_json))
     if problems_file:
-        _write_problems(problems_file, report.problems)
+        write_problems(problems_file, report.problems)
     if as_json:
         _print_json(report.to_json())
     else:
@@ -105,39 +105,22 @@ def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
     )
     if report.unreachable:
         click.echo(f"without any usable address: {report.unreachable:,} (they count in the electorate all the same)")
-    if report.problems:
-        counts = ", ".join(f"{count:,} {code}" for code, count in report.by_code().items())
-        click.echo(f"{len(report.problems):,} problems: {counts}")
-        for problem in report.problems[:_SHOWN]:
-            where = f"line {problem.line}" + (f", {problem.column}" if problem.column else "")
-            click.echo(f"  {where}: {problem.message} ({problem.code})")
-        if len(report.problems) > _SHOWN:
-            click.echo(f"  … and {len(report.problems) - _SHOWN:,} more; --problems FILE.csv writes them all.")
+    tell_problems(report.problems)
     if strict and report.problems:
         click.echo("Nothing was imported, because of --strict and these problems.", err=True)
     elif dry_run:
         click.echo("This was a dry run: nothing was changed.", err=True)
 
 
-def _write_problems(path: Path, problems: Sequence[Problem]) -> None:
-    try:
-        opened = path.open("w", encoding="utf-8-sig", newline="")
-    except OSError as error:
-        raise InputError(f"The problems cannot be written to {path}: {error.strerror or error}.") from None
-    with opened as file:
-        sheet = csv.writer(file)
-        sheet.writerow(["line", "column", "code", "problem"])
-        sheet.writerows((problem.line, problem.column, problem.code, problem.message) for problem in problems)
-
-
 @command.command()
 @click.argument("external_id")
 @_json
 def show(external_id: str, *, as_json: bool) -> None:
-    """Show one member: name, units, addresses and what stands in their way, attributes."""
-    person = run(_find(external_id))
+    """Show one member: name, units, addresses and what stands in their way, consents, attributes."""
+    person, said, zone = run(_find(external_id))
     if as_json:
-        _print_json(person.to_json())
+        consents = [asdict(one) for one in standing_of(said)]
+        _print_json(person.to_json() | {"consents": consents, "consent_history": [asdict(one) for one in said]})
         return
     click.echo(f"{person.external_id}  {person.first_name} {person.last_name}".rstrip())
     for kind, name in person.units.items():
@@ -147,14 +130,23 @@ def show(external_id: str, *, as_json: bool) -> None:
         click.echo(f"  {address.channel:<12}{address.address}{stopped if address.suppressed else ''}")
     if not person.addresses:
         click.echo("  no address")
+    stands = list(standing_of(said))
+    for one in stands:
+        click.echo(f"  {'consent':<12}{in_words(one, zone)}")
+    for one in said:
+        if one not in stands:
+            click.echo(f"  {'before':<12}{in_words(one, zone)}")
+    if not said:
+        click.echo(f"  {'consent':<12}none: nothing but service messages is sent")
     click.echo(f"  {'language':<12}{person.language}\n  {'time zone':<12}{person.time_zone}")
     for name, value in person.attributes.items():
         click.echo(f"  {name:<12}{value}")
 
 
-async def _find(external_id: str) -> people.Person:
+async def _find(external_id: str) -> tuple[people.Person, list[Consent], ZoneInfo]:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
-        return await people.find_person(db, external_id)
+        person = await people.find_person(db, external_id)
+        return person, await consents_of(db, person.person_id), ZoneInfo(runtime.settings.time_zone)
 
 
 @command.command()

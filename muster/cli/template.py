@@ -186,6 +186,7 @@ async def _preview(name: str, external_id: str, ballot_name: str | None) -> Prev
         variables = await person_variables(db, person.person_id) | {
             "confirm_link": f"{settings.public_url}/{_TOKEN}",
             "unsubscribe_link": f"{settings.public_url}/u/{_TOKEN}",
+            "preferences_link": f"{settings.public_url}/p/{_TOKEN}",
         }
         return Preview(
             template,

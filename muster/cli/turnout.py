@@ -1,4 +1,4 @@
-"""`muster turnout`: who has voted, as far as we know."""
+"""`muster turnout`: who has voted, as far as we know; and the same in and out by file."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from campaigns.turnout.counts import MEASURES, UnitCount, refresh, unit_counts
 from campaigns.turnout.score import Score, score
 from messaging.errors import NotFound
 from muster.cli.session import open_session, run
+from muster.cli.turnout_files import export, import_
 
 _EVERY_UNIT = "unit"
 _NO_UNIT = "(none)"
@@ -35,13 +36,37 @@ muster turnout pay-2026 --by unit          every unit of every kind
 muster turnout pay-2026 --by unit --csv    for a spreadsheet
 """
 
+_GROUP_HELP = """Who has voted, as far as we know; what others know, in from a file; and all of it, out to one.
 
-@click.command(help=_HELP, short_help="Who has voted, as far as we know, by unit.")
+\b
+muster turnout pay-2026                    how the ballot stands; the same as muster turnout show pay-2026
+muster turnout pay-2026 --by branch        each branch
+"""
+
+
+class _Ballots(click.Group):
+    """What is no command is a ballot to show: `muster turnout pay-2026` is `muster turnout show pay-2026`."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or self.commands["show"]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Ballots, help=_GROUP_HELP)
+def command() -> None:
+    """Hold the commands together; the words people see are `_GROUP_HELP`."""
+
+
+@command.command(help=_HELP, short_help="How a ballot stands: who has voted, as far as we know, by unit.")
 @click.argument("ballot")
 @click.option("--by", "kind", help="Also by this kind of unit: branch, region, workplace …; unit for all of them.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the units as CSV, every branch if --by does not say.")
-def command(ballot: str, kind: str | None, *, as_json: bool, as_csv: bool) -> None:
+def show(ballot: str, kind: str | None, *, as_json: bool, as_csv: bool) -> None:
     """Show a ballot's turnout; the words people see are `_HELP`."""
     if as_json and as_csv:
         raise click.UsageError("Choose either --json or --csv.")
@@ -154,3 +179,7 @@ def _bar(filled: float, width: int = 10) -> str:
     """A bar that is full at the threshold."""
     full = min(width, round(filled * width))
     return "█" * full + "·" * (width - full)
+
+
+command.add_command(export)
+command.add_command(import_)

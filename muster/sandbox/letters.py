@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from messaging.content.tokens import ALPHABET, LENGTH
 
 _URL = re.compile(r"https?://[^\s<>\"'()\[\]{}]+")
-_OURS = re.compile(rf"(?P<origin>https?://[^/]+)(?:/[^?#]*?)??/(?P<unsubscribe>u/)?(?P<token>[{ALPHABET}]{{{LENGTH}}})")
+_OURS = re.compile(rf"(?P<origin>https?://[^/]+)(?:/[^?#]*?)??/(?P<page>[up]/)?(?P<token>[{ALPHABET}]{{{LENGTH}}})")
 _LINK_TAG = re.compile(r"<a\s[^>]*>", re.IGNORECASE)
 _TRAILING = ".,;:!?…"
 
@@ -76,9 +76,9 @@ def _letter(text: str, links: list[str], one_click: str | None) -> Letter:
     for link in links:
         if (found := _OURS.fullmatch(link)) is None:
             continue
-        if found["unsubscribe"]:
+        if found["page"] == "u/":
             unsubscribe = unsubscribe or link
-        elif confirm is None:
+        elif found["page"] is None and confirm is None:
             confirm, token = link, found["token"]
     homes = {_home(link) for link in (confirm, unsubscribe) if link is not None}
     return Letter(text, confirm, unsubscribe, one_click, tuple(link for link in links if _home(link) in homes), token)

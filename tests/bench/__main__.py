@@ -14,6 +14,7 @@ import uvloop
 from messaging.errors import MusterError
 from tests.bench.claims import claim
 from tests.bench.launches import launch
+from tests.bench.links import links
 from tests.bench.mail import email
 from tests.bench.memory import memory
 from tests.bench.page import keep
@@ -25,7 +26,7 @@ from tests.bench.texts import sms
 
 Benchmark = Callable[..., Awaitable[Report]]
 BENCHMARKS: Final[Mapping[str, Benchmark]] = {
-    one.__name__: one for one in (email, post_office, sms, receipts, launch, memory, claim, profile)
+    one.__name__: one for one in (email, post_office, sms, receipts, launch, memory, claim, links, profile)
 }
 
 

@@ -16,6 +16,7 @@ from messaging.outbox.claim import claim as take
 from messaging.outbox.lanes import CLAIMED
 from messaging.outbox.record import Mark, Verdict, record
 from messaging.outbox.states import State
+from tests.bench.bulk import UNLOGGED, emptied, settle
 from tests.bench.ground import open_ground
 from tests.bench.report import Bar, Report
 
@@ -24,6 +25,7 @@ BATCH: Final = 16
 """Messages that are recorded and marked at once: half of those that a worker with 16 connections has on the wire."""
 MOST: Final = 1.2
 """The bar: how much slower it may be with the finished ones there."""
+_TABLES: Final = ("message", "message_event", "link")
 _CHUNK: Final = 500_000
 _FINISHED: Final = 10_000_000
 
@@ -48,8 +50,7 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
     """
     finished = finished or (1_000_000 if quick else _FINISHED)
     rounds = 40 if quick else 100
-    # the bulk of what is written first need not be logged: it is measured afterwards
-    async with open_ground(wal_level="minimal", max_wal_senders="0", maintenance_work_mem="512MB") as ground:
+    async with open_ground(**UNLOGGED) as ground:
         began = time.perf_counter()
         urls = [await ground.new_database(name) for name in ("fresh", "grown")]
         places = [
@@ -96,9 +97,7 @@ async def _prepare(url: str, finished: int, due: int) -> Lane:
     if finished:
         await _fill(db, finished, sender_id)
     await db.execute(SQL["queued"], due, sender_id)
-    for table in ("message", "message_event", "link"):
-        await db.execute(f"vacuum (analyze) {table}")
-    await db.execute("checkpoint")
+    await settle(db, _TABLES)
     await db.close()
     return Lane(0, "email", 0, sender_id, None)
 
@@ -111,23 +110,14 @@ async def _enter(db: Connection, lane: Lane) -> _Place:
 
 
 async def _fill(db: asyncpg.Connection, finished: int, sender_id: int) -> None:
-    """The finished messages. Written into tables emptied in the same transaction, they need no log."""
-    indexes = await db.fetch(SQL["indexes"])
-    async with db.transaction():
-        # rows that refer to nothing missing need not be asked about one by one
-        await db.execute("set local session_replication_role = replica")
-        await db.execute(f"drop index {', '.join(index['name'] for index in indexes)}")
-        await db.execute(SQL["drop_constraints"])
-        await db.execute("truncate message, message_event, link")
+    """The finished messages."""
+    async with emptied(db, _TABLES):
         for first in range(1, finished + 1, _CHUNK):
             last = min(first + _CHUNK - 1, finished)
             await db.execute(SQL["finished"], first, last, sender_id, timeout=600)
             for name in ("finished_events", "finished_links"):
                 await db.execute(SQL[name], first, last, timeout=600)
         await db.execute(SQL["go_on_numbering"], finished)
-        for index in indexes:
-            await db.execute(index["made"], timeout=600)
-        await db.execute(SQL["add_constraints"], timeout=600)
 
 
 async def _work(place: _Place) -> None:

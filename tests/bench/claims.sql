@@ -17,24 +17,6 @@ from generate_series(0, $1::int) as n, sender, goal;
 -- name: sender
 select sender_id from sender;
 
--- name: indexes
--- What is to be built again at the end: an index built at once is built an order of magnitude quicker than row by row.
-select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as made
-from pg_index
-where indrelid = any ('{message,message_event,link}'::regclass[])
-  and not exists (select from pg_constraint where conindid = indexrelid);
-
--- name: drop_constraints
--- And the indexes that constraints stand on.
-alter table message drop constraint message_step_id_person_id_key;
-alter table message_event drop constraint message_event_pkey;
-alter table link drop constraint link_pkey;
-
--- name: add_constraints
-alter table message add unique (step_id, person_id);
-alter table message_event add primary key (message_id, event_id);
-alter table link add primary key (digest);
-
 -- name: finished
 -- Messages $1 to $2, delivered long ago, 120,000 a step.
 insert into message (

@@ -21,6 +21,8 @@ from tests.bench.report import Bar, Report
 from tests.bench.union import add_people, launch_campaign, make_campaign
 
 SIZES: Final = (10_000, 120_000, 500_000, 1_000_000)
+SOON: Final = 5.0
+"""The bar: seconds for 120,000 people, on the two cores this was written on."""
 LINEAR: Final = 1.5
 """The bar: how much more may be computed for each person in the largest launch than in that of 120,000."""
 FLAT: Final = 1.35
@@ -47,14 +49,16 @@ async def launch(*, quick: bool = False) -> Report:
             rows.append((size, said["seconds"], said["seconds"] / size * 1e5, computed / size * 1e5, said["peak"]))
     by_size = {row[0]: row for row in rows}
     union, last = by_size[120_000], rows[-1]
+    soon = Bar("120,000 people from audience to outbox, seconds", union[1], at_most=SOON)
     bars = [
+        soon,
         Bar(f"CPU seconds a person, {last[0]:,} to 120,000", last[3] / union[3], at_most=LINEAR),
         Bar(f"peak memory, {last[0]:,} to 120,000", last[4] / union[4], at_most=FLAT),
     ]
     return Report(
         "launch",
         {"120,000 people from audience to outbox, s": union[1]},
-        [] if quick else bars,
+        [soon] if quick else bars,
         [(("people", "seconds", "s per 100,000", "CPU s per 100,000", "peak MB"), rows)],
     )
 

@@ -67,6 +67,10 @@ class Asked:
     confirm: str
     unsubscribe: str
 
+    @property
+    def preferences(self) -> str:
+        return f"/p{self.confirm}"
+
 
 @dataclass
 class Campaign:
@@ -150,11 +154,15 @@ async def make_campaign(
     now: datetime,
     opens: timedelta = timedelta(days=-10),
     closes: timedelta = timedelta(days=10),
+    posting: timedelta | None = None,
     title: str = "Pay 2026",
     menu: Mapping[str, str] = MENU,
 ) -> Campaign:
     ballot_id = await add_ballot(db, opens=now + opens, closes=now + closes)
-    await db.execute("update ballot set title = $2 where ballot_id = $1", ballot_id, title)
+    await db.execute(
+        "update ballot set title = $2, last_posting_at = $3, replacement_by = $3 where ballot_id = $1",
+        ballot_id, title, posting and now + posting,
+    )  # fmt: skip
     goal_id = await db.fetchval("select goal_id from ballot where ballot_id = $1", ballot_id)
     campaign_id = await db.fetchval(
         "insert into campaign (name, title, ballot_id, state, audience, spec, created_by)"
@@ -180,7 +188,7 @@ async def make_campaign(
 @asynccontextmanager
 async def serve(runtime: Runtime) -> AsyncIterator[TestClient[web.Request, web.Application]]:
     """A real server with the whole web application, and a client."""
-    async with TestClient(TestServer(make_app(runtime))) as client:
+    async with TestClient(TestServer(make_app(runtime)), headers={"Accept-Language": "en-GB,en;q=0.8"}) as client:
         yield client
 
 
@@ -192,16 +200,26 @@ class Forms(HTMLParser):
         self.buttons: list[str] = []
         self.fields: dict[str, str] = {}
         self.links: list[str] = []
+        self.choices: dict[str, str] = {}
+        self.offered: dict[str, list[str]] = {}
         self.shown: list[str] = []
         self.words = ""
+        self.language = ""
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         said = dict(attrs)
+        if tag == "html":
+            self.language = said.get("lang") or ""
         if tag == "button":
             self.buttons.append(said.get("value") or "")
             if "hidden" not in said:
                 self.shown.append(said.get("value") or "")
+        elif tag == "input" and said.get("type") == "radio":
+            name, value = said.get("name") or "", said.get("value") or ""
+            self.offered.setdefault(name, []).append(value)
+            if "checked" in said:
+                self.choices[name] = self.fields[name] = value
         elif tag == "input":
             self.fields[said.get("name") or ""] = said.get("value") or ""
         elif tag == "a":

@@ -14,7 +14,8 @@ import asyncpg
 from pydantic import SecretStr
 
 from messaging.channels import open_channels
-from messaging.content.templates import Template
+from messaging.consent import Action, Consent, record_consents
+from messaging.content.templates import Channel, Template
 from messaging.db import Connection
 from messaging.goals import create_goal
 from messaging.outbox.claim import Lane
@@ -101,6 +102,12 @@ async def add_messages(
         list(addresses), *columns.values(),
     )  # fmt: skip
     return [row["message_id"] for row in rows]
+
+
+async def agree(db: Connection, *people: int, channel: Channel = "sms", action: Action = "give", **more: Any) -> None:
+    """What people say about marketing by a channel."""
+    said = {"source": "form", "wording": "Tell me of offers.", "at": NOON, "recorder": "ann"} | more
+    await record_consents(db, [Consent(one, channel, "marketing", action, **said) for one in people])
 
 
 async def courier(db: Connection, name: str = "w1") -> int:

@@ -122,7 +122,7 @@ async def test_errors_are_words_for_people_and_json_for_programs(
         assert "900123" not in page
     async with client.get(f"/wrong/way/{how}") as answer:
         assert (answer.status, answer.content_type) == (status, "application/problem+json")
-        assert (await answer.json())["error"] == words
+        assert (await answer.json(content_type=None))["detail"] == words
 
 
 async def test_words_and_redirects_of_a_handler_stay(client: Client) -> None:

@@ -11,7 +11,18 @@ from messaging.outbox.record import Mark, Verdict, record
 from messaging.outbox.states import State
 from messaging.outbox.steps import cancel_steps, pause_steps, resume_steps
 from messaging.suppression import suppress
-from tests.integration.outbox_rows import NOON, Step, add_messages, add_step, courier, events, later, message, states
+from tests.integration.outbox_rows import (
+    NOON,
+    Step,
+    add_messages,
+    add_step,
+    agree,
+    courier,
+    events,
+    later,
+    message,
+    states,
+)
 
 NUMBERS = [f"+4477009{n:05}" for n in range(20)]
 
@@ -78,6 +89,7 @@ async def test_marketing_stops_at_either_suppression(db: Connection) -> None:
     await suppress(db, channel="sms", address=NUMBERS[1], reason="complained", source="test")
     step = await add_step(db, purpose="marketing")
     await add_messages(db, step, "sms", NUMBERS[:3])
+    await agree(db, 1, 2, 3)
     assert len(await take(db, step)) == 1
     assert await states(db, step) == {"suppressed": 2, "sending": 1}
 

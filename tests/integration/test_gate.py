@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 from messaging.db import Connection, Pool
 from messaging.outbox.caps import Cap, parse_caps
 from messaging.outbox.claim import claim, due_lanes
-from tests.integration.outbox_rows import NOON, Step, add_messages, add_step, courier, events, later, message, states
+from tests.integration.outbox_rows import (
+    NOON,
+    Step,
+    add_messages,
+    add_step,
+    agree,
+    courier,
+    events,
+    later,
+    message,
+    states,
+)
 
 ANN = "+447700900001"
 WEEKDAYS = [1, 2, 3, 4, 5]
@@ -310,6 +321,7 @@ async def test_a_marketing_cap_counts_and_holds_marketing_alone(db: Connection) 
     marketing = await add_step(db, campaign_id=2, purpose="marketing")
     reminders = await add_messages(db, service, "sms", [ANN, "+447700900002"])
     offers = await add_messages(db, marketing, "sms", [ANN, "+447700900002"])
+    await agree(db, 1, 2)
     assert await take(db, service, caps="1 marketing in 7 days") == reminders
     assert await take(db, marketing, caps="1 marketing in 7 days") == offers[1:]
 

@@ -139,7 +139,7 @@ async def test_each_signal_asks_a_person_a_second_time_and_then_believes_them(
             case ["machine"]:
                 await client.get(ann.confirm, headers={"User-Agent": HEADLESS})
             case ["GET", "trap"]:
-                [trap] = (await look(client, ann.confirm)).links
+                [trap] = [link for link in (await look(client, ann.confirm)).links if link.endswith("/page")]
                 assert (await client.get(f"/{trap}", headers={"User-Agent": BROWSER})).status == 404
             case ["GET", "unsubscribe"]:
                 await look(client, ann.unsubscribe)

@@ -23,7 +23,7 @@ from tests.integration.test_schema import ROOT
 SQL = load_queries(__file__)
 BUSY = {
     "message", "message_event", "link", "suppression", "suppression_event", "goal_met", "inbox", "claim", "standing",
-    "person", "link_visit", "reply",
+    "person", "link_visit", "reply", "address", "consent", "consent_event",
 }  # fmt: skip
 """Tables that grow with the electorate."""
 
@@ -79,9 +79,13 @@ class Pin:
 
 PINS = (
     Pin("messaging/outbox/claim", "due_lanes", ("message_due",)),
-    Pin("messaging/outbox/claim", "claim", ("message_due", "message_pkey", "goal_met_pkey", "suppression_pkey")),
+    Pin(
+        "messaging/outbox/claim",
+        "claim",
+        ("message_due", "message_pkey", "goal_met_pkey", "suppression_pkey", "consent_pkey"),
+    ),
     Pin("messaging/outbox/claim", "hand_back", ("message_pkey",)),
-    Pin("messaging/outbox/record", "record", ("message_pkey", "goal_met_pkey", "suppression_pkey")),
+    Pin("messaging/outbox/record", "record", ("message_pkey", "goal_met_pkey", "suppression_pkey", "consent_pkey")),
     Pin("messaging/outbox/sweep", "free_lost", ("message_claimed", "message_pkey")),
     Pin("messaging/outbox/sweep", "settle_emails", ("message_ambiguous", "message_pkey")),
     Pin("messaging/outbox/sweep", "doubtful_texts", ("message_ambiguous",)),
@@ -97,13 +101,26 @@ PINS = (
     Pin("messaging/suppression", "suppress", ("suppression_pkey",)),
     Pin("messaging/suppression", "withdraw_address", ("message_address",)),
     Pin("messaging/suppression", "withdraw_person", ("message_person",)),
+    Pin("messaging/consent", "record", ("consent_event_person",)),
+    Pin("messaging/consent", "of_person", ("consent_event_person",)),
     Pin("messaging/goals", "meet", ("message_person",)),
     Pin("webhooks/inbox", "claim", ("inbox_new", "inbox_subject")),
     Pin("webhooks/asked", "find", ("link_pkey", "message_pkey", "standing_pkey", "person_pkey")),
     Pin("webhooks/asked", "look", ("link_pkey", "message_pkey", "standing_pkey", "person_pkey")),
     Pin("webhooks/asked", "press", ("link_pkey", "message_pkey", "link_visit_nonce_key", "link_visit_message")),
+    Pin(
+        "campaigns/preferences",
+        "ways",
+        ("message_pkey", "address_person_id_channel_address_key", "address_lookup", "suppression_pkey", "consent_pkey"),
+    ),
+    Pin(
+        "campaigns/assign", "candidates", ("address_person_id_channel_address_key", "suppression_pkey", "consent_pkey")
+    ),
     Pin("campaigns/answers", "asked_at", ("message_address",)),
     Pin("campaigns/answers", "link_claim", ("claim_person",)),
+    Pin("webhooks/outgoing/ledgers", "messages", ("message_event_order", "message_pkey")),
+    Pin("webhooks/outgoing/ledgers", "suppressions", ("suppression_event_pkey",)),
+    Pin("webhooks/outgoing/ledgers", "replies", ("reply_pkey",)),
 )
 
 

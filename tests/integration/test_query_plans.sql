@@ -46,6 +46,15 @@ with event as (
 )
 insert into suppression (channel, address, purpose, reason, event_id)
   select channel, address, purpose, reason, event_id from event;
+insert into address (person_id, channel, address)
+  select p, 'sms', '+4477' || lpad(p::text, 8, '0') from generate_series(1, 40000) as p;
+with event as (
+  insert into consent_event (person_id, channel, purpose, action, source, at, recorder)
+  select p, 'sms', 'marketing', 'give', 'form', now(), 'ann' from generate_series(1, 30000) as p
+  returning *
+)
+insert into consent (person_id, purpose, channel, given, since, event_id)
+  select person_id, purpose, channel, true, at, event_id from event;
 insert into claim (ballot_id, person_id, kind, source, recorder, confidence)
   select 1, p, 'voted', 'link', 'member', 0.9 from generate_series(1, 40000) as p;
 insert into standing (ballot_id, person_id, claim_id, kind, source)

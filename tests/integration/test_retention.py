@@ -33,6 +33,7 @@ from messaging.content.tokens import digest
 from messaging.db import Connection
 from messaging.errors import InputError
 from messaging.outbox.send import Courier
+from messaging.outside import open_outside
 from messaging.runtime import Runtime
 from messaging.settings import Settings
 from muster.duties import TIDY_AFTER, TIDY_EVERY, Duties
@@ -55,9 +56,10 @@ async def past(db: Connection) -> Past:
 @pytest.fixture
 async def worker(runtime: Runtime) -> AsyncIterator[Duties]:
     here = replace(runtime, clock=lambda: NOW)
-    duties = Duties(here, Courier(here, {}))
-    yield duties
-    await duties.finish(10)
+    async with open_outside(()) as outside:
+        duties = Duties(here, Courier(here, {}), outside)
+        yield duties
+        await duties.finish(10)
 
 
 async def archive(db: Connection, past: Past, *, limit: int = 30) -> int:

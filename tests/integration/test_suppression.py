@@ -69,6 +69,17 @@ async def test_lifting_is_told_and_lets_later_messages_go(db: Connection) -> Non
     assert [tuple(row) for row in ledger] == [("suppress", "opted_out"), ("lift", "start")]
 
 
+async def test_a_stop_by_text_outranks_one_by_page_so_that_only_start_lifts_it(db: Connection) -> None:
+    await suppress(db, channel="sms", address=ANN, reason="opted_out", source="link")
+    assert not await suppress(db, channel="sms", address=ANN, reason="opted_out", source="sms_reply")
+    for _ in range(2):
+        assert not await suppress(db, channel="sms", address=ANN, reason="opted_out", source="twilio")
+    source = "select source from suppression join suppression_event using (event_id)"
+    assert await db.fetchval(source) == "sms_reply"
+    ledger = await db.fetch("select source from suppression_event order by event_id")
+    assert [row["source"] for row in ledger] == ["link", "sms_reply"]
+
+
 async def test_it_is_undone_with_the_callers_transaction(db: Connection) -> None:
     step = await add_step(db)
     await add_messages(db, step, "sms", [ANN])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from muster.sandbox.members import AGENTS
 from muster.sandbox.scanners import KINDS
-from webhooks.agents import classify
+from webhooks.agents import classify, misfits
 from webhooks.misses import network
 
 _APPLE = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
@@ -93,3 +93,28 @@ def test_any_header_has_a_class(agent: str) -> None:
 def test_clients_are_known_by_their_network(remote: str | None, forwarded: str, known_as: str) -> None:
     request = make_mocked_request("GET", "/", headers={"X-Forwarded-For": forwarded}).clone(remote=remote or "")
     assert network(request) == known_as
+
+
+CHROME = f"Mozilla/5.0 (Linux; Android 14) {_CHROME}/126.0.0.0 Mobile Safari/537.36"
+SAFARI = f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) {_APPLE} Version/18.1 Mobile/15E148 Safari/604.1"
+BY_HAND = {"Accept-Language": "en", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-User": "?1"}
+
+
+@pytest.mark.parametrize(
+    ("agent", "headers", "secure", "seen"),
+    [
+        (CHROME, BY_HAND, True, []),
+        (CHROME, {"Accept-Language": "en"}, False, []),  # browsers keep it to themselves without TLS
+        (CHROME, {"Accept-Language": "en"}, True, ["pretends"]),
+        (CHROME, {**BY_HAND, "Accept-Language": ""}, True, ["pretends"]),
+        (CHROME, {**BY_HAND, "Sec-CH-UA": '"HeadlessChrome";v="126"'}, False, ["pretends"]),
+        (CHROME, {"Accept-Language": "en", "Sec-Fetch-Mode": "navigate"}, False, ["scripted"]),
+        (CHROME.replace("/126", "/49"), {"Accept-Language": "en"}, True, []),  # too old to tell
+        (SAFARI, {"Accept-Language": "cy", "Sec-Fetch-Mode": "navigate"}, True, []),
+        ("curl/8.5.0", {}, True, []),  # what says that it is a machine pretends nothing
+    ],
+)
+def test_what_does_not_fit_a_browser_in_a_persons_hand_is_seen(
+    agent: str, headers: dict[str, str], secure: bool, seen: list[str]
+) -> None:
+    assert misfits({"User-Agent": agent, **headers}, secure=secure, presses=True) == seen

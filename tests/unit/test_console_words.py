@@ -14,7 +14,6 @@ from console.words import (
     ago,
     duration,
     in_words,
-    mask,
     mask_text,
     number,
     percent,
@@ -22,6 +21,7 @@ from console.words import (
     short_name,
     shorten,
 )
+from messaging.addresses import mask
 from messaging.outbox.states import State
 
 

@@ -1,0 +1,205 @@
+"""What an organisation sends a person by which address, and how they change it.
+
+Each address has one of three choices: everything, service messages only, or nothing. Nothing and service are
+suppressions, so they go for everybody who shares the address; everything is that person's consent to marketing as well.
+Asking for less is always granted. More is not to be had where a carrier, a mail server or somebody else stands in the
+way: then the address is `held`, and only what holds it can let it go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, cast
+
+import asyncpg
+
+from messaging import suppression
+from messaging.addresses import mask
+from messaging.consent import Consent, record_consents
+from messaging.content.templates import Channel
+from messaging.db import Connection, Pool, load_queries
+from messaging.outbox.states import Reason
+
+SQL: Final = load_queries(__file__)
+
+Choice = Literal["nothing", "service", "everything"]
+CHOICES: Final[tuple[Choice, ...]] = ("nothing", "service", "everything")
+"""From least to most."""
+Held = Literal["start", "bounced", "complained", "shared", "other"]
+"""Why an address can get no more: a text of STOP, which only START lifts; mail that came back, or a number that does
+not exist; a complaint of spam; the wish of somebody else who shares it; any other reason, which staff know."""
+
+SOURCE: Final = "preferences"
+_RETURNED: Final = frozenset({Reason.HARD_BOUNCED, Reason.SOFT_BOUNCED, Reason.INVALID_NUMBER})
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One address of a person.
+
+    Attributes:
+        address_id: our number for it; 0 where it is only the message's, and no longer theirs.
+        channel: `sms` or `email`.
+        address: normalised.
+        choice: what goes there now.
+        shared: whether somebody else has it too.
+        held: why it can get no more than that; None where it can.
+        start_to: the number a text of START has to go to, where that is what holds it and we know it.
+    """
+
+    address_id: int
+    channel: Channel
+    address: str
+    choice: Choice
+    shared: bool
+    held: Held | None = None
+    start_to: str | None = None
+
+    @property
+    def masked(self) -> str:
+        """The address as it can be recognised, but not used."""
+        return mask(self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a way has, and what it is to have."""
+
+    way: Way
+    to: Choice
+
+    @property
+    def more(self) -> bool:
+        """Whether it is to get more than it does."""
+        return CHOICES.index(self.to) > CHOICES.index(self.way.choice)
+
+
+async def ways_of(db: Connection | Pool, message_id: int) -> list[Way]:
+    """The addresses of whoever a message was sent to, with what goes there.
+
+    Where the message's address is no longer theirs, whoever reads it may be a stranger: they see that address alone.
+
+    Args:
+        db: a connection.
+        message_id: the message.
+    """
+    return [_way(row) for row in await db.fetch(SQL["ways"], message_id, list(suppression.BY_TEXT))]
+
+
+def changes(ways: Sequence[Way], wanted: Mapping[int, str]) -> list[Change]:
+    """What has to change for somebody to get what they want; what cannot be had is left out.
+
+    Args:
+        ways: as they are.
+        wanted: choices by address id; one that is missing, or no choice, leaves that address as it is.
+    """
+    found = [
+        Change(way, cast("Choice", wanted[way.address_id]))
+        for way in ways
+        if wanted.get(way.address_id, way.choice) in CHOICES and wanted.get(way.address_id, way.choice) != way.choice
+    ]
+    return [change for change in found if not (change.more and change.way.held)]
+
+
+async def change_preferences(
+    db: Connection, *, message_id: int, changes: Sequence[Change], wording: str, at: datetime
+) -> None:
+    """Give a person what they asked for on their page, and write down what it was.
+
+    Args:
+        db: in the caller's transaction.
+        message_id: the message whose link they followed.
+        changes: as `changes` found them in the same transaction.
+        wording: what they said yes to where they asked for everything, word for word.
+        at: when.
+    """
+    person_id: int = await db.fetchval(SQL["person"], message_id)
+    ways = await ways_of(db, message_id)
+    targets = {way.address_id: way.choice for way in ways} | {one.way.address_id: one.to for one in changes}
+    if any(one.more for one in changes) and await suppression.standing(db, channel="person", address=str(person_id)):
+        await _free_person(db, person_id, ways, targets, message_id)
+    for one in changes:
+        await _apply(db, one, message_id)
+    if set(targets.values()) == {"nothing"} and any(way.address_id for way in ways):
+        await _suppress(db, "person", str(person_id), "all", message_id)  # what a later file brings stays silent, too
+    await record_consents(db, _consents(person_id, ways, targets, wording, at, message_id))
+    detail = [
+        {"channel": one.way.channel, "address": one.way.masked, "from": one.way.choice, "to": one.to} for one in changes
+    ]
+    await db.execute(SQL["record_audit"], person_id, {"message_id": message_id, "changes": detail})
+
+
+async def _free_person(
+    db: Connection, person_id: int, ways: Sequence[Way], targets: Mapping[int, Choice], message_id: int
+) -> None:
+    """Lift what stops every channel, and stop one by one what is to stay silent."""
+    for way in ways:
+        if targets[way.address_id] == "nothing":
+            await _suppress(db, way.channel, way.address, "all", message_id)
+        elif way.choice == targets[way.address_id] == "service":
+            await _suppress(db, way.channel, way.address, "marketing", message_id)
+    await _lift(db, "person", str(person_id))
+
+
+async def _apply(db: Connection, change: Change, message_id: int) -> None:
+    way = change.way
+    if change.more:
+        await _lift(db, way.channel, way.address)
+    if change.to != "everything":
+        await _suppress(db, way.channel, way.address, "all" if change.to == "nothing" else "marketing", message_id)
+
+
+def _consents(
+    person_id: int, ways: Sequence[Way], targets: Mapping[int, Choice], wording: str, at: datetime, message_id: int
+) -> list[Consent]:
+    """What the person said about marketing, by channel, where it is another word than before."""
+    said = []
+    for channel in sorted({way.channel for way in ways}):
+        before = any(way.choice == "everything" for way in ways if way.channel == channel)
+        after = any(targets[way.address_id] == "everything" for way in ways if way.channel == channel)
+        if before != after:
+            action: Literal["give", "withdraw"] = "give" if after else "withdraw"
+            said.append(
+                Consent(person_id, channel, "marketing", action, SOURCE, wording, at, "member", message_id=message_id)
+            )
+    return said
+
+
+async def _suppress(
+    db: Connection, channel: suppression.Medium, address: str, purpose: suppression.Purpose, message_id: int
+) -> None:
+    await suppression.suppress(
+        db, channel=channel, address=address, purpose=purpose, reason=Reason.OPTED_OUT, source=SOURCE,
+        message_id=message_id,
+    )  # fmt: skip
+
+
+async def _lift(db: Connection, channel: suppression.Medium, address: str) -> None:
+    await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=SOURCE)
+
+
+def _way(row: asyncpg.Record) -> Way:
+    stopped = row["stopped"]
+    choice: Choice = "nothing" if stopped == "all" else "service" if stopped or not row["agreed"] else "everything"
+    held = _held(row) if stopped else None
+    return Way(
+        row["address_id"], row["channel"], row["address"], choice, row["shared"], held,
+        row["start_to"] if held == "start" else None,
+    )  # fmt: skip
+
+
+def _held(row: asyncpg.Record) -> Held | None:
+    """Why more is not to be had; None where this person asked for less themselves, or nobody else has the address."""
+    if row["barred"] is not None and row["barred"] != Reason.OPTED_OUT:
+        return "other"
+    match row["reason"]:
+        case None:
+            return None
+        case Reason.OPTED_OUT:
+            return "start" if row["by_text"] else "shared" if row["shared"] and not row["own"] else None
+        case Reason.COMPLAINED:
+            return "complained"
+        case reason:
+            return "bounced" if reason in _RETURNED else "other"

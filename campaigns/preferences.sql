@@ -1,0 +1,65 @@
+-- name: ways
+-- The addresses of whoever a message was sent to, in the order they are tried, with the strictest that stands against
+-- each, whose wish that was, and whether they have agreed to marketing. A message whose address is no longer theirs may
+-- be in a stranger's hands: that address alone.
+with asked as (
+  select m.person_id, m.channel, m.address,
+    exists (
+      select from address a where a.person_id = m.person_id and a.channel = m.channel and a.address = m.address
+    ) as theirs
+  from message m
+  where m.message_id = $1
+), way as (
+  select k.person_id, a.address_id, a.channel, a.address, a.rank
+  from asked k
+  join address a using (person_id)
+  where k.theirs
+  union all
+  select person_id, 0, channel, address, 0 from asked where not theirs
+)
+select
+  w.address_id, w.channel, w.address,
+  exists (
+    select from address o where o.channel = w.channel and o.address = w.address and o.person_id <> w.person_id
+  ) as shared,
+  least(own.purpose, everywhere.purpose) as stopped,
+  own.reason, own.by_text, own.own, everywhere.reason as barred,
+  coalesce(agreed.given, false) as agreed,
+  case when own.by_text then (
+    select coalesce(m.sent_from, f.address)
+    from message m
+    join sender f using (sender_id)
+    where m.channel = w.channel and m.address = w.address and coalesce(m.sent_from, f.address) like '+%'
+    order by m.sent_at desc nulls last
+    limit 1
+  ) end as start_to
+from way w
+left join lateral (
+  select
+    s.purpose, s.reason, e.source = any ($2::text[]) and s.channel = 'sms' as by_text,
+    e.message_id is not null and person_of_message(e.message_id) = w.person_id as own
+  from suppression s
+  join suppression_event e using (event_id)
+  where s.channel = w.channel and s.address = w.address
+  order by s.purpose
+  limit 1
+) own on true
+left join lateral (
+  select s.purpose, s.reason
+  from suppression s
+  where s.channel = 'person' and s.address = w.person_id::text
+  order by s.purpose
+  limit 1
+) everywhere on true
+left join consent agreed
+  on agreed.person_id = w.person_id and agreed.purpose = 'marketing' and agreed.channel = w.channel
+order by w.channel desc, w.rank, w.address_id;
+
+-- name: person
+-- Whom a message was sent to.
+select person_id from message where message_id = $1;
+
+-- name: record_audit
+-- A member changed what they get.
+insert into audit (actor, action, subject, detail)
+select 'member', 'preferences.changed', external_id, $2 from person where person_id = $1;

@@ -1,0 +1,32 @@
+-- name: units
+-- The names from the top down, for each unit.
+select
+  u.unit_id,
+  (select string_agg(a.name, ' / ' order by step.n)
+   from unnest(u.lineage) with ordinality as step (unit_id, n) join unit a on a.unit_id = step.unit_id) as path
+from unit u;
+
+-- name: members
+-- The electorate, and whoever else has said something that holds. Read through a cursor, a page at a time.
+select
+  p.external_id as member_id, who.unit_id, who.elector, s.kind as standing, s.source, c.confidence, c.at, s.claim_id
+from (
+  select e.person_id, e.unit_id, true as elector from elector e where e.ballot_id = $1
+  union all
+  select o.person_id, null, false from standing o
+  where o.ballot_id = $1 and not exists (
+    select from elector e where e.ballot_id = $1 and e.person_id = o.person_id
+  )
+) as who
+join person p using (person_id)
+left join standing s on s.ballot_id = $1 and s.person_id = who.person_id
+left join claim c on c.claim_id = s.claim_id
+order by who.person_id;
+
+-- name: last
+-- Where the feed ends as of this snapshot.
+select coalesce(max(seq), 0) from turnout_change where ballot_id = $1;
+
+-- name: audit
+-- Who took it out.
+insert into audit (actor, action, subject, detail) values ($1, 'turnout.exported', $2, $3);

@@ -1,0 +1,93 @@
+"""`muster consent`: what members have agreed to: take it in from a list, hand the ledger on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+import orjson
+
+from campaigns.people.consents import ConsentReport, Otherwise, export_consents
+from campaigns.people.consents import import_consents as take_in
+from muster.cli.actor import this_user
+from muster.cli.problems import tell_problems, write_problems
+from muster.cli.session import open_session, run
+
+_actor = click.option("--actor", default=this_user, help="Who does this, for the record; default: your user name here.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
+
+
+@click.group()
+def command() -> None:
+    """What members have agreed to: marketing goes to nobody who has not. See one member's with `muster people show`."""
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--source", default="", help="Where they agreed, for rows that do not say: 'joining form 2024'.")
+@click.option("--wording", default="", help="What they agreed to, word for word, for rows that do not say.")
+@click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="When they agreed, for rows that do not say.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
+@click.option("--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV.")
+@_actor
+@_json
+def import_(
+    file: Path, source: str, wording: str, at: datetime | None, problems_file: Path | None, *, dry_run: bool,
+    actor: str, as_json: bool,
+) -> int:  # fmt: skip
+    """Take in what members have agreed to: CSV, XLSX, ODS or XLS.
+
+    The first row names the columns: member_id, and where the list has them consent (yes or no), channel (sms, email or
+    both), purpose (marketing, or service), source, wording and at. The latest word of a member counts, by its date:
+    an old form never undoes what they said since. A bad row is reported with its line, and the others are taken. See
+    docs/preferences.md.
+
+    The exit status is 1 when no row could be used.
+    """
+    report = run(_import(file, source, wording, at, dry_run=dry_run, actor=actor))
+    if problems_file:
+        write_problems(problems_file, report.problems)
+    if as_json:
+        click.echo(orjson.dumps(report.to_json()).decode())
+    else:
+        click.echo(f"{report.file}: {report.kind}, {report.rows:,} rows")
+        click.echo(f"given {report.given:,} · withdrawn {report.withdrawn:,} · known already {report.known:,}")
+        tell_problems(report.problems)
+        if not report.written:
+            click.echo("This was a dry run: nothing was changed.", err=True)
+    return int(report.rejected == report.rows)
+
+
+async def _import(
+    file: Path, source: str, wording: str, at: datetime | None, *, dry_run: bool, actor: str
+) -> ConsentReport:
+    async with open_session(pool_size=1) as runtime:
+        zone = ZoneInfo(runtime.settings.time_zone)
+        otherwise = Otherwise(source, wording, at.replace(tzinfo=zone) if at else None)
+        return await take_in(
+            runtime.pool, file, otherwise, actor=actor, zone=zone, now=runtime.clock(), dry_run=dry_run
+        )
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@_actor
+@_json
+def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
+    """Write every consent ever given or taken back to a CSV file, which `muster consent import` reads back.
+
+    Only you can read the file; who exported, when and how many is kept in the audit.
+    """
+    written = run(_export(file, force=force, actor=actor))
+    if as_json:
+        click.echo(orjson.dumps({"file": str(file), "rows": written}).decode())
+    else:
+        click.echo(f"{written:,} rows written to {file}")
+
+
+async def _export(file: Path, *, force: bool, actor: str) -> int:
+    async with open_session(pool_size=1) as runtime:
+        return await export_consents(runtime.pool, file, actor=actor, replace=force)

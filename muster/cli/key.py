@@ -1,0 +1,83 @@
+"""`muster key`: keys by which other systems read the turnout feed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from muster.cli.actor import this_user
+from muster.cli.session import open_session, run
+
+if TYPE_CHECKING:
+    from webhooks.feed.keys import ListedKey
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
+_actor = click.option("--actor", default=this_user, help="Who does it, for the record; default: your user name here.")
+
+
+@click.group()
+def command() -> None:
+    """Let other systems read the turnout feed (docs/turnout.md): make, list and revoke keys."""
+
+
+@command.command()
+@click.argument("name")
+@click.option("--ballot", "ballots", multiple=True, help="Only this ballot; may be repeated. Default: every ballot.")
+@_actor
+@_json
+def add(name: str, ballots: Sequence[str], actor: str, *, as_json: bool) -> None:
+    """Make a key and print it. It is shown only once."""
+    from webhooks.feed.keys import make_key
+
+    async def work() -> str:
+        async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+            return await make_key(db, name, ballots=ballots, actor=actor, now=runtime.clock())
+
+    key = run(work())
+    click.echo(orjson.dumps({"name": name, "key": key}).decode() if as_json else key)
+
+
+@command.command("list")
+@_json
+def list_(*, as_json: bool) -> None:
+    """List the keys: what each may read, when it was last used."""
+    from webhooks.feed.keys import list_keys
+
+    async def work() -> list[ListedKey]:
+        async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+            return await list_keys(db)
+
+    found = run(work())
+    if as_json:
+        click.echo(orjson.dumps(found).decode())
+        return
+    if not found:
+        click.echo("None yet. Make one: muster key add NAME")
+        return
+    table = Table("key", "begins with", "ballots", "made", "last used (UTC)", box=None, header_style="bold")
+    for one in found:
+        used = f"{one.used_at:%Y-%m-%d %H:%M}" if one.used_at else "never"
+        state = "revoked" if one.revoked_at else used
+        ballots = ", ".join(one.ballots) if one.ballots else "all"
+        table.add_row(one.name, f"mk_{one.handle}", ballots, f"{one.created_at:%Y-%m-%d} by {one.created_by}", state)
+    Console().print(table)
+
+
+@command.command()
+@click.argument("name")
+@_actor
+def revoke(name: str, actor: str) -> None:
+    """Refuse a key from now on."""
+    from webhooks.feed.keys import revoke_key
+
+    async def work() -> None:
+        async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+            await revoke_key(db, name, actor=actor, now=runtime.clock())
+
+    run(work())
+    click.echo(f"The key {name} is refused from now on.")

@@ -1,0 +1,127 @@
+"""`muster suppression`: whom not to write to: take lists in, hand them on, look an address up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+import orjson
+
+from campaigns.people.suppressions import Known, SuppressionReport, export_suppressions, find_suppression
+from campaigns.people.suppressions import import_suppressions as take_in
+from messaging.outbox.states import sentence
+from muster.cli.actor import this_user
+from muster.cli.problems import tell_problems, write_problems
+from muster.cli.session import open_session, run
+
+_actor = click.option("--actor", default=this_user, help="Who does this, for the audit; default: your user name here.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
+_file = click.argument("file", type=click.Path(path_type=Path))
+
+
+@click.group()
+def command() -> None:
+    """Whom not to write to: take in lists, hand them on, look an address up."""
+
+
+@command.command("import")
+@_file
+@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
+@click.option("--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV.")
+@_actor
+@_json
+def import_(file: Path, problems_file: Path | None, *, dry_run: bool, actor: str, as_json: bool) -> int:
+    """Write to nobody any more whom a list names: CSV, XLSX, ODS or XLS.
+
+    The first row names the columns: address (or phone, email, member_id, or sha256 for a list of fingerprints), and
+    where the list has them reason, source, purpose (all or marketing) and since. Everything that is queued for them is
+    withdrawn. Importing a list again changes nothing, and whoever asked for messages after its date keeps them. A bad
+    row is reported with its line, and the others are taken. See docs/preferences.md.
+
+    The exit status is 1 when no row could be used.
+    """
+    report = run(_import(file, dry_run=dry_run, actor=actor))
+    if problems_file:
+        write_problems(problems_file, report.problems)
+    if as_json:
+        click.echo(orjson.dumps(report.to_json()).decode())
+    else:
+        _tell(report)
+    return int(report.rejected == report.rows)
+
+
+async def _import(file: Path, *, dry_run: bool, actor: str) -> SuppressionReport:
+    async with open_session(pool_size=1) as runtime:
+        settings = runtime.settings
+        return await take_in(
+            runtime.pool, file, actor=actor, region=settings.sms_region, zone=ZoneInfo(settings.time_zone),
+            now=runtime.clock(), dry_run=dry_run,
+        )  # fmt: skip
+
+
+def _tell(report: SuppressionReport) -> None:
+    click.echo(f"{report.file}: {report.kind}, {report.rows:,} rows, {report.entries:,} addresses and members")
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.by_reason.most_common())
+    click.echo(f"added {report.added:,}{f' ({reasons})' if reasons else ''} · there already {report.standing:,}")
+    click.echo(f"matched {report.matched:,} of people we know · {report.unmatched:,} of nobody we know, kept as well")
+    if report.lifted_since:
+        click.echo(f"left alone, as they have asked for messages since: {report.lifted_since:,}")
+    if report.unknown_hashes:
+        click.echo(f"fingerprints of nobody we know, which cannot be kept: {report.unknown_hashes:,}")
+    click.echo(f"queued messages withdrawn: {report.withdrawn:,}")
+    tell_problems(report.problems)
+    if not report.written:
+        click.echo("This was a dry run: nothing was changed.", err=True)
+
+
+@command.command()
+@_file
+@click.option("--hashed", is_flag=True, help="SHA-256 fingerprints instead of addresses, for a list to hand on.")
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@_actor
+@_json
+def export(file: Path, *, hashed: bool, force: bool, actor: str, as_json: bool) -> None:
+    """Write everybody we do not write to into a CSV file, which `muster suppression import` reads back.
+
+    Only you can read the file; who exported, when and how many is kept in the audit. With --hashed, whoever gets it can
+    tell whom of their own people it names. Phone numbers can be found out by trying them all: hand it on with care.
+    """
+    written = run(_export(file, hashed=hashed, force=force, actor=actor))
+    if as_json:
+        click.echo(orjson.dumps({"file": str(file), "rows": written}).decode())
+    else:
+        click.echo(f"{written:,} rows written to {file}")
+
+
+async def _export(file: Path, *, hashed: bool, force: bool, actor: str) -> int:
+    async with open_session(pool_size=1) as runtime:
+        return await export_suppressions(runtime.pool, file, actor=actor, hashed=hashed, replace=force)
+
+
+@command.command()
+@click.argument("address")
+@_json
+def show(address: str, *, as_json: bool) -> None:
+    """Tell whether ADDRESS, a number or a mailbox, may be written to, and everything that was ever said about it."""
+    known, zone = run(_show(address))
+    if as_json:
+        click.echo(orjson.dumps(known.to_json()).decode())
+        return
+    for one in known.standing:
+        what = "Nothing" if one.purpose == "all" else "No marketing"
+        click.echo(f"{what} is sent to {known.address}. {sentence(one.reason)}")
+    if not known.standing:
+        click.echo(f"Nothing stands against {known.address}.")
+    for event in known.history:
+        did = "stopped" if event.action == "suppress" else "lifted"
+        click.echo(
+            f"  {event.at.astimezone(zone):%Y-%m-%d %H:%M}  {did} {event.purpose}: {event.reason} ({event.source})"
+        )
+
+
+async def _show(address: str) -> tuple[Known, ZoneInfo]:
+    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
+        return await find_suppression(db, address, region=runtime.settings.sms_region), ZoneInfo(
+            runtime.settings.time_zone
+        )

@@ -1,0 +1,141 @@
+"""`muster turnout export` and `muster turnout import`: standings out to a file, and what others know in from one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import cast
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from campaigns.ballots import get_ballot
+from campaigns.files import complete_or_not_at_all, sheet_or_nothing
+from campaigns.people.tables import guard
+from campaigns.turnout.claims import Kind
+from campaigns.turnout.imports import SOURCES, ImportReport, import_claims
+from campaigns.turnout.lists import faulty_rows
+from campaigns.turnout.snapshot import Format, Snapshot, write_snapshot
+from muster.cli.actor import this_user
+from muster.cli.session import open_session, run
+
+_SHOWN = 20
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
+_actor = click.option("--actor", default=this_user, help="Who does this, for the audit; default: your user name here.")
+
+
+@click.command()
+@click.argument("ballot")
+@click.option("--format", "kind", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), help="Where to; default BALLOT.csv or BALLOT.parquet here.")
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@_actor
+@_json
+def export(ballot: str, kind: str, output: Path | None, *, force: bool, actor: str, as_json: bool) -> None:
+    """Write where every member of BALLOT stands to a file: membership number, unit, standing, source, time.
+
+    `muster turnout import` reads the CSV back. The cursor that is printed is where to follow the change feed from.
+    """
+    path = output or Path(f"{ballot}.{kind}")
+    taken = run(_export(ballot, path, cast("Format", kind), force=force, actor=actor))
+    if as_json:
+        click.echo(orjson.dumps({"file": str(path), "members": taken.members, "cursor": taken.cursor}).decode())
+    else:
+        click.echo(f"{taken.members:,} members written to {path}; follow the change feed from {taken.cursor}.")
+
+
+async def _export(name: str, path: Path, kind: Format, *, force: bool, actor: str) -> Snapshot:
+    async with open_session(pool_size=2) as runtime:
+        async with runtime.pool.acquire() as db:
+            ballot = await get_ballot(db, name)
+        with complete_or_not_at_all(path, replace=force) as beside:
+            return await write_snapshot(runtime.pool, ballot, beside, kind, actor=actor)
+
+
+@click.command("import")
+@click.argument("ballot")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--source", type=click.Choice([one.value for one in SOURCES]), required=True,
+    help="What the file is: a phone bank's, the scrutineer's list, or any other import.",
+)  # fmt: skip
+@click.option(
+    "--says", type=click.Choice([kind.value for kind in Kind]),
+    help="What every row says, where no column does: a list of those who have voted says voted.",
+)  # fmt: skip
+@click.option("--apply", "write", is_flag=True, help="Record it. Without this nothing is changed.")
+@click.option("--dry-run", is_flag=True, help="Change nothing: the default, for those who want to say so.")
+@click.option("--errors", type=click.Path(path_type=Path), help="Where faulty rows go; default FILE-errors.csv.")
+@_actor
+@_json
+def import_(
+    ballot: str, file: Path, source: str, says: str | None, errors: Path | None, actor: str, *, write: bool,
+    dry_run: bool, as_json: bool,
+) -> int:  # fmt: skip
+    """Bring in what a file says about BALLOT: CSV, XLSX, ODS or XLS, a row for each member. A dry run unless --apply.
+
+    Members are found by member_id, or by a phone number or mailbox that only one of them has. A column called answer
+    (or voted, result, outcome …) says what they said, one called at (or date, called at …) when. All of it is recorded
+    or nothing; importing a file again changes nothing. Rows that cannot be used are written to a file with what is
+    wrong with each: mend them there, and import that. docs/turnout.md says more.
+
+    The exit status is 1 when no row could be used.
+    """
+    if write and dry_run:
+        raise click.UsageError("Choose either --apply or --dry-run.")
+    report = run(_import(ballot, file, source=source, says=says, actor=actor, write=write))
+    faulty = errors or file.with_name(f"{file.stem}-errors.csv")
+    if report.faults:
+        _write_faults(faulty, report)
+    if as_json:
+        said = {**report.to_json(), "file": str(file), "errors": str(faulty) if report.faults else None}
+        sys.stdout.buffer.write(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.flush()
+    else:
+        _tell(report, file, faulty)
+    return int(len(report.faults) == len(report.sheet.cells))
+
+
+async def _import(ballot: str, file: Path, *, source: str, says: str | None, actor: str, write: bool) -> ImportReport:
+    async with open_session(pool_size=2) as runtime:
+        return await import_claims(runtime, ballot, file, source=source, says=says, actor=actor, write=write)
+
+
+def _write_faults(path: Path, report: ImportReport) -> None:
+    with sheet_or_nothing(path, replace=True) as sheet:
+        sheet.writerows([guard(cell) for cell in row] for row in faulty_rows(report.sheet, report.faults))
+
+
+def _tell(report: ImportReport, file: Path, faulty: Path) -> None:
+    console = Console()
+    console.print(f"{file.name}: {len(report.sheet.cells):,} rows", highlight=False)
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column()
+    kinds = ", ".join(f"{n:,} {kind.replace('_', ' ')}" for kind, n in sorted(report.by_kind.items()))
+    changing = sum(one.prevails for one in report.contradictions)
+    rows = (
+        ("recorded" if report.written else "to be recorded", report.recorded, kinds),
+        ("already known", report.known, ""),
+        ("say nothing about it", report.silent, "no answer, busy …" if report.silent else ""),
+        ("ambiguous", report.count("ambiguous"), ""),
+        ("unmatched", report.count("unmatched"), ""),
+        ("unreadable", report.count("unreadable"), ""),
+        ("contradictions", len(report.contradictions), f"{changing:,} prevail" if report.contradictions else ""),
+    )
+    for name, n, words in rows:
+        table.add_row(name, f"{n:,}", words)
+    console.print(table)
+    for one in report.contradictions[:_SHOWN]:
+        ends = "the file prevails" if one.prevails else "what was known stays"
+        who = one.member_id or "a member"
+        console.print(f"  line {one.line}: {who} {one.says}, but {one.stands} by {one.source}: {ends}", markup=False)
+    for fault in report.faults[:_SHOWN]:
+        console.print(f"  line {fault.line}: {fault.message}", markup=False, highlight=False)
+    if report.faults:
+        console.print(f"{len(report.faults):,} rows to mend are in {faulty}", markup=False, highlight=False)
+    if not report.written:
+        click.echo("This was a dry run: nothing was changed. To record it: --apply", err=True)

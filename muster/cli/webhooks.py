@@ -1,0 +1,337 @@
+"""`muster webhooks`: have other systems told what happens."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from messaging.errors import MusterError
+from messaging.outside import Reply, open_outside
+from muster.cli.actor import this_user
+from muster.cli.session import open_session, run
+
+if TYPE_CHECKING:
+    from webhooks.outgoing.subscriptions import Subscription, Tried
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
+_actor = click.option("--actor", default=this_user, help="Who does it, for the record; default: your user name here.")
+_name = click.argument("name")
+
+
+@click.group()
+def command() -> None:
+    """Have other systems told what happens, by signed webhooks (Standard Webhooks); docs/events.md is for them."""
+
+
+@command.command()
+@_json
+def events(*, as_json: bool) -> None:
+    """List the events there are; with --json the JSON Schema of each."""
+    from webhooks.outgoing.catalogue import EVENTS, schemas
+
+    if as_json:
+        _print_json(schemas())
+        return
+    table = Table("event", "when", box=None, header_style="bold")
+    for kind, (_, words) in EVENTS.items():
+        table.add_row(kind, words)
+    Console().print(table)
+
+
+@command.command()
+@_name
+@click.argument("url")
+@click.option(
+    "--event", "kinds", multiple=True, required=True,
+    help="What to tell: claim.voted, a group such as claim.*, or '*' for all; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--include", multiple=True, type=click.Choice(["addresses", "texts"]),
+    help="Also tell phone numbers and mailboxes, or what members wrote, where MUSTER_WEBHOOK_INCLUDE allows it.",
+)  # fmt: skip
+@_actor
+@_json
+def add(name: str, url: str, kinds: Sequence[str], include: Sequence[str], actor: str, *, as_json: bool) -> None:
+    """Tell URL what happens from now on, and print the secret it verifies signatures with. It is shown only once."""
+    from webhooks.outgoing.subscriptions import add_subscription
+
+    async def work() -> dict[str, Any]:
+        async with open_session(pool_size=2) as runtime:
+            added, secret = await add_subscription(
+                runtime, name=name, url=url, events=kinds, include=include, actor=actor
+            )
+            return {**asdict(added), "secret": secret.get_secret_value()}
+
+    found = run(work())
+    if as_json:
+        _print_json(found)
+        return
+    click.echo(f"{name} is told from now on. Its secret, which is not shown again:\n\n  {found['secret']}\n")
+    click.echo(f"Try it: muster webhooks test {name}")
+
+
+@command.command("list")
+@_json
+def list_(*, as_json: bool) -> None:
+    """List who is told, of what, and how far behind they are."""
+    from webhooks.outgoing.subscriptions import list_subscriptions
+
+    async def work() -> list[Subscription]:
+        async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+            return await list_subscriptions(db)
+
+    found = run(work())
+    if as_json:
+        _print_json(found)
+        return
+    if not found:
+        click.echo("Nobody yet. Add somebody: muster webhooks add NAME URL --event '*'")
+        return
+    table = Table("webhook", "state", "waiting", "events", "url", box=None, header_style="bold")
+    for one in found:
+        table.add_row(one.name, _state(one), _waiting(one), ", ".join(one.events), one.url)
+    Console().print(table)
+
+
+@command.command()
+@_name
+@_json
+def show(name: str, *, as_json: bool) -> None:
+    """Show one: what it is told, where it stands, and why it does not go on if it does not."""
+    from webhooks.outgoing.subscriptions import get_subscription
+
+    async def work() -> tuple[Subscription, ZoneInfo]:
+        async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+            return await get_subscription(db, name), ZoneInfo(runtime.settings.time_zone)
+
+    found, zone = run(work())
+    _show(found, zone, as_json=as_json)
+
+
+@command.command()
+@_name
+@click.option(
+    "--overlap", type=click.IntRange(0, 24 * 14), default=24, show_default=True,
+    help="Hours in which the former secret signs as well.",
+)  # fmt: skip
+@_actor
+@_json
+def rotate(name: str, overlap: int, actor: str, *, as_json: bool) -> None:
+    """Give it a new secret, and print it. For a while both sign, so that the receiver can change in its own time."""
+    from webhooks.outgoing.subscriptions import rotate as rotate_secret
+
+    async def work() -> str:
+        async with open_session(pool_size=2) as runtime:
+            secret = await rotate_secret(runtime, name, overlap=timedelta(hours=overlap), actor=actor)
+            return secret.get_secret_value()
+
+    secret = run(work())
+    if as_json:
+        _print_json({"name": name, "secret": secret, "overlap_hours": overlap})
+        return
+    click.echo(f"The new secret of {name}, which is not shown again:\n\n  {secret}\n")
+    click.echo(f"The former one signs as well for {overlap} hours." if overlap else "The former one signs no more.")
+
+
+@command.command()
+@_name
+@click.option("--reason", default="", help="Why, for those who look.")
+@_actor
+@_json
+def pause(name: str, reason: str, actor: str, *, as_json: bool) -> None:
+    """Tell it nothing for now. What happens meanwhile waits, as long as events are kept (MUSTER_KEEP_EVENTS)."""
+    from webhooks.outgoing.subscriptions import pause as pause_subscription
+
+    async def work() -> tuple[Subscription, ZoneInfo]:
+        async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+            paused = await pause_subscription(db, name, reason=reason, actor=actor)
+            return paused, ZoneInfo(runtime.settings.time_zone)
+
+    found, zone = run(work())
+    _show(found, zone, as_json=as_json)
+
+
+@command.command()
+@_name
+@_actor
+@_json
+def resume(name: str, actor: str, *, as_json: bool) -> None:
+    """Go on with the event it stood at."""
+    from webhooks.outgoing.subscriptions import resume as resume_subscription
+
+    async def work() -> tuple[Subscription, ZoneInfo]:
+        async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+            resumed = await resume_subscription(db, name, now=runtime.clock(), actor=actor)
+            return resumed, ZoneInfo(runtime.settings.time_zone)
+
+    found, zone = run(work())
+    _show(found, zone, as_json=as_json)
+
+
+@command.command()
+@_name
+@click.option("--after", type=click.IntRange(0), help="The cursor of the last event not to be told again.")
+@click.option(
+    "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
+    help="Or a time, in MUSTER_TIME_ZONE.",
+)  # fmt: skip
+@_actor
+@_json
+def replay(name: str, after: int | None, since: datetime | None, actor: str, *, as_json: bool) -> None:
+    """Tell everything from a place on once more, in order; each event keeps its id. Default: all that is kept."""
+    from webhooks.outgoing.subscriptions import replay as replay_subscription
+
+    if after is not None and since is not None:
+        raise click.UsageError("Choose either --after or --since.")
+
+    async def work() -> tuple[Subscription, ZoneInfo]:
+        async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+            zone = ZoneInfo(runtime.settings.time_zone)
+            moment = since.replace(tzinfo=zone) if since is not None else None
+            found = await replay_subscription(db, name, after=after, since=moment, now=runtime.clock(), actor=actor)
+            return found, zone
+
+    found, zone = run(work())
+    _show(found, zone, as_json=as_json)
+
+
+@command.command()
+@_name
+@_actor
+def remove(name: str, actor: str) -> None:
+    """Forget it, its secret and its log."""
+    from webhooks.outgoing.subscriptions import remove as remove_subscription
+
+    async def work() -> None:
+        async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+            await remove_subscription(db, name, actor=actor)
+
+    run(work())
+    click.echo(f"{name} is told nothing any more.")
+
+
+@command.command()
+@_name
+@_json
+def test(name: str, *, as_json: bool) -> None:
+    """Send a webhook.test now and say what comes of it; exit status 1 where it is not taken."""
+    from webhooks.outgoing.resend import send_test
+
+    async def work() -> Reply:
+        async with open_session(pool_size=2) as runtime, open_outside(runtime.settings.outgoing_allow) as outside:
+            return await send_test(runtime, outside, name)
+
+    _outcome(run(work()), as_json=as_json)
+
+
+@command.command()
+@_name
+@click.argument("cursor", type=click.IntRange(1))
+@_json
+def resend(name: str, cursor: int, *, as_json: bool) -> None:
+    """Send the event at CURSOR again now, under the id it had; exit status 1 where it is not taken.
+
+    The stream stays where it is: to send all from a place on, see muster webhooks replay.
+    """
+    from webhooks.outgoing.resend import resend as resend_event
+
+    async def work() -> Reply:
+        async with open_session(pool_size=2) as runtime, open_outside(runtime.settings.outgoing_allow) as outside:
+            return await resend_event(runtime, outside, name, cursor)
+
+    _outcome(run(work()), as_json=as_json)
+
+
+@command.command()
+@_name
+@click.option("--failed", is_flag=True, help="Only what was not taken.")
+@click.option("--cursor", type=click.IntRange(1), help="Only the event at this place.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@_json
+def log(name: str, failed: bool, cursor: int | None, limit: int, *, as_json: bool) -> None:
+    """Show what was tried and what the receiver said, the latest first."""
+    from webhooks.outgoing.subscriptions import deliveries
+
+    async def work() -> tuple[list[Tried], ZoneInfo]:
+        async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
+            found = await deliveries(db, name, failed=failed, seq=cursor, limit=limit)
+            return found, ZoneInfo(runtime.settings.time_zone)
+
+    tries, zone = run(work())
+    if as_json:
+        _print_json(tries)
+        return
+    table = Table("when", "cursor", "event", "try", "took", "what came of it", box=None, header_style="bold")
+    for one in tries:
+        what = one.problem or f"taken ({one.status})"
+        said = f" “{one.answer[:80]}”" if one.problem and one.answer.strip() else ""
+        number = f"{one.attempt}" if one.reason == "stream" else one.reason
+        table.add_row(
+            f"{one.at.astimezone(zone):%Y-%m-%d %H:%M:%S}", str(one.seq or ""), one.type, number,
+            f"{one.took:.2f} s", what + said,
+        )  # fmt: skip
+    Console().print(table if tries else "Nothing has been tried yet.")
+
+
+def _show(found: Subscription, zone: ZoneInfo, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(found)
+        return
+    table = Table.grid(padding=(0, 2))
+    rows = {
+        "url": found.url,
+        "told of": ", ".join(found.events),
+        "also told": ", ".join(found.include),
+        "state": _state(found),
+        "cursor": str(found.cursor),
+        "waiting": _waiting(found),
+        "taken last": _when(found.delivered_at, zone),
+        "failing since": _when(found.failing_since, zone)
+        and f"{_when(found.failing_since, zone)}, {found.attempts} tries",
+        "tried again": _when(found.next_try_at, zone) if found.attempts else "",
+        "former secret signs until": _when(found.old_until, zone),
+        "added": f"{_when(found.created_at, zone)} by {found.created_by}",
+    }
+    for name, value in rows.items():
+        if value:
+            table.add_row(name, value)
+    console = Console()
+    console.print(found.name, style="bold")
+    console.print(table)
+
+
+def _state(one: Subscription) -> str:
+    if one.state != "active":
+        return f"{one.state}: {one.paused_reason}"
+    return "failing" if one.attempts else "active"
+
+
+def _waiting(one: Subscription) -> str:
+    return f"{one.waiting:,}" if one.waiting < 1000 else "1,000 or more"
+
+
+def _when(at: datetime | None, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}" if at is not None else ""
+
+
+def _outcome(reply: Reply, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(reply)
+    elif reply.problem is None:
+        click.echo(f"It was taken: {reply.status} after {reply.took:.2f} seconds.")
+    if reply.problem is not None:
+        raise MusterError(f"It was not taken. {reply.problem}", remedy=reply.text[:200].strip())
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
+    sys.stdout.flush()

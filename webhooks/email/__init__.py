@@ -1,0 +1,32 @@
+"""What providers of email tell us: `/webhooks/email/<provider>`, a file for each, one desk for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from aiohttp import web
+
+from webhooks.email.desk import Desk, Provider, handler, source_of
+from webhooks.email.mailgun import Mailgun
+from webhooks.email.postmark import Postmark
+from webhooks.email.sendgrid import SendGrid
+from webhooks.email.ses import Ses
+from webhooks.inbox import Handler, Intake
+
+PROVIDERS: Final[tuple[type[Provider], ...]] = (SendGrid, Mailgun, Postmark, Ses)
+
+HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
+    {source_of(provider.name): handler(provider()) for provider in PROVIDERS}
+)
+"""Who processes what they tell, by its source."""
+
+
+def routes(intake: Intake) -> list[web.RouteDef]:
+    """The providers' addresses. One that is not set up answers like any address that does not exist.
+
+    Args:
+        intake: stores what comes in.
+    """
+    return [Desk(intake, provider()).route for provider in PROVIDERS]

@@ -1,0 +1,205 @@
+"""Where providers of email bring what they have to say: verified as each documents it, stored, and only then answered.
+
+A new provider is a file beside this one with a class that has `Provider`'s methods, a line in `PROVIDERS`, and a folder
+of payloads for its tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+import orjson
+import structlog
+from aiohttp import web
+
+from messaging.db import Connection
+from messaging.errors import InputError
+from messaging.runtime import Runtime
+from messaging.settings import Settings
+from messaging.web import RUNTIME
+from webhooks.bodies import plain_json, read_body, without_nul
+from webhooks.email.events import Event, Told, apply_events
+from webhooks.inbox import Handler, Intake, Item, keep_malformed
+
+LARGEST: Final = 1024 * 1024
+"""Bytes; SendGrid sends up to 768 KB of events at once."""
+WINDOW: Final = timedelta(hours=26)
+"""How old what is signed may be. Providers try again for a day with what they signed first; within this time what comes
+twice is known by its id, which the inbox keeps for two days at least."""
+AHEAD: Final = timedelta(minutes=5)
+"""How far a provider's clock may be ahead of ours."""
+
+log = structlog.get_logger(__name__)
+
+
+class Forged(Exception):  # noqa: N818  # reads as what it is
+    """It is not from the provider, or it is old."""
+
+
+class Malformed(Exception):  # noqa: N818
+    """It cannot be read; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One event as it came.
+
+    Attributes:
+        key: the same for the same event told twice.
+        message_id: ours, where it names one.
+        event: what the provider said.
+    """
+
+    key: str
+    message_id: int | None
+    event: Mapping[str, Any]
+
+
+class Provider(Protocol):
+    """What is different from one provider to the next."""
+
+    name: str
+
+    def is_set_up(self, settings: Settings) -> bool:
+        """Whether there is what its webhooks are verified with."""
+        ...
+
+    async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
+        """The events in a request, once it is certain who sent it.
+
+        Raises:
+            Forged, Malformed: it is not theirs, or cannot be read.
+            Unavailable: that cannot be told just now.
+        """
+        ...
+
+    def understand(self, event: Mapping[str, Any], at: datetime) -> Event | None:
+        """What an event means; None where nobody knows.
+
+        Args:
+            event: as it came.
+            at: when it came.
+        """
+        ...
+
+
+class Desk:
+    """One provider's address.
+
+    Args:
+        intake: stores what comes in.
+        provider: who it is.
+    """
+
+    def __init__(self, intake: Intake, provider: Provider) -> None:
+        self._intake = intake
+        self._provider = provider
+
+    @property
+    def route(self) -> web.RouteDef:
+        """Where it is."""
+        return web.post(f"/webhooks/email/{self._provider.name}", self.receive)
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """Take events; the answer comes after the commit of all of them."""
+        runtime, provider = request.app[RUNTIME], self._provider
+        if not provider.is_set_up(runtime.settings):
+            raise web.HTTPNotFound
+        body = await read_body(request, largest=LARGEST)
+        try:
+            arrivals = await provider.read(runtime, request, body)
+        except Forged as error:
+            log.warning("a webhook with a wrong signature", path=request.path, remote=request.remote, why=str(error))
+            raise web.HTTPForbidden(text="The signature is missing, wrong or old.\n") from None
+        except Malformed as error:
+            raise await malformed(request, source_of(provider.name), str(error), body) from None
+        await asyncio.gather(*(self._store(runtime, arrival) for arrival in arrivals))
+        return web.Response()
+
+    async def _store(self, runtime: Runtime, arrival: Arrival) -> None:
+        about = f"message:{arrival.message_id}" if arrival.message_id else f"{self._provider.name}:{arrival.key}"
+        await self._intake.store(
+            runtime,
+            source=source_of(self._provider.name),
+            dedupe_key=without_nul(arrival.key)[:200],
+            subject=without_nul(about)[:200],
+            payload={"event": dict(arrival.event), "message_id": arrival.message_id},
+        )
+
+
+async def malformed(request: web.Request, source: str, problem: str, body: bytes) -> web.HTTPBadRequest:
+    """Keep a body nobody can read, and say so."""
+    log.warning("a webhook that cannot be read", path=request.path, problem=problem)
+    await keep_malformed(request.app[RUNTIME], source=source, problem=without_nul(problem)[:500], body=body)
+    return web.HTTPBadRequest(text="The body cannot be read.\n")
+
+
+def source_of(provider: str) -> str:
+    """What the inbox calls a provider's events."""
+    return f"{provider}_event"
+
+
+def handler(provider: Provider) -> Handler:
+    """Who processes a provider's events."""
+
+    async def apply(db: Connection, items: Sequence[Item]) -> None:
+        await apply_events(db, provider.name, [_told(provider, item) for item in items])
+
+    return apply
+
+
+def _told(provider: Provider, item: Item) -> Told:
+    event = provider.understand(item.payload["event"], item.received_at)
+    if event is None:
+        raise InputError(f"An event from {provider.name} that nobody knows.")
+    return Told(item.payload["message_id"], event, item.received_at)
+
+
+def check_time(said: datetime | None, now: datetime) -> None:
+    """Refuse what was signed too long ago, or in the future.
+
+    Raises:
+        Forged: it was.
+    """
+    if said is None or not now - WINDOW <= said <= now + AHEAD:
+        raise Forged("signed too long ago, or in the future")
+
+
+def read_json(body: bytes | str) -> Any:
+    """What a body says, as PostgreSQL can keep it.
+
+    Raises:
+        Malformed: it is not JSON, or nested without end.
+    """
+    try:
+        return plain_json(orjson.loads(body))
+    except ValueError as error:
+        raise Malformed(f"not JSON: {error}") from None
+    except RecursionError:
+        raise Malformed("nested too deeply") from None
+
+
+def read_object(body: bytes | str) -> dict[str, Any]:
+    """What a body says, where it has to be an object.
+
+    Raises:
+        Malformed: it is none.
+    """
+    said = read_json(body)
+    if not isinstance(said, dict):
+        raise Malformed("not a JSON object")
+    return said
+
+
+def table(said: object) -> Mapping[str, Any]:
+    """An object inside another; an empty one where something else stands there."""
+    return said if isinstance(said, dict) else {}
+
+
+def text(said: object) -> str:
+    """A text or a number inside an object; "" where something else stands there."""
+    return str(said) if isinstance(said, str | int | float) and not isinstance(said, bool) else ""

@@ -1,0 +1,130 @@
+"""Mailgun's webhooks: https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhook-payloads.
+
+What is signed (HMAC-SHA256) is a timestamp and a token, not what is said. So a token counts once, with whatever came
+with it first: a signature somebody saw cannot be used for another event.
+https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from aiohttp import web
+
+from messaging.channels.email_headers import NAME
+from messaging.outbox.bounces import Judged, judge_bounce
+from messaging.outbox.states import Reason
+from messaging.runtime import Runtime
+from messaging.settings import Settings
+from webhooks.email.desk import Arrival, Forged, Malformed, check_time, read_object, table, text
+from webhooks.email.events import Event, Kind, bounced, find_message, read_time
+
+IGNORED: Final = frozenset({"opened", "clicked"})
+"""We follow nobody's reading. They are not even kept."""
+
+_TOKEN: Final = re.compile(r"[0-9A-Za-z_-]{16,100}", re.ASCII)
+_KINDS: Final[Mapping[str, Kind]] = MappingProxyType({"accepted": "taken", "delivered": "delivered", "stored": "noted"})
+_NEVER_TRIED: Final[Mapping[str, Reason]] = MappingProxyType(
+    {
+        "suppress-bounce": Reason.RECIPIENT_REFUSED,  # Mailgun's own list, for whatever reason it once bounced
+        "suppress-complaint": Reason.COMPLAINED,
+        "suppress-unsubscribe": Reason.OPTED_OUT,
+    }
+)
+_EXPIRED: Final = Judged(Reason.EXPIRED_AT_PROVIDER, soft=True)
+
+
+class Mailgun:
+    """The webhooks."""
+
+    name = "mailgun"
+
+    def is_set_up(self, settings: Settings) -> bool:
+        """Whether there is a signing key."""
+        return bool(settings.mailgun_webhook_key)
+
+    async def read(self, runtime: Runtime, _request: web.Request, body: bytes) -> Sequence[Arrival]:
+        """The one event of a request. The signature is inside it, so it has to be read to be verified."""
+        try:
+            said = read_object(body)
+        except Malformed as error:  # nobody's word yet, so nothing of it is kept
+            raise Forged(str(error)) from None
+        token = verify(runtime, table(said.get("signature")))
+        event = table(said.get("event-data"))
+        word = text(event.get("event"))
+        if not word:
+            raise Malformed("no event-data")
+        if word in IGNORED:
+            return []
+        headers = table(table(event.get("message")).get("headers"))
+        message_id = find_message(
+            runtime.keyring,
+            table(event.get("user-variables")).get(NAME),
+            headers.get("message-id"),
+            table(event.get("envelope")).get("sender"),
+        )
+        return [Arrival(token, message_id, event)]
+
+    def understand(self, event: Mapping[str, Any], at: datetime) -> Event | None:
+        """What an event means."""
+        word, when = text(event.get("event")), read_time(event.get("timestamp"), at)
+        match word:
+            case "failed":
+                return _failed(event, when)
+            case "rejected":
+                return Event(
+                    "refused", when, word, text(table(event.get("reject")).get("reason")), Reason.CONTENT_REFUSED
+                )
+            case "complained":
+                return Event("complained", when, word, reason=Reason.COMPLAINED)
+            case "unsubscribed":
+                return Event("unsubscribed", when, word, reason=Reason.OPTED_OUT)
+        kind = _KINDS.get(word)
+        return None if kind is None else Event(kind, when, word)
+
+
+def _failed(event: Mapping[str, Any], when: datetime) -> Event:
+    status = table(event.get("delivery-status"))
+    enhanced, why = text(status.get("enhanced-code")), text(event.get("reason"))
+    words = " ".join(filter(None, (text(status.get("message")), text(status.get("description")))))
+    if event.get("severity") == "temporary":
+        return Event("deferred", when, enhanced or why, words)
+    if why in _NEVER_TRIED:
+        return Event("refused", when, why, words, _NEVER_TRIED[why])
+    judged = judge_bounce(enhanced, words, _EXPIRED if why == "old" else Judged(Reason.RECIPIENT_REFUSED))
+    return bounced(judged, when, word=why or "failed", words=words)
+
+
+def verify(runtime: Runtime, signature: Mapping[str, Any]) -> str:
+    """Make sure that Mailgun signed this, lately.
+
+    Args:
+        runtime: the keys.
+        signature: `timestamp`, `token` and `signature`, from an event or the form of a route.
+
+    Returns:
+        The token, which counts once.
+
+    Raises:
+        Forged: it did not.
+    """
+    timestamp, token = text(signature.get("timestamp")), text(signature.get("token"))
+    said = text(signature.get("signature")).encode(errors="replace")
+    content = (timestamp + token).encode(errors="replace")
+    # every key is tried, whichever fits: the time taken tells nothing
+    fits = [
+        hmac.compare_digest(
+            hmac.new(key.get_secret_value().encode(), content, hashlib.sha256).hexdigest().encode(), said
+        )
+        for key in runtime.settings.mailgun_webhook_key
+    ]
+    if not any(fits) or not _TOKEN.fullmatch(token):
+        raise Forged("the signature is wrong")
+    check_time(read_time(timestamp, None), runtime.clock())
+    return token

@@ -1,0 +1,7 @@
+-- name: ends
+-- Where the feed of each ballot ends: one entry of an index for each.
+select b.ballot_id, last.seq
+from unnest($1::bigint[]) as b (ballot_id)
+cross join lateral (
+  select t.seq from turnout_change t where t.ballot_id = b.ballot_id order by t.seq desc limit 1
+) as last;

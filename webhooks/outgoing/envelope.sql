@@ -1,0 +1,9 @@
+-- name: addresses_of_messages
+-- Where messages went, wherever they are kept by now.
+select message_id as ref, address from message_any where message_id = any ($1::bigint[]);
+
+-- name: addresses_of_suppressions
+select event_id as ref, address from suppression_event where event_id = any ($1::bigint[]) and channel <> 'person';
+
+-- name: replies
+select reply_id as ref, address, text from reply where reply_id = any ($1::bigint[]);

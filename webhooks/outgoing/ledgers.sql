@@ -1,0 +1,69 @@
+-- name: messages
+-- What became of messages. The states nobody is told of (queued, sending, unknown) are left out where they are read.
+select
+  e.event_id as place, e.at, e.state::text as state, e.code as reason, e.message_id as ref, e.message_id, c.name as campaign,
+  s.position as step, m.person_id, p.external_id as member_id, m.channel
+from message_event e
+join message m using (message_id)
+join step s using (step_id)
+left join campaign c on c.campaign_id = m.campaign_id
+left join person p on p.person_id = m.person_id
+where e.event_id > $1 and e.event_id <= $2 and e.state = any ($3::text[]::message_state[])
+order by e.event_id;
+
+-- name: claims
+-- What was said about turnout, in the order of its own feed, and where each member stands as of now.
+select
+  t.seq as place, c.at, b.name as ballot, t.seq as change, c.claim_id, c.person_id, p.external_id as member_id, c.kind,
+  c.source, c.confidence, c.message_id, c.retracts, s.kind as standing
+from turnout_change t
+join claim c using (claim_id)
+join ballot b on b.ballot_id = c.ballot_id
+join person p on p.person_id = c.person_id
+left join standing s on s.ballot_id = c.ballot_id and s.person_id = c.person_id
+where t.seq > $1 and t.seq <= $2
+order by t.seq;
+
+-- name: suppressions
+-- Opt-outs and the like, with everybody who has that address.
+select
+  e.event_id as place, e.at, e.event_id as ref, e.channel, e.purpose, e.action, e.reason, e.source, e.message_id,
+  coalesce(h.person_ids, '{}') as person_ids, coalesce(h.member_ids, '{}') as member_ids
+from suppression_event e
+cross join lateral (
+  select
+    array_agg(p.person_id order by p.person_id) as person_ids, array_agg(p.external_id order by p.person_id) as member_ids
+  from (
+    select a.person_id from address a where a.channel = e.channel and a.address = e.address
+    union
+    select case e.channel when 'person' then e.address::bigint end
+  ) as holder
+  join person p on p.person_id = holder.person_id
+) as h
+where e.event_id > $1 and e.event_id <= $2
+order by e.event_id;
+
+-- name: replies
+-- What came back from members.
+select
+  r.reply_id as place, r.received_at as at, r.reply_id as ref, r.reply_id, r.channel, r.person_id,
+  p.external_id as member_id, r.message_id, r.reading, r.why_open
+from reply r
+left join person p using (person_id)
+where r.reply_id > $1 and r.reply_id <= $2
+order by r.reply_id;
+
+-- name: deeds
+-- What staff, or Muster itself, did to campaigns.
+select
+  a.audit_id as place, a.at, a.action, a.actor as by, c.name as campaign, b.name as ballot,
+  nullif(a.detail ->> 'reason', '') as why
+from audit a
+join campaign c on c.name = substr(a.subject, length('campaign ') + 1)
+left join ballot b using (ballot_id)
+where a.audit_id > $1 and a.audit_id <= $2 and a.subject like 'campaign %'
+order by a.audit_id;
+
+-- name: last_change
+-- Where the turnout feed ends.
+select coalesce(max(seq), 0) from turnout_change;

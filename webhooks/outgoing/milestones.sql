@@ -1,0 +1,33 @@
+-- name: ballots
+-- Those whose state may still change, and what was told of each last. Answers come in for a while after the close.
+select
+  b.ballot_id, b.name, b.opens_at, b.closes_at,
+  case when $1::timestamptz < b.opens_at then 'before' when $1 < b.closes_at then 'open' else 'closed' end as phase,
+  p.told as told_phase, t.told as told_threshold
+from ballot b
+left join webhook_told p on p.kind = 'phase' and p.id = b.ballot_id
+left join webhook_told t on t.kind = 'threshold' and t.id = b.ballot_id
+where b.closes_at > $1 - interval '7 days' or p.told is distinct from 'closed'
+order by b.ballot_id;
+
+-- name: tell
+-- Remembered, so that it is told once.
+insert into webhook_told (kind, id, told) values ($1, $2, $3)
+on conflict (kind, id) do update set told = excluded.told where webhook_told.told <> excluded.told;
+
+-- name: new_alerts
+-- Open, and not told yet.
+insert into webhook_told (kind, id, told)
+select 'alert', a.alert_id, 'raised' from alert a where a.resolved_at is null
+on conflict do nothing
+returning id;
+
+-- name: ended_alerts
+-- Told, and resolved by now.
+delete from webhook_told t using alert a
+where t.kind = 'alert' and a.alert_id = t.id and a.resolved_at is not null
+returning t.id;
+
+-- name: alerts
+select alert_id, key, severity, title, remedy, first_at, resolved_at from alert where alert_id = any ($1::bigint[])
+order by alert_id;

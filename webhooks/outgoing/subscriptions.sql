@@ -1,0 +1,71 @@
+-- name: add
+-- The name is taken or not in one statement, so two at once cannot both take it.
+insert into webhook_subscription (name, url, events, include, secret, cursor, created_by, created_at, next_try_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+on conflict (name) do nothing
+returning subscription_id;
+
+-- name: all
+-- Each with how far it is behind, counted up to a thousand: more says no more.
+select
+  s.subscription_id, s.name, s.url, s.events, s.include, s.state, s.paused_reason, s.cursor, s.attempts, s.failing_since,
+  s.next_try_at, s.old_until, s.created_at, s.created_by, s.delivered_at,
+  (
+    select count(*) from (
+      select from webhook_event e where e.seq > s.cursor and e.type = any (s.types) limit 1000
+    ) as waiting
+  ) as waiting
+from (
+  select w.*, array(
+    select t.type from unnest($2::text[]) as t (type), unnest(w.events) as e (pattern)
+    where e.pattern = '*' or t.type = e.pattern or e.pattern like '%.*' and t.type like replace(rtrim(e.pattern, '*'), '_', '\_') || '%'
+  ) as types
+  from webhook_subscription w
+  where $1::text is null or w.name = $1
+) as s
+order by s.name;
+
+-- name: names
+select name from webhook_subscription order by name;
+
+-- name: rotate
+-- The former secret signs as well for a while; one that was on its way out is gone at once.
+update webhook_subscription set old_secret = case when $3::timestamptz > $4 then secret end,
+  old_until = case when $3 > $4 then $3 end, secret = $2
+where name = $1
+returning subscription_id;
+
+-- name: pause
+update webhook_subscription set state = 'paused', paused_reason = $2, lease = null, lease_until = null
+where name = $1 and state = 'active'
+returning subscription_id;
+
+-- name: resume
+-- From the event it stood at, at once.
+update webhook_subscription
+set state = 'active', paused_reason = null, attempts = 0, failing_since = null, next_try_at = $2, lease = null, lease_until = null
+where name = $1 and state = 'paused'
+returning subscription_id;
+
+-- name: replay
+-- Whoever is delivering has no lease any more, so cannot move the cursor on from where it was.
+update webhook_subscription
+set cursor = $2, attempts = 0, failing_since = null, next_try_at = $3, lease = null, lease_until = null
+where name = $1
+returning subscription_id;
+
+-- name: remove
+delete from webhook_subscription where name = $1 returning subscription_id;
+
+-- name: audit
+-- Who did what.
+insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);
+
+-- name: log
+-- The latest tries first.
+select d.delivery_id, d.at, d.seq, d.webhook_id, d.type, d.reason, d.attempt, d.took, d.status, d.problem, d.answer
+from webhook_delivery d
+join webhook_subscription s using (subscription_id)
+where s.name = $1 and (not $2 or d.problem is not null) and ($3::bigint is null or d.seq = $3)
+order by d.delivery_id desc
+limit $4;
