@@ -52,6 +52,10 @@ class Settings(BaseSettings):
         "http://127.0.0.1:8000", description="The address members' links start with, as the outside sees it."
     )
     listen: str = Field("127.0.0.1:8000", description="`host:port` the web server listens on.")
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="Who asks for `/metrics` must send it: `Authorization: Bearer …`. Without it, `/metrics` answers this machine and private networks only, and nobody who comes from elsewhere through a proxy.",
+    )
     secret_key: SecretList = Field(
         (),
         description="Secret for links and sign-in, at least 16 characters; a comma-separated list while rotating: the first signs, all verify. Made and kept in MUSTER_HOME when the embedded database is used.",
@@ -137,6 +141,12 @@ class Settings(BaseSettings):
         (), description="Twilio auth token; a comma-separated list while rotating: the first signs, all verify."
     )
     twilio_base_url: str | None = Field(None, description="Where Twilio's API is; set for the sandbox and for tests.")
+    twilio_catch_up: int = Field(
+        15,
+        ge=0,
+        le=1440,
+        description="Minutes between two looks into Twilio's own list for texts that did not reach us, as while we were down. 0: never.",
+    )
     vonage_api_key: str | None = Field(None, description="Vonage account: the API key, 8 characters.")
     vonage_api_secret: SecretStr | None = Field(None, description="Vonage API secret.")
     vonage_signature_secret: SecretList = Field(

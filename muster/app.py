@@ -41,6 +41,9 @@ HEADERS: Final = {
 }
 """Sent with every answer that does not say otherwise itself."""
 
+KEPT: Final = ("Allow", "WWW-Authenticate")
+"""What of an error's headers its answer carries, too."""
+
 _STATUS: Final[dict[type[MusterError], int]] = {NotFound: 404, Conflict: 409, InputError: 400, Unavailable: 503}
 
 log = structlog.get_logger(__name__)
@@ -113,11 +116,12 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
         return await handler(request)
     except web.HTTPException as answer:
         own_words = answer.text != f"{answer.status}: {answer.reason}"
-        if answer.status < 400 or (own_words and not webhooks.is_members(request)):
-            raise  # a redirect, or words of its own
-        response = _answer(request, answer.status, *_words(answer.status))
-        if "Allow" in answer.headers:
-            response.headers["Allow"] = answer.headers["Allow"]
+        kept = own_words and not webhooks.is_members(request) and not request.path.startswith("/webhooks/")
+        if answer.status < 400 or kept:
+            raise  # a redirect, or words of its own for a person
+        words = ((answer.text or "").strip(), "") if own_words else _words(answer.status)
+        response = _answer(request, answer.status, *words)
+        response.headers.update({name: answer.headers[name] for name in KEPT if name in answer.headers})
         return response
     except (asyncio.CancelledError, ConnectionResetError):
         raise

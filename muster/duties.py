@@ -22,7 +22,7 @@ from messaging.outbox.sweep import sweep
 from messaging.outside import Outside
 from messaging.runtime import Runtime
 from muster.duty import Duty
-from webhooks import drop_leftovers, process_inbox
+from webhooks import drop_leftovers, fetch_missed, process_inbox
 from webhooks.outgoing.sender import Sender
 from webhooks.outgoing.stream import Stream, drop_old
 
@@ -33,6 +33,8 @@ COUNT_EVERY: Final = 10.0
 """Seconds between two rounds of the turnout counts' upkeep; without it they are as right, only slower to read."""
 COUNT_SHARE: Final = 0.05
 """The most of the time that the upkeep may take, in an electorate of any size."""
+MISSED_EVERY: Final = 60.0
+"""Seconds between two questions whether it is time to look for texts that did not reach us."""
 EXPORT_EVERY: Final = 20.0
 """Seconds between two looks for exports that are due."""
 TIDY_AFTER: Final = 300.0
@@ -63,12 +65,14 @@ class Duties:
     launch: Duty = field(init=False)
     sweep: Duty = field(init=False)
     counts: Duty = field(init=False)
+    missed: Duty = field(init=False)
     tidying: Duty = field(init=False)
     webhooks: Duty = field(init=False)
     exports: Duty = field(init=False)
     stream: Stream = field(init=False)
     sender: Sender = field(init=False)
     count_at: float = 0.0
+    missed_at: float = 0.0
     export_at: float = 0.0
     tidy_at: float = field(default_factory=lambda: time.monotonic() + TIDY_AFTER)
 
@@ -79,6 +83,7 @@ class Duties:
         self.launch = Duty("launch", self._launch)
         self.sweep = Duty("sweep", self._sweep)
         self.counts = Duty("counts", self._count)
+        self.missed = Duty("missed texts", self._fetch_missed)
         self.tidying = Duty("tidying", self._tidy)
         self.stream, self.sender = Stream(self.runtime), Sender(self.runtime, self.outside)
         self.webhooks = Duty("webhooks", self._tell_others)
@@ -89,6 +94,8 @@ class Duties:
         due = [self.launch, self.sweep, self.inbox, self.webhooks, *self.deliveries]
         if time.monotonic() >= self.count_at:
             due.append(self.counts)
+        if time.monotonic() >= self.missed_at:
+            due.append(self.missed)
         if time.monotonic() >= self.export_at:
             due.append(self.exports)
         if time.monotonic() >= self.tidy_at:
@@ -105,7 +112,16 @@ class Duties:
         Args:
             patience: seconds; what is not finished by then is cancelled.
         """
-        mine = (self.inbox, self.launch, self.sweep, self.counts, self.tidying, self.webhooks, self.exports)
+        mine = (
+            self.inbox,
+            self.launch,
+            self.sweep,
+            self.counts,
+            self.missed,
+            self.tidying,
+            self.webhooks,
+            self.exports,
+        )
         duties = (*self.deliveries, *mine)
         going = [task for duty in duties if (task := duty.close()) is not None]
         self.courier.stop()
@@ -146,6 +162,11 @@ class Duties:
         await refresh_open(self.runtime)
         took = time.monotonic() - began
         self.count_at = began + max(COUNT_EVERY, took / COUNT_SHARE)
+        return False
+
+    async def _fetch_missed(self) -> bool:
+        self.missed_at = time.monotonic() + MISSED_EVERY  # also when it fails
+        await fetch_missed(self.runtime)
         return False
 
     async def _tidy(self) -> bool:

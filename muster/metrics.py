@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import ipaddress
 import time
 from dataclasses import dataclass, field
 from typing import Final
@@ -92,7 +94,46 @@ METRICS: Final = web.AppKey("metrics", Metrics)
 
 
 async def get_metrics(request: web.Request) -> web.Response:
-    """Answer a scrape."""
+    """Answer a scrape by somebody who may know.
+
+    Raises:
+        HTTPUnauthorized: a token is set, and they did not send it.
+        HTTPNotFound: none is set, and they do not come from this machine or a private network.
+    """
+    _check_may_know(request)
     metrics = request.app[METRICS]
     await metrics.count(request.app[RUNTIME])
     return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _check_may_know(request: web.Request) -> None:
+    token = request.app[RUNTIME].settings.metrics_token
+    if token is not None:
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        wanted = token.get_secret_value().encode()
+        fits = hmac.compare_digest(given.strip().encode(errors="replace"), wanted)
+        if not (fits and scheme.lower() == "bearer"):
+            raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
+    elif not _is_near(request):
+        raise web.HTTPNotFound
+
+
+def _is_near(request: web.Request) -> bool:
+    """Whether it comes from this machine or a private network, and through no proxy that speaks for somebody outside.
+
+    Any name in the headers that proxies add may be made up; so they are only ever taken against who asks.
+    """
+    hops = [request.remote or ""]
+    for header in request.headers.getall("X-Forwarded-For", []) + request.headers.getall("X-Real-IP", []):
+        hops += header.split(",")
+    return "Forwarded" not in request.headers and all(_is_inside(hop.strip()) for hop in hops)
+
+
+def _is_inside(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.is_private and not address.is_unspecified

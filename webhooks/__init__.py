@@ -1,7 +1,8 @@
 """What the outside says: members' links, unsubscribing, and providers' webhooks.
 
 `routes()` is all a web application needs; it must hold the runtime at `app[messaging.web.RUNTIME]`. What comes in is
-stored first; a worker processes it with `process_inbox`, and deletes it in time with `drop_leftovers`.
+stored first; a worker processes it with `process_inbox`, and deletes it in time with `drop_leftovers`. What came while
+nobody was there to take it, `fetch_missed` asks for.
 """
 
 from __future__ import annotations
@@ -17,10 +18,19 @@ from webhooks import email, links, preferences, twilio, unsubscribe, vonage
 from webhooks.inbox import Handler, Intake, process
 from webhooks.leftovers import drop_leftovers
 from webhooks.mailroom import MAIL, sort_mail
+from webhooks.missed import fetch_missed
 from webhooks.misses import Misses
 from webhooks.pages import is_members, respond_to_nobody
 
-__all__ = ["HANDLERS", "drop_leftovers", "is_members", "process_inbox", "respond_to_nobody", "routes"]
+__all__ = [
+    "HANDLERS",
+    "drop_leftovers",
+    "fetch_missed",
+    "is_members",
+    "process_inbox",
+    "respond_to_nobody",
+    "routes",
+]
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     twilio.STATUS: twilio.apply_statuses,

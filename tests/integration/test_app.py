@@ -11,12 +11,13 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from messaging.db import Connection, open_pool
 from messaging.errors import Conflict, InputError, NotFound, Unavailable
 from messaging.runtime import Runtime
-from muster.app import LARGEST_REQUEST, make_app
+from muster.app import LARGEST_REQUEST, Handler, make_app
 
 Client = TestClient[web.Request, web.Application]
 
@@ -193,3 +194,66 @@ async def test_two_apps_in_one_process_share_nothing(runtime: Runtime) -> None:
             async with client.get("/metrics") as answer:
                 assert 'route="/healthz",status="200"} 1.0' in await answer.text()
             await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-For": "8.8.8.8"},
+        {"X-Forwarded-For": "8.8.8.8, 127.0.0.1"},
+        {"X-Forwarded-For": "10.0.0.1, 8.8.8.8"},
+        {"X-Real-IP": "8.8.8.8"},
+        {"X-Forwarded-For": "rubbish"},
+        {"Forwarded": "for=8.8.8.8"},
+    ],
+)
+async def test_metrics_are_nobodys_who_comes_from_outside_through_a_proxy(
+    client: Client, headers: dict[str, str]
+) -> None:
+    async with client.get("/metrics", headers=headers) as answer:
+        assert answer.status == 404
+        assert "muster_" not in await answer.text()
+
+
+@pytest.mark.parametrize(
+    ("peer", "status"), [("10.1.2.3", 200), ("::ffff:192.168.0.9", 200), ("8.8.8.8", 404), ("", 404)]
+)
+async def test_metrics_are_for_this_machine_and_private_networks(runtime: Runtime, peer: str, status: int) -> None:
+    app = _app(runtime)
+
+    @web.middleware
+    async def from_there(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await handler(request.clone(remote=peer))
+
+    app.middlewares.append(from_there)
+    async with TestClient(TestServer(app)) as client, client.get("/metrics") as answer:
+        assert answer.status == status
+
+
+async def test_metrics_with_a_token_are_for_who_has_it_wherever_they_are(runtime: Runtime) -> None:
+    settings = runtime.settings.model_copy(update={"metrics_token": SecretStr("scrape-me")})
+    async with TestClient(TestServer(_app(replace(runtime, settings=settings)))) as client:
+        for given in (None, "Bearer", "Bearer wrong", "Basic scrape-me", "scrape-me", "Bearer scrape-me é"):
+            async with client.get("/metrics", headers={"Authorization": given} if given else {}) as answer:
+                assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        outside = {"Authorization": "Bearer scrape-me", "X-Forwarded-For": "8.8.8.8"}
+        async with client.get("/metrics", headers=outside) as answer:
+            assert answer.status == 200
+
+
+async def test_an_odd_method_makes_no_number_of_its_own(client: Client) -> None:
+    for method in ("PROPFIND", "MKCOL"):
+        async with client.request(method, "/healthz") as answer:
+            assert answer.status == 405
+    async with client.get("/metrics") as answer:
+        said = await answer.text()
+    assert "PROPFIND" not in said
+    assert 'method="(other)"' in said
+
+
+async def test_a_webhooks_refusal_is_a_problem_a_program_can_read(client: Client) -> None:
+    async with client.post("/webhooks/twilio/status", data=b"x") as answer:
+        assert (answer.status, answer.content_type) == (403, "application/problem+json")
+        problem = await answer.json()
+    assert (problem["type"], problem["title"], problem["status"]) == ("about:blank", "Forbidden", 403)
+    assert problem["detail"] == "The signature is missing or wrong."

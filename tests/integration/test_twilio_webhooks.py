@@ -414,7 +414,7 @@ async def test_pictures_are_not_read_which_is_said_once_and_their_words_are(
     assert await campaign.standing(ann) == "voted"
     said = await db.fetch("select text, rule, why_open from reply order by reply_id")
     assert [tuple(row) for row in said] == [
-        ("Posted mine on Monday", "voted_phrase", None),
+        ("Posted mine on Monday", "posted_phrase", None),
         ("", "media", "unclear"),
     ]
 

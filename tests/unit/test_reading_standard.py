@@ -12,6 +12,7 @@ from tests.unit.reply_cases import Case, cases
 
 DOCS = Path(__file__).parents[2] / "docs" / "replies.md"
 STANDARD = list(cases("replies_standard.tsv"))
+PARTS = ["rules", "held", "probe"]
 KEYWORDS = {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"}
 
 
@@ -24,10 +25,10 @@ def share(part: str) -> tuple[int, int]:
     return sum(read(case) == case.reading for case in mine), len(mine)
 
 
-@pytest.mark.parametrize("part", ["rules", "held"])
+@pytest.mark.parametrize("part", PARTS)
 def test_nineteen_of_twenty_are_read_as_they_were_meant(part: str) -> None:
     right, of = share(part)
-    assert of >= 300
+    assert of >= 250
     assert right / of >= 0.95, f"{right} of {of}"
 
 
@@ -47,7 +48,7 @@ def test_nobody_is_opted_out_who_did_not_ask_for_it() -> None:
 
 def test_the_figures_in_the_docs_are_those_of_these_rules() -> None:
     told = DOCS.read_text(encoding="utf-8")
-    for part in ("rules", "held"):
+    for part in PARTS:
         right, of = share(part)
         assert f"| `{part}` | {of} | {right} | {100 * right / of:.1f}% |" in told
 
