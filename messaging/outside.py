@@ -22,7 +22,7 @@ from aiohappyeyeballs import AddrInfoType
 from aiohttp.abc import AbstractResolver
 
 from messaging.errors import InputError
-from messaging.settings import Network
+from messaging.setting_values import Network
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -11,7 +11,8 @@ from typing import Final, Union, get_args, get_origin
 from pydantic import FilePath
 from pydantic.fields import FieldInfo
 
-from messaging.settings import ROOT, SecretList, Settings
+from messaging.setting_values import SecretList
+from messaging.settings import ROOT, Settings
 
 PAGE: Final = ROOT / "docs" / "settings.md"
 
@@ -87,7 +88,7 @@ def _kind(setting: FieldInfo) -> str:
         return f"A whole number{', ' if limits else ''}{' and '.join(limits)}."
     if kind == FilePath:
         return "A file."
-    if kind is Path:
+    if Path in {kind, *get_args(kind)[:1]}:
         return "A folder."
     if "Secret" in str(kind) or kind == get_args(SecretList)[0]:
         return "A secret."

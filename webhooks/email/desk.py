@@ -23,7 +23,8 @@ from messaging.settings import Settings
 from messaging.web import RUNTIME
 from webhooks.bodies import plain_json, read_body, without_nul
 from webhooks.email.events import Event, Told, apply_events
-from webhooks.inbox import Handler, Intake, Item, keep_malformed
+from webhooks.inbox import Handler, Intake, Item
+from webhooks.refusals import malformed
 
 T = TypeVar("T")
 
@@ -147,10 +148,7 @@ async def believed(request: web.Request, source: str, body: bytes, reading: Awai
         log.warning("a webhook with a wrong signature", path=request.path, remote=request.remote, why=str(error))
         raise web.HTTPForbidden(text="The signature is missing, wrong or old.\n") from None
     except Malformed as error:
-        problem = without_nul(str(error))[:500]
-        log.warning("a webhook that cannot be read", path=request.path, problem=problem)
-        await keep_malformed(request.app[RUNTIME], source=source, problem=problem, body=body)
-        raise web.HTTPBadRequest(text="The body cannot be read.\n") from None
+        raise await malformed(request, source, str(error), body) from None
 
 
 def source_of(provider: str) -> str:

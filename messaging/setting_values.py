@@ -1,0 +1,172 @@
+"""What a setting's value can be, beyond its type: how it is written in the environment, and what is wrong with it.
+
+Each name here is a type for a field of `Settings`; what a value lacks is said for the person who wrote it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import time
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
+
+from messaging.outbox.caps import Cap, parse_caps
+
+SMS_PROVIDERS: Final = ("twilio", "vonage")
+"""Who can send texts, in the order they are preferred where nobody says otherwise."""
+LEAST_SECRET: Final = 16
+"""Characters."""
+
+Network = IPv4Network | IPv6Network
+
+_TOPIC: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")
+
+
+def read_costs(text: str) -> list[tuple[str, float | None]]:
+    """Providers of texts and what a segment costs there.
+
+    Args:
+        text: `twilio=0.0463,vonage=0.0405`, or the names alone.
+
+    Raises:
+        ValueError: a cost is none.
+    """
+    costs: list[tuple[str, float | None]] = []
+    for part in split(text):
+        name, said, cost = part.partition("=")
+        try:
+            costs.append((name.strip().lower(), float(cost) if said else None))
+        except ValueError:
+            raise ValueError(f"{cost.strip()} is not what a segment costs") from None
+    if any(cost is not None and not 0 <= cost < math.inf for _, cost in costs):
+        raise ValueError("a segment cannot cost that")
+    return costs
+
+
+def split(text: str) -> tuple[str, ...]:
+    """The parts between commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _split(value: object) -> object:
+    return split(value) if isinstance(value, str) else value
+
+
+def _networks(value: object) -> object:
+    return tuple(map(ip_network, split(value))) if isinstance(value, str) else value
+
+
+def _caps(value: object) -> object:
+    return parse_caps(value) if isinstance(value, str) else value
+
+
+def _times(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(sorted({time.fromisoformat(part.strip()) for part in value.split(",")}))
+    except ValueError:
+        raise ValueError(f"{value} is no list of times such as 07:00,19:00") from None
+
+
+def _long_enough(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if any(len(secret.get_secret_value()) < LEAST_SECRET for secret in value):
+        raise ValueError(f"each secret needs at least {LEAST_SECRET} characters")
+    return value
+
+
+def _users_and_passwords(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if any(len(secret.get_secret_value().partition(":")[2]) < LEAST_SECRET for secret in value):
+        raise ValueError(f"it must be user:password, with at least {LEAST_SECRET} characters of password")
+    return value
+
+
+def _public_keys(value: tuple[str, ...]) -> tuple[str, ...]:
+    from messaging.channels.email_headers import read_public_key
+
+    for key in value:
+        read_public_key(key)
+    return value
+
+
+def _topics(value: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [arn for arn in value if not _TOPIC.fullmatch(arn)]
+    if wrong:
+        raise ValueError(f"{wrong[0]} is not a topic such as arn:aws:sns:eu-west-2:123456789012:muster")
+    return value
+
+
+def _costs(value: str) -> str:
+    costs = read_costs(value)
+    unknown = [name for name, _ in costs if name not in SMS_PROVIDERS]
+    if unknown:
+        raise ValueError(f"{unknown[0]} is none of {' and '.join(SMS_PROVIDERS)}")
+    if len({name for name, _ in costs}) < len(costs):
+        raise ValueError("it names a provider twice")
+    if len({cost is None for _, cost in costs}) > 1:
+        raise ValueError("say what a segment costs at every provider, or at none")
+    return value
+
+
+def _address(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("it must start with http:// or https://")
+    return value.rstrip("/")
+
+
+def _place(value: str) -> str:
+    if "://" in value and not value.startswith(("https://", "http://")):
+        raise ValueError(f"{value} is neither a folder nor an address such as https://files.example.org/turnout")
+    return value.rstrip("/") if value != "/" else value
+
+
+def _folder(value: Path) -> Path:
+    if not (value / "messages").is_dir():
+        raise ValueError(f"there is no folder {value / 'messages'}")
+    return value
+
+
+def _domain_paces(value: str) -> str:
+    from messaging.outbox.domains import read_groups
+
+    read_groups(value)
+    return value
+
+
+def _country(value: str) -> str:
+    if value not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(f"{value} is not a country such as GB")
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{value} is not a time zone such as Europe/London") from error
+    return value
+
+
+SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+LongSecrets = Annotated[SecretList, AfterValidator(_long_enough)]
+UsersAndPasswords = Annotated[SecretList, AfterValidator(_users_and_passwords)]
+PublicKeys = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_public_keys)]
+Topics = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_topics)]
+Extras = Annotated[tuple[Literal["addresses", "texts"], ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+Caps = Annotated[tuple[Cap, ...], NoDecode, BeforeValidator(_caps)]
+Times = Annotated[tuple[time, ...], NoDecode, BeforeValidator(_times)]
+Costs = Annotated[str, AfterValidator(_costs)]
+DomainPaces = Annotated[str, AfterValidator(_domain_paces)]
+Address = Annotated[str, AfterValidator(_address)]
+Place = Annotated[str, AfterValidator(_place)]
+TemplateFolder = Annotated[Path, AfterValidator(_folder)]
+Country = Annotated[str, AfterValidator(_country)]
+Zone = Annotated[str, AfterValidator(_zone)]
