@@ -34,7 +34,7 @@ from webhooks.email.desk import Malformed
 from webhooks.email.inbound import put_together, read_multipart
 from webhooks.mailroom.letter import read_letter
 
-WORDS = "I have voted ŵ\n\nOn Sun, 22 Nov 2026 at 11:00, The Union <ballot@union.test> wrote:\n> STOP"
+WORDS = "I’ve voted – thank you\n\nOn Sun, 22 Nov 2026 at 11:00, The Union <ballot@union.test> wrote:\n> STOP"
 PROVIDERS = ("sendgrid", "mailgun", "postmark", "ses")
 
 
@@ -170,7 +170,7 @@ async def test_an_answer_by_any_provider_is_read(world: World, campaign: Campaig
             reply = await db.fetchrow("select * from reply order by reply_id desc limit 1")
             assert reply is not None, (provider, raw)
             assert (reply["address"], reply["text"], reply["message_id"]) == (
-                address, "I have voted ŵ", asked.message_id
+                address, "I’ve voted – thank you", asked.message_id
             )  # fmt: skip
             noted = reply["note"] is not None
             assert noted == (not raw), (provider, raw)
