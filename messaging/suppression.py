@@ -67,10 +67,10 @@ async def suppress(
 
 
 async def lift(db: Connection, *, channel: Medium, address: str, reason: str, source: str) -> bool:
-    """Let messages go to an address again. What was withdrawn stays withdrawn.
+    """Take an opt-out back, for every purpose. What stands for another reason stays, and what was withdrawn does too.
 
     Returns:
-        Whether it was suppressed at all.
+        Whether there was an opt-out at all.
     """
     return bool(await db.fetch(SQL["lift"], channel, address, reason, source))
 

@@ -53,9 +53,10 @@ insert into message_event (message_id, state, source, code)
 select message_id, 'suppressed', $4, $3 from withdrawn;
 
 -- name: lift
--- START, or a person who knows better: every purpose is lifted, and the ledger says so for each.
+-- START, or a choice on a page: the opt-out of every purpose is lifted, and the ledger says so for each. Whatever else
+-- stands against the address is not theirs to lift.
 with lifted as (
-  delete from suppression where channel = $1 and address = $2 returning purpose
+  delete from suppression where channel = $1 and address = $2 and reason = 'opted_out' returning purpose
 )
 insert into suppression_event (channel, address, purpose, action, reason, source)
 select $1, $2, purpose, 'lift', $3, $4 from lifted

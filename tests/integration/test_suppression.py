@@ -69,6 +69,17 @@ async def test_lifting_is_told_and_lets_later_messages_go(db: Connection) -> Non
     assert [tuple(row) for row in ledger] == [("suppress", "opted_out"), ("lift", "start")]
 
 
+async def test_lifting_an_opt_out_leaves_what_stands_for_another_reason(db: Connection) -> None:
+    await suppress(db, channel="sms", address=ANN, purpose="marketing", reason="opted_out", source="preferences")
+    await suppress(db, channel="sms", address=ANN, reason="wrong_number", source="sms_reply")
+    assert await lift(db, channel="sms", address=ANN, reason="opted_in", source="sms_reply")
+    (left,) = await standing(db, channel="sms", address=ANN)
+    assert (left.purpose, left.reason) == ("all", "wrong_number")
+    assert not await lift(db, channel="sms", address=ANN, reason="opted_in", source="sms_reply")
+    lifted = await db.fetch("select purpose from suppression_event where action = 'lift'")
+    assert [row["purpose"] for row in lifted] == ["marketing"]
+
+
 async def test_a_stop_by_text_outranks_one_by_page_so_that_only_start_lifts_it(db: Connection) -> None:
     await suppress(db, channel="sms", address=ANN, reason="opted_out", source="link")
     assert not await suppress(db, channel="sms", address=ANN, reason="opted_out", source="sms_reply")
