@@ -216,17 +216,21 @@ async def read_by_staff(
 
 
 async def _obey(db: Connection, reply: asyncpg.Record, reading: str) -> None:
-    """Stop or resume messages as the new reading asks; never undo an opt-out only because a word was read otherwise."""
+    """Stop or resume messages as the new reading asks; never undo an opt-out only because a word was read otherwise.
+
+    What an email proves to answer went to one mailbox: that is what it is about, whatever the writer calls themself.
+    """
     if reply["channel"] == "link":
         return
+    address = (reply["asked_at"] if reply["channel"] == "email" else None) or reply["address"]
     if reading in {"opt_out", "wrong_number"}:
         reason = Reason.OPTED_OUT if reading == "opt_out" else Reason.WRONG_NUMBER
         await suppression.suppress(
-            db, channel=reply["channel"], address=reply["address"], reason=reason, source="staff",
+            db, channel=reply["channel"], address=address, reason=reason, source="staff",
             message_id=reply["message_id"],
         )  # fmt: skip
-    elif reading == "opt_in":
-        await lift_opt_out(db, reply["channel"], reply["address"], "staff")
+    elif reading == "opt_in" and address == reply["address"]:
+        await lift_opt_out(db, reply["channel"], address, "staff")
 
 
 def _source(reply: asyncpg.Record) -> Source:

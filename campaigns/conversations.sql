@@ -48,11 +48,14 @@ order by reply_id desc
 limit 10;
 
 -- name: hold
--- One reader at a time.
-select r.reply_id, r.channel, r.address, r.message_id, r.person_id, r.reading, r.rule, r.claim_id, r.state, r.received_at
+-- One reader at a time; with it, where the message went that it answers.
+select
+  r.reply_id, r.channel, r.address, r.message_id, r.person_id, r.reading, r.rule, r.claim_id, r.state, r.received_at,
+  m.address as asked_at
 from reply r
+left join message_any m on m.message_id = r.message_id
 where r.reply_id = $1
-for update;
+for update of r;
 
 -- name: close
 -- Dealt with, by whom and when; the first to close it keeps the honour.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from campaigns.conversations import open_replies
+from campaigns.conversations import open_replies, read_by_staff
 from campaigns.rereading import reread
 from messaging.content.templates import Template
 from messaging.db import Connection
@@ -103,6 +103,18 @@ async def test_an_opt_out_stops_emails_to_where_we_wrote(room: Room) -> None:
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}  # only they themselves can take it back
     await answer(room, reply_address(room, asked), "START")
     assert await room.campaign.suppressed() == set()
+
+
+async def test_what_staff_read_in_an_answer_is_about_where_we_wrote(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    elsewhere = "ann.at.home@elsewhere.test"
+    words = "enough already with these"
+    reply = await answer(room, reply_address(room, asked), words, sender=elsewhere, envelope=elsewhere)
+    assert await room.campaign.suppressed() == set()
+    await read_by_staff(db, reply["reply_id"], reading="opt_out", reader="eve", at=NOON)
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+    await read_by_staff(db, reply["reply_id"], reading="opt_in", reader="eve", at=NOON)
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}, "somebody else's wish"
 
 
 async def test_an_answer_without_proof_changes_nothing_and_waits_for_a_person(room: Room, db: Connection) -> None:
