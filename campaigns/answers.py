@@ -48,6 +48,9 @@ CLAIMS: Final = frozenset({"voted", "not_voted", "will_vote", "no_ballot_paper"}
 FOR_A_PERSON: Final = frozenset({"call_me", "help", "no_ballot_paper", "wrong_number", "unclear"})
 """Readings somebody has to do something about."""
 
+_DATED_LATE: Final = (*suppression.BY_TEXT, "email_reply", "staff")
+"""Sources of opt-outs that are dated by when we heard of them; when they were said is in the replies."""
+
 Press = Literal["voted", "not_yet", "no_ballot_paper", "call_me", "stop"]
 """The buttons of the member's page."""
 MEANS: Final[Mapping[str, str]] = MappingProxyType(
@@ -327,20 +330,31 @@ async def _obey(db: Connection, inbound: Inbound, read: Reading, asked: asyncpg.
     known = asked is not None and inbound.message_id is not None
     address = asked["address"] if asked is not None and known else inbound.address
     if read.reading == "opt_in":
-        if address != inbound.address:
-            return
-        await lift_opt_out(db, inbound.channel, address, f"{inbound.channel}_reply")
-        holders = await db.fetch(SQL["holders"], inbound.channel, address)
-        if len(holders) == 1:  # who had stopped everything by page: this address hears again, the rest stays silent
-            await resume_address(
-                db, holders[0]["person_id"], inbound.channel, address, source=f"{inbound.channel}_reply"
-            )
+        if address == inbound.address:
+            await _resume(db, inbound)
     elif read.reading in {"opt_out", "wrong_number"}:
         await suppression.suppress(
             db, channel=inbound.channel, address=address, source=f"{inbound.channel}_reply",
             reason=Reason.OPTED_OUT if read.reading == "opt_out" else Reason.WRONG_NUMBER,
             message_id=asked["message_id"] if asked else None,
         )  # fmt: skip
+
+
+async def _resume(db: Connection, inbound: Inbound) -> None:
+    """Messages go to the address again, unless they were stopped after this was said: it may have come in late."""
+    channel, address, at = inbound.channel, inbound.address, inbound.received_at
+    if await db.fetchval(SQL["replied_stop_since"], channel, address, at):
+        return
+    if await db.fetchval(SQL["stopped_since"], channel, address, at, _DATED_LATE):
+        return
+    await lift_opt_out(db, channel, address, f"{channel}_reply")
+    holders = await db.fetch(SQL["holders"], channel, address)
+    if len(holders) != 1:
+        return
+    person_id = holders[0]["person_id"]
+    if not await db.fetchval(SQL["stopped_since"], "person", str(person_id), at, _DATED_LATE):
+        # who had stopped everything by page: this address hears again, the rest stays silent
+        await resume_address(db, person_id, channel, address, source=f"{channel}_reply")
 
 
 async def _opted_out(db: Connection, channel: suppression.Medium, address: str) -> bool:

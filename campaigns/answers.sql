@@ -81,6 +81,21 @@ select exists (
     and e.source in ('link', 'unsubscribe') and person_of_message(e.message_id) = $3
 );
 
+-- name: replied_stop_since
+-- Whether somebody said STOP from there later than this was said: replies can come in late, and in another order.
+select exists (
+  select from reply where channel = $1 and address = $2 and reading = 'opt_out' and received_at > $3
+);
+
+-- name: stopped_since
+-- Whether an opt-out that stands was made later than this was said. Only of those not named in $4 is it known when they
+-- were made: the others are dated by when we heard of them.
+select exists (
+  select from suppression s
+  join suppression_event e using (event_id)
+  where s.channel = $1 and s.address = $2 and s.reason = 'opted_out' and s.since > $3 and e.source <> all ($4::text[])
+);
+
 -- name: holders
 -- Whose address it is, as far as we know; two are enough to know that it is shared.
 select distinct person_id from address where channel = $1 and address = $2 limit 2;

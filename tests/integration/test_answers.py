@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from campaigns.answers import Answered, Inbound, answer_reply
+from campaigns.answers import Answered, Inbound, answer_reply, opt_out
 from messaging.db import Connection
 from messaging.runtime import Runtime
 from messaging.suppression import suppress
@@ -135,6 +135,35 @@ async def test_only_start_brings_messages_back(campaign: Campaign) -> None:
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
     await say(campaign, "START")
     assert await campaign.suppressed() == set()
+
+
+async def test_a_start_that_comes_in_late_undoes_no_later_stop(campaign: Campaign) -> None:
+    await campaign.ask(sms=PHONE)
+    await say(campaign, "STOP", at=NOW - timedelta(minutes=9))
+    await say(campaign, "STOP", at=NOW)
+    for way in ({}, {"opt_out_type": "START"}):
+        assert (await say(campaign, "START", at=NOW - timedelta(minutes=5), **way)).reading == "opt_in"
+        assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+    await say(campaign, "START", at=NOW + timedelta(minutes=1))
+    assert await campaign.suppressed() == set()
+
+
+@pytest.mark.parametrize("by", ["sms", "email"])
+async def test_a_start_that_comes_in_late_undoes_no_later_opt_out_by_page(campaign: Campaign, by: str) -> None:
+    places = {"sms": PHONE, "email": "ann@member.test"}
+    ann = await campaign.ask(**{by: places.pop(by)})
+    await campaign.db.execute(
+        "insert into address (person_id, channel, address) select $1, $2, $3",
+        ann.person_id,
+        *next(iter(places.items())),
+    )
+    stopped_at = await campaign.db.fetchval("select clock_timestamp()")
+    await opt_out(campaign.db, message_id=ann.message_id, everywhere=True, source="link")
+    before = await campaign.suppressed()
+    await say(campaign, "START", at=stopped_at - timedelta(minutes=5))
+    assert await campaign.suppressed() == before
+    await say(campaign, "START", at=stopped_at + timedelta(minutes=5))
+    assert await campaign.suppressed() == {("email", "ann@member.test", "opted_out")}
 
 
 async def test_start_mends_no_dead_number(campaign: Campaign) -> None:
