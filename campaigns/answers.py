@@ -186,11 +186,14 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
 async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
     """Take back an opt-out that this person made by a link. Addresses that are blocked for another reason stay so.
 
+    Where the message's address is no longer theirs, whoever presses may be a stranger: they speak for that address alone.
+
     Raises:
         NotFound: no such message.
     """
     asked = await _asked(db, message_id)
-    for channel, address in _where(asked, everywhere=True):
+    theirs = await db.fetchval(SQL["still_theirs"], asked["person_id"], asked["channel"], asked["address"])
+    for channel, address in _where(asked, everywhere=theirs):
         if await db.fetchval(SQL["stopped_by_link"], channel, address, asked["person_id"]):
             await lift_opt_out(db, channel, address, source)
 

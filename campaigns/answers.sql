@@ -71,6 +71,10 @@ join campaign c on c.campaign_id = m.campaign_id
 join ballot b using (ballot_id)
 where m.channel = $1 and m.message_id = $2;
 
+-- name: still_theirs
+-- Whether the address a message went to is still one of that person's: else whoever reads it may be a stranger.
+select exists (select from address where person_id = $1 and channel = $2 and address = $3);
+
 -- name: stopped_by_link
 -- Whether an address is opted out because this very person said so on a page of theirs: only that can be taken back there.
 -- A text of STOP, or the wish of somebody who shares the phone, is not a link's to undo.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from campaigns.answers import Answered, Inbound, answer_reply, opt_out
+from campaigns.answers import Answered, Inbound, answer_reply, opt_in, opt_out
 from messaging.db import Connection
 from messaging.runtime import Runtime
 from messaging.suppression import suppress
@@ -164,6 +164,18 @@ async def test_a_start_that_comes_in_late_undoes_no_later_opt_out_by_page(campai
     assert await campaign.suppressed() == before
     await say(campaign, "START", at=stopped_at + timedelta(minutes=5))
     assert await campaign.suppressed() == {("email", "ann@member.test", "opted_out")}
+
+
+async def test_whoever_has_the_address_now_does_not_speak_for_who_had_it(campaign: Campaign) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    await opt_out(campaign.db, message_id=ann.message_id, everywhere=True, source="link")
+    everywhere = ("person", str(ann.person_id), "opted_out")
+    await campaign.db.execute("update address set address = '+447400777777'")
+    await opt_in(campaign.db, message_id=ann.message_id, source="link")
+    assert await campaign.suppressed() == {everywhere}
+    await campaign.db.execute("update address set address = $1", PHONE)
+    await opt_in(campaign.db, message_id=ann.message_id, source="link")
+    assert await campaign.suppressed() == set()
 
 
 async def test_start_mends_no_dead_number(campaign: Campaign) -> None:
