@@ -186,7 +186,7 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
 async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
     """Take back an opt-out that this person made by a link. Addresses that are blocked for another reason stay so.
 
-    Where the message's address is no longer theirs, whoever presses may be a stranger: they speak for that address alone.
+    Where the message's address is no longer theirs, whoever presses may be a stranger, and speaks for that address alone.
 
     Raises:
         NotFound: no such message.
@@ -219,7 +219,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
     said = read.also if read.reading == "opt_out" else read.reading
     claim_id, why = None, None
     if said in CLAIMS and asked is not None and nobody is None:
-        why = _too_soon_or_late(asked, inbound.received_at)
+        why = too_soon_or_late(asked, inbound.received_at)
         if why is None:
             sure = BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
             claim_id = await _claim(db, asked, said, _source(inbound.channel), sure, inbound.received_at)
@@ -365,7 +365,13 @@ async def _opted_out(db: Connection, channel: suppression.Medium, address: str) 
     return any(one.reason == Reason.OPTED_OUT for one in standing)
 
 
-def _too_soon_or_late(asked: asyncpg.Record, at: datetime) -> str | None:
+def too_soon_or_late(asked: asyncpg.Record, at: datetime) -> str | None:
+    """Why a claim does not count: it was made `early` or `late`; None where the ballot was open.
+
+    Args:
+        asked: has `opens_at` and `closes_at` of the ballot it is about.
+        at: when it was said.
+    """
     if at < asked["opens_at"]:
         return "early"
     return "late" if at > asked["closes_at"] else None

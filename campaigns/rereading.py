@@ -12,21 +12,23 @@ from datetime import datetime
 from typing import Final
 
 import asyncpg
+import structlog
 
-from campaigns.answers import BY_DIGIT, CLAIMS, READ_BY_RULE, why_open
+from campaigns.answers import BY_DIGIT, CLAIMS, READ_BY_RULE, too_soon_or_late, why_open
 from campaigns.reading import Reading, read_reply
 from campaigns.reading.rules import load_rules
 from campaigns.turnout.claims import Source, record_claim, retract_claim
 from messaging import suppression
 from messaging.db import Connection, load_queries
+from messaging.errors import MusterError
 from messaging.outbox.states import Reason
 
 SQL: Final = load_queries(__file__)
 
 PAGE: Final = 500
 """Replies looked at in one query."""
-NOT_CERTAIN: Final = frozenset({"shared_address", "unknown_sender", "no_message", "early", "late"})
-"""Why a reply waits, whatever it says."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,11 @@ async def reread(db: Connection, *, reader: str, at: datetime, dry_run: bool = F
     while rows := await db.fetch(SQL["stale"], version, after, PAGE):
         after = rows[-1]["reply_id"]
         for row in rows:
-            found = await _reread(db, row["reply_id"], version, reader, at, dry_run=dry_run)
+            try:
+                found = await _reread(db, row["reply_id"], version, reader, at, dry_run=dry_run)
+            except MusterError as error:  # it stays as it was, and the others are read
+                log.warning("a reply could not be read again", reply_id=row["reply_id"], error=str(error))
+                continue
             if found is not None:
                 looked += 1
                 otherwise += [found] if found.changed else []
@@ -87,12 +93,14 @@ async def _reread(
         if reply is None:
             return None
         read = read_reply(reply["text"], reply["menu"])
-        nobody = reply["why_open"] if reply["why_open"] in NOT_CERTAIN else None
         said = read.also if read.reading == "opt_out" else read.reading
-        counts = said in CLAIMS and nobody is None
-        changed = read.reading != reply["reading"] or counts != (reply["claim_id"] is not None)
+        claim = said if said in CLAIMS and reply["nobody"] is None else None
+        outside = too_soon_or_late(reply, reply["received_at"]) if claim else None
+        if outside is not None:
+            claim = None
+        changed = read.reading != reply["reading"] or (claim is None) != (reply["claim_id"] is None)
         if changed and not dry_run:
-            return await _put_right(db, reply, read, said if counts else None, nobody, reader, at)
+            return await _put_right(db, reply, read, claim, outside, reader, at)
         if not dry_run:
             await db.execute(SQL["same"], reply_id, read.rule, version)
         return Reread(reply_id, reply["text"], reply["reading"], read.reading, read.rule, changed=changed)
@@ -103,7 +111,7 @@ async def _put_right(
     reply: asyncpg.Record,
     read: Reading,
     claim: str | None,
-    nobody: str | None,
+    outside: str | None,
     reader: str,
     at: datetime,
 ) -> Reread:
@@ -126,7 +134,7 @@ async def _put_right(
             db, channel=reply["channel"], address=address, source=source, message_id=reply["message_id"],
             reason=Reason.OPTED_OUT if read.reading == "opt_out" else Reason.WRONG_NUMBER,
         )  # fmt: skip
-    why = why_open(read, nobody) if proven else reply["why_open"]
+    why = (outside or why_open(read, reply["nobody"])) if proven else reply["why_open"]
     await db.execute(SQL["put_right"], reply["reply_id"], read.reading, read.rule, read.version, claim_id, why)
     detail = {"from": reply["reading"], "to": read.reading, "rule": read.rule, "version": read.version}
     await db.execute(SQL["note"], reader, f"reply:{reply['reply_id']}", detail, at)

@@ -9,20 +9,29 @@ order by reply_id
 limit $3;
 
 -- name: hold_stale
--- One of them, if it still is one; the menu is that of the message it answers.
+-- One of them, if it still is one; the menu and the ballot are those of the message it answers. Whoever opts out is
+-- obeyed without asking who it is, so why a claim by them would be nobody's is not in why_open: it is found out here.
 select
   r.reply_id, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.person_id, r.claim_id, r.why_open,
-  r.received_at, c.ballot_id, m.address as asked_at,
+  r.received_at, c.ballot_id, b.opens_at, b.closes_at, m.address as asked_at,
+  case
+    when r.why_open in ('shared_address', 'unknown_sender', 'no_message') then r.why_open
+    when r.person_id is null and exists (select from address a where a.channel = r.channel and a.address = r.address)
+      then 'shared_address'
+    when r.person_id is null then 'unknown_sender'
+    when c.ballot_id is null then 'no_message'
+  end as nobody,
   case when r.channel = 'sms' then st.content -> 'menu' end as menu, -- digits are offered in texts only
   exists (
     select from reply later
-    where later.channel = r.channel and later.address = r.address and later.reply_id > r.reply_id
-      and later.reading = 'opt_in'
+    where later.channel = r.channel and later.address = r.address and later.reading = 'opt_in'
+      and (later.received_at, later.reply_id) > (r.received_at, r.reply_id)
   ) as started_since
 from reply r
 left join message_any m on m.message_id = r.message_id
 left join step st on st.step_id = m.step_id
 left join campaign c on c.campaign_id = m.campaign_id
+left join ballot b on b.ballot_id = c.ballot_id
 where r.reply_id = $1 and r.rule_version <> $2 and r.closed_by is null
 for update of r;
 

@@ -159,6 +159,11 @@ async def test_a_missed_opt_out_is_obeyed_unless_they_said_start_since(campaign:
     await pretend_old(campaign.db, first, "unclear", "unclear")
     await reread(campaign.db, reader="eve", at=NOW + timedelta(hours=1))
     assert await campaign.suppressed() == set()
+    earlier = NOW - timedelta(minutes=5)  # it only came in later
+    await campaign.db.execute("update reply set received_at = $1 where reply_id <> $2", earlier, first)
+    await pretend_old(campaign.db, first, "unclear", "unclear")
+    await reread(campaign.db, reader="eve", at=NOW + timedelta(hours=2))
+    assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
 
 
 async def test_a_shared_phone_stays_a_question(campaign: Campaign, ann: Asked) -> None:
@@ -167,3 +172,39 @@ async def test_a_shared_phone_stays_a_question(campaign: Campaign, ann: Asked) -
     await pretend_old(campaign.db, reply, "unclear", "shared_address")
     _, (found,) = await reread(campaign.db, reader="eve", at=NOW)
     assert (found.after, found.claim_id, found.why_open) == ("voted", None, "shared_address")
+
+
+@pytest.mark.parametrize(("days", "why"), [(-11, "early"), (11, "late")])
+async def test_newer_rules_make_no_vote_outside_the_ballot_count(
+    campaign: Campaign, ann: Asked, days: int, why: str
+) -> None:
+    reply = await say(campaign, "hm")
+    said_at = NOW + timedelta(days=days)
+    await campaign.db.execute("update reply set text = 'Posted mine on Monday', received_at = $1", said_at)
+    await pretend_old(campaign.db, reply, "unclear", "unclear")
+    _, (found,) = await reread(campaign.db, reader="eve", at=NOW)
+    assert (found.after, found.claim_id, found.why_open) == ("voted", None, why)
+    assert await campaign.standing(ann) is None
+
+
+async def test_who_opts_out_of_a_shared_phone_claims_for_nobody(campaign: Campaign, ann: Asked) -> None:
+    await add_person(campaign.db, "bob", sms=PHONE)
+    replies = [await say(campaign, "hm", number) for number in (1, 2)]
+    await campaign.db.execute("update reply set text = 'Voted, now stop texting me'")
+    await campaign.db.execute("update reply set message_id = null where reply_id = $1", replies[1])
+    for reply in replies:
+        await pretend_old(campaign.db, reply, "opt_out", None)
+    assert await reread(campaign.db, reader="eve", at=NOW) == (2, [])
+    assert await campaign.db.fetchval("select count(*) from standing") == 0
+    assert await campaign.suppressed() == set(), "it was obeyed when it came; nothing is new"
+
+
+async def test_one_reply_that_cannot_be_read_again_keeps_no_other_back(campaign: Campaign, ann: Asked) -> None:
+    stuck, other = [await say(campaign, "hm", number) for number in (1, 2)]
+    await campaign.db.execute("update reply set claim_id = 99 where reply_id = $1", stuck)  # of which nobody knows
+    await campaign.db.execute("update reply set text = 'Posted mine on Monday' where reply_id = $1", other)
+    for reply in (stuck, other):
+        await pretend_old(campaign.db, reply, "unclear", "unclear")
+    _, (found,) = await reread(campaign.db, reader="eve", at=NOW)
+    assert (found.reply_id, found.after) == (other, "voted")
+    assert await campaign.db.fetchval("select rule_version from reply where reply_id = $1", stuck) == "older"
