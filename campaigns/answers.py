@@ -186,7 +186,7 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
 async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
     """Take back an opt-out that this person made by a link. Addresses that are blocked for another reason stay so.
 
-    Where the message's address is no longer theirs, whoever presses may be a stranger, and speaks for that address alone.
+    Where the message's address is no longer theirs, whoever presses may be a stranger: it is about that address alone.
 
     Raises:
         NotFound: no such message.
