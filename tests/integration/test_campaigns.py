@@ -181,8 +181,9 @@ async def test_a_campaign_that_would_reach_nobody_is_refused_with_the_reasons(mu
     with pytest.raises(SpecError, match="would reach nobody of its 1 people") as caught:
         await create_campaign(muster, campaign_spec(audience={"members": ["3"]}), "staff")
     assert caught.value.problems[0].startswith("1 x no_address: ")
-    with pytest.raises(SpecError, match="is empty"):
+    with pytest.raises(SpecError, match="is empty") as empty:
         await create_campaign(muster, campaign_spec(audience={"language": "cy"}), "staff")
+    assert "muster people count" in empty.value.remedy
 
 
 async def test_a_closed_ballot_an_unknown_one_and_a_name_that_is_taken_are_refused(muster: Runtime) -> None:
