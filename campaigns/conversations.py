@@ -195,11 +195,8 @@ async def read_by_staff(
     async with db.transaction():
         reply = await _hold(db, reply_id)
         whose = person_id or reply["person_id"]
-        if reading in CLAIMS and (whose is None or reply["message_id"] is None):
-            raise Conflict(
-                "Nobody knows whose answer this is, or to what.",
-                remedy="Name the person, or record it on their own page.",
-            )
+        if reading in CLAIMS:
+            _know(reply, whose)
         if reply["claim_id"] is not None:
             await retract_claim(db, reply["claim_id"], recorder=reader, source=_source(reply))
         claim_id = None
@@ -213,6 +210,22 @@ async def read_by_staff(
         detail = {"from": reply["reading"], "to": reading, "rule": reply["rule"]}
         await _note(db, reader, "read_reply", reply_id, at, detail)
     return claim_id
+
+
+def _know(reply: asyncpg.Record, whose: int | None) -> None:
+    """Refuse a claim of which nobody knows whose it would be, or about which ballot.
+
+    Raises:
+        Conflict: with the way to record it all the same.
+    """
+    if reply["message_id"] is None:
+        raise Conflict(
+            "This answers no message of ours, so nobody knows which ballot it is about.",
+            remedy="Where you know, write it into a file and record that with: muster turnout import BALLOT FILE"
+            f" --source import --apply; then: muster replies close {reply['reply_id']}",
+        )
+    if whose is None:
+        raise Conflict("Nobody knows whose answer this is.", remedy="Name the member with --person.")
 
 
 async def _obey(db: Connection, reply: asyncpg.Record, reading: str) -> None:

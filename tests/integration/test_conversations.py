@@ -90,6 +90,17 @@ async def test_on_a_shared_phone_the_reader_says_who(campaign: Campaign, ann: As
     assert await campaign.db.fetchval("select kind from standing where person_id = $1", bob) == "voted"
 
 
+async def test_a_vote_that_answers_nothing_is_recorded_from_a_file(campaign: Campaign, ann: Asked) -> None:
+    await campaign.db.execute("delete from link")
+    await campaign.db.execute("delete from message where message_id = $1", ann.message_id)
+    reply = await say(campaign, "Voted")
+    for person_id in (None, ann.person_id):
+        with pytest.raises(Conflict, match="answers no message") as refused:
+            await read_by_staff(campaign.db, reply, reading="voted", reader="eve", at=LATER, person_id=person_id)
+        assert f"--source import --apply; then: muster replies close {reply}" in refused.value.remedy
+    assert await campaign.standing(ann) is None
+
+
 async def test_a_reader_may_find_an_opt_out_and_a_start(campaign: Campaign, ann: Asked) -> None:
     reply = await say(campaign, "enough already with these")
     await read_by_staff(campaign.db, reply, reading="opt_out", reader="eve", at=LATER)
