@@ -139,7 +139,7 @@ async def _refuse_unreachable(db: Connection, spec: CampaignSpec, ballot: Ballot
         raise SpecError(
             f"The audience of {spec.name} is empty.",
             problems=["campaign.audience: the filter finds nobody in the electorate of the ballot"],
-            remedy=f"See how many may vote with: muster ballot show {ballot.name}; whom you have with: muster people count",
+            remedy=f"See who may vote with: muster ballot show {ballot.name}; whom you have with: muster people count",
         )
     raise SpecError(
         f"The campaign {spec.name} would reach nobody of its {why.total()} people.",
