@@ -27,9 +27,10 @@ SQL: Final = load_queries(__file__)
 Choice = Literal["nothing", "service", "everything"]
 CHOICES: Final[tuple[Choice, ...]] = ("nothing", "service", "everything")
 """From least to most."""
-Held = Literal["start", "bounced", "complained", "shared", "other"]
+Held = Literal["start", "bounced", "complained", "shared", "moved", "other"]
 """Why an address can get no more: a text of STOP, which only START lifts; mail that came back, or a number that does
-not exist; a complaint of spam; the wish of somebody else who shares it; any other reason, which staff know."""
+not exist; a complaint of spam; the wish of somebody else who shares it; it is no longer theirs, so that whoever reads
+there may be a stranger; any other reason, which staff know."""
 
 SOURCE: Final = "preferences"
 _RETURNED: Final = frozenset({Reason.HARD_BOUNCED, Reason.SOFT_BOUNCED, Reason.INVALID_NUMBER})
@@ -183,9 +184,10 @@ def _consents(
 ) -> list[Consent]:
     """What the person said about marketing, by channel, where it is another word than before."""
     said = []
-    for channel in sorted({way.channel for way in ways}):
-        before = any(way.choice == "everything" for way in ways if way.channel == channel)
-        after = any(targets[way.address_id] == "everything" for way in ways if way.channel == channel)
+    theirs = [way for way in ways if way.address_id]  # who has an old phone of theirs does not speak for them
+    for channel in sorted({way.channel for way in theirs}):
+        before = any(way.choice == "everything" for way in theirs if way.channel == channel)
+        after = any(targets[way.address_id] == "everything" for way in theirs if way.channel == channel)
         if before != after:
             action: Literal["give", "withdraw"] = "give" if after else "withdraw"
             said.append(
@@ -211,6 +213,8 @@ def _way(row: asyncpg.Record) -> Way:
     stopped = row["stopped"]
     choice: Choice = "nothing" if stopped == "all" else "service" if stopped or not row["agreed"] else "everything"
     held = _held(row) if stopped else None
+    if not row["address_id"] and not (stopped and row["own"] and row["barred"] is None):
+        held = held or "moved"
     return Way(
         row["address_id"], row["channel"], row["address"], choice, row["shared"], held,
         row["start_to"] if held == "start" else None,

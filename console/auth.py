@@ -89,7 +89,7 @@ async def make_sign_in_link(
     if row is None:
         raise NotFound(f"Nobody on the staff has the address {mailbox}.", remedy=f"Add them: muster user add {mailbox}")
     if row["disabled_at"] is not None:
-        raise Conflict(f"The access of {mailbox} was taken away.", remedy="Enable it first, then make a link.")
+        raise Conflict(f"The access of {mailbox} was taken away.", remedy=f"First: muster user enable {mailbox}")
     token = secrets.token_urlsafe(32)
     await db.execute(SQL["forget_old_links"], now)
     await db.execute(SQL["add_link"], _digest(token), row["staff_id"], now + timedelta(minutes=minutes))

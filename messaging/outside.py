@@ -101,7 +101,7 @@ class Outside:
             patience: seconds for this request, where it is not as usual.
         """
         began, patience = time.monotonic(), patience or self.patience
-        session = self._inside if url.startswith("http://") else self._everywhere
+        session = self._inside if is_open_to_read(url) else self._everywhere
         try:
             async with session.request(
                 method, url, data=body, headers=headers, allow_redirects=False,
@@ -175,6 +175,11 @@ def check_url(url: str) -> str:
             remedy="Leave them out: addresses are shown in lists and logs.",
         )
     return url
+
+
+def is_open_to_read(url: str) -> bool:
+    """Whether what goes there can be read, and changed, on the way: `http:`, however it is written."""
+    return urlsplit(url).scheme == "http"
 
 
 def is_public(address: Address) -> bool:

@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     )
     secret_key: LongSecrets = Field(
         (),
-        description="Secret for links and sign-in, at least 16 characters; a comma-separated list while rotating: the first signs, all verify. Made and kept in MUSTER_HOME when the embedded database is used.",
+        description="Secret for links and sign-in, at least 16 characters; a comma-separated list while rotating: the first signs, all verify. Made and kept in MUSTER_HOME when the embedded database is used. Keep a former one until 60 days after the last ballot it was used for has closed, and run `muster webhooks rotate` for each webhook first.",
     )
 
     email_from: str = Field("Muster <muster@example.org>", description="The From of emails: `Name <address>`.")
@@ -139,7 +139,8 @@ class Settings(BaseSettings):
     )
 
     sms_from: str | None = Field(
-        None, description="Sender of texts: a number, an alphanumeric name, or a messaging service `MG…`."
+        None,
+        description="Sender of texts: a number, an alphanumeric name, or a messaging service `MG…`. Without it no texts are sent, by Vonage neither.",
     )
     twilio_account_sid: str | None = Field(None, description="Twilio account, `AC…`.")
     twilio_auth_token: SecretList = Field(
@@ -203,7 +204,7 @@ class Settings(BaseSettings):
         (time(7), time(19)), description="When: times of day in MUSTER_TIME_ZONE, separated by commas: `07:00,19:00`."
     )
     turnout_export_format: Literal["csv", "parquet"] = Field(
-        "csv", description="As what: `csv`, or `parquet`, which needs `pip install muster[parquet]`."
+        "csv", description="As what: `csv`, or `parquet`, which needs `pip install 'pyarrow>=21'`."
     )
     turnout_export_token: SecretStr | None = Field(
         None, description="What the address is shown as `Authorization: Bearer …`, where it asks for that."

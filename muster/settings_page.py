@@ -34,7 +34,8 @@ _HEAD: Final = """# Settings
 
 Muster is configured by environment variables, or by a file `.env` in the folder it is started in (the former win).
 **None is needed to try it**: without any, PostgreSQL and Redis run inside the folder `.muster`, and texts and emails go
-to a sandbox. A value that cannot be right stops every command with exit status 1 and names the setting.
+to a sandbox. A value that cannot be right ends a command with exit status 1 and names the setting: most values every
+command; those of servers, addresses, domains and keys the process that uses them.
 
 On servers of your own set at least these:
 

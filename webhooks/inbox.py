@@ -278,6 +278,6 @@ async def _postpone(runtime: Runtime, db: Connection, item: Item, error: Excepti
             key=f"inbox:{item.source}",
             severity="warning",
             title=f"Something that came in ({item.source}) could not be processed and was set aside.",
-            remedy="Nothing is lost: it is kept as it came. The detail names the row and what went wrong.",
+            remedy="Nothing is lost: it is kept as it came. To look at it and try again: docs/inbound.md.",
             detail={"inbox_id": item.inbox_id, "error": type(error).__name__},
         )

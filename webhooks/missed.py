@@ -1,7 +1,9 @@
 """Texts that Twilio took for us while we were down: its own list is read now and then, and what we lack comes in late.
 
 They go through the inbox like any other, under the same key, so that what has come already is known. What is asked for
-is everything since the last look that succeeded, and an hour before it.
+is everything since the last look that succeeded, and an hour before it; but nothing from before the inbox's memory
+begins, for what came then would come again. Twilio is asked by our numbers, where all senders are such: its list is of
+the whole account, and what we sent is most of it.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ SQL: Final = load_queries(__file__)
 
 OVERLAP: Final = timedelta(hours=1)
 """How long Twilio's list may lag behind."""
+DAY: Final = timedelta(days=1)
 WINDOW: Final = timedelta(hours=6)
 """How much of the list is read at once: what is lost in a week is not held in memory together."""
 PAGE: Final = 500
@@ -53,14 +56,17 @@ async def fetch_missed(runtime: Runtime) -> int:
         return 0
     client = _client(runtime)
     senders = {row["address"] for row in await runtime.pool.fetch(SQL["senders"])} | {settings.sms_from}
-    intake, found, start = Intake(), 0, through - OVERLAP
+    remembered = now - timedelta(days=settings.keep_inbox) + DAY
+    if through < remembered:
+        log.warning("texts from before are left alone: they may have been read", since=through, before=remembered)
+    intake, found, start = Intake(), 0, max(through - OVERLAP, remembered)
     while start < now:
         end = min(start + WINDOW, now)
-        for listed in reversed(await _listed(client, start, end)):
+        for listed in await _listed(client, _numbers(senders), start, end):
             row = _row(listed, senders, settings.sms_from)
             if row is not None:
                 found += await intake.store(runtime, **row, at=min(listed.date_sent, now)) is not None
-        await runtime.pool.execute(SQL["have_through"], INBOUND, end)
+        await runtime.pool.execute(SQL["have_through"], INBOUND, end, runtime.clock())
         start = end
     if found:
         log.warning("texts had not reached us and have been fetched", texts=found, since=through.isoformat())
@@ -80,17 +86,27 @@ def _client(runtime: Runtime) -> Client:
     return client
 
 
-async def _listed(client: Client, start: datetime, end: datetime) -> list[Any]:
-    """What Twilio's list has of a time, newest first."""
+def _numbers(senders: set[str | None]) -> list[str | None]:
+    """What to ask Twilio's list for, one after the other; None for everything, where not each sender is a number."""
+    numbers = sorted(one for one in senders if one)
+    return [*numbers] if numbers and all(one.startswith("+") for one in numbers) else [None]
+
+
+async def _listed(client: Client, numbers: list[str | None], start: datetime, end: datetime) -> list[Any]:
+    """What came in a time, as Twilio's list has it, oldest first."""
+    found: list[Any] = []
     try:
-        listed: list[Any] = await client.messages.list_async(
-            date_sent_after=start, date_sent_before=end, page_size=PAGE
-        )
+        for number in numbers:
+            to = {} if number is None else {"to": number}
+            listed = await client.messages.stream_async(
+                date_sent_after=start, date_sent_before=end, page_size=PAGE, **to
+            )
+            found += [one async for one in listed if one.direction == "inbound" and one.date_sent is not None]
     except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, *UNREADABLE) as error:
         raise Unavailable(
             f"Twilio's list of texts could not be read ({type(error).__name__}).", remedy="It will be tried again."
         ) from error
-    return [one for one in listed if one.direction == "inbound" and one.date_sent is not None]
+    return sorted(found, key=lambda one: one.date_sent)
 
 
 def _row(listed: Any, senders: set[str | None], sms_from: str | None) -> dict[str, Any] | None:

@@ -7,8 +7,8 @@ on conflict (source) do update set looked_at = $2
 returning through;
 
 -- name: have_through
--- Everything until then is ours.
-update caught_up set through = greatest(through, $2) where source = $1;
+-- Everything until then is ours; and a look that takes long is not begun by another one.
+update caught_up set through = greatest(through, $2), looked_at = greatest(looked_at, $3) where source = $1;
 
 -- name: senders
 -- What members can text back to.

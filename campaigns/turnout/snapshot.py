@@ -110,7 +110,7 @@ def _open_parquet(path: Path) -> Iterator[Callable[[Rows], None]]:
         from pyarrow import parquet
     except ImportError:
         raise NoParquet(
-            "Parquet needs the package pyarrow, which is not installed here.", remedy='pip install "muster[parquet]"'
+            "Parquet needs the package pyarrow, which is not installed here.", remedy="pip install 'pyarrow>=21'"
         ) from None
     kinds = (
         pa.string(), pa.string(), pa.bool_(), pa.string(), pa.string(), pa.float64(), pa.timestamp("us", "UTC"),

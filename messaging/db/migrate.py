@@ -73,7 +73,7 @@ def _dbmate() -> str:
     beside = Path(sys.executable).parent / "dbmate"
     found = str(beside) if beside.exists() else shutil.which("dbmate")
     if found is None:
-        raise SettingsError("The program dbmate is missing.", remedy="Install Muster again: pip install muster.")
+        raise SettingsError("The program dbmate is missing.", remedy="Install Muster again, as you did at first.")
     return found
 
 

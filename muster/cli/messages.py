@@ -99,7 +99,10 @@ def list_(
 @command.command()
 @click.argument("sender")
 def resume(sender: str) -> None:
-    """Let SENDER send again after it was stopped, and try again what it was refused."""
+    """Let SENDER send again after it was stopped, and try again what it was refused.
+
+    SENDER is the number, name, MG… or mailbox that messages come from, as the alert and the campaign's status name it.
+    """
     again = run(_resume(sender))
     click.echo(f"{sender} sends again; {_messages(again)} refused for its sake will be tried again.")
 
@@ -108,9 +111,10 @@ def resume(sender: str) -> None:
 @click.option("--as", "decision", required=True, type=click.Choice(["sent", "unsent"]), help="What to take them for.")
 @_actor
 def settle(decision: str, actor: str) -> None:
-    """Decide about messages that are held because nobody can say whether they were sent.
+    """Decide about ALL messages that are held because nobody can say whether they were sent.
 
-    `sent` counts them as sent; `unsent` sends them again, emails with the same Message-ID.
+    Look at each first: muster messages list --state ambiguous. `sent` counts them as sent; `unsent` sends them again,
+    emails with the same Message-ID.
     """
     settled = run(_settle(again=decision == "unsent", actor=actor))
     click.echo(f"{_messages(settled)} {'to be sent again' if decision == 'unsent' else 'taken for sent'}.")

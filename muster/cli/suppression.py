@@ -103,7 +103,10 @@ async def _export(file: Path, *, hashed: bool, force: bool, actor: str) -> int:
 @click.argument("address")
 @_json
 def show(address: str, *, as_json: bool) -> None:
-    """Tell whether ADDRESS, a number or a mailbox, may be written to, and everything that was ever said about it."""
+    """Tell what stands against ADDRESS, a number or a mailbox, and everything that was ever said about it.
+
+    What stands against its owner, whatever the address, is in: muster people show
+    """
     known, zone = run(_show(address))
     if as_json:
         click.echo(orjson.dumps(known.to_json()).decode())

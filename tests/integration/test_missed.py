@@ -101,6 +101,28 @@ async def test_days_of_silence_are_made_up_for(here: Runtime, sandbox: Sandbox, 
     assert len(order) == 4
 
 
+async def test_what_the_inbox_may_have_forgotten_does_not_come_again(
+    here: Runtime, sandbox: Sandbox, clock: Moving, db: Connection
+) -> None:
+    await fetch_missed(here)
+    await db.execute("update caught_up set through = $1, looked_at = $1", clock() - timedelta(days=60))
+    came(sandbox, "STOP", ago=40 * 86400)
+    came(sandbox, "Voted", ago=20 * 86400)
+    assert here.settings.keep_inbox == 30
+    assert await fetch_missed(here) == 1
+    assert await db.fetchval("select payload -> 'form' ->> 'Body' from inbox") == "Voted"
+
+
+async def test_what_we_sent_is_not_read_again(here: Runtime, sandbox: Sandbox, clock: Moving) -> None:
+    await fetch_missed(here)
+    sandbox.twilio.messages.add(
+        Message(new_sid(), "outbound-api", NUMBER, PHONE, None, "Vote!", 1, None, [Stage(time.time() - 60, "sent")])
+    )
+    came(sandbox, "Voted")
+    clock.wait(minutes=15)
+    assert await fetch_missed(here) == 1
+
+
 async def test_a_list_that_cannot_be_read_is_asked_for_again(here: Runtime, sandbox: Sandbox, clock: Moving) -> None:
     await fetch_missed(here)
     came(sandbox, "Voted", ago=0)

@@ -248,6 +248,24 @@ async def test_whoever_has_the_address_now_sees_nothing_of_who_had_it(campaign: 
     assert await standing(campaign.db) == [("sms", PHONE, "all")]
 
 
+async def test_whoever_has_the_address_now_says_yes_to_nothing_for_who_had_it(
+    campaign: Campaign, reader: Reader
+) -> None:
+    await campaign.db.execute("delete from address where address = $1", PHONE)
+    page = await reader.look()
+    assert "former address" in page.words
+    await reader.press(page, "save", sms="everything")
+    assert (await standing(campaign.db), await agreed(campaign.db)) == ([], [])
+
+
+async def test_nor_lifts_what_they_stopped(campaign: Campaign, reader: Reader) -> None:
+    await reader.press(await reader.look(), "stop_all")
+    await campaign.db.execute("delete from address where address = $1", PHONE)
+    page = await reader.look()
+    assert not page.choices
+    assert "former address" in page.words
+
+
 # ---- who may
 
 

@@ -140,3 +140,5 @@ async def test_a_receiver_that_dribbles_its_answer_for_ever_is_hung_up_on(
 async def test_plain_http_needs_a_network_that_is_allowed(runtime: Runtime) -> None:
     with pytest.raises(InputError, match="http://"):
         await add_subscription(runtime, name="crm", url="http://x.test/", events=["*"], actor="ada")
+    with pytest.raises(InputError, match="http://"):
+        await add_subscription(runtime, name="crm", url="HTTP://x.test/", events=["*"], actor="ada")

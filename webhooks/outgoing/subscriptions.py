@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from messaging.alerts import resolve_alert
 from messaging.db import Connection, load_queries
 from messaging.errors import Conflict, InputError, NotFound
-from messaging.outside import check_url
+from messaging.outside import check_url, is_open_to_read
 from messaging.runtime import Runtime
 from messaging.settings import Settings
 from webhooks.outgoing import stream
@@ -297,7 +297,7 @@ async def _note(db: Connection, actor: str, action: str, name: str, detail: dict
 
 
 def _check_scheme(settings: Settings, url: str) -> None:
-    if url.startswith("http://") and not settings.outgoing_allow:
+    if is_open_to_read(url) and not settings.outgoing_allow:
         raise InputError(
             "An http:// address can be read and changed on the way.",
             remedy="Use https://; or, for a receiver in your own network, name that network in MUSTER_OUTGOING_ALLOW.",
