@@ -87,7 +87,7 @@ async def reread(db: Connection, *, reader: str, at: datetime, dry_run: bool = F
 async def _reread(
     db: Connection, reply_id: int, version: str, reader: str, at: datetime, *, dry_run: bool
 ) -> Reread | None:
-    """One reply; None where somebody has dealt with it meanwhile."""
+    """One reply; None where somebody has dealt with it meanwhile, or its claim answers what is forgotten by now."""
     async with db.transaction():
         reply = await db.fetchrow(SQL["hold_stale"], reply_id, version)
         if reply is None:

@@ -11,6 +11,7 @@ limit $3;
 -- name: hold_stale
 -- One of them, if it still is one; the menu and the ballot are those of the message it answers. Whoever opts out is
 -- obeyed without asking who it is, so why a claim by them would be nobody's is not in why_open: it is found out here.
+-- What was claimed in answer to a message that is forgotten by now stands: nobody knows any more what that offered.
 select
   r.reply_id, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.person_id, r.claim_id, r.why_open,
   r.received_at, c.ballot_id, b.opens_at, b.closes_at, m.address as asked_at,
@@ -33,6 +34,7 @@ left join step st on st.step_id = m.step_id
 left join campaign c on c.campaign_id = m.campaign_id
 left join ballot b on b.ballot_id = c.ballot_id
 where r.reply_id = $1 and r.rule_version <> $2 and r.closed_by is null
+  and (r.claim_id is null or m.message_id is not null)
 for update of r;
 
 -- name: same

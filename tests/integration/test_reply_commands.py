@@ -199,6 +199,15 @@ async def test_who_opts_out_of_a_shared_phone_claims_for_nobody(campaign: Campai
     assert await campaign.suppressed() == set(), "it was obeyed when it came; nothing is new"
 
 
+async def test_a_vote_in_answer_to_what_is_forgotten_by_now_stands(campaign: Campaign, ann: Asked) -> None:
+    reply = await say(campaign, "Voted")
+    await campaign.db.execute("delete from link")
+    await campaign.db.execute("delete from message where message_id = $1", ann.message_id)
+    await campaign.db.execute("update reply set rule_version = 'older' where reply_id = $1", reply)
+    assert await reread(campaign.db, reader="eve", at=NOW) == (0, [])
+    assert await campaign.standing(ann) == "voted"
+
+
 async def test_one_reply_that_cannot_be_read_again_keeps_no_other_back(campaign: Campaign, ann: Asked) -> None:
     stuck, other = [await say(campaign, "hm", number) for number in (1, 2)]
     await campaign.db.execute("update reply set claim_id = 99 where reply_id = $1", stuck)  # of which nobody knows
