@@ -61,10 +61,10 @@ async def _deal_with(runtime: Runtime, db: Connection, item: Item, letter: Lette
         await _tell(db, COMPLAINT, about, complaint.event, item.received_at)
     elif returned and (event := read_bounce(letter, item.received_at)) is not None:
         await _tell(db, BOUNCE, message_id, event, item.received_at)
+    elif purpose == "unsubscribe":  # mostly a program sends it for the person, and says so
+        await _unsubscribe(db, message_id)
     elif automatic:
         await _tell(db, BOUNCE, message_id, Event("noted", item.received_at, "auto_reply"), item.received_at)
-    elif purpose == "unsubscribe":
-        await _unsubscribe(db, message_id)
     else:  # also what a person sends to an address meant for machines: no words are lost
         await take_reply(db, runtime.keyring, item, letter)
 
