@@ -49,9 +49,8 @@ async def sort_mail(runtime: Runtime, db: Connection, items: Sequence[Item]) -> 
     for item in items:
         raw = await db.fetchval(SQL["raw"], item.inbox_id)
         if raw is not None:
-            # in a thread: one made for it keeps the parser busy for half a second, and a courier's heart has to beat
-            letter = await asyncio.to_thread(read_letter, raw)
-            await _deal_with(db, item, _understand(letter, item, runtime.keyring))
+            # in a thread: one made for it keeps the parsers busy for half a second, and a courier's heart has to beat
+            await _deal_with(db, item, await asyncio.to_thread(_understand, raw, item, runtime.keyring))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,9 @@ class _Farewell:
     message_id: int
 
 
-def _understand(letter: Letter, item: Item, keyring: Keyring) -> _News | _Farewell | Answer:
-    """What a mail is. It asks nobody, so that it can be done in a thread."""
+def _understand(raw: bytes, item: Item, keyring: Keyring) -> _News | _Farewell | Answer:
+    """What a mail is, read to the last word. It asks nobody, so that it can be done in a thread."""
+    letter = read_letter(raw)
     purpose, message_id = item.payload["purpose"], item.payload["message_id"]
     complaint = read_complaint(letter, keyring, item.received_at) if _may_complain(purpose, letter) else None
     if complaint is not None:
