@@ -228,7 +228,7 @@ class Settings(BaseSettings):
     keep_inbox: int = Field(
         30,
         ge=2,
-        description="Days that what came in (receipts, texts, presses of buttons) is kept as it came, once it has been processed. Providers repeat themselves for some hours, and must be recognised.",
+        description="Days that what came in (receipts, texts, presses of buttons, mails) is kept as it came, once it has been processed; but a reply by email with attachments is deleted as soon as it has been read. Providers repeat themselves for some hours, and must be recognised.",
     )
     log_format: str = Field("text", pattern="^(text|json)$", description="`text` for people, `json` for programs.")
 

@@ -59,4 +59,4 @@ async def process_inbox(runtime: Runtime, limit: int) -> int:
     Returns:
         How many were looked at; fewer than `limit` where nothing else is due.
     """
-    return await process(runtime, limit, {**HANDLERS, MAIL: partial(sort_mail, runtime)})
+    return await process(runtime, limit, {**HANDLERS, MAIL: partial(sort_mail, runtime)}, slow={MAIL})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from io import BytesIO
 from typing import Final
 from urllib.parse import unquote
 
@@ -25,8 +26,7 @@ async def read_body(request: web.Request, *, largest: int = LARGEST) -> bytes:
         HTTPRequestEntityTooLarge: it is larger than allowed; the rest is not read.
         HTTPRequestTimeout: the client is too slow.
     """
-    if (request.content_length or 0) > largest:
-        raise _too_large(largest)
+    refuse_large(request, largest)
     if request.content.is_eof():  # it came with the headers, as a provider's does
         body = request.content.read_nowait()
         if len(body) > largest:
@@ -35,17 +35,27 @@ async def read_body(request: web.Request, *, largest: int = LARGEST) -> bytes:
     return await _gather(request, largest)
 
 
+def refuse_large(request: web.Request, largest: int) -> None:
+    """Send away a request that says it brings more than it may.
+
+    Raises:
+        HTTPRequestEntityTooLarge: it does.
+    """
+    if (request.content_length or 0) > largest:
+        raise _too_large(largest)
+
+
 async def _gather(request: web.Request, largest: int) -> bytes:
-    body = bytearray()
+    body = BytesIO()  # what it hands out is what it gathered, and no copy
     try:
         async with asyncio.timeout(READS_WITHIN):
             async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > largest:
+                body.write(chunk)
+                if body.tell() > largest:
                     raise _too_large(largest)
     except TimeoutError:
         raise web.HTTPRequestTimeout(text="The request took too long to arrive.\n") from None
-    return bytes(body)
+    return body.getvalue()
 
 
 def parse_form(body: bytes) -> MultiDict[str]:

@@ -9,7 +9,7 @@ growing pauses; what can never be processed is parked, and staff are told.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 BATCH: Final = 100
 """Items in one transaction."""
+FEW: Final = 5
+"""… of those that take long: others wait for the rows it holds."""
 MOST_TRIES: Final = 15
 LONGEST_PAUSE: Final = timedelta(minutes=10)
 MOST_WAITING: Final = 5000
@@ -215,26 +217,29 @@ def _told_plainly() -> Iterator[None]:
         raise Unavailable("The database does not answer.", remedy="Please try again in a few minutes.") from error
 
 
-async def process(runtime: Runtime, limit: int, handlers: Mapping[str, Handler]) -> int:
+async def process(runtime: Runtime, limit: int, handlers: Mapping[str, Handler], *, slow: Collection[str] = ()) -> int:
     """Process what is due.
 
     Args:
         runtime: where it is stored.
         limit: most items.
         handlers: who processes which source.
+        slow: the sources whose items take long; only a few of them share a transaction.
 
     Returns:
         How many items were looked at; fewer than `limit` where nothing else is due.
     """
     done = 0
-    while done < limit:
-        async with runtime.pool.acquire() as db, db.transaction():
-            rows = await db.fetch(SQL["claim"], runtime.clock(), min(BATCH, limit - done))
-            for source, group in groupby(sorted(rows, key=_order), key=lambda row: str(row["source"])):
-                await _process(runtime, db, handlers.get(source, _nobody), [Item(**row) for row in group])
-        if not rows:
-            break
-        done += len(rows)
+    left = {True: FEW, False: BATCH}
+    while done < limit and left:
+        for long, most in list(left.items()):
+            async with runtime.pool.acquire() as db, db.transaction():
+                rows = await db.fetch(SQL["claim"], runtime.clock(), min(most, limit - done), list(slow), long)
+                for source, group in groupby(sorted(rows, key=_order), key=lambda row: str(row["source"])):
+                    await _process(runtime, db, handlers.get(source, _nobody), [Item(**row) for row in group])
+            if not rows:  # to look for these again would be to go through all of the others
+                del left[long]
+            done += len(rows)
     return done
 
 

@@ -12,10 +12,11 @@ returning inbox_id, source, dedupe_key;
 -- name: claim
 -- The next due items. Of one subject only the oldest that is not done, so that two replies of one person are read in
 -- the order they came, even while the first waits for another try. SKIP LOCKED: workers never wait for each other.
+-- What takes long is claimed by itself, a few at a time.
 -- (min() and not `not exists`: that the planner turns into a join with the whole table while it has no statistics.)
 select i.inbox_id, i.source, i.payload, i.received_at, i.attempts
 from inbox i
-where i.state = 'new' and i.next_try_at <= $1
+where i.state = 'new' and i.next_try_at <= $1 and (i.source = any ($3::text[])) = $4::boolean
   and i.inbox_id = (select min(first.inbox_id) from inbox first where first.subject = i.subject and first.state = 'new')
 order by i.next_try_at, i.inbox_id
 limit $2

@@ -31,6 +31,8 @@ REST: Final = 5.0
 """Seconds Redis is left alone after it did not answer; meanwhile this process counts for itself."""
 REMEMBERED: Final = 10_000
 """Networks one process remembers within a minute."""
+INSIDE: Final = "inside"
+"""The network of those for whom a proxy does not speak."""
 _ALL: Final = "all"
 
 log = structlog.get_logger(__name__)
@@ -101,14 +103,14 @@ def network(request: web.Request) -> str:
     """The network a request comes from: /24 of IPv4, /48 of IPv6, so that changing the last digits helps nobody.
 
     Where it comes through a proxy next to us, what that proxy says of its client counts (the last entry of
-    `X-Forwarded-For`, the one it added itself); from anybody else that header is worth nothing. `inside` where a proxy
+    `X-Forwarded-For`, the one it added itself); from anybody else that header is worth nothing. `INSIDE` where a proxy
     does not say.
     """
     peer = _address(request.remote)
     if peer is None or not peer.is_global:
         peer = _address(request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip())
     if peer is None:
-        return "inside"
+        return INSIDE
     return str(ipaddress.ip_network((peer, 24 if peer.version == 4 else 48), strict=False))
 
 

@@ -43,7 +43,7 @@ def command(lmtp: str | None, smtp: str | None, mbox: Path | None, maildir: Path
     """Take in mail; the words people see are `_HELP`."""
     if mbox or maildir:
         if (mbox and maildir) or lmtp or smtp:
-            raise click.UsageError("Read one mailbox, or listen.")
+            raise click.UsageError("Give one of --mbox and --maildir, and neither --lmtp nor --smtp with it.")
         _say(run(_read(mbox or maildir or Path())), as_json=as_json)
     else:
         run(_listen(lmtp, smtp))

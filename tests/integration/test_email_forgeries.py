@@ -36,7 +36,7 @@ from tests.integration.email_events import (
 )
 from webhooks import process_inbox
 from webhooks.email import HANDLERS, PROVIDERS
-from webhooks.email.sendgrid import _signed
+from webhooks.email.sendgrid import _digest, _signed
 
 OLD = timedelta(hours=27)
 
@@ -81,9 +81,9 @@ def test_sendgrids_own_example_verifies() -> None:
         "smtp-id": "<LRzXl_NHStOGhQ4kofSm_A@ismtpd0039p1iad1.sendgrid.net>", "timestamp": 1600112492,
     }  # fmt: skip
     body = json.dumps([event], sort_keys=True, separators=(",", ":")).encode() + b"\r\n"
-    assert _signed(key, signature, b"1600112502" + body)
-    assert not _signed(key, signature, b"1600112503" + body)
-    assert not _signed(key, signature, b"1600112502" + body.strip())
+    assert _signed(key, signature, _digest("1600112502", body))
+    assert not _signed(key, signature, _digest("1600112503", body))
+    assert not _signed(key, signature, _digest("1600112502", body.strip()))
 
 
 async def test_a_changed_moved_or_old_request_of_sendgrids_is_refused(world: World, db: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -31,7 +32,7 @@ from tests.integration.inbound_rows import Asked, Campaign, make_campaign
 from tests.integration.mail_rows import ANN, BOUNCES, DATA, REPLIES
 from webhooks import process_inbox
 from webhooks.email.desk import Malformed
-from webhooks.email.inbound import put_together, read_multipart
+from webhooks.email.inbound import MOST_AT_ONCE, put_together, read_multipart
 from webhooks.mailroom.letter import read_letter
 
 WORDS = "I’ve voted – thank you\n\nOn Sun, 22 Nov 2026 at 11:00, The Union <ballot@union.test> wrote:\n> STOP"
@@ -267,6 +268,45 @@ async def test_a_provider_that_is_not_set_up_takes_no_mail_and_a_large_one_is_re
         "/webhooks/email/postmark/inbound", data=BytesIO(request.body), headers=request.headers
     )
     assert response.status == 413
+
+
+# ---- those who mean ill
+
+
+async def begin(world: World, provider: str, **headers: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A request whose body does not come."""
+    reader, writer = await asyncio.open_connection(world.client.server.host, world.client.server.port)
+    said = {"Host": "x", "Content-Length": "1000"} | {name.replace("_", "-"): said for name, said in headers.items()}
+    lines = [f"POST /webhooks/email/{provider}/inbound HTTP/1.1", *(f"{name}: {value}" for name, value in said.items())]
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    return reader, writer
+
+
+async def test_whoever_dribbles_takes_no_seat_from_the_provider(world: World, campaign: Campaign) -> None:
+    dribbling = [
+        await begin(world, "mailgun", X_Forwarded_For="8.8.8.8", Expect="100-continue") for _ in range(MOST_AT_ONCE + 4)
+    ]
+    for reader, _ in dribbling:
+        assert b"100 Continue" in await reader.readline()  # it is being read, or waits
+    request = by_mailgun(world, Sent(reply_address(world, await campaign.ask(email=ANN))), raw=True)
+    request.headers["X-Forwarded-For"] = "9.9.9.9"
+    assert await post(world, "mailgun", request) == 200
+    for _, writer in dribbling:
+        writer.close()
+
+
+@pytest.mark.parametrize(("provider", "headers", "status"), [
+    ("postmark", postmark_headers("muster:wrong password of postmark"), 403),
+    ("sendgrid", {}, 403),
+    ("sendgrid", SendGridKey().sign(b"", NOW - timedelta(hours=27)).headers, 403),
+    ("mailgun", {"Content-Length": str(4 * 1024 * 1024)}, 413),
+])  # fmt: skip
+async def test_what_the_headers_tell_is_answered_before_anything_is_read(
+    world: World, provider: str, headers: dict[str, str], status: int
+) -> None:
+    reader, writer = await begin(world, provider, **headers)
+    assert (await reader.readline()).split()[1] == str(status).encode()
+    writer.close()
 
 
 # ---- forms and mails

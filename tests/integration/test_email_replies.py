@@ -205,14 +205,25 @@ async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: Ro
 async def test_machines_do_not_answer(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     to = reply_address(room, asked)
-    for headers in ({"Auto-Submitted": "auto-replied"}, {"Precedence": "bulk"}, {"Subject": "Out of office: voted"}):
+    for headers in ({"Auto-Submitted": "auto-replied"}, {"Precedence": "bulk"}):
         assert await room.hand_over(letter("I have voted. STOP", **headers), to, ANN) == 250
+    assert await room.hand_over(letter("I have voted", Subject="Out of office: voted"), to, ANN) == 250
     assert await room.hand_over(letter("I have voted"), to, "") == 250  # nobody's envelope
     await process_inbox(room.runtime, 10)
     assert await db.fetchval("select count(*) from reply") == await db.fetchval("select count(*) from claim") == 0
     assert await room.campaign.suppressed() == set()
     told = [one.words for one in await history(db, asked.message_id) if one.code == "auto_reply"]
     assert told == ["A machine answered it: a holiday notice or the like."] * 4
+
+
+async def test_a_ballot_about_leave_is_answered_like_any_other(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    to, subject = reply_address(room, asked), "Annual leave: have your say"
+    voted = await answer(room, to, "I have voted", Subject=f"Re: {subject}", X_Auto_Response_Suppress="OOF")
+    assert (voted["reading"], await room.campaign.standing(asked)) == ("voted", "voted")
+    # their program writes no Re: only the subject would speak for a machine, and no machine writes STOP
+    assert (await answer(room, to, "STOP", Subject=subject))["reading"] == "opt_out"
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
 
 
 async def test_each_email_says_where_its_answer_goes(room: Room, db: Connection) -> None:

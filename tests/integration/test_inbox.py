@@ -14,7 +14,7 @@ from messaging.db import Connection, open_pool
 from messaging.errors import InputError, Unavailable
 from messaging.runtime import Runtime
 from tests.integration.inbound_rows import Moving
-from webhooks.inbox import LONGEST_PAUSE, MOST_TRIES, Intake, Item, process
+from webhooks.inbox import FEW, LONGEST_PAUSE, MOST_TRIES, Intake, Item, process
 
 
 class Waking:
@@ -162,6 +162,22 @@ async def test_it_stops_at_its_limit(here: Runtime) -> None:
         await put(here, str(number))
     assert await process(here, 5, {"t": Noting()}) == 5
     assert await process(here, 50, {"t": Noting()}) == 7
+
+
+async def test_what_takes_long_shares_a_transaction_with_few_and_holds_up_nothing_else(
+    here: Runtime, db: Connection
+) -> None:
+    together: dict[str, list[int]] = {"slow": [], "t": []}
+
+    async def count(_db: Connection, items: Sequence[Item]) -> None:
+        together[items[0].source].append(len(items))
+
+    for number in range(12):
+        await put(here, f"slow {number}", source="slow")
+        await put(here, f"quick {number}")
+    assert await process(here, 100, {"slow": count, "t": count}, slow={"slow"}) == 24
+    assert together == {"slow": [FEW, FEW, 2], "t": [12]}
+    assert set((await states(db)).values()) == {"done"}
 
 
 async def test_a_bad_one_holds_up_no_other_and_leaves_nothing_half_done(here: Runtime, db: Connection) -> None:

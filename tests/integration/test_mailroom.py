@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import mailbox
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ from tests.integration.inbound_rows import Moving
 from tests.integration.mail_rows import ANN, BOUNCES, REPLIES, Room, open_room
 from tests.integration.outbox_rows import until
 from webhooks import process_inbox
-from webhooks.mailroom import listener
+from webhooks.mailroom import listener, sort
 from webhooks.mailroom.files import Counted, read_mailbox
 from webhooks.mailroom.listener import listening
 
@@ -126,14 +128,15 @@ async def test_without_a_token_of_ours_nobody_is_suppressed(room: Room, db: Conn
     assert (await standing(db, asked.message_id))[0] == "sent"
 
 
-async def test_a_mail_to_the_unsubscribe_address_opts_out(room: Room, db: Connection) -> None:
+@pytest.mark.parametrize(("head", "sender"), [
+    ("From: Ann <ann@member.test>\r\nSubject: unsubscribe", ANN),
+    ("From: Ann <ann@member.test>\r\nAuto-Submitted: auto-generated", ANN),  # so do mail programs, for the person
+    ("From: no-reply@mail.test\r\nPrecedence: bulk", ""),
+])  # fmt: skip
+async def test_a_mail_to_the_unsubscribe_address_opts_out(room: Room, head: str, sender: str) -> None:
     asked = await room.campaign.ask(email=ANN)
     address = f"u+{room.seal(asked, 'unsubscribe')}@{REPLIES}"
-    machine = b"From: Ann <ann@member.test>\r\nAuto-Submitted: auto-replied\r\n\r\nholiday\r\n"
-    assert await room.hand_over(machine, address, ANN) == 250
-    await process_inbox(room.runtime, 10)
-    assert await room.campaign.suppressed() == set()
-    assert await room.hand_over(b"From: Ann <ann@member.test>\r\nSubject: unsubscribe\r\n\r\n", address, ANN) == 250
+    assert await room.hand_over(f"{head}\r\n\r\n".encode(), address, sender) == 250
     await process_inbox(room.runtime, 10)
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
     assert await room.campaign.waiting(asked) == ("suppressed", "opted_out")
@@ -201,6 +204,25 @@ async def test_a_mail_nobody_can_read_is_set_aside_and_holds_up_no_other(room: R
 
 
 # ---- those who mean ill
+
+
+async def test_mail_is_read_beside_the_event_loop(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    where: dict[str, threading.Thread] = {}
+
+    def noting(name: str, read: Callable[..., Any]) -> Callable[..., Any]:
+        def note(*said: Any, **named: Any) -> Any:
+            where[name] = threading.current_thread()
+            return read(*said, **named)
+
+        return note
+
+    for name in ("read_letter", "read_bounce", "read_answer"):
+        monkeypatch.setattr(sort, name, noting(name, getattr(sort, name)))
+    asked = await room.campaign.ask(email=ANN)
+    assert await room.hand_over(b"From: ann@member.test\r\n\r\nhm\r\n", room.bounce_address(asked), ANN) == 250
+    await process_inbox(room.runtime, 10)
+    assert set(where) == {"read_letter", "read_bounce", "read_answer"}
+    assert threading.current_thread() not in where.values()
 
 
 async def test_slow_silent_and_too_many_clients_are_turned_away(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.reading import read_reply
-from webhooks.mailroom.markup import text_of_html
+from webhooks.mailroom.markup import MOST_TAGS, text_of_html
 from webhooks.mailroom.quotes import LONGEST, names_of, own_words, words_of_subject
 
 QUOTED = "> Dear Ann,\n> have you voted?\n> Reply STOP to stop."
@@ -85,6 +85,11 @@ def test_a_subject_counts_only_where_it_is_the_persons_own() -> None:
 ])  # fmt: skip
 def test_html_is_read_as_a_person_sees_it(html: str, text: str) -> None:
     assert text_of_html(html) == text
+
+
+def test_html_made_to_keep_a_parser_busy_is_cut() -> None:
+    assert text_of_html("<br>" * (MOST_TAGS - 1) + "<p>STOP") == "STOP"
+    assert text_of_html("<li><ul>" * MOST_TAGS + "STOP") == ""
 
 
 BOMBS = {

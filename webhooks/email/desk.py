@@ -145,10 +145,15 @@ async def believed(request: web.Request, source: str, body: bytes, reading: Awai
     try:
         return await reading
     except Forged as error:
-        log.warning("a webhook with a wrong signature", path=request.path, remote=request.remote, why=str(error))
-        raise web.HTTPForbidden(text="The signature is missing, wrong or old.\n") from None
+        raise refused(request, error) from None
     except Malformed as error:
         raise await malformed(request, source, str(error), body) from None
+
+
+def refused(request: web.Request, error: Forged) -> web.HTTPForbidden:
+    """What somebody is told who is not the provider; nothing is kept."""
+    log.warning("a webhook with a wrong signature", path=request.path, remote=request.remote, why=str(error))
+    return web.HTTPForbidden(text="The signature is missing, wrong or old.\n")
 
 
 def source_of(provider: str) -> str:

@@ -10,10 +10,13 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from email.message import Message
 from email.policy import compat32
+from itertools import pairwise
 from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
 import structlog
 from aiohttp import web
@@ -22,13 +25,16 @@ from messaging.errors import Unavailable
 from messaging.runtime import Runtime
 from messaging.settings import Settings
 from messaging.web import RUNTIME
-from webhooks.bodies import read_body
-from webhooks.email.desk import Malformed, believed
+from webhooks.bodies import read_body, refuse_large
+from webhooks.email.desk import Forged, Malformed, believed, refused
 from webhooks.mailroom.addresses import read_destination
 from webhooks.mailroom.store import keep_mail
+from webhooks.misses import INSIDE, network
 
 MOST_AT_ONCE: Final = 8
 """Mails that are read in at the same time: in JSON or a form each may take twice its size."""
+MOST_UNKNOWN: Final = 2
+"""… that come from one network and are not verified yet."""
 WAITS: Final = 5.0
 """Seconds that one more waits for its turn."""
 MOST_FIELDS: Final = 200
@@ -69,6 +75,14 @@ class Carrier(Protocol):
         """Whether there is what its webhooks are verified with."""
         ...
 
+    def recognise(self, runtime: Runtime, request: web.Request) -> bool:
+        """Whether the headers alone prove who sends this; its body has not come yet.
+
+        Raises:
+            Forged: they prove that it is somebody else.
+        """
+        ...
+
     async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
         """The mail in a request, once it is certain who sent it; None where it brings none.
 
@@ -89,6 +103,7 @@ class InboundDesk:
     def __init__(self, carrier: Carrier) -> None:
         self._carrier = carrier
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
+        self._unknown: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
 
     @property
     def routes(self) -> list[web.RouteDef]:
@@ -102,22 +117,35 @@ class InboundDesk:
         if not carrier.is_set_up(runtime.settings):
             raise web.HTTPNotFound
         largest = runtime.settings.mailroom_largest * 1024 * 1024
+        most = 2 * largest + 1024 * 1024
+        refuse_large(request, most)
         try:
-            async with asyncio.timeout(WAITS):
-                await self._room.acquire()
-        except TimeoutError:
-            raise Unavailable("Too many mails come at once.", remedy="Please try again in a minute.") from None
-        try:
-            body = await read_body(request, largest=2 * largest + 1024 * 1024)
-            reading = carrier.read_mail(runtime, request, body)
-            posted = await believed(request, f"{carrier.name}_mail", body, reading)
+            known = carrier.recognise(runtime, request)
+        except Forged as error:
+            raise refused(request, error) from None
+        async with AsyncExitStack() as seat:
+            posted = await self._read(seat, request, most, known=known)
             if posted is not None:
                 if len(posted.raw) > largest:
                     raise web.HTTPRequestEntityTooLarge(largest, len(posted.raw), text="That is too large.\n")
                 await _keep(runtime, carrier.name, posted)
-        finally:
-            self._room.release()
         return web.Response()
+
+    async def _read(self, seat: AsyncExitStack, request: web.Request, most: int, *, known: bool) -> Posted | None:
+        """Read and verify, in a seat; of one network that is not verified yet few get one, so that others do too."""
+        where = network(request)
+        few = MOST_AT_ONCE if known or where == INSIDE else MOST_UNKNOWN
+        async with AsyncExitStack() as waiting:
+            try:
+                async with asyncio.timeout(WAITS):
+                    # it goes by itself once nobody of that network waits or reads
+                    await waiting.enter_async_context(self._unknown.setdefault((where, few), asyncio.Semaphore(few)))
+                    await seat.enter_async_context(self._room)
+            except TimeoutError:
+                raise Unavailable("Too many mails come at once.", remedy="Please try again in a minute.") from None
+            body = await read_body(request, largest=most)
+            reading = self._carrier.read_mail(request.app[RUNTIME], request, body)
+            return await believed(request, f"{self._carrier.name}_mail", body, reading)
 
 
 async def _keep(runtime: Runtime, name: str, posted: Posted) -> None:
@@ -146,16 +174,29 @@ def read_multipart(content_type: str, body: bytes) -> dict[str, bytes]:
     found = _BOUNDARY.search(content_type[:LONGEST_HEADER])
     if found is None:
         raise Malformed("a form without a boundary")
-    parts = (b"\r\n" + body).split(b"\r\n--" + found[1].encode(errors="replace"), MOST_FIELDS + 1)
-    if len(parts) > MOST_FIELDS:
-        raise Malformed("too many fields")
     fields: dict[str, bytes] = {}
-    for part in parts[1:]:
-        head, gap, content = part.partition(b"\r\n\r\n")
-        name = _NAME.search(head[:LONGEST_HEADER])
-        if gap and name is not None:
-            fields.setdefault(name[1].decode(errors="replace"), content)
+    for begin, end in _parts(body, b"\r\n--" + found[1].encode(errors="replace")):
+        gap = body.find(b"\r\n\r\n", begin, end)
+        name = _NAME.search(body, begin, min(begin + LONGEST_HEADER, max(gap, begin)))
+        if name is not None:
+            fields.setdefault(name[1].decode(errors="replace"), body[gap + 4 : end])
     return fields
+
+
+def _parts(body: bytes, mark: bytes) -> list[tuple[int, int]]:
+    """Where each part of a form lies; nothing is copied, for it may have the size of a mail.
+
+    Raises:
+        Malformed: there are too many.
+    """
+    marks = [-2] if body.startswith(mark[2:]) else []  # the first has no line before it
+    at = body.find(mark)
+    while at >= 0 and len(marks) < MOST_FIELDS:
+        marks.append(at)
+        at = body.find(mark, at + len(mark))
+    if len(marks) >= MOST_FIELDS:
+        raise Malformed("too many fields")
+    return [(at + len(mark), end) for at, end in pairwise([*marks, len(body)])]
 
 
 def put_together(headers: Sequence[tuple[str, str]], text: str, html: str, attachments: int) -> bytes:

@@ -73,6 +73,10 @@ class Mailgun:
         )
         return [Arrival(token, message_id, event)]
 
+    def recognise(self, _runtime: Runtime, _request: web.Request) -> bool:
+        """Never: what is signed is in the body."""
+        return False
+
     async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
         """The mail that a route forwards, raw or taken apart.
 

@@ -93,6 +93,11 @@ class Postmark:
         message_id = find_message(runtime.keyring, table(event.get("Metadata")).get(NAME))
         return [Arrival(":".join(map(text, about)), message_id, event)]
 
+    def recognise(self, runtime: Runtime, request: web.Request) -> bool:
+        """Always: the password is in the headers."""
+        verify(runtime, request)
+        return True
+
     async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
         """The mail of an inbound webhook, raw (where *Include raw email content* is ticked) or taken apart.
 

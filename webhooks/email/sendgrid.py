@@ -16,7 +16,8 @@ from typing import Any, Final
 from aiohttp import web
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from messaging.channels.email_headers import NAME, read_public_key
 from messaging.outbox.bounces import UNKNOWN, Judged, judge_bounce
@@ -83,6 +84,11 @@ class SendGrid:
             raise Malformed("not a list of events, or too long a one")
         return [_arrival(runtime, event) for event in events if _counts(event)]
 
+    def recognise(self, runtime: Runtime, request: web.Request) -> bool:
+        """Never: they say only whether there is a signature, and of when."""
+        _signature(runtime, request)
+        return False
+
     async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
         """The mail of one request of inbound parse, raw or taken apart.
 
@@ -142,21 +148,42 @@ def verify(runtime: Runtime, request: web.Request, body: bytes) -> None:
     Raises:
         Forged: it did not.
     """
-    timestamp = request.headers.get(TIMESTAMP, "")
-    try:
-        signature = base64.b64decode(request.headers.get(SIGNATURE, ""), validate=True)
-    except (ValueError, binascii.Error):
-        raise Forged("no signature") from None
+    timestamp, signature = _signature(runtime, request)
+    digest = _digest(timestamp, body)
     # every key is tried, whichever fits: the time taken tells nothing
-    fits = [_signed(key, signature, timestamp.encode() + body) for key in runtime.settings.sendgrid_webhook_key]
+    fits = [_signed(key, signature, digest) for key in runtime.settings.sendgrid_webhook_key]
     if not any(fits):
         raise Forged("the signature is wrong")
-    check_time(read_time(timestamp, None), runtime.clock())
 
 
-def _signed(key: str, signature: bytes, content: bytes) -> bool:
+def _signature(runtime: Runtime, request: web.Request) -> tuple[str, bytes]:
+    """The timestamp and the signature that a request carries.
+
+    Raises:
+        Forged: it has none, or was not signed lately.
+    """
+    timestamp, said = request.headers.get(TIMESTAMP, ""), request.headers.get(SIGNATURE, "")
     try:
-        read_public_key(key).verify(signature, content, ECDSA(SHA256()))
+        signature = base64.b64decode(said, validate=True)
+    except (ValueError, binascii.Error):
+        signature = b""
+    if not signature:
+        raise Forged("no signature")
+    check_time(read_time(timestamp, None), runtime.clock())
+    return timestamp, signature
+
+
+def _digest(timestamp: str, body: bytes) -> bytes:
+    """Of both together, without a copy of a body that may have the size of a mail."""
+    hashed = Hash(SHA256())
+    hashed.update(timestamp.encode(errors="replace"))
+    hashed.update(body)
+    return hashed.finalize()
+
+
+def _signed(key: str, signature: bytes, digest: bytes) -> bool:
+    try:
+        read_public_key(key).verify(signature, digest, ECDSA(Prehashed(SHA256())))
     except InvalidSignature:
         return False
     return True

@@ -75,6 +75,10 @@ class Ses:
             return []
         return [Arrival(key, _message(runtime, table(event.get("mail"))), event)]
 
+    def recognise(self, _runtime: Runtime, _request: web.Request) -> bool:
+        """Never: what is signed is in the body."""
+        return False
+
     async def read_mail(self, runtime: Runtime, _request: web.Request, body: bytes) -> Posted | None:
         """The mail that an SNS action of a receipt rule publishes, as it came; a new subscription is confirmed at once.
 

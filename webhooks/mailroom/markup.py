@@ -8,6 +8,9 @@ from typing import Final
 
 import nh3
 
+MOST_TAGS: Final = 4000
+"""Tags that are read: lists in lists take the square of their number. An answer stands before what it quotes."""
+
 _BLOCKS: Final = frozenset({"p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4", "table", "ul", "ol", "hr", "pre"})
 _QUOTES: Final = frozenset({"blockquote"})
 _QUOTED: Final = re.compile(
@@ -23,10 +26,10 @@ def text_of_html(html: str) -> str:
     """What HTML says, block by block, up to where the quoted mail begins.
 
     Args:
-        html: of any kind; it is made well-formed first.
+        html: of any kind; it is made well-formed first, and cut after so many tags.
     """
     clean = nh3.clean(
-        html,
+        "<".join(html.split("<", MOST_TAGS + 1)[: MOST_TAGS + 1]),
         tags=set(_BLOCKS | _QUOTES | {"span"}),
         attributes={"div": {"class", "id"}, "blockquote": {"class", "id"}, "span": {"class", "id"}},
         clean_content_tags={"script", "style", "title"},

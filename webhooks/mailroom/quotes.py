@@ -45,7 +45,7 @@ _FAREWELL: Final = re.compile(
     re.IGNORECASE,
 )
 _WORDS: Final = re.compile(r"[^\W\d_]+")
-_RE: Final = re.compile(r"\s*(?:re|aw|sv|atb|ateb|fw|fwd)\s*:", re.IGNORECASE)
+_RE: Final = re.compile(r"(?:\s*(?:re|aw|sv|vs|atb|ateb|fw|fwd|wg)\s*(?:\[\d{1,3}\])?\s*[:\uff1a])+\s*", re.IGNORECASE)
 
 
 class _Quoting(EmailMessage):  # type: ignore[misc]
@@ -86,6 +86,12 @@ def own_words(text: str, names: Collection[str] = ()) -> str:
 def words_of_subject(subject: str) -> str:
     """What a subject says of its own; "" where it only repeats that of a mail."""
     return "" if _RE.match(subject) else subject.strip()
+
+
+def without_re(subject: str) -> str:
+    """A subject without the `Re:` before it, of which there may be several."""
+    found = _RE.match(subject)
+    return subject if found is None else subject[found.end() :]
 
 
 def names_of(*said: str) -> set[str]:

@@ -8,6 +8,7 @@ a person, whatever it says.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import Final
 
@@ -29,39 +30,68 @@ MOST_IDS: Final = 20
 _THREADS: Final = ("In-Reply-To", "References")
 
 
-async def take_reply(db: Connection, keyring: Keyring, item: Item, letter: Letter) -> None:
-    """Read an answer; what it says is done, or waits for a person.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What somebody wrote.
+
+    Attributes:
+        message_id: the message it proves to answer; None where it proves none.
+        address: the mailbox they say they wrote from.
+        words: their own; "" where nothing is known to be.
+        text: their words, or else how the mail begins.
+        attachments: how many things came with it.
+    """
+
+    message_id: int | None
+    address: str
+    words: str
+    text: str
+    attachments: int
+
+
+def read_answer(letter: Letter, keyring: Keyring, *, message_id: int | None, sender: str) -> Answer:
+    """Read what a mail answers, and how.
+
+    Args:
+        letter: the mail.
+        keyring: knows our seals.
+        message_id: the message it was addressed to.
+        sender: of the envelope.
+    """
+    if message_id is None:
+        message_id = find_message(keyring, *(ids for name in _THREADS for ids in _ids(letter, name)))
+    address, name = _writer(letter, sender)
+    text = letter.text
+    words = own_words(text, names_of(name, address)) or words_of_subject(letter.header("Subject"))
+    return Answer(message_id, address, words, words or text[:KEPT].strip(), letter.attachments)
+
+
+async def take_reply(db: Connection, item: Item, answer: Answer) -> None:
+    """What an answer says is done, or waits for a person.
 
     Args:
         db: in the inbox's transaction.
-        keyring: knows our seals.
         item: the row of the inbox.
-        letter: the mail.
+        answer: what was written.
     """
-    message_id = item.payload["message_id"]
-    if message_id is None:
-        message_id = find_message(keyring, *(ids for name in _THREADS for ids in _ids(letter, name)))
-    address, name = _writer(letter, item.payload["sender"])
-    said = own_words(letter.text, names_of(name, address)) or words_of_subject(letter.header("Subject"))
-    attached = letter.attachments
     answered = await answer_reply(
         db,
         Inbound(
             inbox_id=item.inbox_id,
             channel="email",
-            address=address,
+            address=answer.address,
             senders=(item.payload["recipient"],),
-            text=said or letter.text[:KEPT].strip(),
+            text=answer.text,
             received_at=item.received_at,
-            media=attached,
-            message_id=message_id,
-            proven=message_id is not None,
+            media=answer.attachments,
+            message_id=answer.message_id,
+            proven=answer.message_id is not None,
         ),
     )
-    if attached:
+    if answer.attachments:
         await db.execute(SQL["drop_raw"], item.inbox_id)
         if answered.reply_id is not None:
-            things = "1 attachment was" if attached == 1 else f"{attached} attachments were"
+            things = "1 attachment was" if answer.attachments == 1 else f"{answer.attachments} attachments were"
             await note_reply(db, answered.reply_id, f"{things} not kept: Muster takes words only.")
 
 
