@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import gc
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -17,6 +16,7 @@ from aiohttp import web
 from messaging.errors import Conflict, SettingsError
 from messaging.runtime import Runtime
 from muster.app import make_app
+from muster.garbage import look_less_for_garbage
 
 PATIENCE: Final = 10.0
 """Seconds that requests in flight get when the server stops."""
@@ -45,6 +45,7 @@ async def serve(runtime: Runtime) -> None:
     """
     stop = stop_signal()
     async with listening(runtime) as where:
+        look_less_for_garbage()
         log.info("the web server listens", address=where)
         await stop.wait()
         log.info("the web server stops")
@@ -65,10 +66,8 @@ async def listening(runtime: Runtime) -> AsyncIterator[str]:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
             raise _cannot_listen(error, host, port) from error
-        gc.freeze()  # what is there by now stays: looking through it again and again costs each request a little
         yield f"http://{f'[{host}]' if ':' in host else host}:{runner.addresses[0][1]}"
     finally:
-        gc.unfreeze()
         await runner.cleanup()
 
 

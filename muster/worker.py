@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -31,8 +30,6 @@ POLL: Final = 0.1
 """Seconds between two looks for a wake-up."""
 LOOK: Final = 1.0
 """Seconds between two looks into the database without a wake-up."""
-GARBAGE: Final = 20_000
-"""Objects made, and not gone by themselves, between two looks for garbage."""
 JOB_LASTS: Final = 20.0
 """Seconds a job goes along with its duty, which goes on after it. A killed worker's job blocks its name this long."""
 PATIENCE: Final = 25.0
@@ -61,6 +58,7 @@ async def work(runtime: Runtime, stop: asyncio.Event) -> None:
     from messaging.outbox.send import Courier
     from messaging.outside import open_outside
     from muster.duties import Duties
+    from muster.garbage import look_less_for_garbage
 
     assert runtime.settings.redis_url is not None
     async with (
@@ -70,7 +68,7 @@ async def work(runtime: Runtime, stop: asyncio.Event) -> None:
         duties = Duties(runtime, Courier(runtime, channels), outside)
         ear = _Ear(duties, runtime.settings.redis_url)
         hearing = asyncio.create_task(ear.listen(), name="wake-ups")
-        _look_less_for_garbage()
+        look_less_for_garbage()
         log.info("the worker is at work", channels=sorted(channels))
         try:
             while not stop.is_set():
@@ -83,13 +81,6 @@ async def work(runtime: Runtime, stop: asyncio.Event) -> None:
             await duties.finish(PATIENCE)
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
-
-
-def _look_less_for_garbage() -> None:
-    """Leave out of garbage collection what stays for good, and look seldom: next to nothing here is in cycles."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE)
 
 
 def _look(duties: Duties, *, clock_too: bool) -> None:
