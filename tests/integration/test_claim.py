@@ -2,6 +2,7 @@
 
 from datetime import datetime, time, timedelta
 
+import asyncpg
 import pytest
 
 from messaging.db import Connection, Pool
@@ -335,3 +336,11 @@ async def test_a_retry_waits_and_forgets_the_wire(db: Connection) -> None:
     await record(db, [verdict], [], source="twilio", now=NOON)
     row = await message(db, only)
     assert (row["state"], row["wire_at"], row["not_before"]) == ("queued", None, later(minutes=1))
+
+
+async def test_a_step_or_sender_that_messages_name_cannot_be_deleted(db: Connection) -> None:
+    step = await add_step(db)
+    await add_messages(db, step, "sms", NUMBERS[:1])
+    for parent in ("step", "sender"):
+        with pytest.raises(asyncpg.ForeignKeyViolationError, match=f"a {parent} that messages name"):
+            await db.execute("delete from step" if parent == "step" else "delete from sender")

@@ -9,10 +9,15 @@ alter table message drop constraint message_step_id_fkey;
 alter table message drop constraint message_sender_id_fkey;
 
 create function stay_while_written_for() returns trigger language plpgsql as $$
+declare
+  named boolean;
 begin
-  if tg_table_name = 'step' and exists (select from message where step_id = old.step_id)
-    or tg_table_name = 'sender' and exists (select from message where sender_id = old.sender_id)
-  then
+  if tg_table_name = 'step' then
+    named := exists (select from message where step_id = old.step_id);
+  else
+    named := exists (select from message where sender_id = old.sender_id);
+  end if;
+  if named then
     raise foreign_key_violation using message = format('a %s that messages name cannot be deleted', tg_table_name);
   end if;
   return old;
