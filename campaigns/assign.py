@@ -8,13 +8,20 @@ both decide here, so what was announced is what happens.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+import asyncpg
+
+from campaigns.audience import Audience
 from messaging.db import Connection, load_queries
 from messaging.outbox.states import Reason, State
 
 SQL = load_queries(__file__)
+
+PAGE: Final = 10_000
+"""People a page: large enough that the round trips do not matter, small enough that little is done again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,32 @@ class Decision:
     reason: str | None
 
 
+async def decide(
+    db: Connection, step: asyncpg.Record, audience: Audience, *, after: int, written: bool
+) -> AsyncGenerator[list[Decision], None]:
+    """Decide for an audience, a page of people at a time.
+
+    Args:
+        db: a connection.
+        step: its `step_id`, `channels`, `goal_id` and `purpose`.
+        audience: who is asked, in the order in which they may choose.
+        after: the last person for whom it is decided already.
+        written: each page is in the outbox before the next but one is asked for, so that only the last one's addresses
+            are kept in mind, and a million people need no more memory than ten thousand. Otherwise nothing is written.
+    """
+    taken: set[tuple[str, str]] = set()
+    while people := await audience.page(db, after=after, limit=PAGE):
+        after = people[-1]
+        page = await candidates(
+            db, people=people, channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
+        )
+        taken |= await addresses_taken(db, step["step_id"], page)
+        decisions = assign(page, taken)
+        yield decisions
+        if written:
+            taken = {(one.channel, one.address) for one in decisions if one.channel and one.address}
+
+
 async def candidates(
     db: Connection, *, people: Sequence[int], channels: Sequence[str], goal_id: int | None, purpose: str
 ) -> list[Candidate]:
@@ -85,10 +118,7 @@ async def candidates(
 
 
 async def addresses_taken(db: Connection, step_id: int, people: Iterable[Candidate]) -> set[tuple[str, str]]:
-    """Which of some people's addresses (with their channels) a step has used already.
-
-    Asked for page by page, so that a launch needs no more memory for a million people than for ten thousand.
-    """
+    """Which of some people's addresses (with their channels) a step has used already."""
     theirs = [one for person in people for one in person.addresses]
     rows = await db.fetch(SQL["taken"], step_id, [one.channel for one in theirs], [one.address for one in theirs])
     return {(row["channel"], row["address"]) for row in rows}

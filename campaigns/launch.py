@@ -1,7 +1,7 @@
 """From an audience to rows in the outbox.
 
-A step is launched page by page: the next people of the audience, what each gets (`assign`), and one `INSERT … SELECT`
-that writes a row for every one of them, also for those who get nothing, so that "why did this person get nothing?"
+A step is launched page by page: what the next people of the audience get (`decide`), and one `INSERT … SELECT` that
+writes a row for every one of them, also for those who get nothing, so that "why did this person get nothing?"
 always has an answer. A page and the cursor behind it are one transaction: killed at any point, the next launch goes on
 where this one stopped. Nothing is sent before the last page is in.
 
@@ -23,8 +23,8 @@ from typing import Final
 import asyncpg
 import structlog
 
-from campaigns.assign import Candidate, Decision, addresses_taken, assign, candidates
-from campaigns.audience import Audience, step_audience
+from campaigns.assign import Decision, decide
+from campaigns.audience import step_audience
 from campaigns.ballots import enrol
 from campaigns.campaigns import reopen
 from campaigns.plan import LaunchPlan, StepPlan, plan
@@ -39,9 +39,6 @@ __all__ = ["LaunchPlan", "Launched", "StepPlan", "launch", "launch_due_steps", "
 
 SQL = load_queries(__file__)
 log = structlog.get_logger(__name__)
-
-PAGE: Final = 10_000
-"""People a page: large enough that the round trips do not matter, small enough that little is done again."""
 
 _PATIENCE: Final = 60.0
 """Seconds a launch waits for its second connection before it gives up, and is taken up again later."""
@@ -180,43 +177,32 @@ async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
         Whether everybody has a row; False where the step was paused or cancelled meanwhile.
     """
     now = runtime.clock()
-    cursor = step["launch_cursor"]
     used = await personal_variables(db) & Template.from_json(step["content"]).variables
+    audience = await step_audience(db, step)
     async with (
         runtime.pool.acquire(timeout=_PATIENCE) as reader,
-        aclosing(_pages(reader, step, await step_audience(db, step), cursor)) as pages,
-        aclosing(_read_ahead(pages)) as ready,
+        aclosing(decide(reader, step, audience, after=step["launch_cursor"], written=True)) as pages,
+        aclosing(_one_ahead(pages)) as ready,
     ):
-        async for people in ready:
-            decisions = assign(people, await addresses_taken(db, step["step_id"], people))
+        async for decisions in ready:
             async with db.transaction():
                 await db.execute(SQL["do_not_wait_for_disk"])
-                if await db.fetchval(SQL["advance"], step["step_id"], people[-1].person_id) is None:
+                if await db.fetchval(SQL["advance"], step["step_id"], decisions[-1].person_id) is None:
                     return False
                 await _place(db, step, decisions, used, now)
     return True
 
 
-async def _pages(
-    db: Connection, step: asyncpg.Record, audience: Audience, cursor: int
-) -> AsyncGenerator[list[Candidate], None]:
-    while people := await audience.page(db, after=cursor, limit=PAGE):
-        cursor = people[-1]
-        yield await candidates(
-            db, people=people, channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
-        )
+async def _one_ahead(pages: AsyncGenerator[list[Decision], None]) -> AsyncGenerator[list[Decision], None]:
+    """The same pages, the next one being decided while one is written."""
 
-
-async def _read_ahead(pages: AsyncGenerator[list[Candidate], None]) -> AsyncGenerator[list[Candidate], None]:
-    """The same pages, the next one being read while one is dealt with."""
-
-    async def read() -> list[Candidate] | None:
+    async def following() -> list[Decision] | None:
         return await anext(pages, None)
 
-    coming = asyncio.create_task(read())
+    coming = asyncio.create_task(following())
     try:
         while (page := await coming) is not None:
-            coming = asyncio.create_task(read())
+            coming = asyncio.create_task(following())
             yield page
     finally:
         coming.cancel()

@@ -63,7 +63,7 @@ with decided as (
     ) end as variables
   ) as own
   order by d.person_id
-  on conflict do nothing
+  on conflict (step_id, person_id) do nothing
   returning message_id, state, reason
 ), told as (
   insert into message_event (message_id, at, state, source, code)

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from campaigns.assign import Decision, addresses_taken, assign, candidates
+from campaigns.assign import Decision, decide
 from campaigns.audience import step_audience
 from messaging.content.render import RenderedSms, Renderer
 from messaging.content.templates import Template
@@ -25,7 +25,6 @@ from messaging.outbox.caps import Cap, effective
 
 SQL = load_queries(__file__)
 
-PAGE: Final = 10_000
 SAMPLE: Final = 4_000
 """Messages rendered for the estimate; with fewer, everybody's is."""
 
@@ -183,17 +182,10 @@ async def _capped(
 
 
 async def _decide(db: Connection, step: asyncpg.Record) -> _Tally:
-    audience = await step_audience(db, step)
     tally = _Tally()
-    after = step["launch_cursor"]  # not 0 where a launch was interrupted: only the rest is planned
-    taken: set[tuple[str, str]] = set()
-    while people := await audience.page(db, after=after, limit=PAGE):
-        after = people[-1]
-        page = await candidates(
-            db, people=people, channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
-        )
-        taken |= await addresses_taken(db, step["step_id"], page)
-        tally.add(assign(page, taken))
+    # the cursor is not 0 where a launch was interrupted: only the rest is planned
+    async for page in decide(db, step, await step_audience(db, step), after=step["launch_cursor"], written=False):
+        tally.add(page)
     return tally
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-import campaigns.launch
+import campaigns.assign
 from campaigns import campaigns as lifecycle
 from campaigns.ballots import create_ballot
 from campaigns.campaigns import Campaign, create_campaign
@@ -137,7 +137,7 @@ async def test_variables_are_a_snapshot_of_what_the_template_uses(muster: Runtim
 
 
 async def test_a_killed_launch_goes_on_where_it_stopped(muster: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaigns.launch, "PAGE", 10)
+    monkeypatch.setattr(campaigns.assign, "PAGE", 10)
     await _people(muster, 35)
     campaign = await _campaign(muster)
     async with connected(muster) as db:
@@ -167,7 +167,7 @@ async def test_a_killed_launch_goes_on_where_it_stopped(muster: Runtime, monkeyp
 async def test_an_interrupted_launch_remembers_the_addresses_it_has_used(
     muster: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(campaigns.launch, "PAGE", 1)
+    monkeypatch.setattr(campaigns.assign, "PAGE", 1)
     async with connected(muster) as db:
         for name in ("first", "second"):
             await add_person(db, name, sms="+447700900001")
@@ -182,8 +182,28 @@ async def test_an_interrupted_launch_remembers_the_addresses_it_has_used(
         assert (await _rows(db))["second"] == (None, "skipped", "shared_address")
 
 
+@pytest.mark.parametrize("page", [1, 2, 10_000])
+async def test_a_shared_phone_gets_one_message_however_people_fall_into_pages(
+    muster: Runtime, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(campaigns.assign, "PAGE", page)
+    async with connected(muster) as db:
+        for n in range(9):
+            await add_person(db, f"P{n}", sms=f"+44770090000{n % 3}")
+    campaign = await _campaign(muster)
+    async with connected(muster) as db:
+        planned = (await plan(db, campaign.campaign_id, public_url="http://muster.test")).steps[0]
+    assert (planned.by_channel, planned.not_sent) == ({"sms": 3}, {"shared_address": 6})
+
+    [launched] = await launch(muster, campaign.campaign_id, "staff")
+
+    assert (launched.by_channel, launched.not_sent) == (planned.by_channel, planned.not_sent)
+    async with connected(muster) as db:
+        assert [who for who, (channel, *_) in (await _rows(db)).items() if channel] == ["P0", "P1", "P2"]
+
+
 async def test_launching_twice_at_once_sends_once(muster: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaigns.launch, "PAGE", 5)
+    monkeypatch.setattr(campaigns.assign, "PAGE", 5)
     await _people(muster, 40)
     campaign = await _campaign(muster)
 
@@ -256,7 +276,7 @@ async def test_members_imported_between_two_steps_get_the_second(muster: Runtime
 async def test_pausing_in_the_middle_of_a_launch_stops_it_and_resuming_goes_on(
     muster: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(campaigns.launch, "PAGE", 5)
+    monkeypatch.setattr(campaigns.assign, "PAGE", 5)
     await _people(muster, 20)
     campaign = await _campaign(muster)
     async with connected(muster) as db:  # as if a launch had been killed after the first page
