@@ -13,7 +13,7 @@ import structlog
 
 from campaigns.launch import launch_due_steps
 from campaigns.retention import alone, archive_due, last_close
-from campaigns.turnout.counts import refresh_open
+from campaigns.turnout.counts import refresh_due, squash
 from campaigns.turnout.exports import export_due
 from console.auth import forget_expired
 from messaging.outbox.archive import is_sending
@@ -29,10 +29,8 @@ from webhooks.outgoing.stream import Stream, drop_old
 INBOX_BATCH: Final = 500
 INBOX_PAUSE: Final = 0.1
 """Seconds in which receipts gather: a batch costs the database little more than a single one."""
-COUNT_EVERY: Final = 10.0
-"""Seconds between two rounds of the turnout counts' upkeep; without it they are as right, only slower to read."""
-COUNT_SHARE: Final = 0.05
-"""The most of the time that the upkeep may take, in an electorate of any size."""
+COUNT_EVERY: Final = 5.0
+"""Seconds between two looks whether turnout counts want upkeep."""
 MISSED_EVERY: Final = 60.0
 """Seconds between two questions whether it is time to look for texts that did not reach us."""
 EXPORT_EVERY: Final = 20.0
@@ -158,10 +156,10 @@ class Duties:
         return False
 
     async def _count(self) -> bool:
-        began = time.monotonic()
-        await refresh_open(self.runtime)
-        took = time.monotonic() - began
-        self.count_at = began + max(COUNT_EVERY, took / COUNT_SHARE)
+        self.count_at = time.monotonic() + COUNT_EVERY
+        async with self.runtime.pool.acquire() as db:
+            await refresh_due(db, self.runtime.clock())
+            await squash(db)
         return False
 
     async def _fetch_missed(self) -> bool:

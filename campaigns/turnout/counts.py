@@ -4,12 +4,13 @@ Every change of a standing adds `-1` to one sum and `+1` to another (`tally`); a
 hands each sum to the units above. `squash` keeps the rows few, `recount` compares them with the ledger itself.
 
 Who can be reached and who has been contacted follow from addresses, suppressions and messages, which change by the
-thousand; `refresh` counts those anew, set-based, and adds the differences. The worker refreshes open ballots on its
-tick (`refresh_open`), the command line before it prints.
+thousand; `refresh` counts those anew, set-based, and adds the differences. Workers refresh open ballots on their ticks
+(`refresh_due`), one of them at a time; the command line does before it prints.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,6 @@ import asyncpg
 
 from campaigns.turnout.claims import RANKING, Kind
 from messaging.db import Connection, load_queries
-from messaging.runtime import Runtime
 
 SQL = load_queries(__file__)
 
@@ -27,6 +27,13 @@ MEASURES: Final = (
     "electorate", "reachable", "reachable_sms", "reachable_email", "contacted", *(kind.value for kind in Kind),
 )  # fmt: skip
 """Everything that is counted: who there is, who can be and has been reached, and where they stand."""
+
+REACH_EVERY: Final = 10.0
+"""Seconds between two counts of who can be reached and who has been."""
+REACH_SHARE: Final = 0.05
+"""The most of the time that counting may take, in an electorate of any size."""
+REACH_LEASE: Final = 60.0
+"""Seconds until somebody else counts what a killed worker was counting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +153,20 @@ async def squash(db: Connection) -> int:
     return int(await db.fetchval(SQL["squash"]))
 
 
-async def refresh_open(runtime: Runtime) -> None:
-    """What the worker's tick does for the counts: refresh the ballots that are not over, and squash."""
-    async with runtime.pool.acquire() as db:
-        for row in await db.fetch(SQL["open_ballots"], runtime.clock()):
-            await refresh(db, row["ballot_id"])
-        await squash(db)
+async def refresh_due(db: Connection, now: datetime) -> int:
+    """Refresh the ballots that are not over and whose time has come, and that no other worker is at.
+
+    Returns:
+        How many were counted.
+    """
+    counted = 0
+    while (ballot_id := await db.fetchval(SQL["take_due_ballot"], now, REACH_LEASE)) is not None:
+        began = time.monotonic()
+        await refresh(db, ballot_id)
+        took = time.monotonic() - began
+        await db.execute(SQL["reach_counted"], ballot_id, max(REACH_EVERY, took / REACH_SHARE) - took)
+        counted += 1
+    return counted
 
 
 def _complete(measures: dict[str, int]) -> dict[str, int]:

@@ -149,6 +149,20 @@ with crowded as (
 )
 select count(*) from gone;
 
--- name: open_ballots
--- The ballots whose reach still changes.
-select ballot_id from ballot where closes_at > $1 order by ballot_id
+-- name: take_due_ballot
+-- A ballot whose reach still changes and is to be counted now, for whoever comes first: a hundred workers then cost no more
+-- than one. Should that one be killed, it is due again in $2 seconds. By this server's clock, for those of hosts differ.
+update ballot b set reach_due_at = clock_timestamp() + $2 * interval '1 second'
+from (
+  select ballot_id from ballot
+  where closes_at > $1 and reach_due_at <= clock_timestamp()
+  order by reach_due_at, ballot_id
+  limit 1
+  for no key update skip locked
+) as due
+where b.ballot_id = due.ballot_id
+returning b.ballot_id;
+
+-- name: reach_counted
+-- Counted; again in $2 seconds.
+update ballot set reach_due_at = clock_timestamp() + $2 * interval '1 second' where ballot_id = $1

@@ -1,12 +1,13 @@
 """Counts by unit, reach, and the score of a ballot."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from campaigns.ballots import enrol
 from campaigns.turnout.claims import record_claim
-from campaigns.turnout.counts import Difference, recount, refresh, refresh_open, squash, totals, unit_counts
+from campaigns.turnout.counts import Difference, recount, refresh, refresh_due, squash, totals, unit_counts
 from campaigns.turnout.score import score
 from messaging.db import Connection
 from messaging.errors import NotFound
@@ -75,7 +76,7 @@ async def test_a_recount_finds_what_is_off_and_squashing_changes_nothing(db: Con
     assert await recount(db, ballot) == [Difference(unit, "voted", 8, 5)]
 
 
-async def test_reach_follows_addresses_suppressions_and_messages(db: Connection, runtime: Runtime) -> None:
+async def test_reach_follows_addresses_suppressions_and_messages(db: Connection) -> None:
     unit = await add_unit(db, "Leeds")
     both = await add_person(db, "both", unit=unit, sms="+447700900001", email="a@x.test")
     await add_person(db, "mail", unit=unit, email="b@x.test")
@@ -83,7 +84,7 @@ async def test_reach_follows_addresses_suppressions_and_messages(db: Connection,
     ballot = await add_ballot(db, opens=NOW - timedelta(days=4000), closes=NOW + timedelta(days=4000))
     await enrol(db, ballot)
 
-    await refresh_open(runtime)
+    await refresh(db, ballot)
     assert _reach(await totals(db, ballot)) == (2, 1, 2, 0)
 
     await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
@@ -115,6 +116,23 @@ async def test_reach_follows_addresses_suppressions_and_messages(db: Connection,
     await refresh(db, ballot)
     assert _reach(await totals(db, ballot)) == (1, 0, 1, 1), "two messages, one member contacted"
     assert await refresh(db, ballot) == 0
+
+
+async def test_reach_is_counted_by_one_worker_at_a_time_and_again_when_it_is_due(runtime: Runtime) -> None:
+    async with runtime.pool.acquire() as db, runtime.pool.acquire() as other:
+        open_ballot = await add_ballot(db, "open", closes=NOW + timedelta(days=1))
+        await add_ballot(db, "over", opens=NOW - timedelta(days=9), closes=NOW - timedelta(days=1))
+
+        assert sorted(await asyncio.gather(refresh_due(db, NOW), refresh_due(other, NOW))) == [0, 1]
+        assert await refresh_due(other, NOW) == 0, "it has just been counted"
+
+        # a worker that took it and was killed: the lease, on the server's clock, keeps others away and then does not
+        await db.execute("update ballot set reach_due_at = clock_timestamp() + interval '1 minute'")
+        assert await refresh_due(db, NOW) == 0
+        await db.execute("update ballot set reach_due_at = clock_timestamp() - interval '1 second'")
+        assert await refresh_due(db, NOW) == 1
+        due = "select reach_due_at - clock_timestamp() from ballot where ballot_id = $1"
+        assert timedelta(seconds=5) < await db.fetchval(due, open_ballot) <= timedelta(seconds=10)
 
 
 def _reach(counts: dict[str, int]) -> tuple[int, int, int, int]:
