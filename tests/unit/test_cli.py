@@ -96,10 +96,16 @@ def test_a_pipe_that_closes_is_no_error_worth_words(tmp_path: Path) -> None:
 
 
 def test_interrupted_is_130_without_a_traceback() -> None:
-    muster = subprocess.Popen(
-        [*MUSTER, "check", "sms", "--json", "-"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True,
-    )  # fmt: skip
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # tests run with "&" ignore it, as would the child
+    try:
+        muster = subprocess.Popen(
+            [*MUSTER, "check", "sms", "--json", "-"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), text=True,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert muster.stdin is not None
     muster.stdin.write('"Hello"\n')
     muster.stdin.flush()
