@@ -96,9 +96,8 @@ def test_a_pipe_that_closes_is_no_error_worth_words(tmp_path: Path) -> None:
 
 
 def test_interrupted_is_130_without_a_traceback() -> None:
-    before = signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # tests run with "&" ignore it, as would the child
+    # tests that were started with "&" ignore it, and so would the child
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         muster = subprocess.Popen(
             [*MUSTER, "check", "sms", "--json", "-"],
