@@ -1,8 +1,11 @@
 """The only module that imports arq: wake-ups, and the worker that heeds them.
 
-A job is a wake-up, never a message: it has a duty done (see `muster/duties.py`), which claims batches of rows in
-PostgreSQL. So nothing is lost when Redis is flushed or away, or when a worker dies with a job: every worker also looks
-by itself, every second, and runs the clock's duties itself while Redis is away.
+A wake-up is never a message: it has a duty done (see `muster/duties.py`), which claims batches of rows in PostgreSQL.
+So nothing is lost when Redis is flushed or away, or when a worker dies with a job: every worker also looks by itself,
+every second, and runs the clock's duties itself while Redis is away.
+
+What one worker can do is a job, which one of them takes: the inbox, the clock. What all of them share is a bell (Redis'
+publish and subscribe) that each hears at once: there is something to send.
 """
 
 from __future__ import annotations
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
     from muster.duties import Duties
 
 QUEUE: Final = "muster:queue"
+BELL: Final = "muster:bell"
+"""One for all databases of a Redis server: who has nothing to send looks once in vain."""
 POLL: Final = 0.1
-"""Seconds between two looks for a wake-up."""
+"""Seconds between two looks for a job."""
 LOOK: Final = 1.0
 """Seconds between two looks into the database without a wake-up."""
 JOB_LASTS: Final = 20.0
@@ -109,6 +114,7 @@ class _Ear:
     async def listen(self) -> None:
         """Heed wake-ups until cancelled."""
         redis = open_arq(self._redis_url)
+        hearing = asyncio.create_task(self._hear_bell(redis), name="bell")
         try:
             while not self._stopped:
                 self._worker = self._make_worker(redis)
@@ -126,8 +132,21 @@ class _Ear:
                     await asyncio.gather(*self._worker.tasks.values(), return_exceptions=True)
                 await asyncio.sleep(LOOK)
         finally:
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
             with contextlib.suppress(RedisError, OSError):
                 await redis.aclose(close_connection_pool=True)
+
+    async def _hear_bell(self, redis: ArqRedis) -> None:
+        """Send whatever is due when the bell rings, and listen again after Redis was away."""
+        while True:
+            with contextlib.suppress(RedisError, OSError):
+                async with redis.pubsub(ignore_subscribe_messages=True) as bell:
+                    await bell.subscribe(BELL)
+                    self._duties.deliver()  # what rang while nobody listened
+                    async for _ in bell.listen():
+                        self._duties.deliver()
+            await asyncio.sleep(LOOK)
 
     def stop(self) -> None:
         """Take no other job."""
@@ -137,7 +156,7 @@ class _Ear:
 
     def _make_worker(self, redis: ArqRedis) -> Worker:
         return Worker(
-            [func(self._deliver, name="deliver"), func(self._inbox, name="inbox")],
+            [func(self._inbox, name="inbox")],
             cron_jobs=[cron(self._tick, name="tick", second=set(range(60)), keep_result=0)],
             redis_pool=redis,
             queue_name=QUEUE,
@@ -156,10 +175,6 @@ class _Ear:
 
     # Jobs only go along with a duty: however arq ends them, the duty goes on to its end.
 
-    async def _deliver(self, _context: dict[Any, Any]) -> None:
-        if sending := self._duties.deliver():
-            await asyncio.wait(sending, timeout=JOB_LASTS)
-
     async def _inbox(self, _context: dict[Any, Any]) -> None:
         await asyncio.wait([self._duties.inbox.ask()], timeout=JOB_LASTS)
 
@@ -170,7 +185,7 @@ class _Ear:
 class ArqWake:
     """Wakes the workers: `await wake("deliver")`.
 
-    The job's id is its name, so any number of wake-ups before a worker heeds them are one; and those that are asked for
+    A job's id is its name, so any number of wake-ups before a worker heeds them are one; and those that are asked for
     within a moment of one go as one after it. Nobody waits for Redis: a wake-up that it does not take is dropped, and
     so are those of the next second. That only costs time, the workers look by themselves every second.
 
@@ -185,7 +200,7 @@ class ArqWake:
         self._quiet_until = 0.0
 
     async def __call__(self, job: str) -> None:
-        """Wake the workers for one job: `deliver` or `inbox`."""
+        """Wake every worker to `deliver`, or one of them to read the `inbox`."""
         if job in self._ringing:
             self._again.add(job)
             return
@@ -197,7 +212,10 @@ class ArqWake:
         while job in self._again:
             self._again.discard(job)
             try:
-                await self._arq.enqueue_job(job, _job_id=job)
+                if job == "deliver":
+                    await self._arq.publish(BELL, job)
+                else:
+                    await self._arq.enqueue_job(job, _job_id=job)
             except (RedisError, OSError) as error:
                 self._quiet_until = time.monotonic() + LOOK
                 log.debug("Redis took no wake-up", job=job, error=str(error))

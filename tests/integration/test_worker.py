@@ -21,9 +21,10 @@ from redis.asyncio import Redis
 from campaigns.ballots import create_ballot
 from campaigns.campaigns import create_campaign
 from campaigns.launch import launch
+from messaging.outbox.lanes import CLAIMED
 from messaging.runtime import Runtime
 from muster.sandbox import Sandbox, SandboxConfig, open_sandbox
-from muster.worker import QUEUE, ArqWake, open_arq, work
+from muster.worker import BELL, QUEUE, ArqWake, open_arq, work
 from tests.integration.electorate import add_person, add_unit, ballot_spec, campaign_spec, connected
 
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -108,19 +109,29 @@ async def test_sends_what_is_due_to_everybody_once(muster: Runtime, sandbox: San
     assert recipients(sandbox) == everybody_once(60)
 
 
-async def test_heeds_a_wake_up_at_once(muster: Runtime, sandbox: Sandbox) -> None:
+async def test_every_worker_heeds_a_wake_up_at_once(
+    muster: Runtime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else tells them that there is something to send: they neither look by themselves nor by the clock."""
+    monkeypatch.setattr("muster.worker.LOOK", 3600.0)
+    monkeypatch.setattr("muster.duties.Duties.tick", lambda _duties: [])
     assert muster.settings.redis_url is not None
-    async with working(muster), ArqWake(muster.settings.redis_url) as wake:
-        await until(lambda: _nothing_queued(muster.redis))
-        await launched(muster, 5)
+    async with working(muster), working(muster), ArqWake(muster.settings.redis_url) as wake:
+        await until(listeners(muster.redis, 2))
+        await launched(muster, 2 * CLAIMED)
         await wake("deliver")
-        await until(lambda: _nothing_queued(muster.redis))
-        await until(all_sent(muster, 5))
-    assert recipients(sandbox) == everybody_once(5)
+        await until(all_sent(muster, 2 * CLAIMED))
+    assert recipients(sandbox) == everybody_once(2 * CLAIMED)
+    assert await muster.pool.fetchval("select count(distinct courier_id) from message") == 2
 
 
-async def _nothing_queued(redis: Redis) -> bool:
-    return not await redis.exists("arq:job:deliver")
+def listeners(redis: Redis, count: int) -> Callable[[], Awaitable[bool]]:
+    """Whether so many workers have been listening for the bell, and done what rang before."""
+
+    async def listen() -> bool:
+        return await redis.pubsub_numsub(BELL) == [(BELL.encode(), count)]
+
+    return listen
 
 
 async def test_several_workers_share_the_work_and_send_each_message_once(muster: Runtime, sandbox: Sandbox) -> None:
@@ -159,12 +170,15 @@ async def test_goes_on_when_redis_drops_it_and_forgets_everything(muster: Runtim
     assert muster.settings.redis_url is not None
     async with working(muster), ArqWake(muster.settings.redis_url) as wake:
         await until(lambda: _heard(muster.redis))
+        await until(listeners(muster.redis, 1))
         await muster.redis.flushall()
-        await muster.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        for kind in ("normal", "pubsub"):
+            await muster.redis.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
         await launched(muster, 20)
         await until(all_sent(muster, 20))
         await until(lambda: _heard(muster.redis))
-        await wake("deliver")
+        await until(listeners(muster.redis, 1))
+        await wake("inbox")
         await until(lambda: _nothing_queued(muster.redis))
     assert recipients(sandbox) == everybody_once(20)
 
@@ -172,6 +186,10 @@ async def test_goes_on_when_redis_drops_it_and_forgets_everything(muster: Runtim
 async def _heard(redis: Redis) -> bool:
     """Whether a worker listens: the clock's jobs come and go."""
     return bool(await redis.keys("arq:in-progress:tick:*"))
+
+
+async def _nothing_queued(redis: Redis) -> bool:
+    return not await redis.exists("arq:job:inbox")
 
 
 async def test_stops_in_the_middle_without_losing_or_doubling_anything(muster: Runtime, sandbox: Sandbox) -> None:
@@ -220,40 +238,53 @@ async def test_the_process_stops_on_sigterm_with_status_0(muster: Runtime, sandb
 async def test_wake_ups_before_anybody_listens_are_one(runtime: Runtime) -> None:
     assert runtime.settings.redis_url is not None
     async with ArqWake(runtime.settings.redis_url) as wake:
-        await asyncio.gather(*(wake("deliver") for _ in range(50)))
-        await wake("inbox")
-    assert sorted(await runtime.redis.zrange(QUEUE, 0, -1)) == [b"deliver", b"inbox"]
+        await asyncio.gather(*(wake("inbox") for _ in range(50)))
+    assert await runtime.redis.zrange(QUEUE, 0, -1) == [b"inbox"]
+
+
+async def test_rings_within_a_moment_are_one(runtime: Runtime) -> None:
+    assert runtime.settings.redis_url is not None
+    async with runtime.redis.pubsub(ignore_subscribe_messages=True) as bell:
+        await bell.subscribe(BELL)
+        assert await bell.get_message(timeout=5) is None  # that it listens
+        async with ArqWake(runtime.settings.redis_url) as wake:
+            await asyncio.gather(*(wake("deliver") for _ in range(50)))
+        rang = 0
+        while await bell.get_message(timeout=0.5):
+            rang += 1
+    assert rang in {1, 2}, "once at once, and once for those who asked meanwhile"
 
 
 async def test_a_job_is_json_that_nobody_can_hide_code_in(runtime: Runtime) -> None:
     assert runtime.settings.redis_url is not None
     async with ArqWake(runtime.settings.redis_url) as wake:
-        await wake("deliver")
-    job = await runtime.redis.get("arq:job:deliver")
-    assert orjson.loads(job)["f"] == "deliver"
+        await wake("inbox")
+    job = await runtime.redis.get("arq:job:inbox")
+    assert orjson.loads(job)["f"] == "inbox"
     arq = open_arq(runtime.settings.redis_url)
     assert arq.job_deserializer is not None
     with pytest.raises(orjson.JSONDecodeError):
-        arq.job_deserializer(pickle.dumps({"f": "deliver"}))
+        arq.job_deserializer(pickle.dumps({"f": "inbox"}))
     await arq.aclose(close_connection_pool=True)
 
 
 async def test_a_wake_up_asked_for_while_another_is_on_its_way_still_goes(runtime: Runtime) -> None:
     assert runtime.settings.redis_url is not None
     async with ArqWake(runtime.settings.redis_url) as wake:
-        first = asyncio.create_task(wake("deliver"))
+        first = asyncio.create_task(wake("inbox"))
         await until(lambda: _queued(runtime.redis))
-        await runtime.redis.delete("arq:job:deliver")  # heeded: what comes from here on is news
-        await wake("deliver")
+        await runtime.redis.delete("arq:job:inbox")  # heeded: what comes from here on is news
+        await wake("inbox")
         await first
     assert await _queued(runtime.redis)
 
 
 async def _queued(redis: Redis) -> bool:
-    return bool(await redis.exists("arq:job:deliver"))
+    return bool(await redis.exists("arq:job:inbox"))
 
 
 async def test_wake_ups_that_redis_does_not_take_cost_next_to_nothing() -> None:
     async with asyncio.timeout(5), ArqWake(NOWHERE) as wake:
         for _ in range(1000):
             await wake("deliver")
+            await wake("inbox")
