@@ -96,7 +96,8 @@ class SessionClient(AsyncHttpClient):  # type: ignore[misc]
                 raise TooManyRequests(_seconds(response.headers.get("Retry-After")))
             if response.status >= 500:
                 raise ServerFault(f"Twilio answered {response.status}.")
-            return Response(response.status, await response.text(), response.headers)
+            # JSON is UTF-8; a proxy's page need only be readable
+            return Response(response.status, (await response.read()).decode(errors="replace"), response.headers)
 
 
 class TwilioChannel:
