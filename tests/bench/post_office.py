@@ -15,7 +15,7 @@ import orjson
 
 from messaging.channels.base import Mail
 from tests.bench.environment import environment
-from tests.bench.mail import open_post
+from tests.bench.mail import Post, open_post
 from tests.bench.processes import clean_environment
 from tests.bench.report import Bar, Report, best
 
@@ -55,14 +55,7 @@ async def post_office(*, quick: bool = False) -> Report:
             for workers, runs in ours.items():
                 sent = await post.send(f"with-{workers}-{turn}", workers)
                 runs.append(_Run(sent.launching, mails / sent.rate, mails))
-            job = {
-                **_parts(await post.sample(first_name="Firstname"), post.runtime.settings.public_url),
-                "mails": mails,
-                "port": post.sink.port,
-                "database": "post_office",
-                "host": str(post.ground.postgres.socket_dir),
-                "lock": str(post.ground.home / "post_office"),
-            }
+            job = await _job(post, mails)
             for way, late in product(WAYS, (False, True)):
                 name = "{processes} x {threads} threads, batches of {batch}".format(**way)
                 name += ", rendered when sent" if late else ", rendered when queued"
@@ -105,6 +98,18 @@ async def post_office(*, quick: bool = False) -> Report:
             )
         ],
     )
+
+
+async def _job(post: Post, mails: int) -> dict[str, Any]:
+    """What theirs is told: our mail as its template, the same servers, and a database of its own."""
+    return {
+        **_parts(await post.sample(first_name="Firstname"), post.runtime.settings.public_url),
+        "mails": mails,
+        "port": post.sink.port,
+        "database": "post_office",
+        "host": str(post.ground.postgres.socket_dir),
+        "lock": str(post.ground.home / "post_office"),
+    }
 
 
 def _whole(runs: list[_Run]) -> float:
