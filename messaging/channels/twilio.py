@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import aiohttp
+import orjson
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
@@ -116,14 +117,19 @@ class TwilioChannel:
         token = settings.twilio_auth_token[0].get_secret_value()
         self.connections: Final = settings.sms_connections
         # the SDK reads region and edge from the environment, where they would override the base URL
-        client = Client(
-            settings.twilio_account_sid, token, http_client=SessionClient(http, timeout), environment={"": ""}
-        )
+        self._http = SessionClient(http, timeout)
+        client = Client(settings.twilio_account_sid, token, http_client=self._http, environment={"": ""})
         if settings.twilio_base_url:
             client.api.base_url = settings.twilio_base_url.rstrip("/")
         self._api = client.api.v2010
         self._messages = client.messages
-        self._path = f"/Accounts/{settings.twilio_account_sid}/Messages.json"
+        self._headers = {
+            **client.get_headers("POST", None),
+            "Authorization": aiohttp.encode_basic_auth(*client.auth),
+        }
+        self._url = client.get_hostname(
+            self._api.absolute_url(f"/Accounts/{settings.twilio_account_sid}/Messages.json")
+        )
         self._callback = f"{settings.public_url}/webhooks/twilio/status?m="
 
     async def send(self, parcel: Parcel) -> Outcome:
@@ -136,8 +142,7 @@ class TwilioChannel:
             "StatusCallback": f"{self._callback}{parcel.seal}{RETRIES}",
         }
         try:
-            # one level below `messages.create_async`, which spends 100 µs on thirty fields we neither set nor read
-            created = await self._api.create_async("POST", self._path, data=form)
+            created = await self._create(form)
             accepted = Accepted(f"201 {created['status']}", created["sid"], _whole(created.get("num_segments")))
         except TooManyRequests as error:
             return Retry(Reason.BUSY, "20429", str(error), slow=True, after=error.after)
@@ -148,6 +153,13 @@ class TwilioChannel:
         except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, *UNREADABLE) as error:
             return Unknown(_words(error))
         return accepted if accepted.provider_id else Unknown("The answer had no id in it.")
+
+    async def _create(self, form: Mapping[str, str]) -> Any:
+        """What `messages.create_async` does, without 120 µs for the same headers again and fields that nobody reads."""
+        response = await self._http.request("POST", self._url, data=form, headers=self._headers)
+        if not 200 <= response.status_code < 300:
+            raise self._api.exception("POST", self._url, response, "Unable to create record")
+        return orjson.loads(response.text)
 
     async def trace(self, parcel: Parcel, since: datetime) -> list[Trace] | None:
         """The messages in Twilio's list with this text, to this number, from this sender, created after `since`."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -21,11 +21,11 @@ from messaging.outbox.compose import Composers
 from messaging.runtime import Runtime
 from tests.bench.ground import Sent, deliver, open_bench_runtime, open_ground, open_workers, pause_senders
 from tests.bench.processes import python
-from tests.bench.report import Bar, Report, best
+from tests.bench.report import Bar, Report, middle
 from tests.bench.union import add_people, launch_campaign, make_campaign
 
-CONNECTIONS: Final = (32, 64)
-"""Muster's default, and twice as many: the more are open, the more is written down by one statement."""
+CONNECTIONS: Final = (32, 128)
+"""Muster's default, and many: the more are open, the more is written down by one statement."""
 SHARE: Final = 0.6
 """The bar: the least share of the bare client's pace."""
 SMS_FROM: Final = "+447480000001"
@@ -35,7 +35,7 @@ async def sms(*, quick: bool = False) -> Report:
     """From a launched campaign to texts recorded as accepted by one worker."""
     texts, rounds = (1_500, 1) if quick else (6_000, 5)
     ours: dict[int, list[Sent]] = {}
-    bare: list[_Bare] = []
+    bare: dict[int, list[_Bare]] = {}
     async with open_ground() as ground:
         url = await ground.new_database("texts")
         await add_people(url, 1, 2 * texts)  # half of them have a phone
@@ -54,19 +54,18 @@ async def sms(*, quick: bool = False) -> Report:
                         ours.setdefault(connections, []).append(sent)
                     forms = await _forms(runtime, step_id)
             with _simulator(ground.home) as (_, provider):
-                bare.append(await _post(provider, forms, connections))
-    top, other = max(chain(*ours.values()), key=lambda sent: sent.rate), max(bare, key=lambda run: run.rate)
+                bare.setdefault(connections, []).append(await _post(provider, forms, connections))
+    sent = {n: middle(runs, _rate) for n, runs in ours.items()}
+    posted = {n: middle(runs, _rate) for n, runs in bare.items()}
+    top, other = max(sent.values(), key=_rate), max(posted.values(), key=_rate)
     return Report(
         "sms",
         {
             "texts a round": texts,
-            "rounds, of which the best": rounds,
-            **{f"one worker, {n} connections, texts/s": best([sent.rate for sent in runs]) for n, runs in ours.items()},
-            "bare aiohttp client at its best, texts/s": other.rate,
-            **{
-                f"one worker, {n} connections, to it": best([s.rate for s in runs]) / other.rate
-                for n, runs in ours.items()
-            },
+            "rounds, of which the median": rounds,
+            **{f"one worker, {n} connections, texts/s": one.rate for n, one in sent.items()},
+            **{f"bare aiohttp client, {n} connections, texts/s": one.rate for n, one in posted.items()},
+            f"one worker to a bare client, {CONNECTIONS[0]} connections": sent[CONNECTIONS[0]].rate / other.rate,
             "bare client, CPU µs a text": other.cpu,
             "worker, CPU µs a text": top.worker_cpu,
             "PostgreSQL, CPU µs a text": top.database_cpu,
@@ -82,6 +81,10 @@ class _Bare:
 
     rate: float
     cpu: float
+
+
+def _rate(run: Sent | _Bare) -> float:
+    return run.rate
 
 
 @contextmanager

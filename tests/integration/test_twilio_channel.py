@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs
 
 import aiohttp
 import pytest
 from aiohttp import web
 from pydantic import SecretStr
+from twilio.rest import Client
 
 from messaging.channels.base import Accepted, Refused, Retry, Text, Unknown
-from messaging.channels.twilio import TwilioChannel
+from messaging.channels.twilio import SessionClient, TwilioChannel
 from messaging.errors import Unavailable
 from messaging.outbox.states import Reason
 from messaging.settings import Settings
@@ -19,6 +21,10 @@ from muster.sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.integration.outbox_rows import SMS_FROM, with_sandbox
 
 ANN = "+447700900123"
+
+
+Asked = tuple[str, dict[str, str], dict[str, list[str]]]
+"""A request: its path, headers and form."""
 
 
 def text(to: str = ANN, *, sender: str = SMS_FROM, body: str = "Have you voted?") -> Text:
@@ -123,8 +129,10 @@ async def test_nobody_at_home_means_later(http: aiohttp.ClientSession, sandbox: 
 
 
 @asynccontextmanager
-async def answering(body: str, status: int = 201) -> AsyncIterator[str]:
-    async def answer(_request: web.Request) -> web.Response:
+async def answering(body: str, status: int = 201, asked: list[Asked] | None = None) -> AsyncIterator[str]:
+    async def answer(request: web.Request) -> web.Response:
+        if asked is not None:
+            asked.append((request.path, dict(request.headers), parse_qs(await request.text())))
         return web.Response(text=body, status=status, content_type="application/json")
 
     app = web.Application()
@@ -141,6 +149,33 @@ async def test_an_answer_nobody_can_read_is_unknown(http: aiohttp.ClientSession,
     async with answering(body) as url:
         channel = TwilioChannel(with_sandbox(Settings(_env_file=None), sandbox, twilio_base_url=url), http)
         assert isinstance(await channel.send(text()), Unknown)
+
+
+async def test_what_is_posted_is_what_the_sdk_posts(http: aiohttp.ClientSession, sandbox: Sandbox) -> None:
+    asked: list[Asked] = []
+    async with answering('{"sid": "SM1", "status": "queued"}', asked=asked) as url:
+        settings = with_sandbox(Settings(_env_file=None), sandbox, twilio_base_url=url)
+        await TwilioChannel(settings, http).send(text())
+        token = settings.twilio_auth_token[0].get_secret_value()
+        transport = SessionClient(http, 2.0)
+        sdk = Client(settings.twilio_account_sid, token, http_client=transport, environment={"": ""})
+        sdk.api.base_url = url
+        (callback,) = asked[0][2]["StatusCallback"]
+        await sdk.messages.create_async(to=ANN, from_=SMS_FROM, body="Have you voted?", status_callback=callback)
+    ours, theirs = asked
+    assert ours == theirs
+
+
+async def test_a_refusal_in_the_newer_form_is_read_too(http: aiohttp.ClientSession, sandbox: Sandbox) -> None:
+    """RFC 9457, which the SDK raises as an exception of its own."""
+    problem = (
+        '{"type": "https://www.twilio.com/docs/errors/21610", "title": "Recipient opted out", "status": 400,'
+        ' "code": 21610, "detail": "Attempt to send to unsubscribed recipient"}'
+    )
+    async with answering(problem, 400) as url:
+        channel = TwilioChannel(with_sandbox(Settings(_env_file=None), sandbox, twilio_base_url=url), http)
+        outcome = await channel.send(text())
+    assert outcome == Refused(Reason.OPTED_OUT, "21610", "Attempt to send to unsubscribed recipient")
 
 
 async def test_requests_share_the_session_and_leave_it_open(
