@@ -57,7 +57,7 @@ async def open_runtime(
         settings: must have `database_url`, `redis_url`, `secret_key`; the roof fills them in for embedded servers.
         pool_size: most database connections at once.
         clock: another clock, for tests.
-        wake: how to wake the workers; the roof passes arq's.
+        wake: how to wake the workers; the roof passes one through Redis.
 
     Raises:
         SettingsError, Unavailable: a server is not configured or does not answer.

@@ -100,7 +100,7 @@ async def email(*, quick: bool = False) -> Report:
                 )
             together.append(await post.send(f"two-{turn}", 2))
     source, source_kept = middle(plain, float), middle(kept, float)
-    one, two = middle(alone, _rate), middle(together, _rate)
+    one, two = middle(alone), middle(together)
     return Report(
         "email",
         {
@@ -119,10 +119,6 @@ async def email(*, quick: bool = False) -> Report:
             Bar("two workers to smtp-source", two.rate / source, at_least=TWO_WORKERS),
         ],
     )
-
-
-def _rate(sent: Sent) -> float:
-    return sent.rate
 
 
 def computed(sent: Sent) -> dict[str, float]:

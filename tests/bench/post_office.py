@@ -43,7 +43,7 @@ async def post_office(*, quick: bool = False) -> Report:
     """The same job on the same PostgreSQL and sink: from people and a template to mails recorded as sent."""
     mails, rounds = (1_000, 1) if quick else (12_000, 3)
     python = environment() / "python"
-    ours: dict[int, list[_Run]] = {}
+    ours: dict[int, list[_Run]] = {1: [], 2: []}
     theirs: dict[int, dict[str, list[_Run]]] = {1: {}, 2: {}}
     async with open_post(mails) as post:
         await post.ground.new_database("post_office", migrated=False)
@@ -51,9 +51,8 @@ async def post_office(*, quick: bool = False) -> Report:
             processes = way["processes"]
             name = "{processes} x {threads} threads, batches of {batch}".format(**way)
             name += ", rendered when sent" if late else ", rendered when queued"
-            runs = ours.setdefault(processes, [])
-            sent = await post.send(f"with-{processes}-{len(runs)}", processes)
-            runs.append(_Run(sent.launching, mails / sent.rate, mails))
+            sent = await post.send(f"with-{processes}-{len(ours[processes])}", processes)
+            ours[processes].append(_Run(sent.launching, mails / sent.rate, mails))
             job = {**await _job(post, mails), **way, "late": late}
             theirs[processes].setdefault(name, []).append(_send(python, job))
     rows = {"Muster, one worker": ours[1], "Muster, two workers": ours[2], **theirs[1], **theirs[2]}

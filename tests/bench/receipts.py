@@ -68,7 +68,7 @@ async def receipts(*, quick: bool = False) -> Report:
                 ) as other:
                     address = int((ground.home / "bare.log").read_text().split()[1])
                     bare.append(_drive(wrk, address, other, file, seconds, again=True))
-            usual, usual_bare = middle(ours, _rate), middle(bare, _rate)
+            usual, usual_bare = middle(ours), middle(bare)
             file = _signed(ground.home, "half", seconds * MOST)
             half = _drive(wrk, port, process, file, seconds, pause=_pause(usual.rate / 2, ours))
     return Report(
@@ -93,10 +93,6 @@ async def receipts(*, quick: bool = False) -> Report:
             Bar("half the load, as measured, to half", half.rate / (usual.rate / 2), at_least=0.9),
         ],
     )
-
-
-def _rate(load: Load) -> float:
-    return load.rate
 
 
 def _pause(rate: float, loads: list[Load]) -> float:

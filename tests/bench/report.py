@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from operator import attrgetter
+from typing import Any, Final, TypeVar
 
 import orjson
 
 Run = TypeVar("Run")
+RATE: Final = attrgetter("rate")
+"""What tells a quick run from a slow one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def shown(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def middle(runs: Sequence[Run], rate: Callable[[Run], float]) -> Run:
+def middle(runs: Sequence[Run], rate: Callable[[Run], float] = RATE) -> Run:
     """The run in the middle of a few, the lower of two, for both sides alike.
 
     Not the best: a virtual machine's own speed swings, by half and more within seconds, so that the best of short runs

@@ -21,7 +21,7 @@ from messaging.outbox.compose import Composers
 from messaging.runtime import Runtime
 from tests.bench.ground import Sent, deliver, open_bench_runtime, open_ground, open_workers, pause_senders
 from tests.bench.processes import python
-from tests.bench.report import Bar, Report, middle
+from tests.bench.report import RATE, Bar, Report, middle
 from tests.bench.union import add_people, launch_campaign, make_campaign
 
 CONNECTIONS: Final = (32, 128)
@@ -55,9 +55,9 @@ async def sms(*, quick: bool = False) -> Report:
                     forms = await _forms(runtime, step_id)
             with _simulator(ground.home) as (_, provider):
                 bare.setdefault(connections, []).append(await _post(provider, forms, connections))
-    sent = {n: middle(runs, _rate) for n, runs in ours.items()}
-    posted = {n: middle(runs, _rate) for n, runs in bare.items()}
-    top, other = max(sent.values(), key=_rate), max(posted.values(), key=_rate)
+    sent = {n: middle(runs) for n, runs in ours.items()}
+    posted = {n: middle(runs) for n, runs in bare.items()}
+    top, other = max(sent.values(), key=RATE), max(posted.values(), key=RATE)
     return Report(
         "sms",
         {
@@ -81,10 +81,6 @@ class _Bare:
 
     rate: float
     cpu: float
-
-
-def _rate(run: Sent | _Bare) -> float:
-    return run.rate
 
 
 @contextmanager

@@ -83,9 +83,14 @@ def spec(tmp_path: Path) -> Path:
     return path
 
 
-def test_from_a_file_to_a_launched_campaign(settings: Settings, tmp_path: Path, spec: Path) -> None:
-    members = tmp_path / "members.csv"
-    members.write_text(MEMBERS, encoding="utf-8")
+@pytest.fixture
+def members(tmp_path: Path) -> Path:
+    path = tmp_path / "members.csv"
+    path.write_text(MEMBERS, encoding="utf-8")
+    return path
+
+
+def test_from_a_file_to_a_launched_campaign(settings: Settings, members: Path, spec: Path) -> None:
     campaign = "campaign {} pay-2026-reminders {}".format
 
     imported, made, ballot, again, asked, launched, twice = muster(
@@ -136,14 +141,19 @@ def test_from_a_file_to_a_launched_campaign(settings: Settings, tmp_path: Path, 
     assert listed.json()[0]["state"] == "cancelled"
     assert watched.json()["campaign"]["state"] == "cancelled", "over: one look is all"
 
-    by_unit, as_csv, by_region, nowhere = muster(
+
+def test_turnout_is_told_by_unit_and_region(settings: Settings, members: Path, spec: Path) -> None:
+    imported, made, by_unit, as_csv, by_region, nowhere = muster(
         settings,
+        f"people import {members}",
+        f"campaign create {spec}",
         "turnout pay-2026 --by unit --json",
         "turnout pay-2026 --csv",
         "turnout pay-2026 --by region",
         "turnout pay-2026 --by depot",
     )
 
+    assert (imported.code, made.code) == (0, 0)
     found = by_unit.json()
     assert (found["score"]["electorate"], found["score"]["reachable"], found["score"]["target"]) == (3, 3, 2)
     assert [unit["path"] for unit in found["units"]] == ["North", "North / Leeds", "North / York"]

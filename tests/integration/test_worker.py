@@ -126,7 +126,7 @@ async def test_every_worker_heeds_a_wake_up_at_once(
 
 
 def listeners(redis: Redis, count: int) -> Callable[[], Awaitable[bool]]:
-    """Whether so many workers have been listening for the bell, and done what rang before."""
+    """Whether so many workers listen for the bell."""
 
     async def listen() -> bool:
         return await redis.pubsub_numsub(BELL) == [(BELL.encode(), count)]
