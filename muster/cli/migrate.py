@@ -14,7 +14,7 @@ def command() -> None:
     """Bring the database to the newest schema.
 
     Safe to run at any time, from several machines at once, and again: what is done is not done twice. The embedded
-    database needs no such command, it is brought up to date by whatever starts it.
+    database is made by this where there is none yet, and otherwise brought up to date by whatever starts it.
     """
     applied = run(_migrate())
     for name in applied:
@@ -25,6 +25,6 @@ def command() -> None:
 async def _migrate() -> list[str]:
     if (url := load_settings().database_url) is not None:
         return await migrate(url)
-    async with open_servers(migrated=False) as settings:
+    async with open_servers(make=True, migrated=False) as settings:
         assert settings.database_url is not None
         return await migrate(settings.database_url)

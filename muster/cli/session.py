@@ -18,6 +18,7 @@ from messaging.errors import Conflict
 from messaging.runtime import Runtime, open_runtime
 from messaging.settings import Settings, check_for_production, load_settings
 from muster.local.attach import Servers, attach
+from muster.local.running import served_at
 from muster.local.secret import kept_secret
 from muster.logs import configure_logs
 from muster.worker import ArqWake
@@ -44,6 +45,7 @@ async def open_session(*, pool_size: int = 5, migrated: bool = True, stays_up: b
     Raises:
         SettingsError: the configuration cannot work.
         Conflict: the configured database lacks migrations.
+        NotFound: nothing is configured, and there is no Muster in MUSTER_HOME.
         Unavailable: a server does not answer.
     """
     async with open_servers(stays_up=stays_up) as settings:
@@ -62,15 +64,16 @@ async def open_session(*, pool_size: int = 5, migrated: bool = True, stays_up: b
 
 
 @asynccontextmanager
-async def open_servers(*, migrated: bool = True, stays_up: bool = False) -> AsyncIterator[Settings]:
+async def open_servers(*, make: bool = False, migrated: bool = True, stays_up: bool = False) -> AsyncIterator[Settings]:
     """The settings, complete: with the addresses of embedded servers where none are configured.
 
     Args:
+        make: make a new Muster in MUSTER_HOME where there is none.
         migrated: bring the database of embedded servers, which stay up while this is open, to the newest schema.
         stays_up: see `open_session`.
 
     Raises:
-        SettingsError, Unavailable: see `open_session`.
+        NotFound, SettingsError, Unavailable: see `open_session`.
     """
     settings = load_settings()
     # A command says by itself what it did; a process that stays up has only its log.
@@ -78,7 +81,7 @@ async def open_servers(*, migrated: bool = True, stays_up: bool = False) -> Asyn
     check_for_production(settings)
     async with AsyncExitStack() as stack:
         if settings.database_url is None:
-            servers = await asyncio.to_thread(attach, settings.home)
+            servers = await asyncio.to_thread(attach, settings.home, make=make)
             stack.callback(servers.close)
             if stays_up:
                 asyncio.get_running_loop().add_reader(servers.line.fileno(), _end)
@@ -101,5 +104,12 @@ async def _with_embedded(settings: Settings, servers: Servers, *, migrated: bool
             "database_url": servers.database_url,
             "redis_url": settings.redis_url or servers.redis_url,
             "secret_key": settings.secret_key or (kept_secret(settings.home),),
+            "public_url": _public_url(settings),
         }
     )
+
+
+def _public_url(settings: Settings) -> str:
+    """Where members' links lead; `muster run` may have had to go to another port than the usual one."""
+    running = None if "public_url" in settings.model_fields_set else served_at(settings.home)
+    return running or settings.public_url

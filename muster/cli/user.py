@@ -86,13 +86,8 @@ async def _link(email: str, minutes: int) -> str:
 
 async def _make_link(runtime: Runtime, db: Connection, email: str, minutes: int) -> str:
     from console.auth import make_sign_in_link
-    from muster.local.running import served_at
 
-    path = await make_sign_in_link(db, email=email, now=runtime.clock(), minutes=minutes)
-    # `muster run` may have had to go to another port than the one in the settings
-    settings = runtime.settings
-    running = None if "public_url" in settings.model_fields_set else served_at(settings.home)
-    return (running or settings.public_url) + path
+    return runtime.settings.public_url + await make_sign_in_link(db, email=email, now=runtime.clock(), minutes=minutes)
 
 
 async def _list() -> list[dict[str, Any]]:
