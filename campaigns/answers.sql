@@ -20,7 +20,7 @@ where m.message_id = $1;
 -- may have left from another number than its step's: the one of the provider that sent it.)
 select
   m.message_id, m.person_id, m.channel, m.address, coalesce(m.sent_from, s.address) as sender, c.ballot_id, b.opens_at, b.closes_at,
-  st.content -> 'menu' as menu
+  menu_of(st.content, m.variables) as menu
 from messages_to($1, $2) m
 join sender s using (sender_id)
 join step st using (step_id)
@@ -33,9 +33,10 @@ limit 1;
 
 -- name: asked_long_before
 -- The same for a reply that comes when what it answers has been archived: it is found by those whose address it is now.
+-- (What it said of its reader is not kept, so the language it was in is taken to be theirs of today.)
 select
   m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,
-  st.content -> 'menu' as menu
+  menu_of(st.content, (select jsonb_build_object('language', p.language) from person p where p.person_id = m.person_id)) as menu
 from message_archive m
 join sender s using (sender_id)
 join step st using (step_id)
@@ -51,7 +52,7 @@ limit 1;
 -- The message that a reply proves to answer, in the same form.
 select
   m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,
-  st.content -> 'menu' as menu
+  menu_of(st.content, m.variables) as menu
 from message m
 left join sender s using (sender_id)
 join step st using (step_id)
@@ -63,7 +64,7 @@ where m.channel = $1 and m.message_id = $2;
 -- The same where it has been archived.
 select
   m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,
-  st.content -> 'menu' as menu
+  menu_of(st.content, (select jsonb_build_object('language', p.language) from person p where p.person_id = m.person_id)) as menu
 from message_archive m
 left join sender s using (sender_id)
 join step st using (step_id)

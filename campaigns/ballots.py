@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -11,6 +12,8 @@ from zoneinfo import ZoneInfo
 from campaigns.audience import find_units
 from campaigns.spec import BallotSpec, at_zone
 from campaigns.turnout import counts
+from messaging.content.languages import DEFAULT
+from messaging.content.wording import day_and_time
 from messaging.db import Connection, load_queries
 from messaging.errors import Conflict, NotFound
 from messaging.goals import create_goal
@@ -123,30 +126,33 @@ class Ballot:
             self.constituency if self.disaggregated else None,
         )
 
-    def constants(self, settings: Settings) -> dict[str, Any]:
-        """The template variables that are the same for everybody, dates as members read them."""
+    def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
+        """The template variables that are the same for everybody, dates as members read them.
+
+        Args:
+            settings: has the organisation and how to reach it.
+            languages: the template's; in others than the first the dates differ.
+        """
+        base, *others = languages
         return {
             "organisation": self.organisation or settings.organisation,
             "contact": settings.contact,
-            "ballot": {
-                "title": self.title,
-                "opens": self.local(self.opens_at),
-                "closes": self.local(self.closes_at),
-                "last_posting": self.local(self.last_posting_at),
-                "replacement_by": self.local(self.replacement_by),
-            },
+            "ballot": self._told(base),
+            **({"languages": {one: {"ballot": self._told(one)} for one in others}} if others else {}),
         }
 
-    def local(self, at: datetime | None) -> str:
-        """A moment as members read it, `Monday 7 December` or `Monday 7 December, 12:00`; empty for None.
+    def _told(self, language: str) -> dict[str, str]:
+        return {
+            "title": self.title,
+            "opens": self.local(self.opens_at, language),
+            "closes": self.local(self.closes_at, language),
+            "last_posting": self.local(self.last_posting_at, language),
+            "replacement_by": self.local(self.replacement_by, language),
+        }
 
-        The time is left out at midnight and in the last minute of a day: there the date says it.
-        """
-        if at is None:
-            return ""
-        here = at.astimezone(ZoneInfo(self.time_zone))
-        day = f"{here:%A} {here.day} {here:%B}"
-        return day if here.time() == time() or here.time() >= time(23, 59) else f"{day}, {here:%H:%M}"
+    def local(self, at: datetime | None, language: str = DEFAULT) -> str:
+        """A moment as members read it, `Monday 7 December` or `Monday 7 December, 12:00`; empty for None."""
+        return "" if at is None else day_and_time(at, self.time_zone, language)
 
 
 async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = _DEFAULT_ZONE) -> Ballot:

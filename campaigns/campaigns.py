@@ -21,7 +21,6 @@ from zoneinfo import ZoneInfo
 
 from campaigns.ballots import Ballot, ballot_names, create_ballot, enrol, get_ballot
 from campaigns.checks import check_campaign, step_ends
-from campaigns.hours import QuietHours
 from campaigns.spec import BallotSpec, CampaignSpec, StepSpec, at_zone
 from campaigns.turnout.score import Score, score
 from messaging.db import Connection, load_queries
@@ -123,7 +122,7 @@ async def create_campaign(
                 position,
                 template.name,
                 template.to_json(),
-                ballot.constants(runtime.settings),
+                ballot.constants(runtime.settings, template.languages),
                 template.purpose,
                 list(step.channels),
                 senders["sms"] if "sms" in step.channels else None,
@@ -265,17 +264,17 @@ async def _change(
     return await get_campaign(db, name)
 
 
-def _times(spec: CampaignSpec, step: StepSpec, ballot: Ballot) -> tuple[datetime | None, Any, datetime, Any, Any]:
+def _times(spec: CampaignSpec, step: StepSpec, ballot: Ballot) -> tuple[Any, ...]:
     """When a step starts, what it waits for, until when it may be sent, and its quiet hours."""
     zone = ZoneInfo(ballot.time_zone)
-    quiet: QuietHours | str | None = step.quiet_hours if step.quiet_hours is not None else spec.quiet_hours
-    quiet_from, quiet_until = quiet if isinstance(quiet, tuple) else (None, None)
+    quiet = spec.quiet(step)
     return (
         at_zone(step.when.at, zone) if step.when.at else None,
-        step.when.after,
+        step.when.after.to_iso() if step.when.after else None,
         step_ends(spec, step, ballot),
-        quiet_from,
-        quiet_until,
+        quiet.start if quiet else None,
+        quiet.end if quiet else None,
+        list(quiet.channels) if quiet and quiet.channels else None,
     )
 
 

@@ -1,17 +1,66 @@
-"""When and how often may be written to people, as files say it: hours, days, and caps."""
+"""When and how often may be written to people, as files say it: hours, days, pauses, and caps."""
 
 from __future__ import annotations
 
 import re
-from datetime import time
-from typing import Annotated, Final
+from datetime import time, timedelta
+from typing import Annotated, Final, Self
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, PlainSerializer, PlainValidator
 
 from messaging.outbox.caps import Cap, parse_caps
 
 _DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DURATION: Final = re.compile(r"(\d+)\s*(?:(m)(?:in(?:ute)?s?)?|(h)(?:ours?)?|(d)(?:ays?)?|(w)(?:eeks?)?)(?![a-z])")
+_UNITS: Final = ("minutes", "hours", "days", "weeks")
+_LONGEST: Final = timedelta(days=3660)
 _HOURS: Final = re.compile(r"(\d{1,2}:\d{2})\s*(?:-|–|to)\s*(\d{1,2}:\d{2})")  # noqa: RUF001  # people type both dashes
+
+
+class Pause(timedelta):
+    """A pause as a file says it. Its days and weeks keep the hour across a clock change; hours and minutes are exact.
+
+    Attributes:
+        calendar_days: the days and weeks.
+        exact: the hours and minutes.
+    """
+
+    calendar_days: int
+    exact: timedelta
+
+    def __new__(cls, calendar_days: int = 0, exact: timedelta = timedelta()) -> Self:
+        """Make one; it compares as the time both parts come to on ordinary days."""
+        self = super().__new__(cls, days=calendar_days, seconds=exact.total_seconds())
+        self.calendar_days, self.exact = calendar_days, exact
+        return self
+
+    def to_iso(self) -> str:
+        """ISO 8601, which keeps the two parts apart, as PostgreSQL does: `P3D`, `P1DT43200S`, `PT129600S`."""
+        seconds = int(self.exact.total_seconds())
+        return f"P{self.calendar_days}D" + (f"T{seconds}S" if seconds else "")
+
+
+def _pause(value: object) -> Pause:
+    if isinstance(value, Pause):
+        return value
+    words = str(value).strip().lower()
+    if not words or words.isdigit() or _DURATION.sub("", words).strip(" ,"):
+        raise ValueError('write a time such as "3 days", "36 hours" or "1d 12h"')
+    days, exact = timedelta(), timedelta()
+    try:
+        for found in _DURATION.finditer(words):
+            (unit, number) = next(
+                (unit, int(found[1])) for unit, letter in zip(_UNITS, found.groups()[1:], strict=True) if letter
+            )
+            if unit in {"days", "weeks"}:
+                days += timedelta(**{unit: number})
+            else:
+                exact += timedelta(**{unit: number})
+    except OverflowError:
+        days = _LONGEST + timedelta(days=1)
+    if days + exact > _LONGEST:
+        raise ValueError("is longer than ten years")
+    return Pause(days.days, exact)
 
 
 def _hours(value: object) -> object:
@@ -62,10 +111,14 @@ def _caps(value: object) -> object:
     return parse_caps(value) if isinstance(value, str) else value
 
 
+Duration = Annotated[Pause, PlainValidator(_pause), PlainSerializer(Pause.to_iso, return_type=str)]
+"""How long after something else."""
 QuietHours = Annotated[tuple[time, time], BeforeValidator(_hours)]
 """From when until when nothing is sent; may span midnight."""
 OpenHours = Annotated[tuple[time, time], BeforeValidator(_open_hours)]
 """From when until when it may be sent, within one day."""
+NIGHT: Final = (time(21), time(8))
+"""When texts are held back in a campaign that says nothing of quiet hours."""
 Days = Annotated[tuple[int, ...], BeforeValidator(_days)]
 """Days of the week, 1 for Monday."""
 Caps = Annotated[tuple[Cap, ...], BeforeValidator(_caps)]

@@ -92,11 +92,12 @@ update step set state = 'running', launched_at = $2 where step_id = $1 and state
 select s.step_id
 from step s
 join campaign c using (campaign_id)
+join ballot b using (ballot_id)
 left join step before on before.campaign_id = s.campaign_id and before.position = s.position - 1
 where c.state = 'running' and ($2::bigint is null or c.campaign_id = $2)
   and (
     s.state = 'launching'
-    or s.state = 'planned' and coalesce(s.due_at <= $1, true) and coalesce(before.launched_at + s.after <= $1, s.after is null)
+    or s.state = 'planned' and coalesce(s.due_at <= $1, true) and coalesce(starts_after(before.launched_at, s.after, b.time_zone) <= $1, s.after is null)
   )
 order by s.campaign_id, s.position;
 

@@ -17,9 +17,12 @@ import asyncpg
 
 from campaigns.assign import Decision, decide
 from campaigns.audience import step_audience
-from messaging.content.render import RenderedSms, Renderer
+from campaigns.hours import NIGHT
+from campaigns.languages import LanguagePlan, plan_languages, variables_of
+from campaigns.reading import READINGS
+from campaigns.spec import Quiet
+from messaging.content.render import Renderer
 from messaging.content.templates import Template
-from messaging.content.tokens import LENGTH
 from messaging.db import Connection, load_queries
 from messaging.outbox.caps import Cap, effective
 
@@ -39,8 +42,12 @@ class StepPlan:
         channels: in order of preference.
         due_at: when it starts, where it has a time.
         after: how long after the step before, where it follows one.
-        opens_at: when its first message may go by the ballot's clock, and in its zone, where that is after its start.
+        starts_at: when that is, as things stand now; in the ballot's zone, as the next two.
+        opens_at: when its first message may go by the ballot's clock, where that is after its start.
+        opens: the same by channel; None where its hours leave no time at all.
         never: its hours leave no time at all in which it may be sent.
+        quiet: when nothing is sent by some of its channels, by each recipient's clock; None for no such hours.
+        at_night: texts that go at night where their readers are, if they go as soon as the step's hours let them.
         audience: people the filter finds.
         by_channel: messages, by channel.
         not_sent: people who would get nothing, by reason.
@@ -51,6 +58,8 @@ class StepPlan:
         ucs2: of those rendered, texts with characters that make a segment hold 70 instead of 160.
         cost: by the prices in the file; None where it names none.
         currency: of the cost.
+        languages: the same for the people of each language, the most spoken first.
+        warnings: what about its template is allowed but seldom meant.
         example: one text or email as somebody would get it; empty where nobody gets anything.
     """
 
@@ -59,8 +68,12 @@ class StepPlan:
     channels: tuple[str, ...]
     due_at: datetime | None
     after: timedelta | None
+    starts_at: datetime
     opens_at: datetime | None
+    opens: Mapping[str, datetime | None]
     never: bool
+    quiet: Quiet | None
+    at_night: int
     audience: int
     by_channel: Mapping[str, int]
     not_sent: Mapping[str, int]
@@ -71,6 +84,8 @@ class StepPlan:
     ucs2: int
     cost: float | None
     currency: str
+    languages: tuple[LanguagePlan, ...]
+    warnings: tuple[str, ...]
     example: str
 
     @property
@@ -106,9 +121,31 @@ async def plan(
         TemplateError: the message cannot be rendered for somebody.
     """
     async with db.transaction(isolation="repeatable_read", readonly=True):
-        rows = await db.fetch(SQL["waiting_steps"], campaign_id, now or datetime.now(UTC))
-        steps = [await _step(db, row, public_url, caps) for row in rows]
+        steps: list[StepPlan] = []
+        for row in await db.fetch(SQL["waiting_steps"], campaign_id):
+            before = row["after_launch"] or (steps[-1].starts_at if steps else None)
+            times = await _times(db, row, before, now or datetime.now(UTC))
+            steps.append(await _step(db, row, times, public_url, caps))
     return LaunchPlan(campaign_id, tuple(steps))
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """When a step starts, and when its first message may go by each channel; None for never."""
+
+    starts_at: datetime
+    opens: Mapping[str, datetime | None]
+
+    @property
+    def opens_at(self) -> datetime | None:
+        return min((at for at in self.opens.values() if at is not None), default=None)
+
+
+async def _times(db: Connection, step: asyncpg.Record, before: datetime | None, now: datetime) -> _Times:
+    here = ZoneInfo(step["time_zone"])
+    rows = await db.fetch(SQL["opens"], step["step_id"], before, now)
+    opens = {row["channel"]: row["opens_at"] and row["opens_at"].astimezone(here) for row in rows}
+    return _Times(rows[0]["starts_at"].astimezone(here), opens)
 
 
 @dataclass(slots=True)
@@ -135,47 +172,56 @@ class _Tally:
                 self.texts.append(one.person_id)
 
 
-async def _step(db: Connection, step: asyncpg.Record, public_url: str, caps: Sequence[Cap]) -> StepPlan:
+async def _step(db: Connection, step: asyncpg.Record, times: _Times, public_url: str, caps: Sequence[Cap]) -> StepPlan:
     tally = await _decide(db, step)
-    waiting, too_late = await _capped(db, step, tally.people, effective(step["frequency_caps"], caps))
-    renderer = Renderer(Template.from_json(step["content"]), step["constants"])
-    texts = await _render_texts(db, renderer, tally.texts, public_url)
-    segments = round(sum(text.segments.segments for text in texts) / len(texts) * len(tally.texts)) if texts else 0
+    waiting, too_late = await _capped(db, step, times, tally.people, effective(step["frequency_caps"], caps))
+    template = Template.from_json(step["content"])
+    renderer = Renderer(template, step["constants"])
+    languages = await plan_languages(db, renderer, tally.people, tally.texts, public_url, sample=SAMPLE)
+    segments = sum(one.segments for one in languages)
     price = step["spec"].get("price")
+    opens_at = times.opens_at
     return StepPlan(
         position=step["position"],
         template=step["template"],
         channels=tuple(step["channels"]),
         due_at=step["due_at"],
         after=step["after"],
-        opens_at=_opens_later(step),
-        never=step["opens_at"] is None,
+        starts_at=times.starts_at,
+        opens_at=opens_at if opens_at is not None and opens_at > times.starts_at else None,
+        opens=times.opens,
+        never=opens_at is None,
+        quiet=_quiet(step),
+        at_night=await db.fetchval(SQL["at_night"], tally.texts, step["step_id"], times.starts_at, *NIGHT),
         audience=tally.audience,
         by_channel=tally.by_channel,
         not_sent=tally.not_sent,
         capped_wait=waiting,
         capped_out=too_late,
         segments=segments,
-        rendered=len(texts),
-        ucs2=sum(text.segments.encoding == "ucs2" for text in texts),
+        rendered=sum(one.rendered for one in languages),
+        ucs2=sum(one.ucs2 for one in languages),
         cost=segments * price["sms_segment"] + tally.by_channel["email"] * price["email"] if price else None,
         currency=price["currency"] if price else "",
+        languages=languages,
+        warnings=template.warnings(sms_from=step["sms_from"], meanings=READINGS),
         example=await _example(db, renderer, tally.first, public_url),
     )
 
 
-def _opens_later(step: asyncpg.Record) -> datetime | None:
-    opens: datetime | None = step["opens_at"]
-    return None if opens is None or opens <= step["starts_at"] else opens.astimezone(ZoneInfo(step["time_zone"]))
+def _quiet(step: asyncpg.Record) -> Quiet | None:
+    if step["quiet_from"] is None:
+        return None
+    return Quiet(step["quiet_from"], step["quiet_until"], step["quiet_channels"] and tuple(step["quiet_channels"]))
 
 
 async def _capped(
-    db: Connection, step: asyncpg.Record, people: Sequence[int], caps: Sequence[Mapping[str, Any]]
+    db: Connection, step: asyncpg.Record, times: _Times, people: Sequence[int], caps: Sequence[Mapping[str, Any]]
 ) -> tuple[int, int]:
     """How many of some people would wait, and how many would get nothing, for having had enough."""
     if not caps:
         return 0, 0
-    at = step["opens_at"] or step["starts_at"]
+    at = times.opens_at or times.starts_at
     row = await db.fetchrow(SQL["capped"], people, step["purpose"], at, caps, step["send_before"])
     assert row is not None
     return row["wait"], row["too_late"]
@@ -189,30 +235,11 @@ async def _decide(db: Connection, step: asyncpg.Record) -> _Tally:
     return tally
 
 
-async def _render_texts(
-    db: Connection, renderer: Renderer, people: Sequence[int], public_url: str
-) -> list[RenderedSms]:
-    """The texts of everybody who gets one, or of a sample spread evenly over them."""
-    if len(people) > SAMPLE:
-        people = [people[n * len(people) // SAMPLE] for n in range(SAMPLE)]
-    return [renderer.sms(variables) for variables in await _variables(db, people, public_url)]
-
-
 async def _example(db: Connection, renderer: Renderer, one: Decision | None, public_url: str) -> str:
     if one is None:
         return ""
-    [variables] = await _variables(db, [one.person_id], public_url)
+    [variables] = await variables_of(db, [one.person_id], public_url)
     if one.channel == "sms":
         return renderer.sms(variables).text
     mail = renderer.email(variables)
     return f"Subject: {mail.subject}\n\n{mail.text}"
-
-
-async def _variables(db: Connection, people: Sequence[int], public_url: str) -> list[dict[str, Any]]:
-    token = "0" * LENGTH
-    links = {
-        "confirm_link": f"{public_url}/{token}",
-        "unsubscribe_link": f"{public_url}/u/{token}",
-        "preferences_link": f"{public_url}/p/{token}",
-    }
-    return [row["variables"] | links for row in await db.fetch(SQL["variables"], people)]

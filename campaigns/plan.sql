@@ -1,22 +1,52 @@
 -- name: waiting_steps
--- The steps a launch would still have to do, in order; and when, by the ballot's clock, the first message of each may go.
+-- The steps a launch would still have to do, in order, with when the one before was launched, if it was.
 select
   s.step_id, s.campaign_id, s.position, s.template, s.channels, s.purpose, s.goal_id, s.content, s.constants,
-  s.due_at, s.after, s.launch_cursor, c.ballot_id, c.audience, c.spec, s.send_before, s.frequency_caps, b.time_zone,
-  greatest($2::timestamptz, s.due_at) as starts_at,
-  sending_opens(
-    greatest($2, s.due_at), b.time_zone, s.quiet_from, s.quiet_until, s.send_after, s.window_zone, s.window_days,
-    s.window_from, s.window_until
-  ) as opens_at
+  s.due_at, s.after, s.launch_cursor, s.quiet_from, s.quiet_until, s.quiet_channels, s.send_before, s.frequency_caps,
+  s.secret, c.ballot_id, c.audience, c.spec, b.time_zone, before.launched_at as after_launch, sms.address as sms_from
 from step s
 join campaign c using (campaign_id)
 join ballot b using (ballot_id)
+left join step before on before.campaign_id = s.campaign_id and before.position = s.position - 1
+left join sender sms on sms.sender_id = s.sms_sender_id
 where s.campaign_id = $1 and s.state in ('planned', 'launching')
 order by s.position;
 
--- name: variables
--- Of the people a plan renders for.
-select person_id, variables from template_variables where person_id = any ($1::bigint[])
+-- name: opens
+-- When a step starts, and when, by the ballot's clock, its first message may go by each of its channels.
+select
+  starts.at as starts_at,
+  c.channel,
+  sending_opens(
+    starts.at, b.time_zone,
+    case when s.quiet_channels is null or c.channel = any (s.quiet_channels) then s.quiet_from end,
+    case when s.quiet_channels is null or c.channel = any (s.quiet_channels) then s.quiet_until end,
+    s.send_after, s.window_zone, s.window_days, s.window_from, s.window_until
+  ) as opens_at
+from step s
+join campaign using (campaign_id)
+join ballot b using (ballot_id)
+cross join lateral unnest(s.channels) as c (channel)
+cross join lateral (
+  select greatest($3::timestamptz, s.due_at, starts_after($2::timestamptz, s.after, b.time_zone)) as at
+) as starts
+where s.step_id = $1;
+
+-- name: at_night
+-- How many of some people would get a text at night where they are, if it went as soon as its step's hours let it.
+select count(*)
+from person p
+join step s on s.step_id = $2
+cross join lateral (
+  select sending_opens(
+    $3::timestamptz, p.time_zone,
+    case when s.quiet_channels is null or 'sms' = any (s.quiet_channels) then s.quiet_from end,
+    case when s.quiet_channels is null or 'sms' = any (s.quiet_channels) then s.quiet_until end,
+    s.send_after, s.window_zone, s.window_days, s.window_from, s.window_until
+  ) as at
+) as goes
+where p.person_id = any ($1::bigint[]) and goes.at is not null
+  and not may_send_at(goes.at, p.time_zone, $4, $5, null, null, null, null);
 
 -- name: capped
 -- Who of the people a step would write to has had enough by then: how many would wait, how many would get nothing.

@@ -22,7 +22,13 @@ select
     when r.person_id is null then 'unknown_sender'
     when c.ballot_id is null then 'no_message'
   end as nobody,
-  case when r.channel = 'sms' then st.content -> 'menu' end as menu, -- digits are offered in texts only
+  case when r.channel = 'sms' then menu_of( -- digits are offered in texts only, and in the reader's language
+    st.content,
+    coalesce(
+      (select x.variables from message x where x.message_id = m.message_id),
+      (select jsonb_build_object('language', p.language) from person p where p.person_id = m.person_id)
+    )
+  ) end as menu,
   exists (
     select from reply later
     where later.channel = r.channel and later.address = r.address and later.reading = 'opt_in'

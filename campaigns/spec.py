@@ -7,10 +7,10 @@ or campaign is made.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo
@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from campaigns.hours import Caps, Days, OpenHours, QuietHours
+from campaigns.hours import NIGHT, Caps, Days, Duration, OpenHours, QuietHours
 from campaigns.problems import near_miss, problems
 from campaigns.turnout.claims import Kind
 from messaging.errors import SpecError
@@ -34,8 +34,6 @@ from messaging.errors import SpecError
 ChannelName = Literal["sms", "email"]
 
 _END_OF_DAY: Final = time(23, 59, 59)
-_DURATION: Final = re.compile(r"(\d+)\s*(?:(m)(?:in(?:ute)?s?)?|(h)(?:ours?)?|(d)(?:ays?)?|(w)(?:eeks?)?)(?![a-z])")
-_UNITS: Final = ("minutes", "hours", "days", "weeks")
 
 
 def _moment(value: object) -> object:
@@ -49,31 +47,29 @@ def _moment(value: object) -> object:
     raise ValueError("write a date such as 2026-11-02, or a local time such as 2026-11-02T12:00:00")
 
 
-def _duration(value: object) -> object:
-    if isinstance(value, timedelta):
-        return value
-    words = str(value).strip().lower()
-    if not words or words.isdigit() or _DURATION.sub("", words).strip():
-        raise ValueError('write a time such as "3 days", "36 hours" or "1d 12h"')
-    parts = [
-        timedelta(**{unit: int(found[1])})
-        for found in _DURATION.finditer(words)
-        for unit, letter in zip(_UNITS, found.groups()[1:], strict=True)
-        if letter
-    ]
-    return sum(parts, timedelta())
-
-
 def _many(value: object) -> object:
     return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
 
 
 Moment = Annotated[datetime | date, BeforeValidator(_moment)]
 """A date, a local time, or a time with an offset; `at_zone` makes an instant of it."""
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
 OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_many), Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Text = Annotated[str, Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """When nothing is sent, by each recipient's own clock.
+
+    Attributes:
+        start, end: may span midnight.
+        channels: by which channels; None for all of the step's.
+    """
+
+    start: time
+    end: time
+    channels: tuple[ChannelName, ...] | None
 
 
 class _Table(BaseModel):
@@ -245,7 +241,7 @@ class CampaignSpec(_Table):
     name: Name
     title: Text
     ballot: Name
-    quiet_hours: QuietHours | None = None
+    quiet_hours: QuietHours | Literal["none"] | None = None
     window: Window = Window()
     frequency_cap: Caps | None = None
     audience: Filter = Filter()
@@ -263,6 +259,13 @@ class CampaignSpec(_Table):
                 if not 1 <= received < position:
                     raise ValueError(f"steps[{position}].audience.received: there is no step {received} before it")
         return self
+
+    def quiet(self, step: StepSpec) -> Quiet | None:
+        """The quiet hours of one of its steps: the step's, or the campaign's, or the night for texts."""
+        said = step.quiet_hours if step.quiet_hours is not None else self.quiet_hours
+        if isinstance(said, tuple):
+            return Quiet(*said, channels=None)
+        return Quiet(*NIGHT, channels=("sms",)) if said is None and "sms" in step.channels else None
 
 
 def _received(*filters: Filter | None) -> Iterable[int]:

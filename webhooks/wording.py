@@ -1,32 +1,20 @@
-"""What members read, by language: `templates/pages/member/words.toml`."""
+"""Which language a member reads a page in, and times as the pages tell them."""
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
-from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from messaging.settings import ROOT
+from messaging.content.languages import DEFAULT, spoken
+from messaging.content.wording import languages, wording
 
-DEFAULT: Final = "en"
+__all__ = ["accepted", "language", "languages", "local_time", "wording"]
+
 _LONGEST: Final = 500
 """Characters of a header that are looked at."""
-
-
-def wording(language: str) -> Mapping[str, Any]:
-    """The words of a language (`cy`, `cy-GB`); English where there is none like it, or where it lacks a line."""
-    known = _load()
-    return known.get(_plain(language), known[DEFAULT])
-
-
-def languages() -> tuple[str, ...]:
-    """The languages there are words in, English first."""
-    return tuple(_load())
 
 
 def language(*wanted: str | None) -> str:
@@ -36,7 +24,7 @@ def language(*wanted: str | None) -> str:
         wanted: in order of preference; None and "" are passed over.
     """
     known = languages()
-    return next((name for one in wanted if (name := _plain(one or "")) in known), DEFAULT)
+    return next((name for one in wanted if one and (name := spoken(one, known))), DEFAULT)
 
 
 def accepted(header: str) -> list[str]:
@@ -66,14 +54,3 @@ def local_time(at: datetime, zone: str, words: Mapping[str, Any]) -> str:
     return str(words["at"]).format(
         day=words["days"][there.weekday()], number=there.day, month=words["months"][there.month - 1], time=time
     )
-
-
-def _plain(name: str) -> str:
-    return name.lower().partition("-")[0]
-
-
-@cache
-def _load() -> Mapping[str, Mapping[str, Any]]:
-    text = (ROOT / "templates" / "pages" / "member" / "words.toml").read_text(encoding="utf-8")
-    tables = tomllib.loads(text)
-    return MappingProxyType({name: MappingProxyType(tables[DEFAULT] | table) for name, table in tables.items()})

@@ -1,7 +1,7 @@
 """The small language of `{{ … }}` and `{% … %}` in message templates: a sandboxed part of Jinja.
 
 It has variables, filters, `if`, `for` and `set`; no calls, no arithmetic, no imports. So everything a template needs is
-known by looking at it, nothing it does can run away, and every mistake has a file, a line and a remedy.
+known by looking at it, what it may cost is bounded (`budget`), and every mistake has a file, a line and a remedy.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, meta, nodes
-from jinja2.exceptions import SecurityError
+from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
+from messaging.content.budget import LONGEST_OUTPUT, CountedContext, counted, runs_free, too_long, with_counting
 from messaging.errors import TemplateError
 
 FILTERS: Final = frozenset(
@@ -111,8 +112,16 @@ def href(value: object) -> str:
     return address if scheme in _SAFE_SCHEMES else ""
 
 
+def _counted_environment(*, autoescape: bool) -> SandboxedEnvironment:
+    environment = _environment(autoescape=autoescape)
+    counted(environment)
+    return environment
+
+
 _PLAIN: Final = _environment(autoescape=False)
 _HTML: Final = _environment(autoescape=True)
+_COUNTED_PLAIN: Final = _counted_environment(autoescape=False)
+_COUNTED_HTML: Final = _counted_environment(autoescape=True)
 
 
 def parse(source: Source) -> nodes.Template:
@@ -121,7 +130,7 @@ def parse(source: Source) -> nodes.Template:
     Raises:
         TemplateError: it is not in the language; the message names file and line.
     """
-    tree = _read(source, _PLAIN)
+    tree = _read(source, _COUNTED_PLAIN)  # Jinja works out constants even where a template is only looked at
     if raw := re.search(r"\{%[-+]?\s*raw\b", source.text):
         raise _not_here(source, source.text.count("\n", 0, raw.start()) + 1, "{% raw %}")
     for node in _walk(tree):
@@ -150,6 +159,8 @@ def _read(source: Source, environment: SandboxedEnvironment) -> nodes.Template:
         return environment.parse(source.text)
     except TemplateSyntaxError as error:
         raise _syntax_error(source, error.lineno, error.message or "this cannot be read") from None
+    except RecursionError:
+        raise _too_deep(source) from None
 
 
 def _has_fields(node: nodes.Node) -> bool:
@@ -167,6 +178,12 @@ def _syntax_error(source: Source, line: int, message: str) -> TemplateError:
     return TemplateError(
         f"{source.at(line)}: {message.rstrip('.')}.",
         remedy="Every {{ closes with }}, every {% if %} with {% endif %}; see docs/templates.md.",
+    )
+
+
+def _too_deep(source: Source) -> TemplateError:
+    return TemplateError(
+        f"{source.file}: too much is nested in each other.", remedy="Take out loops in loops and brackets in brackets."
     )
 
 
@@ -266,21 +283,51 @@ def compiled(source: Source, constants: Mapping[str, Any], *, html: bool = False
     environment = _HTML if html else _PLAIN
     tree = _read(source if html else replace(source, text=_without_empty_lines(source)), environment)
     assigned = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
+    free = runs_free(tree)
     folded = _Fold({name: value for name, value in constants.items() if name not in assigned}).visit(tree)
-    template = environment.from_string(cast("nodes.Template", folded))
+    if not free:
+        environment = _COUNTED_HTML if html else _COUNTED_PLAIN
+        folded = with_counting(folded, environment)
+    try:
+        template = environment.from_string(cast("nodes.Template", folded))
+    except (SyntaxError, RecursionError):  # Python nests no more than twenty loops
+        raise _too_deep(source) from None
     root, blocks = template.root_render_func, template.blocks
+    context = Context if free else CountedContext
 
     def evaluate(variables: Mapping[str, Any]) -> str:
         try:
             # the mapping itself is the context, without Jinja's globals, which the language has no use for: a copy a
             # message would cost as much as the rendering
-            return "".join(root(Context(environment, cast("dict[str, Any]", variables), source.file, blocks)))
+            said = root(context(environment, cast("dict[str, Any]", variables), source.file, blocks))
+            text = "".join(said if free else _in_measure(said, source.file))
         except UndefinedError as error:
             raise TemplateError(f"{source.file}: {error.message}.") from error
-        except (SecurityError, TypeError, ValueError) as error:
+        except (
+            JinjaError,
+            TypeError,
+            ValueError,
+            AssertionError,
+            LookupError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise TemplateError(f"{source.file}: {error}.") from error
+        if len(text) > LONGEST_OUTPUT:
+            raise too_long(source.file)
+        return text
 
     return evaluate
+
+
+def _in_measure(said: Iterable[str], file: str) -> Iterator[str]:
+    """The same pieces, as long as they are not too many."""
+    length = 0
+    for piece in said:
+        length += len(piece)
+        if length > LONGEST_OUTPUT:
+            raise too_long(file)
+        yield piece
 
 
 class _Fold(NodeTransformer):

@@ -1,7 +1,7 @@
 """The page every email stands in: one responsive HTML document, its CSS inlined, made once a step.
 
 The layout is `messages/_layout/email.html` in a template folder (or `layout.html` beside one template). It places
-`{{ content }}`, `{{ subject }}`, `{{ preheader }}` and `{{ why }}`, and may use the variables in `VARIABLES`.
+`{{ content }}` and the other `PLACES`, and may use the variables in `VARIABLES`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,26 @@ from messaging.content.markup import Held
 from messaging.errors import TemplateError
 from messaging.settings import ROOT
 
-PLACES: Final = frozenset({"content", "subject", "preheader", "why", "accent"})
-"""What a layout places: pieces of the template, and the colour."""
+PLACES: Final = frozenset(
+    {
+        "content",
+        "subject",
+        "preheader",
+        "why",
+        "accent",
+        "language",
+        "direction",
+        "contact_label",
+        "preferences_label",
+        "unsubscribe_label",
+    }
+)
+"""What a layout places: pieces of the template, the colour, and the language with the words of the foot in it."""
 VARIABLES: Final = frozenset({"organisation", "contact", "unsubscribe_link", "preferences_link"})
 """What a layout may ask for; every message has them."""
 
 _COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}")
-_PLACE: Final = re.compile(r"\{\{\s*([a-z]+)\s*\}\}")
+_PLACE: Final = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
 _STYLE: Final = re.compile(r"<style.*?</style>", re.DOTALL)
 _TAG: Final = re.compile(r"(<[^>]*>)")
 _LONG_LINE: Final = 480
@@ -70,7 +83,7 @@ def lay_out(layout: Source, parts: Mapping[str, str], accent: str) -> Source:
 
     Args:
         layout: the page.
-        parts: HTML with expressions for `content`, `subject`, `preheader` and `why`.
+        parts: HTML with expressions for every place but the colour.
         accent: `#rrggbb`, the colour of the organisation.
 
     Returns:

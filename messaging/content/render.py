@@ -11,20 +11,22 @@ from html import escape
 from typing import Any, Final
 
 from messaging.content.expressions import Source, compiled, literal, pieces
+from messaging.content.languages import direction, spoken
 from messaging.content.layout import brought_layout, lay_out
 from messaging.content.markup import convert
 from messaging.content.segments import Replacement, Segments, count, sanitise
-from messaging.content.templates import Template
+from messaging.content.templates import Channel, Template
+from messaging.content.wording import wording
 from messaging.errors import TemplateError
 from messaging.settings import Settings
 
 _FOOT: Final = """
--- \n{{ why }}
-{% if contact %}
-Contact us: {{ contact }}
-{% endif %}
-Choose what we send you: {{ preferences_link }}
-Stop these emails: {{ unsubscribe_link }}
+-- \n{{{{ why }}}}
+{{% if contact %}}
+{foot_contact} {{{{ contact }}}}
+{{% endif %}}
+{foot_choose}: {{{{ preferences_link }}}}
+{foot_stop}: {{{{ unsubscribe_link }}}}
 """
 
 
@@ -67,11 +69,12 @@ class RenderedEmail:
 
 
 class Renderer:
-    """A step's template, ready for one person after another.
+    """A step's template, ready for one person after another, each in their language.
 
     Args:
         template: what to say.
-        constants: what is the same for everybody in the step: `organisation`, `contact`, `ballot` (a mapping).
+        constants: what is the same for everybody in the step: `organisation`, `contact`, `ballot` (a mapping); under
+            `languages`, what is not the same in the template's other languages.
         branding: stands in for what the constants leave out.
 
     Raises:
@@ -81,45 +84,82 @@ class Renderer:
     def __init__(self, template: Template, constants: Mapping[str, Any], branding: Branding | None = None) -> None:
         brand = branding or Branding()
         same = {"organisation": brand.organisation, "contact": brand.contact} | dict(constants)
-        self.template: Final = template
-        if template.sms is not None:
-            self._sms = compiled(template.sms_source(), same)
-        if template.email is not None:
-            self._compile_email(template, same, brand.accent)
+        by_language = same.pop("languages", {})
 
-    def _compile_email(self, template: Template, same: Mapping[str, Any], accent: str) -> None:
-        file = f"{template.name}/email.md"
-        body = convert(template.email_source())
-        parts = {"subject": template.subject or "", "preheader": template.preheader, "why": template.why}
-        page = lay_out(
-            Source("layout", template.layout or brought_layout()),
-            {"content": body.html} | {name: _escaped(text) for name, text in parts.items()},
-            accent,
-        )
-        foot = _FOOT.replace("{{ why }}", template.why)
-        self._subject = compiled(Source(file, template.subject or ""), same)
-        self._text = compiled(Source(file, f"{body.text.strip()}\n{foot}"), same)
-        self._html = compiled(Source(file, page.text), same, html=True)
+        def known(language: str) -> dict[str, Any]:
+            return {**same, **by_language.get(language, {})}
+
+        self.template: Final = template
+        self._texts: Final = {
+            language: compiled(one.sms_source(), known(language)) for language, one in template.versions("sms").items()
+        }
+        self._emails: Final = {
+            language: _Email(one, known(language), template.layout, brand.accent)
+            for language, one in template.versions("email").items()
+        }
+
+    def language(self, channel: Channel, variables: Mapping[str, Any]) -> str:
+        """The language one person gets it in by a channel.
+
+        Raises:
+            TemplateError: the template cannot go by that channel.
+        """
+        return self._said_in(self._texts if channel == "sms" else self._emails, variables)
 
     def sms(self, variables: Mapping[str, Any]) -> RenderedSms:
-        """The text one person gets.
+        """The text one person gets, in the language that their `language` says, or else in the template's own.
 
         Raises:
             TemplateError: a variable is missing, or the template has no SMS.
         """
-        if self.template.sms is None:
-            raise TemplateError(f"The template {self.template.name} has no sms.txt.")
-        said = sanitise(self._sms(variables).strip())
+        said = sanitise(self._texts[self._said_in(self._texts, variables)](variables).strip())
         return RenderedSms(said.text, count(said.text), said.replaced)
 
     def email(self, variables: Mapping[str, Any]) -> RenderedEmail:
-        """The email one person gets.
+        """The email one person gets, in their language as a text.
 
         Raises:
             TemplateError: a variable is missing, or the template has no email.
         """
-        if self.template.email is None:
-            raise TemplateError(f"The template {self.template.name} has no email.md.")
+        return self._emails[self._said_in(self._emails, variables)].to(variables)
+
+    def _said_in(self, versions: Mapping[str, object], variables: Mapping[str, Any]) -> str:
+        if not versions:
+            missing = "email.md" if versions is self._emails else "sms.txt"
+            raise TemplateError(f"The template {self.template.name} has no {missing}.")
+        if len(versions) == 1:
+            return self.template.language
+        return spoken(str(variables.get("language", "")), versions) or self.template.language
+
+
+class _Email:
+    """An email in one language, compiled: subject, text part and HTML part."""
+
+    def __init__(self, template: Template, same: Mapping[str, Any], layout: str, accent: str) -> None:
+        source = template.email_source()
+        body, words = convert(source), wording(template.language)
+        parts = {
+            "subject": template.subject or "",
+            "preheader": template.preheader,
+            "why": template.why,
+            "contact_label": words["foot_contact"],
+            "preferences_label": words["foot_choose"],
+            "unsubscribe_label": words["foot_stop"],
+            "language": template.language,
+            "direction": direction(template.language),
+        }
+        page = lay_out(
+            Source("layout", layout or brought_layout()),
+            {"content": body.html} | {name: _escaped(text) for name, text in parts.items()},
+            accent,
+        )
+        foot = _FOOT.format(**words).replace("{{ why }}", template.why)
+        self._subject: Final = compiled(Source(source.file, template.subject or ""), same)
+        self._text: Final = compiled(Source(source.file, f"{body.text.strip()}\n{foot}"), same)
+        self._html: Final = compiled(Source(source.file, page.text), same, html=True)
+
+    def to(self, variables: Mapping[str, Any]) -> RenderedEmail:
+        """What one person gets."""
         html = self._html(variables)
         if not html.isascii():
             html = html.encode("ascii", "xmlcharrefreplace").decode()

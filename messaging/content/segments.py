@@ -79,11 +79,22 @@ def _cut(text: str, encoding: Encoding) -> list[str]:
 
 
 # What word processors, spreadsheets and chat programs put in place of what was typed. Letters are never here: a name
-# is sent as it is spelt, and a text that holds ŵ or ŷ is counted as the UCS-2 it is.
+# is sent as it is spelt, and a text that holds ŵ or ŷ is counted as the UCS-2 it is. Signs that only look like one of
+# GSM-7's are here as far as they mean the same; ½ is not: beside a number, 1/2 would be another number.
 _TYPED: Final[dict[str, str]] = (
-    dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u2035\u2039\u203a\u00b4", "'")
+    dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u2035\u2039\u203a\u00b4`", "'")
+    # O\u02bcBrien is an O'Brien typed on a telephone; other modifier letters (the \u02bbokina) are letters of names
+    | dict.fromkeys("\u02bc\u275b\u275c\uff07\uff40", "'")
     | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u2036\u00ab\u00bb", '"')
+    | dict.fromkeys("\u02dd\u275d\u275e\u301d\u301e\u301f\uff02", '"')
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\ufe58\ufe63\uff0d", "-")
+    | dict.fromkeys("\u2044\u2215\u29f8", "/")
+    | dict.fromkeys("\u2216\u29f5\u29f9", "\\")
+    | dict.fromkeys("\u2223\u23d0", "|")
+    | dict.fromkeys("\u204e\u2217", "*")
+    | dict.fromkeys("\u02dc\u223c", "~")
+    | dict.fromkeys("\u2236", ":")
+    | {"\u02c6": "^", "\u2024": ".", "\u2025": ".."}
     | dict.fromkeys("\u2022\u2023\u25aa\u25cf\u25e6\uf0b7", "-")  # U+F0B7 is the bullet of Word's Symbol font
     | dict.fromkeys(
         "\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "
@@ -110,7 +121,7 @@ _DIRECTION: Final = set("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\
 _JOINERS: Final = set("\u200c\u200d")
 _CLASS: Final = "".join(map(re.escape, sorted(_TYPED.keys() | _CONTROLS | _DIRECTION | _JOINERS))) + "\ud800-\udfff"
 _SUSPECT: Final = re.compile(f"\r\n?|[{_CLASS}]")
-_SUSPECT_ASCII: Final = re.compile(r"[\x00-\x09\x0b\x0d-\x1f\x7f]")
+_SUSPECT_ASCII: Final = re.compile(r"[\x00-\x09\x0b\x0d-\x1f`\x7f]")
 _CLUSTER: Final = re.compile(r".[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]*", re.DOTALL)
 """A letter and the accents that follow it."""
 

@@ -1,5 +1,7 @@
 """Message templates: `messages/<name>/sms.txt` and `email.md` in one of the template folders.
 
+Beside them `sms.cy.txt` and `email.cy.md` say the same in Welsh, to whoever has `language = cy`.
+
 Everything that can be wrong with a template is found when it is loaded and checked, before a campaign exists; what was
 checked travels with the campaign's step (`to_json`), so that editing a file never changes what is being sent.
 """
@@ -8,16 +10,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
 from messaging.content import expressions
+from messaging.content.advice import advice, cannot_be_answered
 from messaging.content.expressions import Source, nearest
 from messaging.content.front_matter import File, read_file
+from messaging.content.languages import DEFAULT, code, spoken
 from messaging.content.layout import find_layout
 from messaging.content.markup import convert
-from messaging.content.segments import beyond_gsm7, count, sanitise
+from messaging.content.menus import read_menu
+from messaging.content.wording import wording
 from messaging.errors import NotFound, TemplateError
 
 Purpose = Literal["service", "marketing"]
@@ -36,18 +41,21 @@ BALLOT_FIELDS: Final = frozenset({"title", "opens", "closes", "last_posting", "r
 
 _SAMPLE: Final = {"organisation": "", "contact": "", "ballot": dict.fromkeys(BALLOT_FIELDS, "")}
 
-_WHY: Final = "You get this email because {{ organisation }} holds this address for you."
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_SMS_KEYS: Final = frozenset({"purpose", "menu"})
-_EMAIL_KEYS: Final = frozenset({"purpose", "subject", "preheader", "why"})
-_KEYWORD: Final = re.compile(r"\b(?:reply|text|send)\W+(yes|start|unstop|cancel|end|quit|help|info)\b", re.IGNORECASE)
-"""Words the SMS provider itself acts on, so that no member's reply with them ever means what the text says."""
-_LONG: Final = 3
+_FILE: Final = re.compile(r"(sms|email)(?:\.([A-Za-z0-9_-]+))?\.(txt|md)")
+_SMS_KEYS: Final = frozenset({"purpose", "menu", "language"})
+_EMAIL_KEYS: Final = frozenset({"purpose", "subject", "preheader", "why", "language"})
+_SAMPLES: Final = ("Sample", "", "Sample words " * 80)
+"""What variables may say when a template is tried: something, nothing, and more than anybody expects."""
+
+
+def _why(language: str) -> str:
+    return str(wording(language)["foot_why"]).format(organisation="{{ organisation }}")
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What a message says, in every channel it can go by.
+    """What a message says, in every channel and language it can go by.
 
     Attributes:
         name: its folder.
@@ -60,6 +68,10 @@ class Template:
         why: the line in an email's foot that says why one gets it.
         layout: the HTML page its email stands in; "" for the one Muster brings.
         lines: the line of `sms.txt` and of `email.md` where the text itself starts.
+        language: the one it is written in.
+        translations: the same in other languages, by their codes; each may lack a channel, which is then said in this
+            one's language.
+        suffix: what stands in its files' names before the last dot: `.cy` of a translation.
     """
 
     name: str
@@ -69,9 +81,12 @@ class Template:
     email: str | None = None
     menu: Mapping[str, str] = field(default_factory=dict)
     preheader: str = ""
-    why: str = _WHY
+    why: str = _why(DEFAULT)
     layout: str = ""
     lines: tuple[int, int] = (1, 1)
+    language: str = DEFAULT
+    translations: Mapping[str, Template] = field(default_factory=dict)
+    suffix: str = ""
 
     @property
     def channels(self) -> tuple[Channel, ...]:
@@ -79,9 +94,25 @@ class Template:
         return tuple(cast("Channel", name) for name in get_args(Channel) if getattr(self, name) is not None)
 
     @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages it is written in, its own first."""
+        return (self.language, *sorted(self.translations))
+
+    @property
     def variables(self) -> frozenset[str]:
-        """Every variable it asks for."""
-        return frozenset(name for source in self.sources() for name in expressions.names(expressions.parse(source)))
+        """Every variable it asks for; where it is in several languages, who gets it in which is one."""
+        asked = {name for source in self.sources() for name in expressions.names(expressions.parse(source))}
+        return frozenset(asked | {"language"} if self.translations else asked)
+
+    def versions(self, channel: Channel) -> Mapping[str, Template]:
+        """What it says by a channel, by language; its own first, and only those that have that channel."""
+        found = {self.language: self, **dict(sorted(self.translations.items()))}
+        return {language: one for language, one in found.items() if getattr(one, channel) is not None}
+
+    def version(self, channel: Channel, wanted: str) -> Template:
+        """What it says by a channel to somebody of a language: in that, or else in its own."""
+        found = self.versions(channel)
+        return found[spoken(wanted, found) or self.language]
 
     def sources(self) -> Iterator[Source]:
         """Every piece of it that holds expressions."""
@@ -89,17 +120,18 @@ class Template:
             yield self.sms_source()
         if self.email is not None:
             yield self.email_source()
-            yield from (
-                Source(f"{self.name}/email.md", text) for text in (self.subject, self.preheader, self.why) if text
-            )
+            file = self.email_source().file
+            yield from (Source(file, text) for text in (self.subject, self.preheader, self.why) if text)
+        for translation in self.translations.values():
+            yield from translation.sources()
 
     def sms_source(self) -> Source:
         """The text of the SMS."""
-        return Source(f"{self.name}/sms.txt", self.sms or "", self.lines[0])
+        return Source(f"{self.name}/sms{self.suffix}.txt", self.sms or "", self.lines[0])
 
     def email_source(self) -> Source:
         """The Markdown of the email."""
-        return Source(f"{self.name}/email.md", self.email or "", self.lines[1])
+        return Source(f"{self.name}/email{self.suffix}.md", self.email or "", self.lines[1])
 
     def check(self, known: Collection[str], *, sms_from: str | None = None) -> None:
         """Find now whatever would fail on the 40,000th message.
@@ -115,8 +147,8 @@ class Template:
         problems = [problem for source in self.sources() for problem in _unknown(source, names)]
         if not problems:
             problems += [problem for source in self.sources() for problem in _fails(source, self.variables)]
-        if self.sms is not None and sms_from and _cannot_be_answered(sms_from):
-            problems += self._problems_of_a_name(sms_from)
+        if sms_from and cannot_be_answered(sms_from):
+            problems += [line for one in self.versions("sms").values() for line in _problems_of_a_name(one, sms_from)]
         if problems:
             raise TemplateError(
                 f"The template {self.name} cannot be used.",
@@ -124,59 +156,43 @@ class Template:
                 remedy="“muster template check” lists the variables there are.",
             )
 
-    def _problems_of_a_name(self, sms_from: str) -> Iterator[str]:
-        file = self.sms_source().file
-        if self.menu:
-            yield f"{file}: it offers digits to reply with, but texts from “{sms_from}” cannot be answered."
-        asked = expressions.names(expressions.parse(self.sms_source())).keys()
-        has_number = re.search(r"\d{5,}", (self.sms or "").replace(" ", ""))
-        if not asked & {*LINKS, "contact"} and not has_number:
-            yield (
-                f"{file}: texts from “{sms_from}” cannot be answered with STOP, and it says no other way to opt out. "
-                "Add {{ unsubscribe_link }} or a number."
-            )
+    def warnings(
+        self, *, sms_from: str | None = None, meanings: Collection[str] | None = None, language: str | None = None
+    ) -> tuple[str, ...]:
+        """What is allowed but seldom meant, one sentence each.
 
-    def warnings(self, *, sms_from: str | None = None) -> tuple[str, ...]:
-        """What is allowed but seldom meant, one sentence each."""
-        return tuple(self._warnings(sms_from))
-
-    def _warnings(self, sms_from: str | None) -> Iterator[str]:
-        if self.sms is not None:
-            yield from self._sms_warnings(self.sms, sms_from)
-        if self.email is not None and "confirm_link" not in self.email and "ballot" in self.variables:
-            yield "The email speaks of a ballot but has no {{ confirm_link }}: nobody can answer it."
-
-    def _sms_warnings(self, sms: str, sms_from: str | None) -> Iterator[str]:
-        plain = "".join(piece.text for piece in expressions.pieces(self.sms_source()) if piece.kind == "text")
-        if "ballot" in self.variables and "confirm_link" not in sms and not self.menu:
-            yield "The text speaks of a ballot but has neither {{ confirm_link }} nor a menu: nobody can answer it."
-        if keyword := _KEYWORD.search(plain):
-            yield f"The SMS provider itself acts on the reply “{keyword[1].upper()}”; offer digits instead."
-        if not (sms_from and _cannot_be_answered(sms_from)) and not re.search(r"\bSTOP\b", plain):
-            yield "The text does not say that STOP opts out."
-        cleaned = sanitise(plain)
-        if cleaned.replaced:
-            yield "Replaced in the text: " + ", ".join(f"{one.name} ({one.times})" for one in cleaned.replaced) + "."
-        if dear := beyond_gsm7(cleaned.text):
-            yield f"The text has {' '.join(dear)}, which GSM-7 has not: a segment holds 70 characters instead of 160."
-        if (counted := count(cleaned.text)).segments > _LONG:
-            yield f"Before any name is filled in, the text already costs {counted.segments} segments."
+        Args:
+            sms_from: who texts come from.
+            meanings: what a menu's digits may mean so that somebody understands the answers; None: not looked at.
+            language: look at this one only.
+        """
+        return tuple(advice(self, sms_from=sms_from, meanings=meanings, language=language))
 
     def to_json(self) -> dict[str, Any]:
         """The template as it is kept with a step: what was approved is what is sent."""
-        return asdict(self) | {"menu": dict(self.menu), "lines": list(self.lines)}
+        kept = asdict(self) | {"menu": dict(self.menu), "lines": list(self.lines)}
+        return kept | {"translations": {language: one.to_json() for language, one in self.translations.items()}}
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Template:
         """The template that `to_json` kept."""
         known = {one.name for one in fields(cls)}
         values = {key: value for key, value in kept.items() if key in known}
-        return cls(**values | {"lines": tuple(kept.get("lines", (1, 1)))})
+        translations = {language: cls.from_json(one) for language, one in kept.get("translations", {}).items()}
+        return cls(**values | {"lines": tuple(kept.get("lines", (1, 1))), "translations": translations})
 
 
-def _cannot_be_answered(sms_from: str) -> bool:
-    """Whether a sender is a name: letters in it, and not a messaging service."""
-    return bool(re.search(r"[A-Za-z]", sms_from)) and not re.fullmatch(r"MG[0-9a-fA-F]{32}", sms_from)
+def _problems_of_a_name(template: Template, sms_from: str) -> Iterator[str]:
+    file = template.sms_source().file
+    if template.menu:
+        yield f"{file}: it offers digits to reply with, but texts from “{sms_from}” cannot be answered."
+    asked = expressions.names(expressions.parse(template.sms_source())).keys()
+    has_number = re.search(r"\d{5,}", (template.sms or "").replace(" ", ""))
+    if not asked & {*LINKS, "contact"} and not has_number:
+        yield (
+            f"{file}: texts from “{sms_from}” cannot be answered with STOP, and it says no other way to opt out. "
+            "Add {{ unsubscribe_link }} or a number."
+        )
 
 
 def _unknown(source: Source, known: frozenset[str]) -> Iterator[str]:
@@ -192,12 +208,12 @@ def _unknown(source: Source, known: frozenset[str]) -> Iterator[str]:
 
 
 def _fails(source: Source, variables: Collection[str]) -> Iterator[str]:
-    """What goes wrong when it is said: to somebody of whom everything is known, and to somebody of whom nothing is."""
-    for value in ("Sample", ""):
+    """What goes wrong when it is said: to somebody of whom everything is known, nothing, or very much."""
+    for value in _SAMPLES:
         try:
             expressions.compiled(source, _SAMPLE)(dict.fromkeys(variables, value))
         except TemplateError as error:
-            yield f"{error.message} (variables are texts: compare them with texts)"
+            yield f"{error.message} ({error.remedy or 'variables are texts: compare them with texts'})"
             return
 
 
@@ -208,12 +224,12 @@ def list_templates(roots: Sequence[Path]) -> tuple[str, ...]:
 
 def _folders(root: Path) -> Iterator[Path]:
     for path in sorted((root / "messages").glob("*")):
-        if _NAME.fullmatch(path.name) and any((path / part).is_file() for part in ("sms.txt", "email.md")):
+        if _NAME.fullmatch(path.name) and path.is_dir() and any(_FILE.fullmatch(part.name) for part in path.iterdir()):
             yield path
 
 
 def load_template(roots: Sequence[Path], name: str) -> Template:
-    """Read one template.
+    """Read one template with its translations.
 
     Args:
         roots: template folders; the first that has it wins.
@@ -230,22 +246,102 @@ def load_template(roots: Sequence[Path], name: str) -> Template:
             f"There is no message template “{name}”.{nearest(name, known)}",
             remedy=f"There are {', '.join(known)}." if known else "Make one: messages/<name>/sms.txt or email.md.",
         )
-    sms = read_file(folder / "sms.txt", _SMS_KEYS) if (folder / "sms.txt").is_file() else None
-    email = read_file(folder / "email.md", _EMAIL_KEYS) if (folder / "email.md").is_file() else None
-    template = Template(
+    parts = _parts(folder)
+    own = parts.pop("", (None, None))
+    for suffix, part in parts.items():
+        for file, whole in zip(part, own, strict=True):
+            if file is not None and whole is None:
+                plain = file.body.file.replace(f"{suffix}.", ".")
+                raise TemplateError(
+                    f"There is {file.body.file}, but no {plain}.",
+                    remedy="That is the one for everybody whose language there is no file for.",
+                )
+    read = [file for file in own if file is not None]
+    language = _language(read)
+    purpose = _purpose(name, [file for part in ((*own,), *parts.values()) for file in part if file is not None])
+    template = _read(name, purpose, own, language)
+    template = replace(
+        template,
+        layout=find_layout(folder, roots) if template.email is not None else "",
+        translations={
+            one.removeprefix("."): _read(name, purpose, part, one.removeprefix("."), one, template.menu)
+            for one, part in parts.items()
+        },
+    )
+    if language in template.translations:
+        raise TemplateError(
+            f"The template {name} is in {language} twice: in files that say so in their names, and in those without.",
+            remedy=f"Take one away, or say “language: …” at the top of the latter, if they are not in {language}.",
+        )
+    for one in (template, *template.translations.values()):
+        _check_readable(one)
+    return template
+
+
+_Part = tuple[File | None, File | None]
+
+
+def _parts(folder: Path) -> dict[str, _Part]:
+    """The text and the email of each language, by what their names say of it: "" or `.cy`."""
+    found: dict[str, dict[str, File]] = {}
+    for path in sorted(folder.iterdir()):
+        match = _FILE.fullmatch(path.name)
+        if match is None or (match[1], match[3]) not in {("sms", "txt"), ("email", "md")} or not path.is_file():
+            continue
+        language = code(match[2]) if match[2] else ""
+        if language is None:
+            raise TemplateError(
+                f"{folder.name}/{path.name}: “{match[2]}” is not a language's code.",
+                remedy=f"Codes have two or three letters: {match[1]}.cy.{match[3]} is Welsh.",
+            )
+        suffix = f".{language}" if language else ""
+        part = found.setdefault(suffix, {})
+        if match[1] in part:
+            raise TemplateError(
+                f"{folder.name}/{path.name} and {part[match[1]].body.file} are the same language twice."
+            )
+        part[match[1]] = read_file(path, _SMS_KEYS if match[1] == "sms" else _EMAIL_KEYS)
+    return {suffix: (part.get("sms"), part.get("email")) for suffix, part in found.items()}
+
+
+def _language(files: Sequence[File]) -> str:
+    """The language of the files whose names say none."""
+    said = {word: file for file in files if (word := file.word("language"))}
+    for word, file in said.items():
+        if code(word) is None:
+            raise TemplateError(f"{file.body.file}: “{word}” is not a language's code, such as en or cy.")
+    codes = {code(word) or DEFAULT for word in said}
+    if len(codes) > 1:
+        names = " and ".join(file.body.file for file in files)
+        raise TemplateError(
+            f"{names} are in {' and '.join(sorted(codes))}.", remedy="Give one a name such as sms.cy.txt."
+        )
+    return next(iter(codes), DEFAULT)
+
+
+def _read(
+    name: str, purpose: Purpose, part: _Part, language: str, suffix: str = "", menu: Mapping[str, str] | None = None
+) -> Template:
+    """What the files of one language say; a translation's menu is the template's where it names none."""
+    sms, email = part
+    for file in (file for file in part if file is not None and suffix):
+        if file.word("language") not in {"", language}:
+            raise TemplateError(
+                f"{file.body.file} says that it is in {file.word('language')}, and its name {language}."
+            )
+    return Template(
         name=name,
-        purpose=_purpose(name, [file for file in (sms, email) if file]),
+        purpose=purpose,
         sms=sms.body.text.strip() if sms else None,
         subject=email.word("subject") if email else None,
         email=email.body.text.strip("\n") if email else None,
-        menu=_menu(sms) if sms else {},
+        menu=read_menu(sms, menu or {}) if sms else {},
         preheader=email.word("preheader") if email else "",
-        why=(email.word("why") if email else "") or _WHY,
-        layout=find_layout(folder, roots) if email else "",
+        why=(email.word("why") if email else "") or _why(language),
         lines=(_first_line(sms), _first_line(email)),
+        language=language,
+        suffix=suffix,
     )
-    _check_readable(template)
-    return template
 
 
 def _first_line(file: File | None) -> int:
@@ -271,34 +367,16 @@ def _purpose(name: str, files: Sequence[File]) -> Purpose:
     return cast("Purpose", next(iter(said.values())))
 
 
-def _menu(sms: File) -> dict[str, str]:
-    """The digits a text offers, each of which it must speak of."""
-    offered = sms.head.get("menu") or {}
-    if not isinstance(offered, dict):
-        raise TemplateError(f"{sms.body.file}: the menu must be like “menu: {{1: voted, 2: not_voted}}”.")
-    menu = {str(digit): str(meaning) for digit, meaning in offered.items()}
-    for digit, meaning in menu.items():
-        if not re.fullmatch(r"[0-9]", digit) or not re.fullmatch(r"[a-z][a-z_]*", meaning):
-            raise TemplateError(f"{sms.body.file}: “{digit}: {meaning}” in the menu is not a digit and a meaning.")
-        if not re.search(rf"(?<![0-9]){digit}(?![0-9])", sms.body.text):
-            raise TemplateError(
-                f"{sms.body.file}: the menu offers {digit} ({meaning}), but the text does not speak of it.",
-                remedy=f"Say in the text what {digit} is for, or take it out of the menu.",
-            )
-    return menu
-
-
 def _check_readable(template: Template) -> None:
     """Refuse what cannot be rendered for anybody: empty texts, bad syntax, markup that does not close."""
     if template.sms == "":
-        raise TemplateError(f"{template.name}/sms.txt has no text.")
+        raise TemplateError(f"{template.sms_source().file} has no text.")
     if template.email is not None:
+        file = template.email_source().file
         if not template.email.strip():
-            raise TemplateError(f"{template.name}/email.md has no text.")
+            raise TemplateError(f"{file} has no text.")
         if not template.subject:
-            raise TemplateError(
-                f"{template.name}/email.md has no subject.", remedy="Add “subject: …” between --- lines at its top."
-            )
+            raise TemplateError(f"{file} has no subject.", remedy="Add “subject: …” between --- lines at its top.")
         convert(template.email_source())
     for source in template.sources():
         expressions.parse(source)

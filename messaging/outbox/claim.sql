@@ -42,19 +42,25 @@ with due as materialized (
         where n.person_id = d.person_id and n.purpose = s.purpose and n.channel = $2 and n.given
       ) then 'no_consent' end
     ) as suppressed,
-    case when s.quiet_from is not null or s.window_days is not null or s.window_from is not null or s.send_after > $3
+    case when s.asleep_from is not null or s.window_days is not null or s.window_from is not null or s.send_after > $3
       then coalesce(
         sending_opens(
-          $3, d.time_zone, s.quiet_from, s.quiet_until, s.send_after, s.window_zone, s.window_days, s.window_from,
+          $3, d.time_zone, s.asleep_from, s.asleep_until, s.send_after, s.window_zone, s.window_days, s.window_from,
           s.window_until
         ),
         'infinity'
       )
     end as opens,
-    s.quiet_from is not null
-      and not may_send_at($3, d.time_zone, s.quiet_from, s.quiet_until, null, null, null, null) as asleep
+    s.asleep_from is not null
+      and not may_send_at($3, d.time_zone, s.asleep_from, s.asleep_until, null, null, null, null) as asleep
   from due d
-  cross join step s
+  cross join (
+    select
+      *,
+      case when quiet_channels is null or $2 = any (quiet_channels) then quiet_from end as asleep_from,
+      case when quiet_channels is null or $2 = any (quiet_channels) then quiet_until end as asleep_until
+    from step
+  ) as s
   where s.step_id = $1 and s.state = 'running'
 ), counted as materialized (
   -- what would be stopped anyway, or waits for its hours, need not be counted; what is counted is counted once

@@ -54,7 +54,8 @@ class Composer:
         self._secret: str = step["secret"]
         self._url = settings.public_url
         self._email = channel == "email"
-        said = f"{template.subject}{template.email}{template.why}" if self._email else template.sms or ""
+        versions = template.versions("email" if self._email else "sms").values()
+        said = "".join(f"{one.subject}{one.email}{one.why}" if self._email else one.sms or "" for one in versions)
         self._confirms = "confirm_link" in said
         self._unsubscribes = self._email or "unsubscribe_link" in said or "preferences_link" in said
         self._host = settings.bounce_host

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from campaigns.campaigns import CampaignStatus
+from campaigns.hours import NIGHT
 from campaigns.plan import StepPlan
 from messaging.outbox.counts import StepCounts
 from messaging.outbox.states import State, sentence
@@ -35,6 +36,8 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
         table.add_row(f"{step.by_channel.get(channel, 0):,}", f"get it by {'text' if channel == 'sms' else 'email'}")
     for reason, n in sorted(step.not_sent.items(), key=lambda item: -item[1]):
         table.add_row(f"{n:,}", f"get nothing: {sentence(reason)}", style="yellow")
+    if quiet := _quiet_hours(step):
+        table.add_row("", quiet)
     for count, words in _held_back(step):
         table.add_row(count, words, style="yellow")
     if step.by_channel.get("sms"):
@@ -43,9 +46,12 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
             table.add_row(
                 "", f"{step.ucs2:,} of the {step.rendered:,} texts looked at hold 70 characters a segment, not 160"
             )
+    for count, words, missing in _languages(step):
+        table.add_row(count, words, style="yellow" if missing else None)
     if step.cost is not None:
         table.add_row(f"{step.cost:,.2f}", f"{step.currency}, by the prices in the file")
     parts: list[RenderableType] = [heading, table]
+    parts += [Text(f"Warning: {warning}", style="yellow") for warning in step.warnings]
     if step.example:
         parts.append(Padding(Text("\n".join(step.example.splitlines()[:_EXAMPLE_LINES]), style="dim"), (0, 4)))
     return Group(*parts)
@@ -59,8 +65,54 @@ def _held_back(step: StepPlan) -> Iterator[tuple[str, str]]:
         yield f"{step.capped_out:,}", "of them get nothing: they have had enough messages lately, and later is too late"
     if step.never:
         yield "", "its window and quiet hours leave no time in which it may be sent"
-    elif step.opens_at is not None:
-        yield "", f"the first may go on {step.opens_at:%A %d %B at %H:%M}, by the ballot's clock"
+        return
+    yield from _opens(step)
+    if step.at_night:
+        start, end = NIGHT
+        yield (
+            f"{step.at_night:,}",
+            f"texts go at night ({start:%H:%M} to {end:%H:%M}) where they are read; quiet_hours would keep them back",
+        )
+
+
+def _opens(step: StepPlan) -> Iterator[tuple[str, str]]:
+    """When the first may go, where that is later than the step; by channel where these differ."""
+    later = {channel: at for channel, at in step.opens.items() if at is None or at > step.starts_at}
+    if step.opens_at is not None and len(set(step.opens.values())) == 1:
+        yield "", f"the first may go on {_moment(step.opens_at)}, by the ballot's clock"
+        return
+    for channel, at in later.items():
+        what = "text" if channel == "sms" else "email"
+        if at is None:
+            yield "", f"its window and quiet hours leave no time in which a {what} may be sent"
+        else:
+            yield "", f"the first {what} may go on {_moment(at)}, by the ballot's clock"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%A %d %B at %H:%M}"
+
+
+def _quiet_hours(step: StepPlan) -> str:
+    """When nothing is sent, in words; "" where a step sends no texts and has no such hours."""
+    if step.quiet is None:
+        return "texts go at any hour: there are no quiet hours" if "sms" in step.channels else ""
+    what = "no texts" if step.quiet.channels == ("sms",) else "nothing"
+    return f"{what} between {step.quiet.start:%H:%M} and {step.quiet.end:%H:%M}, by each member's own clock"
+
+
+def _languages(step: StepPlan) -> Iterator[tuple[str, str, bool]]:
+    """Who gets it in which language, where there is more than one or the template has not theirs."""
+    if len(step.languages) < 2 and not any(one.missing for one in step.languages):
+        return
+    for one in step.languages:
+        by = " and ".join(f"{n:,} by {'text' if name == 'sms' else 'email'}" for name, n in one.messages.items())
+        words = f"have the language {one.language}: {by}"
+        if one.segments:
+            words += f", {one.segments:,} segment{'' if one.segments == 1 else 's'}"
+        for channel, said in one.missing.items():
+            words += f"; the {'text' if channel == 'sms' else 'email'} is not in {one.language}, they get it in {said}"
+        yield f"{sum(one.messages.values()):,}", words, bool(one.missing)
 
 
 def _starts(step: StepPlan, *, now: bool) -> str:
@@ -69,7 +121,10 @@ def _starts(step: StepPlan, *, now: bool) -> str:
     if step.due_at is not None:
         return f"starts {step.due_at:%Y-%m-%d %H:%M} UTC"
     if step.after is not None:
-        return f"starts {_words(step.after)} after the step before; this is as things stand now"
+        return (
+            f"starts {_words(step.after)} after the step before, {_moment(step.starts_at)} at the earliest; "
+            "this is as things stand now"
+        )
     return "starts at once"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,11 +11,14 @@ import click
 import orjson
 
 from campaigns.ballots import get_ballot
+from campaigns.languages import people_by_language
 from campaigns.people.people import Person, find_person
+from campaigns.reading import READINGS
 from campaigns.variables import known_variables, person_variables
+from messaging.content.languages import spoken
 from messaging.content.render import Branding, RenderedEmail, RenderedSms, Renderer
 from messaging.content.segments import beyond_gsm7
-from messaging.content.templates import BALLOT_FIELDS, Template, list_templates, load_template
+from messaging.content.templates import BALLOT_FIELDS, Channel, Template, list_templates, load_template
 from messaging.errors import MusterError, NotFound
 from messaging.settings import Settings, load_settings
 from muster.cli.session import open_session, run
@@ -30,7 +34,7 @@ def command() -> None:
     """List, check and preview the message templates.
 
     A template is a folder `messages/NAME/` with `sms.txt`, `email.md` or both, in the folder MUSTER_TEMPLATES or among
-    those Muster brings. How to write one: docs/templates.md.
+    those Muster brings; `sms.cy.txt` and `email.cy.md` say the same in Welsh. How to write one: docs/templates.md.
     """
 
 
@@ -57,16 +61,26 @@ def _row(roots: tuple[Path, ...], name: str) -> dict[str, Any]:
     return {"name": name, "purpose": template.purpose, "channels": list(template.channels), "error": None}
 
 
+_language = click.option(
+    "--language", metavar="CODE", help="In this language only, such as cy; the template must have it."
+)
+
+
 @command.command()
 @click.argument("name")
+@_language
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def check(name: str, as_json: bool) -> None:
-    """Check one template: its variables, its syntax, its menu, and whether it can be answered.
+def check(name: str, language: str | None, as_json: bool) -> None:
+    """Check one template: its variables, its syntax, its menu, whether it can be answered, and in which languages.
 
     Exits with 1 and names file and line where something is wrong. Warnings do not make it fail.
     """
-    template, settings = run(_check(name))
-    warnings = template.warnings(sms_from=settings.sms_from)
+    template, settings, people = run(_check(name))
+    wanted = None if language is None else _in_language(template, language)
+    warnings = (
+        *template.warnings(sms_from=settings.sms_from, meanings=READINGS, language=wanted),
+        *(_without_their_language(template, people) if wanted is None else ()),
+    )
     if as_json:
         click.echo(
             orjson.dumps(
@@ -74,37 +88,89 @@ def check(name: str, as_json: bool) -> None:
                     "name": name,
                     "purpose": template.purpose,
                     "channels": list(template.channels),
+                    "languages": {one: list(_channels(template, one)) for one in template.languages},
                     "variables": sorted(template.variables),
-                    "menu": dict(template.menu),
+                    "menu": dict(template.version("sms", wanted or template.language).menu)
+                    if template.sms is not None
+                    else {},
                     "warnings": list(warnings),
                 }
             )
         )
         return
     click.echo(f"{name}: {' and '.join(template.channels)}, {template.purpose}")
+    if len(template.languages) > 1:
+        told = (f"{one} ({' and '.join(_channels(template, one))})" for one in template.languages)
+        click.echo(f"Languages: {', '.join(told)}")
     click.echo(f"Variables: {', '.join(sorted(template.variables)) or 'none'}")
-    for digit, meaning in template.menu.items():
-        click.echo(f"Reply {digit}: {meaning}")
+    for said_in, one in template.versions("sms").items():
+        if wanted in {None, said_in} and (one.menu != template.menu or one is template or wanted):
+            for digit, meaning in one.menu.items():
+                click.echo(f"Reply {digit}: {meaning}{'' if one is template else f' (in {said_in})'}")
     _tell(warnings)
-    click.echo("Nothing is wrong with it.")
+    click.echo("It can be used; see the warnings." if warnings else "Nothing is wrong with it.")
 
 
-async def _check(name: str) -> tuple[Template, Settings]:
+def _channels(template: Template, language: str) -> Iterator[Channel]:
+    """The channels a template has in a language."""
+    return (channel for channel in template.channels if language in template.versions(channel))
+
+
+def _in_language(template: Template, language: str) -> str:
+    """The template's language that somebody who wants this one understands.
+
+    Raises:
+        NotFound: it has none.
+    """
+    found = spoken(language, template.languages)
+    if found is None:
+        raise NotFound(
+            f"The template {template.name} is not in {language}; it is in {' and '.join(template.languages)}.",
+            remedy=f"Put {' and '.join(_file(channel, language) for channel in template.channels)} beside its files.",
+        )
+    return found
+
+
+def _file(channel: Channel, language: str) -> str:
+    return f"sms.{language}.txt" if channel == "sms" else f"email.{language}.md"
+
+
+def _without_their_language(template: Template, people: Mapping[str, int]) -> Iterator[str]:
+    """The languages members have and the template has not."""
+    for language, n in people.items():
+        if spoken(language, template.languages) is None:
+            members = "one member has" if n == 1 else f"{n:,} members have"
+            yield (
+                f"{members[0].upper()}{members[1:]} the language {language}, which the template is not in: "
+                f"they get it in {template.language}."
+            )
+
+
+async def _check(name: str) -> tuple[Template, Settings, Mapping[str, int]]:
     load_template(load_settings().template_roots, name)  # what is wrong with the files needs no server to be said
     async with open_session() as runtime, runtime.pool.acquire() as db:
         template = load_template(runtime.settings.template_roots, name)
         template.check(await known_variables(db), sms_from=runtime.settings.sms_from)
-        return template, runtime.settings
+        return template, runtime.settings, await people_by_language(db)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one person would get in one language."""
+
+    language: str
+    sms: RenderedSms | None
+    email: RenderedEmail | None
+    menu: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What one person would get."""
+    """What one person would get: in their own language first, then in the template's others."""
 
     template: Template
     person: Person
-    sms: RenderedSms | None
-    email: RenderedEmail | None
+    said: Sequence[Said]
     email_from: str
     warnings: tuple[str, ...]
 
@@ -116,29 +182,37 @@ class Preview:
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values."""
+        own, *others = self.said
         return {
             "template": self.template.name,
             "purpose": self.template.purpose,
             "person": self.person.external_id,
-            "sms": self.sms
+            **self._json(own),
+            "other_languages": [self._json(one) for one in others],
+            "warnings": list(self.warnings),
+        }
+
+    def _json(self, said: Said) -> dict[str, Any]:
+        return {
+            "language": said.language,
+            "sms": said.sms
             and {
                 "to": self.address("sms"),
-                "text": self.sms.text,
-                "encoding": self.sms.segments.encoding,
-                "segments": self.sms.segments.segments,
-                "units": self.sms.segments.units,
-                "replaced": [asdict(one) | {"name": one.name} for one in self.sms.replaced],
-                "menu": dict(self.template.menu),
+                "text": said.sms.text,
+                "encoding": said.sms.segments.encoding,
+                "segments": said.sms.segments.segments,
+                "units": said.sms.segments.units,
+                "replaced": [asdict(one) | {"name": one.name} for one in said.sms.replaced],
+                "menu": dict(said.menu),
             },
-            "email": self.email
+            "email": said.email
             and {
                 "from": self.email_from,
                 "to": self.address("email"),
-                "subject": self.email.subject,
-                "text": self.email.text,
-                "html": self.email.html,
+                "subject": said.email.subject,
+                "text": said.email.text,
+                "html": said.email.html,
             },
-            "warnings": list(self.warnings),
         }
 
 
@@ -146,22 +220,31 @@ class Preview:
 @click.argument("name")
 @click.option("--person", required=True, metavar="ID", help="The member's number, as in the member file.")
 @click.option("--ballot", metavar="NAME", help="Take title and dates from this ballot; without it, from an example.")
+@_language
 @click.option(
     "--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the HTML part to a file."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def preview(name: str, person: str, ballot: str | None, html_file: Path | None, as_json: bool) -> None:
-    """Show exactly what one person would get: the text with its cost, and the email. Nothing is sent."""
-    shown = run(_preview(name, person, ballot))
+def preview(
+    name: str, person: str, ballot: str | None, language: str | None, html_file: Path | None, as_json: bool
+) -> None:
+    """Show exactly what one person would get: the text with its cost, and the email. Nothing is sent.
+
+    What they get is in their own language where the template has it; the template's other languages follow.
+    """
+    shown = run(_preview(name, person, ballot, language))
     if html_file is not None:
-        if shown.email is None:
+        if shown.said[0].email is None:
             raise NotFound(f"The template {name} has no email.md, so there is no HTML to write.")
-        _write(html_file, shown.email.html)
+        _write(html_file, shown.said[0].email.html)
     if as_json:
         click.echo(orjson.dumps(shown.to_json()))
         return
-    _show_sms(shown)
-    _show_email(shown)
+    for said in shown.said:
+        if said is not shown.said[0]:
+            click.secho(f"\nThe same in {said.language}", bold=True)
+        _show_sms(shown, said)
+        _show_email(shown, said)
     _tell(shown.warnings)
     if html_file is not None:
         click.echo(f"The HTML part is in {html_file}.")
@@ -174,28 +257,46 @@ def _write(path: Path, html: str) -> None:
         raise click.FileError(str(path), hint=error.strerror) from error
 
 
-async def _preview(name: str, external_id: str, ballot_name: str | None) -> Preview:
+async def _preview(name: str, external_id: str, ballot_name: str | None, language: str | None) -> Preview:
     load_template(load_settings().template_roots, name)
     async with open_session() as runtime, runtime.pool.acquire() as db:
         settings = runtime.settings
         template = load_template(settings.template_roots, name)
         template.check(await known_variables(db), sms_from=settings.sms_from)
         person = await find_person(db, external_id)
-        constants = (await get_ballot(db, ballot_name)).constants(settings) if ballot_name else _example(settings)
+        ballot = await get_ballot(db, ballot_name) if ballot_name else None
+        constants = ballot.constants(settings, template.languages) if ballot else _example(settings)
         renderer = Renderer(template, constants, Branding.of(settings))
         variables = await person_variables(db, person.person_id) | {
             "confirm_link": f"{settings.public_url}/{_TOKEN}",
             "unsubscribe_link": f"{settings.public_url}/u/{_TOKEN}",
             "preferences_link": f"{settings.public_url}/p/{_TOKEN}",
         }
+        if language is not None:
+            shown: tuple[str, ...] = (_in_language(template, language),)
+        else:
+            own = spoken(variables["language"], template.languages) or template.language
+            shown = (own, *(one for one in template.languages if one != own))
         return Preview(
             template,
             person,
-            sms=renderer.sms(variables) if template.sms is not None else None,
-            email=renderer.email(variables) if template.email is not None else None,
+            said=[_said(renderer, one, variables) for one in shown],
             email_from=settings.email_from,
-            warnings=template.warnings(sms_from=settings.sms_from),
+            warnings=template.warnings(
+                sms_from=settings.sms_from, meanings=READINGS, language=shown[0] if language is not None else None
+            ),
         )
+
+
+def _said(renderer: Renderer, language: str, variables: Mapping[str, str]) -> Said:
+    template, theirs = renderer.template, {**variables, "language": language}
+    sms = renderer.sms(theirs) if template.sms is not None else None
+    return Said(
+        language,
+        sms,
+        renderer.email(theirs) if template.email is not None else None,
+        template.version("sms", language).menu if sms is not None else {},
+    )
 
 
 def _example(settings: Settings) -> dict[str, Any]:
@@ -207,26 +308,26 @@ def _example(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _show_sms(shown: Preview) -> None:
-    if shown.sms is None:
+def _show_sms(shown: Preview, said: Said) -> None:
+    if said.sms is None:
         return
-    cost = shown.sms.segments
+    cost = said.sms.segments
     segments = f"{cost.segments} segment{'s' if cost.segments > 1 else ''}"
-    dear = beyond_gsm7(shown.sms.text)
+    dear = beyond_gsm7(said.sms.text)
     because = f" because of {' '.join(dear)}" if dear else ""
     click.secho(f"SMS to {shown.address('sms') or 'nobody: there is no number that may be used'}", bold=True)
     click.echo(f"{segments}: {cost.units} characters of {_ENCODINGS[cost.encoding]}{because}\n")
-    click.echo(f"{shown.sms.text}\n")
-    for one in shown.sms.replaced:
+    click.echo(f"{said.sms.text}\n")
+    for one in said.sms.replaced:
         put = f"“{one.put}”" if one.put else "nothing"
         click.echo(f"Replaced: {one.name} by {put}, {one.times} time{'s' if one.times > 1 else ''}")
 
 
-def _show_email(shown: Preview) -> None:
-    if shown.email is None:
+def _show_email(shown: Preview, said: Said) -> None:
+    if said.email is None:
         return
     click.secho(f"Email to {shown.address('email') or 'nobody: there is no address that may be used'}", bold=True)
-    click.echo(f"From: {shown.email_from}\nSubject: {shown.email.subject}\n\n{shown.email.text}")
+    click.echo(f"From: {shown.email_from}\nSubject: {said.email.subject}\n\n{said.email.text}")
 
 
 def _tell(warnings: tuple[str, ...]) -> None:

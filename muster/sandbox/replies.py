@@ -38,7 +38,7 @@ REPLIES: Final[dict[str, tuple[str, ...]]] = {
 
 DIGITS: Final = {"voted": ("1", "1.", " 1 "), "not_voted": ("2",), "no_ballot_paper": ("3", "3.")}
 """The same by digit, where the text offered that menu."""
-_OFFERS_DIGITS = re.compile(r"\breply 1\b.*\b2\b.*\b3\b", re.IGNORECASE | re.DOTALL)
+_OFFERS_DIGITS = re.compile(r"\b(?:reply|atebwch) 1\b.*\b2\b.*\b3\b", re.IGNORECASE | re.DOTALL)
 
 
 def word(meaning: str, asked: str, luck: Random) -> str:

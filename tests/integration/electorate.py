@@ -81,7 +81,9 @@ def ballot_spec(**changes: object) -> BallotSpec:
 
 
 def campaign_spec(**changes: object) -> CampaignSpec:
-    given: dict[str, object] = {"name": "nudges", "title": "Nudges", "ballot": "pay", "steps": STEPS}
+    given: dict[str, object] = {
+        "name": "nudges", "title": "Nudges", "ballot": "pay", "quiet_hours": "none", "steps": STEPS,
+    }  # fmt: skip
     return CampaignSpec.model_validate(given | changes)
 
 

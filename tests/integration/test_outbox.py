@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from messaging.alerts import open_alerts
 from messaging.channels import open_channels
 from messaging.channels.base import Accepted, Outcome, Parcel, Trace
+from messaging.content.templates import Template
 from messaging.content.tokens import digest
 from messaging.goals import meet
 from messaging.outbox.counts import step_counts
@@ -335,6 +336,23 @@ async def test_one_message_that_cannot_be_composed_fails_alone(runtime: Runtime)
         step = await add_step(db, secret=runtime.keyring.current)
         ids = await add_messages(db, step, "email", mailboxes(3))
         await db.execute("update message set variables = '{}' where message_id = $1", ids[1])
+    delivered = await deliver(runtime)
+    assert (delivered.accepted, delivered.failed) == (2, 1)
+    async with runtime.pool.acquire() as db:
+        row = await message(db, ids[1])
+        assert (row["state"], row["reason"]) == ("failed", "cannot_render")
+
+
+async def test_a_template_that_one_persons_words_make_run_away_fails_for_them_alone(runtime: Runtime) -> None:
+    asked = "Dear {% for letter in first_name %}{% for again in first_name %}{{ again }}{% endfor %}{% endfor %}"
+    template = Template("loops", "service", subject="Hi", email=asked)
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current, template=template)
+        ids = await add_messages(db, step, "email", mailboxes(3))
+        await db.execute(
+            "update message set variables = jsonb_build_object('first_name', repeat('x', 5000)) where message_id = $1",
+            ids[1],
+        )
     delivered = await deliver(runtime)
     assert (delivered.accepted, delivered.failed) == (2, 1)
     async with runtime.pool.acquire() as db:

@@ -27,6 +27,11 @@ member_id,first_name,last_name,mobile,email,branch,shirt size
 M1,Siân <b>,O'Brien,07700 900123,sian@example.org,Leeds,XL
 M2,Bob,Nobody,,,Hull,
 """
+WELSH = """\
+member_id,first_name,preferred language
+M3,Gwen,Welsh
+M4,Ewa,Polish
+"""
 
 BALLOT = """\
 [ballot]
@@ -177,6 +182,39 @@ def test_check_says_what_a_template_offers(muster: Muster) -> None:
     assert told["menu"]["1"] == "voted"
     assert told["warnings"] == []
     assert "confirm_link" in told["variables"]
+
+
+def test_every_language_is_shown_and_one_can_be_asked_for(muster: Muster, tmp_path: Path) -> None:
+    (tmp_path / "welsh.csv").write_text(WELSH, encoding="utf-8")
+    assert muster("people", "import", "welsh.csv").status == 0
+    preview = ("template", "preview", "ballot-reminder", "--ballot", "pay-2026", "--json", "--person")
+    gwen = muster(*preview, "M3").json()
+    assert (gwen["language"], gwen["sms"]["text"][:10]) == ("cy", "Helo Gwen,")
+    assert "dydd Gwener 4 Rhagfyr am 12:00" in gwen["email"]["text"]
+    assert [(one["language"], one["sms"]["text"][:8]) for one in gwen["other_languages"]] == [("en", "Hi Gwen,")]
+    sian = muster(*preview, "M1", "--language", "cy").json()
+    assert (sian["sms"]["text"][:8], sian["other_languages"]) == ("Helo Siâ", [])
+    words = muster("template", "preview", "ballot-reminder", "--person", "M1").out
+    assert words.index("Hi Siân") < words.index("The same in cy") < words.index("Helo Siân")
+
+    checked = muster("template", "check", "ballot-reminder")
+    assert "Languages: en (sms and email), cy (sms and email)" in checked.out
+    assert "Warning: One member has the language pl, which the template is not in: they get it in en." in checked.out
+    assert "It can be used; see the warnings." in checked.out
+    told = muster("template", "check", "ballot-reminder", "--language", "cy", "--json").json()
+    assert (told["languages"], told["warnings"]) == ({"en": ["sms", "email"], "cy": ["sms", "email"]}, [])
+    polish = muster("template", "check", "ballot-reminder", "--language", "pl")
+    assert polish.status == 1
+    assert "is not in pl; it is in en and cy" in polish.err
+    assert "Put sms.pl.txt and email.pl.md beside its files." in polish.err
+
+
+@pytest.mark.parametrize("name", ["appointment-reminder", "feedback-request"])
+def test_a_menu_nobody_understands_is_not_said_to_be_all_right(muster: Muster, name: str) -> None:
+    done = muster("template", "check", name)
+    assert done.status == 0
+    assert "Warning: Nothing understands the answer 1 (" in done.out
+    assert "Nothing is wrong with it." not in done.out
 
 
 def test_check_warns_without_failing(muster: Muster, tmp_path: Path) -> None:

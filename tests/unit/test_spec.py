@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.spec import Filter, StepSpec, Window, at_zone, load_ballot_spec, load_campaign_spec
+from campaigns.spec import (
+    CampaignSpec,
+    Filter,
+    Quiet,
+    StepSpec,
+    Window,
+    at_zone,
+    load_ballot_spec,
+    load_campaign_spec,
+)
 from messaging.errors import SpecError
 
 ROOT = Path(__file__).parents[2]
@@ -154,10 +163,60 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
         ("1 day 12 hours", timedelta(days=1, hours=12)),
         ("90min", timedelta(minutes=90)),
         ("2 Weeks", timedelta(weeks=2)),
+        ("36 hours", timedelta(hours=36)),
+        ("1d, 12h", timedelta(hours=36)),
     ],
 )
 def test_pauses_are_read_as_people_write_them(words: str, expected: timedelta) -> None:
     assert StepSpec(template="x", channels=("sms",), when={"after": words}).when.after == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("3 days", "P3D"),
+        ("2 weeks", "P14D"),
+        ("36 hours", "P0DT129600S"),
+        ("1d 12h", "P1DT43200S"),
+        ("90 min", "P0DT5400S"),
+    ],
+)
+def test_days_are_kept_apart_from_hours(words: str, kept: str) -> None:
+    pause = StepSpec(template="x", channels=("sms",), when={"after": words}).when
+    assert pause.after is not None
+    assert pause.after.to_iso() == kept
+    assert pause.model_dump(mode="json")["after"] == kept
+
+
+@pytest.mark.parametrize("words", ["99999999999 days", "9999 weeks", "3", "soon", "3 days ago", ""])
+def test_a_pause_that_is_none_is_refused(words: str) -> None:
+    with pytest.raises(ValueError, match=r"ten years|write a time"):
+        StepSpec(template="x", channels=("sms",), when={"after": words})
+
+
+@pytest.mark.parametrize(
+    ("campaign", "step", "channels", "quiet"),
+    [
+        (None, None, ["sms"], Quiet(time(21), time(8), ("sms",))),
+        (None, None, ["email", "sms"], Quiet(time(21), time(8), ("sms",))),
+        (None, None, ["email"], None),
+        ("none", None, ["sms"], None),
+        (None, "none", ["sms"], None),
+        ("none", "22:00-07:00", ["sms"], Quiet(time(22), time(7), None)),
+        ("20:00-08:00", None, ["email"], Quiet(time(20), time(8), None)),
+        ("20:00-08:00", "none", ["email"], None),
+    ],
+)
+def test_texts_have_quiet_nights_unless_the_file_says_otherwise(
+    campaign: str | None, step: str | None, channels: list[str], quiet: Quiet | None
+) -> None:
+    spec = CampaignSpec.model_validate(
+        {
+            "name": "a", "title": "A", "ballot": "b", "quiet_hours": campaign,
+            "steps": [{"template": "x", "channels": channels, "quiet_hours": step}],
+        }
+    )  # fmt: skip
+    assert spec.quiet(spec.steps[0]) == quiet
 
 
 def test_local_times_are_read_in_their_zone() -> None:

@@ -1,0 +1,111 @@
+"""Who gets a step in which language, and what their texts come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from messaging.content.languages import spoken
+from messaging.content.render import RenderedSms, Renderer
+from messaging.content.templates import Channel
+from messaging.content.tokens import LENGTH
+from messaging.db import Connection, load_queries
+
+SQL: Final = load_queries(__file__)
+
+_LEAST: Final = 10
+"""The part of a sample that each language gets at least, so that a few texts in Welsh are not guessed from one."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguagePlan:
+    """What a step comes to for people of one language.
+
+    Attributes:
+        language: theirs.
+        messages: how many they get, by channel.
+        said_in: the language they get them in, by channel; another one where the template is not in theirs.
+        segments: SMS segments of all their texts.
+        rendered: texts really rendered for that number; less than all of them means it is an estimate.
+        ucs2: of those rendered, texts with characters that make a segment hold 70 instead of 160.
+    """
+
+    language: str
+    messages: Mapping[Channel, int]
+    said_in: Mapping[Channel, str]
+    segments: int
+    rendered: int
+    ucs2: int
+
+    @property
+    def missing(self) -> Mapping[Channel, str]:
+        """The channels by which the template does not speak their language, each with the language it has instead."""
+        return {channel: said for channel, said in self.said_in.items() if spoken(self.language, (said,)) is None}
+
+
+async def plan_languages(
+    db: Connection, renderer: Renderer, people: Sequence[int], texts: Sequence[int], public_url: str, *, sample: int
+) -> tuple[LanguagePlan, ...]:
+    """Count a step's messages by language, and render its texts, or about so many of them.
+
+    Args:
+        db: a connection.
+        renderer: of the step.
+        people: who gets it.
+        texts: … as a text.
+        public_url: what members' links start with.
+        sample: most texts rendered; of more than that, as many of each language as are its share, evenly spread.
+
+    Returns:
+        The languages of these people, the most spoken first.
+
+    Raises:
+        TemplateError: a text cannot be rendered for somebody.
+    """
+    by_text = set(texts)
+    plans = []
+    for language, theirs in await db.fetch(SQL["languages"], people):
+        in_texts = [one for one in theirs if one in by_text]
+        messages: dict[Channel, int] = {"sms": len(in_texts), "email": len(theirs) - len(in_texts)}
+        looked_at = _spread(in_texts, len(by_text), sample)
+        rendered = [renderer.sms(variables) for variables in await variables_of(db, looked_at, public_url)]
+        plans.append(_plan(renderer, language, {name: n for name, n in messages.items() if n}, rendered))
+    return tuple(plans)
+
+
+def _plan(
+    renderer: Renderer, language: str, messages: Mapping[Channel, int], rendered: Sequence[RenderedSms]
+) -> LanguagePlan:
+    each = sum(text.segments.segments for text in rendered) / len(rendered) if rendered else 0
+    return LanguagePlan(
+        language=language,
+        messages=messages,
+        said_in={channel: renderer.language(channel, {"language": language}) for channel in messages},
+        segments=round(each * messages.get("sms", 0)),
+        rendered=len(rendered),
+        ucs2=sum(text.segments.encoding == "ucs2" for text in rendered),
+    )
+
+
+def _spread(texts: Sequence[int], total: int, sample: int) -> Sequence[int]:
+    if total <= sample:
+        return texts
+    wanted = max(min(len(texts), sample // _LEAST), round(sample * len(texts) / total))
+    return [texts[n * len(texts) // wanted] for n in range(wanted)]
+
+
+async def people_by_language(db: Connection) -> dict[str, int]:
+    """How many people have each language, the most spoken first."""
+    return {row["language"]: row["n"] for row in await db.fetch(SQL["spoken"])}
+
+
+async def variables_of(db: Connection, people: Sequence[int], public_url: str) -> list[dict[str, Any]]:
+    """What a template may say about some people, with links as long as real ones."""
+    token = "0" * LENGTH
+    links = {
+        "confirm_link": f"{public_url}/{token}",
+        "unsubscribe_link": f"{public_url}/u/{token}",
+        "preferences_link": f"{public_url}/p/{token}",
+    }
+    return [row["variables"] | links for row in await db.fetch(SQL["variables"], people)]

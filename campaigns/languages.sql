@@ -1,0 +1,13 @@
+-- name: languages
+-- Which languages some people have.
+select language, array_agg(person_id order by person_id) as people
+from person where person_id = any ($1::bigint[])
+group by language order by count(*) desc, language;
+
+-- name: spoken
+-- How many people have each language.
+select language, count(*) as n from person group by language order by n desc, language;
+
+-- name: variables
+-- Of the people a plan renders for.
+select person_id, variables from template_variables where person_id = any ($1::bigint[])

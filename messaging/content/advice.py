@@ -1,0 +1,177 @@
+"""What in a template is allowed but seldom meant, said before anybody gets it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Final
+
+from messaging.content import expressions
+from messaging.content.expressions import Piece, Source
+from messaging.content.languages import DEFAULT, spoken
+from messaging.content.segments import beyond_gsm7, count, sanitise
+from messaging.content.wording import languages
+
+if TYPE_CHECKING:
+    from messaging.content.templates import Template
+
+_LONG: Final = 3
+_LINK: Final = re.compile(r"\{\{-?\s*([a-z][a-z0-9_]*_link)\b[^}]*\}\}")
+_WAYS_OUT: Final = ("stop", "stopall", "stop all", "unsubscribe", "cancel", "end", "quit", "revoke", "optout")
+_NETWORK_WORDS: Final = (*_WAYS_OUT, "start", "yes", "unstop", "help", "info")
+"""What networks and providers act on themselves, so that no member's reply with them ever means what the text says."""
+_WORD: Final = rf"(?P<word>{'|'.join(_NETWORK_WORDS)})"
+_INVITED: Final = re.compile(
+    r"\b(?:reply|replying|text|txt|send|answer|respond|type|write|say|return|atebwch|ateb|tecstiwch|anfonwch)\b"
+    r"(?:\W+(?:back|us|just|simply|either|with|by|to us|the word|the words|a|yn ôl|gyda|y gair))*"
+    rf"\W+(?:(?!\d+\W)[\w']+\s*(?:,|/|\bor\b|\band\b|\bneu\b)\s*|\d+\s*(?:,|/|\bor\b|\bneu\b)\s*)*\W?{_WORD}\b",
+    re.IGNORECASE,
+)
+"""`Reply YES`, `text back "stop"`, `reply 1 or yes`: in whatever case, for phones send what they like."""
+_SHOUTED: Final = re.compile(rf"(?<![\w'\u2019-])(?P<word>{'|'.join(_NETWORK_WORDS).upper()})(?![\w'\u2019-])")
+"""`YES if you have voted`: in capitals a word is there to be sent."""
+_A_DIGITS_MEANING: Final = re.compile(r"\d\s*(?:[=:).-]|for|means|am|i|os)?\s*\W?\Z", re.IGNORECASE)
+_TO_BE_SAID: Final = re.compile(r"\b(?:vote|votes|voted|voting|say|said|saying)\W+\Z", re.IGNORECASE)
+_OPTS_OUT: Final = re.compile(
+    r"\b(?:opt\W?(?:ing)?\W?out|optout|unsubscribe|stop (?:these|getting|receiving|our|all|texts|messages)"
+    r"|to stop\b|to end\b|to leave|no more"
+    r"|not want (?:any|these|to)|dad-?danysgrifio|optio allan|eithrio|i stopio|i beidio|beidio â)",
+    re.IGNORECASE,
+)
+_NEAR: Final = 34
+_AS_AN_ANSWER: Final = re.compile(r"\W*(?:if|once|when|after|os|pan|ar ôl)\b", re.IGNORECASE)
+_UNTIL_THE_END: Final = re.compile(r"[^.!?;\n]*")
+
+
+def cannot_be_answered(sms_from: str) -> bool:
+    """Whether a sender is a name: letters in it, and not a messaging service."""
+    return bool(re.search(r"[A-Za-z]", sms_from)) and not re.fullmatch(r"MG[0-9a-fA-F]{32}", sms_from)
+
+
+def advice(
+    template: Template, *, sms_from: str | None, meanings: Collection[str] | None, language: str | None
+) -> Iterator[str]:
+    """Say what is seldom meant, a sentence each; what is about a translation begins with its language."""
+    if language in {None, template.language}:
+        yield from _of_one(template, sms_from, meanings, "ballot" in template.variables)
+    for code, one in template.translations.items():
+        if language in {None, code}:
+            said = (*_of_one(one, sms_from, meanings, "ballot" in one.variables), *_of_translation(template, one))
+            yield from (f"In {code}: {sentence}" for sentence in said)
+
+
+def _of_one(
+    template: Template, sms_from: str | None, meanings: Collection[str] | None, of_a_ballot: bool
+) -> Iterator[str]:
+    if template.sms is not None:
+        yield from _of_text(template, template.sms, sms_from, of_a_ballot=of_a_ballot)
+        yield from _of_menu(template, meanings)
+    if template.email is not None:
+        if "confirm_link" not in template.email and of_a_ballot:
+            yield "The email speaks of a ballot but has no {{ confirm_link }}: nobody can answer it."
+        yield from _of_links(template.email_source(), markdown=True)
+
+
+def _of_translation(template: Template, one: Template) -> Iterator[str]:
+    for channel, what in (("sms", "text"), ("email", "email")):
+        if getattr(template, channel) is not None and getattr(one, channel) is None:
+            yield f"There is no {what} in {one.language}: whoever speaks it gets the {what} in {template.language}."
+    if one.email is not None and spoken(one.language, languages()) is None:
+        yield f"The foot of the email and its dates are in {DEFAULT}: Muster has no words in {one.language}."
+    if one.sms is not None and dict(one.menu) != dict(template.menu):
+        offered, own = (
+            ", ".join(f"{digit} {meaning}" for digit, meaning in each.menu.items()) or "no digits"
+            for each in (one, template)
+        )
+        yield f"The text offers {offered}, and the one in {template.language} {own}."
+
+
+def _of_text(template: Template, sms: str, sms_from: str | None, *, of_a_ballot: bool) -> Iterator[str]:
+    source = template.sms_source()
+    plain = "".join(piece.text for piece in expressions.pieces(source) if piece.kind == "text")
+    if of_a_ballot and "confirm_link" not in sms and not template.menu:
+        yield "The text speaks of a ballot but has neither {{ confirm_link }} nor a menu: nobody can answer it."
+    if words := network_words(plain):
+        yield (
+            f"The SMS provider itself acts on the reply {' or '.join(f'“{word}”' for word in words)}; "
+            "offer digits instead."
+        )
+    if not (sms_from and cannot_be_answered(sms_from)) and not re.search(r"\bSTOP\b", plain):
+        yield "The text does not say that STOP opts out."
+    yield from _of_links(source, markdown=False)
+    cleaned = sanitise(plain)
+    if cleaned.replaced:
+        yield "Replaced in the text: " + ", ".join(f"{one.name} ({one.times})" for one in cleaned.replaced) + "."
+    if dear := beyond_gsm7(cleaned.text):
+        yield f"The text has {' '.join(dear)}, which GSM-7 has not: a segment holds 70 characters instead of 160."
+    if (counted := count(cleaned.text)).segments > _LONG:
+        yield f"Before any name is filled in, the text already costs {counted.segments} segments."
+
+
+def _of_menu(template: Template, meanings: Collection[str] | None) -> Iterator[str]:
+    unknown = {
+        digit: meaning for digit, meaning in template.menu.items() if meanings is not None and meaning not in meanings
+    }
+    if unknown:
+        offered = ", ".join(f"{digit} ({meaning})" for digit, meaning in unknown.items())
+        yield (
+            f"Nothing understands the answer {offered}: each such reply waits for a person to read it. "
+            f"Understood are {', '.join(sorted(set(meanings or ()) - {'unclear'}))}."
+        )
+
+
+def network_words(text: str) -> list[str]:
+    """The words in a text, offered as answers, that networks and providers act on themselves.
+
+    STOP and its kind are none where they are offered to opt out, which is what they do.
+    """
+    found: dict[str, None] = {}
+    for pattern in (_INVITED, _SHOUTED):
+        for match in pattern.finditer(text):
+            start, end = match.span("word")
+            before, after = text[:start], text[end:]
+            if pattern is _SHOUTED and (_A_DIGITS_MEANING.search(before) or _TO_BE_SAID.search(before)):
+                continue
+            if _is_way_out(match["word"], before, after):
+                continue
+            found[match["word"].upper()] = None
+    return list(found)
+
+
+def _is_way_out(word: str, before: str, after: str) -> bool:
+    if word.lower() not in _WAYS_OUT:
+        # `for help text HELP` is what networks mean by it
+        return word.upper() in {"HELP", "INFO"} and bool(
+            re.match(r"\W*(?:for|to get|am)\W+(?:help|info)", after, re.IGNORECASE)
+        )
+    if _AS_AN_ANSWER.match(after):
+        return False
+    rest = _UNTIL_THE_END.match(after)
+    beside = f"{before[-_NEAR:]} | {rest[0] if rest else ''}"
+    return bool(_OPTS_OUT.search(beside)) or word == "STOP"
+
+
+def _of_links(source: Source, *, markdown: bool) -> Iterator[str]:
+    """Links with something glued to their end: phones and mail programs take it for a part of the address."""
+    found = [piece for piece in expressions.pieces(source) if piece.kind != "statement"]
+    for position, piece in enumerate(found[:-1]):
+        link = _LINK.fullmatch(piece.text) if piece.kind == "value" else None
+        if link is None:
+            continue
+        before = found[position - 1].text if position and found[position - 1].kind == "text" else ""
+        if markdown and before.endswith(("](", "<")):
+            continue  # an address of its own, with a label or between brackets
+        after = _glued(found[position + 1], markdown=markdown)
+        if after:
+            yield (
+                f"{source.at(piece.line)}: “{after}” is glued to {{{{ {link[1]} }}}}, and is taken for a part of the "
+                "address; put a space or the end of the line after the link."
+            )
+
+
+def _glued(piece: Piece, *, markdown: bool) -> str:
+    if piece.kind == "value":
+        return piece.text
+    text = piece.text.lstrip("*_") if markdown else piece.text
+    match = re.match(r"\S+", text)
+    return match[0][:12] if match else ""

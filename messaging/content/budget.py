@@ -1,0 +1,171 @@
+"""What rendering one message may cost, in steps and in characters: loops in loops, and texts made of themselves.
+
+Most templates cannot run away: each of their expressions is worked out once, and none makes its text longer. Those
+with a loop, `~`, `|join`, `|replace` or a list in them are compiled so that every turn of a loop and every filter is
+paid for out of a budget. It counts, it does not watch a clock: a message is refused on every machine, or on none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from jinja2 import nodes, pass_context
+from jinja2.environment import Environment
+from jinja2.runtime import Context, Undefined, markup_join, str_join
+from jinja2.visitor import NodeTransformer
+
+from messaging.errors import TemplateError
+
+STEPS: Final = 10_000
+"""Turns of loops and filters in one rendering; a text of 100 characters that a filter reads is one more."""
+LONGEST_VALUE: Final = 16 * 1024
+"""Characters that `~`, `|join`, `|replace` and lists may come to."""
+LONGEST_OUTPUT: Final = 256 * 1024
+"""Characters of a whole text, subject or page."""
+
+_A_STEP: Final = 100
+_ROUNDS, _JOINED, _LISTED = "in rounds", "joined up", "in a list"  # no template can name filters with a space
+_GROWS: Final = frozenset({"join", "replace"})
+
+
+class RunawayError(TemplateError):
+    """A template runs away."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, remedy="Take out loops in loops, and texts that are put together from themselves.")
+
+
+def too_long(file: str) -> TemplateError:
+    """The refusal of a text that came out too long."""
+    return RunawayError(f"{file}: it comes to more than {LONGEST_OUTPUT:,} characters")
+
+
+def runs_free(tree: nodes.Template) -> bool:
+    """Whether a template cannot run away, so that nothing in it needs to be counted."""
+    return not any(
+        isinstance(node, nodes.For | nodes.Concat | nodes.Tuple | nodes.List)
+        or (isinstance(node, nodes.Filter) and node.name in _GROWS)
+        for node in tree.find_all(nodes.Node)
+    )
+
+
+@dataclass(slots=True)
+class _Purse:
+    """What is left of one rendering's steps."""
+
+    file: str
+    left: int = STEPS
+
+    def pay(self, characters: int = 0) -> None:
+        self.left -= 1 + characters // _A_STEP
+        if self.left < 0:
+            raise RunawayError(f"{self.file}: it takes more than {STEPS:,} steps")
+
+    def pay_for(self, characters: int) -> None:
+        """Pay for a text that is about to be made."""
+        if characters > LONGEST_VALUE:
+            raise RunawayError(f"{self.file}: a value in it comes to more than {LONGEST_VALUE:,} characters")
+        self.pay(characters)
+
+
+class CountedContext(Context):
+    """A rendering with a budget of its own."""
+
+    def __init__(self, environment: Environment, parent: dict[str, Any], name: str, blocks: dict[str, Any]) -> None:
+        super().__init__(environment, parent, name, blocks)
+        self.purse = _Purse(name)
+
+
+def counted(environment: Environment) -> None:
+    """Have an environment's filters paid for; what it compiles must be rendered in a `CountedContext`."""
+    environment.filters = {name: _paid(name, function) for name, function in environment.filters.items()}
+    environment.filters |= {_ROUNDS: _rounds, _JOINED: _joined, _LISTED: _listed}
+
+
+class _Counted(NodeTransformer):
+    """Puts what is paid for in the place of loops, `~` and lists."""
+
+    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        node.iter = _filter(cast("nodes.Expr", node.iter), _ROUNDS)
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        return _filter(nodes.List(node.nodes, lineno=node.lineno, environment=node.environment), _JOINED)
+
+    def visit_List(self, node: nodes.List) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        return _filter(node, _LISTED)
+
+    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        return _filter(node, _LISTED) if node.ctx == "load" else node
+
+
+def with_counting(tree: nodes.Node, environment: Environment) -> nodes.Node:
+    """A template in which everything is paid for; for an environment that is `counted`."""
+    transformed: nodes.Node = _Counted().visit(tree)
+    return transformed.set_environment(environment)
+
+
+def _filter(node: nodes.Expr, name: str) -> nodes.Expr:
+    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno, environment=node.environment)
+
+
+def _purse(context: Context) -> _Purse:
+    return cast("CountedContext", context).purse
+
+
+@pass_context
+def _rounds(context: Context, values: Iterable[Any]) -> Iterator[Any]:
+    purse = _purse(context)
+    for value in values:
+        purse.pay()
+        yield value
+
+
+@pass_context
+def _joined(context: Context, values: Sequence[Any]) -> str:
+    texts = [value if isinstance(value, str | Undefined) else str(value) for value in values]
+    _purse(context).pay_for(sum(len(str(text)) for text in texts))
+    return markup_join(texts) if context.eval_ctx.autoescape else str_join(texts)
+
+
+@pass_context
+def _listed(context: Context, values: Sequence[Any]) -> Sequence[Any]:
+    _purse(context).pay_for(_weight(values))
+    return values
+
+
+def _weight(value: object) -> int:
+    """Characters in a value; each list was weighed when it was made, so what is in it is no more than one may be."""
+    if isinstance(value, str):
+        return len(value) + 1
+    return 1 + sum(map(_weight, value)) if isinstance(value, list | tuple) else 1
+
+
+def _paid(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that is paid for by what it is given, and by what it is going to make of it."""
+    wanted = getattr(getattr(function, "jinja_pass_arg", None), "name", "")  # as pass_context and its kind leave it
+
+    @pass_context
+    def filter_(context: Context, value: Any, *args: Any, **named: Any) -> Any:
+        _purse(context).pay_for(_weight(value) if name not in _GROWS else _grown(name, value, args, named))
+        first = {"eval_context": (context.eval_ctx,), "environment": (context.environment,)}.get(wanted, ())
+        return function(*first, value, *args, **named)
+
+    return filter_
+
+
+def _grown(name: str, value: Any, args: tuple[Any, ...], named: dict[str, Any]) -> int:
+    """At most how long `|replace` and `|join` will make a value."""
+    given = dict(zip(("old", "new", "count") if name == "replace" else ("d", "attribute"), args, strict=False)) | named
+    if name == "replace":
+        text, old, new = (str(one) for one in (value, given.get("old", ""), given.get("new", "")))
+        times, most = text.count(old), given.get("count")
+        return len(text) + (min(times, most) if isinstance(most, int) and most >= 0 else times) * len(new)
+    parts = list(value) if isinstance(value, str | list | tuple) else []
+    return _weight(parts) + len(parts) * len(str(given.get("d", "")))

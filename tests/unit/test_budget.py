@@ -1,0 +1,116 @@
+"""Templates that run away are stopped by what they do, the same on every machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from messaging.content.budget import LONGEST_OUTPUT, LONGEST_VALUE, STEPS, RunawayError
+from messaging.content.expressions import Source, compiled
+from messaging.content.render import Renderer
+from messaging.content.templates import PERSONAL, Template, load_template
+from messaging.errors import TemplateError
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz1234"
+LONG = "Sample words " * 80
+
+
+def loops(n: int, of: str, inside: str) -> str:
+    return "".join(f"{{% for x{one} in {of} %}}" for one in range(n)) + inside + "{% endfor %}" * n
+
+
+ATTACKS = {
+    "loops in loops": loops(6, f"'{LETTERS}'", "x"),
+    "loops in loops that say nothing": loops(6, f"'{LETTERS}'", ""),
+    "loops over a name": loops(3, "first_name", "x"),
+    "a text that doubles": "{% set x = 'aaaaaaaa' %}" + "{% set x = x ~ x %}" * 40 + "{{ x }}",
+    "a name that doubles": "{% set x = first_name ~ '!' %}" + "{% set x = x ~ x %}" * 40,
+    "a list that doubles": "{% set x = [first_name] %}" + "{% set x = [x, x] %}" * 40 + "{{ x }}",
+    "a tuple that doubles": "{% set x = (1, 2) %}" + "{% set x = (x, x) %}" * 40 + "{{ x|length }}",
+    "replacements in a row": "{{ 'a'" + "|replace('a', 'aaaaaaaaaa')" * 12 + " }}",
+    "replacements of nothing": "{{ first_name" + "|replace('', 'aaaaaaaaaa')" * 12 + " }}",
+    "joined by itself": "{% set x = first_name|join(first_name) %}" + "{% set x = x|join(x) %}" * 4 + "{{ x }}",
+    "much said often": "{% set x = 'y'|replace('y', '" + "z" * 9000 + "') %}" + loops(1, f"'{LETTERS * 2}'", "{{ x }}"),
+    "filters in loops": loops(2, f"'{LETTERS * 3}'", "{% if first_name|upper|lower|title|trim == 'x' %}x{% endif %}"),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=list(ATTACKS))
+@pytest.mark.parametrize("html", [False, True])
+def test_what_runs_away_is_stopped(attack: str, html: bool) -> None:
+    with pytest.raises(RunawayError) as stopped:
+        compiled(Source("nudge/sms.txt", attack), {}, html=html)({"first_name": LONG})
+    assert stopped.value.message.startswith("nudge/sms.txt: ")
+    assert stopped.value.remedy
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=list(ATTACKS))
+@pytest.mark.parametrize("file", ["sms.txt", "email.md"])
+def test_a_check_finds_it_before_anybody_is_written_to(tmp_path: Path, attack: str, file: str) -> None:
+    folder = tmp_path / "messages" / "nudge"
+    folder.mkdir(parents=True)
+    (folder / file).write_text(f"---\npurpose: service\n{'subject: x' if file == 'email.md' else ''}\n---\n{attack}")
+    with pytest.raises(TemplateError) as refused:
+        load_template((tmp_path,), "nudge").check(PERSONAL)
+    assert "nudge/" in str(refused.value)
+
+
+@pytest.mark.parametrize("nested", ["(" * 5000 + "'x'" + ")" * 5000, "[" * 400 + "]" * 400])
+def test_what_is_nested_too_deep_is_said_so(nested: str) -> None:
+    with pytest.raises(TemplateError):
+        compiled(Source("nudge/sms.txt", f"{{{{ {nested} }}}}"), {})({})
+    with pytest.raises(TemplateError, match="nested"):
+        compiled(Source("nudge/sms.txt", loops(30, "'ab'", "x")), {})
+
+
+def test_only_a_long_attribute_makes_it_run_away_and_only_for_that_person() -> None:
+    said = Renderer(Template("nudge", "service", sms="{% for letter in note %}{{ letter }}.{% endfor %}"), {})
+    assert said.sms({"note": "ab"}).text == "a.b."
+    with pytest.raises(RunawayError, match=f"more than {STEPS:,} steps"):
+        said.sms({"note": "x" * (STEPS + 1)})
+    assert said.sms({"note": "cd"}).text == "c.d.", "each rendering has a budget of its own"
+
+
+def test_a_text_without_loops_is_bounded_as_well() -> None:
+    said = compiled(Source("nudge/sms.txt", "{{ note }}" * 3), {})
+    assert said({"note": "x" * 1000}) == "x" * 3000
+    with pytest.raises(RunawayError, match=f"more than {LONGEST_OUTPUT:,} characters"):
+        said({"note": "x" * LONGEST_OUTPUT})
+
+
+@pytest.mark.parametrize("html", [False, True])
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (
+            "{% for x in [first_name, 'b'] %}{{ loop.index }}/{{ loop.length }} {{ x ~ '!' }} {% endfor %}",
+            "1/2 A&! 2/2 b! ",
+        ),
+        ("{{ [first_name, 'c']|join(', ') }}", "A&, c"),
+        ("{{ first_name|join('-') }}", "A-&"),
+        ("{{ first_name|replace('A', 'BB')|lower }}", "bb&"),
+        ("{{ 'aaa'|replace('a', 'b', 2) }}", "bba"),
+        ("{% for a, b in [(first_name, '1'), ('c', '2')] %}{{ a }}{{ b }}{% endfor %}", "A&1c2"),
+        ("{% if first_name in ['A&', 'B'] %}in{% else %}out{% endif %}", "in"),
+        ("{{ (first_name ~ 'x')|default('y', true)|first }}", "A"),
+        ("{{ (first_name ~ ' and more')|truncate(6, true, '…', 0) }}", "A& an…"),
+        ("{% for x in 'abc' if x != 'b' %}{{ x }}{{ ',' if not loop.last }}{% endfor %}", "a,c"),
+        ("{% for x in '' %}{{ x }}{% else %}nobody{% endfor %}", "nobody"),
+    ],
+)
+def test_what_does_not_run_away_says_what_it_said(template: str, said: str, html: bool) -> None:
+    evaluate = compiled(Source("nudge/sms.txt", template), {}, html=html)
+    assert evaluate({"first_name": "A&"}).rstrip("\n") == (said.replace("&", "&amp;") if html else said)
+
+
+def test_a_value_may_be_as_long_as_it_says() -> None:
+    evaluate = compiled(Source("nudge/sms.txt", "{{ note ~ '' }}"), {})
+    assert len(evaluate({"note": "x" * LONGEST_VALUE})) == LONGEST_VALUE
+    with pytest.raises(RunawayError, match=f"more than {LONGEST_VALUE:,} characters"):
+        evaluate({"note": "x" * (LONGEST_VALUE + 1)})
+
+
+def test_a_filter_that_cannot_do_it_is_an_error_like_any_other() -> None:
+    with pytest.raises(TemplateError, match=r"nudge/sms\.txt"):
+        compiled(Source("nudge/sms.txt", "{{ first_name|truncate(1) }}"), {})({"first_name": LONG})
