@@ -44,6 +44,9 @@ HEADERS: Final = {
 KEPT: Final = ("Allow", "WWW-Authenticate")
 """What of an error's headers its answer carries, too."""
 
+FOR_PROGRAMS: Final = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
+"""Paths at which what goes wrong is told as JSON."""
+
 _STATUS: Final[dict[type[MusterError], int]] = {NotFound: 404, Conflict: 409, InputError: 400, Unavailable: 503}
 
 log = structlog.get_logger(__name__)
@@ -167,7 +170,11 @@ def _answer(request: web.Request, status: int, message: str, remedy: str) -> web
 
 
 def _is_program(request: web.Request) -> bool:
-    return request.path.startswith(("/api/", "/webhooks/")) or "text/html" not in request.headers.get("Accept", "")
+    """Whether a program asks: by where it asks, or because nothing says that a person would look at the answer."""
+    if request.path.startswith(FOR_PROGRAMS):
+        return True
+    agent = webhooks.classify(request.headers.get("User-Agent", ""))
+    return agent in {"tool", "none"} and "text/html" not in request.headers.get("Accept", "")
 
 
 def _route(request: web.Request) -> str:

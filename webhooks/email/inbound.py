@@ -21,6 +21,7 @@ from weakref import WeakValueDictionary
 import structlog
 from aiohttp import web
 
+from messaging.client_network import INSIDE, client_network
 from messaging.errors import Unavailable
 from messaging.runtime import Runtime
 from messaging.settings import Settings
@@ -29,7 +30,6 @@ from webhooks.bodies import read_body, refuse_large
 from webhooks.email.desk import Forged, Malformed, believed, refused
 from webhooks.mailroom.addresses import read_destination
 from webhooks.mailroom.store import keep_mail
-from webhooks.misses import INSIDE, network
 
 MOST_AT_ONCE: Final = 8
 """Mails that are read in at the same time: in JSON or a form each may take twice its size."""
@@ -133,7 +133,7 @@ class InboundDesk:
 
     async def _read(self, seat: AsyncExitStack, request: web.Request, most: int, *, known: bool) -> Posted | None:
         """Read and verify, in a seat; of one network that is not verified yet few get one, so that others do too."""
-        where = network(request)
+        where = client_network(request)
         few = MOST_AT_ONCE if known or where == INSIDE else MOST_UNKNOWN
         async with AsyncExitStack() as waiting:
             try:
