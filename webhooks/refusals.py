@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
@@ -11,6 +12,10 @@ from aiohttp import web
 from messaging.web import RUNTIME
 from webhooks.bodies import without_nul
 from webhooks.inbox import keep_malformed
+
+WINDOW: Final = timedelta(hours=26)
+"""How old what is signed may be. Providers try again for a day with what they signed first; within this time what comes
+twice is known by its id, which the inbox keeps for two days at least."""
 
 log = structlog.get_logger(__name__)
 

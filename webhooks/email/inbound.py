@@ -27,7 +27,8 @@ from messaging.runtime import Runtime
 from messaging.settings import Settings
 from messaging.web import RUNTIME
 from webhooks.bodies import read_body, refuse_large
-from webhooks.email.desk import Forged, Malformed, believed, refused
+from webhooks.email.desk import Forged, Malformed, believed, refused, source_of, use_up
+from webhooks.inbox import Intake
 from webhooks.mailroom.addresses import read_destination
 from webhooks.mailroom.store import keep_mail
 
@@ -97,10 +98,12 @@ class InboundDesk:
     """One provider's address for mail.
 
     Args:
+        intake: stores what comes in.
         carrier: who it is.
     """
 
-    def __init__(self, carrier: Carrier) -> None:
+    def __init__(self, intake: Intake, carrier: Carrier) -> None:
+        self._intake = intake
         self._carrier = carrier
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
         self._unknown: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
@@ -127,8 +130,10 @@ class InboundDesk:
             posted = await self._read(seat, request, most, known=known)
             if posted is not None:
                 if len(posted.raw) > largest:
+                    if posted.once is not None:
+                        await use_up(runtime, self._intake, carrier.name, posted.once)
                     raise web.HTTPRequestEntityTooLarge(largest, len(posted.raw), text="That is too large.\n")
-                await _keep(runtime, carrier.name, posted)
+                await _keep(runtime, self._intake, carrier.name, posted)
         return web.Response()
 
     async def _read(self, seat: AsyncExitStack, request: web.Request, most: int, *, known: bool) -> Posted | None:
@@ -145,10 +150,11 @@ class InboundDesk:
                 raise Unavailable("Too many mails come at once.", remedy="Please try again in a minute.") from None
             body = await read_body(request, largest=most)
             reading = self._carrier.read_mail(request.app[RUNTIME], request, body)
-            return await believed(request, f"{self._carrier.name}_mail", body, reading)
+            name = self._carrier.name
+            return await believed(request, self._intake, f"{name}_mail", name, body, reading)
 
 
-async def _keep(runtime: Runtime, name: str, posted: Posted) -> None:
+async def _keep(runtime: Runtime, intake: Intake, name: str, posted: Posted) -> None:
     known = 0
     for recipient in dict.fromkeys(posted.recipients[:MOST_RECIPIENTS]):
         destination = read_destination(runtime.settings, runtime.keyring, recipient)
@@ -157,12 +163,14 @@ async def _keep(runtime: Runtime, name: str, posted: Posted) -> None:
         known += 1
         await keep_mail(
             runtime, posted.raw, sender=posted.sender, recipient=recipient, destination=destination, way=name,
-            once=None if posted.once is None else f"{name}:{posted.once}",
+            once=None if posted.once is None else (source_of(name), posted.once),
         )  # fmt: skip
         if posted.once is not None:
             break
     if not known:
         log.info("mail to no address of ours", way=name)
+        if posted.once is not None:
+            await use_up(runtime, intake, name, posted.once)
 
 
 def read_multipart(content_type: str, body: bytes) -> dict[str, bytes]:
