@@ -13,6 +13,7 @@ from typing import Final
 
 from aiohttp import web
 
+from messaging.log_limit import LOG_LIMIT
 from messaging.web import RUNTIME
 
 FORWARDED: Final = "X-Forwarded-For"
@@ -31,13 +32,17 @@ def client_network(request: web.Request) -> str:
     Returns:
         `192.0.2.0/24`, or `INSIDE` where a proxy of ours does not say for whom it asks.
     """
-    proxies = request.app[RUNTIME].settings.proxies
-    for hop in _hops(request):
+    runtime = request.app[RUNTIME]
+    for number, hop in enumerate(_hops(request)):
         address = read_address(hop)
         if address is None:
             break
-        if not any(address in network for network in proxies):
-            return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
+        if not any(address in network for network in runtime.settings.proxies):
+            where = str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
+            if number == 0 and address.is_private and FORWARDED in request.headers:
+                # a proxy by the look of it: if it is one, everybody behind it shares its limits
+                request.app[LOG_LIMIT].warn("a proxy that MUSTER_PROXIES does not name", where, runtime.clock())
+            return where
     return INSIDE
 
 

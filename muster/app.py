@@ -18,6 +18,7 @@ import console
 import webhooks
 from messaging.db.migrate import missing
 from messaging.errors import Conflict, InputError, MusterError, NotFound, Unavailable
+from messaging.log_limit import LOG_LIMIT, LogLimit
 from messaging.runtime import Runtime
 from messaging.web import RUNTIME, problem
 from muster.lost import server_lost
@@ -57,6 +58,7 @@ def make_app(runtime: Runtime) -> web.Application:
     app = web.Application(middlewares=[_measure, _explain], client_max_size=LARGEST_REQUEST)
     app[RUNTIME] = runtime
     app[METRICS] = Metrics()
+    app[LOG_LIMIT] = LogLimit()
     app.on_response_prepare.append(_add_headers)
     app.add_routes([web.get("/healthz", get_health), web.get("/readyz", get_ready), web.get("/metrics", get_metrics)])
     console.setup(app)

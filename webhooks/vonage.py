@@ -32,7 +32,7 @@ from messaging.runtime import Runtime
 from messaging.web import RUNTIME
 from webhooks.bodies import plain_json, read_body
 from webhooks.inbox import Intake, Item
-from webhooks.refusals import WINDOW, forged, lacking, malformed
+from webhooks.refusals import WINDOW, forged, lacking, malformed, note_forged
 from webhooks.texting import say, what_to_say
 
 STATUS: Final = "vonage_status"
@@ -182,7 +182,7 @@ async def _read_signed(request: web.Request, source: str, needed: Sequence[str])
     """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
-        log.warning("a webhook without a signature", path=request.path, remote=request.remote)
+        note_forged(request, "a webhook without a signature")
         raise web.HTTPServiceUnavailable(text="The signature is missing.\n")
     body = await read_body(request)
     if not is_from_vonage(request.app[RUNTIME], body, token.strip()):

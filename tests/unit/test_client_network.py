@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from messaging.client_network import INSIDE, client_network, read_address
+from messaging.clock import system_clock
+from messaging.log_limit import LOG_LIMIT, LogLimit
 from messaging.runtime import Runtime
 from messaging.settings import Settings
 from messaging.web import RUNTIME
@@ -21,7 +23,8 @@ from messaging.web import RUNTIME
 def known_as(remote: str | None, *forwarded: str, proxies: str = "127.0.0.1,::1") -> str:
     app = web.Application()
     settings = Settings.model_validate({"proxies": proxies})
-    app[RUNTIME] = cast("Runtime", SimpleNamespace(settings=settings))
+    app[RUNTIME] = cast("Runtime", SimpleNamespace(settings=settings, clock=system_clock))
+    app[LOG_LIMIT] = LogLimit()
     headers = CIMultiDict([("X-Forwarded-For", one) for one in forwarded])
     return client_network(make_mocked_request("GET", "/", headers=headers, app=app).clone(remote=remote or ""))
 

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar
 
 import orjson
-import structlog
 from aiohttp import web
 
 from messaging.db import Connection
@@ -24,7 +23,7 @@ from messaging.web import RUNTIME
 from webhooks.bodies import plain_json, read_body, without_nul
 from webhooks.email.events import Event, Told, apply_events
 from webhooks.inbox import Handler, Intake, Item
-from webhooks.refusals import WINDOW, malformed
+from webhooks.refusals import WINDOW, malformed, note_forged
 
 T = TypeVar("T")
 
@@ -32,8 +31,6 @@ LARGEST: Final = 1024 * 1024
 """Bytes; SendGrid sends up to 768 KB of events at once."""
 AHEAD: Final = timedelta(minutes=5)
 """How far a provider's clock may be ahead of ours."""
-
-log = structlog.get_logger(__name__)
 
 
 class Forged(Exception):  # noqa: N818  # reads as what it is
@@ -184,7 +181,7 @@ async def believed(
 
 def refused(request: web.Request, error: Forged) -> web.HTTPForbidden:
     """What somebody is told who is not the provider; nothing is kept."""
-    log.warning("a webhook with a wrong signature", path=request.path, remote=request.remote, why=str(error))
+    note_forged(request, "a webhook with a wrong signature", why=str(error))
     return web.HTTPForbidden(text="The signature is missing, wrong or old.\n")
 
 
