@@ -166,6 +166,7 @@ def _answer(request: web.Request, status: int, message: str, remedy: str) -> web
         return problem(status, message, remedy=remedy, headers=headers)
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        '<meta name="color-scheme" content="light dark">'
         f"<title>{html.escape(message)}</title><main><h1>{html.escape(message)}</h1><p>{html.escape(remedy)}</p></main>"
     )
     return web.Response(status=status, text=page, content_type="text/html", headers=headers)
