@@ -31,7 +31,7 @@ class LogLimit:
             more: of the latest only.
         """
         kind = (event, about)
-        if kind in self._written and now - self._written[kind] < EVERY:
+        if kind in self._written and abs(now - self._written[kind]) < EVERY:
             self._left_out[kind] = self._left_out.get(kind, 0) + 1
             return
         self._written[kind] = now

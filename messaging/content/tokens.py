@@ -110,6 +110,8 @@ def find_token(text: str) -> str | None:
     Args:
         text: a part of a path, with its escapes resolved once.
     """
+    if (token := read_token(text)) is not None:
+        return token
     seen = "".join(char for char in unquote(text) if unicodedata.category(char) != "Cf")
     found = _GLUED.match(seen)
     return None if found is None else read_token(found["token"])

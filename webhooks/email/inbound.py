@@ -128,32 +128,32 @@ class InboundDesk:
             known = carrier.recognise(runtime, request)
         except Forged as error:
             raise refused(request, error) from None
-        async with AsyncExitStack() as held:
-            posted = await self._read(held, request, most, known=known)
+        async with AsyncExitStack() as seat:
+            posted = await self._read(seat, request, most, known=known)
             if posted is not None:
                 await self._keep(runtime, posted, largest)
         return web.Response()
 
-    async def _read(self, held: AsyncExitStack, request: web.Request, most: int, *, known: bool) -> Posted | None:
+    async def _read(self, seat: AsyncExitStack, request: web.Request, most: int, *, known: bool) -> Posted | None:
         """Read and verify a mail in a seat, which it takes once it is here: whoever is slow to send holds none."""
         name, reads = self._carrier.name, self._carrier.read_mail
-        if known:
-            body = await read_body(request, largest=most)
-        else:
-            body = await held.enter_async_context(self._uploads.receive(request, most))
-        await self._take_seat(held, client_network(request), known=known)
-        return await believed(
-            request, self._intake, f"{name}_mail", name, body, reads(request.app[RUNTIME], request, body)
-        )
+        async with AsyncExitStack() as unverified:
+            if known:
+                body = await read_body(request, largest=most)
+            else:
+                body = await unverified.enter_async_context(self._uploads.receive(request, most))
+            await self._take_seat(seat, unverified, client_network(request), known=known)
+            reading = reads(request.app[RUNTIME], request, body)
+            return await believed(request, self._intake, f"{name}_mail", name, body, reading)
 
-    async def _take_seat(self, held: AsyncExitStack, where: str, *, known: bool) -> None:
+    async def _take_seat(self, seat: AsyncExitStack, unverified: AsyncExitStack, where: str, *, known: bool) -> None:
         """Wait for a seat; of one network that is not verified yet few get one, so that others do too."""
         few = MOST_AT_ONCE if known or where == INSIDE else MOST_UNKNOWN
         try:
             async with asyncio.timeout(WAITS):
                 # it goes by itself once nobody of that network waits or reads
-                await held.enter_async_context(self._unknown.setdefault((where, few), asyncio.Semaphore(few)))
-                await held.enter_async_context(self._room)
+                await unverified.enter_async_context(self._unknown.setdefault((where, few), asyncio.Semaphore(few)))
+                await seat.enter_async_context(self._room)
         except TimeoutError:
             raise Unavailable("Too many mails come at once.", remedy="Please try again in a minute.") from None
 
@@ -161,13 +161,13 @@ class InboundDesk:
         """Keep a mail; what may bring one thing only has brought it, also where nothing is kept."""
         name = self._carrier.name
         fits = len(posted.raw) <= largest
-        if not (fits and await _keep(runtime, name, posted)) and posted.once is not None:
+        if not (fits and await _keep_for_each(runtime, name, posted)) and posted.once is not None:
             await use_up(runtime, self._intake, name, posted.once)
         if not fits:
             raise web.HTTPRequestEntityTooLarge(largest, len(posted.raw), text="That is too large.\n")
 
 
-async def _keep(runtime: Runtime, name: str, posted: Posted) -> bool:
+async def _keep_for_each(runtime: Runtime, name: str, posted: Posted) -> bool:
     """Keep a mail for each address of ours it is to; returns whether there was one."""
     known = 0
     for recipient in dict.fromkeys(posted.recipients[:MOST_RECIPIENTS]):
