@@ -26,6 +26,9 @@ LEAST_SECRET: Final = 16
 
 Network = IPv4Network | IPv6Network
 
+NEAR_PROXIES: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+"""A proxy on this machine, which nobody else can be."""
+
 _TOPIC: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")
 
 

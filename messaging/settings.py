@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from messaging.errors import SettingsError
 from messaging.setting_values import (
+    NEAR_PROXIES,
     SMS_PROVIDERS,
     Address,
     Caps,
@@ -57,6 +58,10 @@ class Settings(BaseSettings):
         "http://127.0.0.1:8000", description="The address members' links start with, as the outside sees it."
     )
     listen: str = Field("127.0.0.1:8000", description="`host:port` the web server listens on.")
+    proxies: Networks = Field(
+        NEAR_PROXIES,
+        description="Networks of the proxies that stand before Muster, separated by commas: `10.0.3.0/24,203.0.113.0/24`; a load balancer and a CDN in front of it are both to be named. Each must add whom it was asked by to `X-Forwarded-For`, which is read from its end for as long as the one who speaks is named here: from anybody else it counts for nothing. It tells who asks for too many links that do not exist, and brings mail too slowly.",
+    )
     metrics_token: SecretStr | None = Field(
         None,
         description="Who asks for `/metrics` must send it: `Authorization: Bearer …`. Without it, `/metrics` answers this machine and private networks only, and nobody who comes from elsewhere through a proxy.",

@@ -18,6 +18,7 @@ import console
 import webhooks
 from messaging.db.migrate import missing
 from messaging.errors import Conflict, InputError, MusterError, NotFound, Unavailable
+from messaging.log_limit import LOG_LIMIT, LogLimit
 from messaging.runtime import Runtime
 from messaging.web import RUNTIME, problem
 from muster.lost import server_lost
@@ -44,6 +45,9 @@ HEADERS: Final = {
 KEPT: Final = ("Allow", "WWW-Authenticate")
 """What of an error's headers its answer carries, too."""
 
+FOR_PROGRAMS: Final = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
+"""Paths at which what goes wrong is told as JSON."""
+
 _STATUS: Final[dict[type[MusterError], int]] = {NotFound: 404, Conflict: 409, InputError: 400, Unavailable: 503}
 
 log = structlog.get_logger(__name__)
@@ -54,6 +58,7 @@ def make_app(runtime: Runtime) -> web.Application:
     app = web.Application(middlewares=[_measure, _explain], client_max_size=LARGEST_REQUEST)
     app[RUNTIME] = runtime
     app[METRICS] = Metrics()
+    app[LOG_LIMIT] = LogLimit()
     app.on_response_prepare.append(_add_headers)
     app.add_routes([web.get("/healthz", get_health), web.get("/readyz", get_ready), web.get("/metrics", get_metrics)])
     console.setup(app)
@@ -161,13 +166,18 @@ def _answer(request: web.Request, status: int, message: str, remedy: str) -> web
         return problem(status, message, remedy=remedy, headers=headers)
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        '<meta name="color-scheme" content="light dark">'
         f"<title>{html.escape(message)}</title><main><h1>{html.escape(message)}</h1><p>{html.escape(remedy)}</p></main>"
     )
     return web.Response(status=status, text=page, content_type="text/html", headers=headers)
 
 
 def _is_program(request: web.Request) -> bool:
-    return request.path.startswith(("/api/", "/webhooks/")) or "text/html" not in request.headers.get("Accept", "")
+    """Whether a program asks: by where it asks, or because nothing says that a person would look at the answer."""
+    if request.path.startswith(FOR_PROGRAMS):
+        return True
+    agent = webhooks.classify(request.headers.get("User-Agent", ""))
+    return agent in {"tool", "none"} and "text/html" not in request.headers.get("Accept", "")
 
 
 def _route(request: web.Request) -> str:

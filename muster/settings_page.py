@@ -11,7 +11,7 @@ from typing import Final, Union, get_args, get_origin
 from pydantic import FilePath
 from pydantic.fields import FieldInfo
 
-from messaging.setting_values import SecretList
+from messaging.setting_values import Network, SecretList
 from messaging.settings import ROOT, Settings
 
 PAGE: Final = ROOT / "docs" / "settings.md"
@@ -75,6 +75,8 @@ def _default(setting: FieldInfo) -> str:
     default = setting.default
     if isinstance(default, tuple) and default and all(isinstance(one, time) for one in default):
         return f"`{','.join(f'{one:%H:%M}' for one in default)}`"
+    if isinstance(default, tuple) and default and all(isinstance(one, Network) for one in default):
+        return f"`{','.join(map(str, default))}`"
     if default is None or default in ((), ""):
         return "none"
     return f"`{default}`"

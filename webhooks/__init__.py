@@ -15,15 +15,18 @@ from aiohttp import web
 
 from messaging.runtime import Runtime
 from webhooks import email, links, preferences, twilio, unsubscribe, vonage
+from webhooks.agents import classify
 from webhooks.inbox import Handler, Intake, process
 from webhooks.leftovers import drop_leftovers
 from webhooks.mailroom import MAIL, sort_mail
 from webhooks.missed import fetch_missed
 from webhooks.misses import Misses
-from webhooks.pages import is_members, respond_to_nobody
+from webhooks.pages import respond_to_nobody
+from webhooks.paths import is_members
 
 __all__ = [
     "HANDLERS",
+    "classify",
     "drop_leftovers",
     "fetch_missed",
     "is_members",
@@ -44,7 +47,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 
 def routes() -> list[web.RouteDef]:
     """Every address the outside talks to. The members' links take any first word of a path: add them last."""
-    misses, intake = Misses(), Intake()
+    misses, intake = Misses("links"), Intake()
     providers = [*twilio.routes(intake), *vonage.routes(intake), *email.routes(intake)]
     return [*providers, *unsubscribe.routes(misses), *preferences.routes(misses), *links.routes(misses)]
 

@@ -11,7 +11,7 @@ from messaging.content.tokens import Action, digest
 from messaging.db import Connection, Pool, load_queries
 from webhooks.agents import Agent
 from webhooks.visits import LASTS as VISIT_LASTS
-from webhooks.visits import NEAR, Around, Used, new_nonce, nonce_digest
+from webhooks.visits import LATELY, MOST_LATELY, NEAR, Around, Used, new_nonce, nonce_digest
 
 SQL: Final = load_queries(__file__)
 
@@ -144,6 +144,8 @@ async def look(
         list(signals),
         page,
         alone,
+        MOST_LATELY,
+        LATELY,
     )
     return None if row is None else (Asked(**row), nonce)
 

@@ -16,12 +16,11 @@ with asked as materialized (
     time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link
   from member_asked
   where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
-), noted as (
-  insert into link_visit (message_id, action, stage, nonce, agent, signals, at)
-  select message_id, $8, 1, $5, $6, $7, $3 from asked
+), noted as materialized (
+  select note_look(message_id, $8, 1, $5, $6, $7, $3, null, $10, $11) from asked
   where not $9 or set_config('synchronous_commit', 'off', true) is not null
 )
-select * from asked;
+select asked.* from asked cross join noted;
 
 -- name: press
 -- The same for a press of a button, with the look it comes from (an answer comes from a look, once: of two presses at the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from io import BytesIO
 from typing import Final
 from urllib.parse import unquote
@@ -19,8 +20,15 @@ LONGEST_HEADER: Final = 500
 """Bytes of a line that can be a header: the standard parser takes a second for 15 KB of semicolons."""
 
 
-async def read_body(request: web.Request, *, largest: int = LARGEST) -> bytes:
+async def read_body(
+    request: web.Request, *, largest: int = LARGEST, grown: Callable[[int], None] | None = None
+) -> bytes:
     """The body.
+
+    Args:
+        request: what comes.
+        largest: bytes.
+        grown: told how many bytes are here, each time that there are more.
 
     Raises:
         HTTPRequestEntityTooLarge: it is larger than allowed; the rest is not read.
@@ -31,8 +39,10 @@ async def read_body(request: web.Request, *, largest: int = LARGEST) -> bytes:
         body = request.content.read_nowait()
         if len(body) > largest:
             raise _too_large(largest)
+        if grown is not None:
+            grown(len(body))
         return body
-    return await _gather(request, largest)
+    return await _gather(request, largest, grown)
 
 
 def refuse_large(request: web.Request, largest: int) -> None:
@@ -45,7 +55,7 @@ def refuse_large(request: web.Request, largest: int) -> None:
         raise _too_large(largest)
 
 
-async def _gather(request: web.Request, largest: int) -> bytes:
+async def _gather(request: web.Request, largest: int, grown: Callable[[int], None] | None) -> bytes:
     body = BytesIO()  # what it hands out is what it gathered, and no copy
     try:
         async with asyncio.timeout(READS_WITHIN):
@@ -53,6 +63,8 @@ async def _gather(request: web.Request, largest: int) -> bytes:
                 body.write(chunk)
                 if body.tell() > largest:
                     raise _too_large(largest)
+                if grown is not None:
+                    grown(body.tell())
     except TimeoutError:
         raise web.HTTPRequestTimeout(text="The request took too long to arrive.\n") from None
     return body.getvalue()

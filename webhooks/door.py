@@ -7,7 +7,8 @@ from datetime import datetime
 
 from aiohttp import web
 
-from messaging.content.tokens import read_token
+from messaging.client_network import client_network
+from messaging.content.tokens import find_token
 from messaging.db import Connection
 from messaging.errors import Unavailable
 from messaging.runtime import Runtime
@@ -15,7 +16,7 @@ from messaging.web import RUNTIME
 from webhooks.agents import classify, misfits
 from webhooks.asked import Asked, Page, Pressed, find_asked, look, press
 from webhooks.inbox import within_reach
-from webhooks.misses import Misses, network
+from webhooks.misses import Misses
 from webhooks.pages import respond_to_nobody
 from webhooks.visits import new_nonce
 
@@ -95,18 +96,18 @@ class Door:
 
     async def _let_in(self, request: web.Request, do: _Do) -> web.Response:
         runtime = request.app[RUNTIME]
-        try:
-            return await within_reach(self._find(request, runtime, do))
-        except Unavailable:
-            return respond_to_nobody(request, 503)
-
-    async def _find(self, request: web.Request, runtime: Runtime, do: _Do) -> web.Response:
-        where, now = network(request), runtime.clock()
-        if self._misses.floods(where, now):
-            return respond_to_nobody(request, 429)
-        token = read_token(request.match_info["token"])
-        if token is not None and (answer := await do(runtime, token, now)) is not None:
-            return answer
+        given, where, now = request.match_info["token"], client_network(request), runtime.clock()
+        token = find_token(given)
+        if token is None and "." in given:
+            return respond_to_nobody(request, 404)  # robots.txt, favicon.ico: nobody's link, and nobody's guess
+        if token is not None:
+            async with self._misses.turn(where, now):
+                try:
+                    answer = await within_reach(do(runtime, token, now))
+                except Unavailable:
+                    return respond_to_nobody(request, 503)
+            if answer is not None:
+                return answer
         if await self._misses.count(runtime.redis, where, now):
             return respond_to_nobody(request, 429)
         return respond_to_nobody(request, 404)

@@ -87,6 +87,7 @@ class Intake:
         subject: str,
         payload: Mapping[str, Any],
         at: datetime | None = None,
+        done: bool = False,
     ) -> int | None:
         """Store one thing the outside said, and wake the workers.
 
@@ -97,9 +98,10 @@ class Intake:
             subject: what it is about; of one subject, things are processed in order.
             payload: JSON-able; no NUL characters.
             at: when it was said, if that was long before now; aware.
+            done: nothing is to be done about it but to know it again.
 
         Returns:
-            The row's id, committed; None where it was stored before.
+            The row's id, committed; None where it was stored before, be it deleted since.
 
         Raises:
             Unavailable: the database does not answer; the provider should try again.
@@ -108,13 +110,13 @@ class Intake:
             raise Unavailable("More comes in than can be stored.", remedy="Please try again in a minute.")
         loop = asyncio.get_running_loop()
         stored: asyncio.Future[int | None] = loop.create_future()
-        row = (source, dedupe_key, subject, dict(payload), at or runtime.clock())
+        row = (source, dedupe_key, subject, dict(payload), at or runtime.clock(), done)
         self._waiting.append(_Arrival(row, stored, loop.time() + STORES_WITHIN))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(runtime))
         with _told_plainly():  # the writer keeps the time
             inbox_id = await stored
-        if inbox_id is not None:
+        if inbox_id is not None and not done:
             await runtime.wake("inbox")
         return inbox_id
 
@@ -141,7 +143,7 @@ class Intake:
 class _Arrival:
     """Something that waits to be stored: its row, who wants to know the row's id, and until when (the loop's time)."""
 
-    row: tuple[str, str, str, dict[str, Any], datetime]
+    row: tuple[str, str, str, dict[str, Any], datetime, bool]
     stored: asyncio.Future[int | None]
     until: float
 

@@ -1,10 +1,13 @@
 -- name: store
 -- As it came, once: the provider repeats itself, and the second time there is no row and nothing more to do. Many in one
 -- statement, for a commit costs more than a row.
-insert into inbox (source, dedupe_key, subject, payload, received_at, next_try_at)
-select a.source, a.dedupe_key, a.subject, a.payload, a.at, a.at
-from unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::timestamptz[])
-  with ordinality as a (source, dedupe_key, subject, payload, at, position)
+-- A row that is done stands for what is not acted on, and must not come again. What was deleted long ago is known too.
+insert into inbox (source, dedupe_key, subject, payload, received_at, next_try_at, state, processed_at)
+select a.source, a.dedupe_key, a.subject, a.payload, a.at, a.at, case when a.done then 'done' else 'new' end,
+       case when a.done then a.at end
+from unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::timestamptz[], $6::boolean[])
+  with ordinality as a (source, dedupe_key, subject, payload, at, done, position)
+where not exists (select from inbox_digest d where d.digest = inbox_digest_of(a.source, a.dedupe_key))
 order by a.position
 on conflict (source, dedupe_key) do nothing
 returning inbox_id, source, dedupe_key;

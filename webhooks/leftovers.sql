@@ -1,3 +1,13 @@
+-- name: note_page
+-- What the next statement deletes from the same page, as digests, where whoever sends it proves no date: it is known for
+-- longer than it is kept. A row is as good as done for whoever sends it again, until its digest has been committed.
+insert into inbox_digest (digest, noted_at)
+select inbox_digest_of(i.source, i.dedupe_key), $5
+from (select inbox_id from inbox where inbox_id > $1 order by inbox_id limit $3) as page
+join inbox i using (inbox_id)
+where i.state = 'done' and i.received_at < $2 and i.processed_at < $2 and i.source = any ($4::text[])
+on conflict (digest) do nothing;
+
 -- name: drop_page
 -- Goes through the inbox in the order things came, and deletes what is done and old enough. It stops where the young ones
 -- begin, so it reads no more than it deletes and what stays for a person, and needs no index of its own.
@@ -16,3 +26,7 @@ select
 -- name: drop_malformed
 -- Bodies nobody could read have a date of their own.
 delete from inbox_malformed where expires_at <= $1;
+
+-- name: drop_digests
+-- Digests of what came so long ago that no ballot of today asks about it.
+delete from inbox_digest where digest in (select digest from inbox_digest where noted_at < $1 order by noted_at limit $2);

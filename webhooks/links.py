@@ -12,7 +12,7 @@ from typing import Final, cast
 from aiohttp import web
 
 from campaigns.answers import PRESSED, PRESSED_IN_HASTE, PRESSED_TWICE, Press, answer_link, opt_in, undo_link
-from messaging.content.tokens import read_token
+from messaging.content.tokens import find_token
 from messaging.db import Connection
 from messaging.web import RUNTIME
 from webhooks.agents import classify, misfits
@@ -21,6 +21,7 @@ from webhooks.bodies import read_form
 from webhooks.door import Door, is_secure
 from webhooks.misses import Misses
 from webhooks.pages import View, respond, respond_to_nobody
+from webhooks.paths import LINK, way_back
 from webhooks.views import ANSWERS, PRESSES, UNDOS, answered, question, second_question
 from webhooks.visits import HASTY, Stage, Used, nonce_key, open_visit, suspicions
 
@@ -36,9 +37,9 @@ def routes(misses: Misses) -> list[web.RouteDef]:
     """
     links = Links(Door(misses, "confirm"))
     return [
-        web.get("/{token:[^/.]{1,64}}", links.show),
-        web.post("/{token:[^/.]{1,64}}", links.answer),
-        web.get(f"/{{token:[^/.]{{1,64}}}}/{TRAP}", links.trap),
+        web.get(f"/{LINK}", links.show),
+        web.post(f"/{LINK}", links.answer),
+        web.get(f"/{{token:[^/]{{1,64}}}}/{TRAP}", links.trap),
     ]
 
 
@@ -81,8 +82,8 @@ def _fall_in(request: web.Request, _asked: Asked, _nonce: str) -> web.Response:
 
 
 def _honeypot(request: web.Request) -> str:
-    """Relative, so that it is right behind a proxy that adds a path of its own."""
-    return f"{request.match_info['token']}/{TRAP}"
+    """The address of the link people cannot see."""
+    return f"{way_back(request)}{find_token(request.match_info['token'])}/{TRAP}"
 
 
 class _Press:
@@ -176,7 +177,7 @@ class _Press:
 
     async def _look(self) -> tuple[Asked, str]:
         """Where the member stands after what was just done, in the same transaction, and the nonce of this new look."""
-        token = read_token(self._request.match_info["token"])
+        token = find_token(self._request.match_info["token"])
         assert token is not None
         looked = await look(self._db, token, "confirm", self._now, agent=self._agent)
         assert looked is not None

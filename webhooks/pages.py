@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,9 +13,11 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup
 
+from messaging.content.tokens import find_token
 from messaging.settings import ROOT, Settings
 from messaging.web import RUNTIME
 from webhooks.asked import Asked
+from webhooks.paths import way_back
 from webhooks.wording import accepted, language, languages, local_time, wording
 
 FOLDER: Final = ROOT / "templates" / "pages"
@@ -25,6 +26,8 @@ Say = Callable[..., Markup]
 """Says a line of the wording by its key, with what it is filled in with beside what is known."""
 Button = tuple[str, str, str]
 """Its value, the key of its words, and the class it is shown as."""
+Wish = tuple[str, str]
+"""The value of a smaller button, and the key of its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class View:
         note: what has just been done, or is known.
         buttons: the answers, in order.
         others: more that can be asked for, shown smaller.
+        pressed: the key of the button that was pressed, where that is said.
         undo: the key of the button that takes back what was said.
         greet: whether it greets the member by name.
         secret: whether it says that nobody asks how they voted.
@@ -47,7 +51,8 @@ class View:
     lines: Sequence[str] = ()
     note: str | None = None
     buttons: Sequence[Button] = ()
-    others: Sequence[str] = ()
+    others: Sequence[Wish] = ()
+    pressed: str | None = None
     undo: str | None = None
     greet: bool = False
     secret: bool = False
@@ -56,9 +61,6 @@ class View:
 
 _ABOUT: Final = {404: "missing", 429: "waiting", 500: "broken", 503: "unavailable"}
 """What a page says that could not be shown, by HTTP status; anything else was not asked for as it should be."""
-_OTHERS: Final = frozenset({"api", "calls", "console", "field", "healthz", "metrics", "readyz", "webhooks"})
-"""First words of paths that are no link of a member's."""
-_MEMBERS: Final = re.compile(r"/(?:[a-z]/)?[^/.]{1,64}(?:/[a-z]+)?/?")
 _WAITS: Final = {429: 60, 503: 30}
 """Seconds after which trying again makes sense."""
 
@@ -77,14 +79,15 @@ def respond(
         honeypot: where the link leads that people cannot see.
     """
     say = speak(request, asked)
+    pressed = [say("pressed", button=say(view.pressed))] if view.pressed else []
     return show(
         request, asked, "member/page.html", status,
         name=asked.first_name,
         heading=say(view.heading),
         note=say(view.note) if view.note else None,
-        lines=[say(line) for line in view.lines],
+        lines=[*pressed, *(say(line) for line in view.lines)],
         buttons=[(value, say(key), kind) for value, key, kind in view.buttons],
-        others=[(key, say(key)) for key in view.others],
+        others=[(value, say(key)) for value, key in view.others],
         undo=view.undo,
         nonce=nonce,
         greet=view.greet,
@@ -128,10 +131,9 @@ def _spoken(request: web.Request, asked: Asked) -> str:
 
 
 def _preferences(request: web.Request) -> str:
-    """Where the same link's preferences are; relative, so that it is right behind a proxy that adds a path."""
+    """Where the same link's preferences are."""
     language = f"?lang={chosen}" if (chosen := request.query.get("lang", "")) in languages() else ""
-    up = "../" if request.path.startswith("/u/") else ""
-    return f"{up}p/{request.match_info['token']}{language}"
+    return f"{way_back(request)}p/{find_token(request.match_info['token'])}{language}"
 
 
 def respond_to_nobody(request: web.Request, status: int) -> web.Response:
@@ -157,12 +159,6 @@ def respond_to_nobody(request: web.Request, status: int) -> web.Response:
     if status in _WAITS:
         response.headers["Retry-After"] = str(_WAITS[status])
     return response
-
-
-def is_members(request: web.Request) -> bool:
-    """Whether what is asked for has the form of a member's link, so that a member may read what went wrong."""
-    found = _MEMBERS.fullmatch(request.path)
-    return found is not None and request.path.split("/")[1] not in _OTHERS
 
 
 def _facts(settings: Settings, asked: Asked, words: Mapping[str, Any]) -> dict[str, str]:

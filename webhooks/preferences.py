@@ -23,6 +23,7 @@ from webhooks.bodies import read_form
 from webhooks.door import Door, is_secure
 from webhooks.misses import Misses
 from webhooks.pages import Say, show, speak
+from webhooks.paths import LINK
 from webhooks.visits import Stage, Used, nonce_key, open_visit, suspicions
 
 HARMLESS: Final = frozenset({"every_link", "fresh"})
@@ -36,7 +37,7 @@ def routes(misses: Misses) -> list[web.RouteDef]:
         misses: counts links that do not exist.
     """
     pages = Preferences(Door(misses, "preferences"))
-    return [web.get("/p/{token:[^/]{1,64}}", pages.show), web.post("/p/{token:[^/]{1,64}}", pages.change)]
+    return [web.get(f"/p/{LINK}", pages.show), web.post(f"/p/{LINK}", pages.change)]
 
 
 class Preferences:

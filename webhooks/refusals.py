@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
 
+from messaging.log_limit import LOG_LIMIT
 from messaging.web import RUNTIME
 from webhooks.bodies import without_nul
 from webhooks.inbox import keep_malformed
+
+WINDOW: Final = timedelta(hours=26)
+"""How old what is signed may be. Providers try again for a day with what they signed first; within this time what comes
+twice is known by its id, which the inbox keeps for two days at least."""
 
 log = structlog.get_logger(__name__)
 
 
 def forged(request: web.Request) -> web.HTTPForbidden:
     """Its signature is missing or wrong; nothing is kept."""
-    log.warning("a webhook with a wrong signature", path=request.path, remote=request.remote)
+    note_forged(request, "a webhook with a wrong signature")
     return web.HTTPForbidden(text="The signature is missing or wrong.\n")
+
+
+def note_forged(request: web.Request, event: str, **more: object) -> None:
+    """Write into the log that somebody sends what is not the provider's; not each time, for it costs them nothing."""
+    now = request.app[RUNTIME].clock()
+    request.app[LOG_LIMIT].warn(event, request.path, now, remote=request.remote, **more)
 
 
 async def malformed(request: web.Request, source: str, problem: str, body: bytes) -> web.HTTPBadRequest:

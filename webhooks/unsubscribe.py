@@ -20,6 +20,7 @@ from webhooks.bodies import read_form
 from webhooks.door import Door
 from webhooks.misses import Misses
 from webhooks.pages import View, respond
+from webhooks.paths import LINK
 from webhooks.views import second_question
 from webhooks.visits import Stage, new_nonce, nonce_key, open_visit, use_visit
 
@@ -35,7 +36,7 @@ def routes(misses: Misses) -> list[web.RouteDef]:
         misses: counts links that do not exist.
     """
     pages = Unsubscribe(Door(misses, "unsubscribe"))
-    return [web.get("/u/{token:[^/]{1,64}}", pages.show), web.post("/u/{token:[^/]{1,64}}", pages.act)]
+    return [web.get(f"/u/{LINK}", pages.show), web.post(f"/u/{LINK}", pages.act)]
 
 
 class Unsubscribe:

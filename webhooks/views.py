@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from webhooks.asked import Asked
-from webhooks.pages import Button, View
+from webhooks.pages import Button, View, Wish
 
 ANSWERS: Final = ("voted", "not_yet", "no_ballot_paper")
 """What can be said about a ballot while it is open; the first is shown as the main one."""
@@ -73,22 +73,31 @@ def answered(asked: Asked, now: datetime, press: str) -> View:
 
 
 def second_question(press: str | None, asked: Asked, now: datetime) -> View:
-    """A plain question that takes reading: the sentences come in any order, but never first the one that was pressed.
+    """A plain question that takes reading: says what was pressed, and offers sentences, answers before wishes.
 
-    The first is that nothing was pressed, so that a machine that presses the first button says so itself.
+    They come in any order, but never first the one that was pressed. The first is that nothing was pressed, so that a
+    machine that presses the first button says so itself.
     """
+    nothing = ("nothing", "second_nothing", "")
     if press in UNDOS:
-        buttons = [("nothing", "second_nothing", ""), (press, press, "")]
-        return View(heading="second", lines=["second_why"], buttons=buttons)
-    choices = [*ANSWERS, *OTHERS] if asked.phase(now) == "open" else list(OTHERS)
-    random.SystemRandom().shuffle(choices)
-    if press in choices and choices[0] == press and len(choices) > 1:
-        choices.append(choices.pop(0))
+        return View(heading="second", pressed=press, lines=["second_why"], buttons=[nothing, (press, press, "")])
+    is_open = asked.phase(now) == "open"
+    choices = _shuffled(ANSWERS if is_open else OTHERS, press)
     return View(
         heading="second",
+        pressed=press,
         lines=["second_why"],
-        buttons=[("nothing", "second_nothing", ""), *((choice, f"second_{choice}", "") for choice in choices)],
+        buttons=[nothing, *((choice, f"second_{choice}", "") for choice in choices)],
+        others=[(other, f"second_{other}") for other in _shuffled(OTHERS, press)] if is_open else [],
     )
+
+
+def _shuffled(choices: Sequence[str], press: str | None) -> list[str]:
+    """Choices in any order, but not first the one that was pressed."""
+    shuffled = random.SystemRandom().sample(choices, len(choices))
+    if shuffled[0] == press:
+        shuffled.append(shuffled.pop(0))
+    return shuffled
 
 
 def _voted(asked: Asked, note: str | None) -> View:
@@ -108,7 +117,7 @@ def _short(asked: Asked, heading: str, lines: Sequence[str], others: Sequence[st
         heading=heading,
         lines=lines,
         note=note or said or ("are_stopped" if asked.stopped else None),
-        others=[other for other in others if other in _others(asked)],
+        others=[other for other in _others(asked) if other[0] in others],
         undo=_resume(asked),
         decoy=True,
     )
@@ -118,9 +127,9 @@ def _buttons(without: Sequence[str]) -> list[Button]:
     return [(one, one, "main" if one == "voted" else "") for one in ANSWERS if one not in without]
 
 
-def _others(asked: Asked, pressed: str = "") -> list[str]:
+def _others(asked: Asked, pressed: str = "") -> list[Wish]:
     gone = {pressed} | ({"stop"} if asked.stopped else set())
-    return [other for other in OTHERS if other not in gone]
+    return [(other, other) for other in OTHERS if other not in gone]
 
 
 def _resume(asked: Asked) -> str | None:

@@ -38,6 +38,10 @@ MANY_LOOKS: Final = 4
 LASTS: Final = timedelta(days=2)
 """How long a page can be left open and still be answered."""
 
+MOST_LATELY: Final = 20
+"""Looks at one page within `LATELY` that are kept; one more takes the place of the oldest, whose form works no more."""
+LATELY: Final = timedelta(minutes=10)
+
 Stage = Literal[1, 2]
 
 
@@ -90,7 +94,8 @@ async def open_visit(
 ) -> str:
     """Note a look at a page; returns the nonce its form carries. Only a digest of it is kept."""
     nonce = new_nonce()
-    await db.execute(SQL["open"], message_id, action, stage, nonce_digest(nonce), agent, list(signals), at, asked)
+    look = (message_id, action, stage, nonce_digest(nonce), agent, list(signals), at, asked)
+    await db.execute(SQL["open"], *look, MOST_LATELY, LATELY)
     return nonce
 
 
@@ -116,6 +121,18 @@ async def use_visit(
     if row is None:
         return None
     return Used(row["stage"], row["agent"], tuple(row["signals"]), row["at"], row["asked"])
+
+
+async def forget_looks(db: Connection, *, now: datetime, page: int) -> None:
+    """Delete looks that nobody can answer any more, but for one that says that the message was opened.
+
+    Args:
+        db: a connection without a transaction: each page is one.
+        now: the time.
+        page: most rows in one statement.
+    """
+    while await db.fetchval(SQL["forget_page"], now - LASTS, page) == page:
+        pass
 
 
 def suspicions(used: Used, around: Around, *, agent: Agent, sent_at: datetime | None, at: datetime) -> list[str]:

@@ -1,7 +1,6 @@
 -- name: open
 -- A look at a page. It gives whoever looks one chance to answer, and says nothing about the person.
-insert into link_visit (message_id, action, stage, nonce, agent, signals, at, asked)
-values ($1, $2, $3, $4, $5, $6, $7, $8);
+select note_look($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
 -- name: use
 -- A look gives one chance: of two presses at the same moment the second finds it used.
@@ -9,3 +8,20 @@ update link_visit
 set answered_at = $4, answer = $5
 where nonce = $1 and message_id = $2 and action = $3 and answered_at is null and at > $4::timestamptz - $6::interval
 returning stage, agent, signals, at, asked;
+
+-- name: forget_page
+-- Looks that nobody can answer any more, the oldest first. One at which a browser opened a message's page stays, for the
+-- reports count those until the message moves into the archive.
+with old as materialized (
+  select visit_id, message_id, action, agent from link_visit where not kept and at < $1 order by at limit $2
+), opened as (
+  select distinct on (o.message_id) o.visit_id from old o
+  where o.action = 'confirm' and o.agent = 'browser'
+    and not exists (select from link_visit v where v.message_id = o.message_id and v.kept)
+  order by o.message_id, o.visit_id
+), stay as (
+  update link_visit set kept = true where visit_id in (select visit_id from opened)
+), gone as (
+  delete from link_visit where visit_id in (select visit_id from old except select visit_id from opened)
+)
+select count(*) from old;

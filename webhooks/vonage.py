@@ -32,13 +32,13 @@ from messaging.runtime import Runtime
 from messaging.web import RUNTIME
 from webhooks.bodies import plain_json, read_body
 from webhooks.inbox import Intake, Item
-from webhooks.refusals import forged, lacking, malformed
+from webhooks.refusals import WINDOW, forged, lacking, malformed, note_forged
 from webhooks.texting import say, what_to_say
 
 STATUS: Final = "vonage_status"
 INBOUND: Final = "vonage_inbound"
 SKEW: Final = 300
-"""Seconds Vonage's clock may be ahead of ours. How old a token is does not matter: what comes twice is stored once."""
+"""Seconds Vonage's clock may be ahead of ours."""
 ANSWERS_WITHIN: Final = 5.0
 """Seconds for the text that confirms an opt-out: Vonage waits for our answer meanwhile."""
 
@@ -182,7 +182,7 @@ async def _read_signed(request: web.Request, source: str, needed: Sequence[str])
     """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
-        log.warning("a webhook without a signature", path=request.path, remote=request.remote)
+        note_forged(request, "a webhook without a signature")
         raise web.HTTPServiceUnavailable(text="The signature is missing.\n")
     body = await read_body(request)
     if not is_from_vonage(request.app[RUNTIME], body, token.strip()):
@@ -202,7 +202,7 @@ async def _read_signed(request: web.Request, source: str, needed: Sequence[str])
 
 
 def is_from_vonage(runtime: Runtime, body: bytes, token: str) -> bool:
-    """Whether one of our signature secrets signed exactly this body, for our account.
+    """Whether one of our signature secrets signed exactly this body, for our account, lately.
 
     Args:
         runtime: the secrets and the account.
@@ -211,15 +211,16 @@ def is_from_vonage(runtime: Runtime, body: bytes, token: str) -> bool:
     """
     settings = runtime.settings
     digest = hashlib.sha256(body).hexdigest()
+    oldest = (runtime.clock() - WINDOW).timestamp()
     # every secret is tried, whichever fits: the time taken tells nothing
     fits = [
-        _signs(secret.get_secret_value(), token, digest, settings.vonage_api_key)
+        _signs(secret.get_secret_value(), token, digest, settings.vonage_api_key, oldest)
         for secret in settings.vonage_signature_secret
     ]
     return any(fits)
 
 
-def _signs(secret: str, token: str, digest: str, account: str | None) -> bool:
+def _signs(secret: str, token: str, digest: str, account: str | None, oldest: float) -> bool:
     try:
         claims = jwt.decode(
             token,
@@ -229,6 +230,8 @@ def _signs(secret: str, token: str, digest: str, account: str | None) -> bool:
             options={"require": ["iat", "payload_hash", "api_key"], "verify_aud": False},
         )
     except jwt.PyJWTError:
+        return False
+    if int(claims["iat"]) < oldest:
         return False
     hashed = str(claims["payload_hash"]).lower()
     return hmac.compare_digest(hashed.encode(), digest.encode()) and claims["api_key"] == account

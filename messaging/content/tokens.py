@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
+from urllib.parse import unquote
 
 from pydantic import SecretStr
 
@@ -23,6 +26,8 @@ _PAIRS: Final = tuple(one + other for one in ALPHABET for other in ALPHABET)
 """Two characters for ten bits: half the steps of one at a time."""
 _READ_AS: Final = str.maketrans("oil", "011")
 _SEAL_LENGTH: Final = 8
+_GLUED: Final = re.compile(rf"[^0-9A-Za-z]*(?P<token>[0-9A-Za-z]{{{LENGTH}}})(?![0-9A-Za-z])")
+"""What comes after the token does not matter, but that it is no letter or digit, which might belong to it."""
 
 
 class Keyring:
@@ -94,6 +99,22 @@ def read_token(text: str) -> str | None:
     """The token as a person may have typed it: any case, o for 0, i or l for 1. None where it cannot be one."""
     token = text.lower().translate(_READ_AS)
     return token if len(token) == LENGTH and all(char in ALPHABET for char in token) else None
+
+
+def find_token(text: str) -> str | None:
+    """The token in what stands in a link, whatever was glued to it; None where there is none.
+
+    A full stop, a quotation mark, a bracket or a space of the sentence around a link becomes part of it where a program
+    guesses where links end; messengers add characters that nobody sees, also between the letters.
+
+    Args:
+        text: a part of a path, with its escapes resolved once.
+    """
+    if (token := read_token(text)) is not None:
+        return token
+    seen = "".join(char for char in unquote(text) if unicodedata.category(char) != "Cf")
+    found = _GLUED.match(seen)
+    return None if found is None else read_token(found["token"])
 
 
 def digest(token: str) -> bytes:

@@ -7,6 +7,7 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import Site, Visit
 from tests.browser.test_console import SIDEWAYS, assert_accessible
+from tests.browser.test_member_pages import picture
 from tests.browser.union import Union, silent_member
 
 PHONE = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36"
@@ -64,6 +65,45 @@ async def test_a_browser_without_a_person_is_asked_again(site: Site, union: Unio
         await assert_accessible(headless)
         assert await standing(site, person_id) is None
         assert headless.troubles == []
+
+
+async def test_a_link_with_the_sentence_around_it_works_to_the_end(site: Site, union: Union) -> None:
+    """As a browser escapes it: the page, its link to the preferences, the button, and the second question."""
+    link, person_id = await silent_member(site.runtime, union.step_ids[0])
+    async with site.visit(width=360, signed_in=False, user_agent=PHONE, java_script_enabled=True) as member:
+        for glued in (".", "”)", "\u200b", "/", "/…", " ", "'", "%2520"):
+            assert await member.go(link + glued) == 200, glued
+            await member.page.get_by_role("link", name="What we send you").click()
+            await expect(member.page.get_by_role("heading", name="What we send you")).to_be_visible()
+            await member.page.go_back()
+            await member.page.get_by_role("link", name="Cymraeg").click()
+            await expect(member.page.locator("html")).to_have_attribute("lang", "cy")
+        site.clock.forward(minutes=15)
+        await look(member, f"{link}/…")
+        site.clock.forward(minutes=-1)  # no hand is as quick as a hurried one has to be while others use the machine
+        await member.page.get_by_role("button", name=VOTED).click()
+        await expect(member.page.get_by_role("heading", name="One more question")).to_be_visible()
+        await picture(member.page, "one more question")
+        await expect(member.page.get_by_text("You pressed “Yes, I have voted”.")).to_be_visible()
+        assert await member.page.evaluate(SIDEWAYS) == 0
+        await assert_accessible(member)
+        site.clock.forward(seconds=8)
+        await member.page.get_by_role("button", name="I have posted my ballot paper").click()
+        await expect(member.page.get_by_role("heading", name="Thank you")).to_be_visible()
+        assert member.troubles == []
+    assert await standing(site, person_id) == "voted"
+
+
+@pytest.mark.parametrize(
+    "path", ["/0123456789abc.", "/favicon.ico", "/no/such/page/here", "/console/nothing", "/u/x.y"]
+)
+async def test_whatever_does_not_exist_is_a_page_on_a_phone(site: Site, path: str) -> None:
+    async with site.visit(width=360, signed_in=False, user_agent=PHONE) as visit:
+        assert await visit.go(path) in {200, 401, 404}
+        assert await visit.page.evaluate("document.contentType") == "text/html"
+        assert await visit.page.evaluate(SIDEWAYS) == 0
+        await expect(visit.page.get_by_role("heading", level=1)).to_be_visible()
+        await picture(visit.page, f"error{path}")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -118,7 +118,7 @@ async def test_after_all_of_them_the_member_is_asked_plainly_and_believed(site: 
         await expect(member.page.get_by_role("heading", name="One more question")).to_be_visible()
         assert await standing(site, person_id) is None
         site.clock.forward(seconds=8)
-        await member.page.get_by_role("button", name="My ballot paper is in the post").click()
+        await member.page.get_by_role("button", name="I have posted my ballot paper").click()
         await expect(member.page.get_by_role("heading", name="Thank you")).to_be_visible()
     assert await standing(site, person_id) == "voted"
 

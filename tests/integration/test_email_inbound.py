@@ -179,6 +179,22 @@ async def test_an_answer_by_any_provider_is_read(world: World, campaign: Campaig
     assert await db.fetchval("select count(*) from reply") == 2 * len(WAYS)
 
 
+async def test_words_in_any_script_come_through_each_form_of_mailguns(
+    world: World, campaign: Campaign, db: Connection
+) -> None:
+    words = "Wedi pleidleisio – diolch, Siân ŵ"
+    asked = await campaign.ask(email=ANN)
+    for number, attachments in enumerate((0, 1)):  # which is which form
+        mail = Sent(reply_address(world, asked), text=words, subject=f"Re: {number} ŵ", attachments=attachments)
+        assert await post(world, "mailgun", by_mailgun(world, mail, raw=False)) == 200
+    eight_bit = f"From: {ANN}\nContent-Type: text/plain; charset=utf-8\n\n{words}".encode()
+    fields = {"recipient": reply_address(world, asked), "sender": ANN, "body-mime": eight_bit} | mailgun_signature()
+    request = Request(urlencode(fields).encode(), {"Content-Type": "application/x-www-form-urlencoded"})
+    assert await post(world, "mailgun", request, "/mime") == 200
+    await process_inbox(world.runtime, 10)
+    assert [row["text"] for row in await db.fetch("select text from reply")] == [words] * 3
+
+
 async def test_a_bounce_that_a_provider_took_in_counts(world: World, campaign: Campaign) -> None:
     asked = await campaign.ask(email=ANN)
     seal = world.runtime.keyring.seal(asked.message_id, "bounce")

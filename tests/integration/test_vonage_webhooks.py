@@ -129,6 +129,8 @@ async def test_what_either_secret_signed_is_taken(client: Client, db: Connection
     {"without": "api_key"},
     {"without": "iat"},
     {"iat": int(datetime.now(UTC).timestamp()) + 3600},
+    {"iat": int(datetime(2026, 11, 21, 9, tzinfo=UTC).timestamp())},  # 27 hours ago
+    {"iat": 0},
     {"exp": int(datetime.now(UTC).timestamp()) - 3600},
     {"algorithm": "HS384"},
 ])  # fmt: skip

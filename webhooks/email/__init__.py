@@ -31,5 +31,5 @@ def routes(intake: Intake) -> list[web.RouteDef]:
         intake: stores what comes in.
     """
     known = [provider() for provider in PROVIDERS]
-    inbound = [route for provider in known for route in InboundDesk(provider).routes]
+    inbound = [route for provider in known for route in InboundDesk(intake, provider).routes]
     return [*(Desk(intake, provider).route for provider in known), *inbound]

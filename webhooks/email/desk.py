@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar
 
 import orjson
-import structlog
 from aiohttp import web
 
 from messaging.db import Connection
@@ -24,19 +23,14 @@ from messaging.web import RUNTIME
 from webhooks.bodies import plain_json, read_body, without_nul
 from webhooks.email.events import Event, Told, apply_events
 from webhooks.inbox import Handler, Intake, Item
-from webhooks.refusals import malformed
+from webhooks.refusals import WINDOW, malformed, note_forged
 
 T = TypeVar("T")
 
 LARGEST: Final = 1024 * 1024
 """Bytes; SendGrid sends up to 768 KB of events at once."""
-WINDOW: Final = timedelta(hours=26)
-"""How old what is signed may be. Providers try again for a day with what they signed first; within this time what comes
-twice is known by its id, which the inbox keeps for two days at least."""
 AHEAD: Final = timedelta(minutes=5)
 """How far a provider's clock may be ahead of ours."""
-
-log = structlog.get_logger(__name__)
 
 
 class Forged(Exception):  # noqa: N818  # reads as what it is
@@ -44,7 +38,16 @@ class Forged(Exception):  # noqa: N818  # reads as what it is
 
 
 class Malformed(Exception):  # noqa: N818
-    """It cannot be read; the message says why."""
+    """It cannot be read; the message says why.
+
+    Args:
+        why: what is wrong with it.
+        once: what proves who sent it and may bring one thing only: that was this.
+    """
+
+    def __init__(self, why: str, once: str | None = None) -> None:
+        super().__init__(why)
+        self.once = once
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,13 @@ class Arrival:
         key: the same for the same event told twice.
         message_id: ours, where it names one.
         event: what the provider said.
+        ignored: nothing is done about it, and nothing of it kept but its key.
     """
 
     key: str
     message_id: int | None
     event: Mapping[str, Any]
+    ignored: bool = False
 
 
 class Provider(Protocol):
@@ -113,7 +118,8 @@ class Desk:
         if not provider.is_set_up(runtime.settings):
             raise web.HTTPNotFound
         body = await read_body(request, largest=LARGEST)
-        arrivals = await believed(request, source_of(provider.name), body, provider.read(runtime, request, body))
+        reading = provider.read(runtime, request, body)
+        arrivals = await believed(request, self._intake, source_of(provider.name), provider.name, body, reading)
         await asyncio.gather(*(self._store(runtime, arrival) for arrival in arrivals))
         return web.Response()
 
@@ -124,16 +130,37 @@ class Desk:
             source=source_of(self._provider.name),
             dedupe_key=without_nul(arrival.key)[:200],
             subject=without_nul(about)[:200],
-            payload={"event": dict(arrival.event), "message_id": arrival.message_id},
+            payload={} if arrival.ignored else {"event": dict(arrival.event), "message_id": arrival.message_id},
+            done=arrival.ignored,
         )
 
 
-async def believed(request: web.Request, source: str, body: bytes, reading: Awaitable[T]) -> T:
+async def use_up(runtime: Runtime, intake: Intake, name: str, once: str) -> None:
+    """Note that what may bring one thing only has brought it, where nothing of that is kept.
+
+    Args:
+        runtime: where to.
+        intake: stores what comes in.
+        name: the provider's.
+        once: what it was, such as a signed token.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    source = source_of(name)
+    await intake.store(runtime, source=source, dedupe_key=once, subject=f"{name}:{once}", payload={}, done=True)
+
+
+async def believed(
+    request: web.Request, intake: Intake, source: str, name: str, body: bytes, reading: Awaitable[T]
+) -> T:
     """What a provider says in a request, once that is certain.
 
     Args:
         request: what came.
+        intake: stores what comes in.
         source: what a body is kept under that nobody can read.
+        name: the provider's.
         body: its body.
         reading: verifies and reads it.
 
@@ -147,12 +174,14 @@ async def believed(request: web.Request, source: str, body: bytes, reading: Awai
     except Forged as error:
         raise refused(request, error) from None
     except Malformed as error:
+        if error.once is not None:
+            await use_up(request.app[RUNTIME], intake, name, error.once)
         raise await malformed(request, source, str(error), body) from None
 
 
 def refused(request: web.Request, error: Forged) -> web.HTTPForbidden:
     """What somebody is told who is not the provider; nothing is kept."""
-    log.warning("a webhook with a wrong signature", path=request.path, remote=request.remote, why=str(error))
+    note_forged(request, "a webhook with a wrong signature", why=str(error))
     return web.HTTPForbidden(text="The signature is missing, wrong or old.\n")
 
 

@@ -21,20 +21,22 @@ from weakref import WeakValueDictionary
 import structlog
 from aiohttp import web
 
+from messaging.client_network import INSIDE, client_network
 from messaging.errors import Unavailable
 from messaging.runtime import Runtime
 from messaging.settings import Settings
 from messaging.web import RUNTIME
 from webhooks.bodies import read_body, refuse_large
-from webhooks.email.desk import Forged, Malformed, believed, refused
+from webhooks.email.desk import Forged, Malformed, believed, refused, source_of, use_up
+from webhooks.email.uploads import Uploads
+from webhooks.inbox import Intake
 from webhooks.mailroom.addresses import read_destination
 from webhooks.mailroom.store import keep_mail
-from webhooks.misses import INSIDE, network
 
 MOST_AT_ONCE: Final = 8
-"""Mails that are read in at the same time: in JSON or a form each may take twice its size."""
+"""Mails that are read at the same time: in JSON or a form each may take twice its size."""
 MOST_UNKNOWN: Final = 2
-"""… that come from one network and are not verified yet."""
+"""… that came from one network and are not verified yet."""
 WAITS: Final = 5.0
 """Seconds that one more waits for its turn."""
 MOST_FIELDS: Final = 200
@@ -97,11 +99,14 @@ class InboundDesk:
     """One provider's address for mail.
 
     Args:
+        intake: stores what comes in.
         carrier: who it is.
     """
 
-    def __init__(self, carrier: Carrier) -> None:
+    def __init__(self, intake: Intake, carrier: Carrier) -> None:
+        self._intake = intake
         self._carrier = carrier
+        self._uploads = Uploads()
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
         self._unknown: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
 
@@ -126,29 +131,44 @@ class InboundDesk:
         async with AsyncExitStack() as seat:
             posted = await self._read(seat, request, most, known=known)
             if posted is not None:
-                if len(posted.raw) > largest:
-                    raise web.HTTPRequestEntityTooLarge(largest, len(posted.raw), text="That is too large.\n")
-                await _keep(runtime, carrier.name, posted)
+                await self._keep(runtime, posted, largest)
         return web.Response()
 
     async def _read(self, seat: AsyncExitStack, request: web.Request, most: int, *, known: bool) -> Posted | None:
-        """Read and verify, in a seat; of one network that is not verified yet few get one, so that others do too."""
-        where = network(request)
+        """Read and verify a mail in a seat, which it takes once it is here: whoever is slow to send holds none."""
+        name, reads = self._carrier.name, self._carrier.read_mail
+        async with AsyncExitStack() as unverified:
+            if known:
+                body = await read_body(request, largest=most)
+            else:
+                body = await unverified.enter_async_context(self._uploads.receive(request, most))
+            await self._take_seat(seat, unverified, client_network(request), known=known)
+            reading = reads(request.app[RUNTIME], request, body)
+            return await believed(request, self._intake, f"{name}_mail", name, body, reading)
+
+    async def _take_seat(self, seat: AsyncExitStack, unverified: AsyncExitStack, where: str, *, known: bool) -> None:
+        """Wait for a seat; of one network that is not verified yet few get one, so that others do too."""
         few = MOST_AT_ONCE if known or where == INSIDE else MOST_UNKNOWN
-        async with AsyncExitStack() as waiting:
-            try:
-                async with asyncio.timeout(WAITS):
-                    # it goes by itself once nobody of that network waits or reads
-                    await waiting.enter_async_context(self._unknown.setdefault((where, few), asyncio.Semaphore(few)))
-                    await seat.enter_async_context(self._room)
-            except TimeoutError:
-                raise Unavailable("Too many mails come at once.", remedy="Please try again in a minute.") from None
-            body = await read_body(request, largest=most)
-            reading = self._carrier.read_mail(request.app[RUNTIME], request, body)
-            return await believed(request, f"{self._carrier.name}_mail", body, reading)
+        try:
+            async with asyncio.timeout(WAITS):
+                # it goes by itself once nobody of that network waits or reads
+                await unverified.enter_async_context(self._unknown.setdefault((where, few), asyncio.Semaphore(few)))
+                await seat.enter_async_context(self._room)
+        except TimeoutError:
+            raise Unavailable("Too many mails come at once.", remedy="Please try again in a minute.") from None
+
+    async def _keep(self, runtime: Runtime, posted: Posted, largest: int) -> None:
+        """Keep a mail; what may bring one thing only has brought it, also where nothing is kept."""
+        name = self._carrier.name
+        fits = len(posted.raw) <= largest
+        if not (fits and await _keep_for_each(runtime, name, posted)) and posted.once is not None:
+            await use_up(runtime, self._intake, name, posted.once)
+        if not fits:
+            raise web.HTTPRequestEntityTooLarge(largest, len(posted.raw), text="That is too large.\n")
 
 
-async def _keep(runtime: Runtime, name: str, posted: Posted) -> None:
+async def _keep_for_each(runtime: Runtime, name: str, posted: Posted) -> bool:
+    """Keep a mail for each address of ours it is to; returns whether there was one."""
     known = 0
     for recipient in dict.fromkeys(posted.recipients[:MOST_RECIPIENTS]):
         destination = read_destination(runtime.settings, runtime.keyring, recipient)
@@ -157,12 +177,13 @@ async def _keep(runtime: Runtime, name: str, posted: Posted) -> None:
         known += 1
         await keep_mail(
             runtime, posted.raw, sender=posted.sender, recipient=recipient, destination=destination, way=name,
-            once=None if posted.once is None else f"{name}:{posted.once}",
+            once=None if posted.once is None else (source_of(name), posted.once),
         )  # fmt: skip
         if posted.once is not None:
             break
     if not known:
         log.info("mail to no address of ours", way=name)
+    return known > 0
 
 
 def read_multipart(content_type: str, body: bytes) -> dict[str, bytes]:

@@ -1,7 +1,8 @@
 """Mailgun's webhooks: https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhook-payloads.
 
 What is signed (HMAC-SHA256) is a timestamp and a token, not what is said. So a token counts once, with whatever came
-with it first: a signature somebody saw cannot be used for another event.
+with it first, be it an event, a mail, or something of which nothing is kept: a signature somebody saw cannot be used
+for anything else.
 https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
 """
 
@@ -28,7 +29,7 @@ from webhooks.email.events import Event, Kind, bounced, find_message, read_time
 from webhooks.email.inbound import MOST_FIELDS, Posted, put_together, read_multipart, said
 
 IGNORED: Final = frozenset({"opened", "clicked"})
-"""We follow nobody's reading. They are not even kept."""
+"""We follow nobody's reading. Nothing of them is kept but their tokens."""
 
 _TOKEN: Final = re.compile(r"[0-9A-Za-z_-]{16,100}", re.ASCII)
 _KINDS: Final[Mapping[str, Kind]] = MappingProxyType({"accepted": "taken", "delivered": "delivered", "stored": "noted"})
@@ -61,9 +62,9 @@ class Mailgun:
         event = table(told.get("event-data"))
         word = text(event.get("event"))
         if not word:
-            raise Malformed("no event-data")
+            raise Malformed("no event-data", token)
         if word in IGNORED:
-            return []
+            return [Arrival(token, None, {}, ignored=True)]
         headers = table(table(event.get("message")).get("headers"))
         message_id = find_message(
             runtime.keyring,
@@ -87,8 +88,8 @@ class Mailgun:
         raw = form.get("body-mime")
         if raw is None:
             attached = said(form, "attachment-count")
-            number = int(attached) if attached.isdigit() and len(attached) < 4 else 0
-            raw = put_together(_headers(form), said(form, "body-plain"), said(form, "body-html"), number)
+            number = int(attached) if attached.isdecimal() and len(attached) < 4 else 0
+            raw = put_together(_headers(form, token), said(form, "body-plain"), said(form, "body-html"), number)
         return Posted(raw, said(form, "sender"), said(form, "recipient").split(","), once=token)
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> Event | None:
@@ -114,15 +115,22 @@ def _form(content_type: str, body: bytes) -> Mapping[str, bytes]:
     try:
         if content_type.lower().startswith("multipart/form-data"):
             return read_multipart(content_type, body)
-        fields = parse_qsl(body, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        # a letter for each byte: of bytes themselves it takes ASCII only
+        fields = parse_qsl(
+            body.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_FIELDS, encoding="latin-1"
+        )
     except (Malformed, ValueError) as error:
         raise Forged(str(error)) from None
-    return {name.decode(errors="replace"): value for name, value in reversed(fields)}
+    plain = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reversed(fields)]
+    return {name.decode(errors="replace"): value for name, value in plain}
 
 
-def _headers(form: Mapping[str, bytes]) -> list[tuple[str, str]]:
+def _headers(form: Mapping[str, bytes], token: str) -> list[tuple[str, str]]:
     """`message-headers`: a list of names and values, as JSON."""
-    pairs = read_json(form.get("message-headers", b"[]"))
+    try:
+        pairs = read_json(form.get("message-headers", b"[]"))
+    except Malformed as error:
+        raise Malformed(str(error), token) from None
     pairs = pairs if isinstance(pairs, list) else []
     return [(text(one[0]), text(one[1])) for one in pairs if isinstance(one, list) and len(one) == 2]
 

@@ -102,7 +102,7 @@ class SendGrid:
         raw = form.get("email")
         if raw is None:
             attached = said(form, "attachments")
-            number = int(attached) if attached.isdigit() and len(attached) < 4 else 0
+            number = int(attached) if attached.isdecimal() and len(attached) < 4 else 0
             headers = header_lines(said(form, "headers"))
             raw = put_together(headers, said(form, "text"), said(form, "html"), number)
         return Posted(raw, text(envelope.get("from")), recipients)

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from messaging.alerts import raise_alert
 from messaging.channels.email_headers import NAME
+from messaging.client_network import client_network
 from messaging.outbox.bounces import UNKNOWN, Judged, judge_bounce
 from messaging.outbox.states import Reason
 from messaging.runtime import Runtime
@@ -62,9 +63,9 @@ class Ses:
         """Whether there is a topic."""
         return bool(settings.ses_topic_arn)
 
-    async def read(self, runtime: Runtime, _request: web.Request, body: bytes) -> Sequence[Arrival]:
+    async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
         """The one event of a request; a new subscription is confirmed at once."""
-        told = await self._verified(runtime, body)
+        told = await self._verified(runtime, request, body)
         if told is None:
             return []
         key = text(told.get("MessageId"))
@@ -79,12 +80,12 @@ class Ses:
         """Never: what is signed is in the body."""
         return False
 
-    async def read_mail(self, runtime: Runtime, _request: web.Request, body: bytes) -> Posted | None:
+    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
         """The mail that an SNS action of a receipt rule publishes, as it came; a new subscription is confirmed at once.
 
         https://docs.aws.amazon.com/ses/latest/dg/receiving-email-action-sns.html
         """
-        told = await self._verified(runtime, body)
+        told = await self._verified(runtime, request, body)
         if told is None:
             return None
         event = read_object(text(told.get("Message")))
@@ -96,13 +97,13 @@ class Ses:
         to = [text(one) for one in recipients] if isinstance(recipients, list) else []
         return Posted(_raw(content, text(table(receipt.get("action")).get("encoding"))), text(mail.get("source")), to)
 
-    async def _verified(self, runtime: Runtime, body: bytes) -> dict[str, Any] | None:
+    async def _verified(self, runtime: Runtime, request: web.Request, body: bytes) -> dict[str, Any] | None:
         """What SNS says; None where it was about the subscription itself, and has been seen to."""
         try:
             told = read_object(body)
         except Malformed as error:  # nobody's word yet, so nothing of it is kept
             raise Forged(str(error)) from None
-        kind = await self._sns.verify(runtime, told)
+        kind = await self._sns.verify(runtime, told, where=client_network(request))
         if kind == CONFIRMATION:
             await self._sns.confirm(runtime, told)
         elif kind == FAREWELL:

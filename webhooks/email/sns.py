@@ -9,33 +9,24 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import time
-from collections import OrderedDict, deque
 from collections.abc import Mapping
 from typing import Any, Final
 
-import aiohttp
 import structlog
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
-from cryptography.x509 import Certificate, load_pem_x509_certificate
 from yarl import URL
 
-from messaging.errors import Unavailable
 from messaging.runtime import Runtime
+from webhooks.email.certificates import Certificates, fetch
 from webhooks.email.desk import Forged, Malformed, check_time, text
 from webhooks.email.events import read_time
 
 NOTIFICATION: Final = "Notification"
 CONFIRMATION: Final = "SubscriptionConfirmation"
 FAREWELL: Final = "UnsubscribeConfirmation"
-MOST_CERTIFICATES: Final = 8
-MOST_FETCHES: Final = 20
-"""Certificates asked for within a minute."""
-LARGEST_CERTIFICATE: Final = 16 * 1024
-ANSWERS_WITHIN: Final = aiohttp.ClientTimeout(total=5)
 
 _HASHES: Final[Mapping[str, type[HashAlgorithm]]] = {"1": SHA1, "2": SHA256}
 _SIGNED: Final = {
@@ -51,14 +42,18 @@ log = structlog.get_logger(__name__)
 
 
 class Sns:
-    """Verifies messages, and says yes to a subscription of ours. Keeps the last certificates."""
+    """Verifies messages, and says yes to a subscription of ours."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Certificate] = OrderedDict()
-        self._fetched: deque[float] = deque(maxlen=MOST_FETCHES)
+        self._certificates = Certificates()
 
-    async def verify(self, runtime: Runtime, said: Mapping[str, Any]) -> str:
+    async def verify(self, runtime: Runtime, said: Mapping[str, Any], *, where: str) -> str:
         """Make sure that SNS says this, about a topic of ours, lately.
+
+        Args:
+            runtime: the settings, and what certificates are kept in.
+            said: the message.
+            where: the network it came from.
 
         Returns:
             The kind of message.
@@ -73,8 +68,8 @@ class Sns:
         fields, algorithm = _SIGNED.get(kind), _HASHES.get(text(said.get("SignatureVersion")) or "1")
         if fields is None or algorithm is None:
             raise Forged("a kind of message or signature that is unknown")
-        where = _certificate_url(text(said.get("SigningCertURL")), host_of(topic))
-        certificate = await self._certificate(runtime, where)
+        url = _certificate_url(text(said.get("SigningCertURL")), host_of(topic))
+        certificate = await self._certificates.find(runtime, url, topic=topic, where=where)
         now = runtime.clock()
         key = certificate.public_key()
         try:
@@ -87,6 +82,7 @@ class Sns:
         if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
             raise Forged("its certificate is not valid now")
         check_time(read_time(said.get("Timestamp"), None), now)
+        await self._certificates.prove(runtime, url, certificate)
         return kind
 
     async def confirm(self, runtime: Runtime, said: Mapping[str, Any]) -> None:
@@ -100,34 +96,8 @@ class Sns:
         if not _TOKEN.fullmatch(token):
             raise Malformed("no token")
         query = {"Action": "ConfirmSubscription", "TopicArn": topic, "Token": token}
-        await _fetch(runtime, URL.build(scheme="https", host=host_of(topic), path="/", query=query))
+        await fetch(runtime, URL.build(scheme="https", host=host_of(topic), path="/", query=query))
         log.info("subscribed to a topic of Amazon SNS", topic=topic)
-
-    async def _certificate(self, runtime: Runtime, url: str) -> Certificate:
-        known = self._kept.get(url)
-        if known is not None:
-            self._kept.move_to_end(url)
-            return known
-        self._count_fetch()
-        try:
-            certificate = load_pem_x509_certificate(await _fetch(runtime, URL(url)))
-        except ValueError:
-            raise Forged("its certificate is none") from None
-        self._kept[url] = certificate
-        while len(self._kept) > MOST_CERTIFICATES:
-            self._kept.popitem(last=False)
-        return certificate
-
-    def _count_fetch(self) -> None:
-        """Amazon has one certificate for months: whoever names many has us ask for what is not there.
-
-        Raises:
-            Unavailable: enough were asked for within a minute.
-        """
-        now = time.monotonic()
-        if len(self._fetched) == MOST_FETCHES and now - self._fetched[0] < 60:
-            raise Unavailable("Too many certificates were named.", remedy="Please try again in a minute.")
-        self._fetched.append(now)
 
 
 def host_of(topic: str) -> str:
@@ -156,23 +126,3 @@ def _certificate_url(said: str, host: str) -> str:
 def _content(said: Mapping[str, Any], fields: tuple[str, ...]) -> bytes:
     lines = [(name, said.get(name)) for name in fields if name != "Subject" or said.get(name) is not None]
     return "".join(f"{name}\n{text(value)}\n" for name, value in lines).encode(errors="surrogatepass")
-
-
-async def _fetch(runtime: Runtime, url: URL) -> bytes:
-    """A small thing from SNS itself; nothing is followed elsewhere.
-
-    Raises:
-        Unavailable: it does not answer, or not with that.
-    """
-    try:
-        async with runtime.http.get(url, allow_redirects=False, timeout=ANSWERS_WITHIN) as response:
-            if response.status != 200:
-                raise Unavailable(f"Amazon SNS answered {response.status}.", remedy="Please try again later.")
-            body = bytearray()
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > LARGEST_CERTIFICATE:
-                    raise Unavailable("Amazon SNS answered with too much.", remedy="Please try again later.")
-            return bytes(body)
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Unavailable("Amazon SNS does not answer.", remedy="Please try again later.") from error

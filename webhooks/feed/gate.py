@@ -9,11 +9,12 @@ from typing import Final
 from aiohttp import web
 
 from campaigns.ballots import Ballot, get_ballot
+from messaging.client_network import client_network
 from messaging.errors import NotFound
 from messaging.web import RUNTIME, problem
-from webhooks.feed.keys import READ_TURNOUT, Key, admit
+from webhooks.feed.keys import READ_TURNOUT, Key, admit, may_be_key
 from webhooks.inbox import within_reach
-from webhooks.misses import Misses, network
+from webhooks.misses import Misses
 
 Answer = Callable[[web.Request, Ballot, Key], Awaitable[web.StreamResponse]]
 
@@ -28,18 +29,16 @@ class Gate:
         misses: how often who has come without one.
     """
 
-    misses: Misses = field(default_factory=Misses)
+    misses: Misses = field(default_factory=lambda: Misses("keys"))
 
     def reads_turnout(self, answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """A handler that answers only who may read the turnout of the ballot in the path."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             runtime = request.app[RUNTIME]
-            where = network(request)
-            if self.misses.floods(where, runtime.clock()):
-                return _wait()
-            key = await self._key(request)
-            if key is None:
+            where = client_network(request)
+            key = await self._key(request, where)
+            if key is None:  # only now: a key that works is never refused because of who else asks from there
                 if await self.misses.count(runtime.redis, where, runtime.clock()):
                     return _wait()
                 return problem(
@@ -57,11 +56,12 @@ class Gate:
 
         return handle
 
-    async def _key(self, request: web.Request) -> Key | None:
+    async def _key(self, request: web.Request, where: str) -> Key | None:
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() != "bearer":
+        if kind.lower() != "bearer" or not may_be_key(given.strip()):
             return None
-        return await within_reach(_admit(request, given.strip()))
+        async with self.misses.turn(where, request.app[RUNTIME].clock()):
+            return await within_reach(_admit(request, given.strip()))
 
 
 async def still_admitted(request: web.Request) -> bool:

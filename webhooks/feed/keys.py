@@ -124,6 +124,11 @@ async def revoke_key(db: Connection, name: str, *, actor: str, now: datetime) ->
         await db.execute(SQL["audit"], actor, "revoke", f"key {name}", {})
 
 
+def may_be_key(text: str) -> bool:
+    """Whether something has the form of a key, so that it is worth looking up."""
+    return _KEY.fullmatch(text) is not None
+
+
 async def admit(db: Connection, key: str, *, now: datetime) -> Key | None:
     """Whose key it is; None where it is nobody's, or was revoked."""
     parts = _KEY.fullmatch(key)

@@ -30,7 +30,7 @@ async def keep_mail(
     recipient: str,
     destination: Destination,
     way: str,
-    once: str | None = None,
+    once: tuple[str, str] | None = None,
 ) -> int | None:
     """Store a mail, and wake the workers.
 
@@ -41,7 +41,8 @@ async def keep_mail(
         recipient: of the envelope.
         destination: what the recipient's address is for.
         way: how it came: `lmtp`, `smtp`, `file`, or a provider's name.
-        once: what may bring one mail only, such as a signed token that does not cover what it comes with.
+        once: what may bring one thing only, such as a signed token that does not cover what it comes with: the source
+            and the key it has in the inbox, whatever it brought first.
 
     Returns:
         The row's id, committed; None where it was stored before, by whichever way.
@@ -58,7 +59,7 @@ async def keep_mail(
         "way": way,
     }
     key = fingerprint(raw, recipient)
-    row = (MAIL, key, without_nul(about)[:200], payload, runtime.clock(), raw, once)
+    row = (MAIL, key, without_nul(about)[:200], payload, runtime.clock(), raw, *(once or (None, None)))
     inbox_id: int | None = await within_reach(runtime.pool.fetchval(SQL["keep"], *row))
     if inbox_id is not None:
         await runtime.wake("inbox")

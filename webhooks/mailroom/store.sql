@@ -1,16 +1,18 @@
 -- name: keep
 -- The row that is processed and the mail itself, in one commit, once: a server that did not hear our answer offers the
--- mail again. A token that may bring one mail only leaves a row that is done, in the same commit.
+-- mail again, be it long after. A token that may bring one thing only, a mail or an event, leaves a row that is done
+-- among the events, in the same commit.
 with token as (
   insert into inbox (source, dedupe_key, subject, payload, received_at, state, processed_at)
-  select 'mail_token', $7::text, 'mail_token', '{}', $5, 'done', $5
-  where $7 is not null
+  select $7::text, $8::text, $7::text, '{}', $5, 'done', $5
+  where $8 is not null
   on conflict (source, dedupe_key) do nothing
   returning inbox_id
 ), fresh as (
   insert into inbox (source, dedupe_key, subject, payload, received_at, next_try_at)
   select $1, $2, $3, $4, $5, $5
-  where $7 is null or exists (select from token)
+  where ($8 is null or exists (select from token))
+    and not exists (select from inbox_digest d where d.digest = inbox_digest_of($1, $2))
   on conflict (source, dedupe_key) do nothing
   returning inbox_id
 )

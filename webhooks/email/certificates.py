@@ -1,0 +1,124 @@
+"""The certificates of Amazon SNS: asked for seldom, and kept once they have signed something for us.
+
+Whoever knows a topic's name can name certificates that are not there, and have us ask for each. So those that have
+proved themselves are kept in the database and never asked for again; and of the others, each network that names them
+may have us ask for a few.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from datetime import datetime
+from typing import Final
+from weakref import WeakValueDictionary
+
+import aiohttp
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import Certificate, load_pem_x509_certificate
+from yarl import URL
+
+from messaging.db import load_queries
+from messaging.errors import Unavailable
+from messaging.runtime import Runtime
+from webhooks.email.desk import Forged
+from webhooks.inbox import within_reach
+
+SQL: Final = load_queries(__file__)
+
+MOST_KEPT: Final = 8
+"""Certificates in memory."""
+FETCHES: Final = 20
+"""Certificates of one topic that one network may have us ask for within a minute."""
+FETCHES_IN_ALL: Final = 200
+LARGEST: Final = 16 * 1024
+ANSWERS_WITHIN: Final = aiohttp.ClientTimeout(total=5)
+
+
+class Certificates:
+    """Finds certificates by their address. Which addresses can be Amazon's is for the caller to say."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Certificate] = OrderedDict()
+        self._proved: set[str] = set()
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._fetched: Counter[tuple[str, ...]] = Counter()
+        self._minute = 0
+
+    async def find(self, runtime: Runtime, url: str, *, topic: str, where: str) -> Certificate:
+        """The certificate at an address: from memory, the database, or Amazon.
+
+        Args:
+            runtime: the database, and the way out.
+            url: its address.
+            topic: of ours, which the message that names it is about.
+            where: the network it was named from.
+
+        Raises:
+            Forged: what is there is none.
+            Unavailable: it cannot be had just now.
+        """
+        lock = self._asking.setdefault(url, asyncio.Lock())  # what comes at once asks once
+        async with lock:
+            known = self._kept.get(url)
+            if known is None:
+                known = await self._bring(runtime, url, topic=topic, where=where)
+            self._remember(url, known)
+            return known
+
+    async def prove(self, runtime: Runtime, url: str, certificate: Certificate) -> None:
+        """Keep a certificate for good: it has signed something for us.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        if url not in self._proved:
+            pem = certificate.public_bytes(Encoding.PEM)
+            await within_reach(runtime.pool.execute(SQL["keep"], url, pem, runtime.clock()))
+            self._proved.add(url)
+
+    async def _bring(self, runtime: Runtime, url: str, *, topic: str, where: str) -> Certificate:
+        pem = await within_reach(runtime.pool.fetchval(SQL["find"], url))
+        if pem is None:
+            self._count(runtime.clock(), topic, where)
+            pem = await fetch(runtime, URL(url))
+        else:
+            self._proved.add(url)
+        try:
+            return load_pem_x509_certificate(pem)
+        except ValueError:
+            raise Forged("its certificate is none") from None
+
+    def _remember(self, url: str, certificate: Certificate) -> None:
+        self._kept[url] = certificate
+        self._kept.move_to_end(url)
+        while len(self._kept) > MOST_KEPT:
+            self._proved.discard(self._kept.popitem(last=False)[0])
+
+    def _count(self, now: datetime, topic: str, where: str) -> None:
+        minute = int(now.timestamp()) // 60
+        if minute != self._minute:
+            self._minute, self._fetched = minute, Counter()
+        if self._fetched[topic, where] >= FETCHES or self._fetched.total() >= FETCHES_IN_ALL:
+            raise Unavailable("Too many certificates were named.", remedy="Please try again in a minute.")
+        self._fetched[topic, where] += 1
+
+
+async def fetch(runtime: Runtime, url: URL) -> bytes:
+    """A small thing from SNS itself; nothing is followed elsewhere.
+
+    Raises:
+        Unavailable: it does not answer, or not with that.
+    """
+    try:
+        async with runtime.http.get(url, allow_redirects=False, timeout=ANSWERS_WITHIN) as response:
+            if response.status != 200:
+                raise Unavailable(f"Amazon SNS answered {response.status}.", remedy="Please try again later.")
+            body = bytearray()
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > LARGEST:
+                    raise Unavailable("Amazon SNS answered with too much.", remedy="Please try again later.")
+            return bytes(body)
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise Unavailable("Amazon SNS does not answer.", remedy="Please try again later.") from error
