@@ -57,9 +57,19 @@ class Settings(BaseSettings):
         "http://127.0.0.1:8000", description="The address members' links start with, as the outside sees it."
     )
     listen: str = Field("127.0.0.1:8000", description="`host:port` the web server listens on.")
+    web_connections: int = Field(
+        8192,
+        ge=64,
+        description="Most connections to one `muster serve`, as far as the system gives it files for them (`ulimit -Hn`). When there are so many, the one that has been idle for longest makes room.",
+    )
+    web_connections_per_network: int = Field(
+        256,
+        ge=8,
+        description="Most connections to one `muster serve` from one network (/24 of IPv4, /48 of IPv6). Private addresses are not limited: a proxy beside us holds everybody's.",
+    )
     metrics_token: SecretStr | None = Field(
         None,
-        description="Who asks for `/metrics` must send it: `Authorization: Bearer …`. Without it, `/metrics` answers this machine and private networks only, and nobody who comes from elsewhere through a proxy.",
+        description="Who asks for `/metrics` must send it: `Authorization: Bearer …`. Without it, `/metrics` answers this machine and private networks only, asked by an address, `localhost` or the name in MUSTER_PUBLIC_URL, and nobody who comes from elsewhere through a proxy.",
     )
     secret_key: LongSecrets = Field(
         (),

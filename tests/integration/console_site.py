@@ -42,7 +42,7 @@ class Site:
     @property
     def own(self) -> dict[str, str]:
         """What a browser says when it sends a form of our own page."""
-        return {"Origin": str(self.client.make_url("")).rstrip("/")}
+        return {"Origin": self.runtime.settings.public_url}
 
     async def link(self, email: str = "ada@union.test", *, create: bool = True, minutes: int = 15) -> str:
         async with self.runtime.pool.acquire() as db:

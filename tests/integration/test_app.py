@@ -215,6 +215,15 @@ async def test_metrics_are_nobodys_who_comes_from_outside_through_a_proxy(
         assert "muster_" not in await answer.text()
 
 
+async def test_metrics_are_no_page_of_another_name_that_leads_here(client: Client) -> None:
+    for host in ("evil.example", "evil.example:8000", "localhost.evil.example", ""):
+        async with client.get("/metrics", headers={"Host": host}) as answer:
+            assert answer.status == 404, host
+    for host in ("127.0.0.1:8000", "[::1]", "localhost", "muster.test"):
+        async with client.get("/metrics", headers={"Host": host}) as answer:
+            assert answer.status == 200, host
+
+
 @pytest.mark.parametrize(
     ("peer", "status"), [("10.1.2.3", 200), ("::ffff:192.168.0.9", 200), ("8.8.8.8", 404), ("", 404)]
 )

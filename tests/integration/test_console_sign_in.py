@@ -129,6 +129,10 @@ async def test_signing_out_ends_the_session_everywhere(site: Site) -> None:
         {"Sec-Fetch-Site": "cross-site", "Origin": "http://muster.test"},
         {"Origin": "https://evil.test"},
         {"Origin": "null"},
+        {"Origin": "http://evil.test", "Host": "evil.test"},
+        {"Origin": "https://muster.test"},
+        {"Origin": "http://muster.test:8000"},
+        {"Origin": "http://muster.test.evil.test"},
         {"X-Nothing": "no origin at all"},
     ],
 )
