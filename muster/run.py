@@ -16,12 +16,13 @@ import aiohttp
 import orjson
 import structlog
 
-from console.auth import make_sign_in_link
+from console.auth import By, make_sign_in_link
 from messaging.clock import system_clock
 from messaging.db import connect
 from messaging.db.migrate import migrate, pending
 from messaging.errors import Conflict, MusterError, Unavailable
 from messaging.settings import Settings, check_for_production, load_settings
+from muster.cli.actor import system_user
 from muster.local.attach import Servers, attach
 from muster.local.running import Running, only_run
 from muster.local.secret import kept_secret
@@ -273,7 +274,9 @@ async def _sign_in_link(database_url: str, public: str) -> str | None:
     """A link that lets whoever sits at this machine in, once; None where that user was disabled on purpose."""
     db = await connect(database_url)
     try:
-        path = await make_sign_in_link(db, email=STAFF, name="Staff", now=system_clock(), create=True)
+        path = await make_sign_in_link(
+            db, email=STAFF, name="Staff", now=system_clock(), by=By("muster run", system_user()), create=True
+        )
     except Conflict:
         return None
     finally:
