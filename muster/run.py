@@ -125,8 +125,8 @@ class _Start:
 
     async def _open_servers(self) -> str:
         """Servers of one's own, or embedded ones; with the newest schema."""
-        url = self.settings.database_url
-        if url is None:
+        url = owner = self.settings.database_url
+        if url is None or owner is None:
             home = self.settings.home.resolve()
             self._running = self._stack.enter_context(only_run(home))
             self._servers = await asyncio.to_thread(attach, home)
@@ -135,9 +135,9 @@ class _Start:
             self._stack.callback(staying.cancel)
             self._environment["MUSTER_HOME"] = str(home)
             kept_secret(home)
-            url = self._servers.database_url
-        if await pending(url):
-            await migrate(url)
+            url, owner = self._servers.database_url, self._servers.owner_url
+        if await pending(owner):
+            await migrate(owner)
         return url
 
     async def _stay_attached(self, home: Path) -> None:

@@ -62,11 +62,12 @@ async def open_session(*, pool_size: int = 5, migrated: bool = True, stays_up: b
 
 
 @asynccontextmanager
-async def open_servers(*, migrated: bool = True, stays_up: bool = False) -> AsyncIterator[Settings]:
+async def open_servers(*, stays_up: bool = False) -> AsyncIterator[Settings]:
     """The settings, complete: with the addresses of embedded servers where none are configured.
 
+    Embedded servers stay up while this is open; their database is brought to the newest schema.
+
     Args:
-        migrated: bring the database of embedded servers, which stay up while this is open, to the newest schema.
         stays_up: see `open_session`.
 
     Raises:
@@ -83,7 +84,7 @@ async def open_servers(*, migrated: bool = True, stays_up: bool = False) -> Asyn
             if stays_up:
                 asyncio.get_running_loop().add_reader(servers.line.fileno(), _end)
                 stack.callback(asyncio.get_running_loop().remove_reader, servers.line.fileno())
-            settings = await _with_embedded(settings, servers, migrated=migrated)
+            settings = await _with_embedded(settings, servers)
         yield settings
 
 
@@ -93,9 +94,9 @@ def _end() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-async def _with_embedded(settings: Settings, servers: Servers, *, migrated: bool) -> Settings:
-    if migrated and await pending(servers.database_url):
-        await migrate(servers.database_url)
+async def _with_embedded(settings: Settings, servers: Servers) -> Settings:
+    if await pending(servers.owner_url):
+        await migrate(servers.owner_url)
     return settings.model_copy(
         update={
             "database_url": servers.database_url,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from messaging.errors import MusterError, SettingsError, Unavailable
+from muster.local.home import open_home
 
 PATIENCE: Final = 150.0
 """Seconds to wait for servers: recovery after a crash takes a while, and a machine may be slow."""
@@ -28,12 +29,14 @@ class Servers:
     """Embedded servers in use: they stay up at least until this is closed, or its process ends in any way.
 
     Attributes:
-        database_url: PostgreSQL.
+        database_url: PostgreSQL, for work.
+        owner_url: the same, for migrations.
         redis_url: Valkey.
         line: the connection that tells the keeper we are here.
     """
 
     database_url: str
+    owner_url: str
     redis_url: str
     line: socket.socket
 
@@ -61,11 +64,7 @@ def attach(home: Path) -> Servers:
         SettingsError: the folder cannot be used, or a server is not installed.
         Unavailable: the servers did not start.
     """
-    home = home.resolve()
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"MUSTER_HOME {home} cannot be used: {error.strerror}.") from error
+    home = open_home(home)
     deadline = time.monotonic() + PATIENCE
     keeper: int | None = None
     while time.monotonic() < deadline:
@@ -122,7 +121,7 @@ def _listen(line: socket.socket, deadline: float) -> Servers | None:
     if "error" in said:
         line.close()
         raise _error(said)
-    return Servers(said["database_url"], said["redis_url"], line)
+    return Servers(said["database_url"], said["owner_url"], said["redis_url"], line)
 
 
 def _error(said: Mapping[str, str]) -> MusterError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from messaging.errors import Conflict, SettingsError
+from muster.local.home import open_home
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,9 @@ def only_run(home: Path) -> Iterator[Running]:
         SettingsError: the folder cannot be used.
     """
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home = open_home(home)
         file = (home / "run.lock").open("a+")
+        os.fchmod(file.fileno(), 0o600)
     except OSError as error:
         raise SettingsError(f"MUSTER_HOME {home} cannot be used: {error.strerror}.") from error
     with file:

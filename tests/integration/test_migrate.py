@@ -35,10 +35,9 @@ def guarded() -> Iterator[Postgres]:
     """A server that asks for passwords over TCP, as people's own servers do."""
     home = Path(tempfile.mkdtemp(prefix="muster-test-"))
     home.chmod(0o755)
-    server = start_postgres(home, fsync="off", listen_addresses="127.0.0.1", port=str(free_port()))
+    asking = ["host all all 127.0.0.1/32 scram-sha-256"]
+    server = start_postgres(home, let_in=asking, fsync="off", listen_addresses="127.0.0.1", port=str(free_port()))
     try:
-        hba = server.data / "pg_hba.conf"
-        hba.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
         asyncio.run(_users(server))
         yield server
     finally:
@@ -53,7 +52,6 @@ async def _users(server: Postgres) -> None:
     await admin.execute("create database owned owner owner")
     await admin.execute("create database closed owner owner")
     await admin.execute("revoke connect on database closed from public")
-    await admin.execute("select pg_reload_conf()")
     await admin.close()
 
 
