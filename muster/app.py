@@ -57,10 +57,16 @@ def make_app(runtime: Runtime) -> web.Application:
     app[METRICS] = Metrics()
     app.on_response_prepare.append(_add_headers)
     app.add_routes([web.get("/healthz", get_health), web.get("/readyz", get_ready), web.get("/metrics", get_metrics)])
+    app.add_routes([web.get("/", get_front)])
     console.setup(app)
     feed.setup(app)
     app.add_routes(webhooks.routes())  # last: a member's link is any first word in a path
     return app
+
+
+async def get_front(request: web.Request) -> web.Response:
+    """Lead who comes without a link on."""
+    return webhooks.respond_at_front(request)
 
 
 async def get_health(_request: web.Request) -> web.Response:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from messaging.setting_values import Network
 from messaging.settings import Settings
 from muster.repeats import Repeats
 
@@ -152,14 +153,15 @@ def _make_room(held: dict[Connection, None]) -> bool:
     return idle is not None
 
 
-def network_of(peer: str) -> str | None:
+def network_of(peer: str, proxies: Sequence[Network] = ()) -> str | None:
     """The network whose connections are counted together: /24 of IPv4, /48 of IPv6.
 
     Args:
         peer: the address a connection comes from.
+        proxies: networks of the proxies that stand before us.
 
     Returns:
-        None for what is no public address: a proxy or balancer next to us holds the connections of everybody.
+        None for a proxy, and for what is no public address, as a balancer next to us: it holds everybody's connections.
     """
     try:
         address = ipaddress.ip_address(peer.partition("%")[0])
@@ -167,7 +169,7 @@ def network_of(peer: str) -> str | None:
         return None
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    if not address.is_global:
+    if not address.is_global or any(address in network for network in proxies):
         return None
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
 

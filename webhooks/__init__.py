@@ -20,7 +20,7 @@ from webhooks.leftovers import drop_leftovers
 from webhooks.mailroom import MAIL, sort_mail
 from webhooks.missed import fetch_missed
 from webhooks.misses import Misses
-from webhooks.pages import is_members, respond_to_nobody
+from webhooks.pages import is_members, respond_at_front, respond_to_nobody
 
 __all__ = [
     "HANDLERS",
@@ -28,6 +28,7 @@ __all__ = [
     "fetch_missed",
     "is_members",
     "process_inbox",
+    "respond_at_front",
     "respond_to_nobody",
     "routes",
 ]

@@ -159,6 +159,17 @@ def respond_to_nobody(request: web.Request, status: int) -> web.Response:
     return response
 
 
+def respond_at_front(request: web.Request) -> web.Response:
+    """Show who comes without a link whose page this is, and the way in for members and for staff."""
+    settings = request.app[RUNTIME].settings
+    spoken = language(request.query.get("lang"), *accepted(request.headers.get("Accept-Language", "")))
+    words = wording(spoken)
+    return _render(
+        settings, "member/front.html", spoken, 200, organisation=settings.organisation,
+        say=lambda key, **values: Markup(words[key]).format(**values),  # noqa: S704  # as above
+    )  # fmt: skip
+
+
 def is_members(request: web.Request) -> bool:
     """Whether what is asked for has the form of a member's link, so that a member may read what went wrong."""
     found = _MEMBERS.fullmatch(request.path)

@@ -33,12 +33,13 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def open_session(*, pool_size: int = 5, migrated: bool = True, stays_up: bool = False) -> AsyncIterator[Runtime]:
+async def open_session(*, pool_size: int = 5, stays_up: bool = False) -> AsyncIterator[Runtime]:
     """A runtime on the configured servers, or on embedded ones that live as long as somebody uses them.
+
+    The database must have the newest schema; embedded ones are brought to it.
 
     Args:
         pool_size: most database connections at once.
-        migrated: insist on the newest schema; embedded servers are always brought to it.
         stays_up: end (by SIGTERM to ourselves) when embedded servers stop under us: what starts us again gets new ones.
 
     Raises:
@@ -49,7 +50,7 @@ async def open_session(*, pool_size: int = 5, migrated: bool = True, stays_up: b
     async with open_servers(stays_up=stays_up) as settings:
         assert settings.database_url is not None
         assert settings.redis_url is not None
-        if migrated and (missing := await pending(settings.database_url)):
+        if missing := await pending(settings.database_url):
             raise Conflict(
                 f"The database lacks {len(missing)} migration{'s' if len(missing) > 1 else ''}.",
                 remedy="Run: muster migrate",

@@ -39,7 +39,7 @@ T = TypeVar("T")
 LOOPBACK = "127.0.0.1"
 HOSTS = f"10.213.{os.getpid() % 256}"
 """The network of the fault with several hosts; nothing listens there in any other."""
-SECRET = "a secret for fault tests only, long enough"
+SECRET = "a secret for fault tests only and long enough"
 SMS_FROM = "+447480111111"
 MAIL_FROM = "The Union <ballot@union.test>"
 CAMPAIGN = "nudges"

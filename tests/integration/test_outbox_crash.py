@@ -47,7 +47,7 @@ async def test_a_crash_of_the_database_loses_and_doubles_nothing(
         await migrate(url)
         settings = Settings(
             _env_file=None, home=folder, database_url=url, redis_url=valkey.url,
-            secret_key="a secret for tests only, long enough", email_from="Muster Union <ballot@union.test>",
+            secret_key="a secret for tests only and long enough", email_from="Muster Union <ballot@union.test>",
         )  # fmt: skip
         async with (
             open_sandbox(SandboxConfig()) as sandbox,

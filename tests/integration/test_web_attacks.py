@@ -11,6 +11,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -285,6 +286,13 @@ async def test_connections_that_are_being_answered_are_not_ended_for_others(runt
 )
 def test_networks_are_counted_together_and_proxies_beside_us_are_not(peer: str, network: str | None) -> None:
     assert network_of(peer) == network
+
+
+def test_a_proxy_that_is_named_holds_everybodys_connections() -> None:
+    proxies = (ip_network("203.0.113.0/24"), ip_network("2606:2800::/32"))
+    assert network_of("203.0.113.9", proxies) is None
+    assert network_of("2606:2800:220:1::1", proxies) is None
+    assert network_of("93.184.216.34", proxies) == "93.184.216.0/24"
 
 
 def test_as_many_files_as_the_system_gives_are_taken() -> None:
