@@ -11,11 +11,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 import structlog
 
+from campaigns.people.people import has_people
 from console.auth import By, make_sign_in_link
 from messaging.clock import system_clock
 from messaging.db import connect
@@ -23,6 +25,7 @@ from messaging.db.migrate import migrate, pending
 from messaging.errors import Conflict, MusterError, Unavailable
 from messaging.settings import Settings, check_for_production, load_settings
 from muster.cli.actor import system_user
+from muster.demo.home import demo_home
 from muster.local.attach import Servers, attach
 from muster.local.running import Running, only_run
 from muster.local.secret import kept_secret
@@ -54,6 +57,7 @@ class Addresses:
         sandbox: the page with every message, or None when texts and emails really go out.
         home: MUSTER_HOME, or None on servers of one's own.
         moved: what had to go to another port than usual, one line each.
+        demo: where `muster demo` left its union, as long as there are no other members.
     """
 
     web: str
@@ -62,6 +66,7 @@ class Addresses:
     sandbox: str | None
     home: Path | None
     moved: tuple[str, ...] = ()
+    demo: Path | None = None
 
 
 @asynccontextmanager
@@ -113,7 +118,7 @@ class _Start:
         web, public = self._choose_address()
         sandbox = None if self.settings.has_sms or self.settings.has_email else await self._start_sandbox(public)
         if self._running is not None:
-            self._running.serves_at(public)
+            self._running.serves_at(public, urlsplit(web).port or WEB_PORT)
         server = await self._start("serve")
         await _until_ready(f"{web}/readyz", server)
         server.keep_up()
@@ -121,7 +126,9 @@ class _Start:
         if self.settings.mailroom_lmtp or self.settings.mailroom_smtp:
             (await self._start("mailroom")).keep_up()
         home = None if self._servers is None else self.settings.home.resolve()
-        return Addresses(web, public, await _sign_in_link(database_url, public), sandbox, home, tuple(self._moved))
+        console = await _sign_in_link(database_url, public)
+        demo = None if home is None or await _has_members(database_url) else demo_home(home)
+        return Addresses(web, public, console, sandbox, home, tuple(self._moved), demo)
 
     async def _open_servers(self) -> str:
         """Servers of one's own, or embedded ones; with the newest schema."""
@@ -168,7 +175,13 @@ class _Start:
                     remedy="Stop that one, or set MUSTER_LISTEN to another port.",
                 )
         else:
-            port = self._next_free(host, port or WEB_PORT, "the web server")
+            last = self._running and self._running.last_port()
+            port = self._next_free(
+                host,
+                last or port or WEB_PORT,
+                "the web server",
+                sent_links=last is not None and "public_url" not in self.settings.model_fields_set,
+            )
         near = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
         web = f"http://{near}:{port}"
         public = self.settings.public_url if "public_url" in self.settings.model_fields_set else web
@@ -205,11 +218,12 @@ class _Start:
         await child.start()
         return child
 
-    def _next_free(self, host: str, port: int, name: str) -> int:
+    def _next_free(self, host: str, port: int, name: str, *, sent_links: bool = False) -> int:
         for one in range(port, port + PORTS_TRIED):
             if _is_free(host, one):
                 if one != port:
-                    self._moved.append(f"Port {port} is taken, so {name} is on {one}.")
+                    dead = f" Links in messages sent before lead to {port} and do not work." if sent_links else ""
+                    self._moved.append(f"Port {port} is taken, so {name} is on {one}.{dead}")
                 return one
         raise Conflict(f"No port from {port} to {port + PORTS_TRIED - 1} is free.", remedy="Set MUSTER_LISTEN.")
 
@@ -282,3 +296,11 @@ async def _sign_in_link(database_url: str, public: str) -> str | None:
     finally:
         await db.close()
     return public + path
+
+
+async def _has_members(database_url: str) -> bool:
+    db = await connect(database_url)
+    try:
+        return await has_people(db)
+    finally:
+        await db.close()

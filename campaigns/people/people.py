@@ -113,6 +113,11 @@ async def find_person(db: Connection, external_id: str) -> Person:
     )
 
 
+async def has_people(db: Connection) -> bool:
+    """Tell whether any member has been imported."""
+    return bool(await db.fetchval(SQL["has_people"]))
+
+
 async def count_people(db: Connection) -> UnitCount:
     """How many people there are in all, and how they can be reached; the name is empty."""
     row = await db.fetchrow(SQL["count_people"])

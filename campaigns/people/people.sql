@@ -21,6 +21,10 @@ select external_id from person
 where lower(external_id) = lower($1) or ltrim(external_id, '0') = ltrim($1, '0')
 order by external_id limit 3
 
+-- name: has_people
+-- Whether there is anybody yet.
+select exists (select from person)
+
 -- name: count_people
 -- Everybody, and who can be reached how.
 select count(*) as people,

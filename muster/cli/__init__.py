@@ -64,6 +64,13 @@ class _Nouns(click.Group):
         assert isinstance(found, click.Command)
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise click.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)  # says which one was probably meant
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -93,7 +100,17 @@ def main(args: Sequence[str] | None = None) -> None:
         from muster.local.supervised import end_with_supervisor
 
         end_with_supervisor()
+    else:
+        _hint_at_misspelt_settings()
     sys.exit(_status(args))
+
+
+def _hint_at_misspelt_settings() -> None:
+    if any(name.upper().startswith("MUSTER_") for name in os.environ) or os.path.exists(".env"):  # noqa: PTH110  # help is quick
+        from muster.cli.setting_hints import names_in_use, setting_hints
+
+        for sentence in setting_hints(names_in_use(os.environ)):
+            click.echo(f"Note: {sentence}", err=True)
 
 
 def _status(args: Sequence[str] | None) -> int:  # noqa: PLR0911  # one return for each way a command can end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from messaging.errors import InputError
 from messaging.settings import load_settings
 from muster.cli.session import run
 from muster.demo import show
+from muster.demo.home import run_on_demo
 from muster.demo.story import Options, Scene, play
 from muster.demo.summary import Summary
 from muster.logs import configure_logs
@@ -45,7 +47,7 @@ def command(*, members: int, file: Path | None, seed: int, headless: bool, as_js
             f"There is no file {file}.", remedy="Give a CSV, XLSX or ODS member file, or leave --file out."
         )
     settings = load_settings()
-    configure_logs(settings.log_format)
+    configure_logs(settings.log_format, level=logging.WARNING)  # the scenes say what happens
     summary = run(
         _play(Options(settings.home, members, file.resolve() if file else None, seed), headless=headless or as_json)
     )
@@ -53,7 +55,8 @@ def command(*, members: int, file: Path | None, seed: int, headless: bool, as_js
         click.echo(orjson.dumps(summary).decode())
     else:
         show.tell(summary, _page())
-        click.echo("\nNext: `muster run` starts Muster and stays up; see README.md.")
+        click.echo(f"\nTo look around in the demo's union, in the browser: {run_on_demo(settings.home)}")
+        click.echo("To begin with members of your own: muster run, and README.md.")
     return 0 if summary["reconciled"] else 1
 
 

@@ -18,7 +18,7 @@ def command() -> None:
     """Bring the database to the newest schema.
 
     Safe to run at any time, from several machines at once, and again: what is done is not done twice. The embedded
-    database needs no such command, it is brought up to date by whatever starts it.
+    database is made by this where there is none yet, and otherwise brought up to date by whatever starts it.
     """
     applied = run(_migrate())
     for name in applied:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from muster.cli.session import run as run_async
+from muster.demo.home import run_on_demo
 
 if TYPE_CHECKING:
     from muster.run import Addresses
@@ -36,6 +37,8 @@ def _announce(addresses: Addresses) -> None:
         lines.append(("Sandbox", f"{addresses.sandbox}/  (every text and email; nobody real gets any)"))
     lines.append(("Health", f"{addresses.web}/readyz"))
     if addresses.home:
+        if addresses.demo:
+            lines.append(("Demo", f"its union, replies and turnout: {run_on_demo(addresses.home)}"))
         lines.append(("Data", str(addresses.home)))
     for sentence in addresses.moved:
         click.echo(sentence)

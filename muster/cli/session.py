@@ -18,6 +18,7 @@ from messaging.errors import Conflict
 from messaging.runtime import Runtime, open_runtime
 from messaging.settings import Settings, check_for_production, load_settings
 from muster.local.attach import Servers, attach
+from muster.local.running import served_at
 from muster.local.secret import kept_secret
 from muster.logs import configure_logs
 from muster.worker import ArqWake
@@ -45,6 +46,7 @@ async def open_session(*, pool_size: int = 5, stays_up: bool = False) -> AsyncIt
     Raises:
         SettingsError: the configuration cannot work.
         Conflict: the configured database lacks migrations.
+        NotFound: nothing is configured, and there is no Muster in MUSTER_HOME.
         Unavailable: a server does not answer.
     """
     async with open_servers(stays_up=stays_up) as settings:
@@ -72,7 +74,7 @@ async def open_servers(*, stays_up: bool = False) -> AsyncIterator[Settings]:
         stays_up: see `open_session`.
 
     Raises:
-        SettingsError, Unavailable: see `open_session`.
+        NotFound, SettingsError, Unavailable: see `open_session`.
     """
     settings = load_settings()
     # A command says by itself what it did; a process that stays up has only its log.
@@ -80,7 +82,7 @@ async def open_servers(*, stays_up: bool = False) -> AsyncIterator[Settings]:
     check_for_production(settings)
     async with AsyncExitStack() as stack:
         if settings.database_url is None:
-            servers = await asyncio.to_thread(attach, settings.home)
+            servers = await asyncio.to_thread(attach, settings.home, make=False)
             stack.callback(servers.close)
             if stays_up:
                 asyncio.get_running_loop().add_reader(servers.line.fileno(), _end)
@@ -103,5 +105,12 @@ async def _with_embedded(settings: Settings, servers: Servers) -> Settings:
             "database_url": servers.database_url,
             "redis_url": settings.redis_url or servers.redis_url,
             "secret_key": settings.secret_key or (kept_secret(settings.home),),
+            "public_url": _public_url(settings),
         }
     )
+
+
+def _public_url(settings: Settings) -> str:
+    """Where members' links lead; `muster run` may have had to go to another port than the usual one."""
+    running = None if "public_url" in settings.model_fields_set else served_at(settings.home)
+    return running or settings.public_url

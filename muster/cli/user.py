@@ -126,14 +126,11 @@ async def _link(email: str, minutes: int, send: bool, by: By) -> str:
 async def _make_link(runtime: Runtime, db: Connection, email: str, minutes: int, send: bool, by: By) -> str:
     from console.auth import drop_link, make_sign_in_link
     from console.sign_in_mail import send_sign_in_link
-    from muster.local.running import served_at
 
     now = runtime.clock()
     path = await make_sign_in_link(db, email=email, now=now, by=by, minutes=minutes)
-    # `muster run` may have had to go to another port than the one in the settings
     settings = runtime.settings
-    running = None if "public_url" in settings.model_fields_set else served_at(settings.home)
-    address = (running or settings.public_url) + path
+    address = settings.public_url + path
     if not send:
         return address
     staff = await db.fetchrow(SQL["find_staff"], email.strip().lower())

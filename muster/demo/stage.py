@@ -15,11 +15,10 @@ from typing import Final
 import aiohttp
 
 from messaging.db.migrate import migrate
-from messaging.errors import Conflict, Unavailable
+from messaging.errors import Unavailable
 from messaging.runtime import Runtime, open_runtime
 from messaging.settings import Settings
 from muster.local.attach import attach
-from muster.local.erase import erase
 from muster.local.secret import kept_secret
 from muster.local.supervised import VARIABLE
 from muster.sandbox.profile import Profile
@@ -29,8 +28,6 @@ from muster.worker import ArqWake
 
 PATIENCE: Final = 60.0
 """Seconds a process has to come up, and to stop in order."""
-
-_MARK: Final = ".muster-demo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,22 +104,6 @@ class Stage:
                 return answer.status == 200
         except aiohttp.ClientConnectionError:
             return False
-
-
-def new_home(home: Path) -> Path:
-    """An empty folder for the demo inside MUSTER_HOME; whatever the last demo left there is erased.
-
-    Raises:
-        Conflict: there is such a folder, and no demo made it, or a demo is going on in it.
-    """
-    demo = home.resolve() / "demo"
-    if demo.exists():
-        if not (demo / _MARK).exists():
-            raise Conflict(f"{demo} was not made by a demo.", remedy="Move it away, or set MUSTER_HOME.")
-        erase(demo)
-    demo.mkdir(parents=True, exist_ok=True)
-    (demo / _MARK).touch()
-    return demo
 
 
 @asynccontextmanager

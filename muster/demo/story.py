@@ -21,8 +21,9 @@ from campaigns.spec import load_ballot_spec, load_campaign_spec
 from campaigns.turnout.counts import refresh
 from messaging.db import connect, load_queries
 from messaging.errors import Unavailable
+from muster.demo.home import new_demo_home
 from muster.demo.reconcile import reconcile
-from muster.demo.stage import Stage, new_home, open_stage
+from muster.demo.stage import Stage, open_stage
 from muster.demo.summary import Summary, summarise
 from muster.demo.union import write_union
 from muster.sandbox.profile import Profile
@@ -106,7 +107,7 @@ async def play(options: Options, scene: Scene) -> Summary:
     """
     with scene.act("servers", "Starting PostgreSQL, Valkey, a web server, a worker and the sandbox"):
         curtain = open_stage(
-            new_home(options.home), Profile(seed=options.seed, at_once=24, speed=HOURS_A_SECOND * 3600)
+            new_demo_home(options.home), Profile(seed=options.seed, at_once=24, speed=HOURS_A_SECOND * 3600)
         )
         stage = scene.stage = await curtain.__aenter__()
     try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from messaging.errors import MusterError, SettingsError, Unavailable
+from messaging.errors import MusterError, NotFound, SettingsError, Unavailable
 from muster.local.home import open_home
 
 PATIENCE: Final = 150.0
@@ -54,17 +54,27 @@ class Servers:
                 pass
 
 
-def attach(home: Path) -> Servers:
+def attach(home: Path, *, make: bool = True) -> Servers:
     """Join the embedded servers of a MUSTER_HOME, starting them where they do not run.
 
     Args:
-        home: MUSTER_HOME; made where it is missing.
+        home: MUSTER_HOME.
+        make: make a new Muster where there is none; otherwise that is refused, for whoever is in the wrong folder
+            should hear so instead of finding an empty Muster.
 
     Raises:
+        NotFound: there is no Muster, and none is to be made.
         SettingsError: the folder cannot be used, or a server is not installed.
         Unavailable: the servers did not start.
     """
-    home = open_home(home)
+    home = home.resolve()
+    if not make and not is_muster(home):
+        raise NotFound(
+            f"There is no Muster in {home}.",
+            remedy="`muster run` makes one there and stays up; `muster migrate` only makes it. If you have one, go to "
+            "the folder it was started in, or set MUSTER_HOME (its own data) or MUSTER_DATABASE_URL (your servers).",
+        )
+    open_home(home)
     deadline = time.monotonic() + PATIENCE
     keeper: int | None = None
     while time.monotonic() < deadline:
@@ -75,9 +85,16 @@ def attach(home: Path) -> Servers:
         if keeper is None or not _alive(keeper, home):
             keeper = _start_keeper(home)
         time.sleep(0.05)
-    raise Unavailable(
-        f"The embedded servers did not start within {PATIENCE:.0f} seconds.", remedy=f"See {home / 'keeper.log'}."
-    )
+    raise Unavailable(f"The embedded servers did not start within {PATIENCE:.0f} seconds.", remedy=f"See {_log(home)}.")
+
+
+def is_muster(home: Path) -> bool:
+    """Whether embedded servers have ever been started on this folder."""
+    return _log(home).exists()
+
+
+def _log(home: Path) -> Path:
+    return home / "keeper.log"
 
 
 def contact(home: Path) -> Path:
@@ -132,7 +149,7 @@ def _error(said: Mapping[str, str]) -> MusterError:
 def _start_keeper(home: Path) -> int:
     """Start a keeper that is nobody's child to wait for: it outlives us when others use its servers."""
     try:
-        log = os.open(home / "keeper.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        log = os.open(_log(home), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
         raise SettingsError(f"MUSTER_HOME {home} cannot be used: {error.strerror}.") from error
     try:
@@ -163,5 +180,5 @@ def _alive(keeper: int, home: Path) -> bool:
         return True
     if os.waitstatus_to_exitcode(status) == 0:
         return False
-    last = (home / "keeper.log").read_text(errors="replace").strip().splitlines()[-1:] or ["(no log)"]
-    raise Unavailable(f"The embedded servers did not start: {last[0]}", remedy=f"See {home / 'keeper.log'}.")
+    last = _log(home).read_text(errors="replace").strip().splitlines()[-1:] or ["(no log)"]
+    raise Unavailable(f"The embedded servers did not start: {last[0]}", remedy=f"See {_log(home)}.")

@@ -12,7 +12,7 @@ from messaging.errors import SettingsError
 
 ROOTS_STANDIN: Final = "nobody"
 """PostgreSQL refuses to run as root, so root's server runs as this user, which every Unix has."""
-_FILES: Final = ("keeper.json", "keeper.lock", "keeper.log", "run.lock", "secret-key")
+_FILES: Final = ("keeper.json", "keeper.lock", "keeper.log", "port", "run.lock", "secret-key")
 
 
 def open_home(home: Path) -> Path:

@@ -8,22 +8,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from messaging.errors import Conflict, SettingsError
 from muster.local.home import open_home
+
+_PORT: Final = "port"
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
     """Our claim to be the only one, kept in `home/run.lock` as long as we live."""
 
+    home: Path
     file: IO[str]
 
-    def serves_at(self, public_url: str) -> None:
-        """Tell other commands under which address members' and staff's links work."""
+    def serves_at(self, public_url: str, port: int) -> None:
+        """Tell other commands under which address members' and staff's links work, and the next run our port."""
         self.file.write(f"{public_url}\n")
         self.file.flush()
+        (self.home / _PORT).write_text(f"{port}\n")
+        (self.home / _PORT).chmod(0o600)
+
+    def last_port(self) -> int | None:
+        """The port of the run before: links that it sent lead there."""
+        try:
+            return int((self.home / _PORT).read_text())
+        except (OSError, ValueError):
+            return None
 
 
 @contextmanager
@@ -52,7 +64,7 @@ def only_run(home: Path) -> Iterator[Running]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         try:
-            yield Running(file)
+            yield Running(home, file)
         finally:
             file.truncate(0)
 

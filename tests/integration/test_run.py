@@ -153,6 +153,14 @@ def test_other_commands_work_beside_it(up: Up) -> None:
     assert get(added.stdout.strip())[0] == 200
 
 
+def test_a_preview_shows_the_links_that_work_here(up: Up) -> None:
+    (up.home / "members.csv").write_text("membership number,first name,email\n7,Amy,amy@example.org\n")
+    assert muster(up.home, "people", "import", "members.csv").returncode == 0
+    preview = muster(up.home, "template", "preview", "ballot-reminder", "--person", "7")
+    web = up.address("Health").removesuffix("/readyz")
+    assert f"{web}/0123456789abc" in preview.stdout, preview.stderr
+
+
 def test_a_second_one_on_the_same_home_is_refused(up: Up) -> None:
     second = muster(up.home, "run")
     assert second.returncode == 1
@@ -174,11 +182,36 @@ def test_a_second_one_elsewhere_finds_other_ports(up: Up) -> None:
     shutil.rmtree(home)
 
 
+def test_runs_after_the_first_keep_its_port_and_offer_the_demo_no_more(up: Up) -> None:
+    home = new_home()
+    (home / "demo").mkdir()
+    (home / "demo" / ".muster-demo").touch()
+    (home / "members.csv").write_text("membership number,first name,email\n7,Amy,amy@example.org\n")
+    first = start(home)
+    assert f"MUSTER_HOME={home}/demo muster run" in first.said
+    assert muster(home, "people", "import", "members.csv").returncode == 0
+    assert stop(first) == 0
+
+    second = start(home)
+    assert second.address("Health") == first.address("Health") != up.address("Health")
+    assert "is taken, so the web server" not in second.said
+    assert "MUSTER_HOME=" not in second.said, "who has members of their own needs no demo"
+    assert stop(second) == 0
+
+    _, _, port = first.address("Health").removesuffix("/readyz").rpartition(":")
+    with socket.create_server(("127.0.0.1", int(port))):
+        third = start(home)
+    assert f"Links in messages sent before lead to {port} and do not work." in third.said
+    assert stop(third) == 0
+    shutil.rmtree(home)
+
+
 def test_an_address_that_was_asked_for_and_is_taken_is_an_error(up: Up) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
         for command in ("run", "serve"):
             home = new_home()
+            assert muster(home, "migrate").returncode == 0
             refused = muster(home, command, MUSTER_LISTEN=where)
             assert refused.returncode == 1
             assert "is taken by another program" in refused.stderr

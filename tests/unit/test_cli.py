@@ -13,6 +13,7 @@ import pytest
 
 from messaging.errors import Conflict, InputError
 from muster.cli import COMMANDS, main, tell
+from muster.cli.setting_hints import setting_hints
 
 MUSTER = [sys.executable, "-m", "muster"]
 
@@ -59,6 +60,56 @@ def test_called_wrongly_is_2_with_usage(words: tuple[str, ...], capsys: pytest.C
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "Usage: muster" in captured.err
+
+
+@pytest.mark.parametrize(("words", "meant"), [(("camapign",), "campaign"), (("people", "improt"), "import")])
+def test_a_misspelt_command_is_told_the_one_it_is_like(
+    words: tuple[str, ...], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status_of(*words) == 2
+    assert f"Did you mean '{meant}'?" in capsys.readouterr().err
+
+
+def test_a_misspelt_setting_is_told_the_one_it_is_like() -> None:
+    assert list(setting_hints(["MUSTER_PUBLICURL", "MUSTER_DATABASE", "muster_smtp_ulr", "PUBLIC_URL"])) == [
+        "MUSTER_DATABASE is no setting and is ignored. Did you mean MUSTER_DATABASE_URL?",
+        "MUSTER_PUBLICURL is no setting and is ignored. Did you mean MUSTER_PUBLIC_URL?",
+        "muster_smtp_ulr is no setting and is ignored. Did you mean MUSTER_SMTP_URL?",
+    ]
+
+
+def test_no_hint_at_settings_that_are_right_or_somebody_elses() -> None:
+    kubernetes = ["MUSTER_SERVICE_HOST", "MUSTER_PORT", "MUSTER_PORT_8000_TCP", "MUSTER_PORT_8000_TCP_ADDR"]
+    assert list(setting_hints(["MUSTER_PUBLIC_URL", "muster_log_format", "MUSTER_SUPERVISOR", *kubernetes])) == []
+
+
+def test_hints_come_before_what_the_command_says_and_from_a_file_too(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("MUSTER_LOGFORMAT=json\n")
+    done = subprocess.run(
+        [*MUSTER, "people", "count"], env=environment(MUSTER_TIMEZONE="UTC"), cwd=tmp_path,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr.splitlines()[:2] == [
+        "Note: MUSTER_LOGFORMAT is no setting and is ignored. Did you mean MUSTER_LOG_FORMAT?",
+        "Note: MUSTER_TIMEZONE is no setting and is ignored. Did you mean MUSTER_TIME_ZONE?",
+    ]
+
+
+def test_a_folder_without_a_muster_gets_none_by_asking(tmp_path: Path) -> None:
+    for words in (["people", "count"], ["user", "list"], ["campaign", "list"], ["serve"], ["worker"]):
+        done = subprocess.run(
+            [*MUSTER, *words], env=environment(), cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"There is no Muster in {tmp_path / '.muster'}." in done.stderr
+        assert "muster run" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_shell_completes_commands() -> None:
+    asked = environment(COMP_WORDS="muster campaign la", COMP_CWORD="2", _MUSTER_COMPLETE="bash_complete")
+    done = subprocess.run(MUSTER, env=asked, capture_output=True, text=True, check=False)
+    assert "launch" in done.stdout, done.stderr
 
 
 def test_failed_is_1_with_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

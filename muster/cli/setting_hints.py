@@ -1,0 +1,36 @@
+"""Hints about settings that were probably misspelt: an unknown MUSTER_ variable is ignored, which nobody notices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from typing import Final
+
+PREFIX: Final = "MUSTER_"
+NEAR: Final = 0.7
+"""How alike two names must be, as difflib counts; Kubernetes gives a service called `muster` variables of our prefix,
+and those are like none of ours."""
+
+
+def setting_hints(names: Iterable[str]) -> Iterator[str]:
+    """Name each variable that is no setting but is spelt like one, in a sentence.
+
+    Args:
+        names: of environment variables, ours and others.
+    """
+    from messaging.settings import Settings
+
+    known = {field.upper() for field in Settings.model_fields}
+    for name in sorted(names):
+        unprefixed = name.upper().removeprefix(PREFIX)
+        if not name.upper().startswith(PREFIX) or unprefixed in known:
+            continue
+        if near := get_close_matches(unprefixed, known, n=1, cutoff=NEAR):
+            yield f"{name} is no setting and is ignored. Did you mean {PREFIX}{near[0]}?"
+
+
+def names_in_use(environment: Iterable[str]) -> set[str]:
+    """List the variables that could be meant as settings: in the environment, and in a file `.env` here."""
+    from dotenv import dotenv_values
+
+    return {name for name in (*environment, *dotenv_values(".env")) if name.upper().startswith(PREFIX)}
