@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from messaging.db import Connection, load_queries
+from messaging.db import Connection, atomic, load_queries
 from messaging.errors import Conflict, InputError, NotFound
 
 SQL = load_queries(__file__)
@@ -17,6 +17,8 @@ SQL = load_queries(__file__)
 SIGN_IN_PATH: Final = "/console/sign-in"
 SESSION_LASTS: Final = timedelta(hours=12)
 """How long a session lives after the last page somebody opened."""
+SESSION_ENDS: Final = timedelta(days=7)
+"""How long after the sign-in it ends, whatever was opened since."""
 _TOUCH_EVERY: Final = timedelta(minutes=5)
 _ROTATE_EVERY: Final = timedelta(hours=1)
 _GRACE: Final = timedelta(minutes=1)
@@ -41,6 +43,19 @@ class Staff:
 
 
 @dataclass(frozen=True, slots=True)
+class By:
+    """Who changes somebody's access.
+
+    Attributes:
+        actor: as they call themselves.
+        system_user: as the system knows them.
+    """
+
+    actor: str
+    system_user: str
+
+
+@dataclass(frozen=True, slots=True)
 class Admission:
     """What a session cookie opened.
 
@@ -58,6 +73,7 @@ async def make_sign_in_link(
     *,
     email: str,
     now: datetime,
+    by: By,
     name: str | None = None,
     minutes: int = 15,
     create: bool = False,
@@ -68,6 +84,7 @@ async def make_sign_in_link(
         db: in the caller's transaction, if any.
         email: whose; case does not matter.
         now: the time, aware.
+        by: who lets them in, for the audit.
         name: what to call somebody new; default the part before the @.
         minutes: how long the link works.
         create: whether somebody unknown becomes a member of staff.
@@ -86,14 +103,28 @@ async def make_sign_in_link(
     row = await db.fetchrow(SQL["find_staff"], mailbox)
     if row is None and create:
         row = await db.fetchrow(SQL["add_staff"], mailbox, name or mailbox.partition("@")[0])
+        assert row is not None
+        await record(db, row["staff_id"], "added", by=by, now=now)
     if row is None:
         raise NotFound(f"Nobody on the staff has the address {mailbox}.", remedy=f"Add them: muster user add {mailbox}")
     if row["disabled_at"] is not None:
         raise Conflict(f"The access of {mailbox} was taken away.", remedy=f"First: muster user enable {mailbox}")
     token = secrets.token_urlsafe(32)
     await db.execute(SQL["forget_old_links"], now)
-    await db.execute(SQL["add_link"], _digest(token), row["staff_id"], now + timedelta(minutes=minutes))
+    async with atomic(db):
+        await db.execute(SQL["add_link"], _digest(token), row["staff_id"], now + timedelta(minutes=minutes))
+        await record(db, row["staff_id"], "sign-in link made", by=by, now=now, minutes=minutes)
     return f"{SIGN_IN_PATH}/{token}"
+
+
+async def drop_link(db: Connection, path: str) -> None:
+    """Take back a link that did not reach anybody."""
+    await db.execute(SQL["drop_link"], _digest(path.rpartition("/")[2]))
+
+
+async def record(db: Connection, staff_id: int, action: str, *, by: By, now: datetime, **detail: object) -> None:
+    """Note in the audit what was done to somebody's access, and by whom."""
+    await db.execute(SQL["record"], now, by.actor, action, staff_id, {**detail, "system_user": by.system_user})
 
 
 async def link_works(db: Connection, token: str, *, now: datetime) -> bool:
@@ -116,14 +147,17 @@ async def use_link(db: Connection, token: str, *, now: datetime, replaces: str |
     if not _TOKEN.fullmatch(token):
         return None
     async with db.transaction():
+        await db.execute(SQL["hold_to_sign_in"], _digest(token), _digest(replaces or ""))
         staff_id = await db.fetchval(SQL["use_link"], _digest(token), now)
         if staff_id is None:
             return None
         if replaces is not None:
-            await end_session(db, replaces)
+            await end_session(db, replaces, now=now)
         await db.execute(SQL["forget_old_sessions"], now)
         await db.execute(SQL["record_sign_in"], now, staff_id)
-        return await _open_session(db, staff_id, now)
+        token = secrets.token_urlsafe(32)
+        await db.execute(SQL["add_session"], _digest(token), staff_id, now, now + SESSION_LASTS)
+        return token
 
 
 async def admit(db: Connection, token: str | None, *, now: datetime, opens_page: bool = True) -> Admission | None:
@@ -141,20 +175,21 @@ async def admit(db: Connection, token: str | None, *, now: datetime, opens_page:
     """
     if token is None or not _TOKEN.fullmatch(token):
         return None
-    row = await db.fetchrow(SQL["find_session"], _digest(token), now)
+    row = await db.fetchrow(SQL["find_session"], _digest(token), now, now - SESSION_ENDS)
     if row is None:
         return None
     staff = Staff(row["staff_id"], row["name"], row["email"], row["expires_at"])
-    retired = row["expires_at"] < row["seen_at"] + SESSION_LASTS  # it has been changed for another already
-    if retired or not opens_page:
+    if row["retired"] or not opens_page:  # retired: it has been changed for another already
         return Admission(staff)
+    until = min(now + SESSION_LASTS, row["began_at"] + SESSION_ENDS)
     if now - row["created_at"] >= _ROTATE_EVERY:
+        renewed = secrets.token_urlsafe(32)
         async with db.transaction():
-            renewed = await _open_session(db, staff.staff_id, now)
-            await db.execute(SQL["retire_session"], _digest(token), now + _GRACE)
-        return Admission(staff, renewed)
+            await db.execute(SQL["hold_by_session"], _digest(token))
+            changed = await db.fetchval(SQL["change_token"], _digest(token), now, now + _GRACE, _digest(renewed), until)
+        return Admission(staff, renewed if changed else None)  # None: another request has just changed it
     if now - row["seen_at"] >= _TOUCH_EVERY:
-        await db.execute(SQL["see_session"], _digest(token), now, now + SESSION_LASTS)
+        await db.execute(SQL["see_session"], _digest(token), now, until)
         return Admission(staff, token)
     return Admission(staff)
 
@@ -165,15 +200,27 @@ async def forget_expired(db: Connection, *, now: datetime) -> None:
     await db.execute(SQL["forget_old_sessions"], now)
 
 
-async def end_session(db: Connection, token: str) -> None:
-    """Sign out: the token opens nothing from now on."""
-    await db.execute(SQL["end_session"], _digest(token))
+async def end_session(db: Connection, token: str, *, now: datetime) -> None:
+    """Sign out: neither the token nor any that it came from or became opens anything from now on."""
+    async with atomic(db):
+        await db.execute(SQL["hold_to_end_session"], _digest(token))
+        await db.execute(SQL["end_session"], _digest(token), now)
 
 
-async def _open_session(db: Connection, staff_id: int, now: datetime) -> str:
-    token = secrets.token_urlsafe(32)
-    await db.execute(SQL["add_session"], _digest(token), staff_id, now, now + SESSION_LASTS)
-    return token
+async def end_access(db: Connection, staff_id: int, *, now: datetime) -> tuple[int, int]:
+    """End everything that lets somebody in at this moment: sessions, and links that have not been used.
+
+    Args:
+        db: in the caller's transaction.
+        staff_id: whose.
+        now: the time, aware.
+
+    Returns:
+        How many sessions and how many links could still have been used.
+    """
+    await db.execute(SQL["hold_to_end"], staff_id)
+    sessions = await db.fetchval(SQL["end_sessions"], staff_id, now)
+    return sessions, await db.fetchval(SQL["drop_unused_links"], staff_id, now)
 
 
 def _digest(token: str) -> bytes:

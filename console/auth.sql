@@ -34,25 +34,83 @@ where l.digest = $1 and l.used_at is null and l.expires_at > $2
   and s.staff_id = l.staff_id and s.disabled_at is null
 returning l.staff_id;
 
+-- name: drop_link
+delete from sign_in where digest = $1 and used_at is null;
+
+-- name: record
+insert into audit (at, actor, action, subject, detail) values ($1, $2, $3, 'staff ' || $4::bigint, $5);
+
 -- name: record_sign_in
 insert into audit (at, actor, action, subject)
 select $1, email, 'signed in', 'staff ' || staff_id from staff where staff_id = $2;
 
 -- name: add_session
-insert into staff_session (digest, staff_id, created_at, seen_at, expires_at) values ($1, $2, $3, $3, $4);
+insert into staff_session (digest, staff_id, began_at, created_at, seen_at, expires_at) values ($1, $2, $3, $3, $3, $4);
 
 -- name: find_session
 -- A member of staff who was disabled is out at once, whatever sessions are open.
-select s.staff_id, s.name, s.email, x.created_at, x.seen_at, x.expires_at
+select s.staff_id, s.name, s.email, x.created_at, x.seen_at, x.expires_at, x.began_at, x.retired_at is not null as retired
 from staff_session x join staff s using (staff_id)
-where x.digest = $1 and x.expires_at > $2 and s.disabled_at is null;
+where x.digest = $1 and x.expires_at > $2 and x.began_at > $3 and s.disabled_at is null;
 
 -- name: see_session
 update staff_session set seen_at = $2, expires_at = $3 where digest = $1;
 
--- name: retire_session
--- The requests that left the browser together with the one that rotated it still carry the old token for a moment.
-update staff_session set expires_at = least(expires_at, $2) where digest = $1;
+-- name: hold_by_session
+-- Nobody's access is ended between here and the commit: who changes a token would leave a session that was not
+-- there yet when the others were deleted.
+select s.staff_id from staff s join staff_session x using (staff_id) where x.digest = $1 for key share of s;
+
+-- name: hold_to_sign_in
+-- Whose link it is and whose session it replaces, in one order: neither waits for the other.
+select staff_id from staff
+where staff_id in (
+  select staff_id from sign_in where digest = $1
+  union all select staff_id from staff_session where digest = $2
+)
+order by staff_id
+for update;
+
+-- name: hold_to_end
+-- The other side: waits for tokens that are just being changed, so that what is deleted next is all there is.
+select staff_id from staff where staff_id = $1 for update;
+
+-- name: hold_to_end_session
+select s.staff_id from staff s join staff_session x using (staff_id) where x.digest = $1 for update of s;
+
+-- name: change_token
+-- One statement, so that of several requests at once one changes the token, and the family has one living token. The
+-- requests that left the browser together with that one still carry the old token for a moment.
+with retired as (
+  update staff_session set retired_at = $2, expires_at = least(expires_at, $3)
+  where digest = $1 and retired_at is null
+  returning staff_id, family, began_at
+)
+insert into staff_session (digest, staff_id, family, began_at, created_at, seen_at, expires_at)
+select $4, staff_id, family, began_at, $2, $2, $5 from retired
+returning digest;
 
 -- name: end_session
-delete from staff_session where digest = $1;
+-- With every token that its own came from or became; one that ran out long ago ends nothing and is no sign-out.
+with ended as (
+  delete from staff_session
+  where family = (select family from staff_session where digest = $1 and expires_at > $2)
+  returning staff_id
+)
+insert into audit (at, actor, action, subject)
+select distinct $2::timestamptz, s.email, 'signed out', 'staff ' || s.staff_id
+from ended join staff s using (staff_id);
+
+-- name: end_sessions
+-- Each family that could still open a page counts once, however many tokens it has.
+with ended as (
+  delete from staff_session where staff_id = $1 returning family, expires_at
+)
+select count(distinct family) filter (where expires_at > $2) from ended;
+
+-- name: drop_unused_links
+-- Used ones stay: they say when somebody last signed in.
+with dropped as (
+  delete from sign_in where staff_id = $1 and used_at is null returning expires_at
+)
+select count(*) filter (where expires_at > $2) from dropped;

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Final
-from urllib.parse import urlsplit
 
 import asyncpg
 import structlog
 from aiohttp import web
+from yarl import URL
 
 from console.auth import SESSION_LASTS, admit
 from console.rendering import STAFF, render_page
@@ -88,9 +88,10 @@ def from_our_own_page(request: web.Request) -> bool:
     """Whether a form was sent from a page of ours: by Sec-Fetch-Site, or by Origin where a browser sends none."""
     if (site := request.headers.get("Sec-Fetch-Site")) is not None:
         return site == "same-origin"
-    origin = urlsplit(request.headers.get("Origin", "")).netloc.lower()
-    ours = {request.host.lower(), urlsplit(request.app[RUNTIME].settings.public_url).netloc.lower()}
-    return bool(origin) and origin in ours
+    try:  # never with the request's own Host, which whoever leads a name of theirs here chooses
+        return URL(request.headers.get("Origin", "")).origin() == URL(request.app[RUNTIME].settings.public_url).origin()
+    except ValueError:
+        return False
 
 
 def is_https(settings: Settings) -> bool:

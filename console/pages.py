@@ -119,7 +119,7 @@ async def post_sign_out(request: web.Request) -> web.Response:
     runtime = request.app[RUNTIME]
     if (token := session_token(request)) is not None:
         async with runtime.pool.acquire() as db:
-            await end_session(db, token)
+            await end_session(db, token, now=runtime.clock())
     response = _to(SIGN_IN_PATH)
     forget_session(response, runtime.settings)
     return response

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import re
 from datetime import time
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import phonenumbers
@@ -23,6 +24,10 @@ SMS_PROVIDERS: Final = ("twilio", "vonage")
 """Who can send texts, in the order they are preferred where nobody says otherwise."""
 LEAST_SECRET: Final = 16
 """Characters."""
+STRONG_SECRET: Final = (32, 10)
+"""Characters, and how many of them differ: members' links can be tried against a guess without asking anybody."""
+_NEVER_PUBLIC: Final = ("localhost", "test", "local", "internal", "home.arpa")
+"""Ends of names that lead nowhere from the outside (RFC 6761, 6762, 8375; ICANN for `internal`)."""
 
 Network = IPv4Network | IPv6Network
 
@@ -121,7 +126,31 @@ def _costs(value: str) -> str:
 def _address(value: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise ValueError("it must start with http:// or https://")
+    try:
+        parts = urlsplit(value)
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        named = False
+    if not named or parts.username is not None or not value.isprintable() or " " in value:
+        raise ValueError("it must be http:// or https:// and a host, such as https://vote.example.org")
+    if "?" in value or "#" in value or ".." in parts.path.split("/") or "%" in parts.path:
+        raise ValueError("what is put behind it must stay there: it can have no ?, # or %, and no .. in its path")
     return value.rstrip("/")
+
+
+def is_guessable(secret: str) -> bool:
+    """Whether a secret is short, or has few different characters."""
+    return len(secret) < STRONG_SECRET[0] or len(set(secret)) < STRONG_SECRET[1]
+
+
+def is_inside(address: str) -> bool:
+    """Whether an address of the web leads to this machine or a private network, and to nobody's elsewhere."""
+    host = (urlsplit(address).hostname or "").rstrip(".")
+    try:
+        place = ip_address(host)
+    except ValueError:
+        return any(host == end or host.endswith(f".{end}") for end in _NEVER_PUBLIC)
+    return place.is_private and not place.is_unspecified
 
 
 def _place(value: str) -> str:

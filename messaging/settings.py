@@ -15,6 +15,7 @@ from messaging.errors import SettingsError
 from messaging.setting_values import (
     NEAR_PROXIES,
     SMS_PROVIDERS,
+    STRONG_SECRET,
     Address,
     Caps,
     Costs,
@@ -31,6 +32,8 @@ from messaging.setting_values import (
     Topics,
     UsersAndPasswords,
     Zone,
+    is_guessable,
+    is_inside,
     read_costs,
 )
 
@@ -55,20 +58,35 @@ class Settings(BaseSettings):
         description="Redis to use instead of the embedded one: `redis://:password@host:6379/0`, `rediss://…`, or with sentinels `redis+sentinel://:password@one:26379,two:26379,three:26379/service/0`.",
     )
     public_url: Address = Field(
-        "http://127.0.0.1:8000", description="The address members' links start with, as the outside sees it."
+        "http://127.0.0.1:8000",
+        description="The address members' links start with, as the outside sees it: `https://…`, a path behind it if need be. On servers of your own `http://` is refused, but for this machine, private networks and names that lead nowhere outside.",
+    )
+    insecure: bool = Field(
+        False,
+        description="Start with an `http://` MUSTER_PUBLIC_URL all the same; links and cookies can then be read on the way.",
     )
     listen: str = Field("127.0.0.1:8000", description="`host:port` the web server listens on.")
     proxies: Networks = Field(
         NEAR_PROXIES,
         description="Networks of the proxies that stand before Muster, separated by commas: `10.0.3.0/24,203.0.113.0/24`; a load balancer and a CDN in front of it are both to be named. Each must add whom it was asked by to `X-Forwarded-For`, which is read from its end for as long as the one who speaks is named here: from anybody else it counts for nothing. It tells who asks for too many links that do not exist, and brings mail too slowly.",
     )
+    web_connections: int = Field(
+        8192,
+        ge=64,
+        description="Most connections to one `muster serve`, as far as the system gives it files for them (`ulimit -Hn`). When there are so many, the one that has been idle for longest makes room.",
+    )
+    web_connections_per_network: int = Field(
+        256,
+        ge=8,
+        description="Most connections to one `muster serve` from one network (/24 of IPv4, /48 of IPv6). Private addresses are not limited: a proxy beside us holds everybody's.",
+    )
     metrics_token: SecretStr | None = Field(
         None,
-        description="Who asks for `/metrics` must send it: `Authorization: Bearer …`. Without it, `/metrics` answers this machine and private networks only, and nobody who comes from elsewhere through a proxy.",
+        description="Who asks for `/metrics` must send it: `Authorization: Bearer …`. Without it, `/metrics` answers this machine and private networks only, asked by an address, `localhost` or the name in MUSTER_PUBLIC_URL, and nobody who comes from elsewhere through a proxy.",
     )
     secret_key: LongSecrets = Field(
         (),
-        description="Secret for links and sign-in, at least 16 characters; a comma-separated list while rotating: the first signs, all verify. Made and kept in MUSTER_HOME when the embedded database is used. Keep a former one until 60 days after the last ballot it was used for has closed, and run `muster webhooks rotate` for each webhook first.",
+        description="Secret for links and sign-in, at least 32 characters, 10 of them different; a comma-separated list while rotating: the first signs, all verify (a former one may be as short as 16). Made and kept in MUSTER_HOME when the embedded database is used. Keep a former one until 60 days after the last ballot it was used for has closed, and run `muster webhooks rotate` for each webhook first.",
     )
 
     email_from: str = Field("Muster <muster@example.org>", description="The From of emails: `Name <address>`.")
@@ -310,10 +328,10 @@ def load_settings() -> Settings:
 
 
 def check_for_production(settings: Settings) -> None:
-    """Refuse to start on servers of one's own without the secrets that make it safe.
+    """Refuse to start on servers of one's own without the secrets and the address that make it safe.
 
     Raises:
-        SettingsError: naming what is missing.
+        SettingsError: naming what is missing, or cannot be kept, and how to make it right.
     """
     if settings.database_url is None:
         return
@@ -330,4 +348,17 @@ def check_for_production(settings: Settings) -> None:
         raise SettingsError(
             f"MUSTER_DATABASE_URL is set, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not.",
             remedy="On servers of your own these have no safe default; see docs/settings.md.",
+        )
+    if is_guessable(settings.secret_key[0].get_secret_value()):
+        least, different = STRONG_SECRET
+        raise SettingsError(
+            f"MUSTER_SECRET_KEY can be guessed: it needs at least {least} characters, {different} of them different.",
+            remedy="Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'. Where links were sent with"
+            " the present one, put the new one in front: MUSTER_SECRET_KEY=new,present.",
+        )
+    if settings.public_url.startswith("http://") and not is_inside(settings.public_url) and not settings.insecure:
+        raise SettingsError(
+            "MUSTER_PUBLIC_URL begins with http://, so that members' links and the staff's cookies could be read on the way.",
+            remedy="Begin it with https:// and put a proxy with a certificate in front (docs/proxy.md); to serve it like"
+            " this all the same, set MUSTER_INSECURE=1.",
         )

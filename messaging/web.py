@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import orjson
 from aiohttp import web
@@ -29,3 +31,23 @@ def problem(
     said = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     body = orjson.dumps({**said, **({"remedy": remedy} if remedy else {}), **more})
     return web.Response(status=status, body=body, content_type="application/problem+json", headers=headers)
+
+
+def leads_here(host: str, names: Collection[str]) -> bool:
+    """Whether a request is for an address or a name of ours: a page elsewhere may have a name of its own lead here.
+
+    Args:
+        host: the header `Host`.
+        names: host names, in lower case, that are ours beside `localhost`.
+    """
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    if name == "localhost" or name.endswith(".localhost") or name in names:
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -12,6 +12,7 @@ from typing import Final
 import orjson
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from redis.exceptions import RedisError
 
 import console
@@ -42,7 +43,7 @@ HEADERS: Final = {
 }
 """Sent with every answer that does not say otherwise itself."""
 
-KEPT: Final = ("Allow", "WWW-Authenticate")
+KEPT: Final = ("Accept-Encoding", "Allow", "WWW-Authenticate")
 """What of an error's headers its answer carries, too."""
 
 FOR_PROGRAMS: Final = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
@@ -55,16 +56,22 @@ log = structlog.get_logger(__name__)
 
 def make_app(runtime: Runtime) -> web.Application:
     """The whole web application on one runtime."""
-    app = web.Application(middlewares=[_measure, _explain], client_max_size=LARGEST_REQUEST)
+    app = web.Application(middlewares=[_measure, _explain, _refuse_compressed], client_max_size=LARGEST_REQUEST)
     app[RUNTIME] = runtime
     app[METRICS] = Metrics()
     app[LOG_LIMIT] = LogLimit()
     app.on_response_prepare.append(_add_headers)
     app.add_routes([web.get("/healthz", get_health), web.get("/readyz", get_ready), web.get("/metrics", get_metrics)])
+    app.add_routes([web.get("/", get_front)])
     console.setup(app)
     feed.setup(app)
     app.add_routes(webhooks.routes())  # last: a member's link is any first word in a path
     return app
+
+
+async def get_front(request: web.Request) -> web.Response:
+    """Lead who comes without a link on."""
+    return webhooks.respond_at_front(request)
 
 
 async def get_health(_request: web.Request) -> web.Response:
@@ -128,17 +135,34 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
         response = _answer(request, answer.status, *words)
         response.headers.update({name: answer.headers[name] for name in KEPT if name in answer.headers})
         return response
-    except (asyncio.CancelledError, ConnectionResetError):
-        raise
+    except (HttpProcessingError, web.RequestPayloadError):
+        return _answer(request, 400, "The request's body could not be read.", "")  # its words may hold what is in it
     except MusterError as error:
         status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
         return _answer(request, status, error.message, error.remedy)
     except Exception as error:
+        if isinstance(error, ConnectionError) and _has_hung_up(request):
+            raise
         if server_lost(error) is not None or await _is_unreachable(request.app[RUNTIME], error):
             log.warning("a server is away", error=repr(error), route=_route(request))
             return _answer(request, 503, "Muster cannot answer just now.", "Please try again in a few minutes.")
         log.exception("a request failed", route=_route(request))
         return _answer(request, 500, *_words(500))
+
+
+@web.middleware
+async def _refuse_compressed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Take no compressed body: nobody who should sends one, and what is small may be huge."""
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise web.HTTPUnsupportedMediaType(
+            text="Compressed requests are not taken. Send it without Content-Encoding.\n",
+            headers={"Accept-Encoding": "identity"},  # RFC 9110, 12.5.3
+        )
+    return await handler(request)
+
+
+def _has_hung_up(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
 
 
 async def _is_unreachable(runtime: Runtime, error: Exception) -> bool:

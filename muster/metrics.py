@@ -5,8 +5,10 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
@@ -14,7 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 
 from messaging.db import load_queries
 from messaging.runtime import Runtime
-from messaging.web import RUNTIME
+from messaging.web import RUNTIME, leads_here
 
 SQL = load_queries(__file__)
 MESSAGES_BY_STATE = SQL["messages_by_state"]
@@ -35,6 +37,8 @@ class Metrics:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     requests: Counter = field(init=False)
     seconds: Histogram = field(init=False)
+    connections: Gauge = field(init=False)
+    ended: Counter = field(init=False)
     database_up: Gauge = field(init=False)
     messages: Gauge = field(init=False)
     queue_age: Gauge = field(init=False)
@@ -48,6 +52,13 @@ class Metrics:
             "muster_http_requests", "Requests answered.", ["route", "method", "status"], registry=home
         )
         self.seconds = Histogram("muster_http_request_seconds", "Time to answer.", ["route"], registry=home)
+        self.connections = Gauge("muster_http_connections", "Connections that are open.", registry=home)
+        self.ended = Counter(
+            "muster_http_connections_ended",
+            "Connections ended early: slow_headers, malformed; and times that there was no room: network_full, full.",
+            ["why"],
+            registry=home,
+        )
         self.database_up = Gauge("muster_database_up", "1 if the database answered.", registry=home)
         self.messages = Gauge("muster_messages", "Messages by state.", ["state"], registry=home)
         self.queue_age = Gauge(
@@ -65,6 +76,14 @@ class Metrics:
             counted = self._counted[key] = self.requests.labels(*key), self.seconds.labels(route)
         counted[0].inc()
         counted[1].observe(seconds)
+
+    def count_open(self, connections: Callable[[], int]) -> None:
+        """Ask, at each scrape, how many connections are open."""
+        self.connections.set_function(connections)
+
+    def count_ended(self, why: str) -> None:
+        """Count one connection that was ended early, or had no room."""
+        self.ended.labels(why).inc()
 
     async def count(self, runtime: Runtime) -> None:
         """Look into the database, unless that was just done; a database that is away is told as such."""
@@ -98,7 +117,8 @@ async def get_metrics(request: web.Request) -> web.Response:
 
     Raises:
         HTTPUnauthorized: a token is set, and they did not send it.
-        HTTPNotFound: none is set, and they do not come from this machine or a private network.
+        HTTPNotFound: none is set, and they do not come from this machine or a private network, or ask by a name that
+            is not ours, as a page in somebody's browser would.
     """
     _check_may_know(request)
     metrics = request.app[METRICS]
@@ -114,8 +134,12 @@ def _check_may_know(request: web.Request) -> None:
         fits = hmac.compare_digest(given.strip().encode(errors="replace"), wanted)
         if not (fits and scheme.lower() == "bearer"):
             raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
-    elif not _is_near(request):
+    elif not _is_near(request) or not leads_here(request.headers.get("Host", ""), _own_name(request)):
         raise web.HTTPNotFound
+
+
+def _own_name(request: web.Request) -> set[str]:
+    return {urlsplit(request.app[RUNTIME].settings.public_url).hostname or ""}
 
 
 def _is_near(request: web.Request) -> bool:

@@ -18,12 +18,13 @@ import orjson
 import structlog
 
 from campaigns.people.people import has_people
-from console.auth import make_sign_in_link
+from console.auth import By, make_sign_in_link
 from messaging.clock import system_clock
 from messaging.db import connect
 from messaging.db.migrate import migrate, pending
 from messaging.errors import Conflict, MusterError, Unavailable
 from messaging.settings import Settings, check_for_production, load_settings
+from muster.cli.actor import system_user
 from muster.demo.home import demo_home
 from muster.local.attach import Servers, attach
 from muster.local.running import Running, only_run
@@ -131,8 +132,8 @@ class _Start:
 
     async def _open_servers(self) -> str:
         """Servers of one's own, or embedded ones; with the newest schema."""
-        url = self.settings.database_url
-        if url is None:
+        url = owner = self.settings.database_url
+        if url is None or owner is None:
             home = self.settings.home.resolve()
             self._running = self._stack.enter_context(only_run(home))
             self._servers = await asyncio.to_thread(attach, home)
@@ -141,9 +142,9 @@ class _Start:
             self._stack.callback(staying.cancel)
             self._environment["MUSTER_HOME"] = str(home)
             kept_secret(home)
-            url = self._servers.database_url
-        if await pending(url):
-            await migrate(url)
+            url, owner = self._servers.database_url, self._servers.owner_url
+        if await pending(owner):
+            await migrate(owner)
         return url
 
     async def _stay_attached(self, home: Path) -> None:
@@ -287,7 +288,9 @@ async def _sign_in_link(database_url: str, public: str) -> str | None:
     """A link that lets whoever sits at this machine in, once; None where that user was disabled on purpose."""
     db = await connect(database_url)
     try:
-        path = await make_sign_in_link(db, email=STAFF, name="Staff", now=system_clock(), create=True)
+        path = await make_sign_in_link(
+            db, email=STAFF, name="Staff", now=system_clock(), by=By("muster run", system_user()), create=True
+        )
     except Conflict:
         return None
     finally:

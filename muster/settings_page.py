@@ -47,7 +47,8 @@ MUSTER_SECRET_KEY=…                # python -c "import secrets; print(secrets.
 ```
 
 then `muster migrate`, and any number of `muster serve` and `muster worker` on any number of machines.
-With `MUSTER_DATABASE_URL` set, Muster refuses to start without the other three: they have no safe default.
+With `MUSTER_DATABASE_URL` set, Muster refuses to start without the other three, which have no safe default, with a
+secret that can be guessed, and with an address that begins with `http://`.
 """
 
 
@@ -79,7 +80,7 @@ def _default(setting: FieldInfo) -> str:
         return f"`{','.join(map(str, default))}`"
     if default is None or default in ((), ""):
         return "none"
-    return f"`{default}`"
+    return f"`{int(default) if isinstance(default, bool) else default}`"
 
 
 def _kind(setting: FieldInfo) -> str:
@@ -89,6 +90,8 @@ def _kind(setting: FieldInfo) -> str:
         kind = next(one for one in get_args(kind) if one is not type(None))
     if kind is int:
         return f"A whole number{', ' if limits else ''}{' and '.join(limits)}."
+    if kind is bool:
+        return "`1` or `0`."
     if kind == FilePath:
         return "A file."
     if Path in {kind, *get_args(kind)[:1]}:

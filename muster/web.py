@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -15,8 +15,10 @@ from aiohttp import web
 
 from messaging.errors import Conflict, SettingsError
 from messaging.runtime import Runtime
-from muster.app import make_app
+from muster.app import HEADERS, make_app
+from muster.connections import Connections, Limits, Runner, network_of
 from muster.garbage import look_less_for_garbage
+from muster.metrics import METRICS
 
 PATIENCE: Final = 10.0
 """Seconds that requests in flight get when the server stops."""
@@ -52,14 +54,24 @@ async def serve(runtime: Runtime) -> None:
 
 
 @asynccontextmanager
-async def listening(runtime: Runtime) -> AsyncIterator[str]:
+async def listening(
+    runtime: Runtime, *, limits: Limits | None = None, network: Callable[[str], str | None] = network_of
+) -> AsyncIterator[str]:
     """Serve as long as this is open.
+
+    Args:
+        runtime: what to serve from.
+        limits: of connections; default the ones that are configured.
+        network: see `Connections`.
 
     Yields:
         Where: `http://127.0.0.1:8000`, with the port that was given when MUSTER_LISTEN asked for port 0.
     """
     host, port = address(runtime.settings.listen)
-    runner = web.AppRunner(make_app(runtime), access_log=None, shutdown_timeout=PATIENCE)
+    app = make_app(runtime)
+    connections = Connections(limits or Limits.of(runtime.settings), app[METRICS].count_ended, network)
+    app[METRICS].count_open(connections.__len__)
+    runner = Runner(app, connections=connections, headers=HEADERS, shutdown_timeout=PATIENCE)
     await runner.setup()
     try:
         try:
@@ -69,6 +81,7 @@ async def listening(runtime: Runtime) -> AsyncIterator[str]:
         yield f"http://{f'[{host}]' if ':' in host else host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+        connections.repeats.close()
 
 
 def stop_signal() -> asyncio.Event:

@@ -107,7 +107,7 @@ def settings(database_url: str, valkey: Valkey, home: Path) -> Settings:
         home=home,
         database_url=database_url,
         redis_url=valkey.url,
-        secret_key="a secret for tests only",
+        secret_key="a secret for tests only and long enough",
         public_url="http://muster.test",
         email_from="Muster Union <ballot@union.test>",
         organisation="The Union",

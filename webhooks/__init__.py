@@ -21,7 +21,7 @@ from webhooks.leftovers import drop_leftovers
 from webhooks.mailroom import MAIL, sort_mail
 from webhooks.missed import fetch_missed
 from webhooks.misses import Misses
-from webhooks.pages import respond_to_nobody
+from webhooks.pages import respond_at_front, respond_to_nobody
 from webhooks.paths import is_members
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "fetch_missed",
     "is_members",
     "process_inbox",
+    "respond_at_front",
     "respond_to_nobody",
     "routes",
 ]

@@ -161,6 +161,17 @@ def respond_to_nobody(request: web.Request, status: int) -> web.Response:
     return response
 
 
+def respond_at_front(request: web.Request) -> web.Response:
+    """Show who comes without a link whose page this is, and the way in for members and for staff."""
+    settings = request.app[RUNTIME].settings
+    spoken = language(request.query.get("lang"), *accepted(request.headers.get("Accept-Language", "")))
+    words = wording(spoken)
+    return _render(
+        settings, "member/front.html", spoken, 200, organisation=settings.organisation,
+        say=lambda key, **values: Markup(words[key]).format(**values),  # noqa: S704  # as above
+    )  # fmt: skip
+
+
 def _facts(settings: Settings, asked: Asked, words: Mapping[str, Any]) -> dict[str, str]:
     times = {
         "opens": asked.opens_at,

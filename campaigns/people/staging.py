@@ -50,7 +50,7 @@ async def wait_for_turn(db: Connection) -> None:
 
 async def clear(db: Connection) -> None:
     """Empty the staging tables."""
-    await db.execute("truncate staged_person, staged_unit", timeout=_TIMEOUT)
+    await db.execute(SQL["clear"], timeout=_TIMEOUT)
 
 
 async def stage(db: Connection, people: Sequence[StagedPerson]) -> None:

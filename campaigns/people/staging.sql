@@ -6,6 +6,10 @@ select pg_try_advisory_xact_lock(hashtextextended('muster: import of people', 0)
 -- The same, waiting for the import before us; `lock_timeout` says how long.
 select pg_advisory_xact_lock(hashtextextended('muster: import of people', 0))
 
+-- name: clear
+-- By a function of the owner's: only who owns a table may empty it at once.
+select clear_staging()
+
 -- name: take_out_repeats
 -- The first row of a person stands. `same` tells a harmless repetition from a contradiction that somebody must look at.
 with first as (

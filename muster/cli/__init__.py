@@ -29,7 +29,7 @@ COMMANDS: Final = {
     "replies": "Deal with the replies that need a person, and have all read again.",
     "check": "Judge texts, phone numbers, emails and replies from a file.",
     "key": "Let other systems read the turnout feed: make, list and revoke keys.",
-    "user": "Let staff in: add, list and disable users, make sign-in links.",
+    "user": "Let staff in and sign them out: add, list and disable users, make sign-in links.",
     "sandbox": "Start a pretend Twilio and mail server to try things on.",
     "serve": "Start the web server only.",
     "worker": "Start a worker only.",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import os
+import pwd
 
 
 def this_user() -> str:
@@ -11,3 +13,11 @@ def this_user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "cli"
+
+
+def system_user() -> str:
+    """The account the command runs as, which no option and no variable changes; its number where it has no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import closing
+
 import click
 
 from messaging.db.migrate import migrate
 from messaging.settings import load_settings
-from muster.cli.session import open_servers, run
+from muster.cli.session import run
+from muster.local.attach import attach
 
 
 @click.command()
@@ -23,8 +27,8 @@ def command() -> None:
 
 
 async def _migrate() -> list[str]:
-    if (url := load_settings().database_url) is not None:
-        return await migrate(url)
-    async with open_servers(make=True, migrated=False) as settings:
-        assert settings.database_url is not None
+    settings = load_settings()
+    if settings.database_url is not None:
         return await migrate(settings.database_url)
+    with closing(await asyncio.to_thread(attach, settings.home)) as servers:
+        return await migrate(servers.owner_url)

@@ -57,6 +57,10 @@ def _place(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     "--auth-token", envvar="MUSTER_TWILIO_AUTH_TOKEN", default=_DEFAULTS.auth_token, show_default=True,
     help="Its password, which also signs webhooks.",
 )  # fmt: skip
+@click.option(
+    "--host-name", "host_names", multiple=True, metavar="NAME",
+    help="A name that its pages and API are reached by, beside localhost and addresses; may be repeated.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the addresses as one line of JSON.")
 def command(
     twilio: tuple[str, int],
@@ -68,6 +72,7 @@ def command(
     unreachable: float,
     account_sid: str,
     auth_token: str,
+    host_names: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Simulate the outside world: Twilio, a mail server and, if wanted, members.
@@ -79,6 +84,7 @@ def command(
     config = SandboxConfig(
         host=twilio[0],
         port=twilio[1],
+        host_names=host_names,
         smtp_host=smtp[0],
         smtp_port=smtp[1],
         twilio=TwilioConfig(

@@ -13,7 +13,7 @@ number of these, on any number of machines, share one database.
 
 \b
 /healthz   is this process alive
-/readyz    can it do its work (503: a server is away, or the schema is old)
+/readyz    can it do its work (503: a server is away, or the schema has become old)
 /metrics   numbers for Prometheus
 """
 
@@ -27,5 +27,5 @@ def command() -> None:
 async def _serve() -> None:
     from muster.web import serve
 
-    async with open_session(pool_size=20, migrated=False, stays_up=True) as runtime:
+    async with open_session(pool_size=20, stays_up=True) as runtime:
         await serve(runtime)

@@ -34,12 +34,13 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def open_session(*, pool_size: int = 5, migrated: bool = True, stays_up: bool = False) -> AsyncIterator[Runtime]:
+async def open_session(*, pool_size: int = 5, stays_up: bool = False) -> AsyncIterator[Runtime]:
     """A runtime on the configured servers, or on embedded ones that live as long as somebody uses them.
+
+    The database must have the newest schema; embedded ones are brought to it.
 
     Args:
         pool_size: most database connections at once.
-        migrated: insist on the newest schema; embedded servers are always brought to it.
         stays_up: end (by SIGTERM to ourselves) when embedded servers stop under us: what starts us again gets new ones.
 
     Raises:
@@ -51,7 +52,7 @@ async def open_session(*, pool_size: int = 5, migrated: bool = True, stays_up: b
     async with open_servers(stays_up=stays_up) as settings:
         assert settings.database_url is not None
         assert settings.redis_url is not None
-        if migrated and (missing := await pending(settings.database_url)):
+        if missing := await pending(settings.database_url):
             raise Conflict(
                 f"The database lacks {len(missing)} migration{'s' if len(missing) > 1 else ''}.",
                 remedy="Run: muster migrate",
@@ -64,12 +65,12 @@ async def open_session(*, pool_size: int = 5, migrated: bool = True, stays_up: b
 
 
 @asynccontextmanager
-async def open_servers(*, make: bool = False, migrated: bool = True, stays_up: bool = False) -> AsyncIterator[Settings]:
+async def open_servers(*, stays_up: bool = False) -> AsyncIterator[Settings]:
     """The settings, complete: with the addresses of embedded servers where none are configured.
 
+    Embedded servers stay up while this is open; their database is brought to the newest schema.
+
     Args:
-        make: make a new Muster in MUSTER_HOME where there is none.
-        migrated: bring the database of embedded servers, which stay up while this is open, to the newest schema.
         stays_up: see `open_session`.
 
     Raises:
@@ -81,12 +82,12 @@ async def open_servers(*, make: bool = False, migrated: bool = True, stays_up: b
     check_for_production(settings)
     async with AsyncExitStack() as stack:
         if settings.database_url is None:
-            servers = await asyncio.to_thread(attach, settings.home, make=make)
+            servers = await asyncio.to_thread(attach, settings.home, make=False)
             stack.callback(servers.close)
             if stays_up:
                 asyncio.get_running_loop().add_reader(servers.line.fileno(), _end)
                 stack.callback(asyncio.get_running_loop().remove_reader, servers.line.fileno())
-            settings = await _with_embedded(settings, servers, migrated=migrated)
+            settings = await _with_embedded(settings, servers)
         yield settings
 
 
@@ -96,9 +97,9 @@ def _end() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-async def _with_embedded(settings: Settings, servers: Servers, *, migrated: bool) -> Settings:
-    if migrated and await pending(servers.database_url):
-        await migrate(servers.database_url)
+async def _with_embedded(settings: Settings, servers: Servers) -> Settings:
+    if await pending(servers.owner_url):
+        await migrate(servers.owner_url)
     return settings.model_copy(
         update={
             "database_url": servers.database_url,

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
 from messaging.addresses import normalise_email
 from messaging.db import Connection, load_queries
-from messaging.errors import Conflict, NotFound
+from messaging.errors import Conflict, MusterError, NotFound
 from messaging.runtime import Runtime
+from muster.cli.actor import system_user, this_user
 from muster.cli.session import open_session, run
+
+if TYPE_CHECKING:
+    # the console takes its time to import, and `--help` shows none of it
+    from console.auth import By
 
 SQL = load_queries(__file__)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+_actor = click.option("--actor", default=this_user, help="Who does this, for the audit; default: your user name here.")
+_send = click.option("--send", is_flag=True, help="Mail the link to them instead of printing it.")
+_minutes = click.option(
+    "--minutes", type=click.IntRange(1, 24 * 60), default=15, show_default=True, help="How long the link works."
+)
 
 
 @click.group()
@@ -25,18 +36,23 @@ def command() -> None:
 @command.command()
 @click.argument("email")
 @click.option("--name", help="What to call them; default the part before the @.")
-def add(email: str, name: str | None) -> None:
-    """Add a member of staff, and print their first sign-in link."""
+@_minutes
+@_send
+@_actor
+def add(email: str, name: str | None, minutes: int, send: bool, actor: str) -> None:
+    """Add a member of staff, and print or mail their first sign-in link."""
     mailbox = normalise_email(email)
-    click.echo(run(_add(mailbox, name or mailbox.partition("@")[0])))
+    click.echo(run(_add(mailbox, name or mailbox.partition("@")[0], minutes, send, _by(actor))))
 
 
 @command.command()
 @click.argument("email")
-@click.option("--minutes", type=click.IntRange(1, 24 * 60), default=15, show_default=True, help="How long it works.")
-def link(email: str, minutes: int) -> None:
-    """Print a sign-in link. It works once; anybody who has it can use it."""
-    click.echo(run(_link(email, minutes)))
+@_minutes
+@_send
+@_actor
+def link(email: str, minutes: int, send: bool, actor: str) -> None:
+    """Print or mail a sign-in link. It works once; anybody who has it can use it."""
+    click.echo(run(_link(email, minutes, send, _by(actor))))
 
 
 @command.command(name="list")
@@ -56,38 +72,80 @@ def list_(as_json: bool) -> None:
 
 @command.command()
 @click.argument("email")
-def disable(email: str) -> None:
-    """Take somebody's access away at once, open pages included."""
-    run(_change(email, "disable"))
-    click.echo(f"{email} is disabled.")
+@_actor
+def disable(email: str, actor: str) -> None:
+    """Take somebody's access away at once: open pages end, and links that were not used yet."""
+    ended = run(_change(email, "disabled", _by(actor)))
+    click.echo(f"{email} is disabled. {ended}")
 
 
 @command.command()
 @click.argument("email")
-def enable(email: str) -> None:
-    """Give somebody's access back."""
-    run(_change(email, "enable"))
-    click.echo(f"{email} is enabled.")
+@_actor
+def enable(email: str, actor: str) -> None:
+    """Give somebody's access back; they need a new link to sign in."""
+    run(_change(email, "enabled", _by(actor)))
+    click.echo(f"{email} is enabled. For a link: muster user link {email}")
 
 
-async def _add(email: str, name: str) -> str:
-    async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
-        staff_id = await db.fetchval(SQL["add_staff"], email, name)
-        if staff_id is None:
-            raise Conflict(f"{email} is on the staff already.", remedy=f"For a link: muster user link {email}")
-        await db.execute(SQL["record"], "added", staff_id)
-        return await _make_link(runtime, db, email, 15)
+@command.command(name="sign-out")
+@click.argument("email")
+@_actor
+def sign_out(email: str, actor: str) -> None:
+    """End all of somebody's sessions, and the links that were not used yet, as when a laptop is lost."""
+    click.echo(run(_change(email, "signed out everywhere", _by(actor))))
 
 
-async def _link(email: str, minutes: int) -> str:
+def _by(actor: str) -> By:
+    from console.auth import By
+
+    return By(actor, system_user())
+
+
+async def _add(email: str, name: str, minutes: int, send: bool, by: By) -> str:
+    from console.auth import record
+
     async with open_session() as runtime, runtime.pool.acquire() as db:
-        return await _make_link(runtime, db, email, minutes)
+        async with db.transaction():
+            staff_id = await db.fetchval(SQL["add_staff"], email, name)
+            if staff_id is None:
+                raise Conflict(f"{email} is on the staff already.", remedy=f"For a link: muster user link {email}")
+            await record(db, staff_id, "added", by=by, now=runtime.clock())
+        try:
+            return await _make_link(runtime, db, email, minutes, send, by)
+        except MusterError as error:
+            error.message = f"{email} was added, but has no link yet. {error.message}"
+            raise
 
 
-async def _make_link(runtime: Runtime, db: Connection, email: str, minutes: int) -> str:
-    from console.auth import make_sign_in_link
+async def _link(email: str, minutes: int, send: bool, by: By) -> str:
+    async with open_session() as runtime, runtime.pool.acquire() as db:
+        return await _make_link(runtime, db, email, minutes, send, by)
 
-    return runtime.settings.public_url + await make_sign_in_link(db, email=email, now=runtime.clock(), minutes=minutes)
+
+async def _make_link(runtime: Runtime, db: Connection, email: str, minutes: int, send: bool, by: By) -> str:
+    from console.auth import drop_link, make_sign_in_link
+    from console.sign_in_mail import send_sign_in_link
+
+    now = runtime.clock()
+    path = await make_sign_in_link(db, email=email, now=now, by=by, minutes=minutes)
+    settings = runtime.settings
+    address = settings.public_url + path
+    if not send:
+        return address
+    staff = await db.fetchrow(SQL["find_staff"], email.strip().lower())
+    assert staff is not None
+    try:
+        taken = await send_sign_in_link(
+            settings, name=staff["name"], email=staff["email"], link=address, minutes=minutes, now=now
+        )
+    except BaseException:
+        await drop_link(db, path)
+        raise
+    until = now + timedelta(minutes=minutes)
+    if not taken:
+        return f"The relay did not say whether it took the mail to {staff['email']}. If none comes, send another."
+    return f"The link was mailed to {staff['email']}; it works until {until:%H:%M} UTC."
 
 
 async def _list() -> list[dict[str, Any]]:
@@ -95,11 +153,26 @@ async def _list() -> list[dict[str, Any]]:
         return [dict(row) for row in await runtime.pool.fetch(SQL["list_staff"])]
 
 
-async def _change(email: str, what: str) -> None:
+async def _change(email: str, what: str, by: By) -> str:
+    """Change somebody's access; returns what ended with it, in words."""
+    from console.auth import end_access, record
+
     async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
-        mailbox = email.strip().lower()
-        arguments = (mailbox, runtime.clock()) if what == "disable" else (mailbox,)
-        staff_id = await db.fetchval(SQL[f"{what}_staff"], *arguments)
-        if staff_id is None:
+        mailbox, now = email.strip().lower(), runtime.clock()
+        staff = await db.fetchrow(SQL["find_staff"], mailbox)
+        if staff is None:
             raise NotFound(f"Nobody on the staff has the address {mailbox}.", remedy="See: muster user list")
-        await db.execute(SQL["record"], f"{what}d", staff_id)
+        staff_id = staff["staff_id"]
+        if what == "enabled":
+            await db.execute(SQL["enable_staff"], staff_id)
+            await record(db, staff_id, what, by=by, now=now)
+            return ""
+        sessions, links = await end_access(db, staff_id, now=now)
+        if what == "disabled":
+            await db.execute(SQL["disable_staff"], staff_id, now)
+        await record(db, staff_id, what, by=by, now=now, sessions=sessions, links=links)
+        return f"Ended: {_counted(sessions, 'session')} and {_counted(links, 'unused link')}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -8,12 +8,12 @@ order by s.disabled_at is not null, s.email;
 -- name: add_staff
 insert into staff (email, name) values ($1, $2) on conflict (email) do nothing returning staff_id;
 
+-- name: find_staff
+select staff_id, name, email from staff where email = $1;
+
 -- name: disable_staff
--- Open sessions look at this on every page: they end at once.
-update staff set disabled_at = coalesce(disabled_at, $2) where email = $1 returning staff_id;
+-- Whatever else happens: every page asks whether its reader is disabled.
+update staff set disabled_at = coalesce(disabled_at, $2) where staff_id = $1;
 
 -- name: enable_staff
-update staff set disabled_at = null where email = $1 returning staff_id;
-
--- name: record
-insert into audit (actor, action, subject) values ('cli', $1, 'staff ' || $2::bigint);
+update staff set disabled_at = null where staff_id = $1;

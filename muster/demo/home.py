@@ -8,6 +8,7 @@ from typing import Final
 
 from messaging.errors import Conflict
 from muster.local.erase import erase
+from muster.local.home import open_home
 
 _MARK: Final = ".muster-demo"
 
@@ -39,7 +40,8 @@ def new_demo_home(home: Path) -> Path:
         if demo_home(home.resolve()) is None:
             raise Conflict(f"{demo} was not made by a demo.", remedy="Move it away, or set MUSTER_HOME.")
         erase(demo)
-    demo.mkdir(parents=True, exist_ok=True)
+    open_home(home)
+    open_home(demo)
     (demo / _MARK).touch()
     return demo
 

@@ -120,7 +120,7 @@ async def open_stage(home: Path, profile: Profile) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         servers = await asyncio.to_thread(attach, home)
         stack.push_async_callback(asyncio.to_thread, servers.close_and_wait)
-        await migrate(servers.database_url)
+        await migrate(servers.owner_url)
         listen = f"127.0.0.1:{_free_port()}"
         twilio = TwilioConfig(inbound_url=f"http://{listen}/webhooks/twilio/inbound", seed=profile.seed)
         sandbox = await stack.enter_async_context(open_sandbox(SandboxConfig(twilio=twilio, members=profile)))

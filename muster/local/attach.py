@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from messaging.errors import MusterError, NotFound, SettingsError, Unavailable
+from muster.local.home import open_home
 
 PATIENCE: Final = 150.0
 """Seconds to wait for servers: recovery after a crash takes a while, and a machine may be slow."""
@@ -28,12 +29,14 @@ class Servers:
     """Embedded servers in use: they stay up at least until this is closed, or its process ends in any way.
 
     Attributes:
-        database_url: PostgreSQL.
+        database_url: PostgreSQL, for work.
+        owner_url: the same, for migrations.
         redis_url: Valkey.
         line: the connection that tells the keeper we are here.
     """
 
     database_url: str
+    owner_url: str
     redis_url: str
     line: socket.socket
 
@@ -71,10 +74,7 @@ def attach(home: Path, *, make: bool = True) -> Servers:
             remedy="`muster run` makes one there and stays up; `muster migrate` only makes it. If you have one, go to "
             "the folder it was started in, or set MUSTER_HOME (its own data) or MUSTER_DATABASE_URL (your servers).",
         )
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"MUSTER_HOME {home} cannot be used: {error.strerror}.") from error
+    open_home(home)
     deadline = time.monotonic() + PATIENCE
     keeper: int | None = None
     while time.monotonic() < deadline:
@@ -138,7 +138,7 @@ def _listen(line: socket.socket, deadline: float) -> Servers | None:
     if "error" in said:
         line.close()
         raise _error(said)
-    return Servers(said["database_url"], said["redis_url"], line)
+    return Servers(said["database_url"], said["owner_url"], said["redis_url"], line)
 
 
 def _error(said: Mapping[str, str]) -> MusterError:

@@ -27,6 +27,7 @@ from messaging.errors import MusterError, Unavailable
 from muster.local.attach import BYE, PATIENCE, contact
 from muster.local.orphans import forget_dead_keeper, stop_orphans
 from muster.local.postgres import Postgres, start_postgres
+from muster.local.roles import APPLICATION, OWNER
 from muster.local.valkey import Valkey, start_valkey
 
 GRACE: Final = 2.0
@@ -146,7 +147,11 @@ async def _news(servers: asyncio.Task[Pair]) -> dict[str, str]:
         return {"error": error.message, "remedy": error.remedy, "kind": type(error).__name__}
     except Exception as error:  # noqa: BLE001  # whoever waits must hear of it, whatever it is
         return {"error": f"The embedded servers did not start: {error!r}", "remedy": "", "kind": "Unavailable"}
-    return {"database_url": postgres.url(), "redis_url": valkey.url}
+    return {
+        "database_url": postgres.url(role=APPLICATION),
+        "owner_url": postgres.url(role=OWNER),
+        "redis_url": valkey.url,
+    }
 
 
 def _start_servers(home: Path) -> Pair:
@@ -214,6 +219,7 @@ def main() -> None:
     """Keep the servers of the MUSTER_HOME named on the command line."""
     home = Path(sys.argv[1]).resolve()
     os.chdir("/")
+    os.umask(0o077)  # for Valkey, too: what it keeps is nobody else's to read
     lock = _lock(home)
     if lock is None:
         return

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import find_spec
@@ -16,9 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from messaging.errors import SettingsError, Unavailable
-
-ROOTS_STANDIN = "nobody"
-"""PostgreSQL refuses to run as root, so root's server runs as this user, which every Unix has."""
+from muster.local.home import ROOTS_STANDIN, standin_can_enter
+from muster.local.roles import SUPERUSER, Roles, access_rules
 
 _SOCKET_LIMIT = 90  # a socket's path must fit 107 bytes, `/.s.PGSQL.5432` included
 _ROOTS_PLACE = Path("/var/lib/muster")
@@ -49,10 +49,10 @@ class Postgres:
     data: Path
     port: int = 5432
 
-    def url(self, database: str = "muster") -> str:
-        """The address of one of its databases."""
+    def url(self, database: str = "muster", *, role: str = SUPERUSER) -> str:
+        """The address of one of its databases, for one of its roles."""
         port = "" if self.port == 5432 else f"&port={self.port}"
-        return f"postgresql://muster@/{database}?host={self.socket_dir}{port}"
+        return f"postgresql://{role}@/{database}?host={self.socket_dir}{port}"
 
     def stop(self) -> None:
         """Stop it, keeping its data: a fast shutdown, and after 20 seconds a kill."""
@@ -66,11 +66,12 @@ class Postgres:
         shutil.rmtree(self.socket_dir, ignore_errors=True)
 
 
-def start_postgres(home: Path, **settings: str) -> Postgres:
+def start_postgres(home: Path, *, let_in: Sequence[str] = (), **settings: str) -> Postgres:
     """Start a server on the data in `home/postgres`, creating it (with a database `muster`) the first time.
 
     Args:
         home: MUSTER_HOME.
+        let_in: lines of `pg_hba.conf` beside ours, for tests that connect by TCP.
         settings: server settings on top of ours, for tests.
 
     Raises:
@@ -82,7 +83,7 @@ def start_postgres(home: Path, **settings: str) -> Postgres:
     binaries, data = _binaries(), data_folder(home)
     if user is not None:
         binaries = _where_standin_can_run(binaries)
-        data.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        _make_passable(data.parent)
     run = _Run(binaries, user)
     if not (data / "PG_VERSION").exists():
         _make_data(run, data)
@@ -90,6 +91,8 @@ def start_postgres(home: Path, **settings: str) -> Postgres:
     socket_dir = Path(tempfile.mkdtemp(prefix="muster-pg-", dir="/tmp"))
     assert len(str(socket_dir)) < _SOCKET_LIMIT
     run.give(socket_dir)
+    for file, text in access_rules(data, let_in).items():
+        run.write(file, text)
     log = data / "server.log"
     options = [
         f"-c{key}={value}"
@@ -99,7 +102,11 @@ def start_postgres(home: Path, **settings: str) -> Postgres:
         process = run.start("postgres", "-D", str(data), *options, stdout=out, stderr=out)
     server = Postgres(process, socket_dir, data, int(settings.get("port", "5432")))
     _wait_until_ready(run, server, log)
-    _ensure_database(run, server)
+    try:
+        Roles(binaries / "psql", socket_dir, server.port).provide()
+    except BaseException:
+        server.stop()
+        raise
     return server
 
 
@@ -130,9 +137,20 @@ class _Run:
 
     def give(self, folder: Path) -> None:
         folder.chmod(0o700)
+        self._hand_over(folder)
+
+    def write(self, file: Path, text: str) -> None:
+        """Write a file for the server to read, all at once."""
+        partial = file.with_name(f"{file.name}.new")
+        partial.write_text(text, encoding="utf-8")
+        partial.chmod(0o600)
+        self._hand_over(partial)
+        partial.rename(file)
+
+    def _hand_over(self, path: Path) -> None:
         if self.user is not None:
             entry = pwd.getpwnam(self.user)
-            os.chown(folder, entry.pw_uid, entry.pw_gid)
+            os.chown(path, entry.pw_uid, entry.pw_gid)
 
 
 def _binaries() -> Path:
@@ -152,19 +170,19 @@ def data_folder(home: Path) -> Path:
     do not open anybody's folders for it.
     """
     data = home.resolve() / "postgres"
-    if os.geteuid() != 0 or _open_to_all(data.parent):
+    if os.geteuid() != 0 or standin_can_enter(data.parent):
         return data
     return _ROOTS_PLACE / f"data-{sha256(str(data).encode()).hexdigest()[:12]}" / "postgres"
 
 
 def _where_standin_can_run(binaries: Path) -> Path:
     """The programs where root's stand-in can reach them: in place, or copied when a folder above is closed."""
-    if _open_to_all(binaries):
+    if standin_can_enter(binaries):
         return binaries
     made = (binaries / "postgres").stat().st_mtime_ns  # another release may come to the same place
     copy = _ROOTS_PLACE / f"postgres-{sha256(f'{binaries} {made}'.encode()).hexdigest()[:12]}"
     if not copy.exists():
-        _ROOTS_PLACE.mkdir(parents=True, exist_ok=True, mode=0o755)
+        _make_passable(_ROOTS_PLACE)
         partial = Path(tempfile.mkdtemp(dir=_ROOTS_PLACE))
         shutil.copytree(binaries.parent, partial / "package" / "pginstall")
         # the programs look for these three folders up from themselves
@@ -178,8 +196,11 @@ def _where_standin_can_run(binaries: Path) -> Path:
     return copy / "package" / "pginstall" / "bin"
 
 
-def _open_to_all(path: Path) -> bool:
-    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
+def _make_passable(folder: Path) -> None:
+    """Make a folder that root's stand-in gets to, whatever our umask is; what is there stays as it is."""
+    for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+        missing.mkdir(exist_ok=True)
+        missing.chmod(0o755)
 
 
 def _make_data(run: _Run, data: Path) -> None:
@@ -187,9 +208,9 @@ def _make_data(run: _Run, data: Path) -> None:
         shutil.rmtree(data)  # an initdb that was interrupted: nothing was ever in it
     data.mkdir(parents=True)
     run.give(data)
-    # Only who can enter the socket's folder gets in: the same user, or root. So no password.
+    # who may connect is written before every start
     status, words = run(
-        "initdb", "-D", str(data), "-U", "muster", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-instructions"
+        "initdb", "-D", str(data), "-U", SUPERUSER, "--auth=peer", "--encoding=UTF8", "--no-locale", "--no-instructions"
     )
     if status != 0:
         shutil.rmtree(data, ignore_errors=True)
@@ -218,10 +239,3 @@ def _wait_until_ready(run: _Run, server: Postgres, log: Path) -> None:
     server.stop()
     last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["(no log)"]
     raise Unavailable(f"The embedded PostgreSQL did not start: {last[0]}", remedy=f"Its log is {log}.")
-
-
-def _ensure_database(run: _Run, server: Postgres) -> None:
-    status, words = run("createdb", "-h", str(server.socket_dir), "-p", str(server.port), "-U", "muster", "muster")
-    if status != 0 and "already exists" not in words:
-        server.stop()
-        raise Unavailable(f"The embedded PostgreSQL has no database for us: {words}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from messaging.errors import Conflict, SettingsError
+from muster.local.home import open_home
 
 _PORT: Final = "port"
 
@@ -27,6 +28,7 @@ class Running:
         self.file.write(f"{public_url}\n")
         self.file.flush()
         (self.home / _PORT).write_text(f"{port}\n")
+        (self.home / _PORT).chmod(0o600)
 
     def last_port(self) -> int | None:
         """The port of the run before: links that it sent lead there."""
@@ -45,8 +47,9 @@ def only_run(home: Path) -> Iterator[Running]:
         SettingsError: the folder cannot be used.
     """
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home = open_home(home)
         file = (home / "run.lock").open("a+")
+        os.fchmod(file.fileno(), 0o600)
     except OSError as error:
         raise SettingsError(f"MUSTER_HOME {home} cannot be used: {error.strerror}.") from error
     with file:

@@ -62,6 +62,7 @@ def start_valkey(home: Path, **settings: str) -> Valkey:
     """
     data = home.resolve() / "valkey"
     data.mkdir(parents=True, exist_ok=True)
+    data.chmod(0o700)
     socket = Path(tempfile.mkdtemp(prefix="muster-vk-", dir="/tmp")) / "valkey.sock"
     log = data / "server.log"
     process = subprocess.Popen(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from messaging.errors import Unavailable
+from muster.sandbox.access import only_for
 from muster.sandbox.control import SANDBOX, control_routes
 from muster.sandbox.mailbox import Mailbox
 from muster.sandbox.members import Members
@@ -31,6 +32,7 @@ class SandboxConfig:
     Attributes:
         host: address both providers' APIs and the pages listen on.
         port: its port; 0 for any free one.
+        host_names: names by which it is reached beside `localhost`, where it is not reached by its address.
         smtp_host: address the mail server listens on.
         smtp_port: its port; 0 for any free one.
         twilio: the simulated account.
@@ -42,6 +44,7 @@ class SandboxConfig:
 
     host: str = "127.0.0.1"
     port: int = 0
+    host_names: tuple[str, ...] = ()
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 0
     twilio: TwilioConfig = field(default_factory=TwilioConfig)
@@ -169,13 +172,13 @@ async def open_sandbox(config: SandboxConfig) -> AsyncIterator[Sandbox]:
 @asynccontextmanager
 async def _serve(config: SandboxConfig, sandbox: Sandbox) -> AsyncIterator[str]:
     """Both providers' APIs and the sandbox's own pages, on one port."""
-    app = web.Application()
+    app = web.Application(middlewares=[only_for({config.host, *config.host_names})])
     app[SANDBOX] = sandbox
     app.add_routes(Api(sandbox.twilio).routes())
     app.add_routes(VonageApi(sandbox.vonage).routes())
     app.add_routes(control_routes())
-    # a create that hangs on purpose must not hold up the end
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    # a create that hangs on purpose must not hold up the end; compressed bodies would hold up everything
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=0.1)
     await runner.setup()
     try:
         site = web.TCPSite(runner, config.host, config.port, backlog=1024)

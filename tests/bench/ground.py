@@ -22,7 +22,7 @@ from muster.local.valkey import Valkey, start_valkey
 from muster.worker import ArqWake
 from tests.bench.processes import cpu_seconds, family_cpu_seconds, python
 
-SECRET: Final = "a secret for benchmarks only"
+SECRET: Final = "a secret for benchmarks only and long enough"
 _OPEN: Final = "select exists (select from message where step_id = $1 and state in ('queued', 'sending'))"
 _CAME_TO: Final = (
     "select state, count(*) as n, max(sent_at) as at from message"

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
-from console.auth import make_sign_in_link
+from console.auth import By, make_sign_in_link
 from messaging.runtime import Runtime
 from muster.app import make_app
 from tests.browser.union import Union, write_union
@@ -88,7 +88,12 @@ class Site:
     async def link(self) -> str:
         async with self.runtime.pool.acquire() as db:
             return await make_sign_in_link(
-                db, email="ada@union.test", name="Ada Price", now=self.runtime.clock(), create=True
+                db,
+                email="ada@union.test",
+                name="Ada Price",
+                by=By("a test", "root"),
+                now=self.runtime.clock(),
+                create=True,
             )
 
     @asynccontextmanager

@@ -39,7 +39,7 @@ T = TypeVar("T")
 LOOPBACK = "127.0.0.1"
 HOSTS = f"10.213.{os.getpid() % 256}"
 """The network of the fault with several hosts; nothing listens there in any other."""
-SECRET = "a secret for fault tests only"
+SECRET = "a secret for fault tests only and long enough"
 SMS_FROM = "+447480111111"
 MAIL_FROM = "The Union <ballot@union.test>"
 CAMPAIGN = "nudges"
@@ -66,7 +66,7 @@ class Servers:
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def database_url(self, name: str) -> str:
-        return f"postgresql://muster@{self.address}:{self.postgres_port}/{name}"
+        return f"postgresql://postgres@{self.address}:{self.postgres_port}/{name}"
 
     @property
     def redis_url(self) -> str:
@@ -163,9 +163,6 @@ def open_servers(scale: Scale) -> Iterator[Servers]:
             postgres.stop()
             raise
         try:
-            # the network of hosts is let in, once something listens there
-            with (servers.postgres.data / "pg_hba.conf").open("a") as rules:
-                rules.write(f"\nhost all all {HOSTS}.0/24 trust\n")
             asyncio.run(_make_template(servers, scale))
             yield servers
         finally:
@@ -175,7 +172,9 @@ def open_servers(scale: Scale) -> Iterator[Servers]:
 
 
 def _start_postgres(home: Path, address: str, port: int) -> Postgres:
-    return start_postgres(home, fsync="on", listen_addresses=address, port=str(port))
+    # the network of hosts is let in, once something listens there
+    let_in = ("host all all 127.0.0.1/32 trust", f"host all all {HOSTS}.0/24 trust")
+    return start_postgres(home, let_in=let_in, fsync="on", listen_addresses=address, port=str(port))
 
 
 def _start_valkey(home: Path, address: str, port: int) -> Valkey:

@@ -13,9 +13,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 import console
-from console.auth import make_sign_in_link
+from console.auth import By, make_sign_in_link
 from messaging.runtime import Runtime
 from messaging.web import RUNTIME
+
+BY = By("an operator", "root")
 
 
 class Clock:
@@ -42,12 +44,12 @@ class Site:
     @property
     def own(self) -> dict[str, str]:
         """What a browser says when it sends a form of our own page."""
-        return {"Origin": str(self.client.make_url("")).rstrip("/")}
+        return {"Origin": self.runtime.settings.public_url}
 
     async def link(self, email: str = "ada@union.test", *, create: bool = True, minutes: int = 15) -> str:
         async with self.runtime.pool.acquire() as db:
             return await make_sign_in_link(
-                db, email=email, name="Ada Price", now=self.clock(), create=create, minutes=minutes
+                db, email=email, name="Ada Price", now=self.clock(), by=BY, create=create, minutes=minutes
             )
 
     async def get(self, path: str) -> tuple[int, str]:

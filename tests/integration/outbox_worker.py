@@ -16,7 +16,7 @@ async def main(database_url: str, redis_url: str, smtp_url: str, connections: st
         _env_file=None,
         database_url=database_url,
         redis_url=redis_url,
-        secret_key="a secret for tests only",
+        secret_key="a secret for tests only and long enough",
         email_from="Muster Union <ballot@union.test>",
         smtp_url=SecretStr(smtp_url),
         smtp_connections=int(connections),

@@ -132,6 +132,26 @@ async def test_words_and_redirects_of_a_handler_stay(client: Client) -> None:
         assert (answer.status, answer.headers["Location"]) == (302, "/healthz")
 
 
+async def test_who_comes_without_a_link_is_led_on(client: Client) -> None:
+    for path in ("/", "/?lang=en", "/?lang=nonsense"):
+        async with client.get(path) as answer:
+            page = await answer.text()
+            assert (answer.status, answer.content_type) == (200, "text/html")
+        assert "The Union" in page
+        assert "0800 000 000" in page
+        assert "Members: each message we send you has a link of your own." in page
+        assert '<a href="console/">Staff sign in here</a>' in page
+    async with client.get("/", headers={"Accept-Language": "cy"}) as answer:
+        assert "Staff: mewngofnodwch yma" in await answer.text()
+    async with client.head("/") as answer:
+        assert answer.status == 200
+    async with client.get("/console/") as answer:
+        assert answer.status == 401
+        assert "Sign in" in await answer.text()
+    async with client.post("/", data=b"x") as answer:
+        assert answer.status == 405
+
+
 async def test_no_such_page_and_no_such_method(client: Client) -> None:
     async with client.get("/no/such/page/here", headers={"Accept": "text/html"}) as answer:
         assert answer.status == 404
@@ -213,6 +233,15 @@ async def test_metrics_are_nobodys_who_comes_from_outside_through_a_proxy(
     async with client.get("/metrics", headers=headers) as answer:
         assert answer.status == 404
         assert "muster_" not in await answer.text()
+
+
+async def test_metrics_are_no_page_of_another_name_that_leads_here(client: Client) -> None:
+    for host in ("evil.example", "evil.example:8000", "localhost.evil.example", ""):
+        async with client.get("/metrics", headers={"Host": host}) as answer:
+            assert answer.status == 404, host
+    for host in ("127.0.0.1:8000", "[::1]", "localhost", "muster.test"):
+        async with client.get("/metrics", headers={"Host": host}) as answer:
+            assert answer.status == 200, host
 
 
 @pytest.mark.parametrize(

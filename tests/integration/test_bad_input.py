@@ -27,7 +27,7 @@ from pydantic import SecretStr
 from twilio.request_validator import RequestValidator
 from yarl import URL
 
-from console.auth import make_sign_in_link, use_link
+from console.auth import By, make_sign_in_link, use_link
 from messaging.db import Connection
 from messaging.runtime import Runtime
 from tests.integration.inbound_rows import COUNTED, serve
@@ -88,7 +88,13 @@ class Site:
     async def session(self) -> str:
         """The cookie of somebody of staff who has just signed in."""
         link = await make_sign_in_link(
-            self.db, email="ada@union.test", name="Ada", now=self.runtime.clock(), create=True, minutes=15
+            self.db,
+            email="ada@union.test",
+            name="Ada",
+            by=By("a test", "root"),
+            now=self.runtime.clock(),
+            create=True,
+            minutes=15,
         )
         token = await use_link(self.db, link.rpartition("/")[2], now=self.runtime.clock(), replaces=None)
         assert token is not None

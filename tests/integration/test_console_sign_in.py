@@ -7,11 +7,11 @@ from http.cookies import SimpleCookie
 
 import pytest
 
-from console.auth import make_sign_in_link
+from console.auth import SESSION_ENDS, end_access, make_sign_in_link
 from messaging.db import Connection
 from messaging.errors import Conflict, InputError, NotFound
 from messaging.runtime import Runtime
-from tests.integration.console_site import Site, console_site
+from tests.integration.console_site import BY, Site, console_site
 
 
 @pytest.fixture
@@ -84,8 +84,12 @@ async def test_only_digests_are_stored_and_a_sign_in_is_audited(site: Site) -> N
     )
     assert len(stored) == 2
     assert not {link.rpartition("/")[2], cookie} & {row["text"] for row in stored}
-    audit = await site.runtime.pool.fetchrow("select actor, action from audit")
-    assert (audit["actor"], audit["action"]) == ("ada@union.test", "signed in")
+    audit = await site.runtime.pool.fetch("select actor, action from audit order by audit_id")
+    assert [tuple(row) for row in audit] == [
+        ("an operator", "added"),
+        ("an operator", "sign-in link made"),
+        ("ada@union.test", "signed in"),
+    ]
 
 
 async def test_the_cookie_is_for_this_site_and_no_script(site: Site) -> None:
@@ -119,6 +123,8 @@ async def test_signing_out_ends_the_session_everywhere(site: Site) -> None:
     assert (answer.status, answer.headers["Location"]) == (303, "/console/sign-in")
     assert not list(site.client.session.cookie_jar)
     assert await site.get_with(token) == (401, False)
+    noted = await site.runtime.pool.fetchval("select actor from audit where action = 'signed out'")
+    assert noted == "ada@union.test"
 
 
 @pytest.mark.parametrize(
@@ -129,6 +135,10 @@ async def test_signing_out_ends_the_session_everywhere(site: Site) -> None:
         {"Sec-Fetch-Site": "cross-site", "Origin": "http://muster.test"},
         {"Origin": "https://evil.test"},
         {"Origin": "null"},
+        {"Origin": "http://evil.test", "Host": "evil.test"},
+        {"Origin": "https://muster.test"},
+        {"Origin": "http://muster.test:8000"},
+        {"Origin": "http://muster.test.evil.test"},
         {"X-Nothing": "no origin at all"},
     ],
 )
@@ -171,6 +181,72 @@ async def test_a_session_changes_its_token_every_hour_without_dropping_requests_
     assert await site.get_with(second) == (200, False)
 
 
+def token_of(site: Site) -> str:
+    return str(next(iter(site.client.session.cookie_jar)).value)
+
+
+async def test_requests_at_the_hourly_change_get_one_new_session_between_them(site: Site) -> None:
+    await site.sign_in()
+    first = token_of(site)
+    site.clock.forward(hours=1)
+    answers = await asyncio.gather(*(site.get_with(first) for _ in range(6)))
+    assert [status for status, _ in answers] == [200] * 6
+    assert [cookie for _, cookie in answers].count(True) == 1
+    assert await site.runtime.pool.fetchval("select count(*) from staff_session where retired_at is null") == 1
+    assert await site.runtime.pool.fetchval("select count(distinct family) from staff_session") == 1
+
+
+async def test_signing_out_ends_every_token_that_came_from_the_same_sign_in(site: Site) -> None:
+    await site.sign_in()
+    tokens = [token_of(site)]
+    for _ in range(3):
+        site.clock.forward(hours=1)
+        await site.get("/console/")
+        tokens.append(token_of(site))
+    assert len(set(tokens)) == 4
+    async with console_site(site.runtime) as elsewhere:
+        elsewhere.clock.now = site.clock.now
+        await elsewhere.sign_in()
+        assert await site.get_with(tokens[2]) == (200, False), "it is in its last minute"
+        await site.post("/console/sign-out")
+        for token in tokens:
+            assert await site.get_with(token) == (401, False)
+        assert (await elsewhere.get("/console/"))[0] == 200, "another sign-in is another family"
+
+
+async def test_signing_out_while_the_token_changes_leaves_nothing(site: Site) -> None:
+    for _ in range(5):
+        site.client.session.cookie_jar.clear()
+        await site.sign_in()
+        token = token_of(site)
+        site.clock.forward(hours=1)
+        await asyncio.gather(
+            *(site.get_with(token) for _ in range(3)), site.post("/console/sign-out"), site.get_with(token)
+        )
+        assert await site.runtime.pool.fetchval("select count(*) from staff_session") == 0
+
+
+async def test_a_session_ends_a_week_after_the_sign_in_whatever_was_opened(site: Site) -> None:
+    await site.sign_in()
+    for _ in range(7 * 24 // 6 - 1):
+        site.clock.forward(hours=6)
+        assert (await site.get("/console/"))[0] == 200
+    site.clock.forward(hours=6)
+    assert (await site.get("/console/"))[0] == 401
+    last = await site.runtime.pool.fetchval("select max(expires_at - began_at) from staff_session")
+    assert last == SESSION_ENDS
+
+
+async def test_access_given_back_brings_no_session_and_no_link_back(site: Site) -> None:
+    await site.sign_in()
+    token, link = token_of(site), await site.link()
+    async with site.runtime.pool.acquire() as db, db.transaction():
+        assert await end_access(db, await db.fetchval("select staff_id from staff"), now=site.clock()) == (1, 1)
+    assert await site.get_with(token) == (401, False)
+    assert (await site.post(link)).status == 404
+    assert (await site.post(await site.link())).status == 303
+
+
 async def test_somebody_disabled_is_out_at_once(site: Site) -> None:
     await site.sign_in()
     link = await site.link()
@@ -188,7 +264,7 @@ async def test_nobody_unknown_becomes_staff_unless_asked_for(db: Connection, sit
     await site.link(" NEW@union.test ", create=False)
     assert await db.fetchval("select count(*) from staff") == 1
     with pytest.raises(InputError):
-        await make_sign_in_link(db, email="nobody", now=site.clock(), create=True)
+        await make_sign_in_link(db, email="nobody", now=site.clock(), by=BY, create=True)
 
 
 async def test_links_are_256_bits_and_never_the_same(site: Site) -> None:

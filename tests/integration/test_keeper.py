@@ -82,7 +82,7 @@ def valkey(home: Path) -> int:
 
 def ask(servers: Servers, sql: str) -> object:
     async def once() -> object:
-        connection = await asyncpg.connect(servers.database_url)
+        connection = await asyncpg.connect(servers.owner_url)
         try:
             return await connection.fetchval(sql)
         finally:

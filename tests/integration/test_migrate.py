@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -20,6 +22,7 @@ from messaging.db import connect
 from messaging.db.migrate import MIGRATIONS, migrate, pending
 from messaging.errors import SettingsError
 from muster.local.postgres import Postgres, start_postgres
+from muster.local.valkey import Valkey
 
 MUSTER = [sys.executable, "-c", "from muster.cli import main; main()"]
 
@@ -35,10 +38,9 @@ def guarded() -> Iterator[Postgres]:
     """A server that asks for passwords over TCP, as people's own servers do."""
     home = Path(tempfile.mkdtemp(prefix="muster-test-"))
     home.chmod(0o755)
-    server = start_postgres(home, fsync="off", listen_addresses="127.0.0.1", port=str(free_port()))
+    asking = ["host all all 127.0.0.1/32 scram-sha-256"]
+    server = start_postgres(home, let_in=asking, fsync="off", listen_addresses="127.0.0.1", port=str(free_port()))
     try:
-        hba = server.data / "pg_hba.conf"
-        hba.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
         asyncio.run(_users(server))
         yield server
     finally:
@@ -53,7 +55,6 @@ async def _users(server: Postgres) -> None:
     await admin.execute("create database owned owner owner")
     await admin.execute("create database closed owner owner")
     await admin.execute("revoke connect on database closed from public")
-    await admin.execute("select pg_reload_conf()")
     await admin.close()
 
 
@@ -78,7 +79,7 @@ def run_migrate(url: str, home: Path) -> subprocess.CompletedProcess[str]:
 async def empty(postgres: Postgres) -> str:
     """A database without a single table."""
     admin = await asyncpg.connect(postgres.url("postgres"))
-    name = f"empty_{id(object())}"
+    name = f"empty_{uuid4().hex}"
     await admin.execute(f"create database {name}")
     await admin.close()
     return postgres.url(name)
@@ -98,6 +99,32 @@ async def test_five_processes_at_once_apply_each_migration_once(empty: str, tmp_
     applied = [line.split()[1] for one in done for line in one.stdout.splitlines() if line.startswith("applied")]
     assert sorted(applied) == sorted(path.name for path in MIGRATIONS.glob("*.sql"))
     assert await pending(empty) == []
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "mailroom"])
+def test_no_process_starts_on_an_old_schema(command: str, empty: str, valkey: Valkey, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+    ours = {
+        "MUSTER_DATABASE_URL": empty,
+        "MUSTER_REDIS_URL": valkey.url,
+        "MUSTER_SECRET_KEY": "a secret that is long enough for production",
+        "MUSTER_PUBLIC_URL": "https://vote.example.org",
+        "MUSTER_LISTEN": "127.0.0.1:0",
+        "MUSTER_MAILROOM_LMTP": "127.0.0.1:0",
+    }
+    done = subprocess.run(
+        [*MUSTER, command],
+        env=environment | ours,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(r"Error: The database lacks \d+ migrations\.\s+Run: muster migrate\s*", done.stderr), (
+        done.stderr
+    )
 
 
 @pytest.mark.parametrize("query", ["", "?sslmode=prefer", "?sslmode=disable"])

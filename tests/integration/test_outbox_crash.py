@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,14 +35,19 @@ async def test_a_crash_of_the_database_loses_and_doubles_nothing(
     folder: Path, valkey: Valkey, unused_tcp_port: int
 ) -> None:
     # fsync off: a crash of the server, not of the machine
-    options = {"fsync": "off", "listen_addresses": "127.0.0.1", "port": str(unused_tcp_port)}
-    url = f"postgresql://muster@127.0.0.1:{unused_tcp_port}/muster"
+    options: dict[str, Any] = {
+        "let_in": ["host all all 127.0.0.1/32 trust"],
+        "fsync": "off",
+        "listen_addresses": "127.0.0.1",
+        "port": str(unused_tcp_port),
+    }
+    url = f"postgresql://postgres@127.0.0.1:{unused_tcp_port}/muster"
     server = start_postgres(folder, **options)
     try:
         await migrate(url)
         settings = Settings(
             _env_file=None, home=folder, database_url=url, redis_url=valkey.url,
-            secret_key="a secret for tests only", email_from="Muster Union <ballot@union.test>",
+            secret_key="a secret for tests only and long enough", email_from="Muster Union <ballot@union.test>",
         )  # fmt: skip
         async with (
             open_sandbox(SandboxConfig()) as sandbox,

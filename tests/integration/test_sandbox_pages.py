@@ -116,6 +116,9 @@ async def test_one_can_answer_as_the_member(sandbox: Sandbox, http: aiohttp.Clie
         ("/sandbox/reply", b"nonsense", {"Content-Type": "application/json"}, 400),
         ("/sandbox/reply", b'{"phone": "1"}', {"Content-Type": "text/plain"}, 415),
         (f"/phones/{ANNA}", b"text=hi", {"Sec-Fetch-Site": "cross-site"}, 403),
+        (f"/phones/{ANNA}", b"text=hi", {"Origin": "http://evil.example"}, 403),
+        (f"/phones/{ANNA}", b"text=hi", {"Origin": "null"}, 403),
+        (f"/phones/{ANNA}", b"text=hi", {"Host": "evil.example", "Origin": "http://evil.example"}, 421),
     ],
 )
 async def test_answers_that_cannot_be(
@@ -123,6 +126,35 @@ async def test_answers_that_cannot_be(
 ) -> None:
     async with http.post(path, data=body, headers=headers) as answer:
         assert answer.status == status
+
+
+async def test_a_name_that_leads_here_by_rebinding_reads_nothing(http: aiohttp.ClientSession) -> None:
+    foreign = [
+        "evil.example",
+        "evil.example:8025",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "0x7f.1",
+        "[",
+        "",
+    ]
+    for path in ("/", "/mails/1", f"/phones/{ANNA}", "/sandbox/mails", "/sandbox/messages", "/sandbox/summary"):
+        for host in foreign:
+            async with http.get(path, headers={"Host": host}) as answer:
+                assert answer.status == 421, (path, host)
+                assert "--host-name" in await answer.text()
+    for host in ("localhost", "LOCALHOST:8025", "sandbox.localhost", "127.0.0.1", "[::1]:8025", "10.0.0.7:8025"):
+        async with http.get("/sandbox/summary", headers={"Host": host}) as answer:
+            assert answer.status == 200, host
+
+
+async def test_a_name_that_was_given_leads_here() -> None:
+    async with (
+        open_sandbox(SandboxConfig(host_names=("Sandbox",))) as sandbox,
+        aiohttp.ClientSession(sandbox.twilio_base_url) as http,
+        http.get("/sandbox/summary", headers={"Host": "sandbox:8025"}) as answer,
+    ):
+        assert answer.status == 200
 
 
 async def test_everything_is_there_as_json(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:

@@ -66,7 +66,7 @@ def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
     told = {
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": settings.redis_url,
-        "SECRET_KEY": "a secret for tests only",
+        "SECRET_KEY": "a secret for tests only and long enough",
         "PUBLIC_URL": "http://muster.test",
         "EMAIL_FROM": "Muster Union <ballot@union.test>",
         "ORGANISATION": "The Union",

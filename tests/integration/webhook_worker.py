@@ -15,7 +15,7 @@ async def main(database_url: str, redis_url: str) -> None:
         _env_file=None,
         database_url=database_url,
         redis_url=redis_url,
-        secret_key="a secret for tests only",
+        secret_key="a secret for tests only and long enough",
         outgoing_allow=(LOOPBACK,),
     )
     async with open_runtime(settings) as runtime, open_outside(settings.outgoing_allow) as outside:

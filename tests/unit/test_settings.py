@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,7 @@ def test_a_value_that_cannot_be_right_is_named(monkeypatch: pytest.MonkeyPatch, 
 def test_own_servers_need_what_has_no_safe_default(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     complete = {
         "MUSTER_DATABASE_URL": "postgresql://db.example.org/muster",
-        "MUSTER_SECRET_KEY": "long enough to be a secret",
+        "MUSTER_SECRET_KEY": "a secret that is long enough for production",
         "MUSTER_REDIS_URL": "redis://db.example.org",
         "MUSTER_PUBLIC_URL": "https://vote.example.org",
     }
@@ -117,6 +118,76 @@ def test_own_servers_need_what_has_no_safe_default(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv(missing)
     with pytest.raises(SettingsError, match=missing):
         check_for_production(load_settings())
+
+
+PRODUCTION = {
+    "MUSTER_DATABASE_URL": "postgresql://db.example.org/muster",
+    "MUSTER_SECRET_KEY": "a secret that is long enough for production",
+    "MUSTER_REDIS_URL": "redis://db.example.org",
+    "MUSTER_PUBLIC_URL": "https://vote.example.org",
+}
+
+
+def start_with(monkeypatch: pytest.MonkeyPatch, **other: str) -> None:
+    for name, value in (PRODUCTION | other).items():
+        monkeypatch.setenv(name, value)
+    check_for_production(load_settings())
+
+
+@pytest.mark.parametrize("secret", [
+    "aaaaaaaaaaaaaaaa", "a" * 64, "ababababababababababababababababab", "0123456789abcdef", "password" * 8,
+    "thirty-one characters: not yet.", "aaaaaaaaaaaaaaaa,a secret that is long enough for production",
+])  # fmt: skip
+def test_a_secret_that_can_be_guessed_does_not_start(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    with pytest.raises(SettingsError, match=r"MUSTER_SECRET_KEY can be guessed.*at least 32") as refused:
+        start_with(monkeypatch, MUSTER_SECRET_KEY=secret)
+    assert "secrets.token_urlsafe(32)" in refused.value.remedy
+    assert secret not in str(refused.value)
+
+
+def test_a_former_secret_may_be_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    start_with(monkeypatch, MUSTER_SECRET_KEY="a secret that is long enough for production,aaaaaaaaaaaaaaaa")
+    start_with(monkeypatch, MUSTER_SECRET_KEY=secrets.token_urlsafe(32))
+    start_with(monkeypatch, MUSTER_SECRET_KEY=secrets.token_hex(16))
+
+
+@pytest.mark.parametrize("address", [
+    "http://vote.example.org", "http://93.184.216.34", "http://93.184.216.34:8000", "http://[2606:2800:220:1::1]",
+    "http://localhost.example.org", "http://vote", "http://0.0.0.0", "http://contest",
+])  # fmt: skip
+def test_an_address_that_anybody_can_listen_to_does_not_start(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    with pytest.raises(SettingsError, match="MUSTER_PUBLIC_URL begins with http://") as refused:
+        start_with(monkeypatch, MUSTER_PUBLIC_URL=address)
+    assert "https://" in refused.value.remedy
+    assert "MUSTER_INSECURE=1" in refused.value.remedy
+    start_with(monkeypatch, MUSTER_PUBLIC_URL=address, MUSTER_INSECURE="1")
+
+
+@pytest.mark.parametrize("address", [
+    "https://vote.example.org", "https://vote.example.org/muster/", "http://127.0.0.1:8000", "http://localhost:8000",
+    "http://10.0.0.7", "http://192.168.1.4:8000", "http://[::1]:8000", "http://[fd00::7]", "http://muster.internal",
+    "http://muster.test",
+])  # fmt: skip
+def test_https_and_what_stays_inside_starts(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    start_with(monkeypatch, MUSTER_PUBLIC_URL=address)
+
+
+@pytest.mark.parametrize("address", [
+    "https://vote.example.org/?a=1", "https://vote.example.org?", "https://vote.example.org/#top", "https://vote.example.org#",
+    "https://vote.example.org/../other", "https://vote.example.org/a/..", "https://vote.example.org/%2e%2e/a", "https://",
+    "https://user:secret@vote.example.org", "https://vote.example.org:port", "https://vote example.org",
+    "https://vote.example.org/\na", "https://[::1", "https:///path",
+])  # fmt: skip
+def test_an_address_to_which_links_cannot_be_added_is_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    with pytest.raises(SettingsError, match="MUSTER_PUBLIC_URL: ") as refused:
+        start_with(monkeypatch, MUSTER_PUBLIC_URL=address)
+    assert "secret" not in str(refused.value)
+
+
+def test_on_the_embedded_servers_nothing_of_this_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSTER_PUBLIC_URL", "http://vote.example.org")
+    monkeypatch.setenv("MUSTER_SECRET_KEY", "a" * 16)
+    check_for_production(load_settings())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,81 @@
+"""Mail with a sign-in link: composed, handed to the relay at once, and kept nowhere, for the link is a key."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, make_msgid, parseaddr
+
+from console.rendering import environment
+from messaging.channels.base import Accepted, Mail, Unknown
+from messaging.channels.smtp import SmtpChannel
+from messaging.content.mime import ascii_domain
+from messaging.errors import SettingsError, Unavailable
+from messaging.settings import Settings
+
+
+async def send_sign_in_link(
+    settings: Settings, *, name: str, email: str, link: str, minutes: int, now: datetime
+) -> bool:
+    """Mail somebody their link.
+
+    Args:
+        settings: has the relay and who mails are from.
+        name: whom it greets.
+        email: their mailbox.
+        link: the whole address.
+        minutes: how long it works.
+        now: the time, aware.
+
+    Returns:
+        Whether the relay said that it took the mail; it may have one of which it did not say so.
+
+    Raises:
+        SettingsError: there is no relay, or none that can be used.
+        Unavailable: the relay did not take it.
+    """
+    if not settings.has_email:
+        raise SettingsError("There is no mail relay to send it by.", remedy="Set MUSTER_SMTP_URL, or leave out --send.")
+    _, sender = parseaddr(settings.email_from)
+    content = compose(settings, name=name, email=email, link=link, minutes=minutes, now=now)
+    channel = SmtpChannel(settings)
+    try:
+        outcome = await channel.send(Mail(0, ascii_domain(sender), email, content))
+    finally:
+        await channel.close()
+    if isinstance(outcome, Accepted | Unknown):
+        return isinstance(outcome, Accepted)
+    raise Unavailable(
+        f"The mail relay did not take the mail to {email}: {outcome.reply or outcome.reason}.",
+        remedy="Check MUSTER_SMTP_URL, or leave out --send to have the link printed.",
+    )
+
+
+def compose(settings: Settings, *, name: str, email: str, link: str, minutes: int, now: datetime) -> bytes:
+    """The complete mail, in text and HTML."""
+    said = {"organisation": settings.organisation, "name": name, "link": link, "time": _in_words(minutes)}
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = settings.email_from
+    mail["To"] = email
+    mail["Subject"] = " ".join(f"Sign in to {settings.organisation} on Muster".split())
+    mail["Date"] = format_datetime(now)
+    mail["Message-ID"] = make_msgid("sign-in", settings.bounce_host)
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice is an answer to it
+    mail.set_content(
+        "Hello {name},\n\nsign in to {organisation} on Muster here:\n\n{link}\n\n"
+        "The link works once, for {time}. Nobody but you should have it: do not pass this mail on.\n\n"
+        "If you did not expect it, leave it alone; nothing happens until the link is opened and the button pressed.\n"
+        .format_map(said),
+        cte="quoted-printable",
+    )  # fmt: skip
+    html = environment().get_template("sign_in_mail.html").render(**said)
+    mail.add_alternative(html, subtype="html", cte="quoted-printable")
+    return mail.as_bytes()
+
+
+def _in_words(minutes: int) -> str:
+    hours, rest = divmod(minutes, 60)
+    if rest or not hours:
+        return f"{minutes} minutes" if minutes != 1 else "one minute"
+    return f"{hours} hours" if hours != 1 else "one hour"
