@@ -34,8 +34,12 @@ class Pause(timedelta):
         self.calendar_days, self.exact = calendar_days, exact
         return self
 
+    def __reduce__(self) -> tuple[type[Self], tuple[int, timedelta]]:
+        """Copy it with both its parts."""
+        return type(self), (self.calendar_days, self.exact)
+
     def to_iso(self) -> str:
-        """ISO 8601, which keeps the two parts apart, as PostgreSQL does: `P3D`, `P1DT43200S`, `PT129600S`."""
+        """ISO 8601, which keeps the two parts apart, as PostgreSQL does: `P3D`, `P1DT43200S`, `P0DT129600S`."""
         seconds = int(self.exact.total_seconds())
         return f"P{self.calendar_days}D" + (f"T{seconds}S" if seconds else "")
 

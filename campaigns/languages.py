@@ -1,4 +1,4 @@
-"""Who gets a step in which language, and what their texts come to."""
+"""A step's messages and segments, by the languages of those who get them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LEAST: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class LanguagePlan:
-    """What a step comes to for people of one language.
+    """A step's messages to people of one language.
 
     Attributes:
         language: theirs.
@@ -96,12 +96,12 @@ def _spread(texts: Sequence[int], total: int, sample: int) -> Sequence[int]:
 
 
 async def people_by_language(db: Connection) -> dict[str, int]:
-    """How many people have each language, the most spoken first."""
+    """Count people by language, the most spoken first."""
     return {row["language"]: row["n"] for row in await db.fetch(SQL["spoken"])}
 
 
 async def variables_of(db: Connection, people: Sequence[int], public_url: str) -> list[dict[str, Any]]:
-    """What a template may say about some people, with links as long as real ones."""
+    """The variables of some people, with links as long as real ones."""
     token = "0" * LENGTH
     links = {
         "confirm_link": f"{public_url}/{token}",

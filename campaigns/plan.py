@@ -103,7 +103,13 @@ class LaunchPlan:
 
 
 async def plan(
-    db: Connection, campaign_id: int, *, public_url: str, now: datetime | None = None, caps: Sequence[Cap] = ()
+    db: Connection,
+    campaign_id: int,
+    *,
+    public_url: str,
+    now: datetime | None = None,
+    caps: Sequence[Cap] = (),
+    at_once: int | None = None,
 ) -> LaunchPlan:
     """Work out what a launch would do; changes nothing.
 
@@ -115,6 +121,7 @@ async def plan(
         public_url: what members' links start with; its length counts in a text.
         now: when it would be launched; the moment where it is left out.
         caps: the organisation's, on how often people are written to.
+        at_once: the number of a step that would be launched before its time.
 
     Raises:
         SpecError: the audience names a unit that is no longer there.
@@ -124,7 +131,8 @@ async def plan(
         steps: list[StepPlan] = []
         for row in await db.fetch(SQL["waiting_steps"], campaign_id):
             before = row["after_launch"] or (steps[-1].starts_at if steps else None)
-            times = await _times(db, row, before, now or datetime.now(UTC))
+            early = row["position"] == at_once
+            times = await _times(db, row, before, now or datetime.now(UTC), early=early)
             steps.append(await _step(db, row, times, public_url, caps))
     return LaunchPlan(campaign_id, tuple(steps))
 
@@ -141,9 +149,11 @@ class _Times:
         return min((at for at in self.opens.values() if at is not None), default=None)
 
 
-async def _times(db: Connection, step: asyncpg.Record, before: datetime | None, now: datetime) -> _Times:
+async def _times(
+    db: Connection, step: asyncpg.Record, before: datetime | None, now: datetime, *, early: bool
+) -> _Times:
     here = ZoneInfo(step["time_zone"])
-    rows = await db.fetch(SQL["opens"], step["step_id"], before, now)
+    rows = await db.fetch(SQL["opens"], step["step_id"], before, now, early)
     opens = {row["channel"]: row["opens_at"] and row["opens_at"].astimezone(here) for row in rows}
     return _Times(rows[0]["starts_at"].astimezone(here), opens)
 
@@ -204,7 +214,7 @@ async def _step(db: Connection, step: asyncpg.Record, times: _Times, public_url:
         cost=segments * price["sms_segment"] + tally.by_channel["email"] * price["email"] if price else None,
         currency=price["currency"] if price else "",
         languages=languages,
-        warnings=template.warnings(sms_from=step["sms_from"], meanings=READINGS),
+        warnings=template.warnings(sms_from=step["sms_from"], meanings=READINGS, channels=step["channels"]),
         example=await _example(db, renderer, tally.first, public_url),
     )
 

@@ -13,7 +13,8 @@ where s.campaign_id = $1 and s.state in ('planned', 'launching')
 order by s.position;
 
 -- name: opens
--- When a step starts, and when, by the ballot's clock, its first message may go by each of its channels.
+-- When a step starts ($4: now, whatever its own time), and when, by the ballot's clock, its first message may go by each
+-- of its channels.
 select
   starts.at as starts_at,
   c.channel,
@@ -28,7 +29,10 @@ join campaign using (campaign_id)
 join ballot b using (ballot_id)
 cross join lateral unnest(s.channels) as c (channel)
 cross join lateral (
-  select greatest($3::timestamptz, s.due_at, starts_after($2::timestamptz, s.after, b.time_zone)) as at
+  select greatest(
+    $3::timestamptz, case when not $4 then s.due_at end,
+    case when not $4 then starts_after($2::timestamptz, s.after, b.time_zone) end
+  ) as at
 ) as starts
 where s.step_id = $1;
 

@@ -60,7 +60,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """When nothing is sent, by each recipient's own clock.
+    """Quiet hours: nothing is sent then, by each recipient's own clock.
 
     Attributes:
         start, end: may span midnight.

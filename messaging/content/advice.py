@@ -1,4 +1,4 @@
-"""What in a template is allowed but seldom meant, said before anybody gets it."""
+"""Warnings about a template, given before anybody gets it: all that is allowed but seldom meant."""
 
 from __future__ import annotations
 
@@ -49,36 +49,42 @@ def cannot_be_answered(sms_from: str) -> bool:
 
 
 def advice(
-    template: Template, *, sms_from: str | None, meanings: Collection[str] | None, language: str | None
+    template: Template,
+    *,
+    sms_from: str | None,
+    meanings: Collection[str] | None,
+    language: str | None,
+    channels: Collection[str],
 ) -> Iterator[str]:
     """Say what is seldom meant, a sentence each; what is about a translation begins with its language."""
     if language in {None, template.language}:
-        yield from _of_one(template, sms_from, meanings, "ballot" in template.variables)
+        yield from _of_one(template, sms_from, meanings, channels)
     for code, one in template.translations.items():
         if language in {None, code}:
-            said = (*_of_one(one, sms_from, meanings, "ballot" in one.variables), *_of_translation(template, one))
+            said = (*_of_one(one, sms_from, meanings, channels), *_of_translation(template, one, channels))
             yield from (f"In {code}: {sentence}" for sentence in said)
 
 
 def _of_one(
-    template: Template, sms_from: str | None, meanings: Collection[str] | None, of_a_ballot: bool
+    template: Template, sms_from: str | None, meanings: Collection[str] | None, channels: Collection[str]
 ) -> Iterator[str]:
-    if template.sms is not None:
+    of_a_ballot = "ballot" in template.variables
+    if template.sms is not None and "sms" in channels:
         yield from _of_text(template, template.sms, sms_from, of_a_ballot=of_a_ballot)
         yield from _of_menu(template, meanings)
-    if template.email is not None:
+    if template.email is not None and "email" in channels:
         if "confirm_link" not in template.email and of_a_ballot:
             yield "The email speaks of a ballot but has no {{ confirm_link }}: nobody can answer it."
         yield from _of_links(template.email_source(), markdown=True)
 
 
-def _of_translation(template: Template, one: Template) -> Iterator[str]:
+def _of_translation(template: Template, one: Template, channels: Collection[str]) -> Iterator[str]:
     for channel, what in (("sms", "text"), ("email", "email")):
-        if getattr(template, channel) is not None and getattr(one, channel) is None:
+        if channel in channels and getattr(template, channel) is not None and getattr(one, channel) is None:
             yield f"There is no {what} in {one.language}: whoever speaks it gets the {what} in {template.language}."
-    if one.email is not None and spoken(one.language, languages()) is None:
+    if one.email is not None and "email" in channels and spoken(one.language, languages()) is None:
         yield f"The foot of the email and its dates are in {DEFAULT}: Muster has no words in {one.language}."
-    if one.sms is not None and dict(one.menu) != dict(template.menu):
+    if one.sms is not None and "sms" in channels and dict(one.menu) != dict(template.menu):
         offered, own = (
             ", ".join(f"{digit} {meaning}" for digit, meaning in each.menu.items()) or "no digits"
             for each in (one, template)

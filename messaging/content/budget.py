@@ -1,4 +1,4 @@
-"""What rendering one message may cost, in steps and in characters: loops in loops, and texts made of themselves.
+"""The budget of rendering one message, in steps and in characters: loops in loops, and texts made of themselves.
 
 Most templates cannot run away: each of their expressions is worked out once, and none makes its text longer. Those
 with a loop, `~`, `|join`, `|replace` or a list in them are compiled so that every turn of a loop and every filter is

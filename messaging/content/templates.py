@@ -42,7 +42,7 @@ BALLOT_FIELDS: Final = frozenset({"title", "opens", "closes", "last_posting", "r
 _SAMPLE: Final = {"organisation": "", "contact": "", "ballot": dict.fromkeys(BALLOT_FIELDS, "")}
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_FILE: Final = re.compile(r"(sms|email)(?:\.([A-Za-z0-9_-]+))?\.(txt|md)")
+_FILE: Final = re.compile(r"(sms(?=.*\.txt\Z)|email(?=.*\.md\Z))(?:\.([A-Za-z0-9_-]+))?\.(txt|md)")
 _SMS_KEYS: Final = frozenset({"purpose", "menu", "language"})
 _EMAIL_KEYS: Final = frozenset({"purpose", "subject", "preheader", "why", "language"})
 _SAMPLES: Final = ("Sample", "", "Sample words " * 80)
@@ -157,16 +157,23 @@ class Template:
             )
 
     def warnings(
-        self, *, sms_from: str | None = None, meanings: Collection[str] | None = None, language: str | None = None
+        self,
+        *,
+        sms_from: str | None = None,
+        meanings: Collection[str] | None = None,
+        language: str | None = None,
+        channels: Collection[str] | None = None,
     ) -> tuple[str, ...]:
-        """What is allowed but seldom meant, one sentence each.
+        """Say what is allowed but seldom meant, one sentence each.
 
         Args:
             sms_from: who texts come from.
             meanings: what a menu's digits may mean so that somebody understands the answers; None: not looked at.
             language: look at this one only.
+            channels: look at what goes by these; None for all it has.
         """
-        return tuple(advice(self, sms_from=sms_from, meanings=meanings, language=language))
+        looked_at = self.channels if channels is None else channels
+        return tuple(advice(self, sms_from=sms_from, meanings=meanings, language=language, channels=looked_at))
 
     def to_json(self) -> dict[str, Any]:
         """The template as it is kept with a step: what was approved is what is sent."""
@@ -286,7 +293,7 @@ def _parts(folder: Path) -> dict[str, _Part]:
     found: dict[str, dict[str, File]] = {}
     for path in sorted(folder.iterdir()):
         match = _FILE.fullmatch(path.name)
-        if match is None or (match[1], match[3]) not in {("sms", "txt"), ("email", "md")} or not path.is_file():
+        if match is None or not path.is_file():
             continue
         language = code(match[2]) if match[2] else ""
         if language is None:

@@ -180,6 +180,7 @@ async def _launch(name: str, step: int | None, actor: str, *, ask: bool, quiet: 
                     public_url=runtime.settings.public_url,
                     now=runtime.clock(),
                     caps=runtime.settings.frequency_cap,
+                    at_once=step,
                 )
                 _show_plan(campaign, told, step)
         if ask and not again:

@@ -156,7 +156,7 @@ async def _check(name: str) -> tuple[Template, Settings, Mapping[str, int]]:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What one person would get in one language."""
+    """One person's messages in one language."""
 
     language: str
     sms: RenderedSms | None
@@ -166,7 +166,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What one person would get: in their own language first, then in the template's others."""
+    """One person's messages: in their own language first, then in the template's others."""
 
     template: Template
     person: Person

@@ -132,7 +132,7 @@ async def test_variables_are_a_snapshot_of_what_the_template_uses(muster: Runtim
     async with connected(muster) as db:
         await db.execute("update person set first_name = 'Zoe'")
         rows = await db.fetch("select variables, sender_id, time_zone, not_before from message order by person_id")
-    assert [row["variables"] for row in rows] == [{"first_name": "Ann"}, {"first_name": "Ann"}]
+    assert [row["variables"] for row in rows] == [{"first_name": "Ann", "language": "en"}] * 2
     assert all(row["sender_id"] and row["time_zone"] == "Europe/London" and row["not_before"] == NOW for row in rows)
 
 

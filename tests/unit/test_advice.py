@@ -105,6 +105,12 @@ def test_the_ballots_menus_are_understood(name: str) -> None:
     assert load_template(BROUGHT, name).warnings(sms_from="+447700900000", meanings=READINGS) == ()
 
 
+def test_what_is_not_sent_is_not_warned_of() -> None:
+    template = load_template(BROUGHT, "appointment-reminder")
+    assert template.warnings(meanings=READINGS, channels=("email",)) == ()
+    assert len(template.warnings(meanings=READINGS, channels=("email", "sms"))) == 1
+
+
 def test_only_the_digits_that_nobody_understands_are_named() -> None:
     [warning] = [
         one

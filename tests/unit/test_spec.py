@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from copy import copy
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -184,7 +185,7 @@ def test_pauses_are_read_as_people_write_them(words: str, expected: timedelta) -
 def test_days_are_kept_apart_from_hours(words: str, kept: str) -> None:
     pause = StepSpec(template="x", channels=("sms",), when={"after": words}).when
     assert pause.after is not None
-    assert pause.after.to_iso() == kept
+    assert pause.after.to_iso() == copy(pause.after).to_iso() == kept
     assert pause.model_dump(mode="json")["after"] == kept
 
 
