@@ -11,11 +11,11 @@ from typing import Final
 
 from aiohttp import web
 
-LINK: Final = "{token:[^/]{1,300}(?:/(?:[^0-9A-Za-z%]|%[0-9A-Fa-f]{2})*)?}"
+_PROGRAMS: Final = ("api", "calls", "console", "field", "healthz", "metrics", "readyz", "webhooks")
+"""First words of paths that are no link of a member's."""
+LINK: Final = f"{{token:(?!(?:{'|'.join(_PROGRAMS)})(?:/|$))[^/]{{1,300}}(?:/(?:[^0-9A-Za-z%]|%[0-9A-Fa-f]{{2}})*)?}}"
 """A member's token in a route, with anything but letters and digits behind a slash."""
 
-_PROGRAMS: Final = frozenset({"api", "calls", "console", "field", "healthz", "metrics", "readyz", "webhooks"})
-"""First words of paths that are no link of a member's."""
 _MEMBERS: Final = re.compile(r"/+(?:[a-z]/+)?[^/]+(?:/[^/]*)?/*")
 
 

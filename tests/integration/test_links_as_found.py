@@ -168,7 +168,14 @@ async def test_a_body_too_large_and_a_database_that_is_away_are_pages(campaign: 
 
 
 async def test_programs_are_told_as_json_whatever_they_call_themselves(client: Client) -> None:
-    paths = ("/api/v1/turnout/x/changes", "/api/v2/nothing", "/webhooks/nothing", "/webhooks/twilio/inbound")
+    paths = (
+        "/api/v1/turnout/x/changes",
+        "/api/v2/nothing",
+        "/api/",
+        "/webhooks/",
+        "/webhooks/twilio/inbound",
+        "/metrics",
+    )
     for path, agent in product(paths, (BROWSER, "curl/8", "")):
         async with client.post(path, headers={"User-Agent": agent, "Accept": "text/html"}) as answer:
             assert (answer.status // 100, answer.content_type) == (4, "application/problem+json")
