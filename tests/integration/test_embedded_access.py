@@ -169,6 +169,19 @@ def test_nobody_else_reads_what_is_in_the_home(shared: Path, servers: Servers) -
         assert (home / name).stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.skipif(not AS_ROOT, reason="only root can become somebody else")
+def test_root_follows_no_link_that_the_stand_in_has_put_there(home: Path) -> None:
+    attach(home).close_and_wait()
+    target = home.parent / "roots"
+    target.write_text("untouched")
+    for name in ("pg_hba.conf", "pg_ident.conf", "pg_hba.conf.new", "pg_ident.conf.new"):
+        (home / "postgres" / name).unlink(missing_ok=True)
+        (home / "postgres" / name).symlink_to(target)
+    attach(home).close_and_wait()
+    assert (target.read_text(), target.stat().st_uid) == ("untouched", 0)
+    assert not (home / "postgres" / "pg_hba.conf").is_symlink()
+
+
 def test_a_home_of_before_is_closed(home: Path) -> None:
     home.mkdir(mode=0o755)
     home.chmod(0o755)
