@@ -265,12 +265,12 @@ def test_an_installation_of_before_goes_on_with_what_it_had(home: Path) -> None:
 
 def test_a_command_finds_its_way_in_from_an_open_umask(home: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
-    listed = subprocess.run(
-        ["sh", "-c", f"umask 000; exec {sys.executable} -m muster user list"],
+    made = subprocess.run(
+        ["sh", "-c", f"umask 000; exec {sys.executable} -m muster migrate"],
         env=environment | {"MUSTER_HOME": str(home), "PGHOST": "/nowhere", "PGUSER": "mallory"},
         cwd=home.parent, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert listed.returncode == 0, listed.stderr
+    assert made.returncode == 0, made.stderr
     assert home.stat().st_mode & 0o027 == 0
     assert all(path.stat().st_mode & 0o077 == 0 for path in home.iterdir() if path.is_file())
 
