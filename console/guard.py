@@ -44,7 +44,9 @@ def for_anyone(handler: Handler) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         try:
             if request.method == "POST" and not from_our_own_page(request):
-                response: web.StreamResponse = render_page(request, "refused", status=403)
+                response: web.StreamResponse = render_page(
+                    request, "refused", status=403, public_url=request.app[RUNTIME].settings.public_url
+                )
             else:
                 response = await handler(request)
         except NotFound as error:

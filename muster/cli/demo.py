@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import click
@@ -47,6 +48,7 @@ def command(*, members: int, file: Path | None, seed: int, headless: bool, as_js
             f"There is no file {file}.", remedy="Give a CSV, XLSX or ODS member file, or leave --file out."
         )
     settings = load_settings()
+    os.umask(0o077)  # what it leaves may be of real people: --file
     configure_logs(settings.log_format, level=logging.WARNING)  # the scenes say what happens
     summary = run(
         _play(Options(settings.home, members, file.resolve() if file else None, seed), headless=headless or as_json)

@@ -98,7 +98,7 @@ def start_postgres(home: Path, *, let_in: Sequence[str] = (), **settings: str) -
         f"-c{key}={value}"
         for key, value in {**_SETTINGS, **settings, "unix_socket_directories": str(socket_dir)}.items()
     ]
-    with log.open("ab") as out:
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600), "ab") as out:
         process = run.start("postgres", "-D", str(data), *options, stdout=out, stderr=out)
     server = Postgres(process, socket_dir, data, int(settings.get("port", "5432")))
     _wait_until_ready(run, server, log)
@@ -140,17 +140,20 @@ class _Run:
         self._hand_over(folder)
 
     def write(self, file: Path, text: str) -> None:
-        """Write a file for the server to read, all at once."""
-        partial = file.with_name(f"{file.name}.new")
-        partial.write_text(text, encoding="utf-8")
-        partial.chmod(0o600)
-        self._hand_over(partial)
-        partial.rename(file)
+        """Write a file for the server to read, all at once.
 
-    def _hand_over(self, path: Path) -> None:
+        The folder is the stand-in's, who may have put links in it: nothing that is there is followed.
+        """
+        number, partial = tempfile.mkstemp(dir=file.parent)
+        with os.fdopen(number, "w", encoding="utf-8") as out:
+            out.write(text)
+            self._hand_over(number)
+        Path(partial).rename(file)
+
+    def _hand_over(self, what: Path | int) -> None:
         if self.user is not None:
             entry = pwd.getpwnam(self.user)
-            os.chown(path, entry.pw_uid, entry.pw_gid)
+            os.chown(what, entry.pw_uid, entry.pw_gid)
 
 
 def _binaries() -> Path:

@@ -56,6 +56,9 @@ def test_the_demo_takes_a_member_file_and_tells_it_in_tables(tmp_path: Path) -> 
     done = demo(tmp_path / "home", "--file", str(tmp_path / "members.csv"))
 
     assert done.returncode == 0, done.stderr
+    left = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    assert left
+    assert [path for path in left if path.stat().st_mode & 0o077] == [], "the file may be of real people"
     for words in (
         "What was sent",
         "What members said",

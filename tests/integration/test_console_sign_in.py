@@ -144,7 +144,9 @@ async def test_signing_out_ends_the_session_everywhere(site: Site) -> None:
 )
 async def test_another_sites_form_is_refused(site: Site, headers: dict[str, str]) -> None:
     await site.sign_in()
-    assert (await site.post("/console/sign-out", **headers)).status == 403
+    refused = await site.post("/console/sign-out", **headers)
+    assert refused.status == 403
+    assert "http://muster.test" in await refused.text(), "who opened it elsewhere must learn where to"
     assert (await site.get("/console/"))[0] == 200
     link = await site.link()
     assert (await site.post(link, **headers)).status == 403

@@ -169,6 +169,19 @@ def test_nobody_else_reads_what_is_in_the_home(shared: Path, servers: Servers) -
         assert (home / name).stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.skipif(not AS_ROOT, reason="only root can become somebody else")
+def test_root_follows_no_link_that_the_stand_in_has_put_there(home: Path) -> None:
+    attach(home).close_and_wait()
+    target = home.parent / "roots"
+    target.write_text("untouched")
+    for name in ("pg_hba.conf", "pg_ident.conf", "pg_hba.conf.new", "pg_ident.conf.new"):
+        (home / "postgres" / name).unlink(missing_ok=True)
+        (home / "postgres" / name).symlink_to(target)
+    attach(home).close_and_wait()
+    assert (target.read_text(), target.stat().st_uid) == ("untouched", 0)
+    assert not (home / "postgres" / "pg_hba.conf").is_symlink()
+
+
 def test_a_home_of_before_is_closed(home: Path) -> None:
     home.mkdir(mode=0o755)
     home.chmod(0o755)
@@ -252,12 +265,12 @@ def test_an_installation_of_before_goes_on_with_what_it_had(home: Path) -> None:
 
 def test_a_command_finds_its_way_in_from_an_open_umask(home: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
-    listed = subprocess.run(
-        ["sh", "-c", f"umask 000; exec {sys.executable} -m muster user list"],
+    made = subprocess.run(
+        ["sh", "-c", f"umask 000; exec {sys.executable} -m muster migrate"],
         env=environment | {"MUSTER_HOME": str(home), "PGHOST": "/nowhere", "PGUSER": "mallory"},
         cwd=home.parent, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert listed.returncode == 0, listed.stderr
+    assert made.returncode == 0, made.stderr
     assert home.stat().st_mode & 0o027 == 0
     assert all(path.stat().st_mode & 0o077 == 0 for path in home.iterdir() if path.is_file())
 
