@@ -18,6 +18,7 @@ from messaging.alerts import raise_alert
 from messaging.channels.base import Parcel, Route
 from messaging.db import Connection
 from messaging.errors import MusterError
+from messaging.outages import POSTGRES
 from messaging.outbox.claim import Claimed, Lane, claim, due_lanes, hand_back
 from messaging.outbox.compose import Composed, Composer, Composers
 from messaging.outbox.domains import Domains, read_groups
@@ -183,9 +184,9 @@ class Lanes:
             async with self._runtime.pool.acquire() as db:
                 return await hand_back(db, claimed)
         except LOST as error:
-            log.warning(
-                "claimed messages wait until this worker counts as gone", error=str(error), messages=len(claimed)
-            )
+            self._runtime.outages.away(POSTGRES, error)
+            log.warning("claimed messages wait until this worker counts as gone", messages=len(claimed))
+            self._presence.renounce()
             return 0
 
     async def _queue(self, db: Connection, lane: Lane) -> Queue | None:

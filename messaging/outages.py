@@ -1,0 +1,131 @@
+"""Logs when a server goes away, once a minute while it stays away, and when it is back: one voice for a process.
+
+Everybody who meets the outage says so here; a task of its own asks the server once a second until it answers, so the
+end is noticed whether or not anybody has something to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+POSTGRES: Final = "PostgreSQL"
+REDIS: Final = "Redis"
+ASK_EVERY: Final = 1.0
+"""Seconds between two questions whether a server is back."""
+ANSWERS_WITHIN: Final = 5.0
+"""Seconds it gets to answer one."""
+REMIND_EVERY: Final = 60.0
+"""Seconds between two lines while it stays away."""
+
+_MEANWHILE: Final[Mapping[str, str]] = {
+    POSTGRES: "nothing is sent or counted meanwhile, and nothing is lost",
+    REDIS: "the database is looked at every second, paces are kept by shares, and nothing is lost",
+}
+
+Probe = Callable[[], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Outage:
+    """One outage.
+
+    Attributes:
+        began: on the monotonic clock.
+        errors: how often somebody met it.
+    """
+
+    began: float
+    errors: int = 1
+    watch: asyncio.Task[None] | None = field(default=None, repr=False)
+
+
+class Outages:
+    """The outages of the servers that one process stands on.
+
+    Args:
+        probes: by server, a question that raises while it is away.
+        every: seconds between two questions.
+        remind: seconds between two lines while a server stays away.
+    """
+
+    def __init__(
+        self, probes: Mapping[str, Probe] | None = None, *, every: float = ASK_EVERY, remind: float = REMIND_EVERY
+    ) -> None:
+        self._probes = dict(probes or {})
+        self._every = every
+        self._remind = remind
+        self._open: dict[str, _Outage] = {}
+
+    def is_away(self, server: str) -> bool:
+        """Whether a server is known to be away."""
+        return server in self._open
+
+    def away(self, server: str, error: BaseException | str) -> None:
+        """Note that a server did not answer; the first time, log it and begin to ask whether it is back."""
+        outage = self._open.get(server)
+        if outage is not None:
+            outage.errors += 1
+            return
+        outage = self._open[server] = _Outage(time.monotonic())
+        log.warning("a server is away", server=server, error=in_words(error), meanwhile=_MEANWHILE.get(server, ""))
+        outage.watch = asyncio.create_task(self._watch(server, outage), name=f"is {server} back")
+
+    async def close(self) -> None:
+        """Stop asking."""
+        watches = [one.watch for one in self._open.values() if one.watch is not None]
+        self._open.clear()
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
+
+    async def _watch(self, server: str, outage: _Outage) -> None:
+        remind_at = outage.began + self._remind
+        asking: asyncio.Task[None] | None = None
+        try:
+            while True:
+                await asyncio.sleep(self._every)
+                if asking is None:
+                    asking = asyncio.create_task(self._ask(server))
+                    await asyncio.wait([asking], timeout=self._every)
+                if asking.done():
+                    answered, asking = asking, None
+                    if answered.exception() is None:
+                        break
+                if time.monotonic() >= remind_at:
+                    remind_at += self._remind
+                    log.warning("a server is still away", server=server, seconds=_since(outage), errors=outage.errors)
+        finally:
+            if asking is not None:
+                asking.cancel()
+        self._open.pop(server, None)
+        log.info("a server is back", server=server, seconds=_since(outage), errors=outage.errors)
+
+    async def _ask(self, server: str) -> None:
+        probe = self._probes.get(server)
+        if probe is not None:
+            async with asyncio.timeout(ANSWERS_WITHIN):
+                await probe()
+
+
+def in_words(error: BaseException | str) -> str:
+    """What an error says; its kind where it says nothing, as a timeout does."""
+    if isinstance(error, str):
+        return error
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer in time"
+    with contextlib.suppress(Exception):
+        return str(error) or type(error).__name__
+    return type(error).__name__
+
+
+def _since(outage: _Outage) -> int:
+    return round(time.monotonic() - outage.began)
