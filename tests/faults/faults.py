@@ -101,7 +101,7 @@ async def _kill_all(stage: Stage) -> None:
 
 
 async def _freeze_one(stage: Stage) -> None:
-    await stage.until_taken(0.1)  # texts are quicker than a slow relay's mails, and some of both are to be on the wire
+    await stage.until_taken(0.1)  # soon: texts are quicker than a slow relay's mails
     worker = stage.workers[0]
     worker.send_signal(signal.SIGSTOP)
     try:
@@ -159,7 +159,7 @@ async def _take_postgres_away(stage: Stage) -> None:
 
 
 async def _freeze_postgres(stage: Stage) -> None:
-    await stage.until_taken(0.3)
+    await stage.until_taken(0.05)  # soon: with a slow provider the other channel has long finished its part
     family = await asyncio.to_thread(stage.servers.freeze_postgres)
     try:
         await asyncio.sleep(stage.scale.long_away)

@@ -137,7 +137,7 @@ async def test_unknown_outcomes_wait_until_the_judge_is_steady(runtime: Runtime,
 
 
 async def test_what_a_lost_worker_left_is_as_old_as_its_judgement(db: Connection) -> None:
-    """Not as old as the transaction that judged it: where the server stood still meanwhile, it would be settled at once."""
+    """Not as old as its transaction: where the server stood still meanwhile, it would be settled at once."""
     dead = await claimed(db, "dead")
     await db.execute("update message set wire_at = now()")
     judge = await courier(db, "judge")

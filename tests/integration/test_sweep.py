@@ -6,6 +6,7 @@ import pytest
 
 from messaging.alerts import open_alerts
 from messaging.channels import Channel, open_channels
+from messaging.channels.base import Trace
 from messaging.db import Connection
 from messaging.errors import NotFound
 from messaging.outbox.claim import claim
@@ -228,3 +229,33 @@ async def test_a_mended_sender_tries_again_what_it_was_refused(runtime: Runtime,
     assert (await events(db, ids[0]))[-1] == ("queued", "staff", "sender_mended")
     with pytest.raises(NotFound, match="Nothing is sent from"):
         await resume_by_address(db, "+440000000000", now=NOON)
+
+
+async def test_the_alert_counts_all_that_is_held_and_closes_when_it_settles_itself(
+    settings: Settings, db: Connection
+) -> None:
+    async with open_runtime(settings.model_copy(update={"email_unanswered": "hold"}), pool_size=2) as runtime:
+        _, first = await left_behind(db, "email", "a@x.test")
+        assert (await sweep_as_judge(runtime, settle=0)).held == 1
+        _, second = await left_behind(db, "email", "b@x.test", campaign_id=2)
+        assert (await sweep_as_judge(runtime, settle=0)).held == 1
+        assert (await alerts(db))["held"].startswith("2 messages may")
+        for one in (first, second):  # what came of them is known after all
+            await record(db, [Verdict(one, 1, State.ACCEPTED)], [], source="test", now=NOON)
+        await sweep_as_judge(runtime)
+        assert "held" not in await alerts(db)
+
+
+async def test_only_what_goes_again_is_counted_as_going_again(
+    runtime: Runtime, db: Connection, channels: dict[str, Channel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, only = await left_behind(db, secret=runtime.keyring.current)
+    await sweep_as_judge(runtime)
+
+    async def settled_meanwhile(*_: object) -> list[Trace]:
+        await record(db, [Verdict(only, 1, State.ACCEPTED)], [], source="test", now=NOON)
+        return []
+
+    monkeypatch.setattr(channels["sms"], "trace", settled_meanwhile)
+    assert (await sweep_as_judge(runtime, channels, settle=0)).again == 0
+    assert (await message(db, only))["state"] == "accepted"
