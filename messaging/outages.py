@@ -15,6 +15,8 @@ from typing import Final
 
 import structlog
 
+from messaging.db.away import AWAY
+
 POSTGRES: Final = "PostgreSQL"
 REDIS: Final = "Redis"
 ASK_EVERY: Final = 1.0
@@ -64,6 +66,7 @@ class Outages:
         self._every = every
         self._remind = remind
         self._open: dict[str, _Outage] = {}
+        self._said_again_at: dict[str, float] = {}
 
     def is_away(self, server: str) -> bool:
         """Whether a server is known to be away."""
@@ -78,6 +81,19 @@ class Outages:
         outage = self._open[server] = _Outage(time.monotonic())
         log.warning("a server is away", server=server, error=in_words(error), meanwhile=_MEANWHILE.get(server, ""))
         outage.watch = asyncio.create_task(self._watch(server, outage), name=f"is {server} back")
+
+    def met(self, error: Exception) -> None:
+        """Note an error of a statement that is tried again: an outage, or what the server says that passes.
+
+        A deadlock or a full disk is said once a minute: the server is there, and does not do what it is asked.
+        """
+        if isinstance(error, AWAY):
+            self.away(POSTGRES, error)
+            return
+        kind, now = type(error).__name__, time.monotonic()
+        if now >= self._said_again_at.get(kind, 0.0):
+            self._said_again_at[kind] = now + self._remind
+            log.warning("PostgreSQL refuses a statement; it is tried again", error=in_words(error), kind=kind)
 
     async def close(self) -> None:
         """Stop asking."""

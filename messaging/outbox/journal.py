@@ -17,7 +17,6 @@ import asyncpg
 
 from messaging.db import AWAY, Connection, KeptConnection
 from messaging.errors import Unavailable
-from messaging.outages import POSTGRES
 from messaging.outbox.record import Mark, Verdict, record
 from messaging.outbox.senders import pause_if_refused
 from messaging.outbox.states import OUR_FAULT, SUPPRESSES, Reason, State
@@ -87,7 +86,7 @@ class Journal:
                 async with asyncio.timeout(STATEMENT):
                     granted = await self._write(await self._line.get(), verdicts, marks, faults)
             except LOST as error:
-                self._runtime.outages.away(POSTGRES, error)
+                self._runtime.outages.met(error)
                 await self._line.drop()
                 if self._give_up_at is not None and time.monotonic() > self._give_up_at:
                     raise Unavailable("The outcomes of the last messages could not be written down.") from error

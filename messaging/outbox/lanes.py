@@ -18,7 +18,6 @@ from messaging.alerts import raise_alert
 from messaging.channels.base import Parcel, Route
 from messaging.db import Connection
 from messaging.errors import MusterError
-from messaging.outages import POSTGRES
 from messaging.outbox.claim import Claimed, Lane, claim, due_lanes, hand_back
 from messaging.outbox.compose import Composed, Composer, Composers
 from messaging.outbox.domains import Domains, read_groups
@@ -136,9 +135,9 @@ class Lanes:
     async def depart(self, room: int) -> list[Departure]:
         """The next messages, at most `room`, as far as their senders' pace allows."""
         departures: list[Departure] = []
+        self._forget_others()
         if room <= 0:
             return departures
-        self._forget_others()
         await self._fill(room)
         waiting = {step_id for step_id, queue in self._queues.items() if self._pace.wait(queue.lane.sender_id)}
         while len(departures) < room:
@@ -184,7 +183,7 @@ class Lanes:
             async with self._runtime.pool.acquire() as db:
                 return await hand_back(db, claimed)
         except LOST as error:
-            self._runtime.outages.away(POSTGRES, error)
+            self._runtime.outages.met(error)
             log.warning("claimed messages wait until this worker counts as gone", messages=len(claimed))
             self._presence.renounce()
             return 0

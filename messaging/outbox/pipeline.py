@@ -37,7 +37,7 @@ from messaging.channels.base import (
     Unknown,
     Withheld,
 )
-from messaging.outages import POSTGRES, in_words
+from messaging.outages import in_words
 from messaging.outbox.ahead import Ahead
 from messaging.outbox.compose import Composers
 from messaging.outbox.doubts import Doubts
@@ -162,7 +162,7 @@ class Pipeline:
         try:
             await self._lanes.refill()
         except LOST as error:
-            self._runtime.outages.away(POSTGRES, error)
+            self._runtime.outages.met(error)
             await asyncio.sleep(PAUSE)
         self._news.set()
 

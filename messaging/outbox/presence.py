@@ -21,7 +21,6 @@ from typing import Final
 import structlog
 
 from messaging.db import Connection, KeptConnection, load_queries
-from messaging.outages import POSTGRES
 from messaging.outbox.journal import LOST
 from messaging.runtime import Runtime
 
@@ -146,7 +145,7 @@ class Presence:
                 courier_id, asked = self.courier_id, now()
                 alive = await db.fetchval(SQL["beat"], courier_id, LEASE, BREAK)
         except LOST as error:
-            self._runtime.outages.away(POSTGRES, error)
+            self._runtime.outages.met(error)
             await self._line.drop()
             return False
         if self.courier_id != courier_id:  # renounced meanwhile

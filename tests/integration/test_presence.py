@@ -269,3 +269,36 @@ async def test_every_heart_may_stop_at_once(runtime: Runtime, db: Connection) ->
     await steady_for(db, judge, 60)
     await stop_hearts(db)
     assert await sweep(runtime, judge=judge) == Swept()
+
+
+async def test_a_worker_that_was_taken_for_gone_claims_anew(
+    settings: Settings, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("messaging.outbox.presence.BEAT", 0.2)
+    async with (
+        open_sandbox(SandboxConfig(mail=MailWeather(latency=0.05))) as sandbox,
+        open_runtime(with_sandbox(settings, sandbox), pool_size=8) as runtime,
+        open_courier(runtime) as sender,
+    ):
+        step = await add_step(db, secret=runtime.keyring.current)
+        await add_messages(db, step, "email", [f"m{n}@x.test" for n in range(150)])
+        running = asyncio.create_task(sender.run(until_idle=False))
+
+        async def under_way() -> bool:
+            return len(sandbox.mailbox) > 10
+
+        await until(under_way)
+        await db.execute("update courier set gone_at = clock_timestamp()")
+
+        async def all_dealt_with() -> bool:
+            await sweep(runtime, judge=None)
+            counts = await states(db, step)
+            return counts.get("accepted", 0) + counts.get("ambiguous", 0) == 150
+
+        await until(all_dealt_with)
+        sender.stop()
+        await running
+        assert await db.fetchval("select count(*) from courier") == 2
+        unknown = await db.fetchval("select count(*) from message_event where state = 'ambiguous'")
+        assert unknown <= 8, "at most twice its connections"
+        assert len(sandbox.mailbox) == len({mail.recipients for mail in sandbox.mailbox})

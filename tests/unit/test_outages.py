@@ -119,3 +119,13 @@ def test_a_wrong_argument_is_no_outage() -> None:
     lost = server_lost(asyncpg.ConnectionDoesNotExistError("connection was closed"))
     assert lost is not None
     assert "PostgreSQL went away" in lost.message
+
+
+def test_what_the_server_refuses_is_no_outage_and_is_said_once() -> None:
+    outages = Outages()
+    with capture_logs() as logs:
+        for _ in range(100):
+            outages.met(asyncpg.DeadlockDetectedError("deadlock detected"))
+        outages.met(asyncpg.DiskFullError("no space left on device"))
+    assert [line["kind"] for line in logs] == ["DeadlockDetectedError", "DiskFullError"]
+    assert not outages.is_away(POSTGRES)
