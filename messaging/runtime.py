@@ -72,7 +72,7 @@ async def open_runtime(
         redis: Redis = Redis.from_pool(open_redis_pool(settings.redis_url))
         stack.push_async_callback(redis.aclose)
         outages = Outages({POSTGRES: partial(probe, settings.database_url), REDIS: partial(_ping, redis)})
-        pool = await open_pool(settings.database_url, size=pool_size, outages=outages)
+        pool = await open_pool(settings.database_url, size=pool_size, when_away=partial(outages.away, POSTGRES))
         stack.push_async_callback(pool.close)
         stack.push_async_callback(outages.close)
         http = await stack.enter_async_context(

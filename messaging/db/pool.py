@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,7 +12,6 @@ import orjson
 
 from messaging.db.away import POSTGRES_AWAY
 from messaging.errors import SettingsError, Unavailable
-from messaging.outages import POSTGRES, Outages
 
 if TYPE_CHECKING:
     # asyncpg's types are generic only in its stubs
@@ -117,13 +116,13 @@ def _place(url: str) -> str:
     return f"{host}{port}{parts.path}"
 
 
-async def open_pool(url: str, *, size: int = 10, outages: Outages | None = None) -> Pool:
+async def open_pool(url: str, *, size: int = 10, when_away: Callable[[Exception], None] | None = None) -> Pool:
     """Open a pool of connections that speak JSON.
 
     Args:
         url: `postgresql://…`; a Unix socket's folder goes in `?host=`.
         size: most connections at once.
-        outages: where it says that the server takes no new connection; not of the first.
+        when_away: told each time that the server takes no new connection, but for the first.
 
     Raises:
         Unavailable, SettingsError: see `explained`.
@@ -134,8 +133,8 @@ async def open_pool(url: str, *, size: int = 10, outages: Outages | None = None)
         try:
             return await asyncpg.connect(*args, **options)
         except (OSError, *POSTGRES_AWAY) as error:
-            if opened and outages is not None:
-                outages.away(POSTGRES, error)
+            if opened and when_away is not None:
+                when_away(error)
             raise
 
     async with explained(url):
