@@ -25,6 +25,8 @@ ANSWERS_WITHIN: Final = 5.0
 """Seconds it gets to answer one."""
 REMIND_EVERY: Final = 60.0
 """Seconds between two lines while it stays away."""
+ECHO: Final = 15.0
+"""Seconds after an outage in which an error may still be of it: a connection that broke then, and is used only now."""
 
 _MEANWHILE: Final[Mapping[str, str]] = {
     POSTGRES: "nothing is sent or counted meanwhile, and nothing is lost",
@@ -43,10 +45,12 @@ class _Outage:
     Attributes:
         began: on the monotonic clock.
         errors: how often somebody met it.
+        told: it has been logged.
     """
 
     began: float
     errors: int = 1
+    told: bool = False
     watch: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
@@ -66,6 +70,8 @@ class Outages:
         self._every = every
         self._remind = remind
         self._open: dict[str, _Outage] = {}
+        self._back_at: dict[str, float] = {}
+        self._closed = False
         self._said_again_at: dict[str, float] = {}
 
     def is_away(self, server: str) -> bool:
@@ -73,14 +79,23 @@ class Outages:
         return server in self._open
 
     def away(self, server: str, error: BaseException | str) -> None:
-        """Note that a server did not answer; the first time, log it and begin to ask whether it is back."""
+        """Note that a server did not answer; the first time, log it and begin to ask whether it is back.
+
+        Right after an outage it is logged only if the server does not answer a question either.
+        """
         outage = self._open.get(server)
         if outage is not None:
             outage.errors += 1
             return
+        if self._closed:
+            return
         outage = self._open[server] = _Outage(time.monotonic())
-        log.warning("a server is away", server=server, error=in_words(error), meanwhile=_MEANWHILE.get(server, ""))
-        outage.watch = asyncio.create_task(self._watch(server, outage), name=f"is {server} back")
+        is_echo = outage.began < self._back_at.get(server, -ECHO) + ECHO
+        if not is_echo:
+            _tell(server, outage, error)
+        outage.watch = asyncio.create_task(
+            self._watch(server, outage, error, at_once=is_echo), name=f"is {server} back"
+        )
 
     def met(self, error: Exception) -> None:
         """Note an error of a statement that is tried again: an outage, or what the server says that passes.
@@ -97,33 +112,40 @@ class Outages:
 
     async def close(self) -> None:
         """Stop asking."""
+        self._closed = True
         watches = [one.watch for one in self._open.values() if one.watch is not None]
         self._open.clear()
         for watch in watches:
             watch.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
 
-    async def _watch(self, server: str, outage: _Outage) -> None:
+    async def _watch(self, server: str, outage: _Outage, error: BaseException | str, *, at_once: bool) -> None:
         remind_at = outage.began + self._remind
         asking: asyncio.Task[None] | None = None
         try:
             while True:
-                await asyncio.sleep(self._every)
+                if not at_once:
+                    await asyncio.sleep(self._every)
+                at_once = False
                 if asking is None:
                     asking = asyncio.create_task(self._ask(server))
-                    await asyncio.wait([asking], timeout=self._every)
+                await asyncio.wait([asking], timeout=self._every)
                 if asking.done():
                     answered, asking = asking, None
                     if answered.exception() is None:
                         break
-                if time.monotonic() >= remind_at:
+                if not outage.told:
+                    _tell(server, outage, error)
+                elif time.monotonic() >= remind_at:
                     remind_at += self._remind
                     log.warning("a server is still away", server=server, seconds=_since(outage), errors=outage.errors)
         finally:
             if asking is not None:
                 asking.cancel()
         self._open.pop(server, None)
-        log.info("a server is back", server=server, seconds=_since(outage), errors=outage.errors)
+        self._back_at[server] = time.monotonic()
+        if outage.told:
+            log.info("a server is back", server=server, seconds=_since(outage), errors=outage.errors)
 
     async def _ask(self, server: str) -> None:
         probe = self._probes.get(server)
@@ -141,6 +163,11 @@ def in_words(error: BaseException | str) -> str:
     with contextlib.suppress(Exception):
         return str(error) or type(error).__name__
     return type(error).__name__
+
+
+def _tell(server: str, outage: _Outage, error: BaseException | str) -> None:
+    outage.told = True
+    log.warning("a server is away", server=server, error=in_words(error), meanwhile=_MEANWHILE.get(server, ""))
 
 
 def _since(outage: _Outage) -> int:

@@ -80,13 +80,36 @@ async def test_a_question_that_hangs_does_not_keep_the_reminder() -> None:
 
 async def test_each_outage_is_told_anew() -> None:
     server = Server()
-    server.up = True
     outages = Outages({POSTGRES: server}, every=0.01)
     for _ in range(2):
+        server.up = False
         with capture_logs() as logs:
             outages.away(POSTGRES, ConnectionResetError("reset"))
+            await said(logs, "a server is away")
+            server.up = True
             await said(logs, "a server is back")
-            assert logs[0]["event"] == "a server is away"
+
+
+async def test_a_connection_that_broke_in_an_outage_and_is_used_after_it_is_no_other_one() -> None:
+    server = Server()
+    server.up = True
+    outages = Outages({POSTGRES: server}, every=0.01)
+    with capture_logs() as logs:
+        outages.away(POSTGRES, ConnectionResetError("reset"))
+        await said(logs, "a server is back")
+        outages.away(POSTGRES, ConnectionResetError("reset"))
+        async with asyncio.timeout(10):
+            while outages.is_away(POSTGRES):  # noqa: ASYNC110  # it ends in a task of its own
+                await asyncio.sleep(0.01)
+    assert len(logs) == 2
+
+
+async def test_closed_it_says_nothing_more() -> None:
+    outages = Outages({POSTGRES: Server()})
+    await outages.close()
+    with capture_logs() as logs:
+        outages.away(POSTGRES, ConnectionResetError("reset"))
+    assert logs == []
 
 
 @pytest.mark.parametrize(
