@@ -63,7 +63,7 @@ class Journal:
         self._runtime = runtime
         self._channel: Medium = channel
         self._source = source
-        self._line = KeptConnection(runtime.pool)
+        self._line = KeptConnection.of_pool(runtime.pool)
         self._give_up_at: float | None = None
 
     def give_up_after(self, seconds: float) -> None:

@@ -21,6 +21,7 @@ from typing import Final
 import structlog
 
 from messaging.db import Connection, KeptConnection, load_queries
+from messaging.errors import SettingsError
 from messaging.outbox.journal import LOST
 from messaging.runtime import Runtime
 
@@ -66,7 +67,9 @@ class Presence:
     def __init__(self, runtime: Runtime, name: str) -> None:
         self._runtime = runtime
         self._name = name
-        self._line = KeptConnection(runtime.pool)
+        assert runtime.settings.database_url is not None
+        # of its own: a heart must not wait for a pool that slow work has emptied
+        self._line = KeptConnection.of_its_own(runtime.settings.database_url)
         self._runs = 0
         self._stays = False
         self._confirmed_at = 0.0
@@ -144,7 +147,7 @@ class Presence:
                     return True
                 courier_id, asked = self.courier_id, now()
                 alive = await db.fetchval(SQL["beat"], courier_id, LEASE, BREAK)
-        except LOST as error:
+        except (*LOST, SettingsError) as error:  # the server may have changed its mind about our password
             self._runtime.outages.met(error)
             await self._line.drop()
             return False
