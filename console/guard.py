@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import asyncpg
-import structlog
 from aiohttp import web
 from yarl import URL
 
 from console.auth import SESSION_LASTS, admit
 from console.rendering import STAFF, render_page
-from messaging.errors import NotFound, Unavailable
+from messaging.db import AWAY
+from messaging.errors import NotFound
+from messaging.outages import POSTGRES
 from messaging.settings import Settings
 from messaging.web import RUNTIME
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-log = structlog.get_logger(__name__)
-
-OUT_OF_REACH: Final = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, Unavailable)
-"""What it looks like when the database does not answer."""
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -51,8 +46,8 @@ def for_anyone(handler: Handler) -> Handler:
                 response = await handler(request)
         except NotFound as error:
             response = render_page(request, "missing", status=404, error=error)
-        except OUT_OF_REACH as error:
-            log.warning("the console cannot reach the database", error=repr(error))
+        except AWAY as error:
+            request.app[RUNTIME].outages.away(POSTGRES, error)
             response = render_page(request, "unavailable", status=503)
         if not response.prepared:
             response.headers.update(HEADERS)

@@ -15,8 +15,10 @@ from aiohttp import web
 from aiohttp_sse import sse_response
 
 from console.auth import admit
-from console.guard import HEADERS, OUT_OF_REACH, session_token
+from console.guard import HEADERS, session_token
 from console.views import Figures, Picture, Section, View, take_picture
+from messaging.db import AWAY
+from messaging.outages import POSTGRES
 from messaging.runtime import Runtime
 from messaging.web import RUNTIME
 
@@ -147,8 +149,8 @@ class Live:
         """Show one view to all who look at it. Without a beat, their pages say by themselves that they are not live."""
         try:
             picture = await take_picture(view, self.figures)
-        except OUT_OF_REACH as error:
-            log.warning("a live page could not be brought up to date", error=repr(error))
+        except AWAY as error:
+            self._runtime.outages.away(POSTGRES, error)
             return
         except Exception:
             # looking must go on for the others
@@ -193,5 +195,5 @@ async def _still_admitted(request: web.Request, runtime: Runtime) -> bool:
     try:
         async with runtime.pool.acquire() as db:
             return await admit(db, session_token(request), now=runtime.clock(), opens_page=False) is not None
-    except OUT_OF_REACH:
+    except AWAY:
         return True  # the page says that it is not live; signing out would only hide why

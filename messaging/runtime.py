@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import aiohttp
 from redis.asyncio import Redis
 
 from messaging.clock import Clock, system_clock
 from messaging.content.tokens import Keyring
-from messaging.db import Pool, open_pool
+from messaging.db import Pool, open_pool, probe
 from messaging.errors import SettingsError
+from messaging.outages import POSTGRES, REDIS, Outages
 from messaging.redis_address import open_redis_pool
 from messaging.settings import Settings
 
@@ -36,6 +38,7 @@ class Runtime:
         keyring: derives and checks the tokens in members' links.
         clock: what time it is.
         wake: tell the workers.
+        outages: log when a server goes away and comes back.
     """
 
     settings: Settings
@@ -45,6 +48,7 @@ class Runtime:
     keyring: Keyring
     clock: Clock = system_clock
     wake: Wake = nobody_to_wake
+    outages: Outages = field(default_factory=Outages)
 
 
 @asynccontextmanager
@@ -65,10 +69,12 @@ async def open_runtime(
     if settings.database_url is None or settings.redis_url is None or not settings.secret_key:
         raise SettingsError("No database is configured here.", remedy="Start through the `muster` command.")
     async with AsyncExitStack() as stack:
-        pool = await open_pool(settings.database_url, size=pool_size)
-        stack.push_async_callback(pool.close)
         redis: Redis = Redis.from_pool(open_redis_pool(settings.redis_url))
         stack.push_async_callback(redis.aclose)
+        outages = Outages({POSTGRES: partial(probe, settings.database_url), REDIS: partial(_ping, redis)})
+        pool = await open_pool(settings.database_url, size=pool_size, when_away=partial(outages.away, POSTGRES))
+        stack.push_async_callback(pool.close)
+        stack.push_async_callback(outages.close)
         http = await stack.enter_async_context(
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=settings.sms_connections),
@@ -76,4 +82,8 @@ async def open_runtime(
                 cookie_jar=aiohttp.DummyCookieJar(),  # no provider's API keeps any
             )
         )
-        yield Runtime(settings, pool, redis, http, Keyring(settings.secret_key), clock, wake)
+        yield Runtime(settings, pool, redis, http, Keyring(settings.secret_key), clock, wake, outages)
+
+
+async def _ping(redis: Redis) -> None:
+    await redis.ping()

@@ -20,9 +20,10 @@ import webhooks
 from messaging.db.migrate import missing
 from messaging.errors import Conflict, InputError, MusterError, NotFound, Unavailable
 from messaging.log_limit import LOG_LIMIT, LogLimit
+from messaging.outages import POSTGRES
 from messaging.runtime import Runtime
 from messaging.web import RUNTIME, problem
-from muster.lost import server_lost
+from muster.lost import server_lost, server_of
 from muster.metrics import METRICS, Metrics, get_metrics
 from webhooks import feed
 
@@ -144,7 +145,7 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
         if isinstance(error, ConnectionError) and _has_hung_up(request):
             raise
         if server_lost(error) is not None or await _is_unreachable(request.app[RUNTIME], error):
-            log.warning("a server is away", error=repr(error), route=_route(request))
+            request.app[RUNTIME].outages.away(server_of(error) or POSTGRES, error)
             return _answer(request, 503, "Muster cannot answer just now.", "Please try again in a few minutes.")
         log.exception("a request failed", route=_route(request))
         return _answer(request, 500, *_words(500))

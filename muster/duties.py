@@ -75,17 +75,20 @@ class Duties:
     tidy_at: float = field(default_factory=lambda: time.monotonic() + TIDY_AFTER)
 
     def __post_init__(self) -> None:
+        outages = self.runtime.outages
         # one for each channel: texts may trickle for hours at their sender's pace, and emails must not wait for them
-        self.deliveries = [Duty(f"deliver {name}", partial(self._deliver, name)) for name in self.courier.channels]
-        self.inbox = Duty("inbox", self._read_inbox, INBOX_PAUSE)
-        self.launch = Duty("launch", self._launch)
-        self.sweep = Duty("sweep", self._sweep)
-        self.counts = Duty("counts", self._count)
-        self.missed = Duty("missed texts", self._fetch_missed)
-        self.tidying = Duty("tidying", self._tidy)
+        self.deliveries = [
+            Duty(f"deliver {name}", partial(self._deliver, name), outages=outages) for name in self.courier.channels
+        ]
+        self.inbox = Duty("inbox", self._read_inbox, INBOX_PAUSE, outages=outages)
+        self.launch = Duty("launch", self._launch, outages=outages)
+        self.sweep = Duty("sweep", self._sweep, outages=outages)
+        self.counts = Duty("counts", self._count, outages=outages)
+        self.missed = Duty("missed texts", self._fetch_missed, outages=outages)
+        self.tidying = Duty("tidying", self._tidy, outages=outages)
         self.stream, self.sender = Stream(self.runtime), Sender(self.runtime, self.outside)
-        self.webhooks = Duty("webhooks", self._tell_others)
-        self.exports = Duty("exports", self._export)
+        self.webhooks = Duty("webhooks", self._tell_others, outages=outages)
+        self.exports = Duty("exports", self._export, outages=outages)
 
     def tick(self) -> list[asyncio.Task[None]]:
         """Have everything done that is due by the clock."""
@@ -152,7 +155,7 @@ class Duties:
         return False
 
     async def _sweep(self) -> bool:
-        await sweep(self.runtime, self.courier.channels)
+        await sweep(self.runtime, self.courier.channels, judge=self.courier.courier_id)
         return False
 
     async def _count(self) -> bool:

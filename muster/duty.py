@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
-from muster.lost import server_lost
+from messaging.errors import MusterError
+from messaging.outages import Outages
+from muster.lost import server_of
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +27,7 @@ class Duty:
         task: the rounds that are going on.
         trouble: what went wrong last, so that it is logged once and not every second.
         closed: nobody can ask any more.
+        outages: where it says that a server of ours is away, one line for the whole process.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Duty:
     task: asyncio.Task[None] | None = None
     trouble: str = ""
     closed: bool = False
+    outages: Outages = field(default_factory=Outages)
 
     def ask(self) -> asyncio.Task[None]:
         """Have it done from now on; returns the task that does it."""
@@ -63,12 +67,15 @@ class Duty:
             self.asked = (self.asked or more) and not self.closed
 
     def _report(self, error: Exception) -> None:
-        lost = server_lost(error)
-        trouble = lost.message if lost is not None else repr(error)
+        server = server_of(error)
+        if server is not None:
+            self.outages.away(server, error)
+            return
+        trouble = error.message if isinstance(error, MusterError) else repr(error)
         if trouble == self.trouble:
             return
         self.trouble = trouble
-        if lost is not None or isinstance(error, OSError):
-            log.warning("a server is away; trying every second", duty=self.name, error=trouble)
+        if isinstance(error, (MusterError, OSError)):
+            log.warning("this does not work now; trying every second", duty=self.name, error=trouble)
         else:
             log.error("a duty failed; trying every second", duty=self.name, exc_info=error)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Collection
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -22,6 +23,7 @@ from arq import Worker, cron, func
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
+from messaging.outages import REDIS, Outages
 from messaging.redis_address import open_redis_pool
 from messaging.runtime import Runtime
 
@@ -69,12 +71,13 @@ async def work(runtime: Runtime, stop: asyncio.Event) -> None:
     async with (
         open_channels(runtime.settings, runtime.http) as channels,
         open_outside(runtime.settings.outgoing_allow) as outside,
+        (courier := Courier(runtime, channels)).stay(),
     ):
-        duties = Duties(runtime, Courier(runtime, channels), outside)
-        ear = _Ear(duties, runtime.settings.redis_url)
+        duties = Duties(runtime, courier, outside)
+        ear = _Ear(duties, runtime.settings.redis_url, runtime.outages)
         hearing = asyncio.create_task(ear.listen(), name="wake-ups")
         look_less_for_garbage()
-        log.info("the worker is at work", channels=sorted(channels))
+        _say_what_it_sends(channels)
         try:
             while not stop.is_set():
                 _look(duties, clock_too=not ear.hears)
@@ -86,6 +89,17 @@ async def work(runtime: Runtime, stop: asyncio.Event) -> None:
             await duties.finish(PATIENCE)
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
+
+
+def _say_what_it_sends(channels: Collection[str]) -> None:
+    if channels:
+        log.info("the worker is at work", channels=sorted(channels))
+    else:
+        log.error(
+            "THIS WORKER CAN SEND NOTHING: no provider of email or texts is set up",
+            remedy="Set MUSTER_SMTP_URL for email, a provider's settings for texts (docs/settings.md), and start it"
+            " again. Until then messages wait for a worker that can.",
+        )
 
 
 def _look(duties: Duties, *, clock_too: bool) -> None:
@@ -104,8 +118,9 @@ class _Ear:
         hears: whether Redis answers.
     """
 
-    def __init__(self, duties: Duties, redis_url: str) -> None:
+    def __init__(self, duties: Duties, redis_url: str, outages: Outages) -> None:
         self._duties = duties
+        self._outages = outages
         self._redis_url = redis_url
         self._worker: Worker | None = None
         self._stopped = False
@@ -125,8 +140,7 @@ class _Ear:
                     self.hears = True
                     await self._worker.async_run()
                 except (RedisError, OSError) as error:
-                    if self.hears:
-                        log.warning("Redis is away; looking every second without it", error=str(error))
+                    self._outages.away(REDIS, error)
                     self.hears = False
                 finally:
                     await asyncio.gather(*self._worker.tasks.values(), return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What delivery knows of a provider: a way to hand over one parcel, and four things that can come of it.
+"""What delivery knows of a provider: a way to hand over one parcel, and five things that can come of it.
 
 A new provider is one file with a class that has `Channel`'s methods, and a line in `open_channels`. The provider's own
 codes stay in its code table; what leaves its file are outcomes with reasons from our vocabulary.
@@ -6,7 +6,7 @@ codes stay in its code table; what leaves its file are outcomes with reasons fro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
@@ -27,6 +27,11 @@ class Route:
     sent_from: str | None = None
 
 
+def always() -> bool:
+    """Say that a parcel may be handed over: it belongs to whoever made it."""
+    return True
+
+
 @dataclass(slots=True)
 class Text:
     """One SMS, ready to hand over.
@@ -39,6 +44,7 @@ class Text:
         seal: our sealed id, for the provider to give back with its receipts; empty for a text that has no row.
         segments: what it counts against the sender's pace.
         route: by which provider it goes, once a channel of several has chosen.
+        still_ours: whether it may be handed over, asked right before its request is written.
     """
 
     message_id: int
@@ -48,6 +54,7 @@ class Text:
     seal: str
     segments: int
     route: Route | None = None
+    still_ours: Callable[[], bool] = always
 
 
 @dataclass(slots=True)
@@ -59,12 +66,14 @@ class Mail:
         envelope: where bounces go (VERP).
         to: the recipient's mailbox.
         content: the complete message: RFC 5322 bytes with CRLF line ends.
+        still_ours: whether it may be handed over, asked right before its text is written.
     """
 
     message_id: int
     envelope: str
     to: str
     content: bytes
+    still_ours: Callable[[], bool] = always
 
 
 Parcel = Text | Mail
@@ -122,7 +131,14 @@ class Unknown:
     reply: str = ""
 
 
-Outcome = Accepted | Retry | Refused | Unknown
+@dataclass(slots=True)
+class Withheld:
+    """It was certainly not sent, for at the last moment it was no longer this worker's: others may have it."""
+
+    reply: str = "It was not handed over."
+
+
+Outcome = Accepted | Retry | Refused | Unknown | Withheld
 
 
 @dataclass(frozen=True, slots=True)

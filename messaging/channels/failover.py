@@ -26,6 +26,7 @@ from messaging.channels.base import (
     Text,
     Trace,
     Unknown,
+    Withheld,
 )
 from messaging.channels.breaker import Breaker
 from messaging.outbox.states import Reason, sentence
@@ -151,6 +152,8 @@ class FailoverChannel:
 
     def _judge(self, member: Member, message_id: int, outcome: Outcome) -> Outcome:
         """What an outcome says of the provider, and whether another one may have the message."""
+        if isinstance(outcome, Withheld):  # it says nothing of the provider
+            return outcome
         if isinstance(outcome, Unknown):
             # it may have been taken: it stays this provider's until that provider, or its receipt, has spoken
             self._failed(member, message_id, Reason.NO_ANSWER)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from messaging.channels.base import Accepted, Mail, Outcome, Parcel, Refused, Retry, Trace, Unknown
+from messaging.channels.base import Accepted, Mail, Outcome, Parcel, Refused, Retry, Trace, Unknown, Withheld
 from messaging.channels.dialogue import CLOSING, Dialogue
 from messaging.channels.email_headers import reference_header
 from messaging.channels.relay import connect, read_smtp_url, trusted
@@ -181,6 +181,9 @@ async def _transfer(line: _Line, recipient: bytes, mail: Mail) -> Outcome:
     refused = await _introduce(line, opening, b"RCPT TO:<%b>" % recipient)
     if refused is not None:
         return refused
+    if not mail.still_ours():  # the replies may have taken a minute, or this process may have stood still meanwhile
+        dialogue.close()
+        return Withheld()
     dialogue.hand_over(_stuffed(content))
     line.phase = Phase.BODY
     ((code, words),) = await dialogue.hear()

@@ -7,7 +7,7 @@ repeats a request; what cannot be known is said to be unknown, and `trace` asks 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -19,7 +19,8 @@ from twilio.http.response import Response
 from twilio.rest import Client
 from yarl import URL
 
-from messaging.channels.base import Accepted, Outcome, Parcel, Refused, Retry, Text, Trace, Unknown
+from messaging.channels.base import Accepted, Outcome, Parcel, Refused, Retry, Text, Trace, Unknown, Withheld
+from messaging.channels.last_look import GuardedBody
 from messaging.channels.twilio_codes import judge
 from messaging.errors import Unavailable
 from messaging.outbox.states import Reason
@@ -55,6 +56,10 @@ class ServerFault(TwilioException):  # type: ignore[misc]
     """HTTP 5xx: nobody knows whether the message was taken."""
 
 
+class NotHandedOver(TwilioException):  # type: ignore[misc]
+    """The request was given up before it was written: its message is no longer ours."""
+
+
 class SessionClient(AsyncHttpClient):  # type: ignore[misc]
     """The SDK's transport on a shared session: with its timeouts, and without ever repeating a request.
 
@@ -88,10 +93,37 @@ class SessionClient(AsyncHttpClient):  # type: ignore[misc]
         told = dict(headers or {})
         if auth is not None:
             told["Authorization"] = aiohttp.encode_basic_auth(*auth)
-        # a query is a form, and quoted in C; the SDK's headers say that it is one
-        form = _QUERY.with_query(data).raw_query_string.encode() if data else None
+        return await self._ask(method, url, params, _form(data) if data else None, told, redirect=allow_redirects)
+
+    async def post(
+        self, url: str, data: Mapping[str, str], headers: Mapping[str, str], still_ours: Callable[[], bool]
+    ) -> Response:
+        """Post a form, if it may still be handed over when it is written.
+
+        Raises:
+            NotHandedOver: it may not.
+            TooManyRequests, ServerFault: see `request`.
+        """
+        body = GuardedBody(_form(data), still_ours)
+        try:
+            return await self._ask("POST", url, None, body, headers, redirect=False)
+        except (aiohttp.ClientError, OSError) as error:
+            if body.withheld:
+                raise NotHandedOver(str(error)) from error
+            raise
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None,
+        body: bytes | GuardedBody | None,
+        headers: Mapping[str, str],
+        *,
+        redirect: bool,
+    ) -> Response:
         async with self._http.request(
-            method, url, params=params, data=form, headers=told, timeout=self._timeout, allow_redirects=allow_redirects
+            method, url, params=params, data=body, headers=headers, timeout=self._timeout, allow_redirects=redirect
         ) as response:
             if response.status == 429:
                 raise TooManyRequests(_seconds(response.headers.get("Retry-After")))
@@ -142,8 +174,10 @@ class TwilioChannel:
             "StatusCallback": f"{self._callback}{parcel.seal}{RETRIES}",
         }
         try:
-            created = await self._create(form)
+            created = await self._create(form, parcel.still_ours)
             accepted = Accepted(f"201 {created['status']}", created["sid"], _whole(created.get("num_segments")))
+        except NotHandedOver:
+            return Withheld()
         except TooManyRequests as error:
             return Retry(Reason.BUSY, "20429", str(error), slow=True, after=error.after)
         except (TwilioRestException, TwilioServiceException) as error:
@@ -154,9 +188,9 @@ class TwilioChannel:
             return Unknown(_words(error))
         return accepted if accepted.provider_id else Unknown("The answer had no id in it.")
 
-    async def _create(self, form: Mapping[str, str]) -> Any:
+    async def _create(self, form: Mapping[str, str], still_ours: Callable[[], bool]) -> Any:
         """What `messages.create_async` does, without 120 µs for the same headers again and fields that nobody reads."""
-        response = await self._http.request("POST", self._url, data=form, headers=self._headers)
+        response = await self._http.post(self._url, form, self._headers, still_ours)
         if not 200 <= response.status_code < 300:
             raise self._api.exception("POST", self._url, response, "Unable to create record")
         return orjson.loads(response.text)
@@ -178,6 +212,11 @@ class TwilioChannel:
 
     async def close(self) -> None:
         """Nothing is held here: the session belongs to the runtime."""
+
+
+def _form(data: Mapping[str, Any]) -> bytes:
+    """A form's bytes. A query is one too, and quoted in C; the SDK's headers say that it is one."""
+    return _QUERY.with_query(data).raw_query_string.encode()
 
 
 def _refusal(error: TwilioRestException | TwilioServiceException) -> Outcome:

@@ -17,7 +17,8 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
-from messaging.channels.base import Accepted, Outcome, Parcel, Refused, Retry, Text, Trace, Unknown
+from messaging.channels.base import Accepted, Outcome, Parcel, Refused, Retry, Text, Trace, Unknown, Withheld
+from messaging.channels.last_look import GuardedBody
 from messaging.channels.vonage_codes import code_of, reason_of
 from messaging.errors import Unavailable
 from messaging.outbox.states import Reason
@@ -70,10 +71,11 @@ class VonageChannel:
         }
         if parcel.seal:
             body |= {"client_ref": parcel.seal, "webhook_url": self._webhook, "webhook_version": "v1"}
+        guarded = GuardedBody(orjson.dumps(body), parcel.still_ours)
         try:
             async with self._http.post(
                 f"{self._url}/v1/messages",
-                data=orjson.dumps(body),
+                data=guarded,
                 headers=self._headers | {"Content-Type": "application/json"},
                 timeout=self._timeout,
                 allow_redirects=False,
@@ -82,7 +84,7 @@ class VonageChannel:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             return Retry(Reason.NOT_REACHED, reply=_words(error), slow=True)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return Unknown(_words(error))
+            return Withheld() if guarded.withheld else Unknown(_words(error))
 
     async def trace(self, parcel: Parcel, since: datetime) -> list[Trace] | None:
         """The record with our sealed id among those of this number since then.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import orjson
 
+from messaging.db.away import POSTGRES_AWAY
 from messaging.errors import SettingsError, Unavailable
 
 if TYPE_CHECKING:
@@ -33,15 +34,6 @@ _SESSION = {
 """How the database treats our sessions, whatever the server is set to."""
 
 _TRY_LOCK = "select pg_try_advisory_lock(hashtextextended($1, 0))"
-
-_SILENT = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.InternalClientError,  # what answers there speaks something else
-)
 
 
 class _Pooled(asyncpg.Connection):
@@ -106,7 +98,7 @@ async def explained(url: str) -> AsyncIterator[None]:
             remedy="It looks like postgresql://user:password@host:5432/muster; "
             "special characters in the password are percent-encoded.",
         ) from error
-    except _SILENT as error:
+    except (OSError, *POSTGRES_AWAY) as error:  # or what answers there speaks something else
         raise Unavailable(
             f"PostgreSQL at {where} does not answer ({error or type(error).__name__}).",
             remedy="Is it running, and is MUSTER_DATABASE_URL right?",
@@ -124,29 +116,49 @@ def _place(url: str) -> str:
     return f"{host}{port}{parts.path}"
 
 
-async def open_pool(url: str, *, size: int = 10) -> Pool:
+async def open_pool(url: str, *, size: int = 10, when_away: Callable[[Exception], None] | None = None) -> Pool:
     """Open a pool of connections that speak JSON.
 
     Args:
         url: `postgresql://…`; a Unix socket's folder goes in `?host=`.
         size: most connections at once.
+        when_away: told each time that the server takes no new connection, but for the first.
 
     Raises:
         Unavailable, SettingsError: see `explained`.
     """
+    opened = False
+
+    async def connect_or_tell(*args: Any, **options: Any) -> Any:
+        try:
+            return await asyncpg.connect(*args, **options)
+        except (OSError, *POSTGRES_AWAY) as error:
+            if opened and when_away is not None:
+                when_away(error)
+            raise
+
     async with explained(url):
         pool = await asyncpg.create_pool(
             url,
-            min_size=1,
+            init_size=1,
+            min_size=0,  # a floor would be restored with a traceback for each try while the server is away
             max_size=size,
             init=_prepare,
+            connect=connect_or_tell,
             connection_class=_Pooled,
             server_settings=_SESSION,
             timeout=10,
             command_timeout=60,
         )
         assert pool is not None
+        opened = True
         return pool
+
+
+async def probe(url: str) -> None:
+    """Raise while the server does not take connections; a question for `Outages`."""
+    connection = await asyncpg.connect(url, timeout=5)
+    connection.terminate()
 
 
 async def connect(url: str) -> asyncpg.Connection:

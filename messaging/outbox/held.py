@@ -2,22 +2,126 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from messaging.alerts import resolve_alert
+from messaging.alerts import raise_alert, resolve_alert
+from messaging.content.tokens import Keyring
 from messaging.db import Connection, load_queries
-from messaging.errors import NotFound
+from messaging.errors import InputError, NotFound
 from messaging.outbox.senders import resume_sender
 
 SQL: Final = load_queries(__file__)
 
+_BIGGEST: Final = 2**63 - 1
 
-async def settle_held(db: Connection, *, again: bool, actor: str, now: datetime) -> int:
-    """Decide about every message that is held because nobody knows whether it left.
+
+@dataclass(frozen=True, slots=True)
+class HeldMessage:
+    """A message of unknown outcome that waits for a person.
+
+    Attributes:
+        position: its step's, in its campaign.
+        wire_at: when it was marked for the wire.
+    """
+
+    message_id: int
+    campaign_id: int
+    position: int
+    channel: str
+    address: str
+    wire_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Messages that somebody named one by one.
+
+    Attributes:
+        ids: by their numbers, or by the Message-ID or envelope sender that a relay's log shows.
+        addresses: by who they are for.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which held messages are meant; everything that is not None must fit.
+
+    Attributes:
+        named: these alone.
+        position: of the step in its campaign.
+        after: marked for the wire then or later.
+        before: marked for the wire before then.
+    """
+
+    named: Named | None = None
+    campaign_id: int | None = None
+    position: int | None = None
+    channel: str | None = None
+    after: datetime | None = None
+    before: datetime | None = None
+
+
+def read_names(words: Iterable[str], keyring: Keyring) -> Named:
+    """Read names of messages: `17`, `#17`, a number or mailbox they are for, a Message-ID or envelope sender of ours.
+
+    Args:
+        words: one name each; empty ones are passed over.
+        keyring: knows our Message-IDs.
+
+    Raises:
+        InputError: some are none of these; each is named by its line.
+    """
+    named, problems = Named(), []
+    for line, word in enumerate(words, start=1):
+        name = word.strip().strip("<>")
+        number = name.removeprefix("#")
+        if number.isascii() and number.isdecimal() and int(number) <= _BIGGEST:
+            named.ids.append(int(number))
+        elif (sealed := keyring.unseal(name.partition("@")[0].removeprefix("b+"), "bounce")) is not None:
+            named.ids.append(sealed)
+        elif "@" in name or (name.startswith("+") and name[1:].isdecimal()):
+            named.addresses.append(name)
+        elif name:
+            problems.append(f"line {line}: “{name[:60]}” names no message")
+    if problems:
+        raise InputError(
+            "Not everything there is the name of a message.",
+            problems=problems[:20],
+            remedy="One a line: its number, the Message-ID, or the address or phone number (+44…) it is for.",
+        )
+    return named
+
+
+async def list_held(db: Connection, selection: Selection) -> list[HeldMessage]:
+    """Return the held messages that are meant, in the order of their numbers."""
+    named = selection.named
+    rows = await db.fetch(
+        SQL["list_held"],
+        None if named is None else named.ids,
+        None if named is None else named.addresses,
+        selection.campaign_id,
+        selection.position,
+        selection.channel,
+        selection.after,
+        selection.before,
+    )
+    return [HeldMessage(**row) for row in rows]
+
+
+async def settle_held(
+    db: Connection, message_ids: Sequence[int] | None = None, *, again: bool, actor: str, now: datetime
+) -> int:
+    """Decide about messages that are held because nobody knows whether they left.
 
     Args:
         db: in the caller's transaction.
+        message_ids: which; those that are not held any more stay as they are. None: all that are held.
         again: send them again; False to count them as sent.
         actor: who decided.
         now: from when on they may go.
@@ -25,9 +129,31 @@ async def settle_held(db: Connection, *, again: bool, actor: str, now: datetime)
     Returns:
         How many there were.
     """
-    settled: int = await db.fetchval(SQL["settle"], again, now, actor)
-    await resolve_alert(db, "held")
+    settled: int = await db.fetchval(SQL["settle"], again, now, actor, message_ids)
+    await tell_of_held(db)
     return settled
+
+
+async def tell_of_held(db: Connection) -> None:
+    """Alert to everything that is held, and resolve that when nothing is any more, whoever or whatever settled it."""
+    row = await db.fetchrow(SQL["count_held"])
+    assert row is not None
+    held, told = row["held"], row["told"]
+    if held == (told or 0):
+        return
+    if not held:
+        await resolve_alert(db, "held")
+        return
+    messages = "1 message" if held == 1 else f"{held:,} messages"
+    await raise_alert(
+        db,
+        key="held",
+        severity="warning",
+        title=f"{messages} may or may not have been sent, and {'waits' if held == 1 else 'wait'} for a decision.",
+        remedy="See them: muster messages list --reason held. Look for them in the provider's log; then, for all or for"
+        " some: muster messages settle --as sent (or unsent).",
+        detail={"held": held},
+    )
 
 
 async def resume_by_address(db: Connection, address: str, *, now: datetime) -> int:

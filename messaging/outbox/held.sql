@@ -1,6 +1,27 @@
+-- name: count_held
+-- How many wait for a person, and how many an open alert speaks of.
+select count(*)::int as held,
+  (select (detail ->> 'held')::int from alert where key = 'held' and resolved_at is null) as told
+from message
+where state = 'ambiguous' and reason = 'held';
+
+-- name: list_held
+-- What a person is asked about: everything that is held, or what is named or meant of it, oldest first.
+select m.message_id, m.campaign_id, s.position, m.channel, m.address, m.wire_at
+from message m
+join step s using (step_id)
+where m.state = 'ambiguous' and m.reason = 'held'
+  and ($1::bigint[] is null or m.message_id = any ($1) or m.address = any ($2::text[]))
+  and ($3::bigint is null or m.campaign_id = $3)
+  and ($4::int is null or s.position = $4)
+  and ($5::text is null or m.channel::text = $5)
+  and ($6::timestamptz is null or coalesce(m.wire_at, m.changed_at) >= $6)
+  and ($7::timestamptz is null or coalesce(m.wire_at, m.changed_at) < $7)
+order by m.message_id;
+
 -- name: settle
 -- A person has decided about messages of unknown outcome: they left (accepted), or they go again (queued), unless their
--- campaign has been cancelled meanwhile.
+-- campaign has been cancelled meanwhile. What has settled itself since it was shown stays as it is.
 with settled as (
   update message m
   set state = (case when not $1 then 'accepted' when s.state = 'cancelled' then 'cancelled' else 'queued' end)::message_state,
@@ -8,9 +29,10 @@ with settled as (
       not_before = case when $1 then least(m.not_before, $2) else m.not_before end,
       sent_at = case when $1 then m.sent_at else coalesce(m.sent_at, m.wire_at, now()) end,
       wire_at = case when $1 then null else m.wire_at end,
-      changed_at = now()
+      changed_at = clock_timestamp()
   from step s
-  where m.state = 'ambiguous' and m.reason = 'held' and s.step_id = m.step_id
+  where ($4::bigint[] is null or m.message_id = any ($4)) and m.state = 'ambiguous' and m.reason = 'held'
+    and s.step_id = m.step_id
   returning m.message_id, m.state, m.reason
 ), told as (
   insert into message_event (message_id, state, source, code, detail)

@@ -8,16 +8,14 @@ as if it never had.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
-import structlog
 
-from messaging.db import Connection
+from messaging.db import AWAY, Connection, KeptConnection
 from messaging.errors import Unavailable
 from messaging.outbox.record import Mark, Verdict, record
 from messaging.outbox.senders import pause_if_refused
@@ -26,11 +24,7 @@ from messaging.runtime import Runtime
 from messaging.suppression import Medium, suppress
 
 LOST: Final = (
-    OSError,  # TimeoutError too
-    Unavailable,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # shut down, restarted, or not up yet
+    *AWAY,
     asyncpg.TransactionRollbackError,  # a deadlock: one of the two goes again
     asyncpg.InsufficientResourcesError,
 )
@@ -38,8 +32,6 @@ LOST: Final = (
 PAUSE: Final = 0.5
 STATEMENT: Final = 30.0
 """Seconds a statement may take before the connection counts as lost."""
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +63,7 @@ class Journal:
         self._runtime = runtime
         self._channel: Medium = channel
         self._source = source
-        self._db: asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | None = None
+        self._line = KeptConnection.of_pool(runtime.pool)
         self._give_up_at: float | None = None
 
     def give_up_after(self, seconds: float) -> None:
@@ -89,16 +81,13 @@ class Journal:
         Raises:
             Unavailable: only after `give_up_after`.
         """
-        told = False
         while True:
             try:
                 async with asyncio.timeout(STATEMENT):
-                    granted = await self._write(await self._connected(), verdicts, marks, faults)
+                    granted = await self._write(await self._line.get(), verdicts, marks, faults)
             except LOST as error:
-                if not told:
-                    log.warning("outcomes wait for the database", error=str(error), outcomes=len(verdicts))
-                    told = True
-                await self._drop()
+                self._runtime.outages.met(error)
+                await self._line.drop()
                 if self._give_up_at is not None and time.monotonic() > self._give_up_at:
                     raise Unavailable("The outcomes of the last messages could not be written down.") from error
                 await asyncio.sleep(PAUSE)
@@ -107,10 +96,7 @@ class Journal:
 
     async def close(self) -> None:
         """Give the connection back."""
-        db, self._db = self._db, None
-        if db is not None:
-            with contextlib.suppress(*LOST):
-                await self._runtime.pool.release(db)
+        await self._line.close()
 
     async def _write(
         self, db: Connection, verdicts: Sequence[Verdict], marks: Sequence[Mark], faults: Sequence[Fault]
@@ -134,15 +120,3 @@ class Journal:
             if steps:
                 await pause_if_refused(db, steps)
         return granted
-
-    async def _connected(self) -> Connection:
-        if self._db is None:
-            self._db = await self._runtime.pool.acquire()
-        return self._db
-
-    async def _drop(self) -> None:
-        """Never again use a connection that failed."""
-        if self._db is not None:
-            with contextlib.suppress(*LOST):  # the pool may have let go of it already
-                self._db.terminate()
-        await self.close()

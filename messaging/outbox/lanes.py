@@ -135,9 +135,9 @@ class Lanes:
     async def depart(self, room: int) -> list[Departure]:
         """The next messages, at most `room`, as far as their senders' pace allows."""
         departures: list[Departure] = []
+        self._forget_others()
         if room <= 0:
             return departures
-        self._forget_others()
         await self._fill(room)
         waiting = {step_id for step_id, queue in self._queues.items() if self._pace.wait(queue.lane.sender_id)}
         while len(departures) < room:
@@ -183,9 +183,9 @@ class Lanes:
             async with self._runtime.pool.acquire() as db:
                 return await hand_back(db, claimed)
         except LOST as error:
-            log.warning(
-                "claimed messages wait until this worker counts as gone", error=str(error), messages=len(claimed)
-            )
+            self._runtime.outages.met(error)
+            log.warning("claimed messages wait until this worker counts as gone", messages=len(claimed))
+            self._presence.renounce()
             return 0
 
     async def _queue(self, db: Connection, lane: Lane) -> Queue | None:

@@ -12,9 +12,10 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+
+from messaging.outages import REDIS, Outages
 
 Key = int | str
 """Whose bucket: a sender's id, or the name of a group of domains."""
@@ -52,8 +53,6 @@ local wait = granted > 0 and 0 or (1 - tokens) / (rate * factor)
 return {granted, tostring(wait), redis.call('ZCARD', KEYS[2])}
 """
 
-log = structlog.get_logger(__name__)
-
 
 @dataclass(slots=True)
 class _Sender:
@@ -80,9 +79,11 @@ class Pace:
     Args:
         redis: shared with all workers.
         worker: this one's name.
+        outages: where it says that Redis is away.
     """
 
-    def __init__(self, redis: Redis, worker: str) -> None:
+    def __init__(self, redis: Redis, worker: str, outages: Outages | None = None) -> None:
+        self._outages = outages or Outages()
         self._script = redis.register_script(_SCRIPT)
         self._worker = worker
         self._senders: dict[Key, _Sender] = {}
@@ -151,7 +152,7 @@ class Pace:
                 return await self._take_shared(key, sender, rate, wanted)
             except (RedisError, OSError, TimeoutError) as error:
                 self._redis_from = now + AWAY
-                log.warning("pacing goes on without Redis", error=str(error), sharers=self._seen or STRANGERS)
+                self._outages.away(REDIS, error)
         return self._take_own(sender, rate / (self._seen or STRANGERS), wanted, now)
 
     async def _take_shared(self, key: Key, sender: _Sender, rate: float, wanted: float) -> tuple[float, float]:

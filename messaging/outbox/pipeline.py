@@ -8,7 +8,8 @@ claim (hundreds)         ─► lanes ─► compose ─► record + mark ─►
 
 Over and over, one statement writes down whatever came back and marks as many messages as there is room for: what comes
 back while it runs is in the next one. So the busier, the more each statement does, and carriers seldom wait for one.
-What is marked and not yet recorded is at most twice the connections: all that a killed worker leaves unknown.
+What is marked and not yet recorded is at most twice the connections, and hardly more than the connections where the
+provider is slower than the database (`ahead`): all that a killed worker leaves unknown.
 """
 
 from __future__ import annotations
@@ -18,12 +19,26 @@ import contextlib
 import time
 from collections import Counter
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import structlog
 
 from messaging.alerts import raise_alert, resolve_alert
-from messaging.channels.base import Accepted, Channel, Outcome, Parcel, Refused, Retry, Route, Router, Unknown
+from messaging.channels.base import (
+    Accepted,
+    Channel,
+    Outcome,
+    Parcel,
+    Refused,
+    Retry,
+    Route,
+    Router,
+    Unknown,
+    Withheld,
+)
+from messaging.outages import in_words
+from messaging.outbox.ahead import Ahead
 from messaging.outbox.compose import Composers
 from messaging.outbox.doubts import Doubts
 from messaging.outbox.journal import LOST, PAUSE, Fault, Journal
@@ -36,8 +51,7 @@ from messaging.outbox.states import OUR_FAULT, SUPPRESSES, WITHDRAWN, State
 from messaging.runtime import Runtime
 
 STALE: Final = 10.0
-"""Seconds a marked message may wait for a connection; then it goes back, while it is certain that it never left. Less
-than the time after which others may judge about it, should this worker be cut off from the database."""
+"""Seconds a marked message may wait for a connection; then it goes back, to pass the gate once more."""
 DRAIN: Final = 20.0
 """Seconds that what is in flight gets to come back when the worker stops."""
 LINGER: Final = 0.01
@@ -73,11 +87,12 @@ class Pipeline:
         self._channel = channel
         self._pace = pace
         self._counts = counts
+        self._presence = presence
         self._router = channel if isinstance(channel, Router) else None
         self._doubts = Doubts()
         self._lanes = Lanes(runtime, channel.name, pace, composers, presence, counts, self._route)
         self._journal = Journal(runtime, channel.name, channel.provider)
-        self._most: Final = 2 * channel.connections
+        self._ahead = Ahead(channel.connections)
         self._ready: asyncio.Queue[Departure] = asyncio.Queue()
         self._wired = 0
         self._verdicts: list[Verdict] = []
@@ -122,11 +137,23 @@ class Pipeline:
         finally:
             self.stop()
             if claiming is not None:
-                await asyncio.wait([claiming])  # if it failed, that has been raised, or the next round will meet it
+                await asyncio.wait([claiming])
+                if (failed := claiming.exception()) is not None:
+                    log.warning("the last claims failed", error=in_words(failed))
             try:
                 await self._drain(carriers)
+            except BaseException:
+                self._presence.renounce()  # what is still claimed must not wait for the end of this worker
+                raise
             finally:
                 await self._journal.close()
+
+    @property
+    def _room(self) -> int:
+        """How many more may be marked: one for each connection, and some ahead; none while our heart is in doubt."""
+        if not self._presence.is_sure:
+            return 0
+        return self._channel.connections + self._ahead.size - self._wired + len(self._verdicts)
 
     def _route(self, parcel: Parcel) -> Route:
         return self._router.route(parcel) if self._router is not None else Route(self._channel.provider)
@@ -135,14 +162,14 @@ class Pipeline:
         try:
             await self._lanes.refill()
         except LOST as error:
-            log.warning("claims wait for the database", error=str(error))
+            self._runtime.outages.met(error)
             await asyncio.sleep(PAUSE)
         self._news.set()
 
     async def _record(self) -> bool:
         """Write down what came back and put the next messages on the wire; whether there was anything to do."""
         # what came back makes room in the statement that writes it down
-        departures = await self._lanes.depart(self._most - self._wired + len(self._verdicts))
+        departures = await self._lanes.depart(self._room)
         failed, self._lanes.failed = self._lanes.failed, []
         put_off = self._lanes.put_off()
         if not (departures or failed or put_off or (self._verdicts and time.monotonic() >= self._write_by)):
@@ -157,6 +184,7 @@ class Pipeline:
             self._faults = [*faults, *self._faults]
             raise
         self._wired -= len(verdicts)
+        self._ahead.used(len(self._verdicts))
         if any(one.delay == 0 for one in [*verdicts, *put_off]):
             self._lanes.look_again()  # they are due already, by another provider or by this one
         now = time.monotonic()
@@ -174,18 +202,21 @@ class Pipeline:
 
     def _patience(self) -> float:
         """Seconds until there may be something to write, if nothing happens."""
-        until_more = self._lanes.wait() if self._wired - len(self._verdicts) < self._most else LOOK
+        until_more = self._lanes.wait() if self._room > 0 else LOOK
         return min(until_more, self._write_by - time.monotonic()) if self._verdicts else until_more
 
     async def _carry(self) -> None:
         """Hand over one ready message after another."""
         while True:
             departure = await self._ready.get()
-            if self._stopping or time.monotonic() - departure.marked_at > STALE:
+            parcel, courier_id = departure.composed.parcel, departure.message.courier_id
+            waited = time.monotonic() - departure.marked_at
+            if self._stopping or waited > STALE or not self._presence.holds(courier_id):
                 self._give_back(departure)
                 continue
+            parcel.still_ours = partial(self._presence.holds, courier_id)
             try:
-                outcome = await self._channel.send(departure.composed.parcel)
+                outcome = await self._channel.send(parcel)
             except asyncio.CancelledError:
                 self._came_back(departure, Unknown("The worker stopped before an answer came."))
                 raise
@@ -195,6 +226,9 @@ class Pipeline:
             self._came_back(departure, outcome)
 
     def _came_back(self, departure: Departure, outcome: Outcome) -> None:
+        if isinstance(outcome, Withheld):
+            self._give_back(departure)
+            return
         sender_id, held = departure.message.sender_id, 0.0
         # of several providers the silent one is left out, and the others need not go slower for it
         if self._router is None and self._doubts.note(sender_id, unknown=isinstance(outcome, Unknown)):

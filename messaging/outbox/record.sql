@@ -20,7 +20,7 @@ with outcome as (
       provider_id = coalesce(m.provider_id, o.provider_id),
       segments = coalesce(o.segments, m.segments),
       sent_at = case o.state when 'accepted' then coalesce(m.sent_at, now()) else m.sent_at end,
-      changed_at = now()
+      changed_at = clock_timestamp()
   from outcome o
   where m.message_id = o.message_id and m.attempt = o.attempt
     and (

@@ -8,6 +8,7 @@ import secrets
 import socket
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,7 +59,7 @@ class Courier:
         self._runtime = runtime
         self._channels = channels
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
-        self._pace = Pace(runtime.redis, self.name)
+        self._pace = Pace(runtime.redis, self.name, runtime.outages)
         self._presence = Presence(runtime, self.name)
         self._composers = Composers(runtime.settings, runtime.keyring)
         self._running: list[Pipeline] = []
@@ -67,6 +68,15 @@ class Courier:
     def channels(self) -> Mapping[str, Channel]:
         """What it sends by."""
         return self._channels
+
+    @property
+    def courier_id(self) -> int | None:
+        """Its row among the workers that are present; None while it has none."""
+        return self._presence.courier_id
+
+    def stay(self) -> AbstractAsyncContextManager[None]:
+        """Be present as long as this is open, with or without anything to send."""
+        return self._presence.stay()
 
     async def run(
         self, *, only: str | None = None, until_idle: bool = True, deadline: datetime | None = None

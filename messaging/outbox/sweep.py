@@ -2,24 +2,29 @@
 
 Any number of workers may sweep at once; each part is one set-based statement that skips what another is at. Run it
 every second: with nothing to do it costs a few index probes.
+
+Whatever is judged by its age (heartbeats, unknown outcomes) is judged only by a worker whose own heart has been steady
+for a whole lease: after an outage everybody gets time to beat, and to write down what came of the last messages.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import asyncpg
 import structlog
 
-from messaging.alerts import raise_alert
+from messaging.alerts import raise_alert, resolve_alert
 from messaging.channels.base import Channel, Route, Router, Text
 from messaging.db import Connection, exclusive, load_queries
 from messaging.errors import MusterError, Unavailable
 from messaging.outbox.claim import Claimed
 from messaging.outbox.compose import Composers
+from messaging.outbox.held import tell_of_held
+from messaging.outbox.presence import LEASE
 from messaging.outbox.senders import tell_of_doubts
 from messaging.outbox.steps import finish_drained
 from messaging.runtime import Runtime
@@ -37,6 +42,8 @@ PATIENCE: Final = 600.0
 """Seconds that a provider which cannot say whether it has a text gets to send its receipt; then a person decides."""
 EMAIL_TRIES: Final = 5
 """Tries without an answer after which an email waits for a person."""
+NAMED: Final = 5
+"""Lost workers whose names an alert says."""
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +75,7 @@ async def sweep(
     runtime: Runtime,
     channels: Mapping[str, Channel] | None = None,
     *,
+    judge: int | None,
     settle: float = SETTLE,
     patience: float = PATIENCE,
 ) -> Swept:
@@ -76,37 +84,45 @@ async def sweep(
     Args:
         runtime: what it works on.
         channels: by name; those that keep a list are asked about texts of unknown outcome. None leaves them waiting.
+        judge: the sweeping worker's row among those present; None where it has none, and judges nobody.
         settle: seconds an outcome stays unknown before it is settled.
         patience: seconds a text waits for its receipt where its provider cannot be asked.
     """
     now = runtime.clock()
-    resend = runtime.settings.email_unanswered == "retry"
     async with runtime.pool.acquire() as db:
-        lost = await db.fetchrow(SQL["free_lost"], AT_ONCE)
-        emails = await db.fetchrow(SQL["settle_emails"], AT_ONCE, settle, resend, EMAIL_TRIES, now)
+        lost = await db.fetchrow(SQL["free_lost"], AT_ONCE, judge, LEASE)
         assert lost is not None
-        assert emails is not None
+        settled = Counter[str]()
+        if await db.fetchval(SQL["is_steady"], judge, LEASE):
+            settled = await _settle_emails(runtime, db, settle)
+            if channels and "sms" in channels:
+                settled += await _reconcile(runtime, db, channels["sms"], settle, patience)
         await db.execute(SQL["forget_couriers"])
         await tell_of_doubts(db)
-        texts = channels.get("sms") if channels else None
-        asked = await _reconcile(runtime, db, texts, settle, patience) if texts else Counter[str]()
-        held = emails["held"] + asked["held"]
-        if held:
-            await _alert_held(db, held)
+        await tell_of_held(db)
+        await _tell_of_lost(db)
         swept = Swept(
             returned=lost["returned"],
             ambiguous=lost["ambiguous"],
-            again=emails["again"] + asked["again"],
-            found=asked["found"],
-            held=held,
+            again=settled["again"],
+            found=settled["found"],
+            held=settled["held"],
             withdrawn=await db.fetchval(SQL["withdraw_overdue"], now, WITHDRAWN_AT_ONCE),
             finished=len(await finish_drained(db)),
         )
     if swept != Swept():
-        log.info("swept", returned=swept.returned, ambiguous=swept.ambiguous, again=swept.again, found=swept.found)
+        log.info("swept", **{name: count for name, count in asdict(swept).items() if count})
     if swept.returned or swept.again:
         await runtime.wake("deliver")
     return swept
+
+
+async def _settle_emails(runtime: Runtime, db: Connection, settle: float) -> Counter[str]:
+    """Emails of unknown outcome: how many go `again` or are `held`, by policy."""
+    resend = runtime.settings.email_unanswered == "retry"
+    row = await db.fetchrow(SQL["settle_emails"], AT_ONCE, settle, resend, EMAIL_TRIES, runtime.clock())
+    assert row is not None
+    return Counter(again=row["again"], held=row["held"])
 
 
 async def _reconcile(
@@ -144,7 +160,11 @@ async def _ask_about(
 async def _ask(
     runtime: Runtime, db: Connection, channel: Channel, composers: Composers, row: asyncpg.Record, patience: float
 ) -> str:
-    """Look for one text in the list of the provider that may have it: `found`, `again`, `held`, or `waits`."""
+    """Look for one text in the list of the provider that may have it.
+
+    Returns:
+        `found`, `again`, `held`, `waits`; `settled` where something else was quicker.
+    """
     message = Claimed(row["message_id"], row["attempt"], row["address"], row["variables"], row["sender_id"], 0)
     composer = await composers.get(db, row["step_id"], "sms")
     parcel = composer.compose(message, runtime.clock()).parcel
@@ -160,17 +180,30 @@ async def _ask(
     others = {other["provider_id"] for other in taken}
     trace = next((one for one in traces if one.provider_id not in others), None)
     if trace is None:
-        await db.execute(SQL["not_found"], message.message_id, message.attempt, runtime.clock())
-        return "again"
-    await db.execute(SQL["found"], message.message_id, message.attempt, trace.provider_id, trace.segments)
-    return "found"
+        again = await db.fetchval(SQL["not_found"], message.message_id, message.attempt, runtime.clock())
+        return "again" if again else "settled"
+    found = await db.fetchval(SQL["found"], message.message_id, message.attempt, trace.provider_id, trace.segments)
+    return "found" if found else "settled"
 
 
-async def _alert_held(db: Connection, held: int) -> None:
+async def _tell_of_lost(db: Connection) -> None:
+    """Alert to workers that were declared gone and have not come back, and resolve that an hour after the last."""
+    row = await db.fetchrow(SQL["lost_workers"])
+    assert row is not None
+    names, told = row["names"], row["told"]
+    if names == (told or []):
+        return
+    if not names:
+        await resolve_alert(db, "workers")
+        return
+    workers = "A worker" if len(names) == 1 else f"{len(names)} workers"
+    log.warning("a worker is gone", workers=names)
     await raise_alert(
         db,
-        key="held",
+        key="workers",
         severity="warning",
-        title=f"{held} messages may or may not have been sent, and wait for a decision.",
-        remedy="See them: muster messages list --state ambiguous; then: muster messages settle --as sent (or unsent)",
+        title=f"{workers} stopped without finishing: {', '.join(names[:NAMED])}{', …' * (len(names) > NAMED)}.",
+        remedy="What they had claimed goes by the others. See that as many run as you mean to; the log of each, and the"
+        " system's, say why it stopped. This closes by itself after an hour.",
+        detail={"workers": names},
     )

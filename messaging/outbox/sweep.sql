@@ -1,10 +1,29 @@
+-- name: is_steady
+-- Whether this worker's own heart has beaten without a break for a whole lease.
+select exists (
+  select from courier
+  where courier_id = $1 and gone_at is null and until > clock_timestamp()
+    and steady_since <= clock_timestamp() - $2::float8 * interval '1 second'
+);
+
 -- name: free_lost
--- Couriers whose heart has stopped are gone, for good. What they never put on the wire is queued again; of the rest nobody
--- knows. A few at a time, also of those declared gone before: a sweep may be killed too.
-with lost as (
-  update courier set gone_at = clock_timestamp()
-  where gone_at is null and until < clock_timestamp()
-  returning courier_id
+-- Couriers whose heart has stopped are gone, for good, if the judge's own has been steady for a whole lease. All of it is
+-- judged at one moment and by one snapshot: should the server stand still in the middle of this, the judge's heartbeat is
+-- as old as everybody's. What they never put on the wire is queued again; of the rest nobody knows. A few at a time, also
+-- of those declared gone before: a sweep may be killed too.
+with moment as materialized (
+  select clock_timestamp() as now
+), judge as materialized (
+  select moment.now
+  from moment
+  join courier c on c.courier_id = $2 and c.gone_at is null and c.until > moment.now
+    and c.steady_since <= moment.now - $3::float8 * interval '1 second'
+), lost as (
+  update courier l
+  set gone_at = clock_timestamp(), lost = true
+  from judge
+  where l.gone_at is null and l.until < judge.now
+  returning l.courier_id
 ), gone as (
   select courier_id from lost union select courier_id from courier where gone_at is not null
 ), theirs as materialized (
@@ -17,7 +36,7 @@ with lost as (
   update message m
   set state = (case when theirs.wire_at is null then 'queued' else 'ambiguous' end)::message_state,
       reason = case when theirs.wire_at is null then null else 'worker_lost' end,
-      changed_at = now()
+      changed_at = clock_timestamp()
   from theirs
   where m.message_id = theirs.message_id and m.state::text = 'sending'
   returning m.message_id, m.state
@@ -28,10 +47,23 @@ with lost as (
 select count(*) filter (where state = 'queued') as returned, count(*) filter (where state = 'ambiguous') as ambiguous
 from freed;
 
+-- name: lost_workers
+-- Workers that were declared gone within the hour and have not come back, and how many an open alert speaks of.
+select
+  array(
+    select l.name
+    from courier l
+    where l.lost and l.gone_at > now() - interval '1 hour'
+      and not exists (select from courier c where c.name = l.name and c.gone_at is null)
+    group by l.name
+    order by l.name
+  ) as names,
+  (select detail -> 'workers' from alert where key = 'workers' and resolved_at is null) as told;
+
 -- name: forget_couriers
--- Those that have long been gone and have nothing left.
+-- Those that have long been gone and have nothing left; of a lost one is told for an hour.
 delete from courier c
-where c.gone_at < now() - interval '10 minutes'
+where c.gone_at < now() - case when c.lost then interval '2 hours' else interval '10 minutes' end
   and not exists (select from message m where m.courier_id = c.courier_id and m.state = 'sending');
 
 -- name: settle_emails
@@ -51,7 +83,7 @@ with doubtful as materialized (
       reason = case when $3 and d.attempt < $4 then null else 'held' end,
       not_before = case when $3 and d.attempt < $4 then least(m.not_before, $5) else m.not_before end,
       wire_at = case when $3 and d.attempt < $4 then null else m.wire_at end,
-      changed_at = now()
+      changed_at = clock_timestamp()
   from doubtful d
   where m.message_id = d.message_id
   returning m.message_id, m.state
@@ -84,7 +116,7 @@ select provider_id from message_try where provider_id = any ($1::text[]);
 with found as (
   update message m
   set state = 'accepted', reason = null, provider_id = $3, segments = coalesce($4, m.segments),
-      sent_at = coalesce(m.sent_at, m.wire_at, now()), changed_at = now()
+      sent_at = coalesce(m.sent_at, m.wire_at, now()), changed_at = clock_timestamp()
   where m.message_id = $1 and m.attempt = $2 and m.state = 'ambiguous'
   returning m.message_id
 ), told as (
@@ -97,7 +129,7 @@ select count(*) from found;
 -- It never left: the provider shows no trace of it.
 with again as (
   update message m
-  set state = 'queued', reason = null, not_before = least(m.not_before, $3), wire_at = null, changed_at = now()
+  set state = 'queued', reason = null, not_before = least(m.not_before, $3), wire_at = null, changed_at = clock_timestamp()
   where m.message_id = $1 and m.attempt = $2 and m.state = 'ambiguous'
   returning m.message_id
 ), told as (
@@ -113,7 +145,7 @@ with waiting as (
   update message m
   set reason = case when coalesce(m.wire_at, m.changed_at) < now() - $3::float8 * interval '1 second' then 'held'
         else m.reason end,
-      changed_at = now()
+      changed_at = clock_timestamp()
   where m.message_id = $1 and m.attempt = $2 and m.state = 'ambiguous'
   returning m.message_id, m.reason
 ), told as (
@@ -140,7 +172,7 @@ with over as (
   update message m
   set state = (case w.state when 'cancelled' then 'cancelled' else 'expired' end)::message_state,
       reason = case w.state when 'cancelled' then 'campaign_cancelled' else 'past_deadline' end,
-      changed_at = now()
+      changed_at = clock_timestamp()
   from waiting w
   where m.message_id = w.message_id
   returning m.message_id, m.state, m.reason

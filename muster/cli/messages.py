@@ -31,10 +31,11 @@ from campaigns.retention import (
 from messaging.db import Connection
 from messaging.errors import Conflict, NotFound
 from messaging.outbox.archive import Moved
-from messaging.outbox.held import resume_by_address, settle_held
+from messaging.outbox.held import resume_by_address
 from messaging.outbox.history import Account, Event, Listed, account, history, list_messages, messages_of
 from messaging.outbox.states import State, sentence
 from messaging.runtime import Runtime
+from muster.cli import settle
 from muster.cli.actor import this_user
 from muster.cli.session import open_session, run
 
@@ -107,17 +108,7 @@ def resume(sender: str) -> None:
     click.echo(f"{sender} sends again; {_messages(again)} refused for its sake will be tried again.")
 
 
-@command.command()
-@click.option("--as", "decision", required=True, type=click.Choice(["sent", "unsent"]), help="What to take them for.")
-@_actor
-def settle(decision: str, actor: str) -> None:
-    """Decide about ALL messages that are held because nobody can say whether they were sent.
-
-    Look at each first: muster messages list --state ambiguous. `sent` counts them as sent; `unsent` sends them again,
-    emails with the same Message-ID.
-    """
-    settled = run(_settle(again=decision == "unsent", actor=actor))
-    click.echo(f"{_messages(settled)} {'to be sent again' if decision == 'unsent' else 'taken for sent'}.")
+command.add_command(settle.command, "settle")
 
 
 @command.command()
@@ -216,14 +207,6 @@ async def _resume(sender: str) -> int:
             again = await resume_by_address(db, sender, now=runtime.clock())
         await runtime.wake("deliver")
         return again
-
-
-async def _settle(*, again: bool, actor: str) -> int:
-    async with open_session(pool_size=1) as runtime:
-        async with runtime.pool.acquire() as db, db.transaction():
-            settled = await settle_held(db, again=again, actor=actor, now=runtime.clock())
-        await runtime.wake("deliver")
-        return settled
 
 
 async def _archive(name: str | None, before: datetime | None, actor: str, *, dry_run: bool, told: bool) -> Archived:

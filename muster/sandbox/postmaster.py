@@ -27,6 +27,7 @@ class Quirk:
         close: the connection is closed after the reply, or instead of one.
         stored: the mail is taken.
         fate: what becomes of a mail that is taken.
+        pause: seconds before the recipient is answered.
         delay: seconds before the text is taken and answered.
         silence: seconds between taking a text and closing the connection.
     """
@@ -38,6 +39,7 @@ class Quirk:
     close: bool = False
     stored: bool = False
     fate: str = "delivered"
+    pause: float = 0.0
     delay: float = 0.0
     silence: float = 0.0
 
@@ -82,6 +84,7 @@ class MailWeather:
         cut: share whose connection drops in the middle of the text; nothing is taken.
         silent: share taken and never answered: after `silence` the connection drops.
         silence: seconds.
+        callout: seconds before any other recipient is answered, as a relay takes that asks elsewhere first.
         latency: seconds before any other text is answered.
     """
 
@@ -91,6 +94,7 @@ class MailWeather:
     cut: float = 0.0
     silent: float = 0.0
     silence: float = 75.0
+    callout: float = 0.0
     latency: float = 0.0
 
     def quirks(self) -> tuple[tuple[float, Quirk], ...]:
@@ -101,7 +105,7 @@ class MailWeather:
             (self.refused, QUIRKS["bounce"]),
             (self.cut, QUIRKS["cut"]),
             (self.silent, replace(QUIRKS["hang"], silence=self.silence)),
-            (1.0, replace(ORDINARY, delay=self.latency)),
+            (1.0, replace(ORDINARY, pause=self.callout, delay=self.latency)),
         )
 
 

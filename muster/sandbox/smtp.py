@@ -125,6 +125,8 @@ class Hand:
         if quirk.phase == "rcpt" and quirk.reply:
             self.refuse(server, quirk)
             return quirk.reply
+        if quirk.pause:
+            await asyncio.sleep(quirk.pause)
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
         if quirk is not ORDINARY:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -62,9 +63,15 @@ class Fault:
     needs: Callable[[], str] = field(default=lambda: "")
 
     @property
+    def on_hosts(self) -> bool:
+        """Whether its workers have hosts of their own."""
+        return self.play in {hosts.cut_off, hosts.cut_off_from_postgres}
+
+    @property
     def unwell(self) -> bool:
         """Whether some tries must go wrong."""
-        return bool(self.mail(SHORT) or self.texts(SHORT)) and not self.web
+        slow = {"callout", "latency"}
+        return bool({*self.mail(SHORT), *self.texts(SHORT)} - slow) and not self.web
 
     def weather(self, scale: Scale) -> tuple[MailWeather, TwilioConfig]:
         """What the providers are told."""
@@ -91,6 +98,17 @@ async def _kill_all(stage: Stage) -> None:
         await stage.kill(worker)
     stage.over()
     await stage.add_workers(2)
+
+
+async def _freeze_one(stage: Stage) -> None:
+    await stage.until_taken(0.1)  # soon: texts are quicker than a slow relay's mails
+    worker = stage.workers[0]
+    worker.send_signal(signal.SIGSTOP)
+    try:
+        await asyncio.sleep(stage.scale.frozen)
+    finally:
+        worker.send_signal(signal.SIGCONT)
+    stage.over()
 
 
 async def _kill_web(stage: Stage) -> None:
@@ -127,6 +145,26 @@ async def _kill_postgres(stage: Stage) -> None:
     await stage.until_taken(0.3)
     await asyncio.to_thread(stage.servers.kill_postgres)
     await asyncio.to_thread(stage.servers.start_postgres)
+    stage.over()
+
+
+async def _take_postgres_away(stage: Stage) -> None:
+    await stage.until_taken(0.3)
+    await asyncio.to_thread(stage.servers.kill_postgres)
+    try:
+        await asyncio.sleep(stage.scale.long_away)
+    finally:
+        await asyncio.to_thread(stage.servers.start_postgres)
+    stage.over()
+
+
+async def _freeze_postgres(stage: Stage) -> None:
+    await stage.until_taken(0.05)  # soon: with a slow provider the other channel has long finished its part
+    family = await asyncio.to_thread(stage.servers.freeze_postgres)
+    try:
+        await asyncio.sleep(stage.scale.long_away)
+    finally:
+        stage.servers.thaw_postgres(family)
     stage.over()
 
 
@@ -264,10 +302,20 @@ FAULTS: Final = (
         "heart stopped", "SIGKILL to the only worker; a new one waits until it counts as gone, and nothing is hurried",
         _kill_all, workers=1, hurried=False, only_full=True,
     ),
+    Fault(
+        "worker frozen", "one of two stands still for longer than its lease; the relay takes 0.3 s for a recipient",
+        _freeze_one, hosts.allowed, hurried=False, only_full=True, mail=lambda _scale: {"callout": 0.3},
+    ),
     Fault("web killed", "SIGKILL to the web server while receipts come; started again", _kill_web, web=True),
     Fault("workers drained", "SIGTERM to both workers; a new one", _drain),
     Fault("PostgreSQL restarted", "a fast shutdown, and up again", _restart_postgres),
     Fault("PostgreSQL killed", "SIGKILL to the postmaster and all its children; up again", _kill_postgres),
+    Fault("PostgreSQL away", "SIGKILL; up again after longer than a worker's lease, and nothing is hurried",
+          _take_postgres_away, hurried=False, only_full=True),
+    Fault("PostgreSQL hung", "every process of it stands still for longer than a lease, and nothing is hurried",
+          _freeze_postgres, hurried=False, only_full=True),
+    Fault("PostgreSQL hung, slow Twilio", "the same while Twilio takes 2 s for a text", _freeze_postgres,
+          hurried=False, only_full=True, texts=lambda _scale: {"latency": (2.0, 2.0)}),
     Fault("Redis flushed", "FLUSHALL, three times", _flush_redis, paced=True, workers=1),
     Fault("Redis restarted", "stopped, and up again", _restart_redis, paced=True, workers=1),
     Fault("Redis away", "SIGKILL; up again after a while", _take_redis_away, paced=True),
@@ -310,4 +358,10 @@ FAULTS: Final = (
           lambda _scale: Allowed(withdrawn={Reason.OPTED_OUT})),
     Fault("a host cut off", "two workers in network namespaces of their own; one loses its network for a while",
           hosts.cut_off, hosts.allowed, workers=0, needs=hosts.missing),
+    Fault("a host cut off, slow relay", "the same while the relay takes 0.1 s for a recipient",
+          hosts.cut_off, hosts.allowed, workers=0, needs=hosts.missing, hurried=False, only_full=True,
+          mail=lambda _scale: {"callout": 0.1}),
+    Fault("a host without PostgreSQL",
+          "one of two hosts has no way to it for a while, in which the relay takes 5 s for a recipient",
+          hosts.cut_off_from_postgres, hosts.allowed, workers=0, needs=hosts.missing, hurried=False, only_full=True),
 )  # fmt: skip

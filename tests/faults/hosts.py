@@ -9,14 +9,18 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from muster.sandbox.postmaster import MailWeather
 from tests.faults.reckoning import Allowed
 from tests.faults.scale import Scale
 from tests.faults.servers import HOSTS
 from tests.faults.stage import WORKER, Stage
 
 ADDRESS = f"{HOSTS}.1"
+PROVIDERS = f"{HOSTS}.254"
+"""Where the providers listen: there is a way to them where there may be none to the servers."""
 _OURS = f"muster{os.getpid()}"
 _BRIDGE = f"{_OURS}x"
 _NAMES = (f"{_OURS}a", f"{_OURS}b")
@@ -47,6 +51,7 @@ def open_network() -> Iterator[None]:
     try:
         _ip("link", "add", _BRIDGE, "type", "bridge")
         _ip("address", "add", f"{ADDRESS}/24", "dev", _BRIDGE)
+        _ip("address", "add", f"{PROVIDERS}/24", "dev", _BRIDGE)
         _ip("link", "set", _BRIDGE, "up")
         for number, name in enumerate(_NAMES, start=2):
             _ip("netns", "add", name)
@@ -68,6 +73,20 @@ async def cut_off(stage: Stage) -> None:
     _ip("link", "set", f"{_NAMES[1]}0", "down")
     await asyncio.sleep(stage.scale.cut_off)
     _ip("link", "set", f"{_NAMES[1]}0", "up")
+    stage.over()
+
+
+async def cut_off_from_postgres(stage: Stage) -> None:
+    """Two hosts send; one has no way to the servers for a while, in which the relay is slow."""
+    for name in _NAMES:
+        stage.employ(await stage.start(*WORKER, before=("ip", "netns", "exec", name)))
+    await stage.until_taken(0.3)
+    usual = MailWeather(latency=stage.scale.latency[0])
+    stage.outside.mail_weather(replace(usual, callout=5.0))
+    _ip("-n", _NAMES[1], "route", "add", "blackhole", f"{ADDRESS}/32")
+    await asyncio.sleep(stage.scale.cut_off)
+    _ip("-n", _NAMES[1], "route", "delete", "blackhole", f"{ADDRESS}/32")
+    stage.outside.mail_weather(usual)
     stage.over()
 
 

@@ -17,6 +17,9 @@ LEFT = frozenset(
 )
 """States that say that the provider has it."""
 
+SLACK = 2.0
+"""Seconds that a provider may take to note what was handed to it in time."""
+
 _MESSAGES = "select * from message order by message_id"
 _UNKNOWN = """
 -- each time the outcome of a try became unknown, and whose try it was
@@ -30,6 +33,13 @@ select e.message_id, e.code, m.channel,
 from message_event e
 join message m using (message_id)
 where e.state = 'ambiguous'
+"""
+_GIVEN_UP = """
+-- every time a message was taken by a worker, and every time one was thought to have it no more
+select message_id, state = 'sending' as taken, extract(epoch from at)::float8 as at
+from message_event
+where state in ('sending', 'queued', 'ambiguous')
+order by event_id
 """
 _TOLD = """
 select distinct on (message_id) message_id, state from message_event where state is not null
@@ -97,6 +107,7 @@ class Books:
         told: each message's state by its last event.
         arrived: what the providers took, by message.
         strays: what they took that is no message of ours, or not to its address.
+        turns: by message, when it was taken by a worker (True) and when it was taken from one (False), in order.
     """
 
     rows: Mapping[int, Mapping[str, Any]]
@@ -104,6 +115,7 @@ class Books:
     told: Mapping[int, str]
     arrived: Mapping[int, list[Arrival]]
     strays: list[Arrival]
+    turns: Mapping[int, list[tuple[float, bool]]] = field(default_factory=dict)
 
 
 async def reckon(stage: Stage, name: str, allowed: Allowed) -> Finding:
@@ -122,6 +134,7 @@ def judge(stage: Stage, name: str, books: Books, allowed: Allowed) -> Finding:
     _nobody_twice(books, finding)
     _states_are_true(books, finding, allowed)
     _unknown_is_bounded(stage, books, finding, allowed)
+    _nothing_given_up_leaves(books, finding)
     _nothing_after_an_answer(stage, books, finding)
     _receipts_count(stage, books, finding)
     return finding
@@ -138,7 +151,10 @@ async def _read(stage: Stage) -> Books:
         else:
             arrived[row["message_id"]].append(one)
     told = {row["message_id"]: row["state"] for row in await stage.fetch(_TOLD)}
-    return Books(rows, await stage.fetch(_UNKNOWN), told, arrived, strays)
+    turns: defaultdict[int, list[tuple[float, bool]]] = defaultdict(list)
+    for row in await stage.fetch(_GIVEN_UP):
+        turns[row["message_id"]].append((row["at"], row["taken"]))
+    return Books(rows, await stage.fetch(_UNKNOWN), told, arrived, strays, turns)
 
 
 def _everybody_has_one(stage: Stage, books: Books, finding: Finding) -> None:
@@ -199,6 +215,24 @@ def _unknown_is_bounded(stage: Stage, books: Books, finding: Finding, allowed: A
         most = allowed.ambiguous[channel]
         if most is not None and number > most:
             finding.broken.append(f"{number} by {channel} became unknown under workers that were not killed ({most})")
+
+
+def _nothing_given_up_leaves(books: Books, finding: Finding) -> None:
+    """What had been taken from its worker arrives only after somebody took it anew."""
+    late = [
+        key
+        for key, arrivals in books.arrived.items()
+        if (turns := books.turns.get(key))
+        for one in arrivals
+        if _given_up(turns, one.at) and not any(taken and one.at - SLACK < at <= one.at for at, taken in turns)
+    ]
+    if late:
+        finding.broken.append(f"{len(late)} left after they had been taken from their worker: {late[:5]}")
+
+
+def _given_up(turns: Sequence[tuple[float, bool]], moment: float) -> bool:
+    before = [taken for at, taken in turns if at <= moment - SLACK]
+    return bool(before) and not before[-1] and any(before)
 
 
 def _nothing_after_an_answer(stage: Stage, books: Books, finding: Finding) -> None:

@@ -33,11 +33,12 @@ async def play(servers: Servers, scale: Scale, fault: Fault, *, logs: Path | Non
     if reason := fault.needs():
         return Finding(fault.name, not_run=reason)
     with ExitStack() as stack:
-        if fault.play is hosts.cut_off:
+        if fault.on_hosts:
             stack.enter_context(hosts.open_network())
             await asyncio.to_thread(servers.move_to, hosts.ADDRESS)
             stack.callback(servers.move_to, LOOPBACK)
-        async with open_stage(servers, scale, fault.weather(scale)) as stage:
+        providers = hosts.PROVIDERS if fault.on_hosts else servers.address
+        async with open_stage(servers, scale, fault.weather(scale), providers) as stage:
             try:
                 return await _play(stage, fault)
             finally:

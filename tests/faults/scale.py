@@ -19,7 +19,9 @@ class Scale:
             comes.
         pace: a sender's pace where one matters, as the share of its messages that it sends in a second.
         away: seconds a server or provider is gone.
-        cut_off: seconds a host has no network.
+        long_away: seconds a server is gone or stands still where that is to outlast a worker's lease.
+        frozen: seconds a worker stands still.
+        cut_off: seconds a host has no network, or no way to PostgreSQL.
         silence: seconds a provider says nothing after taking an email, and after taking a text.
         bad: share of tries that go wrong where a provider is unwell.
         patience: seconds until everything must have its end.
@@ -33,6 +35,8 @@ class Scale:
     latency: tuple[float, float]
     pace: float
     away: float
+    long_away: float
+    frozen: float
     cut_off: float
     silence: tuple[float, float]
     bad: float
@@ -41,9 +45,9 @@ class Scale:
 
 FULL = Scale(
     "full", emails=3000, texts=3000, smtp_connections=16, sms_connections=32, latency=(0.1, 0.2), pace=0.022,
-    away=30, cut_off=30, silence=(75.0, 40.0), bad=0.01, patience=900,
+    away=30, long_away=50, frozen=40, cut_off=30, silence=(75.0, 40.0), bad=0.01, patience=900,
 )  # fmt: skip
 SHORT = Scale(
     "short", emails=120, texts=120, smtp_connections=4, sms_connections=4, latency=(0.04, 0.04), pace=0.2,
-    away=3, cut_off=5, silence=(0.4, 0.4), bad=0.08, patience=120,
+    away=3, long_away=18, frozen=18, cut_off=5, silence=(0.4, 0.4), bad=0.08, patience=120,
 )  # fmt: skip

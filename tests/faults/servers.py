@@ -6,6 +6,7 @@ PostgreSQL runs with fsync on. Both keep their address and their data across eve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ from redis import Redis
 from campaigns.ballots import create_ballot
 from campaigns.campaigns import create_campaign
 from campaigns.spec import BallotSpec, CampaignSpec
+from messaging.db import AWAY
 from messaging.db.migrate import migrate
 from messaging.runtime import open_runtime
 from messaging.settings import Settings
@@ -44,7 +46,6 @@ SMS_FROM = "+447480111111"
 MAIL_FROM = "The Union <ballot@union.test>"
 CAMPAIGN = "nudges"
 _TEMPLATE = "muster_faults"
-_AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError)
 
 
 @dataclass
@@ -96,15 +97,28 @@ class Servers:
 
     def kill_postgres(self) -> None:
         """SIGKILL the postmaster and every child of it, as a machine does that runs out of memory."""
-        postmaster = self.postgres.process.pid
-        os.kill(postmaster, signal.SIGSTOP)  # no child is started while the others are counted
-        family = [*_children(postmaster), postmaster]
+        family = self.freeze_postgres()
         for pid in family:
             os.kill(pid, signal.SIGKILL)
         self.postgres.process.wait()
         while any(Path(f"/proc/{pid}/exe").is_symlink() and _is_alive(pid) for pid in family):
             time.sleep(0.01)
         shutil.rmtree(self.postgres.socket_dir, ignore_errors=True)
+
+    def freeze_postgres(self) -> list[int]:
+        """SIGSTOP every process of it, as a storage that hangs does; returns their ids."""
+        postmaster = self.postgres.process.pid
+        os.kill(postmaster, signal.SIGSTOP)  # no child is started while the others are counted
+        family = [*_children(postmaster), postmaster]
+        for pid in family:
+            os.kill(pid, signal.SIGSTOP)
+        return family
+
+    def thaw_postgres(self, family: list[int]) -> None:
+        """Let it go on where it stood."""
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def start_postgres(self) -> None:
         self.postgres = _start_postgres(self.home, self.address, self.postgres_port)
@@ -143,7 +157,7 @@ async def ask(url: str, what: Callable[[Any], Awaitable[T]], *, patience: float 
                 return await what(db)
             finally:
                 await db.close(timeout=10)
-        except _AWAY:
+        except AWAY:
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.05)

@@ -52,8 +52,11 @@ where message_id in (
 )
 """
 _HURRY_HEARTS = """
-update courier set until = now() - interval '1 second'
-where gone_at is null and until > now() and name like any ($1::text[])
+-- the dead have been silent for a whole lease, and who judges has been steady for as long
+update courier
+set until = case when name like any ($1::text[]) then now() - interval '1 second' else until end,
+    steady_since = now() - interval '1 minute'
+where gone_at is null and until > now()
 """
 
 
@@ -226,7 +229,7 @@ class Stage:
 
     async def hurry(self) -> None:
         """Let every wait end that is not what is tested: for a retry, for the settling of what is unknown, and for
-        the hearts of workers that this stage has killed. Those of live workers are never touched."""
+        the hearts of workers that this stage has killed. Those of live workers are never stopped."""
         dead = [f"%-{pid}-%" for pid in self.killed]
 
         async def all_three(db: Connection) -> None:
@@ -262,16 +265,19 @@ async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
 
 
 @asynccontextmanager
-async def open_stage(servers: Servers, scale: Scale, outside_config: tuple[Any, Any]) -> AsyncIterator[Stage]:
+async def open_stage(
+    servers: Servers, scale: Scale, outside_config: tuple[Any, Any], providers: str
+) -> AsyncIterator[Stage]:
     """A stage, until the block is left; then nothing of it is left running.
 
     Args:
         servers: what it stands on.
         scale: how large.
         outside_config: what goes wrong with emails and with texts.
+        providers: the address they listen at.
     """
     async with AsyncExitStack() as stack:
-        outside = stack.enter_context(open_outside(servers.address, *outside_config))
+        outside = stack.enter_context(open_outside(providers, *outside_config))
         servers.redis.flushall()
         database = await servers.new_database()
         stack.push_async_callback(servers.drop_database, database)

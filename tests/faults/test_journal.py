@@ -13,8 +13,7 @@ from tests.integration.outbox_rows import until
 async def test_outcomes_are_written_after_the_server_hung_up(runtime: Runtime, db: Connection) -> None:
     journal = Journal(runtime, "sms", "twilio")
     assert await journal.write([], [], []) == {}
-    held = journal._db
-    assert held is not None
+    held = await journal._line.get()
     await db.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where pid <> pg_backend_pid() and datname = current_database()"

@@ -130,6 +130,21 @@ def test_a_text_is_never_sent_again_that_arrived() -> None:
     assert judged(kept, Allowed(ambiguous={"email": 0, "sms": 1})).doubled == 1
 
 
+@pytest.mark.parametrize(
+    ("turns", "broken"),
+    [
+        ([(1.0, True)], False),
+        ([(1.0, True), (7.0, False)], True),
+        ([(1.0, True), (9.0, False)], False),  # it was on its way
+        ([(1.0, True), (7.0, False), (9.5, True)], False),
+        ([(1.0, False), (1.5, True)], False),
+    ],
+)
+def test_what_was_taken_from_its_worker_must_not_leave(turns: list[tuple[float, bool]], broken: bool) -> None:
+    kept = replace(books(), turns={3: turns})
+    assert bool(judged(kept).broken) is broken
+
+
 @pytest.mark.parametrize(("doubts", "broken"), [(2, False), (3, True)])
 def test_a_killed_worker_may_leave_twice_its_connections(doubts: int, broken: bool) -> None:
     kept = books()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 from pydantic import SecretStr
 
+from messaging.channels import Channel as ChannelOut
 from messaging.channels import open_channels
 from messaging.consent import Action, Consent, record_consents
 from messaging.content.templates import Channel, Template
@@ -20,6 +21,7 @@ from messaging.db import Connection
 from messaging.goals import create_goal
 from messaging.outbox.claim import Lane
 from messaging.outbox.send import Courier, Delivered
+from messaging.outbox.sweep import Swept, sweep
 from messaging.runtime import Runtime
 from messaging.settings import Settings
 from muster.sandbox import Sandbox
@@ -178,3 +180,15 @@ async def until(true: Callable[[], Awaitable[bool]], *, seconds: float = 20) -> 
 
 def later(**parts: float) -> datetime:
     return NOON + timedelta(**parts)
+
+
+async def sweep_as_judge(runtime: Runtime, channels: Mapping[str, ChannelOut] | None = None, **more: float) -> Swept:
+    """One sweep by a worker whose heart has long been steady."""
+    judge = await runtime.pool.fetchval(
+        "insert into courier (name, until, steady_since)"
+        " values ('judge', now() + interval '1 minute', now() - interval '1 minute') returning courier_id"
+    )
+    try:
+        return await sweep(runtime, channels, judge=judge, **more)
+    finally:
+        await runtime.pool.execute("delete from courier where courier_id = $1", judge)

@@ -24,7 +24,6 @@ from messaging.outbox.pace import Pace
 from messaging.outbox.send import Courier
 from messaging.outbox.states import State
 from messaging.outbox.steps import pause_steps, resume_steps
-from messaging.outbox.sweep import sweep
 from messaging.runtime import Runtime, open_runtime
 from messaging.settings import Settings
 from messaging.suppression import standing, suppress
@@ -40,6 +39,7 @@ from tests.integration.outbox_rows import (
     open_courier,
     states,
     stop_hearts,
+    sweep_as_judge,
     until,
     with_sandbox,
 )
@@ -472,7 +472,7 @@ async def test_a_killed_worker_leaves_at_most_twice_its_connections_unknown(
         await courier.run()  # what the dead one still has is left alone
         async with runtime.pool.acquire() as db:
             await stop_hearts(db)
-        swept = await sweep(runtime, courier.channels, settle=0)
+        swept = await sweep_as_judge(runtime, courier.channels, settle=0)
         assert swept.ambiguous == on_wire
         await courier.run()
     after = received(sandbox)

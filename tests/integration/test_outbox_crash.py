@@ -12,13 +12,20 @@ from typing import Any
 import pytest
 
 from messaging.db.migrate import migrate
-from messaging.outbox.sweep import sweep
 from messaging.runtime import open_runtime
 from messaging.settings import Settings
 from muster.local.postgres import start_postgres
 from muster.local.valkey import Valkey
 from muster.sandbox import SandboxConfig, open_sandbox
-from tests.integration.outbox_rows import add_messages, add_step, open_courier, states, until, with_sandbox
+from tests.integration.outbox_rows import (
+    add_messages,
+    add_step,
+    open_courier,
+    states,
+    sweep_as_judge,
+    until,
+    with_sandbox,
+)
 
 TOTAL = 3000
 
@@ -74,7 +81,7 @@ async def test_a_crash_of_the_database_loses_and_doubles_nothing(
             await until(all_there, seconds=60)
             courier.stop()
             await running
-            await sweep(runtime, settle=0)
+            await sweep_as_judge(runtime, settle=0)
             received = Counter(recipient for mail in sandbox.mailbox for recipient in mail.recipients)
             assert received == Counter(f"m{n}@x.test" for n in range(TOTAL))
             async with runtime.pool.acquire() as db:

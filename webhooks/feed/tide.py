@@ -12,8 +12,9 @@ import structlog
 from aiohttp import web
 
 from campaigns.turnout import feed
-from messaging.db import load_queries
+from messaging.db import AWAY, load_queries
 from messaging.errors import Unavailable
+from messaging.outages import POSTGRES
 from messaging.runtime import Runtime
 
 SQL: Final = load_queries(__file__)
@@ -77,7 +78,10 @@ class Tide:
             await asyncio.sleep(self.every)
             try:
                 ends = await self._ends(sorted({ballot_id for ballot_id, _ in self._waiting.values()}))
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except AWAY as error:
+                self.runtime.outages.away(POSTGRES, error)
+                continue
+            except asyncpg.PostgresError as error:
                 log.warning("the turnout feed cannot be looked at", error=repr(error))
                 continue
             for news, (ballot_id, after) in self._waiting.items():

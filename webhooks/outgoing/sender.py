@@ -24,8 +24,9 @@ import structlog
 from pydantic import SecretStr
 
 from messaging.alerts import Severity, raise_alert, resolve_alert
-from messaging.db import Connection, load_queries
+from messaging.db import AWAY, Connection, load_queries
 from messaging.errors import MusterError
+from messaging.outages import POSTGRES
 from messaging.outside import PATIENCE, Outside, Reply
 from messaging.runtime import Runtime
 from messaging.settings import Settings
@@ -137,7 +138,9 @@ class Sender:
                 pass
         except MusterError as error:
             await self._give_up(which, token, error)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except AWAY as error:
+            self.runtime.outages.away(POSTGRES, error)
+        except asyncpg.PostgresError as error:
             log.warning("webhooks cannot be delivered just now", subscription=which, error=repr(error))
         except Exception:
             log.exception("a webhook failed in an unforeseen way", subscription=which)

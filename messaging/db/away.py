@@ -1,0 +1,21 @@
+"""Which errors say that PostgreSQL is away: one list for everybody who waits for it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+
+from messaging.errors import Unavailable
+
+POSTGRES_AWAY: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,  # it shuts down, is not up yet, or somebody ended our session
+    asyncpg.InterfaceError,  # what asyncpg says of a connection that broke under it …
+    asyncpg.InternalClientError,  # … and of one that broke in the middle of an answer
+)
+"""asyncpg's own words for it. A wrong argument is an `InterfaceError` too, and a `ValueError` besides."""
+
+AWAY: Final = (OSError, Unavailable, *POSTGRES_AWAY)
+"""The same with what asyncpg passes on bare: the operating system's errors, `TimeoutError` among them."""

@@ -1,0 +1,169 @@
+"""`muster messages settle`: decide about messages of unknown outcome, after their list has been shown."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO
+from zoneinfo import ZoneInfo
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from campaigns.campaigns import get_campaign, name_of
+from messaging.errors import NotFound
+from messaging.outbox.held import HeldMessage, Named, Selection, list_held, read_names, settle_held
+from muster.cli.actor import this_user
+from muster.cli.session import open_session, run
+
+SHOWN = 20
+"""Messages listed one by one; of more, the numbers by step and channel are said."""
+
+_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The choice as it was typed."""
+
+    names: Sequence[str] | None
+    campaign: str | None
+    step: int | None
+    channel: str | None
+    after: datetime | None
+    before: datetime | None
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing narrows it down."""
+        narrowed = (self.names, self.campaign, self.step, self.channel, self.after, self.before)
+        return all(one is None for one in narrowed)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is meant by it.
+
+    Attributes:
+        campaigns: their names, by id.
+        others: what was named and is not held.
+    """
+
+    held: list[HeldMessage]
+    campaigns: dict[int, str]
+    others: list[str]
+    zone: ZoneInfo
+
+
+@click.command()
+@click.argument("messages", nargs=-1, metavar="[MESSAGE]…")
+@click.option("--as", "decision", required=True, type=click.Choice(["sent", "unsent"]), help="What they are.")
+@click.option("--file", "file", type=click.File(), help="Those named in a file (- for standard input), one a line.")
+@click.option("--campaign", help="Only this campaign's.")
+@click.option("--step", type=click.IntRange(1), help="Only those of this step of a campaign.")
+@click.option("--channel", type=click.Choice(["email", "sms"]), help="Only these.")
+@click.option("--after", type=_MOMENT, metavar="TIME", help="Only those that were to leave then or later.")
+@click.option("--before", type=_MOMENT, metavar="TIME", help="Only those that were to leave before then.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--actor", default=this_user, help="Who decides, for the record; default: your user name here.")
+def command(
+    messages: Sequence[str],
+    decision: str,
+    file: IO[str] | None,
+    campaign: str | None,
+    step: int | None,
+    channel: str | None,
+    after: datetime | None,
+    before: datetime | None,
+    actor: str,
+    *,
+    yes: bool,
+) -> None:
+    """Decide about messages that are held because nobody can say whether they were sent.
+
+    `sent` counts them as sent; `unsent` sends them again, emails with the same Message-ID. Without a choice all that
+    are held are meant. Their list is shown first; in a terminal you are asked, a script is taken at its word.
+
+    MESSAGE, on the command line or in the file, is the number that `muster messages list --reason held` shows, or what
+    the provider's log says of it: the Message-ID, the envelope sender, or the address or phone number (+44…) it was
+    for. TIME is like 2026-03-31 or 2026-03-31T14:30, by the clock of MUSTER_TIME_ZONE.
+    """
+    names = [*messages, *(file.read().splitlines() if file is not None else ())]
+    asked = Asked(names if messages or file is not None else None, campaign, step, channel, after, before)
+    found = run(_find(asked))
+    _show(found)
+    if not found.held:
+        return
+    again = decision == "unsent"
+    if not yes and sys.stdin.isatty():
+        what = "Send them again" if again else "Take them for sent"
+        which = "all of them" if asked.is_everything else "these"
+        click.confirm(f"{what}: {which}, {_count(len(found.held))}?", abort=True)
+    settled = run(_settle([one.message_id for one in found.held], again=again, actor=actor))
+    click.echo(f"{_count(settled)} {'to be sent again' if again else 'taken for sent'}.")
+
+
+async def _find(asked: Asked) -> Found:
+    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
+        zone = ZoneInfo(runtime.settings.time_zone)
+        named = None if asked.names is None else read_names(asked.names, runtime.keyring)
+        campaign_id = (await get_campaign(db, asked.campaign)).campaign_id if asked.campaign else None
+        after, before = (one.replace(tzinfo=zone) if one else None for one in (asked.after, asked.before))
+        held = await list_held(db, Selection(named, campaign_id, asked.step, asked.channel, after, before))
+        ids = {one.campaign_id for one in held}
+        campaigns = {one: await name_of(db, one) or f"campaign {one}" for one in sorted(ids)}
+        if named is not None and not held:
+            raise NotFound("None of these messages is held.", remedy="See what is: muster messages list --reason held")
+        return Found(held, campaigns, _others(named, held), zone)
+
+
+def _others(named: Named | None, held: Sequence[HeldMessage]) -> list[str]:
+    if named is None:
+        return []
+    ids, addresses = {one.message_id for one in held}, {one.address for one in held}
+    return [f"#{one}" for one in named.ids if one not in ids] + [one for one in named.addresses if one not in addresses]
+
+
+async def _settle(message_ids: Sequence[int], *, again: bool, actor: str) -> int:
+    async with open_session(pool_size=1) as runtime:
+        async with runtime.pool.acquire() as db, db.transaction():
+            settled = await settle_held(db, message_ids, again=again, actor=actor, now=runtime.clock())
+        await runtime.wake("deliver")
+        return settled
+
+
+def _show(found: Found) -> None:
+    if not found.held:
+        click.echo("No message is held.")
+        return
+    table = Table(box=None, pad_edge=False)
+    if len(found.held) <= SHOWN:
+        for header in ("message", "campaign", "step", "channel", "address", "was to leave"):
+            table.add_column(header)
+        for one in found.held:
+            at = f"{one.wire_at.astimezone(found.zone):%Y-%m-%d %H:%M:%S}" if one.wire_at else ""
+            campaign = found.campaigns[one.campaign_id]
+            table.add_row(str(one.message_id), campaign, str(one.position), one.channel, one.address, at)
+    else:
+        for header in ("held", "campaign", "step", "channel", "messages"):
+            table.add_column(header)
+        kinds = Counter((one.campaign_id, one.position, one.channel) for one in found.held)
+        for (campaign_id, position, channel), count in sorted(kinds.items()):
+            of_kind = [one.message_id for one in found.held if one.campaign_id == campaign_id
+                       and (one.position, one.channel) == (position, channel)]  # fmt: skip
+            span = f"#{of_kind[0]} … #{of_kind[-1]}" if count > 1 else f"#{of_kind[0]}"
+            table.add_row(f"{count:,}", found.campaigns[campaign_id], str(position), channel, span)
+    Console().print(table)
+    if len(found.held) > SHOWN:
+        click.echo("One by one: muster messages list --reason held")
+    if found.others:
+        shown = ", ".join(found.others[:SHOWN])
+        click.echo(f"Not held, and left as they are: {shown}{', …' if len(found.others) > SHOWN else ''}")
+
+
+def _count(count: int) -> str:
+    return "1 message" if count == 1 else f"{count:,} messages"
