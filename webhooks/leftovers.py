@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from messaging.db import Connection, load_queries
-from messaging.outbox.bounces import WITHIN, forget_soft_bounces
+from messaging.outbox.bounces import forget_soft_bounces
 
 SQL: Final = load_queries(__file__)
 
@@ -31,7 +31,7 @@ async def drop_leftovers(db: Connection, before: datetime, *, now: datetime, pag
         How many were deleted from the inbox.
     """
     await db.execute(SQL["drop_malformed"], now)
-    await forget_soft_bounces(db, now - WITHIN)
+    await forget_soft_bounces(db, now)
     deleted: int = 0
     cursor: int = 0
     while True:
