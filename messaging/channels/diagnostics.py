@@ -186,7 +186,8 @@ def _permanent(code: re.Match[str] | None, said: frozenset[Subject], otherwise: 
     key, by_code = _key(code), _reason(code)
     base = by_code or otherwise.reason
     dead = bool(said & {Subject.DEAD, Subject.NO_DOMAIN})
-    uncertain = status.strip().startswith("4") or (by_code is None and otherwise.reason in OUR_FAULT)
+    doubted = by_code is None and otherwise.reason in OUR_FAULT | {Reason.EXPIRED_AT_PROVIDER}
+    uncertain = doubted or status.strip().startswith("4")
     rules = (
         (Subject.SENDER in said, _SENDER),
         (Subject.BUSY_MAILBOX in said, _BUSY),
