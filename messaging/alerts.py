@@ -60,6 +60,11 @@ async def resolve_alert(db: Connection, key: str) -> bool:
     return await db.fetchval(SQL["resolve_alert"], key) is not None
 
 
+async def resolve_quiet_alert(db: Connection, key: str, before: datetime) -> None:
+    """Close the open alert with this key, if it has not been raised again since a time."""
+    await db.execute(SQL["resolve_quiet_alert"], key, before)
+
+
 async def open_alerts(db: Connection) -> list[Alert]:
     """Every alert nobody has resolved, worst first, then newest."""
     return [Alert(**row) for row in await db.fetch(SQL["open_alerts"])]

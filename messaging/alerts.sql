@@ -11,6 +11,10 @@ returning alert_id;
 -- Closed, never deleted: the next one with this key starts anew.
 update alert set resolved_at = now() where key = $1 and resolved_at is null returning alert_id;
 
+-- name: resolve_quiet_alert
+-- What nobody can mend, and only lies back: closed once it has not happened again since a time.
+update alert set resolved_at = now() where key = $1 and resolved_at is null and last_at < $2;
+
 -- name: open_alerts
 -- The worst and the newest first.
 select alert_id, key, severity, title, remedy, detail, times, first_at, last_at

@@ -11,19 +11,30 @@ Agent = Literal["browser", "scanner", "preview", "tool", "none"]
 
 _PREVIEWS: Final = re.compile(
     r"facebookexternalhit|facebot|twitterbot|whatsapp|telegrambot|slackbot|slack-imgproxy|discordbot|linkedinbot"
-    r"|skypeuripreview|viber|redditbot|pinterest|applebot|snapchat|signal-desktop|googlemessages|google-pagerenderer|bingpreview|preview",
+    r"|skypeuripreview|^viber|redditbot|pinterest(?:bot|/0)|applebot|snapchat|signal-desktop|googlemessages"
+    r"|google-pagerenderer|bingpreview|preview",
     re.IGNORECASE,
 )
-"""Programs that draw a little picture of a link for the person who got it."""
+"""Programs that draw a little picture of a link for the person who got it. (Viber and Pinterest have browsers, too.)"""
 _SCANNERS: Final = re.compile(
     r"headless|phantomjs|slimerjs|puppeteer|playwright|selenium|barracuda|mimecast|proofpoint|urldefense|symantec"
     r"|messagelabs|fireeye|trendmicro|mcafee|sophos|forcepoint|websense|zscaler|bitdefender|kaspersky|f-secure"
     r"|cloudmark|ironport|safelinks|microsoft office|ms-office|msoffice|outlook-|exchange|bluecoat|cyren|vade"
-    r"|spamassassin|rspamd|urlscan|virustotal|safebrowsing|google-safety|googleimageproxy|yahoomailproxy"
-    r"|(?<!cu)bot\b|spider|crawl|scanner|monitor|checker|validator|fetcher|archiver|security|protect",
+    r"|spamassassin|rspamd|urlscan|virustotal|safebrowsing|google-safety|google favicon|yandexantivirus"
+    r"|zgrab|censys|netcraft|detectify|assetnote|nessus|nuclei|qualys|shodan|masscan|nmap"
+    r"|(?:image|e-?mail|link|url)[ -]?proxy|mail ?proxy|ukr\.net"
+    r"|(?<!cu)bot(?=[/;:),+-]|$)|spider(?! \d)|crawl|scanner|monitor|checker|validator|fetcher|archiver"
+    r"|security\b|protect|antivirus|inspect",
     re.IGNORECASE,
 )
-"""Programs that look behind links for dangers, and robots of other kinds. (A Cubot is a telephone.)"""
+"""Programs that look behind links for dangers, and robots of other kinds. Telephones are called Cubot, M bot 51 and
+Spider 8, and a browser on some names its `securitypay`."""
+_ASKED: Final = re.compile(r"https?:|www\.|[\w.-]@[\w-]+\.[a-z]", re.IGNORECASE)
+"""An address where its people can be asked what it does. Browsers have none."""
+_COMPATIBLE: Final = re.compile(
+    r"\(compatible;(?!.*(?:msie|konqueror|netfront|opera|symbian|series60|polaris))", re.IGNORECASE
+)
+"""How robots present themselves; browsers ceased to with Internet Explorer."""
 _BROWSERS: Final = re.compile(
     r"mozilla/|opera[ /]|nokia|samsung|sonyericsson|blackberry|lg-|mot-|sec-|ucweb|lynx|links|w3m|elinks|dillo",
     re.IGNORECASE,
@@ -47,7 +58,7 @@ def classify(agent: str) -> Agent:
         return "none"
     if _PREVIEWS.search(agent):
         return "preview"
-    if _SCANNERS.search(agent):
+    if any(sign.search(agent) for sign in (_SCANNERS, _ASKED, _COMPATIBLE)):
         return "scanner"
     return "browser" if _BROWSERS.match(agent) else "tool"
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from messaging.db import Connection, load_queries
-from messaging.outbox.bounces import WITHIN, forget_soft_bounces
+from messaging.outbox.bounces import forget_soft_bounces
 from webhooks import twilio, vonage
 from webhooks.mailroom import MAIL
 from webhooks.outgoing.settled import settled
@@ -39,7 +39,7 @@ async def drop_leftovers(db: Connection, before: datetime, *, now: datetime, pag
         How many were deleted from the inbox.
     """
     await db.execute(SQL["drop_malformed"], now)
-    await forget_soft_bounces(db, now - WITHIN)
+    await forget_soft_bounces(db, now)
     await forget_looks(db, now=now, page=page)
     while (await db.execute(SQL["drop_digests"], now - KNOWN_FOR, page)) == f"DELETE {page}":
         pass

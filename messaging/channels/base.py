@@ -117,11 +117,19 @@ class Retry:
 
 @dataclass(slots=True)
 class Refused:
-    """It was certainly not sent, and never will be like this. The reason says whose fault it is: see `OUR_FAULT`."""
+    """It was certainly not sent, and never will be like this. The reason says whose fault it is: see `OUR_FAULT`.
+
+    Attributes:
+        reason: why.
+        code: the provider's code.
+        reply: its words.
+        soft: it counts against the address, and enough of them suppress it.
+    """
 
     reason: Reason
     code: str = ""
     reply: str = ""
+    soft: bool = False
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ import asyncpg
 
 from messaging.db import AWAY, Connection, KeptConnection
 from messaging.errors import Unavailable
+from messaging.outbox.bounces import note_soft_bounce
 from messaging.outbox.record import Mark, Verdict, record
 from messaging.outbox.senders import pause_if_refused
 from messaging.outbox.states import OUR_FAULT, SUPPRESSES, Reason, State
@@ -39,8 +40,9 @@ class Fault:
     """A refusal that says more than that one message failed.
 
     Attributes:
-        reason: one of `SUPPRESSES` (the address is dead) or `OUR_FAULT` (the sender is).
+        reason: one of `SUPPRESSES` (the address is dead) or `OUR_FAULT` (the sender is); any other where it is soft.
         provider: who says so.
+        soft: the code of a refusal that counts against the address; None where it does not.
     """
 
     message_id: int
@@ -48,6 +50,7 @@ class Fault:
     address: str
     reason: Reason
     provider: str
+    soft: str | None = None
 
 
 class Journal:
@@ -116,6 +119,8 @@ class Journal:
                         source=fault.provider,
                         message_id=fault.message_id,
                     )
+                if fault.soft is not None:
+                    await note_soft_bounce(db, fault.message_id, code=fault.soft, at=now, source=fault.provider)
             steps = {fault.step_id for fault in faults if fault.reason in OUR_FAULT}
             if steps:
                 await pause_if_refused(db, steps)

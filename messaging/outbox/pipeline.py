@@ -240,7 +240,7 @@ class Pipeline:
             held = self._pace.slow(sender_id, outcome.after)
             if held >= LONG_HOLD:
                 self._trouble = outcome.reply
-        elif isinstance(outcome, Refused) and outcome.reason in SUPPRESSES | OUR_FAULT:
+        elif isinstance(outcome, Refused) and (outcome.soft or outcome.reason in SUPPRESSES | OUR_FAULT):
             message = departure.message
             self._faults.append(
                 Fault(
@@ -249,6 +249,7 @@ class Pipeline:
                     message.address,
                     outcome.reason,
                     departure.route.provider,
+                    soft=outcome.code if outcome.soft else None,
                 )
             )
         written = verdict(departure.message, outcome, send_before=departure.composer.send_before, held=held)

@@ -1,7 +1,8 @@
 """A sender that is refused for what it is stops by itself, and starts again when a person has mended it.
 
 Single recipients that are bad never pause anything. Refusals of the sender, the account or the content do, once there
-are `THRESHOLD` of them and they are `SHARE` of what was tried lately: the rest of the campaign waits instead.
+are `THRESHOLD` of them and they are `SHARE` of what was tried lately: the rest of the campaign waits instead. It is the
+same whether a relay refuses in the dialogue, or takes a mail and another server's refusal comes back.
 Many messages of unknown outcome raise an alert, and the workers go slower by themselves (`doubts`).
 """
 

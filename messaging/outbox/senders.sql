@@ -1,6 +1,6 @@
 -- name: refused_senders
 -- Senders of these steps whose messages are refused lately for what *they* are, not for who gets them, above the
--- threshold. Lately: since a person last looked, in these minutes, and within the last tries, so that a sender that sent
+-- threshold, in the dialogue or in a report that came back. Lately: since a person last looked, in these minutes, and within the last tries, so that a sender that sent
 -- well for hours stops as soon as a new one; and so that a look costs the same however much was sent.
 with watched as (
   select distinct f.sender_id, f.channel, f.address,
@@ -20,7 +20,7 @@ with watched as (
   cross join lateral (
     select m.reason, count(*) as n
     from message m
-    where m.sender_id = w.sender_id and m.state in ('failed', 'undelivered') and m.changed_at >= w.since
+    where m.sender_id = w.sender_id and m.state in ('failed', 'undelivered', 'bounced') and m.changed_at >= w.since
       and m.reason = any ($2::text[])
     group by m.reason
   ) as r
@@ -33,7 +33,7 @@ cross join lateral (
   select count(*)::int as n
   from message m
   where m.sender_id = r.sender_id and m.sent_at >= r.since
-    and not (m.state in ('failed', 'undelivered') and m.reason = any ($2))
+    and not (m.state in ('failed', 'undelivered', 'bounced') and m.reason = any ($2))
 ) as taken
 where r.refused >= $4::float8 * (r.refused + taken.n);
 
@@ -67,7 +67,7 @@ with mended as (
   from message m
   join mended using (sender_id)
   join step s using (step_id)
-  where m.state in ('failed', 'undelivered') and m.reason = any ($2::text[])
+  where m.state in ('failed', 'undelivered', 'bounced') and m.reason = any ($2::text[])
     and (s.state in ('running', 'paused') or s.state = 'finished' and s.reopens_as is not null)
     and (s.send_before is null or s.send_before > $3)
   for no key update of m

@@ -7,7 +7,7 @@ queued ──claim──► sending ──accepted──► accepted ─► sent
   │                     └──no answer──► ambiguous ──reconcile──► accepted │ queued │ failed
   └──► cancelled(reason) · suppressed(reason) · expired · skipped(reason)
 
-undelivered │ failed ──a reason that passes, or its sender is mended──► queued: another try
+undelivered │ failed │ bounced ──a reason that passes, or its sender is mended──► queued: another try
 ```
 
 Receipts are *ranked*: one moves a message only to a state of higher rank, so any order, repetition or delay of the same
@@ -113,7 +113,7 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
         State.UNDELIVERED: _higher(State.UNDELIVERED) | {State.QUEUED},  # … or what stopped it passes
         State.DELIVERED: _higher(State.DELIVERED),
         State.READ: _higher(State.READ),
-        State.BOUNCED: _higher(State.BOUNCED),
+        State.BOUNCED: _higher(State.BOUNCED) | {State.QUEUED},  # … it came back for the sender's sake, who is mended
         State.COMPLAINED: _higher(State.COMPLAINED),
         State.SKIPPED: frozenset(),
     }
@@ -164,6 +164,7 @@ class Reason(StrEnum):
     UNREACHABLE = "unreachable"
     EXPIRED_AT_PROVIDER = "expired_at_provider"
     UNKNOWN_AT_PROVIDER = "unknown_at_provider"
+    UNREAD_BOUNCE = "unread_bounce"
     # … the sender, the content or the account
     SENDER_REFUSED = "sender_refused"
     ACCOUNT_REFUSED = "account_refused"
@@ -212,6 +213,7 @@ SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.UNREACHABLE: "Their phone was off or out of reach for too long.",
         Reason.EXPIRED_AT_PROVIDER: "The provider could not deliver it in time.",
         Reason.UNKNOWN_AT_PROVIDER: "The network gave no reason for not delivering it.",
+        Reason.UNREAD_BOUNCE: "It came back, in words from which Muster cannot tell why.",
         Reason.SENDER_REFUSED: "The provider refused our sender, not this person.",
         Reason.ACCOUNT_REFUSED: "The provider refused our account, not this person.",
         Reason.CONTENT_REFUSED: "The provider refused the text of the message.",

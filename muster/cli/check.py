@@ -1,4 +1,4 @@
-"""`muster check`: judge texts, phone numbers, email addresses and replies, one a line."""
+"""`muster check`: judge texts, phone numbers, email addresses and replies, one a line; and a mail."""
 
 from __future__ import annotations
 
@@ -36,6 +36,15 @@ A line that is not JSON is answered {"error": "not_json"}, one without a text {"
 
 Without --json every line is taken as it stands, and answered in words.
 
+`mail` judges one whole mail, as it came, headers first, as the mail server does; --sent is the message that it answers.
+What it came to is read from Delivered-To or To (b+… bounces, r+… replies, u+… wishes to unsubscribe, complaints@…).
+
+\b
+With --json:
+  {"kind": "bounce", "hard": true, "soft": false, "code": "5.1.1", "words": "…", "weight": "hard", …}
+  {"kind": "reply", "reading": "voted", "rule": "…", "words": "I have voted", …}
+  kind is reply, bounce, complaint, auto_reply or unsubscribe; weight is hard, full, soft, sender or none
+
 The exit status is 1 if any line could not be judged at all. An address that is judged to be wrong is an answer, and
 changes nothing.
 """
@@ -49,11 +58,19 @@ class _NotUsable(Exception):  # noqa: N818
 
 
 @click.command(help=_HELP)
-@click.argument("what", type=click.Choice(["sms", "phone", "email", "reply"]))
+@click.argument("what", type=click.Choice(["sms", "phone", "email", "reply", "mail"]))
 @click.argument("file", metavar="FILE|-", type=click.Path(dir_okay=True, allow_dash=True, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Lines in and out are JSON, as described above.")
-def command(what: str, file: Path, *, as_json: bool) -> int:
-    """Judge lines; the words people see are `_HELP`."""
+@click.option("--sent", type=click.Path(path_type=Path), metavar="FILE", help="Of mail: the message that it answers.")
+def command(what: str, file: Path, sent: Path | None, *, as_json: bool) -> int:
+    """Judge lines, or a mail; the words people see are `_HELP`."""
+    if what == "mail":
+        from muster.cli.check_mail import check_mail
+
+        click.echo(check_mail(file, sent, as_json=as_json))
+        return 0
+    if sent is not None:
+        raise click.UsageError("--sent belongs to: muster check mail.")
     judge = _JUDGES[what]()
     out = sys.stdout.buffer
     failed = False

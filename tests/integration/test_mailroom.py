@@ -8,24 +8,29 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from messaging.alerts import open_alerts
 from messaging.db import Connection, open_pool
 from messaging.errors import Conflict, InputError, SettingsError
-from messaging.outbox.bounces import ENOUGH
+from messaging.outbox.bounces import ENOUGH, QUIET, forget_soft_bounces
+from messaging.outbox.senders import THRESHOLD, resume_sender
 from messaging.runtime import Runtime
 from tests.integration.inbound_rows import Moving
 from tests.integration.mail_rows import ANN, BOUNCES, REPLIES, Room, open_room
 from tests.integration.outbox_rows import until
 from webhooks import process_inbox
-from webhooks.mailroom import listener, sort
+from webhooks.mailroom import classify, listener
 from webhooks.mailroom.files import Counted, read_mailbox
 from webhooks.mailroom.listener import listening
 
+UNREADABLE = (
+    b"From: MAILER-DAEMON@mail.member.test\r\nSubject: Avis\r\n\r\nVotre message nous est revenu, voyez plus bas.\r\n"
+)
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
@@ -69,6 +74,50 @@ async def test_each_bounce_does_what_its_code_says(room: Room, db: Connection) -
     assert await db.fetchval("select count(*) from soft_bounce") == 2
     assert await db.fetchval("select count(*) from reply") == 0  # what machines say is no answer
     assert await db.fetchval("select count(*) from inbox where state <> 'done'") == 0
+
+
+async def test_servers_that_refuse_our_sender_in_a_bounce_stop_it_and_mending_tries_again(
+    room: Room, db: Connection
+) -> None:
+    asked = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(THRESHOLD + 2)]
+    await room.tell("dsn-hard", asked[0])  # a bad address stops nobody
+    for one in asked[1:THRESHOLD]:
+        await room.tell("dsn-policy", one)
+    assert await open_alerts(db) == []
+    await room.tell("dsn-policy", asked[THRESHOLD])
+    (alert,) = await open_alerts(db)
+    assert alert.title.startswith("Sending from")
+    assert "refused our sender" in alert.title
+    sender_id = await db.fetchval("select sender_id from message where message_id = $1", asked[1].message_id)
+    assert await db.fetchval("select paused_reason from sender where sender_id = $1", sender_id)
+    assert await resume_sender(db, sender_id, now=room.clock()) == THRESHOLD
+    assert await standing(db, asked[1].message_id) == ("queued", None)
+    assert (await standing(db, asked[0].message_id))[0] == "bounced"
+    assert await open_alerts(db) == []
+
+
+async def test_a_bounce_that_nobody_can_read_counts_as_soft_and_is_shown(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    assert await room.hand_over(UNREADABLE, room.bounce_address(asked)) == 250
+    await process_inbox(room.runtime, 10)
+    assert await standing(db, asked.message_id) == ("bounced", "unread_bounce")
+    assert await db.fetchval("select count(*) from soft_bounce") == 1
+    (alert,) = await open_alerts(db)
+    assert (alert.severity, alert.detail) == ("notice", {"message_id": asked.message_id})
+    now = datetime.now(UTC)
+    await forget_soft_bounces(db, now)
+    assert await open_alerts(db) != []
+    await forget_soft_bounces(db, now + QUIET + timedelta(minutes=1))
+    assert await open_alerts(db) == []
+
+
+async def test_who_writes_to_a_bounce_address_in_person_is_read(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    raw = b"From: ann@member.test\r\nSubject: Paper\r\n\r\nMy ballot paper was not delivered.\r\n"
+    assert await room.hand_over(raw, room.bounce_address(asked), ANN) == 250
+    await process_inbox(room.runtime, 10)
+    assert (await standing(db, asked.message_id))[0] == "sent"
+    assert await db.fetchval("select count(*) from reply") == 1
 
 
 async def test_the_address_suppressed_is_the_one_written_to(room: Room, db: Connection) -> None:
@@ -217,7 +266,7 @@ async def test_mail_is_read_beside_the_event_loop(room: Room, monkeypatch: pytes
         return note
 
     for name in ("read_letter", "read_bounce", "read_answer"):
-        monkeypatch.setattr(sort, name, noting(name, getattr(sort, name)))
+        monkeypatch.setattr(classify, name, noting(name, getattr(classify, name)))
     asked = await room.campaign.ask(email=ANN)
     assert await room.hand_over(b"From: ann@member.test\r\n\r\nhm\r\n", room.bounce_address(asked), ANN) == 250
     await process_inbox(room.runtime, 10)

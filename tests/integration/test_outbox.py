@@ -162,6 +162,19 @@ async def test_bad_recipients_fail_alone_and_their_addresses_are_dead(runtime: R
         assert await open_alerts(db) == []
 
 
+async def test_a_full_mailbox_refused_in_the_dialogue_counts_as_when_it_comes_back(runtime: Runtime) -> None:
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        (full,) = await add_messages(db, step, "email", ["quota@x.test"])
+    await deliver(runtime)
+    async with runtime.pool.acquire() as db:
+        row = await message(db, full)
+        assert (row["state"], row["reason"]) == ("failed", "mailbox_full")
+        (counted,) = await db.fetch("select message_id, address, code from soft_bounce")
+        assert tuple(counted) == (full, "quota@x.test", "5.2.2")
+        assert await standing(db, channel="email", address="quota@x.test") == []
+
+
 async def test_a_busy_recipient_is_tried_again_later(runtime: Runtime, sandbox: Sandbox) -> None:
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)

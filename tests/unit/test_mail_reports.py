@@ -54,15 +54,15 @@ def letter(name: str) -> Letter:
     ("5.1.8", "", Reason.SENDER_REFUSED, False),
     ("5.2.3", "", Reason.CONTENT_REFUSED, False),
     ("5.6.0", "", Reason.CONTENT_REFUSED, False),
-    ("5.4.4", "", Reason.RECIPIENT_REFUSED, False),
+    ("5.4.4", "", Reason.RECIPIENT_REFUSED, True),
     ("5.0.0", "smtp; 550 5.1.1 user unknown", HARD, False),
     ("5.0.0", "550 5.7.1 rejected, 5.1.1 is not meant", Reason.SENDER_REFUSED, False),
-    ("5.0.0", "550 no", Reason.RECIPIENT_REFUSED, False),
+    ("5.0.0", "550 no", Reason.RECIPIENT_REFUSED, True),
     ("4.0.0", "", Reason.RECIPIENT_REFUSED, True),
     ("", "host 1.5.1.1 said 550 5.2.1 disabled", HARD, False),
-    ("", "host 192.5.1.1 said no", Reason.RECIPIENT_REFUSED, False),
-    ("2.0.0", "", Reason.RECIPIENT_REFUSED, False),
-    ("", "", Reason.RECIPIENT_REFUSED, False),
+    ("", "host 192.5.1.1 said no", Reason.RECIPIENT_REFUSED, True),
+    ("2.0.0", "", Reason.RECIPIENT_REFUSED, True),
+    ("", "", Reason.RECIPIENT_REFUSED, True),
 ])  # fmt: skip
 def test_the_enhanced_code_says_what_a_bounce_means(status: str, words: str, reason: Reason, soft: bool) -> None:
     judged = judge_bounce(status, words)
@@ -85,11 +85,11 @@ def test_without_a_code_a_bounce_is_what_its_teller_takes_it_for() -> None:
     ("dsn-reputation", "bounced", Reason.BUSY, False),
     ("dsn-delivered", "delivered", None, False),
     ("dsn-relayed", "noted", None, False),
-    ("dsn-no-code", "bounced", Reason.RECIPIENT_REFUSED, False),
+    ("dsn-no-code", "bounced", Reason.UNREAD_BOUNCE, True),
     ("dsn-global", "bounced", HARD, False),
     ("dsn-global-base64", "bounced", HARD, False),
     ("qmail", "bounced", HARD, False),
-    ("exim", "bounced", Reason.RECIPIENT_REFUSED, True),
+    ("exim", "bounced", Reason.EXPIRED_AT_PROVIDER, True),
 ])  # fmt: skip
 def test_a_bounce_says_what_became_of_its_message(name: str, kind: str, reason: Reason | None, soft: bool) -> None:
     event = read_bounce(letter(name), AT)

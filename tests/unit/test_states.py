@@ -84,7 +84,7 @@ def test_a_delivered_email_may_still_bounce_and_be_complained_about() -> None:
 
 def test_only_what_did_not_arrive_is_tried_again() -> None:
     again = {state for state in TERMINAL if State.QUEUED in TRANSITIONS[state]}
-    assert again == {State.FAILED, State.UNDELIVERED}
+    assert again == {State.FAILED, State.UNDELIVERED, State.BOUNCED}
     assert not again & PROOF
 
 

@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from messaging.channels.email_headers import NAME
-from messaging.outbox.bounces import Judged, judge_bounce
+from messaging.outbox.bounces import UNKNOWN, Judged, judge_bounce
 from messaging.outbox.states import Reason
 from messaging.runtime import Runtime
 from messaging.settings import Settings
@@ -40,7 +40,13 @@ _NEVER_TRIED: Final[Mapping[str, Reason]] = MappingProxyType(
         "suppress-unsubscribe": Reason.OPTED_OUT,
     }
 )
-_EXPIRED: Final = Judged(Reason.EXPIRED_AT_PROVIDER, soft=True)
+_REASONS: Final[Mapping[str, Judged]] = MappingProxyType(
+    {
+        "old": Judged(Reason.EXPIRED_AT_PROVIDER, soft=True),
+        "espblock": Judged(Reason.SENDER_REFUSED),  # the mailbox provider blocks what Mailgun sends for us
+    }
+)
+"""Mailgun's reasons, where the receiving server gave no enhanced code and no usual words."""
 
 
 class Mailgun:
@@ -143,7 +149,7 @@ def _failed(event: Mapping[str, Any], when: datetime) -> Event:
         return Event("deferred", when, enhanced or why, words)
     if why in _NEVER_TRIED:
         return Event("refused", when, why, words, _NEVER_TRIED[why])
-    judged = judge_bounce(enhanced, words, _EXPIRED if why == "old" else Judged(Reason.RECIPIENT_REFUSED))
+    judged = judge_bounce(enhanced, words, _REASONS.get(why, UNKNOWN))
     return bounced(judged, when, word=why or "failed", words=words)
 
 

@@ -122,14 +122,15 @@ class Postmark:
         """What an event means."""
         kind = text(event.get("RecordType"))
         when = read_time(event.get(_WHEN.get(kind, "")), at)
-        words = text(event.get("Details")) or text(event.get("Description"))
+        said = text(event.get("Details"))
+        words = said or text(event.get("Description"))
         match kind:
             case "Delivery":
                 return Event("delivered", when, kind, words)
             case "SpamComplaint":
                 return Event("complained", when, kind, reason=Reason.COMPLAINED)
             case "Bounce":
-                return _bounce(text(event.get("Type")), when, words)
+                return _bounce(text(event.get("Type")), when, words, said)
             case "SubscriptionChange":
                 return _subscription(event, when)
         return None
@@ -148,9 +149,10 @@ def _headers(mail: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("From", mailbox), ("Subject", text(mail.get("Subject"))), ("Date", text(mail.get("Date"))), *found]
 
 
-def _bounce(kind: str, when: datetime, words: str) -> Event | None:
+def _bounce(kind: str, when: datetime, words: str, said: str) -> Event | None:
+    """A bounce by its type, and by what the server said; Postmark's description of the type is nobody's diagnosis."""
     if kind in _BOUNCES:
-        return bounced(judge_bounce("", words, _BOUNCES[kind]), when, word=kind, words=words)
+        return bounced(judge_bounce("", said, _BOUNCES[kind]), when, word=kind, words=words)
     if kind in _NEVER_TRIED:
         return Event("refused", when, kind, words, _NEVER_TRIED[kind])
     if kind not in _OTHERS:

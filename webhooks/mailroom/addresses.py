@@ -27,6 +27,17 @@ COMPLAINTS: Final = "complaints"
 _SEALED: Final[Mapping[str, Purpose]] = {"b": "bounce", "r": "reply", "u": "unsubscribe"}
 
 
+def purpose_of(address: str) -> Purpose | None:
+    """What an address is for by its form alone, whoever's it is; None where it has no form of ours.
+
+    Args:
+        address: in any case.
+    """
+    local = address.strip("<> ").lower().partition("@")[0]
+    kind, plus, _ = local.partition("+")
+    return "complaint" if local == COMPLAINTS else _SEALED.get(kind) if plus else None
+
+
 @dataclass(frozen=True, slots=True)
 class Destination:
     """What a mail has come for.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mailbox
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from email.message import Message
 from email.parser import BytesHeaderParser
 from email.policy import compat32
@@ -14,8 +15,10 @@ from typing import Final
 
 from messaging.errors import InputError
 from messaging.runtime import Runtime
-from webhooks.mailroom.addresses import Destination, read_destination
-from webhooks.mailroom.letter import header
+from webhooks.mailroom.addresses import Destination, purpose_of, read_destination
+from webhooks.mailroom.classify import Origin
+from webhooks.mailroom.letter import header, read_letter
+from webhooks.mailroom.machines import is_mail_system
 from webhooks.mailroom.store import keep_mail
 
 HEAD: Final = 64 * 1024
@@ -74,6 +77,24 @@ async def read_mailbox(runtime: Runtime, path: Path) -> Counted:
     return counted
 
 
+def origin_of(raw: bytes, at: datetime) -> Origin:
+    """How a mail seems to have come, by what is written in it. It may be anybody's: no seal is looked at.
+
+    Args:
+        raw: as it came.
+        at: when; aware.
+    """
+    letter = read_letter(raw[:HEAD])
+    said = (address for _, address in _recipients(letter.message))
+    purpose = next((found for address in said if (found := purpose_of(address)) is not None), None)
+    sender = _sender(letter.message)
+    if letter.message.get("Return-Path") is None:
+        sender = "".join(letter.addresses("From")[:1])
+    if purpose is None:
+        purpose = "bounce" if is_mail_system(letter) or not sender else "reply"
+    return Origin(purpose, None, sender, at)
+
+
 def _mails(path: Path) -> Iterator[bytes]:
     if path.is_dir():
         if not ((path / "cur").is_dir() and (path / "new").is_dir()):
@@ -109,13 +130,17 @@ def _with_sender(raw: bytes) -> bytes:
 
 
 def _recipient(runtime: Runtime, head: Message) -> tuple[str, Destination] | None:
-    for names in (_DELIVERED, _WRITTEN):
-        said = [header(head, name) if name in _DELIVERED else str(head.get(name) or "")[:4000] for name in names]
-        for _, address in getaddresses(said):
-            destination = read_destination(runtime.settings, runtime.keyring, address)
-            if destination is not None:
-                return address, destination
+    for _, address in _recipients(head):
+        destination = read_destination(runtime.settings, runtime.keyring, address)
+        if destination is not None:
+            return address, destination
     return None
+
+
+def _recipients(head: Message) -> list[tuple[str, str]]:
+    """Who a mail was to, surest first."""
+    delivered = getaddresses([header(head, name) for name in _DELIVERED])
+    return delivered + getaddresses([str(head.get(name) or "")[:4000] for name in _WRITTEN])
 
 
 def _sender(head: Message) -> str:

@@ -1,48 +1,98 @@
 """Reports about mail of ours: that it came back (RFC 3464, RFC 6533), that it was delivered, that somebody complained.
 
-What is not written as a standard says is left to `flufl.bounce`. Whose mail it was is never read from a report: only a
-sealed id of ours says so.
+A bounce in a form of its own is read by its code and its words, and by `flufl.bounce`. One that nobody can read is
+still a bounce: it counts as soft, and staff see it. Whose mail it was is never read from a report: only a sealed id of
+ours says so.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
-import quopri
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import Message
 from email.parser import BytesParser, HeaderParser
 from email.policy import compat32
+from types import MappingProxyType
 from typing import Final, Literal
 
 from flufl.bounce import all_failures
 
 from messaging.content.tokens import Keyring
-from messaging.outbox.bounces import Judged, judge_bounce
+from messaging.outbox.bounces import Judged, Weight, judge_bounce
 from messaging.outbox.states import Reason
 from webhooks.email.events import Event, bounced, find_message
 from webhooks.mailroom.letter import Letter, header, text_of
+from webhooks.mailroom.machines import answers, is_auto_reply, is_mail_system, sounds_returned
+from webhooks.mailroom.statuses import Fields, fields_of, statuses_in, statuses_of
 
-STATUS: Final = ("message/delivery-status", "message/global-delivery-status")
+STATUS: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
 FEEDBACK: Final = "message/feedback-report"
-MOST_BLOCKS: Final = 50
 LARGEST_GUESSED: Final = 64 * 1024
 """Bytes; `flufl.bounce` goes through every line of a mail several times."""
+LONGEST_SAID: Final = 2000
+"""Characters of a report's text in which a code or its words are looked for."""
+LONGEST_UNPARTED: Final = 20_000
+"""Characters of a mail without parts in which fields of a report are looked for."""
 TEMPORARY: Final = Judged(Reason.EXPIRED_AT_PROVIDER, soft=True)
-PERMANENT: Final = Judged(Reason.RECIPIENT_REFUSED, soft=True)
-"""A bounce of no known form, without a code: it may be policy, so one alone proves nothing; several do."""
+UNREAD: Final = Judged(Reason.UNREAD_BOUNCE, soft=True)
+"""Neither a code nor words that anybody knows: it may be policy, so one alone proves nothing; several do."""
 
 _ASCII: Final = bytes(byte if byte < 128 else 63 for byte in range(256))
-_GAP: Final = re.compile(r"\n[ \t]*\n")
-_EMBEDDED: Final = ("message/rfc822", "message/global", "text/rfc822-headers", "message/global-headers")
+_EMBEDDED: Final = frozenset(
+    {
+        "message/rfc822", "message/global", "text/rfc822-headers", "text/rfc822-header", "message/rfc822-headers",
+        "message/global-headers",
+    }
+)  # fmt: skip
+"""How a mail that is sent back may lie in a report, in the standards' words and in usual misspellings of them."""
 _NAMES: Final = ("Message-ID", "Return-Path", "X-Original-Message-ID", "References", "List-Unsubscribe")
+_COPY: Final = re.compile(
+    r"^(?:[ \t>*=_#|-]*(?:"
+    r"(?:this|below|here|the following|attached|enclosed)\b[^\n]{0,40}\b(?:is|are|follows)\b[^\n]{0,30}"
+    r"\b(?:copy|original|headers?|beginning|returned)\b"
+    r"|(?:a |the )?(?:copy|text|headers?|original|start|beginning|returned|unsent|undelivered|rejected)\b[^\n]{0,30}"
+    r"\b(?:message|mail|headers?)\b[^\n]{0,30}(?:follow|below|:[ \t]*$|-{3}|={3})"
+    r"|original (?:message|mail)(?: headers?| text)?\b"
+    r"|message headers?[ \t]*(?:follow|:?[ \t]*$)"
+    r"|forwarded message\b)"
+    r"|(?:received|return-path|dkim-signature|message-id|mime-version):[ \t])",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Where a report begins to repeat the mail that came back: what stands there are our own words."""
+_DELAYED: Final = re.compile(
+    r"\bwarning (?:message )?only|\bdo not need to resend|\bno action is required|\bdelivery (?:delayed|attempts will)"
+    r"|\bwill (?:continue|keep|be) (?:to )?(?:try|trying|retry|retrying|retried|reattempt|queued)"
+    r"|\bnot (?:yet )?been delivered (?:yet|for|after)\b|\b(?:has been|was|is|being) delayed\b"
+    r"|\bstill (?:trying|being)",
+    re.IGNORECASE,
+)
+"""How they speak of one that is still tried."""
+_FAILED: Final = re.compile(
+    r"\b(?:could|can|was|were|has|have|is)(?: ?n[o']t| not)(?: been)?(?: be)? (?:successfully )?delivered"
+    r"|\bundeliver|\bnot deliver|\bdelivery (?:\w+ ){0,3}(?:fail|error|problem)|\bfailed permanently"
+    r"|\b(?:failed|unable|trouble|error|problem|attempting|trying)\b.{0,20}\bdeliver|\berror (?:message|sending)"
+    r"|\breturned to sender|\bdid not reach\b|(?<![\w.])5\d\d[ -]#?5\.[0-7]\.\d{1,3}\b"
+    r"|nicht (?:\w+ )?zugestellt|unzustellbar|n'a pas pu [êe]tre (?:remis|distribu)"
+    r"|no (?:se )?(?:ha )?(?:podido|pudo) (?:ser )?entreg",
+    re.IGNORECASE,
+)
+"""… and of a delivery that failed."""
 
-Action = Literal["failed", "delayed", "delivered", "relayed", "expanded"]
-_GRAVEST: Final[Sequence[Action]] = ("failed", "delayed", "delivered", "relayed", "expanded")
+Action = Literal["failed", "expired", "delayed", "delivered", "relayed", "expanded"]
+_GRAVEST: Final[Sequence[Action]] = ("failed", "expired", "delayed", "delivered", "relayed", "expanded")
+_ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
+    {
+        "failed": "failed", "failure": "failed", "fail": "failed", "bounced": "failed", "rejected": "failed",
+        "undeliverable": "failed", "undelivered": "failed", "error": "failed",
+        "expired": "expired", "delayed": "delayed", "delay": "delayed", "deferred": "delayed",
+        "delivered": "delivered", "relayed": "relayed", "expanded": "expanded",
+    }
+)  # fmt: skip
+_BY_CLASS: Final[Mapping[str, Action]] = MappingProxyType({"5": "failed", "4": "delayed", "2": "delivered"})
+_REPLY: Final = re.compile(r"(?:^|;)\s*([245])(?:\d\d\b|\.\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,43 +108,69 @@ class Complaint:
     event: Event
 
 
-def read_bounce(letter: Letter, at: datetime) -> Event | None:
-    """What a mail that came to a bounce address says of the one it came back from; None where it is no bounce.
+def read_bounce(letter: Letter, at: datetime, *, expected: bool = True) -> Event | None:
+    """What a mail says of the one it came back from; None where it is no bounce.
 
     Args:
         letter: the mail.
         at: when it came.
+        expected: a machine sent it to a bounce address: there every mail of a mail system is one, also in words nobody
+            knows.
     """
-    for content_type in STATUS:
-        part = letter.part(content_type)
-        if part is not None:
-            return _delivery_status(part, letter, at)
-    if letter.message.get_content_type() == "multipart/report" and letter.part(FEEDBACK) is not None:
-        return None
-    return _guess(letter, at)
-
-
-def _delivery_status(part: Message, letter: Letter, at: datetime) -> Event | None:
-    """The gravest thing that is said of any recipient; a message of ours has one."""
-    said: dict[str, Message] = {}
-    for block in _blocks(part)[1:]:
-        action = header(block, "Action").lower().partition(" ")[0]
-        if not action and block.get("Status") is not None:
-            action = "failed" if header(block, "Status").startswith("5") else "delayed"
-        said.setdefault(action, block)
+    text = letter.text or _unparted(letter)
+    said = _said(text)
+    statuses = [one for part in letter.parts if part.get_content_type() in STATUS for one in statuses_of(part)]
+    if not statuses:
+        statuses = [one for one in statuses_in(text) if "action" in one or {"status", "diagnostic-code"} <= one.keys()]
+    told: dict[Action, list[Event]] = {}
+    for one in statuses:
+        action = _action(one)
+        if action is not None:
+            told.setdefault(action, []).append(_reported(action, one, said, at))
     for action in _GRAVEST:
-        if action in said:
-            return _reported(action, said[action], letter, at)
+        if action in told:  # a mailbox that hands on to several is not dead while one of them is not
+            return next((one for one in told[action] if one.reason is not Reason.HARD_BOUNCED), told[action][0])
+    if letter.part(FEEDBACK) is not None or is_auto_reply(letter):
+        return None
+    return _described(letter, said, at, expected=expected)
+
+
+def _unparted(letter: Letter) -> str:
+    """The text of a mail that says that it has parts, and has none: its boundary stands nowhere in it."""
+    whole = (part.get_payload() for part in letter.parts if part.get_content_maintype() == "multipart")
+    return next((said[:LONGEST_UNPARTED] for said in whole if isinstance(said, str)), "")
+
+
+def _said(text: str) -> str:
+    """What a report says in words, before it repeats the mail that came back."""
+    for copy in _COPY.finditer(text):
+        if text[: copy.start()].strip():
+            text = text[: copy.start()]
+            break
+    return text.strip()[:LONGEST_SAID]
+
+
+def _action(status: Fields) -> Action | None:
+    """What was done about a recipient; where a report does not say it, its codes do."""
+    word = status.get("action", "").lower().strip("() ").partition(" ")[0].rstrip(".,;")
+    if word in _ACTIONS:
+        return _ACTIONS[word]
+    for name in ("status", "diagnostic-code"):
+        found = _REPLY.search(status.get(name, ""))
+        if found is not None:
+            return _BY_CLASS[found[1]]
     return None
 
 
-def _reported(action: Action, block: Message, letter: Letter, at: datetime) -> Event:
-    status, words = header(block, "Status"), header(block, "Diagnostic-Code")
+def _reported(action: Action, fields: Fields, said: str, at: datetime) -> Event:
+    status, words = fields.get("status", ""), fields.get("diagnostic-code", "")
     match action:
-        case "failed":
-            otherwise = TEMPORARY if status.startswith("4") else Judged(Reason.RECIPIENT_REFUSED)
-            judged = judge_bounce(status, words or letter.text[:1000], otherwise)
-            return bounced(judged, at, word=status or action, words=words)
+        case "failed" | "expired":
+            judged = judge_bounce(status, words, UNREAD) if words else UNREAD
+            if judged.reason is UNREAD.reason:  # only the text may say why
+                otherwise = TEMPORARY if action == "expired" or status.startswith("4") else UNREAD
+                judged = _judged_by_text(status, said, otherwise)
+            return bounced(judged, at, word=status or action, words=" ".join((words or said).split()))
         case "delayed":
             return Event("deferred", at, status or action, words)
         case "delivered":
@@ -102,8 +178,35 @@ def _reported(action: Action, block: Message, letter: Letter, at: datetime) -> E
     return Event("noted", at, action, words)
 
 
-def _guess(letter: Letter, at: datetime) -> Event | None:
-    """A bounce in a form of its own: a code in its text decides, else whether it is meant for good."""
+def _judged_by_text(status: str, said: str, otherwise: Judged) -> Judged:
+    """The same for the text of a report. It says much besides, so that its words alone suppress nobody at once."""
+    judged = judge_bounce(status, said, otherwise)
+    if judged.weight is Weight.HARD and judged.code[2:3] in {"", "0"}:
+        return Judged(Reason.RECIPIENT_REFUSED, soft=True, code=judged.code)
+    return judged
+
+
+def _described(letter: Letter, said: str, at: datetime, *, expected: bool) -> Event | None:
+    """A bounce in a form of its own: its code and words decide, else whether it is meant for good."""
+    failures = _failures(letter)
+    system = is_mail_system(letter)
+    returned = failures is not None or sounds_returned(letter)
+    if expected:  # of a mail system also in words nobody knows; of anybody else where it speaks of a delivery
+        returned = returned or _FAILED.search(said) is not None or (system and not answers(letter))
+    else:
+        returned = returned or (system and _FAILED.search(said) is not None)
+    if not returned:
+        return None
+    judged = _judged_by_text("", said, TEMPORARY if failures == "temporary" else UNREAD)
+    words = " ".join(said.split())[:300]
+    delayed = failures == "temporary" or (failures is None and _DELAYED.search(said) is not None)
+    if delayed and not judged.code.startswith("5"):
+        return Event("deferred", at, judged.code or "delayed", words)
+    return bounced(judged, at, word="bounced", words=words)
+
+
+def _failures(letter: Letter) -> Literal["permanent", "temporary"] | None:
+    """What `flufl.bounce` makes of a mail in a form of its own."""
     if letter.size > LARGEST_GUESSED:
         return None
     logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)  # it logs each of its own mistakes with the mail in it
@@ -113,13 +216,7 @@ def _guess(letter: Letter, at: datetime) -> Event | None:
         temporary, permanent = all_failures(BytesParser(policy=compat32).parsebytes(plain))
     except Exception:  # noqa: BLE001  # its patterns meet anything the world sends: whatever stops them, it is no bounce
         return None
-    if not temporary and not permanent:
-        return None
-    words = letter.text[:1000]
-    judged = judge_bounce("", words, PERMANENT if permanent else TEMPORARY)
-    if permanent or judged.code:
-        return bounced(judged, at, word="bounced", words=words[:300])
-    return Event("deferred", at, "delayed", words[:300])
+    return "permanent" if permanent else "temporary" if temporary else None
 
 
 def read_complaint(letter: Letter, keyring: Keyring, at: datetime) -> Complaint | None:
@@ -135,10 +232,9 @@ def read_complaint(letter: Letter, keyring: Keyring, at: datetime) -> Complaint 
     if part is None:
         message_id = find_message(keyring, *_ids(embedded))
         return None if message_id is None else Complaint(message_id, _complained(at, "sent back"))
-    blocks = _blocks(part)
-    fields = blocks[0] if blocks else Message()
-    message_id = find_message(keyring, header(fields, "Original-Mail-From"), *_ids(embedded))
-    kind = header(fields, "Feedback-Type").lower()
+    fields = fields_of(part)
+    message_id = find_message(keyring, fields.get("original-mail-from", ""), *_ids(embedded))
+    kind = fields.get("feedback-type", "").lower().partition(" ")[0].rstrip(";,")
     match kind:
         case "not-spam" | "auth-failure" | "dkim":  # taken out of the spam folder; a report about signatures (RFC 6591)
             return Complaint(message_id, Event("noted", at, kind))
@@ -162,26 +258,3 @@ def _ids(embedded: Sequence[Message]) -> list[str]:
             original = HeaderParser(policy=compat32).parsestr(text_of(part))
         found += [header(original, name) for name in _NAMES]
     return found
-
-
-def _blocks(part: Message) -> list[Message]:
-    """The groups of fields of a report, whichever way the standard library read them.
-
-    It makes a list of `message/delivery-status`, but of the other types it keeps the first group only as fields and the
-    rest as text, and it undoes no encoding inside them.
-    """
-    payload = part.get_payload()
-    if isinstance(payload, list):
-        whole = "\n\n".join(one.as_string().strip("\n") for one in payload if isinstance(one, Message))
-    else:
-        whole = str(payload)
-    encoding = header(part, "Content-Transfer-Encoding").lower()
-    try:
-        if encoding == "base64":
-            whole = base64.b64decode("".join(whole.split())).decode(errors="replace")
-        elif encoding == "quoted-printable":
-            whole = quopri.decodestring(whole.encode(errors="replace")).decode(errors="replace")
-    except (ValueError, binascii.Error):
-        return []
-    groups = [group for group in _GAP.split(whole.replace("\r\n", "\n").strip("\n")) if group.strip()]
-    return [HeaderParser(policy=compat32).parsestr(group) for group in groups[:MOST_BLOCKS]]

@@ -8,29 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import structlog
 
 from campaigns.answers import opt_out
 from campaigns.reading import read_reply
-from messaging.content.tokens import Keyring
 from messaging.db import Connection
 from messaging.errors import NotFound
+from messaging.outbox.bounces import tell_of_unread
+from messaging.outbox.states import Reason
 from messaging.runtime import Runtime
-from webhooks.email.events import Event, Told, apply_events
+from webhooks.email.events import Told, apply_events
 from webhooks.inbox import Item
-from webhooks.mailroom.letter import Letter, read_letter
-from webhooks.mailroom.machines import is_automatic, sounds_automatic
-from webhooks.mailroom.replies import Answer, read_answer, take_reply
-from webhooks.mailroom.reports import read_bounce, read_complaint
+from webhooks.mailroom.classify import Doubtful, Farewell, News, Origin, classify_mail
+from webhooks.mailroom.replies import Answer, take_reply
 from webhooks.mailroom.store import SQL
-
-BOUNCE: Final = "bounce"
-COMPLAINT: Final = "complaint"
-"""Who says so, in a message's history."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,76 +43,39 @@ async def sort_mail(runtime: Runtime, db: Connection, items: Sequence[Item]) -> 
         raw = await db.fetchval(SQL["raw"], item.inbox_id)
         if raw is not None:
             # in a thread: one made for it keeps the parsers busy for half a second, and a courier's heart has to beat
-            await _deal_with(db, item, await asyncio.to_thread(_understand, raw, item, runtime.keyring))
+            await _deal_with(db, item, await asyncio.to_thread(classify_mail, raw, _origin(item), runtime.keyring))
 
 
-@dataclass(frozen=True, slots=True)
-class _News:
-    """What a machine says of a message."""
-
-    source: str
-    message_id: int | None
-    event: Event
+def _origin(item: Item) -> Origin:
+    said = item.payload
+    return Origin(said["purpose"], said["message_id"], said["sender"], item.received_at)
 
 
-@dataclass(frozen=True, slots=True)
-class _Farewell:
-    """Somebody wants no more emails."""
-
-    message_id: int
-
-
-def _understand(raw: bytes, item: Item, keyring: Keyring) -> _News | _Farewell | Answer:
-    """What a mail is, read to the last word. It asks nobody, so that it can be done in a thread."""
-    letter = read_letter(raw)
-    purpose, message_id = item.payload["purpose"], item.payload["message_id"]
-    complaint = read_complaint(letter, keyring, item.received_at) if _may_complain(purpose, letter) else None
-    if complaint is not None:
-        about = message_id if complaint.message_id is None else complaint.message_id
-        return _News(COMPLAINT, about, complaint.event)
-    if purpose == "unsubscribe":  # mostly a program sends it for the person, and says so
-        return _Farewell(message_id)
-    certain = is_automatic(letter, item.payload["sender"])
-    automatic = certain or sounds_automatic(letter)
-    # some servers send bounces to Reply-To; a person's own answer is never searched for what looks like one
-    if purpose == "bounce" or (purpose == "reply" and automatic):
-        event = read_bounce(letter, item.received_at)
-        if event is not None:
-            return _News(BOUNCE, message_id, event)
-    note = _News(BOUNCE, message_id, Event("noted", item.received_at, "auto_reply"))
-    if certain:
-        return note
-    # also what a person sends to an address meant for machines: no words are lost
-    answer = read_answer(letter, keyring, message_id=message_id, sender=item.payload["sender"])
-    if automatic and read_reply(answer.words).reading != "opt_out":  # no machine writes STOP, whatever its subject
-        return note
-    return answer
-
-
-async def _deal_with(db: Connection, item: Item, found: _News | _Farewell | Answer) -> None:
+async def _deal_with(db: Connection, item: Item, found: News | Farewell | Doubtful | Answer) -> None:
     match found:
-        case _News():
+        case Doubtful(note=note, answer=answer):
+            opts_out = read_reply(answer.words).reading == "opt_out"
+            await _deal_with(db, item, answer if opts_out else note)
+        case News():
             await _tell(db, found, item.received_at)
-        case _Farewell():
-            await _unsubscribe(db, found.message_id)
+        case Farewell():
+            await _unsubscribe(db, found)
         case Answer():
             await take_reply(db, item, found)
 
 
-def _may_complain(purpose: str, letter: Letter) -> bool:
-    """A report says what it is; a bare mail of ours sent back is a complaint only where complaints go."""
-    return purpose == "complaint" or letter.header("Content-Type").lower().find("feedback-report") >= 0
-
-
-async def _unsubscribe(db: Connection, message_id: int) -> None:
+async def _unsubscribe(db: Connection, farewell: Farewell) -> None:
+    assert farewell.message_id is not None  # its address is made for one message
     try:
-        await opt_out(db, message_id=message_id, everywhere=False, source="unsubscribe")
+        await opt_out(db, message_id=farewell.message_id, everywhere=False, source="unsubscribe")
     except NotFound:  # its year has been forgotten
         log.info("a wish to unsubscribe from a message that is forgotten")
 
 
-async def _tell(db: Connection, news: _News, at: datetime) -> None:
+async def _tell(db: Connection, news: News, at: datetime) -> None:
     if news.message_id is None:
         log.info("mail about no message of ours", source=news.source, code=news.event.code)
         return
     await apply_events(db, news.source, [Told(news.message_id, news.event, at)])
+    if news.event.reason is Reason.UNREAD_BOUNCE:
+        await tell_of_unread(db, news.message_id)

@@ -1,0 +1,149 @@
+"""`muster check mail`: say what Muster makes of a mail, by the judgement of its mail server."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from pydantic import SecretStr
+
+from campaigns.reading import read_reply
+from messaging.content.tokens import Keyring
+from messaging.errors import InputError
+from messaging.outbox.bounces import Judged, Weight
+from messaging.settings import load_settings
+from webhooks.email.events import Event
+from webhooks.mailroom.classify import AUTO_REPLY, COMPLAINT, Doubtful, Farewell, News, classify_mail
+from webhooks.mailroom.files import origin_of
+from webhooks.mailroom.letter import read_letter, text_of
+from webhooks.mailroom.markup import text_of_html
+from webhooks.mailroom.replies import Answer
+
+Verdict = dict[str, Any]
+
+LARGEST: Final = 64 * 1024 * 1024
+"""Bytes that are read; the mail server looks at the first 256 KB."""
+
+_WEIGHTS: Final = {
+    Weight.HARD: "hard: the address is suppressed at once",
+    Weight.FULL: "soft, a full mailbox: enough of them, over days, suppress the address",
+    Weight.SOFT: "soft: enough of them, over days, suppress the address",
+    Weight.SENDER: "neither hard nor soft: it speaks of the sender, and enough of them pause it",
+    Weight.NONE: "neither hard nor soft: it says nothing about the address",
+}
+
+
+def check_mail(file: Path, sent: Path | None, *, as_json: bool) -> str:
+    """Judge one mail, and say so.
+
+    Args:
+        file: the mail; `-` is standard input.
+        sent: the message it answers.
+        as_json: whether to say it as JSON.
+
+    Raises:
+        InputError: one of them cannot be read.
+    """
+    verdict = judge_mail(_read(file), forms_of(_read(sent)) if sent is not None else ())
+    return orjson.dumps(verdict).decode() if as_json else _in_words(verdict)
+
+
+def judge_mail(raw: bytes, sent: Sequence[str] = ()) -> Verdict:
+    """Say what a mail is, and what follows from it: what `muster check --help` lists, all of it JSON.
+
+    Args:
+        raw: as it came, headers first.
+        sent: the message it answers, in each of its forms.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    secret = load_settings().secret_key or (SecretStr(secrets.token_hex()),)  # without ours, no seal is ours
+    found = classify_mail(raw, origin_of(raw, datetime.now(UTC)), Keyring(secret))
+    if isinstance(found, Doubtful):
+        reply = _of_answer(found.answer, sent)
+        return reply if reply["reading"] == "opt_out" else _of_news(found.note)
+    match found:
+        case Answer():
+            return _of_answer(found, sent)
+        case Farewell():
+            return _verdict("unsubscribe")
+        case News():
+            return _of_news(found)
+
+
+def forms_of(raw: bytes) -> tuple[str, ...]:
+    """A message that was sent, in each form in which its words may come back: with its text, and with its HTML.
+
+    Args:
+        raw: as it was sent, headers first.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    letter = read_letter(raw)
+    subject = letter.header("Subject")
+    plain, html = letter.part("text/plain"), letter.part("text/html")
+    said = [text_of(plain)] if plain else []
+    said += [text_of_html(text_of(html))] if html else []
+    return tuple(f"{subject}\n{one}" for one in said)
+
+
+def _of_answer(answer: Answer, sent: Sequence[str]) -> Verdict:
+    """The one place where the message that is answered comes in."""
+    ours = {" ".join(line.split()) for form in sent for line in form.split("\n")}
+    words = "\n".join(line for line in answer.words.split("\n") if " ".join(line.split()) not in ours).strip()
+    read = read_reply(words)
+    return _verdict("reply", words=words, reading=read.reading, rule=read.rule)
+
+
+def _of_news(news: News) -> Verdict:
+    event = news.event
+    kind = _kind(news, event)
+    code = None if kind == AUTO_REPLY else event.code or None
+    verdict = _verdict(kind, words=event.words, code=code, event=event.kind)
+    if event.kind == "bounced" and event.reason is not None:
+        weight = Judged(event.reason, event.soft).weight
+        verdict |= {"weight": weight.value, "hard": weight is Weight.HARD, "soft": event.soft, "reason": event.reason}
+    return verdict
+
+
+def _kind(news: News, event: Event) -> str:
+    if event.kind == "unsubscribed":
+        return "unsubscribe"
+    if news.source == COMPLAINT:
+        return "complaint"
+    return AUTO_REPLY if event.code == AUTO_REPLY else "bounce"
+
+
+def _verdict(kind: str, **known: object) -> Verdict:
+    blank = dict.fromkeys(("reading", "rule", "code", "weight", "reason", "event"))
+    return {"kind": kind, "words": "", **blank, "hard": False, "soft": False, **known}
+
+
+def _in_words(verdict: Verdict) -> str:
+    """`bounce, hard: the address is suppressed at once (5.1.1)`, and the words below it."""
+    code = f" ({verdict['code']})" if verdict["code"] and verdict["code"] != verdict["kind"] else ""
+    line = verdict["kind"]
+    if verdict["reading"]:
+        line += f", {verdict['reading']} (rule: {verdict['rule']})"
+    elif verdict["weight"]:
+        line += f", {_WEIGHTS[Weight(verdict['weight'])]}"
+    elif line in {"bounce", "complaint"}:
+        line += f", {verdict['event']}"
+    return f"{line}{code}\n{verdict['words']}".rstrip()
+
+
+def _read(file: Path) -> bytes:
+    if str(file) == "-":
+        return sys.stdin.buffer.read(LARGEST)
+    try:
+        with file.open("rb") as opened:
+            return opened.read(LARGEST)
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror or error}.") from None

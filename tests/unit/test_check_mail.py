@@ -1,0 +1,106 @@
+"""`muster check mail` says of a mail what the mail server makes of it, wherever the mail is from."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from messaging.errors import InputError
+from muster.cli.check_mail import forms_of, judge_mail
+
+DATA = Path(__file__).parents[1] / "data"
+COMMAND = [sys.executable, "-c", "from muster.cli import main; main()", "check", "mail"]
+
+REPLY = b"""\
+Return-Path: <amy@member.test>
+From: Amy <amy@member.test>
+To: r+7-abcdefgh@reply.union.test
+Subject: Re: Your vote
+
+I have voted
+
+Your Union
+Stop these emails
+"""
+SENT = b"""\
+From: Your Union <ballot@union.test>
+To: amy@member.test
+Subject: Your vote
+Content-Type: multipart/alternative; boundary=x
+
+--x
+Content-Type: text/plain
+
+Have you voted?
+
+Your Union
+Stop these emails
+--x
+Content-Type: text/html
+
+<p>Have you voted?</p><p>Your Union<br>Stop these emails</p>
+--x--
+"""
+
+
+@pytest.mark.parametrize(("name", "kind", "weight", "code"), [
+    ("bounces/one-group-hard", "bounce", "hard", "5.1.1"),
+    ("bounces/status-5.1.1-but-full", "bounce", "full", "5.2.2"),
+    ("bounces/status-5.1.1-but-blocklisted", "bounce", "sender", "5.7.1"),
+    ("bounces/opensmtpd-no-code", "bounce", "soft", "bounced"),
+    ("bounces/control-vacation", "auto_reply", None, None),
+    ("bounces/arf-singular-header", "unsubscribe", None, "opt-out"),
+    ("mail/arf-abuse", "complaint", None, "abuse"),
+    ("mail/dsn-delayed", "bounce", None, "4.4.1"),
+    ("mail/out-of-office", "auto_reply", None, None),
+])  # fmt: skip
+def test_a_mail_is_what_the_mail_server_makes_of_it(name: str, kind: str, weight: str | None, code: str | None) -> None:
+    verdict = judge_mail((DATA / f"{name}.eml").read_bytes())
+    assert (verdict["kind"], verdict["weight"], verdict["code"]) == (kind, weight, code)
+    assert verdict["hard"] is (weight == "hard")
+    assert verdict["soft"] is (weight in {"soft", "full"})
+
+
+def test_an_answer_has_its_reading_and_the_writers_own_words() -> None:
+    assert judge_mail(REPLY)["kind"] == "reply"
+    verdict = judge_mail(REPLY, forms_of(SENT))
+    assert (verdict["reading"], verdict["words"]) == ("voted", "I have voted")
+
+
+def test_what_was_sent_is_known_with_its_text_and_with_its_html() -> None:
+    plain, html = forms_of(SENT)
+    assert plain.split("\n")[:2] == html.split("\n")[:2] == ["Your vote", "Have you voted?"]
+
+
+@pytest.mark.parametrize(("to", "head", "kind"), [
+    ("u+7-abcdefgh@reply.union.test", "From: amy@member.test\n", "unsubscribe"),
+    ("somebody@union.test", "From: MAILER-DAEMON@mx.test\n", "bounce"),
+    ("somebody@union.test", "Return-Path: <>\nFrom: gate@mx.test\nSubject: failure notice\n", "bounce"),
+    ("somebody@union.test", "From: amy@member.test\n", "reply"),
+    ("somebody@union.test", "From: amy@member.test\nSubject: Automatic reply: x\n", "auto_reply"),
+])  # fmt: skip
+def test_what_a_mail_has_come_to_is_read_from_the_mail(to: str, head: str, kind: str) -> None:
+    assert judge_mail(f"{head}To: {to}\n\nwords\n".encode())["kind"] == kind
+
+
+def test_a_mail_that_cannot_be_read_is_an_error() -> None:
+    nested = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(300))
+    with pytest.raises(InputError, match="cannot be read"):
+        judge_mail(nested)
+
+
+def test_a_file_or_standard_input_is_judged_in_words_or_as_json(tmp_path: Path) -> None:
+    mail, sent = tmp_path / "mail.eml", tmp_path / "sent.eml"
+    mail.write_bytes(REPLY)
+    sent.write_bytes(SENT)
+    options = ["--json", "--sent", str(sent), "-"]
+    done = subprocess.run([*COMMAND, *options], input=REPLY, capture_output=True, check=True, timeout=60)
+    assert orjson.loads(done.stdout)["reading"] == "voted"
+    done = subprocess.run([*COMMAND, str(DATA / "bounces/dma.eml")], capture_output=True, check=True, timeout=60)
+    assert done.stdout.startswith(b"bounce, hard: the address is suppressed at once (5.1.1)\n")
+    failed = subprocess.run([*COMMAND, str(tmp_path / "none")], capture_output=True, check=False, timeout=60)
+    assert (failed.returncode, b"cannot be read" in failed.stderr) == (1, True)
