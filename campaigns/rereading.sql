@@ -1,10 +1,10 @@
 -- name: stale
 -- Replies in words that rules of another version read, and nobody of staff has dealt with. What a provider or a button said
--- is no matter of rules.
+-- is no matter of rules; nor is a mail in which no words are known to be the member's own, which is kept as it begins.
 select reply_id
 from reply
 where rule_version <> $1 and reply_id > $2 and channel in ('sms', 'email') and closed_by is null
-  and rule not in ('staff', 'provider', 'button', 'media')
+  and rule not in ('staff', 'provider', 'button', 'media') and not (channel = 'email' and rule = 'repeated')
 order by reply_id
 limit $3;
 
@@ -23,6 +23,8 @@ select
     when c.ballot_id is null then 'no_message'
   end as nobody,
   case when r.channel = 'sms' then st.content -> 'menu' end as menu, -- digits are offered in texts only
+  st.content::text as content, st.constants::text as constants,
+  (select live.variables from message live where live.message_id = r.message_id) as variables,
   exists (
     select from reply later
     where later.channel = r.channel and later.address = r.address and later.reading = 'opt_in'

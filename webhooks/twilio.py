@@ -110,7 +110,14 @@ async def _what_to_say(runtime: Runtime, form: dict[str, Any]) -> ToSay | None:
     text = form.get("Body", "")
     if form.get("OptOutType") or text.strip().upper() in KEYWORDS:
         return None
-    return await what_to_say(runtime, phone=form["From"], text=text, pictures=_pictures(form) > 0)
+    return await what_to_say(
+        runtime, phone=form["From"], senders=_senders(form), text=text, pictures=_pictures(form) > 0
+    )
+
+
+def _senders(form: dict[str, Any]) -> tuple[str, ...]:
+    """What a text was sent to: our number, and the messaging service if there is one."""
+    return tuple(dict.fromkeys(to for to in (form["To"], form.get("MessagingServiceSid")) if to))
 
 
 def _pictures(form: dict[str, Any]) -> int:
@@ -159,7 +166,7 @@ async def read_texts(db: Connection, items: Sequence[Item]) -> None:
                 inbox_id=item.inbox_id,
                 channel="sms",
                 address=form["From"],
-                senders=tuple(dict.fromkeys(to for to in (form["To"], form.get("MessagingServiceSid")) if to)),
+                senders=_senders(form),
                 text=form.get("Body", ""),
                 received_at=item.received_at,
                 opt_out_type=form.get("OptOutType") or None,

@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from campaigns.answered import said_in
 from campaigns.answers import opt_out
 from campaigns.reading import read_reply
 from messaging.content.tokens import Keyring
@@ -69,7 +70,15 @@ class _Farewell:
     message_id: int
 
 
-def _understand(raw: bytes, item: Item, keyring: Keyring) -> _News | _Farewell | Answer:
+@dataclass(frozen=True, slots=True)
+class _Doubtful:
+    """A mail whose subject speaks for a machine, and what it is where a person wrote it."""
+
+    note: _News
+    answer: Answer
+
+
+def _understand(raw: bytes, item: Item, keyring: Keyring) -> _News | _Farewell | _Doubtful | Answer:
     """What a mail is, read to the last word. It asks nobody, so that it can be done in a thread."""
     letter = read_letter(raw)
     purpose, message_id = item.payload["purpose"], item.payload["message_id"]
@@ -91,19 +100,29 @@ def _understand(raw: bytes, item: Item, keyring: Keyring) -> _News | _Farewell |
         return note
     # also what a person sends to an address meant for machines: no words are lost
     answer = read_answer(letter, keyring, message_id=message_id, sender=item.payload["sender"])
-    if automatic and read_reply(answer.words).reading != "opt_out":  # no machine writes STOP, whatever its subject
-        return note
-    return answer
+    return _Doubtful(note, answer) if automatic else answer
 
 
-async def _deal_with(db: Connection, item: Item, found: _News | _Farewell | Answer) -> None:
+async def _deal_with(db: Connection, item: Item, found: _News | _Farewell | _Doubtful | Answer) -> None:
     match found:
         case _News():
             await _tell(db, found, item.received_at)
         case _Farewell():
             await _unsubscribe(db, found.message_id)
+        case _Doubtful(note, answer):
+            words = await _words(db, answer)
+            if read_reply(words).reading == "opt_out":  # no machine writes STOP, whatever its subject
+                await take_reply(db, item, answer, words)
+            else:
+                await _tell(db, note, item.received_at)
         case Answer():
-            await take_reply(db, item, found)
+            await take_reply(db, item, found, await _words(db, found))
+
+
+async def _words(db: Connection, answer: Answer) -> str:
+    """The person's own words: what they repeat of the message they answer is ours."""
+    sent = await said_in(db, answer.message_id)
+    return await asyncio.to_thread(answer.words, sent)
 
 
 def _may_complain(purpose: str, letter: Letter) -> bool:
