@@ -68,6 +68,20 @@ set reading = $2, rule = 'staff', person_id = coalesce($3, person_id), claim_id 
   closed_by = $6
 where reply_id = $1;
 
+-- name: made_by
+-- Whether the opt-out that stands against an address came by this way in answer to this message.
+select exists (
+  select from suppression s
+  join suppression_event e using (event_id)
+  where s.channel = $1 and s.address = $2 and s.reason = 'opted_out' and e.source = $3 and e.message_id is not distinct from $4
+);
+
+-- name: reopen
+-- Staff says that it is no opt-out: what it is, somebody has to read.
+update reply
+set reading = 'unclear', rule = 'staff', state = 'open', why_open = 'unclear', closed_at = null, closed_by = null
+where reply_id = $1;
+
 -- name: note
 -- Who did what, for ever.
 insert into audit (actor, action, subject, detail, at) values ($1, $2, $3, $4, $5);

@@ -21,6 +21,7 @@ from campaigns.reading.rules import load_rules
 from campaigns.turnout.claims import Source, record_claim, retract_claim
 from campaigns.waiting import too_soon_or_late, why_open
 from messaging import suppression
+from messaging.control_characters import without_controls
 from messaging.db import Connection, load_queries
 from messaging.errors import MusterError
 from messaging.outbox.states import Reason
@@ -94,7 +95,8 @@ async def _reread(
         reply = await db.fetchrow(SQL["hold_stale"], reply_id, version)
         if reply is None:
             return None
-        read = read_reply(reply["text"], reply["menu"], said_by(reply) if reply["channel"] == "sms" else ())
+        text = without_controls(reply["text"])
+        read = read_reply(text, reply["menu"], said_by(reply))
         said = read.also if read.reading == "opt_out" else read.reading
         claim = said if said in CLAIMS and reply["nobody"] is None else None
         outside = too_soon_or_late(reply, reply["received_at"]) if claim else None
@@ -105,7 +107,7 @@ async def _reread(
             return await _put_right(db, reply, read, claim, outside, reader, at)
         if not dry_run:
             await db.execute(SQL["same"], reply_id, read.rule, version)
-        return Reread(reply_id, reply["text"], reply["reading"], read.reading, read.rule, changed=changed)
+        return Reread(reply_id, text, reply["reading"], read.reading, read.rule, changed=changed)
 
 
 async def _put_right(
@@ -140,4 +142,13 @@ async def _put_right(
     await db.execute(SQL["put_right"], reply["reply_id"], read.reading, read.rule, read.version, claim_id, why)
     detail = {"from": reply["reading"], "to": read.reading, "rule": read.rule, "version": read.version}
     await db.execute(SQL["note"], reader, f"reply:{reply['reply_id']}", detail, at)
-    return Reread(reply["reply_id"], reply["text"], reply["reading"], read.reading, read.rule, True, claim_id, why)
+    return Reread(
+        reply["reply_id"],
+        without_controls(reply["text"]),
+        reply["reading"],
+        read.reading,
+        read.rule,
+        True,
+        claim_id,
+        why,
+    )

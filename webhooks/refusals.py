@@ -8,8 +8,8 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from messaging.control_characters import without_controls
 from messaging.web import RUNTIME
-from webhooks.bodies import without_nul
 from webhooks.inbox import keep_malformed
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ async def malformed(request: web.Request, source: str, problem: str, body: bytes
         Unavailable: the database does not answer.
     """
     log.warning("a webhook that cannot be read", path=request.path, problem=problem)
-    await keep_malformed(request.app[RUNTIME], source=source, problem=without_nul(problem)[:500], body=body)
+    await keep_malformed(request.app[RUNTIME], source=source, problem=without_controls(problem)[:500], body=body)
     return web.HTTPBadRequest(text="The body cannot be read.\n")
 
 

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from campaigns.answers import Inbound, answer_reply
 from messaging.channels.twilio_codes import STATES, judge, reason_of
+from messaging.control_characters import without_controls
 from messaging.db import Connection
 from messaging.errors import InputError
 from messaging.outbox.receipts import Receipt, apply_receipts
@@ -225,8 +226,8 @@ def _signatures(public_url: str, tokens: tuple[SecretStr, ...]) -> Signatures:
 
 
 def _plain(form: MultiDict[str]) -> dict[str, Any]:
-    """The first value of each field; PostgreSQL keeps no NUL."""
+    """The first value of each field, as PostgreSQL can keep it and a terminal may show it."""
     plain: dict[str, Any] = {}
     for name, value in form.items():
-        plain.setdefault(without_nul(name), without_nul(value))
+        plain.setdefault(without_nul(name), without_controls(value))
     return plain

@@ -1,4 +1,4 @@
-"""`muster replies`: the replies that need a person: list, show, read, close, and have them all read again."""
+"""`muster replies`: the replies that need a person: list, show, read, undo, close, and have them all read again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from campaigns.conversations import Conversation, OpenReply, close_reply, conversation, open_replies, read_by_staff
+from campaigns.conversations import (
+    Conversation,
+    OpenReply,
+    close_reply,
+    conversation,
+    open_replies,
+    read_by_staff,
+    undo_opt_out,
+)
 from campaigns.people.people import find_person
 from campaigns.reading import READINGS
 from campaigns.rereading import Reread
@@ -81,6 +89,22 @@ def read(reply_id: int, reading: str, person: str | None, actor: str, *, as_json
 @_reply
 @_actor
 @_json
+def undo(reply_id: int, actor: str, *, as_json: bool) -> None:
+    """Take back the opt-out that a rule read in REPLY: messages go to that address again.
+
+    What was withdrawn for it stays withdrawn, and REPLY waits to be read.
+    """
+    address = run(_undo(reply_id, actor))
+    if as_json:
+        click.echo(orjson.dumps({"reply_id": reply_id, "address": address}).decode())
+        return
+    click.echo(f"Messages go to {address} again. Say what it means: muster replies read {reply_id} READING")
+
+
+@command.command()
+@_reply
+@_actor
+@_json
 def close(reply_id: int, actor: str, *, as_json: bool) -> None:
     """Say that REPLY has been dealt with; what was read in it stays."""
     was_open = run(_close(reply_id, actor))
@@ -124,6 +148,11 @@ async def _read(reply_id: int, reading: str, person: str | None, actor: str) -> 
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         person_id = (await find_person(db, person)).person_id if person else None
         return await read_by_staff(db, reply_id, reading=reading, reader=actor, at=runtime.clock(), person_id=person_id)
+
+
+async def _undo(reply_id: int, actor: str) -> str:
+    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
+        return await undo_opt_out(db, reply_id, reader=actor, at=runtime.clock())
 
 
 async def _close(reply_id: int, actor: str) -> bool:
@@ -171,6 +200,8 @@ def _tell(found: Conversation, zone: ZoneInfo) -> None:
     match found.state:
         case "open":
             click.echo(f"  It waits: {WHY_OPEN[reply.why_open]}.")
+            if reply.reading == "opt_out":
+                click.echo(f"  If that is no wish for no more messages: muster replies undo {reply.reply_id}")
         case _ if found.closed_by:
             assert found.closed_at is not None
             click.echo(f"  Closed by {found.closed_by}, {_time(found.closed_at, zone)}.")

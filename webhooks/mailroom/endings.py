@@ -28,7 +28,11 @@ MOST_SIGNED: Final = 12
 """Lines of a signature."""
 
 _DASHES: Final = re.compile(r"^--\s?$", re.MULTILINE)
-_PROGRAMS: Final = re.compile(r"\W{0,4}(?:yahoo mail|aol mail|proton mail)\b.{0,60}", re.IGNORECASE)
+_PROGRAMS: Final = re.compile(
+    r"\W{0,4}(?:yahoo mail|aol mail|proton mail|sent (?:from|via|by)|get outlook for|anfonwyd (?:o|gan)"
+    r"|wedi'?i anfon o)\b.{0,60}",
+    re.IGNORECASE,
+)
 _FAREWELL: Final = re.compile(
     r"(?:(?:many|kind|best|warm|kindest|warmest|with)\s+){0,2}(?:regards|wishes|thanks|thank you|cheers|ta|sincerely"
     r"|rgds|yours(?: sincerely| faithfully)?|all the best|best|in solidarity|solidarity"

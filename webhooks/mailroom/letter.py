@@ -17,8 +17,8 @@ from email.policy import compat32
 from email.utils import getaddresses
 from typing import Final
 
+from messaging.control_characters import without_controls
 from messaging.errors import InputError
-from webhooks.bodies import without_nul
 from webhooks.mailroom.markup import Shown, read_html
 
 LOOKED_AT: Final = 256 * 1024
@@ -130,7 +130,8 @@ def header(message: Message, name: str) -> str:
         )
     except (ValueError, LookupError, MessageError):  # base64 that is none, a charset nobody knows
         words = said
-    return without_nul(" ".join(words.encode(errors="replace").decode(errors="replace").split()))[:LONGEST_HEADER]
+    plain = without_controls(words.encode(errors="replace").decode(errors="replace"))
+    return " ".join(plain.split())[:LONGEST_HEADER]
 
 
 def text_of(part: Message, *, most: int = LONGEST_TEXT) -> str:
@@ -140,7 +141,7 @@ def text_of(part: Message, *, most: int = LONGEST_TEXT) -> str:
         return ""
     charset = part.get_content_charset() or "utf-8"
     text = _decoded(content[: 4 * most], charset)
-    return without_nul(text.replace("\r\n", "\n").replace("\r", "\n"))[:most]
+    return without_controls(text)[:most]
 
 
 def _decoded(content: bytes, charset: str) -> str:

@@ -9,6 +9,8 @@ from typing import Final
 
 import nh3
 
+from messaging.control_characters import without_controls
+
 MOST_TAGS: Final = 4000
 """Tags that are read: lists in lists take the square of their number. An answer stands before what it quotes."""
 
@@ -63,7 +65,8 @@ def read_html(html: str) -> Shown:
     reader = _Reader()
     reader.feed(clean)
     reader.close()
-    lines = "".join(reader.parts).split("\n")
+    lines = without_controls("".join(reader.parts)).split("\n")
+    # a reference such as &#27; is a character only by now
     return Shown(_GAPS.sub("\n\n", "\n".join(line.strip() for line in lines)).strip(), reader.marks)
 
 
