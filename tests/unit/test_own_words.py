@@ -25,6 +25,9 @@ TEXT = "Hi Amy, have you posted your ballot paper? Reply 1 posted, 2 not yet, 3 
 MAILS: list[dict[str, Any]] = [
     json.loads(line) for line in (DATA / "mail" / "replies.jsonl").read_text(encoding="utf-8").splitlines()
 ]
+BEGINNINGS: list[str] = [
+    json.loads(line) for line in (DATA / "mail" / "beginnings.jsonl").read_text(encoding="utf-8").splitlines()
+]
 BALLOT = Template(
     name="ballot",
     purpose="service",
@@ -182,6 +185,29 @@ def test_quoted_mails_of_many_programs_are_known(mail: dict[str, Any]) -> None:
     words = own_words(text, names_of(mail["from_name"]))
     assert mail["words"] in {None, words}
     assert read_reply(words).reading == mail["reading"]
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_a_beginning_is_known_in_any_language_and_by_any_program(beginning: str) -> None:
+    for words in ("I have voted", "I have voted\n\nAmy"):
+        for gap in ("\n", "\n\n"):
+            assert own_words(f"{words}{gap}{beginning}{gap}Stop these emails\n\nUnion", {"amy"}) == "I have voted"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I got an email from amy@example.org on 28/11/2026 at 10:15 about this. Not voted yet",
+        "I posted it on 28/11/2026 at 10:15",
+        "I wrote to ballot@union.example.org on 12 November 2026: no answer",
+        "Hi, on 28 November 2026 at 10:15 I voted",
+        "Name: Amy Jones\nMember: 1234\nEmail: amy@example.org\nI have voted",
+        "Voted at 10:15 on 28/11/2026. My rep said: well done",
+        "On 28 November my ballot came:\nvoted today",
+    ],
+)
+def test_a_date_and_an_address_in_what_a_member_writes_begin_no_mail(text: str) -> None:
+    assert own_words(text, {"zed"}) == text
 
 
 def quoted_without_a_beginning(words: str, form: int) -> str:

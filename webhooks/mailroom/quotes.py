@@ -23,6 +23,8 @@ LONGEST: Final = 20_000
 """Characters that are looked at."""
 LONGEST_LINE: Final = 500
 """Longer lines are no beginning of a quoted mail."""
+LONGEST_NAMED: Final = 120
+"""Characters of such a line with a name and no date in it."""
 MOST_LINES: Final = 4
 """Lines over which a program may break the line before a quoted mail."""
 MOST_BEGINNINGS: Final = 50
@@ -40,6 +42,11 @@ _DATE: Final = re.compile(
 _TIME: Final = re.compile(r"\b\d{1,2}[:.h時时] ?[0-5]\d(?!\d)|\b\d{1,2} ?[ap]\.?m\b", re.IGNORECASE)
 _LEADS_ON: Final = re.compile(r"[:\uff1a]\W{0,3}$")
 _GOES_ON: Final = re.compile(r"[:\uff1a]\s{1,3}\s+(?=\S)")
+_NAMED: Final = re.compile(r"[<(\[]\s?(?:mailto:)?[\w.+'=-]{1,64}@[\w.-]{1,150}\s?[>)\]]\s?[:\uff1a]\W{0,3}$")
+_ENDS: Final = re.compile(r"^\W{0,12}$|[\w.+'=-]{1,64}@[\w.-]{1,150}\W{0,4}$")
+_GROUPWISE: Final = re.compile(r">{2,4} .{1,300}\d\d.{1,60} >{2,4}")
+_SPEAKER: Final = re.compile(r"\W{0,3}(?:i|we|you|he|she|they|my|fi|dwi)\b", re.IGNORECASE)
+"""How a sentence begins that somebody wrote, and no program."""
 _LABELLED: Final = re.compile(
     r"[*_ ]{0,4}([^\W\d_][^\W\d_]{0,19}(?:[ '.\u2019-][^\W\d_]{1,15}){0,3})[ \u00a0]?[*_]{0,2}[:\uff1a][*_]{0,2}"
     r"(?:\s+(.*)|)$"
@@ -142,7 +149,7 @@ def parted(lines: Sequence[str]) -> Parts:
     above = list[int]()
     number, marked, found = 0, False, 0
     while number < len(lines):
-        if lines[number].startswith(">"):
+        if lines[number].startswith(">") and not _GROUPWISE.fullmatch(lines[number]):
             marked = True
             number += 1
             continue
@@ -169,18 +176,21 @@ def _beginning(lines: Sequence[str], number: int) -> int | None:
     line = lines[number]
     if not line or len(line) > LONGEST_LINE:
         return None
-    if _LINE.fullmatch(line):
-        return number + 1
-    titled = _DASHES.match(line)
-    if titled is not None and (
-        _words().titles.search(titled[1]) or (not titled[2].strip() and _headers(lines, number + 1))
-    ):
-        return number + 1
-    if titled is None and line.endswith((":", "\uff1a")) and _words().titles.match(line):
-        return number + 1
-    if len(_LABEL.findall(line)) >= 3 and _ADDRESS.search(line) and _DATE.search(line):
+    if _is_announced(line, has_headers=_headers(lines, number + 1) is not None):
         return number + 1
     return _headers(lines, number) or _attribution(lines, number)
+
+
+def _is_announced(line: str, *, has_headers: bool) -> bool:
+    """Whether a line of its own announces a quoted mail: drawn across, titled, or with all its headers in one."""
+    if _LINE.fullmatch(line) or _GROUPWISE.fullmatch(line):
+        return True
+    titled = _DASHES.match(line)
+    if titled is not None:
+        return _words().titles.search(titled[1]) is not None or (not titled[2].strip() and has_headers)
+    if line.endswith((":", "\uff1a")) and _words().titles.match(line):
+        return True
+    return len(_LABEL.findall(line)) >= 3 and _ADDRESS.search(line) is not None and _DATE.search(line) is not None
 
 
 def _headers(lines: Sequence[str], first: int) -> int | None:
@@ -235,18 +245,26 @@ def _is_attribution(said: str, opening: str, follows: str) -> bool:
     if goes_on is not None:
         said = said[: goes_on.end()].rstrip()
     leads_on = _LEADS_ON.search(said) is not None
+    if _SPEAKER.match(said):
+        return False
     wrote = _words().wrote.search(said)
     dated, timed = _DATE.search(said) is not None, _TIME.search(said) is not None
     addressed = _ADDRESS.search(said) is not None
     if not (dated or timed):  # "The Union wrote:" leads on only to lines that are marked
-        return wrote is not None and leads_on and (addressed or follows.startswith(">"))
+        named = _NAMED.search(said) is not None and len(said) <= LONGEST_NAMED
+        return leads_on and (named or (wrote is not None and (addressed or follows.startswith(">"))))
     starts = _DATE.search(opening) or _TIME.search(opening) or _ADDRESS.search(opening) or _words().opens.match(opening)
     if not starts:
         return False
     if addressed and leads_on:
         return True
-    if wrote is not None and (leads_on or (addressed and dated)):
-        return addressed or _words().opens.match(said) is not None or _DATE.match(said.lstrip("-* ")) is not None
+    if wrote is not None and dated and (leads_on or (addressed and _ENDS.search(said[wrote.end() :]))):
+        return (
+            addressed
+            or (timed and leads_on)
+            or _words().opens.match(said) is not None
+            or _DATE.match(said.lstrip("-* ")) is not None
+        )
     return _BRACKETED.search(said) is not None and dated and timed and said.rstrip().endswith((">", ")", "]"))
 
 
