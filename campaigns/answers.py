@@ -224,7 +224,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
             sure = BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
             claim_id = await _claim(db, asked, said, _source(inbound.channel), sure, inbound.received_at)
     if why is None:
-        why = why_open(read, nobody, inbound.channel) if proven else nobody
+        why = why_open(read, nobody, inbound.channel) if proven or read.reading == "reaction" else nobody
     reply_id = await db.fetchval(
         SQL["add_reply"], inbound.inbox_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
         asked["message_id"] if asked else None, inbound.text, read.reading, read.rule, read.version, claim_id, why,

@@ -114,6 +114,17 @@ async def open_replies(db: Connection, limit: int = 100, why: str | None = None)
     return [_reply(row) for row in await db.fetch(SQL["open_replies"], limit, why)]
 
 
+async def replies_read_as(db: Connection, reading: str, limit: int = 100) -> list[OpenReply]:
+    """The replies that are read in one way, latest first; the `why_open` of one that waits for nobody is "".
+
+    Args:
+        db: a connection.
+        reading: one of `READINGS`.
+        limit: at most so many.
+    """
+    return [_reply(row) for row in await db.fetch(SQL["read_as"], limit, reading)]
+
+
 async def conversation(db: Connection, reply_id: int) -> Conversation:
     """A reply and its story.
 

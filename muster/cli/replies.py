@@ -18,6 +18,7 @@ from campaigns.conversations import (
     conversation,
     open_replies,
     read_by_staff,
+    replies_read_as,
     undo_opt_out,
 )
 from campaigns.people.people import find_person
@@ -40,16 +41,21 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--why", type=click.Choice(sorted(WHY_OPEN)), help="Only those that wait for this reason.")
+@click.option(
+    "--reading", type=click.Choice(sorted(READINGS)), help="Those read so, latest first, also where nobody has to act."
+)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000), help="At most so many.")
 @_json
-def list_(why: str | None, *, limit: int, as_json: bool) -> None:
+def list_(why: str | None, reading: str | None, *, limit: int, as_json: bool) -> None:
     """List the replies that wait for a person, longest waiting first; with --json one object a line."""
-    replies, zone = run(_list(why, limit))
+    if why and reading:
+        raise click.UsageError("Say --why or --reading, not both: those read in one way need not wait for anything.")
+    replies, zone = run(_list(why, reading, limit))
     if as_json:
         for reply in replies:
             click.echo(orjson.dumps(asdict(reply)).decode())
         return
-    _show(replies, zone)
+    _show(replies, zone, reading)
 
 
 @command.command()
@@ -134,9 +140,10 @@ def reread(actor: str, *, dry_run: bool, as_json: bool) -> None:
     click.echo(f"{looked:,} {'reply' if looked == 1 else 'replies'} {reads} again, {len(otherwise):,} otherwise.")
 
 
-async def _list(why: str | None, limit: int) -> tuple[list[OpenReply], ZoneInfo]:
+async def _list(why: str | None, reading: str | None, limit: int) -> tuple[list[OpenReply], ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        return await open_replies(db, limit, why), ZoneInfo(runtime.settings.time_zone)
+        found = await (replies_read_as(db, reading, limit) if reading else open_replies(db, limit, why))
+        return found, ZoneInfo(runtime.settings.time_zone)
 
 
 async def _conversation(reply_id: int) -> tuple[Conversation, ZoneInfo]:
@@ -165,9 +172,9 @@ async def _reread(actor: str, *, dry_run: bool) -> tuple[int, list[Reread]]:
         return await read_again(db, reader=actor, at=runtime.clock(), dry_run=dry_run)
 
 
-def _show(replies: list[OpenReply], zone: ZoneInfo) -> None:
+def _show(replies: list[OpenReply], zone: ZoneInfo, reading: str | None) -> None:
     if not replies:
-        click.echo("No reply waits for a person.")
+        click.echo("There is no such reply." if reading else "No reply waits for a person.")
         return
     table = Table(box=None, pad_edge=False)
     for header in ("reply", "since", "who", "why", "text"):
@@ -175,7 +182,7 @@ def _show(replies: list[OpenReply], zone: ZoneInfo) -> None:
     for reply in replies:
         table.add_row(
             str(reply.reply_id), _time(reply.received_at, zone), reply.external_id or reply.address,
-            WHY_OPEN[reply.why_open], _short(reply.text) or "(a button)",
+            WHY_OPEN.get(reply.why_open, "Nothing to do"), _short(reply.text) or "(a button)",
         )  # fmt: skip
     Console().print(table, markup=False)
 

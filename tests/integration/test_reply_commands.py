@@ -89,6 +89,13 @@ async def test_staff_list_show_read_and_close(settings: Settings, campaign: Camp
     ]
 
 
+async def test_reactions_are_shown_to_whoever_asks(settings: Settings, campaign: Campaign, ann: Asked) -> None:
+    await say(campaign, "Liked “Have you voted? Reply STOP to opt out”")
+    assert muster(settings, "list").stdout == "No reply waits for a person.\n"
+    assert "Liked “Have you voted?" in muster(settings, "list", "--reading", "reaction").stdout
+    assert muster(settings, "list", "--reading", "voted").stdout == "There is no such reply.\n"
+
+
 async def test_an_opt_out_is_undone_and_old_rows_command_no_terminal(
     settings: Settings, campaign: Campaign, ann: Asked
 ) -> None:
