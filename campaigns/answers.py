@@ -17,17 +17,19 @@ How sure a claim is:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Literal
 
 import asyncpg
 
+from campaigns.answered import find_answered, said_by
 from campaigns.preferences import resume_address
-from campaigns.reading import Reading, read_reply
+from campaigns.reading import REPEATED, Reading, read_reply
 from campaigns.turnout.claims import Source, record_claim, retract_claim
+from campaigns.waiting import FOR_A_PERSON, too_soon_or_late, why_open
 from messaging import suppression
 from messaging.addresses import mask
 from messaging.db import Connection, load_queries
@@ -45,9 +47,6 @@ READ_BY_STAFF: Final = 0.9
 
 CLAIMS: Final = frozenset({"voted", "not_voted", "will_vote", "no_ballot_paper"})
 """Readings that are claims, under the same name."""
-FOR_A_PERSON: Final = frozenset({"call_me", "help", "no_ballot_paper", "wrong_number", "unclear"})
-"""Readings somebody has to do something about."""
-
 _DATED_LATE: Final = (*suppression.BY_TEXT, "email_reply", "staff")
 """Sources of opt-outs that are dated by when we heard of them; when they were said is in the replies."""
 
@@ -74,13 +73,14 @@ class Inbound:
         channel: `sms` or `email`.
         address: whose it is, normalised.
         senders: what it was sent to: our number, and the messaging service if there is one.
-        text: what it says.
+        text: what it says, as it is kept.
         received_at: when it came; aware.
         opt_out_type: what the provider took it for and acted on: `STOP`, `START`, `HELP`, or None.
         media: pictures and the like that came with it; they are not fetched.
         message_id: the message it answers, where it proves that; else it is found by who wrote to whom.
         proven: whether it may change anything by itself. Anybody can write an email in another's name: one that proves
             nothing is for a person to read, whatever it says.
+        words: of a mail, the person's own, "" where none are known to be; None: they are found in the text.
     """
 
     inbox_id: int
@@ -93,6 +93,7 @@ class Inbound:
     media: int = 0
     message_id: int | None = None
     proven: bool = True
+    words: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +207,10 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
         inbound: the reply.
     """
     before = await db.fetchrow(SQL["replied"], inbound.inbox_id)
-    asked = await _asked_at(db, inbound) if inbound.proven else None
+    asked = await _answered(db, inbound) if inbound.proven else None
     # what answers a message that is forgotten by now proves nothing any more
     proven = inbound.proven and (asked is not None or inbound.message_id is None)
-    # digits are offered in texts; in the email of the same step nobody was told what they mean
-    read = await _read(db, inbound, asked["menu"] if asked and inbound.channel == "sms" else None)
+    read = await _read(db, inbound, asked)
     if before is not None:
         return Answered(read.reading, before["claim_id"], before["reply_id"], before["why_open"])
     person_id, nobody = await _who(db, inbound, asked)
@@ -224,7 +224,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
             sure = BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
             claim_id = await _claim(db, asked, said, _source(inbound.channel), sure, inbound.received_at)
     if why is None:
-        why = why_open(read, nobody) if proven else nobody
+        why = why_open(read, nobody, inbound.channel) if proven or read.reading == "reaction" else nobody
     reply_id = await db.fetchval(
         SQL["add_reply"], inbound.inbox_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
         asked["message_id"] if asked else None, inbound.text, read.reading, read.rule, read.version, claim_id, why,
@@ -268,15 +268,6 @@ async def _asked(db: Connection, message_id: int) -> asyncpg.Record:
     return row
 
 
-async def _asked_at(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
-    """The message a reply answers; the archive is looked into only where there is none in the outbox."""
-    if inbound.message_id is not None:
-        by_id = (inbound.channel, inbound.message_id)
-        return await db.fetchrow(SQL["asked_by_id"], *by_id) or await db.fetchrow(SQL["asked_by_id_long_ago"], *by_id)
-    where = (inbound.channel, inbound.address, list(inbound.senders), inbound.received_at)
-    return await db.fetchrow(SQL["asked_at"], *where) or await db.fetchrow(SQL["asked_long_before"], *where)
-
-
 async def _claim(
     db: Connection, asked: asyncpg.Record, kind: str, source: Source, confidence: float, at: datetime
 ) -> int:
@@ -295,9 +286,27 @@ def _where(asked: asyncpg.Record, *, everywhere: bool) -> list[tuple[suppression
     return [*places, ("person", str(asked["person_id"]))] if everywhere else places
 
 
-async def _read(db: Connection, inbound: Inbound, menu: Mapping[str, str] | None) -> Reading:
+async def read_text(db: Connection, *, phone: str, senders: Sequence[str], text: str, at: datetime) -> Reading:
+    """Read a text before it is kept, to answer it at once: as `answer_reply` will."""
+    asked = await find_answered(db, channel="sms", address=phone, senders=senders, at=at)
+    return read_reply(text, asked["menu"] if asked else None, said_by(asked))
+
+
+async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
+    return await find_answered(
+        db, channel=inbound.channel, address=inbound.address, senders=inbound.senders, at=inbound.received_at,
+        message_id=inbound.message_id,
+    )  # fmt: skip
+
+
+async def _read(db: Connection, inbound: Inbound, asked: asyncpg.Record | None) -> Reading:
     """What it says, and first of all what the provider has already acted on."""
-    read = read_reply(inbound.text, menu)
+    if inbound.words is not None:  # a mail's were taken out of it; digits are offered in texts only
+        read = read_reply(inbound.words)
+        if not inbound.words.strip() and inbound.text.strip():
+            read = replace(read, rule=REPEATED)
+    else:
+        read = read_reply(inbound.text, asked["menu"] if asked else None, said_by(asked))
     match inbound.opt_out_type:
         case "STOP" if read.reading != "opt_out":
             return Reading("opt_out", "provider", read.version)
@@ -363,33 +372,3 @@ async def _resume(db: Connection, inbound: Inbound) -> None:
 async def _opted_out(db: Connection, channel: suppression.Medium, address: str) -> bool:
     standing = await suppression.standing(db, channel=channel, address=address)
     return any(one.reason == Reason.OPTED_OUT for one in standing)
-
-
-def too_soon_or_late(asked: asyncpg.Record, at: datetime) -> str | None:
-    """Why a claim does not count: it was made `early` or `late`; None where the ballot was open.
-
-    Args:
-        asked: has `opens_at` and `closes_at` of the ballot it is about.
-        at: when it was said.
-    """
-    if at < asked["opens_at"]:
-        return "early"
-    return "late" if at > asked["closes_at"] else None
-
-
-def why_open(read: Reading, nobody: str | None) -> str | None:
-    """Why a person has to look at a reply that was read; None where nobody has to.
-
-    Args:
-        read: what it says.
-        nobody: why nobody knows who said it, if nobody does.
-    """
-    if read.reading == "opt_in" or (
-        read.reading == "opt_out" and (nobody is not None or read.also not in FOR_A_PERSON)
-    ):
-        return None
-    if nobody is not None:
-        return nobody
-    if read.reading in FOR_A_PERSON:
-        return read.reading
-    return read.also if read.also in FOR_A_PERSON else None

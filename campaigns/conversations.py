@@ -12,6 +12,7 @@ from campaigns.answers import CLAIMS, claim_reply, lift_opt_out
 from campaigns.reading import READINGS
 from campaigns.turnout.claims import Source, retract_claim
 from messaging import suppression
+from messaging.control_characters import without_controls
 from messaging.db import Connection, load_queries
 from messaging.errors import Conflict, InputError, NotFound
 from messaging.outbox.states import Reason
@@ -113,6 +114,17 @@ async def open_replies(db: Connection, limit: int = 100, why: str | None = None)
     return [_reply(row) for row in await db.fetch(SQL["open_replies"], limit, why)]
 
 
+async def replies_read_as(db: Connection, reading: str, limit: int = 100) -> list[OpenReply]:
+    """The replies that are read in one way, latest first; the `why_open` of one that waits for nobody is "".
+
+    Args:
+        db: a connection.
+        reading: one of `READINGS`.
+        limit: at most so many.
+    """
+    return [_reply(row) for row in await db.fetch(SQL["read_as"], limit, reading)]
+
+
 async def conversation(db: Connection, reply_id: int) -> Conversation:
     """A reply and its story.
 
@@ -129,12 +141,14 @@ async def conversation(db: Connection, reply_id: int) -> Conversation:
         row["closed_at"],
         row["closed_by"],
         tuple(PastReading(**past) for past in await db.fetch(SQL["readings"], reply_id)),
-        tuple((other["received_at"], other["text"], other["reading"]) for other in others),
+        tuple((other["received_at"], without_controls(other["text"]), other["reading"]) for other in others),
     )
 
 
 def _reply(row: asyncpg.Record) -> OpenReply:
     fields = {name: row[name] for name in OpenReply.__slots__ if name != "holders"}
+    # rows of former versions hold what was sent as it came
+    fields |= {name: without_controls(fields[name]) for name in ("text", "address", "note") if fields[name]}
     return OpenReply(**fields, holders=tuple(row["holders"] or ()))
 
 
@@ -212,6 +226,50 @@ async def read_by_staff(
     return claim_id
 
 
+async def undo_opt_out(db: Connection, reply_id: int, *, reader: str, at: datetime) -> str:
+    """Take back the opt-out that a rule read in a reply. What was withdrawn for it stays withdrawn.
+
+    The reply then waits as one that is unclear: what it says is for a person to read.
+
+    Args:
+        db: a connection without a transaction.
+        reply_id: which reply.
+        reader: who of staff.
+        at: when.
+
+    Returns:
+        The address that gets messages again.
+
+    Raises:
+        NotFound: no such reply.
+        Conflict: no rule read an opt-out in it, or the address was opted out otherwise.
+    """
+    async with db.transaction():
+        reply = await _hold(db, reply_id)
+        if reply["reading"] != "opt_out" or reply["rule"] in {"staff", "provider", "button"}:
+            raise Conflict(
+                f"Reply {reply_id} was not read as an opt-out by a rule, so there is nothing to undo.",
+                remedy=f"To read it as a START, which lifts an opt-out: muster replies read {reply_id} opt_in",
+            )
+        address = _about(reply)
+        source = f"{reply['channel']}_reply"
+        if not await db.fetchval(SQL["made_by"], reply["channel"], address, source, reply["message_id"]):
+            raise Conflict(
+                "The opt-out that stands was not made by this reply alone: they opted out in another way, too.",
+                remedy="See it with: muster suppression show ADDRESS",
+            )
+        await lift_opt_out(db, reply["channel"], address, "staff")
+        await db.execute(SQL["reopen"], reply_id)
+        await _note(db, reader, "undo_opt_out", reply_id, at, {"rule": reply["rule"]})
+    return address
+
+
+def _about(reply: asyncpg.Record) -> str:
+    """The address a reply is about: an email's is that of the message it proves to answer, whoever the writer says."""
+    asked_at: str | None = reply["asked_at"] if reply["channel"] == "email" else None
+    return asked_at or str(reply["address"])
+
+
 def _know(reply: asyncpg.Record, whose: int | None) -> None:
     """Refuse a claim of which nobody knows whose it would be, or about which ballot.
 
@@ -229,13 +287,10 @@ def _know(reply: asyncpg.Record, whose: int | None) -> None:
 
 
 async def _obey(db: Connection, reply: asyncpg.Record, reading: str) -> None:
-    """Stop or resume messages as the new reading asks; never undo an opt-out only because a word was read otherwise.
-
-    What an email proves to answer went to one mailbox: that is what it is about, whatever the writer calls themself.
-    """
+    """Stop or resume messages as the new reading asks; never undo an opt-out only because a word was read otherwise."""
     if reply["channel"] == "link":
         return
-    address = (reply["asked_at"] if reply["channel"] == "email" else None) or reply["address"]
+    address = _about(reply)
     if reading in {"opt_out", "wrong_number"}:
         reason = Reason.OPTED_OUT if reading == "opt_out" else Reason.WRONG_NUMBER
         await suppression.suppress(

@@ -1,7 +1,8 @@
 -- name: open_replies
 -- Those that wait, longest first, with what they answer: enough to deal with one without looking anything up.
 select
-  r.reply_id, r.received_at, r.channel, r.address, r.text, r.reading, r.rule, r.why_open, r.message_id, r.note,
+  r.reply_id, r.received_at, r.channel, r.address, r.text, r.reading, r.rule, coalesce(r.why_open, '') as why_open,
+  r.message_id, r.note,
   p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, u.name as unit, b.name as ballot,
   (select array_agg(a.person_id order by a.person_id) from address a
    where a.channel = r.channel and a.address = r.address) as holders
@@ -13,6 +14,24 @@ left join campaign c on c.campaign_id = m.campaign_id
 left join ballot b on b.ballot_id = c.ballot_id
 where r.state = 'open' and ($2::text is null or r.why_open = $2)
 order by r.received_at, r.reply_id
+limit $1;
+
+-- name: read_as
+-- Those that are read in one way, latest first, whether or not they wait for anybody: reactions do not.
+select
+  r.reply_id, r.received_at, r.channel, r.address, r.text, r.reading, r.rule, coalesce(r.why_open, '') as why_open,
+  r.message_id, r.note,
+  p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, u.name as unit, b.name as ballot,
+  (select array_agg(a.person_id order by a.person_id) from address a
+   where a.channel = r.channel and a.address = r.address) as holders
+from reply r
+left join person p on p.person_id = r.person_id
+left join unit u on u.unit_id = p.unit_id
+left join message_any m on m.message_id = r.message_id
+left join campaign c on c.campaign_id = m.campaign_id
+left join ballot b on b.ballot_id = c.ballot_id
+where r.reading = $2
+order by r.reply_id desc
 limit $1;
 
 -- name: add_note
@@ -66,6 +85,20 @@ update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id
 update reply
 set reading = $2, rule = 'staff', person_id = coalesce($3, person_id), claim_id = $4, state = 'closed', closed_at = $5,
   closed_by = $6
+where reply_id = $1;
+
+-- name: made_by
+-- Whether the opt-out that stands against an address came by this way in answer to this message.
+select exists (
+  select from suppression s
+  join suppression_event e using (event_id)
+  where s.channel = $1 and s.address = $2 and s.reason = 'opted_out' and e.source = $3 and e.message_id is not distinct from $4
+);
+
+-- name: reopen
+-- Staff says that it is no opt-out: what it is, somebody has to read.
+update reply
+set reading = 'unclear', rule = 'staff', state = 'open', why_open = 'unclear', closed_at = null, closed_by = null
 where reply_id = $1;
 
 -- name: note

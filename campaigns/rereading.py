@@ -14,11 +14,14 @@ from typing import Final
 import asyncpg
 import structlog
 
-from campaigns.answers import BY_DIGIT, CLAIMS, READ_BY_RULE, too_soon_or_late, why_open
+from campaigns.answered import said_by
+from campaigns.answers import BY_DIGIT, CLAIMS, READ_BY_RULE
 from campaigns.reading import Reading, read_reply
 from campaigns.reading.rules import load_rules
 from campaigns.turnout.claims import Source, record_claim, retract_claim
+from campaigns.waiting import too_soon_or_late, why_open
 from messaging import suppression
+from messaging.control_characters import without_controls
 from messaging.db import Connection, load_queries
 from messaging.errors import MusterError
 from messaging.outbox.states import Reason
@@ -92,7 +95,8 @@ async def _reread(
         reply = await db.fetchrow(SQL["hold_stale"], reply_id, version)
         if reply is None:
             return None
-        read = read_reply(reply["text"], reply["menu"])
+        text = without_controls(reply["text"])
+        read = read_reply(text, reply["menu"], said_by(reply))
         said = read.also if read.reading == "opt_out" else read.reading
         claim = said if said in CLAIMS and reply["nobody"] is None else None
         outside = too_soon_or_late(reply, reply["received_at"]) if claim else None
@@ -103,7 +107,7 @@ async def _reread(
             return await _put_right(db, reply, read, claim, outside, reader, at)
         if not dry_run:
             await db.execute(SQL["same"], reply_id, read.rule, version)
-        return Reread(reply_id, reply["text"], reply["reading"], read.reading, read.rule, changed=changed)
+        return Reread(reply_id, text, reply["reading"], read.reading, read.rule, changed=changed)
 
 
 async def _put_right(
@@ -134,8 +138,17 @@ async def _put_right(
             db, channel=reply["channel"], address=address, source=source, message_id=reply["message_id"],
             reason=Reason.OPTED_OUT if read.reading == "opt_out" else Reason.WRONG_NUMBER,
         )  # fmt: skip
-    why = (outside or why_open(read, reply["nobody"])) if proven else reply["why_open"]
+    why = (outside or why_open(read, reply["nobody"], reply["channel"])) if proven else reply["why_open"]
     await db.execute(SQL["put_right"], reply["reply_id"], read.reading, read.rule, read.version, claim_id, why)
     detail = {"from": reply["reading"], "to": read.reading, "rule": read.rule, "version": read.version}
     await db.execute(SQL["note"], reader, f"reply:{reply['reply_id']}", detail, at)
-    return Reread(reply["reply_id"], reply["text"], reply["reading"], read.reading, read.rule, True, claim_id, why)
+    return Reread(
+        reply["reply_id"],
+        without_controls(reply["text"]),
+        reply["reading"],
+        read.reading,
+        read.rule,
+        True,
+        claim_id,
+        why,
+    )

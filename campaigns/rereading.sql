@@ -1,10 +1,10 @@
 -- name: stale
 -- Replies in words that rules of another version read, and nobody of staff has dealt with. What a provider or a button said
--- is no matter of rules.
+-- is no matter of rules; nor is a mail in which no words are known to be the member's own, which is kept as it begins.
 select reply_id
 from reply
 where rule_version <> $1 and reply_id > $2 and channel in ('sms', 'email') and closed_by is null
-  and rule not in ('staff', 'provider', 'button', 'media')
+  and rule not in ('staff', 'provider', 'button', 'media') and not (channel = 'email' and rule = 'repeated')
 order by reply_id
 limit $3;
 
@@ -22,13 +22,8 @@ select
     when r.person_id is null then 'unknown_sender'
     when c.ballot_id is null then 'no_message'
   end as nobody,
-  case when r.channel = 'sms' then menu_of( -- digits are offered in texts only, and in the reader's language
-    st.content,
-    coalesce(
-      (select x.variables from message x where x.message_id = m.message_id),
-      (select jsonb_build_object('language', p.language) from person p where p.person_id = m.person_id)
-    )
-  ) end as menu,
+  case when r.channel = 'sms' then menu_of(st.content, v.variables) end as menu, -- digits are offered in texts only
+  st.content::text as content, st.constants::text as constants, v.variables,
   exists (
     select from reply later
     where later.channel = r.channel and later.address = r.address and later.reading = 'opt_in'
@@ -39,6 +34,12 @@ left join message_any m on m.message_id = r.message_id
 left join step st on st.step_id = m.step_id
 left join campaign c on c.campaign_id = m.campaign_id
 left join ballot b on b.ballot_id = c.ballot_id
+cross join lateral (
+  select coalesce(
+    (select live.variables from message live where live.message_id = m.message_id),
+    (select jsonb_build_object('language', p.language) from person p where p.person_id = m.person_id)
+  ) as variables -- which are not archived with a message: then it spoke the reader's language of today
+) as v
 where r.reply_id = $1 and r.rule_version <> $2 and r.closed_by is null
   and (r.claim_id is null or m.message_id is not null)
 for update of r;

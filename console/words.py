@@ -66,6 +66,7 @@ WHY_OPEN: Final[Mapping[str, str]] = MappingProxyType(
         "call_me": "Wants a call",
         "no_ballot_paper": "No ballot paper",
         "wrong_number": "Wrong number",
+        "opt_out": "Opted out by email, and said more",
         "help": "Asks for help",
         "shared_address": "Shared address: who is it?",
         "unknown_sender": "Unknown sender",

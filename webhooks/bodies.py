@@ -11,6 +11,8 @@ from urllib.parse import unquote
 from aiohttp import web
 from multidict import MultiDict
 
+from messaging.control_characters import without_controls
+
 LARGEST: Final = 64 * 1024
 """Bytes; the longest text message with all its fields has about 8 KB."""
 READS_WITHIN: Final = 10.0
@@ -100,10 +102,10 @@ def without_nul(text: str) -> str:
 
 
 def plain_json(said: object) -> object:
-    """What JSON says, as PostgreSQL can keep it."""
+    """What JSON says, as PostgreSQL can keep it and a terminal may show it."""
     match said:
         case str():
-            return without_nul(said)
+            return without_controls(said)
         case dict():
             return {without_nul(str(name)): plain_json(value) for name, value in said.items()}
         case list():
@@ -125,7 +127,7 @@ async def read_form(request: web.Request, *, largest: int = 16 * 1024) -> MultiD
             form = parse_form(body)
         except ValueError:
             return MultiDict()
-    return MultiDict((name, without_nul(value)) for name, value in form.items())
+    return MultiDict((name, without_controls(value)) for name, value in form.items())
 
 
 def _parse_multipart(content_type: str, body: bytes) -> MultiDict[str]:

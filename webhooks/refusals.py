@@ -9,9 +9,9 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
+from messaging.control_characters import without_controls
 from messaging.log_limit import LOG_LIMIT
 from messaging.web import RUNTIME
-from webhooks.bodies import without_nul
 from webhooks.inbox import keep_malformed
 
 WINDOW: Final = timedelta(hours=26)
@@ -46,7 +46,7 @@ async def malformed(request: web.Request, source: str, problem: str, body: bytes
         Unavailable: the database does not answer.
     """
     log.warning("a webhook that cannot be read", path=request.path, problem=problem)
-    await keep_malformed(request.app[RUNTIME], source=source, problem=without_nul(problem)[:500], body=body)
+    await keep_malformed(request.app[RUNTIME], source=source, problem=without_controls(problem)[:500], body=body)
     return web.HTTPBadRequest(text="The body cannot be read.\n")
 
 

@@ -5,10 +5,12 @@ That is: that an opt-out was understood, or that pictures cannot be read. Everyt
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from campaigns.reading import read_reply
+from campaigns.answers import read_text
+from campaigns.reading import Reading, read_reply
 from messaging.db import load_queries
 from messaging.outbox.states import Reason
 from messaging.runtime import Runtime
@@ -32,7 +34,9 @@ class ToSay:
     language: str
 
 
-async def what_to_say(runtime: Runtime, *, phone: str, text: str, pictures: bool) -> ToSay | None:
+async def what_to_say(
+    runtime: Runtime, *, phone: str, senders: Sequence[str], text: str, pictures: bool
+) -> ToSay | None:
     """What to answer to a text, or None; asked before it is stored, for soon after it the phone may be out.
 
     A phone that is out already hears nothing more from us: two machines must not answer each other for ever.
@@ -40,6 +44,7 @@ async def what_to_say(runtime: Runtime, *, phone: str, text: str, pictures: bool
     Args:
         runtime: knows who is out.
         phone: who wrote, as E.164.
+        senders: what they wrote to.
         text: their words.
         pictures: whether pictures or the like came with it.
 
@@ -47,6 +52,8 @@ async def what_to_say(runtime: Runtime, *, phone: str, text: str, pictures: bool
         Unavailable: the database does not answer.
     """
     read = read_reply(text)
+    if read.reading == "opt_out":  # what it answers is looked up only where it may be our own words
+        read = await within_reach(_reread(runtime, phone, senders, text))
     if read.reading == "opt_out":
         say = ToSay("sms_stopped", read.language)
     elif pictures:
@@ -67,6 +74,11 @@ async def say(runtime: Runtime, phone: str, to_say: ToSay) -> str | None:
         if not await within_reach(told):
             return None
     return str(wording(to_say.language)[to_say.what]).format(organisation=runtime.settings.organisation)
+
+
+async def _reread(runtime: Runtime, phone: str, senders: Sequence[str], text: str) -> Reading:
+    async with runtime.pool.acquire() as db:
+        return await read_text(db, phone=phone, senders=senders, text=text, at=runtime.clock())
 
 
 async def _is_out(runtime: Runtime, phone: str) -> bool:

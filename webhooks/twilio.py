@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from campaigns.answers import Inbound, answer_reply
 from messaging.channels.twilio_codes import STATES, judge, reason_of
+from messaging.control_characters import without_controls
 from messaging.db import Connection
 from messaging.errors import InputError
 from messaging.outbox.receipts import Receipt, apply_receipts
@@ -110,7 +111,14 @@ async def _what_to_say(runtime: Runtime, form: dict[str, Any]) -> ToSay | None:
     text = form.get("Body", "")
     if form.get("OptOutType") or text.strip().upper() in KEYWORDS:
         return None
-    return await what_to_say(runtime, phone=form["From"], text=text, pictures=_pictures(form) > 0)
+    return await what_to_say(
+        runtime, phone=form["From"], senders=_senders(form), text=text, pictures=_pictures(form) > 0
+    )
+
+
+def _senders(form: dict[str, Any]) -> tuple[str, ...]:
+    """What a text was sent to: our number, and the messaging service if there is one."""
+    return tuple(dict.fromkeys(to for to in (form["To"], form.get("MessagingServiceSid")) if to))
 
 
 def _pictures(form: dict[str, Any]) -> int:
@@ -159,7 +167,7 @@ async def read_texts(db: Connection, items: Sequence[Item]) -> None:
                 inbox_id=item.inbox_id,
                 channel="sms",
                 address=form["From"],
-                senders=tuple(dict.fromkeys(to for to in (form["To"], form.get("MessagingServiceSid")) if to)),
+                senders=_senders(form),
                 text=form.get("Body", ""),
                 received_at=item.received_at,
                 opt_out_type=form.get("OptOutType") or None,
@@ -218,8 +226,8 @@ def _signatures(public_url: str, tokens: tuple[SecretStr, ...]) -> Signatures:
 
 
 def _plain(form: MultiDict[str]) -> dict[str, Any]:
-    """The first value of each field; PostgreSQL keeps no NUL."""
+    """The first value of each field, as PostgreSQL can keep it and a terminal may show it."""
     plain: dict[str, Any] = {}
     for name, value in form.items():
-        plain.setdefault(without_nul(name), without_nul(value))
+        plain.setdefault(without_nul(name), without_controls(value))
     return plain

@@ -90,7 +90,9 @@ class _Endpoint:
         if not (_NUMBER.fullmatch(said["from"]) and _NUMBER.fullmatch(said["to"])):
             raise await malformed(request, INBOUND, "from or to is no number", orjson.dumps(said))
         phone = f"+{said['from']}"
-        to_say = await what_to_say(runtime, phone=phone, text=_words(said), pictures=_pictures(said) > 0)
+        to_say = await what_to_say(
+            runtime, phone=phone, senders=(f"+{said['to']}",), text=_words(said), pictures=_pictures(said) > 0
+        )
         new = await self._intake.store(
             runtime,
             source=INBOUND,

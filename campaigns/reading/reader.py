@@ -7,11 +7,13 @@ is `unclear`, and a person reads it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from campaigns.reading.own import own_text
 from campaigns.reading.plain import Plain
+from campaigns.reading.reactions import is_reaction
 from campaigns.reading.rules import Rule, Rules, load_rules
 
 READINGS: Final = frozenset(
@@ -25,10 +27,20 @@ READINGS: Final = frozenset(
         "no_ballot_paper",
         "call_me",
         "wrong_number",
+        "reaction",
         "unclear",
     }
 )
 
+REPEATED: Final = "repeated"
+"""The rule of a reply that says only what the message it answers says, or cannot be told from it."""
+
+ALONE: Final = 8
+"""Words of politeness that may stand beside what is said alone."""
+
+_LABEL: Final = re.compile(
+    r"(?<![\w.:/-])(\d{1,2})[ \t]{0,3}(?:[=:.)\u2013-][ \t]{0,3}|(?:for|if|os|am) )?([^\W\d][^\n,;.!?\d()]{0,60})"
+)
 _DIGIT_FIRST: Final = re.compile(r"(?P<digit>\d{1,2}) (?P<rest>.+)")
 
 
@@ -42,6 +54,7 @@ class Reading:
         version: of the rules.
         also: a second thing the same reply says, such as the vote in "Voted, now stop texting me".
         language: the one it was understood in.
+        alone: whether it says nothing else at all.
     """
 
     reading: str
@@ -49,25 +62,41 @@ class Reading:
     version: str
     also: str | None = None
     language: str = "en"
+    alone: bool = False
 
 
-def read_reply(text: str, menu: Mapping[str, str] | None = None) -> Reading:
+def read_reply(text: str, menu: Mapping[str, str] | None = None, sent: Sequence[str] = ()) -> Reading:
     """Read one reply.
 
     Args:
         text: as it came.
         menu: the digits the message offered and what each means, `{"1": "voted"}`.
+        sent: the message it answers, in each of its forms, where it is known: its words are not the member's.
     """
     rules = load_rules()
+    if is_reaction(text):
+        return Reading("reaction", "reaction", rules.version, alone=True)
+    own = own_text(text, sent)
+    if own.repeats and not own.text:
+        return Reading("unclear", REPEATED, rules.version)
+    read = _read(rules, own.text, menu or {}, sent)
+    if own.doubtful and read.reading != "opt_out":
+        return Reading("unclear", REPEATED, rules.version)
+    return read
+
+
+def _read(rules: Rules, text: str, menu: Mapping[str, str], sent: Sequence[str]) -> Reading:
     plain = rules.plain(text)
     found, rule = rules.read(plain)
     if menu and not (rule and rule.reading in {"opt_out", "opt_in", "help"}):
-        chosen = _by_digit(rules, plain.words, menu)
+        chosen = _by_digit(rules, plain.words, menu) or _by_label(rules, plain.words, menu, sent)
         if chosen is not None:
             return chosen
     if rule is None:
         return Reading("unclear", "none", rules.version)
-    return Reading(rule.reading, rule.name, rules.version, _also(rules, plain, found, rule), rule.language)
+    also = _also(rules, plain, found, rule)
+    alone = also is None and _is_alone(rules, plain, found)
+    return Reading(rule.reading, rule.name, rules.version, also, rule.language, alone)
 
 
 def _by_digit(rules: Rules, words: str, menu: Mapping[str, str]) -> Reading | None:
@@ -80,8 +109,26 @@ def _by_digit(rules: Rules, words: str, menu: Mapping[str, str]) -> Reading | No
     if first is None or meant is None:
         return None
     _, rule = rules.read(Plain((first["rest"],)))
-    agreed = rule is not None and rule.reading == meant
+    agreed = rules.agrees(meant, first["rest"]) or (rule is not None and rule.reading == meant)
     return Reading(meant, "digit_and_words", rules.version) if agreed else Reading("unclear", "digit", rules.version)
+
+
+def _by_label(rules: Rules, words: str, menu: Mapping[str, str], sent: Sequence[str]) -> Reading | None:
+    """The words that the message put beside a digit, with the digit or without it: "3 none came"."""
+    digit, _, rest = words.partition(" ")
+    for form in sent:
+        for number, label in _LABEL.findall(form):
+            reading = menu.get(number)
+            said = rules.plain(label).words
+            if reading in READINGS and said and (words == said or (digit == number and rest == said)):
+                return Reading(reading, "digit_and_words", rules.version)
+    return None
+
+
+def _is_alone(rules: Rules, plain: Plain, found: str) -> bool:
+    rest = plain.words.replace(found, " ", 1).split()
+    polite = rules.familiar | rules.polite
+    return all(word in polite or word in plain.names for word in rest) and len(rest) <= ALONE
 
 
 def _also(rules: Rules, plain: Plain, found: str, first: Rule) -> str | None:

@@ -92,8 +92,10 @@ class Rules:
         pictures: code points, and the words they stand for.
         harmless: phrases that guards do not see.
         familiar: words that say nothing else.
+        polite: words that may stand beside a wish.
         digit: a number, with what may stand around it.
         numbers: numbers in words, and their digits.
+        agreeing: by reading, words that say the same beside a digit that means it, and alone would not.
         rules: in the order in which they are tried.
     """
 
@@ -102,9 +104,15 @@ class Rules:
     pictures: Mapping[int, str]
     harmless: re.Pattern[str]
     familiar: frozenset[str]
+    polite: frozenset[str]
     digit: re.Pattern[str]
     numbers: Mapping[str, str]
+    agreeing: Mapping[str, re.Pattern[str]]
     rules: tuple[Rule, ...]
+
+    def agrees(self, reading: str, words: str) -> bool:
+        """Whether words beside a digit say the same as it in short."""
+        return reading in self.agreeing and self.agreeing[reading].fullmatch(words) is not None
 
     def plain(self, text: str) -> Plain:
         """A text made plain."""
@@ -132,6 +140,7 @@ def load_rules(folder: Path = FOLDER) -> Rules:
     languages = {
         language: tomllib.loads(data.decode()) for language, data in zip(order["languages"], content[1:], strict=True)
     }
+    content += [path.read_bytes() for path in folder.glob("reactions.toml")]
     guards = _guards(languages.values())
     rules = [_rule(entry, language, data, guards) for language, data in languages.items() for entry in data["rule"]]
     for rule in rules:
@@ -150,6 +159,14 @@ def load_rules(folder: Path = FOLDER) -> Rules:
         numbers=MappingProxyType(
             {word: digit for data in languages.values() for word, digit in data["menu"]["numbers"].items()}
         ),
+        polite=frozenset(
+            word
+            for data in languages.values()
+            for key in ("before", "after")
+            for phrase in data["menu"][key]
+            for word in phrase.split()
+        ),
+        agreeing=MappingProxyType(_agreeing(languages.values())),
         familiar=frozenset(word for data in languages.values() for word in data["familiar"].split()),
         rules=tuple(sorted(rules, key=lambda rule: order["stages"].index(rule.stage))),
     )
@@ -161,6 +178,14 @@ def _digit(languages: Iterable[Mapping[str, Any]]) -> re.Pattern[str]:
     after = "|".join(word for data in languages for word in data["menu"]["after"])
     numbers = "|".join(word for data in languages for word in data["menu"]["numbers"])
     return re.compile(rf"(?:(?:{before}) ){{0,2}}(?P<digit>\d{{1,2}}|{numbers})(?: (?:{after})){{0,2}}")
+
+
+def _agreeing(languages: Iterable[Mapping[str, Any]]) -> dict[str, re.Pattern[str]]:
+    patterns: dict[str, list[str]] = {}
+    for data in languages:
+        for reading, mine in data["menu"].get("agrees", {}).items():
+            patterns.setdefault(reading, []).extend(_filled(data, mine))
+    return {reading: re.compile("|".join(f"(?:{one})" for one in mine)) for reading, mine in patterns.items()}
 
 
 def _guards(languages: Iterable[Mapping[str, Any]]) -> Mapping[str, re.Pattern[str]]:

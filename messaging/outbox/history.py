@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
+from messaging.control_characters import without_controls
 from messaging.db import Connection, load_queries
 from messaging.errors import NotFound
 from messaging.outbox.states import SENTENCES, Reason, State, sentence
@@ -238,7 +239,7 @@ def _because(code: str | None, detail: Mapping[str, Any]) -> str:
         parts.append(f"The provider said: {detail['reply']}")
     if detail.get("words"):
         parts.append(f"The provider said: {detail['words']}")
-    return " ".join(parts)
+    return without_controls(" ".join(parts))
 
 
 def _clock(moment: datetime, zone: tzinfo) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 import click
 
 from messaging.errors import InputError, MusterError
+from muster.cli.output import guard_output
 
 COMMANDS: Final = {
     "demo": "Show the whole story on a made-up union, from member file to turnout.",
@@ -100,7 +101,9 @@ def main(args: Sequence[str] | None = None) -> None:
         from muster.local.supervised import end_with_supervisor
 
         end_with_supervisor()
+        guard_output()
     else:
+        guard_output()
         _hint_at_misspelt_settings()
     sys.exit(_status(args))
 

@@ -13,6 +13,7 @@ import orjson
 from pydantic import SecretStr
 
 from campaigns.reading import read_reply
+from messaging.content.sent import words_of_html
 from messaging.content.tokens import Keyring
 from messaging.errors import InputError
 from messaging.outbox.bounces import Judged, Weight
@@ -21,7 +22,6 @@ from webhooks.email.events import Event
 from webhooks.mailroom.classify import AUTO_REPLY, COMPLAINT, Doubtful, Farewell, News, classify_mail
 from webhooks.mailroom.files import origin_of
 from webhooks.mailroom.letter import read_letter, text_of
-from webhooks.mailroom.markup import text_of_html
 from webhooks.mailroom.replies import Answer
 
 Verdict = dict[str, Any]
@@ -90,14 +90,12 @@ def forms_of(raw: bytes) -> tuple[str, ...]:
     subject = letter.header("Subject")
     plain, html = letter.part("text/plain"), letter.part("text/html")
     said = [text_of(plain)] if plain else []
-    said += [text_of_html(text_of(html))] if html else []
+    said += [words_of_html(text_of(html))] if html else []
     return tuple(f"{subject}\n{one}" for one in said)
 
 
 def _of_answer(answer: Answer, sent: Sequence[str]) -> Verdict:
-    """The one place where the message that is answered comes in."""
-    ours = {" ".join(line.split()) for form in sent for line in form.split("\n")}
-    words = "\n".join(line for line in answer.words.split("\n") if " ".join(line.split()) not in ours).strip()
+    words = answer.words(sent)
     read = read_reply(words)
     return _verdict("reply", words=words, reading=read.reading, rule=read.rule)
 

@@ -1,4 +1,4 @@
-"""`muster replies`: the replies that need a person: list, show, read, close, and have them all read again."""
+"""`muster replies`: the replies that need a person: list, show, read, undo, close, and have them all read again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from campaigns.conversations import Conversation, OpenReply, close_reply, conversation, open_replies, read_by_staff
+from campaigns.conversations import (
+    Conversation,
+    OpenReply,
+    close_reply,
+    conversation,
+    open_replies,
+    read_by_staff,
+    replies_read_as,
+    undo_opt_out,
+)
 from campaigns.people.people import find_person
 from campaigns.reading import READINGS
 from campaigns.rereading import Reread
@@ -32,16 +41,21 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--why", type=click.Choice(sorted(WHY_OPEN)), help="Only those that wait for this reason.")
+@click.option(
+    "--reading", type=click.Choice(sorted(READINGS)), help="Those read so, latest first, also where nobody has to act."
+)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000), help="At most so many.")
 @_json
-def list_(why: str | None, *, limit: int, as_json: bool) -> None:
+def list_(why: str | None, reading: str | None, *, limit: int, as_json: bool) -> None:
     """List the replies that wait for a person, longest waiting first; with --json one object a line."""
-    replies, zone = run(_list(why, limit))
+    if why and reading:
+        raise click.UsageError("Say --why or --reading, not both: those read in one way need not wait for anything.")
+    replies, zone = run(_list(why, reading, limit))
     if as_json:
         for reply in replies:
             click.echo(orjson.dumps(asdict(reply)).decode())
         return
-    _show(replies, zone)
+    _show(replies, zone, reading)
 
 
 @command.command()
@@ -81,6 +95,22 @@ def read(reply_id: int, reading: str, person: str | None, actor: str, *, as_json
 @_reply
 @_actor
 @_json
+def undo(reply_id: int, actor: str, *, as_json: bool) -> None:
+    """Take back the opt-out that a rule read in REPLY: messages go to that address again.
+
+    What was withdrawn for it stays withdrawn, and REPLY waits to be read.
+    """
+    address = run(_undo(reply_id, actor))
+    if as_json:
+        click.echo(orjson.dumps({"reply_id": reply_id, "address": address}).decode())
+        return
+    click.echo(f"Messages go to {address} again. Say what it means: muster replies read {reply_id} READING")
+
+
+@command.command()
+@_reply
+@_actor
+@_json
 def close(reply_id: int, actor: str, *, as_json: bool) -> None:
     """Say that REPLY has been dealt with; what was read in it stays."""
     was_open = run(_close(reply_id, actor))
@@ -110,9 +140,10 @@ def reread(actor: str, *, dry_run: bool, as_json: bool) -> None:
     click.echo(f"{looked:,} {'reply' if looked == 1 else 'replies'} {reads} again, {len(otherwise):,} otherwise.")
 
 
-async def _list(why: str | None, limit: int) -> tuple[list[OpenReply], ZoneInfo]:
+async def _list(why: str | None, reading: str | None, limit: int) -> tuple[list[OpenReply], ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        return await open_replies(db, limit, why), ZoneInfo(runtime.settings.time_zone)
+        found = await (replies_read_as(db, reading, limit) if reading else open_replies(db, limit, why))
+        return found, ZoneInfo(runtime.settings.time_zone)
 
 
 async def _conversation(reply_id: int) -> tuple[Conversation, ZoneInfo]:
@@ -126,6 +157,11 @@ async def _read(reply_id: int, reading: str, person: str | None, actor: str) -> 
         return await read_by_staff(db, reply_id, reading=reading, reader=actor, at=runtime.clock(), person_id=person_id)
 
 
+async def _undo(reply_id: int, actor: str) -> str:
+    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
+        return await undo_opt_out(db, reply_id, reader=actor, at=runtime.clock())
+
+
 async def _close(reply_id: int, actor: str) -> bool:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         return await close_reply(db, reply_id, reader=actor, at=runtime.clock())
@@ -136,9 +172,9 @@ async def _reread(actor: str, *, dry_run: bool) -> tuple[int, list[Reread]]:
         return await read_again(db, reader=actor, at=runtime.clock(), dry_run=dry_run)
 
 
-def _show(replies: list[OpenReply], zone: ZoneInfo) -> None:
+def _show(replies: list[OpenReply], zone: ZoneInfo, reading: str | None) -> None:
     if not replies:
-        click.echo("No reply waits for a person.")
+        click.echo("There is no such reply." if reading else "No reply waits for a person.")
         return
     table = Table(box=None, pad_edge=False)
     for header in ("reply", "since", "who", "why", "text"):
@@ -146,7 +182,7 @@ def _show(replies: list[OpenReply], zone: ZoneInfo) -> None:
     for reply in replies:
         table.add_row(
             str(reply.reply_id), _time(reply.received_at, zone), reply.external_id or reply.address,
-            WHY_OPEN[reply.why_open], _short(reply.text) or "(a button)",
+            WHY_OPEN.get(reply.why_open, "Nothing to do"), _short(reply.text) or "(a button)",
         )  # fmt: skip
     Console().print(table, markup=False)
 
@@ -171,6 +207,8 @@ def _tell(found: Conversation, zone: ZoneInfo) -> None:
     match found.state:
         case "open":
             click.echo(f"  It waits: {WHY_OPEN[reply.why_open]}.")
+            if reply.reading == "opt_out":
+                click.echo(f"  If that is no wish for no more messages: muster replies undo {reply.reply_id}")
         case _ if found.closed_by:
             assert found.closed_at is not None
             click.echo(f"  Closed by {found.closed_by}, {_time(found.closed_at, zone)}.")

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from messaging.content.templates import Template
 from messaging.content.tokens import digest
 from messaging.db import Connection
 from messaging.runtime import Runtime
@@ -56,6 +57,25 @@ class Moving:
 
     def wait(self, **time: float) -> None:
         self.now += timedelta(**time)
+
+
+NUDGE = Template(
+    name="nudge",
+    purpose="service",
+    sms=(
+        "Hi {{ first_name }}, have you posted your ballot paper? Reply 1 posted, 2 not yet, 3 none came."
+        " Reply STOP to unsubscribe"
+    ),
+    subject="Have you posted your ballot paper?",
+    email=(
+        "Hello {{ first_name }},\n\nVoting papers for the pay ballot went out to members' homes. The vote closes on"
+        " Monday.\n\nHave you posted yours?\n\n[Tell us here]({{ confirm_link }})\n\nThe page lets you say I have"
+        " voted, not yet or no ballot paper has come. Once you have told us, we will not ask"
+        " again.\n\nThank you,  \nThe Union"
+    ),
+    why="You get this email because The Union is asking its members about the pay ballot.",
+)
+"""What its steps say, by either channel."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +198,7 @@ async def make_campaign(
             "insert into step (campaign_id, position, template, content, purpose, channels, sms_sender_id,"
             " email_sender_id, goal_id, state, secret)"
             " values ($1, $2, 'nudge', $3, 'service', '{sms,email}', $4, $5, $6, 'running', $7) returning step_id",
-            campaign_id, position, {"menu": dict(menu)}, *senders, goal_id, runtime.keyring.current,
+            campaign_id, position, NUDGE.to_json() | {"menu": dict(menu)}, *senders, goal_id, runtime.keyring.current,
         )  # fmt: skip
         steps.append(step)
     unit_id = await add_unit(db, "Leeds")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from campaigns.answers import Answered, Inbound, answer_reply, opt_in, opt_out
+from campaigns.rereading import reread
 from messaging.db import Connection
 from messaging.runtime import Runtime
 from messaging.suppression import suppress
@@ -91,6 +92,49 @@ async def test_nothing_is_kept_of_an_answer_that_fails_halfway(campaign: Campaig
     assert await campaign.standing(ann) is None
     assert await campaign.suppressed() == set()
     assert await campaign.waiting(ann) == ("queued", None)
+
+
+# ---- our own words, sent back
+
+NUDGED = "Hi Ann, have you posted your ballot paper? Reply 1 posted, 2 not yet, 3 none came. Reply STOP to unsubscribe"
+
+
+@pytest.mark.parametrize(
+    ("text", "reading", "kind"),
+    [
+        (f"Liked “{NUDGED}”", "reaction", None),
+        (f"Removed a heart from “{NUDGED}”", "reaction", None),
+        (f"👍 to “{NUDGED}”", "reaction", None),
+        (f"Voted\n\n{NUDGED}", "voted", "voted"),
+        (f"Not yet. {NUDGED}", "not_voted", "not_voted"),
+        (NUDGED, "unclear", None),
+        ("3 none came", "no_ballot_paper", "no_ballot_paper"),
+        ("posted", "voted", "voted"),
+    ],
+)
+async def test_only_the_members_own_words_are_read(
+    campaign: Campaign, text: str, reading: str, kind: str | None
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    await campaign.db.execute("""update message set variables = '{"first_name": "Ann"}'""")
+    answered = await say(campaign, text)
+    assert answered.reading == reading
+    assert await campaign.standing(ann) == kind
+    assert await campaign.suppressed() == set()
+    if reading == "reaction":
+        assert answered.why_open is None
+
+
+async def test_what_was_read_with_our_words_in_it_is_read_again_without(campaign: Campaign) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    await say(campaign, f"Voted\n\n{NUDGED}")
+    await campaign.db.execute(
+        "update reply set reading = 'unclear', rule_version = 'older', claim_id = null, why_open = 'unclear',"
+        " state = 'open'"
+    )
+    await reread(campaign.db, reader="eve", at=NOW)
+    assert await campaign.standing(ann) == "voted"
+    assert await campaign.suppressed() == set()
 
 
 # ---- opting out

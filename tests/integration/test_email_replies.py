@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 
-from campaigns.conversations import open_replies, read_by_staff
+from campaigns.answered import said_in
+from campaigns.conversations import open_replies, read_by_staff, undo_opt_out
 from campaigns.rereading import reread
 from messaging.content.templates import Template
 from messaging.db import Connection
+from messaging.errors import Conflict
 from messaging.outbox.claim import SQL, Claimed
 from messaging.outbox.compose import Composer
 from messaging.outbox.history import history
 from messaging.runtime import Runtime
+from messaging.suppression import suppress
 from tests.integration.electorate import add_person
 from tests.integration.inbound_rows import Asked, Moving
 from tests.integration.mail_rows import ANN, REPLIES, Room, open_room
@@ -127,6 +130,90 @@ async def test_an_answer_without_proof_changes_nothing_and_waits_for_a_person(ro
     assert await room.campaign.suppressed() == set()
     assert await room.campaign.standing(asked) is None
     assert len(await open_replies(db)) == 4
+
+
+async def test_our_own_footer_opts_nobody_out(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    for message_form in await said_in(db, asked.message_id):
+        assert "Stop these emails" in message_form
+        for beginning in (
+            "",
+            "Od: Union <b@union.example>\nWysłano: 22 listopada 2026\nDo: ann@member.test\nTemat: x\n\n",
+        ):
+            await db.execute("delete from inbox_mail")
+            reply = await answer(room, reply_address(room, asked), f"I have voted\n\n{beginning}{message_form}")
+            assert (reply["text"], reply["reading"], reply["why_open"]) == ("I have voted", "voted", None)
+            thanks = await answer(room, reply_address(room, asked), f"Thanks\n\n{beginning}{message_form}")
+            assert (thanks["text"], thanks["reading"], thanks["why_open"]) == ("Thanks", "unclear", "unclear")
+    assert await room.campaign.standing(asked) == "voted"
+    assert await room.campaign.suppressed() == set()
+
+
+async def test_a_mail_that_only_repeats_ours_waits_and_is_shown_whole(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    ours = (await said_in(db, asked.message_id))[0]
+    reply = await answer(room, reply_address(room, asked), ours, Subject="Have you posted your ballot paper?")
+    assert (reply["reading"], reply["rule"], reply["why_open"]) == ("unclear", "repeated", "unclear")
+    assert "Stop these emails" in reply["text"]
+    await db.execute("update reply set rule_version = 'older'")
+    assert await reread(db, reader="eve", at=NOON) == (0, [])
+    assert await room.campaign.suppressed() == set()
+
+
+async def test_a_reaction_by_email_is_noted_and_nobody_has_to_read_it(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    reply = await answer(room, reply_address(room, asked), "👍\n\nAnn Jones reacted via Gmail")
+    assert (reply["reading"], reply["claim_id"], reply["why_open"]) == ("reaction", None, None)
+
+
+async def test_the_part_in_which_the_quotation_is_marked_is_read(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    mail = EmailMessage()
+    mail["From"] = f"Ann Jones <{ANN}>"
+    mail["Subject"] = "Re: x"
+    mail.set_content("Not voted yet\n\nWords of somebody else. Unsubscribe me")
+    mail.add_alternative(
+        "<p>Not voted\nyet</p><blockquote>Words of somebody else. Unsubscribe me</blockquote>", subtype="html"
+    )
+    assert await room.hand_over(mail.as_bytes(), reply_address(room, asked), ANN) == 250
+    await process_inbox(room.runtime, 10)
+    assert await room.campaign.standing(asked) == "not_voted"
+    assert await room.campaign.suppressed() == set()
+
+
+async def test_an_opt_out_among_other_words_stays_visible_and_can_be_undone(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    alone = await answer(room, reply_address(room, asked), "Please stop emailing me\n\nThanks,\nAnn")
+    assert (alone["reading"], alone["why_open"]) == ("opt_out", None)
+    await undo_opt_out(db, alone["reply_id"], reader="eve", at=NOON)
+    assert await room.campaign.suppressed() == set()
+    reply = await answer(
+        room, reply_address(room, asked), "My colleague Sue told me how to unsubscribe from her newsletter"
+    )
+    assert (reply["reading"], reply["state"], reply["why_open"]) == ("opt_out", "open", "opt_out")
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}, "obeyed, until somebody says otherwise"
+    assert reply["reply_id"] in [one.reply_id for one in await open_replies(db)]
+    assert await undo_opt_out(db, reply["reply_id"], reader="eve", at=NOON) == ANN
+    assert await room.campaign.suppressed() == set()
+    assert (await last_reply(db))["why_open"] == "unclear"
+    assert await db.fetchval("select actor from audit where action = 'undo_opt_out' limit 1") == "eve"
+    with pytest.raises(Conflict):
+        await undo_opt_out(db, reply["reply_id"], reader="eve", at=NOON)
+
+
+async def test_an_opt_out_made_in_another_way_is_not_undone_with_a_reply(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    await suppress(db, channel="email", address=ANN, reason="opted_out", source="link", message_id=asked.message_id)
+    reply = await answer(room, reply_address(room, asked), "Voted, unsubscribe me from this")
+    with pytest.raises(Conflict):
+        await undo_opt_out(db, reply["reply_id"], reader="eve", at=NOON)
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+
+
+async def test_escape_sequences_of_a_mail_reach_nobody(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    reply = await answer(room, reply_address(room, asked), "\x1b]52;c;cm0gLXJmIH4K\x07\x9b31m who\x1b[2K is this\u202e")
+    assert reply["text"].replace("\ufffd", "").split() == ["who", "is", "this"]
 
 
 async def test_a_message_id_of_ours_proves_what_is_answered(room: Room) -> None:

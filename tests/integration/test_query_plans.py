@@ -116,7 +116,7 @@ PINS = (
     Pin(
         "campaigns/assign", "candidates", ("address_person_id_channel_address_key", "suppression_pkey", "consent_pkey")
     ),
-    Pin("campaigns/answers", "asked_at", ("message_one_per_address",)),
+    Pin("campaigns/answered", "asked_at", ("message_one_per_address",)),
     Pin("campaigns/answers", "link_claim", ("claim_person",)),
     Pin("campaigns/answers", "replied_stop_since", ("reply_address",)),
     Pin("campaigns/conversations", "others", ("reply_address",)),

@@ -89,6 +89,31 @@ async def test_staff_list_show_read_and_close(settings: Settings, campaign: Camp
     ]
 
 
+async def test_reactions_are_shown_to_whoever_asks(settings: Settings, campaign: Campaign, ann: Asked) -> None:
+    await say(campaign, "Liked “Have you voted? Reply STOP to opt out”")
+    assert muster(settings, "list").stdout == "No reply waits for a person.\n"
+    assert "Liked “Have you voted?" in muster(settings, "list", "--reading", "reaction").stdout
+    assert muster(settings, "list", "--reading", "voted").stdout == "There is no such reply.\n"
+
+
+async def test_an_opt_out_is_undone_and_old_rows_command_no_terminal(
+    settings: Settings, campaign: Campaign, ann: Asked
+) -> None:
+    reply = await say(campaign, "stop I have left the union")
+    assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+    await campaign.db.execute(
+        "update reply set state = 'open', why_open = 'opt_out', text = $1", "a\x1b]52;c;eA==\x07b\x1b[2K\x9b31mc\u202ed"
+    )
+    for words in (["list"], ["show", str(reply)]):
+        shown = muster(settings, *words).stdout
+        assert "abcd" in shown
+        assert not set(shown) & {"\x1b", "\x07", "\x9b", "\u202e"}
+    assert f"muster replies undo {reply}" in muster(settings, "show", str(reply)).stdout
+    assert f"Messages go to {PHONE} again" in muster(settings, "undo", str(reply), "--actor", "eve").stdout
+    assert await campaign.suppressed() == set()
+    assert "nothing to undo" in muster(settings, "undo", str(reply), status=1).stderr
+
+
 async def test_mistakes_are_explained(settings: Settings, campaign: Campaign, ann: Asked) -> None:
     await add_person(campaign.db, "M-2", sms=PHONE)
     reply = await say(campaign, "Bob here, voted")

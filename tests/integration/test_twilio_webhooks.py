@@ -16,6 +16,7 @@ from multidict import MultiDict
 from pydantic import SecretStr
 from twilio.request_validator import RequestValidator
 
+from campaigns.answered import said_in
 from messaging.db import Connection, open_pool
 from messaging.runtime import Runtime
 from tests.integration.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve
@@ -394,6 +395,29 @@ async def test_a_text_from_nobody_we_know_is_a_conversation(campaign: Campaign, 
 
 async def answer(client: Client, form: dict[str, str]) -> str:
     return await (await send(client, INBOUND, form)).text()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Liked “Hi Ann, have you voted? To stop these texts, text STOP to 12345”",
+        "Thanks\n{ours}",
+        "{ours} ok",
+    ],
+)
+async def test_our_own_words_sent_back_are_no_wish(campaign: Campaign, client: Client, said: str) -> None:
+    asked = await campaign.ask(sms=PHONE)
+    (ours,) = await said_in(campaign.db, asked.message_id)
+    assert "<Message>" not in await answer(client, text(said.format(ours=ours)))
+    await process_inbox(campaign.runtime, 10)
+    assert await campaign.suppressed() == set()
+
+
+async def test_an_escape_sequence_in_a_text_is_not_kept(campaign: Campaign, client: Client, db: Connection) -> None:
+    await campaign.ask(sms=PHONE)
+    await send(client, INBOUND, text("\x1b]0;PWN\x07\x1b[2J\x1b[31mwho\u202e is this"))
+    await process_inbox(campaign.runtime, 10)
+    assert await db.fetchval("select text from reply") == "who is this"
 
 
 async def test_who_is_out_already_hears_nothing_more(campaign: Campaign, client: Client) -> None:

@@ -226,7 +226,7 @@ def put_together(headers: Sequence[tuple[str, str]], text: str, html: str, attac
     Args:
         headers: names and values, in order; those that say how the mail was built are left out.
         text: its words.
-        html: the same as HTML, where that is all there is.
+        html: the same as HTML: it may show what is quoted where the words do not.
         attachments: how many; none of them is in it.
     """
     mail = Message(policy=compat32)
@@ -236,10 +236,12 @@ def put_together(headers: Sequence[tuple[str, str]], text: str, html: str, attac
     mail["MIME-Version"] = "1.0"
     mail["Content-Type"] = "multipart/mixed"
     mail.set_payload([])
-    words = Message(policy=compat32)
-    words["Content-Type"] = "text/plain" if text.strip() else "text/html"
-    words.set_payload((text if text.strip() else html).encode("utf-8", "replace").decode(), "utf-8")
-    mail.attach(words)
+    for content_type, content in (("text/plain", text), ("text/html", html)):
+        if content.strip():
+            words = Message(policy=compat32)
+            words["Content-Type"] = content_type
+            words.set_payload(content.encode("utf-8", "replace").decode(), "utf-8")
+            mail.attach(words)
     for _ in range(min(attachments, MOST_RECIPIENTS)):
         thing = Message(policy=compat32)
         thing["Content-Type"] = "application/octet-stream"

@@ -7,7 +7,8 @@ seconds over a header made for that. Nothing is unpacked: no archive, no documen
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from email.errors import MessageError
 from email.header import decode_header
 from email.message import Message
@@ -16,9 +17,9 @@ from email.policy import compat32
 from email.utils import getaddresses
 from typing import Final
 
+from messaging.control_characters import without_controls
 from messaging.errors import InputError
-from webhooks.bodies import without_nul
-from webhooks.mailroom.markup import text_of_html
+from webhooks.mailroom.markup import Shown, read_html
 
 LOOKED_AT: Final = 256 * 1024
 """Bytes of a mail that are parsed: what a report or a person says comes before what is attached."""
@@ -73,15 +74,24 @@ class Letter:
         return next((part for part in self.parts if part.get_content_type() == content_type), None)
 
     @property
+    def plain(self) -> str:
+        """Its text part; "" where there is none."""
+        return next((text_of(part) for part in self._shown("text/plain")), "")
+
+    @property
+    def html(self) -> Shown:
+        """Its HTML part, as a person sees it."""
+        html = next((text_of(part, most=4 * LONGEST_TEXT) for part in self._shown("text/html")), "")
+        shown = read_html(html) if html else Shown("", marks=False)
+        return replace(shown, text=shown.text[:LONGEST_TEXT])
+
+    @property
     def text(self) -> str:
-        """What the person says: the text, or the HTML as text where there is no other."""
-        for part in self.parts:
-            if part.get_content_type() == "text/plain" and not _is_attached(part):
-                return text_of(part)
-        for part in self.parts:
-            if part.get_content_type() == "text/html" and not _is_attached(part):
-                return text_of_html(text_of(part, most=4 * LONGEST_TEXT))[:LONGEST_TEXT]
-        return ""
+        """What it says: the text, or the HTML as text where there is no other."""
+        return self.plain or self.html.text
+
+    def _shown(self, content_type: str) -> Iterator[Message]:
+        return (part for part in self.parts if part.get_content_type() == content_type and not _is_attached(part))
 
     @property
     def attachments(self) -> int:
@@ -120,7 +130,8 @@ def header(message: Message, name: str) -> str:
         )
     except (ValueError, LookupError, MessageError):  # base64 that is none, a charset nobody knows
         words = said
-    return without_nul(" ".join(words.encode(errors="replace").decode(errors="replace").split()))[:LONGEST_HEADER]
+    plain = without_controls(words.encode(errors="replace").decode(errors="replace"))
+    return " ".join(plain.split())[:LONGEST_HEADER]
 
 
 def text_of(part: Message, *, most: int = LONGEST_TEXT) -> str:
@@ -130,7 +141,7 @@ def text_of(part: Message, *, most: int = LONGEST_TEXT) -> str:
         return ""
     charset = part.get_content_charset() or "utf-8"
     text = _decoded(content[: 4 * most], charset)
-    return without_nul(text.replace("\r\n", "\n").replace("\r", "\n"))[:most]
+    return without_controls(text)[:most]
 
 
 def _decoded(content: bytes, charset: str) -> str:

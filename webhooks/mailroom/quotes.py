@@ -1,90 +1,131 @@
-"""What a person wrote in their answer, without the mail they answer, signatures and footers.
+"""The words a person wrote in a mail, without the mail they answer.
 
-Where a quoted mail begins is known to `mail-parser-reply`, in English and what we add in Welsh. Nothing is cut that
-might say something: of a mail's end only the writer's own name, and lines that programs and employers add.
+Where a quoted mail begins is known by its shape, in any language: a line with a date and an address that leads on to
+it, or a block of labelled lines (`quotes.toml` has words that help). The words of the message that is answered are
+known besides, and are never the person's. What stands above a quotation is theirs, and below one whose every line is
+marked.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+import tomllib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Final
 
-from mailparser_reply import EmailMessage
+from campaigns.reading.quotation import find_quotation
+from webhooks.mailroom.endings import without_banners, without_ending
 
-LONGEST: Final = 6000
-"""Characters in which a quoted mail's beginning is looked for; the reading looks at the first 4,000."""
-LONGEST_LINE: Final = 160
-"""Longer lines cannot be such a beginning, and patterns over them would take long."""
+LONGEST: Final = 20_000
+"""Characters that are looked at."""
+LONGEST_LINE: Final = 500
+"""Longer lines are no beginning of a quoted mail."""
+LONGEST_NAMED: Final = 120
+"""Characters of such a line with a name and no date in it."""
+MOST_LINES: Final = 4
+"""Lines over which a program may break the line before a quoted mail."""
+MOST_BEGINNINGS: Final = 50
+"""Quoted mails inside quoted mails that are looked for."""
+WHOLE: Final = 0.8
+"""How much of our message has to be known below a greeting, that what is left there is the person's."""
 
-_QUOTED: Final = r"(?:> ?)*"
-_WELSH: Final = (
-    rf"^({_QUOTED}Ar\s(?:.+?\s?.+?)\s?(?:ysgrifennodd|ysgrifenodd)(?:\s[^\n]{{1,80}})?:)$",
-    rf"^({_QUOTED}Ysgrifennodd\s[^\n]{{1,150}}:)$",
-    rf"((?:(?:^|\n|\n{_QUOTED})[* ]*(?:Oddi wrth|Oddiwrth|O|Anfonwyd|At|Pwnc|Testun|Dyddiad|Cc):[ *]*.*){{2,}})",
-    r"^(-{3,} ?(?:Neges Wreiddiol|Original Message|Forwarded message) ?-{3,})$",
-    r"^(_{20,})$",  # the line Outlook draws
+WORDS: Final = Path(__file__).with_name("quotes.toml")
+
+_ADDRESS: Final = re.compile(r"[\w.+'=-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}")
+_BRACKETED: Final = re.compile(r"[<(\[]\s?(?:mailto:)?[\w.+'=-]{1,64}@[\w.-]{1,150}\s?[>)\]]")
+_DATE: Final = re.compile(
+    r"\b(?:19|20)\d\d(?!\d)|\b\d{1,2}[./-] ?\d{1,2}[./-] ?(?:\d{4}|\d\d)\b|\d{1,4} ?[年년]|\d{1,2} ?[月월] ?\d{1,2}"
 )
-_DASHES: Final = re.compile(r"^--\s?$", re.MULTILINE)
-_FOOTERS: Final = re.compile(
-    r"^(?:\W{0,4}(?:sent from|sent via|sent by|get outlook for|anfonwyd o|anfonwyd gan|wedi'?i anfon o)\b.{0,60}"
-    r"|\W{0,4}(?:yahoo mail|aol mail|proton mail)\b.{0,60})$",
+_TIME: Final = re.compile(r"\b\d{1,2}[:.h時时] ?[0-5]\d(?!\d)|\b\d{1,2} ?[ap]\.?m\b", re.IGNORECASE)
+_LEADS_ON: Final = re.compile(r"[:\uff1a]\W{0,3}$")
+_GOES_ON: Final = re.compile(r"[:\uff1a]\s{1,3}\s+(?=\S)")
+_NAMED: Final = re.compile(r"[<(\[]\s?(?:mailto:)?[\w.+'=-]{1,64}@[\w.-]{1,150}\s?[>)\]]\s?[:\uff1a]\W{0,3}$")
+_ENDS: Final = re.compile(r"^\W{0,12}$|[\w.+'=-]{1,64}@[\w.-]{1,150}\W{0,4}$")
+_GROUPWISE: Final = re.compile(r">{2,4} .{1,300}\d\d.{1,60} >{2,4}")
+_SPEAKER: Final = re.compile(r"\W{0,3}(?:i|we|you|he|she|they|my|fi|dwi)\b", re.IGNORECASE)
+"""How a sentence begins that somebody wrote, and no program."""
+_LABELLED: Final = re.compile(
+    r"[*_ ]{0,4}([^\W\d_][^\W\d_]{0,19}(?:[ '.\u2019-][^\W\d_]{1,15}){0,3})[ \u00a0]?[*_]{0,2}[:\uff1a][*_]{0,2}"
+    r"(?:\s+(.*)|)$"
+)
+_LABEL: Final = re.compile(r"(?:^|[\s>-])([^\W\d_]{1,12}(?: [^\W\d_]{1,10})?) ?:\s")
+_LINE: Final = re.compile(r"[_*=]{15,}")
+_DASHES: Final = re.compile(r"[-_*=\u2010-\u2015]{3,}\s{0,3}([^\W\d_].{2,60}?)\s{0,3}[-_*=\u2010-\u2015]{3,}(.*)")
+_GREETING: Final = re.compile(
+    r"\W{0,3}(?:hi|hello|hey|hiya|dear|good (?:morning|afternoon|evening)|morning|afternoon|helo|annwyl|bore da)"
+    r"\b[^\n.?]{0,40}\W{0,3}",
     re.IGNORECASE,
 )
-_LEGAL: Final = re.compile(
-    r"^\W{0,4}(?:(?:this|the information in this|the contents of this) (?:e-?mail|message|communication)\b.{0,90}"
-    r"(?:confidential|privileged|intended|subject to)|(?:legal )?disclaimer\b|confidentiality (?:notice|note)\b"
-    r"|mae'?r (?:e-?bost|neges) h(?:wn|on)\b.{0,90}(?:cyfrinachol|bwriadu))",
-    re.IGNORECASE | re.MULTILINE,
-)
-_FAREWELL: Final = re.compile(
-    r"(?:(?:many|kind|best|warm|kindest|with)\s+){0,2}(?:regards|wishes|thanks|thank you|cheers|ta|sincerely"
-    r"|yours(?: sincerely| faithfully)?|all the best|best|in solidarity|solidarity"
-    r"|diolch(?: yn fawr)?|cofion(?: gorau| cynnes)?|hwyl|yn gywir|mewn undod)",
+_NAMES: Final = re.compile(r"[^\W\d_]+")
+_RE: Final = re.compile(
+    r"(?:\s*(?:re|aw|sv|vs|atb|ateb|fw|fwd|wg|rif|odp|ynt|antw|tr|res|enc)\s*(?:\[\d{1,3}\])?\s*[:\uff1a])+\s*",
     re.IGNORECASE,
 )
-_WORDS: Final = re.compile(r"[^\W\d_]+")
-_RE: Final = re.compile(r"(?:\s*(?:re|aw|sv|vs|atb|ateb|fw|fwd|wg)\s*(?:\[\d{1,3}\])?\s*[:\uff1a])+\s*", re.IGNORECASE)
 
 
-class _Quoting(EmailMessage):  # type: ignore[misc]
-    """The library's patterns of where a quoted mail begins, with ours."""
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Words of mail programs.
 
-    @property
-    def HEADER_REGEX(self) -> re.Pattern[str]:  # noqa: N802  # the library's name
-        english: str = super().HEADER_REGEX.pattern
-        return re.compile("|".join((english, *_WELSH)), re.MULTILINE | re.IGNORECASE)
+    Attributes:
+        wrote: "wrote", wherever it stands.
+        labels: of headers.
+        titles: "original message".
+        opens: how the line before a quoted mail begins.
+    """
+
+    wrote: re.Pattern[str]
+    labels: frozenset[str]
+    titles: re.Pattern[str]
+    opens: re.Pattern[str]
 
 
-def own_words(text: str, names: Collection[str] = ()) -> str:
-    """What the person wrote themself.
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A mail's lines, parted at what is quoted.
+
+    Attributes:
+        above: the numbers of the lines above what is quoted, and between lines that are marked as quoted.
+        below: those below the beginning of a quoted mail whose lines are not marked: its own, or an answer after it.
+        marked: whether anything is marked as quoted, or begins as a quoted mail does.
+    """
+
+    above: tuple[int, ...]
+    below: tuple[int, ...]
+    marked: bool
+
+
+def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) -> str:
+    """Take the person's own words out of a mail.
 
     Args:
         text: a mail's text.
         names: what they are called: words of the From line, in any case.
+        sent: the message it answers, in each of its forms, where it is known: its words are not theirs.
 
     Returns:
-        It, stripped; "" where all of it is quoted.
+        Their words, stripped; "" where all of it is quoted.
     """
-    lines = [line.strip() for line in text[:LONGEST].replace("\u00a0", " ").split("\n")]
-    text = "\n".join(lines)
-    found = _beginnings().search(_shortened(lines))
-    if found is not None and text[: found.start()].strip():
-        text = text[: found.start()]
-    elif found is not None:  # they write below what they quote
-        text = text[found.end() :]
-    kept = [line for line in text.split("\n") if not line.startswith(">") and not _FOOTERS.match(line)]
-    text = "\n".join(kept)
-    for end in (_DASHES, _LEGAL):
-        cut = end.search(text)
-        if cut is not None and text[: cut.start()].strip():
-            text = text[: cut.start()]
-    return _without_name(text.strip(), {name.casefold() for name in names})
+    lines = _lines(text)
+    parts = parted(lines)
+    quoted = find_quotation("\n".join(lines), sent)
+    left = quoted.lines(lines)
+    kept = "\n".join(left[number] for number in parts.above).strip()
+    if parts.below and (not _NAMES.search(kept) or _GREETING.fullmatch(kept)) and quoted.share >= WHOLE:
+        kept = f"{kept}\n" + "\n".join(left[number] for number in parts.below)
+    return without_ending(without_banners(kept), {name.casefold() for name in names})
+
+
+def marks_quotation(text: str) -> bool:
+    """Whether a mail's text shows where it quotes another."""
+    return parted(_lines(text)).marked
 
 
 def words_of_subject(subject: str) -> str:
-    """What a subject says of its own; "" where it only repeats that of a mail."""
+    """Take what a subject says of its own; "" where it only repeats that of a mail."""
     return "" if _RE.match(subject) else subject.strip()
 
 
@@ -96,29 +137,155 @@ def without_re(subject: str) -> str:
 
 def names_of(*said: str) -> set[str]:
     """The words of a name, or of what stands before the @ of an address."""
-    return {word.casefold() for text in said for word in _WORDS.findall(text.partition("@")[0]) if len(word) > 1}
+    return {word.casefold() for text in said for word in _NAMES.findall(text.partition("@")[0]) if len(word) > 1}
 
 
-def _without_name(text: str, names: Collection[str]) -> str:
-    """Without the name at the end, and the farewell before it; anything else at the end may be an answer."""
-    lines = text.split("\n")
-    end = len(lines)
-    for _ in range(3):
-        words = {word.casefold() for word in _WORDS.findall(lines[end - 1])} if end > 1 else set()
-        if end > 1 and (not lines[end - 1] or (words and words <= set(names) and len(lines[end - 1]) <= 60)):
-            end -= 1
-    while end > 1 and not lines[end - 1]:
-        end -= 1
-    if end > 1 and _FAREWELL.fullmatch(lines[end - 1].strip(" ,.!-")):
-        end -= 1
-    return "\n".join(lines[:end]).strip()
+def parted(lines: Sequence[str]) -> Parts:
+    """Part a mail's lines at what is quoted in it.
+
+    Args:
+        lines: stripped.
+    """
+    above = list[int]()
+    number, marked, found = 0, False, 0
+    while number < len(lines):
+        if lines[number].startswith(">") and not _GROUPWISE.fullmatch(lines[number]):
+            marked = True
+            number += 1
+            continue
+        end = _beginning(lines, number) if found < MOST_BEGINNINGS else None
+        if end is None:
+            above.append(number)
+            number += 1
+            continue
+        found += 1
+        marked = True
+        following = next((one for one in range(end, len(lines)) if lines[one]), len(lines))
+        if following == len(lines) or not lines[following].startswith(">"):
+            return Parts(tuple(above), tuple(range(end, len(lines))), marked)
+        number = following
+    return Parts(tuple(above), (), marked)
 
 
-def _shortened(lines: list[str]) -> str:
-    """The same text, character for character, with nothing in lines that are too long to matter."""
-    return "\n".join(line if len(line) <= LONGEST_LINE else "x" * len(line) for line in lines)
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text[:LONGEST].replace("\u00a0", " ").split("\n")]
+
+
+def _beginning(lines: Sequence[str], number: int) -> int | None:
+    """Where the mail that begins to be quoted at a line goes on; None where none begins there."""
+    line = lines[number]
+    if not line or len(line) > LONGEST_LINE:
+        return None
+    if _is_announced(line, has_headers=_headers(lines, number + 1) is not None):
+        return number + 1
+    return _headers(lines, number) or _attribution(lines, number)
+
+
+def _is_announced(line: str, *, has_headers: bool) -> bool:
+    """Whether a line of its own announces a quoted mail: drawn across, titled, or with all its headers in one."""
+    if _LINE.fullmatch(line) or _GROUPWISE.fullmatch(line):
+        return True
+    titled = _DASHES.match(line)
+    if titled is not None:
+        return _words().titles.search(titled[1]) is not None or (not titled[2].strip() and has_headers)
+    if line.endswith((":", "\uff1a")) and _words().titles.match(line):
+        return True
+    return len(_LABEL.findall(line)) >= 3 and _ADDRESS.search(line) is not None and _DATE.search(line) is not None
+
+
+def _headers(lines: Sequence[str], first: int) -> int | None:
+    """Where a block of labelled lines ends that are a quoted mail's headers.
+
+    Two with labels that are known, or three of which one names an address and another a date, or four with either; an
+    empty line or a value on a line of its own may stand between.
+    """
+    labels, known, dated, addressed = 0, 0, False, False
+    number = end = first
+    while number < len(lines) and number - first < 24:
+        line = lines[number]
+        label = _LABELLED.match(line) if len(line) <= LONGEST_LINE else None
+        if label is not None:
+            labels += 1
+            known += label[1].casefold() in _words().labels
+            value = label[2] or ""
+        elif number == first or (line and lines[number - 1]):
+            value = line
+            if not (
+                labels and line and _LABELLED.match(lines[number - 1]) and (_ADDRESS.search(line) or _DATE.search(line))
+            ):
+                break
+        elif line:
+            break
+        else:
+            number += 1
+            continue
+        dated = dated or (_DATE.search(value) is not None and label is not None)
+        addressed = addressed or _ADDRESS.search(value) is not None
+        number += 1
+        end = number
+    enough = known >= 2 or (labels >= 3 and dated and addressed) or (labels >= 4 and (dated or addressed))
+    return end if enough else None
+
+
+def _attribution(lines: Sequence[str], first: int) -> int | None:
+    """Where the line ends, broken or not, that says who wrote the mail quoted below it and when."""
+    for end in range(first + 1, min(first + MOST_LINES, len(lines)) + 1):
+        if not lines[end - 1] or lines[end - 1].startswith(">"):
+            return None
+        said = " ".join(lines[first:end])
+        if len(said) > LONGEST_LINE:
+            return None
+        if _is_attribution(said, lines[first], _follows(lines, end)):
+            return end
+    return None
+
+
+def _is_attribution(said: str, opening: str, follows: str) -> bool:
+    goes_on = _GOES_ON.search(said)  # a program that quotes on the same line
+    if goes_on is not None:
+        said = said[: goes_on.end()].rstrip()
+    leads_on = _LEADS_ON.search(said) is not None
+    if _SPEAKER.match(said):
+        return False
+    wrote = _words().wrote.search(said)
+    dated, timed = _DATE.search(said) is not None, _TIME.search(said) is not None
+    addressed = _ADDRESS.search(said) is not None
+    if not (dated or timed):  # "The Union wrote:" leads on only to lines that are marked
+        named = _NAMED.search(said) is not None and len(said) <= LONGEST_NAMED
+        return leads_on and (named or (wrote is not None and (addressed or follows.startswith(">"))))
+    starts = _DATE.search(opening) or _TIME.search(opening) or _ADDRESS.search(opening) or _words().opens.match(opening)
+    if not starts:
+        return False
+    if addressed and leads_on:
+        return True
+    if wrote is not None and dated and (leads_on or (addressed and _ENDS.search(said[wrote.end() :]))):
+        return (
+            addressed
+            or (timed and leads_on)
+            or _words().opens.match(said) is not None
+            or _DATE.match(said.lstrip("-* ")) is not None
+        )
+    return _BRACKETED.search(said) is not None and dated and timed and said.rstrip().endswith((">", ")", "]"))
+
+
+def _follows(lines: Sequence[str], end: int) -> str:
+    return next((line for line in lines[end : end + 3] if line), "")
 
 
 @cache
-def _beginnings() -> re.Pattern[str]:
-    return _Quoting("", ["en"]).HEADER_REGEX
+def _words() -> _Words:
+    data = tomllib.loads(WORDS.read_text(encoding="utf-8"))
+    joined = "|".join(data["wrote_joined"])
+    return _Words(
+        re.compile(rf"(?<!\w)(?:{_longest_first(data['wrote'])})(?!\w)|{joined}", re.IGNORECASE),
+        frozenset(data["labels"]),
+        re.compile(_longest_first(data["titles"]), re.IGNORECASE),
+        re.compile(
+            rf"\W{{0,6}}(?:(?:{_longest_first(data['openings'])})(?!\w)|[^\W\d_]{{2,12}}[.,]|\d{{1,4}}\W)",
+            re.IGNORECASE,
+        ),
+    )
+
+
+def _longest_first(words: Iterable[str]) -> str:
+    return "|".join(sorted(words, key=len, reverse=True))

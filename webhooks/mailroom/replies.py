@@ -7,6 +7,7 @@ a person, whatever it says.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parseaddr
@@ -14,6 +15,7 @@ from typing import Final
 
 from campaigns.answers import Inbound, answer_reply
 from campaigns.conversations import note_reply
+from campaigns.reading.quotation import repeats
 from messaging.addresses import normalise_email
 from messaging.content.tokens import Keyring
 from messaging.db import Connection
@@ -21,7 +23,7 @@ from messaging.errors import AddressError
 from webhooks.email.events import find_message
 from webhooks.inbox import Item
 from webhooks.mailroom.letter import Letter
-from webhooks.mailroom.quotes import names_of, own_words, words_of_subject
+from webhooks.mailroom.quotes import marks_quotation, names_of, own_words, words_of_subject
 from webhooks.mailroom.store import SQL
 
 KEPT: Final = 4000
@@ -32,25 +34,36 @@ _THREADS: Final = ("In-Reply-To", "References")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What somebody wrote.
+    """A mail that somebody wrote.
 
     Attributes:
         message_id: the message it proves to answer; None where it proves none.
         address: the mailbox they say they wrote from.
-        words: their own; "" where nothing is known to be.
-        text: their words, or else how the mail begins.
+        names: what they are called.
+        subject: of the mail.
+        text: the mail's, in the form that shows best where it quotes another.
         attachments: how many things came with it.
     """
 
     message_id: int | None
     address: str
-    words: str
+    names: frozenset[str]
+    subject: str
     text: str
     attachments: int
 
+    def words(self, sent: Sequence[str]) -> str:
+        """The person's own words; "" where nothing is known to be.
+
+        Args:
+            sent: the message that is answered, in each of its forms.
+        """
+        words = own_words(self.text, self.names, sent)
+        return words or ("" if repeats(self.subject, sent) else words_of_subject(self.subject))
+
 
 def read_answer(letter: Letter, keyring: Keyring, *, message_id: int | None, sender: str) -> Answer:
-    """Read what a mail answers, and how.
+    """Read what a mail answers, and who wrote it.
 
     Args:
         letter: the mail.
@@ -61,18 +74,27 @@ def read_answer(letter: Letter, keyring: Keyring, *, message_id: int | None, sen
     if message_id is None:
         message_id = find_message(keyring, *(ids for name in _THREADS for ids in _ids(letter, name)))
     address, name = _writer(letter, sender)
-    text = letter.text
-    words = own_words(text, names_of(name, address)) or words_of_subject(letter.header("Subject"))
-    return Answer(message_id, address, words, words or text[:KEPT].strip(), letter.attachments)
+    names = frozenset(names_of(name, address))
+    return Answer(message_id, address, names, letter.header("Subject"), _text(letter), letter.attachments)
 
 
-async def take_reply(db: Connection, item: Item, answer: Answer) -> None:
+def _text(letter: Letter) -> str:
+    """A mail's text; its HTML where only that shows what is quoted, or where there is no other."""
+    plain = letter.plain
+    if plain.strip() and marks_quotation(plain):
+        return plain
+    html = letter.html
+    return html.text if html.text and (html.marks or not plain.strip()) else plain
+
+
+async def take_reply(db: Connection, item: Item, answer: Answer, words: str) -> None:
     """What an answer says is done, or waits for a person.
 
     Args:
         db: in the inbox's transaction.
         item: the row of the inbox.
-        answer: what was written.
+        answer: what came.
+        words: the person's own.
     """
     answered = await answer_reply(
         db,
@@ -81,7 +103,8 @@ async def take_reply(db: Connection, item: Item, answer: Answer) -> None:
             channel="email",
             address=answer.address,
             senders=(item.payload["recipient"],),
-            text=answer.text,
+            text=words or answer.text[:KEPT].strip(),
+            words=words,
             received_at=item.received_at,
             media=answer.attachments,
             message_id=answer.message_id,

@@ -12,6 +12,7 @@ from datetime import datetime
 
 import structlog
 
+from campaigns.answered import said_in
 from campaigns.answers import opt_out
 from campaigns.reading import read_reply
 from messaging.db import Connection
@@ -54,14 +55,23 @@ def _origin(item: Item) -> Origin:
 async def _deal_with(db: Connection, item: Item, found: News | Farewell | Doubtful | Answer) -> None:
     match found:
         case Doubtful(note=note, answer=answer):
-            opts_out = read_reply(answer.words).reading == "opt_out"
-            await _deal_with(db, item, answer if opts_out else note)
+            words = await _words(db, answer)
+            if read_reply(words).reading == "opt_out":  # no machine writes STOP, whatever its subject
+                await take_reply(db, item, answer, words)
+            else:
+                await _tell(db, note, item.received_at)
         case News():
             await _tell(db, found, item.received_at)
         case Farewell():
             await _unsubscribe(db, found)
         case Answer():
-            await take_reply(db, item, found)
+            await take_reply(db, item, found, await _words(db, found))
+
+
+async def _words(db: Connection, answer: Answer) -> str:
+    """The person's own words: what they repeat of the message they answer is ours."""
+    sent = await said_in(db, answer.message_id)
+    return await asyncio.to_thread(answer.words, sent)
 
 
 async def _unsubscribe(db: Connection, farewell: Farewell) -> None:

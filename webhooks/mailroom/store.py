@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import Final
 
+from messaging.control_characters import without_controls
 from messaging.db import load_queries
 from messaging.runtime import Runtime
 from webhooks.bodies import without_nul
@@ -52,8 +53,8 @@ async def keep_mail(
     """
     about = f"message:{destination.message_id}" if destination.message_id else f"mailbox:{sender}"
     payload = {
-        "sender": without_nul(sender)[:320],
-        "recipient": without_nul(recipient)[:320],
+        "sender": without_controls(sender)[:320],
+        "recipient": without_controls(recipient)[:320],
         "purpose": destination.purpose,
         "message_id": destination.message_id,
         "way": way,

@@ -1,0 +1,68 @@
+-- name: asked_at
+-- The latest message that went from one of these senders to this address before the reply came: what it answers. (It may
+-- be read much later; and we may learn a little late that a message has gone, hence the earlier of its two times. A text
+-- may have left from another number than its step's: the one of the provider that sent it.)
+select
+  m.message_id, m.person_id, m.channel, m.address, coalesce(m.sent_from, s.address) as sender, c.ballot_id, b.opens_at, b.closes_at,
+  menu_of(st.content, m.variables) as menu, st.content::text as content, st.constants::text as constants, m.variables
+from messages_to($1, $2) m
+join sender s using (sender_id)
+join step st using (step_id)
+join campaign c on c.campaign_id = m.campaign_id
+join ballot b using (ballot_id)
+where coalesce(m.sent_from, s.address) = any ($3::text[])
+  and least(m.sent_at, m.wire_at) <= $4::timestamptz + interval '5 seconds'
+order by coalesce(m.sent_at, m.wire_at) desc, m.message_id desc
+limit 1;
+
+-- name: asked_long_before
+-- The same for a reply that comes when what it answers has been archived: it is found by those whose address it is now.
+-- (What it said of its reader is not kept, so the language it was in is taken to be theirs of today.)
+select
+  m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,
+  menu_of(st.content, v.variables) as menu, st.content::text as content, st.constants::text as constants, v.variables
+from message_archive m
+join sender s using (sender_id)
+join step st using (step_id)
+join campaign c on c.campaign_id = m.campaign_id
+join ballot b using (ballot_id)
+left join lateral (select jsonb_build_object('language', p.language) as variables from person p where p.person_id = m.person_id) as v on true
+where m.person_id = any (array(select a.person_id from address a where a.channel = $1 and a.address = $2))
+  and m.channel = $1 and m.address = $2 and s.address = any ($3::text[])
+  and m.sent_at <= $4::timestamptz + interval '5 seconds'
+order by m.sent_at desc, m.message_id desc
+limit 1;
+
+-- name: asked_by_id
+-- The message that a reply proves to answer, in the same form.
+select
+  m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,
+  menu_of(st.content, m.variables) as menu, st.content::text as content, st.constants::text as constants, m.variables
+from message m
+left join sender s using (sender_id)
+join step st using (step_id)
+join campaign c on c.campaign_id = m.campaign_id
+join ballot b using (ballot_id)
+where m.channel = $1 and m.message_id = $2;
+
+-- name: asked_by_id_long_ago
+-- The same where it has been archived.
+select
+  m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,
+  menu_of(st.content, v.variables) as menu, st.content::text as content, st.constants::text as constants, v.variables
+from message_archive m
+left join sender s using (sender_id)
+join step st using (step_id)
+join campaign c on c.campaign_id = m.campaign_id
+join ballot b using (ballot_id)
+left join lateral (select jsonb_build_object('language', p.language) as variables from person p where p.person_id = m.person_id) as v on true
+where m.channel = $1 and m.message_id = $2;
+
+-- name: said
+-- What a message was made from. What it said about its person is not archived with it.
+select m.channel, st.content::text as content, st.constants::text as constants,
+  coalesce(live.variables, (select jsonb_build_object('language', p.language) from person p where p.person_id = m.person_id)) as variables
+from message_any m
+join step st using (step_id)
+left join message live on live.message_id = m.message_id
+where m.message_id = $1;

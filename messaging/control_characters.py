@@ -1,0 +1,33 @@
+"""Characters that command a terminal or turn text around, taken out of what strangers write.
+
+Whoever can text or mail an organisation chooses what its staff see: an escape sequence clears lines, sets titles and
+fills a clipboard (OSC 52), C1 characters do the same in one byte, and a bidirectional override shows words backwards.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_REPLACED: Final = "\ufffd"
+_SEQUENCE: Final = re.compile(
+    "(?:\x1b[\\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]{0,4000}(?:\x07|\x1b\\\\|\x9c)"  # OSC, DCS, SOS, PM, APC
+    "|(?:\x1b\\[|\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]"  # CSI
+    "|\x1b[ -/]{0,8}[0-~]"
+)
+"""Whole escape sequences (ECMA-48), with what they carry."""
+_DANGEROUS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u202a-\u202e\u2066-\u2069\u2028\u2029]")
+_BECOMES: Final = dict.fromkeys("\x0b\x0c\x85\u2028\u2029", "\n") | dict.fromkeys(
+    "\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", ""
+)
+
+
+def without_controls(text: str) -> str:
+    """Take out escape sequences and bidirectional controls; any other control character is replaced by U+FFFD.
+
+    Line feeds and tabs stay; a carriage return is a line feed, with the one after it.
+    """
+    if text.isprintable() or not (_DANGEROUS.search(text)):
+        return text
+    text = _SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return _DANGEROUS.sub(lambda found: _BECOMES.get(found[0], _REPLACED), text)

@@ -1,0 +1,62 @@
+"""Output of commands without what could command the terminal, in rows of former versions and providers' words too.
+
+Colours and the moving of lines that a terminal is meant to get are CSI sequences, and pass to terminals alone. A
+command that shows strangers' words takes those out of them first (`messaging.control_characters`).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any, Final, TextIO, cast
+
+from messaging.control_characters import without_controls
+
+_OURS: Final = re.compile(r"(\x1b\[[0-9;?]{0,32}[A-Za-z])")
+
+
+class Guarded:
+    """A stream that passes on no control characters but line ends, tabs, and on a terminal colours.
+
+    Args:
+        stream: where it goes.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what is harmless of a text."""
+        if text.isprintable():
+            self._stream.write(text)
+        elif self._stream.isatty():
+            self._stream.write(
+                "".join(_harmless(part) if at % 2 == 0 else part for at, part in enumerate(_OURS.split(text)))
+            )
+        else:
+            self._stream.write(_harmless(text))
+        return len(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        """Write lines, one after the other."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else a stream has."""
+        return getattr(self._stream, name)
+
+
+def guard_output() -> None:
+    """Guard what this process prints."""
+    sys.stdout, sys.stderr = guarded(sys.stdout), guarded(sys.stderr)
+
+
+def guarded(stream: TextIO) -> TextIO:
+    """The same stream, guarded."""
+    return cast("TextIO", Guarded(stream))
+
+
+def _harmless(text: str) -> str:
+    """A text without controls; a carriage return stays, for progress is drawn over itself."""
+    return "\r".join(without_controls(part) for part in text.split("\r"))
