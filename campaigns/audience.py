@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Final
 
 import asyncpg
@@ -147,7 +148,8 @@ async def _unheld(db: Connection, one: Filter, attributes: Collection[str], *, k
                 if value in held:
                     continue
                 same = alike.get(_plain(value))
-                hint = f"; did you mean {same}?" if same else near_miss(value, held)
+                close = get_close_matches(_plain(value), alike, n=1)
+                hint = f"; did you mean {alike[close[0]]}?" if close else ""
                 lines.append((f"{key}.{name}: nobody has {value!r}{hint}", same is not None))
     return lines
 
