@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Final
 
 import asyncpg
@@ -115,11 +116,42 @@ async def check_audience(db: Connection, one: Filter, *, key: str = "audience") 
         if part.members:
             unknown = [row["wanted"] for row in await db.fetch(SQL["unknown_members"], list(part.members))]
             problems += [f"{key}.members: there is no member {member}" for member in unknown]
+    problems += [line for line, only_spelt in await _unheld(db, one, attributes, key=key) if only_spelt]
     try:
         await find_units(db, list(_unit_names(one)), key=f"{key}.unit")
     except SpecError as error:
         problems += error.problems
     return problems
+
+
+async def unheld_values(db: Connection, one: Filter, *, key: str = "audience") -> list[str]:
+    """The values of attributes and languages in a filter that nobody has, one line each, with what comes close."""
+    attributes = {row["name"] for row in await db.fetch(SQL["attribute_names"])}
+    return [line for line, _ in await _unheld(db, one, attributes, key=key)]
+
+
+async def _unheld(db: Connection, one: Filter, attributes: Collection[str], *, key: str) -> list[tuple[str, bool]]:
+    """A line for each value that nobody has, and whether somebody has it in other letters: `live` for Live."""
+    lines: list[tuple[str, bool]] = []
+    for part in _parts(one):
+        asked = [
+            (f"attribute.{name}", wanted, await db.fetch(SQL["values_held"], name))
+            for name, wanted in (part.attribute or {}).items()
+            if name in attributes and not isinstance(wanted, bool)
+        ]
+        if part.language:
+            asked.append(("language", part.language, await db.fetch(SQL["languages_held"])))
+        for name, wanted, rows in asked:
+            held = [row["value"] for row in rows]
+            alike = {_plain(value): value for value in reversed(held)}
+            for value in wanted:
+                if value in held:
+                    continue
+                same = alike.get(_plain(value))
+                close = get_close_matches(_plain(value), alike, n=1)
+                hint = f"; did you mean {alike[close[0]]}?" if close else ""
+                lines.append((f"{key}.{name}: nobody has {value!r}{hint}", same is not None))
+    return lines
 
 
 async def find_units(db: Connection, names: Sequence[str], *, key: str) -> dict[str, int]:
@@ -156,7 +188,7 @@ async def find_units(db: Connection, names: Sequence[str], *, key: str) -> dict[
 
 
 def _plain(name: str) -> str:
-    return "/".join(" ".join(part.split()) for part in name.lower().split("/"))
+    return "/".join(" ".join(part.split()) for part in name.casefold().split("/"))
 
 
 def _parts(one: Filter) -> Iterable[Filter]:

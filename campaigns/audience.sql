@@ -10,6 +10,14 @@ from unit u;
 -- What a filter may ask about.
 select name from attribute;
 
+-- name: values_held
+-- What members have as an attribute, the most frequent first; a free text has more values than anybody compares.
+select attributes ->> $1 as value from person where attributes ? $1 group by 1 order by count(*) desc, 1 limit 2000;
+
+-- name: languages_held
+-- The languages that members have.
+select language as value from person group by 1 order by count(*) desc, 1;
+
 -- name: unknown_members
 -- Membership numbers in a filter that nobody has.
 select wanted from unnest($1::text[]) as w (wanted)

@@ -10,7 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.assign import assign, candidates
-from campaigns.audience import check_audience, compile_audience
+from campaigns.audience import check_audience, compile_audience, unheld_values
 from campaigns.ballots import Ballot
 from campaigns.spec import CampaignSpec, ChannelName, StepSpec, at_zone
 from campaigns.variables import known_variables
@@ -138,7 +138,10 @@ async def _refuse_unreachable(db: Connection, spec: CampaignSpec, ballot: Ballot
     if not why:
         raise SpecError(
             f"The audience of {spec.name} is empty.",
-            problems=["campaign.audience: the filter finds nobody in the electorate of the ballot"],
+            problems=[
+                "campaign.audience: the filter finds nobody in the electorate of the ballot",
+                *await unheld_values(db, spec.audience, key="campaign.audience"),
+            ],
             remedy=f"See who may vote with: muster ballot show {ballot.name}; whom you have with: muster people count",
         )
     raise SpecError(

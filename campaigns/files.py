@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from campaigns.guarded_csv import GuardedCsv
 from messaging.errors import Conflict, InputError
 
 
@@ -26,6 +25,8 @@ def complete_or_not_at_all(path: Path, *, replace: bool, mode: int = 0o600) -> I
         Conflict: the file is there already.
         InputError: nothing can be written there.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no file.", remedy="Give the name of a file.")
     if path.exists() and not replace:
         raise Conflict(f"{path} is there already.", remedy="Give another name, or --force.")
     try:
@@ -45,11 +46,11 @@ def complete_or_not_at_all(path: Path, *, replace: bool, mode: int = 0o600) -> I
 
 
 @contextmanager
-def sheet_or_nothing(path: Path, *, replace: bool) -> Iterator[Any]:
+def sheet_or_nothing(path: Path, *, replace: bool) -> Iterator[GuardedCsv]:
     """A CSV file that spreadsheets open as UTF-8, complete or not at all; a page of rows is written in a moment.
 
     Yields:
-        A `csv.writer`.
+        What writes its rows.
 
     Raises:
         Conflict, InputError: see `complete_or_not_at_all`.
@@ -58,4 +59,4 @@ def sheet_or_nothing(path: Path, *, replace: bool) -> Iterator[Any]:
         complete_or_not_at_all(path, replace=replace) as beside,
         beside.open("w", encoding="utf-8-sig", newline="") as file,
     ):
-        yield csv.writer(file)
+        yield GuardedCsv(file)

@@ -19,6 +19,9 @@ not:
 | `reserved_domain` | email | `.invalid`, `.local` and other domains that no mail reaches |
 | `too_long` | email | longer than mail systems carry |
 
+A number whose prefix is written twice or in the wrong order (`044 7700 …`, `+44 44 7700 …`, zeros before it) is mended
+where it can mean one number only, and refused otherwise: the result is never another number than the one meant.
+
 The common shapes take a short path (a member file has 120,000 of each); a property test holds it to what `phonenumbers`
 and `email-validator` say.
 """
@@ -27,6 +30,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
@@ -40,13 +44,19 @@ from messaging.errors import AddressError
 _PUNCTUATION: Final = str.maketrans("", "", " \t\u00a0()-.\u2010\u2011\u2012\u2013'")
 # Ofcom's numbering plan gives 071-075 and 077-079 to mobiles as a whole. Ranges open faster than any metadata is
 # updated, and refusing a member costs more than one undelivered text. It also takes in the numbers set aside for drama.
-_GB_MOBILE: Final = re.compile(r"(?:(?:\+|00)?44)?0?(7[1-57-9][0-9]{8})")
+_GB_MOBILE: Final = re.compile(r"7[1-57-9][0-9]{8}")
+_GB_MOBILE_TYPED: Final = re.compile(r"(?:(?:\+|00)?44)?0?(7[1-57-9][0-9]{8})")
 _GB_LANDLINE: Final = re.compile(r"(?:(?:\+|00)?44)?0?[12][0-9]{9}")
 _GB: Final = 44
 _FLOAT: Final = re.compile(r"(\+?[0-9]+)[.,]0+")
 _SCIENTIFIC: Final = re.compile(r"\+?([0-9](?:[.,][0-9]+)?)[eE]\+?([0-9]{1,2})")
-_BETWEEN: Final = re.compile(r"[/;,|&\n\r]+|\bor\b|\band\b", re.IGNORECASE)
+_THOUSANDS: Final = re.compile(r"\+?[0-9]{1,3}(?:,[0-9]{3}){2,}")
+_NUMERAL: Final = re.compile(r"\+?[0-9]+")
 _ENOUGH_DIGITS: Final = 7
+_MOST_DIGITS: Final = 15
+"""E.164 numbers have no more, country code included."""
+_LONGEST_CELL: Final = 200
+"""Characters; what is longer is no list of numbers."""
 _MOBILE: Final = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 _MAILBOX: Final = re.compile(r"([a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*)@([a-z0-9.-]+)")
@@ -67,13 +77,21 @@ def normalise_phone(text: str, *, region: str = "GB", mobile: bool = True) -> st
     """
     if region == "GB":
         plain = text.translate(_PUNCTUATION)
-        if found := _GB_MOBILE.fullmatch(plain):
+        if found := _GB_MOBILE_TYPED.fullmatch(plain):
             return f"+44{found[1]}"
         if mobile and _GB_LANDLINE.fullmatch(plain):
             raise _landline()
-    number = _parse(_as_typed(text), region)
-    _check(number, mobile=mobile)
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    typed = _as_typed(text)
+    try:
+        return _one_number(typed, region, mobile=mobile)
+    except AddressError as error:
+        if len(set(numbers := _numbers_in(typed, region))) > 1:
+            raise AddressError(
+                "several", "There is more than one phone number; give each a column of its own."
+            ) from None
+        if len(numbers) > 1:  # the same one, written twice
+            return _one_number(numbers[0], region, mobile=mobile)
+        raise error from None
 
 
 def normalise_email(text: str) -> str:
@@ -112,6 +130,8 @@ def _as_typed(text: str) -> str:
         raise AddressError("empty", "There is no phone number.")
     if found := _FLOAT.fullmatch(number):
         return found[1]
+    if _THOUSANDS.fullmatch(number):
+        return number.replace(",", "")
     if found := _SCIENTIFIC.fullmatch(number):
         return _from_scientific(found[1].replace(",", "."), int(found[2]))
     return number
@@ -125,15 +145,48 @@ def _from_scientific(mantissa: str, exponent: int) -> str:
     return str(int(Decimal(mantissa).scaleb(exponent)))
 
 
-def _parse(number: str, region: str) -> PhoneNumber:
-    parts = [part for part in _BETWEEN.split(number) if sum(map(str.isdigit, part)) >= _ENOUGH_DIGITS]
-    if len(parts) > 1:
-        raise AddressError("several", "There is more than one phone number; give each a column of its own.")
-    if any(map(str.isalpha, number)) or not any(map(str.isdigit, number)):
+def _one_number(typed: str, region: str, *, mobile: bool) -> str:
+    """The one number that was typed, as E.164.
+
+    Raises:
+        AddressError: it is none, or could be several.
+    """
+    number = _parse(typed, region)
+    if len(number.extension or "") >= _ENOUGH_DIGITS:
+        raise _too_long()  # no extension, but another number
+    assert number.country_code is not None
+    readings = _readings(typed, {number.country_code, phonenumbers.country_code_for_region(region)})
+    if _exists(number):
+        others = {e164 for e164, coded in readings.items() if coded and _is_mobile(phonenumbers.parse(e164))}
+        if others - {_e164(number)}:
+            raise AddressError(
+                "unassigned", "That number can be read in two ways; write it with + and its country code."
+            )
+    elif len(readings) == 1:
+        number = phonenumbers.parse(next(iter(readings)))
+    else:
+        _complain_about_length(number, mobile=mobile)
+        raise AddressError("unassigned", "Nobody has a number like that; a digit may be wrong.")
+    if len(e164 := _e164(number)) > _MOST_DIGITS + 1:
+        raise _too_long()
+    if mobile and not _is_mobile(number):
+        if phonenumbers.number_type(number) == PhoneNumberType.FIXED_LINE:
+            raise _landline()
+        raise AddressError("not_a_mobile", "That number cannot receive texts.")
+    return e164
+
+
+def _parse(typed: str, region: str) -> PhoneNumber:
+    if any(map(str.isalpha, typed)) or not any(map(str.isdigit, typed)):
         raise AddressError("not_a_number", "That is not a phone number.")
     try:
-        return phonenumbers.parse(number, region)
+        if _digits(typed).startswith("000"):  # padded; no way to call abroad begins so
+            return phonenumbers.parse(f"+{phonenumbers.country_code_for_region(region)}{_digits(typed)}")
+        return phonenumbers.parse(typed, region)
     except NumberParseException as error:
+        readings = _readings(typed, {phonenumbers.country_code_for_region(region)})
+        if len(readings) == 1:
+            return phonenumbers.parse(next(iter(readings)))
         match error.error_type:
             case NumberParseException.INVALID_COUNTRY_CODE:
                 raise AddressError("unknown_country", "No country has that code.") from None
@@ -143,19 +196,92 @@ def _parse(number: str, region: str) -> PhoneNumber:
                 raise _too_short() from None
 
 
-def _check(number: PhoneNumber, *, mobile: bool) -> None:
-    if not phonenumbers.is_valid_number(number):
-        if number.country_code == _GB and _GB_MOBILE.fullmatch(str(number.national_number)):
-            return
-        _complain_about_length(number, mobile=mobile)
-        raise AddressError("unassigned", "Nobody has a number like that; a digit may be wrong.")
-    if not mobile:
-        return
-    kind = phonenumbers.number_type(number)
-    if kind == PhoneNumberType.FIXED_LINE:
-        raise _landline()
-    if kind not in _MOBILE:
-        raise AddressError("not_a_mobile", "That number cannot receive texts.")
+def _digits(typed: str) -> str:
+    return "".join(str(unicodedata.digit(char)) for char in typed if char.isdigit())
+
+
+def _e164(number: PhoneNumber) -> str:
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _exists(number: PhoneNumber) -> bool:
+    return phonenumbers.is_valid_number(number) or _is_gb_mobile(number)
+
+
+def _is_mobile(number: PhoneNumber) -> bool:
+    return _is_gb_mobile(number) or phonenumbers.number_type(number) in _MOBILE
+
+
+def _is_gb_mobile(number: PhoneNumber) -> bool:
+    if number.country_code != _GB or number.italian_leading_zero:
+        return False
+    return bool(_GB_MOBILE.fullmatch(str(number.national_number)))
+
+
+def _readings(typed: str, countries: Iterable[int]) -> dict[str, bool]:
+    """The numbers that may be behind zeros and country codes, be these written once, twice, or in the wrong order.
+
+    A country code of one digit counts once only: a second one may as well be a slip of the finger. After the `00` of
+    calls abroad there must be one.
+
+    Returns:
+        Numbers that exist, as E.164, each with whether its country code was written at all.
+    """
+    digits = _digits(typed)
+    abroad = digits.startswith("00") and not digits.startswith("000")
+    found: dict[str, bool] = {}
+    for country in countries:
+        code = str(country)
+        twice = 2 if len(code) > 1 else 1
+        starts, seen = {(0, 0)}, {(0, 0)}
+        while starts:
+            start, times = starts.pop()
+            if 0 < start < len(digits) and times >= abroad and (e164 := _existing(f"+{code}{digits[start:]}")):
+                found[e164] = found.get(e164, False) or times > 0
+            steps = {(start + 1, times)} if digits.startswith("0", start) else set()
+            if digits.startswith(code, start) and times < twice:
+                steps.add((start + len(code), times + 1))
+            starts |= steps - seen
+            seen |= steps
+    return found
+
+
+def _existing(international: str) -> str:
+    """The number as E.164; empty where nobody can have it."""
+    try:
+        number = phonenumbers.parse(international)
+    except NumberParseException:
+        return ""
+    return _e164(number) if _exists(number) else ""
+
+
+def _numbers_in(typed: str, region: str) -> list[str]:
+    """The numbers that a cell of several is made of, whatever stands between them; empty where it is not so."""
+    numerals = _NUMERAL.findall(typed) if len(typed) <= _LONGEST_CELL else []
+    if sum(map(len, numerals)) < 2 * _ENOUGH_DIGITS:
+        return []
+    parts = [*numerals] if len(numerals) > 1 else list(numerals[0])
+    return _split(tuple(parts), region, {})
+
+
+def _split(parts: tuple[str, ...], region: str, known: dict[tuple[str, ...], list[str]]) -> list[str]:
+    """The first way to make whole numbers of all these parts in a row."""
+    if parts in known:
+        return known[parts]
+    known[parts] = []
+    for end in range(1, len(parts) + 1):
+        head = "".join(parts[:end])
+        if not _ENOUGH_DIGITS <= len(head) <= _MOST_DIGITS + 4:
+            continue
+        try:
+            first = _one_number(head, region, mobile=False)
+        except AddressError:
+            continue
+        rest = _split(parts[end:], region, known)
+        if rest or end == len(parts):
+            known[parts] = [first, *rest]
+            break
+    return known[parts]
 
 
 def _complain_about_length(number: PhoneNumber, *, mobile: bool) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from campaigns.people.headings import Judge
 from campaigns.people.mapping import Mapping as ColumnMapping
 from campaigns.people.tables import clean
 from messaging.errors import InputError
@@ -44,9 +45,13 @@ _PHONE: Final = re.compile(r"(contact)?(phone|telephone|tel)(number|num|no)?|con
 _FIRST: Final = ("primary", "preferred", "main", "first", "1st")
 _SECOND: Final = ("secondary", "second", "2nd", "alternative", "alternate", "alt", "other", "backup")
 _PLACES: Final = ("home", "work", "personal", "private", "office", "evening", "daytime", "business")
+_NUMBERED: Final = re.compile(r"([a-z]+)([1-9])(value|address|addr|number|num|no)")
+"""As Google and Outlook write it: `E-mail 1 - Value`, `E-mail 2 Address`."""
 _SAID: Final = re.compile(r"attributes\.[a-z][a-z0-9_]*")  # a header that says what it is, as exports write it
 _WORDS: Final = re.compile(r"[^\W_]+")
 _ALMOST: Final = 0.6
+_LONGEST_NAME: Final = 200
+"""Characters; a longer cell is no heading."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -96,9 +101,32 @@ class Columns:
         return {column.label: meaning for column, meaning in sorted(taken, key=lambda pair: pair[0].index)}
 
 
+def judge_headings(mapping: ColumnMapping, *needed: str) -> Judge:
+    """Know the headings of member files.
+
+    Args:
+        mapping: names what the usual names do not.
+        needed: fields of which the headings must name one.
+    """
+    mapped = {header_key(label): field for field, labels in mapping.fields.items() for label in labels}
+    mapped |= dict.fromkeys(map(header_key, (*mapping.attributes.values(), *mapping.ignore)), "")
+    usual = {header_key(name): field for field, names in _ALIASES.items() for name in (field, *names)}
+
+    def field_of(key: str) -> str | None:
+        return mapped.get(key) or usual.get(key) or _address_rank(key)[0] or ("" if key in mapped else None)
+
+    def judge(cells: Sequence[str]) -> tuple[int, bool]:
+        keys = [header_key(clean(cell)) for cell in cells if len(cell) <= _LONGEST_NAME]
+        fields = [field for key in keys if key and (field := field_of(key)) is not None]
+        return len(fields), not set(needed).isdisjoint(fields)
+
+    return judge
+
+
 def map_columns(
-    header: Sequence[str], mapping: ColumnMapping, *, reserved: Iterable[str] = (), needs_number: bool = True
-) -> Columns:
+    header: Sequence[str], mapping: ColumnMapping, *, reserved: Iterable[str] = (), needs_number: bool = True,
+    line: int = 1,
+) -> Columns:  # fmt: skip
     """Decide what each column of a header means.
 
     Args:
@@ -106,6 +134,7 @@ def map_columns(
         mapping: what the mapping file says; it goes before names and aliases.
         reserved: names an attribute must not take, since templates use them for something else.
         needs_number: whether it has to have a column of membership numbers.
+        line: where the header stands, for errors.
 
     Raises:
         InputError: two columns have the same name, a mapped one is missing, or none holds the membership number.
@@ -118,7 +147,7 @@ def map_columns(
     if mapping.keep_others:
         sorting.others()
     if needs_number and "external_id" not in sorting.fields:
-        raise _no_membership_number(list(labels.values()))
+        raise _no_membership_number(list(labels.values()), line)
     _refuse_same_attributes(sorting.attributes)
     return Columns(
         {field: tuple(column for _, column in sorted(ranked)) for field, ranked in sorting.fields.items()},
@@ -211,6 +240,8 @@ def header_key(label: str) -> str:
 
 def _address_rank(key: str) -> tuple[str, int, int]:
     """What addresses a header names, if any, and how soon they are tried: first before second, mobiles first."""
+    if found := _NUMBERED.fullmatch(key):
+        key = found[1] + found[3].removesuffix("value") + found[2]
     bare = key.rstrip("0123456789")
     number = key[len(bare) :]
     ordinal = int(number) if len(number) == 1 else 1
@@ -218,8 +249,8 @@ def _address_rank(key: str) -> tuple[str, int, int]:
         if word := next(filter(bare.startswith, words), None):
             bare, ordinal = bare.removeprefix(word), max(ordinal, place)
     away = 0
-    if word := next(filter(bare.startswith, _PLACES), None):
-        bare, away = bare.removeprefix(word), 2
+    if word := next(filter(bare.startswith, _PLACES), None) or next(filter(bare.endswith, _PLACES), None):
+        bare, away = bare.removeprefix(word).removesuffix(word), 2
     if _EMAIL.fullmatch(bare):
         return "email", ordinal, away
     if _MOBILE.fullmatch(bare):
@@ -266,14 +297,9 @@ def _refuse_same_attributes(attributes: Sequence[Column]) -> None:
         seen[column.name] = column.label
 
 
-def _no_membership_number(labels: Sequence[str]) -> InputError:
-    close = [
-        label
-        for label in labels
-        if difflib.get_close_matches(
-            header_key(label), [a.replace(" ", "") for a in _ALIASES["external_id"]], 1, _ALMOST
-        )
-    ]
+def _no_membership_number(labels: Sequence[str], line: int) -> InputError:
+    names = [alias.replace(" ", "") for alias in _ALIASES["external_id"]]
+    close = [label for label in labels if difflib.get_close_matches(header_key(label), names, 1, _ALMOST)]
     remedy = (
         f"Is it {_quoted(close, ' or ')}? Rename it to member_id, or name it in a mapping file (--map)."
         if close
@@ -281,8 +307,8 @@ def _no_membership_number(labels: Sequence[str]) -> InputError:
     )
     return InputError(
         "No column holds the membership number (external id).",
-        problems=[f"The columns are {_quoted(labels)}." if labels else "The header names no column."],
-        remedy=remedy,
+        problems=[f"The columns of row {line} are {_quoted(labels)}." if labels else f"Row {line} names no column."],
+        remedy=f"{remedy} If the headings stand in another row, say in which: --header-row 3.",
     )
 
 

@@ -13,7 +13,6 @@ from campaigns.files import sheet_or_nothing
 from campaigns.people.columns import header_key
 from campaigns.people.lists import BadRow, List, one_piece, open_list, read_moment
 from campaigns.people.report import Problem
-from campaigns.people.tables import guard
 from messaging.consent import Action, Consent, record_consents
 from messaging.content.templates import Channel
 from messaging.db import Connection, Pool, load_queries
@@ -70,6 +69,7 @@ class ConsentReport:
         rejected: rows left out; each has a problem.
         given, withdrawn: words that are in the ledger now; a row about both channels is two.
         known: words that were in it already.
+        notices: what people should know of the file besides.
         written: whether anything was kept.
     """
 
@@ -81,6 +81,7 @@ class ConsentReport:
     withdrawn: int = 0
     known: int = 0
     problems: list[Problem] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     written: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -89,8 +90,9 @@ class ConsentReport:
 
 
 async def import_consents(
-    pool: Pool, path: Path, otherwise: Otherwise, *, actor: str, zone: ZoneInfo, now: datetime, dry_run: bool = False
-) -> ConsentReport:
+    pool: Pool, path: Path, otherwise: Otherwise, *, actor: str, zone: ZoneInfo, now: datetime, dry_run: bool = False,
+    header_row: int | None = None,
+) -> ConsentReport:  # fmt: skip
     """Write down what a list says members have agreed to; all of it or, on an error, nothing.
 
     Args:
@@ -101,6 +103,7 @@ async def import_consents(
         zone: of dates that name none.
         now: the time.
         dry_run: only say what would happen.
+        header_row: the line or row that names the columns, where a person says so.
 
     Raises:
         InputError: the file cannot be read, has no column of membership numbers, or the date for all is in the future.
@@ -108,7 +111,7 @@ async def import_consents(
     if otherwise.at is not None and otherwise.at > now:
         raise InputError("Nobody has agreed in the future.", remedy="Give --at the day on which they did.")
     report = ConsentReport(path.name)
-    with open_list(path, FIELDS, needs=["member_id"]) as table:
+    with open_list(path, FIELDS, needs=["member_id"], header_row=header_row) as table:
         async with one_piece(pool, keep=not dry_run) as db:
             await _import(db, table, report, otherwise, actor, zone, now)
             detail = {name: getattr(report, name) for name in ("rows", "rejected", "given", "withdrawn", "known")}
@@ -128,6 +131,7 @@ async def _import(
             held = []
     await _take(db, held, table, report, otherwise, actor, zone, now)
     report.kind, report.rows, report.rejected = table.kind, table.rows, table.rejected
+    report.notices = list(table.notices)
     report.problems = sorted(table.problems, key=lambda one: one.line)
 
 
@@ -142,7 +146,7 @@ async def _take(
         try:
             said += _read(row, ids, otherwise, actor, zone, now)
         except BadRow as bad:
-            table.reject(line, bad)
+            table.reject(line, bad, row)
     for action in ("give", "withdraw"):
         some = [one for one in said if one.action == action]
         news = await record_consents(db, some)
@@ -214,9 +218,9 @@ async def export_consents(pool: Pool, path: Path, *, actor: str, replace: bool =
             while page := await cursor.fetch(_CHUNK, timeout=_WITHIN):
                 sheet.writerows(
                     [
-                        guard(row["external_id"]), row["channel"], row["purpose"],
-                        "yes" if row["action"] == "give" else "no", guard(row["source"]), guard(row["wording"]),
-                        row["at"].isoformat(), guard(row["recorder"]),
+                        row["external_id"], row["channel"], row["purpose"],
+                        "yes" if row["action"] == "give" else "no", row["source"], row["wording"],
+                        row["at"].isoformat(), row["recorder"],
                     ]
                     for row in page
                 )  # fmt: skip

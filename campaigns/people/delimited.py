@@ -6,6 +6,7 @@ import codecs
 import csv
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Self
 
-from campaigns.people.tables import Record, Table, is_blank
+from campaigns.people.tables import RawTable, Record, is_blank
 from messaging.errors import InputError
 
 _DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -37,24 +38,18 @@ class _Text:
 
 
 @contextmanager
-def open_delimited(path: Path) -> Iterator[Table]:
+def open_delimited(path: Path) -> Iterator[RawTable]:
     """Open a CSV file.
 
     Raises:
-        InputError: it is empty, not text, or has no row under its header.
+        InputError: it is empty or not text.
     """
     text = _survey(path)
     with _open_lines(text) as first_look:
         delimiter = _delimiter(list(islice(first_look, _LOOKED_AT)))
     with _open_lines(text) as lines:
-        records = _records(lines, delimiter)
-        header = next(records, None)
-        if header is None:
-            raise InputError(f"{path.name} is empty.", remedy="The first row names the columns.")
-        if header[1] is None:
-            raise InputError(f"{path.name}, line {header[0]}: the header has a quote out of place.")
         kind = f"CSV ({_NAMES.get(text.encoding, 'UTF-16')}, {_DELIMITERS.get(delimiter, repr(delimiter))})"
-        yield Table(kind, header[1], records, max(text.lines - 1, 0), text.sha256, rectangular=True)
+        yield RawTable(kind, _records(lines, delimiter), max(text.lines - 1, 0), text.sha256, rectangular=True)
 
 
 def _survey(path: Path) -> _Text:
@@ -152,15 +147,14 @@ def _decode_line(line: bytes) -> str:
 
 
 def _delimiter(lines: list[str]) -> str:
-    """The delimiter that gives the header several columns, and the next rows as many as the header."""
+    """The delimiter that gives most rows the same number of columns, the headings among them where they come first."""
     if lines and (hint := _SEPARATOR_LINE.fullmatch(lines[0].lstrip("\ufeff"))):
         return hint[1]
 
     def fit(delimiter: str) -> tuple[float, int]:
         widths = [len(cells) for _, cells in _records(lines, delimiter) if cells is not None]
-        if not widths or widths[0] == 1:
-            return 0.0, 0
-        return widths.count(widths[0]) / len(widths), widths[0]
+        counted = Counter(width for width in widths if width > 1).most_common(1)
+        return (counted[0][1] / len(widths), counted[0][0]) if counted else (0.0, 0)
 
     return max(_DELIMITERS, key=fit)
 
@@ -178,11 +172,14 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
+        if len(self._row) >= _LONGEST_ROW:
+            raise csv.Error("a quote nobody closed")
+        return self._take()
+
+    def _take(self) -> str:
         line = self._again.pop() if self._again else next(self._lines)
         self.number += 1
         self._row.append(line)
-        if len(self._row) > _LONGEST_ROW:
-            raise csv.Error("a quote nobody closed")
         return line
 
     def begin_row(self) -> int:
@@ -190,10 +187,21 @@ class _Lines:
         self._row.clear()
         return self.number + 1
 
-    def give_up_row(self) -> None:
-        """Go back to just after the first line of the current row."""
-        self.number -= len(self._row) - 1
-        self._again.extend(reversed(self._row[1:]))
+    def give_up_row(self, *, keep: int = 1) -> None:
+        """Go back to just after the first line of the current row, or to before it with `keep=0`."""
+        self.number -= len(self._row) - keep
+        self._again.extend(reversed(self._row[keep:]))
+        del self._row[keep:]
+
+    def go_to(self, number: int) -> None:
+        """Go to just after a line of the current row that was read before."""
+        self.give_up_row(keep=0)
+        while self.number < number:
+            self._take()
+
+    def has_space_before_quote(self) -> bool:
+        """Whether the current row may have quoted cells after a space, which the reader takes for part of the cell."""
+        return any(' "' in line for line in self._row)
 
 
 def _records(source: Iterable[str], delimiter: str) -> Iterator[Record]:
@@ -208,12 +216,36 @@ def _records(source: Iterable[str], delimiter: str) -> Iterator[Record]:
         except StopIteration:
             return
         except csv.Error:
-            lines.give_up_row()
+            if (spaced := _read_spaced(lines, delimiter)) is None:
+                lines.give_up_row()
+                reader = csv.reader(lines, delimiter=delimiter, strict=True)
+                first = False
+                yield line, None
+                continue
+            cells = spaced
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
-            first = False
-            yield line, None
-            continue
+        else:
+            if lines.has_space_before_quote():
+                cells = _read_spaced(lines, delimiter, instead_of=cells) or cells
         if is_blank(cells) or (first and _SEPARATOR_LINE.fullmatch(delimiter.join(cells))):
             continue
         first = False
         yield line, cells
+
+
+def _read_spaced(lines: _Lines, delimiter: str, instead_of: list[str] | None = None) -> list[str] | None:
+    """The current row again, with quotes that stand after a space taken for quotes: `M1, "Jones, Amy"`.
+
+    Returns:
+        Its cells; None where that gives nothing new or better, and then the lines are where they were.
+    """
+    before = lines.number
+    lines.give_up_row(keep=0)
+    try:
+        cells = next(csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True))
+    except (csv.Error, StopIteration):
+        cells = None
+    if cells is None or (instead_of and list(map(str.lstrip, instead_of)) == list(map(str.lstrip, cells))):
+        lines.go_to(before)
+        return None
+    return cells

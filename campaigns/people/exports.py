@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
 from campaigns.files import sheet_or_nothing
+from campaigns.guarded_csv import GuardedCsv
 from campaigns.people.columns import UNIT_KINDS, map_columns
 from campaigns.people.mapping import Mapping
-from campaigns.people.tables import guard
 from messaging.content.templates import STANDARD_VARIABLES
 from messaging.db import Pool, load_queries
 from messaging.errors import InputError
@@ -45,14 +45,14 @@ async def export_people(pool: Pool, path: Path, *, actor: str = "cli", replace: 
         return await _write(pool, sheet, path.name, actor)
 
 
-async def _write(pool: Pool, sheet: Any, name: str, actor: str) -> int:
+async def _write(pool: Pool, sheet: GuardedCsv, name: str, actor: str) -> int:
     people = 0
     async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
         widths = await db.fetchrow(SQL["widths"], timeout=_TIMEOUT)
         assert widths is not None
         attributes = await db.fetch(SQL["attributes"])
         header, names = _header(widths["phones"], widths["emails"], attributes)
-        sheet.writerow(map(guard, header))
+        sheet.writerow(header)
         cursor = await db.cursor(SQL["everybody"], timeout=_TIMEOUT)
         while page := await cursor.fetch(_PAGE, timeout=_TIMEOUT):
             sheet.writerows(_row(person, widths["phones"], widths["emails"], names) for person in page)
@@ -90,12 +90,10 @@ def _is_read_as(header: list[str], label: str, meaning: str) -> bool:
 def _row(person: asyncpg.Record, phones: int, emails: int, names: list[str]) -> list[str]:
     units, attributes = person["units"], person["attributes"]
     return [
-        guard(person["external_id"]), guard(person["first_name"]), guard(person["last_name"]),
-        *_padded(person["phones"], max(phones, 1)),
-        *map(guard, _padded(person["emails"], max(emails, 1))),
-        *(guard(units.get(kind, "")) for kind in UNIT_KINDS),
-        person["language"], person["time_zone"],
-        *(guard(attributes.get(name, "")) for name in names),
+        person["external_id"], person["first_name"], person["last_name"],
+        *_padded(person["phones"], max(phones, 1)), *_padded(person["emails"], max(emails, 1)),
+        *(units.get(kind, "") for kind in UNIT_KINDS), person["language"], person["time_zone"],
+        *(attributes.get(name, "") for name in names),
     ]  # fmt: skip
 
 

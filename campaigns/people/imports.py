@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from campaigns.people import staging
-from campaigns.people.columns import Columns, map_columns
+from campaigns.people.columns import Columns, judge_headings, map_columns
 from campaigns.people.mapping import Mapping
 from campaigns.people.readers import open_table
 from campaigns.people.report import ImportReport
@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 Progress = Callable[[int, int | None], None]
 """Told now and then how many rows were read, of about how many."""
 
+_NO_ADDRESSES: Final = "No column was taken for a phone number or an email address, so nobody new can be reached."
 _CHUNK: Final = 5000
 """Rows held at a time; a COPY of that size costs a fraction of a second."""
 
@@ -39,6 +40,7 @@ async def import_people(
     path: Path,
     *,
     mapping: Mapping | None = None,
+    header_row: int | None = None,
     strict: bool = False,
     dry_run: bool = False,
     actor: str = "cli",
@@ -56,6 +58,7 @@ async def import_people(
         pool: the database.
         path: a CSV, XLSX, ODS or XLS file.
         mapping: what its columns mean, where their names do not say.
+        header_row: the line or row that names the columns, where a person says so.
         strict: keep nothing if there is any problem.
         dry_run: say what would happen, and keep nothing.
         actor: who does it, for the audit.
@@ -68,8 +71,9 @@ async def import_people(
         InputError: the file cannot be read, is empty, or has no column of membership numbers.
         Conflict: another import is still running after a long wait.
     """
-    with open_table(path) as table:
-        columns = map_columns(table.header, mapping or Mapping(), reserved=STANDARD_VARIABLES)
+    mapping = mapping or Mapping()
+    with open_table(path, judge_headings(mapping, "external_id"), header_row=header_row) as table:
+        columns = map_columns(table.header, mapping, reserved=STANDARD_VARIABLES, line=table.header_line)
         rows = RowReader(table, columns, phone_region=region, time_zone=time_zone)
         async with pool.acquire() as db:
             transaction = db.transaction()
@@ -127,6 +131,7 @@ async def _import(
         rejected=rows.rejected + len(contradictions),
         unreachable=merged.unreachable,
         problems=problems,
+        notices=[*table.notices, *([] if columns.has("phone", "email") else [_NO_ADDRESSES])],
         written=False,
     )
 

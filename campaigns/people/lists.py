@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from campaigns.people.columns import header_key
 from campaigns.people.readers import open_table
 from campaigns.people.report import Problem
-from campaigns.people.tables import Table, clean
+from campaigns.people.tables import FAULTS, Table, clean, fault_of
 from messaging.db import Connection, Pool
 from messaging.errors import InputError
 
@@ -29,11 +29,12 @@ class BadRow(Exception):  # noqa: N818  # reads as what it is
         code: the reason as a program reads it.
         message: the reason as a person reads it.
         column: the field at fault.
+        value: what its cell holds.
     """
 
-    def __init__(self, code: str, message: str, column: str = "") -> None:
+    def __init__(self, code: str, message: str, column: str = "", value: str = "") -> None:
         super().__init__(code)
-        self.code, self.message, self.column = code, message, column
+        self.code, self.message, self.column, self.value = code, message, column, value
 
 
 @dataclass(slots=True)
@@ -46,12 +47,14 @@ class List:
         rows: how many were read so far.
         rejected: how many of them could not be used.
         problems: why.
+        notices: what people should know of the file besides; complete when all rows are read.
     """
 
     kind: str
     labels: Mapping[str, str]
     _table: Table
     _places: Mapping[str, int]
+    notices: Sequence[str] = ()
     rows: int = 0
     rejected: int = 0
     problems: list[Problem] = field(default_factory=list)
@@ -64,44 +67,73 @@ class List:
                 self.reject(line, BadRow("broken_row", "A quote is out of place or never closed."))
                 continue
             row = {name: clean(cells[place]) if place < len(cells) else "" for name, place in self._places.items()}
+            if bad := next((bad for name, place in self._places.items() if (bad := _faulty(name, cells, place))), None):
+                self.reject(line, bad, row)
+                continue
             if any(len(cell) > LONGEST for cell in row.values()):
                 self.reject(line, BadRow("too_long", f"A cell is longer than {LONGEST} characters."))
                 continue
             yield line, row
 
-    def reject(self, line: int, bad: BadRow) -> None:
-        """Leave a row out, and remember why."""
+    def reject(self, line: int, bad: BadRow, row: Mapping[str, str] | None = None) -> None:
+        """Leave a row out, and remember why.
+
+        Args:
+            line: where it begins.
+            bad: what is wrong with it.
+            row: its cells by field, where they could be read.
+        """
         self.rejected += 1
-        self.problems.append(Problem(line, self.labels.get(bad.column, bad.column), bad.code, bad.message))
+        label, row = self.labels.get(bad.column, bad.column), row or {}
+        self.problems.append(
+            Problem(line, label, bad.code, bad.message, row.get(bad.column, bad.value), row.get("member_id", ""))
+        )
 
 
 @contextmanager
-def open_list(path: Path, fields: Mapping[str, Sequence[str]], *, needs: Sequence[str]) -> Iterator[List]:
+def open_list(
+    path: Path, fields: Mapping[str, Sequence[str]], *, needs: Sequence[str], header_row: int | None = None
+) -> Iterator[List]:
     """Open a CSV, XLSX, ODS or XLS file.
 
     Args:
         path: the file.
         fields: names that the column of each field goes by, beside the field's own.
         needs: it must have one of these fields.
+        header_row: the line or row that names the columns, where a person says so.
 
     Raises:
         InputError: it cannot be read, is empty, or has none of the columns it needs.
     """
-    with open_table(path) as table:
-        known = {header_key(name): field for field, names in fields.items() for name in (field, *names)}
+    known = {header_key(name): field for field, names in fields.items() for name in (field, *names)}
+
+    def judge(cells: Sequence[str]) -> tuple[int, bool]:
+        found = [field for cell in cells if (field := known.get(header_key(clean(cell))))]
+        return len(found), not set(needs).isdisjoint(found)
+
+    with open_table(path, judge, header_row=header_row) as table:
         places: dict[str, int] = {}
         for index, label in enumerate(table.header):
             if (found := known.get(header_key(clean(label)))) and found not in places:
                 places[found] = index
         if not places.keys() & set(needs):
             header = ", ".join(f"“{label}”" for cell in table.header if (label := clean(cell)))
+            line = table.header_line
             raise InputError(
                 f"{path.name} has no column that says whom it is about.",
-                problems=[f"The columns are {header}." if header else "The header names no column."],
-                remedy=f"The first row names the columns; call one of them {' or '.join(needs)}.",
+                problems=[f"The columns of row {line} are {header}." if header else f"Row {line} names no column."],
+                remedy=f"Call one of the columns {' or '.join(needs)}. If the headings stand in another row, say in"
+                " which: --header-row 3.",
             )
         labels = {name: clean(table.header[place]) for name, place in places.items()}
-        yield List(table.kind, labels, table, {name: places.get(name, len(table.header)) for name in fields})
+        yield List(
+            table.kind, labels, table, {name: places.get(name, len(table.header)) for name in fields}, table.notices
+        )
+
+
+def _faulty(name: str, cells: Sequence[str], place: int) -> BadRow | None:
+    code = fault_of(cells[place]) if place < len(cells) else ""
+    return BadRow(code, FAULTS[code], name, cells[place]) if code else None
 
 
 @asynccontextmanager

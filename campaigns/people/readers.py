@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from campaigns.people.delimited import open_delimited
+from campaigns.people.headings import Judge, with_headings
 from campaigns.people.spreadsheets import open_spreadsheet
 from campaigns.people.tables import Table
 from messaging.errors import InputError
@@ -17,8 +18,13 @@ _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # XLS, and every XLSX under a
 
 
 @contextmanager
-def open_table(path: Path) -> Iterator[Table]:
+def open_table(path: Path, judge: Judge, *, header_row: int | None = None) -> Iterator[Table]:
     """Open a CSV, XLSX, ODS or XLS file.
+
+    Args:
+        path: the file.
+        judge: knows names of columns, by which the headings are found.
+        header_row: the line or row they stand in, where a person says so.
 
     Raises:
         InputError: it cannot be read, is empty, or is none of these.
@@ -30,8 +36,6 @@ def open_table(path: Path) -> Iterator[Table]:
         raise InputError(f"There is no file {path}.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
-    if not magic:
-        raise InputError(f"{path.name} is empty.", remedy="The first row names the columns.")
     opened = open_spreadsheet(path) if magic.startswith((_ZIP, _OLE)) else open_delimited(path)
-    with opened as table:
-        yield table
+    with opened as raw:
+        yield with_headings(raw, path.name, judge, header_row)

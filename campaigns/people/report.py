@@ -17,16 +17,23 @@ class Problem:
         column: the cell's header as it stands in the file; empty where it is the whole row.
         code: the reason as a program reads it.
         message: the reason as a person reads it.
+        value: what the cell holds.
+        member_id: the membership number of its row, as the file has it.
     """
 
     line: int
     column: str
     code: str
     message: str
+    value: str = ""
+    member_id: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values."""
-        return {"line": self.line, "column": self.column or None, "code": self.code, "message": self.message}
+        return {
+            "line": self.line, "column": self.column or None, "code": self.code, "message": self.message,
+            "value": self.value or None, "member_id": self.member_id or None,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,7 @@ class ImportReport:
         rejected: rows left out; each has a problem.
         unreachable: people of this file who have no address at all; they count in an electorate all the same.
         problems: every row and cell that could not be used, in the order of the file.
+        notices: what people should know of the file besides: where its headings were found, what is hidden in it.
         written: whether anything was kept: not with `dry_run`, nor with `strict` and a problem.
         import_id: the row in `member_import`.
     """
@@ -62,6 +70,7 @@ class ImportReport:
     rejected: int
     unreachable: int
     problems: Sequence[Problem]
+    notices: Sequence[str]
     written: bool
     import_id: int | None = None
 
@@ -84,6 +93,7 @@ class ImportReport:
             "unreachable": self.unreachable,
             "written": self.written,
             "import_id": self.import_id,
+            "notices": list(self.notices),
             "problem_counts": self.by_code(),
             "problems": [problem.to_json() for problem in self.problems],
         }

@@ -11,19 +11,19 @@ from zoneinfo import ZoneInfo
 
 from campaigns.people.columns import UNIT_KINDS, Column, Columns
 from campaigns.people.report import Problem
-from campaigns.people.tables import Table, clean
+from campaigns.people.tables import FAULTS, Table, clean, fault_of
 from messaging.addresses import normalise_email, normalise_phone
 from messaging.errors import AddressError
 
 StagedPerson = tuple[
-    int, str, str | None, str | None, str, str, str, str | None, str | None, dict[str, str],
+    int, str, str | None, str | None, str, str, str, str | None, str | None, list[str], dict[str, str],
     list[str] | None, list[str] | None,
 ]  # fmt: skip
 """A row of `staged_person`: line, external id, first name, last name, region, branch, workplace, language, time zone,
-attributes, phones, emails. None where the file has no such column."""
+what is kept as it was, attributes, phones, emails. None where the file has no such column, or its cell says nothing."""
 
 STAGED_COLUMNS: Final = (
-    "line", "external_id", "first_name", "last_name", *UNIT_KINDS, "language", "time_zone", "attributes",
+    "line", "external_id", "first_name", "last_name", *UNIT_KINDS, "language", "time_zone", "kept", "attributes",
     "phones", "emails",
 )  # fmt: skip
 
@@ -31,6 +31,14 @@ LONGEST_CELL: Final = 1000
 """Characters; a longer name or attribute is a paste that went wrong."""
 DEFAULT_LANGUAGE: Final = "en"
 
+_TOTAL: Final = re.compile(r"(?:(?:grand|sub|running|overall)[ -]?)?totals?\b(?!-?[0-9]).*|cyfanswm\b.*", re.IGNORECASE)
+_NOTE: Final = re.compile(r"\b(?:count|pages?|records?|rows|members|end|printed|generated|exported)\b", re.IGNORECASE)
+_WORD: Final = re.compile(r"[^\W\d_]{3,}")
+_MAY_BE_FAULTY: Final = re.compile(r"#|Err:|\(formula|E\+")
+"""Something that every cell has which says nothing: looked for once in a row, since nearly all rows are without."""
+_MOST_DIGITS_OF_A_COUNT: Final = 6
+_LONGEST_SHOWN: Final = 200
+"""Characters of a cell that a problem shows."""
 _WHOLE_FLOAT: Final = re.compile(r"([0-9]+)\.0+")
 _SCIENTIFIC: Final = re.compile(r"[0-9](?:\.[0-9]+)?[eE]\+[0-9]+")  # without the plus it may be an id
 _TITLES: Final = {"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "rev", "sir", "dame"}
@@ -49,7 +57,7 @@ _Check = Callable[[str], tuple[str | None, str, str]]
 class _RejectedRow(Exception):  # noqa: N818
     """Nothing in this row can be used."""
 
-    def __init__(self, code: str, message: str, column: str = "") -> None:
+    def __init__(self, code: str, message: str, column: Column | None = None) -> None:
         super().__init__(code)
         self.code, self.message, self.column = code, message, column
 
@@ -83,6 +91,8 @@ class RowReader:
         self._units = tuple(map(columns.one, UNIT_KINDS))
         self._language, self._zone = map(columns.one, ("language", "time_zone"))
         self._phones, self._emails = columns.fields.get("phone"), columns.fields.get("email")
+        self._headings = table.header
+        self._may_be_faulty = False  # whether any cell of the current row is worth a closer look
         self.rows = 0
         self.rejected = 0
         self.problems: list[Problem] = []
@@ -92,10 +102,20 @@ class RowReader:
         for line, cells in self._table.records:
             self.rows += 1
             try:
-                yield self._person(line, self._whole_row(cells))
+                whole = self._whole_row(cells)
+                self._may_be_faulty = _MAY_BE_FAULTY.search("\n".join(whole)) is not None
+                self._refuse_no_member(whole)
+                yield self._person(line, whole)
             except _RejectedRow as rejected:
                 self.rejected += 1
-                self.problems.append(Problem(line, rejected.column, rejected.code, rejected.message))
+                self._tell(line, cells or (), rejected.column, rejected.code, rejected.message)
+
+    def _tell(self, line: int, cells: Sequence[str], column: Column | None, code: str, message: str) -> None:
+        """Remember a problem, with what the cell holds and whose it is."""
+        value = cells[column.index] if column is not None and column.index < len(cells) else ""
+        number = clean(cells[self._id.index]) if self._id is not None and self._id.index < len(cells) else ""
+        label = column.label if column is not None else ""
+        self.problems.append(Problem(line, label, code, message, value[:_LONGEST_SHOWN], number[:_LONGEST_SHOWN]))
 
     def _whole_row(self, cells: list[str] | None) -> list[str]:
         """The cells, as many as the header has; a row of another width has slipped, and its cells mean nothing."""
@@ -113,45 +133,97 @@ class RowReader:
             )
         return cells
 
+    def _refuse_no_member(self, cells: Sequence[str]) -> None:
+        """Reject totals and notes below the members, and headings that are printed again on each page.
+
+        Raises:
+            _RejectedRow: the row is no member's.
+        """
+        if self._id is not None and cells[self._id.index] == self._headings[self._id.index]:
+            raise _RejectedRow("headings_again", "The headings stand here once more.", self._id)
+        if self._has_address(cells):
+            return
+        naming = (self._id, self._first, self._last, self._full)
+        is_total = any(_TOTAL.fullmatch(clean(cells[one.index])) for one in naming if one is not None)
+        if not is_total and len(cells) > 1:
+            filled = [cell for cell in cells if cell and not cell.isspace()]
+            is_total = len(filled) == 1 and (len(_WORD.findall(filled[0])) > 1 or bool(_NOTE.search(filled[0])))
+        if is_total:
+            raise _RejectedRow("not_a_member", "That looks like a total or a note, not a member.", self._id)
+
+    def _has_address(self, cells: Sequence[str]) -> bool:
+        """Whether something in a row may be a number or a mailbox: then it is about a person."""
+        for column in self._emails or ():
+            if "@" in cells[column.index]:
+                return True
+        for column in self._phones or ():
+            cell = cells[column.index]
+            if len(cell) > _MOST_DIGITS_OF_A_COUNT and sum(map(str.isdigit, cell)) > _MOST_DIGITS_OF_A_COUNT:
+                return True
+        return False
+
     def _person(self, line: int, cells: Sequence[str]) -> StagedPerson:
         external_id = self._external_id(cells)
+        kept: list[str] = []
         first_name, last_name = self._names(line, cells)
-        region, branch, workplace = (self._text(line, cells, column) or "" for column in self._units)
+        region, branch, workplace = self._unit_names(line, cells, kept)
         return (
             line, external_id, first_name, last_name, region, branch, workplace,
             self._checked(line, cells, self._language, language_code, DEFAULT_LANGUAGE),
             self._checked(line, cells, self._zone, _time_zone, self._time_zone),
-            self._attributes(line, cells), self._phone_numbers(line, cells), self._mailboxes(line, cells),
+            kept, self._attributes(line, cells, kept),
+            self._addresses(line, cells, self._phones, "phone", kept),
+            self._addresses(line, cells, self._emails, "email", kept),
         )  # fmt: skip
 
     def _external_id(self, cells: Sequence[str]) -> str:
-        text, label = ("", "") if self._id is None else (clean(cells[self._id.index]), self._id.label)
+        column = self._id
+        cell = cells[column.index] if column is not None else ""
+        if code := fault_of(cell):
+            raise _RejectedRow(code, FAULTS[code], column)
+        text = clean(cell)
         if not text and not self._needs_number:
             return ""
         if not text:
-            raise _RejectedRow("no_external_id", "There is no membership number.", label)
+            raise _RejectedRow("no_external_id", "There is no membership number.", column)
         if len(text) > LONGEST_CELL:
-            raise _RejectedRow("too_long", "That is too long for a membership number.", label)
+            raise _RejectedRow("too_long", "That is too long for a membership number.", column)
         if _SCIENTIFIC.fullmatch(text):
-            return _whole_number(text, label)
+            return _whole_number(text, column)
         found = _WHOLE_FLOAT.fullmatch(text)
         return found[1] if found else text
 
     def _text(self, line: int, cells: Sequence[str], column: Column | None) -> str | None:
-        """A cell's text; empty and a problem where it is too long, None where there is no such column."""
+        """A cell's text; None where there is no such column, or the cell says nothing: then it is told as a problem."""
         if column is None:
             return None
-        text = clean(cells[column.index])
+        cell = cells[column.index]
+        if self._may_be_faulty and (code := fault_of(cell)):
+            self._tell(line, cells, column, code, FAULTS[code])
+            return None
+        text = clean(cell)
         if len(text) > LONGEST_CELL:
-            self.problems.append(Problem(line, column.label, "too_long", "The cell is too long; it was left out."))
+            self._tell(line, cells, column, "too_long", "The cell is too long; it was left out.")
             return ""
         return text
 
     def _names(self, line: int, cells: Sequence[str]) -> tuple[str | None, str | None]:
         first, last = self._text(line, cells, self._first), self._text(line, cells, self._last)
         if self._full is not None and not first and not last:
-            return split_name(self._text(line, cells, self._full) or "")
+            full = self._text(line, cells, self._full)
+            return (None, None) if full is None else split_name(full)
         return first, last
+
+    def _unit_names(self, line: int, cells: Sequence[str], kept: list[str]) -> tuple[str, str, str]:
+        """The names of the units down to the first that cannot be read; who is known stays where they are, then."""
+        names = ["", "", ""]
+        for level, column in enumerate(self._units):
+            name = self._text(line, cells, column)
+            if name is None and column is not None:
+                kept.append("unit")
+                break
+            names[level] = name or ""
+        return names[0], names[1], names[2]
 
     def _checked(
         self, line: int, cells: Sequence[str], column: Column | None, check: _Check, default: str
@@ -159,45 +231,49 @@ class RowReader:
         """A cell that must be one of a kind; the default and, if it was not empty, a problem where it is not."""
         text = self._text(line, cells, column)
         if not text or column is None:
-            return default if column else None
+            return default if text is not None else None
         value, code, message = check(text)
         if value is None:
-            self.problems.append(Problem(line, column.label, code, message))
+            self._tell(line, cells, column, code, message)
         return value or default
 
-    def _attributes(self, line: int, cells: Sequence[str]) -> dict[str, str]:
-        values = ((column.name, self._text(line, cells, column)) for column in self._columns.attributes)
-        return {name: value for name, value in values if value}
+    def _attributes(self, line: int, cells: Sequence[str], kept: list[str]) -> dict[str, str]:
+        values: dict[str, str] = {}
+        for column in self._columns.attributes:
+            value = self._text(line, cells, column)
+            if value is None:
+                kept.append(f"attributes.{column.name}")
+            elif value:
+                values[column.name] = value
+        return values
 
-    def _phone_numbers(self, line: int, cells: Sequence[str]) -> list[str] | None:
-        if self._phones is None:
+    def _addresses(
+        self, line: int, cells: Sequence[str], columns: Sequence[Column] | None, kind: str, kept: list[str]
+    ) -> list[str] | None:
+        """The addresses of one kind in order of preference; None where the file has no column for them."""
+        if columns is None:
             return None
-        numbers: dict[str, None] = {}
-        for column in self._phones:
+        found: dict[str, None] = {}
+        for column in columns:
             cell = cells[column.index]
-            if cell and not cell.isspace():
-                try:
-                    numbers[normalise_phone(cell, region=self._phone_region)] = None
-                except AddressError as error:
-                    self._unusable(line, column, error)
-        return list(numbers)
+            if not cell or cell.isspace():
+                continue
+            if self._may_be_faulty and (code := fault_of(cell)):
+                self._tell(line, cells, column, code, FAULTS[code])
+                kept.append(kind)
+                continue
+            try:
+                found[self._normalise(kind, cell)] = None
+            except AddressError as error:
+                if error.code != "empty":  # a cell of invisible marks is as good as empty
+                    self._tell(line, cells, column, error.code, error.message)
+        return list(found)
 
-    def _mailboxes(self, line: int, cells: Sequence[str]) -> list[str] | None:
-        if self._emails is None:
-            return None
-        mailboxes: dict[str, None] = {}
-        for column in self._emails:
-            cell = cells[column.index]
-            if cell and not cell.isspace():
-                try:
-                    mailboxes[normalise_email(clean(cell))] = None
-                except AddressError as error:
-                    self._unusable(line, column, error)
-        return list(mailboxes)
-
-    def _unusable(self, line: int, column: Column, error: AddressError) -> None:
-        if error.code != "empty":  # a cell of invisible marks is as good as empty
-            self.problems.append(Problem(line, column.label, error.code, error.message))
+    def _normalise(self, kind: str, cell: str) -> str:
+        if kind == "email":
+            return normalise_email(clean(cell))
+        # line breaks part several numbers, so the cell is not cleaned but for a spreadsheet's guard around it
+        return normalise_phone(clean(cell) if cell[0] in "=' " else cell, region=self._phone_region)
 
 
 def split_name(full: str) -> tuple[str, str]:
@@ -237,7 +313,7 @@ def _time_zone(text: str) -> tuple[str | None, str, str]:
     return None, "unknown_time_zone", "That is not a time zone such as Europe/London."
 
 
-def _whole_number(scientific: str, label: str) -> str:
+def _whole_number(scientific: str, column: Column | None) -> str:
     """`1.2345E+4` as 12345.
 
     Raises:
@@ -245,6 +321,5 @@ def _whole_number(scientific: str, label: str) -> str:
     """
     mantissa, _, exponent = scientific.lower().partition("e")
     if len(mantissa.replace(".", "")) != int(exponent) + 1:
-        message = "A spreadsheet has rounded this number; format the column as text and export it again."
-        raise _RejectedRow("lost_digits", message, label)
+        raise _RejectedRow("lost_digits", FAULTS["lost_digits"], column)
     return str(int(Decimal(mantissa).scaleb(int(exponent))))

@@ -1,86 +1,91 @@
-"""XLSX, ODS and XLS, read by calamine: the first sheet that has anything in it, its cells as the text people see."""
+"""XLSX, ODS and XLS: the first sheet that people see and that has anything in it, read by a process of its own.
+
+A workbook is what a stranger wrote: small ones can unpack to gigabytes. So they are read in `workbooks.reader`, which
+has little memory and no secrets, and ends when we do.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, Final
 
-from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError
+import orjson
 
-from campaigns.people.tables import Record, Table, is_blank
+from campaigns.people.tables import FaultyCell, RawTable, Record
 from messaging.errors import InputError
 
-Cell = float | str | bool | time | date | datetime | timedelta
+MEMORY: Final = 1 << 30
+"""Bytes of address space for the reader: a million members' texts fit, a workbook made to fill memory does not."""
 
 
 @contextmanager
-def open_spreadsheet(path: Path) -> Iterator[Table]:
-    """Open the first sheet that has anything in it.
+def open_spreadsheet(path: Path, *, memory: int = MEMORY) -> Iterator[RawTable]:
+    """Open the first sheet that people see and that has anything in it.
+
+    Args:
+        path: the file.
+        memory: bytes that may be taken for it.
 
     Raises:
-        InputError: it is damaged, protected by a password, or empty.
+        InputError: it is damaged, protected by a password, too large, or empty.
     """
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
-        workbook = _open(path, file)
+        reader = subprocess.Popen(
+            [sys.executable, "-m", "campaigns.people.workbooks.reader", str(file.fileno()), str(memory)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(file.fileno(),),
+            env={"PYTHONPATH": ":".join(sys.path)},
+        )  # fmt: skip
+    assert reader.stdout is not None
+    assert reader.stdin is not None
     try:
-        sheet = _first_sheet(workbook)
-        records = _records(sheet) if sheet is not None else iter(())
-        header = next(records, None)
-        if sheet is None or header is None or header[1] is None:
-            raise InputError(f"{path.name} is empty.", remedy="The first row names the columns.")
-        kind = f"spreadsheet, sheet “{sheet.name}”"
-        yield Table(kind, header[1], records, max(sheet.total_height - header[0], 0), sha256, rectangular=False)
+        said = _listen(path, reader, reader.stdout)
+        first = next(said)
+        notices: list[str] = []
+        kind = f"spreadsheet, sheet “{first['sheet']}”"
+        yield RawTable(kind, records_of(said, notices), first["total"], sha256, rectangular=False, notices=notices)
     finally:
-        workbook.close()
+        reader.stdin.close()  # it ends by that, wherever it is
+        reader.stdout.close()
+        reader.wait()
 
 
-def _open(path: Path, file: BinaryIO) -> CalamineWorkbook:
-    try:
-        return CalamineWorkbook.from_filelike(file)
-    except PasswordError:
-        raise InputError(
-            f"{path.name} is protected by a password.", remedy="Save a copy without password, or as CSV."
-        ) from None
-    except CalamineError as error:
-        raise InputError(
-            f"{path.name} cannot be read as a spreadsheet: {error}.", remedy="Save it again as XLSX, ODS or CSV."
-        ) from None
+def _listen(path: Path, reader: subprocess.Popen[bytes], output: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """What the reader says, one thing after the other, to the end.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    for line in output:
+        if not line.endswith(b"\n"):
+            break
+        said: dict[str, Any] = orjson.loads(line)
+        if "refused" in said:
+            raise InputError(f"{path.name}: {said['refused']}", remedy=said["remedy"])
+        yield said
+        if "notes" in said:
+            return
+    reader.wait()
+    raise InputError(
+        f"{path.name} takes more memory or time to read than any member file does.",
+        remedy="Copy the members' rows into a new workbook, or save them as CSV.",
+    )
 
 
-def _first_sheet(workbook: CalamineWorkbook) -> CalamineSheet | None:
-    for name in workbook.sheet_names:
-        sheet = workbook.get_sheet_by_name(name)
-        if sheet.height:
-            return sheet
-    return None
-
-
-def _records(sheet: CalamineSheet) -> Iterator[Record]:
-    for line, row in enumerate(sheet.iter_rows(), 1):
-        cells = [cell if isinstance(cell, str) else as_text(cell) for cell in row]
-        if not is_blank(cells):
+def records_of(said: Iterator[dict[str, Any]], notices: list[str]) -> Iterator[Record]:
+    """The rows in what a reader says; what else it says of them is added to the notices."""
+    for one in said:
+        rows: list[Record] = one.get("rows", [])
+        for index, place, code in one.get("faults", ()):
+            cells = rows[index][1]
+            assert cells is not None
+            cells[place] = FaultyCell(cells[place], code)
+        for line, cells in rows:
             yield line, cells
-
-
-def as_text(cell: Cell) -> str:
-    """A cell as a person reads it: whole numbers without decimals or exponent, dates as 2026-11-22, yes and no."""
-    match cell:
-        case bool():
-            return "yes" if cell else "no"
-        case float() if cell.is_integer():
-            return str(int(cell))
-        case float():
-            return format(Decimal(repr(cell)), "f")
-        case datetime() if cell.time() == time():
-            return cell.date().isoformat()
-        case datetime():
-            return cell.isoformat(" ", "minutes")
-        case _:
-            return str(cell)
+        notices += one.get("notes", ())

@@ -76,6 +76,8 @@ async def take_out_repeats(db: Connection, external_id: str) -> tuple[int, list[
             external_id,
             "duplicate",
             f"Line {row['first_line']} has the same membership number with other details; that one was taken.",
+            value=row["external_id"],
+            member_id=row["external_id"],
         )
         for row in rows
         if not row["same"]
@@ -104,7 +106,7 @@ async def stage_units(db: Connection, columns: Columns) -> list[Problem]:
     label = next(column.label for kind in UNIT_KINDS if (column := columns.one(kind)))
     message = "Several units have this name; a column above it would say which. The unit was left as it is."
     lines = await db.fetch(SQL["ambiguous_lines"], timeout=_TIMEOUT)
-    return [Problem(row["line"], label, "ambiguous_unit", message) for row in lines]
+    return [Problem(row["line"], label, "ambiguous_unit", message, row["unit"], row["external_id"]) for row in lines]
 
 
 async def merge(db: Connection, columns: Columns, *, time_zone: str, now: datetime) -> Merged:

@@ -19,7 +19,7 @@ delete from staged_person as later
 using first, staged_person as earlier
 where later.external_id = first.external_id and later.line > first.line
   and earlier.external_id = first.external_id and earlier.line = first.line
-returning later.line, first.line as first_line,
+returning later.line, later.external_id, first.line as first_line,
   (later.first_name, later.last_name, later.region, later.branch, later.workplace, later.language, later.time_zone,
    later.attributes, later.phones, later.emails)
   is not distinct from
@@ -28,7 +28,8 @@ returning later.line, first.line as first_line,
 
 -- name: staged_paths
 -- The units the file names: a few thousand combinations for any number of people.
-select distinct region, branch, workplace from staged_person
+-- In the order of the file, on which it depends how a new unit is spelt.
+select region, branch, workplace from staged_person group by region, branch, workplace order by min(line)
 
 -- name: stage_units
 -- What each combination of names came to.
@@ -39,12 +40,14 @@ from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::boolean[])
 
 -- name: ambiguous_lines
 -- Rows whose unit could be any of several: they keep the unit they have.
-select s.line from staged_person as s join staged_unit as u using (region, branch, workplace)
+select s.line, s.external_id, concat_ws(' / ', nullif(region, ''), nullif(branch, ''), nullif(workplace, '')) as unit
+from staged_person as s join staged_unit as u using (region, branch, workplace)
 where not u.known order by s.line
 
 -- name: recognise
 -- Who is known already, and of whom something is different from the file. Compared with what the file's columns can
--- say only: a null column, an attribute it does not have and a unit it does not name are as they were.
+-- say only: a null column, an attribute it does not have and a unit it does not name are as they were. So is what a row
+-- says nothing of, though the file has a column for it (`kept`); addresses may then come, but none goes.
 -- $1: the names of the attributes the file has.
 with held as (
   select s.external_id, p.person_id, u.known, u.unit_id,
@@ -60,9 +63,13 @@ update staged_person as s
 set person_id = p.person_id,
     changed = (coalesce(s.first_name, p.first_name), coalesce(s.last_name, p.last_name),
                coalesce(s.language, p.language), coalesce(s.time_zone, p.time_zone),
-               (p.attributes - $1::text[]) || s.attributes,
-               coalesce(s.phones, held.phones), coalesce(s.emails, held.emails),
-               case when held.known then held.unit_id else p.unit_id end)
+               (p.attributes - array(select n from unnest($1::text[]) n where 'attributes.' || n <> all(s.kept)))
+                 || s.attributes,
+               case when 'phone' = any(s.kept) and s.phones <@ held.phones then held.phones
+                    else coalesce(s.phones, held.phones) end,
+               case when 'email' = any(s.kept) and s.emails <@ held.emails then held.emails
+                    else coalesce(s.emails, held.emails) end,
+               case when held.known and 'unit' <> all(s.kept) then held.unit_id else p.unit_id end)
               is distinct from
               (p.first_name, p.last_name, p.language, p.time_zone, p.attributes, held.phones, held.emails, p.unit_id)
 from held
@@ -81,19 +88,21 @@ set first_name = coalesce(s.first_name, p.first_name),
     last_name = coalesce(s.last_name, p.last_name),
     language = coalesce(s.language, p.language),
     time_zone = coalesce(s.time_zone, p.time_zone),
-    attributes = (p.attributes - $1::text[]) || s.attributes,
-    unit_id = case when u.known then u.unit_id else p.unit_id end,
+    attributes = (p.attributes - array(select n from unnest($1::text[]) n where 'attributes.' || n <> all(s.kept)))
+                 || s.attributes,
+    unit_id = case when u.known and 'unit' <> all(s.kept) then u.unit_id else p.unit_id end,
     updated_at = $2
 from staged_person as s
 left join staged_unit as u using (region, branch, workplace)
 where s.changed and p.person_id = s.person_id
 
 -- name: remove_addresses
--- Addresses the file no longer gives, of the channels it has columns for.
+-- Addresses the file no longer gives, of the channels it has columns for and whose cells could be read.
 delete from address as a
 using staged_person as s
 where s.changed and a.person_id = s.person_id
-  and ((a.channel = 'sms' and a.address <> all(s.phones)) or (a.channel = 'email' and a.address <> all(s.emails)))
+  and ((a.channel = 'sms' and a.address <> all(s.phones) and 'phone' <> all(s.kept))
+       or (a.channel = 'email' and a.address <> all(s.emails) and 'email' <> all(s.kept)))
 
 -- name: insert_people
 -- In the file's order, so that neighbours in the file are neighbours on disk and in a launch.

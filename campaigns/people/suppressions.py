@@ -18,7 +18,6 @@ from campaigns.files import sheet_or_nothing
 from campaigns.people.columns import header_key
 from campaigns.people.lists import BadRow, List, one_piece, open_list, read_moment
 from campaigns.people.report import Problem
-from campaigns.people.tables import guard
 from messaging.addresses import normalise_email, normalise_phone
 from messaging.db import Connection, Pool, load_queries
 from messaging.errors import AddressError
@@ -98,6 +97,7 @@ class SuppressionReport:
         unknown_hashes: fingerprints of nobody we know; these cannot be kept.
         withdrawn: queued messages that were taken back.
         by_reason: how many were added for which reason.
+        notices: what people should know of the file besides.
         written: whether anything was kept.
     """
 
@@ -115,6 +115,7 @@ class SuppressionReport:
     withdrawn: int = 0
     by_reason: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     written: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -123,8 +124,9 @@ class SuppressionReport:
 
 
 async def import_suppressions(
-    pool: Pool, path: Path, *, actor: str, region: str, zone: ZoneInfo, now: datetime, dry_run: bool = False
-) -> SuppressionReport:
+    pool: Pool, path: Path, *, actor: str, region: str, zone: ZoneInfo, now: datetime, dry_run: bool = False,
+    header_row: int | None = None,
+) -> SuppressionReport:  # fmt: skip
     """Suppress everybody a list names, and withdraw what is queued for them; all of it or, on an error, nothing.
 
     Args:
@@ -135,12 +137,13 @@ async def import_suppressions(
         zone: of dates that name none.
         now: the time.
         dry_run: only say what would happen.
+        header_row: the line or row that names the columns, where a person says so.
 
     Raises:
         InputError: the file cannot be read, or says of nobody who is meant.
     """
     report = SuppressionReport(path.name)
-    with open_list(path, FIELDS, needs=NAMES) as table:
+    with open_list(path, FIELDS, needs=NAMES, header_row=header_row) as table:
         async with one_piece(pool, keep=not dry_run) as db:
             await _import(db, table, report, region, zone, now)
             detail = {name: getattr(report, name) for name in ("rows", "rejected", "added", "standing", "withdrawn")}
@@ -157,12 +160,13 @@ async def _import(
         try:
             held += _entries(line, row, report.file, region, zone, now)
         except BadRow as bad:
-            table.reject(line, bad)
+            table.reject(line, bad, row)
         if len(held) >= _CHUNK:
             await _take(db, held, table, report)
             held = []
     await _take(db, held, table, report)
     report.kind, report.rows, report.rejected = table.kind, table.rows, table.rejected
+    report.notices = list(table.notices)
     report.problems = sorted(table.problems, key=lambda one: one.line)
 
 
@@ -172,7 +176,9 @@ async def _take(db: Connection, entries: Sequence[Entry], table: List, report: S
     found = await db.fetch(SQL["meant"], *columns, timeout=_WITHIN)
     for row in found:
         if row["address"] is None and row["given"] == "person":
-            table.reject(row["line"], BadRow("unknown_member", "Nobody has that membership number.", "member_id"))
+            number = next(one.address for one in entries if one.line == row["line"] and one.channel == "person")
+            bad = BadRow("unknown_member", "Nobody has that membership number.", "member_id")
+            table.reject(row["line"], bad, {"member_id": number})
     report.unknown_hashes += sum(row["address"] is None and row["given"] == "hash" for row in found)
     meant = [row for row in found if row["address"] is not None]
     report.entries += len(meant)
@@ -254,13 +260,10 @@ async def export_suppressions(
             cursor = await db.cursor(SQL["everybody"], hashed, timeout=_WITHIN)
             while page := await cursor.fetch(_CHUNK, timeout=_WITHIN):
                 sheet.writerows(
-                    [
-                        row["channel"],
-                        row["address"] if row["channel"] == "sms" or hashed else guard(row["address"]),
-                        row["purpose"], row["reason"], guard(row["source"]), row["since"].isoformat(),
-                    ]
+                    [row[name] for name in ("channel", "address", "purpose", "reason", "source")]
+                    + [row["since"].isoformat()]
                     for row in page
-                )  # fmt: skip
+                )
                 count += len(page)
             detail = {"rows": count, "hashed": hashed}
             await db.execute(SQL["record_audit"], actor, "suppressions.exported", path.name, detail)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from campaigns.people.workbooks.cells import NO_RESULT
 
 Record = tuple[int, list[str] | None]
 """The line a row begins on, and its cells; None where the row cannot be taken apart (a quote out of place)."""
@@ -17,8 +19,60 @@ _INVISIBLE: Final = dict.fromkeys(
      *range(0x2066, 0x206A), 0xFEFF]
 )  # fmt: skip
 _INVISIBLE.update({ord(char): " " for char in "\t\n\v\f\r\x85"})
-_FORMULA: Final = re.compile(r"'*[=+@-]")
-_GUARDED: Final = re.compile(r"'+[=+@-]")  # a spreadsheet's way to say that a cell is no formula
+_GUARDED: Final = re.compile("'+ ?[=+@\uff1d\uff0b\uff20\uff0d\u2212-]")
+"""A spreadsheet's way to say that a cell is no formula, and ours: see `campaigns.guarded_csv`."""
+_AS_TEXT: Final = re.compile(r'="((?:[^"]|"")*)"')  # another, by which zeros before a number are kept
+_ERROR: Final = re.compile(
+    r"#[\u00a1\u00bf]?[A-Z\u00c0-\u00de][A-Z\u00c0-\u00de0-9_/]*[!?]|#(?:N/A|n/a|N/D|NV|ND|N/V|GETTING_DATA|ERROR)|#{3,}|Err:[0-9]{3}"
+)
+"""What spreadsheet programs of any language show instead of a value: `#N/A`, `#REF!`, `#BEZUG!`, `#####`, `Err:502`."""
+
+FAULTS: Final = {
+    "error_cell": "The cell holds an error of the spreadsheet, such as #N/A; what was known stays as it is.",
+    "no_result": "The cell holds a formula whose result was not saved: open the file in a spreadsheet program, save it,"
+    " and import that. What was known stays as it is.",
+    "lost_digits": "A spreadsheet has rounded this number; format the column as text and export it again.",
+}
+"""Why a cell says nothing at all, unlike an empty one, which says that there is nothing."""
+
+
+class FaultyCell(str):
+    """A cell that a spreadsheet could not show rightly.
+
+    Attributes:
+        code: one of `FAULTS`.
+    """
+
+    __slots__ = ("code",)
+
+    def __new__(cls, text: str, code: str) -> Self:
+        """What the cell shows, and what is wrong with it."""
+        cell = super().__new__(cls, text)
+        cell.code = code
+        return cell
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class RawTable:
+    """An open file before anybody knows where its headings are.
+
+    Attributes:
+        kind: what it is, for people: `CSV (UTF-8, semicolons)`.
+        records: all rows, blank ones left out; can be read once.
+        total: about how many rows there are, for progress.
+        sha256: fingerprint of the file, in hex.
+        rectangular: a row with fewer cells than the header is damaged (in CSV), not just short (in spreadsheets).
+        notices: what people should know of the file besides; complete when all records are read.
+    """
+
+    kind: str
+    records: Iterator[Record]
+    total: int
+    sha256: str
+    rectangular: bool
+    notices: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +80,29 @@ class Table:
     """An open member file.
 
     Attributes:
-        kind: what it is, for people: `CSV (UTF-8, semicolons)`.
+        kind, total, sha256, rectangular, notices: as of a `RawTable`.
         header: the column names as they stand in the file.
+        header_line: the line or row they stand in.
         records: the rows after the header, blank ones left out; can be read once.
-        total: about how many rows there are, for progress.
-        sha256: fingerprint of the file, in hex.
-        rectangular: a row with fewer cells than the header is damaged (in CSV), not just short (in spreadsheets).
     """
 
     kind: str
     header: list[str]
+    header_line: int
     records: Iterator[Record]
     total: int
     sha256: str
     rectangular: bool
+    notices: list[str]
 
 
-def guard(cell: str) -> str:
-    """A cell as it is written: what a spreadsheet would take for a formula gets an apostrophe; `clean` takes it off."""
-    return f"'{cell}" if _FORMULA.match(cell) else cell
+def fault_of(cell: str) -> str:
+    """Why a cell says nothing, a code of `FAULTS`; empty where it says something, or is empty."""
+    if isinstance(cell, FaultyCell):
+        return cell.code
+    if cell == NO_RESULT:
+        return "no_result"
+    return "error_cell" if ("#" in cell or "Err:" in cell) and _ERROR.fullmatch(cell.strip()) else ""
 
 
 def is_blank(cells: list[str]) -> bool:
@@ -61,4 +119,8 @@ def clean(cell: str) -> str:
         cell = " ".join(cell.split())
     else:
         cell = cell.strip()
-    return cell[1:] if _GUARDED.match(cell) else cell
+    if _GUARDED.match(cell):
+        cell = cell[1:].lstrip()
+    if cell[:1] == "=" and (found := _AS_TEXT.fullmatch(cell)):
+        cell = " ".join(found[1].replace('""', '"').split())
+    return cell

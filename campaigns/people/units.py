@@ -40,17 +40,29 @@ class UnitCount:
 class UnitTree:
     """The units there are, by name.
 
-    Names are compared without regard to case and spacing.
+    Names are compared without regard to case and spacing. A unit is called as it was called first; but a name without
+    any capital gives way to one that has some.
+
+    Attributes:
+        respelt: the better names of units that are there already, by id.
     """
 
     def __init__(self) -> None:
         self._ids: dict[tuple[int | None, str, str], int] = {}
         self._by_name: dict[tuple[str, str], set[int]] = {}
+        self._names: dict[int, str] = {}
+        self.respelt: dict[int, str] = {}
 
     def add(self, unit_id: int, parent_id: int | None, kind: str, name: str) -> None:
         """Take a unit in."""
         self._ids[parent_id, kind, _key(name)] = unit_id
         self._by_name.setdefault((kind, _key(name)), set()).add(unit_id)
+        self._names[unit_id] = name
+
+    def see(self, unit_id: int, name: str) -> None:
+        """Note how a unit that was found is spelt here."""
+        if better_spelling(self._names[unit_id], name) != self._names[unit_id]:
+            self._names[unit_id] = self.respelt[unit_id] = name
 
     def find(self, parent_id: int | None, kind: str, name: str) -> int | None:
         """The unit of that name below a parent. Without a parent: the root of that name, or else the only one.
@@ -94,6 +106,8 @@ async def place(db: Connection, paths: Iterable[Path]) -> dict[Path, int | None]
         for with_parent in (True, False):
             here = [path for path, parent in reached.items() if path[level] and (parent is not None) is with_parent]
             await _step_down(db, tree, kind, level, here, reached)
+    if tree.respelt:
+        await db.execute(SQL["respell"], [*tree.respelt], [*tree.respelt.values()], timeout=_TIMEOUT)
     return reached
 
 
@@ -110,9 +124,11 @@ async def _step_down(
             del reached[path]
             continue
         if found is None:
-            missing.setdefault((parent, _key(name)), name)
+            known = missing.setdefault((parent, _key(name)), name)
+            missing[parent, _key(name)] = better_spelling(known, name)
             waiting.append((path, parent))
         else:
+            tree.see(found, name)
             reached[path] = found
     if missing:
         await _make(db, tree, kind, missing)
@@ -136,6 +152,12 @@ async def count_by_unit(db: Connection, kind: str) -> list[UnitCount]:
 async def unit_names(db: Connection, unit_id: int | None) -> dict[str, str]:
     """The names of a unit and those above it, by kind, from the root down."""
     return {row["kind"]: row["name"] for row in await db.fetch(SQL["unit_names"], unit_id)}
+
+
+def better_spelling(known: str, name: str) -> str:
+    """Of two spellings of one name the first, unless only the second has capitals: Swansea rather than swansea."""
+    has_capitals = any(map(str.isupper, name)) and not any(map(str.isupper, known))
+    return name if has_capitals and name.lower() == known.lower() else known
 
 
 def _key(name: str) -> str:

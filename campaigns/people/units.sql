@@ -16,6 +16,12 @@ left join unit as parent on parent.unit_id = new.parent_id
 on conflict (coalesce(parent_id, 0), kind, lower(name)) do update set name = unit.name
 returning unit_id, parent_id, name
 
+-- name: respell
+-- Units that were first written without any capital, as a later file writes them.
+update unit set name = given.name
+from unnest($1::bigint[], $2::text[]) as given (unit_id, name)
+where unit.unit_id = given.unit_id
+
 -- name: unit_names
 -- A person's units from the root down.
 select kind, name from unit where unit_id = any((select lineage from unit where unit_id = $1)::bigint[])

@@ -98,13 +98,14 @@ class ImportReport:
             "already_known": self.known, "silent": self.silent,
             **{kind: self.count(kind) for kind in ("ambiguous", "unmatched", "unreadable")},
             "contradictions": list(self.contradictions), "faults": list(self.faults), "moved": self.moved,
-            "written": self.written,
+            "notices": list(self.sheet.notices), "written": self.written,
         }  # fmt: skip
 
 
 async def import_claims(
-    runtime: Runtime, ballot_name: str, path: Path, *, source: str, actor: str, says: str | None = None, write: bool
-) -> ImportReport:
+    runtime: Runtime, ballot_name: str, path: Path, *, source: str, actor: str, says: str | None = None, write: bool,
+    header_row: int | None = None,
+) -> ImportReport:  # fmt: skip
     """Bring in a list, or say what it would come to.
 
     Args:
@@ -115,6 +116,7 @@ async def import_claims(
         actor: who brings it in: the recorder of its claims, and for the audit.
         says: what every row says, where the file has no column for that.
         write: record it; else nothing is changed.
+        header_row: the line or row that names the columns, where a person says so.
 
     Raises:
         NotFound: there is no such ballot.
@@ -131,7 +133,7 @@ async def import_claims(
         ballot = await get_ballot(db, ballot_name)
         sheet = read_list(
             path, says=Kind(says) if says else None, region=settings.sms_region, zone=ZoneInfo(ballot.time_zone),
-            now=now,
+            now=now, header_row=header_row,
         )  # fmt: skip
         spoken = [entry for entry in sheet.entries if entry.kind is not None]
         found, faults = await match(db, ballot.ballot_id, spoken)

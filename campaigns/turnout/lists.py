@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from campaigns.people.columns import map_columns
+from campaigns.people.columns import judge_headings, map_columns
 from campaigns.people.mapping import Mapping as ColumnMapping
 from campaigns.people.readers import open_table
 from campaigns.people.rows import RowReader, StagedPerson
-from campaigns.people.tables import Record
+from campaigns.people.tables import FAULTS, Record
 from campaigns.turnout.claims import Kind
 from messaging.errors import InputError
 
@@ -106,6 +106,7 @@ class Sheet:
         entries: the rows that can be read.
         faults: those that cannot.
         sha256: fingerprint of the file, in hex.
+        notices: what people should know of the file besides.
     """
 
     header: list[str]
@@ -114,6 +115,7 @@ class Sheet:
     entries: list[Entry]
     faults: list[Fault]
     sha256: str
+    notices: Sequence[str] = ()
 
 
 class _Unreadable(Exception):  # noqa: N818
@@ -122,7 +124,9 @@ class _Unreadable(Exception):  # noqa: N818
         self.code, self.message = code, message
 
 
-def read_list(path: Path, *, says: Kind | None, region: str, zone: ZoneInfo, now: datetime) -> Sheet:
+def read_list(
+    path: Path, *, says: Kind | None, region: str, zone: ZoneInfo, now: datetime, header_row: int | None = None
+) -> Sheet:
     """Read a CSV, XLSX, ODS or XLS file.
 
     Args:
@@ -131,16 +135,19 @@ def read_list(path: Path, *, says: Kind | None, region: str, zone: ZoneInfo, now
         region: country whose way of writing phone numbers is assumed where there is no `+`.
         zone: whose clock its times are written in.
         now: what time it is: nothing was said later.
+        header_row: the line or row that names the columns, where a person says so.
 
     Raises:
         InputError: the file cannot be read, names nobody, or says nothing.
     """
-    with open_table(path) as table:
-        columns = map_columns(table.header, ColumnMapping(), needs_number=False)
+    mapping = ColumnMapping()
+    with open_table(path, judge_headings(mapping, "external_id", "phone", "email"), header_row=header_row) as table:
+        columns = map_columns(table.header, mapping, needs_number=False, line=table.header_line)
         if not columns.has("external_id", "phone", "email"):
             raise InputError(
                 f"No column of {path.name} says who is meant.",
-                remedy="Call it member_id, phone or email. The first row names the columns.",
+                remedy="Call it member_id, phone or email. If the headings stand in another row than"
+                f" {table.header_line}, say in which: --header-row 3.",
             )
         names = {column.name for column in columns.attributes}
         answer = next((name for name in ANSWERS if name in names), None)
@@ -150,13 +157,19 @@ def read_list(path: Path, *, says: Kind | None, region: str, zone: ZoneInfo, now
                 remedy="Call it answer; or, where all of them say the same, as in a list of voters: --says voted",
             )
         reads = _Reads(answer, next((n for n in TIMES if n in names), None), says, zone, now)
+        telling = {one.label for one in columns.attributes if one.name in {reads.answer, reads.time, *CONFIDENCES}}
         cells: dict[int, list[str]] = {}
         remembered = replace(table, records=_remember(table.records, cells))
         rows = RowReader(remembered, columns, phone_region=region, time_zone="UTC", needs_number=False)
         entries: list[Entry] = []
         faults: list[Fault] = []
+        judged = 0
         for row in rows:
+            told, judged = rows.problems[judged:], len(rows.problems)
+            unsaid = next((one for one in told if one.code in FAULTS and one.column in telling), None)
             try:
+                if unsaid is not None:
+                    raise _Unreadable(unsaid.code, unsaid.message)  # noqa: TRY301  # one place where faults are noted
                 entries.append(reads.entry(row))
             except _Unreadable as problem:
                 faults.append(Fault(row[0], problem.code, problem.message))
@@ -164,7 +177,9 @@ def read_list(path: Path, *, says: Kind | None, region: str, zone: ZoneInfo, now
         broken = {one.line: Fault(one.line, one.code, one.message) for one in rows.problems if one.line not in read}
         if not rows.rows:
             raise InputError(f"{path.name} has a header and no rows under it.")
-        return Sheet(table.header, cells, columns.meanings(), entries, [*faults, *broken.values()], table.sha256)
+        return Sheet(
+            table.header, cells, columns.meanings(), entries, [*faults, *broken.values()], table.sha256, table.notices
+        )
 
 
 @dataclass(frozen=True, slots=True)

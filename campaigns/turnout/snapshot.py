@@ -7,7 +7,6 @@ very moment may be in both; dealing with it twice changes nothing.)
 from __future__ import annotations
 
 import asyncio
-import csv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from campaigns.ballots import Ballot
-from campaigns.people.tables import guard
+from campaigns.guarded_csv import GuardedCsv
 from campaigns.turnout import feed
 from messaging.db import Pool, load_queries
 from messaging.errors import MusterError
@@ -98,7 +97,7 @@ def _open_sheet(path: Path, kind: Format) -> Iterator[Callable[[Rows], None]]:
             yield write
         return
     with path.open("w", encoding="utf-8-sig", newline="") as file:  # with a mark, so that Excel opens it rightly
-        sheet = csv.writer(file)
+        sheet = GuardedCsv(file)
         sheet.writerow(COLUMNS)
         yield lambda rows: sheet.writerows(_plain(row) for row in rows)
 
@@ -129,7 +128,7 @@ def _open_parquet(path: Path) -> Iterator[Callable[[Rows], None]]:
 def _plain(row: tuple[Any, ...]) -> list[str]:
     member_id, unit, elector, standing, source, confidence, at, claim_id = row
     return [
-        guard(member_id), guard(unit), "yes" if elector else "no", standing or "", source or "",
+        member_id, unit, "yes" if elector else "no", standing or "", source or "",
         "" if confidence is None else f"{confidence:g}",
         "" if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         "" if claim_id is None else str(claim_id),

@@ -12,7 +12,7 @@ import orjson
 from campaigns.people.consents import ConsentReport, Otherwise, export_consents
 from campaigns.people.consents import import_consents as take_in
 from muster.cli.actor import this_user
-from muster.cli.problems import tell_problems, write_problems
+from muster.cli.problems import header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
 
 _actor = click.option("--actor", default=this_user, help="Who does this, for the record; default: your user name here.")
@@ -31,22 +31,23 @@ def command() -> None:
 @click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="When they agreed, for rows that do not say.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 @click.option("--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV.")
+@header_row_option
 @_actor
 @_json
 def import_(
-    file: Path, source: str, wording: str, at: datetime | None, problems_file: Path | None, *, dry_run: bool,
-    actor: str, as_json: bool,
+    file: Path, source: str, wording: str, at: datetime | None, problems_file: Path | None, header_row: int | None, *,
+    dry_run: bool, actor: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Take in what members have agreed to: CSV, XLSX, ODS or XLS.
 
-    The first row names the columns: member_id, and where the list has them consent (yes or no), channel (sms, email or
-    both), purpose (marketing, or service), source, wording and at. The latest word of a member counts, by its date:
-    an old form never undoes what they said since. A bad row is reported with its line, and the others are taken. See
-    docs/preferences.md.
+    A row names the columns, which need not be the first: member_id, and where the list has them consent (yes or no),
+    channel (sms, email or both), purpose (marketing, or service), source, wording and at. The latest word of a member
+    counts, by its date: an old form never undoes what they said since. A bad row is reported with its line, and the
+    others are taken. See docs/preferences.md.
 
     The exit status is 1 when no row could be used.
     """
-    report = run(_import(file, source, wording, at, dry_run=dry_run, actor=actor))
+    report = run(_import(file, source, wording, at, header_row, dry_run=dry_run, actor=actor))
     if problems_file:
         write_problems(problems_file, report.problems)
     if as_json:
@@ -54,6 +55,7 @@ def import_(
     else:
         click.echo(f"{report.file}: {report.kind}, {report.rows:,} rows")
         click.echo(f"given {report.given:,} · withdrawn {report.withdrawn:,} · known already {report.known:,}")
+        tell_notices(report.notices)
         tell_problems(report.problems)
         if not report.written:
             click.echo("This was a dry run: nothing was changed.", err=True)
@@ -61,14 +63,15 @@ def import_(
 
 
 async def _import(
-    file: Path, source: str, wording: str, at: datetime | None, *, dry_run: bool, actor: str
+    file: Path, source: str, wording: str, at: datetime | None, header_row: int | None, *, dry_run: bool, actor: str
 ) -> ConsentReport:
     async with open_session(pool_size=1) as runtime:
         zone = ZoneInfo(runtime.settings.time_zone)
         otherwise = Otherwise(source, wording, at.replace(tzinfo=zone) if at else None)
         return await take_in(
-            runtime.pool, file, otherwise, actor=actor, zone=zone, now=runtime.clock(), dry_run=dry_run
-        )
+            runtime.pool, file, otherwise, actor=actor, zone=zone, now=runtime.clock(), dry_run=dry_run,
+            header_row=header_row,
+        )  # fmt: skip
 
 
 @command.command()

@@ -21,7 +21,7 @@ from campaigns.people.consents import in_words
 from campaigns.people.report import ImportReport
 from messaging.consent import Consent, consents_of, standing_of
 from muster.cli.actor import this_user
-from muster.cli.problems import tell_problems, write_problems
+from muster.cli.problems import header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
 
 _actor = click.option("--actor", default=this_user, help="Who does this, for the audit; default: your user name here.")
@@ -39,22 +39,24 @@ def command() -> None:
 @click.option("--strict", is_flag=True, help="Import nothing if anything is wrong with any row.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 @click.option("--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV.")
+@header_row_option
 @_actor
 @_json
 def import_(
-    file: Path, map_file: Path | None, *, strict: bool, dry_run: bool, problems_file: Path | None, actor: str,
-    as_json: bool,
+    file: Path, map_file: Path | None, *, strict: bool, dry_run: bool, problems_file: Path | None,
+    header_row: int | None, actor: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Import a member file: CSV, XLSX, ODS or XLS.
 
-    The first row names the columns; one must hold the membership number (member_id). People are recognised by it, so
+    A row names the columns, which need not be the first: titles above it are left out. One column must hold the
+    membership number (member_id). People are recognised by it, so
     importing a file again changes nothing. A bad row or cell is reported with its line, and the others are imported; a
     person without any good address counts in the electorate all the same. See docs/member-files.md.
 
     The exit status is 1 when nothing could be imported: with --strict at the first problem, otherwise when every row
     was rejected.
     """
-    report = run(_import(file, map_file, strict=strict, dry_run=dry_run, actor=actor, quiet=as_json))
+    report = run(_import(file, map_file, header_row, strict=strict, dry_run=dry_run, actor=actor, quiet=as_json))
     if problems_file:
         write_problems(problems_file, report.problems)
     if as_json:
@@ -66,13 +68,13 @@ def import_(
 
 
 async def _import(
-    file: Path, map_file: Path | None, *, strict: bool, dry_run: bool, actor: str, quiet: bool
+    file: Path, map_file: Path | None, header_row: int | None, *, strict: bool, dry_run: bool, actor: str, quiet: bool
 ) -> ImportReport:
     columns = mapping.load_mapping(map_file) if map_file else None
     async with open_session(pool_size=2) as runtime:
         with _progress_bar(quiet=quiet) as progress:
             return await imports.import_people(
-                runtime.pool, file, mapping=columns, strict=strict, dry_run=dry_run, actor=actor,
+                runtime.pool, file, mapping=columns, header_row=header_row, strict=strict, dry_run=dry_run, actor=actor,
                 region=runtime.settings.sms_region, time_zone=runtime.settings.time_zone,
                 progress=progress, clock=runtime.clock,
             )  # fmt: skip
@@ -105,6 +107,7 @@ def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
     )
     if report.unreachable:
         click.echo(f"without any usable address: {report.unreachable:,} (they count in the electorate all the same)")
+    tell_notices(report.notices)
     tell_problems(report.problems)
     if strict and report.problems:
         click.echo("Nothing was imported, because of --strict and these problems.", err=True)

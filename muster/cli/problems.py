@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +9,17 @@ from typing import Final
 
 import click
 
+from campaigns.files import sheet_or_nothing
 from campaigns.people.report import Problem
-from messaging.errors import InputError
 
 SHOWN: Final = 20
 """Problems on the screen; a file takes the rest."""
+
+
+header_row_option = click.option(
+    "--header-row", type=click.IntRange(min=1), metavar="N",
+    help="The row or line that names the columns, where it is not found by itself.",
+)  # fmt: skip
 
 
 def tell_problems(problems: Sequence[Problem]) -> None:
@@ -25,23 +30,25 @@ def tell_problems(problems: Sequence[Problem]) -> None:
     counts = ", ".join(f"{count:,} {code}" for code, count in counted)
     click.echo(f"{len(problems):,} problem{'s' if len(problems) > 1 else ''}: {counts}")
     for problem in problems[:SHOWN]:
-        where = f"line {problem.line}" + (f", {problem.column}" if problem.column else "")
+        named = (f"line {problem.line}", f"member {problem.member_id}" if problem.member_id else "", problem.column)
+        where = ", ".join(filter(None, named))
         click.echo(f"  {where}: {problem.message} ({problem.code})")
     if len(problems) > SHOWN:
         click.echo(f"  … and {len(problems) - SHOWN:,} more; --problems FILE.csv writes them all.")
 
 
 def write_problems(path: Path, problems: Sequence[Problem]) -> None:
-    """All of them as CSV.
+    """Write all of them to a CSV file that only its owner can read: it holds what members' cells hold.
 
     Raises:
         InputError: the file cannot be written.
     """
-    try:
-        opened = path.open("w", encoding="utf-8-sig", newline="")
-    except OSError as error:
-        raise InputError(f"The problems cannot be written to {path}: {error.strerror or error}.") from None
-    with opened as file:
-        sheet = csv.writer(file)
-        sheet.writerow(["line", "column", "code", "problem"])
-        sheet.writerows((problem.line, problem.column, problem.code, problem.message) for problem in problems)
+    with sheet_or_nothing(path, replace=True) as sheet:
+        sheet.writerow(["line", "member_id", "column", "value", "code", "problem"])
+        sheet.writerows((one.line, one.member_id, one.column, one.value, one.code, one.message) for one in problems)
+
+
+def tell_notices(notices: Sequence[str]) -> None:
+    """What people should know of the file, a line for each."""
+    for notice in notices:
+        click.echo(f"note: {notice}")

@@ -12,7 +12,7 @@ from campaigns.people.suppressions import Known, SuppressionReport, export_suppr
 from campaigns.people.suppressions import import_suppressions as take_in
 from messaging.outbox.states import sentence
 from muster.cli.actor import this_user
-from muster.cli.problems import tell_problems, write_problems
+from muster.cli.problems import header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
 
 _actor = click.option("--actor", default=this_user, help="Who does this, for the audit; default: your user name here.")
@@ -29,19 +29,22 @@ def command() -> None:
 @_file
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 @click.option("--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV.")
+@header_row_option
 @_actor
 @_json
-def import_(file: Path, problems_file: Path | None, *, dry_run: bool, actor: str, as_json: bool) -> int:
+def import_(
+    file: Path, problems_file: Path | None, header_row: int | None, *, dry_run: bool, actor: str, as_json: bool
+) -> int:
     """Write to nobody any more whom a list names: CSV, XLSX, ODS or XLS.
 
-    The first row names the columns: address (or phone, email, member_id, or sha256 for a list of fingerprints), and
-    where the list has them reason, source, purpose (all or marketing) and since. Everything that is queued for them is
-    withdrawn. Importing a list again changes nothing, and whoever asked for messages after its date keeps them. A bad
-    row is reported with its line, and the others are taken. See docs/preferences.md.
+    A row names the columns, which need not be the first: address (or phone, email, member_id, or sha256 for a list of
+    fingerprints), and where the list has them reason, source, purpose (all or marketing) and since. Everything that is
+    queued for them is withdrawn. Importing a list again changes nothing, and whoever asked for messages after its date
+    keeps them. A bad row is reported with its line, and the others are taken. See docs/preferences.md.
 
     The exit status is 1 when no row could be used.
     """
-    report = run(_import(file, dry_run=dry_run, actor=actor))
+    report = run(_import(file, header_row, dry_run=dry_run, actor=actor))
     if problems_file:
         write_problems(problems_file, report.problems)
     if as_json:
@@ -51,12 +54,12 @@ def import_(file: Path, problems_file: Path | None, *, dry_run: bool, actor: str
     return int(report.rejected == report.rows)
 
 
-async def _import(file: Path, *, dry_run: bool, actor: str) -> SuppressionReport:
+async def _import(file: Path, header_row: int | None, *, dry_run: bool, actor: str) -> SuppressionReport:
     async with open_session(pool_size=1) as runtime:
         settings = runtime.settings
         return await take_in(
             runtime.pool, file, actor=actor, region=settings.sms_region, zone=ZoneInfo(settings.time_zone),
-            now=runtime.clock(), dry_run=dry_run,
+            now=runtime.clock(), dry_run=dry_run, header_row=header_row,
         )  # fmt: skip
 
 
@@ -70,6 +73,7 @@ def _tell(report: SuppressionReport) -> None:
     if report.unknown_hashes:
         click.echo(f"fingerprints of nobody we know, which cannot be kept: {report.unknown_hashes:,}")
     click.echo(f"queued messages withdrawn: {report.withdrawn:,}")
+    tell_notices(report.notices)
     tell_problems(report.problems)
     if not report.written:
         click.echo("This was a dry run: nothing was changed.", err=True)

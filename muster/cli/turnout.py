@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from campaigns.ballots import Ballot, get_ballot
+from campaigns.guarded_csv import GuardedCsv
 from campaigns.turnout.counts import MEASURES, UnitCount, refresh, unit_counts
 from campaigns.turnout.score import Score, score
 from messaging.errors import NotFound
@@ -96,7 +96,7 @@ async def _turnout(name: str, kind: str | None) -> tuple[Ballot, Score, list[Uni
 
 
 def _write_csv(units: Sequence[UnitCount]) -> None:
-    writer = csv.writer(sys.stdout)
+    writer = GuardedCsv(sys.stdout)
     writer.writerow(["unit_id", "kind", "name", "path", *MEASURES])
     for unit in units:
         writer.writerow([unit.unit_id or "", unit.kind, unit.name or _NO_UNIT, unit.path, *unit.measures.values()])

@@ -13,12 +13,12 @@ from rich.table import Table
 
 from campaigns.ballots import get_ballot
 from campaigns.files import complete_or_not_at_all, sheet_or_nothing
-from campaigns.people.tables import guard
 from campaigns.turnout.claims import Kind
 from campaigns.turnout.imports import SOURCES, ImportReport, import_claims
 from campaigns.turnout.lists import faulty_rows
 from campaigns.turnout.snapshot import Format, Snapshot, write_snapshot
 from muster.cli.actor import this_user
+from muster.cli.problems import header_row_option, tell_notices
 from muster.cli.session import open_session, run
 
 _SHOWN = 20
@@ -67,12 +67,13 @@ async def _export(name: str, path: Path, kind: Format, *, force: bool, actor: st
 )  # fmt: skip
 @click.option("--apply", "write", is_flag=True, help="Record it. Without this nothing is changed.")
 @click.option("--dry-run", is_flag=True, help="Change nothing: the default, for those who want to say so.")
+@header_row_option
 @click.option("--errors", type=click.Path(path_type=Path), help="Where faulty rows go; default FILE-errors.csv.")
 @_actor
 @_json
 def import_(
-    ballot: str, file: Path, source: str, says: str | None, errors: Path | None, actor: str, *, write: bool,
-    dry_run: bool, as_json: bool,
+    ballot: str, file: Path, source: str, says: str | None, header_row: int | None, errors: Path | None, actor: str, *,
+    write: bool, dry_run: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Bring in what a file says about BALLOT: CSV, XLSX, ODS or XLS, a row for each member. A dry run unless --apply.
 
@@ -85,7 +86,7 @@ def import_(
     """
     if write and dry_run:
         raise click.UsageError("Choose either --apply or --dry-run.")
-    report = run(_import(ballot, file, source=source, says=says, actor=actor, write=write))
+    report = run(_import(ballot, file, source=source, says=says, actor=actor, write=write, header_row=header_row))
     faulty = errors or file.with_name(f"{file.stem}-errors.csv")
     if report.faults:
         _write_faults(faulty, report)
@@ -98,18 +99,23 @@ def import_(
     return int(len(report.faults) == len(report.sheet.cells))
 
 
-async def _import(ballot: str, file: Path, *, source: str, says: str | None, actor: str, write: bool) -> ImportReport:
+async def _import(
+    ballot: str, file: Path, *, source: str, says: str | None, actor: str, write: bool, header_row: int | None
+) -> ImportReport:
     async with open_session(pool_size=2) as runtime:
-        return await import_claims(runtime, ballot, file, source=source, says=says, actor=actor, write=write)
+        return await import_claims(
+            runtime, ballot, file, source=source, says=says, actor=actor, write=write, header_row=header_row
+        )
 
 
 def _write_faults(path: Path, report: ImportReport) -> None:
     with sheet_or_nothing(path, replace=True) as sheet:
-        sheet.writerows([guard(cell) for cell in row] for row in faulty_rows(report.sheet, report.faults))
+        sheet.writerows(faulty_rows(report.sheet, report.faults))
 
 
 def _tell(report: ImportReport, file: Path, faulty: Path) -> None:
     click.echo(f"{file.name}: {len(report.sheet.cells):,} rows")
+    tell_notices(report.sheet.notices)
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column(justify="right")

@@ -8,7 +8,6 @@ the shape of mobiles. Landlines are from Ofcom's drama ranges.
 
 from __future__ import annotations
 
-import csv
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any, Final
+
+from campaigns.guarded_csv import GuardedCsv
 
 HEADER: Final = [
     "Membership No.", "FIRST NAME", "surname", "Mobile  Phone", "e-mail address", "Region", "BRANCH", "Workplace",
@@ -137,7 +138,7 @@ def write_union(path: Path, members: int = 12_000, branches: int = 300, seed: in
         seed: the same seed writes the same file.
     """
     with path.open("w", encoding="utf-8-sig", newline="") as file:
-        sheet = csv.writer(file)
+        sheet = GuardedCsv(file)
         sheet.writerow(HEADER)
         union = _Writer(Random(seed), branches)  # noqa: S311  # a story, not secrets
         for number in range(members):

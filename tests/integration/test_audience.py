@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from campaigns.audience import Audience, check_audience, compile_audience, find_units
+from campaigns.audience import Audience, check_audience, compile_audience, find_units, unheld_values
 from campaigns.ballots import enrol
 from campaigns.spec import Filter
 from campaigns.turnout.claims import record_claim
@@ -158,3 +158,15 @@ async def test_filters_obey_the_laws_of_logic(db: Connection, trees: Sequence[di
     assert await find({"any": trees}) == set.union(*each)
     assert await find({"all": trees}) == set.intersection(*each)
     assert await find({"not": trees[0]}) == set("abcde") - each[0]
+
+
+async def test_a_value_that_is_only_spelt_otherwise_is_told_with_the_right_one(db: Connection) -> None:
+    await _union(db)
+    wrong = Filter.model_validate({"any": [{"attribute": {"grade": ["ao", "EO"]}}, {"language": "CY"}]})
+    assert await check_audience(db, wrong) == [
+        "audience.attribute.grade: nobody has 'ao'; did you mean AO?",
+        "audience.language: nobody has 'CY'; did you mean cy?",
+    ]
+    nobody_yet = Filter.model_validate({"attribute": {"grade": ["HEO"]}})
+    assert await check_audience(db, nobody_yet) == [], "somebody may have it one day"
+    assert await unheld_values(db, nobody_yet) == ["audience.attribute.grade: nobody has 'HEO'; did you mean EO?"]

@@ -124,10 +124,11 @@ async def test_the_commands(settings: Settings, db: Connection, tmp_path: Path) 
     done = muster(settings, "consent", "import", agreed, "--source", "form", "--wording", "News?", "--at", "2026-05-03")
     assert done.returncode == 0, done.stderr
     assert "given 1 · withdrawn 0 · known already 0" in done.stdout
-    assert "line 3, member_id: Nobody has that membership number. (unknown_member)" in done.stdout
+    assert "line 3, member M9, member_id: Nobody has that membership number. (unknown_member)" in done.stdout
     done = muster(settings, "suppression", "import", stops, "--problems", str(tmp_path / "wrong.csv"))
     assert "added 1 (1 opted_out) · there already 0" in done.stdout
-    assert (tmp_path / "wrong.csv").read_text(encoding="utf-8-sig").splitlines()[1].startswith("3,phone,")
+    assert (tmp_path / "wrong.csv").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "wrong.csv").read_text(encoding="utf-8-sig").splitlines()[1].startswith("3,,phone,x,")
 
     shown = muster(settings, "people", "show", "M1").stdout
     assert "agreed to marketing by text on 2026-05-03 (form): “News?”" in shown

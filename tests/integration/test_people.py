@@ -161,6 +161,7 @@ def test_the_commands(settings: Settings, tmp_path: Path) -> None:
     assert (done.returncode, summary["created"], summary["rejected"]) == (0, 3, 1)
     assert summary["problems"][0]["code"] == "no_external_id"
     assert "no_external_id" in problems.read_text(encoding="utf-8-sig")
+    assert problems.stat().st_mode & 0o777 == 0o600, "it holds what members' cells hold"
     words = muster(settings, "import", str(members)).stdout.decode()
     assert "created 0 · updated 0 · unchanged 3 · rejected 1" in words
     assert "line 5, member id: There is no membership number." in words
@@ -178,3 +179,19 @@ def test_the_commands(settings: Settings, tmp_path: Path) -> None:
     nothing_good.write_text("id\n1E+12\n")
     assert muster(settings, "import", str(nothing_good)).returncode == 1
     assert muster(settings, "import").returncode == 2
+
+
+def test_problems_are_written_with_what_the_cell_holds_and_whose_it_is(settings: Settings, tmp_path: Path) -> None:
+    members, problems = tmp_path / "members.csv", tmp_path / "problems.csv"
+    members.write_text("Some notes\nid,=mobile\n=1+1,020 7946 0991\n", encoding="utf-8")
+    map_file = tmp_path / "map.toml"
+    map_file.write_text('[columns]\nphone = "=mobile"\n')
+    options = ("--problems", str(problems), "--map", str(map_file), "--header-row", "2")
+    done = muster(settings, "import", str(members), *options)
+    assert done.returncode == 0, done.stderr
+    assert problems.read_text(encoding="utf-8-sig").splitlines() == [
+        "line,member_id,column,value,code,problem",
+        "3,'=1+1,'=mobile,020 7946 0991,landline,That is a landline; texts need a mobile number.",
+    ]
+    refused = muster(settings, "import", str(members), "--problems", "/dev/null").stderr.decode()
+    assert "/dev/null is no file" in refused

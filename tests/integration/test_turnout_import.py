@@ -305,3 +305,14 @@ async def test_whatever_is_in_the_file_it_is_recorded_or_refused_with_a_reason(
     assert await recount(db, ballot) == []
     if report:
         assert len(report.sheet.cells) == report.recorded + report.known + report.silent + len(report.faults)
+
+
+async def test_titles_totals_and_cells_that_say_nothing_record_nothing(
+    here: Runtime, db: Connection, ballot: int, tmp_path: Path
+) -> None:
+    text = "Phone bank 24 November\n\nmember id,answer,note\nM1,#N/A,x\nM2,voted,#REF!\nM3,voted,\nTotal,3,\n"
+    report = await bring(here, tmp_path / "calls.csv", text)
+    assert [(one.line, one.code) for one in report.faults] == [(4, "error_cell"), (7, "not_a_member")]
+    assert report.recorded == 2
+    assert await stands(db, ballot, "M1") is None
+    assert "row 3" in report.sheet.notices[0]

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from campaigns.people.imports import import_people
 from campaigns.people.report import ImportReport
 from campaigns.people.units import count_by_unit, place, unit_names
@@ -103,3 +105,22 @@ async def test_people_count_in_their_unit_and_those_above(pool: Pool, tmp_path: 
         ("", 1, 0, 0, 1),
     ]
     assert [(u.name, u.people) for u in branches] == [("Cardiff", 2), ("", 2)]
+
+
+@pytest.mark.parametrize("spellings", [("swansea ", "Swansea"), ("Swansea", " swansea"), ("swansea", "SWANSEA")])
+async def test_one_file_spells_a_unit_the_same_in_any_order(
+    pool: Pool, db: Connection, tmp_path: Path, spellings: tuple[str, str]
+) -> None:
+    rows = "".join(f"{n},{name}\n" for n, name in enumerate(spellings))
+    await load(pool, tmp_path, f"id,branch\n{rows}")
+    assert await tree(db) == [(next(name for name in map(str.strip, spellings) if not name.islower()),)]
+
+
+async def test_a_name_without_capitals_gives_way_to_a_later_one_and_the_first_with_some_stays(
+    pool: Pool, db: Connection, tmp_path: Path
+) -> None:
+    for name in ("swansea", "Swansea", "SWANSEA", "swansea"):
+        await load(pool, tmp_path, f"id,region,branch\n1,Wales,{name}\n")
+    assert await tree(db) == [("Wales",), ("Wales", "Swansea")]
+    report = await load(pool, tmp_path, "id,branch\n1,swansea\n", dry_run=True)
+    assert report.unchanged == 1

@@ -75,6 +75,73 @@ def test_how_people_and_spreadsheets_write_phones(text: str, expected: str) -> N
     assert judged_phone(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0447700900123", "+447700900123"),
+        ("044 7700 900123", "+447700900123"),
+        ("+44 44 7700 900123", "+447700900123"),
+        ("44 44 7700 900123", "+447700900123"),
+        ("+44 00 7700 900123", "+447700900123"),
+        ("+44 0044 7700 900123", "+447700900123"),
+        ("044 07700 900123", "+447700900123"),
+        ("00 0447700900123", "+447700900123"),
+        ("0007700900123", "+447700900123"),
+        ("0 (44) 7700 900123", "+447700900123"),
+        ("+44 (0) 07700 900123", "+447700900123"),
+        ("+33 0033 6 12 34 56 78", "+33612345678"),
+        ("044 020 7946 0991", "landline"),
+        ("007700900123", "too_short"),  # 00 and +7: somewhere in Russia, were it longer
+        ("+447700900123000000", "too_long"),
+        ("+49 151 2345678901234", "too_long"),
+        ("+44 33 6 12 34 56 78", "too_long"),
+        ("7,700,900,123", "+447700900123"),
+    ],
+)
+@pytest.mark.parametrize("mobile", [True, False])
+def test_a_prefix_written_wrongly_is_mended_or_refused(text: str, expected: str, *, mobile: bool) -> None:
+    judged = judged_phone(text, mobile=mobile)
+    assert judged == expected or (not mobile and expected == "landline" and judged == "+442079460991")
+
+
+@pytest.mark.parametrize("mobile", [True, False])
+def test_no_countrys_number_ever_becomes_another(*, mobile: bool) -> None:
+    forms = (
+        "{code}{code}{rest}", "+{code}{code}{rest}", "0{code}{rest}", "00{code}{code}{rest}", "+{code}00{rest}",
+        "+{code}00{code}{rest}", "0{code}0{rest}", "000{rest}", "0({code}){rest}", "+{code}{code}0{rest}",
+    )  # fmt: skip
+    mended = 0
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+        if example is None:
+            continue
+        right = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
+        code = str(example.country_code)
+        for form in forms:
+            judged = judged_phone(form.format(code=code, rest=right[1 + len(code) :]), region=region, mobile=mobile)
+            assert judged == right or judged.isidentifier(), (region, form, right, judged)
+            mended += judged == right
+    assert mended > 2000, "most are mended"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "07700900123 ::: 07700900124", "07700 900123:07700 900124", "07700 900123 - 07700 900124",
+        "07700 900123 + 07700 900124", "07700 900123 07700 900124", "+447700900123 +447700900124",
+        "07700 900123 then 07700 900124", "07700 900123 – 07700 900124", "0770090012307700900124",
+        "07700900123x07700900124", "020 7946 0991 / 07700 900123", "+33612345678 00447700900123",
+        "07700 900123, 07700 900124, 07700 900125", "07700900123;07700900124",
+    ],
+)  # fmt: skip
+def test_several_numbers_are_named_so_whatever_stands_between_them(text: str) -> None:
+    assert judged_phone(text) == "several"
+
+
+def test_one_number_written_twice_is_one() -> None:
+    assert judged_phone("07700 900123 / +44 7700 900123") == "+447700900123"
+
+
 def test_a_landline_is_fine_where_no_mobile_is_needed() -> None:
     assert normalise_phone("020 7946 0991", mobile=False) == "+442079460991"
 

@@ -34,6 +34,17 @@ def meanings(*header: str, mapping: Mapping | None = None) -> dict[str, str]:
         ("Tel.", "phone"),
         ("TELEPHONE NUMBER", "phone"),
         ("Home phone", "phone"),
+        ("E-mail 1 - Value", "email"),
+        ("E-mail 2 - Value", "email"),
+        ("E-mail 3 Address", "email"),
+        ("Phone 1 - Value", "phone"),
+        ("Phone 1 - Type", "attributes.phone_1_type"),
+        ("Business Phone 2", "phone"),
+        ("Mobile (personal)", "phone"),
+        ("Email - Work", "email"),
+        ("Company Main Phone", "attributes.company_main_phone"),
+        ("Business Fax", "attributes.business_fax"),
+        ("E-mail Display Name", "attributes.e_mail_display_name"),
         ("REGION", "region"),
         ("Branch Name", "branch"),
         ("Work place", "workplace"),
@@ -68,11 +79,25 @@ def test_addresses_are_tried_first_before_second_and_mobiles_before_phones() -> 
     assert [column.label for column in columns.fields["email"]] == ["Email", "Email 2"]
 
 
+def test_a_contact_programs_addresses_are_tried_in_its_own_order() -> None:
+    columns = map_columns(
+        ["id", "Phone 2 - Value", "Phone 1 - Value", "E-mail 2 Address", "E-mail Address", "Email - Work"], Mapping()
+    )
+    assert [column.label for column in columns.fields["phone"]] == ["Phone 1 - Value", "Phone 2 - Value"]
+    assert [column.label for column in columns.fields["email"]] == [
+        "E-mail Address",
+        "Email - Work",
+        "E-mail 2 Address",
+    ]
+
+
 def test_a_missing_membership_number_names_the_columns_and_near_misses() -> None:
     with pytest.raises(InputError) as caught:
-        map_columns(["Mmbership numbr", "Name"], Mapping())
+        map_columns(["Mmbership numbr", "Name"], Mapping(), line=4)
     assert "“Mmbership numbr”, “Name”" in caught.value.problems[0]
+    assert "columns of row 4" in caught.value.problems[0]
     assert "Is it “Mmbership numbr”?" in caught.value.remedy
+    assert "--header-row" in caught.value.remedy
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from messaging.errors import InputError
 
 
 def read(path: Path) -> tuple[list[str], list[Record]]:
-    with open_table(path) as table:
+    with open_table(path, lambda _: (0, False)) as table:  # the first row names the columns
         return table.header, list(table.records)
 
 
@@ -113,6 +113,32 @@ def test_a_quote_nobody_closes_does_not_swallow_the_rest(tmp_path: Path) -> None
     assert records[0] == (2, None)
     assert [line for line, _ in records] == list(range(2, 1001))
     assert all(cells is not None for _, cells in records[1:])
+
+
+@pytest.mark.parametrize(
+    ("row", "cells"),
+    [
+        ('M1, "Jones, Amy", 077', ["M1", "Jones, Amy", "077"]),
+        ('"M1", "Jones, ""Amy""", "077"', ["M1", 'Jones, "Amy"', "077"]),
+        ('M1, "Jones,\nAmy",077', ["M1", "Jones,\nAmy", "077"]),
+        ('M1, Amy, "077"', ["M1", "Amy", "077"]),
+        ("M1, 5' 6\" tall, 077", ["M1", " 5' 6\" tall", " 077"]),
+    ],
+)
+def test_a_quote_after_a_space_is_a_quote(tmp_path: Path, row: str, cells: list[str]) -> None:
+    path = write(tmp_path, f"id,name,mobile\n{row}\nM2,Bob,078\n")
+    assert [found for _, found in read(path)[1]] == [cells, ["M2", "Bob", "078"]]
+
+
+def test_a_quote_after_a_space_that_nobody_closes_costs_its_own_row_only(tmp_path: Path) -> None:
+    rows = 'id,name,mobile\nM1, "Jones, Amy,077\n' + "".join(f"M{n},Bob,078\n" for n in range(2, 300))
+    records = read(write(tmp_path, rows))[1]
+    assert [line for line, _ in records] == list(range(2, 301))
+    assert records[1] == (3, ["M2", "Bob", "078"])
+
+
+def test_the_delimiter_is_told_under_a_title_without_any(tmp_path: Path) -> None:
+    assert read(write(tmp_path, "Members 2026\n\nid;name\n1;Amy\n2;Bob\n"))[1][0] == (3, ["id", "name"])
 
 
 def test_excels_own_separator_line_is_no_header(tmp_path: Path) -> None:
@@ -212,6 +238,11 @@ def test_an_empty_workbook_is_refused(tmp_path: Path) -> None:
         ("\ufeffid\u200b\x00", "id"),
         ("'=cmd()", "=cmd()"),
         ("'tis", "'tis"),
+        ("'＝cmd()", "＝cmd()"),
+        ('="0001006"', "0001006"),
+        ('="O""Brien"', 'O"Brien'),
+        ('\'="0001006"', "0001006"),
+        ('="', '="'),
     ],
 )
 def test_cells_are_cleaned(cell: str, text: str) -> None:

@@ -1,0 +1,49 @@
+"""CSV as everything here writes it: no cell that a spreadsheet would run as a formula.
+
+Whatever members, branches and files are called comes out of the tables again, and `=HYPERLINK(…)` in a branch's name
+would run on the machine of whoever opens the export. This is the one place that writes CSV.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+from typing import Any, Final, Protocol
+
+_FORMULA: Final = re.compile("[ \t\r\n]*'*[=+@\uff1d\uff0b\uff20\uff0d\u2212-]|\t|\r|\n")
+"""How formulas begin, in full width as well, which some versions of Excel read alike."""
+_PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+
+
+class _Text(Protocol):
+    def write(self, text: str, /) -> Any:
+        """Take text."""
+
+
+class GuardedCsv:
+    """Writes rows to a text file.
+
+    Args:
+        file: opened with `newline=""`.
+    """
+
+    def __init__(self, file: _Text) -> None:
+        self._sheet = csv.writer(file)
+
+    def writerow(self, row: Iterable[object]) -> None:
+        """Write one row; what is no text is written as it is."""
+        self._sheet.writerow([guard(cell) if isinstance(cell, str) else cell for cell in row])
+
+    def writerows(self, rows: Iterable[Iterable[object]]) -> None:
+        """Write several."""
+        for row in rows:
+            self.writerow(row)
+
+
+def guard(cell: str) -> str:
+    """A cell with an apostrophe before what would be a formula; reading a member file takes it off again.
+
+    Phone numbers stay as they are: they can do nothing.
+    """
+    return f"'{cell}" if _FORMULA.match(cell) and not _PHONE.fullmatch(cell) else cell

@@ -1,0 +1,183 @@
+"""One cell of a workbook as the text that people see, and why it cannot be used where it cannot."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
+
+LONGEST_TEXT: Final = 40_000
+"""Characters of a cell that are kept; Excel holds 32,767."""
+NO_RESULT: Final = "(formula without a result)"
+
+_MOST_DIGITS: Final = 15
+"""A spreadsheet's number holds so many; the others were made up."""
+_EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  # sheets know no zones
+_EPOCH_1904: Final = datetime(1904, 1, 1)  # noqa: DTZ001
+_LAST_DAY: Final = 2_958_466  # 1 January 10000
+_QUOTED: Final = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[[^\]]*\]')
+_ELAPSED: Final = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
+_BUILT_IN_DATES: Final = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
+_BUILT_IN_ELAPSED: Final = 46
+
+
+class Cell(NamedTuple):
+    """What a cell holds.
+
+    Attributes:
+        text: as people see it.
+        fault: `error_cell`, `no_result` or `lost_digits` where it cannot be used; else empty.
+    """
+
+    text: str
+    fault: str = ""
+
+
+@dataclass(slots=True)
+class Sheet:
+    """What is known of the sheet that is read, the more the further it is read.
+
+    Attributes:
+        name: as its tab has it.
+        rows: about how many it has, where the file says so.
+        hidden_sheets: names of sheets that were passed over.
+        hidden_rows: lines that are hidden and have something in them, the first few.
+        hidden_row_count: how many there are.
+        hidden_columns: from 0.
+        merged: ranges of merged cells as (first row, last row, column), from 0; more than one row high.
+    """
+
+    name: str
+    rows: int = 0
+    hidden_sheets: list[str] = field(default_factory=list)
+    hidden_rows: list[int] = field(default_factory=list)
+    hidden_row_count: int = 0
+    hidden_columns: set[int] = field(default_factory=set)
+    merged: list[tuple[int, int, int]] = field(default_factory=list)
+
+
+class Row(NamedTuple):
+    """A row with something in it.
+
+    Attributes:
+        line: its number in the sheet, from 1.
+        cells: by column, from 0; empty cells are left out.
+        hidden: whether people do not see it.
+    """
+
+    line: int
+    cells: dict[int, Cell]
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFormat:
+    """How a number is shown.
+
+    Attributes:
+        kind: a plain number, a moment, or time that has passed.
+        zeros: the pattern of a whole number that is shown with leading zeros: `000000`, `M00000`; else empty.
+    """
+
+    kind: Literal["number", "moment", "elapsed"] = "number"
+    zeros: str = ""
+
+
+PLAIN: Final = NumberFormat()
+
+
+@lru_cache(maxsize=4096)
+def number_format(code: str, number: int = 0) -> NumberFormat:
+    """What a format code means.
+
+    Args:
+        code: `dd/mm/yyyy`, `000000` …; empty for a built-in one.
+        number: the built-in format, where there is no code.
+    """
+    if not code:
+        if number == _BUILT_IN_ELAPSED:
+            return NumberFormat("elapsed")
+        return NumberFormat("moment") if number in _BUILT_IN_DATES else PLAIN
+    section = code.partition(";")[0]
+    if _ELAPSED.search(section):
+        return NumberFormat("elapsed")
+    bare = _QUOTED.sub("", section)
+    if bare.strip().lower() != "general" and re.search(r"[dmyhs]", bare, re.IGNORECASE):
+        return NumberFormat("moment")
+    pattern = _QUOTED.sub(lambda found: found[1] or found[2] or "", section)
+    is_whole = re.fullmatch(r"[0#? +()/-]*", bare) and bare.count("0") > 1 and "#,##" not in bare
+    literals_are_clear = not set(pattern) - set(bare) & set("0#?")
+    return NumberFormat(zeros=pattern) if is_whole and literals_are_clear else PLAIN
+
+
+def number_text(value: str, shown: NumberFormat = PLAIN, *, since_1904: bool = False) -> Cell:
+    """A number as people see it: whole ones without decimals or exponent, moments as 2026-11-22 or 2026-11-22 09:30.
+
+    Args:
+        value: as the file has it: `7700900123`, `1.5E3`.
+        shown: its format.
+        since_1904: whether days are counted from 1904, as old Macs did.
+    """
+    try:
+        number = float(value)
+        if shown.kind == "elapsed":
+            return Cell(str(timedelta(seconds=round(number * 86_400))))
+        if shown.kind == "moment" and 0 <= number < _LAST_DAY:
+            return Cell(_moment_text(number, since_1904=since_1904))
+        if not number.is_integer():
+            return Cell(format(Decimal(f"{number:.{_MOST_DIGITS}g}"), "f"))
+    except (ValueError, OverflowError):
+        return Cell(value)
+    if abs(number) >= 10**_MOST_DIGITS:
+        return Cell(f"{number:.{_MOST_DIGITS - 1}E}", "lost_digits")
+    whole = int(number)
+    return Cell(_with_zeros(whole, shown.zeros) if shown.zeros and whole >= 0 else str(whole))
+
+
+def date_text(value: str) -> str:
+    """A moment that the file writes in ISO 8601; anything else as it is."""
+    try:
+        return as_text(datetime.fromisoformat(value))
+    except ValueError:
+        return value
+
+
+def as_text(moment: date) -> str:
+    """A date, or a date and time where it is not midnight."""
+    if not isinstance(moment, datetime):
+        return moment.isoformat()
+    return moment.date().isoformat() if moment.time() == time() else moment.isoformat(" ", "minutes")
+
+
+def yes_or_no(value: str) -> Cell:
+    """A truth value."""
+    return Cell("yes" if value.strip().lower() in {"1", "true"} else "no")
+
+
+def _moment_text(days: float, *, since_1904: bool) -> str:
+    if days < 1 and not since_1904:
+        return (_EPOCH + timedelta(seconds=round(days * 86_400))).time().isoformat("seconds" if days else "minutes")
+    if not since_1904 and days < 60:
+        days += 1  # to spreadsheets, 1900 was a leap year
+    return as_text((_EPOCH_1904 if since_1904 else _EPOCH) + timedelta(seconds=round(days * 86_400)))
+
+
+def _with_zeros(number: int, pattern: str) -> str:
+    """The digits in the places of a pattern from the right: 123 in `M00000` is M00123."""
+    rest, first = str(number), next(index for index, char in enumerate(pattern) if char in "0#?")
+    shown: list[str] = []
+    for index in reversed(range(len(pattern))):
+        char = pattern[index]
+        if char not in "0#?":
+            shown.append(char)
+        elif index == first:  # takes all the digits that have no place of their own
+            shown.append(rest or ("0" if char == "0" else ""))
+        elif rest:
+            shown.append(rest[-1])
+            rest = rest[:-1]
+        elif char == "0":
+            shown.append("0")
+    return "".join(reversed(shown))

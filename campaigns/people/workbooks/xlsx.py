@@ -1,0 +1,300 @@
+"""XLSX workbooks: the first sheet that people see and that has anything in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+from campaigns.people.workbooks.cells import (
+    LONGEST_TEXT,
+    NO_RESULT,
+    PLAIN,
+    Cell,
+    NumberFormat,
+    Row,
+    Sheet,
+    date_text,
+    number_format,
+    number_text,
+    yes_or_no,
+)  # fmt: skip
+from campaigns.people.workbooks.container import Container, Handlers, damaged, local_name, resolve
+from messaging.errors import InputError
+
+_WORKBOOK: Final = "xl/workbook.xml"
+_PLAIN_DIGITS: Final = 15
+_ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_RANGE: Final = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]+)(?::\$?([A-Z]{1,3})\$?([0-9]+))?")
+_MERGED: Final = re.compile(rb'<(?:\w+:)?mergeCell\b[^>]*?\bref="([A-Z0-9:$]+)"')
+_MOST_MERGED: Final = 20_000
+_MOST_COLUMNS: Final = 16_384
+_TRUE: Final = {"1", "true"}
+_HIDDEN: Final = {"hidden", "veryHidden"}
+_EMPTY: Final = Cell("")
+
+
+def is_xlsx(container: Container) -> bool:
+    """Whether a ZIP file is an XLSX workbook."""
+    return _WORKBOOK in container
+
+
+def open_xlsx(container: Container) -> Iterator[tuple[Sheet, Iterator[Row]]]:
+    """The sheets that people see, in order, each with its rows.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    targets, by_kind = _links(container)
+    book = _Book()
+    sheets: list[tuple[str, str, bool]] = []
+    for element in container.tree(_WORKBOOK).iter():
+        match local_name(element.tag):
+            case "sheet":
+                link = next((value for key, value in element.items() if key.endswith(":id")), "")
+                is_hidden = element.get("state") in _HIDDEN
+                sheets.append((element.get("name", ""), targets.get(link, ""), is_hidden))
+            case "workbookPr":
+                book.since_1904 = element.get("date1904") in _TRUE
+            case "calcPr":
+                book.wants_results = element.get("fullCalcOnLoad") in _TRUE
+    hidden = [name for name, _, is_hidden in sheets if is_hidden]
+    seen = [(name, part) for name, part, is_hidden in sheets if not is_hidden and "worksheets/" in part]
+    if seen:
+        book.texts = _texts(container, by_kind.get("sharedStrings", ""))
+        book.formats = _formats(container, by_kind.get("styles", ""))
+    for name, part in seen:
+        sheet = Sheet(name, hidden_sheets=hidden, merged=list(_merged(container, part)))
+        yield sheet, _rows(container, part, sheet, book)
+
+
+def column_number(letters: str) -> int:
+    """The place of a column, from 0: A is 0, XFD 16,383."""
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - ord("A") + 1
+    return number - 1
+
+
+@dataclass(slots=True)
+class _Book:
+    """What all sheets share.
+
+    Attributes:
+        since_1904: days are counted from 1904.
+        wants_results: the program that wrote it has left the formulas to the one that opens it.
+        texts: which cells name by number.
+        formats: of each style.
+    """
+
+    since_1904: bool = False
+    wants_results: bool = False
+    texts: list[Cell] = field(default_factory=list)
+    formats: list[NumberFormat] = field(default_factory=list)
+
+
+def _links(container: Container) -> tuple[dict[str, str], dict[str, str]]:
+    """The parts that the workbook refers to, by id and by kind."""
+    targets, by_kind = {}, {}
+    for element in container.tree("xl/_rels/workbook.xml.rels"):
+        if element.get("TargetMode") != "External":
+            target = resolve(_WORKBOOK, element.get("Target", ""))
+            targets[element.get("Id", "")] = target
+            by_kind[element.get("Type", "").rpartition("/")[2]] = target
+    return targets, by_kind
+
+
+def _formats(container: Container, part: str) -> list[NumberFormat]:
+    """The number format of each style, in their order."""
+    codes: dict[str, str] = {}
+    formats: list[NumberFormat] = []
+    for element in container.tree(part) if part in container else ():
+        name = local_name(element.tag)
+        for one in element if name in {"numFmts", "cellXfs"} else ():
+            number = one.get("numFmtId", "0")
+            if name == "numFmts":
+                codes[number] = one.get("formatCode", "")
+            else:
+                formats.append(number_format(codes.get(number, ""), int(number) if number.isdigit() else 0))
+    return formats
+
+
+def _texts(container: Container, part: str) -> list[Cell]:  # noqa: C901  # a function for each kind of event
+    """The texts that cells name by number, without what is written above them to say how they are pronounced."""
+    texts: list[Cell] = []
+    parts: list[str] = []
+    collects, phonetic = False, 0
+
+    def handlers(prefix: str) -> Handlers:
+        item, text, above = f"{prefix}si", f"{prefix}t", f"{prefix}rPh"
+
+        def start(name: str, _: dict[str, str]) -> None:
+            nonlocal collects, phonetic
+            if name == text:
+                collects = not phonetic
+            elif name == above:
+                phonetic += 1
+
+        def end(name: str) -> None:
+            nonlocal collects, phonetic
+            if name == text:
+                collects = False
+            elif name == item:
+                texts.append(Cell(_unescape("".join(parts)[:LONGEST_TEXT])))
+                parts.clear()
+            elif name == above:
+                phonetic -= 1
+
+        def data(chars: str) -> None:
+            if collects:
+                parts.append(chars[:LONGEST_TEXT])
+
+        return start, end, data
+
+    for _ in container.parse(part, handlers) if part in container else ():
+        pass
+    return texts
+
+
+def _rows(  # noqa: C901, PLR0915  # a function for each kind of event, and local names: they are the quickest
+    container: Container, part: str, sheet: Sheet, book: _Book
+) -> Iterator[Row]:
+    """The rows of a sheet that have something in them. The busiest lines of an import: a cell costs five calls."""
+    done: list[Row] = []
+
+    def handlers(prefix: str) -> Handlers:  # noqa: C901
+        cell_, row_, value_, formula_, text_, above_ = (
+            f"{prefix}{name}" for name in ("c", "row", "v", "f", "t", "rPh")
+        )
+        cells: dict[int, Cell] = {}
+        line, place, phonetic, length = 0, -1, 0, 0
+        hidden = has_formula = False
+        kind = style = ""
+        value: str | None = None
+        parts: list[str] | None = None
+
+        def start(name: str, attributes: dict[str, str]) -> None:
+            nonlocal cells, line, place, phonetic, length, hidden, has_formula, kind, style, value, parts
+            if name == cell_:
+                letters = attributes.get("r", "").rstrip("0123456789")
+                place = _column(letters) if letters else place + 1
+                if place >= _MOST_COLUMNS:
+                    raise damaged()
+                kind, style = attributes.get("t", "n"), attributes.get("s", "")
+                value, has_formula = None, False
+            elif name == value_ or (name == text_ and not phonetic):
+                parts, length = [], 0
+            elif name == formula_:
+                has_formula = True
+            elif name == row_:
+                given = attributes.get("r", "")
+                line = int(given) if given.isdigit() else line + 1
+                hidden, place, cells = attributes.get("hidden") in _TRUE, -1, {}
+            elif name == above_:
+                phonetic += 1
+            else:
+                _note(local_name(name), attributes, sheet)
+
+        def end(name: str) -> None:
+            nonlocal phonetic, value, parts
+            if parts is not None and name in (value_, text_):  # quicker than a set
+                value = "".join(parts) if name == value_ else (value or "") + "".join(parts)
+                parts = None
+            elif name == cell_:
+                if value is not None or has_formula:
+                    cell = _cell(kind, value, style, book, has_formula=has_formula)
+                    if cell.text:
+                        cells[place] = cell
+            elif name == row_:
+                if cells:
+                    done.append(Row(line, cells, hidden))
+            elif name == above_:
+                phonetic -= 1
+
+        def data(chars: str) -> None:
+            nonlocal length
+            if parts is not None and length < LONGEST_TEXT:
+                parts.append(chars[: LONGEST_TEXT - length])
+                length += len(chars)
+
+        return start, end, data
+
+    for _ in container.parse(part, handlers):
+        yield from done
+        done.clear()
+    yield from done
+
+
+def _note(name: str, attributes: dict[str, str], sheet: Sheet) -> None:
+    """Remember what else a sheet says of itself."""
+    if name == "col" and attributes.get("hidden") in _TRUE:
+        first, last = int(attributes.get("min", "1")), int(attributes.get("max", "1"))
+        sheet.hidden_columns.update(range(first - 1, min(last, _MOST_COLUMNS)))
+    elif name == "dimension" and (found := _RANGE.fullmatch(attributes.get("ref", ""))):
+        sheet.rows = int(found[4] or found[2])
+
+
+def _cell(  # noqa: PLR0911  # a kind a line
+    kind: str, value: str | None, style: str, book: _Book, *, has_formula: bool
+) -> Cell:
+    """A cell's value as text."""
+    if kind == "s":
+        try:
+            return book.texts[int(value or "")]
+        except (ValueError, IndexError):
+            raise damaged() from None
+    # an empty text is a result, an empty number is none; 0 stands in for one until a spreadsheet program works it out
+    is_text = kind in {"str", "inlineStr"}
+    if value is None or not (value or is_text) or (has_formula and value == "0" and book.wants_results):
+        return Cell(NO_RESULT, "no_result") if has_formula else _EMPTY
+    if kind == "n":
+        shown = book.formats[int(style)] if style.isdigit() and int(style) < len(book.formats) else PLAIN
+        if shown is PLAIN and len(value) <= _PLAIN_DIGITS and value.isdigit() and value[0] != "0":
+            return Cell(value)
+        return number_text(value, shown, since_1904=book.since_1904)
+    if is_text:
+        return Cell(_unescape(value))
+    if kind == "b":
+        return yes_or_no(value)
+    if kind == "e":
+        return Cell(value, "error_cell")
+    return Cell(date_text(value) if kind == "d" else value)
+
+
+def _merged(container: Container, part: str) -> Iterator[tuple[int, int, int]]:
+    """Merged cells that are more than one row high. They stand at the end of the part, after the cells."""
+    tail = b""
+    count = 0
+    for piece in container.pieces(part):
+        data = tail + piece
+        for found in _MERGED.finditer(data) if b"mergeCell" in data else ():
+            if found.end() <= len(tail):
+                continue
+            corners = _RANGE.fullmatch(found[1].decode())
+            if corners is None or corners[4] is None:
+                continue
+            count += 1
+            if count > _MOST_MERGED:
+                raise InputError("The sheet has too many merged cells.", remedy="Unmerge them, or save it as CSV.")
+            if int(corners[4]) > int(corners[2]):
+                yield int(corners[2]) - 1, int(corners[4]) - 1, column_number(corners[1])
+        tail = data[-200:]
+
+
+@lru_cache(maxsize=16_384)
+def _column(letters: str) -> int:
+    if not re.fullmatch("[A-Z]{1,3}", letters):
+        raise damaged()
+    return column_number(letters)
+
+
+def _unescape(text: str) -> str:
+    """`_x000D_` and the like, by which XLSX writes what XML cannot."""
+    return _ESCAPED.sub(_unescaped, text) if "_x" in text else text
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    char = chr(int(found[1], 16))
+    return "" if "\ud800" <= char <= "\udfff" else char
