@@ -8,7 +8,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, make_msgid, parseaddr
 
 from console.rendering import environment
-from messaging.channels.base import Accepted, Mail, Unknown
+from messaging.channels.base import Accepted, Mail, Unknown, Withheld
 from messaging.channels.smtp import SmtpChannel
 from messaging.content.mime import ascii_domain
 from messaging.errors import SettingsError, Unavailable
@@ -46,6 +46,7 @@ async def send_sign_in_link(
         await channel.close()
     if isinstance(outcome, Accepted | Unknown):
         return isinstance(outcome, Accepted)
+    assert not isinstance(outcome, Withheld)  # only what a worker has claimed can be somebody else's by now
     raise Unavailable(
         f"The mail relay did not take the mail to {email}: {outcome.reply or outcome.reason}.",
         remedy="Check MUSTER_SMTP_URL, or leave out --send to have the link printed.",

@@ -41,7 +41,7 @@ def client_network(request: web.Request) -> str:
             where = str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
             if number == 0 and address.is_private and FORWARDED in request.headers:
                 # a proxy by the look of it: if it is one, everybody behind it shares its limits
-                request.app[LOG_LIMIT].warn("a proxy that MUSTER_PROXIES does not name", where, runtime.clock())
+                request.app[LOG_LIMIT].write("a proxy that MUSTER_PROXIES does not name", where)
             return where
     return INSIDE
 

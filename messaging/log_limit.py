@@ -2,41 +2,75 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from aiohttp import web
 
-EVERY: Final = timedelta(minutes=1)
+EVERY: Final = 60.0
+"""Seconds between two lines about the same thing."""
+
+Kind = tuple[str, str]
+"""What happened, and what it was about."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class LogLimit:
-    """Writes warnings that repeat themselves; one for each web application."""
+    """Writes warnings that repeat themselves, counted by their words and what they are about.
 
-    _written: dict[tuple[str, str], datetime] = field(default_factory=dict)
-    _left_out: dict[tuple[str, str], int] = field(default_factory=dict)
+    Attributes:
+        every: seconds between two lines about the same thing.
+    """
 
-    def warn(self, event: str, about: str, now: datetime, **more: object) -> None:
-        """Write a warning, unless the same was written within a minute: then it is counted.
+    every: float = EVERY
+    _since: dict[Kind, int] = field(default_factory=dict)
+    _timers: dict[Kind, asyncio.TimerHandle] = field(default_factory=dict)
+
+    def write(self, event: str, about: str = "", **detail: object) -> None:
+        """Write a warning: at once where there was none like it for a while, else with the next minute's count.
 
         Args:
             event: what happened.
             about: the same for lines that are one kind, such as a route; few different ones.
-            now: what time it is.
-            more: of the latest only.
+            detail: what the line says of the first one beside that.
         """
         kind = (event, about)
-        if kind in self._written and abs(now - self._written[kind]) < EVERY:
-            self._left_out[kind] = self._left_out.get(kind, 0) + 1
+        if kind in self._timers:
+            self._since[kind] += 1
             return
-        self._written[kind] = now
-        times = self._left_out.pop(kind, 0) + 1
-        log.warning(event, about=about, times=times, **more)
+        log.warning(event, **_about(about), **detail)
+        self._wait(kind)
+
+    def close(self) -> None:
+        """Write what was only counted so far."""
+        for kind, timer in self._timers.items():
+            timer.cancel()
+            self._tell(kind)
+        self._timers.clear()
+
+    def _wait(self, kind: Kind) -> None:
+        self._since[kind] = 0
+        self._timers[kind] = asyncio.get_running_loop().call_later(self.every, self._minute_over, kind)
+
+    def _minute_over(self, kind: Kind) -> None:
+        if self._tell(kind):
+            self._wait(kind)
+        else:
+            del self._timers[kind], self._since[kind]
+
+    def _tell(self, kind: Kind) -> bool:
+        event, about = kind
+        if more := self._since[kind]:
+            log.warning(event, **_about(about), more=more, seconds=round(self.every))
+        return more > 0
+
+
+def _about(about: str) -> dict[str, str]:
+    return {"about": about} if about else {}
 
 
 LOG_LIMIT: Final = web.AppKey("log_limit", LogLimit)

@@ -17,9 +17,9 @@ from typing import Any, Final, cast
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from messaging.log_limit import LogLimit
 from messaging.setting_values import Network
 from messaging.settings import Settings
-from muster.repeats import Repeats
 
 HEADERS_WITHIN: Final = 20.0
 """Seconds from the first byte of a request, on a new connection from its first moment, to the end of its headers."""
@@ -75,13 +75,13 @@ class Connections:
         limits: how many there may be.
         count: told of each connection that is ended early or request that cannot be read, by a short name.
         network: the network of a peer; None for one that is never limited, as a proxy that speaks for others.
-        repeats: where the log's lines are counted.
+        log_limit: where the log's lines are counted.
     """
 
     limits: Limits
     count: Callable[[str], None]
     network: Callable[[str], str | None]
-    repeats: Repeats = field(default_factory=Repeats)
+    log_limit: LogLimit = field(default_factory=LogLimit)
     _open: dict[Connection, None] = field(default_factory=dict)
     _networks: dict[str, dict[Connection, None]] = field(default_factory=dict)
 
@@ -102,14 +102,14 @@ class Connections:
         held = self._networks.get(network, {}) if network is not None else {}
         if len(held) >= self.limits.per_network:
             self.count("network_full")
-            self.repeats.warn(
+            self.log_limit.write(
                 "a network holds as many connections as it may", network=network, most=self.limits.per_network
             )
             if not _make_room(held):
                 return False
         if len(self._open) >= self.limits.in_all:
             self.count("full")
-            self.repeats.warn("there are as many connections as there may be", most=self.limits.in_all)
+            self.log_limit.write("there are as many connections as there may be", most=self.limits.in_all)
             if not _make_room(self._open):
                 return False
         self._open[connection] = None
@@ -136,13 +136,13 @@ class Connections:
     def end_slow(self, connection: Connection) -> None:
         """End one whose headers do not come."""
         self.count("slow_headers")
-        self.repeats.warn("a client did not send its headers in time", seconds=self.limits.headers_within)
+        self.log_limit.write("a client did not send its headers in time", seconds=self.limits.headers_within)
         connection.force_close()
 
     def note_unreadable(self, error: BaseException | None) -> None:
         """Note a request that cannot be read: never its words, which may hold a link, a key or a cookie."""
         self.count("malformed")
-        self.repeats.warn("a malformed request was refused", kind=type(error).__name__)
+        self.log_limit.write("a malformed request was refused", kind=type(error).__name__)
 
 
 def _make_room(held: dict[Connection, None]) -> bool:

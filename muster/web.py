@@ -8,12 +8,14 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import structlog
 from aiohttp import web
 
 from messaging.errors import Conflict, SettingsError
+from messaging.log_limit import LOG_LIMIT
 from messaging.runtime import Runtime
 from muster.app import HEADERS, make_app
 from muster.connections import Connections, Limits, Runner, network_of
@@ -55,21 +57,22 @@ async def serve(runtime: Runtime) -> None:
 
 @asynccontextmanager
 async def listening(
-    runtime: Runtime, *, limits: Limits | None = None, network: Callable[[str], str | None] = network_of
+    runtime: Runtime, *, limits: Limits | None = None, network: Callable[[str], str | None] | None = None
 ) -> AsyncIterator[str]:
     """Serve as long as this is open.
 
     Args:
         runtime: what to serve from.
         limits: of connections; default the ones that are configured.
-        network: see `Connections`.
+        network: see `Connections`; default by address, and none for the proxies that are configured.
 
     Yields:
         Where: `http://127.0.0.1:8000`, with the port that was given when MUSTER_LISTEN asked for port 0.
     """
     host, port = address(runtime.settings.listen)
     app = make_app(runtime)
-    connections = Connections(limits or Limits.of(runtime.settings), app[METRICS].count_ended, network)
+    by_network = network or partial(network_of, proxies=runtime.settings.proxies)
+    connections = Connections(limits or Limits.of(runtime.settings), app[METRICS].count_ended, by_network)
     app[METRICS].count_open(connections.__len__)
     runner = Runner(app, connections=connections, headers=HEADERS, shutdown_timeout=PATIENCE)
     await runner.setup()
@@ -81,7 +84,8 @@ async def listening(
         yield f"http://{f'[{host}]' if ':' in host else host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
-        connections.repeats.close()
+        connections.log_limit.close()
+        app[LOG_LIMIT].close()
 
 
 def stop_signal() -> asyncio.Event:

@@ -29,8 +29,7 @@ def forged(request: web.Request) -> web.HTTPForbidden:
 
 def note_forged(request: web.Request, event: str, **more: object) -> None:
     """Write into the log that somebody sends what is not the provider's; not each time, for it costs them nothing."""
-    now = request.app[RUNTIME].clock()
-    request.app[LOG_LIMIT].warn(event, request.path, now, remote=request.remote, **more)
+    request.app[LOG_LIMIT].write(event, request.path, remote=request.remote, **more)
 
 
 async def malformed(request: web.Request, source: str, problem: str, body: bytes) -> web.HTTPBadRequest:

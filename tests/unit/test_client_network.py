@@ -50,11 +50,11 @@ def known_as(remote: str | None, *forwarded: str, proxies: str = "127.0.0.1,::1"
         (None, "8.8.8.8", "8.8.8.0/24"),
     ],
 )
-def test_clients_are_known_by_their_network(remote: str | None, forwarded: str, network: str) -> None:
+async def test_clients_are_known_by_their_network(remote: str | None, forwarded: str, network: str) -> None:
     assert known_as(remote, forwarded) == network
 
 
-def test_the_hops_are_walked_from_the_end_as_long_as_they_are_ours() -> None:
+async def test_the_hops_are_walked_from_the_end_as_long_as_they_are_ours() -> None:
     ours = "127.0.0.1,10.0.3.0/24,203.0.113.0/24"  # nginx, a load balancer, a CDN
     chain = "6.6.6.6, 8.8.8.8, 203.0.113.7, 10.0.3.4"
     assert known_as("127.0.0.1", chain, proxies=ours) == "8.8.8.0/24"
@@ -65,13 +65,13 @@ def test_the_hops_are_walked_from_the_end_as_long_as_they_are_ours() -> None:
     assert known_as("10.0.3.4", "10.0.3.5", proxies=ours) == INSIDE
 
 
-def test_whoever_names_others_in_front_of_a_proxy_is_known_all_the_same() -> None:
+async def test_whoever_names_others_in_front_of_a_proxy_is_known_all_the_same() -> None:
     for made_up in ("127.0.0.1", "10.0.0.1, 127.0.0.1", "x" * 4000, ",,,", "::1"):
         assert known_as("127.0.0.1", f"{made_up}, 8.8.8.8") == "8.8.8.0/24"
         assert known_as("127.0.0.1", made_up, "8.8.8.8") == "8.8.8.0/24"
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_an_address_or_none(text: str) -> None:
+async def test_any_text_is_an_address_or_none(text: str) -> None:
     address = read_address(text)
     assert address is None or str(address)
