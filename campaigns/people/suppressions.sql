@@ -29,7 +29,7 @@ order by 1;
 
 -- name: suppress
 -- The ledger's events and the standing rows, for what does not stand yet. Whoever asked for messages again after the date
--- in the list has had the last word.
+-- in the list has had the last word. Who has left and now says no has said no for when they come back.
 with entry as (
   select distinct on (channel, address, purpose) *
   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
@@ -44,6 +44,7 @@ with entry as (
     exists (
       select from suppression s
       where s.channel = e.channel and s.address = e.address and s.purpose in ('all', e.purpose)
+        and (s.reason <> 'left' or e.reason = 'left')
     ) as stands
   from entry e
 ), fresh as (
@@ -53,7 +54,9 @@ with entry as (
 ), standing as (
   insert into suppression (channel, address, purpose, reason, since, event_id)
   select channel, address, purpose, reason, at, event_id from fresh
-  on conflict (channel, address, purpose) do nothing
+  on conflict (channel, address, purpose) do update
+    set reason = excluded.reason, since = excluded.since, event_id = excluded.event_id
+    where suppression.reason = 'left'
 )
 select j.reason, f.event_id, j.lifted and not j.stands as lifted
 from judged j
