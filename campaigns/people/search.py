@@ -86,10 +86,9 @@ def _part_of_address(text: str) -> str | None:
     """A pattern for a part of a number or mailbox; None where the text is neither."""
     digits = re.sub(r"[\s().+/-]", "", text)
     if digits.isdigit():
-        if len(digits) < _FEWEST_DIGITS:
-            return None
         # a national number begins with a zero that the international one has not
-        return f"+%{digits.removeprefix('00').removeprefix('0')}%"
+        own = digits.removeprefix("00").removeprefix("0")
+        return f"+%{own}%" if len(own) >= _FEWEST_DIGITS else None
     return f"%{_literal(text.lower())}%" if re.fullmatch(r"[^\s@]*@?[^\s@]+|[^\s@]+@", text) else None
 
 

@@ -46,7 +46,7 @@ NAMES: Final = ("address", "phone", "email", "member_id", "sha256")
 """Fields that say who is meant; a row may have several."""
 REASONS: Final = (
     Reason.OPTED_OUT, Reason.HARD_BOUNCED, Reason.SOFT_BOUNCED, Reason.COMPLAINED, Reason.INVALID_NUMBER,
-    Reason.WRONG_NUMBER, Reason.MOVED, Reason.DECEASED, Reason.DO_NOT_CONTACT, Reason.BY_STAFF,
+    Reason.WRONG_NUMBER, Reason.MOVED, Reason.DECEASED, Reason.DO_NOT_CONTACT, Reason.BY_STAFF, Reason.ERASED,
 )  # fmt: skip
 
 _REASONS: Final[Mapping[str, str]] = {

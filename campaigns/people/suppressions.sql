@@ -93,7 +93,8 @@ with withdrawn as (
 select count(*) from withdrawn;
 
 -- name: everybody
--- Everything that stands, with where each came from; members by their number. $1: fingerprints instead of addresses.
+-- Everything that stands, with where each came from; members by their number. Leavers are no matter of a list, and of
+-- whoever was erased there is nothing to hand on. $1: fingerprints instead of addresses.
 select
   s.channel,
   case when $1::boolean then encode(sha256(convert_to(coalesce(p.external_id, s.address), 'UTF8')), 'hex')
@@ -102,6 +103,7 @@ select
 from suppression s
 join suppression_event e using (event_id)
 left join person p on s.channel = 'person' and p.person_id = case when s.channel = 'person' then s.address::bigint end
+where p.erased_at is null and s.reason <> 'left'
 order by s.channel, s.address, s.purpose;
 
 -- name: history
