@@ -27,8 +27,8 @@ SQL: Final = load_queries(__file__)
 
 PATIENCE: Final = "100ms"
 """How long a lock is waited for while others are held."""
-_TURN: Final = "15s"
-"""How long launches and the inbox are waited for, while nothing is held."""
+_TURN: Final = "2s"
+"""How long launches and the inbox are waited for, while nothing is held; whoever comes after us waits as long."""
 
 Address = tuple[str, str]
 """A channel and an address."""

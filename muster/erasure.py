@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import asyncpg
 import structlog
@@ -35,11 +37,13 @@ from messaging.suppression_digests import DigestKeys
 from webhooks.erasure import Arrivals, Wanted, empty_arrivals, empty_receipts, find_arrivals
 
 TRIES: Final = 100
-"""How often the transaction is begun again where somebody is in the way: half a minute at most."""
+"""How often the transaction is begun again where somebody is in the way."""
 PAUSE: Final = 0.3
 """Seconds between two tries at most; the first come sooner."""
 SETTLES_WITHIN: Final = 30.0
 """Seconds in which what is on the wire is waited for."""
+
+T = TypeVar("T")
 
 _BUSY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
@@ -111,11 +115,12 @@ async def erase(runtime: Runtime, found: Found, *, actor: str, may_return: bool 
     Raises:
         Conflict: a member file is being imported, or somebody was in the way all the time.
     """
-    keys = DigestKeys(runtime.settings.secret_key)
+    keys, now = DigestKeys(runtime.settings.secret_key), runtime.clock()
     async with runtime.pool.acquire() as db:
         if found.traces.person_id is not None:
-            await finish_reach(db, found.traces.person_id, runtime.clock())
-        done, detail = await _until_free(db, keys, found, actor, may_return=may_return, now=runtime.clock())
+            await finish_reach(db, found.traces.person_id, now)
+        act = partial(_erase, db, keys, found, actor, may_return=may_return, now=now)
+        done, detail = await _until_free(db, act)
         await _wait_for_the_wire(db, done.traces.written)
     log.info("somebody was erased", person_id=found.traces.person_id)
     return detail
@@ -129,8 +134,10 @@ async def erase_late(db: Connection, since: datetime) -> None:
         since: people erased before then are over and done with.
     """
     for person_id in await erased_since(db, since):
+        written = await written_to(db, person_id)
         with contextlib.suppress(*_BUSY):  # there is another time in an hour
-            await _clear_late(db, await written_to(db, person_id))
+            async with db.transaction():
+                await _clear_late(db, written)
 
 
 def wanted_of(traces: Traces) -> Wanted:
@@ -147,13 +154,12 @@ def wanted_of(traces: Traces) -> Wanted:
     )
 
 
-async def _until_free(
-    db: Connection, keys: DigestKeys, found: Found, actor: str, *, may_return: bool, now: datetime
-) -> tuple[Found, dict[str, int]]:
+async def _until_free(db: Connection, act: Callable[[], Awaitable[T]]) -> T:
+    """Do something in one transaction, begun again for as long as somebody is in the way."""
     for attempt in range(TRIES):
         try:
             async with db.transaction():
-                return await _erase(db, keys, found, actor, may_return=may_return, now=now)
+                return await act()
         except _BUSY:
             await asyncio.sleep(min(PAUSE, 0.02 * (attempt + 1)))
     raise Conflict(
@@ -185,13 +191,11 @@ async def _wait_for_the_wire(db: Connection, written: Written) -> None:
         waited = True
         await asyncio.sleep(PAUSE)
     if waited:
-        with contextlib.suppress(*_BUSY):
-            await _clear_late(db, written)
+        await _until_free(db, partial(_clear_late, db, written))
 
 
 async def _clear_late(db: Connection, written: Written) -> None:
-    async with db.transaction():
-        await hold_messages(db, written)
-        await empty_messages(db, written, ())
-        await empty_history(db, written.ids)
-        await empty_receipts(db, written.ids, written.provider_ids)
+    await hold_messages(db, written)
+    await empty_messages(db, written, ())
+    await empty_history(db, written.ids)
+    await empty_receipts(db, written.ids, written.provider_ids)

@@ -244,8 +244,8 @@ async def _at_address(db: Connection, who: str, region: str) -> Meant:
         if who.isdigit():
             return Meant([], [], [])
         raise NotFound(
-            f"Nobody has the membership number {who}, and it is no address.",
-            remedy=f"Look the person up with: muster people find {who}",
+            f"Nobody has the membership number {who}.",
+            remedy=f"It is no address either. Look the person up with: muster people find {who}",
         ) from None
     people = await who_has(db, channel, address)
     if people:
@@ -334,10 +334,18 @@ def _tell(story: Story, zone: ZoneInfo) -> None:
     click.echo(f"  {message.state}: {message.words}")
     if names := [*message.earlier_ids, *([message.provider_id] if message.provider_id else [])]:
         click.echo(f"  The provider calls it {', then '.join(names)}.")
-    both: list[Event | Said] = [*story.events, *story.answers]
-    for happened in sorted(both, key=lambda one: one.at):
+    for happened in _in_order(story):
         _tell_line(happened, zone)
     click.echo()
+
+
+def _in_order(story: Story) -> list[Event | Said]:
+    """The events as they were written, each answer after the last one that is not later."""
+    told: list[Event | Said] = list(story.events)
+    for answer in reversed(story.answers):
+        before = [place for place, event in enumerate(story.events) if event.at <= answer.at]
+        told.insert(before[-1] + 1 if before else 0, answer)
+    return told
 
 
 def _tell_line(happened: Event | Said, zone: ZoneInfo) -> None:

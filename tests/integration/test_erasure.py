@@ -337,6 +337,24 @@ async def test_whoever_holds_a_message_is_waited_for_without_a_deadlock(
     assert await found_in(db) == set()
 
 
+async def test_what_a_provider_says_late_is_taken_out_by_the_next_look(runtime: Runtime, db: Connection) -> None:
+    await fill(db)
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    message_id = await db.fetchval("select max(message_id) from message")
+    await db.execute(
+        "insert into message_event (message_id, source, code, detail) values ($1, 'ses', '5.1.1', $2)",
+        message_id, {"words": f"<{MAILBOX}> is unknown", "status": "5.1.1"},
+    )  # fmt: skip
+    await db.execute(
+        "insert into inbox (source, dedupe_key, subject, payload, state) values ('mail', 'late', $1, $2, 'done')",
+        f"message:{message_id}", {"recipient": MAILBOX},
+    )  # fmt: skip
+    assert await found_in(db) == {"message_event", "inbox"}
+    await erasure.erase_late(db, datetime.now(UTC) - timedelta(days=60))
+    assert await found_in(db) == set()
+    assert await db.fetchval("select detail ->> 'status' from message_event order by event_id desc limit 1") == "5.1.1"
+
+
 def test_only_what_names_members_is_renamed() -> None:
     spec = {"members": ["7", "8"], "unit": ["7"], "not": {"members": ["7"]}, "title": "7"}
     assert renamed(spec, "7", "x") == {"members": ["x", "8"], "unit": ["7"], "not": {"members": ["x"]}, "title": "7"}
