@@ -88,8 +88,10 @@ create function erase_personal_detail(
   messages  bigint[], -- that were sent to them
   names     text[],   -- what the audit calls them: their membership number, their addresses masked
   pattern   text      -- finds their addresses in any text
-) returns void language plpgsql security definer set search_path from current set muster.erasing = 'on' as $$
+) returns void language plpgsql security definer set search_path from current as $$
 begin
+  perform set_config('muster.erasing', 'on', true);
+
   update suppression_event e set address = 'erased', message_id = null
   from unnest(channels, addresses) as a (channel, address)
   where e.channel = a.channel and e.address = a.address;
@@ -115,6 +117,8 @@ begin
   set subject = regexp_replace(subject, pattern, 'erased', 'gi'),
     detail = regexp_replace(detail::text, pattern, 'erased', 'gi')::jsonb
   where subject ~* pattern or detail::text ~* pattern;
+
+  perform set_config('muster.erasing', 'off', true);
 end $$;
 
 -- Who could be reached in a ballot that is over is as final as who was contacted.
