@@ -49,7 +49,7 @@ class Audience:
         n = len(self.parameters)
         rows = await db.fetch(
             "select p.person_id from elector e join person p using (person_id)"  # noqa: S608  # fixed pieces only
-            f" where e.ballot_id = $1 and p.person_id > ${n + 1} and {self.clause}"
+            f" where e.ballot_id = $1 and p.struck_off_at is null and p.person_id > ${n + 1} and {self.clause}"
             f" order by p.person_id limit ${n + 2}",
             *self.parameters,
             after,
@@ -61,7 +61,7 @@ class Audience:
         """How many people are asked."""
         sql = (
             "select count(*) from elector e join person p using (person_id)"  # noqa: S608  # fixed pieces only
-            f" where e.ballot_id = $1 and {self.clause}"
+            f" where e.ballot_id = $1 and p.struck_off_at is null and {self.clause}"
         )
         return int(await db.fetchval(sql, *self.parameters))
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from campaigns.audience import find_units
+from campaigns.audience import check_audience, find_units
 from campaigns.spec import BallotSpec, at_zone
 from campaigns.turnout import counts
 from messaging.content.languages import DEFAULT
 from messaging.content.wording import day_and_time
 from messaging.db import Connection, load_queries
-from messaging.errors import Conflict, NotFound
+from messaging.errors import Conflict, NotFound, SpecError
 from messaging.goals import create_goal
 from messaging.settings import Settings
 
@@ -85,6 +85,7 @@ class Ballot:
         over_report: how much self-report over-states turnout.
         goal_id: what its messages are for.
         units: whose members vote; empty means everybody's.
+        attributes: what electors must have, as a campaign's audience says it; empty means nothing.
     """
 
     ballot_id: int
@@ -101,6 +102,7 @@ class Ballot:
     constituency: str
     over_report: float
     goal_id: int
+    attributes: Mapping[str, bool | Sequence[str]]
     units: tuple[int, ...]
 
     def phase(self, now: datetime) -> Phase:
@@ -165,11 +167,13 @@ async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = _D
 
     Raises:
         Conflict: there is a ballot of that name.
-        SpecError: the file names units that are not there.
+        SpecError: the file names units or attributes that are not there.
     """
     terms = Terms.of(spec, time_zone)
     async with db.transaction():
         units = await find_units(db, spec.units, key="ballot.units")
+        if unknown := await check_audience(db, spec.electors, key="ballot"):
+            raise SpecError("The file asks for attributes that nobody has.", problems=unknown)
         ballot_id = await db.fetchval(
             SQL["create_ballot"],
             spec.name,
@@ -185,6 +189,7 @@ async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = _D
             spec.constituency,
             spec.over_report,
             await create_goal(db, f"ballot {spec.name}"),
+            spec.electors.to_json().get("attribute", {}),
         )
         if ballot_id is None:
             raise Conflict(
@@ -197,9 +202,10 @@ async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = _D
 
 
 async def enrol(db: Connection, ballot_id: int) -> int:
-    """Enrol everybody in the ballot's units who is not yet, and follow those who have moved to another unit.
+    """Enrol everybody the ballot is for who is not yet, and follow those who have moved to another unit.
 
-    Nobody is ever struck off: an electorate is settled by its notice, not by the next member file.
+    No file strikes anybody off: an electorate is settled by its notice. Whoever leaves is struck off by
+    `campaigns.leavers`.
 
     Returns:
         How many were enrolled or moved.

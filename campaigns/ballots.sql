@@ -2,9 +2,9 @@
 -- The name is taken or not in one statement, so two files at once cannot both make it.
 insert into ballot (
   name, title, organisation, opens_at, closes_at, time_zone, last_posting_at, replacement_by,
-  threshold, disaggregated, constituency, over_report, goal_id
+  threshold, disaggregated, constituency, over_report, goal_id, attributes
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 on conflict (name) do nothing
 returning ballot_id;
 
@@ -17,7 +17,7 @@ insert into ballot_unit (ballot_id, unit_id) select $1, unit_id from unnest($2::
 select
   b.ballot_id, b.name, b.title, b.organisation, b.opens_at, b.closes_at, b.time_zone, b.last_posting_at,
   b.replacement_by, b.threshold::float8 as threshold, b.disaggregated, b.constituency,
-  b.over_report::float8 as over_report, b.goal_id,
+  b.over_report::float8 as over_report, b.goal_id, b.attributes,
   (select coalesce(array_agg(unit_id order by unit_id), '{}') from ballot_unit u where u.ballot_id = b.ballot_id) as units
 from ballot b
 where b.name = $1;
@@ -27,16 +27,25 @@ where b.name = $1;
 select name from ballot order by closes_at, name;
 
 -- name: enrol
--- Everybody in the ballot's units, or everybody where it names none. Who is enrolled already follows a move to another unit.
+-- Everybody in the ballot's units, or everybody where it names none, with the attributes it asks for (a list: one of these;
+-- true or false: has it or not). Who is enrolled already follows a move to another unit. Nobody who has left or was erased.
 insert into elector (ballot_id, person_id, unit_id)
 select $1, p.person_id, p.unit_id
 from person p
 left join unit u using (unit_id)
 left join elector e on e.ballot_id = $1 and e.person_id = p.person_id
 where (e.person_id is null or e.unit_id is distinct from p.unit_id)
+  and p.struck_off_at is null
   and (
     not exists (select from ballot_unit where ballot_id = $1)
     or u.lineage && (select array_agg(unit_id) from ballot_unit where ballot_id = $1)
+  )
+  and not exists (
+    select from jsonb_each((select attributes from ballot where ballot_id = $1)) as asked (name, wanted)
+    where case jsonb_typeof(asked.wanted)
+      when 'boolean' then (coalesce(p.attributes ->> asked.name, '') <> '') <> asked.wanted::boolean
+      else not asked.wanted ? coalesce(p.attributes ->> asked.name, '')
+    end
   )
 on conflict (ballot_id, person_id) do update
   set unit_id = excluded.unit_id

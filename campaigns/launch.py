@@ -27,6 +27,7 @@ from campaigns.assign import Decision, decide
 from campaigns.audience import step_audience
 from campaigns.ballots import enrol
 from campaigns.campaigns import reopen
+from campaigns.leavers import strike_off
 from campaigns.plan import LaunchPlan, StepPlan, plan
 from campaigns.variables import personal_variables
 from messaging.alerts import raise_alert, resolve_alert
@@ -161,6 +162,7 @@ async def _launch_step(runtime: Runtime, step_id: int) -> Launched:
         step = await db.fetchrow(SQL["launching_step"], step_id)
         assert step is not None
         if await db.fetchval(SQL["begin_step"], step_id) is not None:
+            await strike_off(db, runtime.clock())
             await enrol(db, step["ballot_id"])
             complete = await _fill(runtime, db, step)
             await db.execute(SQL["analyze"])
@@ -186,7 +188,7 @@ async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
     ):
         async for decisions in ready:
             async with db.transaction():
-                await db.execute(SQL["do_not_wait_for_disk"])
+                await db.execute(SQL["begin_page"])
                 if await db.fetchval(SQL["advance"], step["step_id"], decisions[-1].person_id) is None:
                     return False
                 await _place(db, step, decisions, used, now)

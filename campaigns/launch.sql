@@ -27,8 +27,8 @@ returning s.step_id;
 
 -- name: fill
 -- A page of the outbox: a row for everybody in the audience, whatever became of them, with the variables the template
--- uses ($10, and $12 of them are attributes) as they are now, and the first event of each. Filling a page again adds
--- nothing. A variable that nobody uses is null here, and stripped: building and taking out all of them took longer than
+-- uses ($10, and $12 of them are attributes) as they are now, and the first event of each. Whoever has gone since the page
+-- was decided gets none. Filling a page again adds nothing. A variable that nobody uses is null here, and stripped: building and taking out all of them took longer than
 -- everything else that is done for a row.
 with decided as (
   select *
@@ -56,7 +56,7 @@ with decided as (
     ) end,
     f.time_zone, d.state, d.reason, $11, $11, $11
   from decided d
-  join person_facts f using (person_id)
+  join person_facts f on f.person_id = d.person_id and f.struck_off_at is null
   cross join lateral (
     select case when cardinality($12::text[]) = 0 then '{}' else (
       select jsonb_object_agg(name, coalesce(f.attributes ->> name, '')) from unnest($12) as used (name)
@@ -71,9 +71,12 @@ with decided as (
 )
 select count(*) from placed;
 
--- name: do_not_wait_for_disk
--- For a page: rows and cursor are lost or kept together, and the end of the step is written through with all before it.
-set local synchronous_commit = off;
+-- name: begin_page
+-- Rows and cursor are lost or kept together, and the end of the step is written through with all before it: a page need
+-- not wait for the disk. And nobody is erased or struck off between the look at who may be written to and its commit.
+select
+  set_config('synchronous_commit', 'off', true),
+  pg_advisory_xact_lock_shared(hashtextextended('muster: people go', 0));
 
 -- name: advance
 -- Every person_id up to here has a row; only while the step is still being launched.

@@ -118,6 +118,7 @@ class BallotSpec(_Table):
     replacement_by: Moment | None = None
     threshold: float = Field(0.5, gt=0)
     units: OneOrMore | tuple[()] = ()
+    attribute: dict[str, StrictBool | OneOrMore] | None = Field(None, min_length=1)
     disaggregated: bool = False
     constituency: Text = "branch"
     over_report: float = Field(0.13, ge=0, lt=0.5)
@@ -150,6 +151,11 @@ class BallotSpec(_Table):
             if value is not None and not opens <= at_zone(value, zone, end=True) <= closes:
                 raise ValueError(f"{key}: must lie between the opening and the close of the ballot")
         return self
+
+    @property
+    def electors(self) -> Filter:
+        """Who votes, beside their units: the same condition as in a campaign's audience."""
+        return Filter(attribute=self.attribute)
 
 
 class When(_Table):

@@ -66,13 +66,23 @@ async def suppress(
     return news is not None
 
 
-async def lift(db: Connection, *, channel: Medium, address: str, reason: str, source: str) -> bool:
+async def lift(
+    db: Connection, *, channel: Medium, address: str, reason: str, source: str, of: str = "opted_out"
+) -> bool:
     """Take an opt-out back, for every purpose. What stands for another reason stays, and what was withdrawn does too.
 
+    Args:
+        db: in the caller's transaction.
+        channel: `sms`, `email` or `person`.
+        address: normalised; for `person` the person's id as text.
+        reason: why it is lifted, `opted_in` …
+        source: who says so.
+        of: the reason that is lifted; an opt-out is the member's own to take back, others are for staff.
+
     Returns:
-        Whether there was an opt-out at all.
+        Whether there was one at all.
     """
-    return bool(await db.fetch(SQL["lift"], channel, address, reason, source))
+    return bool(await db.fetch(SQL["lift"], channel, address, reason, source, of))
 
 
 async def standing(db: Connection, *, channel: Medium, address: str) -> list[Suppression]:

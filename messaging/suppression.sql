@@ -1,15 +1,22 @@
 -- name: suppress
 -- One statement: the ledger's event, the standing row, and whether it is news. The lock on the row orders two at once;
--- an address that is suppressed already keeps its first reason, and gets no second event.
+-- an address that is suppressed already keeps its first reason, and gets no second event; but whoever had left and now says
+-- no has said no for when they come back. What a provider says late of a message whose person was erased has no address.
 with fresh as (
   insert into suppression_event (channel, address, purpose, action, reason, source, message_id)
   select $1, $2, $3, 'suppress', $4, $5, $6
-  where not exists (select from suppression s where s.channel = $1 and s.address = $2 and s.purpose in ('all', $3))
+  where not exists (
+      select from suppression s
+      where s.channel = $1 and s.address = $2 and s.purpose in ('all', $3) and (s.reason <> 'left' or $4 = 'left')
+    )
+    and not exists (select from message m where m.message_id = $6 and m.address = 'erased-' || m.message_id)
   returning event_id, at
 )
 insert into suppression (channel, address, purpose, reason, since, event_id)
 select $1, $2, $3, $4, at, event_id from fresh
-on conflict (channel, address, purpose) do nothing
+on conflict (channel, address, purpose) do update
+  set reason = excluded.reason, since = excluded.since, event_id = excluded.event_id
+  where suppression.reason = 'left'
 returning event_id;
 
 -- name: restate
@@ -54,9 +61,9 @@ select message_id, 'suppressed', $4, $3 from withdrawn;
 
 -- name: lift
 -- START, or a choice on a page: the opt-out of every purpose is lifted, and the ledger says so for each. Whatever else
--- stands against the address is not theirs to lift.
+-- stands against the address is not theirs to lift, but for a reason ($5) that is staff's.
 with lifted as (
-  delete from suppression where channel = $1 and address = $2 and reason = 'opted_out' returning purpose
+  delete from suppression where channel = $1 and address = $2 and reason = $5 returning purpose
 )
 insert into suppression_event (channel, address, purpose, action, reason, source)
 select $1, $2, purpose, 'lift', $3, $4 from lifted

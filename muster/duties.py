@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from campaigns.launch import launch_due_steps
+from campaigns.leavers import strike_off
 from campaigns.retention import alone, archive_due, last_close
 from campaigns.turnout.counts import refresh_due, squash
 from campaigns.turnout.exports import export_due
@@ -22,6 +23,7 @@ from messaging.outbox.sweep import sweep
 from messaging.outside import Outside
 from messaging.runtime import Runtime
 from muster.duty import Duty
+from muster.erasure import erase_late
 from webhooks import drop_leftovers, fetch_missed, process_inbox
 from webhooks.outgoing.sender import Sender
 from webhooks.outgoing.stream import Stream, drop_old
@@ -39,6 +41,8 @@ TIDY_AFTER: Final = 300.0
 """Seconds from a worker's start, or from when something was being sent, until it looks for what is over."""
 TIDY_EVERY: Final = 3600.0
 """Seconds between two looks where nothing is over."""
+RECEIPTS_COME_FOR: Final = timedelta(days=60)
+"""How long something may still be said of what was written to somebody who was erased."""
 TIDY_SHARE: Final = 0.2
 """The most of the time that moving what is over may take."""
 
@@ -161,6 +165,7 @@ class Duties:
     async def _count(self) -> bool:
         self.count_at = time.monotonic() + COUNT_EVERY
         async with self.runtime.pool.acquire() as db:
+            await strike_off(db, self.runtime.clock())
             await refresh_due(db, self.runtime.clock())
             await squash(db)
         return False
@@ -190,6 +195,7 @@ class Duties:
                 return False
             if await archive_due(db, last_close(now, settings.archive_after), now=now):
                 return True
+            await erase_late(db, now - RECEIPTS_COME_FOR)
             await drop_leftovers(db, now - timedelta(days=settings.keep_inbox), now=now)
             await forget_expired(db, now=now)
             await drop_old(db, now - timedelta(days=settings.keep_events))

@@ -236,6 +236,7 @@ async def process(runtime: Runtime, limit: int, handlers: Mapping[str, Handler],
     while done < limit and left:
         for long, most in list(left.items()):
             async with runtime.pool.acquire() as db, db.transaction():
+                await db.execute(SQL["people_stay"])
                 rows = await db.fetch(SQL["claim"], runtime.clock(), min(most, limit - done), list(slow), long)
                 for source, group in groupby(sorted(rows, key=_order), key=lambda row: str(row["source"])):
                     await _process(runtime, db, handlers.get(source, _nobody), [Item(**row) for row in group])

@@ -9,7 +9,8 @@ from (select channel, count(*) as n from address group by person_id, channel) as
 select name, label from attribute order by created_at, name
 
 -- name: everybody
--- Read through a cursor, a page at a time, so that memory does not grow with the membership.
+-- Read through a cursor, a page at a time, so that memory does not grow with the membership. Whoever has left is no member
+-- any more: read back elsewhere, the file would make them one again.
 select p.external_id, p.first_name, p.last_name, p.language, p.time_zone, p.attributes,
        array(select address from address as a where a.person_id = p.person_id and a.channel = 'sms'
              order by a.rank, a.address_id) as phones,
@@ -18,6 +19,7 @@ select p.external_id, p.first_name, p.last_name, p.language, p.time_zone, p.attr
        (select coalesce(jsonb_object_agg(u.kind, u.name), '{}') from unit as own
         join unit as u on u.unit_id = any(own.lineage) where own.unit_id = p.unit_id) as units
 from person as p
+where p.struck_off_at is null
 order by p.person_id
 
 -- name: record_audit

@@ -16,12 +16,14 @@ from campaigns.people.columns import Columns, judge_headings, map_columns
 from campaigns.people.mapping import Mapping
 from campaigns.people.readers import open_table
 from campaigns.people.report import ImportReport
+from campaigns.people.returning import restore_suppressions
 from campaigns.people.rows import RowReader, StagedPerson
 from campaigns.people.tables import Table
 from messaging.clock import Clock, system_clock
 from messaging.content.templates import STANDARD_VARIABLES
 from messaging.db import Connection, Pool, load_queries
 from messaging.errors import InputError
+from messaging.suppression_digests import NO_KEYS, DigestKeys
 
 SQL = load_queries(__file__)
 
@@ -48,11 +50,15 @@ async def import_people(
     time_zone: str = "Europe/London",
     progress: Progress | None = None,
     clock: Clock = system_clock,
+    keys: DigestKeys = NO_KEYS,
 ) -> ImportReport:
     """Make the people be what a member file says, recognising them by their external id.
 
     The addresses and attributes of the file's columns replace those a person had; what it has no column for stays. Who
     is not in the file stays too. Units are made as the file names them. All of it happens in one transaction.
+
+    Whoever has left stays struck off although the file names them, and the report says who that is. Whoever was erased
+    comes in as somebody new, and what stood against them stands.
 
     Args:
         pool: the database.
@@ -66,8 +72,10 @@ async def import_people(
         time_zone: of people whose time zone the file does not say.
         progress: told how far it is.
         clock: what time it is.
+        keys: under which opt-outs of people who were erased are kept.
 
     Raises:
+        SettingsError: some of those are kept under another secret.
         InputError: the file cannot be read, is empty, or has no column of membership numbers.
         Conflict: another import is still running after a long wait.
     """
@@ -80,7 +88,7 @@ async def import_people(
             await transaction.start()
             try:
                 origin = _Origin(path.name, table.sha256, actor, clock())
-                report = await _import(db, origin, table, columns, rows, time_zone, progress)
+                report = await _import(db, keys, origin, table, columns, rows, time_zone, progress)
                 if not dry_run and not (strict and report.problems):
                     report = await _record(db, origin, report)
             except BaseException:
@@ -107,7 +115,7 @@ class _Origin:
 
 
 async def _import(
-    db: Connection, origin: _Origin, table: Table, columns: Columns, rows: RowReader, time_zone: str,
+    db: Connection, keys: DigestKeys, origin: _Origin, table: Table, columns: Columns, rows: RowReader, time_zone: str,
     progress: Progress | None,
 ) -> ImportReport:  # fmt: skip
     await staging.wait_for_turn(db)
@@ -115,9 +123,12 @@ async def _import(
     await _stage(db, rows, table, progress)
     if not rows.rows:
         raise InputError(f"{origin.file} has a header and no rows under it.")
-    repeated, contradictions = await staging.take_out_repeats(db, columns.fields["external_id"][0].label)
+    label = columns.fields["external_id"][0].label
+    repeated, contradictions = await staging.take_out_repeats(db, label)
+    contradictions += await staging.take_out_erased(db, label)
     ambiguous = await staging.stage_units(db, columns)
     merged = await staging.merge(db, columns, time_zone=time_zone, now=origin.started_at)
+    restored = await restore_suppressions(db, keys)
     problems = sorted([*rows.problems, *contradictions, *ambiguous], key=lambda problem: problem.line)
     return ImportReport(
         file=origin.file,
@@ -130,6 +141,8 @@ async def _import(
         repeated=repeated,
         rejected=rows.rejected + len(contradictions),
         unreachable=merged.unreachable,
+        restored=restored,
+        left=await staging.who_left(db),
         problems=problems,
         notices=[*table.notices, *([] if columns.has("phone", "email") else [_NO_ADDRESSES])],
         written=False,
@@ -160,6 +173,8 @@ async def _record(db: Connection, origin: _Origin, report: ImportReport) -> Impo
         "repeated": report.repeated,
         "rejected": report.rejected,
         "problems": report.by_code(),
+        "left": len(report.left),
+        "restored": report.restored,
     }
     await db.execute(SQL["record_audit"], origin.actor, "people.imported", origin.file, detail)
     await staging.clear(db)

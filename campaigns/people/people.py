@@ -43,6 +43,7 @@ class Person:
         units: names by kind, from the root down.
         attributes: the other columns of member files, by name.
         addresses: in the order they are tried.
+        left_at: since when they are no member, or will be none; None for members.
     """
 
     person_id: int
@@ -56,6 +57,7 @@ class Person:
     addresses: tuple[Address, ...]
     created_at: datetime
     updated_at: datetime
+    left_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values."""
@@ -78,6 +80,7 @@ class Person:
             ],
             "created_at": self.created_at.isoformat(),
             "updated_at": self.updated_at.isoformat(),
+            "left_at": self.left_at and self.left_at.isoformat(),
         }
 
 
@@ -110,6 +113,7 @@ async def find_person(db: Connection, external_id: str) -> Person:
         ),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        left_at=row["left_at"],
     )
 
 

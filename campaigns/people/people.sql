@@ -1,6 +1,7 @@
 -- name: person
 -- One member by the number the union knows them by.
-select person_id, external_id, first_name, last_name, unit_id, language, time_zone, attributes, created_at, updated_at
+select
+  person_id, external_id, first_name, last_name, unit_id, language, time_zone, attributes, created_at, updated_at, left_at
 from person where external_id = $1
 
 -- name: addresses_of
@@ -26,7 +27,7 @@ order by external_id limit 3
 select exists (select from person)
 
 -- name: count_people
--- Everybody, and who can be reached how.
+-- Every member, and who can be reached how; whoever has left or was erased is none.
 select count(*) as people,
        count(*) filter (where r.sms) as sms,
        count(*) filter (where r.email) as email,
@@ -36,3 +37,4 @@ cross join lateral (
   select coalesce(bool_or(a.channel = 'sms'), false) as sms, coalesce(bool_or(a.channel = 'email'), false) as email
   from address as a where a.person_id = p.person_id
 ) as r
+where p.struck_off_at is null

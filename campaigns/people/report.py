@@ -53,6 +53,8 @@ class ImportReport:
         repeated: rows that say the same as an earlier one about the same person.
         rejected: rows left out; each has a problem.
         unreachable: people of this file who have no address at all; they count in an electorate all the same.
+        restored: addresses and people that are not written to, for that stood against somebody who was erased.
+        left: membership numbers in the file of people who have left; they stay struck off.
         problems: every row and cell that could not be used, in the order of the file.
         notices: what people should know of the file besides: where its headings were found, what is hidden in it.
         written: whether anything was kept: not with `dry_run`, nor with `strict` and a problem.
@@ -69,6 +71,8 @@ class ImportReport:
     repeated: int
     rejected: int
     unreachable: int
+    restored: int
+    left: Sequence[str]
     problems: Sequence[Problem]
     notices: Sequence[str]
     written: bool
@@ -91,6 +95,8 @@ class ImportReport:
             "repeated": self.repeated,
             "rejected": self.rejected,
             "unreachable": self.unreachable,
+            "restored": self.restored,
+            "left": list(self.left),
             "written": self.written,
             "import_id": self.import_id,
             "notices": list(self.notices),

@@ -85,6 +85,23 @@ async def take_out_repeats(db: Connection, external_id: str) -> tuple[int, list[
     return len(rows) - len(problems), problems
 
 
+async def take_out_erased(db: Connection, external_id: str) -> list[Problem]:
+    """Take rows out of the staging table that name somebody who was erased by what stands for them since.
+
+    Args:
+        db: in the import's transaction.
+        external_id: the header of that column.
+    """
+    message = "That is no membership number: it stands for somebody who was erased."
+    rows = await db.fetch(SQL["take_out_erased"], timeout=_TIMEOUT)
+    return [Problem(row["line"], external_id, "erased", message) for row in rows]
+
+
+async def who_left(db: Connection) -> list[str]:
+    """The membership numbers of people the file names although they have left."""
+    return [row["external_id"] for row in await db.fetch(SQL["who_left"], timeout=_TIMEOUT)]
+
+
 async def stage_units(db: Connection, columns: Columns) -> list[Problem]:
     """Find or make the units the staged people are in.
 

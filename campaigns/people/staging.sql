@@ -26,6 +26,21 @@ returning later.line, later.external_id, first.line as first_line,
   (earlier.first_name, earlier.last_name, earlier.region, earlier.branch, earlier.workplace, earlier.language,
    earlier.time_zone, earlier.attributes, earlier.phones, earlier.emails) as same
 
+-- name: take_out_erased
+-- What stands in place of the number of somebody who was erased: nobody's, whichever export it comes from.
+delete from staged_person s
+using person p
+where p.external_id = s.external_id and p.erased_at is not null
+returning s.line;
+
+-- name: who_left
+-- Whom the file names although they have left.
+select s.external_id
+from staged_person s
+join person p using (person_id)
+where p.left_at is not null
+order by s.line;
+
 -- name: staged_paths
 -- The units the file names: a few thousand combinations for any number of people.
 -- In the order of the file, on which it depends how a new unit is spelt.

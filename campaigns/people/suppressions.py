@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
+import asyncpg
+
 from campaigns.files import sheet_or_nothing
 from campaigns.people.columns import header_key
 from campaigns.people.lists import BadRow, List, one_piece, open_list, read_moment
@@ -23,6 +25,7 @@ from messaging.db import Connection, Pool, load_queries
 from messaging.errors import AddressError
 from messaging.outbox.states import Reason
 from messaging.suppression import Suppression, standing
+from messaging.suppression_digests import NO_KEYS, DigestKeys, find_digests, has_digests
 
 SQL: Final = load_queries(__file__)
 
@@ -42,7 +45,7 @@ NAMES: Final = ("address", "phone", "email", "member_id", "sha256")
 """Fields that say who is meant; a row may have several."""
 REASONS: Final = (
     Reason.OPTED_OUT, Reason.HARD_BOUNCED, Reason.SOFT_BOUNCED, Reason.COMPLAINED, Reason.INVALID_NUMBER,
-    Reason.WRONG_NUMBER, Reason.MOVED, Reason.DECEASED, Reason.DO_NOT_CONTACT, Reason.BY_STAFF,
+    Reason.WRONG_NUMBER, Reason.MOVED, Reason.DECEASED, Reason.DO_NOT_CONTACT, Reason.BY_STAFF, Reason.ERASED,
 )  # fmt: skip
 
 _REASONS: Final[Mapping[str, str]] = {
@@ -124,9 +127,17 @@ class SuppressionReport:
 
 
 async def import_suppressions(
-    pool: Pool, path: Path, *, actor: str, region: str, zone: ZoneInfo, now: datetime, dry_run: bool = False,
+    pool: Pool,
+    path: Path,
+    *,
+    actor: str,
+    region: str,
+    zone: ZoneInfo,
+    now: datetime,
+    dry_run: bool = False,
     header_row: int | None = None,
-) -> SuppressionReport:  # fmt: skip
+    keys: DigestKeys = NO_KEYS,
+) -> SuppressionReport:
     """Suppress everybody a list names, and withdraw what is queued for them; all of it or, on an error, nothing.
 
     Args:
@@ -138,14 +149,16 @@ async def import_suppressions(
         now: the time.
         dry_run: only say what would happen.
         header_row: the line or row that names the columns, where a person says so.
+        keys: under which opt-outs of people who were erased are kept.
 
     Raises:
+        SettingsError: some of those are kept under another secret.
         InputError: the file cannot be read, or says of nobody who is meant.
     """
     report = SuppressionReport(path.name)
     with open_list(path, FIELDS, needs=NAMES, header_row=header_row) as table:
         async with one_piece(pool, keep=not dry_run) as db:
-            await _import(db, table, report, region, zone, now)
+            await _import(db, keys, table, report, region, zone, now)
             detail = {name: getattr(report, name) for name in ("rows", "rejected", "added", "standing", "withdrawn")}
             await db.execute(SQL["record_audit"], actor, "suppressions.imported", path.name, detail)
     report.written = not dry_run
@@ -153,7 +166,7 @@ async def import_suppressions(
 
 
 async def _import(
-    db: Connection, table: List, report: SuppressionReport, region: str, zone: ZoneInfo, now: datetime
+    db: Connection, keys: DigestKeys, table: List, report: SuppressionReport, region: str, zone: ZoneInfo, now: datetime
 ) -> None:
     held: list[Entry] = []
     for line, row in table:
@@ -162,15 +175,17 @@ async def _import(
         except BadRow as bad:
             table.reject(line, bad, row)
         if len(held) >= _CHUNK:
-            await _take(db, held, table, report)
+            await _take(db, keys, held, table, report)
             held = []
-    await _take(db, held, table, report)
+    await _take(db, keys, held, table, report)
     report.kind, report.rows, report.rejected = table.kind, table.rows, table.rejected
     report.notices = list(table.notices)
     report.problems = sorted(table.problems, key=lambda one: one.line)
 
 
-async def _take(db: Connection, entries: Sequence[Entry], table: List, report: SuppressionReport) -> None:
+async def _take(
+    db: Connection, keys: DigestKeys, entries: Sequence[Entry], table: List, report: SuppressionReport
+) -> None:
     """Look up who is meant, suppress them, and withdraw what waits for them."""
     columns = [[getattr(one, name) for one in entries] for name in Entry.__slots__]
     found = await db.fetch(SQL["meant"], *columns, timeout=_WITHIN)
@@ -184,15 +199,56 @@ async def _take(db: Connection, entries: Sequence[Entry], table: List, report: S
     report.entries += len(meant)
     report.matched += sum(row["known"] for row in meant)
     report.unmatched += sum(not row["known"] for row in meant)
+    erased = await _erased(db, keys, meant)
+    wanted = [row for row in meant if (row["channel"], row["address"]) not in erased]
+    done = await suppress_many(db, wanted)
+    report.added += done.added
+    report.lifted_since += done.lifted_since
+    report.standing += len(meant) - done.added - done.lifted_since
+    report.by_reason.update(done.by_reason)
+    report.withdrawn += done.withdrawn
+
+
+async def _erased(db: Connection, keys: DigestKeys, meant: Sequence[asyncpg.Record]) -> set[tuple[str, str]]:
+    """Addresses of people who were erased: they stand as digests, and do not come back by way of a list."""
+    if not await has_digests(db, keys):
+        return set()
+    strangers = {(row["channel"], row["address"]) for row in meant if not row["known"]}
+    return {(one.channel, one.address) for one in await find_digests(db, keys, strangers) if one.purpose == "all"}
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """What came of many suppressions at once.
+
+    Attributes:
+        added: that were news.
+        lifted_since: whose owner has asked for messages again since.
+        by_reason: how many were added for which reason.
+        withdrawn: queued messages that were taken back.
+    """
+
+    added: int
+    lifted_since: int
+    by_reason: Counter[str]
+    withdrawn: int
+
+
+async def suppress_many(db: Connection, entries: Sequence[Mapping[str, Any] | asyncpg.Record]) -> Suppressed:
+    """Suppress many addresses or people, and withdraw what waits for them.
+
+    Args:
+        db: in the caller's transaction.
+        entries: each with `channel`, `address` (of a person their id), `purpose`, `reason`, `source` and `since`.
+    """
     names = ("channel", "address", "purpose", "reason", "source", "since")
-    done = await db.fetch(SQL["suppress"], *([row[name] for row in meant] for name in names), timeout=_WITHIN)
+    done = await db.fetch(SQL["suppress"], *([row[name] for row in entries] for name in names), timeout=_WITHIN)
     fresh = [row["event_id"] for row in done if row["event_id"] is not None]
-    report.added += len(fresh)
-    report.lifted_since += sum(row["lifted"] for row in done)
-    report.standing += len(meant) - len(fresh) - sum(row["lifted"] for row in done)
-    report.by_reason.update(row["reason"] for row in done if row["event_id"] is not None)
+    withdrawn = 0
     for name in ("withdraw_addresses", "withdraw_people"):
-        report.withdrawn += await db.fetchval(SQL[name], fresh, timeout=_WITHIN)
+        withdrawn += await db.fetchval(SQL[name], fresh, timeout=_WITHIN)
+    reasons = Counter(row["reason"] for row in done if row["event_id"] is not None)
+    return Suppressed(len(fresh), sum(row["lifted"] for row in done), reasons, withdrawn)
 
 
 def _entries(line: int, row: Mapping[str, str], file: str, region: str, zone: ZoneInfo, now: datetime) -> list[Entry]:
@@ -294,18 +350,31 @@ class Known:
         return asdict(self)
 
 
-async def find_suppression(db: Connection, text: str, *, region: str) -> Known:
+async def find_suppression(db: Connection, text: str, *, region: str, keys: DigestKeys = NO_KEYS) -> Known:
     """Whether a number or mailbox may be written to.
 
     Args:
         db: a connection.
         text: as somebody types it.
         region: country whose way of writing phone numbers is assumed where there is no `+`.
+        keys: under which opt-outs of people who were erased are kept.
 
     Raises:
         AddressError: it is neither.
     """
-    channel: Literal["sms", "email"] = "email" if "@" in text else "sms"
-    address = normalise_email(text) if channel == "email" else normalise_phone(text, region=region, mobile=False)
+    channel, address = read_address(text, region)
     stands = await standing(db, channel=channel, address=address)
+    digests = await find_digests(db, keys, [(channel, address)])
+    stands += [Suppression(channel, address, one.purpose, one.reason, one.since) for one in digests]
     return Known(address, stands, [Told(**row) for row in await db.fetch(SQL["history"], channel, address)])
+
+
+def read_address(text: str, region: str) -> tuple[Literal["sms", "email"], str]:
+    """The channel and the normalised address of what somebody types.
+
+    Raises:
+        AddressError: it is neither a number nor a mailbox.
+    """
+    if "@" in text:
+        return "email", normalise_email(text)
+    return "sms", normalise_phone(text, region=region, mobile=False)

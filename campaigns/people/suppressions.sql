@@ -29,7 +29,7 @@ order by 1;
 
 -- name: suppress
 -- The ledger's events and the standing rows, for what does not stand yet. Whoever asked for messages again after the date
--- in the list has had the last word.
+-- in the list has had the last word. Who has left and now says no has said no for when they come back.
 with entry as (
   select distinct on (channel, address, purpose) *
   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
@@ -44,6 +44,7 @@ with entry as (
     exists (
       select from suppression s
       where s.channel = e.channel and s.address = e.address and s.purpose in ('all', e.purpose)
+        and (s.reason <> 'left' or e.reason = 'left')
     ) as stands
   from entry e
 ), fresh as (
@@ -53,7 +54,9 @@ with entry as (
 ), standing as (
   insert into suppression (channel, address, purpose, reason, since, event_id)
   select channel, address, purpose, reason, at, event_id from fresh
-  on conflict (channel, address, purpose) do nothing
+  on conflict (channel, address, purpose) do update
+    set reason = excluded.reason, since = excluded.since, event_id = excluded.event_id
+    where suppression.reason = 'left'
 )
 select j.reason, f.event_id, j.lifted and not j.stands as lifted
 from judged j
@@ -90,7 +93,8 @@ with withdrawn as (
 select count(*) from withdrawn;
 
 -- name: everybody
--- Everything that stands, with where each came from; members by their number. $1: fingerprints instead of addresses.
+-- Everything that stands, with where each came from; members by their number. Leavers are no matter of a list, and of
+-- whoever was erased there is nothing to hand on. $1: fingerprints instead of addresses.
 select
   s.channel,
   case when $1::boolean then encode(sha256(convert_to(coalesce(p.external_id, s.address), 'UTF8')), 'hex')
@@ -99,6 +103,7 @@ select
 from suppression s
 join suppression_event e using (event_id)
 left join person p on s.channel = 'person' and p.person_id = case when s.channel = 'person' then s.address::bigint end
+where p.erased_at is null and s.reason <> 'left'
 order by s.channel, s.address, s.purpose;
 
 -- name: history

@@ -41,5 +41,6 @@ cross join lateral (
 ) as r
 left join unit as own on own.unit_id = p.unit_id
 left join unit as u on u.unit_id = any(own.lineage) and u.kind = $1
+where p.struck_off_at is null
 group by u.unit_id, u.name
 order by u.name nulls last, u.unit_id

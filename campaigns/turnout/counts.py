@@ -144,6 +144,17 @@ async def finish_contacted(db: Connection, ballot_id: int, now: datetime) -> Non
         await db.execute(SQL["finish_contacted"], ballot_id, now)
 
 
+async def finish_reach(db: Connection, person_id: int, now: datetime) -> None:
+    """Count a last time who could be reached in a person's ballots that are over, before their addresses go for good.
+
+    Doing it again changes nothing.
+    """
+    for row in await db.fetch(SQL["over_for"], person_id, now):
+        async with db.transaction():
+            await refresh(db, row["ballot_id"])
+            await db.execute(SQL["finish_reach"], row["ballot_id"], now)
+
+
 async def squash(db: Connection) -> int:
     """Replace the rows of each sum by one.
 

@@ -67,7 +67,8 @@ order by 1, 2;
 -- name: reach_differences
 -- Counts who can be reached and who has been, and says where the running sums differ. An address counts while nothing
 -- suppresses it altogether; contacted is whoever had at least one message that a provider took. Once messages of the
--- ballot have begun to go into the archive, contacted stays what it was.
+-- ballot have begun to go into the archive, contacted stays what it was; and once somebody of a ballot that is over has
+-- been erased, so does who could be reached.
 with usable as (
   select
     e.person_id, coalesce(e.unit_id, 0) as unit_id,
@@ -111,6 +112,7 @@ from counted c
 full join tallied t using (unit_id, measure)
 where coalesce(t.n, 0) <> coalesce(c.n, 0)
   and (measure <> 'contacted' or exists (select from ballot where ballot_id = $1 and contacted_final_at is null))
+  and (measure = 'contacted' or exists (select from ballot where ballot_id = $1 and reach_final_at is null))
 order by 1, 2;
 
 -- name: add_differences
@@ -132,6 +134,18 @@ select contacted_final_at is not null from ballot where ballot_id = $1;
 -- name: finish_contacted
 -- Once and for good.
 update ballot set contacted_final_at = $2 where ballot_id = $1 and contacted_final_at is null;
+
+-- name: over_for
+-- A person's ballots that are over and whose reach may still change.
+select b.ballot_id
+from elector e
+join ballot b using (ballot_id)
+where e.person_id = $1 and b.closes_at <= $2 and b.reach_final_at is null
+order by b.ballot_id;
+
+-- name: finish_reach
+-- Once and for good.
+update ballot set reach_final_at = $2 where ballot_id = $1 and reach_final_at is null;
 
 -- name: squash
 -- Replaces the rows of one sum by one row. A claim that is being settled meanwhile adds its own row and is not disturbed.

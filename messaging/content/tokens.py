@@ -42,7 +42,7 @@ class Keyring:
     def __init__(self, secrets: Sequence[SecretStr]) -> None:
         if not secrets:
             raise SettingsError("MUSTER_SECRET_KEY is not set.", remedy="Members' links are derived from it.")
-        self._keys = {_fingerprint(key): key for key in (secret.get_secret_value().encode() for secret in secrets)}
+        self._keys = {fingerprint(key): key for key in (secret.get_secret_value().encode() for secret in secrets)}
         self.current: Final = next(iter(self._keys))
 
     def token(self, message_id: int, action: Action, *, secret: str | None = None) -> str:
@@ -122,7 +122,8 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()[:16]
 
 
-def _fingerprint(key: bytes) -> str:
+def fingerprint(key: bytes) -> str:
+    """A name for a secret that says nothing about it: what is made with it is kept beside this."""
     return hashlib.sha256(b"fingerprint:" + key).hexdigest()[:12]
 
 

@@ -89,6 +89,7 @@ async def archive_chunk(db: Connection, step_id: int, *, limit: int = CHUNK) -> 
         year = await db.fetchval(SQL["year_of"], step_id)
         await db.execute(SQL["add_totals"], ids)
         await db.execute(SQL["drop_tries"], ids)
+        await db.execute(SQL["open_history"])
         return Moved(
             messages=await db.fetchval(SQL["move_messages"], ids, year),
             events=await db.fetchval(SQL["move_events"], ids, year),

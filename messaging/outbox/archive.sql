@@ -77,6 +77,10 @@ with gone as (
 )
 select count(*) from kept;
 
+-- name: open_history
+-- A message's history leaves its table by this way alone.
+select set_config('muster.archiving', 'on', true);
+
 -- name: move_events
 -- Their history, in the order it was written.
 with gone as (

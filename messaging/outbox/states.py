@@ -152,6 +152,8 @@ class Reason(StrEnum):
     DECEASED = "deceased"
     DO_NOT_CONTACT = "do_not_contact"
     BY_STAFF = "by_staff"
+    LEFT = "left"
+    ERASED = "erased"
     # skipped: decided at launch
     NO_ADDRESS = "no_address"
     SHARED_ADDRESS = "shared_address"
@@ -203,6 +205,8 @@ SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.DECEASED: "This person has died.",
         Reason.DO_NOT_CONTACT: "They asked not to be contacted at all.",
         Reason.BY_STAFF: "A member of staff stopped messages to them.",
+        Reason.LEFT: "They are no longer a member.",
+        Reason.ERASED: "They asked to be erased.",
         Reason.NO_ADDRESS: "There is no usable address on any channel of this step.",
         Reason.SHARED_ADDRESS: "Somebody else at the same number or mailbox gets this message.",
         Reason.LANDLINE: "The number is a landline.",

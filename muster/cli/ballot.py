@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,7 @@ async def _described(runtime: Runtime, db: Connection, ballot: Ballot) -> dict[s
         "replacement_by": ballot.replacement_by,
         "threshold": ballot.threshold,
         "disaggregated_by": ballot.constituency if ballot.disaggregated else None,
+        "attributes": ballot.attributes,
         "electorate": (await totals(db, ballot.ballot_id))["electorate"],
         "local": ballot.constants(runtime.settings)["ballot"],
     }
@@ -116,7 +118,7 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
         "closes": local["closes"],
         "threshold": f"{found['threshold']:.0%}"
         + (f" in each {found['disaggregated_by']}" if found["disaggregated_by"] else ""),
-        "electorate": f"{found['electorate']:,} members",
+        "electorate": f"{found['electorate']:,} members" + _who(found["attributes"]),
         "phase": found["phase"].replace("_", " "),
     }
     for name, value in rows.items():
@@ -127,6 +129,17 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
     console.print(table)
     if not found["electorate"]:
         console.print("Nobody is enrolled yet. Import the members with: muster people import FILE")
+
+
+def _who(attributes: Mapping[str, bool | Sequence[str]]) -> str:
+    """The attributes electors have, in words."""
+    if not attributes:
+        return ""
+    parts = [
+        f"{name} {'given' if wanted else 'not given'}" if isinstance(wanted, bool) else f"{name} {' or '.join(wanted)}"
+        for name, wanted in attributes.items()
+    ]
+    return f" with {' and '.join(parts)}"
 
 
 def _print_json(value: object) -> None:

@@ -16,6 +16,8 @@ from rich.table import Table
 
 from campaigns.campaigns import get_campaign, name_of
 from campaigns.people.people import find_person
+from campaigns.people.search import who_has
+from campaigns.people.suppressions import read_address
 from campaigns.retention import (
     Due,
     YearHeld,
@@ -28,9 +30,11 @@ from campaigns.retention import (
     waiting_messages,
     year_held,
 )
+from campaigns.said import Said, said_by, said_to
 from messaging.db import Connection
-from messaging.errors import Conflict, NotFound
+from messaging.errors import AddressError, Conflict, NotFound
 from messaging.outbox.archive import Moved
+from messaging.outbox.erasure import written_to_address
 from messaging.outbox.held import resume_by_address
 from messaging.outbox.history import Account, Event, Listed, account, history, list_messages, messages_of
 from messaging.outbox.states import State, sentence
@@ -44,11 +48,12 @@ Archived = list[tuple[Due, Moved]]
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A message, what happened to it, and the name of its campaign."""
+    """A message, what happened to it, the name of its campaign, and what was said in answer to it."""
 
     message: Account
     events: list[Event]
     campaign: str | None
+    answers: list[Said]
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
@@ -61,20 +66,29 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("who", metavar="PERSON|MESSAGE")
+@click.argument("who", metavar="PERSON|ADDRESS|MESSAGE")
 @_json
 def why(who: str, *, as_json: bool) -> None:
-    """Tell the whole history of a person's messages, or of one message.
+    """Tell the whole history of a person's messages and of what they said, or of one message.
 
-    PERSON is a membership number, MESSAGE the number of a message as `muster messages list` shows it. Where a number is
-    both, the person is meant; write #123 for the message.
+    PERSON is a membership number, ADDRESS a phone number in any notation or a mailbox, MESSAGE the number of a message
+    as `muster messages list` shows it. Where a number is several of these, the person is meant before the address and
+    the address before the message; write #123 for the message. Replies, claims and opt-outs stand with the message that
+    they answer, in order of time; those that answer none come last.
     """
-    stories, zone = run(_why(who))
+    stories, others, zone = run(_why(who))
     if as_json:
-        click.echo(orjson.dumps([_to_json(one) for one in stories], option=orjson.OPT_INDENT_2).decode())
+        told = [_to_json(one) for one in stories]
+        told += [{"message_id": None, "answers": [asdict(one) for one in others]}] if others else []
+        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
         return
     for one in stories:
         _tell(one, zone)
+    if others:
+        click.echo("In answer to no message:")
+        for said in others:
+            _tell_line(said, zone)
+        click.echo()
     click.echo(f"Times are those of {zone.key}.")
 
 
@@ -162,35 +176,74 @@ def forget(year: int, actor: str, *, yes: bool) -> None:
     click.echo(f"{_messages(held.messages)} of {year} deleted.")
 
 
-async def _why(who: str) -> tuple[list[Story], ZoneInfo]:
+async def _why(who: str) -> tuple[list[Story], list[Said], ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         zone = ZoneInfo(runtime.settings.time_zone)
-        return [await _story(db, message_id, zone) for message_id in await _meant(db, who)], zone
+        meant = await _meant(db, who, runtime.settings.sms_region)
+        if meant.alone:
+            (message_id,) = meant.message_ids
+            return [await _story(db, message_id, await said_to(db, message_id), zone)], [], zone
+        said = await said_by(db, meant.person_ids, meant.message_ids, meant.addresses)
+        if not (meant.message_ids or said):
+            raise NotFound(
+                f"No step launched so far had {who} in its audience, and they have said nothing.",
+                remedy=f"See who they are with: muster people find {who}",
+            )
+        shown = set(meant.message_ids)
+        stories = [
+            await _story(db, message_id, [one for one in said if one.message_id == message_id], zone)
+            for message_id in meant.message_ids
+        ]
+        return stories, [one for one in said if one.message_id not in shown], zone
 
 
-async def _story(db: Connection, message_id: int, zone: ZoneInfo) -> Story:
+async def _story(db: Connection, message_id: int, said: list[Said], zone: ZoneInfo) -> Story:
     message = await account(db, message_id, zone)
-    return Story(message, await history(db, message_id, zone), await name_of(db, message.campaign_id))
+    return Story(message, await history(db, message_id, zone), await name_of(db, message.campaign_id), said)
 
 
-async def _meant(db: Connection, who: str) -> list[int]:
-    """The messages somebody asks about: a person's, or the one with that number."""
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """Whom or what somebody asks about: one message alone, or people, with what was written to them."""
+
+    message_ids: list[int]
+    person_ids: list[int]
+    addresses: list[tuple[str, str]]
+    alone: bool = False
+
+
+async def _meant(db: Connection, who: str, region: str) -> Meant:
+    """A person by their number, whoever has an address or wrote from it, or the message with that number."""
     number = who.removeprefix("#")
     if who.startswith("#") and number.isdigit():
-        return [int(number)]
+        return Meant([int(number)], [], [], alone=True)
     try:
         person = await find_person(db, who)
     except NotFound:
-        if number.isdigit():
-            return [int(number)]
-        raise
-    ids = await messages_of(db, person.person_id)
-    if not ids:
+        meant = await _at_address(db, who, region)
+        if meant.message_ids or meant.person_ids or not number.isdigit():
+            return meant
+        return Meant([int(number)], [], [], alone=True)
+    return Meant(await messages_of(db, person.person_id), [person.person_id], [])
+
+
+async def _at_address(db: Connection, who: str, region: str) -> Meant:
+    """Everybody who has an address; nobody where it is none."""
+    try:
+        channel, address = read_address(who, region)
+    except AddressError:
+        if who.isdigit():
+            return Meant([], [], [])
         raise NotFound(
-            f"No step launched so far had {who} in its audience.",
-            remedy=f"See who they are with: muster people show {who}",
-        )
-    return ids
+            f"Nobody has the membership number {who}.",
+            remedy=f"It is no address either. Look the person up with: muster people find {who}",
+        ) from None
+    people = await who_has(db, channel, address)
+    if people:
+        ids = [message_id for person_id in people for message_id in await messages_of(db, person_id)]
+    else:
+        ids = (await written_to_address(db, channel, address)).ids
+    return Meant(ids, list(people), [(channel, address)])
 
 
 async def _list(
@@ -264,14 +317,28 @@ def _tell(story: Story, zone: ZoneInfo) -> None:
     click.echo(f"  {message.state}: {message.words}")
     if names := [*message.earlier_ids, *([message.provider_id] if message.provider_id else [])]:
         click.echo(f"  The provider calls it {', then '.join(names)}.")
-    for event in story.events:
-        click.echo(f"  {event.at.astimezone(zone):%Y-%m-%d %H:%M:%S}  {event.source:<10}  {event.words}")
+    for happened in _in_order(story):
+        _tell_line(happened, zone)
     click.echo()
+
+
+def _in_order(story: Story) -> list[Event | Said]:
+    """The events as they were written, each answer after the last one that is not later."""
+    told: list[Event | Said] = list(story.events)
+    for answer in reversed(story.answers):
+        before = [place for place, event in enumerate(story.events) if event.at <= answer.at]
+        told.insert(before[-1] + 1 if before else 0, answer)
+    return told
+
+
+def _tell_line(happened: Event | Said, zone: ZoneInfo) -> None:
+    click.echo(f"  {happened.at.astimezone(zone):%Y-%m-%d %H:%M:%S}  {happened.source:<10}  {happened.words}")
 
 
 def _to_json(story: Story) -> dict[str, Any]:
     history = [asdict(event) for event in story.events]
-    return asdict(story.message) | {"campaign": story.campaign, "history": history}
+    answers = [asdict(one) for one in story.answers]
+    return asdict(story.message) | {"campaign": story.campaign, "history": history, "answers": answers}
 
 
 def _show(listed: Sequence[Listed], *, more: bool) -> None:

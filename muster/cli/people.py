@@ -1,4 +1,4 @@
-"""`muster people`: bring the members in, look one up, count them, take them out."""
+"""`muster people`: bring the members in, look one up, count them, take them out; `membership` has the rest."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from campaigns.people.columns import UNIT_KINDS
 from campaigns.people.consents import in_words
 from campaigns.people.report import ImportReport
 from messaging.consent import Consent, consents_of, standing_of
+from messaging.suppression_digests import DigestKeys
+from muster.cli import membership
 from muster.cli.actor import this_user
 from muster.cli.problems import header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
@@ -30,7 +32,11 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 
 @click.group()
 def command() -> None:
-    """Import the members, look one up, count and export them."""
+    """Import the members, find and show them, count and export them, strike off and erase."""
+
+
+for one in (membership.find, membership.leave, membership.erase):
+    command.add_command(one)
 
 
 @command.command("import")
@@ -76,7 +82,7 @@ async def _import(
             return await imports.import_people(
                 runtime.pool, file, mapping=columns, header_row=header_row, strict=strict, dry_run=dry_run, actor=actor,
                 region=runtime.settings.sms_region, time_zone=runtime.settings.time_zone,
-                progress=progress, clock=runtime.clock,
+                progress=progress, clock=runtime.clock, keys=DigestKeys(runtime.settings.secret_key),
             )  # fmt: skip
 
 
@@ -108,6 +114,17 @@ def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
     if report.unreachable:
         click.echo(f"without any usable address: {report.unreachable:,} (they count in the electorate all the same)")
     tell_notices(report.notices)
+    if report.restored:
+        click.echo(
+            f"back although they were erased: {report.restored:,} addresses and members that nothing is sent to "
+            "(lift it with: muster suppression lift ID)"
+        )
+    if report.left:
+        some = ", ".join(report.left[:5]) + (", …" if len(report.left) > 5 else "")
+        click.echo(
+            f"have left, and stay struck off: {len(report.left):,} ({some}); "
+            "if they are members again: muster people leave --undo ID"
+        )
     tell_problems(report.problems)
     if strict and report.problems:
         click.echo("Nothing was imported, because of --strict and these problems.", err=True)
@@ -126,6 +143,8 @@ def show(external_id: str, *, as_json: bool) -> None:
         _print_json(person.to_json() | {"consents": consents, "consent_history": [asdict(one) for one in said]})
         return
     click.echo(f"{person.external_id}  {person.first_name} {person.last_name}".rstrip())
+    if person.left_at:
+        click.echo(f"  {'left':<12}{person.left_at.astimezone(zone):%Y-%m-%d}")
     for kind, name in person.units.items():
         click.echo(f"  {kind:<12}{name}")
     for address in person.addresses:
@@ -133,6 +152,13 @@ def show(external_id: str, *, as_json: bool) -> None:
         click.echo(f"  {address.channel:<12}{address.address}{stopped if address.suppressed else ''}")
     if not person.addresses:
         click.echo("  no address")
+    _tell_consents(said, zone)
+    click.echo(f"  {'language':<12}{person.language}\n  {'time zone':<12}{person.time_zone}")
+    for name, value in person.attributes.items():
+        click.echo(f"  {name:<12}{value}")
+
+
+def _tell_consents(said: list[Consent], zone: ZoneInfo) -> None:
     stands = list(standing_of(said))
     for one in stands:
         click.echo(f"  {'consent':<12}{in_words(one, zone)}")
@@ -141,9 +167,6 @@ def show(external_id: str, *, as_json: bool) -> None:
             click.echo(f"  {'before':<12}{in_words(one, zone)}")
     if not said:
         click.echo(f"  {'consent':<12}none: nothing but service messages is sent")
-    click.echo(f"  {'language':<12}{person.language}\n  {'time zone':<12}{person.time_zone}")
-    for name, value in person.attributes.items():
-        click.echo(f"  {name:<12}{value}")
 
 
 async def _find(external_id: str) -> tuple[people.Person, list[Consent], ZoneInfo]:

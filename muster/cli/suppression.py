@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 import click
 import orjson
 
+from campaigns.people.returning import lift_erased
 from campaigns.people.suppressions import Known, SuppressionReport, export_suppressions, find_suppression
 from campaigns.people.suppressions import import_suppressions as take_in
 from messaging.outbox.states import sentence
+from messaging.suppression_digests import DigestKeys
 from muster.cli.actor import this_user
 from muster.cli.problems import header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
@@ -59,7 +61,7 @@ async def _import(file: Path, header_row: int | None, *, dry_run: bool, actor: s
         settings = runtime.settings
         return await take_in(
             runtime.pool, file, actor=actor, region=settings.sms_region, zone=ZoneInfo(settings.time_zone),
-            now=runtime.clock(), dry_run=dry_run, header_row=header_row,
+            now=runtime.clock(), dry_run=dry_run, header_row=header_row, keys=DigestKeys(settings.secret_key),
         )  # fmt: skip
 
 
@@ -129,6 +131,26 @@ def show(address: str, *, as_json: bool) -> None:
 
 async def _show(address: str) -> tuple[Known, ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        return await find_suppression(db, address, region=runtime.settings.sms_region), ZoneInfo(
-            runtime.settings.time_zone
-        )
+        settings = runtime.settings
+        known = await find_suppression(db, address, region=settings.sms_region, keys=DigestKeys(settings.secret_key))
+        return known, ZoneInfo(settings.time_zone)
+
+
+@command.command()
+@click.argument("who", metavar="ID")
+@_actor
+def lift(who: str, actor: str) -> int:
+    """Let somebody be written to again who was erased and has come back.
+
+    ID is their membership number, or a number or mailbox of theirs. What they opted out of stays: that is theirs to
+    take back, by START or on their page. The exit status is 1 where they were not kept from messages for that.
+    """
+    lifted = run(_lift(who, actor))
+    click.echo(f"{who} may be written to again." if lifted else f"Nothing stands against {who} for being erased.")
+    return int(not lifted)
+
+
+async def _lift(who: str, actor: str) -> bool:
+    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
+        settings = runtime.settings
+        return await lift_erased(db, who, region=settings.sms_region, keys=DigestKeys(settings.secret_key), actor=actor)

@@ -84,6 +84,33 @@ async def test_a_ballot_is_made_with_its_electorate_and_its_dates(db: Connection
     assert await db.fetchval("select count(*) from ballot") == 1, "a refused ballot leaves nothing"
 
 
+async def test_an_electorate_is_those_with_the_attributes_it_asks_for(db: Connection) -> None:
+    leeds = await add_unit(db, "Leeds")
+    await add_person(db, "1", unit=leeds, status="Live", grade="A")
+    await add_person(db, "2", unit=leeds, status="Lapsed", grade="A")
+    await add_person(db, "3", unit=leeds, status="Live")
+    await add_person(db, "4", status="Honorary", grade="B")
+    await add_person(db, "5")
+    for name, more, electors in (
+        ("a", {"attribute": {"status": "Live"}}, ["1", "3"]),
+        ("b", {"attribute": {"status": ["Live", "Honorary"], "grade": True}}, ["1", "4"]),
+        ("c", {"attribute": {"status": False}}, ["5"]),
+        ("d", {"attribute": {"status": ["Live", "Honorary"]}, "units": ["Leeds"]}, ["1", "3"]),
+        ("e", {}, ["1", "2", "3", "4", "5"]),
+    ):
+        ballot = await create_ballot(db, ballot_spec(name=name, **more))
+        rows = await db.fetch(
+            "select external_id from elector join person using (person_id) where ballot_id = $1 order by 1",
+            ballot.ballot_id,
+        )
+        assert [row["external_id"] for row in rows] == electors, name
+        assert (await totals(db, ballot.ballot_id))["electorate"] == len(electors)
+    with pytest.raises(SpecError) as refused:
+        await create_ballot(db, ballot_spec(name="f", attribute={"statis": "Live"}))
+    assert "ballot.attribute.statis" in refused.value.problems[0]
+    assert "status" in refused.value.problems[0]
+
+
 async def test_the_phase_of_a_ballot_follows_its_dates(db: Connection) -> None:
     ballot = await create_ballot(db, ballot_spec(last_posting="2026-12-03", replacement_by="2026-11-27T17:00:00"))
     for day, phase in (

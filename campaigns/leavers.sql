@@ -1,0 +1,46 @@
+-- name: members
+-- Whose membership numbers these are, and whether they have left.
+select external_id, person_id, left_at from person where external_id = any ($1::text[]) and erased_at is null;
+
+-- name: leave
+-- From when on they are no members. A date that is corrected before they are struck off counts.
+update person p set left_at = given.at, updated_at = $3
+from unnest($1::bigint[], $2::timestamptz[]) as given (person_id, at)
+where p.person_id = given.person_id;
+
+-- name: due
+-- Whose date has come.
+select person_id from person where left_at <= $1 and struck_off_at is null order by person_id;
+
+-- name: people_go
+-- Alone with who may be written to: no page of a launch that was decided before is written after.
+select pg_advisory_xact_lock(hashtextextended('muster: people go', 0));
+
+-- name: ballots
+-- Ballots that are not over in which any of these vote.
+select distinct b.ballot_id
+from ballot b
+join elector e using (ballot_id)
+where b.closes_at > $2 and e.person_id = any ($1::bigint[])
+order by b.ballot_id;
+
+-- name: open_ballots
+-- Ballots that are not over.
+select ballot_id from ballot where closes_at > $1 order by ballot_id;
+
+-- name: strike_off
+update person set struck_off_at = $2 where person_id = any ($1::bigint[]);
+
+-- name: leave_ballot
+delete from elector where ballot_id = $1 and person_id = any ($2::bigint[]);
+
+-- name: come_back
+-- Members again, as if they had never left.
+update person set left_at = null, struck_off_at = null, updated_at = $2
+where person_id = any ($1::bigint[]) and left_at is not null and erased_at is null
+returning external_id, person_id;
+
+-- name: audit
+-- Who did what to whom.
+insert into audit (actor, action, subject, detail)
+select $1, $2, s.subject, s.detail from unnest($3::text[], $4::jsonb[]) as s (subject, detail);

@@ -1,0 +1,32 @@
+-- name: arrivals
+-- The addresses of everybody a file has brought or changed, and the numbers of those who are new, with whom they mean.
+select distinct a.channel, a.address, a.address as meant
+from staged_person s
+join person p using (external_id)
+join address a on a.person_id = p.person_id
+where s.person_id is null or s.changed
+union all
+select 'person', s.external_id, p.person_id::text
+from staged_person s
+join person p using (external_id)
+where s.person_id is null;
+
+-- name: started
+-- When an address last asked for messages.
+select r.channel, r.address, max(r.received_at) as at
+from unnest($1::text[], $2::text[]) as given (channel, address)
+join reply r using (channel, address)
+where r.reading = 'opt_in'
+group by r.channel, r.address;
+
+-- name: with_addresses
+-- A member by their number, and where they can be reached.
+select
+  p.person_id,
+  array(select array[a.channel, a.address] from address a where a.person_id = p.person_id) as addresses
+from person p
+where p.external_id = $1 and p.erased_at is null;
+
+-- name: audit
+-- Who let somebody be written to again.
+insert into audit (actor, action, subject) values ($1, 'people.returned', $2);

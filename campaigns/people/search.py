@@ -1,0 +1,102 @@
+"""Looking for members by any part of their name, by number, by phone in any notation, by mailbox."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from messaging.addresses import normalise_email, normalise_phone
+from messaging.db import Connection, load_queries
+from messaging.errors import AddressError
+
+SQL: Final = load_queries(__file__)
+
+_WORDS: Final = 3
+"""Words that are looked for one by one; more are looked for as they stand."""
+_FEWEST_DIGITS: Final = 4
+"""Digits of a phone number from which on a part of it says enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A member who was found.
+
+    Attributes:
+        person_id: our own number.
+        external_id: the membership number.
+        name: first and last; may be empty.
+        unit: the unit they are in directly; may be empty.
+        left_at: since when they are no member; None for members.
+        addresses: where they can be reached.
+    """
+
+    person_id: int
+    external_id: str
+    name: str
+    unit: str
+    left_at: datetime | None
+    addresses: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return asdict(self)
+
+
+async def search_people(db: Connection, text: str, *, region: str, limit: int = 50) -> list[Hit]:
+    """Look for members.
+
+    Args:
+        db: a connection.
+        text: words of a name in any order, accents and case left out or not; a membership number or a part of it; a
+            phone number in any notation, or at least four digits of one; a mailbox or a part of it.
+        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        limit: the most to find.
+
+    Returns:
+        Whoever has just that membership number first, then by name.
+    """
+    text = " ".join(text.split())
+    if not text:
+        return []
+    words = _folded(text).split()
+    if len(words) > _WORDS:
+        words = [" ".join(words)]
+    patterns = [f"%{_literal(word)}%" for word in words] + ["%"] * (_WORDS - len(words))
+    rows = await db.fetch(SQL["people"], *patterns, text, _addresses(text, region), _part_of_address(text), limit)
+    return [Hit(**row) for row in rows]
+
+
+async def who_has(db: Connection, channel: str, address: str) -> dict[int, str]:
+    """The people who have an address: their ids, and their membership numbers."""
+    return {row["person_id"]: row["external_id"] for row in await db.fetch(SQL["holders"], channel, address)}
+
+
+def _addresses(text: str, region: str) -> list[str]:
+    """What the text is as an address, if it is one."""
+    try:
+        return [normalise_email(text) if "@" in text else normalise_phone(text, region=region, mobile=False)]
+    except AddressError:
+        return []
+
+
+def _part_of_address(text: str) -> str | None:
+    """A pattern for a part of a number or mailbox; None where the text is neither."""
+    digits = re.sub(r"[\s().+/-]", "", text)
+    if digits.isdigit():
+        # a national number begins with a zero that the international one has not
+        own = digits.removeprefix("00").removeprefix("0")
+        return f"+%{own}%" if len(own) >= _FEWEST_DIGITS else None
+    return f"%{_literal(text.lower())}%" if re.fullmatch(r"[^\s@]*@?[^\s@]+|[^\s@]+@", text) else None
+
+
+def _folded(text: str) -> str:
+    """As the database folds names: without case and accents."""
+    return re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFD", text)).lower()
+
+
+def _literal(text: str) -> str:
+    """The text for LIKE, with nothing in it that means something else."""
+    return re.sub(r"([\\%_])", r"\\\1", text)

@@ -1,0 +1,72 @@
+-- name: of_person
+-- A person's messages that are not archived, where each went, and what their provider calls it.
+select message_id, channel, address, provider_id from messages_of($1);
+
+-- name: of_person_archived
+select message_id, channel, address, provider_id from message_archive where person_id = $1;
+
+-- name: to_address
+-- Whatever went to an address, whoever it was meant for.
+select message_id, channel, address, provider_id from messages_to($1, $2);
+
+-- name: to_address_archived
+-- The archive has no index of addresses: it is read from end to end, which takes seconds for millions.
+select message_id, channel, address, provider_id from message_archive where channel = $1 and address = $2;
+
+-- name: tries
+-- What providers called earlier tries.
+select provider_id from message_try where message_id = any ($1::bigint[]) and provider_id is not null;
+
+-- name: hold
+-- All of them at once or none: whoever waits for one while they hold another could be waited for in a circle.
+select message_id from message where message_id = any ($1::bigint[]) order by message_id for update nowait;
+
+-- name: withdraw
+-- What has not left goes; so does what nobody can say of whether it left, for its provider cannot be asked any more. What is
+-- claimed is stopped at the gate's last look, for the person is suppressed.
+with withdrawn as (
+  update message
+  set state = 'suppressed', reason = 'erased', changed_at = now()
+  where message_id = any ($1::bigint[]) and state::text in ('queued', 'ambiguous')
+  returning message_id
+), told as (
+  insert into message_event (message_id, state, source, code)
+  select message_id, 'suppressed', 'staff', 'erased' from withdrawn
+)
+select count(*) from withdrawn;
+
+-- name: empty
+-- Where each went and what it said of its person. One that is on its way keeps its provider's id, by which its receipts
+-- find it; of all others nobody but the provider could say any more whose it was.
+update message
+set address = case when address is not null then 'erased-' || message_id end,
+    variables = '{}',
+    provider_id = case when state in ('sending', 'accepted', 'sent') then provider_id end
+where message_id = any ($1::bigint[])
+  and (
+    address <> 'erased-' || message_id or variables <> '{}'
+    or provider_id is not null and state not in ('sending', 'accepted', 'sent')
+  );
+
+-- name: empty_archived
+update message_archive
+set address = case when address is not null then 'erased-' || message_id end, provider_id = null
+where message_id = any ($1::bigint[]) and (address <> 'erased-' || message_id or provider_id is not null);
+
+-- name: drop_tries
+delete from message_try where message_id = any ($1::bigint[]);
+
+-- name: drop_links
+-- Nobody can open their pages any more.
+delete from link where message_id = any ($1::bigint[]);
+
+-- name: drop_bounces
+delete from soft_bounce where message_id = any ($1::bigint[]) or address = any ($2::text[]);
+
+-- name: in_flight
+-- How many are on the wire just now: what comes of them is written down with the provider's words.
+select count(*) from message where message_id = any ($1::bigint[]) and state::text = 'sending';
+
+-- name: empty_history
+-- The words of providers, which quote addresses, in what was written after its person was erased.
+select erase_personal_detail(null, '{}', '{}', $1::bigint[], '{}', $2);

@@ -1,0 +1,206 @@
+"""`muster people find`, `leave` and `erase`: look members up, strike off who has left, erase who asks for it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from campaigns.leavers import Leaver, Left, come_back, read_leavers
+from campaigns.leavers import leave as take_leave
+from campaigns.people.report import Problem
+from campaigns.people.search import Hit, search_people
+from messaging.runtime import Runtime
+from muster import erasure
+from muster.cli.actor import this_user
+from muster.cli.problems import tell_problems
+from muster.cli.session import open_session, run
+
+_actor = click.option("--actor", default=this_user, help="Who does this, for the audit; default: your user name here.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
+
+FOUND_AT_MOST = 50
+
+
+@click.command()
+@click.argument("text", nargs=-1, required=True)
+@click.option(
+    "--limit", default=FOUND_AT_MOST, show_default=True, type=click.IntRange(1, 10_000), help="At most so many."
+)
+@_json
+def find(text: Sequence[str], limit: int, *, as_json: bool) -> int:
+    """Find members by any part of their name, membership number, phone number or mailbox.
+
+    Case and accents do not matter, nor how a phone number is written. The exit status is 1 when nobody is found.
+    """
+    hits = run(_find(" ".join(text), limit))
+    if as_json:
+        _print_json([hit.to_json() for hit in hits])
+        return int(not hits)
+    if not hits:
+        click.echo(f"Nobody is found by “{' '.join(text)}”.")
+        return 1
+    table = Table("member", "name", "unit", "addresses", "", box=None, header_style="bold")
+    for hit in hits:
+        left = f"left {hit.left_at:%Y-%m-%d}" if hit.left_at else ""
+        table.add_row(*(Text(cell) for cell in (hit.external_id, hit.name, hit.unit, "  ".join(hit.addresses), left)))
+    Console().print(table)
+    if len(hits) == limit:
+        click.echo(f"These are the first {limit}; there may be more: say more of the name, or --limit")
+    return 0
+
+
+async def _find(text: str, limit: int) -> list[Hit]:
+    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
+        return await search_people(db, text, region=runtime.settings.sms_region, limit=limit)
+
+
+@click.command()
+@click.argument("member_ids", metavar="[ID]...", nargs=-1)
+@click.option("--from", "file", type=click.Path(path_type=Path), help="A list of leavers: CSV, XLSX, ODS or XLS.")
+@click.option("--on", "on", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="From when on; default: today.")
+@click.option("--undo", is_flag=True, help="They are members again.")
+@_actor
+@_json
+def leave(
+    member_ids: Sequence[str], file: Path | None, on: datetime | None, actor: str, *, undo: bool, as_json: bool
+) -> int:
+    """Strike members off who have left, by their membership numbers or by a list.
+
+    From DATE on they are in no audience and in no ballot that has not closed, and get nothing; what is queued for them
+    is withdrawn. They stay in every count that is over. A list needs a column member_id, and may have one called
+    left_on. A member file that still names them does not bring them back; --undo does.
+
+    The exit status is 1 when nobody could be struck off.
+    """
+    if not member_ids and file is None:
+        raise click.UsageError("Say who has left: membership numbers, or --from FILE.")
+    if undo:
+        back = run(_undo(member_ids, file, actor))
+        if as_json:
+            _print_json({"returned": back})
+        else:
+            click.echo(f"{_members(len(back))} again: {', '.join(back)}" if back else "None of them had left.")
+        return 0
+    left = run(_leave(member_ids, file, on, actor))
+    if as_json:
+        _print_json(left.to_json())
+    else:
+        _tell_left(left)
+    return int(not (left.struck_off or left.to_come or left.known))
+
+
+async def _undo(member_ids: Sequence[str], file: Path | None, actor: str) -> list[str]:
+    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
+        listed, _ = _listed(runtime, file, None)
+        numbers = list(dict.fromkeys([*member_ids, *(one.member_id for one in listed)]))
+        return await come_back(db, numbers, actor=actor, now=runtime.clock())
+
+
+async def _leave(member_ids: Sequence[str], file: Path | None, on: datetime | None, actor: str) -> Left:
+    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
+        listed, problems = _listed(runtime, file, on)
+        leavers = [*(Leaver(one, _day(runtime, on)) for one in member_ids), *listed]
+        left = await take_leave(db, leavers, actor=actor, now=runtime.clock())
+        left.problems = sorted([*left.problems, *problems], key=lambda problem: problem.line)
+        return left
+
+
+def _listed(runtime: Runtime, file: Path | None, on: datetime | None) -> tuple[list[Leaver], list[Problem]]:
+    if file is None:
+        return [], []
+    zone = ZoneInfo(runtime.settings.time_zone)
+    return read_leavers(file, otherwise=_day(runtime, on), zone=zone)
+
+
+def _day(runtime: Runtime, on: datetime | None) -> datetime:
+    """The first moment of a day here; of today where none is given."""
+    zone = ZoneInfo(runtime.settings.time_zone)
+    day = on or runtime.clock().astimezone(zone)
+    return day.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=zone)
+
+
+def _tell_left(left: Left) -> None:
+    click.echo(f"struck off {left.struck_off:,} · on a day to come {left.to_come:,} · had left already {left.known:,}")
+    if left.struck_off:
+        ballots = "1 ballot" if left.ballots == 1 else f"{left.ballots:,} ballots"
+        click.echo(f"{ballots} recounted · queued messages withdrawn: {left.withdrawn:,}")
+    tell_problems(left.problems)
+
+
+@click.command()
+@click.argument("who", metavar="ID...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--may-return", is_flag=True, help="Write to them again if a member file brings them back.")
+@_actor
+@_json
+def erase(who: Sequence[str], actor: str, *, yes: bool, may_return: bool, as_json: bool) -> None:
+    """Erase people for good: names, addresses, what they were sent, what they said, and their raw mails.
+
+    ID is a membership number; or, for somebody in no member file, the number or mailbox they wrote from. What happened
+    stays, under a number that leads to nobody, and so does every count. What is queued for them is withdrawn. What they
+    opted out of is kept as a keyed digest. If a member file brings them back they come in as somebody new and are not
+    written to, unless you say --may-return, or: muster suppression lift ID
+
+    Exports, backups and whoever you send webhooks to are yours to deal with: docs/retention.md.
+    """
+    asked = None if yes else _confirm
+    done = run(_erase(list(dict.fromkeys(who)), actor, asked, may_return=may_return, quiet=as_json))
+    if as_json:
+        _print_json(done)
+        return
+    for one in done:
+        click.echo(
+            f"Erased: {one['messages'] + one['archived_messages']:,} messages and {one['replies']:,} replies emptied, "
+            f"{one['inbox']:,} things that came in, {one['withdrawn']:,} queued messages withdrawn."
+        )
+    click.echo("Ask the receivers of your webhooks, and whoever has an export or a backup, to do the same.")
+
+
+async def _erase(
+    who: Sequence[str], actor: str, asked: Callable[[int], None] | None, *, may_return: bool, quiet: bool
+) -> list[dict[str, int]]:
+    async with open_session(pool_size=2) as runtime:
+        found = [await erasure.look_for(runtime, one) for one in who]
+        if not quiet:
+            for one in found:
+                _tell_found(one)
+        if asked is not None:
+            asked(len(found))
+        return [await erasure.erase(runtime, one, actor=actor, may_return=may_return) for one in found]
+
+
+def _confirm(people: int) -> None:
+    whom = "this person" if people == 1 else f"these {people} people"
+    click.confirm(f"Erase {whom} for good? It cannot be undone", abort=True, err=True)
+
+
+def _tell_found(found: erasure.Found) -> None:
+    traces, counts = found.traces, found.counts()
+    click.echo(f"{traces.external_id or 'In no member file'}  {traces.name}".rstrip())
+    for channel, address in traces.own:
+        click.echo(f"  {channel:<6}{address}")
+    for channel, address in traces.shared:
+        click.echo(f"  {channel:<6}{address} (somebody else's too: it stays theirs)")
+    click.echo(
+        f"  {counts['messages']:,} messages, {counts['archived_messages']:,} in the archive, "
+        f"{counts['replies']:,} replies, {counts['inbox']:,} things that came in, "
+        f"{counts['webhook_events']:,} events for webhooks"
+    )
+
+
+def _members(count: int) -> str:
+    return "1 is a member" if count == 1 else f"{count:,} are members"
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps(value) + b"\n")
+    sys.stdout.buffer.flush()

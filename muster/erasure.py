@@ -1,0 +1,201 @@
+"""Erasing somebody altogether: the person, what was written to them, what came in from them, what others are told.
+
+What is slow (looking through all that came in) comes first and holds nothing. Then one short transaction does
+everything: it waits for nobody while it holds anything, and begins again where somebody is in the way. A message that
+is on the wire at that moment leaves nothing behind either: what its provider says of it is gone through once more when
+it has settled, and each hour for as long as receipts may still come (`erase_late`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import asyncpg
+import structlog
+
+from campaigns.erasure import (
+    Traces,
+    erase_traces,
+    erased_since,
+    find_traces,
+    hold_everything,
+    look_again,
+    note_erasure,
+)
+from campaigns.turnout.counts import finish_reach
+from messaging.db import Connection
+from messaging.errors import Conflict
+from messaging.outbox.erasure import Written, empty_history, empty_messages, hold_messages, in_flight, written_to
+from messaging.runtime import Runtime
+from messaging.suppression_digests import DigestKeys
+from webhooks.erasure import Arrivals, Wanted, empty_arrivals, empty_receipts, find_arrivals
+
+TRIES: Final = 100
+"""How often the transaction is begun again where somebody is in the way."""
+PAUSE: Final = 0.3
+"""Seconds between two tries at most; the first come sooner."""
+SETTLES_WITHIN: Final = 30.0
+"""Seconds in which what is on the wire is waited for."""
+
+T = TypeVar("T")
+
+_BUSY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Somebody, with everything that would go.
+
+    Attributes:
+        traces: who it is, what was written to them and what they said.
+        arrivals: what came in and what others are told of it.
+    """
+
+    traces: Traces
+    arrivals: Arrivals
+
+    def counts(self) -> dict[str, int]:
+        """How much of each there is."""
+        return {
+            "addresses": len(self.traces.own),
+            "messages": len(self.traces.written.messages),
+            "archived_messages": len(self.traces.written.archived),
+            "replies": len(self.traces.reply_ids),
+            "inbox": len(self.arrivals.inbox),
+            "webhook_events": len(self.arrivals.events),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values, for whoever is asked."""
+        traces = self.traces
+        return {
+            "member_id": traces.external_id or None,
+            "name": traces.name or None,
+            "addresses": traces.addresses,
+            "shared_addresses": [address for _, address in traces.shared],
+        } | {"found": self.counts()}
+
+
+async def look_for(runtime: Runtime, who: str) -> Found:
+    """Find somebody and everything that would go with them.
+
+    Args:
+        runtime: where to look.
+        who: a membership number; or, for somebody in no member file, a number or mailbox.
+
+    Raises:
+        NotFound: nothing is known of them.
+        Conflict: it is an address, and a member's.
+    """
+    async with runtime.pool.acquire() as db:
+        traces = await find_traces(db, who, region=runtime.settings.sms_region)
+        return Found(traces, await find_arrivals(db, wanted_of(traces)))
+
+
+async def erase(runtime: Runtime, found: Found, *, actor: str, may_return: bool = False) -> dict[str, int]:
+    """Erase somebody, and write down that it was done.
+
+    Args:
+        runtime: where.
+        found: as `look_for` found it; what has come since goes too.
+        actor: who does it, for the audit.
+        may_return: if a member file brings them again they may be written to, but where they had opted out.
+
+    Returns:
+        How much of each there was, and how many queued messages were withdrawn.
+
+    Raises:
+        Conflict: a member file is being imported, or somebody was in the way all the time.
+    """
+    keys, now = DigestKeys(runtime.settings.secret_key), runtime.clock()
+    async with runtime.pool.acquire() as db:
+        if found.traces.person_id is not None:
+            await finish_reach(db, found.traces.person_id, now)
+        act = partial(_erase, db, keys, found, actor, may_return=may_return, now=now)
+        done, detail = await _until_free(db, act)
+        await _wait_for_the_wire(db, done.traces.written)
+    log.info("somebody was erased", person_id=found.traces.person_id)
+    return detail
+
+
+async def erase_late(db: Connection, since: datetime) -> None:
+    """Take out what providers have said of people's messages after they were erased.
+
+    Args:
+        db: a connection without a transaction.
+        since: people erased before then are over and done with.
+    """
+    for person_id in await erased_since(db, since):
+        written = await written_to(db, person_id)
+        with contextlib.suppress(*_BUSY):  # there is another time in an hour
+            async with db.transaction():
+                await _clear_late(db, written)
+
+
+def wanted_of(traces: Traces) -> Wanted:
+    """What to look for in what came in."""
+    return Wanted(
+        person_id=traces.person_id,
+        message_ids=traces.written.ids,
+        provider_ids=traces.written.provider_ids,
+        reply_ids=traces.reply_ids,
+        inbox_ids=traces.inbox_ids,
+        addresses=traces.own,
+        pattern=traces.pattern,
+        likes=traces.likes,
+    )
+
+
+async def _until_free(db: Connection, act: Callable[[], Awaitable[T]]) -> T:
+    """Do something in one transaction, begun again for as long as somebody is in the way."""
+    for attempt in range(TRIES):
+        try:
+            async with db.transaction():
+                return await act()
+        except _BUSY:
+            await asyncio.sleep(min(PAUSE, 0.02 * (attempt + 1)))
+    raise Conflict(
+        "Somebody was at their messages all the time.",
+        remedy="Try again; if it goes on, look at what is being sent: muster campaign list",
+    )
+
+
+async def _erase(
+    db: Connection, keys: DigestKeys, found: Found, actor: str, *, may_return: bool, now: datetime
+) -> tuple[Found, dict[str, int]]:
+    await hold_everything(db, found.traces)
+    traces = await look_again(db, found.traces)
+    await hold_messages(db, traces.written)  # what was launched just before as well
+    wanted = wanted_of(traces)
+    done = Found(traces, await find_arrivals(db, wanted, found.arrivals))
+    new, withdrawn = await erase_traces(db, keys, traces, may_return=may_return, now=now)
+    await empty_arrivals(db, wanted, done.arrivals, traces.external_id, new)
+    detail = done.counts() | {"withdrawn": withdrawn}
+    await note_erasure(db, traces, actor=actor, detail=detail | {"may_return": may_return}, now=now)
+    return done, detail
+
+
+async def _wait_for_the_wire(db: Connection, written: Written) -> None:
+    """Wait until what was on the wire has settled, and take out what was said of it."""
+    until = asyncio.get_running_loop().time() + SETTLES_WITHIN
+    waited = False
+    while await in_flight(db, written) and asyncio.get_running_loop().time() < until:
+        waited = True
+        await asyncio.sleep(PAUSE)
+    if waited:
+        await _until_free(db, partial(_clear_late, db, written))
+
+
+async def _clear_late(db: Connection, written: Written) -> None:
+    await hold_messages(db, written)
+    await empty_messages(db, written, ())
+    await empty_history(db, written.ids)
+    await empty_receipts(db, written.ids, written.provider_ids)

@@ -1,0 +1,124 @@
+"""Leavers stay in what is over and leave everything else; a file does not bring them back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from campaigns.audience import compile_audience
+from campaigns.ballots import enrol
+from campaigns.leavers import Leaver, come_back, leave, read_leavers, strike_off
+from campaigns.people.imports import import_people
+from campaigns.people.people import count_people, find_person
+from campaigns.spec import Filter
+from campaigns.turnout.claims import record_claim
+from campaigns.turnout.counts import recount, totals
+from messaging.db import Connection, Pool
+from messaging.errors import NotFound
+from messaging.outbox.send import Courier
+from messaging.outside import open_outside
+from messaging.runtime import Runtime
+from messaging.suppression import standing, suppress
+from muster.duties import Duties
+from tests.integration.electorate import NOW, add_ballot, add_person
+from tests.integration.outbox_rows import add_messages, add_step
+
+TODAY = NOW.replace(hour=0)
+
+
+async def two_ballots(db: Connection) -> tuple[int, int, list[int]]:
+    """One that is over and one that is open, and three members in both; the first has voted in each."""
+    people = [await add_person(db, f"M{n}", sms=f"+44770090000{n}") for n in (1, 2, 3)]
+    over = await add_ballot(db, "over", opens=NOW - timedelta(days=30), closes=NOW - timedelta(days=3))
+    going = await add_ballot(db, "open")
+    for ballot_id in (over, going):
+        await enrol(db, ballot_id)
+        await record_claim(
+            db, ballot_id=ballot_id, person_id=people[0], kind="voted", source="link", recorder="member", confidence=1.0
+        )
+    return over, going, people
+
+
+async def figures(db: Connection, ballot_id: int) -> tuple[int, int]:
+    now = await totals(db, ballot_id)
+    assert await recount(db, ballot_id) == []
+    return now["electorate"], now["voted"]
+
+
+async def test_a_leaver_stays_in_what_is_over_and_leaves_the_rest(db: Connection) -> None:
+    over, going, people = await two_ballots(db)
+    step = await add_step(db)
+    (waiting,) = await add_messages(db, step, "sms", ["+447700900001"], first_person=people[0])
+    left = await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    assert (left.struck_off, left.withdrawn, left.ballots, left.problems) == (1, 1, 1, [])
+    assert await figures(db, over) == (3, 1)
+    assert await figures(db, going) == (2, 0)
+    row = await db.fetchrow("select state::text, reason from message where message_id = $1", waiting)
+    assert tuple(row or ()) == ("suppressed", "left")
+    audience = await compile_audience(db, Filter(), ballot_id=over)
+    assert await audience.size(db) == 2, "nobody asks a leaver, whatever the ballot"
+    assert (await count_people(db)).people == 2
+    assert await db.fetchval("select count(*) from claim where person_id = $1", people[0]) == 2
+    assert await enrol(db, going) == 0
+    again = await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    assert (again.struck_off, again.known) == (0, 1)
+
+    assert await come_back(db, ["M1", "M2"], actor="olga", now=NOW) == ["M1"]
+    assert await figures(db, going) == (3, 1)
+    assert not await standing(db, channel="person", address=str(people[0]))
+    noted = await db.fetch("select actor, action, subject from audit order by audit_id")
+    assert [tuple(one) for one in noted] == [("olga", "people.left", "M1"), ("olga", "people.came_back", "M1")]
+
+
+async def test_a_day_to_come_strikes_off_when_it_has_come(runtime: Runtime, db: Connection) -> None:
+    _, going, _ = await two_ballots(db)
+    left = await leave(db, [Leaver("M1", TODAY + timedelta(days=2))], actor="olga", now=NOW)
+    assert (left.struck_off, left.to_come) == (0, 1)
+    assert await figures(db, going) == (3, 1)
+    assert (await strike_off(db, NOW + timedelta(days=1))).struck_off == 0
+    there = replace(runtime, clock=lambda: NOW + timedelta(days=2))
+    async with open_outside(()) as outside:
+        await Duties(there, Courier(there, {}), outside).counts.ask()
+    assert await figures(db, going) == (2, 0)
+
+
+async def test_no_while_away_stays_no_when_they_are_back(db: Connection) -> None:
+    _, _, people = await two_ballots(db)
+    await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    assert await suppress(db, channel="person", address=str(people[0]), reason="opted_out", source="preferences")
+    await come_back(db, ["M1"], actor="olga", now=NOW)
+    assert [one.reason for one in await standing(db, channel="person", address=str(people[0]))] == ["opted_out"]
+
+
+async def test_a_file_that_still_names_leavers_says_so_and_leaves_them_struck_off(
+    pool: Pool, db: Connection, tmp_path: Path
+) -> None:
+    _, going, _ = await two_ballots(db)
+    await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    path = tmp_path / "members.csv"
+    path.write_text("member id,first name,mobile\nM1,Anna,07700 900009\nM2,Ann,07700 900002\n")
+    report = await import_people(pool, path)
+    assert (report.updated, report.left, report.to_json()["left"]) == (1, ["M1"], ["M1"])
+    back = await find_person(db, "M1")
+    assert (back.first_name, back.left_at) == ("Anna", TODAY)
+    await enrol(db, going)
+    assert (await figures(db, going))[0] == 2
+
+
+async def test_many_leave_by_a_list(db: Connection, tmp_path: Path) -> None:
+    await two_ballots(db)
+    path = tmp_path / "leavers.csv"
+    path.write_text("Membership number,Left\nM1,01/11/2026\nM2,\n,2026-11-02\nM9,2026-11-02\nM3,soon\n")
+    leavers, problems = read_leavers(path, otherwise=TODAY, zone=ZoneInfo("Europe/London"))
+    assert [(one.member_id, f"{one.at:%Y-%m-%d}") for one in leavers] == [
+        ("M1", "2026-11-01"), ("M2", "2026-11-22"), ("M9", "2026-11-02"),
+    ]  # fmt: skip
+    left = await leave(db, leavers, actor="olga", now=NOW)
+    assert (left.struck_off, [one.code for one in left.problems]) == (2, ["unknown_member"])
+    assert sorted((one.line, one.code) for one in problems) == [(4, "no_member"), (6, "not_a_date")]
+    with pytest.raises(NotFound, match="M9"):
+        await come_back(db, ["M9"], actor="olga", now=NOW)
