@@ -34,6 +34,8 @@ _MARKS: Final = (
 )
 """Characters around words that go with them."""
 _AFTER: Final = re.compile(rf"(?:[{re.escape(_MARKS)}]|&#?\w{{1,8}};|(?:https?://|www\.)[^\s<>\"]+)*")
+_BREAK: Final = re.compile(r"[\n.?!:;]")
+"""Where a line or a sentence of a message ends."""
 _LINK_BELOW: Final = re.compile(r"\s{0,9}<?(?:https?://|www\.)[^\s<>\"]+>?[ \t]{0,9}(?=\n|$)")
 
 
@@ -106,8 +108,10 @@ def _quotation(text: str, sent: str) -> Quotation:
     if not message or not reply:
         return Quotation()
     taken = _take(message, _runs(reply, message, min(SEED, len(message))))
-    for length, at, _ in taken:
-        _mark(reply, at, length)
+    for run in taken:
+        length, at, _ = run
+        own = _own_before(text, reply, sent, message, run)
+        _mark(reply, at + own, length - own)
     needed = min(len(message), max(FEWEST, min(ENOUGH, len(message) // 2)))
     if sum(length for length, _, _ in taken) < needed:
         return Quotation()
@@ -177,6 +181,21 @@ def _take(message: Sequence[_Word], runs: Iterable[_Run]) -> list[_Run]:
     while first and (chosen[first - 1][0] >= ENOUGH or _leads_on(chosen[first - 1], chosen[first])):
         first -= 1
     return chosen[first:]
+
+
+def _own_before(text: str, reply: Sequence[_Word], sent: str, message: Sequence[_Word], run: _Run) -> int:
+    """Count the words a run begins with that end a line of the person's own, above a quotation.
+
+    "I have voted", and below it our "Your Union", which came after "Have you voted?": what is ours begins on its own line.
+    """
+    length, at, place = run
+    if not at or reply[at - 1].ours or "\n" in text[reply[at - 1].end : reply[at].start]:
+        return 0
+    for own in range(1, min(SEED, length)):
+        if "\n" in text[reply[at + own - 1].end : reply[at + own].start]:
+            between = sent[message[place + own - 1].end : message[place + own].start]
+            return own if _BREAK.search(between) else 0
+    return 0
 
 
 def _leads_on(run: _Run, following: _Run) -> bool:

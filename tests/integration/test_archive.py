@@ -326,7 +326,8 @@ HOT = {
     "messaging/outbox/counts": ("progress",),
     "messaging/goals": ("meet",),
     "messaging/suppression": ("suppress", "withdraw_address", "withdraw_person"),
-    "campaigns/answers": ("asked", "asked_at", "stopped_by_link"),
+    "campaigns/answers": ("asked", "stopped_by_link"),
+    "campaigns/answered": ("asked_at",),
     "campaigns/launch": ("fill",),
     "webhooks/asked": ("find", "look", "press"),
 }

@@ -135,7 +135,7 @@ async def test_an_answer_without_proof_changes_nothing_and_waits_for_a_person(ro
 async def test_our_own_footer_opts_nobody_out(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     for message_form in await said_in(db, asked.message_id):
-        assert "Stop these emails" in message_form
+        assert "Unsubscribe" in message_form
         for beginning in (
             "",
             "Od: Union <b@union.example>\nWysłano: 22 listopada 2026\nDo: ann@member.test\nTemat: x\n\n",
@@ -154,7 +154,7 @@ async def test_a_mail_that_only_repeats_ours_waits_and_is_shown_whole(room: Room
     ours = (await said_in(db, asked.message_id))[0]
     reply = await answer(room, reply_address(room, asked), ours, Subject="Have you posted your ballot paper?")
     assert (reply["reading"], reply["rule"], reply["why_open"]) == ("unclear", "repeated", "unclear")
-    assert "Stop these emails" in reply["text"]
+    assert "Unsubscribe" in reply["text"]
     await db.execute("update reply set rule_version = 'older'")
     assert await reread(db, reader="eve", at=NOON) == (0, [])
     assert await room.campaign.suppressed() == set()

@@ -28,7 +28,7 @@ from muster.sandbox.postmaster import MailWeather
 from tests.integration.outbox_rows import add_messages, add_step, until
 from tests.integration.test_worker import NOWHERE, working
 
-SECRET = "a secret for tests only"
+SECRET = "a secret for tests only and long enough"
 AT_THE_END = {"claimed messages wait until this worker counts as gone", "this does not work now; trying every second"}
 """What a worker may say besides when it is stopped while PostgreSQL is away: something stays behind."""
 
@@ -83,8 +83,10 @@ async def test_an_outage_of_postgresql_is_two_lines_in_each_process(
     folder: Path, valkey: Valkey, unused_tcp_port_factory: Any
 ) -> None:
     port, web_port = unused_tcp_port_factory(), unused_tcp_port_factory()
-    options = {"fsync": "off", "listen_addresses": "127.0.0.1", "port": str(port)}
-    url, base = f"postgresql://muster@127.0.0.1:{port}/muster", f"http://127.0.0.1:{web_port}"
+    options: dict[str, Any] = {
+        "let_in": ["host all all 127.0.0.1/32 trust"], "fsync": "off", "listen_addresses": "127.0.0.1", "port": str(port)
+    }  # fmt: skip
+    url, base = f"postgresql://postgres@127.0.0.1:{port}/muster", f"http://127.0.0.1:{web_port}"
     server = await asyncio.to_thread(start_postgres, folder, **options)
     try:
         await migrate(url)

@@ -31,7 +31,9 @@ def test_every_message_state_has_words_and_one_group() -> None:
 
 
 def test_every_reason_to_read_a_reply_has_words() -> None:
-    assert {*FOR_A_PERSON, "shared_address", "unknown_sender", "no_message", "early", "late"} == set(WHY_OPEN)
+    assert {*FOR_A_PERSON, "opt_out", "shared_address", "unknown_sender", "no_message", "early", "late"} == set(
+        WHY_OPEN
+    )
 
 
 @given(st.integers(0, 120_000), st.integers(1, 120_000))

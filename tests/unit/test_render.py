@@ -128,7 +128,11 @@ def test_a_name_reads_just_as_it_is_in_both_parts(name: str, place: str) -> None
     assert set(page.tags) <= {"p", "strong", "ul", "li"}
 
 
-@given(st.text(st.characters(exclude_categories=["Cs", "Cc"])), st.text(st.characters(exclude_categories=["Cs", "Cc"])))
+# no noncharacters (U+FFFE) and the like: the standard library's reader of HTML drops them, where browsers do not
+_WRITTEN = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]))
+
+
+@given(_WRITTEN, _WRITTEN)
 def test_no_value_changes_the_page(first_name: str, branch: str) -> None:
     template = load_template((ROOT / "templates",), "ballot-reminder")
     done = _REMINDER.email(ANN | {"first_name": first_name or "x", "branch": branch})
