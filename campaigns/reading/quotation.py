@@ -186,7 +186,8 @@ def _take(message: Sequence[_Word], runs: Iterable[_Run]) -> list[_Run]:
 def _own_before(text: str, reply: Sequence[_Word], sent: str, message: Sequence[_Word], run: _Run) -> int:
     """Count the words a run begins with that end a line of the person's own, above a quotation.
 
-    "I have voted", and below it our "Your Union", which came after "Have you voted?": what is ours begins on its own line.
+    "I have voted", and below it our "Your Union", which came after "Have you voted?": what is ours begins on its own
+    line.
     """
     length, at, place = run
     if not at or reply[at - 1].ours or "\n" in text[reply[at - 1].end : reply[at].start]:

@@ -209,7 +209,7 @@ select string_agg(name, ', ') from (
   union all select oid, proname, proowner, pronamespace from pg_proc
 ) as made (oid, name, owner, schema)
 where schema = 'public'::regnamespace and owner <> 'muster_owner'::regrole
-  and not exists (select from pg_depend d where d.objid = made.oid and d.deptype = 'e') -- an extension's are the server's
+  and not exists (select from pg_depend d where d.objid = made.oid and d.deptype = 'e') -- not the server's own
 """
 
 

@@ -84,7 +84,8 @@ async def test_an_outage_of_postgresql_is_two_lines_in_each_process(
 ) -> None:
     port, web_port = unused_tcp_port_factory(), unused_tcp_port_factory()
     options: dict[str, Any] = {
-        "let_in": ["host all all 127.0.0.1/32 trust"], "fsync": "off", "listen_addresses": "127.0.0.1", "port": str(port)
+        "let_in": ["host all all 127.0.0.1/32 trust"], "fsync": "off", "listen_addresses": "127.0.0.1",
+        "port": str(port),
     }  # fmt: skip
     url, base = f"postgresql://postgres@127.0.0.1:{port}/muster", f"http://127.0.0.1:{web_port}"
     server = await asyncio.to_thread(start_postgres, folder, **options)

@@ -73,7 +73,11 @@ def test_an_answer_has_its_reading_and_the_writers_own_words() -> None:
 
 def test_what_was_sent_is_known_with_its_text_and_with_its_html() -> None:
     plain, html = forms_of(SENT)
-    assert plain.split() == html.split() == "Your vote Have you voted? Your Union Stop these emails".split()
+    assert (
+        plain.split()
+        == html.split()
+        == ["Your", "vote", "Have", "you", "voted?", "Your", "Union", "Stop", "these", "emails"]
+    )
 
 
 @pytest.mark.parametrize(("to", "head", "kind"), [
