@@ -149,6 +149,7 @@ class Live:
         """Show one view to all who look at it. Without a beat, their pages say by themselves that they are not live."""
         try:
             picture = await take_picture(view, self.figures)
+            beat = self._beat(picture)
         except AWAY as error:
             self._runtime.outages.away(POSTGRES, error)
             return
@@ -156,7 +157,6 @@ class Live:
             # looking must go on for the others
             log.exception("a live page could not be made", page=type(view).__name__)
             return
-        beat = self._beat(picture)
         for viewer in self._viewers.get(view, ()):
             viewer.show(picture.sections.values(), beat)
 

@@ -13,9 +13,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import asyncpg
 import structlog
 
 from messaging.db.away import AWAY
+from messaging.errors import MusterError
 
 POSTGRES: Final = "PostgreSQL"
 REDIS: Final = "Redis"
@@ -74,10 +76,6 @@ class Outages:
         self._closed = False
         self._said_again_at: dict[str, float] = {}
 
-    def is_away(self, server: str) -> bool:
-        """Whether a server is known to be away."""
-        return server in self._open
-
     def away(self, server: str, error: BaseException | str) -> None:
         """Note that a server did not answer; the first time, log it and begin to ask whether it is back.
 
@@ -98,9 +96,10 @@ class Outages:
         )
 
     def met(self, error: Exception) -> None:
-        """Note an error of a statement that is tried again: an outage, or what the server says that passes.
+        """Note an error of a statement that is tried again: an outage, what the server says that passes, or a bug.
 
-        A deadlock or a full disk is said once a minute: the server is there, and does not do what it is asked.
+        A deadlock or a full disk is said once a minute: the server is there, and does not do what it is asked. So is
+        what nobody foresaw, with its traceback.
         """
         if isinstance(error, AWAY):
             self.away(POSTGRES, error)
@@ -108,7 +107,10 @@ class Outages:
         kind, now = type(error).__name__, time.monotonic()
         if now >= self._said_again_at.get(kind, 0.0):
             self._said_again_at[kind] = now + self._remind
-            log.warning("PostgreSQL refuses a statement; it is tried again", error=in_words(error), kind=kind)
+            if isinstance(error, (asyncpg.PostgresError, MusterError)):
+                log.warning("PostgreSQL refuses a statement; it is tried again", error=in_words(error), kind=kind)
+            else:
+                log.error("something failed in an unforeseen way; it is tried again", kind=kind, exc_info=error)
 
     async def close(self) -> None:
         """Stop asking."""
@@ -142,7 +144,7 @@ class Outages:
         finally:
             if asking is not None:
                 asking.cancel()
-        self._open.pop(server, None)
+            self._open.pop(server, None)  # however this ends: while it stands here nobody would ask again
         self._back_at[server] = time.monotonic()
         if outage.told:
             log.info("a server is back", server=server, seconds=_since(outage), errors=outage.errors)

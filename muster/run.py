@@ -151,15 +151,12 @@ class _Start:
         """When the servers stop under us, have them started again; web server and worker do the same by themselves."""
         loop = asyncio.get_running_loop()
         while self._servers is not None:
-            self._servers.line.setblocking(False)
-            await loop.sock_recv(self._servers.line, 1)
+            with contextlib.suppress(OSError):  # a line that breaks says the same as one that ends
+                self._servers.line.setblocking(False)
+                await loop.sock_recv(self._servers.line, 1)
             log.warning("the embedded servers stopped; starting them again")
             self._servers.close()
-            try:
-                self._servers = await asyncio.to_thread(attach, home)
-            except MusterError as error:
-                log.error("the embedded servers do not start", error=error.message)  # noqa: TRY400
-                await asyncio.sleep(5)
+            self._servers = await _attach_again(home)
 
     async def _close_servers(self) -> None:
         if self._servers is not None:
@@ -226,6 +223,16 @@ class _Start:
                     self._moved.append(f"Port {port} is taken, so {name} is on {one}.{dead}")
                 return one
         raise Conflict(f"No port from {port} to {port + PORTS_TRIED - 1} is free.", remedy="Set MUSTER_LISTEN.")
+
+
+async def _attach_again(home: Path) -> Servers:
+    """Join the embedded servers, however often they do not start."""
+    while True:
+        try:
+            return await asyncio.to_thread(attach, home)
+        except (MusterError, OSError) as error:
+            log.error("the embedded servers do not start; trying again", error=str(error))  # noqa: TRY400
+            await asyncio.sleep(5)
 
 
 async def run(members: str, announce: Callable[[Addresses], None]) -> None:

@@ -74,7 +74,21 @@ class Child:
             pause = min(2.0 ** (self.ends - 1), LONGEST_PAUSE)
             log.warning("a process ended and is started again", process=self.name, status=status, pause=pause)
             await asyncio.sleep(pause)
-            await self.start(output=asyncio.subprocess.DEVNULL)
+            await self._start_again()
+
+    async def _start_again(self) -> None:
+        """Start it, however long the machine has no memory, processes or files left for it."""
+        while True:
+            try:
+                await self.start(output=asyncio.subprocess.DEVNULL)
+            except OSError as error:
+                log.error(  # noqa: TRY400  # its words say it all
+                    "a process cannot be started; trying again", process=self.name, error=str(error),
+                    pause=LONGEST_PAUSE,
+                )  # fmt: skip
+                await asyncio.sleep(LONGEST_PAUSE)
+            else:
+                return
 
     async def stop(self) -> None:
         """Have it stop in order; kill it when it takes too long."""

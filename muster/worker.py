@@ -142,10 +142,14 @@ class _Ear:
                 except (RedisError, OSError) as error:
                     self._outages.away(REDIS, error)
                     self.hears = False
+                except Exception as error:  # noqa: BLE001  # a worker that thinks it hears has no clock of its own
+                    self._outages.met(error)
+                    self.hears = False
                 finally:
                     await asyncio.gather(*self._worker.tasks.values(), return_exceptions=True)
                 await asyncio.sleep(LOOK)
         finally:
+            self.hears = False
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
             with contextlib.suppress(RedisError, OSError):
@@ -154,12 +158,16 @@ class _Ear:
     async def _hear_bell(self, redis: ArqRedis) -> None:
         """Send whatever is due when the bell rings, and listen again after Redis was away."""
         while True:
-            with contextlib.suppress(RedisError, OSError):
+            try:
                 async with redis.pubsub(ignore_subscribe_messages=True) as bell:
                     await bell.subscribe(BELL)
                     self._duties.deliver()  # what rang while nobody listened
                     async for _ in bell.listen():
                         self._duties.deliver()
+            except (RedisError, OSError):
+                pass  # `listen` meets the same, and says so
+            except Exception as error:  # noqa: BLE001  # without the bell every message would wait for the next look
+                self._outages.met(error)
             await asyncio.sleep(LOOK)
 
     def stop(self) -> None:
@@ -223,18 +231,23 @@ class ArqWake:
 
     async def _ring(self, job: str) -> None:
         self._again.add(job)
-        while job in self._again:
-            self._again.discard(job)
-            try:
-                if job == "deliver":
-                    await self._arq.publish(BELL, job)
-                else:
-                    await self._arq.enqueue_job(job, _job_id=job)
-            except (RedisError, OSError) as error:
-                self._quiet_until = time.monotonic() + LOOK
-                log.debug("Redis took no wake-up", job=job, error=str(error))
-            await asyncio.sleep(MOMENT)
-        del self._ringing[job]
+        try:
+            while job in self._again:
+                self._again.discard(job)
+                try:
+                    if job == "deliver":
+                        await self._arq.publish(BELL, job)
+                    else:
+                        await self._arq.enqueue_job(job, _job_id=job)
+                except (RedisError, OSError) as error:
+                    self._quiet_until = time.monotonic() + LOOK
+                    log.debug("Redis took no wake-up", job=job, error=str(error))
+                except Exception:
+                    self._quiet_until = time.monotonic() + LOOK
+                    log.exception("a wake-up failed in an unforeseen way", job=job)
+                await asyncio.sleep(MOMENT)
+        finally:
+            del self._ringing[job]  # however it ends: as long as it stands here nobody is woken
 
     async def __aenter__(self) -> Self:
         return self

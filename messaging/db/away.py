@@ -12,6 +12,7 @@ POSTGRES_AWAY: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.TooManyConnectionsError,
     asyncpg.OperatorInterventionError,  # it shuts down, is not up yet, or somebody ended our session
+    asyncpg.ReadOnlySQLTransactionError,  # it is a standby: the one that takes writes is another now, or not yet one
     asyncpg.InterfaceError,  # what asyncpg says of a connection that broke under it …
     asyncpg.InternalClientError,  # … and of one that broke in the middle of an answer
 )

@@ -156,9 +156,13 @@ async def open_pool(url: str, *, size: int = 10, when_away: Callable[[Exception]
 
 
 async def probe(url: str) -> None:
-    """Raise while the server does not take connections; a question for `Outages`."""
+    """Raise while the server takes no connections, or no writes; a question for `Outages`."""
     connection = await asyncpg.connect(url, timeout=5)
-    connection.terminate()
+    try:
+        if await connection.fetchval("show transaction_read_only") == "on":
+            raise asyncpg.ReadOnlySQLTransactionError("it takes no writes: it is a standby, or set to be read only")
+    finally:
+        connection.terminate()
 
 
 async def connect(url: str) -> asyncpg.Connection:

@@ -94,6 +94,7 @@ class Pipeline:
         self._journal = Journal(runtime, channel.name, channel.provider)
         self._ahead = Ahead(channel.connections)
         self._ready: asyncio.Queue[Departure] = asyncio.Queue()
+        self._claiming: asyncio.Task[None] | None = None
         self._wired = 0
         self._verdicts: list[Verdict] = []
         self._faults: list[Fault] = []
@@ -118,35 +119,46 @@ class Pipeline:
             deadline: claim nothing after it; None for no limit.
         """
         carriers = [asyncio.create_task(self._carry()) for _ in range(self._channel.connections)]
-        claiming: asyncio.Task[None] | None = None
+        for carrier in carriers:
+            carrier.add_done_callback(lambda _: self._news.set())
+        ended_well = False
         try:
-            while not self._stopping:
-                self._news.clear()
-                if deadline is not None and self._runtime.clock() >= deadline:
-                    break
-                if claiming is not None and claiming.done():
-                    done, claiming = claiming, None
-                    done.result()
-                if claiming is None and self._lanes.wants_more():
-                    claiming = asyncio.create_task(self._refill())
-                if await self._record():
-                    continue
-                if until_idle and claiming is None and self._lanes.idle and self._lanes.empty and not self._wired:
-                    break
-                await self._wait(self._patience())
-        finally:
-            self.stop()
-            if claiming is not None:
-                await asyncio.wait([claiming])
-                if (failed := claiming.exception()) is not None:
-                    log.warning("the last claims failed", error=in_words(failed))
             try:
-                await self._drain(carriers)
-            except BaseException:
-                self._presence.renounce()  # what is still claimed must not wait for the end of this worker
-                raise
+                await self._send(carriers, until_idle=until_idle, deadline=deadline)
             finally:
-                await self._journal.close()
+                self.stop()
+                await self._end_claims()
+                await self._drain(carriers)
+            ended_well = True
+        finally:
+            if not ended_well:
+                self._presence.renounce()  # what is still claimed must not wait for the end of this worker
+            await self._journal.close()
+
+    async def _send(self, carriers: list[asyncio.Task[None]], *, until_idle: bool, deadline: datetime | None) -> None:
+        while not self._stopping:
+            self._news.clear()
+            if deadline is not None and self._runtime.clock() >= deadline:
+                break
+            for carrier in carriers:
+                if carrier.done():  # only what nobody foresaw ends one: better begin anew than go on with fewer
+                    carrier.result()
+            if self._claiming is not None and self._claiming.done():
+                done, self._claiming = self._claiming, None
+                done.result()
+            if self._claiming is None and self._lanes.wants_more():
+                self._claiming = asyncio.create_task(self._refill())
+            if await self._record():
+                continue
+            if until_idle and self._claiming is None and self._lanes.idle and self._lanes.empty and not self._wired:
+                break
+            await self._wait(self._patience())
+
+    async def _end_claims(self) -> None:
+        if self._claiming is not None:
+            await asyncio.wait([self._claiming])
+            if (failed := self._claiming.exception()) is not None:
+                log.warning("the last claims failed", error=in_words(failed))
 
     @property
     def _room(self) -> int:

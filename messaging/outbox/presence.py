@@ -21,7 +21,6 @@ from typing import Final
 import structlog
 
 from messaging.db import Connection, KeptConnection, load_queries
-from messaging.errors import SettingsError
 from messaging.outbox.journal import LOST
 from messaging.runtime import Runtime
 
@@ -124,7 +123,7 @@ class Presence:
         self.courier_id = None
 
     def _begin(self) -> None:
-        if self._beating is None:
+        if self._beating is None or self._beating.done():
             self._beating = asyncio.create_task(self._beat(), name="heartbeat")
 
     async def _beat(self) -> None:
@@ -147,7 +146,7 @@ class Presence:
                     return True
                 courier_id, asked = self.courier_id, now()
                 alive = await db.fetchval(SQL["beat"], courier_id, LEASE, BREAK)
-        except (*LOST, SettingsError) as error:  # the server may have changed its mind about our password
+        except Exception as error:  # noqa: BLE001  # a heart that stopped would leave a worker that sends nothing
             self._runtime.outages.met(error)
             await self._line.drop()
             return False

@@ -168,6 +168,16 @@ async def _freeze_postgres(stage: Stage) -> None:
     stage.over()
 
 
+async def _refuse_writes(stage: Stage) -> None:
+    await stage.until_taken(0.2)
+    await stage.servers.refuse_writes()
+    try:
+        await asyncio.sleep(stage.scale.away)
+    finally:
+        await stage.servers.take_writes()
+    stage.over()
+
+
 async def _flush_redis(stage: Stage) -> None:
     for share in (0.2, 0.4, 0.6):
         await stage.until_taken(share)
@@ -316,6 +326,8 @@ FAULTS: Final = (
           _freeze_postgres, hurried=False, only_full=True),
     Fault("PostgreSQL hung, slow Twilio", "the same while Twilio takes 2 s for a text", _freeze_postgres,
           hurried=False, only_full=True, texts=lambda _scale: {"latency": (2.0, 2.0)}),
+    Fault("PostgreSQL read-only", "it takes no writes for a while, as a standby that is not yet the primary",
+          _refuse_writes),
     Fault("Redis flushed", "FLUSHALL, three times", _flush_redis, paced=True, workers=1),
     Fault("Redis restarted", "stopped, and up again", _restart_redis, paced=True, workers=1),
     Fault("Redis away", "SIGKILL; up again after a while", _take_redis_away, paced=True),

@@ -120,6 +120,19 @@ class Servers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
+    async def refuse_writes(self) -> None:
+        """Have every session read only, also those that are open, as on a standby."""
+        await ask(self.database_url("postgres"), lambda db: self._set(db, "= on"))
+
+    async def take_writes(self) -> None:
+        """Take writes again."""
+        await ask(self.database_url("postgres"), lambda db: self._set(db, "to default"))
+
+    async def _set(self, db: Any, value: str) -> None:
+        await db.execute("set default_transaction_read_only = off")
+        await db.execute(f"alter system set default_transaction_read_only {value}")
+        await db.execute("select pg_reload_conf()")
+
     def start_postgres(self) -> None:
         self.postgres = _start_postgres(self.home, self.address, self.postgres_port)
 

@@ -344,6 +344,32 @@ async def test_a_step_that_cannot_be_compiled_raises_an_alert_and_stops_nobody_e
         assert [alert.key for alert in await open_alerts(db)] == [f"step:{broken.step_id}"]
 
 
+async def test_what_nobody_foresaw_leaves_no_message_behind(
+    runtime: Runtime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection's task that ends ends the run, and what it had is not kept from others by a heart that beats on."""
+    monkeypatch.setattr("messaging.outbox.pipeline.DRAIN", 0.2)
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        await add_messages(db, step, "email", mailboxes(40))
+        async with open_courier(runtime) as sender, sender.stay():
+            with monkeypatch.context() as broken:
+                broken.setattr("messaging.outbox.pipeline.verdict", lambda *_args, **_more: 1 / 0)
+                with pytest.raises(ZeroDivisionError):
+                    await sender.run(until_idle=True)
+            held = await db.fetchval("select courier_id from message where state = 'sending' limit 1")
+            assert held is not None
+
+            async def another() -> bool:
+                return sender.courier_id not in {None, held}
+
+            await sender.run(until_idle=True)
+            await until(another)
+            counts = await states(db, step)
+    assert counts["accepted"] == 40 - counts["sending"]
+    assert counts["sending"] <= len(sandbox.mailbox)
+
+
 async def test_one_message_that_cannot_be_composed_fails_alone(runtime: Runtime) -> None:
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)

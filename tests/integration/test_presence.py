@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from messaging.channels.base import Accepted, Mail, Text, Withheld
 from messaging.channels.smtp import SmtpChannel
@@ -149,6 +150,55 @@ async def test_what_a_lost_worker_left_is_as_old_as_its_judgement(db: Connection
         assert row is not None
         assert row["ambiguous"] == 1
         assert await db.fetchval("select changed_at from message") > began
+
+
+async def beats(db: Connection, presence: Presence) -> None:
+    """Wait for one more heartbeat, as the server counts them."""
+    lease = "select until from courier where courier_id = $1"
+    before = await db.fetchval(lease, presence.courier_id)
+
+    async def again() -> bool:
+        return bool(await db.fetchval(lease, presence.courier_id) != before)
+
+    await until(again)
+
+
+@pytest.mark.parametrize("trouble", ["read only", "unforeseen"])
+async def test_a_heart_outlives_every_error_and_says_so(
+    runtime: Runtime, db: Connection, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """A failover to a standby, and a statement that fails as nobody foresaw."""
+    monkeypatch.setattr("messaging.outbox.presence.BEAT", 0.05)
+    presence = Presence(runtime, "one")
+    with capture_logs() as logs:
+        async with presence.run():
+            await presence.enter(db)
+            await beats(db, presence)
+            if trouble == "read only":
+                await (await presence._line.get()).execute("set default_transaction_read_only = on")
+            else:
+                await db.execute("alter table courier rename to lost")
+
+            async def met() -> bool:
+                return any("server is away" in line["event"] or "refuses" in line["event"] for line in logs)
+
+            await until(met)
+            if trouble == "unforeseen":
+                await db.execute("alter table lost rename to courier")
+            await beats(db, presence)
+            assert presence.is_sure
+
+
+async def test_a_heart_that_was_ended_beats_again_with_the_next_claim(runtime: Runtime, db: Connection) -> None:
+    presence = Presence(runtime, "one")
+    async with presence.run():
+        first = await presence.enter(db)
+        ended = presence._beating
+        assert ended is not None
+        ended.cancel()
+        await asyncio.wait([ended])
+        assert await presence.enter(db) == first
+        assert presence._beating is not ended
 
 
 async def test_a_worker_is_present_without_anything_to_send(runtime: Runtime, db: Connection) -> None:

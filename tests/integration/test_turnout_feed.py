@@ -27,6 +27,7 @@ from tests.integration.inbound_rows import serve
 from tests.integration.outbox_rows import until
 from webhooks.feed.keys import list_keys, make_key, revoke_key
 from webhooks.feed.openapi import document
+from webhooks.feed.tide import Tide
 from webhooks.misses import PER_NETWORK
 
 Client = TestClient[web.Request, web.Application]
@@ -95,6 +96,26 @@ async def test_one_can_wait_for_a_change(client: Client, db: Connection, people:
         assert len((await (await waiting).json())["changes"]) == 1
     nothing = await (await client.get(f"{CHANGES}?after=999&wait=0.05")).json()
     assert nothing["changes"] == []
+
+
+async def test_who_waits_is_told_after_a_look_that_failed(
+    client: Client, db: Connection, people: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[object] = []
+    look = Tide._ends
+
+    async def stumble(tide: Tide, ballots: list[int]) -> dict[int, int]:
+        looks.append(ballots)
+        return {1 // 0: 0} if len(looks) == 1 else await look(tide, ballots)
+
+    monkeypatch.setattr(Tide, "_ends", stumble)
+    waiting = asyncio.create_task(client.get(f"{CHANGES}?wait=30"))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        while not looks:  # noqa: ASYNC110  # the server looks in a task of its own
+            await asyncio.sleep(0.02)
+        await say(db, people[0])
+        assert len((await (await waiting).json())["changes"]) == 1
 
 
 async def read_events(answer: ClientResponse, n: int) -> list[tuple[int, dict[str, object]]]:

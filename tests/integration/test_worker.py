@@ -17,6 +17,7 @@ import orjson
 import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from campaigns.ballots import create_ballot
 from campaigns.campaigns import create_campaign
@@ -183,6 +184,27 @@ async def test_goes_on_when_redis_drops_it_and_forgets_everything(muster: Runtim
     assert recipients(sandbox) == everybody_once(20)
 
 
+async def test_goes_on_when_the_queue_holds_what_nobody_can_read(muster: Runtime, sandbox: Sandbox) -> None:
+    """The name of a job that is no text stops arq in a way nobody foresaw: the clock goes on, and so do wake-ups."""
+    assert muster.settings.redis_url is not None
+    with capture_logs() as logs:
+        async with working(muster), ArqWake(muster.settings.redis_url) as wake:
+            await until(lambda: _heard(muster.redis))
+            await muster.redis.zadd(QUEUE, {b"\xff": 1})
+
+            async def met() -> bool:
+                return any(line.get("kind") == "UnicodeDecodeError" for line in logs)
+
+            await until(met)
+            await launched(muster, 3)
+            await muster.pool.execute("update step set after = '0 seconds' where position = 2")  # the clock launches it
+            await until(all_sent(muster, 6))
+            await muster.redis.zrem(QUEUE, b"\xff")
+            await wake("inbox")
+            await until(lambda: _nothing_queued(muster.redis))
+    assert recipients(sandbox) == everybody_once(3) + everybody_once(3)
+
+
 async def _heard(redis: Redis) -> bool:
     """Whether a worker listens: the clock's jobs come and go."""
     return bool(await redis.keys("arq:in-progress:tick:*"))
@@ -281,6 +303,21 @@ async def test_a_wake_up_asked_for_while_another_is_on_its_way_still_goes(runtim
 
 async def _queued(redis: Redis) -> bool:
     return bool(await redis.exists("arq:job:inbox"))
+
+
+async def test_a_wake_up_that_failed_in_an_unforeseen_way_keeps_none_of_the_next_from_going(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("muster.worker.LOOK", 0.0)
+    assert runtime.settings.redis_url is not None
+    async with ArqWake(runtime.settings.redis_url) as wake:
+        with monkeypatch.context() as broken:
+            broken.setattr(wake._arq, "enqueue_job", lambda *_args, **_more: 1 / 0)
+            await wake("inbox")
+            while wake._ringing:
+                await asyncio.wait(wake._ringing.values())
+        await wake("inbox")
+        await until(lambda: _queued(runtime.redis))
 
 
 async def test_wake_ups_that_redis_does_not_take_cost_next_to_nothing() -> None:

@@ -7,14 +7,11 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import Final
 
-import asyncpg
-import structlog
 from aiohttp import web
 
 from campaigns.turnout import feed
-from messaging.db import AWAY, load_queries
+from messaging.db import load_queries
 from messaging.errors import Unavailable
-from messaging.outages import POSTGRES
 from messaging.runtime import Runtime
 
 SQL: Final = load_queries(__file__)
@@ -22,8 +19,6 @@ SQL: Final = load_queries(__file__)
 LOOK_EVERY: Final = 1.0
 MOST_WAITING: Final = 500
 """Who may wait at a process at once."""
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -78,11 +73,8 @@ class Tide:
             await asyncio.sleep(self.every)
             try:
                 ends = await self._ends(sorted({ballot_id for ballot_id, _ in self._waiting.values()}))
-            except AWAY as error:
-                self.runtime.outages.away(POSTGRES, error)
-                continue
-            except asyncpg.PostgresError as error:
-                log.warning("the turnout feed cannot be looked at", error=repr(error))
+            except Exception as error:  # noqa: BLE001  # who waits must not wait for nobody
+                self.runtime.outages.met(error)
                 continue
             for news, (ballot_id, after) in self._waiting.items():
                 if ends.get(ballot_id, 0) > after:

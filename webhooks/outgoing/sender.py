@@ -25,7 +25,7 @@ from pydantic import SecretStr
 
 from messaging.alerts import Severity, raise_alert, resolve_alert
 from messaging.db import AWAY, Connection, load_queries
-from messaging.errors import MusterError
+from messaging.errors import MusterError, Unavailable
 from messaging.outages import POSTGRES
 from messaging.outside import PATIENCE, Outside, Reply
 from messaging.runtime import Runtime
@@ -132,18 +132,23 @@ class Sender:
         self._going = {which: one for which, one in self._going.items() if one is not task}
 
     async def _run(self, which: int) -> None:
-        token = uuid4()
         try:
-            while not self._stopping and await self._deliver(which, token):
-                pass
-        except MusterError as error:
-            await self._give_up(which, token, error)
+            await self._deliver_all(which, uuid4())
         except AWAY as error:
             self.runtime.outages.away(POSTGRES, error)
         except asyncpg.PostgresError as error:
             log.warning("webhooks cannot be delivered just now", subscription=which, error=repr(error))
         except Exception:
             log.exception("a webhook failed in an unforeseen way", subscription=which)
+
+    async def _deliver_all(self, which: int, token: UUID) -> None:
+        try:
+            while not self._stopping and await self._deliver(which, token):
+                pass
+        except Unavailable:  # no fault of the subscription's
+            raise
+        except MusterError as error:
+            await self._give_up(which, token, error)
         else:
             await self.runtime.pool.execute(SQL["release"], which, token)
 

@@ -1,0 +1,31 @@
+"""A process that ends is started again, also where the machine had nothing left for it at first."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from muster.supervisor import Child
+
+
+async def test_it_is_started_again_however_often_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("muster.supervisor.LONGEST_PAUSE", 0.01)
+    child, started, start = Child(["--version"]), list[int](), Child.start
+
+    async def scarce(self: Child, *, output: int | None = None) -> asyncio.subprocess.Process:
+        started.append(1)
+        if len(started) < 4:
+            raise BlockingIOError("no more processes")
+        return await start(self, output=output)
+
+    first = await child.start(output=asyncio.subprocess.DEVNULL)
+    monkeypatch.setattr(Child, "start", scarce)
+    child.keep_up()
+    try:
+        async with asyncio.timeout(30):
+            while child.process is first:  # noqa: ASYNC110  # it is started in a task of its own
+                await asyncio.sleep(0.01)
+    finally:
+        await child.stop()
+    assert len(started) >= 4
