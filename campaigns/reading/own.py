@@ -79,10 +79,8 @@ def own_text(text: str, sent: Sequence[str] = ()) -> Own:
     left = "\n".join(line for line in whole.split("\n") if not line.lstrip().startswith(">"))
     found = find_quotation(left, sent)
     if found.spans:
-        begin = found.spans[0][0]
-        left = "\n".join(
-            part for part in (_unannounced(left[:begin]), found.without(left)[len(left[:begin].strip()) :]) if part
-        )
+        before, after = found.around(left)
+        left = "\n".join(part for part in (_unannounced(before), after) if part)
     left = _without_passages(left)
     if _INSTRUCTION.search(left):
         return _without_instructions(left)

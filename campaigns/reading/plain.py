@@ -55,11 +55,16 @@ def make_plain(text: str, spellings: Mapping[str, str], pictures: Mapping[int, s
     return Plain(tuple(clause for clause in clauses if clause), _names([clause.split() for clause in raw]))
 
 
+def make_bare(words: str) -> str:
+    """Make words comparable: lower case, no accents."""
+    if words.isascii():
+        return words.lower()
+    apart = unicodedata.normalize("NFKD", words.casefold())
+    return "".join(letter for letter in apart if not unicodedata.combining(letter))
+
+
 def _words(clause: str, spellings: Mapping[str, str]) -> list[str]:
-    bare = "".join(
-        letter for letter in unicodedata.normalize("NFD", clause.casefold()) if not unicodedata.combining(letter)
-    )
-    return [spellings.get(word, word[:LONGEST_WORD]) for word in _WORDS.findall(bare)]
+    return [spellings.get(word, word[:LONGEST_WORD]) for word in _WORDS.findall(make_bare(clause))]
 
 
 def _names(clauses: Sequence[Sequence[str]]) -> frozenset[str]:

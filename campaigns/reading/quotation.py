@@ -8,11 +8,12 @@ have to be many, or all there are. Beside and below a quotation also scraps of i
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
+
+from campaigns.reading.plain import make_bare
 
 SEED: Final = 4
 """Words in a row that may begin a quotation."""
@@ -55,11 +56,15 @@ class Quotation:
     spans: tuple[tuple[int, int], ...] = ()
     share: float = 0.0
 
-    def without(self, text: str) -> str:
-        """The text without it; lines of which nothing is left go."""
-        lines = text.split("\n")
-        left = self.lines(lines)
-        return "\n".join(new for line, new in zip(lines, left, strict=True) if new or not line).strip()
+    def around(self, text: str) -> tuple[str, str]:
+        """The text before it, and what is left of the rest: lines of which nothing is left go."""
+        if not self.spans:
+            return text, ""
+        begin = self.spans[0][0]
+        rest = Quotation(tuple((start - begin, end - begin) for start, end in self.spans))
+        lines = text[begin:].split("\n")
+        left = (new for line, new in zip(lines, rest.lines(lines), strict=True) if new or not line)
+        return text[:begin], "\n".join(left).strip()
 
     def lines(self, lines: Sequence[str]) -> list[str]:
         """The lines of the text without it, one for each; those it does not touch stay as they are."""
@@ -103,6 +108,20 @@ def repeats(text: str, sent: Iterable[str]) -> bool:
     return any(sought in f" {' '.join(one.word for one in _words(form))} " for form in sent)
 
 
+def begins(text: str, sent: Iterable[str]) -> bool:
+    """Whether a text is a message, or its beginning: some words of it at least, the last of which may be cut short."""
+    words = [one.word for one in _words(text)]
+    for form in sent:
+        message = [one.word for one in _words(form)]
+        same = message[: len(words)]
+        if (
+            words and same[:-1] == words[:-1] and len(same) == len(words) and same[-1].startswith(words[-1])
+            and len(words) >= min(SEED, len(message))
+        ):  # fmt: skip
+            return True
+    return False
+
+
 def _quotation(text: str, sent: str) -> Quotation:
     reply, message = _words(text), _words(sent)[:MOST_WORDS]
     if not message or not reply:
@@ -122,14 +141,7 @@ def _quotation(text: str, sent: str) -> Quotation:
 
 def _words(text: str) -> list[_Word]:
     """The words of a text, and where they stand; links are no words, for programs write them anew."""
-    return [_Word(_bare(match[1]), match.start(), match.end()) for match in _TOKEN.finditer(text) if match[1]]
-
-
-def _bare(word: str) -> str:
-    if word.isascii():
-        return word.lower()
-    apart = unicodedata.normalize("NFKD", word.casefold())
-    return "".join(letter for letter in apart if not unicodedata.combining(letter))
+    return [_Word(make_bare(match[1]), match.start(), match.end()) for match in _TOKEN.finditer(text) if match[1]]
 
 
 def _runs(reply: Sequence[_Word], message: Sequence[_Word], seed: int) -> list[_Run]:

@@ -2,7 +2,8 @@
 
 Such a text names what was done and repeats our message: `Liked “Have you voted? Reply STOP to opt out”`. The words for
 it are the programs' own, in the language of the telephone (`reactions.toml`); a picture does as well as a word. Where a
-member has written anything else beside it, it is no reaction.
+member has written anything else beside it, it is no reaction; nor is it one where what is in quotation marks is theirs
+(`reader`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
+
+from campaigns.reading.plain import make_bare
 
 WORDS: Final = Path(__file__).with_name("rules") / "reactions.toml"
 LONGEST: Final = 10
@@ -46,8 +49,23 @@ class _Words:
     whole: re.Pattern[str]
 
 
-def is_reaction(text: str) -> bool:
-    """Whether a text, or a mail's own words, is a reaction to a message and nothing else.
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What has the form of a reaction.
+
+    Attributes:
+        repeated: what it repeats of a message; all of it where it repeats nothing.
+        named: whether words say what was done, as only programs write; not a picture alone.
+    """
+
+    repeated: str
+    named: bool
+
+
+def find_reaction(text: str) -> Reaction | None:
+    """Find out whether a text, or a mail's own words, has the form of a reaction to a message, and nothing beside it.
+
+    A member may write in that form too (`"STOP" 🙏`): what is repeated has to be looked at.
 
     Args:
         text: as it came.
@@ -55,33 +73,29 @@ def is_reaction(text: str) -> bool:
     text = _JOINERS.sub("", text[:LONGEST_TEXT]).strip()
     words = _load()
     if words.whole.fullmatch(" ".join(text.split())):
-        return True
+        return Reaction(text, named=True)
     repeated = _REPEATED.search(text)
     if repeated is None or len(_WORD.findall(repeated[0])) == 0:
-        return False
+        return None
     around = f"{text[: repeated.start()]} {text[repeated.end() :]}"
-    beside = [_bare(word) for word in _WORD.findall(_APOSTROPHES.sub("", around))]
+    beside = [make_bare(word) for word in _WORD.findall(_APOSTROPHES.sub("", around))]
     if len(beside) > LONGEST or "?" in around:
-        return False
+        return None
     done = [any(verb in word for verb in words.joined) or word in words.verbs for word in beside]
     known = all(verb or word in words.beside for verb, word in zip(done, beside, strict=True))
-    return known and (any(done) or has_picture(around))
+    if not known or not (any(done) or _has_picture(around)):
+        return None
+    return Reaction(repeated[0], named=any(done))
 
 
-def has_picture(text: str) -> bool:
-    """Whether an emoji is among the characters."""
+def _has_picture(text: str) -> bool:
     return any(unicodedata.category(letter) == "So" for letter in text)
-
-
-def _bare(word: str) -> str:
-    apart = unicodedata.normalize("NFKD", word.casefold())
-    return "".join(letter for letter in apart if not unicodedata.combining(letter))
 
 
 @cache
 def _load() -> _Words:
     data = tomllib.loads(WORDS.read_text(encoding="utf-8"))
-    verbs, beside = (frozenset(_bare(word) for word in data[key].split()) for key in ("verbs", "beside"))
+    verbs, beside = (frozenset(make_bare(word) for word in data[key].split()) for key in ("verbs", "beside"))
     joined = frozenset(word for word in verbs if _JOINED.match(word))
     return _Words(
         verbs, joined, beside, re.compile("|".join(f"(?:{pattern})" for pattern in data["whole"]), re.IGNORECASE)

@@ -13,7 +13,8 @@ from typing import Final
 
 from campaigns.reading.own import own_text
 from campaigns.reading.plain import Plain
-from campaigns.reading.reactions import is_reaction
+from campaigns.reading.quotation import begins
+from campaigns.reading.reactions import find_reaction
 from campaigns.reading.rules import Rule, Rules, load_rules
 
 READINGS: Final = frozenset(
@@ -74,7 +75,7 @@ def read_reply(text: str, menu: Mapping[str, str] | None = None, sent: Sequence[
         sent: the message it answers, in each of its forms, where it is known: its words are not the member's.
     """
     rules = load_rules()
-    if is_reaction(text):
+    if _is_reaction(rules, text, sent):
         return Reading("reaction", "reaction", rules.version, alone=True)
     own = own_text(text, sent)
     if own.repeats and not own.text:
@@ -83,6 +84,24 @@ def read_reply(text: str, menu: Mapping[str, str] | None = None, sent: Sequence[
     if own.doubtful and read.reading != "opt_out":
         return Reading("unclear", REPEATED, rules.version)
     return read
+
+
+def _is_reaction(rules: Rules, text: str, sent: Sequence[str]) -> bool:
+    """Whether a text only says that somebody reacted to a message of ours; nobody will read it.
+
+    What it repeats is the message, from its beginning. Where that is unknown, or another than the one that is answered,
+    it may be a member's own word in quotation marks, such as "STOP" beside a picture: if a rule understands it, it is.
+    """
+    reaction = find_reaction(text)
+    if reaction is None:
+        return False
+    if begins(reaction.repeated, sent):
+        return True
+    own = own_text(reaction.repeated)
+    _, rule = rules.read(rules.plain(own.text))
+    if rule is not None and not (own.doubtful and rule.reading != "opt_out"):
+        return False
+    return reaction.named or not sent
 
 
 def _read(rules: Rules, text: str, menu: Mapping[str, str], sent: Sequence[str]) -> Reading:

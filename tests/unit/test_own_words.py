@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.reading import read_reply
+from campaigns.reading.own import own_text
 from campaigns.reading.quotation import find_quotation, repeats
-from campaigns.reading.reactions import is_reaction
 from messaging.content.sent import say_again
 from messaging.content.templates import Template
 from webhooks.mailroom.markup import text_of_html
@@ -94,10 +94,59 @@ def test_reactions_of_many_telephones_are_known(text: str) -> None:
         "Liked it, and voted",
         "👍",
         "Love it",
+        "“STOP” 🛑",
+        '"STOP" 🙏',
+        "🙏 «STOP»",
+        "“Stop texting me” 😡",
+        "😡 “Take me off your list",
+        '"no ballot paper" 😡',
+        '"not voted" 😢',
+        'mis "STOP"',
+        "no “STOP” 🛑",
+        "Reacted 😡 to “stop texting me please”",
+        "Disliked “unsubscribe”",
+        "“Wrong number” 🙄",
     ],
 )
 def test_what_a_member_writes_is_no_reaction(text: str) -> None:
-    assert not is_reaction(text)
+    for sent in ((), (TEXT,), sent_email()):
+        assert read_reply(text, MENU, sent).reading != "reaction"
+
+
+@pytest.mark.parametrize(
+    "text", ["“STOP” 🛑", '"STOP" 🙏', "“Stop texting me” 😡", "😡 “Take me off your list", "“unsubscribe me” 👋"]
+)
+def test_stop_in_quotation_marks_is_obeyed(text: str) -> None:
+    for sent in ((), (TEXT,), sent_email()):
+        assert read_reply(text, MENU, sent).reading == "opt_out"
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        (f"👍 to “{TEXT}”", TEXT),
+        (f"“{TEXT}” 👍", TEXT),
+        (f"Liked “{TEXT[:60]}…", TEXT),
+        ("Loved “Have you voted?\nSTOP”", "Have you voted?\nSTOP"),
+        ("👍 to “No ballot paper? Ring us”", "No ballot paper? Ring us"),
+        ("Laughed at “Last week's message, which is another one”", TEXT),
+    ],
+)
+def test_a_reaction_to_the_message_that_is_answered_is_one(text: str, sent: str) -> None:
+    assert read_reply(text, MENU, (sent,)).reading == "reaction"
+
+
+def test_a_picture_beside_words_that_are_not_ours_is_seen_by_somebody() -> None:
+    assert read_reply("“You lot are useless” 😡", MENU, (TEXT,)).reading == "unclear"
+
+
+@pytest.mark.parametrize("indent", ["", "    ", "\t", " \u00a0 "])
+@pytest.mark.parametrize("above", ["Thanks", "Thanks\n", "  Thanks  \n\nsee below", "You sent:", "“"])
+@pytest.mark.parametrize("own", ["STOP please", "stop", "Not voted yet"])
+def test_what_stands_below_our_text_is_whole_however_lines_are_indented(above: str, indent: str, own: str) -> None:
+    for text in (f"{above}\n{indent}see below {TEXT}\n{own}", f"{indent}{above}\n{indent}{TEXT}\n{indent}{own}"):
+        assert own_text(text, (TEXT,)).text.split("\n")[-1].strip() == own
+    assert read_reply(f"\n{indent}{TEXT}\n{own}", sent=(TEXT,)).reading == read_reply(own).reading != "unclear"
 
 
 @pytest.mark.parametrize(("text", "right"), given_in("replies_repeated.tsv"))
@@ -316,9 +365,10 @@ def test_a_subject_of_ours_says_nothing() -> None:
 @given(st.text(alphabet="abcd \n", max_size=200), st.text(alphabet="abcd \n", max_size=200))
 def test_only_words_of_the_message_are_taken_out(text: str, sent: str) -> None:
     quoted = find_quotation(text, (sent,))
-    assert set(quoted.without(text).split()) <= set(text.split())
+    before, after = quoted.around(text)
+    assert set(f"{before} {after}".split()) <= set(text.split())
     if not quoted.spans:
-        assert quoted.without(text) == text.strip()
+        assert (before, after) == (text, "")
 
 
 HOSTILE = {
