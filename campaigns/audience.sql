@@ -12,11 +12,11 @@ select name from attribute;
 
 -- name: values_held
 -- What members have as an attribute, the most frequent first; a free text has more values than anybody compares.
-select attributes ->> $1 as value from person where attributes ? $1 group by 1 order by count(*) desc, 1 limit 2000;
+select attributes ->> $1 as value from person where attributes ? $1 and struck_off_at is null group by 1 order by count(*) desc, 1 limit 2000;
 
 -- name: languages_held
 -- The languages that members have.
-select language as value from person group by 1 order by count(*) desc, 1;
+select language as value from person where struck_off_at is null group by 1 order by count(*) desc, 1;
 
 -- name: unknown_members
 -- Membership numbers in a filter that nobody has.

@@ -133,7 +133,7 @@ async def conversation(db: Connection, reply_id: int) -> Conversation:
     """
     row = await db.fetchrow(SQL["one_reply"], reply_id)
     if row is None:
-        raise NotFound(f"There is no reply {reply_id}.", remedy="See those that wait with: muster replies list")
+        raise _no_reply(reply_id)
     others = await db.fetch(SQL["others"], row["channel"], row["address"], reply_id)
     return Conversation(
         _reply(row),
@@ -314,8 +314,12 @@ def _source(reply: asyncpg.Record) -> Source:
 async def _hold(db: Connection, reply_id: int) -> asyncpg.Record:
     row = await db.fetchrow(SQL["hold"], reply_id)
     if row is None:
-        raise NotFound(f"There is no reply {reply_id}.")
+        raise _no_reply(reply_id)
     return row
+
+
+def _no_reply(reply_id: int) -> NotFound:
+    return NotFound(f"There is no reply {reply_id}.", remedy="See those that wait with: muster replies list")
 
 
 async def _note(db: Connection, reader: str, action: str, reply_id: int, at: datetime, detail: dict[str, str]) -> None:

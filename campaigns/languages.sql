@@ -5,8 +5,8 @@ from person where person_id = any ($1::bigint[])
 group by language order by count(*) desc, language;
 
 -- name: spoken
--- How many people have each language.
-select language, count(*) as n from person group by language order by n desc, language;
+-- How many members have each language; nobody writes to those who have left.
+select language, count(*) as n from person where struck_off_at is null group by language order by n desc, language;
 
 -- name: variables
 -- Of the people a plan renders for.

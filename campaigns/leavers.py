@@ -56,7 +56,8 @@ class Left:
     Attributes:
         struck_off: how many are members no longer.
         to_come: how many will be none from a date that is to come.
-        known: how many had left by that date already.
+        known: how many had left already, whenever that was, or were to leave on that day.
+        repeated: how many more times somebody was named who had been named before.
         withdrawn: queued messages that were taken back.
         ballots: how many ballots have fewer electors for it.
         problems: who could not be found, and rows that could not be read.
@@ -65,6 +66,7 @@ class Left:
     struck_off: int = 0
     to_come: int = 0
     known: int = 0
+    repeated: int = 0
     withdrawn: int = 0
     ballots: int = 0
     problems: list[Problem] = field(default_factory=list)
@@ -113,12 +115,20 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: d
     async with db.transaction():
         rows = await db.fetch(SQL["members"], [one.member_id for one in leavers], timeout=_WITHIN)
         known = {row["external_id"]: row for row in rows}
+        named: dict[str, Leaver] = {}
         news: dict[str, Leaver] = {}
         for one in leavers:
-            if one.member_id not in known:
+            first = named.setdefault(one.member_id, one)
+            person = known.get(one.member_id)
+            if person is None:
                 message = f"Nobody has the membership number {one.member_id}."
                 report.problems.append(Problem(one.line, "member_id", "unknown_member", message))
-            elif known[one.member_id]["left_at"] == one.at or one.member_id in news:
+            elif first is not one:
+                report.repeated += 1
+                if first.at != one.at:
+                    message = f"{one.member_id} is named before with another date, and that one counts."
+                    report.problems.append(Problem(one.line, "left_on", "another_date", message))
+            elif person["struck_off_at"] is not None or person["left_at"] == one.at:
                 report.known += 1
             else:
                 news[one.member_id] = one
@@ -127,7 +137,6 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: d
         detail = [{"on": one.at.isoformat()} for one in news.values()]
         await db.execute(SQL["audit"], actor, "people.left", list(news), detail, timeout=_WITHIN)
         report.to_come = sum(one.at > now for one in news.values())
-        report.known += sum(known[name]["left_at"] is not None and one.at <= now for name, one in news.items())
         struck = await strike_off(db, now)
         report.struck_off, report.withdrawn, report.ballots = struck.struck_off, struck.withdrawn, struck.ballots
     return report
@@ -185,7 +194,10 @@ async def come_back(db: Connection, member_ids: Sequence[str], *, actor: str, no
     async with db.transaction():
         known = {row["external_id"]: row["person_id"] for row in await db.fetch(SQL["members"], list(member_ids))}
         if missing := [one for one in member_ids if one not in known]:
-            raise NotFound(f"Nobody has the membership number {', '.join(missing[:5])}.")
+            raise NotFound(
+                f"Nobody has the membership number {', '.join(missing[:5])}.",
+                remedy="Nobody was let back in. Find the right number by name (muster people find), or leave it out.",
+            )
         back = await db.fetch(SQL["come_back"], list(known.values()), now)
         for row in back:
             await lift(

@@ -1,12 +1,13 @@
 -- name: members
--- Whose membership numbers these are, and whether they have left.
-select external_id, person_id, left_at from person where external_id = any ($1::text[]) and erased_at is null;
+-- Whose membership numbers these are, from when on they are no members, and whether they have been struck off.
+select external_id, person_id, left_at, struck_off_at from person where external_id = any ($1::text[]) and erased_at is null;
 
 -- name: leave
--- From when on they are no members. A date that is corrected before they are struck off counts.
+-- From when on they are no members. A date that is corrected before they are struck off counts; after that it is when
+-- they left, and stays, however often a list names them.
 update person p set left_at = given.at, updated_at = $3
 from unnest($1::bigint[], $2::timestamptz[]) as given (person_id, at)
-where p.person_id = given.person_id;
+where p.person_id = given.person_id and p.struck_off_at is null;
 
 -- name: due
 -- Whose date has come.
@@ -29,9 +30,11 @@ order by b.ballot_id;
 select ballot_id from ballot where closes_at > $1 order by ballot_id;
 
 -- name: strike_off
+-- Members no longer: from here on no query for members finds them.
 update person set struck_off_at = $2 where person_id = any ($1::bigint[]);
 
 -- name: leave_ballot
+-- An electorate that is not over does without them; one that is over keeps them, so that its counts stay as they were.
 delete from elector where ballot_id = $1 and person_id = any ($2::bigint[]);
 
 -- name: come_back

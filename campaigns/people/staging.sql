@@ -34,11 +34,11 @@ where p.external_id = s.external_id and p.erased_at is not null
 returning s.line;
 
 -- name: who_left
--- Whom the file names although they have left.
+-- Whom the file names although they have left; not who will leave on a day to come.
 select s.external_id
 from staged_person s
 join person p using (person_id)
-where p.left_at is not null
+where p.struck_off_at is not null
 order by s.line;
 
 -- name: staged_paths

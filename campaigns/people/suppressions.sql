@@ -37,9 +37,11 @@ with entry as (
   order by channel, address, purpose, since
 ), judged as (
   select e.*,
-    exists (
+    -- who has left and who is back is staff's word, and neither asks for messages nor ends asking for none
+    e.reason <> 'left' and exists (
       select from suppression_event v
-      where v.channel = e.channel and v.address = e.address and v.action = 'lift' and v.at > e.since
+      where v.channel = e.channel and v.address = e.address and v.action = 'lift' and v.reason is distinct from 'returned'
+        and v.at > e.since
     ) as lifted,
     exists (
       select from suppression s

@@ -305,7 +305,8 @@ def _parts(folder: Path) -> dict[str, _Part]:
         part = found.setdefault(suffix, {})
         if match[1] in part:
             raise TemplateError(
-                f"{folder.name}/{path.name} and {part[match[1]].body.file} are the same language twice."
+                f"{folder.name}/{path.name} and {part[match[1]].body.file} are the same language twice.",
+                remedy="Take one of the two away; the other may have its code in capitals or with an underscore.",
             )
         part[match[1]] = read_file(path, _SMS_KEYS if match[1] == "sms" else _EMAIL_KEYS)
     return {suffix: (part.get("sms"), part.get("email")) for suffix, part in found.items()}
@@ -316,7 +317,10 @@ def _language(files: Sequence[File]) -> str:
     said = {word: file for file in files if (word := file.word("language"))}
     for word, file in said.items():
         if code(word) is None:
-            raise TemplateError(f"{file.body.file}: “{word}” is not a language's code, such as en or cy.")
+            raise TemplateError(
+                f"{file.body.file}: “{word}” is not a language's code.",
+                remedy="Codes have two or three letters, such as en or cy.",
+            )
     codes = {code(word) or DEFAULT for word in said}
     if len(codes) > 1:
         names = " and ".join(file.body.file for file in files)
@@ -334,7 +338,8 @@ def _read(
     for file in (file for file in part if file is not None and suffix):
         if file.word("language") not in {"", language}:
             raise TemplateError(
-                f"{file.body.file} says that it is in {file.word('language')}, and its name {language}."
+                f"{file.body.file} says that it is in {file.word('language')}, and its name {language}.",
+                remedy="Take “language: …” out of the file; its name says it.",
             )
     return Template(
         name=name,

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from messaging.addresses import normalise_email, normalise_phone
 from messaging.alerts import raise_alert, resolve_alert
 from messaging.content.tokens import Keyring
 from messaging.db import Connection, load_queries
-from messaging.errors import InputError, NotFound
+from messaging.errors import AddressError, InputError, NotFound
 from messaging.outbox.senders import resume_sender
 
 SQL: Final = load_queries(__file__)
 
 _BIGGEST: Final = 2**63 - 1
+_PHONE_DIGITS: Final = 10
+"""Digits that are a phone number where nothing says that they are a message's: no Muster has written so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,35 +70,51 @@ class Selection:
     before: datetime | None = None
 
 
-def read_names(words: Iterable[str], keyring: Keyring) -> Named:
+def read_names(words: Iterable[tuple[int, str]], keyring: Keyring, *, region: str) -> Named:
     """Read names of messages: `17`, `#17`, a number or mailbox they are for, a Message-ID or envelope sender of ours.
 
+    Digits alone that begin with 0, or are as many as a phone number has, are a phone number; after `#` they never are.
+
     Args:
-        words: one name each; empty ones are passed over.
+        words: one name each, with the line of the file it comes from, 0 where somebody typed it; empty ones are
+            passed over.
         keyring: knows our Message-IDs.
+        region: country whose way of writing phone numbers is assumed.
 
     Raises:
-        InputError: some are none of these; each is named by its line.
+        InputError: some are none of these; each is named, with its line.
     """
     named, problems = Named(), []
-    for line, word in enumerate(words, start=1):
+    for line, word in words:
         name = word.strip().strip("<>")
-        number = name.removeprefix("#")
-        if number.isascii() and number.isdecimal() and int(number) <= _BIGGEST:
-            named.ids.append(int(number))
-        elif (sealed := keyring.unseal(name.partition("@")[0].removeprefix("b+"), "bounce")) is not None:
-            named.ids.append(sealed)
-        elif "@" in name or (name.startswith("+") and name[1:].isdecimal()):
-            named.addresses.append(name)
-        elif name:
-            problems.append(f"line {line}: “{name[:60]}” names no message")
+        if not name:
+            continue
+        try:
+            if (message_id := _message_id(name, keyring)) is not None:
+                named.ids.append(message_id)
+            elif "@" in name:
+                named.addresses.append(normalise_email(name))
+            else:
+                named.addresses.append(normalise_phone(name, region=region, mobile=False))
+        except AddressError:
+            place = f"line {line}: " if line else ""
+            problems.append(f"{place}“{name[:60]}” names no message")
     if problems:
         raise InputError(
             "Not everything there is the name of a message.",
             problems=problems[:20],
-            remedy="One a line: its number, the Message-ID, or the address or phone number (+44…) it is for.",
+            remedy="Each is a message's number, the Message-ID, or the address or phone number (+44…) it is for.",
         )
     return named
+
+
+def _message_id(name: str, keyring: Keyring) -> int | None:
+    number = name.removeprefix("#")
+    is_number = number.isascii() and number.isdecimal() and int(number) <= _BIGGEST
+    is_phone = number == name and (name.startswith("0") or len(name) >= _PHONE_DIGITS)
+    if is_number and not is_phone:
+        return int(number)
+    return keyring.unseal(name.partition("@")[0].removeprefix("b+"), "bounce")
 
 
 async def list_held(db: Connection, selection: Selection) -> list[HeldMessage]:

@@ -45,4 +45,5 @@ select count(*) filter (where state <> 'cancelled') from settled;
 select sender_id, channel, paused_reason from sender where address = $1;
 
 -- name: paused
+-- Senders that were stopped, for whoever named one that does not exist.
 select address, channel, paused_reason from sender where paused_reason is not null order by address;

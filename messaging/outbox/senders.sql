@@ -1,7 +1,8 @@
 -- name: refused_senders
 -- Senders of these steps whose messages are refused lately for what *they* are, not for who gets them, above the
--- threshold, in the dialogue or in a report that came back. Lately: since a person last looked, in these minutes, and within the last tries, so that a sender that sent
--- well for hours stops as soon as a new one; and so that a look costs the same however much was sent.
+-- threshold, in the dialogue or in a report that came back. Lately: since a person last looked, in these minutes, and
+-- within the last tries, so that a sender that sent well for hours stops as soon as a new one; and so that a look costs
+-- the same however much was sent.
 with watched as (
   select distinct f.sender_id, f.channel, f.address,
     greatest(

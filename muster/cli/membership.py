@@ -130,6 +130,8 @@ def _day(runtime: Runtime, on: datetime | None) -> datetime:
 
 def _tell_left(left: Left) -> None:
     click.echo(f"struck off {left.struck_off:,} · on a day to come {left.to_come:,} · had left already {left.known:,}")
+    if left.repeated:
+        click.echo(f"named more than once: {left.repeated:,}")
     if left.struck_off:
         ballots = "1 ballot" if left.ballots == 1 else f"{left.ballots:,} ballots"
         click.echo(f"{ballots} recounted · queued messages withdrawn: {left.withdrawn:,}")

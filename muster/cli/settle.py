@@ -30,7 +30,7 @@ _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m
 class Asked:
     """The choice as it was typed."""
 
-    names: Sequence[str] | None
+    names: Sequence[tuple[int, str]] | None
     campaign: str | None
     step: int | None
     channel: str | None
@@ -92,7 +92,8 @@ def command(
     the provider's log says of it: the Message-ID, the envelope sender, or the address or phone number (+44…) it was
     for. TIME is like 2026-03-31 or 2026-03-31T14:30, by the clock of MUSTER_TIME_ZONE.
     """
-    names = [*messages, *(file.read().splitlines() if file is not None else ())]
+    lines = file.read().splitlines() if file is not None else ()
+    names = [*((0, name) for name in messages), *enumerate(lines, start=1)]
     asked = Asked(names if messages or file is not None else None, campaign, step, channel, after, before)
     found = run(_find(asked))
     _show(found)
@@ -110,7 +111,11 @@ def command(
 async def _find(asked: Asked) -> Found:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         zone = ZoneInfo(runtime.settings.time_zone)
-        named = None if asked.names is None else read_names(asked.names, runtime.keyring)
+        named = (
+            None
+            if asked.names is None
+            else read_names(asked.names, runtime.keyring, region=runtime.settings.sms_region)
+        )
         campaign_id = (await get_campaign(db, asked.campaign)).campaign_id if asked.campaign else None
         after, before = (one.replace(tzinfo=zone) if one else None for one in (asked.after, asked.before))
         held = await list_held(db, Selection(named, campaign_id, asked.step, asked.channel, after, before))

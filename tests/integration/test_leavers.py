@@ -9,11 +9,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from campaigns.audience import compile_audience
+from campaigns.audience import compile_audience, unheld_values
 from campaigns.ballots import enrol
+from campaigns.languages import people_by_language
 from campaigns.leavers import Leaver, come_back, leave, read_leavers, strike_off
 from campaigns.people.imports import import_people
 from campaigns.people.people import count_people, find_person
+from campaigns.people.suppressions import import_suppressions
 from campaigns.spec import Filter
 from campaigns.turnout.claims import record_claim
 from campaigns.turnout.counts import recount, totals
@@ -86,6 +88,75 @@ async def test_a_day_to_come_strikes_off_when_it_has_come(runtime: Runtime, db: 
     assert await figures(db, going) == (2, 0)
 
 
+async def left_on(db: Connection, member_id: str) -> str:
+    at = await db.fetchval("select left_at from person where external_id = $1", member_id)
+    return f"{at:%m-%d}"
+
+
+async def test_a_list_that_names_leavers_again_changes_nothing(db: Connection) -> None:
+    """As monthly lists do: without a date, with an older one, or with one that is to come."""
+    await two_ballots(db)
+    await leave(db, [Leaver("M1", TODAY - timedelta(days=30))], actor="olga", now=NOW - timedelta(days=20))
+    day = await left_on(db, "M1")
+    for at in (TODAY, TODAY - timedelta(days=60), TODAY + timedelta(days=60)):
+        again = await leave(db, [Leaver("M1", at)], actor="olga", now=NOW)
+        assert (again.struck_off, again.to_come, again.known) == (0, 0, 1)
+        assert await left_on(db, "M1") == day
+    assert await db.fetchval("select count(*) from audit where action = 'people.left'") == 1
+
+
+async def test_a_date_to_come_is_corrected_until_it_has_come(db: Connection) -> None:
+    await two_ballots(db)
+    await leave(db, [Leaver("M1", TODAY + timedelta(days=9))], actor="olga", now=NOW)
+    later = await leave(db, [Leaver("M1", TODAY + timedelta(days=12))], actor="olga", now=NOW)
+    assert (later.to_come, later.known) == (1, 0)
+    now = await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    assert (now.struck_off, now.to_come, now.known) == (1, 0, 0)
+
+
+async def test_who_is_named_twice_counts_once(db: Connection) -> None:
+    await two_ballots(db)
+    twice = [Leaver("M1", TODAY, 2), Leaver("M2", TODAY, 3), Leaver("M1", TODAY, 4), Leaver("M2", NOW, 5)]
+    left = await leave(db, twice, actor="olga", now=NOW)
+    assert (left.struck_off, left.known, left.repeated) == (2, 0, 2)
+    assert [(one.line, one.code) for one in left.problems] == [(5, "another_date")]
+
+
+async def test_leaving_anew_after_coming_back_holds_whatever_our_clock_says(db: Connection) -> None:
+    """Ours is behind the database's, which is what comings back are dated by."""
+    _, _, people = await two_ballots(db)
+    behind = await db.fetchval("select now() - interval '5 minutes'")
+    for _ in range(2):
+        assert (await leave(db, [Leaver("M1", TODAY)], actor="olga", now=behind)).struck_off == 1
+        assert [one.reason for one in await standing(db, channel="person", address=str(people[0]))] == ["left"]
+        await come_back(db, ["M1"], actor="olga", now=behind)
+
+
+async def test_coming_back_takes_no_list_its_word(pool: Pool, db: Connection, tmp_path: Path) -> None:
+    """Staff lets somebody be a member again: that they asked for no messages before, a list may still say."""
+    _, _, people = await two_ballots(db)
+    await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    await come_back(db, ["M1"], actor="olga", now=NOW)
+    path = tmp_path / "stopped.csv"
+    path.write_text("member id,reason,since\nM1,opted out,2026-10-01\n")
+    report = await import_suppressions(pool, path, actor="olga", region="GB", zone=ZoneInfo("Europe/London"), now=NOW)
+    assert (report.added, report.lifted_since) == (1, 0)
+    assert [one.reason for one in await standing(db, channel="person", address=str(people[0]))] == ["opted_out"]
+
+
+async def test_who_has_left_is_counted_with_no_members(db: Connection) -> None:
+    await two_ballots(db)
+    await db.execute("insert into attribute (name, label) values ('grade', 'Grade')")
+    await db.execute("update person set language = 'cy', attributes = '{\"grade\": \"5\"}' where external_id = 'M1'")
+    assert await people_by_language(db) == {"en": 2, "cy": 1}
+    for asked in (Filter(language=["cy"]), Filter(attribute={"grade": ["5"]})):
+        assert not await unheld_values(db, asked)
+    await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    assert await people_by_language(db) == {"en": 2}
+    for asked in (Filter(language=["cy"]), Filter(attribute={"grade": ["5"]})):
+        assert len(await unheld_values(db, asked)) == 1
+
+
 async def test_no_while_away_stays_no_when_they_are_back(db: Connection) -> None:
     _, _, people = await two_ballots(db)
     await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
@@ -101,6 +172,7 @@ async def test_a_file_that_still_names_leavers_says_so_and_leaves_them_struck_of
     await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
     path = tmp_path / "members.csv"
     path.write_text("member id,first name,mobile\nM1,Anna,07700 900009\nM2,Ann,07700 900002\n")
+    await leave(db, [Leaver("M2", NOW + timedelta(days=30))], actor="olga", now=NOW)  # a member until then
     report = await import_people(pool, path)
     assert (report.updated, report.left, report.to_json()["left"]) == (1, ["M1"], ["M1"])
     back = await find_person(db, "M1")

@@ -8,6 +8,7 @@ from datetime import timedelta
 from email import message_from_bytes
 from email.policy import default
 from io import StringIO
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from campaigns.ballots import create_ballot
 from campaigns.campaigns import create_campaign
 from campaigns.launch import launch, plan
 from messaging.channels.base import Mail, Text
+from messaging.content.templates import Template
 from messaging.db import Connection
 from messaging.outbox.claim import Claimed
 from messaging.outbox.compose import Composers
@@ -160,3 +162,20 @@ async def test_a_digit_means_what_the_text_in_ones_own_language_offered(muster: 
             inbound = Inbound(n, "sms", person, ("+447700900000",), "1", NOW + timedelta(minutes=5))
             read[person] = (await answer_reply(db, inbound)).reading
     assert read == {"+447700900001": "voted", "+447700900002": "not_voted", "+447700900004": "voted"}
+
+
+async def test_digits_mean_what_the_text_that_is_sent_says(db: Connection) -> None:
+    """The text is chosen in Python, and what its digits mean by the database: for every language alike."""
+    owns, others = ("en", "cy", "cy-gb", "cy-gb-north"), ((), ("cy",), ("cy-gb",), ("cy", "cy-gb"), ("en", "cy"))
+    for own, more, only_email in product(owns, others, ("", "cy", "cy-gb")):
+
+        def one(language: str, own: str = own, only_email: str = only_email) -> Template:
+            sms = None if language == only_email and language != own else "Reply 1"
+            return Template(
+                name="ballot", purpose="service", sms=sms, email="Hello", menu={"1": language}, language=language
+            )
+
+        template = replace(one(own), translations={other: one(other) for other in more if other != own})
+        for wanted in ("en", "cy", "cy-gb", "cy-GB", "cy_gb", "cy-gb-north", "cy-gb-south", "pl", ""):
+            menu = await db.fetchval("select menu_of($1, $2)", template.to_json(), {"language": wanted})
+            assert menu == {"1": template.version("sms", wanted).language}, (own, more, only_email, wanted)

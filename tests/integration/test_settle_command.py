@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from messaging.content.tokens import Keyring
 from messaging.db import Connection
@@ -100,8 +101,33 @@ async def test_what_is_not_held_is_not_decided(settings: Settings, db: Connectio
 def test_a_name_that_is_none_is_named_by_its_line(settings: Settings) -> None:
     keyring = Keyring(settings.secret_key)
     sealed = keyring.seal(77, "bounce")
-    named = read_names(["17", " #18 ", "", f"b+{sealed}@b.test", f"<{sealed}@b.test>", "+447700900123"], keyring)
-    assert (named.ids, named.addresses) == ([17, 18, 77, 77], ["+447700900123"])
+    named = read_names(
+        enumerate(["17", " #18 ", "", f"b+{sealed}@b.test", f"<{sealed}@b.test>", "#7700900123"]), keyring, region="GB"
+    )
+    assert (named.ids, named.addresses) == ([17, 18, 77, 77, 7700900123], [])
     with pytest.raises(InputError) as wrong:
-        read_names(["17", "delivered", "99999999999999999999"], keyring)
-    assert [problem.split(":")[0] for problem in wrong.value.problems] == ["line 2", "line 3"]
+        read_names([(0, "delivered"), (2, "99999999999999999999"), (3, "a@b")], keyring, region="GB")
+    assert wrong.value.problems == (
+        "“delivered” names no message",
+        "line 2: “99999999999999999999” names no message",
+        "line 3: “a@b” names no message",
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("07700900123", "+447700900123"),
+        ("07700 900 123", "+447700900123"),
+        ("7700900123", "+447700900123"),
+        ("447700900123", "+447700900123"),
+        ("00447700900123", "+447700900123"),
+        ("+44 7700 900123", "+447700900123"),
+        ("+44 (0)7700-900123", "+447700900123"),
+        ("<Sian@Example.ORG>", "sian@example.org"),
+    ],
+)
+def test_whom_messages_are_for_is_read_as_addresses_are_kept(typed: str, kept: str) -> None:
+    keyring = Keyring([SecretStr("a secret for tests only and long enough")])
+    named = read_names([(0, typed)], keyring, region="GB")
+    assert (named.ids, named.addresses) == ([], [kept])

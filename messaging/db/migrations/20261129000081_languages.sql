@@ -5,11 +5,14 @@
 create function menu_of(content jsonb, variables jsonb) returns jsonb language sql immutable parallel safe as $$
   select coalesce(
     (
-      select content #> array['translations', kind.code, 'menu']
+      select case when kind.code = said.code then content -> 'menu'
+                  else content #> array['translations', kind.code, 'menu'] end
       from string_to_array(replace(lower(variables ->> 'language'), '_', '-'), '-') as parts
       cross join lateral generate_series(cardinality(parts), 1, -1) as n
       cross join lateral (select array_to_string(parts[:n], '-') as code) as kind
-      where jsonb_typeof(content #> array['translations', kind.code, 'sms']) = 'string'
+      cross join lateral (select coalesce(content ->> 'language', 'en') as code) as said
+      where (kind.code = said.code and jsonb_typeof(content -> 'sms') = 'string')
+        or jsonb_typeof(content #> array['translations', kind.code, 'sms']) = 'string'
       order by n desc
       limit 1
     ),
