@@ -149,6 +149,7 @@ def _reply(row: asyncpg.Record) -> OpenReply:
     fields = {name: row[name] for name in OpenReply.__slots__ if name != "holders"}
     # rows of former versions hold what was sent as it came
     fields |= {name: without_controls(fields[name]) for name in ("text", "address", "note") if fields[name]}
+    fields["why_open"] = fields["why_open"] or ""
     return OpenReply(**fields, holders=tuple(row["holders"] or ()))
 
 

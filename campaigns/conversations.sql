@@ -1,38 +1,13 @@
 -- name: open_replies
 -- Those that wait, longest first, with what they answer: enough to deal with one without looking anything up.
-select
-  r.reply_id, r.received_at, r.channel, r.address, r.text, r.reading, r.rule, coalesce(r.why_open, '') as why_open,
-  r.message_id, r.note,
-  p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, u.name as unit, b.name as ballot,
-  (select array_agg(a.person_id order by a.person_id) from address a
-   where a.channel = r.channel and a.address = r.address) as holders
-from reply r
-left join person p on p.person_id = r.person_id
-left join unit u on u.unit_id = p.unit_id
-left join message_any m on m.message_id = r.message_id
-left join campaign c on c.campaign_id = m.campaign_id
-left join ballot b on b.ballot_id = c.ballot_id
-where r.state = 'open' and ($2::text is null or r.why_open = $2)
-order by r.received_at, r.reply_id
+select * from reply_shown
+where state = 'open' and ($2::text is null or why_open = $2)
+order by received_at, reply_id
 limit $1;
 
 -- name: read_as
 -- Those that are read in one way, latest first, whether or not they wait for anybody: reactions do not.
-select
-  r.reply_id, r.received_at, r.channel, r.address, r.text, r.reading, r.rule, coalesce(r.why_open, '') as why_open,
-  r.message_id, r.note,
-  p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, u.name as unit, b.name as ballot,
-  (select array_agg(a.person_id order by a.person_id) from address a
-   where a.channel = r.channel and a.address = r.address) as holders
-from reply r
-left join person p on p.person_id = r.person_id
-left join unit u on u.unit_id = p.unit_id
-left join message_any m on m.message_id = r.message_id
-left join campaign c on c.campaign_id = m.campaign_id
-left join ballot b on b.ballot_id = c.ballot_id
-where r.reading = $2
-order by r.reply_id desc
-limit $1;
+select * from reply_shown where reading = $2 order by reply_id desc limit $1;
 
 -- name: add_note
 -- What a reader should know beside the words.
@@ -40,19 +15,7 @@ update reply set note = $2 where reply_id = $1;
 
 -- name: one_reply
 -- The same of any one, and how it was dealt with.
-select
-  r.reply_id, r.received_at, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.note,
-  coalesce(r.why_open, '') as why_open, r.state, r.closed_at, r.closed_by,
-  p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, u.name as unit, b.name as ballot,
-  (select array_agg(a.person_id order by a.person_id) from address a
-   where a.channel = r.channel and a.address = r.address) as holders
-from reply r
-left join person p on p.person_id = r.person_id
-left join unit u on u.unit_id = p.unit_id
-left join message_any m on m.message_id = r.message_id
-left join campaign c on c.campaign_id = m.campaign_id
-left join ballot b on b.ballot_id = c.ballot_id
-where r.reply_id = $1;
+select * from reply_shown where reply_id = $1;
 
 -- name: readings
 -- All it has been taken for.

@@ -28,8 +28,8 @@ returning s.step_id;
 -- name: fill
 -- A page of the outbox: a row for everybody in the audience, whatever became of them, with the variables the template
 -- uses ($10, and $12 of them are attributes) as they are now, and the first event of each. Whoever has gone since the page
--- was decided gets none. Filling a page again adds nothing. A variable that nobody uses is null here, and stripped: building and taking out all of them took longer than
--- everything else that is done for a row.
+-- was decided gets none. Filling a page again adds nothing. A variable that nobody uses is null here, and stripped:
+-- building and taking out all of them took longer than everything else that is done for a row.
 with decided as (
   select *
   from unnest($3::bigint[], $4::text[], $5::text[], $6::message_state[], $7::text[])

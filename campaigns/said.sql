@@ -4,19 +4,12 @@
 with addresses as (
   select * from unnest($2::text[], $3::text[]) as a (channel, address)
 )
-select
-  r.received_at as at, 'reply' as kind, r.message_id, r.channel as source, r.reading as word, r.text as words,
-  case r.state when 'open' then r.why_open end as note
-from reply r
-where r.person_id = any ($1::bigint[]) or r.message_id = any ($4::bigint[])
-  or (r.channel, r.address) in (select channel, address from addresses)
+select at, kind, message_id, source, word, words, note
+from reply_said
+where person_id = any ($1::bigint[]) or message_id = any ($4::bigint[])
+  or (channel, address) in (select channel, address from addresses)
 union all
-select
-  c.at, case when c.retracts is null then 'claim' else 'retraction' end, c.message_id, c.source, coalesce(undone.kind, c.kind),
-  b.name, nullif(c.recorder, 'member')
-from ballot b
-join claim c on c.ballot_id = b.ballot_id and c.person_id = any ($1)
-left join claim undone on undone.claim_id = c.retracts
+select at, kind, message_id, source, word, words, note from claim_said where person_id = any ($1)
 union all
 select e.at, e.action, e.message_id, e.source, e.reason, e.channel, e.purpose
 from suppression_event e
@@ -27,21 +20,13 @@ order by 1;
 
 -- name: of_message
 -- The same for what came of one message.
-select
-  r.received_at as at, 'reply' as kind, r.message_id, r.channel as source, r.reading as word, r.text as words,
-  case r.state when 'open' then r.why_open end as note
-from reply r
-where r.message_id = $1
+select at, kind, message_id, source, word, words, note from reply_said where message_id = $1
 union all
-select
-  c.at, case when c.retracts is null then 'claim' else 'retraction' end, c.message_id, c.source, coalesce(undone.kind, c.kind),
-  b.name, nullif(c.recorder, 'member')
+select c.at, c.kind, c.message_id, c.source, c.word, c.words, c.note
 from message_any m
 join campaign k using (campaign_id)
-join ballot b using (ballot_id)
-join claim c on c.ballot_id = b.ballot_id and c.person_id = m.person_id
-left join claim undone on undone.claim_id = c.retracts
-where m.message_id = $1 and $1 in (c.message_id, undone.message_id)
+join claim_said c on c.ballot_id = k.ballot_id and c.person_id = m.person_id
+where m.message_id = $1 and $1 in (c.message_id, c.undone_message_id)
 union all
 select e.at, e.action, e.message_id, e.source, e.reason, e.channel, e.purpose
 from message_any m

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -84,24 +85,40 @@ async def import_people(
         columns = map_columns(table.header, mapping, reserved=STANDARD_VARIABLES, line=table.header_line)
         rows = RowReader(table, columns, phone_region=region, time_zone=time_zone)
         async with pool.acquire() as db:
-            transaction = db.transaction()
-            await transaction.start()
-            try:
-                origin = _Origin(path.name, table.sha256, actor, clock())
+            origin = _Origin(path.name, table.sha256, actor, clock())
+            async with _kept_if(db) as outcome:
                 report = await _import(db, keys, origin, table, columns, rows, time_zone, progress)
                 if not dry_run and not (strict and report.problems):
                     report = await _record(db, origin, report)
-            except BaseException:
-                if not db.is_closed():  # else the server has rolled back, and its error is the one to tell
-                    await transaction.rollback()
-                raise
-            await (transaction.commit() if report.written else transaction.rollback())
+                    outcome.is_kept = True
     log.info(
         "people imported" if report.written else "people not imported",
         file=report.file, created=report.created, updated=report.updated, unchanged=report.unchanged,
         rejected=report.rejected,
     )  # fmt: skip
     return report
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """Whether a transaction is kept at its end."""
+
+    is_kept: bool = False
+
+
+@asynccontextmanager
+async def _kept_if(db: Connection) -> AsyncIterator[_Outcome]:
+    """Open a transaction that is kept only where its outcome says so."""
+    outcome = _Outcome()
+    transaction = db.transaction()
+    await transaction.start()
+    try:
+        yield outcome
+    except BaseException:
+        if not db.is_closed():  # else the server has rolled back, and its error is the one to tell
+            await transaction.rollback()
+        raise
+    await (transaction.commit() if outcome.is_kept else transaction.rollback())
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@
 | sender | us: our address, reputation, rate or text | never the recipient; enough of them pause the sender |
 | none | our rate of the moment, or theirs | nothing, however often it comes |
 
-`judge_bounce` gives the weight, from the server's code and words.
+`messaging.channels.diagnostics` gives the weight, from the server's code and words.
 """
 
 from __future__ import annotations
@@ -17,24 +17,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from messaging.alerts import raise_alert, resolve_quiet_alert
-from messaging.channels.diagnostics import UNKNOWN, Judged, Weight, judge_bounce
 from messaging.db import Connection, load_queries
 from messaging.outbox.states import Reason
 from messaging.suppression import suppress
-
-__all__ = [
-    "ENOUGH",
-    "OVER",
-    "UNKNOWN",
-    "WITHIN",
-    "Judged",
-    "Weight",
-    "forget_soft_bounces",
-    "judge_bounce",
-    "note_soft_bounce",
-    "settle_soft_bounces",
-    "tell_of_unread",
-]
 
 SQL: Final = load_queries(__file__)
 

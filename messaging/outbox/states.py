@@ -66,9 +66,6 @@ RECEIPTS: Final = frozenset(
 )
 """What the outside can tell us about a message."""
 
-TERMINAL: Final = frozenset(State) - OPEN - {State.ACCEPTED, State.SENT}
-"""Nothing more is expected. Later proof may still correct them: see `RANK`."""
-
 RANK: Final[Mapping[State, int]] = MappingProxyType(
     {
         State.QUEUED: 0,
@@ -93,32 +90,6 @@ RANK: Final[Mapping[State, int]] = MappingProxyType(
 
 PROOF: Final = frozenset({State.DELIVERED, State.READ, State.COMPLAINED})
 """What shows that a message reached its recipient, whichever try it was."""
-
-
-def _higher(state: State) -> frozenset[State]:
-    return frozenset(received for received in RECEIPTS if RANK[received] > RANK[state])
-
-
-TRANSITIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
-    {
-        State.QUEUED: _higher(State.QUEUED) | WITHDRAWN | {State.SENDING},
-        State.SENDING: _higher(State.SENDING) | WITHDRAWN | {State.QUEUED, State.AMBIGUOUS},
-        State.AMBIGUOUS: _higher(State.AMBIGUOUS) | WITHDRAWN | {State.QUEUED},
-        State.CANCELLED: _higher(State.CANCELLED),
-        State.SUPPRESSED: _higher(State.SUPPRESSED),
-        State.EXPIRED: _higher(State.EXPIRED),
-        State.ACCEPTED: _higher(State.ACCEPTED),
-        State.SENT: _higher(State.SENT),
-        State.FAILED: _higher(State.FAILED) | {State.QUEUED},  # the sender was at fault and has been mended
-        State.UNDELIVERED: _higher(State.UNDELIVERED) | {State.QUEUED},  # … or what stopped it passes
-        State.DELIVERED: _higher(State.DELIVERED),
-        State.READ: _higher(State.READ),
-        State.BOUNCED: _higher(State.BOUNCED) | {State.QUEUED},  # … it came back for the sender's sake, who is mended
-        State.COMPLAINED: _higher(State.COMPLAINED),
-        State.SKIPPED: frozenset(),
-    }
-)
-"""The one table of allowed changes. Every SQL statement that changes a state is guarded by the state it leaves."""
 
 
 def settle(current: State, received: State, *, earlier: bool = False) -> State:

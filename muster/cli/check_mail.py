@@ -13,10 +13,10 @@ import orjson
 from pydantic import SecretStr
 
 from campaigns.reading import read_reply
+from messaging.channels.diagnostics import Judged, Weight
 from messaging.content.sent import words_of_html
 from messaging.content.tokens import Keyring
 from messaging.errors import InputError
-from messaging.outbox.bounces import Judged, Weight
 from messaging.settings import load_settings
 from webhooks.email.events import Event
 from webhooks.mailroom.classify import AUTO_REPLY, COMPLAINT, Doubtful, Farewell, News, classify_mail

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from messaging.channels.base import Refused
+from messaging.channels.diagnostics import Judged, Weight, judge_bounce
 from messaging.channels.refusal_words import Subject, subjects
 from messaging.channels.smtp_codes import Phase, judge
 from messaging.content.tokens import Keyring
-from messaging.outbox.bounces import Judged, Weight, judge_bounce
 from messaging.outbox.states import Reason
 from webhooks.mailroom.addresses import Purpose
 from webhooks.mailroom.classify import News, Origin, classify_mail

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from messaging.channels.diagnostics import Judged, judge_bounce
 from messaging.content.tokens import Keyring
 from messaging.errors import InputError
-from messaging.outbox.bounces import Judged, judge_bounce
 from messaging.outbox.states import Reason
 from messaging.settings import Settings
 from webhooks.mailroom.addresses import Destination, read_destination

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from messaging.outbox.bounces import Judged
+from messaging.channels.diagnostics import Judged
 from webhooks.email.events import Event
 from webhooks.email.mailgun import Mailgun
 from webhooks.email.postmark import Postmark

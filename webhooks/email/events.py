@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final, Literal, TypeVar
 
+from messaging.channels.diagnostics import Judged
 from messaging.content.tokens import Keyring
 from messaging.db import Connection
-from messaging.outbox.bounces import Judged, note_soft_bounce, settle_soft_bounces
+from messaging.outbox.bounces import note_soft_bounce, settle_soft_bounces
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.states import Reason, State
 

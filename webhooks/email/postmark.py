@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from messaging.channels.diagnostics import UNKNOWN, Judged, judge_bounce
 from messaging.channels.email_headers import NAME
-from messaging.outbox.bounces import UNKNOWN, Judged, judge_bounce
 from messaging.outbox.states import Reason
 from messaging.runtime import Runtime
 from messaging.settings import Settings

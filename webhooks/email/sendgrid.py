@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
+from messaging.channels.diagnostics import UNKNOWN, Judged, judge_bounce
 from messaging.channels.email_headers import NAME, read_public_key
-from messaging.outbox.bounces import UNKNOWN, Judged, judge_bounce
 from messaging.outbox.states import Reason
 from messaging.runtime import Runtime
 from messaging.settings import Settings

@@ -16,9 +16,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from messaging.alerts import raise_alert
+from messaging.channels.diagnostics import UNKNOWN, Judged, judge_bounce
 from messaging.channels.email_headers import NAME
 from messaging.client_network import client_network
-from messaging.outbox.bounces import UNKNOWN, Judged, judge_bounce
 from messaging.outbox.states import Reason
 from messaging.runtime import Runtime
 from messaging.settings import Settings

@@ -20,8 +20,8 @@ from typing import Final, Literal
 
 from flufl.bounce import all_failures
 
+from messaging.channels.diagnostics import Judged, Weight, judge_bounce
 from messaging.content.tokens import Keyring
-from messaging.outbox.bounces import Judged, Weight, judge_bounce
 from messaging.outbox.states import Reason
 from webhooks.email.events import Event, bounced, find_message
 from webhooks.mailroom.letter import Letter, header, text_of
