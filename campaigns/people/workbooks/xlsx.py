@@ -158,73 +158,87 @@ def _texts(container: Container, part: str) -> list[Cell]:  # noqa: C901  # a fu
     return texts
 
 
-def _rows(  # noqa: C901, PLR0915  # a function for each kind of event, and local names: they are the quickest
-    container: Container, part: str, sheet: Sheet, book: _Book
-) -> Iterator[Row]:
-    """The rows of a sheet that have something in them. The busiest lines of an import: a cell costs five calls."""
+def _rows(container: Container, part: str, sheet: Sheet, book: _Book) -> Iterator[Row]:
+    """The rows of a sheet that have something in them."""
     done: list[Row] = []
-
-    def handlers(prefix: str) -> Handlers:  # noqa: C901
-        cell_, row_, value_, formula_, text_, above_ = (
-            f"{prefix}{name}" for name in ("c", "row", "v", "f", "t", "rPh")
-        )
-        cells: dict[int, Cell] = {}
-        line, place, phonetic, length = 0, -1, 0, 0
-        hidden = has_formula = False
-        kind = style = ""
-        value: str | None = None
-        parts: list[str] | None = None
-
-        def start(name: str, attributes: dict[str, str]) -> None:
-            nonlocal cells, line, place, phonetic, length, hidden, has_formula, kind, style, value, parts
-            if name == cell_:
-                letters = attributes.get("r", "").rstrip("0123456789")
-                place = _column(letters) if letters else place + 1
-                if place >= _MOST_COLUMNS:
-                    raise damaged()
-                kind, style = attributes.get("t", "n"), attributes.get("s", "")
-                value, has_formula = None, False
-            elif name == value_ or (name == text_ and not phonetic):
-                parts, length = [], 0
-            elif name == formula_:
-                has_formula = True
-            elif name == row_:
-                given = attributes.get("r", "")
-                line = int(given) if given.isdigit() else line + 1
-                hidden, place, cells = attributes.get("hidden") in _TRUE, -1, {}
-            elif name == above_:
-                phonetic += 1
-            else:
-                _note(local_name(name), attributes, sheet)
-
-        def end(name: str) -> None:
-            nonlocal phonetic, value, parts
-            if parts is not None and name in (value_, text_):  # quicker than a set
-                value = "".join(parts) if name == value_ else (value or "") + "".join(parts)
-                parts = None
-            elif name == cell_:
-                if value is not None or has_formula:
-                    cell = _cell(kind, value, style, book, has_formula=has_formula)
-                    if cell.text:
-                        cells[place] = cell
-            elif name == row_:
-                if cells:
-                    done.append(Row(line, cells, hidden))
-            elif name == above_:
-                phonetic -= 1
-
-        def data(chars: str) -> None:
-            nonlocal length
-            if parts is not None and length < LONGEST_TEXT:
-                parts.append(chars[: LONGEST_TEXT - length])
-                length += len(chars)
-
-        return start, end, data
-
-    for _ in container.parse(part, handlers):
+    for _ in container.parse(part, lambda prefix: _Reader(prefix, sheet, book, done).handlers):
         yield from done
         done.clear()
     yield from done
+
+
+class _Reader:
+    """Reads the events of a sheet's XML into rows. The busiest lines of an import: a cell costs five calls.
+
+    Args:
+        prefix: of the names of its elements.
+        sheet: told what the sheet says of itself besides.
+        book: what all sheets share.
+        done: where rows go.
+    """
+
+    __slots__ = (
+        "above_", "book", "cell_", "cells", "done", "formula_", "has_formula", "hidden", "kind", "length", "line",
+        "parts", "phonetic", "place", "row_", "sheet", "style", "text_", "value", "value_",
+    )  # fmt: skip
+
+    def __init__(self, prefix: str, sheet: Sheet, book: _Book, done: list[Row]) -> None:
+        self.cell_, self.row_, self.value_ = f"{prefix}c", f"{prefix}row", f"{prefix}v"
+        self.formula_, self.text_, self.above_ = f"{prefix}f", f"{prefix}t", f"{prefix}rPh"
+        self.sheet, self.book, self.done = sheet, book, done
+        self.cells: dict[int, Cell] = {}
+        self.line, self.place, self.phonetic, self.length = 0, -1, 0, 0
+        self.hidden = self.has_formula = False
+        self.kind = self.style = ""
+        self.value: str | None = None
+        self.parts: list[str] | None = None
+
+    @property
+    def handlers(self) -> Handlers:
+        """Who is told of the beginning of elements, of their end, and of text."""
+        return self._start, self._end, self._data
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == self.cell_:
+            letters = attributes.get("r", "").rstrip("0123456789")
+            self.place = place = _column(letters) if letters else self.place + 1
+            if place >= _MOST_COLUMNS:
+                raise damaged()
+            self.kind, self.style = attributes.get("t", "n"), attributes.get("s", "")
+            self.value, self.has_formula = None, False
+        elif name == self.value_ or (name == self.text_ and not self.phonetic):
+            self.parts, self.length = [], 0
+        elif name == self.formula_:
+            self.has_formula = True
+        elif name == self.row_:
+            given = attributes.get("r", "")
+            self.line = int(given) if given.isdecimal() else self.line + 1
+            self.hidden, self.place, self.cells = attributes.get("hidden") in _TRUE, -1, {}
+        elif name == self.above_:
+            self.phonetic += 1
+        else:
+            _note(local_name(name), attributes, self.sheet)
+
+    def _end(self, name: str) -> None:
+        if self.parts is not None and name in (self.value_, self.text_):  # quicker than a set
+            text = "".join(self.parts)
+            self.value = text if name == self.value_ else (self.value or "") + text
+            self.parts = None
+        elif name == self.cell_:
+            if self.value is not None or self.has_formula:
+                cell = _cell(self.kind, self.value, self.style, self.book, has_formula=self.has_formula)
+                if cell.text:
+                    self.cells[self.place] = cell
+        elif name == self.row_:
+            if self.cells:
+                self.done.append(Row(self.line, self.cells, self.hidden))
+        elif name == self.above_:
+            self.phonetic -= 1
+
+    def _data(self, chars: str) -> None:
+        if self.parts is not None and self.length < LONGEST_TEXT:
+            self.parts.append(chars[: LONGEST_TEXT - self.length])
+            self.length += len(chars)
 
 
 def _note(name: str, attributes: dict[str, str], sheet: Sheet) -> None:
