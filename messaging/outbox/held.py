@@ -110,7 +110,9 @@ def read_names(words: Iterable[tuple[int, str]], keyring: Keyring, *, region: st
 
 def _message_id(name: str, keyring: Keyring) -> int | None:
     number = name.removeprefix("#")
-    is_number = number.isascii() and number.isdecimal() and int(number) <= _BIGGEST
+    is_number = (
+        number.isascii() and number.isdecimal() and len(number) <= len(str(_BIGGEST)) and int(number) <= _BIGGEST
+    )
     is_phone = number == name and (name.startswith("0") or len(name) >= _PHONE_DIGITS)
     if is_number and not is_phone:
         return int(number)

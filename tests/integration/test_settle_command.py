@@ -106,11 +106,14 @@ def test_a_name_that_is_none_is_named_by_its_line(settings: Settings) -> None:
     )
     assert (named.ids, named.addresses) == ([17, 18, 77, 77, 7700900123], [])
     with pytest.raises(InputError) as wrong:
-        read_names([(0, "delivered"), (2, "99999999999999999999"), (3, "a@b")], keyring, region="GB")
+        read_names(
+            [(0, "delivered"), (2, "99999999999999999999"), (3, "a@b"), (4, f"#{'9' * 5000}")], keyring, region="GB"
+        )
     assert wrong.value.problems == (
         "“delivered” names no message",
         "line 2: “99999999999999999999” names no message",
         "line 3: “a@b” names no message",
+        f"line 4: “#{'9' * 59}” names no message",
     )
 
 
