@@ -145,11 +145,24 @@ def test_below_a_notice_only_what_says_something_is_kept(text: str, left: str) -
     "Ward: 7\nShift: nights\nPager: ann@member.test\nStarted: 1/2/1990",
     "Name: Ann Email: ann@member.test DOB: 1/2/1970",
     "To: the union\nFrom: Ann Jones\nSubject: my vote",
+    "To: the union\nDate: 1 December 2026\nSubject: my vote",
+    "Date: 1/12/2026\nTo: whom it may concern",
+    "Ward: 7\nAt: Leeds\nPager: ann@member.test\nStarted: 1/2/1990",
 ])  # fmt: skip
 def test_what_people_say_of_themselves_is_no_quoted_mail(details: str) -> None:
     for words in ("Please unsubscribe me", "I have voted"):
         for text in (f"{details}\n\n{words}", f"{details}\n{words}", f"Hello,\n\n{words}\n\n{details}"):
             assert own_words(text, {"zed"}) == text
+
+
+def test_a_letters_head_with_the_writers_own_name_is_theirs() -> None:
+    head = "From: Ann Jones\nTo: The Union\nDate: 1 December 2026\nSubject: my vote"
+    assert own_words(f"Hello,\n{head}\n\nI have voted", NAMES) == f"Hello,\n{head}\n\nI have voted"
+    union = head.replace("Ann Jones", "The Union <b@union.test>")
+    assert own_words(f"{union}\n\nI have voted", NAMES) == ""
+    # what they wrote before, and send back below, is a quoted mail like any other
+    assert own_words(f"Not yet\n\n{head}\n\nI have voted", NAMES) == "Not yet"
+    assert own_words(f"{head}\n\nI have voted\n\n{union}\n\nSTOP", NAMES) == f"{head}\n\nI have voted"
 
 
 @pytest.mark.parametrize("headers", [

@@ -114,13 +114,14 @@ def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) 
         Their words, stripped; "" where all of it is quoted.
     """
     lines = _lines(text)
-    parts = parted(lines)
+    names = {name.casefold() for name in names}
+    parts = parted(lines, names)
     quoted = find_quotation("\n".join(lines), sent)
     left = quoted.lines(lines)
     kept = "\n".join(left[number] for number in parts.above if not _LINE.fullmatch(left[number])).strip()
     if parts.below and is_greeting(kept) and quoted.share >= WHOLE:
         kept = f"{kept}\n" + "\n".join(left[number] for number in parts.below)
-    return without_ending(kept, {name.casefold() for name in names})
+    return without_ending(kept, names)
 
 
 def marks_quotation(text: str) -> bool:
@@ -144,14 +145,15 @@ def names_of(*said: str) -> set[str]:
     return {word.casefold() for text in said for word in _NAMES.findall(text.partition("@")[0]) if len(word) > 1}
 
 
-def parted(lines: Sequence[str]) -> Parts:
+def parted(lines: Sequence[str], names: Collection[str] = ()) -> Parts:
     """Part a mail's lines at what is quoted in it.
 
     Args:
         lines: stripped.
+        names: what the writer is called, in lower case: a letter's head with their own name in it is theirs.
     """
-    above = list[int]()
-    number, marked, found = 0, False, 0
+    number, marked, found = _own_head(lines, names), False, 0
+    above = list(range(number))
     while number < len(lines):
         if lines[number].startswith(">") and not _GROUPWISE.fullmatch(lines[number]):
             marked = True
@@ -216,6 +218,7 @@ def _is_announced(line: str, *, has_headers: bool) -> bool:
     return (
         len(labels) >= 3
         and sum(label in _words().labels for label in labels) >= 2
+        and any(label in _words().senders for label in labels)
         and _ADDRESS.search(line) is not None
         and _DATE.search(line) is not None
     )
@@ -230,14 +233,14 @@ def _label(line: str) -> str | None:
 def _headers(lines: Sequence[str], first: int) -> int | None:
     """Where a block of labelled lines ends that are a quoted mail's headers.
 
-    An address or a date stands in it, and two of its labels are known; or one, where there are three, or four; or none,
-    where an address and a date with a time do. An empty line or a value on a line of its own may stand between. What
+    Two of its labels are known, one of them that of who wrote, and an address or a date stands in it; or it has three
+    of any, an address, and a date with a time. An empty line or a value on a line of its own may stand between. What
     people say of themselves ("Date of birth: …") looks alike: where such a label stands, no block begins or goes on.
     """
     words = _words()
     if _follows_details(lines, first):
         return None
-    labels, known, dated, timed, addressed = 0, 0, False, False, False
+    labels, known, sender, dated, timed, addressed = 0, 0, False, False, False, False
     number = end = first
     while number < len(lines) and number - first < MOST_HEADERS:
         line = lines[number]
@@ -250,6 +253,7 @@ def _headers(lines: Sequence[str], first: int) -> int | None:
                 break
             labels += 1
             known += label in words.labels
+            sender = sender or label in words.senders
             value = found[2] or ""
         elif number == first or (line and lines[number - 1]):
             value = line
@@ -268,13 +272,20 @@ def _headers(lines: Sequence[str], first: int) -> int | None:
         addressed = addressed or _ADDRESS.search(value) is not None
         number += 1
         end = number
-    enough = (
-        (known >= 2 and (dated or addressed))
-        or (known >= 1 and labels >= 3 and dated and addressed)
-        or (known >= 1 and labels >= 4 and (dated or addressed))
-        or (labels >= 3 and timed and addressed)
-    )
+    enough = (known >= 2 and sender and (dated or addressed)) or (labels >= 3 and timed and addressed)
     return end if enough else None
+
+
+def _own_head(lines: Sequence[str], names: Collection[str]) -> int:
+    """Where the head of a person's own letter ends, "From: Ann Jones", "To: the union"; 0 where there is none."""
+    first = next((number for number, line in enumerate(lines[:MOST_ABOVE]) if not is_greeting(line)), 0)
+    end = _headers(lines, first) or 0
+    for line in lines[first:end]:
+        found = _LABELLED.match(line)
+        if found is not None and found[1].casefold() in _words().senders:
+            said = names_of(found[2] or "")
+            return end if said and said <= set(names) else 0
+    return 0
 
 
 def _follows_details(lines: Sequence[str], number: int) -> bool:
