@@ -45,6 +45,8 @@ BY_DIGIT: Final = 0.95
 READ_BY_RULE: Final = 0.85
 READ_BY_STAFF: Final = 0.9
 
+SUBJECT: Final = "subject"
+"""The rule of a mail whose subject is one that machines write: it says nothing by itself."""
 CLAIMS: Final = frozenset({"voted", "not_voted", "will_vote", "no_ballot_paper"})
 """Readings that are claims, under the same name."""
 _DATED_LATE: Final = (*suppression.BY_TEXT, "email_reply", "staff")
@@ -81,6 +83,7 @@ class Inbound:
         proven: whether it may change anything by itself. Anybody can write an email in another's name: one that proves
             nothing is for a person to read, whatever it says.
         words: of a mail, the person's own, "" where none are known to be; None: they are found in the text.
+        doubtful: whether a machine may have written it: then only an opt-out is acted on, and a person reads the rest.
     """
 
     inbox_id: int
@@ -94,6 +97,7 @@ class Inbound:
     message_id: int | None = None
     proven: bool = True
     words: str | None = None
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +296,17 @@ async def read_text(db: Connection, *, phone: str, senders: Sequence[str], text:
     return read_reply(text, asked["menu"] if asked else None, said_by(asked))
 
 
+def read_mail(words: str, *, doubtful: bool) -> Reading:
+    """Read a person's own words in a mail.
+
+    Args:
+        words: theirs.
+        doubtful: whether a machine may have written them: none writes STOP, and anything else says nothing by itself.
+    """
+    read = read_reply(words)
+    return Reading("unclear", SUBJECT, read.version) if doubtful and read.reading != "opt_out" else read
+
+
 async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
     return await find_answered(
         db, channel=inbound.channel, address=inbound.address, senders=inbound.senders, at=inbound.received_at,
@@ -302,7 +317,7 @@ async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
 async def _read(db: Connection, inbound: Inbound, asked: asyncpg.Record | None) -> Reading:
     """What it says, and first of all what the provider has already acted on."""
     if inbound.words is not None:  # a mail's were taken out of it; digits are offered in texts only
-        read = read_reply(inbound.words)
+        read = read_mail(inbound.words, doubtful=inbound.doubtful)
         if not inbound.words.strip() and inbound.text.strip():
             read = replace(read, rule=REPEATED)
     else:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 from pydantic import SecretStr
 
-from campaigns.reading import read_reply
+from campaigns.answers import read_mail
 from messaging.channels.diagnostics import Judged, Weight
 from messaging.content.sent import words_of_html
 from messaging.content.tokens import Keyring
@@ -66,8 +66,7 @@ def judge_mail(raw: bytes, sent: Sequence[str] = ()) -> Verdict:
     secret = load_settings().secret_key or (SecretStr(secrets.token_hex()),)  # without ours, no seal is ours
     found = classify_mail(raw, origin_of(raw, datetime.now(UTC)), Keyring(secret))
     if isinstance(found, Doubtful):
-        reply = _of_answer(found.answer, sent)
-        return reply if reply["reading"] == "opt_out" else _of_news(found.note)
+        found = found.settle(found.answer.words(sent))
     match found:
         case Answer():
             return _of_answer(found, sent)
@@ -96,7 +95,7 @@ def forms_of(raw: bytes) -> tuple[str, ...]:
 
 def _of_answer(answer: Answer, sent: Sequence[str]) -> Verdict:
     words = answer.words(sent)
-    read = read_reply(words)
+    read = read_mail(words, doubtful=answer.doubtful)
     return _verdict("reply", words=words, reading=read.reading, rule=read.rule)
 
 

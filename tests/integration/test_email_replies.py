@@ -313,6 +313,33 @@ async def test_a_ballot_about_leave_is_answered_like_any_other(room: Room) -> No
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
 
 
+async def test_a_subject_alone_makes_no_bounce_of_an_answer(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    to = reply_address(room, asked)
+    # no machine: our subject, answered
+    voted = await answer(room, to, "I have voted", Subject="Re: Undelivered ballot papers")
+    assert (voted["reading"], await room.campaign.standing(asked)) == ("voted", "voted")
+    # of doubtful ones a person reads all but an opt-out
+    not_voted = await answer(room, to, "I have not voted", Subject="Undelivered ballot paper")
+    assert (not_voted["reading"], not_voted["rule"], not_voted["why_open"]) == ("unclear", "subject", "unclear")
+    assert (not_voted["message_id"], not_voted["text"]) == (asked.message_id, "I have not voted")
+    assert await room.campaign.standing(asked) == "voted"
+    assert (await answer(room, to, "STOP", Subject="Undelivered ballot paper"))["reading"] == "opt_out"
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+    assert await db.fetchval("select count(*) from soft_bounce") == 0
+    assert await db.fetchval("select state from message where message_id = $1", asked.message_id) != "bounced"
+    # newer rules do not read what a machine may have written, either
+    await db.execute("update reply set rule_version = 'older' where rule = 'subject'")
+    assert await reread(db, reader="test", at=NOON) == (0, [])
+
+
+@pytest.mark.parametrize("subject", ["Failure notice", "Out of office", "Automatic reply: your ballot"])
+async def test_a_mail_to_us_with_a_machines_subject_is_seen(room: Room, subject: str) -> None:
+    await room.campaign.ask(email=ANN)
+    reply = await answer(room, "ballot@union.test", "My ballot paper came back to me", Subject=subject)
+    assert (reply["state"], reply["why_open"]) == ("open", "no_message")
+
+
 async def test_each_email_says_where_its_answer_goes(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     template = Template(name="t", purpose="service", sms=None, subject="Hi", email="Hello\n")

@@ -423,6 +423,21 @@ async def test_a_mailbox_is_read_again_and_again_and_counts_once(room: Room, db:
     assert len(maildir) == 3
 
 
+async def test_a_mail_without_a_return_path_is_its_writers(room: Room, db: Connection, tmp_path: Path) -> None:
+    asked = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(3)]
+    to = [f"r+{room.seal(one, 'reply')}@{REPLIES}" for one in asked]
+    maildir = mailbox.Maildir(tmp_path / "maildir")
+    maildir.add(f"From: m0@member.test\nTo: {to[0]}\nSubject: Vote\n\nSTOP\n")
+    maildir.add(f"From: Mail Delivery System <x@mx.test>\nTo: {to[2]}\nSubject: Returned mail\n\n550 5.1.1 unknown\n")
+    program = tmp_path / "mbox"
+    program.write_text(f"From - Sun Nov 22 12:00:00 2026\nFrom: m1@member.test\nTo: {to[1]}\nSubject: Vote\n\nSTOP\n")
+    assert await read_mailbox(room.runtime, tmp_path / "maildir") == Counted(new=2)
+    assert await read_mailbox(room.runtime, program) == Counted(new=1)
+    await process_inbox(room.runtime, 10)
+    assert {("email", f"m{number}@member.test", "opted_out") for number in (0, 1)} <= await room.campaign.suppressed()
+    assert (await standing(db, asked[2].message_id))[0] == "bounced"
+
+
 async def test_what_is_no_mailbox_is_named(room: Room, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("Dear all,\n")
     (tmp_path / "folder").mkdir()

@@ -91,6 +91,48 @@ def test_what_a_mail_has_come_to_is_read_from_the_mail(to: str, head: str, kind:
     assert judge_mail(f"{head}To: {to}\n\nwords\n".encode())["kind"] == kind
 
 
+@pytest.mark.parametrize(("head", "body", "kind", "reading"), [
+    ("Subject: Undelivered ballot paper", "STOP", "reply", "opt_out"),
+    ("Subject: Undelivered ballot paper", "I have voted", "reply", "unclear"),
+    ("Subject: Re: Failed delivery of your ballot paper", "I have voted", "reply", "voted"),
+    ("Subject: Mail delivery failed to my house", "My paper was not delivered.", "reply", "unclear"),
+    ("Subject: Failure notice", "STOP", "reply", "opt_out"),
+    ("Subject: Warning: could not send my ballot", "550 5.1.1 is my membership number", "reply", "unclear"),
+    ("Subject: Automatic reply: x", "please stop emailing me", "reply", "opt_out"),
+    ("Subject: Vote\nFeedback-ID: 1.eu-west-1.abc:AmazonSES", "STOP", "reply", "opt_out"),
+    ("Subject: Re: Vote\nFeedback-ID: 1.eu-west-1.abc:AmazonSES", "I have voted", "reply", "voted"),
+    ("Subject: Automatic reply: x\nFeedback-ID: 1.eu-west-1.abc:AmazonSES", "I am away.", "auto_reply", None),
+])  # fmt: skip
+def test_a_person_is_no_mail_system_whatever_their_subject(
+    head: str, body: str, kind: str, reading: str | None
+) -> None:
+    envelope = "Return-Path: <amy@member.test>\nFrom: Amy <amy@member.test>\nTo: r+7-abcdefgh@reply.union.test\n"
+    verdict = judge_mail(f"{envelope}{head}\n\n{body}\n".encode())
+    assert (verdict["kind"], verdict["reading"], verdict["reason"]) == (kind, reading, None)
+
+
+@pytest.mark.parametrize("head", [
+    "Return-Path: <amy@member.test>\nFrom: MAILER-DAEMON@mx.test\nSubject: Undelivered Mail",
+    "Return-Path: <amy@member.test>\nFrom: Mail Delivery System <mx@mx.test>\nSubject: Returned mail",
+    "Return-Path: <>\nFrom: gate@mx.test\nSubject: Returned mail",
+    "From: Mail Delivery Subsystem <mx@mx.test>\nSubject: Returned mail",
+])  # fmt: skip
+def test_a_mail_system_that_answers_to_reply_to_bounces(head: str) -> None:
+    said = "550 5.1.1 <amy@member.test>: user unknown"
+    assert judge_mail(f"{head}\nTo: r+7-abcdefgh@reply.union.test\n\n{said}\n".encode())["kind"] == "bounce"
+
+
+@pytest.mark.parametrize(("path", "kind"), [
+    ("", "reply"),
+    ("Return-Path: <amy@member.test>\n", "reply"),
+    ("Return-Path: \n", "reply"),
+    ("Return-Path: <>\n", "auto_reply"),
+])  # fmt: skip
+def test_only_an_empty_return_path_is_nobodys(path: str, kind: str) -> None:
+    mail = f"{path}From: Amy <amy@member.test>\nTo: r+7-abcdefgh@reply.union.test\nSubject: Vote\n\nSTOP\n"
+    assert judge_mail(mail.encode())["kind"] == kind
+
+
 def test_a_mail_that_cannot_be_read_is_an_error() -> None:
     nested = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(300))
     with pytest.raises(InputError, match="cannot be read"):

@@ -33,9 +33,8 @@ def purpose_of(address: str) -> Purpose | None:
     Args:
         address: in any case.
     """
-    local = address.strip("<> ").lower().partition("@")[0]
-    kind, plus, _ = local.partition("+")
-    return "complaint" if local == COMPLAINTS else _SEALED.get(kind) if plus else None
+    local, _ = _halves(address)
+    return "complaint" if local == COMPLAINTS else _parts(local)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +58,9 @@ def read_destination(settings: Settings, keyring: Keyring, address: str) -> Dest
         keyring: knows our seals.
         address: from RCPT TO, in any case.
     """
-    address = address.strip().strip("<>").lower()
-    local, _, domain = address.rpartition("@")
-    kind, plus, seal = local.partition("+")
-    purpose = _SEALED.get(kind) if plus else None
+    local, domain = _halves(address)
+    address = f"{local}@{domain}"
+    purpose, seal = _parts(local)
     if purpose is not None:
         host = settings.bounce_host if purpose == "bounce" else settings.reply_host
         if domain == (host or "").lower():
@@ -72,3 +70,15 @@ def read_destination(settings: Settings, keyring: Keyring, address: str) -> Dest
         return Destination("complaint")
     ours = {parseaddr(mailbox or "")[1].lower() for mailbox in (settings.email_from, settings.email_reply_to)}
     return Destination("conversation") if address in ours - {""} else None
+
+
+def _halves(address: str) -> tuple[str, str]:
+    """What stands before an address's @ and behind it."""
+    local, _, domain = address.strip("<> \t\r\n").lower().rpartition("@")
+    return local, domain
+
+
+def _parts(local: str) -> tuple[Purpose | None, str]:
+    """What a sealed address is for, and its seal."""
+    kind, plus, seal = local.partition("+")
+    return (_SEALED.get(kind) if plus else None), seal

@@ -5,17 +5,18 @@ One judgement, for the mail server's worker and for `muster check mail`. It asks
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from campaigns.answers import read_mail
 from messaging.content.tokens import Keyring
 from webhooks.email.events import Event
 from webhooks.mailroom.addresses import Purpose
 from webhooks.mailroom.letter import Letter, read_letter
-from webhooks.mailroom.machines import is_automatic, sounds_automatic
+from webhooks.mailroom.machines import is_automatic, is_mail_system, sounds_automatic, sounds_returned
 from webhooks.mailroom.replies import Answer, read_answer
-from webhooks.mailroom.reports import read_bounce, read_complaint
+from webhooks.mailroom.reports import has_status, read_bounce, read_complaint
 
 BOUNCE: Final = "bounce"
 COMPLAINT: Final = "complaint"
@@ -65,13 +66,24 @@ class Farewell:
 
 @dataclass(frozen=True, slots=True)
 class Doubtful:
-    """A mail whose subject alone speaks for a machine: its news, and the answer it is where it says STOP.
+    """A mail whose subject alone speaks for a machine: a note with the message it came for, or a person's answer.
 
-    No machine writes that, whatever its subject.
+    Attributes:
+        note: of a machine's answer; None where there is no message to note it with, and where the subject is that of
+            mail that comes back, which this is not: somebody has to see it.
+        answer: what it is else.
     """
 
-    note: News
+    note: News | None
     answer: Answer
+
+    def settle(self, words: str) -> News | Answer:
+        """Say which of the two it is: no machine writes STOP, whatever its subject.
+
+        Args:
+            words: of the answer, without those of the message.
+        """
+        return self.answer if self.note is None or read_mail(words, doubtful=True).reading == "opt_out" else self.note
 
 
 def classify_mail(raw: bytes, origin: Origin, keyring: Keyring) -> News | Farewell | Doubtful | Answer:
@@ -94,9 +106,8 @@ def classify_mail(raw: bytes, origin: Origin, keyring: Keyring) -> News | Farewe
     if purpose == "unsubscribe":  # mostly a program sends it for the person, and says so
         return Farewell(message_id)
     certain = is_automatic(letter, origin.sender)
-    automatic = certain or sounds_automatic(letter)
     # some servers send bounces to Reply-To; a person's own answer is never searched for what looks like one
-    if purpose == "bounce" or (purpose == "reply" and automatic):
+    if purpose == "bounce" or (purpose == "reply" and (certain or is_mail_system(letter) or has_status(letter))):
         event = read_bounce(letter, origin.received_at, expected=certain and purpose == "bounce")
         if event is not None:
             return News(BOUNCE, message_id, event)
@@ -105,7 +116,10 @@ def classify_mail(raw: bytes, origin: Origin, keyring: Keyring) -> News | Farewe
         return note
     # also what a person sends to an address meant for machines: no words are lost
     answer = read_answer(letter, keyring, message_id=message_id, sender=origin.sender)
-    return Doubtful(note, answer) if automatic else answer
+    if not sounds_automatic(letter):
+        return answer
+    noted = purpose in {"reply", "bounce"} and not sounds_returned(letter, answered=False)
+    return Doubtful(note if noted else None, replace(answer, doubtful=True))
 
 
 def _may_complain(purpose: Purpose, letter: Letter) -> bool:

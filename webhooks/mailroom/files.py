@@ -17,7 +17,7 @@ from messaging.errors import InputError
 from messaging.runtime import Runtime
 from webhooks.mailroom.addresses import Destination, purpose_of, read_destination
 from webhooks.mailroom.classify import Origin
-from webhooks.mailroom.letter import header, read_letter
+from webhooks.mailroom.letter import Letter, header, read_letter
 from webhooks.mailroom.machines import is_mail_system
 from webhooks.mailroom.store import keep_mail
 
@@ -67,8 +67,9 @@ async def read_mailbox(runtime: Runtime, path: Path) -> Counted:
             counted.strange += 1
             continue
         recipient, destination = found
+        sender = _sender(Letter(head, (), len(raw)))
         inbox_id = await keep_mail(
-            runtime, raw, sender=_sender(head), recipient=recipient, destination=destination, way="file"
+            runtime, raw, sender=sender, recipient=recipient, destination=destination, way="file"
         )
         if inbox_id is None:
             counted.known += 1
@@ -87,9 +88,7 @@ def origin_of(raw: bytes, at: datetime) -> Origin:
     letter = read_letter(raw[:HEAD])
     said = (address for _, address in _recipients(letter.message))
     purpose = next((found for address in said if (found := purpose_of(address)) is not None), None)
-    sender = _sender(letter.message)
-    if letter.message.get("Return-Path") is None:
-        sender = "".join(letter.addresses("From")[:1])
+    sender = _sender(letter)
     if purpose is None:
         purpose = "bounce" if is_mail_system(letter) or not sender else "reply"
     return Origin(purpose, None, sender, at)
@@ -123,10 +122,13 @@ def _mails(path: Path) -> Iterator[bytes]:
 def _with_sender(raw: bytes) -> bytes:
     """A mail of an mbox, whose sender stands in the line the format puts before it."""
     line, _, mail = raw.partition(b"\n")
-    sender = line.split(b" ")[1] if line.startswith(b"From ") else b""
+    sender = line.split(b" ")[1].strip() if line.startswith(b"From ") else b""
     if b"\nreturn-path:" in b"\n" + mail[:HEAD].partition(b"\n\n")[0].lower():
         return mail
-    return b"Return-Path: <%b>\n%b" % (b"" if sender.upper() == b"MAILER-DAEMON" else sender, mail)
+    if sender.upper() == b"MAILER-DAEMON":
+        return b"Return-Path: <>\n" + mail
+    # mail programs that keep an mbox of their own write "From - "
+    return b"Return-Path: <%b>\n%b" % (sender, mail) if b"@" in sender else mail
 
 
 def _recipient(runtime: Runtime, head: Message) -> tuple[str, Destination] | None:
@@ -143,5 +145,9 @@ def _recipients(head: Message) -> list[tuple[str, str]]:
     return delivered + getaddresses([str(head.get(name) or "")[:4000] for name in _WRITTEN])
 
 
-def _sender(head: Message) -> str:
-    return header(head, "Return-Path").strip("<> ")
+def _sender(letter: Letter) -> str:
+    """The sender of the envelope, as the server wrote it down; where it did not, a mail system has none."""
+    path = letter.header("Return-Path")
+    if path == "<>" or path.strip("<> "):
+        return path.strip("<> ")
+    return "" if is_mail_system(letter) else "".join(letter.addresses("From")[:1])

@@ -149,7 +149,7 @@ class _Clerk:
 
     async def handle_exception(self, error: Exception) -> str:
         """Whatever it is, nothing was stored that was not said to be."""
-        log.error("the mailroom stumbled", error=repr(error))
+        log.error("a mail could not be taken in: an unexpected error", error=repr(error))
         return "451 4.3.0 Something went wrong here; please come again."
 
     def _destination(self, address: str) -> Destination | None:

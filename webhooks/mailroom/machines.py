@@ -27,9 +27,8 @@ _ALWAYS: Final = (
     "X-ChallengeResponse",
     "List-Id",
     "List-Unsubscribe",
-    "Feedback-ID",
 )
-"""Headers that only machines write, and lists."""
+"""Headers that only machines write, and lists. `Feedback-ID` is none: some providers put it on whatever people send."""
 _PRECEDENCE: Final = frozenset({"bulk", "junk", "list", "auto_reply", "auto-reply"})
 _SYSTEM: Final = re.compile(
     r"(?:mailer-?daemon|mail-daemon|post_?master|mdaemon|double-bounce|mail\.?delivery\.?(?:sub)?system)(?:[+-].*)?@"
@@ -111,14 +110,23 @@ def is_mail_system(letter: Letter) -> bool:
     return any(_SYSTEM.match(one) for one in letter.addresses("From")) or _SYSTEMS.search(said) is not None
 
 
-def sounds_returned(letter: Letter) -> bool:
-    """Whether its subject calls it a mail that came back."""
-    return _RETURNED.match(without_re(letter.header("Subject"))) is not None
+def sounds_returned(letter: Letter, *, answered: bool = True) -> bool:
+    """Whether its subject calls it a mail that came back.
+
+    Args:
+        letter: the mail.
+        answered: whether to look behind `Re:`, which some mail systems write too.
+    """
+    subject = letter.header("Subject")
+    return _RETURNED.match(without_re(subject) if answered else subject) is not None
 
 
 def sounds_automatic(letter: Letter) -> bool:
-    """Whether its subject alone speaks for a machine. People choose subjects too, so it proves less than a header."""
-    return sounds_returned(letter) or _sounds(letter, _REPLIED, _TOPICS)
+    """Whether its subject alone speaks for a machine. People choose subjects too, so it proves less than a header.
+
+    What may be a union's own words does so only without `Re:`, behind which they are those of our message.
+    """
+    return sounds_returned(letter, answered=False) or _sounds(letter, _REPLIED, _TOPICS)
 
 
 def _submitted(letter: Letter) -> str:

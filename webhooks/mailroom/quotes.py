@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from campaigns.reading.quotation import find_quotation
-from webhooks.mailroom.endings import without_banners, without_ending
+from webhooks.mailroom.added_lines import any_of, is_greeting, speaks_for_itself, without_added
+from webhooks.mailroom.endings import without_ending
 
 LONGEST: Final = 20_000
 """Characters that are looked at."""
@@ -27,6 +28,10 @@ LONGEST_NAMED: Final = 120
 """Characters of such a line with a name and no date in it."""
 MOST_LINES: Final = 4
 """Lines over which a program may break the line before a quoted mail."""
+MOST_HEADERS: Final = 24
+"""Lines of a quoted mail's headers."""
+MOST_ABOVE: Final = 40
+"""Lines above a drawn line that are looked at for words."""
 MOST_BEGINNINGS: Final = 50
 """Quoted mails inside quoted mails that are looked for."""
 WHOLE: Final = 0.8
@@ -54,11 +59,6 @@ _LABELLED: Final = re.compile(
 _LABEL: Final = re.compile(r"(?:^|[\s>-])([^\W\d_]{1,12}(?: [^\W\d_]{1,10})?) ?:\s")
 _LINE: Final = re.compile(r"[_*=]{15,}")
 _DASHES: Final = re.compile(r"[-_*=\u2010-\u2015]{3,}\s{0,3}([^\W\d_].{2,60}?)\s{0,3}[-_*=\u2010-\u2015]{3,}(.*)")
-_GREETING: Final = re.compile(
-    r"\W{0,3}(?:hi|hello|hey|hiya|dear|good (?:morning|afternoon|evening)|morning|afternoon|helo|annwyl|bore da)"
-    r"\b[^\n.?]{0,40}\W{0,3}",
-    re.IGNORECASE,
-)
 _NAMES: Final = re.compile(r"[^\W\d_]+")
 _RE: Final = re.compile(
     r"(?:\s*(?:re|aw|sv|vs|atb|ateb|fw|fwd|wg|rif|odp|ynt|antw|tr|res|enc)\s*(?:\[\d{1,3}\])?\s*[:\uff1a])+\s*",
@@ -73,12 +73,16 @@ class _Words:
     Attributes:
         wrote: "wrote", wherever it stands.
         labels: of headers.
+        senders: of the header that says who wrote.
+        details: labels of what people say of themselves.
         titles: "original message".
         opens: how the line before a quoted mail begins.
     """
 
     wrote: re.Pattern[str]
     labels: frozenset[str]
+    senders: frozenset[str]
+    details: frozenset[str]
     titles: re.Pattern[str]
     opens: re.Pattern[str]
 
@@ -110,13 +114,14 @@ def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) 
         Their words, stripped; "" where all of it is quoted.
     """
     lines = _lines(text)
-    parts = parted(lines)
+    names = {name.casefold() for name in names}
+    parts = parted(lines, names)
     quoted = find_quotation("\n".join(lines), sent)
     left = quoted.lines(lines)
-    kept = "\n".join(left[number] for number in parts.above).strip()
-    if parts.below and (not _NAMES.search(kept) or _GREETING.fullmatch(kept)) and quoted.share >= WHOLE:
+    kept = "\n".join(left[number] for number in parts.above if not _LINE.fullmatch(left[number])).strip()
+    if parts.below and is_greeting(kept) and quoted.share >= WHOLE:
         kept = f"{kept}\n" + "\n".join(left[number] for number in parts.below)
-    return without_ending(without_banners(kept), {name.casefold() for name in names})
+    return without_ending(kept, names)
 
 
 def marks_quotation(text: str) -> bool:
@@ -140,14 +145,15 @@ def names_of(*said: str) -> set[str]:
     return {word.casefold() for text in said for word in _NAMES.findall(text.partition("@")[0]) if len(word) > 1}
 
 
-def parted(lines: Sequence[str]) -> Parts:
+def parted(lines: Sequence[str], names: Collection[str] = ()) -> Parts:
     """Part a mail's lines at what is quoted in it.
 
     Args:
         lines: stripped.
+        names: what the writer is called, in lower case: a letter's head with their own name in it is theirs.
     """
-    above = list[int]()
-    number, marked, found = 0, False, 0
+    number, marked, found = _own_head(lines, names), False, 0
+    above = list(range(number))
     while number < len(lines):
         if lines[number].startswith(">") and not _GROUPWISE.fullmatch(lines[number]):
             marked = True
@@ -168,7 +174,8 @@ def parted(lines: Sequence[str]) -> Parts:
 
 
 def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text[:LONGEST].replace("\u00a0", " ").split("\n")]
+    """Its lines, without those that a server or a program added; a drawn line below a banner begins no quotation."""
+    return without_added([line.strip() for line in text[:LONGEST].replace("\u00a0", " ").split("\n")])
 
 
 def _beginning(lines: Sequence[str], number: int) -> int | None:
@@ -176,38 +183,78 @@ def _beginning(lines: Sequence[str], number: int) -> int | None:
     line = lines[number]
     if not line or len(line) > LONGEST_LINE:
         return None
+    if _LINE.fullmatch(line):
+        return _drawn(lines, number)
     if _is_announced(line, has_headers=_headers(lines, number + 1) is not None):
         return number + 1
     return _headers(lines, number) or _attribution(lines, number)
 
 
+def _drawn(lines: Sequence[str], number: int) -> int | None:
+    """The same for a line drawn across. People draw lines too, so what follows it has to say whose mail it is.
+
+    A single header does so only if it names a sender, and below words: below a banner a person's own mail may begin so.
+    """
+    first = next((one for one in range(number + 1, min(number + 3, len(lines))) if lines[one]), None)
+    if first is None:
+        return None
+    end = _headers(lines, first) or _attribution(lines, first)
+    if end is None and _label(lines[first]) in _words().senders:
+        above = lines[max(0, number - MOST_ABOVE) : number]
+        end = first + 1 if any(not line.startswith(">") and not is_greeting(line) for line in above) else None
+    return end
+
+
 def _is_announced(line: str, *, has_headers: bool) -> bool:
-    """Whether a line of its own announces a quoted mail: drawn across, titled, or with all its headers in one."""
-    if _LINE.fullmatch(line) or _GROUPWISE.fullmatch(line):
+    """Whether a line of its own announces a quoted mail: titled, or with all its headers in one."""
+    if _GROUPWISE.fullmatch(line):
         return True
     titled = _DASHES.match(line)
     if titled is not None:
         return _words().titles.search(titled[1]) is not None or (not titled[2].strip() and has_headers)
     if line.endswith((":", "\uff1a")) and _words().titles.match(line):
         return True
-    return len(_LABEL.findall(line)) >= 3 and _ADDRESS.search(line) is not None and _DATE.search(line) is not None
+    labels = [label.casefold() for label in _LABEL.findall(line)]
+    return (
+        len(labels) >= 3
+        and sum(label in _words().labels for label in labels) >= 2
+        and any(label in _words().senders for label in labels)
+        and _ADDRESS.search(line) is not None
+        and _DATE.search(line) is not None
+    )
+
+
+def _label(line: str) -> str | None:
+    """The label a line begins with, in lower case."""
+    found = _LABELLED.match(line) if len(line) <= LONGEST_LINE else None
+    return None if found is None else found[1].casefold()
 
 
 def _headers(lines: Sequence[str], first: int) -> int | None:
     """Where a block of labelled lines ends that are a quoted mail's headers.
 
-    Two with labels that are known, or three of which one names an address and another a date, or four with either; an
-    empty line or a value on a line of its own may stand between.
+    Two of its labels are known, one of them that of who wrote, and an address or a date stands in it; or it has three
+    of any, an address, and a date with a time. An empty line or a value on a line of its own may stand between. What
+    people say of themselves ("Date of birth: …") looks alike: where such a label stands, no block begins or goes on.
     """
-    labels, known, dated, addressed = 0, 0, False, False
+    words = _words()
+    if _follows_details(lines, first):
+        return None
+    labels, known, sender, dated, timed, addressed = 0, 0, False, False, False, False
     number = end = first
-    while number < len(lines) and number - first < 24:
+    while number < len(lines) and number - first < MOST_HEADERS:
         line = lines[number]
-        label = _LABELLED.match(line) if len(line) <= LONGEST_LINE else None
-        if label is not None:
+        found = _LABELLED.match(line) if len(line) <= LONGEST_LINE else None
+        if found is not None:
+            label = found[1].casefold()
+            if label in words.details:
+                if lines[number - 1]:
+                    return None
+                break
             labels += 1
-            known += label[1].casefold() in _words().labels
-            value = label[2] or ""
+            known += label in words.labels
+            sender = sender or label in words.senders
+            value = found[2] or ""
         elif number == first or (line and lines[number - 1]):
             value = line
             if not (
@@ -219,12 +266,35 @@ def _headers(lines: Sequence[str], first: int) -> int | None:
         else:
             number += 1
             continue
-        dated = dated or (_DATE.search(value) is not None and label is not None)
+        is_date = _DATE.search(value) is not None
+        dated = dated or is_date
+        timed = timed or (is_date and _TIME.search(value) is not None)
         addressed = addressed or _ADDRESS.search(value) is not None
         number += 1
         end = number
-    enough = known >= 2 or (labels >= 3 and dated and addressed) or (labels >= 4 and (dated or addressed))
+    enough = (known >= 2 and sender and (dated or addressed)) or (labels >= 3 and timed and addressed)
     return end if enough else None
+
+
+def _own_head(lines: Sequence[str], names: Collection[str]) -> int:
+    """Where the head of a person's own letter ends, "From: Ann Jones", "To: the union"; 0 where there is none."""
+    first = next((number for number, line in enumerate(lines[:MOST_ABOVE]) if not is_greeting(line)), 0)
+    end = _headers(lines, first) or 0
+    for line in lines[first:end]:
+        found = _LABELLED.match(line)
+        if found is not None and found[1].casefold() in _words().senders:
+            said = names_of(found[2] or "")
+            return end if said and said <= set(names) else 0
+    return 0
+
+
+def _follows_details(lines: Sequence[str], number: int) -> bool:
+    """Whether a line goes on with what somebody says of themselves."""
+    for above in range(number - 1, max(number - MOST_HEADERS, 0) - 1, -1):
+        label = _label(lines[above])
+        if label is None or label in _words().details:
+            return label is not None
+    return False
 
 
 def _attribution(lines: Sequence[str], first: int) -> int | None:
@@ -236,7 +306,8 @@ def _attribution(lines: Sequence[str], first: int) -> int | None:
         if len(said) > LONGEST_LINE:
             return None
         if _is_attribution(said, lines[first], _follows(lines, end)):
-            return end
+            # a date, an address and what a person says between them are no line of a program's, broken
+            return end if end == first + 1 or not any(map(speaks_for_itself, lines[first:end])) else None
     return None
 
 
@@ -277,15 +348,13 @@ def _words() -> _Words:
     data = tomllib.loads(WORDS.read_text(encoding="utf-8"))
     joined = "|".join(data["wrote_joined"])
     return _Words(
-        re.compile(rf"(?<!\w)(?:{_longest_first(data['wrote'])})(?!\w)|{joined}", re.IGNORECASE),
+        re.compile(rf"(?<!\w)(?:{any_of(data['wrote'])})(?!\w)|{joined}", re.IGNORECASE),
         frozenset(data["labels"]),
-        re.compile(_longest_first(data["titles"]), re.IGNORECASE),
+        frozenset(data["senders"]),
+        frozenset(data["details"]),
+        re.compile(any_of(data["titles"]), re.IGNORECASE),
         re.compile(
-            rf"\W{{0,6}}(?:(?:{_longest_first(data['openings'])})(?!\w)|[^\W\d_]{{2,12}}[.,]|\d{{1,4}}\W)",
+            rf"\W{{0,6}}(?:(?:{any_of(data['openings'])})(?!\w)|[^\W\d_]{{2,12}}[.,]|\d{{1,4}}\W)",
             re.IGNORECASE,
         ),
     )
-
-
-def _longest_first(words: Iterable[str]) -> str:
-    return "|".join(sorted(words, key=len, reverse=True))

@@ -43,6 +43,7 @@ class Answer:
         subject: of the mail.
         text: the mail's, in the form that shows best where it quotes another.
         attachments: how many things came with it.
+        doubtful: whether its subject is one that machines write: then only an opt-out is acted on.
     """
 
     message_id: int | None
@@ -51,6 +52,7 @@ class Answer:
     subject: str
     text: str
     attachments: int
+    doubtful: bool = False
 
     def words(self, sent: Sequence[str]) -> str:
         """The person's own words; "" where nothing is known to be.
@@ -109,6 +111,7 @@ async def take_reply(db: Connection, item: Item, answer: Answer, words: str) -> 
             media=answer.attachments,
             message_id=answer.message_id,
             proven=answer.message_id is not None,
+            doubtful=answer.doubtful,
         ),
     )
     if answer.attachments:

@@ -135,6 +135,11 @@ def read_bounce(letter: Letter, at: datetime, *, expected: bool = True) -> Event
     return _described(letter, said, at, expected=expected)
 
 
+def has_status(letter: Letter) -> bool:
+    """Whether a mail has a part that only reports have: what became of each recipient."""
+    return any(part.get_content_type() in STATUS for part in letter.parts)
+
+
 def _unparted(letter: Letter) -> str:
     """The text of a mail that says that it has parts, and has none: its boundary stands nowhere in it."""
     whole = (part.get_payload() for part in letter.parts if part.get_content_maintype() == "multipart")

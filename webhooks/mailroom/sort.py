@@ -14,7 +14,6 @@ import structlog
 
 from campaigns.answered import said_in
 from campaigns.answers import opt_out
-from campaigns.reading import read_reply
 from messaging.db import Connection
 from messaging.errors import NotFound
 from messaging.outbox.bounces import tell_of_unread
@@ -54,12 +53,13 @@ def _origin(item: Item) -> Origin:
 
 async def _deal_with(db: Connection, item: Item, found: News | Farewell | Doubtful | Answer) -> None:
     match found:
-        case Doubtful(note=note, answer=answer):
+        case Doubtful(answer=answer):
             words = await _words(db, answer)
-            if read_reply(words).reading == "opt_out":  # no machine writes STOP, whatever its subject
-                await take_reply(db, item, answer, words)
+            settled = found.settle(words)
+            if isinstance(settled, News):
+                await _tell(db, settled, item.received_at)
             else:
-                await _tell(db, note, item.received_at)
+                await take_reply(db, item, settled, words)
         case News():
             await _tell(db, found, item.received_at)
         case Farewell():
