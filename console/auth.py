@@ -189,8 +189,8 @@ async def admit(db: Connection, token: str | None, *, now: datetime, opens_page:
             changed = await db.fetchval(SQL["change_token"], _digest(token), now, now + _GRACE, _digest(renewed), until)
         return Admission(staff, renewed if changed else None)  # None: another request has just changed it
     if now - row["seen_at"] >= _TOUCH_EVERY:
-        await db.execute(SQL["see_session"], _digest(token), now, until)
-        return Admission(staff, token)
+        seen = await db.fetchval(SQL["see_session"], _digest(token), now, until)
+        return Admission(staff, token if seen else None)  # None: as above
     return Admission(staff)
 
 

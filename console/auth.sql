@@ -54,7 +54,10 @@ from staff_session x join staff s using (staff_id)
 where x.digest = $1 and x.expires_at > $2 and x.began_at > $3 and s.disabled_at is null;
 
 -- name: see_session
-update staff_session set seen_at = $2, expires_at = $3 where digest = $1;
+-- Another request may have changed the token since it was looked up: what is retired ends with its minute of grace.
+update staff_session set seen_at = $2, expires_at = $3
+where digest = $1 and retired_at is null
+returning digest;
 
 -- name: hold_by_session
 -- Nobody's access is ended between here and the commit: who changes a token would leave a session that was not
