@@ -22,7 +22,7 @@ from messaging.errors import Conflict, InputError, MusterError, NotFound, Unavai
 from messaging.log_limit import LOG_LIMIT, LogLimit
 from messaging.outages import POSTGRES
 from messaging.runtime import Runtime
-from messaging.web import RUNTIME, problem
+from messaging.web import RUNTIME, problem, refuse_compressed
 from muster.lost import server_lost, server_of
 from muster.metrics import METRICS, Metrics, get_metrics
 from webhooks import feed
@@ -57,7 +57,7 @@ log = structlog.get_logger(__name__)
 
 def make_app(runtime: Runtime) -> web.Application:
     """The whole web application on one runtime."""
-    app = web.Application(middlewares=[_measure, _explain, _refuse_compressed], client_max_size=LARGEST_REQUEST)
+    app = web.Application(middlewares=[_measure, _explain, refuse_compressed], client_max_size=LARGEST_REQUEST)
     app[RUNTIME] = runtime
     app[METRICS] = Metrics()
     app[LOG_LIMIT] = LogLimit()
@@ -149,17 +149,6 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
             return _answer(request, 503, "Muster cannot answer just now.", "Please try again in a few minutes.")
         log.exception("a request failed", route=_route(request))
         return _answer(request, 500, *_words(500))
-
-
-@web.middleware
-async def _refuse_compressed(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Take no compressed body: nobody who should sends one, and what is small may be huge."""
-    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-        raise web.HTTPUnsupportedMediaType(
-            text="Compressed requests are not taken. Send it without Content-Encoding.\n",
-            headers={"Accept-Encoding": "identity"},  # RFC 9110, 12.5.3
-        )
-    return await handler(request)
 
 
 def _has_hung_up(request: web.Request) -> bool:
