@@ -12,6 +12,7 @@ from console.auth import SESSION_ENDS, admit, end_access, end_session, make_sign
 from messaging.db import Connection
 from messaging.errors import Conflict, InputError, NotFound
 from messaging.runtime import Runtime
+from messaging.settings import Settings
 from tests.integration.console_site import BY, Site, console_site
 
 
@@ -107,6 +108,17 @@ async def test_behind_https_the_cookie_is_bound_to_the_host(runtime: Runtime) ->
         cookie = SimpleCookie(answer.headers["Set-Cookie"])["__Host-muster"]
         assert cookie["secure"]
         assert (cookie["path"], cookie["domain"]) == ("/", "")
+
+
+@pytest.mark.parametrize("configured", ["https://muster.union.test:443", "https://Muster.union.test/"])
+async def test_a_browser_that_names_no_port_is_let_in_where_the_setting_names_the_usual_one(
+    runtime: Runtime, configured: str
+) -> None:
+    public_url = Settings.model_validate({"public_url": configured}).public_url
+    async with console_site(runtime, public_url=public_url) as site:
+        assert (await site.post(await site.link(), Origin="https://muster.union.test")).status == 303
+        assert (await site.post(await site.link(), Origin="http://muster.union.test")).status == 403
+        assert (await site.post(await site.link(), Origin="https://muster.union.test:444")).status == 403
 
 
 async def test_signing_in_ends_the_session_the_browser_held(site: Site) -> None:
