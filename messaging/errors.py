@@ -73,10 +73,11 @@ class AddressError(InputError):
     Args:
         code: the reason as a program reads it: `empty`, `not_a_number`, `too_short`, `too_long`, `landline`, …
         message: the reason as a person reads it.
+        remedy: what to do next.
     """
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, code: str, message: str, *, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
         self.code = code
 
 

@@ -10,12 +10,11 @@ from typing import Final
 from messaging.alerts import raise_alert, resolve_alert
 from messaging.content.tokens import Keyring
 from messaging.db import Connection, load_queries
+from messaging.db.numbers import read_id
 from messaging.errors import InputError, NotFound
 from messaging.outbox.senders import resume_sender
 
 SQL: Final = load_queries(__file__)
-
-_BIGGEST: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +79,8 @@ def read_names(words: Iterable[str], keyring: Keyring) -> Named:
     named, problems = Named(), []
     for line, word in enumerate(words, start=1):
         name = word.strip().strip("<>")
-        number = name.removeprefix("#")
-        if number.isascii() and number.isdecimal() and int(number) <= _BIGGEST:
-            named.ids.append(int(number))
+        if (number := read_id(name)) is not None:
+            named.ids.append(number)
         elif (sealed := keyring.unseal(name.partition("@")[0].removeprefix("b+"), "bounce")) is not None:
             named.ids.append(sealed)
         elif "@" in name or (name.startswith("+") and name[1:].isdecimal()):

@@ -17,7 +17,8 @@ from rich.table import Table
 from campaigns.campaigns import get_campaign, name_of
 from messaging.errors import NotFound
 from messaging.outbox.held import HeldMessage, Named, Selection, list_held, read_names, settle_held
-from muster.cli.actor import this_user
+from muster.cli.actor import actor_option
+from muster.cli.numbers import STEP
 from muster.cli.session import open_session, run
 
 SHOWN = 20
@@ -64,12 +65,12 @@ class Found:
 @click.option("--as", "decision", required=True, type=click.Choice(["sent", "unsent"]), help="What they are.")
 @click.option("--file", "file", type=click.File(), help="Those named in a file (- for standard input), one a line.")
 @click.option("--campaign", help="Only this campaign's.")
-@click.option("--step", type=click.IntRange(1), help="Only those of this step of a campaign.")
+@click.option("--step", type=STEP, help="Only those of this step of a campaign.")
 @click.option("--channel", type=click.Choice(["email", "sms"]), help="Only these.")
 @click.option("--after", type=_MOMENT, metavar="TIME", help="Only those that were to leave then or later.")
 @click.option("--before", type=_MOMENT, metavar="TIME", help="Only those that were to leave before then.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--actor", default=this_user, help="Who decides, for the record; default: your user name here.")
+@actor_option
 def command(
     messages: Sequence[str],
     decision: str,

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from messaging.addresses import normalise_email
 from messaging.db import Connection, load_queries
 from messaging.errors import Conflict, MusterError, NotFound
 from messaging.runtime import Runtime
-from muster.cli.actor import system_user, this_user
+from muster.cli.actor import actor_option, system_user
+from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from console.auth import By
 
 SQL = load_queries(__file__)
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-_actor = click.option("--actor", default=this_user, help="Who does this, for the audit; default: your user name here.")
 _send = click.option("--send", is_flag=True, help="Mail the link to them instead of printing it.")
 _minutes = click.option(
     "--minutes", type=click.IntRange(1, 24 * 60), default=15, show_default=True, help="How long the link works."
@@ -38,7 +36,7 @@ def command() -> None:
 @click.option("--name", help="What to call them; default the part before the @.")
 @_minutes
 @_send
-@_actor
+@actor_option
 def add(email: str, name: str | None, minutes: int, send: bool, actor: str) -> None:
     """Add a member of staff, and print or mail their first sign-in link."""
     mailbox = normalise_email(email)
@@ -49,19 +47,19 @@ def add(email: str, name: str | None, minutes: int, send: bool, actor: str) -> N
 @click.argument("email")
 @_minutes
 @_send
-@_actor
+@actor_option
 def link(email: str, minutes: int, send: bool, actor: str) -> None:
     """Print or mail a sign-in link. It works once; anybody who has it can use it."""
     click.echo(run(_link(email, minutes, send, _by(actor))))
 
 
 @command.command(name="list")
-@AS_JSON
+@json_option
 def list_(as_json: bool) -> None:
     """List the staff, with their last sign-in."""
     staff = run(_list())
     if as_json:
-        click.echo(orjson.dumps(staff).decode())
+        print_json(staff)
         return
     if not staff:
         click.echo("Nobody yet. Add somebody: muster user add EMAIL")
@@ -72,7 +70,7 @@ def list_(as_json: bool) -> None:
 
 @command.command()
 @click.argument("email")
-@_actor
+@actor_option
 def disable(email: str, actor: str) -> None:
     """Take somebody's access away at once: open pages end, and links that were not used yet."""
     ended = run(_change(email, "disabled", _by(actor)))
@@ -81,7 +79,7 @@ def disable(email: str, actor: str) -> None:
 
 @command.command()
 @click.argument("email")
-@_actor
+@actor_option
 def enable(email: str, actor: str) -> None:
     """Give somebody's access back; they need a new link to sign in."""
     run(_change(email, "enabled", _by(actor)))
@@ -90,7 +88,7 @@ def enable(email: str, actor: str) -> None:
 
 @command.command(name="sign-out")
 @click.argument("email")
-@_actor
+@actor_option
 def sign_out(email: str, actor: str) -> None:
     """End all of somebody's sessions, and the links that were not used yet, as when a laptop is lost."""
     click.echo(run(_change(email, "signed out everywhere", _by(actor))))
