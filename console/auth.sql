@@ -1,12 +1,12 @@
 -- name: find_staff
 -- The unique key is the address in lower case, as it is stored.
-select staff_id, name, disabled_at from staff where email = $1;
+select staff_id, name, email, disabled_at from staff where email = $1;
 
 -- name: add_staff
--- Two processes may add the same person at once: the second finds the first one's row.
+-- Two processes may add the same person at once: the second adds nobody, and finds the first one's row.
 insert into staff (email, name) values ($1, $2)
-on conflict (email) do update set email = excluded.email
-returning staff_id, name, disabled_at;
+on conflict (email) do nothing
+returning staff_id, name, email, disabled_at;
 
 -- name: add_link
 -- Asking for a new link leaves older ones alone: somebody may just be opening one.

@@ -13,6 +13,7 @@ from messaging.db import Connection, load_queries
 from messaging.db.numbers import read_id
 from messaging.errors import InputError, NotFound
 from messaging.outbox.senders import resume_sender
+from messaging.plurals import plural
 
 SQL: Final = load_queries(__file__)
 
@@ -142,12 +143,12 @@ async def tell_of_held(db: Connection) -> None:
     if not held:
         await resolve_alert(db, "held")
         return
-    messages = "1 message" if held == 1 else f"{held:,} messages"
     await raise_alert(
         db,
         key="held",
         severity="warning",
-        title=f"{messages} may or may not have been sent, and {'waits' if held == 1 else 'wait'} for a decision.",
+        title=f"{plural(held, 'message')} may or may not have been sent, and {'waits' if held == 1 else 'wait'} for a"
+        " decision.",
         remedy="See them: muster messages list --reason held. Look for them in the provider's log; then, for all or for"
         " some: muster messages settle --as sent (or unsent).",
         detail={"held": held},

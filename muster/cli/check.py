@@ -15,6 +15,7 @@ import click
 import orjson
 
 from messaging.errors import AddressError, InputError
+from messaging.plurals import plural
 from muster.cli.output import json_text
 
 Verdict = dict[str, Any]
@@ -126,8 +127,7 @@ def _from_words(line: bytes) -> tuple[str, Mapping[str, str]]:
 def _in_words(verdict: Verdict) -> str:
     """`gsm7, 2 segments, '…' becomes '...' (3 times)`."""
     if "segments" in verdict:
-        plural = "" if verdict["segments"] == 1 else "s"
-        words = [verdict["encoding"], f"{verdict['segments']} segment{plural}"]
+        words = [verdict["encoding"], plural(verdict["segments"], "segment")]
         words += [f"{each['found']!r} becomes {each['put']!r} ({each['times']} times)" for each in verdict["replaced"]]
         return ", ".join(words)
     if "reading" in verdict:

@@ -16,6 +16,7 @@ from campaigns.leavers import Leaver, Left, come_back, read_leavers
 from campaigns.leavers import leave as take_leave
 from campaigns.people.report import Problem
 from campaigns.people.search import Hit, search_people
+from messaging.plurals import plural
 from messaging.runtime import Runtime
 from muster import erasure
 from muster.cli.actor import actor_option
@@ -84,7 +85,8 @@ def leave(
         if as_json:
             print_json({"returned": back})
         else:
-            click.echo(f"{_members(len(back))} again: {', '.join(back)}" if back else "None of them had left.")
+            members = plural(len(back), "is a member", "are members")
+            click.echo(f"{members} again: {', '.join(back)}" if back else "None of them had left.")
         return 0
     left = run(_leave(member_ids, file, on, actor))
     if as_json:
@@ -127,8 +129,7 @@ def _day(runtime: Runtime, on: datetime | None) -> datetime:
 def _tell_left(left: Left) -> None:
     click.echo(f"struck off {left.struck_off:,} · on a day to come {left.to_come:,} · had left already {left.known:,}")
     if left.struck_off:
-        ballots = "1 ballot" if left.ballots == 1 else f"{left.ballots:,} ballots"
-        click.echo(f"{ballots} recounted · queued messages withdrawn: {left.withdrawn:,}")
+        click.echo(f"{plural(left.ballots, 'ballot')} recounted · queued messages withdrawn: {left.withdrawn:,}")
     tell_problems(left.problems)
 
 
@@ -191,7 +192,3 @@ def _tell_found(found: erasure.Found) -> None:
         f"{counts['replies']:,} replies, {counts['inbox']:,} things that came in, "
         f"{counts['webhook_events']:,} events for webhooks"
     )
-
-
-def _members(count: int) -> str:
-    return "1 is a member" if count == 1 else f"{count:,} are members"

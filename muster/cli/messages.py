@@ -38,6 +38,7 @@ from messaging.outbox.erasure import written_to_address
 from messaging.outbox.held import resume_by_address
 from messaging.outbox.history import Account, Event, Listed, account, history, list_messages, messages_of
 from messaging.outbox.states import State, sentence
+from messaging.plurals import plural
 from messaging.runtime import Runtime
 from muster.cli import settle
 from muster.cli.actor import actor_option
@@ -117,7 +118,7 @@ def resume(sender: str) -> None:
     SENDER is the number, name, MG… or mailbox that messages come from, as the alert and the campaign's status name it.
     """
     again = run(_resume(sender))
-    click.echo(f"{sender} sends again; {_messages(again)} refused for its sake will be tried again.")
+    click.echo(f"{sender} sends again; {plural(again, 'message')} refused for its sake will be tried again.")
 
 
 command.add_command(settle.command, "settle")
@@ -150,7 +151,7 @@ def archive(name: str | None, before: datetime | None, actor: str, *, dry_run: b
     if not done:
         click.echo("Nothing is old enough.")
         return
-    click.echo(f"{_messages(total.messages)} {'would be moved' if dry_run else 'moved'} into the archive.")
+    click.echo(f"{plural(total.messages, 'message')} {'would be moved' if dry_run else 'moved'} into the archive.")
 
 
 @command.command()
@@ -166,12 +167,12 @@ def forget(year: int, actor: str, *, yes: bool) -> None:
     held = run(_held(year))
     if not yes:
         for name, messages in held.campaigns.items():
-            click.echo(f"  {name}: {_messages(messages)}")
+            click.echo(f"  {name}: {plural(messages, 'message')}")
         if held.still_hot:
-            click.echo(f"{_messages(held.still_hot)} of {year} not archived yet: those stay.")
-        click.confirm(f"Delete {_messages(held.messages)} of {year} for good?", abort=True)
+            click.echo(f"{plural(held.still_hot, 'message')} of {year} not archived yet: those stay.")
+        click.confirm(f"Delete {plural(held.messages, 'message')} of {year} for good?", abort=True)
     run(_forget(held, actor))
-    click.echo(f"{_messages(held.messages)} of {year} deleted.")
+    click.echo(f"{plural(held.messages, 'message')} of {year} deleted.")
 
 
 async def _why(who: str) -> tuple[list[Story], list[Said], ZoneInfo]:
@@ -276,7 +277,7 @@ async def _archive(name: str | None, before: datetime | None, actor: str, *, dry
                 done.append((due, moved))
                 if told:
                     closed = f"{due.ballot}, closed {due.closes_at:%Y-%m-%d}"
-                    click.echo(f"  {due.name} ({closed}): {_messages(moved.messages)}")
+                    click.echo(f"  {due.name} ({closed}): {plural(moved.messages, 'message')}")
         return done
 
 
@@ -301,10 +302,6 @@ async def _alone(runtime: Runtime) -> AsyncIterator[Connection]:
         if db is None:
             raise Conflict("Somebody else is archiving messages just now.", remedy="Wait until they have finished.")
         yield db
-
-
-def _messages(count: int) -> str:
-    return "1 message" if count == 1 else f"{count:,} messages"
 
 
 def _tell(story: Story, zone: ZoneInfo) -> None:

@@ -25,6 +25,7 @@ from campaigns.reading import READINGS
 from campaigns.rereading import Reread
 from campaigns.rereading import reread as read_again
 from console.words import WHY_OPEN
+from messaging.plurals import plural
 from muster.cli.actor import actor_option
 from muster.cli.numbers import ROW
 from muster.cli.output import json_option, print_json
@@ -136,7 +137,7 @@ def reread(actor: str, *, dry_run: bool, as_json: bool) -> None:
     for one in otherwise:
         click.echo(f"  {one.reply_id}: {one.before} → {one.after}  {_short(one.text)}")
     reads = "would be read" if dry_run else "read"
-    click.echo(f"{looked:,} {'reply' if looked == 1 else 'replies'} {reads} again, {len(otherwise):,} otherwise.")
+    click.echo(f"{plural(looked, 'reply', 'replies')} {reads} again, {len(otherwise):,} otherwise.")
 
 
 async def _list(why: str | None, reading: str | None, limit: int) -> tuple[list[OpenReply], ZoneInfo]:

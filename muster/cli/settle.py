@@ -17,6 +17,7 @@ from rich.table import Table
 from campaigns.campaigns import get_campaign, name_of
 from messaging.errors import NotFound
 from messaging.outbox.held import HeldMessage, Named, Selection, list_held, read_names, settle_held
+from messaging.plurals import plural
 from muster.cli.actor import actor_option
 from muster.cli.numbers import STEP
 from muster.cli.session import open_session, run
@@ -103,9 +104,9 @@ def command(
     if not yes and sys.stdin.isatty():
         what = "Send them again" if again else "Take them for sent"
         which = "all of them" if asked.is_everything else "these"
-        click.confirm(f"{what}: {which}, {_count(len(found.held))}?", abort=True)
+        click.confirm(f"{what}: {which}, {plural(len(found.held), 'message')}?", abort=True)
     settled = run(_settle([one.message_id for one in found.held], again=again, actor=actor))
-    click.echo(f"{_count(settled)} {'to be sent again' if again else 'taken for sent'}.")
+    click.echo(f"{plural(settled, 'message')} {'to be sent again' if again else 'taken for sent'}.")
 
 
 async def _find(asked: Asked) -> Found:
@@ -164,7 +165,3 @@ def _show(found: Found) -> None:
     if found.others:
         shown = ", ".join(found.others[:SHOWN])
         click.echo(f"Not held, and left as they are: {shown}{', …' if len(found.others) > SHOWN else ''}")
-
-
-def _count(count: int) -> str:
-    return "1 message" if count == 1 else f"{count:,} messages"

@@ -10,6 +10,7 @@ import click
 from messaging.addresses import normalise_email
 from messaging.db import Connection, load_queries
 from messaging.errors import Conflict, MusterError, NotFound
+from messaging.plurals import plural
 from messaging.runtime import Runtime
 from muster.cli.actor import actor_option, system_user
 from muster.cli.output import json_option, print_json
@@ -101,14 +102,12 @@ def _by(actor: str) -> By:
 
 
 async def _add(email: str, name: str, minutes: int, send: bool, by: By) -> str:
-    from console.auth import record
+    from console.auth import add_staff
 
     async with open_session() as runtime, runtime.pool.acquire() as db:
         async with db.transaction():
-            staff_id = await db.fetchval(SQL["add_staff"], email, name)
-            if staff_id is None:
+            if await add_staff(db, email, name, by=by, now=runtime.clock()) is None:
                 raise Conflict(f"{email} is on the staff already.", remedy=f"For a link: muster user link {email}")
-            await record(db, staff_id, "added", by=by, now=runtime.clock())
         try:
             return await _make_link(runtime, db, email, minutes, send, by)
         except MusterError as error:
@@ -122,7 +121,7 @@ async def _link(email: str, minutes: int, send: bool, by: By) -> str:
 
 
 async def _make_link(runtime: Runtime, db: Connection, email: str, minutes: int, send: bool, by: By) -> str:
-    from console.auth import drop_link, make_sign_in_link
+    from console.auth import drop_link, find_staff, make_sign_in_link
     from console.sign_in_mail import send_sign_in_link
 
     now = runtime.clock()
@@ -131,7 +130,7 @@ async def _make_link(runtime: Runtime, db: Connection, email: str, minutes: int,
     address = settings.public_url + path
     if not send:
         return address
-    staff = await db.fetchrow(SQL["find_staff"], email.strip().lower())
+    staff = await find_staff(db, email)
     assert staff is not None
     try:
         taken = await send_sign_in_link(
@@ -153,13 +152,12 @@ async def _list() -> list[dict[str, Any]]:
 
 async def _change(email: str, what: str, by: By) -> str:
     """Change somebody's access; returns what ended with it, in words."""
-    from console.auth import end_access, record
+    from console.auth import end_access, find_staff, record
 
     async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
-        mailbox, now = email.strip().lower(), runtime.clock()
-        staff = await db.fetchrow(SQL["find_staff"], mailbox)
+        now, staff = runtime.clock(), await find_staff(db, email)
         if staff is None:
-            raise NotFound(f"Nobody on the staff has the address {mailbox}.", remedy="See: muster user list")
+            raise NotFound(f"Nobody on the staff has the address {email}.", remedy="See: muster user list")
         staff_id = staff["staff_id"]
         if what == "enabled":
             await db.execute(SQL["enable_staff"], staff_id)
@@ -169,8 +167,4 @@ async def _change(email: str, what: str, by: By) -> str:
         if what == "disabled":
             await db.execute(SQL["disable_staff"], staff_id, now)
         await record(db, staff_id, what, by=by, now=now, sessions=sessions, links=links)
-        return f"Ended: {_counted(sessions, 'session')} and {_counted(links, 'unused link')}."
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+        return f"Ended: {plural(sessions, 'session')} and {plural(links, 'unused link')}."
