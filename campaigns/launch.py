@@ -146,7 +146,7 @@ async def launch_due_steps(runtime: Runtime) -> int:
         except MusterError as error:
             await _raise_launch_alert(runtime, step_id, error)
             continue
-        except (asyncpg.PostgresError, TimeoutError) as error:
+        except asyncpg.PostgresError as error:
             log.exception("a step could not be launched", step_id=step_id)
             trouble = Unavailable(f"The database said: {error or type(error).__name__}.", remedy="It is tried again.")
             await _raise_launch_alert(runtime, step_id, trouble)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import asyncpg
+
 from messaging.db import Connection, atomic, load_queries
 from messaging.errors import Conflict, InputError, NotFound
 
@@ -68,6 +70,30 @@ class Admission:
     cookie: str | None = None
 
 
+async def find_staff(db: Connection, email: str) -> asyncpg.Record | None:
+    """Look a member of staff up by their address; the row has staff_id, name, email and disabled_at."""
+    return await db.fetchrow(SQL["find_staff"], email.strip().lower())
+
+
+async def add_staff(db: Connection, email: str, name: str, *, by: By, now: datetime) -> asyncpg.Record | None:
+    """Add a member of staff, with a note in the audit.
+
+    Args:
+        db: in the caller's transaction, if any.
+        email: theirs, in lower case.
+        name: what to call them.
+        by: who adds them.
+        now: the time, aware.
+
+    Returns:
+        The row, as `find_staff` returns it; None where they are on the staff already.
+    """
+    row = await db.fetchrow(SQL["add_staff"], email, name)
+    if row is not None:
+        await record(db, row["staff_id"], "added", by=by, now=now)
+    return row
+
+
 async def make_sign_in_link(
     db: Connection,
     *,
@@ -100,11 +126,10 @@ async def make_sign_in_link(
     mailbox = email.strip().lower()
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", mailbox):
         raise InputError(f"“{email}” is not an email address.", remedy="It looks like ada@union.example.")
-    row = await db.fetchrow(SQL["find_staff"], mailbox)
+    row = await find_staff(db, mailbox)
     if row is None and create:
-        row = await db.fetchrow(SQL["add_staff"], mailbox, name or mailbox.partition("@")[0])
-        assert row is not None
-        await record(db, row["staff_id"], "added", by=by, now=now)
+        row = await add_staff(db, mailbox, name or mailbox.partition("@")[0], by=by, now=now)
+        row = row or await find_staff(db, mailbox)  # None: somebody else has just added them
     if row is None:
         raise NotFound(f"Nobody on the staff has the address {mailbox}.", remedy=f"Add them: muster user add {mailbox}")
     if row["disabled_at"] is not None:
@@ -189,8 +214,8 @@ async def admit(db: Connection, token: str | None, *, now: datetime, opens_page:
             changed = await db.fetchval(SQL["change_token"], _digest(token), now, now + _GRACE, _digest(renewed), until)
         return Admission(staff, renewed if changed else None)  # None: another request has just changed it
     if now - row["seen_at"] >= _TOUCH_EVERY:
-        await db.execute(SQL["see_session"], _digest(token), now, until)
-        return Admission(staff, token)
+        seen = await db.fetchval(SQL["see_session"], _digest(token), now, until)
+        return Admission(staff, token if seen else None)  # None: as above
     return Admission(staff)
 
 

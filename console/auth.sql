@@ -1,12 +1,12 @@
 -- name: find_staff
 -- The unique key is the address in lower case, as it is stored.
-select staff_id, name, disabled_at from staff where email = $1;
+select staff_id, name, email, disabled_at from staff where email = $1;
 
 -- name: add_staff
--- Two processes may add the same person at once: the second finds the first one's row.
+-- Two processes may add the same person at once: the second adds nobody, and finds the first one's row.
 insert into staff (email, name) values ($1, $2)
-on conflict (email) do update set email = excluded.email
-returning staff_id, name, disabled_at;
+on conflict (email) do nothing
+returning staff_id, name, email, disabled_at;
 
 -- name: add_link
 -- Asking for a new link leaves older ones alone: somebody may just be opening one.
@@ -54,7 +54,10 @@ from staff_session x join staff s using (staff_id)
 where x.digest = $1 and x.expires_at > $2 and x.began_at > $3 and s.disabled_at is null;
 
 -- name: see_session
-update staff_session set seen_at = $2, expires_at = $3 where digest = $1;
+-- Another request may have changed the token since it was looked up: what is retired ends with its minute of grace.
+update staff_session set seen_at = $2, expires_at = $3
+where digest = $1 and retired_at is null
+returning digest;
 
 -- name: hold_by_session
 -- Nobody's access is ended between here and the commit: who changes a token would leave a session that was not

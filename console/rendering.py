@@ -16,6 +16,7 @@ from console import words
 from console.assets import asset_url
 from console.auth import Staff
 from messaging.outbox.states import sentence
+from messaging.plurals import plural
 from messaging.settings import ROOT
 from messaging.web import RUNTIME
 
@@ -44,7 +45,7 @@ def environment() -> jinja2.Environment:
         campaign_states=words.CAMPAIGN_STATES,
         channels=words.CHANNELS,
         in_words=words.in_words,
-        plural=words.plural,
+        plural=plural,
         ago=words.ago,
     )
     made.filters.update(

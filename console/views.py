@@ -14,9 +14,10 @@ from markupsafe import Markup
 
 from console import attention, progress, standing
 from console.rendering import render
-from console.words import CAMPAIGN_STATES, in_words, number, plural
+from console.words import CAMPAIGN_STATES, in_words, number
 from messaging.alerts import open_alerts
 from messaging.db import Connection
+from messaging.plurals import plural
 from messaging.runtime import Runtime
 
 T = TypeVar("T")

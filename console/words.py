@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from messaging.addresses import mask
+from messaging.plurals import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +110,6 @@ def percent(share: float, digits: int = 1) -> str:
     """`41.6%`. Never rounded up across a whole per cent: 49.98% is not 50%."""
     scale = 10**digits
     return f"{int(share * 100 * scale + 1e-9) / scale:.{digits}f}%"
-
-
-def plural(count: float, one: str, many: str | None = None) -> str:
-    """`1 reply`, `2 replies`."""
-    return f"{number(count)} {one if count == 1 else many or one + 's'}"
 
 
 def duration(seconds: float) -> str:

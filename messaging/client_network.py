@@ -7,20 +7,18 @@ itself stands before that and is never reached.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
 from aiohttp import web
 
+from messaging.host_addresses import counted_network, read_host_address
 from messaging.log_limit import LOG_LIMIT
 from messaging.web import RUNTIME
 
 FORWARDED: Final = "X-Forwarded-For"
 INSIDE: Final = "inside"
 """The network of those for whom a proxy of ours does not speak."""
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def client_network(request: web.Request) -> str:
@@ -34,11 +32,11 @@ def client_network(request: web.Request) -> str:
     """
     runtime = request.app[RUNTIME]
     for number, hop in enumerate(_hops(request)):
-        address = read_address(hop)
+        address = read_host_address(hop)
         if address is None:
             break
         if not any(address in network for network in runtime.settings.proxies):
-            where = str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
+            where = counted_network(address)
             if number == 0 and address.is_private and FORWARDED in request.headers:
                 # a proxy by the look of it: if it is one, everybody behind it shares its limits
                 request.app[LOG_LIMIT].write("a proxy that MUSTER_PROXIES does not name", where)
@@ -52,19 +50,3 @@ def _hops(request: web.Request) -> Iterator[str]:
         yield request.remote
     for header in reversed(request.headers.getall(FORWARDED, [])):
         yield from reversed(header.split(","))
-
-
-def read_address(text: str) -> Address | None:
-    """An address as proxies write it, some of them with a port or in quotes; None where it is none."""
-    bare = text.strip(' "')
-    if bare.startswith("["):
-        bare = bare[1:].partition("]")[0]
-    elif bare.count(":") == 1:
-        bare = bare.partition(":")[0]
-    try:
-        address = ipaddress.ip_address(bare.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address

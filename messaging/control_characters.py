@@ -31,3 +31,10 @@ def without_controls(text: str) -> str:
         return text
     text = _SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     return _DANGEROUS.sub(lambda found: _BECOMES.get(found[0], _REPLACED), text)
+
+
+def escape_controls(json: str) -> str:
+    """Write those that JSON leaves as they are by their codes, as it writes the others: a program reads the same."""
+    if json.isprintable():
+        return json
+    return _DANGEROUS.sub(lambda found: f"\\u{ord(found[0]):04x}", json)

@@ -10,6 +10,7 @@ MusterError                what a person reads, and what to do next
 ├── NotFound               nothing has that name
 ├── Conflict               not now: it would clash with what is there or going on
 └── Unavailable            a server Muster needs does not answer
+    └── DatabaseAway       PostgreSQL
 ```
 
 Every message is one clear sentence, and `remedy` says what to do next. The command line prints both and exits 1;
@@ -18,6 +19,7 @@ HTTP endpoints turn them into a 4xx, or 503 for `Unavailable`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 
@@ -73,10 +75,11 @@ class AddressError(InputError):
     Args:
         code: the reason as a program reads it: `empty`, `not_a_number`, `too_short`, `too_long`, `landline`, …
         message: the reason as a person reads it.
+        remedy: what to do next.
     """
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, code: str, message: str, *, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
         self.code = code
 
 
@@ -90,3 +93,18 @@ class Conflict(MusterError):  # noqa: N818
 
 class Unavailable(MusterError):  # noqa: N818
     """A server Muster needs does not answer; trying again later may work."""
+
+
+class DatabaseAway(Unavailable, OSError):  # noqa: N818
+    """PostgreSQL does not answer. An `OSError` as well, which its client would have passed on bare."""
+
+
+def in_words(error: BaseException | str) -> str:
+    """What an error says; its kind where it says nothing, as a timeout does."""
+    if isinstance(error, str):
+        return error
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer in time"
+    with contextlib.suppress(Exception):
+        return str(error) or type(error).__name__
+    return type(error).__name__

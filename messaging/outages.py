@@ -7,7 +7,6 @@ end is noticed whether or not anybody has something to do.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ import asyncpg
 import structlog
 
 from messaging.db.away import AWAY
-from messaging.errors import MusterError
+from messaging.errors import MusterError, in_words
 
 POSTGRES: Final = "PostgreSQL"
 REDIS: Final = "Redis"
@@ -154,17 +153,6 @@ class Outages:
         if probe is not None:
             async with asyncio.timeout(ANSWERS_WITHIN):
                 await probe()
-
-
-def in_words(error: BaseException | str) -> str:
-    """What an error says; its kind where it says nothing, as a timeout does."""
-    if isinstance(error, str):
-        return error
-    if isinstance(error, TimeoutError) and not str(error):
-        return "no answer in time"
-    with contextlib.suppress(Exception):
-        return str(error) or type(error).__name__
-    return type(error).__name__
 
 
 def _tell(server: str, outage: _Outage, error: BaseException | str) -> None:

@@ -22,9 +22,8 @@ from aiohappyeyeballs import AddrInfoType
 from aiohttp.abc import AbstractResolver
 
 from messaging.errors import InputError
+from messaging.host_addresses import Address, unmapped
 from messaging.setting_values import Network
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _MayAsk = Callable[[Address], bool]
 
@@ -189,10 +188,9 @@ def is_public(address: Address) -> bool:
 
 def plain(address: Address) -> Address:
     """The address that is really meant: IPv4 that is written as IPv6, whichever way, is IPv4."""
+    address = unmapped(address)
     if isinstance(address, ipaddress.IPv4Address):
         return address
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped
     if address.sixtofour is not None:
         return address.sixtofour
     if address.teredo is not None:

@@ -11,7 +11,7 @@ from datetime import time
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 import phonenumbers
@@ -31,6 +31,7 @@ _NEVER_PUBLIC: Final = ("localhost", "test", "local", "internal", "home.arpa")
 
 Network = IPv4Network | IPv6Network
 
+_USUAL_PORTS: Final = {"http": 80, "https": 443}
 NEAR_PROXIES: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 """A proxy on this machine, which nobody else can be."""
 
@@ -135,7 +136,15 @@ def _address(value: str) -> str:
         raise ValueError("it must be http:// or https:// and a host, such as https://vote.example.org")
     if "?" in value or "#" in value or ".." in parts.path.split("/") or "%" in parts.path:
         raise ValueError("what is put behind it must stay there: it can have no ?, # or %, and no .. in its path")
-    return value.rstrip("/")
+    return _without_usual_port(parts).rstrip("/")
+
+
+def _without_usual_port(parts: SplitResult) -> str:
+    """The address as browsers write it: they name `https://vote.example.org:443` without its port in `Origin`."""
+    host = parts.netloc
+    if not host.endswith("]") and parts.port in {None, _USUAL_PORTS[parts.scheme]}:
+        host = host.partition(":")[0] if host[0] != "[" else host.rpartition(":")[0]
+    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def is_guessable(secret: str) -> bool:

@@ -1,4 +1,4 @@
-"""What every web handler shares: the runtime at `request.app[RUNTIME]`, and how programs are told what went wrong."""
+"""What every web handler shares: the runtime at `request.app[RUNTIME]`, errors for programs, refusals."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import orjson
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from messaging.runtime import Runtime
 
@@ -31,6 +32,17 @@ def problem(
     said = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     body = orjson.dumps({**said, **({"remedy": remedy} if remedy else {}), **more})
     return web.Response(status=status, body=body, content_type="application/problem+json", headers=headers)
+
+
+@web.middleware
+async def refuse_compressed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Take no compressed body: nobody who should sends one, and what is small may be huge."""
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise web.HTTPUnsupportedMediaType(
+            text="Compressed requests are not taken. Send it without Content-Encoding.\n",
+            headers={"Accept-Encoding": "identity"},  # RFC 9110, 12.5.3
+        )
+    return await handler(request)
 
 
 def leads_here(host: str, names: Collection[str]) -> bool:

@@ -18,12 +18,13 @@ from redis.exceptions import RedisError
 import console
 import webhooks
 from messaging.db.migrate import missing
-from messaging.errors import Conflict, InputError, MusterError, NotFound, Unavailable
+from messaging.errors import Conflict, DatabaseAway, InputError, MusterError, NotFound, Unavailable
 from messaging.log_limit import LOG_LIMIT, LogLimit
 from messaging.outages import POSTGRES
+from messaging.plurals import plural
 from messaging.runtime import Runtime
-from messaging.web import RUNTIME, problem
-from muster.lost import server_lost, server_of
+from messaging.web import RUNTIME, problem, refuse_compressed
+from muster.lost import server_of
 from muster.metrics import METRICS, Metrics, get_metrics
 from webhooks import feed
 
@@ -57,7 +58,7 @@ log = structlog.get_logger(__name__)
 
 def make_app(runtime: Runtime) -> web.Application:
     """The whole web application on one runtime."""
-    app = web.Application(middlewares=[_measure, _explain, _refuse_compressed], client_max_size=LARGEST_REQUEST)
+    app = web.Application(middlewares=[_measure, _explain, refuse_compressed], client_max_size=LARGEST_REQUEST)
     app[RUNTIME] = runtime
     app[METRICS] = Metrics()
     app[LOG_LIMIT] = LogLimit()
@@ -95,7 +96,7 @@ async def _database_state(runtime: Runtime) -> str:
             pending = await missing(db)
     except Exception as error:  # noqa: BLE001  # any failure means: not ready
         return f"does not answer ({type(error).__name__})"
-    return f"lacks {len(pending)} migrations; run: muster migrate" if pending else "ok"
+    return f"lacks {plural(len(pending), 'migration')}; run: muster migrate" if pending else "ok"
 
 
 async def _redis_state(runtime: Runtime) -> str:
@@ -139,36 +140,31 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
     except (HttpProcessingError, web.RequestPayloadError):
         return _answer(request, 400, "The request's body could not be read.", "")  # its words may hold what is in it
     except MusterError as error:
-        status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-        return _answer(request, status, error.message, error.remedy)
+        return _answer_error(request, error)
     except Exception as error:
         if isinstance(error, ConnectionError) and _has_hung_up(request):
             raise
-        if server_lost(error) is not None or await _is_unreachable(request.app[RUNTIME], error):
-            request.app[RUNTIME].outages.away(server_of(error) or POSTGRES, error)
-            return _answer(request, 503, "Muster cannot answer just now.", "Please try again in a few minutes.")
+        if (server := server_of(error)) is not None:
+            return _answer_away(request, server, error)
         log.exception("a request failed", route=_route(request))
         return _answer(request, 500, *_words(500))
 
 
-@web.middleware
-async def _refuse_compressed(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Take no compressed body: nobody who should sends one, and what is small may be huge."""
-    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-        raise web.HTTPUnsupportedMediaType(
-            text="Compressed requests are not taken. Send it without Content-Encoding.\n",
-            headers={"Accept-Encoding": "identity"},  # RFC 9110, 12.5.3
-        )
-    return await handler(request)
+def _answer_error(request: web.Request, error: MusterError) -> web.Response:
+    if isinstance(error, DatabaseAway):
+        return _answer_away(request, POSTGRES, error)
+    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+    return _answer(request, status, error.message, error.remedy)
+
+
+def _answer_away(request: web.Request, server: str, error: Exception) -> web.Response:
+    """Say that a server of ours is away; which one is for the log."""
+    request.app[RUNTIME].outages.away(server, error)
+    return _answer(request, 503, "Muster cannot answer just now.", "Please try again in a few minutes.")
 
 
 def _has_hung_up(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
-
-
-async def _is_unreachable(runtime: Runtime, error: Exception) -> bool:
-    """Whether an error of the operating system comes from a database that is away: asyncpg passes those on bare."""
-    return isinstance(error, OSError) and await _database_state(runtime) != "ok"
 
 
 def _words(status: int) -> tuple[str, str]:

@@ -8,7 +8,6 @@ together. When that is reached, the connection that has been idle for longest ma
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +16,11 @@ from typing import Any, Final, cast
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from messaging.host_addresses import counted_network, read_host_address
 from messaging.log_limit import LogLimit
 from messaging.setting_values import Network
 from messaging.settings import Settings
+from muster.framing import Framing
 
 HEADERS_WITHIN: Final = 20.0
 """Seconds from the first byte of a request, on a new connection from its first moment, to the end of its headers."""
@@ -27,6 +28,8 @@ IDLE_FOR: Final = 130.0
 """Seconds a connection stays open between two requests; proxies keep theirs for up to two minutes."""
 RESERVED: Final = 200
 """Open files that are not clients': the database, Redis, requests of our own, what is being read."""
+FEWEST: Final = 64
+"""Connections that are taken even where the system gives hardly any files."""
 MOST_FILES: Final = 65_536
 """Open files that a process asks for; some systems would give it a thousand million."""
 
@@ -50,7 +53,8 @@ class Limits:
     @classmethod
     def of(cls, settings: Settings) -> Limits:
         """The limits that are configured, as far as the system has files for them."""
-        return cls(min(settings.web_connections, raise_file_limit() - RESERVED), settings.web_connections_per_network)
+        room = max(FEWEST, raise_file_limit() - RESERVED)
+        return cls(min(settings.web_connections, room), settings.web_connections_per_network)
 
 
 def raise_file_limit() -> int:
@@ -60,16 +64,22 @@ def raise_file_limit() -> int:
         How many there are.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MOST_FILES
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        soft = wanted
-    return MOST_FILES if soft == resource.RLIM_INFINITY else soft
+    while wanted > soft:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError):  # macOS gives fewer than its limit says (kern.maxfilesperproc)
+            wanted //= 2
+        else:
+            return wanted
+    return soft
 
 
 @dataclass(slots=True)
 class Connections:
-    """The open connections of one process, by network, the one used last at the end.
+    """The open connections of one process, by network, the one answered last at the end.
 
     Attributes:
         limits: how many there may be.
@@ -118,8 +128,8 @@ class Connections:
         connection.network = network
         return True
 
-    def use(self, connection: Connection) -> None:
-        """Note that a request came: others have been idle for longer."""
+    def note_answer(self, connection: Connection) -> None:
+        """Note that a request has been answered: the others have been idle for longer."""
         for held in (self._open, self._networks.get(connection.network or "", {})):
             if connection in held:
                 del held[connection]
@@ -163,15 +173,10 @@ def network_of(peer: str, proxies: Sequence[Network] = ()) -> str | None:
     Returns:
         None for a proxy, and for what is no public address, as a balancer next to us: it holds everybody's connections.
     """
-    try:
-        address = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
+    address = read_host_address(peer)
+    if address is None or not address.is_global or any(address in network for network in proxies):
         return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if not address.is_global or any(address in network for network in proxies):
-        return None
-    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
+    return counted_network(address)
 
 
 class Connection(web.RequestHandler):
@@ -184,7 +189,7 @@ class Connection(web.RequestHandler):
         options: for aiohttp.
     """
 
-    __slots__ = ("_answer_headers", "_connections", "_deadline", "network")
+    __slots__ = ("_answer_headers", "_answered", "_connections", "_deadline", "_framing", "network")
 
     def __init__(
         self, manager: web.Server, *, connections: Connections, headers: dict[str, str], **options: Any
@@ -194,6 +199,8 @@ class Connection(web.RequestHandler):
         self._connections = connections
         self._answer_headers = headers
         self._deadline: asyncio.TimerHandle | None = None
+        self._framing = Framing()
+        self._answered = 0
 
     @property
     def is_idle(self) -> bool:
@@ -211,14 +218,25 @@ class Connection(web.RequestHandler):
         self._start_deadline()
 
     def data_received(self, data: bytes) -> None:
-        """Read on; headers that have begun have a deadline."""
+        """Read on; headers that have begun have a deadline, once all that came before is answered."""
         before = self._request_count
         super().data_received(data)
-        if self._request_count > before:
+        came = self._request_count > before
+        if came:
             self._stop_deadline()
-            self._connections.use(self)
-        elif self._deadline is None and self.is_idle:
-            self._start_deadline()
+        self._framing.note(data, self._messages[-1] if came else None)
+        self._expect_headers()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Answer, and be idle from then on."""
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            self._answered += 1
+            self._connections.note_answer(self)
+            self._expect_headers()
 
     def leave(self) -> None:
         """End an idle connection, so that another has room."""
@@ -257,6 +275,12 @@ class Connection(web.RequestHandler):
             self._connections.note_unreadable(error)
         elif not isinstance(error, ConnectionError):
             super().log_exception(*args, **kw)
+
+    def _expect_headers(self) -> None:
+        """Wait for the rest of headers that have begun, unless they stand behind a request without an answer."""
+        idle = self._answered == self._request_count and self.transport is not None
+        if idle and self._framing.begun and self._deadline is None:
+            self._start_deadline()
 
     def _start_deadline(self) -> None:
         self._deadline = self._loop.call_later(self._connections.limits.headers_within, self._check_headers)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import errno
-
-import aiohttp
 import redis.exceptions
 
 from messaging.db.away import POSTGRES_AWAY
-from messaging.errors import MusterError, Unavailable
-from messaging.outages import POSTGRES, REDIS, in_words
+from messaging.db.pool import went_away
+from messaging.errors import DatabaseAway, MusterError, Unavailable, in_words
+from messaging.outages import POSTGRES, REDIS
 
 _REDIS = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
-_OURS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EMFILE, errno.ENFILE})
-"""What the operating system says of this machine, and not of one that does not answer."""
 
 
 def server_lost(error: BaseException) -> MusterError | None:
@@ -22,29 +18,22 @@ def server_lost(error: BaseException) -> MusterError | None:
         return next((lost for one in error.exceptions if (lost := server_lost(one)) is not None), None)
     if isinstance(error, MusterError):
         return error
-    # a wrong argument is an InterfaceError too
-    if isinstance(error, POSTGRES_AWAY) and not isinstance(error, ValueError):
-        return Unavailable(
-            f"PostgreSQL went away ({in_words(error)}).", remedy="What was committed is kept; try again."
-        )
+    if _is_postgres(error):
+        return went_away(error)
     if isinstance(error, _REDIS):
         return Unavailable(f"Redis went away ({in_words(error)}).", remedy="Nothing is lost with it; try again.")
     return None
 
 
 def server_of(error: BaseException) -> str | None:
-    """Which of our servers an error says is away; None where it says so of none.
-
-    asyncpg passes the operating system's errors and timeouts on bare; Redis' client and aiohttp have their own.
-    """
+    """Which of our servers an error says is away; None where it says so of none, as of a relay or a bucket."""
     if isinstance(error, BaseExceptionGroup):
         return next((name for one in error.exceptions if (name := server_of(one)) is not None), None)
     if isinstance(error, _REDIS):
         return REDIS
-    if isinstance(error, POSTGRES_AWAY) and not isinstance(error, ValueError):
-        return POSTGRES
-    if isinstance(error, Unavailable):
-        return POSTGRES if error.message.startswith(POSTGRES) else None
-    if isinstance(error, aiohttp.ClientError) or not isinstance(error, OSError):
-        return None
-    return None if error.filename is not None or error.errno in _OURS else POSTGRES
+    return POSTGRES if isinstance(error, DatabaseAway) or _is_postgres(error) else None
+
+
+def _is_postgres(error: BaseException) -> bool:
+    # a wrong argument is an InterfaceError too
+    return isinstance(error, POSTGRES_AWAY) and not isinstance(error, ValueError)

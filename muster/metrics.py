@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from messaging.db import load_queries
+from messaging.host_addresses import read_host_address
 from messaging.runtime import Runtime
 from messaging.web import RUNTIME, leads_here
 
@@ -150,14 +150,9 @@ def _is_near(request: web.Request) -> bool:
     hops = [request.remote or ""]
     for header in request.headers.getall("X-Forwarded-For", []) + request.headers.getall("X-Real-IP", []):
         hops += header.split(",")
-    return "Forwarded" not in request.headers and all(_is_inside(hop.strip()) for hop in hops)
+    return "Forwarded" not in request.headers and all(_is_inside(hop) for hop in hops)
 
 
 def _is_inside(text: str) -> bool:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.is_private and not address.is_unspecified
+    address = read_host_address(text)
+    return address is not None and address.is_private and not address.is_unspecified

@@ -13,6 +13,9 @@ from typing import Final
 from messaging.db import Connection, load_queries
 from messaging.outbox.bounces import forget_soft_bounces
 from webhooks import twilio, vonage
+from webhooks.email import PROVIDERS
+from webhooks.email.certificates import forget_certificates
+from webhooks.email.desk import source_of
 from webhooks.mailroom import MAIL
 from webhooks.outgoing.settled import settled
 from webhooks.visits import forget_looks
@@ -21,13 +24,20 @@ SQL: Final = load_queries(__file__)
 
 PAGE: Final = 20_000
 """Rows in one statement."""
-UNDATED: Final = (twilio.STATUS, twilio.INBOUND, vonage.STATUS, vonage.INBOUND, MAIL)
-"""Sources that say the same again with the same proof. Providers of email sign a date or a token that counts once."""
+UNDATED: Final = (
+    twilio.STATUS,
+    twilio.INBOUND,
+    vonage.STATUS,
+    vonage.INBOUND,
+    MAIL,
+    *(source_of(provider.name) for provider in PROVIDERS if not provider.proves_date),
+)
+"""Sources that say the same again with the same proof, whenever that is."""
 KNOWN_FOR: Final = timedelta(days=400)
 
 
 async def drop_leftovers(db: Connection, before: datetime, *, now: datetime, page: int = PAGE) -> int:
-    """Delete what came in before a time and is done, bodies whose time is up, and looks that nobody can answer.
+    """Delete what came in before a time and is done, and what else here has outlived its use.
 
     Args:
         db: a connection without a transaction: each page is one.
@@ -41,6 +51,7 @@ async def drop_leftovers(db: Connection, before: datetime, *, now: datetime, pag
     await db.execute(SQL["drop_malformed"], now)
     await forget_soft_bounces(db, now)
     await forget_looks(db, now=now, page=page)
+    await forget_certificates(db, now=now)
     while (await db.execute(SQL["drop_digests"], now - KNOWN_FOR, page)) == f"DELETE {page}":
         pass
     deleted: int = 0

@@ -11,6 +11,7 @@ from typing import Final, cast
 from campaigns.people.suppressions import read_address, suppress_many
 from messaging.addresses import mask
 from messaging.db import Connection, atomic, load_queries
+from messaging.errors import AddressError, NotFound
 from messaging.outbox.states import Reason
 from messaging.suppression import Medium, lift
 from messaging.suppression_digests import SOURCE, DigestKeys, drop_digests, find_digests, has_digests
@@ -77,11 +78,11 @@ async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys
         Whether they were kept from being written to because they were erased.
 
     Raises:
-        AddressError: it is neither a membership number we have nor an address.
+        NotFound: it is neither a membership number we have nor an address.
     """
     async with atomic(db):
         person = await db.fetchrow(SQL["with_addresses"], who)
-        channel, address = ("person", str(person["person_id"])) if person else read_address(who, region)
+        channel, address = ("person", str(person["person_id"])) if person else _read_address(who, region)
         targets = [(channel, address), *(tuple(one) for one in (person["addresses"] if person else ()))]
         lifted = False
         for medium, place in targets:
@@ -95,3 +96,15 @@ async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys
             subject = who if person else f"{channel} {mask(address)}"
             await db.execute(SQL["audit"], actor, subject)
         return lifted or bool(digests)
+
+
+def _read_address(who: str, region: str) -> tuple[str, str]:
+    try:
+        return read_address(who, region)
+    except AddressError as error:
+        if "@" in who:
+            raise
+        raise NotFound(
+            f"Nobody who has come back has the membership number {who}, and it is no phone number.",
+            remedy="Give the mailbox or the phone number they came back with; members are found by: muster people find",
+        ) from error

@@ -375,6 +375,10 @@ def read_address(text: str, region: str) -> tuple[Literal["sms", "email"], str]:
     Raises:
         AddressError: it is neither a number nor a mailbox.
     """
-    if "@" in text:
-        return "email", normalise_email(text)
-    return "sms", normalise_phone(text, region=region, mobile=False)
+    try:
+        if "@" in text:
+            return "email", normalise_email(text)
+        return "sms", normalise_phone(text, region=region, mobile=False)
+    except AddressError as error:
+        remedy = "Write the mailbox, or the phone number in full, such as +447700900123."
+        raise AddressError(error.code, error.message, remedy=remedy) from None

@@ -19,4 +19,4 @@ POSTGRES_AWAY: Final = (
 """asyncpg's own words for it. A wrong argument is an `InterfaceError` too, and a `ValueError` besides."""
 
 AWAY: Final = (OSError, Unavailable, *POSTGRES_AWAY)
-"""The same with what asyncpg passes on bare: the operating system's errors, `TimeoutError` among them."""
+"""The same, where it is the database alone that is asked: a wait of ours for it that ran out is an `OSError`."""

@@ -11,7 +11,7 @@ import asyncpg
 import orjson
 
 from messaging.db.away import POSTGRES_AWAY
-from messaging.errors import SettingsError, Unavailable
+from messaging.errors import DatabaseAway, SettingsError, in_words
 
 if TYPE_CHECKING:
     # asyncpg's types are generic only in its stubs
@@ -36,7 +36,40 @@ _SESSION = {
 _TRY_LOCK = "select pg_try_advisory_lock(hashtextextended($1, 0))"
 
 
-class _Pooled(asyncpg.Connection):
+class _Named(asyncpg.Connection):
+    """A connection whose errors say that they are PostgreSQL's: asyncpg passes on the operating system's bare."""
+
+    __slots__ = ()
+
+    async def execute(self, *args: Any, **options: Any) -> str:
+        """See asyncpg."""
+        try:
+            return await super().execute(*args, **options)
+        except OSError as error:
+            raise went_away(error) from error
+
+    async def _execute(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super()._execute(*args, **options)  # type: ignore[misc]
+        except OSError as error:
+            raise went_away(error) from error
+
+    async def _executemany(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super()._executemany(*args, **options)  # type: ignore[misc]
+        except OSError as error:
+            raise went_away(error) from error
+
+
+def went_away(error: BaseException) -> DatabaseAway:
+    """The error to raise for one that says that PostgreSQL went away in the middle."""
+    if isinstance(error, DatabaseAway):
+        return error
+    remedy = "What was committed is kept; try again."
+    return DatabaseAway(f"PostgreSQL went away ({in_words(error)}).", remedy=remedy)
+
+
+class _Pooled(_Named):
     """A connection that is handed back as it is.
 
     Nothing here changes a session's settings, holds session locks, opens cursors by hand or listens on a pooled
@@ -72,7 +105,7 @@ async def explained(url: str) -> AsyncIterator[None]:
     """Turn what can go wrong on connecting into one clear line.
 
     Raises:
-        Unavailable: nothing answers at that address.
+        DatabaseAway: nothing answers at that address.
         SettingsError: it answers, but not to us: wrong password, database or permission.
     """
     where = _place(url)
@@ -99,8 +132,8 @@ async def explained(url: str) -> AsyncIterator[None]:
             "special characters in the password are percent-encoded.",
         ) from error
     except (OSError, *POSTGRES_AWAY) as error:  # or what answers there speaks something else
-        raise Unavailable(
-            f"PostgreSQL at {where} does not answer ({error or type(error).__name__}).",
+        raise DatabaseAway(
+            f"PostgreSQL at {where} does not answer ({in_words(error)}).",
             remedy="Is it running, and is MUSTER_DATABASE_URL right?",
         ) from error
 
@@ -125,7 +158,7 @@ async def open_pool(url: str, *, size: int = 10, when_away: Callable[[Exception]
         when_away: told each time that the server takes no new connection, but for the first.
 
     Raises:
-        Unavailable, SettingsError: see `explained`.
+        DatabaseAway, SettingsError: see `explained`.
     """
     opened = False
 
@@ -133,9 +166,11 @@ async def open_pool(url: str, *, size: int = 10, when_away: Callable[[Exception]
         try:
             return await asyncpg.connect(*args, **options)
         except (OSError, *POSTGRES_AWAY) as error:
-            if opened and when_away is not None:
+            if not opened:
+                raise
+            if when_away is not None:
                 when_away(error)
-            raise
+            raise went_away(error) from error
 
     async with explained(url):
         pool = await asyncpg.create_pool(
@@ -169,7 +204,10 @@ async def connect(url: str) -> asyncpg.Connection:
     """Open one connection of its own, outside any pool: for long locks and imports, which may read whole tables."""
     async with explained(url):
         connection = await asyncpg.connect(
-            url, timeout=10, server_settings={"synchronous_commit": _SESSION["synchronous_commit"]}
+            url,
+            timeout=10,
+            connection_class=_Named,
+            server_settings={"synchronous_commit": _SESSION["synchronous_commit"]},
         )
         try:
             await _prepare(connection)

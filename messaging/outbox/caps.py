@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
 
+from messaging.plurals import plural
+
 _CAP: Final = re.compile(
     r"(?P<messages>\d+)\s+(?:(?P<purpose>marketing)\s+)?(?:messages?\s+)?(?:in|per|an?)\s+(?:(?P<n>\d+)\s+)?"
     r"(?P<unit>hour|day|week)s?"
@@ -33,7 +35,7 @@ class Cap:
         days, rest = divmod(self.window, timedelta(days=1))
         n, unit = (self.window // timedelta(hours=1), "hour") if rest else (days, "day")
         kind = "marketing " if self.purpose == "marketing" else ""
-        return f"{self.messages} {kind}in {n} {unit}{'' if n == 1 else 's'}"
+        return f"{self.messages} {kind}in {plural(n, unit)}"
 
     def to_json(self) -> dict[str, Any]:
         """As a step keeps it and the gate reads it."""

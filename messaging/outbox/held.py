@@ -11,12 +11,13 @@ from messaging.addresses import normalise_email, normalise_phone
 from messaging.alerts import raise_alert, resolve_alert
 from messaging.content.tokens import Keyring
 from messaging.db import Connection, load_queries
+from messaging.db.numbers import read_id
 from messaging.errors import AddressError, InputError, NotFound
 from messaging.outbox.senders import resume_sender
+from messaging.plurals import plural
 
 SQL: Final = load_queries(__file__)
 
-_BIGGEST: Final = 2**63 - 1
 _PHONE_DIGITS: Final = 10
 """Digits that are a phone number where nothing says that they are a message's: no Muster has written so many."""
 
@@ -109,13 +110,9 @@ def read_names(words: Iterable[tuple[int, str]], keyring: Keyring, *, region: st
 
 
 def _message_id(name: str, keyring: Keyring) -> int | None:
-    number = name.removeprefix("#")
-    is_number = (
-        number.isascii() and number.isdecimal() and len(number) <= len(str(_BIGGEST)) and int(number) <= _BIGGEST
-    )
-    is_phone = number == name and (name.startswith("0") or len(name) >= _PHONE_DIGITS)
-    if is_number and not is_phone:
-        return int(number)
+    is_phone = name.startswith("0") or (name.isdecimal() and len(name) >= _PHONE_DIGITS)
+    if (number := read_id(name)) is not None and not is_phone:
+        return number
     return keyring.unseal(name.partition("@")[0].removeprefix("b+"), "bounce")
 
 
@@ -165,12 +162,12 @@ async def tell_of_held(db: Connection) -> None:
     if not held:
         await resolve_alert(db, "held")
         return
-    messages = "1 message" if held == 1 else f"{held:,} messages"
     await raise_alert(
         db,
         key="held",
         severity="warning",
-        title=f"{messages} may or may not have been sent, and {'waits' if held == 1 else 'wait'} for a decision.",
+        title=f"{plural(held, 'message')} may or may not have been sent, and {'waits' if held == 1 else 'wait'} for a"
+        " decision.",
         remedy="See them: muster messages list --reason held. Look for them in the provider's log; then, for all or for"
         " some: muster messages settle --as sent (or unsent).",
         detail={"held": held},

@@ -37,7 +37,7 @@ from messaging.channels.base import (
     Unknown,
     Withheld,
 )
-from messaging.outages import in_words
+from messaging.errors import in_words
 from messaging.outbox.ahead import Ahead
 from messaging.outbox.compose import Composers
 from messaging.outbox.doubts import Doubts

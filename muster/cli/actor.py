@@ -6,6 +6,8 @@ import getpass
 import os
 import pwd
 
+import click
+
 
 def this_user() -> str:
     """The user's name; `cli` where a container has none for them."""
@@ -21,3 +23,8 @@ def system_user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"uid {os.getuid()}"
+
+
+actor_option = click.option(
+    "--actor", default=this_user, help="Who does this, for the audit; default: your user name here."
+)

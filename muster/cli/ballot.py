@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,9 +16,8 @@ from campaigns.spec import load_ballot_spec
 from campaigns.turnout.counts import totals
 from messaging.db import Connection
 from messaging.runtime import Runtime
+from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
-
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
 
 
 @click.group()
@@ -30,7 +27,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@_json
+@json_option
 def create(file: Path, *, as_json: bool) -> None:
     """Make the ballot that FILE describes, and enrol its members.
 
@@ -42,12 +39,12 @@ def create(file: Path, *, as_json: bool) -> None:
 
 
 @command.command("list")
-@_json
+@json_option
 def list_(*, as_json: bool) -> None:
     """List the ballots, the soonest to close first."""
     found = run(_list())
     if as_json:
-        _print_json(found)
+        print_json(found, indent=True)
         return
     table = Table("ballot", "title", "phase", "opens", "closes", "electorate", box=None, header_style="bold")
     for one in found:
@@ -64,7 +61,7 @@ def list_(*, as_json: bool) -> None:
 
 @command.command()
 @click.argument("name")
-@_json
+@json_option
 def show(name: str, *, as_json: bool) -> None:
     """Show a ballot: its dates, its threshold, and how many may vote."""
     _show(run(_get(name)), as_json=as_json)
@@ -107,7 +104,7 @@ async def _described(runtime: Runtime, db: Connection, ballot: Ballot) -> dict[s
 
 def _show(found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        _print_json(found)
+        print_json(found, indent=True)
         return
     table = Table.grid(padding=(0, 2))
     local = found["local"]
@@ -140,8 +137,3 @@ def _who(attributes: Mapping[str, bool | Sequence[str]]) -> str:
         for name, wanted in attributes.items()
     ]
     return f" with {' and '.join(parts)}"
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
-    sys.stdout.flush()

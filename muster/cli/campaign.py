@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-import orjson
 from pydantic import SecretStr
 from rich.console import Console
 from rich.live import Live
@@ -24,8 +23,10 @@ from messaging.db import Connection
 from messaging.errors import Conflict
 from messaging.runtime import Runtime
 from messaging.settings import Settings, load_settings
-from muster.cli.actor import this_user
+from muster.cli.actor import actor_option
 from muster.cli.campaign_tables import plan_table, status_table
+from muster.cli.numbers import STEP
+from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 from muster.run import SANDBOX_SMS_FROM
 
@@ -34,8 +35,6 @@ Change = Callable[[Connection, str, str, str], Awaitable[Campaign]]
 _OVER: Final = frozenset({"cancelled", "finished"})
 
 
-_actor = click.option("--actor", default=this_user, help="Who does this, for the audit; default: your user name here.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
 _reason = click.option("--reason", default="", help="Why; staff see it, and it is kept.")
 
 
@@ -46,8 +45,8 @@ def command() -> None:
 
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@_actor
-@_json
+@actor_option
+@json_option
 def create(file: Path, actor: str, *, as_json: bool) -> None:
     """Make the campaign that FILE describes; nothing is sent before it is launched.
 
@@ -56,7 +55,7 @@ def create(file: Path, actor: str, *, as_json: bool) -> None:
     """
     campaign = run(_create(file, actor))
     if as_json:
-        _print_json(_brief(campaign))
+        print_json(_brief(campaign), indent=True)
     else:
         click.echo(f"The campaign {campaign.name} is made. See what it will do, and start it, with:")
         click.echo(f"  muster campaign launch {campaign.name}")
@@ -64,10 +63,10 @@ def create(file: Path, actor: str, *, as_json: bool) -> None:
 
 @command.command("launch")
 @click.argument("name")
-@click.option("--step", type=click.IntRange(min=1), help="Launch this step of a running campaign now, before its time.")
+@click.option("--step", type=STEP, help="Launch this step of a running campaign now, before its time.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_actor
-@_json
+@actor_option
+@json_option
 def launch_(name: str, step: int | None, actor: str, *, yes: bool, as_json: bool) -> None:
     """Say who will get what and what it costs, ask, and launch.
 
@@ -76,7 +75,7 @@ def launch_(name: str, step: int | None, actor: str, *, yes: bool, as_json: bool
     """
     launched = run(_launch(name, step, actor, ask=not yes, quiet=as_json))
     if as_json:
-        _print_json({"campaign": name, "launched": launched})
+        print_json({"campaign": name, "launched": launched}, indent=True)
         return
     for one in launched:
         queued = ", ".join(f"{n:,} by {channel}" for channel, n in sorted(one.by_channel.items())) or "nobody"
@@ -91,19 +90,19 @@ def launch_(name: str, step: int | None, actor: str, *, yes: bool, as_json: bool
 @click.option(
     "--watch", is_flag=True, help="Go on showing it until it is over, or Ctrl-C. With --json one object a line."
 )
-@_json
+@json_option
 def status(name: str, *, watch: bool, as_json: bool) -> None:
     """Show how far each step is, and what the ballot has come to."""
     run(_status(name, watch=watch, as_json=as_json))
 
 
 @command.command("list")
-@_json
+@json_option
 def list_(*, as_json: bool) -> None:
     """List the campaigns, the newest first."""
     found = run(_list())
     if as_json:
-        _print_json([_brief(one) for one in found])
+        print_json([_brief(one) for one in found], indent=True)
         return
     for one in found:
         click.echo(f"{one.name:<24} {one.state:<10} {one.title}")
@@ -114,7 +113,7 @@ def list_(*, as_json: bool) -> None:
 @command.command()
 @click.argument("name")
 @_reason
-@_actor
+@actor_option
 def pause(name: str, reason: str, actor: str) -> None:
     """Stop sending; what is queued waits."""
     run(_change(campaigns.pause, name, actor, reason))
@@ -124,7 +123,7 @@ def pause(name: str, reason: str, actor: str) -> None:
 @command.command()
 @click.argument("name")
 @_reason
-@_actor
+@actor_option
 def resume(name: str, reason: str, actor: str) -> None:
     """Go on where it was paused."""
     run(_change(campaigns.resume, name, actor, reason))
@@ -135,7 +134,7 @@ def resume(name: str, reason: str, actor: str) -> None:
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_reason
-@_actor
+@actor_option
 def cancel(name: str, reason: str, actor: str, *, yes: bool) -> None:
     """End a campaign for good: what is queued is withdrawn, and later steps never start."""
     if not yes:
@@ -210,7 +209,7 @@ async def _status(name: str, *, watch: bool, as_json: bool) -> None:
     async with open_session(pool_size=2) as runtime:
         now = await _look(runtime, name)
         if as_json:
-            _print_json(_told(now), indent=not watch)
+            print_json(_told(now), indent=not watch)
         elif not watch:
             Console().print(status_table(now))
         if watch:
@@ -224,7 +223,7 @@ async def _watch(runtime: Runtime, now: CampaignStatus, *, as_json: bool) -> Non
             now = await _look(runtime, now.campaign.name)
             live.update(status_table(now))
             if as_json:
-                _print_json(_told(now), indent=False)
+                print_json(_told(now))
 
 
 async def _look(runtime: Runtime, name: str) -> CampaignStatus:
@@ -259,9 +258,3 @@ def _brief(campaign: Campaign) -> dict[str, Any]:
 
 def _told(now: CampaignStatus) -> dict[str, Any]:
     return {"campaign": _brief(now.campaign), "steps": now.steps, "turnout": now.turnout}
-
-
-def _print_json(value: object, *, indent: bool = True) -> None:
-    options = orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if indent else 0)
-    sys.stdout.buffer.write(orjson.dumps(value, option=options) + b"\n")
-    sys.stdout.flush()

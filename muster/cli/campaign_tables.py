@@ -15,6 +15,7 @@ from campaigns.hours import NIGHT
 from campaigns.plan import StepPlan
 from messaging.outbox.counts import StepCounts
 from messaging.outbox.states import State, sentence
+from messaging.plurals import plural
 
 _EXAMPLE_LINES = 12
 _UNDER_WAY = ("launching", "running", "paused")
@@ -109,7 +110,7 @@ def _languages(step: StepPlan) -> Iterator[tuple[str, str, bool]]:
         by = " and ".join(f"{n:,} by {'text' if name == 'sms' else 'email'}" for name, n in one.messages.items())
         words = f"have the language {one.language}: {by}"
         if one.segments:
-            words += f", {one.segments:,} segment{'' if one.segments == 1 else 's'}"
+            words += f", {plural(one.segments, 'segment')}"
         for channel, said in one.missing.items():
             words += f"; the {'text' if channel == 'sms' else 'email'} is not in {one.language}, they get it in {said}"
         yield f"{sum(one.messages.values()):,}", words, bool(one.missing)
@@ -132,7 +133,7 @@ def _words(pause: timedelta) -> str:
     """A pause as people say it: `3 days`, `1 day 12 hours`."""
     hours, rest = divmod(pause.seconds, 3600)
     parts = ((pause.days, "day"), (hours, "hour"), (rest // 60, "minute"))
-    return " ".join(f"{n} {unit}{'' if n == 1 else 's'}" for n, unit in parts if n) or "at once"
+    return " ".join(plural(n, unit) for n, unit in parts if n) or "at once"
 
 
 def _certainty(step: StepPlan) -> str:

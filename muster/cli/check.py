@@ -15,6 +15,8 @@ import click
 import orjson
 
 from messaging.errors import AddressError, InputError
+from messaging.plurals import plural
+from muster.cli.output import json_text
 
 Verdict = dict[str, Any]
 Judge = Callable[[str, Mapping[str, str]], Verdict]
@@ -72,7 +74,6 @@ def command(what: str, file: Path, sent: Path | None, *, as_json: bool) -> int:
     if sent is not None:
         raise click.UsageError("--sent belongs to: muster check mail.")
     judge = _JUDGES[what]()
-    out = sys.stdout.buffer
     failed = False
     try:
         with _opened(file) as (lines, at_once):
@@ -81,11 +82,10 @@ def command(what: str, file: Path, sent: Path | None, *, as_json: bool) -> int:
                     verdict = judge(*(_from_json(line) if as_json else _from_words(line)))
                 except _NotUsable as problem:
                     verdict, failed = {"error": problem.code}, True
-                out.write(orjson.dumps(verdict) if as_json else _in_words(verdict).encode())
-                out.write(b"\n")
+                sys.stdout.write(f"{json_text(verdict) if as_json else _in_words(verdict)}\n")
                 if at_once:
-                    out.flush()
-        out.flush()
+                    sys.stdout.flush()
+        sys.stdout.flush()
     except BrokenPipeError:  # whoever reads has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return int(failed)
@@ -127,8 +127,7 @@ def _from_words(line: bytes) -> tuple[str, Mapping[str, str]]:
 def _in_words(verdict: Verdict) -> str:
     """`gsm7, 2 segments, '…' becomes '...' (3 times)`."""
     if "segments" in verdict:
-        plural = "" if verdict["segments"] == 1 else "s"
-        words = [verdict["encoding"], f"{verdict['segments']} segment{plural}"]
+        words = [verdict["encoding"], plural(verdict["segments"], "segment")]
         words += [f"{each['found']!r} becomes {each['put']!r} ({each['times']} times)" for each in verdict["replaced"]]
         return ", ".join(words)
     if "reading" in verdict:

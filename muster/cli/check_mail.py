@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 from pydantic import SecretStr
 
 from campaigns.answers import read_mail
@@ -18,6 +17,7 @@ from messaging.content.sent import words_of_html
 from messaging.content.tokens import Keyring
 from messaging.errors import InputError
 from messaging.settings import load_settings
+from muster.cli.output import json_text
 from webhooks.email.events import Event
 from webhooks.mailroom.classify import AUTO_REPLY, COMPLAINT, Doubtful, Farewell, News, classify_mail
 from webhooks.mailroom.files import origin_of
@@ -50,7 +50,7 @@ def check_mail(file: Path, sent: Path | None, *, as_json: bool) -> str:
         InputError: one of them cannot be read.
     """
     verdict = judge_mail(_read(file), forms_of(_read(sent)) if sent is not None else ())
-    return orjson.dumps(verdict).decode() if as_json else _in_words(verdict)
+    return json_text(verdict) if as_json else _in_words(verdict)
 
 
 def judge_mail(raw: bytes, sent: Sequence[str] = ()) -> Verdict:

@@ -7,16 +7,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
-import orjson
 
 from campaigns.people.consents import ConsentReport, Otherwise, export_consents
 from campaigns.people.consents import import_consents as take_in
-from muster.cli.actor import this_user
+from muster.cli.actor import actor_option
+from muster.cli.output import json_option, print_json
 from muster.cli.problems import header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
-
-_actor = click.option("--actor", default=this_user, help="Who does this, for the record; default: your user name here.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
 
 
 @click.group()
@@ -32,8 +29,8 @@ def command() -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 @click.option("--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV.")
 @header_row_option
-@_actor
-@_json
+@actor_option
+@json_option
 def import_(
     file: Path, source: str, wording: str, at: datetime | None, problems_file: Path | None, header_row: int | None, *,
     dry_run: bool, actor: str, as_json: bool,
@@ -51,7 +48,7 @@ def import_(
     if problems_file:
         write_problems(problems_file, report.problems)
     if as_json:
-        click.echo(orjson.dumps(report.to_json()).decode())
+        print_json(report.to_json())
     else:
         click.echo(f"{report.file}: {report.kind}, {report.rows:,} rows")
         click.echo(f"given {report.given:,} · withdrawn {report.withdrawn:,} · known already {report.known:,}")
@@ -77,8 +74,8 @@ async def _import(
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
-@_actor
-@_json
+@actor_option
+@json_option
 def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
     """Write every consent ever given or taken back to a CSV file, which `muster consent import` reads back.
 
@@ -86,7 +83,7 @@ def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
     """
     written = run(_export(file, force=force, actor=actor))
     if as_json:
-        click.echo(orjson.dumps({"file": str(file), "rows": written}).decode())
+        print_json({"file": str(file), "rows": written})
     else:
         click.echo(f"{written:,} rows written to {file}")
 

@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 
 import click
-import orjson
 from rich.console import Console
 
 from messaging.errors import InputError
 from messaging.settings import load_settings
+from muster.cli.output import print_json
 from muster.cli.session import run
 from muster.demo import show
 from muster.demo.home import run_on_demo
@@ -54,7 +54,7 @@ def command(*, members: int, file: Path | None, seed: int, headless: bool, as_js
         _play(Options(settings.home, members, file.resolve() if file else None, seed), headless=headless or as_json)
     )
     if as_json:
-        click.echo(orjson.dumps(summary).decode())
+        print_json(summary)
     else:
         show.tell(summary, _page())
         click.echo(f"\nTo look around in the demo's union, in the browser: {run_on_demo(settings.home)}")

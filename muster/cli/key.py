@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
-import orjson
 from rich.console import Console
 from rich.table import Table
 
-from muster.cli.actor import this_user
+from muster.cli.actor import actor_option
+from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 
 if TYPE_CHECKING:
     from webhooks.feed.keys import ListedKey
-
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
-_actor = click.option("--actor", default=this_user, help="Who does it, for the record; default: your user name here.")
 
 
 @click.group()
@@ -28,8 +25,8 @@ def command() -> None:
 @command.command()
 @click.argument("name")
 @click.option("--ballot", "ballots", multiple=True, help="Only this ballot; may be repeated. Default: every ballot.")
-@_actor
-@_json
+@actor_option
+@json_option
 def add(name: str, ballots: Sequence[str], actor: str, *, as_json: bool) -> None:
     """Make a key and print it. It is shown only once."""
     from webhooks.feed.keys import make_key
@@ -39,11 +36,14 @@ def add(name: str, ballots: Sequence[str], actor: str, *, as_json: bool) -> None
             return await make_key(db, name, ballots=ballots, actor=actor, now=runtime.clock())
 
     key = run(work())
-    click.echo(orjson.dumps({"name": name, "key": key}).decode() if as_json else key)
+    if as_json:
+        print_json({"name": name, "key": key})
+    else:
+        click.echo(key)
 
 
 @command.command("list")
-@_json
+@json_option
 def list_(*, as_json: bool) -> None:
     """List the keys: what each may read, when it was last used."""
     from webhooks.feed.keys import list_keys
@@ -54,7 +54,7 @@ def list_(*, as_json: bool) -> None:
 
     found = run(work())
     if as_json:
-        click.echo(orjson.dumps(found).decode())
+        print_json(found)
         return
     if not found:
         click.echo("None yet. Make one: muster key add NAME")
@@ -70,7 +70,7 @@ def list_(*, as_json: bool) -> None:
 
 @command.command()
 @click.argument("name")
-@_actor
+@actor_option
 def revoke(name: str, actor: str) -> None:
     """Refuse a key from now on."""
     from webhooks.feed.keys import revoke_key

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import orjson
 
 from messaging.errors import SettingsError
+from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ async def _listen(lmtp: str | None, smtp: str | None) -> None:
 
 def _say(counted: Counted, *, as_json: bool) -> None:
     if as_json:
-        click.echo(orjson.dumps(asdict(counted)).decode())
+        print_json(asdict(counted))
         return
     click.echo(f"{counted.new} taken in, {counted.known} known already.")
     if counted.strange:

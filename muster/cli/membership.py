@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
-import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,14 +16,13 @@ from campaigns.leavers import Leaver, Left, come_back, read_leavers
 from campaigns.leavers import leave as take_leave
 from campaigns.people.report import Problem
 from campaigns.people.search import Hit, search_people
+from messaging.plurals import plural
 from messaging.runtime import Runtime
 from muster import erasure
-from muster.cli.actor import this_user
+from muster.cli.actor import actor_option
+from muster.cli.output import json_option, print_json
 from muster.cli.problems import tell_problems
 from muster.cli.session import open_session, run
-
-_actor = click.option("--actor", default=this_user, help="Who does this, for the audit; default: your user name here.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
 
 FOUND_AT_MOST = 50
 
@@ -35,7 +32,7 @@ FOUND_AT_MOST = 50
 @click.option(
     "--limit", default=FOUND_AT_MOST, show_default=True, type=click.IntRange(1, 10_000), help="At most so many."
 )
-@_json
+@json_option
 def find(text: Sequence[str], limit: int, *, as_json: bool) -> int:
     """Find members by any part of their name, membership number, phone number or mailbox.
 
@@ -43,7 +40,7 @@ def find(text: Sequence[str], limit: int, *, as_json: bool) -> int:
     """
     hits = run(_find(" ".join(text), limit))
     if as_json:
-        _print_json([hit.to_json() for hit in hits])
+        print_json([hit.to_json() for hit in hits])
         return int(not hits)
     if not hits:
         click.echo(f"Nobody is found by “{' '.join(text)}”.")
@@ -68,8 +65,8 @@ async def _find(text: str, limit: int) -> list[Hit]:
 @click.option("--from", "file", type=click.Path(path_type=Path), help="A list of leavers: CSV, XLSX, ODS or XLS.")
 @click.option("--on", "on", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="From when on; default: today.")
 @click.option("--undo", is_flag=True, help="They are members again.")
-@_actor
-@_json
+@actor_option
+@json_option
 def leave(
     member_ids: Sequence[str], file: Path | None, on: datetime | None, actor: str, *, undo: bool, as_json: bool
 ) -> int:
@@ -86,13 +83,14 @@ def leave(
     if undo:
         back = run(_undo(member_ids, file, actor))
         if as_json:
-            _print_json({"returned": back})
+            print_json({"returned": back})
         else:
-            click.echo(f"{_members(len(back))} again: {', '.join(back)}" if back else "None of them had left.")
+            members = plural(len(back), "is a member", "are members")
+            click.echo(f"{members} again: {', '.join(back)}" if back else "None of them had left.")
         return 0
     left = run(_leave(member_ids, file, on, actor))
     if as_json:
-        _print_json(left.to_json())
+        print_json(left.to_json())
     else:
         _tell_left(left)
     return int(not (left.struck_off or left.to_come or left.known))
@@ -133,8 +131,7 @@ def _tell_left(left: Left) -> None:
     if left.repeated:
         click.echo(f"named more than once: {left.repeated:,}")
     if left.struck_off:
-        ballots = "1 ballot" if left.ballots == 1 else f"{left.ballots:,} ballots"
-        click.echo(f"{ballots} recounted · queued messages withdrawn: {left.withdrawn:,}")
+        click.echo(f"{plural(left.ballots, 'ballot')} recounted · queued messages withdrawn: {left.withdrawn:,}")
     tell_problems(left.problems)
 
 
@@ -142,8 +139,8 @@ def _tell_left(left: Left) -> None:
 @click.argument("who", metavar="ID...", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--may-return", is_flag=True, help="Write to them again if a member file brings them back.")
-@_actor
-@_json
+@actor_option
+@json_option
 def erase(who: Sequence[str], actor: str, *, yes: bool, may_return: bool, as_json: bool) -> None:
     """Erase people for good: names, addresses, what they were sent, what they said, and their raw mails.
 
@@ -157,7 +154,7 @@ def erase(who: Sequence[str], actor: str, *, yes: bool, may_return: bool, as_jso
     asked = None if yes else _confirm
     done = run(_erase(list(dict.fromkeys(who)), actor, asked, may_return=may_return, quiet=as_json))
     if as_json:
-        _print_json(done)
+        print_json(done)
         return
     for one in done:
         click.echo(
@@ -197,12 +194,3 @@ def _tell_found(found: erasure.Found) -> None:
         f"{counts['replies']:,} replies, {counts['inbox']:,} things that came in, "
         f"{counts['webhook_events']:,} events for webhooks"
     )
-
-
-def _members(count: int) -> str:
-    return "1 is a member" if count == 1 else f"{count:,} are members"
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(value) + b"\n")
-    sys.stdout.buffer.flush()

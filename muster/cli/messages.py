@@ -10,7 +10,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
-import orjson
 from rich.console import Console
 from rich.table import Table
 
@@ -32,15 +31,19 @@ from campaigns.retention import (
 )
 from campaigns.said import Said, said_by, said_to
 from messaging.db import Connection
+from messaging.db.numbers import read_id
 from messaging.errors import AddressError, Conflict, NotFound
 from messaging.outbox.archive import Moved
 from messaging.outbox.erasure import written_to_address
 from messaging.outbox.held import resume_by_address
 from messaging.outbox.history import Account, Event, Listed, account, history, list_messages, messages_of
 from messaging.outbox.states import State, sentence
+from messaging.plurals import plural
 from messaging.runtime import Runtime
 from muster.cli import settle
-from muster.cli.actor import this_user
+from muster.cli.actor import actor_option
+from muster.cli.numbers import AFTER
+from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 
 Archived = list[tuple[Due, Moved]]
@@ -56,10 +59,6 @@ class Story:
     answers: list[Said]
 
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
-_actor = click.option("--actor", default=this_user, help="Who decides, for the record; default: your user name here.")
-
-
 @click.group()
 def command() -> None:
     """Find messages, see why each is where it is, decide about those that wait, archive what is over."""
@@ -67,7 +66,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("who", metavar="PERSON|ADDRESS|MESSAGE")
-@_json
+@json_option
 def why(who: str, *, as_json: bool) -> None:
     """Tell the whole history of a person's messages and of what they said, or of one message.
 
@@ -80,7 +79,7 @@ def why(who: str, *, as_json: bool) -> None:
     if as_json:
         told = [_to_json(one) for one in stories]
         told += [{"message_id": None, "answers": [asdict(one) for one in others]}] if others else []
-        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+        print_json(told, indent=True)
         return
     for one in stories:
         _tell(one, zone)
@@ -97,8 +96,8 @@ def why(who: str, *, as_json: bool) -> None:
 @click.option("--state", "states", multiple=True, type=click.Choice([one.value for one in State]), help="Only these.")
 @click.option("--reason", help="Only those with this reason, such as opted_out.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 100_000), help="At most so many.")
-@click.option("--after", default=0, help="Go on after this message number.")
-@_json
+@click.option("--after", default=0, type=AFTER, help="Go on after this message number.")
+@json_option
 def list_(
     name: str | None, states: Sequence[str], reason: str | None, *, limit: int, after: int, as_json: bool
 ) -> None:
@@ -106,7 +105,7 @@ def list_(
     listed = run(_list(name, [State(one) for one in states] or None, reason, limit=limit, after=after))
     if as_json:
         for one in listed:
-            click.echo(orjson.dumps(asdict(one)).decode())
+            print_json(asdict(one))
         return
     _show(listed, more=len(listed) == limit)
 
@@ -119,7 +118,7 @@ def resume(sender: str) -> None:
     SENDER is the number, name, MG… or mailbox that messages come from, as the alert and the campaign's status name it.
     """
     again = run(_resume(sender))
-    click.echo(f"{sender} sends again; {_messages(again)} refused for its sake will be tried again.")
+    click.echo(f"{sender} sends again; {plural(again, 'message')} refused for its sake will be tried again.")
 
 
 command.add_command(settle.command, "settle")
@@ -134,8 +133,8 @@ command.add_command(settle.command, "settle")
     help="Of ballots that closed before this date, such as 2026-03-31; default: MUSTER_ARCHIVE_AFTER days ago.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be moved.")
-@_actor
-@_json
+@actor_option
+@json_option
 def archive(name: str | None, before: datetime | None, actor: str, *, dry_run: bool, as_json: bool) -> None:
     """Move the messages of campaigns that are over out of the way of those that are sent.
 
@@ -147,18 +146,18 @@ def archive(name: str | None, before: datetime | None, actor: str, *, dry_run: b
     total = sum((moved for _, moved in done), Moved())
     if as_json:
         campaigns = [{"campaign": due.name, "ballot": due.ballot} | asdict(moved) for due, moved in done]
-        click.echo(orjson.dumps({"dry_run": dry_run, "campaigns": campaigns} | asdict(total)).decode())
+        print_json({"dry_run": dry_run, "campaigns": campaigns} | asdict(total))
         return
     if not done:
         click.echo("Nothing is old enough.")
         return
-    click.echo(f"{_messages(total.messages)} {'would be moved' if dry_run else 'moved'} into the archive.")
+    click.echo(f"{plural(total.messages, 'message')} {'would be moved' if dry_run else 'moved'} into the archive.")
 
 
 @command.command()
 @click.option("--year", required=True, type=click.IntRange(1970, 9999), help="Of the steps' launch.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_actor
+@actor_option
 def forget(year: int, actor: str, *, yes: bool) -> None:
     """Delete the archived messages of a year and their history, for good.
 
@@ -168,12 +167,12 @@ def forget(year: int, actor: str, *, yes: bool) -> None:
     held = run(_held(year))
     if not yes:
         for name, messages in held.campaigns.items():
-            click.echo(f"  {name}: {_messages(messages)}")
+            click.echo(f"  {name}: {plural(messages, 'message')}")
         if held.still_hot:
-            click.echo(f"{_messages(held.still_hot)} of {year} not archived yet: those stay.")
-        click.confirm(f"Delete {_messages(held.messages)} of {year} for good?", abort=True)
+            click.echo(f"{plural(held.still_hot, 'message')} of {year} not archived yet: those stay.")
+        click.confirm(f"Delete {plural(held.messages, 'message')} of {year} for good?", abort=True)
     run(_forget(held, actor))
-    click.echo(f"{_messages(held.messages)} of {year} deleted.")
+    click.echo(f"{plural(held.messages, 'message')} of {year} deleted.")
 
 
 async def _why(who: str) -> tuple[list[Story], list[Said], ZoneInfo]:
@@ -214,16 +213,16 @@ class Meant:
 
 async def _meant(db: Connection, who: str, region: str) -> Meant:
     """A person by their number, whoever has an address or wrote from it, or the message with that number."""
-    number = who.removeprefix("#")
-    if who.startswith("#") and number.isdigit():
-        return Meant([int(number)], [], [], alone=True)
+    number = read_id(who)
+    if who.startswith("#") and number is not None:
+        return Meant([number], [], [], alone=True)
     try:
         person = await find_person(db, who)
     except NotFound:
         meant = await _at_address(db, who, region)
-        if meant.message_ids or meant.person_ids or not number.isdigit():
+        if meant.message_ids or meant.person_ids or number is None:
             return meant
-        return Meant([int(number)], [], [], alone=True)
+        return Meant([number], [], [], alone=True)
     return Meant(await messages_of(db, person.person_id), [person.person_id], [])
 
 
@@ -232,7 +231,7 @@ async def _at_address(db: Connection, who: str, region: str) -> Meant:
     try:
         channel, address = read_address(who, region)
     except AddressError:
-        if who.isdigit():
+        if read_id(who) is not None:
             return Meant([], [], [])
         raise NotFound(
             f"Nobody has the membership number {who}.",
@@ -278,7 +277,7 @@ async def _archive(name: str | None, before: datetime | None, actor: str, *, dry
                 done.append((due, moved))
                 if told:
                     closed = f"{due.ballot}, closed {due.closes_at:%Y-%m-%d}"
-                    click.echo(f"  {due.name} ({closed}): {_messages(moved.messages)}")
+                    click.echo(f"  {due.name} ({closed}): {plural(moved.messages, 'message')}")
         return done
 
 
@@ -303,10 +302,6 @@ async def _alone(runtime: Runtime) -> AsyncIterator[Connection]:
         if db is None:
             raise Conflict("Somebody else is archiving messages just now.", remedy="Wait until they have finished.")
         yield db
-
-
-def _messages(count: int) -> str:
-    return "1 message" if count == 1 else f"{count:,} messages"
 
 
 def _tell(story: Story, zone: ZoneInfo) -> None:

@@ -10,9 +10,13 @@ import re
 import sys
 from typing import Any, Final, TextIO, cast
 
-from messaging.control_characters import without_controls
+import click
+
+from messaging.control_characters import escape_controls, without_controls
 
 _OURS: Final = re.compile(r"(\x1b\[[0-9;?]{0,32}[A-Za-z])")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
 
 
 class Guarded:
@@ -55,6 +59,19 @@ def guard_output() -> None:
 def guarded(stream: TextIO) -> TextIO:
     """The same stream, guarded."""
     return cast("TextIO", Guarded(stream))
+
+
+def print_json(value: object, *, indent: bool = False) -> None:
+    """Print a value for programs, on one line if it is not to be indented."""
+    click.echo(json_text(value, indent=indent))
+
+
+def json_text(value: object, *, indent: bool = False) -> str:
+    """A value as JSON, in which nothing commands a terminal, and every string is what it was."""
+    import orjson
+
+    options = orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if indent else 0)
+    return escape_controls(orjson.dumps(value, option=options).decode())
 
 
 def _harmless(text: str) -> str:

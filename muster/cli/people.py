@@ -10,7 +10,6 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
-import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -22,12 +21,10 @@ from campaigns.people.report import ImportReport
 from messaging.consent import Consent, consents_of, standing_of
 from messaging.suppression_digests import DigestKeys
 from muster.cli import membership
-from muster.cli.actor import this_user
+from muster.cli.actor import actor_option
+from muster.cli.output import json_option, print_json
 from muster.cli.problems import header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
-
-_actor = click.option("--actor", default=this_user, help="Who does this, for the audit; default: your user name here.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
 
 
 @click.group()
@@ -46,8 +43,8 @@ for one in (membership.find, membership.leave, membership.erase):
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 @click.option("--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV.")
 @header_row_option
-@_actor
-@_json
+@actor_option
+@json_option
 def import_(
     file: Path, map_file: Path | None, *, strict: bool, dry_run: bool, problems_file: Path | None,
     header_row: int | None, actor: str, as_json: bool,
@@ -66,7 +63,7 @@ def import_(
     if problems_file:
         write_problems(problems_file, report.problems)
     if as_json:
-        _print_json(report.to_json())
+        print_json(report.to_json())
     else:
         _tell(report, strict=strict, dry_run=dry_run)
     refused = strict and bool(report.problems)
@@ -134,13 +131,13 @@ def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
 
 @command.command()
 @click.argument("external_id")
-@_json
+@json_option
 def show(external_id: str, *, as_json: bool) -> None:
     """Show one member: name, units, addresses and what stands in their way, consents, attributes."""
     person, said, zone = run(_find(external_id))
     if as_json:
         consents = [asdict(one) for one in standing_of(said)]
-        _print_json(person.to_json() | {"consents": consents, "consent_history": [asdict(one) for one in said]})
+        print_json(person.to_json() | {"consents": consents, "consent_history": [asdict(one) for one in said]})
         return
     click.echo(f"{person.external_id}  {person.first_name} {person.last_name}".rstrip())
     if person.left_at:
@@ -177,12 +174,12 @@ async def _find(external_id: str) -> tuple[people.Person, list[Consent], ZoneInf
 
 @command.command()
 @click.option("--by", "kind", type=click.Choice(UNIT_KINDS), help="Count each unit of this kind.")
-@_json
+@json_option
 def count(kind: str | None, *, as_json: bool) -> None:
     """Count the members, and how many can be reached by text, by email, or not at all."""
     everybody, by_unit = run(_count(kind))
     if as_json:
-        _print_json(
+        print_json(
             {**_numbers(everybody), **({"units": [{"name": u.name, **_numbers(u)} for u in by_unit]} if kind else {})}
         )
         return
@@ -212,8 +209,8 @@ def _cells(counted: units.UnitCount) -> list[str]:
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
-@_actor
-@_json
+@actor_option
+@json_option
 def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
     """Write every member to a CSV file, which `muster people import` reads back as it was.
 
@@ -221,7 +218,7 @@ def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
     """
     written = run(_export(file, force=force, actor=actor))
     if as_json:
-        _print_json({"file": str(file), "people": written})
+        print_json({"file": str(file), "people": written})
     else:
         click.echo(f"{written:,} people written to {file}")
 
@@ -229,8 +226,3 @@ def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
 async def _export(file: Path, *, force: bool, actor: str) -> int:
     async with open_session(pool_size=2) as runtime:
         return await exports.export_people(runtime.pool, file, actor=actor, replace=force)
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(value) + b"\n")
-    sys.stdout.buffer.flush()

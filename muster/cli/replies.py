@@ -7,7 +7,6 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import click
-import orjson
 from rich.console import Console
 from rich.table import Table
 
@@ -26,12 +25,13 @@ from campaigns.reading import READINGS
 from campaigns.rereading import Reread
 from campaigns.rereading import reread as read_again
 from console.words import WHY_OPEN
-from muster.cli.actor import this_user
+from messaging.plurals import plural
+from muster.cli.actor import actor_option
+from muster.cli.numbers import ROW
+from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
-_actor = click.option("--actor", default=this_user, help="Who reads, for the audit; default: your user name here.")
-_reply = click.argument("reply_id", metavar="REPLY", type=click.IntRange(1))
+_reply = click.argument("reply_id", metavar="REPLY", type=ROW)
 
 
 @click.group()
@@ -45,7 +45,7 @@ def command() -> None:
     "--reading", type=click.Choice(sorted(READINGS)), help="Those read so, latest first, also where nobody has to act."
 )
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000), help="At most so many.")
-@_json
+@json_option
 def list_(why: str | None, reading: str | None, *, limit: int, as_json: bool) -> None:
     """List the replies that wait for a person, longest waiting first; with --json one object a line."""
     if why and reading:
@@ -53,14 +53,14 @@ def list_(why: str | None, reading: str | None, *, limit: int, as_json: bool) ->
     replies, zone = run(_list(why, reading, limit))
     if as_json:
         for reply in replies:
-            click.echo(orjson.dumps(asdict(reply)).decode())
+            print_json(asdict(reply))
         return
     _show(replies, zone, reading)
 
 
 @command.command()
 @_reply
-@_json
+@json_option
 def show(reply_id: int, *, as_json: bool) -> None:
     """Show a reply: who it is from, what it answers, and everything that has been made of it.
 
@@ -68,7 +68,7 @@ def show(reply_id: int, *, as_json: bool) -> None:
     """
     found, zone = run(_conversation(reply_id))
     if as_json:
-        click.echo(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2).decode())
+        print_json(asdict(found), indent=True)
         return
     _tell(found, zone)
 
@@ -77,8 +77,8 @@ def show(reply_id: int, *, as_json: bool) -> None:
 @_reply
 @click.argument("reading", type=click.Choice(sorted(READINGS)))
 @click.option("--person", metavar="MEMBER", help="Whose it is (a membership number), where several share the address.")
-@_actor
-@_json
+@actor_option
+@json_option
 def read(reply_id: int, reading: str, person: str | None, actor: str, *, as_json: bool) -> None:
     """Say what REPLY means: your READING takes the place of the rule's, and so does what comes of it.
 
@@ -86,15 +86,15 @@ def read(reply_id: int, reading: str, person: str | None, actor: str, *, as_json
     """
     claim_id = run(_read(reply_id, reading, person, actor))
     if as_json:
-        click.echo(orjson.dumps({"reply_id": reply_id, "reading": reading, "claim_id": claim_id}).decode())
+        print_json({"reply_id": reply_id, "reading": reading, "claim_id": claim_id})
         return
     click.echo(f"Reply {reply_id} is read as {reading}" + (", and counts." if claim_id else "."))
 
 
 @command.command()
 @_reply
-@_actor
-@_json
+@actor_option
+@json_option
 def undo(reply_id: int, actor: str, *, as_json: bool) -> None:
     """Take back the opt-out that a rule read in REPLY: messages go to that address again.
 
@@ -102,28 +102,28 @@ def undo(reply_id: int, actor: str, *, as_json: bool) -> None:
     """
     address = run(_undo(reply_id, actor))
     if as_json:
-        click.echo(orjson.dumps({"reply_id": reply_id, "address": address}).decode())
+        print_json({"reply_id": reply_id, "address": address})
         return
     click.echo(f"Messages go to {address} again. Say what it means: muster replies read {reply_id} READING")
 
 
 @command.command()
 @_reply
-@_actor
-@_json
+@actor_option
+@json_option
 def close(reply_id: int, actor: str, *, as_json: bool) -> None:
     """Say that REPLY has been dealt with; what was read in it stays."""
     was_open = run(_close(reply_id, actor))
     if as_json:
-        click.echo(orjson.dumps({"reply_id": reply_id, "was_open": was_open}).decode())
+        print_json({"reply_id": reply_id, "was_open": was_open})
         return
     click.echo(f"Reply {reply_id} is closed." if was_open else f"Reply {reply_id} was closed already.")
 
 
 @command.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be read otherwise.")
-@_actor
-@_json
+@actor_option
+@json_option
 def reread(actor: str, *, dry_run: bool, as_json: bool) -> None:
     """Read again, with the rules of this version, what older rules read and nobody has dealt with.
 
@@ -132,12 +132,12 @@ def reread(actor: str, *, dry_run: bool, as_json: bool) -> None:
     looked, otherwise = run(_reread(actor, dry_run=dry_run))
     if as_json:
         done = {"dry_run": dry_run, "read": looked, "otherwise": [asdict(one) for one in otherwise]}
-        click.echo(orjson.dumps(done).decode())
+        print_json(done)
         return
     for one in otherwise:
         click.echo(f"  {one.reply_id}: {one.before} → {one.after}  {_short(one.text)}")
     reads = "would be read" if dry_run else "read"
-    click.echo(f"{looked:,} {'reply' if looked == 1 else 'replies'} {reads} again, {len(otherwise):,} otherwise.")
+    click.echo(f"{plural(looked, 'reply', 'replies')} {reads} again, {len(otherwise):,} otherwise.")
 
 
 async def _list(why: str | None, reading: str | None, limit: int) -> tuple[list[OpenReply], ZoneInfo]:

@@ -6,9 +6,9 @@ import asyncio
 import signal
 
 import click
-import orjson
 
 from messaging.settings import load_settings
+from muster.cli.output import print_json
 from muster.cli.session import run
 from muster.logs import configure_logs
 from muster.sandbox import Profile, Sandbox, SandboxConfig, TwilioConfig, open_sandbox
@@ -19,7 +19,7 @@ _DEFAULTS = TwilioConfig()
 def _place(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, int]:
     """`HOST:PORT`, `:PORT` or `PORT`."""
     host, _, port = value.rpartition(":")
-    if not port.isdigit() or int(port) > 65535:
+    if not port.isdecimal() or int(port) > 65535:
         raise click.BadParameter("write it as HOST:PORT; port 0 is any free one")
     return host.strip("[]") or "127.0.0.1", int(port)
 
@@ -114,7 +114,7 @@ async def _stay_up(config: SandboxConfig, *, as_json: bool) -> None:
 def _announce(sandbox: Sandbox, *, as_json: bool) -> None:
     if as_json:
         addresses = {"twilio": sandbox.twilio_base_url, "smtp": sandbox.smtp_url, "environment": sandbox.environment}
-        click.echo(orjson.dumps(addresses).decode())
+        print_json(addresses)
         return
     click.echo(f"The sandbox is up. Read every message at {sandbox.twilio_base_url}/")
     click.echo("Point Muster here:")

@@ -15,6 +15,7 @@ import uvloop
 
 from messaging.db.migrate import migrate, pending
 from messaging.errors import Conflict
+from messaging.plurals import plural
 from messaging.runtime import Runtime, open_runtime
 from messaging.settings import Settings, check_for_production, load_settings
 from muster.local.attach import Servers, attach
@@ -54,7 +55,7 @@ async def open_session(*, pool_size: int = 5, stays_up: bool = False) -> AsyncIt
         assert settings.redis_url is not None
         if missing := await pending(settings.database_url):
             raise Conflict(
-                f"The database lacks {len(missing)} migration{'s' if len(missing) > 1 else ''}.",
+                f"The database lacks {plural(len(missing), 'migration')}.",
                 remedy="Run: muster migrate",
             )
         async with (

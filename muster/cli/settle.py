@@ -17,7 +17,9 @@ from rich.table import Table
 from campaigns.campaigns import get_campaign, name_of
 from messaging.errors import NotFound
 from messaging.outbox.held import HeldMessage, Named, Selection, list_held, read_names, settle_held
-from muster.cli.actor import this_user
+from messaging.plurals import plural
+from muster.cli.actor import actor_option
+from muster.cli.numbers import STEP
 from muster.cli.session import open_session, run
 
 SHOWN = 20
@@ -64,12 +66,12 @@ class Found:
 @click.option("--as", "decision", required=True, type=click.Choice(["sent", "unsent"]), help="What they are.")
 @click.option("--file", "file", type=click.File(), help="Those named in a file (- for standard input), one a line.")
 @click.option("--campaign", help="Only this campaign's.")
-@click.option("--step", type=click.IntRange(1), help="Only those of this step of a campaign.")
+@click.option("--step", type=STEP, help="Only those of this step of a campaign.")
 @click.option("--channel", type=click.Choice(["email", "sms"]), help="Only these.")
 @click.option("--after", type=_MOMENT, metavar="TIME", help="Only those that were to leave then or later.")
 @click.option("--before", type=_MOMENT, metavar="TIME", help="Only those that were to leave before then.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--actor", default=this_user, help="Who decides, for the record; default: your user name here.")
+@actor_option
 def command(
     messages: Sequence[str],
     decision: str,
@@ -103,9 +105,9 @@ def command(
     if not yes and sys.stdin.isatty():
         what = "Send them again" if again else "Take them for sent"
         which = "all of them" if asked.is_everything else "these"
-        click.confirm(f"{what}: {which}, {_count(len(found.held))}?", abort=True)
+        click.confirm(f"{what}: {which}, {plural(len(found.held), 'message')}?", abort=True)
     settled = run(_settle([one.message_id for one in found.held], again=again, actor=actor))
-    click.echo(f"{_count(settled)} {'to be sent again' if again else 'taken for sent'}.")
+    click.echo(f"{plural(settled, 'message')} {'to be sent again' if again else 'taken for sent'}.")
 
 
 async def _find(asked: Asked) -> Found:
@@ -168,7 +170,3 @@ def _show(found: Found) -> None:
     if found.others:
         shown = ", ".join(found.others[:SHOWN])
         click.echo(f"Not held, and left as they are: {shown}{', …' if len(found.others) > SHOWN else ''}")
-
-
-def _count(count: int) -> str:
-    return "1 message" if count == 1 else f"{count:,} messages"

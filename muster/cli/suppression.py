@@ -6,19 +6,17 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
-import orjson
 
 from campaigns.people.returning import lift_erased
 from campaigns.people.suppressions import Known, SuppressionReport, export_suppressions, find_suppression
 from campaigns.people.suppressions import import_suppressions as take_in
 from messaging.outbox.states import sentence
 from messaging.suppression_digests import DigestKeys
-from muster.cli.actor import this_user
+from muster.cli.actor import actor_option
+from muster.cli.output import json_option, print_json
 from muster.cli.problems import header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
 
-_actor = click.option("--actor", default=this_user, help="Who does this, for the audit; default: your user name here.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
 _file = click.argument("file", type=click.Path(path_type=Path))
 
 
@@ -32,8 +30,8 @@ def command() -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 @click.option("--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV.")
 @header_row_option
-@_actor
-@_json
+@actor_option
+@json_option
 def import_(
     file: Path, problems_file: Path | None, header_row: int | None, *, dry_run: bool, actor: str, as_json: bool
 ) -> int:
@@ -50,7 +48,7 @@ def import_(
     if problems_file:
         write_problems(problems_file, report.problems)
     if as_json:
-        click.echo(orjson.dumps(report.to_json()).decode())
+        print_json(report.to_json())
     else:
         _tell(report)
     return int(report.rejected == report.rows)
@@ -85,8 +83,8 @@ def _tell(report: SuppressionReport) -> None:
 @_file
 @click.option("--hashed", is_flag=True, help="SHA-256 fingerprints instead of addresses, for a list to hand on.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
-@_actor
-@_json
+@actor_option
+@json_option
 def export(file: Path, *, hashed: bool, force: bool, actor: str, as_json: bool) -> None:
     """Write everybody we do not write to into a CSV file, which `muster suppression import` reads back.
 
@@ -95,7 +93,7 @@ def export(file: Path, *, hashed: bool, force: bool, actor: str, as_json: bool) 
     """
     written = run(_export(file, hashed=hashed, force=force, actor=actor))
     if as_json:
-        click.echo(orjson.dumps({"file": str(file), "rows": written}).decode())
+        print_json({"file": str(file), "rows": written})
     else:
         click.echo(f"{written:,} rows written to {file}")
 
@@ -107,7 +105,7 @@ async def _export(file: Path, *, hashed: bool, force: bool, actor: str) -> int:
 
 @command.command()
 @click.argument("address")
-@_json
+@json_option
 def show(address: str, *, as_json: bool) -> None:
     """Tell what stands against ADDRESS, a number or a mailbox, and everything that was ever said about it.
 
@@ -115,7 +113,7 @@ def show(address: str, *, as_json: bool) -> None:
     """
     known, zone = run(_show(address))
     if as_json:
-        click.echo(orjson.dumps(known.to_json()).decode())
+        print_json(known.to_json())
         return
     for one in known.standing:
         what = "Nothing" if one.purpose == "all" else "No marketing"
@@ -138,7 +136,7 @@ async def _show(address: str) -> tuple[Known, ZoneInfo]:
 
 @command.command()
 @click.argument("who", metavar="ID")
-@_actor
+@actor_option
 def lift(who: str, actor: str) -> int:
     """Let somebody be written to again who was erased and has come back.
 

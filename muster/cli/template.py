@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-import orjson
 
 from campaigns.ballots import get_ballot
 from campaigns.languages import people_by_language
@@ -21,6 +20,7 @@ from messaging.content.segments import beyond_gsm7
 from messaging.content.templates import BALLOT_FIELDS, Channel, Template, list_templates, load_template
 from messaging.errors import MusterError, NotFound
 from messaging.settings import Settings, load_settings
+from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 
 _TOKEN: Final = "0123456789abc"  # noqa: S105  # a link's token in a preview, as long as a real one
@@ -39,13 +39,13 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@json_option
 def list_all(as_json: bool) -> None:
     """List the templates there are, with their channels and purpose."""
     roots = load_settings().template_roots
     rows = [_row(roots, name) for name in list_templates(roots)]
     if as_json:
-        click.echo(orjson.dumps(rows))
+        print_json(rows)
         return
     width = max((len(row["name"]) for row in rows), default=0)
     for row in rows:
@@ -69,7 +69,7 @@ _language = click.option(
 @command.command()
 @click.argument("name")
 @_language
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def check(name: str, language: str | None, as_json: bool) -> None:
     """Check one template: its variables, its syntax, its menu, whether it can be answered, and in which languages.
 
@@ -82,20 +82,18 @@ def check(name: str, language: str | None, as_json: bool) -> None:
         *(_without_their_language(template, people) if wanted is None else ()),
     )
     if as_json:
-        click.echo(
-            orjson.dumps(
-                {
-                    "name": name,
-                    "purpose": template.purpose,
-                    "channels": list(template.channels),
-                    "languages": {one: list(_channels(template, one)) for one in template.languages},
-                    "variables": sorted(template.variables),
-                    "menu": dict(template.version("sms", wanted or template.language).menu)
-                    if template.sms is not None
-                    else {},
-                    "warnings": list(warnings),
-                }
-            )
+        print_json(
+            {
+                "name": name,
+                "purpose": template.purpose,
+                "channels": list(template.channels),
+                "languages": {one: list(_channels(template, one)) for one in template.languages},
+                "variables": sorted(template.variables),
+                "menu": dict(template.version("sms", wanted or template.language).menu)
+                if template.sms is not None
+                else {},
+                "warnings": list(warnings),
+            }
         )
         return
     click.echo(f"{name}: {' and '.join(template.channels)}, {template.purpose}")
@@ -224,7 +222,7 @@ class Preview:
 @click.option(
     "--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the HTML part to a file."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def preview(
     name: str, person: str, ballot: str | None, language: str | None, html_file: Path | None, as_json: bool
 ) -> None:
@@ -238,7 +236,7 @@ def preview(
             raise NotFound(f"The template {name} has no email.md, so there is no HTML to write.")
         _write(html_file, shown.said[0].email.html)
     if as_json:
-        click.echo(orjson.dumps(shown.to_json()))
+        print_json(shown.to_json())
         return
     for said in shown.said:
         if said is not shown.said[0]:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +17,7 @@ from campaigns.guarded_csv import GuardedCsv
 from campaigns.turnout.counts import MEASURES, UnitCount, refresh, unit_counts
 from campaigns.turnout.score import Score, score
 from messaging.errors import NotFound
+from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 from muster.cli.turnout_files import export, import_
 
@@ -64,7 +64,7 @@ def command() -> None:
 @command.command(help=_HELP, short_help="How a ballot stands: who has voted, as far as we know, by unit.")
 @click.argument("ballot")
 @click.option("--by", "kind", help="Also by this kind of unit: branch, region, workplace …; unit for all of them.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
+@json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print the units as CSV, every branch if --by does not say.")
 def show(ballot: str, kind: str | None, *, as_json: bool, as_csv: bool) -> None:
     """Show a ballot's turnout; the words people see are `_HELP`."""
@@ -73,7 +73,7 @@ def show(ballot: str, kind: str | None, *, as_json: bool, as_csv: bool) -> None:
     found, stands, units = run(_turnout(ballot, kind or ("branch" if as_csv else None)))
     if as_json:
         value = {"ballot": found.name, "score": stands, **({} if units is None else {"units": units})}
-        sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
+        print_json(value, indent=True)
     elif as_csv:
         _write_csv(units or ())
     else:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import cast
 
 import click
-import orjson
 from rich.console import Console
 from rich.table import Table
 
@@ -17,13 +15,12 @@ from campaigns.turnout.claims import Kind
 from campaigns.turnout.imports import SOURCES, ImportReport, import_claims
 from campaigns.turnout.lists import faulty_rows
 from campaigns.turnout.snapshot import Format, Snapshot, write_snapshot
-from muster.cli.actor import this_user
+from muster.cli.actor import actor_option
+from muster.cli.output import json_option, print_json
 from muster.cli.problems import header_row_option, tell_notices
 from muster.cli.session import open_session, run
 
 _SHOWN = 20
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
-_actor = click.option("--actor", default=this_user, help="Who does this, for the audit; default: your user name here.")
 
 
 @click.command()
@@ -31,8 +28,8 @@ _actor = click.option("--actor", default=this_user, help="Who does this, for the
 @click.option("--format", "kind", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="Where to; default BALLOT.csv or BALLOT.parquet here.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
-@_actor
-@_json
+@actor_option
+@json_option
 def export(ballot: str, kind: str, output: Path | None, *, force: bool, actor: str, as_json: bool) -> None:
     """Write where every member of BALLOT stands to a file: membership number, unit, standing, source, time.
 
@@ -41,7 +38,7 @@ def export(ballot: str, kind: str, output: Path | None, *, force: bool, actor: s
     path = output or Path(f"{ballot}.{kind}")
     taken = run(_export(ballot, path, cast("Format", kind), force=force, actor=actor))
     if as_json:
-        click.echo(orjson.dumps({"file": str(path), "members": taken.members, "cursor": taken.cursor}).decode())
+        print_json({"file": str(path), "members": taken.members, "cursor": taken.cursor})
     else:
         click.echo(f"{taken.members:,} members written to {path}; follow the change feed from {taken.cursor}.")
 
@@ -69,8 +66,8 @@ async def _export(name: str, path: Path, kind: Format, *, force: bool, actor: st
 @click.option("--dry-run", is_flag=True, help="Change nothing: the default, for those who want to say so.")
 @header_row_option
 @click.option("--errors", type=click.Path(path_type=Path), help="Where faulty rows go; default FILE-errors.csv.")
-@_actor
-@_json
+@actor_option
+@json_option
 def import_(
     ballot: str, file: Path, source: str, says: str | None, header_row: int | None, errors: Path | None, actor: str, *,
     write: bool, dry_run: bool, as_json: bool,
@@ -92,8 +89,7 @@ def import_(
         _write_faults(faulty, report)
     if as_json:
         said = {**report.to_json(), "file": str(file), "errors": str(faulty) if report.faults else None}
-        sys.stdout.buffer.write(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
-        sys.stdout.flush()
+        print_json(said, indent=True)
     else:
         _tell(report, file, faulty)
     return int(len(report.faults) == len(report.sheet.cells))

@@ -6,13 +6,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from messaging.addresses import normalise_email
 from messaging.db import Connection, load_queries
 from messaging.errors import Conflict, MusterError, NotFound
+from messaging.plurals import plural
 from messaging.runtime import Runtime
-from muster.cli.actor import system_user, this_user
+from muster.cli.actor import actor_option, system_user
+from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from console.auth import By
 
 SQL = load_queries(__file__)
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-_actor = click.option("--actor", default=this_user, help="Who does this, for the audit; default: your user name here.")
 _send = click.option("--send", is_flag=True, help="Mail the link to them instead of printing it.")
 _minutes = click.option(
     "--minutes", type=click.IntRange(1, 24 * 60), default=15, show_default=True, help="How long the link works."
@@ -38,7 +37,7 @@ def command() -> None:
 @click.option("--name", help="What to call them; default the part before the @.")
 @_minutes
 @_send
-@_actor
+@actor_option
 def add(email: str, name: str | None, minutes: int, send: bool, actor: str) -> None:
     """Add a member of staff, and print or mail their first sign-in link."""
     mailbox = normalise_email(email)
@@ -49,19 +48,19 @@ def add(email: str, name: str | None, minutes: int, send: bool, actor: str) -> N
 @click.argument("email")
 @_minutes
 @_send
-@_actor
+@actor_option
 def link(email: str, minutes: int, send: bool, actor: str) -> None:
     """Print or mail a sign-in link. It works once; anybody who has it can use it."""
     click.echo(run(_link(email, minutes, send, _by(actor))))
 
 
 @command.command(name="list")
-@AS_JSON
+@json_option
 def list_(as_json: bool) -> None:
     """List the staff, with their last sign-in."""
     staff = run(_list())
     if as_json:
-        click.echo(orjson.dumps(staff).decode())
+        print_json(staff)
         return
     if not staff:
         click.echo("Nobody yet. Add somebody: muster user add EMAIL")
@@ -72,7 +71,7 @@ def list_(as_json: bool) -> None:
 
 @command.command()
 @click.argument("email")
-@_actor
+@actor_option
 def disable(email: str, actor: str) -> None:
     """Take somebody's access away at once: open pages end, and links that were not used yet."""
     ended = run(_change(email, "disabled", _by(actor)))
@@ -81,7 +80,7 @@ def disable(email: str, actor: str) -> None:
 
 @command.command()
 @click.argument("email")
-@_actor
+@actor_option
 def enable(email: str, actor: str) -> None:
     """Give somebody's access back; they need a new link to sign in."""
     run(_change(email, "enabled", _by(actor)))
@@ -90,7 +89,7 @@ def enable(email: str, actor: str) -> None:
 
 @command.command(name="sign-out")
 @click.argument("email")
-@_actor
+@actor_option
 def sign_out(email: str, actor: str) -> None:
     """End all of somebody's sessions, and the links that were not used yet, as when a laptop is lost."""
     click.echo(run(_change(email, "signed out everywhere", _by(actor))))
@@ -103,14 +102,12 @@ def _by(actor: str) -> By:
 
 
 async def _add(email: str, name: str, minutes: int, send: bool, by: By) -> str:
-    from console.auth import record
+    from console.auth import add_staff
 
     async with open_session() as runtime, runtime.pool.acquire() as db:
         async with db.transaction():
-            staff_id = await db.fetchval(SQL["add_staff"], email, name)
-            if staff_id is None:
+            if await add_staff(db, email, name, by=by, now=runtime.clock()) is None:
                 raise Conflict(f"{email} is on the staff already.", remedy=f"For a link: muster user link {email}")
-            await record(db, staff_id, "added", by=by, now=runtime.clock())
         try:
             return await _make_link(runtime, db, email, minutes, send, by)
         except MusterError as error:
@@ -124,7 +121,7 @@ async def _link(email: str, minutes: int, send: bool, by: By) -> str:
 
 
 async def _make_link(runtime: Runtime, db: Connection, email: str, minutes: int, send: bool, by: By) -> str:
-    from console.auth import drop_link, make_sign_in_link
+    from console.auth import drop_link, find_staff, make_sign_in_link
     from console.sign_in_mail import send_sign_in_link
 
     now = runtime.clock()
@@ -133,7 +130,7 @@ async def _make_link(runtime: Runtime, db: Connection, email: str, minutes: int,
     address = settings.public_url + path
     if not send:
         return address
-    staff = await db.fetchrow(SQL["find_staff"], email.strip().lower())
+    staff = await find_staff(db, email)
     assert staff is not None
     try:
         taken = await send_sign_in_link(
@@ -155,13 +152,12 @@ async def _list() -> list[dict[str, Any]]:
 
 async def _change(email: str, what: str, by: By) -> str:
     """Change somebody's access; returns what ended with it, in words."""
-    from console.auth import end_access, record
+    from console.auth import end_access, find_staff, record
 
     async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
-        mailbox, now = email.strip().lower(), runtime.clock()
-        staff = await db.fetchrow(SQL["find_staff"], mailbox)
+        now, staff = runtime.clock(), await find_staff(db, email)
         if staff is None:
-            raise NotFound(f"Nobody on the staff has the address {mailbox}.", remedy="See: muster user list")
+            raise NotFound(f"Nobody on the staff has the address {email}.", remedy="See: muster user list")
         staff_id = staff["staff_id"]
         if what == "enabled":
             await db.execute(SQL["enable_staff"], staff_id)
@@ -171,8 +167,4 @@ async def _change(email: str, what: str, by: By) -> str:
         if what == "disabled":
             await db.execute(SQL["disable_staff"], staff_id, now)
         await record(db, staff_id, what, by=by, now=now, sessions=sessions, links=links)
-        return f"Ended: {_counted(sessions, 'session')} and {_counted(links, 'unused link')}."
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+        return f"Ended: {plural(sessions, 'session')} and {plural(links, 'unused link')}."

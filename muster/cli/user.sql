@@ -5,12 +5,6 @@ from staff s left join sign_in l using (staff_id)
 group by s.staff_id
 order by s.disabled_at is not null, s.email;
 
--- name: add_staff
-insert into staff (email, name) values ($1, $2) on conflict (email) do nothing returning staff_id;
-
--- name: find_staff
-select staff_id, name, email from staff where email = $1;
-
 -- name: disable_staff
 -- Whatever else happens: every page asks whether its reader is disabled.
 update staff set disabled_at = coalesce(disabled_at, $2) where staff_id = $1;

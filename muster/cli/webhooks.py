@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -10,21 +9,20 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import click
-import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from messaging.errors import MusterError
 from messaging.outside import Reply, open_outside
-from muster.cli.actor import this_user
+from muster.cli.actor import actor_option
+from muster.cli.numbers import AFTER, ROW
+from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 
 if TYPE_CHECKING:
     from webhooks.outgoing.subscriptions import Subscription, Tried
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
-_actor = click.option("--actor", default=this_user, help="Who does it, for the record; default: your user name here.")
 _name = click.argument("name")
 
 
@@ -34,13 +32,13 @@ def command() -> None:
 
 
 @command.command()
-@_json
+@json_option
 def events(*, as_json: bool) -> None:
     """List the events there are; with --json the JSON Schema of each."""
     from webhooks.outgoing.catalogue import EVENTS, schemas
 
     if as_json:
-        _print_json(schemas())
+        print_json(schemas(), indent=True)
         return
     table = Table("event", "when", box=None, header_style="bold")
     for kind, (_, words) in EVENTS.items():
@@ -59,8 +57,8 @@ def events(*, as_json: bool) -> None:
     "--include", multiple=True, type=click.Choice(["addresses", "texts"]),
     help="Also tell phone numbers and mailboxes, or what members wrote, where MUSTER_WEBHOOK_INCLUDE allows it.",
 )  # fmt: skip
-@_actor
-@_json
+@actor_option
+@json_option
 def add(name: str, url: str, kinds: Sequence[str], include: Sequence[str], actor: str, *, as_json: bool) -> None:
     """Tell URL what happens from now on, and print the secret it verifies signatures with. It is shown only once."""
     from webhooks.outgoing.subscriptions import add_subscription
@@ -74,14 +72,14 @@ def add(name: str, url: str, kinds: Sequence[str], include: Sequence[str], actor
 
     found = run(work())
     if as_json:
-        _print_json(found)
+        print_json(found, indent=True)
         return
     click.echo(f"{name} is told from now on. Its secret, which is not shown again:\n\n  {found['secret']}\n")
     click.echo(f"Try it: muster webhooks test {name}")
 
 
 @command.command("list")
-@_json
+@json_option
 def list_(*, as_json: bool) -> None:
     """List who is told, of what, and how far behind they are."""
     from webhooks.outgoing.subscriptions import list_subscriptions
@@ -92,7 +90,7 @@ def list_(*, as_json: bool) -> None:
 
     found = run(work())
     if as_json:
-        _print_json(found)
+        print_json(found, indent=True)
         return
     if not found:
         click.echo("Nobody yet. Add somebody: muster webhooks add NAME URL --event '*'")
@@ -105,7 +103,7 @@ def list_(*, as_json: bool) -> None:
 
 @command.command()
 @_name
-@_json
+@json_option
 def show(name: str, *, as_json: bool) -> None:
     """Show one: what it is told, where it stands, and why it does not go on if it does not."""
     from webhooks.outgoing.subscriptions import get_subscription
@@ -124,8 +122,8 @@ def show(name: str, *, as_json: bool) -> None:
     "--overlap", type=click.IntRange(0, 24 * 14), default=24, show_default=True,
     help="Hours in which the former secret signs as well.",
 )  # fmt: skip
-@_actor
-@_json
+@actor_option
+@json_option
 def rotate(name: str, overlap: int, actor: str, *, as_json: bool) -> None:
     """Give it a new secret, and print it. For a while both sign, so that the receiver can change in its own time."""
     from webhooks.outgoing.subscriptions import rotate as rotate_secret
@@ -137,7 +135,7 @@ def rotate(name: str, overlap: int, actor: str, *, as_json: bool) -> None:
 
     secret = run(work())
     if as_json:
-        _print_json({"name": name, "secret": secret, "overlap_hours": overlap})
+        print_json({"name": name, "secret": secret, "overlap_hours": overlap}, indent=True)
         return
     click.echo(f"The new secret of {name}, which is not shown again:\n\n  {secret}\n")
     click.echo(f"The former one signs as well for {overlap} hours." if overlap else "The former one signs no more.")
@@ -146,8 +144,8 @@ def rotate(name: str, overlap: int, actor: str, *, as_json: bool) -> None:
 @command.command()
 @_name
 @click.option("--reason", default="", help="Why, for those who look.")
-@_actor
-@_json
+@actor_option
+@json_option
 def pause(name: str, reason: str, actor: str, *, as_json: bool) -> None:
     """Tell it nothing for now. What happens meanwhile waits, as long as events are kept (MUSTER_KEEP_EVENTS)."""
     from webhooks.outgoing.subscriptions import pause as pause_subscription
@@ -163,8 +161,8 @@ def pause(name: str, reason: str, actor: str, *, as_json: bool) -> None:
 
 @command.command()
 @_name
-@_actor
-@_json
+@actor_option
+@json_option
 def resume(name: str, actor: str, *, as_json: bool) -> None:
     """Go on with the event it stood at."""
     from webhooks.outgoing.subscriptions import resume as resume_subscription
@@ -180,13 +178,13 @@ def resume(name: str, actor: str, *, as_json: bool) -> None:
 
 @command.command()
 @_name
-@click.option("--after", type=click.IntRange(0), help="The cursor of the last event not to be told again.")
+@click.option("--after", type=AFTER, help="The cursor of the last event not to be told again.")
 @click.option(
     "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
     help="Or a time, in MUSTER_TIME_ZONE.",
 )  # fmt: skip
-@_actor
-@_json
+@actor_option
+@json_option
 def replay(name: str, after: int | None, since: datetime | None, actor: str, *, as_json: bool) -> None:
     """Tell everything from a place on once more, in order; each event keeps its id. Default: all that is kept."""
     from webhooks.outgoing.subscriptions import replay as replay_subscription
@@ -207,7 +205,7 @@ def replay(name: str, after: int | None, since: datetime | None, actor: str, *, 
 
 @command.command()
 @_name
-@_actor
+@actor_option
 def remove(name: str, actor: str) -> None:
     """Forget it, its secret and its log."""
     from webhooks.outgoing.subscriptions import remove as remove_subscription
@@ -222,7 +220,7 @@ def remove(name: str, actor: str) -> None:
 
 @command.command()
 @_name
-@_json
+@json_option
 def test(name: str, *, as_json: bool) -> None:
     """Send a webhook.test now and say what comes of it; exit status 1 where it is not taken."""
     from webhooks.outgoing.resend import send_test
@@ -236,8 +234,8 @@ def test(name: str, *, as_json: bool) -> None:
 
 @command.command()
 @_name
-@click.argument("cursor", type=click.IntRange(1))
-@_json
+@click.argument("cursor", type=ROW)
+@json_option
 def resend(name: str, cursor: int, *, as_json: bool) -> None:
     """Send the event at CURSOR again now, under the id it had; exit status 1 where it is not taken.
 
@@ -255,9 +253,9 @@ def resend(name: str, cursor: int, *, as_json: bool) -> None:
 @command.command()
 @_name
 @click.option("--failed", is_flag=True, help="Only what was not taken.")
-@click.option("--cursor", type=click.IntRange(1), help="Only the event at this place.")
+@click.option("--cursor", type=ROW, help="Only the event at this place.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
-@_json
+@json_option
 def log(name: str, failed: bool, cursor: int | None, limit: int, *, as_json: bool) -> None:
     """Show what was tried and what the receiver said, the latest first."""
     from webhooks.outgoing.subscriptions import deliveries
@@ -269,7 +267,7 @@ def log(name: str, failed: bool, cursor: int | None, limit: int, *, as_json: boo
 
     tries, zone = run(work())
     if as_json:
-        _print_json(tries)
+        print_json(tries, indent=True)
         return
     table = Table("when", "cursor", "event", "try", "took", "what came of it", box=None, header_style="bold")
     for one in tries:
@@ -285,7 +283,7 @@ def log(name: str, failed: bool, cursor: int | None, limit: int, *, as_json: boo
 
 def _show(found: Subscription, zone: ZoneInfo, *, as_json: bool) -> None:
     if as_json:
-        _print_json(found)
+        print_json(found, indent=True)
         return
     table = Table.grid(padding=(0, 2))
     rows = {
@@ -331,13 +329,8 @@ def _when(at: datetime | None, zone: ZoneInfo) -> str:
 
 def _outcome(reply: Reply, *, as_json: bool) -> None:
     if as_json:
-        _print_json(reply)
+        print_json(reply, indent=True)
     elif reply.problem is None:
         click.echo(f"It was taken: {reply.status} after {reply.took:.2f} seconds.")
     if reply.problem is not None:
         raise MusterError(f"It was not taken. {reply.problem}", remedy=_plain(reply.text[:200]).plain.strip())
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
-    sys.stdout.flush()

@@ -159,7 +159,8 @@ async def _prepare(scene: Scene, stage: Stage) -> tuple[Ballot, Campaign]:
         spec.write_text(shifted(SPEC.read_text(encoding="utf-8"), stage.runtime.clock().date()), encoding="utf-8")
         async with stage.runtime.pool.acquire() as db, db.transaction():
             ballot = scene.ballot = await create_ballot(db, load_ballot_spec(spec))
-        campaign = scene.campaign = await create_campaign(stage.runtime, load_campaign_spec(spec), ACTOR)
+        at_any_hour = load_campaign_spec(spec).model_copy(update={"quiet_hours": "none"})  # a demo may be at night
+        campaign = scene.campaign = await create_campaign(stage.runtime, at_any_hour, ACTOR)
         return ballot, campaign
 
 

@@ -32,8 +32,6 @@ def only_for(names: Collection[str]) -> Middleware:
             )
         if request.method not in {"GET", "HEAD"} and not _is_own(request):
             raise web.HTTPForbidden(text="Another site cannot answer for a member.\n")
-        if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-            raise web.HTTPUnsupportedMediaType(text="Compressed requests are not taken.\n")
         return await handler(request)
 
     return guard

@@ -172,7 +172,7 @@ async def _phone(request: web.Request) -> web.Response:
 def _latest_to(sandbox: Sandbox, phone: str) -> Message | None:
     """The text somebody with that phone would answer: the newest that can be answered."""
     for message in sandbox.twilio.messages.to(phone):
-        if message.direction != "inbound" and message.sender.lstrip("+").isdigit():
+        if message.direction != "inbound" and message.sender.lstrip("+").isdecimal():
             return message
     return None
 
@@ -228,7 +228,7 @@ async def _reply_by_json(request: web.Request) -> web.Response:
 
 def _limit(request: web.Request) -> int:
     text = request.query.get("limit", "100")
-    return min(int(text), MOST_SHOWN) if text.isdigit() else 100
+    return min(int(text), MOST_SHOWN) if text.isdecimal() else 100
 
 
 async def _mails_json(request: web.Request) -> web.Response:

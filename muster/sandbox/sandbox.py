@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from messaging.errors import Unavailable
+from messaging.web import refuse_compressed
 from muster.sandbox.access import only_for
 from muster.sandbox.control import SANDBOX, control_routes
 from muster.sandbox.mailbox import Mailbox
@@ -172,7 +173,7 @@ async def open_sandbox(config: SandboxConfig) -> AsyncIterator[Sandbox]:
 @asynccontextmanager
 async def _serve(config: SandboxConfig, sandbox: Sandbox) -> AsyncIterator[str]:
     """Both providers' APIs and the sandbox's own pages, on one port."""
-    app = web.Application(middlewares=[only_for({config.host, *config.host_names})])
+    app = web.Application(middlewares=[only_for({config.host, *config.host_names}), refuse_compressed])
     app[SANDBOX] = sandbox
     app.add_routes(Api(sandbox.twilio).routes())
     app.add_routes(VonageApi(sandbox.vonage).routes())

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from messaging.db import Connection, open_pool
 from messaging.errors import Conflict, InputError, NotFound, Unavailable
 from messaging.runtime import Runtime
+from messaging.web import RUNTIME
 from muster.app import LARGEST_REQUEST, Handler, make_app
 
 Client = TestClient[web.Request, web.Application]
@@ -36,6 +37,8 @@ async def go_wrong(request: web.Request) -> web.Response:
             raise web.HTTPForbidden(text="We do not know you.")
         case "redirect":
             raise web.HTTPFound("/healthz")
+        case "database":
+            raise RuntimeError(await request.app[RUNTIME].pool.fetchval("select 'it answers'"))
         case "connection":
             raise ConnectionRefusedError(111, "refused")
         case _:
@@ -80,7 +83,7 @@ async def test_not_ready_while_migrations_are_missing(client: Client, db: Connec
     await db.execute("delete from schema_migrations where version = (select max(version) from schema_migrations)")
     async with client.get("/readyz") as answer:
         assert answer.status == 503
-        assert (await answer.json())["database"] == "lacks 1 migrations; run: muster migrate"
+        assert (await answer.json())["database"] == "lacks 1 migration; run: muster migrate"
 
 
 async def test_without_a_database_it_lives_says_503_and_goes_on_when_it_is_back(
@@ -93,7 +96,9 @@ async def test_without_a_database_it_lives_says_503_and_goes_on_when_it_is_back(
             assert answer.status == 200
         async with client.get("/readyz") as answer:
             assert answer.status == 503
-        async with client.get("/wrong/way/connection", headers={"Accept": "text/html"}) as answer:
+        async with client.get("/wrong/way/connection") as answer:
+            assert answer.status == 500, "that was another server"
+        async with client.get("/wrong/way/database", headers={"Accept": "text/html"}) as answer:
             assert answer.status == 503
             assert answer.headers["Retry-After"]
         async with client.get("/metrics") as answer:

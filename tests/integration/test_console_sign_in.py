@@ -3,14 +3,16 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from http.cookies import SimpleCookie
 
 import pytest
 
-from console.auth import SESSION_ENDS, end_access, make_sign_in_link
+from console.auth import SESSION_ENDS, admit, end_access, end_session, make_sign_in_link
 from messaging.db import Connection
 from messaging.errors import Conflict, InputError, NotFound
 from messaging.runtime import Runtime
+from messaging.settings import Settings
 from tests.integration.console_site import BY, Site, console_site
 
 
@@ -108,6 +110,17 @@ async def test_behind_https_the_cookie_is_bound_to_the_host(runtime: Runtime) ->
         assert (cookie["path"], cookie["domain"]) == ("/", "")
 
 
+@pytest.mark.parametrize("configured", ["https://muster.union.test:443", "https://Muster.union.test/"])
+async def test_a_browser_that_names_no_port_is_let_in_where_the_setting_names_the_usual_one(
+    runtime: Runtime, configured: str
+) -> None:
+    public_url = Settings.model_validate({"public_url": configured}).public_url
+    async with console_site(runtime, public_url=public_url) as site:
+        assert (await site.post(await site.link(), Origin="https://muster.union.test")).status == 303
+        assert (await site.post(await site.link(), Origin="http://muster.union.test")).status == 403
+        assert (await site.post(await site.link(), Origin="https://muster.union.test:444")).status == 403
+
+
 async def test_signing_in_ends_the_session_the_browser_held(site: Site) -> None:
     await site.sign_in()
     before = await site.runtime.pool.fetchval("select digest from staff_session")
@@ -196,6 +209,43 @@ async def test_requests_at_the_hourly_change_get_one_new_session_between_them(si
     assert [cookie for _, cookie in answers].count(True) == 1
     assert await site.runtime.pool.fetchval("select count(*) from staff_session where retired_at is null") == 1
     assert await site.runtime.pool.fetchval("select count(distinct family) from staff_session") == 1
+
+
+async def waits_for_a_lock(db: Connection) -> None:
+    """Until somebody does."""
+    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    for _ in range(1000):
+        if await db.fetchval(waiting):
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("nobody waits")
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_page_that_saw_the_session_before_it_changed_keeps_nothing_of_it_alive(
+    site: Site, *, ended: bool
+) -> None:
+    await site.sign_in()
+    first = token_of(site)
+    late = site.clock() + timedelta(minutes=59, seconds=59)
+    change = site.clock() + timedelta(hours=1)
+    pool = site.runtime.pool
+    async with pool.acquire() as one, pool.acquire() as other, pool.acquire() as watch:
+        async with other.transaction():
+            await other.execute("select from staff_session for update")
+            behind = asyncio.create_task(admit(one, first, now=late))  # has looked, and waits to write that it has
+            await waits_for_a_lock(watch)
+            if ended:
+                await end_session(other, first, now=change)
+            else:
+                renewed = await admit(other, first, now=change)
+                assert renewed is not None
+                assert renewed.cookie not in {None, first}
+        admission = await behind
+        assert admission is not None
+        assert admission.cookie is None, "it would put the old token back"
+        assert await admit(one, first, now=change + timedelta(minutes=2)) is None
+        assert await admit(one, first, now=change + timedelta(hours=10)) is None
 
 
 async def test_signing_out_ends_every_token_that_came_from_the_same_sign_in(site: Site) -> None:

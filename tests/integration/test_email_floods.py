@@ -18,6 +18,7 @@ from tests.integration.email_events import NOW, SNS_HOST, Keys, Request, World, 
 from tests.integration.inbound_rows import PHONE, Campaign, make_campaign, serve
 from tests.integration.mail_rows import ANN, BOUNCES, REPLIES
 from tests.integration.test_email_inbound import Sent, begin, by_mailgun, by_postmark, post, reply_address
+from webhooks import drop_leftovers
 from webhooks.email.certificates import FETCHES
 from webhooks.email.uploads import IN_ALL, OF_A_NETWORK
 
@@ -152,6 +153,17 @@ async def test_after_a_restart_the_last_good_certificate_is_asked_of_nobody(worl
 
 
 # ---- the log
+
+
+async def test_a_certificate_that_amazon_has_long_changed_is_kept_no_more(world: World, db: Connection) -> None:
+    assert await tell(world) == 200
+    signed_at = world.runtime.clock()
+    for days, kept in ((400, 1), (801, 0)):
+        now = signed_at + timedelta(days=days)
+        await drop_leftovers(db, now - timedelta(days=7), now=now)
+        assert await db.fetchval("select count(*) from sns_certificate") == kept
+    async with serve(world.runtime) as client:
+        assert await tell(replace(world, client=client)) == 200, "it is asked for again"
 
 
 async def test_forged_requests_write_a_line_a_minute(world: World) -> None:

@@ -133,5 +133,12 @@ async def test_the_commands(settings: Settings, db: Connection) -> None:
     assert muster(settings, "people", "erase", NUMBER, "--yes").returncode == 1
     shown = muster(settings, "suppression", "show", PHONE).stdout.decode()
     assert "They asked to be erased." in shown
+    refused = muster(settings, "suppression", "lift", NUMBER)
+    assert refused.returncode == 1
+    assert f"Nobody who has come back has the membership number {NUMBER}" in refused.stderr.decode()
+    assert "Give the mailbox or the phone number they came back with" in refused.stderr.decode()
+    assert (
+        "Write the mailbox, or the phone number in full" in muster(settings, "suppression", "show", "5").stderr.decode()
+    )
     assert muster(settings, "suppression", "lift", PHONE).returncode == 0
     assert muster(settings, "suppression", "lift", PHONE).returncode == 1

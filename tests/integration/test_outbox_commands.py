@@ -53,6 +53,10 @@ async def test_why_tells_a_persons_history_in_words(settings: Settings, db: Conn
     assert (story["state"], story["reason"]) == ("suppressed", "opted_out")
     assert [event["state"] for event in story["history"]] == ["queued", "suppressed"]
 
+    for typed in ("99999999999999999999", "²", "#99999999999999999999"):
+        told = muster(settings, "why", typed)
+        assert (told.returncode, told.stdout) == (1, "")
+        assert f"Error: Nobody has the membership number {typed}." in told.stderr
     nobody = muster(settings, "why", "M-99")
     assert nobody.returncode == 1
     assert "Nobody has the membership number M-99." in nobody.stderr

@@ -13,7 +13,9 @@ import pytest
 from pydantic import SecretStr
 
 from messaging.db import Connection
+from messaging.outbox.states import Reason
 from messaging.runtime import Runtime
+from messaging.suppression import lift
 from muster.sandbox import SandboxConfig, open_sandbox
 from tests.integration import test_vonage_webhooks as vonage
 from tests.integration.email_events import NOW, Keys, Request, World, mailgun_signature, open_world, payload
@@ -23,6 +25,7 @@ from tests.integration.test_email_inbound import Sent, by_mailgun, post, reply_a
 from tests.integration.test_twilio_webhooks import INBOUND, NEW, STATUS, send, status, text
 from tests.integration.two_providers import with_vonage
 from webhooks import drop_leftovers, process_inbox
+from webhooks.email import PROVIDERS
 
 KEEP = timedelta(days=2)
 """The least that MUSTER_KEEP_INBOX can be."""
@@ -141,12 +144,37 @@ async def test_what_vonage_signed_counts_lately_and_once(runtime: Runtime, db: C
             assert await counts(db) == before
 
 
-# ---- Mailgun, whose signature is over nothing but a token
-
-
 @pytest.fixture(scope="module")
 def keys() -> Keys:
     return Keys()
+
+
+COMPLAINTS = {"sendgrid": "spamreport", "mailgun": "complained", "postmark": "complaint", "ses": "complaint"}
+
+
+@pytest.mark.parametrize("provider", [provider.name for provider in PROVIDERS])
+async def test_what_a_provider_of_email_said_once_says_nothing_after_the_inbox_was_pruned(
+    runtime: Runtime, db: Connection, keys: Keys, provider: str
+) -> None:
+    async with open_world(runtime, keys) as world:
+        campaign = await make_campaign(world.runtime, db, now=NOW)
+        ann = await campaign.ask(email=ANN)
+        captured = world.request(provider, COMPLAINTS[provider], ann.message_id)
+        assert await world.post(provider, captured) == 200
+        await process_inbox(world.runtime, 10)
+        assert ("email", ANN, "complained") in await campaign.suppressed()
+        await lift(db, channel="email", address=ANN, reason="opted_in", source="staff", of=Reason.COMPLAINED)
+        for days in (3, 100, 296):
+            world.clock.wait(days=days)
+            await prune(world.runtime, db)
+            before = await counts(db)
+            assert await world.post(provider, captured) in {200, 403}
+            await process_inbox(world.runtime, 10)
+            assert await counts(db) == before
+            assert await campaign.suppressed() == set()
+
+
+# ---- Mailgun, whose signature is over nothing but a token
 
 
 async def forge(world: World, token: dict[str, str], message_id: int, to: str) -> None:

@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 import structlog
+from aiohttp import web
 from structlog.testing import capture_logs
 
 from messaging.runtime import Runtime
-from muster.connections import IDLE_FOR, Limits, network_of, raise_file_limit
+from muster.connections import FEWEST, IDLE_FOR, Connections, Limits, Runner, network_of, raise_file_limit
 from muster.sandbox import SandboxConfig, open_sandbox
 from muster.web import listening
 
@@ -158,7 +159,7 @@ async def test_what_cannot_be_read_leaves_no_trace_of_itself(where: str, caplog:
 
 
 @pytest.mark.usefixtures("_heard")
-async def test_a_thousand_malformed_requests_are_one_line_and_a_count(
+async def test_a_hundred_malformed_requests_are_one_line_and_a_count(
     runtime: Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with listening(_free(runtime), limits=ROOM) as where:
@@ -226,6 +227,90 @@ async def test_a_second_request_on_a_connection_has_a_deadline_of_its_own(runtim
         assert b"200" in await stream[0].readline()
         stream[1].write(b"GET /healthz HTTP/1.1\r\nHost: ")
         assert b"HTTP" not in await rest(stream)
+
+
+@asynccontextmanager
+async def slow_site(**limits: float) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """A server at which `/slow` is answered when the event is set, and `/` at once."""
+    go_on = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/slow":
+            await go_on.wait()
+        return web.Response(text="answered\n")
+
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", answer)
+    connections = Connections(replace(ROOM, **limits), lambda _why: None, lambda _peer: "198.51.100.0/24")
+    runner = Runner(app, connections=connections, headers={}, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", go_on
+    finally:
+        await runner.cleanup()
+        connections.log_limit.close()
+
+
+async def answered(stream: Stream) -> bool:
+    """Whether an answer comes whole."""
+    try:
+        async with asyncio.timeout(20):
+            return b"200" in await stream[0].readuntil(b"answered\n")
+    except asyncio.IncompleteReadError:
+        return False
+
+
+SLOW = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
+SLOW_WITH_A_BODY = b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nSTOP"
+NEXT = b"GET / HTTP/1.1\r\nHost: "
+
+
+@pytest.mark.parametrize("request_", [SLOW, SLOW_WITH_A_BODY])
+@pytest.mark.parametrize("together", [False, True])
+async def test_headers_that_begin_behind_a_request_have_a_deadline_from_its_answer_on(
+    request_: bytes, *, together: bool
+) -> None:
+    async with slow_site(headers_within=0.2) as (where, go_on):
+        stream = await call(where, request_ + NEXT if together else request_)
+        if not together:
+            assert await rest(await call(where)) == b"", "long enough for the first to be under way"
+            stream[1].write(NEXT)
+        assert await rest(await call(where)) == b""
+        go_on.set()
+        assert await answered(stream), "they had no deadline before it"
+        assert await rest(stream) == b""
+
+
+async def test_headers_that_begin_behind_a_request_and_end_in_time_are_answered() -> None:
+    async with slow_site(headers_within=0.2) as (where, go_on):
+        stream = await call(where, SLOW + NEXT)
+        go_on.set()
+        assert await answered(stream)
+        stream[1].write(b"a\r\n\r\n")
+        assert await answered(stream)
+        await rest(await call(where))  # as long as headers may take
+        stream[1].write(NEXT + b"a\r\n\r\n")
+        assert await answered(stream), "between two requests it may be idle"
+        stream[1].close()
+
+
+@pytest.mark.parametrize("limits", [{"in_all": 3}, {"per_network": 3}])
+async def test_the_one_idle_for_longest_makes_room_however_long_ago_the_others_asked(limits: dict[str, float]) -> None:
+    async with slow_site(**limits) as (where, go_on):
+        first = await call(where, SLOW)
+        second, third = await call(where, NEXT + b"a\r\n\r\n"), await call(where, NEXT + b"a\r\n\r\n")
+        assert await answered(second)
+        assert await answered(third)
+        go_on.set()
+        assert await answered(first), "asked before the others, answered after them"
+        newer = []
+        for longest in (second, third, first):
+            newer.append(await call(where, NEXT + b"a\r\n\r\n"))
+            assert await answered(newer[-1])
+            assert await rest(longest) == b""
+        for _, writer in newer:
+            writer.close()
 
 
 async def test_silence_between_requests_is_no_slowness(runtime: Runtime) -> None:
@@ -302,3 +387,26 @@ def test_as_many_files_as_the_system_gives_are_taken() -> None:
         assert raise_file_limit() == resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= min(hard, 65_536)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_system_that_gives_fewer_files_than_its_limit_says_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS: the limit is said to be infinite, and more than kern.maxfilesperproc are refused."""
+    given: list[int] = []
+
+    def set_limit(_what: int, limits: tuple[int, int]) -> None:
+        if limits[0] > 10_240:
+            raise ValueError("current limit exceeds maximum limit")
+        given.append(limits[0])
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _what: (256, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", set_limit)
+    assert raise_file_limit() == 8192
+    assert given == [8192]
+
+
+@pytest.mark.parametrize("hard", [64, 200, 250])
+def test_a_server_with_hardly_any_files_takes_some_connections_all_the_same(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, hard: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _what: (hard, hard))
+    assert Limits.of(runtime.settings).in_all == FEWEST

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from messaging.db.numbers import read_id
 from messaging.errors import Conflict, InputError
 from muster.cli import COMMANDS, main, tell
 from muster.cli.setting_hints import setting_hints
@@ -68,6 +69,39 @@ def test_a_misspelt_command_is_told_the_one_it_is_like(
 ) -> None:
     assert status_of(*words) == 2
     assert f"Did you mean '{meant}'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("replies", "show", "99999999999999999999"),
+        ("replies", "read", "99999999999999999999", "voted"),
+        ("messages", "list", "--after", "9223372036854775808"),
+        ("messages", "list", "--after", "-1"),
+        ("messages", "settle", "--as", "sent", "--step", "40000"),
+        ("campaign", "launch", "pay", "--step", "40000"),
+        ("webhooks", "resend", "hr", "99999999999999999999"),
+        ("webhooks", "log", "hr", "--cursor", "99999999999999999999"),
+        ("webhooks", "replay", "hr", "--after", "99999999999999999999"),
+    ],
+)
+def test_a_number_that_nothing_can_have_is_refused_before_anybody_is_asked(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status_of(*words) == 2
+    assert "is not in the range" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [
+        ("17", 17), ("#17", 17), ("0017", 17), ("9223372036854775807", 2**63 - 1), ("9223372036854775808", None),
+        ("99999999999999999999", None), ("#99999999999999999999", None), ("9" * 5000, None), ("²", None), ("١٧", None),
+        ("-1", None), ("", None), ("#", None), ("##1", None), ("1_0", None), (" 1", None), ("M-17", None),
+    ],
+)  # fmt: skip
+def test_the_number_of_a_row_is_read_or_is_none(typed: str, number: int | None) -> None:
+    assert read_id(typed) == number
 
 
 def test_a_misspelt_setting_is_told_the_one_it_is_like() -> None:

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from messaging.client_network import INSIDE, client_network, read_address
+from messaging.client_network import INSIDE, client_network
 from messaging.clock import system_clock
+from messaging.host_addresses import read_host_address
 from messaging.log_limit import LOG_LIMIT, LogLimit
 from messaging.runtime import Runtime
 from messaging.settings import Settings
@@ -73,5 +74,5 @@ async def test_whoever_names_others_in_front_of_a_proxy_is_known_all_the_same() 
 
 @given(st.text(max_size=60))
 async def test_any_text_is_an_address_or_none(text: str) -> None:
-    address = read_address(text)
+    address = read_host_address(text)
     assert address is None or str(address)

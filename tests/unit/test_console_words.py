@@ -17,12 +17,12 @@ from console.words import (
     mask_text,
     number,
     percent,
-    plural,
     short_name,
     shorten,
 )
 from messaging.addresses import mask
 from messaging.outbox.states import State
+from messaging.plurals import plural
 
 
 def test_every_message_state_has_words_and_one_group() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
 import time
+from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from messaging.control_characters import without_controls
-from muster.cli.output import guarded
+from muster.cli.output import guarded, json_text
 from webhooks.bodies import plain_json
 from webhooks.mailroom.letter import read_letter
 from webhooks.mailroom.markup import text_of_html
@@ -72,6 +75,29 @@ def test_a_command_prints_none(name: str) -> None:
     guarded(out).write(f"17  {ATTACKS[name]}Ann\tvoted\n")
     assert not FORBIDDEN & set(out.getvalue())
     assert "Ann\tvoted\n" in out.getvalue().replace("\ufffd", "")
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_json_for_programs_commands_no_terminal_and_says_what_was_written(name: str) -> None:
+    said = {"words": f"17{ATTACKS[name]}\x7f\x85\u2028", f"key{ATTACKS[name]}": [1]}
+    for indent in (False, True):
+        text = json_text(said, indent=indent)
+        assert not FORBIDDEN & set(text)
+        assert orjson.loads(text) == said
+
+
+@given(st.text())
+def test_json_says_any_text_as_it_is_on_one_line(text: str) -> None:
+    printed = json_text([text])
+    assert not (FORBIDDEN | {"\n", "\t", "\u061c", "\u2028", "\u2029"}) & set(printed)
+    assert orjson.loads(printed) == [text]
+
+
+def test_every_command_prints_through_the_guard() -> None:
+    around = re.compile(r"stdout\.buffer|orjson\.dumps|json\.dumps|echo\(b|sys\.__stdout__")
+    folder = Path(__file__).parents[2] / "muster" / "cli"
+    found = {file.name for file in folder.glob("*.py") if around.search(file.read_text())}
+    assert found == {"output.py"}, "JSON is printed by print_json, words by click.echo"
 
 
 def test_a_terminal_gets_our_colours_and_nothing_else() -> None:

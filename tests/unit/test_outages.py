@@ -12,7 +12,8 @@ import pytest
 import redis.exceptions
 from structlog.testing import capture_logs
 
-from messaging.errors import Unavailable
+from messaging.db.pool import went_away
+from messaging.errors import DatabaseAway, Unavailable
 from messaging.outages import POSTGRES, REDIS, Outages
 from muster.lost import server_lost, server_of
 
@@ -114,14 +115,17 @@ async def test_closed_it_says_nothing_more() -> None:
 @pytest.mark.parametrize(
     ("error", "server"),
     [
-        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), POSTGRES),
-        (FileNotFoundError(errno.ENOENT, "no such socket"), POSTGRES),
-        (OSError("Multiple exceptions: refused, refused"), POSTGRES),
-        (TimeoutError(), POSTGRES),
+        (went_away(ConnectionResetError(errno.ECONNRESET, "reset")), POSTGRES),
+        (went_away(TimeoutError()), POSTGRES),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), None),
+        (FileNotFoundError(errno.ENOENT, "no such socket"), None),
+        (OSError("Multiple exceptions: refused, refused"), None),
+        (TimeoutError(), None),
         (asyncpg.CannotConnectNowError("starting up"), POSTGRES),
         (asyncpg.ReadOnlySQLTransactionError("it is a standby"), POSTGRES),
         (asyncpg.InternalClientError("cannot switch to state 12"), POSTGRES),
-        (Unavailable("PostgreSQL at localhost does not answer (refused)."), POSTGRES),
+        (DatabaseAway("PostgreSQL at localhost does not answer (refused)."), POSTGRES),
+        (Unavailable("PostgreSQL at the bank is shown on this page."), None),
         (ExceptionGroup("several", [ValueError(), asyncpg.ConnectionDoesNotExistError("gone")]), POSTGRES),
         (redis.exceptions.ConnectionError("refused"), REDIS),
         (redis.exceptions.TimeoutError("slow"), REDIS),

@@ -184,6 +184,29 @@ def test_an_address_to_which_links_cannot_be_added_is_refused(monkeypatch: pytes
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("https://vote.example.org:443", "https://vote.example.org"),
+        ("https://vote.example.org:443/ballots/", "https://vote.example.org/ballots"),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("https://[2001:db8::1]:443", "https://[2001:db8::1]"),
+        ("https://[2001:db8::443]", "https://[2001:db8::443]"),
+        ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
+        ("https://vote.example.org:", "https://vote.example.org"),
+        ("https://vote.example.org:80", "https://vote.example.org:80"),
+        ("http://127.0.0.1:443", "http://127.0.0.1:443"),
+        ("https://vote.example.org", "https://vote.example.org"),
+        ("https://vote.example.org:8443/", "https://vote.example.org:8443"),
+    ],
+)
+def test_the_usual_port_is_left_out_of_an_address_as_browsers_do(
+    monkeypatch: pytest.MonkeyPatch, typed: str, kept: str
+) -> None:
+    monkeypatch.setenv("MUSTER_PUBLIC_URL", typed)
+    assert load_settings().public_url == kept
+
+
 def test_on_the_embedded_servers_nothing_of_this_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUSTER_PUBLIC_URL", "http://vote.example.org")
     monkeypatch.setenv("MUSTER_SECRET_KEY", "a" * 16)

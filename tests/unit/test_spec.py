@@ -80,7 +80,10 @@ def test_every_key_is_documented() -> None:
 
 def test_the_demo_file_is_right() -> None:
     path = ROOT / "muster" / "demo" / "pay-2026.toml"
-    assert load_campaign_spec(path).ballot == load_ballot_spec(path).name
+    campaign = load_campaign_spec(path)
+    assert campaign.ballot == load_ballot_spec(path).name
+    night = Quiet(time(21), time(8), ("sms",))
+    assert {campaign.quiet(step) for step in campaign.steps if "sms" in step.channels} == {night}, "people copy it"
 
 
 def test_a_campaign_without_a_ballot_key_takes_the_files_own(tmp_path: Path) -> None:

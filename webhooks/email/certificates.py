@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 from yarl import URL
 
-from messaging.db import load_queries
+from messaging.db import Connection, load_queries
 from messaging.errors import Unavailable
 from messaging.runtime import Runtime
 from webhooks.email.desk import Forged
@@ -28,6 +28,8 @@ SQL: Final = load_queries(__file__)
 
 MOST_KEPT: Final = 8
 """Certificates in memory."""
+KEPT_FOR: Final = timedelta(days=800)
+"""Amazon changes its certificates about once a year."""
 FETCHES: Final = 20
 """Certificates of one topic that one network may have us ask for within a minute."""
 FETCHES_IN_ALL: Final = 200
@@ -102,6 +104,11 @@ class Certificates:
         if self._fetched[topic, where] >= FETCHES or self._fetched.total() >= FETCHES_IN_ALL:
             raise Unavailable("Too many certificates were named.", remedy="Please try again in a minute.")
         self._fetched[topic, where] += 1
+
+
+async def forget_certificates(db: Connection, *, now: datetime) -> None:
+    """Delete the certificates that have first signed something for us so long ago that Amazon has others by now."""
+    await db.execute(SQL["forget"], now - KEPT_FOR)
 
 
 async def fetch(runtime: Runtime, url: URL) -> bytes:

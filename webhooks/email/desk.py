@@ -68,9 +68,14 @@ class Arrival:
 
 
 class Provider(Protocol):
-    """What is different from one provider to the next."""
+    """What is different from one provider to the next.
+
+    Attributes:
+        proves_date: whether what verifies a request also proves when it was made, so that an old one is refused.
+    """
 
     name: str
+    proves_date: bool
 
     def is_set_up(self, settings: Settings) -> bool:
         """Whether there is what its webhooks are verified with."""

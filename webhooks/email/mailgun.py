@@ -53,6 +53,7 @@ class Mailgun:
     """The webhooks."""
 
     name = "mailgun"
+    proves_date = True
 
     def is_set_up(self, settings: Settings) -> bool:
         """Whether there is a signing key."""

@@ -75,6 +75,7 @@ class Postmark:
     """The webhooks of a server or a stream."""
 
     name = "postmark"
+    proves_date = False
 
     def is_set_up(self, settings: Settings) -> bool:
         """Whether there is a password."""

@@ -71,6 +71,7 @@ class SendGrid:
     """The event webhook."""
 
     name = "sendgrid"
+    proves_date = True
 
     def is_set_up(self, settings: Settings) -> bool:
         """Whether there is a public key."""

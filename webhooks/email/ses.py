@@ -55,6 +55,7 @@ class Ses:
     """The subscription of our topics."""
 
     name = "ses"
+    proves_date = True
 
     def __init__(self) -> None:
         self._sns = Sns()

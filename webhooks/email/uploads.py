@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from aiohttp import web
@@ -54,13 +54,13 @@ class Uploads:
             upload.size = size
             self._make_room(upload, largest)
 
-        try:
+        with suppress(TimeoutError):
             async with upload.limit:
                 body = await read_body(request, largest=largest, grown=grown)
-                upload.complete = True
-        except TimeoutError:
-            raise Unavailable("Too many mails come at once.", remedy="Please try again in a minute.") from None
-        return body
+                if upload in self._held:  # its own last bytes may have been too many, and nothing waited after them
+                    upload.complete = True
+                    return body
+        raise Unavailable("Too many mails come at once.", remedy="Please try again in a minute.")
 
     def _make_room(self, latest: _Upload, largest: int) -> None:
         if latest.where != INSIDE:  # where a proxy does not say, everybody comes from there

@@ -20,6 +20,7 @@ from messaging.addresses import normalise_email
 from messaging.content.tokens import Keyring
 from messaging.db import Connection
 from messaging.errors import AddressError
+from messaging.plurals import plural
 from webhooks.email.events import find_message
 from webhooks.inbox import Item
 from webhooks.mailroom.letter import Letter
@@ -117,7 +118,7 @@ async def take_reply(db: Connection, item: Item, answer: Answer, words: str) -> 
     if answer.attachments:
         await db.execute(SQL["drop_raw"], item.inbox_id)
         if answered.reply_id is not None:
-            things = "1 attachment was" if answer.attachments == 1 else f"{answer.attachments} attachments were"
+            things = plural(answer.attachments, "attachment was", "attachments were")
             await note_reply(db, answered.reply_id, f"{things} not kept: Muster takes words only.")
 
 

@@ -172,7 +172,7 @@ class _Document:
 
 def _count(attributes: dict[str, str], name: str) -> int:
     value = next((value for key, value in attributes.items() if local_name(key) == name), "1")
-    return max(int(value), 1) if value.isdigit() and len(value) < 10 else 1
+    return max(int(value), 1) if value.isdecimal() and len(value) < 10 else 1
 
 
 def _held(cell: _Cell) -> Cell:

@@ -25,6 +25,7 @@ from campaigns.people.workbooks.container import Container, damaged
 from campaigns.people.workbooks.ods import is_ods, open_ods
 from campaigns.people.workbooks.xlsx import is_xlsx, open_xlsx
 from messaging.errors import InputError
+from messaging.plurals import plural
 
 MOST_COLUMNS: Final = 1_000
 MOST_ROWS: Final = 2_000_000
@@ -170,7 +171,7 @@ def _notes(sheet: Sheet) -> Iterator[str]:
     if sheet.hidden_row_count:
         lines = ", ".join(map(str, sheet.hidden_rows))
         more = " …" if sheet.hidden_row_count > _NAMED else ""
-        are = "1 row is" if sheet.hidden_row_count == 1 else f"{sheet.hidden_row_count:,} rows are"
+        are = plural(sheet.hidden_row_count, "row is", "rows are")
         yield f"{are} hidden, perhaps by a filter, and read all the same: {lines}{more}."
     if columns := sorted(place for place in sheet.hidden_columns if place < MOST_COLUMNS):
         letters = ", ".join(map(_letters, columns[:_NAMED]))

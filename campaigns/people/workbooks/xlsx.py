@@ -117,7 +117,7 @@ def _formats(container: Container, part: str) -> list[NumberFormat]:
             if name == "numFmts":
                 codes[number] = one.get("formatCode", "")
             else:
-                formats.append(number_format(codes.get(number, ""), int(number) if number.isdigit() else 0))
+                formats.append(number_format(codes.get(number, ""), int(number) if number.isdecimal() else 0))
     return formats
 
 
@@ -264,7 +264,7 @@ def _cell(  # noqa: PLR0911  # a kind a line
     if value is None or not (value or is_text) or (has_formula and value == "0" and book.wants_results):
         return Cell(NO_RESULT, "no_result") if has_formula else _EMPTY
     if kind == "n":
-        shown = book.formats[int(style)] if style.isdigit() and int(style) < len(book.formats) else PLAIN
+        shown = book.formats[int(style)] if style.isdecimal() and int(style) < len(book.formats) else PLAIN
         if shown is PLAIN and len(value) <= _PLAIN_DIGITS and value.isdigit() and value[0] != "0":
             return Cell(value)
         return number_text(value, shown, since_1904=book.since_1904)

@@ -258,6 +258,6 @@ def _moment(text: str) -> float:
 
 def _whole(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
     text = query.get(name, str(default))
-    if not text.isdigit():
+    if not text.isdecimal():
         raise Refusal(20001, name)
     return min(max(int(text), least), most)

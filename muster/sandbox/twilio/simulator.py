@@ -95,7 +95,7 @@ class Twilio:
         if (service or sender, to) in self.opt_outs:
             raise Refusal(21610)
         validity = form.get("ValidityPeriod", "14400")
-        if not validity.isdigit() or not 1 <= int(validity) <= 36000:
+        if not validity.isdecimal() or not 1 <= int(validity) <= 36000:
             raise Refusal(20001, "ValidityPeriod must be between 1 and 36000 seconds")
         now = time.time()
         journey = plan_journey(

@@ -63,7 +63,7 @@ class Retries:
         said = parse_qs(fragment)
         count = said.get("rc", ["1"])[-1]
         policies = said.get("rp", ["ct"])[-1]
-        return cls(min(int(count), 5) if count.isdigit() else 1, frozenset(policies.split(",")))
+        return cls(min(int(count), 5) if count.isdecimal() else 1, frozenset(policies.split(",")))
 
     def covers(self, failure: str) -> bool:
         """Whether that kind of failure is tried again."""

@@ -1,0 +1,60 @@
+"""Framing of the requests on one connection: whether the next one has begun."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aiohttp import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD
+
+_BLANK_LINE: Final = (b"\n\r\n", b"\n\n")
+"""Ends of headers, and of a chunked body."""
+
+
+class Framing:
+    """Whether a client has sent more than whole requests.
+
+    aiohttp's parser does not say so: it is told from how much of what came was a body, and how the rest ended. A body
+    made to look like the end of headers hides the beginning behind it; that connection then only counts as idle.
+
+    Attributes:
+        begun: whether part of another request's headers has come.
+    """
+
+    __slots__ = ("_body", "_chunked", "_end", "_size", "_whole", "begun")
+
+    def __init__(self) -> None:
+        self.begun = False
+        self._body: StreamReader = EMPTY_PAYLOAD
+        self._chunked = False
+        self._whole = True  # nothing is missing of the latest request, and of its body this much was here
+        self._size = 0
+        self._end = b""
+
+    def note(self, data: bytes, latest: tuple[Any, StreamReader] | None) -> None:
+        """Note what came.
+
+        Args:
+            data: bytes.
+            latest: the last request whose headers they completed, and its body; None where they completed none.
+        """
+        was_whole, known = self._whole, self._size
+        if latest is not None:
+            message, self._body = latest
+            self._chunked, known = getattr(message, "chunked", False), 0
+        self._whole, self._size = self._body.is_eof(), self._body.total_bytes
+        if not self._whole:
+            self.begun = False
+        elif latest is None and was_whole:
+            self.begun = self.begun or bool(data)
+        else:
+            self.begun = self._goes_on(data, self._size - known, headers=latest is not None)
+        self._end = (self._end + data)[-2:]
+
+    def _goes_on(self, data: bytes, body: int, *, headers: bool) -> bool:
+        """Whether something stands behind the end of a request in `data`, of which so many bytes are its body."""
+        if self._chunked or headers:
+            data = self._end + data
+        if not self._chunked:
+            data = data[: len(data) - body]
+        return bool(data) and not data.endswith(_BLANK_LINE)
