@@ -186,7 +186,7 @@ async def erase_traces(
     await db.execute(SQL["drop_suppressions"], channels, addresses)
     withdrawn = await empty_messages(db, traces.written, traces.addresses)
     await db.execute(SQL["empty_replies"], list(traces.reply_ids), now)
-    await db.execute(SQL["mend_replies"], traces.pattern, traces.likes, channels, addresses)
+    await db.execute(SQL["mend_replies"], traces.pattern, traces.likes, addresses)
     if traces.person_id is not None:
         # what is claimed just now is stopped by this, at the gate's last look
         await suppress(db, channel="person", address=str(traces.person_id), reason=Reason.ERASED, source="staff")

@@ -50,7 +50,8 @@ select b.ballot_id
 from person p
 join elector e using (person_id)
 join ballot b using (ballot_id)
-where p.person_id = $1 and p.struck_off_at is null and b.closes_at > greatest(p.left_at, $2::timestamptz) and p.left_at is not null
+where p.person_id = $1 and p.struck_off_at is null and p.left_at is not null
+  and b.closes_at > greatest(p.left_at, $2::timestamptz)
 order by b.ballot_id;
 
 -- name: leave_ballot
@@ -82,10 +83,8 @@ where reply_id = any ($1::bigint[]);
 -- What others said of them stays without the address; and who wrote from theirs for somebody else wrote from nowhere.
 update reply
 set text = regexp_replace(text, $1, 'erased', 'gi'), note = regexp_replace(note, $1, 'erased', 'gi'),
-  address = case
-    when (channel, address) in (select * from unnest($3::text[], $4::text[])) then 'erased-' || reply_id else address
-  end
-where (channel, address) in (select * from unnest($3::text[], $4::text[]))
+  address = case when address = any ($3::text[]) then 'erased-' || reply_id else address end
+where address = any ($3::text[])
   or squeezed(text || ' ' || coalesce(note, '')) like any ($2::text[]) and text || ' ' || coalesce(note, '') ~* $1;
 
 -- name: naming_campaigns

@@ -95,9 +95,7 @@ async def find_arrivals(db: Connection, wanted: Wanted, seen: Arrivals | None = 
             raise StillWritten
         ends = dict.fromkeys(_LEDGERS, 0)  # the next look is at everything
     seen = seen or Arrivals()
-    subjects = [one.lower() for one in _subjects(wanted.message_ids, wanted.provider_ids)] + [
-        *_places(wanted.addresses)
-    ]
+    subjects = [*map(str.lower, _subjects(wanted.message_ids, wanted.provider_ids)), *_places(wanted.addresses)]
     message_ids = [str(one) for one in wanted.message_ids]
     inbox = await db.fetch(
         SQL["arrivals"], list(wanted.inbox_ids), subjects, message_ids, wanted.pattern, list(wanted.likes), seen.upto,
