@@ -31,7 +31,6 @@ from campaigns.reading import REPEATED, Reading, read_reply
 from campaigns.turnout.claims import Source, record_claim, retract_claim
 from campaigns.waiting import FOR_A_PERSON, too_soon_or_late, why_open
 from messaging import suppression
-from messaging.addresses import mask
 from messaging.db import Connection, load_queries
 from messaging.errors import NotFound
 from messaging.outbox.states import Reason
@@ -259,10 +258,10 @@ async def claim_reply(
 async def lift_opt_out(db: Connection, channel: suppression.Medium, address: str, source: str) -> None:
     """Let messages go to an address again that had opted out; one blocked for another reason stays so."""
     if await _opted_out(db, channel, address):
-        await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=source)
+        lifted = await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=source)
         actor = "staff" if source == "staff" else "member"
-        place = address if channel == "person" else mask(address)
-        await db.execute(SQL["record_audit"], actor, f"{channel} {place}", {"source": source})
+        for event_id in lifted:  # the ledger knows the address, so that the audit need not
+            await db.execute(SQL["record_audit"], actor, f"suppression_event {event_id}", {"source": source})
 
 
 async def _asked(db: Connection, message_id: int) -> asyncpg.Record:

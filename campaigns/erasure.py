@@ -7,15 +7,17 @@ and the inbox away, which is waited for while nothing else is held; then everyth
 
 from __future__ import annotations
 
-import re
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from campaigns.people.address_patterns import likes_of, pattern_of
+from campaigns.people.people_lock import people_go, try_import_lock
+from campaigns.people.search import who_has
 from campaigns.people.suppressions import read_address
-from messaging.addresses import mask
+from campaigns.turnout import counts
 from messaging.db import Connection, load_queries
 from messaging.errors import AddressError, Conflict, NotFound
 from messaging.outbox.erasure import NEVER, Written, empty_messages, hold_messages, written_to, written_to_address
@@ -43,7 +45,8 @@ class Traces:
         external_id: their membership number; empty without a member.
         name: theirs; may be empty.
         listed: addresses that member files, or whoever asks, give them.
-        own: every address that leads to them and to nobody else.
+        own: those of them, and of where messages to them went, that nobody else has. Where they wrote from alone may be
+            somebody's who answers for many.
         shared: addresses that others have too: what stands against those stays.
         written: messages to them.
         reply_ids: what they said.
@@ -63,13 +66,12 @@ class Traces:
     @property
     def pattern(self) -> str:
         """A regular expression, of Python and PostgreSQL alike, that finds their own addresses in any text."""
-        return "|".join(map(_pattern, self.addresses)) or NEVER
+        return "|".join(map(pattern_of, self.addresses)) or NEVER
 
     @property
     def likes(self) -> list[str]:
-        """Patterns for LIKE on lower case that find the same and a little more, percent-encoded or not."""
-        plain = [address.removeprefix("+").lower() for address in self.addresses]
-        return [f"%{_unlike(form)}%" for one in plain for form in dict.fromkeys((one, one.replace("@", "%40")))]
+        """Patterns for LIKE on squeezed text that find no less."""
+        return [like for address in self.addresses for like in likes_of(address)]
 
     @property
     def addresses(self) -> list[str]:
@@ -98,9 +100,9 @@ async def find_traces(db: Connection, who: str, *, region: str) -> Traces:
         raise NotFound(
             f"Nobody has the membership number {who}.", remedy="Look the person up with: muster people find TEXT"
         ) from None
-    holders = await db.fetch(SQL["holders"], [channel], [address], None)
+    holders = await who_has(db, [(channel, address)])
     if holders:
-        numbers = list(dict.fromkeys(row["external_id"] for row in holders))
+        numbers = sorted({one.external_id for one in holders})
         raise Conflict(
             f"{address} belongs to {'the member' if len(numbers) == 1 else 'members'} {', '.join(numbers)}.",
             remedy=f"Erase {'them' if len(numbers) == 1 else 'each'} by membership number: "
@@ -113,11 +115,8 @@ async def traces_of(db: Connection, person_id: int, external_id: str, name: str 
     """Everything that is known of a member."""
     written = await written_to(db, person_id)
     listed = frozenset((row["channel"], row["address"]) for row in await db.fetch(SQL["addresses"], person_id))
-    replies = await db.fetch(SQL["replies"], person_id, written.ids, [], [])
-    replied = {(row["channel"], row["address"]) for row in replies if row["channel"] != "link"}
-    every = _living({*listed, *written.addresses, *replied})
-    others = await db.fetch(SQL["holders"], [one[0] for one in every], [one[1] for one in every], person_id)
-    shared = {(row["channel"], row["address"]) for row in others}
+    every = sorted(one for one in {*listed, *written.addresses} if not one[1].startswith("erased-"))
+    shared = {(one.channel, one.address) for one in await who_has(db, every) if one.person_id != person_id}
     own = tuple(one for one in every if one not in shared)
     replies = await db.fetch(SQL["replies"], person_id, written.ids, [one[0] for one in own], [one[1] for one in own])
     return Traces(
@@ -135,30 +134,10 @@ async def look_again(db: Connection, traces: Traces) -> Traces:
     if traces.person_id is None:
         return await _traces_at(db, *traces.own[0], known=traces.written)
     if await db.fetchrow(SQL["person"], traces.external_id) is None:
-        raise NotFound(f"{traces.external_id} has just been erased by somebody else.")
-    return await traces_of(db, traces.person_id, traces.external_id, traces.name)
-
-
-async def erased_since(db: Connection, since: datetime) -> list[int]:
-    """Who was erased after a moment."""
-    return [row["person_id"] for row in await db.fetch(SQL["erased_since"], since)]
-
-
-async def _traces_at(db: Connection, channel: str, address: str, known: Written | None = None) -> Traces:
-    written = await written_to_address(db, channel, address, known)
-    replies = await db.fetch(SQL["replies"], None, written.ids, [channel], [address])
-    stands = await db.fetch(SQL["stands"], [channel], [address])
-    if not (written.ids or replies or stands or await db.fetchval(SQL["was_said"], channel, address)):
         raise NotFound(
-            f"Nobody has the membership number {address}, and nothing was ever sent to or heard from that address."
-            if address.isalnum()
-            else f"No member has {address}, and nothing was ever sent there or heard from it.",
-            remedy="Look the person up with: muster people find TEXT",
+            f"{traces.external_id} has just been erased by somebody else.", remedy="There is nothing left to do."
         )
-    return Traces(
-        None, "", "", frozenset({(channel, address)}), ((channel, address),), (), written,
-        tuple(row["reply_id"] for row in replies), tuple(row["inbox_id"] for row in replies),
-    )  # fmt: skip
+    return await traces_of(db, traces.person_id, traces.external_id, traces.name)
 
 
 async def hold_everything(db: Connection, traces: Traces) -> None:
@@ -173,13 +152,15 @@ async def hold_everything(db: Connection, traces: Traces) -> None:
         Conflict: a member file is being imported.
     """
     await db.fetchval(SQL["wait_little"], _TURN)
-    await db.execute(SQL["people_go"])
+    await people_go(db)
     await db.fetchval(SQL["wait_little"], PATIENCE)
-    if not await db.fetchval(SQL["no_import"]):
+    if not await try_import_lock(db):
         raise Conflict("A member file is being imported just now.", remedy="Erase when it has ended.")
     if traces.person_id is not None:
+        for row in await db.fetch(SQL["left_behind"], traces.person_id, None):
+            await counts.hold(db, row["ballot_id"])  # before any message, as everybody does
         await db.fetch(SQL["hold_person"], traces.person_id)
-    await hold_messages(db, traces.written)
+    await hold_messages(db, traces.written.messages)
 
 
 async def erase_traces(
@@ -199,10 +180,13 @@ async def erase_traces(
     """
     new = f"erased-{secrets.token_hex(8)}"
     channels, addresses = _columns(traces.own)
+    if traces.person_id is not None:
+        await _leave_ballots(db, traces.person_id, now)
     await keep_digests(db, keys, await _kept(db, traces, may_return=may_return, now=now))
     await db.execute(SQL["drop_suppressions"], channels, addresses)
     withdrawn = await empty_messages(db, traces.written, traces.addresses)
     await db.execute(SQL["empty_replies"], list(traces.reply_ids), now)
+    await db.execute(SQL["mend_replies"], traces.pattern, traces.likes, addresses)
     if traces.person_id is not None:
         # what is claimed just now is stopped by this, at the gate's last look
         await suppress(db, channel="person", address=str(traces.person_id), reason=Reason.ERASED, source="staff")
@@ -219,10 +203,22 @@ async def erase_traces(
 
 async def _empty_ledgers(db: Connection, traces: Traces) -> None:
     channels, addresses = _columns(traces.own)
-    names = [*([traces.external_id] if traces.external_id else ()), *_masked(traces.own)]
     await db.execute(
-        SQL["empty_ledgers"], traces.person_id, channels, addresses, traces.written.ids, names, traces.pattern
+        SQL["empty_ledgers"],
+        traces.person_id,
+        traces.external_id,
+        channels,
+        addresses,
+        traces.written.ids,
+        traces.pattern,
     )
+
+
+async def _leave_ballots(db: Connection, person_id: int, now: datetime) -> None:
+    """Strike somebody who was going to leave off the ballots that close after that: nobody could on the day."""
+    for row in await db.fetch(SQL["left_behind"], person_id, now):
+        await db.execute(SQL["leave_ballot"], row["ballot_id"], person_id)
+        await counts.settle(db, row["ballot_id"])
 
 
 async def note_erasure(db: Connection, traces: Traces, *, actor: str, detail: Mapping[str, Any], now: datetime) -> None:
@@ -271,26 +267,22 @@ def renamed(value: Any, old: str, new: str) -> Any:
     }
 
 
-def _living(addresses: Iterable[Address]) -> list[Address]:
-    """Without what stands where an address was erased before."""
-    return sorted(one for one in addresses if not one[1].startswith("erased-"))
+async def _traces_at(db: Connection, channel: str, address: str, known: Written | None = None) -> Traces:
+    written = await written_to_address(db, channel, address, known)
+    replies = await db.fetch(SQL["replies"], None, written.ids, [channel], [address])
+    stands = await db.fetch(SQL["stands"], [channel], [address])
+    if not (written.ids or replies or stands or await db.fetchval(SQL["was_said"], channel, address)):
+        raise NotFound(
+            f"Nobody has the membership number {address}, and nothing was ever sent to or heard from that address."
+            if address.isalnum()
+            else f"No member has {address}, and nothing was ever sent there or heard from it.",
+            remedy="Look the person up with: muster people find TEXT",
+        )
+    return Traces(
+        None, "", "", frozenset({(channel, address)}), ((channel, address),), (), written,
+        tuple(row["reply_id"] for row in replies), tuple(row["inbox_id"] for row in replies),
+    )  # fmt: skip
 
 
 def _columns(addresses: Sequence[Address]) -> tuple[list[str], list[str]]:
     return [one[0] for one in addresses], [one[1] for one in addresses]
-
-
-def _masked(addresses: Collection[Address]) -> list[str]:
-    """How the audit names addresses."""
-    return [f"{channel} {mask(address)}" for channel, address in addresses]
-
-
-def _pattern(address: str) -> str:
-    """An address as a whole: not the end of a longer number, nor a part of another mailbox."""
-    if "@" in address:
-        return rf"(?<![\w.+-]){re.escape(address)}(?![\w-]|\.\w)"
-    return rf"\+?(?<!\d){re.escape(address.removeprefix('+'))}(?!\d)"
-
-
-def _unlike(text: str) -> str:
-    return re.sub(r"([\\%_])", r"\\\1", text)

@@ -3,28 +3,18 @@
 select person_id, external_id, trim(first_name || ' ' || last_name) as name
 from person where external_id = $1 and erased_at is null;
 
--- name: erased_since
-select person_id from person where erased_at > $1 order by person_id;
-
 -- name: addresses
 -- Where they can be reached by what member files say.
 select channel, address from address where person_id = $1;
 
--- name: holders
--- Whose addresses these are, beside one person's.
-select a.channel, a.address, p.external_id
-from unnest($1::text[], $2::text[]) as given (channel, address)
-join address a using (channel, address)
-join person p using (person_id)
-where p.person_id is distinct from $3::bigint
-order by p.external_id;
-
 -- name: replies
--- What they said, from wherever; and what somebody nobody knows said in answer to a message of theirs.
-select reply_id, inbox_id, channel, address
+-- What they said, from wherever; and what somebody nobody knows said from an address of theirs, or in answer to a message
+-- to them. What is somebody else's stays, whoever wrote it down.
+select reply_id, inbox_id
 from reply
-where person_id = $1 or (channel, address) in (select * from unnest($3::text[], $4::text[]))
-  or message_id = any ($2::bigint[]) and person_id is null;
+where person_id = $1
+  or person_id is null
+    and (message_id = any ($2::bigint[]) or (channel, address) in (select * from unnest($3::text[], $4::text[])));
 
 -- name: stands
 -- What stands against addresses, or against a person everywhere.
@@ -33,19 +23,12 @@ from unnest($1::text[], $2::text[]) as given (channel, address)
 join suppression s using (channel, address);
 
 -- name: was_said
--- Whether anything was ever said of an address, so that its ledger has it.
-select exists (select from suppression_event where channel = $1 and address = $2);
-
--- name: people_go
--- Alone with who may be written to: waits for pages of launches and for what is being read of the inbox, and they for us.
--- The first lock of all, so that nobody can wait for us who has something that we want.
-select pg_advisory_xact_lock(hashtextextended('muster: people go', 0));
-
--- name: no_import
--- Whether no member file is being imported; then none begins until the transaction ends.
-select pg_try_advisory_xact_lock(hashtextextended('muster: import of people', 0));
+-- Whether anything was ever said of an address, so that its ledger has it, or from it by somebody for a member.
+select exists (select from suppression_event where channel = $1 and address = $2)
+  or exists (select from reply where channel = $1 and address = $2);
 
 -- name: hold_person
+-- Whoever is changing them is not waited for: messages may be held by them that come next.
 select person_id from person where person_id = $1 for update nowait;
 
 -- name: wait_little
@@ -60,10 +43,27 @@ set external_id = $2, first_name = '', last_name = '', unit_id = null, language 
   updated_at = $3
 where person_id = $1;
 
+-- name: left_behind
+-- Ballots that close after the day on which somebody was going to leave, and, once that is known, after now: they vote in
+-- those before.
+select b.ballot_id
+from person p
+join elector e using (person_id)
+join ballot b using (ballot_id)
+where p.person_id = $1 and p.struck_off_at is null and p.left_at is not null
+  and b.closes_at > greatest(p.left_at, $2::timestamptz)
+order by b.ballot_id;
+
+-- name: leave_ballot
+-- As leavers do on their day.
+delete from elector where ballot_id = $1 and person_id = $2;
+
 -- name: drop_addresses
+-- An import finds people by them.
 delete from address where person_id = $1;
 
 -- name: drop_consents
+-- What they agreed to; that somebody did stays in the ledger.
 delete from consent where person_id = $1;
 
 -- name: drop_suppressions
@@ -79,6 +79,14 @@ set text = '', address = 'erased-' || reply_id, note = null, state = 'closed',
   closed_at = case state when 'open' then $2 else closed_at end, closed_by = case state when 'open' then 'erased' else closed_by end
 where reply_id = any ($1::bigint[]);
 
+-- name: mend_replies
+-- What others said of them stays without the address; and who wrote from theirs for somebody else wrote from nowhere.
+update reply
+set text = regexp_replace(text, $1, 'erased', 'gi'), note = regexp_replace(note, $1, 'erased', 'gi'),
+  address = case when address = any ($3::text[]) then 'erased-' || reply_id else address end
+where address = any ($3::text[])
+  or squeezed(text || ' ' || coalesce(note, '')) like any ($2::text[]) and text || ' ' || coalesce(note, '') ~* $1;
+
 -- name: naming_campaigns
 -- Campaigns whose audience names members by their number.
 select campaign_id, audience, spec from campaign
@@ -86,17 +94,19 @@ where strpos(audience::text || spec::text, '"members"') > 0 and strpos(audience:
 for update;
 
 -- name: rename_in_campaign
+-- Its audience is as large as before, and names nobody.
 update campaign set audience = $2, spec = $3 where campaign_id = $1;
 
 -- name: empty_alerts
+-- Staff are shown alerts for as long as nobody resolves them.
 update alert
 set title = regexp_replace(title, $1, 'erased', 'gi'), remedy = regexp_replace(remedy, $1, 'erased', 'gi'),
-  detail = regexp_replace(detail::text, $1, 'erased', 'gi')::jsonb
-where title ~* $1 or remedy ~* $1 or detail::text ~* $1;
+  detail = jsonb_without(detail, $1)
+where title ~* $1 or remedy ~* $1 or jsonb_words(detail) ~* $1;
 
 -- name: empty_ledgers
 -- The one function that may change a ledger, in the migration that made it.
-select erase_personal_detail($1::bigint, $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text);
+select erase_personal_detail($1::bigint, $2::text, $3::text[], $4::text[], $5::bigint[], $6::text);
 
 -- name: audit
 -- That somebody was erased, by whom and how much it was; not who.

@@ -28,6 +28,7 @@ from campaigns.audience import step_audience
 from campaigns.ballots import enrol
 from campaigns.campaigns import reopen
 from campaigns.leavers import strike_off
+from campaigns.people.people_lock import people_stay
 from campaigns.plan import LaunchPlan, StepPlan, plan
 from campaigns.variables import personal_variables
 from messaging.alerts import raise_alert, resolve_alert
@@ -188,6 +189,7 @@ async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
     ):
         async for decisions in ready:
             async with db.transaction():
+                await people_stay(db)
                 await db.execute(SQL["begin_page"])
                 if await db.fetchval(SQL["advance"], step["step_id"], decisions[-1].person_id) is None:
                     return False

@@ -73,10 +73,8 @@ select count(*) from placed;
 
 -- name: begin_page
 -- Rows and cursor are lost or kept together, and the end of the step is written through with all before it: a page need
--- not wait for the disk. And nobody is erased or struck off between the look at who may be written to and its commit.
-select
-  set_config('synchronous_commit', 'off', true),
-  pg_advisory_xact_lock_shared(hashtextextended('muster: people go', 0));
+-- not wait for the disk.
+select set_config('synchronous_commit', 'off', true);
 
 -- name: advance
 -- Every person_id up to here has a row; only while the step is still being launched.

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.ballots import enrol
 from campaigns.people.lists import BadRow, open_list, read_moment
+from campaigns.people.people_lock import people_go
 from campaigns.people.report import Problem
 from campaigns.people.suppressions import suppress_many
 from campaigns.turnout import counts
@@ -113,6 +114,7 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: d
     """
     report = Left()
     async with db.transaction():
+        await people_go(db)  # first: whoever waits for it holds nobody's row
         rows = await db.fetch(SQL["members"], [one.member_id for one in leavers], timeout=_WITHIN)
         known = {row["external_id"]: row for row in rows}
         named: dict[str, Leaver] = {}
@@ -152,7 +154,7 @@ async def strike_off(db: Connection, now: datetime) -> Left:
     if not await db.fetch(SQL["due"], now):
         return Left()
     async with db.transaction():
-        await db.execute(SQL["people_go"])
+        await people_go(db)  # no page of a launch that was decided before is written after
         ids = [row["person_id"] for row in await db.fetch(SQL["due"], now)]
         ballots = [row["ballot_id"] for row in await db.fetch(SQL["ballots"], ids, now)]
         for ballot_id in ballots:  # before any message is held: a list from elsewhere holds its ballot, then messages

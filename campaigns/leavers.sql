@@ -13,10 +13,6 @@ where p.person_id = given.person_id and p.struck_off_at is null;
 -- Whose date has come.
 select person_id from person where left_at <= $1 and struck_off_at is null order by person_id;
 
--- name: people_go
--- Alone with who may be written to: no page of a launch that was decided before is written after.
-select pg_advisory_xact_lock(hashtextextended('muster: people go', 0));
-
 -- name: ballots
 -- Ballots that are not over in which any of these vote.
 select distinct b.ballot_id

@@ -70,4 +70,4 @@ select person_id from message where message_id = $1;
 -- name: record_audit
 -- A member changed what they get.
 insert into audit (actor, action, subject, detail)
-select 'member', 'preferences.changed', external_id, $2 from person where person_id = $1;
+values ('member', 'preferences.changed', 'person ' || $1::bigint, $2);

@@ -68,7 +68,7 @@ async def suppress(
 
 async def lift(
     db: Connection, *, channel: Medium, address: str, reason: str, source: str, of: str = "opted_out"
-) -> bool:
+) -> list[int]:
     """Take an opt-out back, for every purpose. What stands for another reason stays, and what was withdrawn does too.
 
     Args:
@@ -80,9 +80,9 @@ async def lift(
         of: the reason that is lifted; an opt-out is the member's own to take back, others are for staff.
 
     Returns:
-        Whether there was one at all.
+        The ledger's events of it; none where there was nothing to take back.
     """
-    return bool(await db.fetch(SQL["lift"], channel, address, reason, source, of))
+    return [row["event_id"] for row in await db.fetch(SQL["lift"], channel, address, reason, source, of)]
 
 
 async def standing(db: Connection, *, channel: Medium, address: str) -> list[Suppression]:

@@ -1,13 +1,15 @@
 -- name: suppress
 -- One statement: the ledger's event, the standing row, and whether it is news. The lock on the row orders two at once;
--- an address that is suppressed already keeps its first reason, and gets no second event; but whoever had left and now says
--- no has said no for when they come back. What a provider says late of a message whose person was erased has no address.
+-- an address that is suppressed already keeps its first reason, and gets no second event; but whoever had left, or had been
+-- erased and came back, and now says no has said no for when that is taken back. What a provider says late of a message
+-- whose person was erased has no address.
 with fresh as (
   insert into suppression_event (channel, address, purpose, action, reason, source, message_id)
   select $1, $2, $3, 'suppress', $4, $5, $6
   where not exists (
       select from suppression s
-      where s.channel = $1 and s.address = $2 and s.purpose in ('all', $3) and (s.reason <> 'left' or $4 = 'left')
+      where s.channel = $1 and s.address = $2 and s.purpose in ('all', $3)
+        and reason_weight(s.reason) >= reason_weight($4)
     )
     and not exists (select from message m where m.message_id = $6 and m.address = 'erased-' || m.message_id)
   returning event_id, at
@@ -16,7 +18,7 @@ insert into suppression (channel, address, purpose, reason, since, event_id)
 select $1, $2, $3, $4, at, event_id from fresh
 on conflict (channel, address, purpose) do update
   set reason = excluded.reason, since = excluded.since, event_id = excluded.event_id
-  where suppression.reason = 'left'
+  where reason_weight(suppression.reason) < reason_weight(excluded.reason)
 returning event_id;
 
 -- name: restate

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from messaging.content.tokens import fingerprint
 from messaging.db import Connection, load_queries
 from messaging.errors import SettingsError
+from messaging.outbox.states import Reason
 
 SQL: Final = load_queries(__file__)
 
@@ -109,7 +110,7 @@ NO_KEYS: Final = DigestKeys(())
 
 
 async def keep_digests(db: Connection, keys: DigestKeys, suppressions: Collection[Kept]) -> None:
-    """Keep suppressions as digests; what is kept already stays.
+    """Keep suppressions as digests; what is kept already stays, unless it says only that somebody was erased.
 
     Args:
         db: in the caller's transaction.
@@ -126,6 +127,39 @@ async def keep_digests(db: Connection, keys: DigestKeys, suppressions: Collectio
         [one.reason for one in suppressions],
         [one.since for one in suppressions],
     )
+
+
+async def keep_wishes(db: Connection, keys: DigestKeys, wishes: Sequence[Kept]) -> tuple[set[str], list[Kept]]:
+    """Keep what is said of people who were erased; it outweighs that they were, and stays when that is taken back.
+
+    Args:
+        db: in the caller's transaction.
+        keys: to look them up with.
+        wishes: what is said of anybody; what is kept for an address already stays.
+
+    Returns:
+        The addresses and membership numbers that are kept, and what had not been kept of them yet.
+    """
+    found = await find_digests(db, keys, {(one.channel, one.address) for one in wishes})
+    erased = {(one.channel, one.address) for one in found}
+    stands = {(one.channel, one.address, one.purpose) for one in found if one.reason != Reason.ERASED}
+    news: dict[tuple[str, str, str], Kept] = {}
+    for one in wishes:
+        place = (one.channel, one.address)
+        for_all = {(*place, "all"), (*place, one.purpose)}
+        if place in erased and one.reason != Reason.ERASED and not for_all & (stands | news.keys()):
+            news[*place, one.purpose] = one
+    # made with a former secret, the weaker one would stand beside the new one
+    weaker = [
+        one
+        for one in found
+        if one.reason == Reason.ERASED
+        and (one.channel, one.address, one.purpose) in news
+        and one.digest != keys.current(one.channel, one.address)[0]
+    ]
+    await drop_digests(db, weaker)
+    await keep_digests(db, keys, list(news.values()))
+    return {address for _, address in erased}, list(news.values())
 
 
 async def has_digests(db: Connection, keys: DigestKeys) -> bool:
@@ -170,7 +204,7 @@ async def drop_digests(db: Connection, found: Collection[Found]) -> None:
         db: in the transaction that sees to that.
         found: which.
     """
-    await db.execute(SQL["drop"], [one.digest for one in found])
+    await db.execute(SQL["drop"], [one.digest for one in found], [one.purpose for one in found])
 
 
 def _digest(key: bytes, channel: str, address: str) -> bytes:

@@ -1,14 +1,16 @@
 -- name: keep
--- One for each purpose; the first reason stays.
+-- One for each purpose; the first reason stays, but that somebody was erased gives way to a wish of theirs.
 insert into suppression_digest (digest, key, channel, purpose, reason, since)
 select * from unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
-on conflict (digest, purpose) do nothing;
+on conflict (digest, purpose) do update set reason = excluded.reason, since = excluded.since
+  where reason_weight(suppression_digest.reason) < reason_weight(excluded.reason);
 
 -- name: count_unreadable
 -- Kept under a secret that nobody has told us.
 select count(*) from suppression_digest where key <> all ($1::text[]);
 
 -- name: any
+-- Whether there is anything to look up.
 select exists (select from suppression_digest);
 
 -- name: all
@@ -16,4 +18,7 @@ select exists (select from suppression_digest);
 select digest, purpose, reason, since, made_at from suppression_digest;
 
 -- name: drop
-delete from suppression_digest where digest = any ($1::bytea[]);
+-- One purpose may be taken back while another stands.
+delete from suppression_digest d
+using unnest($1::bytea[], $2::text[]) as gone (digest, purpose)
+where d.digest = gone.digest and d.purpose = gone.purpose;

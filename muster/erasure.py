@@ -3,14 +3,15 @@
 What is slow (looking through all that came in) comes first and holds nothing. Then one short transaction does
 everything: it waits for nobody while it holds anything, and begins again where somebody is in the way. A message that
 is on the wire at that moment leaves nothing behind either: what its provider says of it is gone through once more when
-it has settled, and each hour for as long as receipts may still come (`erase_late`).
+it has settled. Receipts that come later are emptied as they are dealt with, and once an hour (`erase_late`) what an
+older worker or a slow answer has left.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -22,7 +23,6 @@ import structlog
 from campaigns.erasure import (
     Traces,
     erase_traces,
-    erased_since,
     find_traces,
     hold_everything,
     look_again,
@@ -31,21 +31,32 @@ from campaigns.erasure import (
 from campaigns.turnout.counts import finish_reach
 from messaging.db import Connection
 from messaging.errors import Conflict
-from messaging.outbox.erasure import Written, empty_history, empty_messages, hold_messages, in_flight, written_to
+from messaging.outbox.erasure import Written, empty_again, hold_messages, in_flight
 from messaging.runtime import Runtime
 from messaging.suppression_digests import DigestKeys
-from webhooks.erasure import Arrivals, Wanted, empty_arrivals, empty_receipts, find_arrivals
+from webhooks.erasure import (
+    Arrivals,
+    StillWritten,
+    Wanted,
+    empty_arrivals,
+    erased_messages,
+    find_arrivals,
+    forget_late,
+    note_erased,
+)
 
 TRIES: Final = 100
 """How often the transaction is begun again where somebody is in the way."""
 PAUSE: Final = 0.3
 """Seconds between two tries at most; the first come sooner."""
+PAGE: Final = 500
+"""Messages that are gone through once more in one transaction."""
 SETTLES_WITHIN: Final = 30.0
 """Seconds in which what is on the wire is waited for."""
 
 T = TypeVar("T")
 
-_BUSY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+_BUSY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, StillWritten)
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +80,7 @@ class Found:
             "messages": len(self.traces.written.messages),
             "archived_messages": len(self.traces.written.archived),
             "replies": len(self.traces.reply_ids),
-            "inbox": len(self.arrivals.inbox),
+            "inbox": len(self.arrivals.inbox | self.arrivals.named),
             "webhook_events": len(self.arrivals.events),
         }
 
@@ -127,17 +138,18 @@ async def erase(runtime: Runtime, found: Found, *, actor: str, may_return: bool 
 
 
 async def erase_late(db: Connection, since: datetime) -> None:
-    """Take out what providers have said of people's messages after they were erased.
+    """Take out what was written about people's messages after they were erased.
 
     Args:
         db: a connection without a transaction.
         since: people erased before then are over and done with.
     """
-    for person_id in await erased_since(db, since):
-        written = await written_to(db, person_id)
+    ids = await erased_messages(db, since)
+    for first in range(0, len(ids), PAGE):
         with contextlib.suppress(*_BUSY):  # there is another time in an hour
             async with db.transaction():
-                await _clear_late(db, written)
+                await _clear_late(db, ids[first : first + PAGE])
+    await forget_late(db)
 
 
 def wanted_of(traces: Traces) -> Wanted:
@@ -173,11 +185,12 @@ async def _erase(
 ) -> tuple[Found, dict[str, int]]:
     await hold_everything(db, found.traces)
     traces = await look_again(db, found.traces)
-    await hold_messages(db, traces.written)  # what was launched just before as well
+    await hold_messages(db, traces.written.messages)  # what was launched just before as well
     wanted = wanted_of(traces)
     done = Found(traces, await find_arrivals(db, wanted, found.arrivals))
     new, withdrawn = await erase_traces(db, keys, traces, may_return=may_return, now=now)
     await empty_arrivals(db, wanted, done.arrivals, traces.external_id, new)
+    await note_erased(db, wanted.message_ids, wanted.provider_ids, now)
     detail = done.counts() | {"withdrawn": withdrawn}
     await note_erasure(db, traces, actor=actor, detail=detail | {"may_return": may_return}, now=now)
     return done, detail
@@ -191,11 +204,9 @@ async def _wait_for_the_wire(db: Connection, written: Written) -> None:
         waited = True
         await asyncio.sleep(PAUSE)
     if waited:
-        await _until_free(db, partial(_clear_late, db, written))
+        await _until_free(db, partial(_clear_late, db, written.ids))
 
 
-async def _clear_late(db: Connection, written: Written) -> None:
-    await hold_messages(db, written)
-    await empty_messages(db, written, ())
-    await empty_history(db, written.ids)
-    await empty_receipts(db, written.ids, written.provider_ids)
+async def _clear_late(db: Connection, message_ids: Sequence[int]) -> None:
+    await hold_messages(db, message_ids)
+    await empty_again(db, message_ids)

@@ -25,8 +25,7 @@ select asked.* from asked cross join noted;
 -- name: press
 -- The same for a press of a button, with the look it comes from (an answer comes from a look, once: of two presses at the
 -- same moment the second finds it used) and what else was done with this message's links just before: machines follow
--- all of them, people one. Previews are left out: the phone in the member's own hand makes them. Nobody is erased while
--- what was pressed is done.
+-- all of them, people one. Previews are left out: the phone in the member's own hand makes them.
 with asked as materialized (
   select
     message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
@@ -54,7 +53,6 @@ select
   r.honeypot, r.machine, r.every_link, r.looks
 from asked a
 cross join around r
-cross join (select pg_advisory_xact_lock_shared(hashtextextended('muster: people go', 0))) as stay
 left join used u on true;
 
 -- name: keep_press

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from aiohttp import web
 
+from campaigns.people.people_lock import people_stay
 from messaging.client_network import client_network
 from messaging.content.tokens import find_token
 from messaging.db import Connection
@@ -52,6 +53,7 @@ class Door:
 
         async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
             async with runtime.pool.acquire() as db, db.transaction():
+                await people_stay(db)
                 asked = await find_asked(db, token, self._page, now)
                 return None if asked is None else await act(request, db, asked)
 
@@ -69,6 +71,7 @@ class Door:
 
         async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
             async with runtime.pool.acquire() as db, db.transaction():
+                await people_stay(db)
                 pressed = await press(db, token, self._page, now, nonce=nonce, answer=answer)
                 return None if pressed is None else await act(request, db, pressed)
 

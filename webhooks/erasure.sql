@@ -1,47 +1,74 @@
 -- name: arrivals
--- What came in from somebody or about them: replies and presses by their rows, receipts by their message or their
--- provider's id, anything by an address in it. $4 finds an address in any text; $5 is quicker and finds no
--- less. Every row after $6 is looked at: where millions came in that takes seconds, and is done before anybody has to wait.
-select i.inbox_id
-from inbox i
-where i.inbox_id > $6
-  and (
+-- What came in from somebody or about them, and whether it is theirs: replies and presses by their rows, receipts by their
+-- message or their provider's id, what they sent by its sender. What others sent is theirs, whatever it names and answers.
+-- $4 finds an address in any text; $5 is quicker and finds no less. Every row after $6 is looked at: where millions came in
+-- that takes seconds, and is done before anybody has to wait.
+select found.inbox_id, found.own
+from (
+  select
+    i.inbox_id, i.subject || ' ' || i.dedupe_key || ' ' || coalesce(i.error, '') || ' ' as around, i.payload,
     i.inbox_id = any ($1::bigint[])
-    or i.subject = any ($2::text[])
-    or i.payload ->> 'message_id' = any ($3::text[])
-    or cardinality($5::text[]) > 0
-      and lower(i.subject || ' ' || i.dedupe_key || ' ' || coalesce(i.error, '') || ' ' || i.payload::text) like any ($5)
-      and (i.subject || ' ' || i.dedupe_key || ' ' || coalesce(i.error, '') || ' ' || i.payload::text) ~* $4
-  );
-
--- name: last_arrival
--- How far the inbox reaches, and what others were told.
-select
-  coalesce((select max(inbox_id) from inbox), 0) as inbox_id,
-  coalesce((select max(seq) from webhook_event), 0) as seq,
-  coalesce((select max(delivery_id) from webhook_delivery), 0) as delivery_id;
+      or (lower(i.subject) = any ($2::text[]) or i.payload ->> 'message_id' = any ($3::text[]))
+        and not exists (
+          select from reply r where r.inbox_id = i.inbox_id and r.person_id is not null and r.person_id is distinct from $7
+        )
+      or lower(coalesce(i.payload #>> '{form,From}', i.payload #>> '{said,from}', i.payload ->> 'sender')) = any ($8::text[])
+      as own
+  from inbox i
+  where i.inbox_id > $6
+) found
+where found.own
+  or cardinality($5::text[]) > 0
+    and squeezed(found.around || found.payload::text) like any ($5)
+    and found.around || jsonb_words(found.payload) ~* $4;
 
 -- name: mails
--- Mails that have been read and name one of the addresses, whoever wrote them. As bytes: a mail has any encoding.
-select m.inbox_id
+-- Mails that name one of the addresses, and whether they come from there. As bytes: a mail has any encoding.
+select
+  m.inbox_id,
+  split_part(replace(said.mail, chr(13), ''), chr(10) || chr(10), 1) ~* ('(?n)^from:.*(?:' || $3 || ')') as own
 from inbox_mail m
-join inbox i using (inbox_id)
-where i.state = 'done' and m.inbox_id > $2 and lower(encode(m.raw, 'escape')) like any ($1::text[]);
+cross join lateral (select encode(m.raw, 'escape') as mail) said
+where m.inbox_id > $2 and squeezed(said.mail) like any ($1::text[]);
 
 -- name: blank
--- The row and its key stay, so that the same thing said again is known. What has not been processed is not any more.
+-- What is theirs. The row and its key stay, so that the same thing said again is known. What has not been processed is not
+-- any more.
 update inbox
 set payload = '{}', subject = 'erased', error = null, state = 'done', processed_at = coalesce(processed_at, now()),
   dedupe_key = case when dedupe_key ~* $2 then 'erased:' || encode(sha256(convert_to(dedupe_key, 'UTF8')), 'hex')
     else dedupe_key end
 where inbox_id = any ($1::bigint[]);
 
+-- name: mend
+-- What others said of them: it stays, and is read if it has not been yet, without the address.
+update inbox
+set payload = jsonb_without(payload, $2), subject = regexp_replace(subject, $2, 'erased', 'gi'),
+  error = regexp_replace(error, $2, 'erased', 'gi'),
+  dedupe_key = case when dedupe_key ~* $2 then 'erased:' || encode(sha256(convert_to(dedupe_key, 'UTF8')), 'hex')
+    else dedupe_key end
+where inbox_id = any ($1::bigint[]);
+
+-- name: mend_mails
+-- The same of mails that nobody has read yet.
+update inbox_mail m
+set raw = decode(regexp_replace(encode(m.raw, 'escape'), $2, 'erased', 'gi'), 'escape')
+from inbox i
+where i.inbox_id = m.inbox_id and m.inbox_id = any ($1::bigint[]) and i.state <> 'done';
+
+-- name: drop_read_mails
+-- What was in them stands in the replies they became.
+delete from inbox_mail m
+using inbox i
+where i.inbox_id = m.inbox_id and m.inbox_id = any ($1::bigint[]) and i.state = 'done';
+
 -- name: drop_mails
+-- Whole mails that were theirs.
 delete from inbox_mail where inbox_id = any ($1::bigint[]);
 
 -- name: drop_malformed
 -- Bodies that nobody could read, in which an address stands in one way or another.
-delete from inbox_malformed where lower(encode(body, 'escape')) like any ($1::text[]);
+delete from inbox_malformed where squeezed(encode(body, 'escape')) like any ($1::text[]);
 
 -- name: told
 -- Events that others are told of somebody, after a place.
@@ -64,9 +91,11 @@ where seq = any ($1::bigint[]);
 -- Receivers may have said back what they were told.
 select delivery_id from webhook_delivery
 where delivery_id > $4 and (answer <> '' or problem is not null)
-  and (seq = any ($1::bigint[]) or cardinality($3::text[]) > 0 and lower(answer || coalesce(problem, '')) like any ($3) and (answer || coalesce(problem, '')) ~* $2);
+  and (seq = any ($1::bigint[]) or cardinality($3::text[]) > 0
+    and squeezed(answer || ' ' || coalesce(problem, '')) like any ($3) and answer || ' ' || coalesce(problem, '') ~* $2);
 
 -- name: blank_deliveries
+-- That it was told stays, and whether that worked.
 update webhook_delivery set answer = '', problem = case when problem is not null then 'erased' end
 where delivery_id = any ($1::bigint[]);
 
@@ -75,11 +104,36 @@ where delivery_id = any ($1::bigint[]);
 update link_visit set signals = '{}', answer = null, asked = null where message_id = any ($1::bigint[]);
 
 -- name: drop_told_once
+-- What we have told an address is kept by the address.
 delete from told_once t using unnest($1::text[], $2::text[]) as a (channel, address)
 where t.channel = a.channel and t.address = a.address;
 
--- name: receipts
--- What providers have said of messages, by message or by their own id, and was done; replies are read by people.
-select i.inbox_id from inbox i
-where i.subject = any ($1::text[]) and i.state = 'done' and i.payload <> '{}'
+-- name: note_erased
+-- What the inbox calls what was written to them, as digests: what comes in about it from now on leaves nothing behind.
+insert into erased_subject (digest, message_id, erased_at)
+select erased_subject_of(subject), message_id, $3 from unnest($1::text[], $2::bigint[]) as e (subject, message_id)
+on conflict (digest) do update set erased_at = excluded.erased_at;
+
+-- name: late
+-- Of some rows that have been dealt with, those about a message whose person is erased. Replies are read by people.
+select i.inbox_id
+from inbox i
+where i.inbox_id = any ($1::bigint[]) and i.state <> 'new' and i.payload <> '{}'
+  and is_of_erased(i.subject, i.payload ->> 'message_id')
   and not exists (select from reply r where r.inbox_id = i.inbox_id);
+
+-- name: all_late
+-- The same of all rows: none but those that an older worker has dealt with.
+select i.inbox_id
+from inbox i
+where exists (select from erased_subject) and i.state <> 'new' and i.payload <> '{}'
+  and is_of_erased(i.subject, i.payload ->> 'message_id')
+  and not exists (select from reply r where r.inbox_id = i.inbox_id);
+
+-- name: erased_messages
+-- Messages of whoever was erased not long ago.
+select message_id from erased_subject where message_id is not null order by message_id;
+
+-- name: forget_erased
+-- No receipts come any more.
+delete from erased_subject where erased_at < $1;

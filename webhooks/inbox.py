@@ -19,10 +19,12 @@ from typing import Any, Final, TypeVar
 import asyncpg
 import structlog
 
+from campaigns.people.people_lock import people_stay
 from messaging.alerts import raise_alert
 from messaging.db import Connection, load_queries
 from messaging.errors import InputError, Unavailable
 from messaging.runtime import Runtime
+from webhooks.erasure import forget_late
 
 SQL: Final = load_queries(__file__)
 T = TypeVar("T")
@@ -236,7 +238,7 @@ async def process(runtime: Runtime, limit: int, handlers: Mapping[str, Handler],
     while done < limit and left:
         for long, most in list(left.items()):
             async with runtime.pool.acquire() as db, db.transaction():
-                await db.execute(SQL["people_stay"])
+                await people_stay(db)
                 rows = await db.fetch(SQL["claim"], runtime.clock(), min(most, limit - done), list(slow), long)
                 for source, group in groupby(sorted(rows, key=_order), key=lambda row: str(row["source"])):
                     await _process(runtime, db, handlers.get(source, _nobody), [Item(**row) for row in group])
@@ -271,7 +273,9 @@ async def _process(runtime: Runtime, db: Connection, handler: Handler, items: Se
 async def _finish(runtime: Runtime, db: Connection, handler: Handler, items: Sequence[Item]) -> None:
     async with db.transaction():
         await handler(db, items)
-        await db.execute(SQL["finish"], [item.inbox_id for item in items], runtime.clock())
+        ids = [item.inbox_id for item in items]
+        await db.execute(SQL["finish"], ids, runtime.clock())
+        await forget_late(db, ids)
 
 
 async def _postpone(runtime: Runtime, db: Connection, item: Item, error: Exception) -> None:
@@ -281,6 +285,7 @@ async def _postpone(runtime: Runtime, db: Connection, item: Item, error: Excepti
     await db.execute(SQL["postpone"], item.inbox_id, f"{type(error).__name__}: {error}", state, runtime.clock() + pause)
     log.warning("an inbox item failed", inbox_id=item.inbox_id, source=item.source, state=state, exc_info=error)
     if hopeless:
+        await forget_late(db, [item.inbox_id])
         await raise_alert(
             db,
             key=f"inbox:{item.source}",

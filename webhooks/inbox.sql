@@ -12,10 +12,6 @@ order by a.position
 on conflict (source, dedupe_key) do nothing
 returning inbox_id, source, dedupe_key;
 
--- name: people_stay
--- Nobody is erased between the look at whose address something came from and the commit of what was made of it.
-select pg_advisory_xact_lock_shared(hashtextextended('muster: people go', 0));
-
 -- name: claim
 -- The next due items. Of one subject only the oldest that is not done, so that two replies of one person are read in
 -- the order they came, even while the first waits for another try. SKIP LOCKED: workers never wait for each other.

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final, cast
 
 from campaigns.people.suppressions import read_address, suppress_many
-from messaging.addresses import mask
 from messaging.db import Connection, atomic, load_queries
 from messaging.errors import AddressError, NotFound
 from messaging.outbox.states import Reason
@@ -86,14 +85,21 @@ async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys
         targets = [(channel, address), *(tuple(one) for one in (person["addresses"] if person else ()))]
         lifted = False
         for medium, place in targets:
-            lifted |= await lift(
-                db, channel=cast("Medium", medium), address=place, reason="returned", source="staff", of=Reason.ERASED
+            lifted |= bool(
+                await lift(
+                    db,
+                    channel=cast("Medium", medium),
+                    address=place,
+                    reason="returned",
+                    source="staff",
+                    of=Reason.ERASED,
+                )
             )
         arrivals = [(channel, who if person else address), *targets[1:]]
         digests = [one for one in await find_digests(db, keys, arrivals) if one.reason == Reason.ERASED]
         await drop_digests(db, digests)
         if lifted or digests:
-            subject = who if person else f"{channel} {mask(address)}"
+            subject = f"person {person['person_id']}" if person else f"an address ({channel})"
             await db.execute(SQL["audit"], actor, subject)
         return lifted or bool(digests)
 

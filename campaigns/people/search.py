@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from messaging.addresses import normalise_email, normalise_phone
 from messaging.db import Connection, load_queries
+from messaging.db.like import literal
 from messaging.errors import AddressError
 
 SQL: Final = load_queries(__file__)
@@ -45,6 +47,23 @@ class Hit:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A member who has an address.
+
+    Attributes:
+        channel: of the address.
+        address: which.
+        person_id: our own number.
+        external_id: the membership number.
+    """
+
+    channel: str
+    address: str
+    person_id: int
+    external_id: str
+
+
 async def search_people(db: Connection, text: str, *, region: str, limit: int = 50) -> list[Hit]:
     """Look for members.
 
@@ -64,14 +83,20 @@ async def search_people(db: Connection, text: str, *, region: str, limit: int = 
     words = _folded(text).split()
     if len(words) > _WORDS:
         words = [" ".join(words)]
-    patterns = [f"%{_literal(word)}%" for word in words] + ["%"] * (_WORDS - len(words))
+    patterns = [f"%{literal(word)}%" for word in words] + ["%"] * (_WORDS - len(words))
     rows = await db.fetch(SQL["people"], *patterns, text, _addresses(text, region), _part_of_address(text), limit)
     return [Hit(**row) for row in rows]
 
 
-async def who_has(db: Connection, channel: str, address: str) -> dict[int, str]:
-    """The people who have an address: their ids, and their membership numbers."""
-    return {row["person_id"]: row["external_id"] for row in await db.fetch(SQL["holders"], channel, address)}
+async def who_has(db: Connection, places: Collection[tuple[str, str]]) -> list[Holder]:
+    """The people who have some addresses.
+
+    Args:
+        db: a connection.
+        places: addresses, by channel.
+    """
+    rows = await db.fetch(SQL["holders"], [one[0] for one in places], [one[1] for one in places])
+    return [Holder(**row) for row in rows]
 
 
 def _addresses(text: str, region: str) -> list[str]:
@@ -89,14 +114,9 @@ def _part_of_address(text: str) -> str | None:
         # a national number begins with a zero that the international one has not
         own = digits.removeprefix("00").removeprefix("0")
         return f"+%{own}%" if len(own) >= _FEWEST_DIGITS else None
-    return f"%{_literal(text.lower())}%" if re.fullmatch(r"[^\s@]*@?[^\s@]+|[^\s@]+@", text) else None
+    return f"%{literal(text.lower())}%" if re.fullmatch(r"[^\s@]*@?[^\s@]+|[^\s@]+@", text) else None
 
 
 def _folded(text: str) -> str:
     """As the database folds names: without case and accents."""
     return re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFD", text)).lower()
-
-
-def _literal(text: str) -> str:
-    """The text for LIKE, with nothing in it that means something else."""
-    return re.sub(r"([\\%_])", r"\\\1", text)

@@ -26,9 +26,9 @@ order by p.external_id <> $4, p.last_name, p.first_name, p.person_id
 limit $7;
 
 -- name: holders
--- Everybody who has an address.
-select distinct p.person_id, p.external_id
-from address a
+-- Everybody who has one of some addresses.
+select distinct a.channel, a.address, p.person_id, p.external_id
+from unnest($1::text[], $2::text[]) as given (channel, address)
+join address a using (channel, address)
 join person p using (person_id)
-where a.channel = $1 and a.address = $2
 order by p.person_id;

@@ -10,6 +10,7 @@ from typing import Final
 import asyncpg
 
 from campaigns.people.columns import UNIT_KINDS, Columns
+from campaigns.people.people_lock import try_import_lock, wait_import_lock
 from campaigns.people.report import Problem
 from campaigns.people.rows import DEFAULT_LANGUAGE, STAGED_COLUMNS, StagedPerson
 from campaigns.people.units import Path, place
@@ -39,11 +40,11 @@ async def wait_for_turn(db: Connection) -> None:
     Raises:
         Conflict: it still had not ended after a quarter of an hour.
     """
-    if await db.fetchval(SQL["try_lock"]):
+    if await try_import_lock(db):
         return
     await db.execute(f"set local lock_timeout = '{_TIMEOUT - 60}s'")
     try:
-        await db.execute(SQL["lock"], timeout=_TIMEOUT)
+        await wait_import_lock(db, within=_TIMEOUT)
     except asyncpg.LockNotAvailableError:
         raise Conflict("Another import is still running.", remedy="Try again when it has ended.") from None
 

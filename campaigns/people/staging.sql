@@ -1,11 +1,3 @@
--- name: try_lock
--- One import at a time, on all hosts; the lock goes with the transaction.
-select pg_try_advisory_xact_lock(hashtextextended('muster: import of people', 0))
-
--- name: lock
--- The same, waiting for the import before us; `lock_timeout` says how long.
-select pg_advisory_xact_lock(hashtextextended('muster: import of people', 0))
-
 -- name: clear
 -- By a function of the owner's: only who owns a table may empty it at once.
 select clear_staging()

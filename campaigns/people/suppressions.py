@@ -25,7 +25,14 @@ from messaging.db import Connection, Pool, load_queries
 from messaging.errors import AddressError
 from messaging.outbox.states import Reason
 from messaging.suppression import Suppression, standing
-from messaging.suppression_digests import NO_KEYS, DigestKeys, find_digests, has_digests
+from messaging.suppression_digests import (
+    NO_KEYS,
+    DigestKeys,
+    Kept,
+    find_digests,
+    has_digests,
+    keep_wishes,
+)
 
 SQL: Final = load_queries(__file__)
 
@@ -189,32 +196,45 @@ async def _take(
     """Look up who is meant, suppress them, and withdraw what waits for them."""
     columns = [[getattr(one, name) for one in entries] for name in Entry.__slots__]
     found = await db.fetch(SQL["meant"], *columns, timeout=_WITHIN)
+    numbers = {one.line: one.address for one in entries if one.channel == "person"}
+    erased, news = await _keep_erased(db, keys, found, numbers)
+    meant = []
     for row in found:
-        if row["address"] is None and row["given"] == "person":
-            number = next(one.address for one in entries if one.line == row["line"] and one.channel == "person")
+        if row["address"] is not None or (row["given"] == "person" and numbers[row["line"]] in erased):
+            meant.append(row)
+        elif row["given"] == "person":
             bad = BadRow("unknown_member", "Nobody has that membership number.", "member_id")
-            table.reject(row["line"], bad, {"member_id": number})
-    report.unknown_hashes += sum(row["address"] is None and row["given"] == "hash" for row in found)
-    meant = [row for row in found if row["address"] is not None]
+            table.reject(row["line"], bad, {"member_id": numbers[row["line"]]})
+        else:
+            report.unknown_hashes += 1
     report.entries += len(meant)
     report.matched += sum(row["known"] for row in meant)
     report.unmatched += sum(not row["known"] for row in meant)
-    erased = await _erased(db, keys, meant)
-    wanted = [row for row in meant if (row["channel"], row["address"]) not in erased]
-    done = await suppress_many(db, wanted)
-    report.added += done.added
+    done = await suppress_many(db, [row for row in meant if row["known"] or row["address"] not in {None, *erased}])
+    report.added += done.added + len(news)
     report.lifted_since += done.lifted_since
-    report.standing += len(meant) - done.added - done.lifted_since
+    report.standing += len(meant) - done.added - len(news) - done.lifted_since
     report.by_reason.update(done.by_reason)
+    report.by_reason.update(one.reason for one in news)
     report.withdrawn += done.withdrawn
 
 
-async def _erased(db: Connection, keys: DigestKeys, meant: Sequence[asyncpg.Record]) -> set[tuple[str, str]]:
-    """Addresses of people who were erased: they stand as digests, and do not come back by way of a list."""
+async def _keep_erased(
+    db: Connection, keys: DigestKeys, found: Sequence[asyncpg.Record], numbers: Mapping[int, str]
+) -> tuple[set[str], list[Kept]]:
+    """Keep as digests what a list says of people who were erased: by way of a list, no address of theirs comes back.
+
+    Returns:
+        Their addresses and membership numbers, and what had not been kept yet.
+    """
     if not await has_digests(db, keys):
-        return set()
-    strangers = {(row["channel"], row["address"]) for row in meant if not row["known"]}
-    return {(one.channel, one.address) for one in await find_digests(db, keys, strangers) if one.purpose == "all"}
+        return set(), []
+    wishes = [
+        Kept(row["given"], row["address"] or numbers[row["line"]], row["purpose"], row["reason"], row["since"])
+        for row in found
+        if not row["known"] and row["given"] != "hash"
+    ]
+    return await keep_wishes(db, keys, wishes)
 
 
 @dataclass(frozen=True, slots=True)

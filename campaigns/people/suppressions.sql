@@ -29,12 +29,13 @@ order by 1;
 
 -- name: suppress
 -- The ledger's events and the standing rows, for what does not stand yet. Whoever asked for messages again after the date
--- in the list has had the last word. Who has left and now says no has said no for when they come back.
+-- in the list has had the last word. Whoever has left, or was erased and came back, and now says no has said no for when
+-- that is taken back; of several reasons at once, that one counts.
 with entry as (
   select distinct on (channel, address, purpose) *
   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
     as e (channel, address, purpose, reason, source, since)
-  order by channel, address, purpose, since
+  order by channel, address, purpose, reason_weight(reason) desc, since
 ), judged as (
   select e.*,
     -- who has left and who is back is staff's word, and neither asks for messages nor ends asking for none
@@ -46,7 +47,7 @@ with entry as (
     exists (
       select from suppression s
       where s.channel = e.channel and s.address = e.address and s.purpose in ('all', e.purpose)
-        and (s.reason <> 'left' or e.reason = 'left')
+        and reason_weight(s.reason) >= reason_weight(e.reason)
     ) as stands
   from entry e
 ), fresh as (
@@ -58,7 +59,7 @@ with entry as (
   select channel, address, purpose, reason, at, event_id from fresh
   on conflict (channel, address, purpose) do update
     set reason = excluded.reason, since = excluded.since, event_id = excluded.event_id
-    where suppression.reason = 'left'
+    where reason_weight(suppression.reason) < reason_weight(excluded.reason)
 )
 select j.reason, f.event_id, j.lifted and not j.stands as lifted
 from judged j

@@ -78,17 +78,17 @@ async def _written(db: Connection, hot: Sequence[asyncpg.Record], archived: Sequ
     )
 
 
-async def hold_messages(db: Connection, written: Written) -> None:
+async def hold_messages(db: Connection, message_ids: Sequence[int]) -> None:
     """Lock messages, all or none; nobody waits for us who holds what we still want.
 
     Args:
         db: in the caller's transaction.
-        written: which.
+        message_ids: which; those in the archive need no lock.
 
     Raises:
         asyncpg.LockNotAvailableError: somebody is at one of them this instant; begin again.
     """
-    await db.fetch(SQL["hold"], list(written.messages))
+    await db.fetch(SQL["hold"], list(message_ids))
 
 
 async def empty_messages(db: Connection, written: Written, addresses: Sequence[str]) -> int:
@@ -102,14 +102,7 @@ async def empty_messages(db: Connection, written: Written, addresses: Sequence[s
     Returns:
         How many were withdrawn.
     """
-    hot = list(written.messages)
-    withdrawn: int = await db.fetchval(SQL["withdraw"], hot)
-    await db.execute(SQL["empty"], hot)
-    await db.execute(SQL["empty_archived"], list(written.archived))
-    await db.execute(SQL["drop_tries"], hot)
-    await db.execute(SQL["drop_links"], hot)
-    await db.execute(SQL["drop_bounces"], written.ids, list(addresses))
-    return withdrawn
+    return await _empty(db, written.messages, written.archived, addresses)
 
 
 async def in_flight(db: Connection, written: Written) -> int:
@@ -118,6 +111,28 @@ async def in_flight(db: Connection, written: Written) -> int:
     return count
 
 
-async def empty_history(db: Connection, message_ids: Sequence[int]) -> None:
-    """Take providers' words out of the history of messages whose person was erased."""
+async def empty_again(db: Connection, message_ids: Sequence[int]) -> None:
+    """Take out of messages whose person was erased what has been written about them since: providers' ids and words.
+
+    Args:
+        db: in the caller's transaction, which holds them.
+        message_ids: which, in the outbox or the archive.
+    """
+    await _empty(db, message_ids, message_ids, ())
     await db.execute(SQL["empty_history"], list(message_ids), NEVER)
+
+
+def is_erased(message_id: int, address: str | None) -> bool:
+    """Whether a message was emptied: its address says so."""
+    return address == f"erased-{message_id}"
+
+
+async def _empty(db: Connection, messages: Sequence[int], archived: Sequence[int], addresses: Sequence[str]) -> int:
+    hot = list(messages)
+    withdrawn: int = await db.fetchval(SQL["withdraw"], hot)
+    await db.execute(SQL["empty"], hot)
+    await db.execute(SQL["empty_archived"], list(archived))
+    await db.execute(SQL["drop_tries"], hot)
+    await db.execute(SQL["drop_links"], hot)
+    await db.execute(SQL["drop_bounces"], [*{*messages, *archived}], list(addresses))
+    return withdrawn

@@ -3,6 +3,7 @@
 select message_id, channel, address, provider_id from messages_of($1);
 
 -- name: of_person_archived
+-- The same of those that are.
 select message_id, channel, address, provider_id from message_archive where person_id = $1;
 
 -- name: to_address
@@ -54,6 +55,7 @@ set address = case when address is not null then 'erased-' || message_id end, pr
 where message_id = any ($1::bigint[]) and (address <> 'erased-' || message_id or provider_id is not null);
 
 -- name: drop_tries
+-- By what providers called earlier tries they could still say whose they were.
 delete from message_try where message_id = any ($1::bigint[]);
 
 -- name: drop_links
@@ -61,6 +63,7 @@ delete from message_try where message_id = any ($1::bigint[]);
 delete from link where message_id = any ($1::bigint[]);
 
 -- name: drop_bounces
+-- Soft bounces are kept by address.
 delete from soft_bounce where message_id = any ($1::bigint[]) or address = any ($2::text[]);
 
 -- name: in_flight
@@ -69,4 +72,4 @@ select count(*) from message where message_id = any ($1::bigint[]) and state::te
 
 -- name: empty_history
 -- The words of providers, which quote addresses, in what was written after its person was erased.
-select erase_personal_detail(null, '{}', '{}', $1::bigint[], '{}', $2);
+select erase_personal_detail(null, '', '{}', '{}', $1::bigint[], $2);

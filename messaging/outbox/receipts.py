@@ -21,6 +21,7 @@ import asyncpg
 
 from messaging.db import Connection, atomic, load_queries
 from messaging.outbox.archive import LateReceipt, find_archived, tell_archived
+from messaging.outbox.erasure import empty_again, is_erased
 from messaging.outbox.retries import again_after
 from messaging.outbox.senders import pause_if_refused
 from messaging.outbox.states import OUR_FAULT, SUPPRESSES, Reason, State, settle
@@ -140,6 +141,10 @@ async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Ap
         await _write(db, [message for message in _distinct(known) if message.moved], events)
         await tell_archived(db, late)
         await _act_on_reasons(db, receipts, known)
+        if erased := [
+            one.row["message_id"] for one in _distinct(known) if is_erased(one.row["message_id"], one.row["address"])
+        ]:
+            await empty_again(db, erased)  # what was said is counted, and its words and ids are not kept
     return applied
 
 

@@ -237,12 +237,12 @@ async def _at_address(db: Connection, who: str, region: str) -> Meant:
             f"Nobody has the membership number {who}.",
             remedy=f"It is no address either. Look the person up with: muster people find {who}",
         ) from None
-    people = await who_has(db, channel, address)
+    people = list(dict.fromkeys(one.person_id for one in await who_has(db, [(channel, address)])))
     if people:
         ids = [message_id for person_id in people for message_id in await messages_of(db, person_id)]
     else:
         ids = (await written_to_address(db, channel, address)).ids
-    return Meant(ids, list(people), [(channel, address)])
+    return Meant(ids, people, [(channel, address)])
 
 
 async def _list(

@@ -1,4 +1,7 @@
-"""Somebody of whom everything is known that can be: a row in every table that says something of people."""
+"""Somebody of whom everything is known that can be: a row in every table that says something of people.
+
+Beside them stands a neighbour, who has everything that only looks like theirs, and speaks of them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from campaigns.turnout.claims import record_claim
 from messaging.addresses import mask
 from messaging.db import Connection
 from messaging.outbox.archive import archive_chunk, ready_year
-from messaging.suppression import suppress
+from messaging.suppression import lift, suppress
 from tests.integration.electorate import NOW, add_ballot, add_person, add_unit
 from tests.integration.outbox_rows import Step, add_step
 
@@ -14,9 +17,13 @@ NUMBER, PHONE, OLD_PHONE = "M-4711", "+447700900471", "+447700900472"
 MAILBOX, WORK = "zeb.q@example.org", "zeb@work.example"
 WORDS = (
     NUMBER, "7700900471", "7700900472", "zeb.q", "zeb@work", "zebedee", "quackenbush", "turquoise", "heliotrope",
-    "zeb%2eq", mask(PHONE),
+    "zeb%2eq", "900 471",
 )  # fmt: skip
 """Whatever leads to the person: numbers, mailboxes, names, words they wrote and words about them."""
+NEIGHBOUR, NEAR_PHONE, NEAR_MAILBOX = "N7", "+447711111471", "zara@example.org"
+"""Somebody whose addresses have the same masks."""
+REP = "rep@site.example"
+"""Who answers for both of them, and is in no member file."""
 
 
 async def fill(db: Connection) -> tuple[int, Step]:
@@ -27,6 +34,7 @@ async def fill(db: Connection) -> tuple[int, Step]:
         db, NUMBER, unit=unit, sms=PHONE, email=[MAILBOX, WORK], first_name="Zebedee", colour="heliotrope"
     )
     await db.execute("update person set last_name = 'Quackenbush' where person_id = $1", person)
+    await _resumed(db, PHONE)
     for n in range(3):
         other = await add_person(db, f"N{n}", unit=unit, sms=f"+44770090010{n}")
         await db.execute(
@@ -72,6 +80,7 @@ async def fill(db: Connection) -> tuple[int, Step]:
                      mail_id)  # fmt: skip
     await _fill_answers(db, person, ballot_id, mail_id)
     await _fill_arrivals(db, person, mail_id)
+    await _fill_neighbour(db, person)
     return person, step
 
 
@@ -86,12 +95,17 @@ async def _fill_answers(db: Connection, person: int, ballot_id: int, mail_id: in
         " values ($1, 'sms', 'marketing', 'give', 'mail of zebedee', 'Turquoise?', $2, 'ann') returning *)"
         " insert into consent select person_id, purpose, channel, true, at, event_id from said", person, NOW,
     )  # fmt: skip
-    for subject, detail in (
-        (NUMBER, {"changes": [{"address": mask(PHONE)}]}), (f"sms {mask(PHONE)}", {}),
-        ("suppression list", {"about": f"{MAILBOX} and {PHONE}"}), ("campaign nudges", {"reason": "none"}),
+    for action, subject, detail in (
+        ("preferences.changed", NUMBER, {"changes": [{"address": mask(PHONE), "to": "heliotrope"}]}),
+        ("preferences.changed", f"person {person}", {"changes": [{"to": "heliotrope"}]}),
+        ("people.left", NUMBER, {"on": "heliotrope"}),
+        ("x", "suppression list", {"about": f"{MAILBOX} and {PHONE}"}),
+        ("x", "another list", {"line\n" + MAILBOX: ["tab\t" + MAILBOX], "form": "to=zeb.q%40example.org&x",
+                               "number": 447700900471}),
+        ("x", "campaign nudges", {"reason": "none"}),
     ):  # fmt: skip
         await db.execute(
-            "insert into audit (actor, action, subject, detail) values ('ann', 'x', $1, $2)", subject, detail
+            "insert into audit (actor, action, subject, detail) values ('ann', $1, $2, $3)", action, subject, detail
         )
     await db.execute(
         "insert into alert (key, severity, title, remedy, detail) values ('x', 'notice', $1, '', $2)",
@@ -143,3 +157,47 @@ async def _fill_arrivals(db: Connection, person: int, mail_id: int) -> None:
         " problem) select subscription_id, seq, 'x', 'reply.received', 'stream', 1, now(), 0.1, $1, $2"
         " from webhook_subscription, webhook_event", f"thanks for {NUMBER}", f"no {MAILBOX}",
     )  # fmt: skip
+
+
+async def _resumed(db: Connection, phone: str) -> None:
+    """An opt-out that was taken back, as the audit used to note it: by the mask of its address."""
+    await suppress(db, channel="sms", address=phone, reason="opted_out", source="sms_reply")
+    lifted = await lift(db, channel="sms", address=phone, reason="opted_in", source="sms_reply")
+    await db.execute(
+        "insert into audit (actor, action, subject, detail, at)"
+        " select 'member', 'messages.resumed', $1, $2, at from suppression_event where event_id = $3",
+        f"sms {mask(phone)}", {"of": phone[-4:]}, lifted[0],
+    )  # fmt: skip
+
+
+async def _fill_neighbour(db: Connection, person: int) -> None:
+    other = await add_person(db, NEIGHBOUR, sms=NEAR_PHONE, email=[NEAR_MAILBOX])
+    await _resumed(db, NEAR_PHONE)
+    await suppress(db, channel="email", address=REP, reason="opted_out", source="email_reply")
+    about = f"write to {MAILBOX} or +44 7700 900471"
+    rows = (
+        ("unread", f"phone:{NEAR_PHONE}", {"form": {"From": NEAR_PHONE, "To": "us", "Body": f"STOP it, and {PHONE}"}}),
+        ("read", f"phone:{NEAR_PHONE}", {"form": {"From": NEAR_PHONE, "To": "us", "Body": f"now\n{about}"}}),
+        ("for-them", "message:0", {"sender": REP, "t": "turquoise"}),
+        ("for-other", "message:0", {"sender": REP, "t": "mauve"}),
+        ("parked", f"mailbox:{NEAR_MAILBOX}", {"sender": NEAR_MAILBOX, "n": 447700900471}),
+    )
+    ids = {
+        key: await db.fetchval(
+            "insert into inbox (source, dedupe_key, subject, payload, state) values ($1, $2, $3, $4, $5)"
+            " returning inbox_id", "twilio_inbound" if "form" in payload else "mail", key, subject, payload,
+            {"unread": "new", "parked": "parked"}.get(key, "done"),
+        )
+        for key, subject, payload in rows
+    }  # fmt: skip
+    await db.execute("insert into inbox_mail (inbox_id, raw) values ($1, $2)", ids["parked"],
+                     f"From: Zara <{NEAR_MAILBOX}>\r\n\r\nFrom: {MAILBOX}\r\nmauve \xe9".encode("latin-1"))  # fmt: skip
+    for key, whose, address, text, note in (
+        ("read", other, NEAR_PHONE, about, f"see {MAILBOX}"), ("for-them", person, REP, "turquoise", None),
+        ("for-other", other, REP, "mauve", None),
+    ):  # fmt: skip
+        await db.execute(
+            "insert into reply (inbox_id, channel, address, sender, person_id, text, reading, rule, rule_version,"
+            " why_open, state, note) values ($1, $2, $3, 'us', $4, $5, 'unclear', 'r', '1', 'unclear', 'open', $6)",
+            ids[key], "email" if "@" in address else "sms", address, whose, text, note,
+        )  # fmt: skip

@@ -18,7 +18,7 @@ from campaigns.people.imports import import_people
 from campaigns.people.people import find_person
 from campaigns.people.report import ImportReport
 from campaigns.people.returning import lift_erased
-from campaigns.people.suppressions import find_suppression, import_suppressions
+from campaigns.people.suppressions import SuppressionReport, find_suppression, import_suppressions
 from campaigns.turnout.counts import recount, refresh, totals
 from messaging.db import Connection, Pool
 from messaging.errors import Conflict, NotFound, SettingsError
@@ -41,10 +41,11 @@ SPEAKS: frozenset[str] = frozenset(
 SILENT: frozenset[str] = frozenset(
     {
         "api_key", "attribute", "ballot", "ballot_unit", "caught_up", "claim_unfed", "consent", "courier", "elector",
-        "goal", "goal_met", "inbox_digest", "link", "member_import", "message_archive", "message_event_archive",
-        "message_try", "reply_reading", "schema_migrations", "sender", "sign_in", "sns_certificate", "staff",
-        "staff_session", "staged_person", "staged_unit", "standing", "step", "step_total", "suppression_digest",
-        "tally", "turnout_change", "turnout_export", "unit", "webhook_ledger", "webhook_subscription", "webhook_told",
+        "erased_subject", "goal", "goal_met", "inbox_digest", "link", "member_import", "message_archive",
+        "message_event_archive", "message_try", "reply_reading", "schema_migrations", "sender", "sign_in",
+        "sns_certificate", "staff", "staff_session", "staged_person", "staged_unit", "standing", "step", "step_total",
+        "suppression_digest", "tally", "turnout_change", "turnout_export", "unit", "webhook_ledger",
+        "webhook_subscription", "webhook_told",
     }
 )  # fmt: skip
 """Tables that hold ids, digests and what is the same for everybody; `staged_…` are empty but during an import."""
@@ -110,7 +111,7 @@ async def test_nothing_leads_to_an_erased_person_and_every_count_stays(runtime: 
     assert await found_in(db) == set()
     before["ledgers"]["suppression_event"] += 1  # that they were erased
     assert await counted(db, step.campaign_id) == before
-    assert (done["messages"], done["archived_messages"], done["replies"], done["withdrawn"]) == (2, 1, 1, 1)
+    assert (done["messages"], done["archived_messages"], done["replies"], done["withdrawn"]) == (2, 1, 2, 1)
     row = await db.fetchrow("select * from audit where action = 'people.erased'")
     assert row is not None
     assert (row["actor"], row["subject"], row["detail"]["messages"]) == ("olga", f"person {person}", 2)
@@ -218,24 +219,26 @@ async def test_a_secret_that_is_rotated_out_of_the_list_stops_imports_and_one_th
     assert report.restored == 3
 
 
+async def listed(runtime: Runtime, path: Path, keys: DigestKeys) -> SuppressionReport:
+    return await import_suppressions(
+        runtime.pool, path, actor="ann", region="GB", zone=ZoneInfo("UTC"), now=datetime.now(UTC), keys=keys
+    )
+
+
 async def test_a_list_does_not_bring_an_erased_address_back(runtime: Runtime, db: Connection, tmp_path: Path) -> None:
     await fill(db)
     await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
     path, keys = tmp_path / "list.csv", DigestKeys(runtime.settings.secret_key)
     path.write_text(f"address\n{PHONE}\n+447700900999\n")
-    report = await import_suppressions(
-        runtime.pool,
-        path,
-        actor="ann",
-        region="GB",
-        zone=ZoneInfo("UTC"),
-        now=datetime.now(UTC),
-        keys=keys,
-    )
-    assert (report.added, report.standing) == (1, 1)
+    report = await listed(runtime, path, keys)
+    assert (report.added, report.standing) == (2, 0), "that they opted out is more than that they were erased"
     assert await found_in(db, (PHONE,)) == set()
     known = await find_suppression(db, PHONE, region="GB", keys=keys)
-    assert [one.reason for one in known.standing] == ["erased"]
+    assert [one.reason for one in known.standing] == ["opted_out"]
+    assert (await listed(runtime, path, keys)).standing == 2
+    await load(runtime.pool, tmp_path, keys)
+    assert await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
+    assert [one.reason for one in await standing(db, channel="sms", address=PHONE)] == ["opted_out"]
 
 
 async def test_somebody_in_no_member_file_is_erased_by_address(runtime: Runtime, db: Connection) -> None:

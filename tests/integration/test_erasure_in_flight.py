@@ -7,13 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
+from campaigns.people.people_lock import people_stay
 from messaging.channels.base import Accepted, Outcome, Parcel, Refused, Retry, Trace
-from messaging.db import Connection
+from messaging.db import Connection, Pool
 from messaging.outbox.send import Courier
 from messaging.outbox.states import Reason
 from messaging.runtime import Runtime
 from muster import erasure
 from tests.integration.electorate import add_person
+from tests.integration.inbound_rows import look, make_campaign, serve
 from tests.integration.outbox_rows import add_messages, add_step, until
 from tests.integration.test_erasure import found_in
 
@@ -93,3 +95,41 @@ async def _erased(db: Connection) -> bool:
 
 async def _erase(runtime: Runtime) -> None:
     await erasure.erase(runtime, await erasure.look_for(runtime, "M-4711"), actor="olga")
+
+
+async def waiting(db: Connection, count: int) -> bool:
+    return (
+        await db.fetchval(
+            "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+            " and database = (select oid from pg_database where datname = current_database())"
+        )
+        == count
+    )
+
+
+@pytest.mark.parametrize("page", ["confirm", "preferences", "unsubscribe"])
+async def test_a_press_that_waits_for_an_erasure_finds_nobody(
+    runtime: Runtime, pool: Pool, db: Connection, page: str
+) -> None:
+    campaign = await make_campaign(runtime, db, now=runtime.clock())
+    asked = await campaign.ask(email=MAILBOX, first_name="Quackenbush")
+    path = getattr(asked, page)
+    async with serve(runtime) as client:
+        shown = await look(client, path)
+        found = await erasure.look_for(runtime, "P1")
+        async with pool.acquire() as other:
+            transaction = other.transaction()
+            await transaction.start()
+            await people_stay(other)
+            erasing = asyncio.create_task(erasure.erase(runtime, found, actor="olga"))
+            await until(lambda: waiting(db, 1))
+            answer = {"preferences": "stop_all", "unsubscribe": "unsubscribe_here"}.get(page, "voted")
+            pressing = asyncio.create_task(client.post(path, data={**shown.fields, "answer": answer}))
+            await until(lambda: waiting(db, 2))
+            await transaction.commit()
+        response = await pressing
+        assert response.status == 404
+        assert "Quackenbush" not in await response.text()
+        await erasing
+    assert await found_in(db, ("zeb.q", "quackenbush")) == set()
+    assert await db.fetchval("select (select count(*) from claim) + (select count(*) from inbox)") == 0

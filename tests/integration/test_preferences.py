@@ -193,7 +193,8 @@ async def test_a_stop_by_text_is_lifted_by_a_text_of_start_alone(campaign: Campa
     await text(campaign.db, "START", 2, "START")
     assert await standing(campaign.db) == []
     audit = await campaign.db.fetchrow("select actor, action, subject, detail from audit")
-    assert tuple(audit) == ("member", "messages.resumed", "sms +44 ••• 456", {"source": "sms_reply"})
+    lifted = await campaign.db.fetchval("select event_id from suppression_event where action = 'lift'")
+    assert tuple(audit) == ("member", "messages.resumed", f"suppression_event {lifted}", {"source": "sms_reply"})
     assert "service" in (await reader.look()).choices.values()
 
 

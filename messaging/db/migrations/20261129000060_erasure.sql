@@ -80,17 +80,95 @@ create function impersonal_detail(detail jsonb) returns jsonb language sql immut
   where key = any (array['attempt', 'by', 'until', 'retry', 'of', 'reason', 'earlier', 'event', 'status', 'said'])
 $$;
 
+-- All texts and numbers in a document, keys too, as they are and not as JSON writes them: there, a line break before a word
+-- is the letter n.
+create function jsonb_words(document jsonb) returns text language sql immutable parallel safe as $$
+  select coalesce(string_agg(word, chr(10)), '') from (
+    select value #>> '{}' from jsonb_path_query(document, 'strict $.**') as value
+    where jsonb_typeof(value) in ('string', 'number')
+    union all
+    select key #>> '{}' from jsonb_path_query(document, 'strict $.** ? (@.type() == "object").keyvalue().key') as key
+  ) as said (word)
+$$;
+
+-- The document without what a pattern finds, in every text of it. A number that it finds becomes a text.
+create function jsonb_without(document jsonb, pattern text) returns jsonb language plpgsql immutable parallel safe as $$
+begin
+  return case jsonb_typeof(document)
+    when 'object' then (
+      select coalesce(jsonb_object_agg(regexp_replace(key, pattern, 'erased', 'gi'), jsonb_without(value, pattern)), '{}')
+      from jsonb_each(document)
+    )
+    when 'array' then (
+      select coalesce(jsonb_agg(jsonb_without(value, pattern) order by place), '[]')
+      from jsonb_array_elements(document) with ordinality as e (value, place)
+    )
+    when 'string' then to_jsonb(regexp_replace(document #>> '{}', pattern, 'erased', 'gi'))
+    when 'number' then case when document #>> '{}' ~* pattern then to_jsonb('erased'::text) else document end
+    else document
+  end;
+end $$;
+
+-- A text as addresses are looked for in it before a pattern is: small, and without what people and programs put between the
+-- parts of one. Whatever a pattern of an address finds, its squeezed form finds too, and much quicker.
+create function squeezed(written text) returns text language sql immutable parallel safe as $$
+  select translate(
+    replace(replace(replace(replace(lower(written), '%40', '@'), '%2b', ''), '%20', ''), '%2e', ''),
+    ' ().-/+' || chr(160), ''
+  )
+$$;
+
+-- What the inbox calls what was written to somebody who was erased (message:12, twilio:SM…), as digests, for as long as
+-- receipts may still come: a row that is about one of them is emptied when it has been dealt with.
+create table erased_subject (
+  digest     bytea       primary key,
+  message_id bigint,               -- where it is a message of ours
+  erased_at  timestamptz not null
+);
+create index erased_subject_age on erased_subject (erased_at);
+
+create function erased_subject_of(subject text) returns bytea language sql stable strict parallel safe as $$
+  select substring(sha256(convert_to(subject, 'UTF8')) for 16)
+$$;
+
+-- Whether something that came in is about a message whose person was erased.
+create function is_of_erased(subject text, about text) returns boolean language sql stable parallel safe as $$
+  select exists (
+    select from erased_subject e
+    where e.digest in (erased_subject_of(subject), erased_subject_of('message:' || about))
+  )
+$$;
+
+-- How much a reason says: leaving and having been erased are ours to take back, everything else outweighs them.
+create function reason_weight(reason text) returns int language sql immutable parallel safe as $$
+  select coalesce(array_position(array['left', 'erased'], reason), 3)
+$$;
+
 -- The one way to change a ledger. It takes out what names a person and leaves what happened, when, and who did it.
 create function erase_personal_detail(
   who       bigint,   -- the person; null for somebody known by an address alone
+  number    text,     -- their membership number; empty without a member
   channels  text[],
   addresses text[],   -- that are theirs alone, by channel
   messages  bigint[], -- that were sent to them
-  names     text[],   -- what the audit calls them: their membership number, their addresses masked
   pattern   text      -- finds their addresses in any text
 ) returns void language plpgsql security definer set search_path from current as $$
 begin
   perform set_config('muster.erasing', 'on', true);
+
+  -- The audit speaks of people by their id and of opt-outs by their place in the ledger. It used to name the membership
+  -- number, and an address by its mask, which others have too: which row is meant, the ledger's own moment says.
+  update audit a set subject = 'erased', detail = '{}'
+  from suppression_event e
+  join unnest(channels, addresses) as own (channel, address) using (channel, address)
+  where e.action = 'lift' and a.at = e.at and a.action = 'messages.resumed' and a.subject like e.channel || ' %';
+  update audit set subject = 'person ' || who, detail = '{}'
+  where subject = number and number <> ''
+    and action in ('preferences.changed', 'people.left', 'people.came_back', 'people.returned');
+  update audit set detail = '{}' where subject = 'person ' || who and detail <> '{}';
+  update audit
+  set subject = regexp_replace(subject, pattern, 'erased', 'gi'), detail = jsonb_without(detail, pattern)
+  where subject ~* pattern or jsonb_words(detail) ~* pattern;
 
   update suppression_event e set address = 'erased', message_id = null
   from unnest(channels, addresses) as a (channel, address)
@@ -101,7 +179,7 @@ begin
 
   update claim c set recorder = 'erased'
   from ballot b
-  where c.ballot_id = b.ballot_id and c.person_id = who and (c.recorder = any (names) or c.recorder ~* pattern);
+  where c.ballot_id = b.ballot_id and c.person_id = who and (c.recorder = number or c.recorder ~* pattern);
 
   update message_event
   set code = case when code !~* pattern and code !~ '@|\d{7}' then code end, detail = impersonal_detail(detail)
@@ -111,12 +189,6 @@ begin
   set code = case when code !~* pattern and code !~ '@|\d{7}' then code end, detail = impersonal_detail(detail)
   where message_id = any (messages)
     and (detail is distinct from impersonal_detail(detail) or code ~* pattern or code ~ '@|\d{7}');
-
-  update audit set subject = 'erased', detail = '{}' where subject = any (names);
-  update audit
-  set subject = regexp_replace(subject, pattern, 'erased', 'gi'),
-    detail = regexp_replace(detail::text, pattern, 'erased', 'gi')::jsonb
-  where subject ~* pattern or detail::text ~* pattern;
 
   perform set_config('muster.erasing', 'off', true);
 end $$;

@@ -1,0 +1,15 @@
+-- name: stay
+-- Shared: any number of them decide about people at the same time.
+select pg_advisory_xact_lock_shared(hashtextextended('muster: people go', 0));
+
+-- name: go
+-- Alone.
+select pg_advisory_xact_lock(hashtextextended('muster: people go', 0));
+
+-- name: try_import
+-- One import at a time, on all hosts; the lock goes with the transaction.
+select pg_try_advisory_xact_lock(hashtextextended('muster: import of people', 0));
+
+-- name: wait_import
+-- The same, waiting for the import before us.
+select pg_advisory_xact_lock(hashtextextended('muster: import of people', 0));
