@@ -31,9 +31,7 @@ def only_for(names: Collection[str]) -> Middleware:
                 text="The sandbox is not at that name. Open it by its address, or start it with --host-name.\n"
             )
         if request.method not in {"GET", "HEAD"} and not _is_own(request):
-            raise web.HTTPForbidden(
-                text="Only the sandbox’s own page can answer for a member. Open it here, and press there.\n"
-            )
+            raise web.HTTPForbidden(text="Only a page of the sandbox itself can answer for a member: press there.\n")
         if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
             raise web.HTTPUnsupportedMediaType(text="Compressed requests are not taken.\n")
         return await handler(request)
