@@ -102,12 +102,14 @@ async def test_updates_can_be_paused_and_resumed(site: Site, union: Union) -> No
             await visit.live()
         button = still.page.get_by_role("button", name="Pause updates")
         await button.click()
-        await expect(button).to_have_attribute("aria-pressed", "true")
+        button = still.page.get_by_role("button", name="Resume updates")
+        await expect(still.page.get_by_text("Paused at")).to_be_visible()
         await alert(site, "Only for those who watch.")
         await expect(moving.page.get_by_text("Only for those who watch.")).to_be_visible(timeout=15_000)
         await expect(still.page.get_by_text("Only for those who watch.")).to_have_count(0)
         await button.click()
         await expect(still.page.get_by_text("Only for those who watch.")).to_be_visible(timeout=15_000)
+        await expect(still.page.get_by_role("button", name="Pause updates")).to_be_visible()
 
 
 async def test_a_page_that_is_not_live_says_so(site: Site, union: Union) -> None:
