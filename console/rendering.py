@@ -54,6 +54,7 @@ def environment() -> jinja2.Environment:
         percent=figures.percent,
         threshold=figures.threshold,
         estimate=figures.estimate,
+        needed=figures.needed,
         over_report=figures.over_report,
         duration=words.duration,
         pause=words.pause,
