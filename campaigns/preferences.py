@@ -16,7 +16,7 @@ from typing import Final, Literal, cast
 import asyncpg
 
 from messaging import suppression
-from messaging.addresses import mask
+from messaging.addresses import mask, mask_apart
 from messaging.consent import Consent, record_consents
 from messaging.content.templates import Channel
 from messaging.db import Connection, Pool, load_queries
@@ -44,6 +44,7 @@ class Way:
         address_id: our number for it; 0 where it is only the message's, and no longer theirs.
         channel: `sms` or `email`.
         address: normalised.
+        masked: the address as it can be recognised, and told from their others, but not used.
         choice: what goes there now.
         shared: whether somebody else has it too.
         held: why it can get no more than that; None where it can.
@@ -53,15 +54,11 @@ class Way:
     address_id: int
     channel: Channel
     address: str
+    masked: str
     choice: Choice
     shared: bool
     held: Held | None = None
     start_to: str | None = None
-
-    @property
-    def masked(self) -> str:
-        """The address as it can be recognised, but not used."""
-        return mask(self.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,9 @@ async def ways_of(db: Connection | Pool, message_id: int) -> list[Way]:
         db: a connection.
         message_id: the message.
     """
-    return [_way(row) for row in await db.fetch(SQL["ways"], message_id, list(suppression.BY_TEXT))]
+    rows = await db.fetch(SQL["ways"], message_id, list(suppression.BY_TEXT))
+    masked = mask_apart([row["address"] for row in rows])
+    return [_way(row, masked[row["address"]]) for row in rows]
 
 
 def changes(ways: Sequence[Way], wanted: Mapping[int, str]) -> list[Change]:
@@ -127,7 +126,8 @@ async def change_preferences(
         await _suppress(db, "person", str(person_id), "all", message_id)  # what a later file brings stays silent, too
     await record_consents(db, _consents(person_id, ways, targets, wording, at, message_id))
     detail = [
-        {"channel": one.way.channel, "address": one.way.masked, "from": one.way.choice, "to": one.to} for one in changes
+        {"channel": one.way.channel, "address": mask(one.way.address), "from": one.way.choice, "to": one.to}
+        for one in changes
     ]
     await db.execute(SQL["record_audit"], person_id, {"message_id": message_id, "changes": detail})
 
@@ -209,14 +209,14 @@ async def _lift(db: Connection, channel: suppression.Medium, address: str) -> No
     await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=SOURCE)
 
 
-def _way(row: asyncpg.Record) -> Way:
+def _way(row: asyncpg.Record, masked: str) -> Way:
     stopped = row["stopped"]
     choice: Choice = "nothing" if stopped == "all" else "service" if stopped or not row["agreed"] else "everything"
     held = _held(row) if stopped else None
     if not row["address_id"] and not (stopped and row["own"] and row["barred"] is None):
         held = held or "moved"
     return Way(
-        row["address_id"], row["channel"], row["address"], choice, row["shared"], held,
+        row["address_id"], row["channel"], row["address"], masked, choice, row["shared"], held,
         row["start_to"] if held == "start" else None,
     )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """What staff see: a live, read-only console under `/console/`.
 
-`setup(app)` is all a web application needs; it must hold the runtime at `app[messaging.web.RUNTIME]`.
+`setup(app)` is all a web application needs; it must hold the runtime at `app[messaging.web.RUNTIME]`. `explain` is the
+page for what goes wrong under `/console/` before or behind the console's own handlers.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from aiohttp import web
 
 from console.live import LIVE, Live
 from console.pages import routes
+from console.rendering import render_page
 from messaging.web import RUNTIME
 
-__all__ = ["routes", "setup"]
+__all__ = ["explain", "routes", "setup"]
 
 
 def setup(app: web.Application) -> None:
@@ -24,3 +26,15 @@ def setup(app: web.Application) -> None:
     app[LIVE] = live
     app.on_shutdown.append(close)
     app.add_routes(routes())
+
+
+def explain(request: web.Request, status: int, message: str, remedy: str) -> web.Response:
+    """Show staff what went wrong and what to do.
+
+    Args:
+        request: what asked for a page.
+        status: HTTP status.
+        message: what went wrong.
+        remedy: what to do; may be empty.
+    """
+    return render_page(request, "failed", status=status, message=message, remedy=remedy)

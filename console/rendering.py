@@ -12,6 +12,7 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup
 
+from campaigns.turnout import figures
 from console import words
 from console.assets import asset_url
 from console.auth import Staff
@@ -49,8 +50,13 @@ def environment() -> jinja2.Environment:
         ago=words.ago,
     )
     made.filters.update(
-        number=words.number,
-        percent=words.percent,
+        number=figures.number,
+        at_least=figures.at_least,
+        percent=figures.percent,
+        threshold=figures.threshold,
+        estimate=figures.estimate,
+        needed=figures.needed,
+        over_report=figures.over_report,
         duration=words.duration,
         pause=words.pause,
     )
@@ -74,7 +80,7 @@ def render_page(request: web.Request, template: str, *, status: int = 200, **con
     body = render(
         template,
         zone=ZoneInfo(runtime.settings.time_zone),
-        organisation=runtime.settings.organisation,
+        organisation=runtime.settings.named,
         staff=request.get(STAFF),
         path=request.path,
         **context,

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from campaigns.turnout.counts import UnitCount, unit_counts
-from campaigns.turnout.score import Score, Terms, judge, score
+from campaigns.turnout.score import Score, judge_unit, score
 from messaging.db import Connection, load_queries
 from messaging.errors import NotFound
 
@@ -82,8 +82,8 @@ class Ballot:
 
     @property
     def there(self) -> int:
-        """Branches whose estimate has reached the threshold."""
-        return sum(1 for branch in self.branches if not branch.score.needed)
+        """Branches that have reached the threshold, as `campaigns.turnout.score` judges it."""
+        return sum(branch.score.reached for branch in self.branches)
 
     @property
     def share(self) -> float:
@@ -140,9 +140,8 @@ def arrange(branches: tuple[Branch, ...], *, order: str, find: str) -> tuple[Bra
 
 async def _ballot(db: Connection, row: asyncpg.Record, now: datetime, *, with_days: bool) -> Ballot:
     whole = await score(db, row["ballot_id"], now)
-    terms = Terms(whole.threshold, whole.over_report, whole.days_left, window=1.0)
     units = await unit_counts(db, row["ballot_id"], row["constituency"])
-    branches = tuple(_branch(unit, terms) for unit in units if unit.measures["electorate"])
+    branches = tuple(_branch(unit, whole) for unit in units if unit.measures["electorate"])
     zone = ZoneInfo(row["time_zone"])
     return Ballot(
         name=row["name"],
@@ -162,8 +161,8 @@ async def _ballot(db: Connection, row: asyncpg.Record, now: datetime, *, with_da
     )
 
 
-def _branch(unit: UnitCount, terms: Terms) -> Branch:
-    judged = judge(unit.measures, 0, terms)
+def _branch(unit: UnitCount, whole: Score) -> Branch:
+    judged = judge_unit(unit, whole)
     name = unit.name or "No branch known"
     return Branch(name, unit.path.removesuffix(unit.name).removesuffix(" / "), judged, _share(judged))
 

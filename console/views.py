@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from campaigns.turnout.figures import number
 from console import attention, progress, standing
 from console.rendering import render
-from console.words import CAMPAIGN_STATES, in_words, number
+from console.words import CAMPAIGN_STATES, in_words
 from messaging.alerts import open_alerts
 from messaging.db import Connection
 from messaging.plurals import plural

@@ -99,19 +99,6 @@ def in_words(vocabulary: Mapping[str, str], code: str | None) -> str:
     return vocabulary.get(code) or code.replace("_", " ").capitalize()
 
 
-def number(value: float) -> str:
-    """`12,345`; a value under ten that is not whole keeps one digit: `0.4`."""
-    if value != int(value) and abs(value) < 10:
-        return f"{value:,.1f}"
-    return f"{round(value):,}"
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """`41.6%`. Never rounded up across a whole per cent: 49.98% is not 50%."""
-    scale = 10**digits
-    return f"{int(share * 100 * scale + 1e-9) / scale:.{digits}f}%"
-
-
 def duration(seconds: float) -> str:
     """About how long: `less than a minute`, `8 minutes`, `3 hours`, `2 days`."""
     if seconds < 60:

@@ -256,6 +256,11 @@ class Settings(BaseSettings):
     log_format: str = Field("text", pattern="^(text|json)$", description="`text` for people, `json` for programs.")
 
     @property
+    def named(self) -> str:
+        """The organisation's name where somebody has set it; nobody is called “Your organisation” on a page."""
+        return self.organisation if "organisation" in self.model_fields_set else ""
+
+    @property
     def template_roots(self) -> tuple[Path, ...]:
         """The folders templates are looked up in, first match wins."""
         own = (self.templates,) if self.templates else ()

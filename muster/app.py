@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -180,17 +179,11 @@ def _words(status: int) -> tuple[str, str]:
 
 
 def _answer(request: web.Request, status: int, message: str, remedy: str) -> web.Response:
-    if webhooks.is_members(request):
-        return webhooks.respond_to_nobody(request, status)
-    headers = {"Retry-After": "30"} if status == 503 else {}
-    if _is_program(request):
-        return problem(status, message, remedy=remedy, headers=headers)
-    page = (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{html.escape(message)}</title><main><h1>{html.escape(message)}</h1><p>{html.escape(remedy)}</p></main>"
-    )
-    return web.Response(status=status, text=page, content_type="text/html", headers=headers)
+    if not webhooks.is_members(request) and _is_program(request):
+        return problem(status, message, remedy=remedy, headers={"Retry-After": "30"} if status == 503 else {})
+    if request.path.startswith("/console/"):
+        return console.explain(request, status, message, remedy)
+    return webhooks.respond_to_nobody(request, status)  # whoever comes by a path that is none may well be a member
 
 
 def _is_program(request: web.Request) -> bool:

@@ -25,7 +25,9 @@ select asked.* from asked cross join noted;
 -- name: press
 -- The same for a press of a button, with the look it comes from (an answer comes from a look, once: of two presses at the
 -- same moment the second finds it used) and what else was done with this message's links just before: machines follow
--- all of them, people one. Previews are left out: the phone in the member's own hand makes them.
+-- all of them, people one. Previews are left out: the phone in the member's own hand makes them. Looks are those at pages
+-- that were fetched: of all of the first stage those are taken out that a press was answered with, one for each press
+-- before this one that was not answered with the second question.
 with asked as materialized (
   select
     message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
@@ -44,7 +46,9 @@ with asked as materialized (
     coalesce(bool_or('honeypot' = any (v.signals)), false) as honeypot,
     coalesce(bool_or(v.agent in ('scanner', 'tool', 'none')), false) as machine,
     coalesce(bool_or(v.action = 'unsubscribe'), false) as every_link,
-    count(*) filter (where v.stage = 1 and v.action = 'confirm') as looks
+    count(*) filter (where v.action = 'confirm' and v.stage = 1)
+      - count(*) filter (where v.action = 'confirm' and v.answered_at is not null)
+      + count(*) filter (where v.action = 'confirm' and v.stage = 2) as looks
   from asked a
   join link_visit v on v.message_id = a.message_id and v.at > $3::timestamptz - $8::interval
 )

@@ -151,7 +151,7 @@ def respond_to_nobody(request: web.Request, status: int) -> web.Response:
         return Markup(words[key]).format(**values)  # noqa: S704  # as above
 
     response = _render(
-        settings, "member/page.html", spoken, status, say=say, organisation=settings.organisation, name="",
+        settings, "member/page.html", spoken, status, say=say, organisation=settings.named, name="",
         heading=say(about), note=None,
         lines=[say(f"{about}_why")], buttons=[], others=[], undo=None, nonce="", greet=False, secret=False,
         decoy=False, honeypot=None, preferences=None,
@@ -167,7 +167,7 @@ def respond_at_front(request: web.Request) -> web.Response:
     spoken = language(request.query.get("lang"), *accepted(request.headers.get("Accept-Language", "")))
     words = wording(spoken)
     return _render(
-        settings, "member/front.html", spoken, 200, organisation=settings.organisation,
+        settings, "member/front.html", spoken, 200, organisation=settings.named,
         say=lambda key, **values: Markup(words[key]).format(**values),  # noqa: S704  # as above
     )  # fmt: skip
 

@@ -37,7 +37,7 @@ def question(asked: Asked, now: datetime, *, note: str | None = None) -> View:
         return _voted(asked, note)
     return View(
         heading="question",
-        lines=["why", "closes"],
+        lines=["why", "closes", *_posting(asked, now)],
         note=note or _SAID.get(asked.standing or "") or ("are_stopped" if asked.stopped else None),
         buttons=_buttons(()),
         others=_others(asked),
@@ -54,9 +54,7 @@ def answered(asked: Asked, now: datetime, press: str) -> View:
         return View(heading="thanks_voted_nobody", note="said_stop", undo="undo_stop")
     if press == "voted":
         return _voted(asked, None)
-    lines = []
-    if press == "not_yet" and asked.last_posting_at is not None and now < asked.last_posting_at:
-        lines.append("posting")
+    lines = _posting(asked, now) if press == "not_yet" else []
     if press == "no_ballot_paper" and asked.replacement_by is not None and now < asked.replacement_by:
         lines.append("replacement")
     still_open = asked.phase(now) == "open" and asked.standing != "voted"
@@ -73,15 +71,26 @@ def answered(asked: Asked, now: datetime, press: str) -> View:
 
 
 def second_question(press: str | None, asked: Asked, now: datetime) -> View:
-    """A plain question that takes reading: says what was pressed, and offers sentences, answers before wishes.
+    """A plain question that takes reading: says what was pressed, and offers sentences.
 
-    They come in any order, but never first the one that was pressed. The first is that nothing was pressed, so that a
-    machine that presses the first button says so itself.
+    The first is always that nothing was pressed, so that a machine that presses the first button says so itself. A wish
+    (a call, an end of the messages) or an undo is what the question is about, and everything else stands below it.
+    Answers about the ballot come in any order, but never first the one that was pressed: no vote is to be counted that
+    a machine has pressed twice in one place.
     """
     nothing = ("nothing", "second_nothing", "")
     if press in UNDOS:
-        return View(heading="second", pressed=press, lines=["second_why"], buttons=[nothing, (press, press, "")])
+        return View(heading="second", pressed=press, lines=["sure_why"], buttons=[nothing, (press, press, "")])
     is_open = asked.phase(now) == "open"
+    if press in OTHERS:
+        rest = [*(_shuffled(ANSWERS, press) if is_open else ()), *(other for other in OTHERS if other != press)]
+        return View(
+            heading="second",
+            pressed=press,
+            lines=["sure_why"],
+            buttons=[nothing, (press, f"second_{press}", "")],
+            others=[(other, f"second_{other}") for other in rest],
+        )
     choices = _shuffled(ANSWERS if is_open else OTHERS, press)
     return View(
         heading="second",
@@ -121,6 +130,11 @@ def _short(asked: Asked, heading: str, lines: Sequence[str], others: Sequence[st
         undo=_resume(asked),
         decoy=True,
     )
+
+
+def _posting(asked: Asked, now: datetime) -> list[str]:
+    """The last safe time to post, while it has not passed."""
+    return ["posting"] if asked.last_posting_at is not None and now < asked.last_posting_at else []
 
 
 def _buttons(without: Sequence[str]) -> list[Button]:

@@ -11,9 +11,14 @@ the records), and most members say nothing at all. So, with `o` the ballot's `ov
   as often as those who spoke.
 
 The band is not a confidence interval: it lies between two assumptions, and early in a ballot it is as wide as our
-ignorance. **needed** is the number of further confirmations that would bring the estimate to the threshold, so it
-compares directly with **rate_per_day**, the confirmations a day of the last seven days. **passed** is said only when
-even the low end reaches the threshold; in a disaggregated ballot, when it does in every constituency.
+ignorance. The threshold is a **target** in whole votes. It is **reached** when the estimate, unrounded, is not below
+it; or when everybody has confirmed and the estimate is not below the threshold's share of them, since in a branch of
+one the only member's confirmation is all there can be. **needed** is the number of further confirmations until then,
+never more than there are members who have not confirmed, so it compares directly with **rate_per_day**, the
+confirmations a day of the last seven days. **passed** is said only when even the low end reaches the target. In a
+disaggregated ballot each constituency must: the whole has reached or passed when every one of them has, and needs what
+they need together.
+How figures are rounded is in `figures.py`.
 """
 
 from __future__ import annotations
@@ -52,13 +57,14 @@ class Score:
         reachable_email: … an email address.
         contacted: who had at least one message that a provider took.
         confirmed: who stand as *voted*; what people say, not turnout.
-        estimate: votes we can count on.
+        estimate: votes we can count on, rounded, but never up to a target that is not reached.
         low: the low end of the band, in votes.
         high: the high end of the band, in votes.
         over_report: the correction that was applied, 0.13 for 13 points.
         threshold: the share of the electorate that must vote.
         target: the same in votes.
-        needed: further confirmations until the estimate reaches the target; 0 when it has.
+        reached: the estimate has reached the target, in every constituency that must pass by itself.
+        needed: further confirmations until then, at most as many as are missing; 0 when it has.
         days_left: until the last safe posting day, or the close; before the opening, the whole time.
         needed_per_day: confirmations; None when there is no time left or nothing is needed.
         rate_per_day: confirmations a day in the last seven days, or since the opening if that is less.
@@ -81,6 +87,7 @@ class Score:
     over_report: float
     threshold: float
     target: int
+    reached: bool
     needed: int
     days_left: float
     needed_per_day: float | None
@@ -90,6 +97,11 @@ class Score:
     unit_id: int | None = None
     name: str = ""
     constituencies: tuple[Score, ...] = ()
+
+    @property
+    def estimated(self) -> float:
+        """The estimate, unrounded."""
+        return self.confirmed * (1 - self.over_report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +150,7 @@ async def score(db: Connection, ballot_id: int, now: datetime) -> Score:
     needed = sum(one.needed for one in judged)
     return replace(
         whole,
+        reached=bool(judged) and all(one.reached for one in judged),
         needed=needed,
         needed_per_day=_per_day(needed, terms.days_left),
         passed=bool(judged) and all(one.passed for one in judged),
@@ -160,7 +173,10 @@ def judge(measures: Mapping[str, int], recent: int, terms: Terms) -> Score:
     said = confirmed / spoken if spoken else 1.0
     estimate = confirmed * worth
     target = math.ceil(round(terms.threshold * electorate, 6))
-    needed = max(0, math.ceil(round((target - estimate) / worth, 6)))
+    missing = electorate - confirmed
+    goal = target if missing > 0 else terms.threshold * electorate
+    reached = electorate > 0 and round(estimate - goal, 6) >= 0
+    needed = 0 if reached else max(0, min(missing, math.ceil(round((target - estimate) / worth, 6))))
     rate = recent / terms.window
     low = math.floor(confirmed * max(0.0, 1 - 2 * terms.over_report))
     return Score(
@@ -170,19 +186,36 @@ def judge(measures: Mapping[str, int], recent: int, terms: Terms) -> Score:
         reachable_email=counts["reachable_email"],
         contacted=counts["contacted"],
         confirmed=confirmed,
-        estimate=round(estimate),
+        estimate=_rounded(estimate, None if reached else target),
         low=low,
         high=min(electorate, math.ceil(confirmed + (electorate - spoken) * said * worth)),
         over_report=terms.over_report,
         threshold=terms.threshold,
         target=target,
+        reached=reached,
         needed=needed,
         days_left=terms.days_left,
         needed_per_day=_per_day(needed, terms.days_left),
         rate_per_day=rate,
-        projection=min(electorate, round(estimate + rate * worth * terms.days_left)),
+        projection=min(electorate, _rounded(estimate + rate * worth * terms.days_left, None if reached else target)),
         passed=electorate > 0 and low >= target,
     )
+
+
+def judge_unit(unit: UnitCount, whole: Score) -> Score:
+    """Score a unit as the whole ballot is scored. Its own rate is not known.
+
+    Args:
+        unit: its counts.
+        whole: the ballot's score.
+    """
+    terms = Terms(whole.threshold, whole.over_report, whole.days_left, window=1.0)
+    return _of_unit(unit, judge(unit.measures, 0, terms))
+
+
+def _rounded(votes: float, target: int | None) -> int:
+    """Votes to the nearest whole one, but not up to a target that they have not reached."""
+    return target - 1 if target is not None and round(votes, 6) < target <= round(votes) else round(votes)
 
 
 def _terms(ballot: asyncpg.Record, now: datetime) -> Terms:

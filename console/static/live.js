@@ -18,6 +18,7 @@
   let watchdog = 0;
   let spoken = Date.now();
   let ended = false;
+  let paused = false;
 
   /* Change what is there into what should be, keeping elements (and so focus, scrolling and open details) in place. */
   function morph(old, fresh) {
@@ -105,10 +106,6 @@
     notice.hidden = true;
   }
 
-  function paused() {
-    return button.getAttribute("aria-pressed") === "true";
-  }
-
   function follow() {
     const have = [...main.querySelectorAll("[data-digest]")].map((part) => part.dataset.digest).join(",");
     const mark = main.dataset.stream.includes("?") ? "&" : "?";
@@ -125,7 +122,7 @@
       // the browser gives up for good where the answer was an error: ask again ourselves, but not in a hurry
       if (source && source.readyState === EventSource.CLOSED) {
         rest();
-        setTimeout(() => !source && !ended && !paused() && !document.hidden && follow(), 10_000);
+        setTimeout(() => !source && !ended && !paused && !document.hidden && follow(), 10_000);
       }
     });
     wait();
@@ -137,10 +134,10 @@
     source = null;
   }
 
-  button.setAttribute("aria-pressed", "false");
   button.addEventListener("click", () => {
-    button.setAttribute("aria-pressed", String(!paused()));
-    if (paused()) {
+    paused = !paused;
+    button.textContent = paused ? "Resume updates" : "Pause updates";
+    if (paused) {
       rest();
       stale("Paused at");
     } else {
@@ -150,14 +147,14 @@
 
   // A page nobody looks at holds no connection: browsers share six of them among all the tabs of a site.
   document.addEventListener("visibilitychange", () => {
-    if (paused() || ended) return;
+    if (paused || ended) return;
     if (document.hidden) {
       rest();
       stale("As of");
     } else if (!source) follow();
   });
   addEventListener("pagehide", rest);
-  addEventListener("pageshow", (event) => event.persisted && !source && !paused() && !ended && follow());
+  addEventListener("pageshow", (event) => event.persisted && !source && !paused && !ended && follow());
   if (document.hidden) stale("As of");
   else follow();
 })();

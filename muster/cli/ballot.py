@@ -14,6 +14,7 @@ from rich.text import Text
 from campaigns.ballots import Ballot, ballot_names, create_ballot, get_ballot
 from campaigns.spec import load_ballot_spec
 from campaigns.turnout.counts import totals
+from campaigns.turnout.figures import threshold
 from messaging.db import Connection
 from messaging.runtime import Runtime
 from muster.cli.output import json_option, print_json
@@ -113,7 +114,7 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
         "replacement papers until": local["replacement_by"],
         "last safe posting": local["last_posting"],
         "closes": local["closes"],
-        "threshold": f"{found['threshold']:.0%}"
+        "threshold": threshold(found["threshold"])
         + (f" in each {found['disaggregated_by']}" if found["disaggregated_by"] else ""),
         "electorate": f"{found['electorate']:,} members" + _who(found["attributes"]),
         "phase": found["phase"].replace("_", " "),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import click
 from rich.console import Console
@@ -15,7 +13,8 @@ from rich.text import Text
 from campaigns.ballots import Ballot, get_ballot
 from campaigns.guarded_csv import GuardedCsv
 from campaigns.turnout.counts import MEASURES, UnitCount, refresh, unit_counts
-from campaigns.turnout.score import Score, score
+from campaigns.turnout.figures import at_least, estimate, needed, number, over_report, percent, threshold
+from campaigns.turnout.score import Score, judge_unit, score
 from messaging.errors import NotFound
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
@@ -110,30 +109,32 @@ def _print(ballot: Ballot, stands: Score, units: Sequence[UnitCount] | None) -> 
     table.add_column(justify="right")
     table.add_column()
     for row in _lines(stands):
-        table.add_row(row[0], f"{row[1]:,}", row[2])
+        table.add_row(*row)
     console.print(table)
     if stands.constituencies:
         console.print(_constituencies(stands))
     if units is not None:
-        console.print(_units(units, stands.threshold))
+        console.print(_units(units, stands))
 
 
-def _lines(stands: Score) -> list[tuple[str, int, str]]:
-    def share(n: int) -> str:
-        return f"{n / stands.electorate:.1%}" if stands.electorate else ""
+def _lines(stands: Score) -> list[tuple[str, str, str]]:
+    def share(n: float) -> str:
+        return percent(n / stands.electorate, mark=stands.threshold) if stands.electorate else ""
 
-    by_channel = f"{stands.reachable_sms:,} by text, {stands.reachable_email:,} by email"
+    by_channel = f"{number(stands.reachable_sms)} by text, {number(stands.reachable_email)} by email"
     band = f"between {share(stands.low)} and {share(stands.high)}"
-    a_day = f"{math.ceil(stands.needed_per_day):,} a day" if stands.needed_per_day is not None else "no time left"
+    a_day = f"{at_least(stands.needed_per_day)} a day" if stands.needed_per_day is not None else "no time left"
+    passed = " · passed" if stands.passed else " · reached" if stands.reached else ""
+    lacking = f"{a_day}, {stands.days_left:.1f} days left" if stands.needed else needed(stands)
     return [
-        ("electorate", stands.electorate, ""),
-        ("reachable", stands.reachable, f"{share(stands.reachable)}: {by_channel}"),
-        ("contacted", stands.contacted, share(stands.contacted)),
-        ("confirmed", stands.confirmed, f"{share(stands.confirmed)} say that they have voted"),
-        ("estimate", stands.estimate, f"{share(stands.estimate)}, {band}; {stands.over_report:.0%} taken off"),
-        ("threshold", stands.target, f"{stands.threshold:.0%}{' · passed' if stands.passed else ''}"),
-        ("still needed", stands.needed, f"{a_day}, {stands.days_left:.1f} days left" if stands.needed else "none"),
-        ("a day lately", round(stands.rate_per_day), f"at this rate {share(stands.projection)} in the end"),
+        ("electorate", number(stands.electorate), ""),
+        ("reachable", number(stands.reachable), f"{share(stands.reachable)}: {by_channel}"),
+        ("contacted", number(stands.contacted), share(stands.contacted)),
+        ("confirmed", number(stands.confirmed), f"{share(stands.confirmed)} say that they have voted"),
+        ("estimate", estimate(stands), f"{share(stands.estimated)}, {band}; {over_report(stands)} taken off"),
+        ("threshold", number(stands.target), f"{threshold(stands.threshold)}{passed}"),
+        ("still needed", number(stands.needed), lacking),
+        ("a day lately", number(stands.rate_per_day), f"at this rate {share(stands.projection)} in the end"),
     ]
 
 
@@ -146,38 +147,41 @@ def _constituencies(stands: Score) -> Table:
     for one in stands.constituencies:
         table.add_row(
             one.name,
-            f"{one.electorate:,}",
-            f"{one.confirmed:,}",
-            f"{one.estimate:,}",
-            f"{one.needed:,}",
+            number(one.electorate),
+            number(one.confirmed),
+            estimate(one),
+            needed(one),
             "[green]passed[/green]" if one.passed else "",
         )
     return table
 
 
-def _units(units: Sequence[UnitCount], threshold: float) -> Table:
+def _units(units: Sequence[UnitCount], whole: Score) -> Table:
     table = Table(box=None, header_style="bold")
     table.add_column("unit")
-    for heading in ("electorate", "reachable", "contacted", "confirmed"):
+    for heading in ("electorate", "reachable", "contacted", "confirmed", "share"):
         table.add_column(heading, justify="right")
-    table.add_column(f"of {threshold:.0%}")
+    table.add_column(f"estimate of {threshold(whole.threshold)}")
+    table.add_column("needed", justify="right")
     for unit in units:
-        counts: dict[str, Any] = unit.measures
-        share = counts["voted"] / counts["electorate"] if counts["electorate"] else 0.0
+        one = judge_unit(unit, whole)
         table.add_row(
             unit.path or _NO_UNIT,
-            f"{counts['electorate']:,}",
-            f"{counts['reachable']:,}",
-            f"{counts['contacted']:,}",
-            f"{counts['voted']:,}",
-            f"{_bar(share / threshold)} {share:.0%}",
+            number(one.electorate),
+            number(one.reachable),
+            number(one.contacted),
+            number(one.confirmed),
+            percent(one.confirmed / one.electorate) if one.electorate else "",
+            _bar(one),
+            needed(one),
         )
     return table
 
 
-def _bar(filled: float, width: int = 10) -> str:
-    """A bar that is full at the threshold."""
-    full = min(width, round(filled * width))
+def _bar(one: Score, width: int = 10) -> str:
+    """A bar of the estimate that is full when it has reached the threshold, and not before."""
+    filled = one.estimated / one.target if one.target else 0.0
+    full = width if one.reached else min(width - 1, round(filled * width))
     return "█" * full + "·" * (width - full)
 
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from campaigns.turnout.counts import totals
+from campaigns.turnout.figures import percent, threshold
 from messaging.outbox.counts import StepCounts, step_counts
 from messaging.outbox.states import State
 from muster.demo.story import Scene
@@ -144,12 +145,16 @@ def _turnout(summary: Summary) -> Panel:
     turnout = summary["turnout"]
     branches = sorted(turnout["branches"], key=lambda branch: -branch["share"])
     reached = sum(branch["reached"] for branch in branches)
+    goal = threshold(turnout["threshold"])
     lines = [
         f"{turnout['confirmed']:,} of {turnout['electorate']:,} have said that they voted; {turnout['target']:,} must.",
         f"Estimate {turnout['estimate']:,} ({turnout['low']:,} to {turnout['high']:,}), as people over-report voting.",
         f"{turnout['needed']:,} more confirmations needed, {turnout['days_left']:.0f} days left to post.",
-        f"{reached} of {len(branches)} branches have reached the threshold. Furthest ahead and behind:",
-        *(f"  {b['share']:>6.1%}  {b['confirmed']:>4} of {b['electorate']:<4} {b['name']}" for b in _ends(branches)),
+        f"{reached} of {len(branches)} branches have reached {goal} by estimate. Furthest ahead and behind:",
+        *(
+            f"  {percent(b['share']):>6}  {b['confirmed']:>4} of {b['electorate']:<4} {b['name']}"
+            for b in _ends(branches)
+        ),
     ]
     return Panel("\n".join(lines), title="Turnout", title_align="left", expand=False)
 

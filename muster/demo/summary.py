@@ -11,7 +11,7 @@ from campaigns.ballots import Ballot
 from campaigns.campaigns import Campaign
 from campaigns.people.report import ImportReport
 from campaigns.turnout.counts import UnitCount, recount, unit_counts
-from campaigns.turnout.score import score
+from campaigns.turnout.score import Score, judge_unit, score
 from messaging.db import Connection, load_queries
 from muster.demo.reconcile import Check
 from muster.demo.stage import Stage
@@ -63,7 +63,7 @@ async def _turnout(db: Connection, stage: Stage, ballot: Ballot) -> Summary:
     figures = asdict(standing)
     for one_constituency in ("constituencies", "unit_id", "name"):
         del figures[one_constituency]
-    return {**figures, "branches": [_branch(unit, standing.threshold) for unit in branches]}
+    return {**figures, "branches": [_branch(unit, standing) for unit in branches]}
 
 
 def _members(report: ImportReport) -> Summary:
@@ -117,12 +117,12 @@ def _by_kind(standings: Sequence[Any]) -> dict[str, int]:
     return dict(kinds)
 
 
-def _branch(unit: UnitCount, threshold: float) -> Summary:
-    electorate, confirmed = unit.measures["electorate"], unit.measures["voted"]
+def _branch(unit: UnitCount, whole: Score) -> Summary:
+    one = judge_unit(unit, whole)
     return {
         "name": unit.path,
-        "electorate": electorate,
-        "confirmed": confirmed,
-        "share": round(confirmed / electorate, 4) if electorate else 0.0,
-        "reached": bool(electorate) and confirmed >= threshold * electorate,
+        "electorate": one.electorate,
+        "confirmed": one.confirmed,
+        "share": one.confirmed / one.electorate if one.electorate else 0.0,
+        "reached": one.reached,
     }

@@ -31,15 +31,15 @@ def only_for(names: Collection[str]) -> Middleware:
                 text="The sandbox is not at that name. Open it by its address, or start it with --host-name.\n"
             )
         if request.method not in {"GET", "HEAD"} and not _is_own(request):
-            raise web.HTTPForbidden(text="Another site cannot answer for a member.\n")
+            raise web.HTTPForbidden(text="Only a page of the sandbox itself can answer for a member: press there.\n")
         return await handler(request)
 
     return guard
 
 
 def _is_own(request: web.Request) -> bool:
-    """Whether a program asks, or a browser for a page of ours."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
-        return False
+    """Whether a program asks, or a browser for a page of ours: by Sec-Fetch-Site, or by Origin where it sends none."""
+    if (site := request.headers.get("Sec-Fetch-Site")) is not None:
+        return site == "same-origin"
     origin = request.headers.get("Origin")
     return origin is None or urlsplit(origin).netloc.lower() == request.headers.get("Host", "").lower()

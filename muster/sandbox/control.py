@@ -35,6 +35,12 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; form-action 'se
 _MAIL_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-popups allow-popups-to-escape-sandbox"
 )
+_HEADERS: Final = {
+    "Content-Security-Policy": _POLICY,
+    # the Origin of our own forms must survive: `no-referrer` would make it "null"
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
 _URL = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)]")
 
 
@@ -73,19 +79,24 @@ def _clock(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")
 
 
+def _moment(at: float) -> str:
+    there = datetime.fromtimestamp(at, UTC).astimezone()
+    return f"{there:%A} {there.day} {there:%B}, {there:%H:%M:%S}"
+
+
 @cache
 def _pages() -> Environment:
     pages = Environment(loader=PackageLoader("muster.sandbox", "pages"), autoescape=True, trim_blocks=True)
-    pages.filters.update(linked=_linked, clock=_clock)
+    pages.filters.update(linked=_linked, clock=_clock, moment=_moment)
     return pages
 
 
-def _page(name: str, **values: object) -> web.Response:
-    return web.Response(
-        text=_pages().get_template(name).render(**values),
-        content_type="text/html",
-        headers={"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"},
-    )
+def _page(request: web.Request, name: str, **values: object) -> web.Response:
+    return web.Response(text=_html(request, name, **values), content_type="text/html", headers=_HEADERS)
+
+
+def _html(request: web.Request, name: str, **values: object) -> str:
+    return _pages().get_template(name).render(started=request.app[SANDBOX].started, **values)
 
 
 def _json(value: object, status: int = 200) -> web.Response:
@@ -97,6 +108,7 @@ async def _overview(request: web.Request) -> web.Response:
     who = request.query.get("who", "").strip()
     now = time.time()
     return _page(
+        request,
         "overview.html",
         who=who,
         mails=[(mail, _subject(mail)) for mail in _mails(sandbox, who, SHOWN)],
@@ -126,9 +138,14 @@ def _subject(mail: Mail) -> str:
 
 
 def _find_mail(request: web.Request) -> Mail:
+    """The mail an address is about.
+
+    Raises:
+        web.HTTPNotFound: the sandbox has none of that number; says why that may be.
+    """
     mail = request.app[SANDBOX].mailbox.get(int(request.match_info["number"]))
     if mail is None:
-        raise web.HTTPNotFound(text="There is no such mail.")
+        raise web.HTTPNotFound(text=_html(request, "missing.html"), content_type="text/html", headers=_HEADERS)
     return mail
 
 
@@ -141,9 +158,11 @@ def _part(mail: Mail, kind: str) -> str:
 async def _mail(request: web.Request) -> web.Response:
     mail = _find_mail(request)
     return _page(
+        request,
         "mail.html",
         mail=mail,
-        headers=mail.parse().items(),
+        subject=_subject(mail),
+        headers=mail.parse(),
         text=_part(mail, "plain"),
         has_html=bool(_part(mail, "html")),
     )
@@ -161,6 +180,7 @@ async def _phone(request: web.Request) -> web.Response:
     conversation = sandbox.twilio.messages.about(phone)
     answerable = _latest_to(sandbox, phone) is not None
     return _page(
+        request,
         "phone.html",
         phone=phone,
         conversation=[(message, message.stage(now)) for message in conversation],
@@ -209,7 +229,8 @@ async def _reply(sandbox: Sandbox, phone: str, text: str) -> bool:
 
 async def _reply_by_form(request: web.Request) -> web.Response:
     phone = request.match_info["phone"]
-    text = str((await request.post()).get("text", "")).strip()
+    # the button STOP comes after what stands in the field, and is what was pressed
+    text = str((await request.post()).getall("text", [""])[-1]).strip()
     if text:
         await _reply(request.app[SANDBOX], phone, text)
     raise web.HTTPSeeOther(f"/phones/{phone}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -69,6 +70,7 @@ class Sandbox:
         scanners: the simulated link scanners, or None.
         twilio_base_url: for MUSTER_TWILIO_BASE_URL; in a browser, the page that shows every message.
         smtp_url: for MUSTER_SMTP_URL.
+        started: when it started, empty, in seconds since 1970.
     """
 
     config: SandboxConfig
@@ -80,6 +82,7 @@ class Sandbox:
     scanners: Scanners | None = None
     twilio_base_url: str = ""
     smtp_url: str = ""
+    started: float = field(default_factory=time.time)
 
     @property
     def environment(self) -> dict[str, str]:

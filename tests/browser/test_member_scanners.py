@@ -5,7 +5,9 @@ What the other scanners do, which are no browsers, is replayed in tests/integrat
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,6 +123,34 @@ async def test_after_all_of_them_the_member_is_asked_plainly_and_believed(site: 
         await member.page.get_by_role("button", name="I have posted my ballot paper").click()
         await expect(member.page.get_by_role("heading", name="Thank you")).to_be_visible()
     assert await standing(site, person_id) == "voted"
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+async def test_a_wish_is_what_the_second_question_is_about(site: Site, union: Union, width: int) -> None:
+    link, person_id = await silent_member(site.runtime, union.step_ids[0])
+    async with site.visit(signed_in=False) as headless:
+        await follow_everything(headless.page, site.base + link)
+    site.clock.forward(seconds=60)
+    async with site.visit(width=width, signed_in=False, user_agent=PHONE) as member:
+        await member.go(link)
+        await expect(member.page.get_by_text("post your ballot paper by")).to_be_visible()
+        site.clock.forward(seconds=8)
+        await member.page.get_by_role("button", name="Stop these messages").click()
+        await expect(member.page.get_by_text("You pressed “Stop these messages”.")).to_be_visible()
+        if folder := os.environ.get("MUSTER_MEMBER_PICTURES"):
+            await member.page.screenshot(path=Path(folder) / f"wish-{width}.png", full_page=True)
+        site.clock.forward(seconds=8)
+        confirm = member.page.get_by_role("button", name="I want no more of these messages")
+        wish, other = await confirm.bounding_box(), await member.page.get_by_text("Something else?").bounding_box()
+        assert wish is not None
+        assert other is not None
+        assert wish["y"] < other["y"]
+        await confirm.click()
+        await expect(member.page.get_by_text("We have stopped.")).to_be_visible()
+        assert member.troubles == []
+    assert await site.runtime.pool.fetchval(
+        "select count(*) from suppression where channel = 'person' and address = $1", str(person_id)
+    )
 
 
 async def test_a_member_switches_to_welsh_and_answers_in_it(site: Site, union: Union) -> None:

@@ -106,28 +106,28 @@ async def test_without_a_database_it_lives_says_503_and_goes_on_when_it_is_back(
 
 
 @pytest.mark.parametrize(
-    ("how", "status", "words"),
+    ("how", "status", "detail", "heading"),
     [
-        ("missing", 404, "There is no such campaign."),
-        ("conflict", 409, "It runs already."),
-        ("input", 400, "That is not a date."),
-        ("unavailable", 503, "The printer is away."),
-        ("bug", 500, "Something went wrong on our side."),
-        ("connection", 500, "Something went wrong on our side."),
+        ("missing", 404, "There is no such campaign.", "This link does not work"),
+        ("conflict", 409, "It runs already.", "That did not work"),
+        ("input", 400, "That is not a date.", "That did not work"),
+        ("unavailable", 503, "The printer is away.", "Please try again in a few minutes"),
+        ("bug", 500, "Something went wrong on our side.", "Something went wrong on our side"),
+        ("connection", 500, "Something went wrong on our side.", "Something went wrong on our side"),
     ],
 )
 async def test_errors_are_words_for_people_and_json_for_programs(
-    client: Client, how: str, status: int, words: str
+    client: Client, how: str, status: int, detail: str, heading: str
 ) -> None:
     async with client.get(f"/wrong/way/{how}", headers={"Accept": "text/html,*/*"}) as answer:
         page = await answer.text()
         assert (answer.status, answer.content_type) == (status, "text/html")
-        assert f"<h1>{words}</h1>" in page
+        assert f"<h1>{heading}</h1>" in page
         assert "Traceback" not in page
         assert "900123" not in page
     async with client.get(f"/wrong/way/{how}") as answer:
         assert (answer.status, answer.content_type) == (status, "application/problem+json")
-        assert (await answer.json(content_type=None))["detail"] == words
+        assert (await answer.json(content_type=None))["detail"] == detail
 
 
 async def test_words_and_redirects_of_a_handler_stay(client: Client) -> None:
@@ -160,7 +160,13 @@ async def test_who_comes_without_a_link_is_led_on(client: Client) -> None:
 async def test_no_such_page_and_no_such_method(client: Client) -> None:
     async with client.get("/no/such/page/here", headers={"Accept": "text/html"}) as answer:
         assert answer.status == 404
-        assert "There is nothing here." in await answer.text()
+        page = await answer.text()
+        assert "<h1>This link does not work</h1>" in page
+        assert 'lang="cy"' in page, "a page like any other of the union's: with its languages, and whom to ask"
+    async with client.get("/no/such/page/here", headers={"Accept": "text/html", "Accept-Language": "cy"}) as answer:
+        assert "Nid yw’r ddolen hon yn gweithio" in await answer.text()
+    async with client.get("/no/such/page/here") as answer:
+        assert (answer.status, answer.content_type) == (404, "application/problem+json")
     async with client.delete("/healthz") as answer:
         assert answer.status == 405
         assert "GET" in answer.headers["Allow"]

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -161,6 +162,25 @@ def test_turnout_is_told_by_unit_and_region(settings: Settings, members: Path, s
     assert [(row["name"], row["electorate"], row["voted"]) for row in rows] == [("Leeds", "2", "0"), ("York", "1", "0")]
     assert "still needed" in by_region.out
     assert (nowhere.code, "There is branch, region." in nowhere.err) == (1, True)
+
+
+def test_turnout_in_the_terminal_keeps_to_the_rules_of_the_console(
+    settings: Settings, members: Path, spec: Path, tmp_path: Path
+) -> None:
+    external = next(row["member id"] for row in csv.DictReader(MEMBERS.splitlines()) if row["branch"] == "York")
+    voters = tmp_path / "voters.csv"
+    voters.write_text(f"member_id,answer\n{external},voted\n", encoding="utf-8")
+    *_, by_branch = muster(
+        settings,
+        f"people import {members}",
+        f"campaign create {spec}",
+        f"turnout import pay-2026 {voters} --source import --apply",
+        "turnout pay-2026 --by branch",
+    )
+    assert "33.3% say that they have voted" in by_branch.out
+    assert re.search(r"estimate +0\.9", by_branch.out)
+    assert re.search(r"York +1 +1 +0 +1 +100\.0% +█{10} +reached", by_branch.out)
+    assert re.search(r"Leeds +2 +2 +0 +0 +0\.0% +·{10} +2", by_branch.out)
 
 
 def test_what_cannot_be_done_is_said_in_a_line(settings: Settings, tmp_path: Path, spec: Path) -> None:

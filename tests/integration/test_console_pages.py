@@ -5,11 +5,14 @@ from datetime import timedelta
 
 import pytest
 
+from campaigns.ballots import enrol
+from campaigns.turnout.claims import record_claim
 from console.assets import assets
 from messaging.alerts import raise_alert
 from messaging.runtime import Runtime
 from tests.browser.union import Union, write_union
 from tests.integration.console_site import Site, console_site
+from tests.integration.electorate import add_ballot, add_person, add_unit
 
 
 @pytest.fixture
@@ -84,6 +87,39 @@ async def test_a_ballot_without_electors_is_shown(site: Site, union: Union) -> N
         status, page = await site.get(path)
         assert status == 200
         assert "0 members" in page
+
+
+async def test_a_branch_of_one_is_never_asked_for_two(site: Site) -> None:
+    async with site.runtime.pool.acquire() as db:
+        cardiff, york = await add_unit(db, "Cardiff"), await add_unit(db, "York")
+        voter, _ = await add_person(db, "C1", unit=cardiff), await add_person(db, "Y1", unit=york)
+        now = site.clock()
+        ballot = await add_ballot(db, opens=now - timedelta(days=10), closes=now + timedelta(days=10))
+        await enrol(db, ballot)
+        await record_claim(
+            db, ballot_id=ballot, person_id=voter, kind="voted", source="link", recorder="member", confidence=1, at=now
+        )
+    _, page = await site.get("/console/")
+    assert "1 of 2 branches have reached 50% by estimate" in page
+    assert "1 more of 1" in page
+    assert "2 more of" not in page
+    assert "0.9<small>" in page, "the estimate of one confirmation"
+    _, page = await site.get("/console/ballots/pay-2026")
+    assert page.count('class="there-word">reached') == 1
+
+
+async def test_campaigns_with_one_title_can_be_told_apart(site: Site, union: Union) -> None:
+    await site.runtime.pool.execute("update campaign set title = 'Have you voted?'")
+    _, page = await site.get("/console/")
+    assert "<code>pay-nudge</code>" in page
+    assert "<code>reps-call</code>" in page
+
+
+async def test_replies_say_how_to_go_on_with_them(site: Site, union: Union) -> None:
+    _, page = await site.get("/console/")
+    oldest = await site.runtime.pool.fetchval("select reply_id from reply order by received_at limit 1")
+    assert f"<code>muster replies show {oldest}</code>" in page
+    assert f"Reply {oldest}<" in page
 
 
 async def test_where_each_branch_must_pass_that_is_said(site: Site, union: Union) -> None:
@@ -167,7 +203,7 @@ async def test_a_campaigns_page_says_why_people_got_nothing(site: Site, union: U
 
 async def test_a_ballots_page_sorts_and_finds_branches(site: Site, union: Union) -> None:
     def order(page: str) -> list[str]:
-        return [row.partition("<")[0].strip() for row in page.split('<th scope="row">')[7:]]
+        return [row.partition("<")[0].strip() for row in page.split('<th scope="row" role="rowheader">')[1:]]
 
     _, page = await site.get("/console/ballots/pay-2026?sort=name")
     names = order(page)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 from urllib.parse import quote
@@ -17,7 +17,7 @@ from yarl import URL
 
 from messaging.db import Connection, open_pool
 from messaging.runtime import Runtime
-from tests.integration.inbound_rows import BROWSER, PHONE, Campaign, Forms, Moving, make_campaign, press, serve
+from tests.integration.inbound_rows import BROWSER, PHONE, Campaign, Forms, Moving, look, make_campaign, press, serve
 
 Client = TestClient[web.Request, web.Application]
 GIVEN = Path(__file__).parents[1] / "data" / "links_followed_by.tsv"
@@ -33,8 +33,12 @@ BEFORE = [*ZERO_WIDTH, "%20", "%22", "(", "<", "“", "%E2%80%9C", "%3C", "*", "
 
 
 @pytest.fixture
-async def campaign(runtime: Runtime, db: Connection) -> Campaign:
-    clock = Moving(datetime(2026, 11, 22, 12, tzinfo=UTC))
+def clock() -> Moving:
+    return Moving(datetime(2026, 11, 22, 12, tzinfo=UTC))
+
+
+@pytest.fixture
+async def campaign(runtime: Runtime, db: Connection, clock: Moving) -> Campaign:
     return await make_campaign(replace(runtime, clock=clock), db, now=clock())
 
 
@@ -197,3 +201,51 @@ async def test_the_second_question_says_what_was_pressed_and_asks_plainly(campai
         assert set(again.shown[1:4]) == {"voted", "not_yet", "no_ballot_paper"}
         assert again.shown[1] != "voted"
         assert set(again.shown[4:]) == {"call_me", "stop"}
+
+
+@pytest.mark.parametrize("wish", ["stop", "call_me"])
+async def test_the_second_question_is_about_the_wish_that_was_pressed(
+    campaign: Campaign, client: Client, wish: str
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    for language, pressed in (
+        ("en", {"stop": "You pressed “Stop these messages”.", "call_me": "You pressed “Please call me”."}),
+        ("cy", {"stop": "“Stopiwch y negeseuon hyn”", "call_me": "“Ffoniwch fi os gwelwch yn dda”"}),
+    ):
+        path = f"{ann.confirm}?lang={language}"
+        async with client.get(path, headers={"User-Agent": BROWSER}) as answer:
+            page = Forms(await answer.text())
+        page = await press(client, path, page, wish)
+        assert pressed[wish] in page.words
+        assert page.shown[:2] == ["nothing", wish], "a machine that presses the first button does nothing"
+        assert "which of these is true" not in page.words
+        above, _, below = page.words.partition({"en": "Something else?", "cy": "Rhywbeth arall?"}[language])
+        assert {"en": "please confirm", "cy": "cadarnhewch"}[language] in above
+        assert set(page.shown[2:]) == {"voted", "not_yet", "no_ballot_paper", "stop", "call_me"} - {wish}
+        assert {"en": "I have posted my ballot paper", "cy": "Rwyf wedi postio fy mhapur"}[language] in below
+    page = await press(client, ann.confirm, page, wish)
+    assert {"stop": "We have stopped.", "call_me": "will call you."}[wish] in page.words
+
+
+async def test_a_person_who_goes_on_pressing_is_not_taken_for_a_machine(
+    campaign: Campaign, client: Client, clock: Moving
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    page = await look(client, ann.confirm)
+    for answer in ("not_yet", "no_ballot_paper", "call_me", "not_yet", "voted", "undo", "voted", "stop"):
+        clock.wait(seconds=8)
+        page = await press(client, ann.confirm, page, answer)
+        assert "One more question" not in page.words, answer
+    assert await campaign.standing(ann) == "voted"
+
+
+async def test_the_first_page_says_the_last_safe_time_to_post_until_it_has_passed(
+    campaign: Campaign, client: Client, db: Connection, clock: Moving
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    await db.execute("update ballot set last_posting_at = $1", clock() + timedelta(days=1))
+    for language, words in (("en", "post your ballot paper by"), ("cy", "postiwch eich papur pleidleisio erbyn")):
+        async with client.get(f"{ann.confirm}?lang={language}", headers={"User-Agent": BROWSER}) as answer:
+            assert words in Forms(await answer.text()).words
+    await db.execute("update ballot set last_posting_at = $1", clock() - timedelta(minutes=1))
+    assert "post your ballot paper by" not in (await look(client, ann.confirm)).words

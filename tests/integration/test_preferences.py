@@ -15,6 +15,7 @@ from messaging.db import Connection
 from messaging.runtime import Runtime
 from messaging.suppression import suppress
 from tests.integration.inbound_rows import (
+    BROWSER,
     HEADLESS,
     NUMBER,
     PHONE,
@@ -94,6 +95,27 @@ async def test_it_says_what_goes_where_and_masks_the_addresses(reader: Reader) -
     assert PHONE not in page.words
     assert list(page.choices.values()) == ["service", "service"], "nobody has agreed to more"
     assert page.shown == ["save", "stop_all"]
+
+
+async def test_addresses_that_would_look_alike_can_be_told_apart(
+    campaign: Campaign, client: Client, clock: Moving, db: Connection
+) -> None:
+    max_ = await campaign.ask(email="max@example.net")
+    for rank, address in enumerate(("max2@example.net", "moritz@example.net"), start=1):
+        await db.execute(
+            "insert into address (person_id, channel, address, rank) values ($1, 'email', $2, $3)",
+            max_.person_id, address, rank,
+        )  # fmt: skip
+    page = await look(client, max_.preferences)
+    for shown in ("m•••x@example.net", "m•••2@example.net", "m•••z@example.net"):
+        assert f"Emails to {shown}" in page.words
+    clock.wait(seconds=60)
+    second = await db.fetchval("select address_id from address where address = 'max2@example.net'")
+    chosen = {**page.fields, f"to-{second}": "everything", "answer": "save"}
+    async with client.post(max_.preferences, data=chosen, headers={"User-Agent": BROWSER}) as answer:
+        page = Forms(await answer.text())
+    assert "Emails to m•••2@example.net: everything" in page.words, "the question names the one it is about"
+    assert "m•••x@" not in page.words
 
 
 async def test_every_link_of_the_message_leads_there(client: Client, ann: Asked) -> None:

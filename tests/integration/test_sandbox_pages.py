@@ -118,6 +118,7 @@ async def test_one_can_answer_as_the_member(sandbox: Sandbox, http: aiohttp.Clie
         (f"/phones/{ANNA}", b"text=hi", {"Sec-Fetch-Site": "cross-site"}, 403),
         (f"/phones/{ANNA}", b"text=hi", {"Origin": "http://evil.example"}, 403),
         (f"/phones/{ANNA}", b"text=hi", {"Origin": "null"}, 403),
+        (f"/phones/{ANNA}", b"text=hi", {"Sec-Fetch-Site": "same-site", "Origin": "null"}, 403),
         (f"/phones/{ANNA}", b"text=hi", {"Host": "evil.example", "Origin": "http://evil.example"}, 421),
     ],
 )

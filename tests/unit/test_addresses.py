@@ -9,7 +9,7 @@ from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messaging.addresses import normalise_email, normalise_phone
+from messaging.addresses import mask_apart, normalise_email, normalise_phone
 from messaging.errors import AddressError
 
 CASES = [
@@ -241,3 +241,21 @@ def test_a_whole_register_is_normalised_in_seconds() -> None:
         normalise_phone(f"07700 9{number % 100_000:05d}")
         normalise_email(f"Amy.{number}@branch{number % 300}.example.org")
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("addresses", "shown"),
+    [
+        (["max@x.test", "amy@x.test"], ["m•••@x.test", "a•••@x.test"]),
+        (["max@x.test", "max2@x.test"], ["m•••x@x.test", "m•••2@x.test"]),
+        (["max@x.test", "mmax@x.test"], ["max@x.test", "m•••ax@x.test"]),
+        (["m@x.test", "ma@x.test"], ["m@x.test", "ma@x.test"]),
+        (["maximilian-a1@x.test", "maximilian-b1@x.test"], ["m•••a1@x.test", "m•••b1@x.test"]),
+        (["max@x.test", "max@y.test"], ["m•••@x.test", "m•••@y.test"]),
+        (["+447700900126", "+447700901126"], ["+44 ••• 0126", "+44 ••• 1126"]),
+        (["+447700900126", "max@x.test"], ["+44 ••• 126", "m•••@x.test"]),
+        ([], []),
+    ],
+)
+def test_masks_of_one_persons_addresses_are_told_apart(addresses: list[str], shown: list[str]) -> None:
+    assert mask_apart(addresses) == dict(zip(addresses, shown, strict=True))

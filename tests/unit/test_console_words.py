@@ -15,8 +15,6 @@ from console.words import (
     duration,
     in_words,
     mask_text,
-    number,
-    percent,
     short_name,
     shorten,
 )
@@ -34,23 +32,6 @@ def test_every_reason_to_read_a_reply_has_words() -> None:
     assert {*FOR_A_PERSON, "opt_out", "shared_address", "unknown_sender", "no_message", "early", "late"} == set(
         WHY_OPEN
     )
-
-
-@given(st.integers(0, 120_000), st.integers(1, 120_000))
-def test_a_share_below_a_whole_per_cent_is_never_shown_as_reaching_it(part: int, whole: int) -> None:
-    shown = percent(part / whole)
-    for goal in (40, 50):
-        if 100 * part < goal * whole:
-            assert float(shown.rstrip("%")) < goal
-        else:
-            assert float(shown.rstrip("%")) >= goal
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"), [(0, "0"), (0.4, "0.4"), (5.0, "5"), (12.6, "13"), (1234567, "1,234,567"), (-3, "-3")]
-)
-def test_numbers(value: float, shown: str) -> None:
-    assert number(value) == shown
 
 
 @pytest.mark.parametrize(

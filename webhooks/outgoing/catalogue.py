@@ -104,7 +104,7 @@ class BallotData(Payload):
     high: int
     threshold: float = Field(description="The share of the electorate that must vote.")
     target: int = Field(description="The same in votes.")
-    needed: int = Field(description="Further confirmations until the estimate reaches the target.")
+    needed: int = Field(description="Further confirmations until the target is reached.")
     passed: bool = Field(description="Even the low end reaches the target, in every constituency that must pass.")
 
 

@@ -35,7 +35,7 @@ async def _ballots(db: Connection, now: datetime) -> list[Found]:
     found = []
     for row in await db.fetch(SQL["ballots"], now):
         stands = await score(db, row["ballot_id"], now)
-        level = "passed" if stands.passed else "reached" if stands.electorate and not stands.needed else "below"
+        level = "passed" if stands.passed else "reached" if stands.reached else "below"
         said = {"ballot": row["name"], **{name: asdict(stands)[name] for name in _FIGURES}}
         found += [Found(f"ballot.{kind}", at, said) for kind, at in _news(row, level, now)]
         await db.execute(SQL["tell"], "phase", row["ballot_id"], row["phase"])
