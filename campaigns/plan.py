@@ -128,17 +128,32 @@ async def plan(
         TemplateError: the message cannot be rendered for somebody.
     """
     async with db.transaction(isolation="repeatable_read", readonly=True):
-        steps: list[StepPlan] = []
-        for row in await db.fetch(SQL["waiting_steps"], campaign_id):
-            before = row["after_launch"] or (steps[-1].starts_at if steps else None)
-            early = row["position"] == at_once
-            times = await _times(db, row, before, now or datetime.now(UTC), early=early)
-            steps.append(await _step(db, row, times, public_url, caps))
+        waiting = await waiting_steps(db, campaign_id, now or datetime.now(UTC), at_once=at_once)
+        steps = [await _step(db, row, times, public_url, caps) for row, times in waiting]
     return LaunchPlan(campaign_id, tuple(steps))
 
 
+async def waiting_steps(
+    db: Connection, campaign_id: int, now: datetime, *, at_once: int | None = None
+) -> list[tuple[asyncpg.Record, Times]]:
+    """The steps that a launch has still to do, in their order, and when each starts.
+
+    Args:
+        db: a connection.
+        campaign_id: the campaign.
+        now: when it would be launched.
+        at_once: the number of a step that would be launched before its time.
+    """
+    waiting: list[tuple[asyncpg.Record, Times]] = []
+    for row in await db.fetch(SQL["waiting_steps"], campaign_id):
+        before = row["after_launch"] or (waiting[-1][1].starts_at if waiting else None)
+        times = await _times(db, row, before, now, early=row["position"] == at_once)
+        waiting.append((row, times))
+    return waiting
+
+
 @dataclass(frozen=True, slots=True)
-class _Times:
+class Times:
     """When a step starts, and when its first message may go by each channel; None for never."""
 
     starts_at: datetime
@@ -146,16 +161,15 @@ class _Times:
 
     @property
     def opens_at(self) -> datetime | None:
+        """When the first message may go by any channel."""
         return min((at for at in self.opens.values() if at is not None), default=None)
 
 
-async def _times(
-    db: Connection, step: asyncpg.Record, before: datetime | None, now: datetime, *, early: bool
-) -> _Times:
+async def _times(db: Connection, step: asyncpg.Record, before: datetime | None, now: datetime, *, early: bool) -> Times:
     here = ZoneInfo(step["time_zone"])
     rows = await db.fetch(SQL["opens"], step["step_id"], before, now, early)
     opens = {row["channel"]: row["opens_at"] and row["opens_at"].astimezone(here) for row in rows}
-    return _Times(rows[0]["starts_at"].astimezone(here), opens)
+    return Times(rows[0]["starts_at"].astimezone(here), opens)
 
 
 @dataclass(slots=True)
@@ -182,7 +196,7 @@ class _Tally:
                 self.texts.append(one.person_id)
 
 
-async def _step(db: Connection, step: asyncpg.Record, times: _Times, public_url: str, caps: Sequence[Cap]) -> StepPlan:
+async def _step(db: Connection, step: asyncpg.Record, times: Times, public_url: str, caps: Sequence[Cap]) -> StepPlan:
     tally = await _decide(db, step)
     waiting, too_late = await _capped(db, step, times, tally.people, effective(step["frequency_caps"], caps))
     template = Template.from_json(step["content"])
@@ -226,7 +240,7 @@ def _quiet(step: asyncpg.Record) -> Quiet | None:
 
 
 async def _capped(
-    db: Connection, step: asyncpg.Record, times: _Times, people: Sequence[int], caps: Sequence[Mapping[str, Any]]
+    db: Connection, step: asyncpg.Record, times: Times, people: Sequence[int], caps: Sequence[Mapping[str, Any]]
 ) -> tuple[int, int]:
     """How many of some people would wait, and how many would get nothing, for having had enough."""
     if not caps:
