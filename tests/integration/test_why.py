@@ -84,7 +84,9 @@ async def test_what_is_planned_and_what_passed_them_by_is_told(settings: Setting
     assert third.words.endswith("As things stand now, they are not in its audience.")
     missed, unreached, _ = await other_steps(db, other, now=NOW, zone=zone)
     assert missed.words == "It was launched on Sunday 22 November 2026, 12:00; they were not in its audience."
-    assert unreached.words.endswith("As things stand now, they get nothing: There is no usable address on any channel of this step.")
+    assert unreached.words.endswith(
+        "As things stand now, they get nothing: There is no usable address on any channel of this step."
+    )
     (told,) = muster(settings, "messages why M1")
     assert "No message: reminders, step 2, nudge\n  It is planned for " in told.out
 
