@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -143,6 +143,12 @@ async def names_of(db: Connection, person_ids: Collection[int]) -> dict[int, Nam
     rows = {row["person_id"]: row for row in await db.fetch(SQL["names"], list(person_ids))}
     erased = Named(None, "")
     return {one: Named(rows[one]["external_id"], rows[one]["name"]) if one in rows else erased for one in person_ids}
+
+
+async def members_named(db: Connection, external_ids: Sequence[str]) -> list[Named]:
+    """Say who has some membership numbers, once each and in their order; nobody for numbers that nobody has."""
+    rows = {row["external_id"]: row["name"] for row in await db.fetch(SQL["names_by_number"], list(external_ids))}
+    return [Named(one, rows[one]) for one in dict.fromkeys(external_ids) if one in rows]
 
 
 async def has_people(db: Connection) -> bool:

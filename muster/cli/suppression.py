@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -106,14 +107,14 @@ async def _export(file: Path, *, hashed: bool, force: bool, actor: str) -> int:
 
 
 @command.command()
-@click.argument("address")
+@click.argument("address", nargs=-1, required=True)
 @_json
-def show(address: str, *, as_json: bool) -> None:
+def show(address: Sequence[str], *, as_json: bool) -> None:
     """Tell what stands against ADDRESS, a number or a mailbox, and everything that was ever said about it.
 
     What stands against its owner, whatever the address, is in: muster people show
     """
-    known, zone = run(_show(address))
+    known, zone = run(_show(" ".join(address)))
     if as_json:
         click.echo(orjson.dumps(known.to_json()).decode())
         return

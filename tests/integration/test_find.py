@@ -38,6 +38,8 @@ async def members(db: Connection) -> None:
         ("o'br", ["0003"]), ("0002", ["0002"]), ("003", ["0003"]), ("07400 123456", ["0001"]),
         ("+44 (0)7400-123457", ["0002"]), ("0044 7400 999 999", ["0003"]), ("123456", ["0001"]),
         ("07400123", ["0002", "0001"]), ("Sian@Example.org", ["0001"]), ("@work.example", ["0003"]),
+        ("3456", ["0001"]), ("0123", ["0002", "0001"]), ("0012", ["0002", "0001"]), ("0740", ["0003", "0002", "0001"]),
+        ("+44 (0)7400 123", ["0002", "0001"]), ("00447400999", ["0003"]), ("012", []),
         ("a_jones", ["0002"]), ("a%j", []), ("nobody", []), ("", []), ("amy jones of leeds", []),
     ],
 )  # fmt: skip
@@ -93,7 +95,7 @@ async def test_what_somebody_said_stands_in_order_with_what_it_answers(db: Conne
     assert {one.kind for one in await said_to(db, message_id)} == {"reply", "claim", "retraction"}
 
 
-def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[bytes]:
+def muster(settings: Settings, *words: str, stdin: int | None = None) -> subprocess.CompletedProcess[bytes]:
     environment = {
         **os.environ,
         "MUSTER_DATABASE_URL": settings.database_url or "",
@@ -102,7 +104,8 @@ def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[bytes
         "MUSTER_PUBLIC_URL": settings.public_url,
     }
     command = [sys.executable, "-c", "from muster.cli import main; main()", *words]
-    return subprocess.run(command, env=environment, capture_output=True, check=False, timeout=60, input=b"n\n")
+    given = {"input": b"n\n"} if stdin is None else {"stdin": stdin}
+    return subprocess.run(command, env=environment, capture_output=True, check=False, timeout=60, **given)  # type: ignore[call-overload, no-any-return]
 
 
 async def test_the_commands(settings: Settings, db: Connection) -> None:
@@ -118,6 +121,18 @@ async def test_the_commands(settings: Settings, db: Connection) -> None:
     told = orjson.loads(muster(settings, "messages", "why", NUMBER, "--json").stdout)
     assert {"history", "answers"} <= told[0].keys()
     assert (told[-1]["message_id"], bool(told[-1]["answers"])) == (None, True)
+
+    tried = muster(settings, "people", "leave", NUMBER, "nobody", "--on", "2026-11-20", "--dry-run")
+    assert b"M-4711  Zebedee Quackenbush" in tried.stdout
+    assert b"struck off 1" in tried.stdout
+    assert b"nothing was changed" in tried.stderr
+    asked, answer = os.openpty()
+    os.write(asked, b"n\n")
+    refused = muster(settings, "people", "leave", NUMBER, stdin=answer)
+    os.close(asked), os.close(answer)
+    assert (refused.returncode, b"Strike this member off?" in refused.stdout) == (1, True)
+    assert await db.fetchval("select count(*) from person where left_at is not null") == 0
+    assert "left" not in muster(settings, "people", "find", NUMBER).stdout.decode()
 
     left = muster(settings, "people", "leave", NUMBER, "--on", "2026-11-20", "--json")
     assert orjson.loads(left.stdout)["struck_off"] == 1
