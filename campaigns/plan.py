@@ -22,7 +22,7 @@ from campaigns.languages import LanguagePlan, plan_languages, variables_of
 from campaigns.reading import READINGS
 from campaigns.spec import Quiet
 from messaging.content.render import Renderer
-from messaging.content.templates import Template
+from messaging.content.templates import Channel, Template
 from messaging.db import Connection, load_queries
 from messaging.outbox.caps import Cap, effective
 
@@ -30,6 +30,23 @@ SQL = load_queries(__file__)
 
 SAMPLE: Final = 4_000
 """Messages rendered for the estimate; with fewer, everybody's is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One text or email as somebody would get it.
+
+    Attributes:
+        channel: `sms` or `email`.
+        language: the one it is in.
+        messages: how many get it by this channel in this language.
+        text: all of it; a mail's begins with its subject.
+    """
+
+    channel: Channel
+    language: str
+    messages: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +77,7 @@ class StepPlan:
         currency: of the cost.
         languages: the same for the people of each language, the most spoken first.
         warnings: what about its template is allowed but seldom meant.
-        example: one text or email as somebody would get it; empty where nobody gets anything.
+        examples: one message of each channel and language that somebody gets, that of the most people first.
     """
 
     position: int
@@ -86,7 +103,7 @@ class StepPlan:
     currency: str
     languages: tuple[LanguagePlan, ...]
     warnings: tuple[str, ...]
-    example: str
+    examples: tuple[Example, ...]
 
     @property
     def exact(self) -> bool:
@@ -181,7 +198,6 @@ class _Tally:
     not_sent: Counter[str] = field(default_factory=Counter)
     people: list[int] = field(default_factory=list)  # who get one
     texts: list[int] = field(default_factory=list)  # … as a text
-    first: Decision | None = None
 
     def add(self, decisions: Sequence[Decision]) -> None:
         self.audience += len(decisions)
@@ -190,7 +206,6 @@ class _Tally:
                 self.not_sent[str(one.reason)] += 1
                 continue
             self.by_channel[one.channel] += 1
-            self.first = self.first or one
             self.people.append(one.person_id)
             if one.channel == "sms":
                 self.texts.append(one.person_id)
@@ -229,7 +244,7 @@ async def _step(db: Connection, step: asyncpg.Record, times: Times, public_url: 
         currency=price["currency"] if price else "",
         languages=languages,
         warnings=template.warnings(sms_from=step["sms_from"], meanings=READINGS, channels=step["channels"]),
-        example=await _example(db, renderer, tally.first, public_url),
+        examples=await _examples(db, renderer, languages, public_url),
     )
 
 
@@ -259,11 +274,28 @@ async def _decide(db: Connection, step: asyncpg.Record) -> _Tally:
     return tally
 
 
-async def _example(db: Connection, renderer: Renderer, one: Decision | None, public_url: str) -> str:
-    if one is None:
-        return ""
-    [variables] = await variables_of(db, [one.person_id], public_url)
-    if one.channel == "sms":
+async def _examples(
+    db: Connection, renderer: Renderer, languages: Sequence[LanguagePlan], public_url: str
+) -> tuple[Example, ...]:
+    """A message of each channel and language: what most people get, and what the others get."""
+    messages: Counter[tuple[Channel, str]] = Counter()
+    people: dict[tuple[Channel, str], int] = {}
+    for one in languages:
+        for channel, count in one.messages.items():
+            kind = channel, one.said_in[channel]
+            messages[kind] += count
+            people.setdefault(kind, one.first[channel])
+    return tuple(
+        [
+            Example(channel, language, count, await _said(db, renderer, channel, people[channel, language], public_url))
+            for (channel, language), count in messages.most_common()
+        ]
+    )
+
+
+async def _said(db: Connection, renderer: Renderer, channel: Channel, person_id: int, public_url: str) -> str:
+    [variables] = await variables_of(db, [person_id], public_url)
+    if channel == "sms":
         return renderer.sms(variables).text
     mail = renderer.email(variables)
     return f"Subject: {mail.subject}\n\n{mail.text}"

@@ -14,6 +14,7 @@ from campaigns.people.report import Problem
 from campaigns.people.tables import FAULTS, Table, clean, fault_of
 from campaigns.people.workbooks.cells import column_letters
 from messaging.addresses import normalise_email, normalise_phone
+from messaging.content.languages import NAMES
 from messaging.errors import AddressError
 
 StagedPerson = tuple[
@@ -46,10 +47,8 @@ _WHOLE_FLOAT: Final = re.compile(r"([0-9]+)\.0+")
 _SCIENTIFIC: Final = re.compile(r"[0-9](?:\.[0-9]+)?[eE]\+[0-9]+")  # without the plus it may be an id
 _TITLES: Final = {"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "rev", "sir", "dame"}
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
-_LANGUAGES: Final = {
-    "english": "en", "welsh": "cy", "cymraeg": "cy", "gaelic": "gd", "irish": "ga", "gaeilge": "ga", "polish": "pl",
-    "french": "fr", "german": "de", "spanish": "es", "portuguese": "pt", "italian": "it", "romanian": "ro",
-    "punjabi": "pa", "urdu": "ur", "bengali": "bn", "gujarati": "gu", "arabic": "ar", "chinese": "zh",
+_LANGUAGES: Final = {name.lower(): code for code, name in NAMES.items()} | {
+    "cymraeg": "cy", "gaelic": "gd", "gaeilge": "ga", "tagalog": "tl", "farsi": "fa",
 }  # fmt: skip
 
 

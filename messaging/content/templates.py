@@ -68,6 +68,7 @@ class Template:
         why: the line in an email's foot that says why one gets it.
         layout: the HTML page its email stands in; "" for the one Muster brings.
         lines: the line of `sms.txt` and of `email.md` where the text itself starts.
+        head_lines: the line of `email.md` on which the subject, the preheader and the reason at its foot begin.
         language: the one it is written in.
         translations: the same in other languages, by their codes; each may lack a channel, which is then said in this
             one's language.
@@ -84,6 +85,7 @@ class Template:
     why: str = _why(DEFAULT)
     layout: str = ""
     lines: tuple[int, int] = (1, 1)
+    head_lines: Mapping[str, int] = field(default_factory=dict)
     language: str = DEFAULT
     translations: Mapping[str, Template] = field(default_factory=dict)
     suffix: str = ""
@@ -120,8 +122,11 @@ class Template:
             yield self.sms_source()
         if self.email is not None:
             yield self.email_source()
-            file = self.email_source().file
-            yield from (Source(file, text) for text in (self.subject, self.preheader, self.why) if text)
+            file, head = (
+                self.email_source().file,
+                {"subject": self.subject, "preheader": self.preheader, "why": self.why},
+            )
+            yield from (Source(file, text, self.head_lines.get(key, 1)) for key, text in head.items() if text)
         for translation in self.translations.values():
             yield from translation.sources()
 
@@ -177,7 +182,7 @@ class Template:
 
     def to_json(self) -> dict[str, Any]:
         """The template as it is kept with a step: what was approved is what is sent."""
-        kept = asdict(self) | {"menu": dict(self.menu), "lines": list(self.lines)}
+        kept = asdict(self) | {"menu": dict(self.menu), "lines": list(self.lines), "head_lines": dict(self.head_lines)}
         return kept | {"translations": {language: one.to_json() for language, one in self.translations.items()}}
 
     @classmethod
@@ -346,6 +351,7 @@ def _read(
         preheader=email.word("preheader") if email else "",
         why=(email.word("why") if email else "") or _why(language),
         lines=(_first_line(sms), _first_line(email)),
+        head_lines=email.lines if email else {},
         language=language,
         suffix=suffix,
     )

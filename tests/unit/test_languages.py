@@ -115,7 +115,8 @@ def test_a_channel_that_a_language_lacks_is_said_in_the_templates_own(tmp_path: 
     assert said.email(person("cy")).subject == "Hello"
     assert '<html lang="en"' in said.email(person("cy")).html
     assert (said.language("sms", person("cy")), said.language("email", person("cy"))) == ("cy", "en")
-    assert "In cy: There is no email in cy: whoever speaks it gets the email in en." in template.warnings()
+    warning = "There is no email in Welsh (cy): whoever speaks it gets the email in English (en)."
+    assert f"In Welsh (cy): {warning}" in template.warnings()
 
 
 def test_what_was_kept_says_the_same_bytes(tmp_path: Path) -> None:
