@@ -278,7 +278,8 @@ def _find(label: str, left: Mapping[int, str]) -> int:
             return index
     close = near_misses(label, left.values())
     raise InputError(
-        f"The mapping file names a column “{label}” that the member file does not have, or that is mapped twice.",
+        f"The mapping file, or --ignore, names a column “{label}” that the member file does not have, or that is mapped"
+        " twice.",
         remedy=f"Did you mean {_quoted(close)}?" if close else f"It has {_quoted(left.values())}.",
     )
 

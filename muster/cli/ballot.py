@@ -18,12 +18,13 @@ from campaigns.spec import load_ballot_spec
 from campaigns.turnout.counts import totals
 from messaging.db import Connection
 from messaging.runtime import Runtime
+from muster.cli.noun import Noun
 from muster.cli.session import open_session, run
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """Set up a ballot: its dates, threshold and electorate."""
 

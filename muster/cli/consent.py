@@ -12,6 +12,7 @@ import orjson
 from campaigns.people.consents import ConsentReport, Otherwise, export_consents
 from campaigns.people.consents import import_consents as take_in
 from muster.cli.actor import this_user
+from muster.cli.noun import Noun
 from muster.cli.problems import header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
 
@@ -19,7 +20,7 @@ _actor = click.option("--actor", default=this_user, help="Who does this, for the
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output, nothing else.")
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """What members have agreed to: marketing goes to nobody who has not. See one member's with `muster people show`."""
 

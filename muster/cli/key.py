@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from muster.cli.actor import this_user
+from muster.cli.noun import Noun
 from muster.cli.session import open_session, run
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stan
 _actor = click.option("--actor", default=this_user, help="Who does it, for the record; default: your user name here.")
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """Let other systems read the turnout feed (docs/turnout.md): make, list and revoke keys."""
 

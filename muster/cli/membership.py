@@ -203,8 +203,9 @@ def erase(who: Sequence[str], actor: str, *, yes: bool, may_return: bool, as_jso
         return
     for one in done:
         click.echo(
-            f"Erased: {one['messages'] + one['archived_messages']:,} messages and {one['replies']:,} replies emptied, "
-            f"{one['inbox']:,} things that came in, {one['withdrawn']:,} queued messages withdrawn."
+            f"Erased. Emptied: messages {one['messages'] + one['archived_messages']:,} · replies {one['replies']:,} · "
+            f"texts, mails and presses as they came in {one['inbox']:,}. "
+            f"Queued messages withdrawn: {one['withdrawn']:,}."
         )
     click.echo("Ask the receivers of your webhooks, and whoever has an export or a backup, to do the same.")
 
@@ -235,9 +236,9 @@ def _tell_found(found: erasure.Found) -> None:
     for channel, address in traces.shared:
         click.echo(f"  {channel:<6}{address} (somebody else's too: it stays theirs)")
     click.echo(
-        f"  {counts['messages']:,} messages, {counts['archived_messages']:,} in the archive, "
-        f"{counts['replies']:,} replies, {counts['inbox']:,} things that came in, "
-        f"{counts['webhook_events']:,} events for webhooks"
+        f"  messages {counts['messages']:,} · in the archive {counts['archived_messages']:,} · replies "
+        f"{counts['replies']:,} · texts, mails and presses as they came in {counts['inbox']:,} · events for webhooks "
+        f"{counts['webhook_events']:,}"
     )
 
 

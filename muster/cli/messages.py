@@ -37,6 +37,7 @@ from messaging.outbox.states import Reason, State, sentence
 from messaging.runtime import Runtime
 from muster.cli import settle, why
 from muster.cli.actor import this_user
+from muster.cli.noun import Noun
 from muster.cli.session import open_session, run
 
 Archived = list[tuple[Due, Moved]]
@@ -58,7 +59,7 @@ def _known_reason(_ctx: click.Context, _option: click.Parameter, value: str | No
     raise click.BadParameter(f"{value!r} is no reason{hint}")
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """Find messages, see why each is where it is, decide about those that wait, archive what is over."""
 

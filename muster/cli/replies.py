@@ -27,6 +27,7 @@ from campaigns.rereading import Reread
 from campaigns.rereading import reread as read_again
 from console.words import WHY_OPEN
 from muster.cli.actor import this_user
+from muster.cli.noun import Noun
 from muster.cli.session import open_session, run
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
@@ -34,7 +35,7 @@ _actor = click.option("--actor", default=this_user, help="Who reads, for the aud
 _reply = click.argument("reply_id", metavar="REPLY", type=click.IntRange(1))
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """Deal with the replies that need a person: list, show, read, close."""
 

@@ -15,6 +15,7 @@ from campaigns.people.suppressions import import_suppressions as take_in
 from messaging.outbox.states import sentence
 from messaging.suppression_digests import DigestKeys
 from muster.cli.actor import this_user
+from muster.cli.noun import Noun
 from muster.cli.problems import header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
 
@@ -23,7 +24,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 _file = click.argument("file", type=click.Path(path_type=Path))
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """Whom not to write to: take in lists, hand them on, look an address up."""
 

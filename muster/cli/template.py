@@ -22,12 +22,13 @@ from messaging.content.templates import BALLOT_FIELDS, Channel, Template, list_t
 from messaging.errors import MusterError, NotFound
 from messaging.settings import Settings, load_settings
 from muster.cli.check import ENCODINGS
+from muster.cli.noun import Noun
 from muster.cli.session import open_session, run
 
 _TOKEN: Final = "0123456789abc"  # noqa: S105  # a link's token in a preview, as long as a real one
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """List, check and preview the message templates.
 

@@ -16,6 +16,7 @@ from messaging.errors import Conflict, MusterError, NotFound, SettingsError
 from messaging.runtime import Runtime
 from messaging.settings import Settings, load_settings
 from muster.cli.actor import system_user, this_user
+from muster.cli.noun import Noun
 from muster.cli.session import open_session, run
 from muster.local.running import sandbox_at
 
@@ -32,7 +33,7 @@ _minutes = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """Let staff into the console: no passwords, everybody signs in with a link that works once."""
 

@@ -18,6 +18,7 @@ from rich.text import Text
 from messaging.errors import MusterError
 from messaging.outside import Reply, open_outside
 from muster.cli.actor import this_user
+from muster.cli.noun import Noun
 from muster.cli.session import open_session, run
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _actor = click.option("--actor", default=this_user, help="Who does it, for the r
 _name = click.argument("name")
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """Have other systems told what happens, by signed webhooks (Standard Webhooks); docs/events.md is for them."""
 

@@ -91,8 +91,8 @@ async def test_what_somebody_said_stands_in_order_with_what_it_answers(db: Conne
     ] == ["claim", "reply", "retraction", "suppress", "lift"]
     words = " ".join(one.words for one in said)
     assert "“done it”, read as voted" in words
-    assert "In the ballot pay-2026 they count as: voted" in words
-    assert "taken back: voted (by a rep)" in words
+    assert "In the ballot pay-2026 they are counted as: voted (from" in words
+    assert "no longer counted as: voted (taken back from a rep)" in words
     assert {one.kind for one in await said_to(db, message_id)} == {"reply", "claim", "retraction"}
 
 
@@ -133,7 +133,7 @@ async def test_the_commands(settings: Settings, db: Connection) -> None:
 
     why = muster(settings, "messages", "why", "07700 900471").stdout.decode()
     assert "They answered by text: “My turquoise door”, read as voted. It waits for a person: call me." in why
-    assert "To them, everything by email was stopped: opted out (page)." in why
+    assert "All messages to them by email were stopped: opted out (from their page)." in why
     told = orjson.loads(muster(settings, "messages", "why", NUMBER, "--json").stdout)
     assert {"history", "answers"} <= told[0].keys()
     assert (told[-1]["message_id"], bool(told[-1]["answers"])) == (None, True)
