@@ -18,7 +18,7 @@ from messaging.content import expressions
 from messaging.content.advice import advice, cannot_be_answered
 from messaging.content.expressions import Source, nearest
 from messaging.content.front_matter import File, read_file
-from messaging.content.languages import DEFAULT, code, spoken
+from messaging.content.languages import DEFAULT, code, named, spoken
 from messaging.content.layout import find_layout
 from messaging.content.markup import convert
 from messaging.content.menus import read_menu
@@ -281,8 +281,9 @@ def load_template(roots: Sequence[Path], name: str) -> Template:
         },
     )
     if language in template.translations:
+        spoken_in = named(language)
         raise TemplateError(
-            f"The template {name} is in {language} twice: in files that say so in their names, and in those without.",
+            f"The template {name} is in {spoken_in} twice: in files that say so in their names, and in those without.",
             remedy=f"Take one away, or say “language: …” at the top of the latter, if they are not in {language}.",
         )
     for one in (template, *template.translations.values()):

@@ -205,7 +205,7 @@ def test_every_language_is_shown_and_one_can_be_asked_for(muster: Muster, tmp_pa
     assert (told["languages"], told["warnings"]) == ({"en": ["sms", "email"], "cy": ["sms", "email"]}, [])
     polish = muster("template", "check", "ballot-reminder", "--language", "pl")
     assert polish.status == 1
-    assert "is not in pl; it is in en and cy" in polish.err
+    assert "is not in Polish (pl); it is in English (en) and Welsh (cy)" in polish.err
     assert "Put sms.pl.txt and email.pl.md beside its files." in polish.err
 
 
