@@ -10,6 +10,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from campaigns.audience import check_audience, find_units
+from campaigns.problems import names_instead
 from campaigns.spec import BallotSpec, at_zone
 from campaigns.turnout import counts
 from messaging.content.languages import DEFAULT
@@ -227,7 +228,7 @@ async def get_ballot(db: Connection, name: str) -> Ballot:
     row = await db.fetchrow(SQL["get_ballot"], name)
     if row is None:
         names = await ballot_names(db)
-        known = f"There is {', '.join(names)}." if names else "Make one with: muster ballot create FILE"
+        known = names_instead(name, names) if names else "Make one with: muster ballot create FILE"
         raise NotFound(f"There is no ballot {name}.", remedy=known)
     return Ballot(**{**row, "units": tuple(row["units"])})
 

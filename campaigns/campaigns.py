@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.ballots import Ballot, ballot_names, create_ballot, enrol, get_ballot
 from campaigns.checks import check_campaign, step_ends
+from campaigns.problems import names_instead
 from campaigns.spec import BallotSpec, CampaignSpec, StepSpec, at_zone
 from campaigns.turnout.score import Score, score
 from messaging.db import Connection, load_queries
@@ -158,7 +159,7 @@ async def get_campaign(db: Connection, name: str) -> Campaign:
     row = await db.fetchrow(SQL["get_campaign"], name)
     if row is None:
         names = await campaign_names(db)
-        known = f"There is {', '.join(names)}." if names else "Make one with: muster campaign create FILE"
+        known = names_instead(name, names) if names else "Make one with: muster campaign create FILE"
         raise NotFound(f"There is no campaign {name}.", remedy=known)
     return Campaign(**row)
 

@@ -25,6 +25,7 @@ class LanguagePlan:
     Attributes:
         language: theirs.
         messages: how many they get, by channel.
+        first: one of them, by channel.
         said_in: the language they get them in, by channel; another one where the template is not in theirs.
         segments: SMS segments of all their texts.
         rendered: texts really rendered for that number; less than all of them means it is an estimate.
@@ -33,6 +34,7 @@ class LanguagePlan:
 
     language: str
     messages: Mapping[Channel, int]
+    first: Mapping[Channel, int]
     said_in: Mapping[Channel, str]
     segments: int
     rendered: int
@@ -67,22 +69,26 @@ async def plan_languages(
     plans = []
     for language, theirs in await db.fetch(SQL["languages"], people):
         in_texts = [one for one in theirs if one in by_text]
-        messages: dict[Channel, int] = {"sms": len(in_texts), "email": len(theirs) - len(in_texts)}
+        by_channel: dict[Channel, list[int]] = {
+            "sms": in_texts,
+            "email": [one for one in theirs if one not in by_text],
+        }
         looked_at = _spread(in_texts, len(by_text), sample)
         rendered = [renderer.sms(variables) for variables in await variables_of(db, looked_at, public_url)]
-        plans.append(_plan(renderer, language, {name: n for name, n in messages.items() if n}, rendered))
+        plans.append(_plan(renderer, language, {name: some for name, some in by_channel.items() if some}, rendered))
     return tuple(plans)
 
 
 def _plan(
-    renderer: Renderer, language: str, messages: Mapping[Channel, int], rendered: Sequence[RenderedSms]
+    renderer: Renderer, language: str, people: Mapping[Channel, Sequence[int]], rendered: Sequence[RenderedSms]
 ) -> LanguagePlan:
     each = sum(text.segments.segments for text in rendered) / len(rendered) if rendered else 0
     return LanguagePlan(
         language=language,
-        messages=messages,
-        said_in={channel: renderer.language(channel, {"language": language}) for channel in messages},
-        segments=round(each * messages.get("sms", 0)),
+        messages={channel: len(theirs) for channel, theirs in people.items()},
+        first={channel: theirs[0] for channel, theirs in people.items()},
+        said_in={channel: renderer.language(channel, {"language": language}) for channel in people},
+        segments=round(each * len(people.get("sms", ()))),
         rendered=len(rendered),
         ucs2=sum(text.segments.encoding == "ucs2" for text in rendered),
     )

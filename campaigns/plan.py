@@ -22,7 +22,7 @@ from campaigns.languages import LanguagePlan, plan_languages, variables_of
 from campaigns.reading import READINGS
 from campaigns.spec import Quiet
 from messaging.content.render import Renderer
-from messaging.content.templates import Template
+from messaging.content.templates import Channel, Template
 from messaging.db import Connection, load_queries
 from messaging.outbox.caps import Cap, effective
 
@@ -30,6 +30,23 @@ SQL = load_queries(__file__)
 
 SAMPLE: Final = 4_000
 """Messages rendered for the estimate; with fewer, everybody's is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One text or email as somebody would get it.
+
+    Attributes:
+        channel: `sms` or `email`.
+        language: the one it is in.
+        messages: how many get it by this channel in this language.
+        text: all of it; a mail's begins with its subject.
+    """
+
+    channel: Channel
+    language: str
+    messages: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +77,7 @@ class StepPlan:
         currency: of the cost.
         languages: the same for the people of each language, the most spoken first.
         warnings: what about its template is allowed but seldom meant.
-        example: one text or email as somebody would get it; empty where nobody gets anything.
+        examples: one message of each channel and language that somebody gets, that of the most people first.
     """
 
     position: int
@@ -86,7 +103,7 @@ class StepPlan:
     currency: str
     languages: tuple[LanguagePlan, ...]
     warnings: tuple[str, ...]
-    example: str
+    examples: tuple[Example, ...]
 
     @property
     def exact(self) -> bool:
@@ -128,17 +145,32 @@ async def plan(
         TemplateError: the message cannot be rendered for somebody.
     """
     async with db.transaction(isolation="repeatable_read", readonly=True):
-        steps: list[StepPlan] = []
-        for row in await db.fetch(SQL["waiting_steps"], campaign_id):
-            before = row["after_launch"] or (steps[-1].starts_at if steps else None)
-            early = row["position"] == at_once
-            times = await _times(db, row, before, now or datetime.now(UTC), early=early)
-            steps.append(await _step(db, row, times, public_url, caps))
+        waiting = await waiting_steps(db, campaign_id, now or datetime.now(UTC), at_once=at_once)
+        steps = [await _step(db, row, times, public_url, caps) for row, times in waiting]
     return LaunchPlan(campaign_id, tuple(steps))
 
 
+async def waiting_steps(
+    db: Connection, campaign_id: int, now: datetime, *, at_once: int | None = None
+) -> list[tuple[asyncpg.Record, Times]]:
+    """The steps that a launch has still to do, in their order, and when each starts.
+
+    Args:
+        db: a connection.
+        campaign_id: the campaign.
+        now: when it would be launched.
+        at_once: the number of a step that would be launched before its time.
+    """
+    waiting: list[tuple[asyncpg.Record, Times]] = []
+    for row in await db.fetch(SQL["waiting_steps"], campaign_id):
+        before = row["after_launch"] or (waiting[-1][1].starts_at if waiting else None)
+        times = await _times(db, row, before, now, early=row["position"] == at_once)
+        waiting.append((row, times))
+    return waiting
+
+
 @dataclass(frozen=True, slots=True)
-class _Times:
+class Times:
     """When a step starts, and when its first message may go by each channel; None for never."""
 
     starts_at: datetime
@@ -146,16 +178,15 @@ class _Times:
 
     @property
     def opens_at(self) -> datetime | None:
+        """When the first message may go by any channel."""
         return min((at for at in self.opens.values() if at is not None), default=None)
 
 
-async def _times(
-    db: Connection, step: asyncpg.Record, before: datetime | None, now: datetime, *, early: bool
-) -> _Times:
+async def _times(db: Connection, step: asyncpg.Record, before: datetime | None, now: datetime, *, early: bool) -> Times:
     here = ZoneInfo(step["time_zone"])
     rows = await db.fetch(SQL["opens"], step["step_id"], before, now, early)
     opens = {row["channel"]: row["opens_at"] and row["opens_at"].astimezone(here) for row in rows}
-    return _Times(rows[0]["starts_at"].astimezone(here), opens)
+    return Times(rows[0]["starts_at"].astimezone(here), opens)
 
 
 @dataclass(slots=True)
@@ -167,7 +198,6 @@ class _Tally:
     not_sent: Counter[str] = field(default_factory=Counter)
     people: list[int] = field(default_factory=list)  # who get one
     texts: list[int] = field(default_factory=list)  # … as a text
-    first: Decision | None = None
 
     def add(self, decisions: Sequence[Decision]) -> None:
         self.audience += len(decisions)
@@ -176,13 +206,12 @@ class _Tally:
                 self.not_sent[str(one.reason)] += 1
                 continue
             self.by_channel[one.channel] += 1
-            self.first = self.first or one
             self.people.append(one.person_id)
             if one.channel == "sms":
                 self.texts.append(one.person_id)
 
 
-async def _step(db: Connection, step: asyncpg.Record, times: _Times, public_url: str, caps: Sequence[Cap]) -> StepPlan:
+async def _step(db: Connection, step: asyncpg.Record, times: Times, public_url: str, caps: Sequence[Cap]) -> StepPlan:
     tally = await _decide(db, step)
     waiting, too_late = await _capped(db, step, times, tally.people, effective(step["frequency_caps"], caps))
     template = Template.from_json(step["content"])
@@ -215,7 +244,7 @@ async def _step(db: Connection, step: asyncpg.Record, times: _Times, public_url:
         currency=price["currency"] if price else "",
         languages=languages,
         warnings=template.warnings(sms_from=step["sms_from"], meanings=READINGS, channels=step["channels"]),
-        example=await _example(db, renderer, tally.first, public_url),
+        examples=await _examples(db, renderer, languages, public_url),
     )
 
 
@@ -226,7 +255,7 @@ def _quiet(step: asyncpg.Record) -> Quiet | None:
 
 
 async def _capped(
-    db: Connection, step: asyncpg.Record, times: _Times, people: Sequence[int], caps: Sequence[Mapping[str, Any]]
+    db: Connection, step: asyncpg.Record, times: Times, people: Sequence[int], caps: Sequence[Mapping[str, Any]]
 ) -> tuple[int, int]:
     """How many of some people would wait, and how many would get nothing, for having had enough."""
     if not caps:
@@ -245,11 +274,28 @@ async def _decide(db: Connection, step: asyncpg.Record) -> _Tally:
     return tally
 
 
-async def _example(db: Connection, renderer: Renderer, one: Decision | None, public_url: str) -> str:
-    if one is None:
-        return ""
-    [variables] = await variables_of(db, [one.person_id], public_url)
-    if one.channel == "sms":
+async def _examples(
+    db: Connection, renderer: Renderer, languages: Sequence[LanguagePlan], public_url: str
+) -> tuple[Example, ...]:
+    """A message of each channel and language: what most people get, and what the others get."""
+    messages: Counter[tuple[Channel, str]] = Counter()
+    people: dict[tuple[Channel, str], int] = {}
+    for one in languages:
+        for channel, count in one.messages.items():
+            kind = channel, one.said_in[channel]
+            messages[kind] += count
+            people.setdefault(kind, one.first[channel])
+    return tuple(
+        [
+            Example(channel, language, count, await _said(db, renderer, channel, people[channel, language], public_url))
+            for (channel, language), count in messages.most_common()
+        ]
+    )
+
+
+async def _said(db: Connection, renderer: Renderer, channel: Channel, person_id: int, public_url: str) -> str:
+    [variables] = await variables_of(db, [person_id], public_url)
+    if channel == "sms":
         return renderer.sms(variables).text
     mail = renderer.email(variables)
     return f"Subject: {mail.subject}\n\n{mail.text}"

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ValidationError
 _INNER: Final = re.compile(r"(?P<key>[a-z_]+(?:\[\d+\])?(?:\.[a-z_]+)*): (?P<words>.*)", re.DOTALL)
 """A complaint about a whole table that starts with the key it is really about."""
 
+_LOOKED_AT: Final = 3
+_BEGINNING: Final = 3
+"""Letters: `closing` is a slip of `closes`, though `last_posting` has more letters in common with it."""
 _PLAIN: Final = {
     "missing": "is missing",
     "string_pattern_mismatch": "may hold only letters, digits and . _ -, like pay-2026",
@@ -24,8 +27,25 @@ _PLAIN: Final = {
 
 def near_miss(word: str, known: Iterable[str]) -> str:
     """`; did you mean …?`, or nothing where nothing is close."""
-    close = get_close_matches(word.lower(), sorted(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
+    close = _closest(word, known)
+    return f"; did you mean {close}?" if close else ""
+
+
+def names_instead(word: str, known: Sequence[str]) -> str:
+    """What to call instead of a name that there is none of: the one it is like, or all there are."""
+    close = _closest(word, known)
+    if close:
+        return f"Did you mean {close}?"
+    *others, last = known
+    return f"There are {', '.join(others)} and {last}." if others else f"There is only {last}."
+
+
+def _closest(word: str, known: Iterable[str]) -> str:
+    """The most alike, one that begins alike before one that does not; "" where nothing is close."""
+    by_key = {name.lower(): name for name in sorted(known, reverse=True)}
+    close = get_close_matches(word.lower(), by_key, n=_LOOKED_AT, cutoff=0.6)
+    begins_alike = [key for key in close if key[:_BEGINNING] == word.lower()[:_BEGINNING]]
+    return by_key[next(iter(begins_alike or close))] if close else ""
 
 
 def problems(model: type[BaseModel], error: ValidationError, section: str) -> list[str]:

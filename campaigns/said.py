@@ -79,14 +79,21 @@ def _sentence(row: asyncpg.Record) -> str:
             return f"They answered by {way}: “{' '.join(row['words'].split())}”, read as {word}." + _open(note)
         case "claim":
             by = f", written down by {note}" if note else ""
-            return f"In the ballot {row['words']} they count as: {word} (by {way}{by})."
+            return f"In the ballot {row['words']} they are counted as: {word} (from {_sourced(way)}{by})."
         case "retraction":
-            return f"In the ballot {row['words']} that was taken back: {word} (by {way})."
+            return (
+                f"In the ballot {row['words']} they are no longer counted as: {word} (taken back from {_sourced(way)})."
+            )
         case kind:
-            what = "everything" if note == "all" else note
-            where = {"person": "any way", "sms": "text"}.get(row["words"], row["words"])
-            did = "was stopped" if kind == "suppress" else "was allowed again"
-            return f"To them, {what} by {where} {did}: {word} ({way})."
+            what = "All messages" if note == "all" else f"All {note} messages"
+            where = {"person": "by text and email", "sms": "by text"}.get(row["words"], f"by {row['words']}")
+            did = "were stopped" if kind == "suppress" else "were allowed again"
+            return f"{what} to them {where} {did}: {word} (from {_sourced(way)})."
+
+
+def _sourced(way: str) -> str:
+    """By what way something came, after “from”: `a text`, `their page`."""
+    return {"text": "a text", "email": "an email", "page": "their page"}.get(way, way)
 
 
 def _open(why: str | None) -> str:

@@ -325,9 +325,27 @@ def load_campaign_spec(path: Path) -> CampaignSpec:
     return _validate(CampaignSpec, table, path, "campaign")
 
 
-def has_ballot(path: Path) -> bool:
-    """Whether a file holds a `[ballot]`."""
-    return "ballot" in _read(path)
+def load_campaign_file(path: Path) -> tuple[CampaignSpec, BallotSpec | None]:
+    """Read the `[campaign]` of a file and, where it has one, its `[ballot]`.
+
+    Raises:
+        SpecError: see `load_campaign_spec`; what is wrong with either table is told at once.
+    """
+    problems: list[str] = []
+    ballot = campaign = None
+    try:
+        ballot = load_ballot_spec(path) if "ballot" in _read(path) else None
+    except SpecError as error:
+        problems += error.problems or [error.message]
+    try:
+        campaign = load_campaign_spec(path)
+    except SpecError as error:
+        if not problems:
+            raise
+        problems += error.problems or [error.message]
+    if problems or campaign is None:
+        raise SpecError(f"{path} cannot be used.", problems=problems)
+    return campaign, ballot
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -55,7 +55,7 @@ async def send_sign_in_link(
 
 def compose(settings: Settings, *, name: str, email: str, link: str, minutes: int, now: datetime) -> bytes:
     """The complete mail, in text and HTML."""
-    said = {"organisation": settings.organisation, "name": name, "link": link, "time": _in_words(minutes)}
+    said = {"organisation": settings.organisation, "name": name, "link": link, "time": in_words(minutes)}
     mail = EmailMessage(policy=SMTP)
     mail["From"] = settings.email_from
     mail["To"] = email
@@ -75,7 +75,8 @@ def compose(settings: Settings, *, name: str, email: str, link: str, minutes: in
     return mail.as_bytes()
 
 
-def _in_words(minutes: int) -> str:
+def in_words(minutes: int) -> str:
+    """How long a link works: `15 minutes`, `one hour`."""
     hours, rest = divmod(minutes, 60)
     if rest or not hours:
         return f"{minutes} minutes" if minutes != 1 else "one minute"

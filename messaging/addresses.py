@@ -60,6 +60,15 @@ _LONGEST_CELL: Final = 200
 _MOBILE: Final = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 _MAILBOX: Final = re.compile(r"([a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*)@([a-z0-9.-]+)")
+_MISSPELT_ENDS: Final = {
+    **dict.fromkeys(("con", "cmo", "ocm", "vom", "xom", "comm", "coom", "conm", "cpm", "clm", "cim"), "com"),
+    **dict.fromkeys(("ukk", "ukl", "ul"), "uk"),
+    **dict.fromkeys(("nte", "ent", "met", "nett"), "net"),
+    **dict.fromkeys(("ogr", "rog", "orgg", "prg"), "org"),
+}
+"""Ends that no domain has, and which was meant: slips of the keyboard that would bounce for ever."""
+_LONGEST_SHOWN: Final = 100
+"""Characters of a domain that an error repeats."""
 _LONGEST_LOCAL_PART: Final = 64
 _LONGEST_EMAIL: Final = 254
 
@@ -341,15 +350,25 @@ def _normalise_odd_email(mailbox: str) -> str:
         raise AddressError("empty", "There is no email address.")
     if sum("@" in part for part in re.split(r"[\s;,/|]+", mailbox)) > 1:
         raise AddressError("several", "There is more than one email address; give each a column of its own.")
+    local, _, domain = mailbox.rpartition("@")
     try:
         checked = validate_email(mailbox, check_deliverability=False, test_environment=True, allow_smtputf8=False)
     except EmailNotValidError as error:
-        local, _, domain = mailbox.rpartition("@")
-        if local and _domain_is_at_fault(domain):
+        if local and not local.endswith("@") and _domain_is_at_fault(domain):
             _domain(domain)
-        raise AddressError("not_an_email", str(error)) from None
+        raise AddressError("not_an_email", _why_no_mailbox(local, str(error))) from None
+    _domain(checked.domain)
     assert checked.ascii_email is not None  # allow_smtputf8 is off
     return checked.ascii_email.lower()
+
+
+def _why_no_mailbox(local: str, error: str) -> str:
+    """What is wrong with something that is no mailbox, for whoever wrote it."""
+    if not local:
+        return "That is no mailbox: there must be a name, an @ and a domain, as in amy@example.org."
+    if "@" in local:
+        return "There is more than one @ in it; a mailbox has one, as in amy@example.org."
+    return error
 
 
 def _domain_is_at_fault(domain: str) -> bool:
@@ -365,8 +384,12 @@ def _domain(domain: str) -> str:
     """The domain as DNS writes it. Cached: a whole union writes from a few hundred domains."""
     try:
         checked = validate_email(f"x@{domain}", check_deliverability=False, test_environment=True)
-    except EmailNotValidError as error:
+    except EmailNotValidError:
         if domain.rpartition(".")[2] in SPECIAL_USE_DOMAIN_NAMES:
             raise AddressError("reserved_domain", "No mail reaches that domain.") from None
-        raise AddressError("bad_domain", str(error)) from None
+        shown = f"“{domain[:_LONGEST_SHOWN]}”" if domain else "Nothing after the @"
+        raise AddressError("bad_domain", f"{shown} is no domain that mail goes to, such as example.org.") from None
+    host, _, end = checked.ascii_domain.rpartition(".")
+    if end in _MISSPELT_ENDS:
+        raise AddressError("bad_domain", f"There is no domain that ends in .{end}. Is it {host}.{_MISSPELT_ENDS[end]}?")
     return checked.ascii_domain

@@ -27,7 +27,7 @@ from messaging.settings import Settings, check_for_production, load_settings
 from muster.cli.actor import system_user
 from muster.demo.home import demo_home
 from muster.local.attach import Servers, attach
-from muster.local.running import Running, only_run
+from muster.local.running import Running, SandboxPlace, only_run
 from muster.local.secret import kept_secret
 from muster.logs import configure_logs
 from muster.supervisor import Child
@@ -38,12 +38,22 @@ SANDBOX_PORT: Final = 8025
 SANDBOX_SMTP_PORT: Final = 2525
 SANDBOX_SMS_FROM: Final = "+447700900000"
 """A number that Ofcom keeps for fiction."""
+_SANDBOX_TRIES: Final = 3
+"""Starts of the sandbox, where another program takes its port between the look and the start."""
 STAFF: Final = "staff@localhost"
 PORTS_TRIED: Final = 100
 START: Final = 60.0
 """Seconds a process has to come up."""
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxPorts:
+    """The ports from which on the sandbox looks for a free one: for its pages and API, and for its mail server."""
+
+    page: int = SANDBOX_PORT
+    mail: int = SANDBOX_SMTP_PORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +80,12 @@ class Addresses:
 
 
 @asynccontextmanager
-async def everything(members: str = "none") -> AsyncIterator[Addresses]:
+async def everything(members: str = "none", sandbox: SandboxPorts | None = None) -> AsyncIterator[Addresses]:
     """Start everything and keep it up while this is open; then stop it, last started first, the servers last.
 
     Args:
         members: who answers in the sandbox: `none` or `lively`.
+        sandbox: where it is to be; the usual ports where nobody says.
 
     Yields:
         Where everything is.
@@ -92,7 +103,7 @@ async def everything(members: str = "none") -> AsyncIterator[Addresses]:
 
         check_channels(settings)
     async with AsyncExitStack() as stack:
-        yield await _Start(settings, members, stack).everything()
+        yield await _Start(settings, members, sandbox or SandboxPorts(), stack).everything()
 
 
 class _Start:
@@ -104,9 +115,10 @@ class _Start:
         stack: stops what was started.
     """
 
-    def __init__(self, settings: Settings, members: str, stack: AsyncExitStack) -> None:
+    def __init__(self, settings: Settings, members: str, sandbox_ports: SandboxPorts, stack: AsyncExitStack) -> None:
         self.settings = settings
         self._members = members
+        self._sandbox_ports = sandbox_ports
         self._stack = stack
         self._environment: dict[str, str] = {}
         self._moved: list[str] = []
@@ -118,7 +130,7 @@ class _Start:
         web, public = self._choose_address()
         sandbox = None if self.settings.has_sms or self.settings.has_email else await self._start_sandbox(public)
         if self._running is not None:
-            self._running.serves_at(public, urlsplit(web).port or WEB_PORT)
+            self._running.serves_at(public, urlsplit(web).port or WEB_PORT, sandbox)
         server = await self._start("serve")
         await _until_ready(f"{web}/readyz", server)
         server.keep_up()
@@ -128,7 +140,8 @@ class _Start:
         home = None if self._servers is None else self.settings.home.resolve()
         console = await _sign_in_link(database_url, public)
         demo = None if home is None or await _has_members(database_url) else demo_home(home)
-        return Addresses(web, public, console, sandbox, home, tuple(self._moved), demo)
+        page = None if sandbox is None else sandbox.page
+        return Addresses(web, public, console, page, home, tuple(self._moved), demo)
 
     async def _open_servers(self) -> str:
         """Servers of one's own, or embedded ones; with the newest schema."""
@@ -188,26 +201,36 @@ class _Start:
         }
         return web, public
 
-    async def _start_sandbox(self, public: str) -> str:
+    async def _start_sandbox(self, public: str) -> SandboxPlace:
         """Texts and emails go to the sandbox, as nobody said where else."""
-        places = [
-            f"127.0.0.1:{self._next_free('127.0.0.1', port, name)}"
-            for port, name in ((SANDBOX_PORT, "the sandbox"), (SANDBOX_SMTP_PORT, "its mail server"))
-        ]
-        words = ["sandbox", "--json", "--members", self._members, "--twilio", places[0], "--smtp", places[1]]
-        child = Child([*words, "--inbound-url", f"{public}/webhooks/twilio/inbound"], self._environment)
-        self._stack.push_async_callback(child.stop)
-        process = await child.start(output=asyncio.subprocess.PIPE)
-        assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), START)
-        if not line:
-            raise Unavailable("The sandbox did not start.", remedy="What it said is above.")
+        ports = self._sandbox_ports
+        for tries_left in reversed(range(_SANDBOX_TRIES)):
+            ports = SandboxPorts(
+                self._next_free("127.0.0.1", ports.page, "the sandbox"),
+                self._next_free("127.0.0.1", ports.mail, "its mail server"),
+            )
+            child, line = await self._try_sandbox(ports, public)
+            if line:
+                break
+            # another program may have been quicker by a moment
+            if not tries_left or all(_is_free("127.0.0.1", port) for port in (ports.page, ports.mail)):
+                raise Unavailable("The sandbox did not start.", remedy="What it said is above.")
         said = orjson.loads(line)
         child.keep_up()
         self._environment |= said["environment"]
         if self.settings.sms_from is None:
             self._environment["MUSTER_SMS_FROM"] = SANDBOX_SMS_FROM
-        return str(said["twilio"])
+        return SandboxPlace(said["twilio"], said["environment"]["MUSTER_SMTP_URL"])
+
+    async def _try_sandbox(self, ports: SandboxPorts, public: str) -> tuple[Child, bytes]:
+        """Start a sandbox; the line that says where it is, empty where it ended instead."""
+        places = [f"127.0.0.1:{ports.page}", f"127.0.0.1:{ports.mail}"]
+        words = ["sandbox", "--json", "--members", self._members, "--twilio", places[0], "--smtp", places[1]]
+        child = Child([*words, "--inbound-url", f"{public}/webhooks/twilio/inbound"], self._environment)
+        self._stack.push_async_callback(child.stop)
+        process = await child.start(output=asyncio.subprocess.PIPE)
+        assert process.stdout is not None
+        return child, await asyncio.wait_for(process.stdout.readline(), START)
 
     async def _start(self, *words: str) -> Child:
         child = Child(words, self._environment)
@@ -235,18 +258,19 @@ async def _attach_again(home: Path) -> Servers:
             await asyncio.sleep(5)
 
 
-async def run(members: str, announce: Callable[[Addresses], None]) -> None:
+async def run(members: str, sandbox: SandboxPorts, announce: Callable[[Addresses], None]) -> None:
     """Start everything, say where it is, and stay up until SIGTERM or SIGINT.
 
     Args:
         members: who answers in the sandbox: `none` or `lively`.
+        sandbox: where it is to be.
         announce: told once everything is up.
 
     Raises:
         Conflict, SettingsError, Unavailable: see `everything`.
     """
     stopped = asyncio.create_task(stop_signal().wait())
-    up = asyncio.create_task(_stay_up(members, announce))
+    up = asyncio.create_task(_stay_up(members, sandbox, announce))
     await asyncio.wait({stopped, up}, return_when=asyncio.FIRST_COMPLETED)
     up.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -254,8 +278,8 @@ async def run(members: str, announce: Callable[[Addresses], None]) -> None:
     stopped.cancel()
 
 
-async def _stay_up(members: str, announce: Callable[[Addresses], None]) -> None:
-    async with everything(members) as addresses:
+async def _stay_up(members: str, sandbox: SandboxPorts, announce: Callable[[Addresses], None]) -> None:
+    async with everything(members, sandbox) as addresses:
         announce(addresses)
         await asyncio.Event().wait()
 

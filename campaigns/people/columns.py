@@ -47,6 +47,10 @@ _SECOND: Final = ("secondary", "second", "2nd", "alternative", "alternate", "alt
 _PLACES: Final = ("home", "work", "personal", "private", "office", "evening", "daytime", "business")
 _NUMBERED: Final = re.compile(r"([a-z]+)([1-9])(value|address|addr|number|num|no)")
 """As Google and Outlook write it: `E-mail 1 - Value`, `E-mail 2 Address`."""
+_ABOUT: Final = re.compile(
+    r"(e?mail|phone|mobile)([1-9]?)(address)?(label|type|displayname)|(business|home|other)phone[1-9]?type"
+)
+"""Columns of such exports that say what kind of address another column holds."""
 _SAID: Final = re.compile(r"attributes\.[a-z][a-z0-9_]*")  # a header that says what it is, as exports write it
 _WORDS: Final = re.compile(r"[^\W_]+")
 _ALMOST: Final = 0.6
@@ -194,8 +198,10 @@ class _Sorting:
                 self._take(index, field, *rank, index)
 
     def others(self) -> None:
-        """Take the rest as attributes."""
+        """Take the rest as attributes, but for what only says of what kind an address is."""
         for index, label in list(self.left.items()):
+            if _ABOUT.fullmatch(header_key(label)):
+                continue
             self._take_attribute(index, attribute_name(label, index, self._taken))
 
     def _take(self, index: int, field: str, *rank: int) -> None:
@@ -272,7 +278,8 @@ def _find(label: str, left: Mapping[int, str]) -> int:
             return index
     close = near_misses(label, left.values())
     raise InputError(
-        f"The mapping file names a column “{label}” that the member file does not have, or that is mapped twice.",
+        f"The mapping file, or --ignore, names a column “{label}” that the member file does not have, or that is mapped"
+        " twice.",
         remedy=f"Did you mean {_quoted(close)}?" if close else f"It has {_quoted(left.values())}.",
     )
 

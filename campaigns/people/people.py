@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -115,6 +115,40 @@ async def find_person(db: Connection, external_id: str) -> Person:
         updated_at=row["updated_at"],
         left_at=row["left_at"],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Who somebody is, in as many words as a line of a list has.
+
+    Attributes:
+        external_id: the membership number; None of who was erased.
+        name: first and last; may be empty.
+    """
+
+    external_id: str | None
+    name: str
+
+    def __str__(self) -> str:
+        """`0001006  Amy Jones`."""
+        return f"{self.external_id}  {self.name}".rstrip() if self.external_id else "somebody who was erased"
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return {"external_id": self.external_id, "name": self.name}
+
+
+async def names_of(db: Connection, person_ids: Collection[int]) -> dict[int, Named]:
+    """Say who some people are, by their ids."""
+    rows = {row["person_id"]: row for row in await db.fetch(SQL["names"], list(person_ids))}
+    erased = Named(None, "")
+    return {one: Named(rows[one]["external_id"], rows[one]["name"]) if one in rows else erased for one in person_ids}
+
+
+async def members_named(db: Connection, external_ids: Sequence[str]) -> list[Named]:
+    """Say who has some membership numbers, once each and in their order; nobody for numbers that nobody has."""
+    rows = {row["external_id"]: row["name"] for row in await db.fetch(SQL["names_by_number"], list(external_ids))}
+    return [Named(one, rows[one]) for one in dict.fromkeys(external_ids) if one in rows]
 
 
 async def has_people(db: Connection) -> bool:

@@ -16,10 +16,20 @@ left join lateral (
 where a.person_id = $1
 order by a.channel desc, a.rank, a.address_id
 
+-- name: names
+-- Who they are, in a few words; nobody who was erased.
+select person_id, external_id, trim(first_name || ' ' || last_name) as name
+from person where person_id = any ($1::bigint[]) and erased_at is null
+
+-- name: names_by_number
+-- The same by their membership numbers.
+select external_id, trim(first_name || ' ' || last_name) as name
+from person where external_id = any ($1::text[]) and erased_at is null
+
 -- name: similar_ids
 -- What somebody may have meant who typed a number that nobody has: another case, or zeros lost in a spreadsheet.
 select external_id from person
-where lower(external_id) = lower($1) or ltrim(external_id, '0') = ltrim($1, '0')
+where erased_at is null and (lower(external_id) = lower($1) or ltrim(external_id, '0') = ltrim($1, '0'))
 order by external_id limit 3
 
 -- name: has_people

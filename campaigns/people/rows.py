@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 from campaigns.people.columns import UNIT_KINDS, Column, Columns
 from campaigns.people.report import Problem
 from campaigns.people.tables import FAULTS, Table, clean, fault_of
+from campaigns.people.workbooks.cells import column_letters
 from messaging.addresses import normalise_email, normalise_phone
+from messaging.content.languages import NAMES
 from messaging.errors import AddressError
 
 StagedPerson = tuple[
@@ -36,6 +38,8 @@ _NOTE: Final = re.compile(r"\b(?:count|pages?|records?|rows|members|end|printed|
 _WORD: Final = re.compile(r"[^\W\d_]{3,}")
 _MAY_BE_FAULTY: Final = re.compile(r"#|Err:|\(formula|E\+")
 """Something that every cell has which says nothing: looked for once in a row, since nearly all rows are without."""
+_SEVERAL: Final = ":::"
+"""Google's exports write it between several addresses in one cell, in order of preference."""
 _MOST_DIGITS_OF_A_COUNT: Final = 6
 _LONGEST_SHOWN: Final = 200
 """Characters of a cell that a problem shows."""
@@ -43,10 +47,8 @@ _WHOLE_FLOAT: Final = re.compile(r"([0-9]+)\.0+")
 _SCIENTIFIC: Final = re.compile(r"[0-9](?:\.[0-9]+)?[eE]\+[0-9]+")  # without the plus it may be an id
 _TITLES: Final = {"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "rev", "sir", "dame"}
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
-_LANGUAGES: Final = {
-    "english": "en", "welsh": "cy", "cymraeg": "cy", "gaelic": "gd", "irish": "ga", "gaeilge": "ga", "polish": "pl",
-    "french": "fr", "german": "de", "spanish": "es", "portuguese": "pt", "italian": "it", "romanian": "ro",
-    "punjabi": "pa", "urdu": "ur", "bengali": "bn", "gujarati": "gu", "arabic": "ar", "chinese": "zh",
+_LANGUAGES: Final = {name.lower(): code for code, name in NAMES.items()} | {
+    "cymraeg": "cy", "gaelic": "gd", "gaeilge": "ga", "tagalog": "tl", "farsi": "fa",
 }  # fmt: skip
 
 
@@ -105,7 +107,9 @@ class RowReader:
                 whole = self._whole_row(cells)
                 self._may_be_faulty = _MAY_BE_FAULTY.search("\n".join(whole)) is not None
                 self._refuse_no_member(whole)
-                yield self._person(line, whole)
+                person = self._person(line, whole)
+                self._tell_strays(line, whole)
+                yield person
             except _RejectedRow as rejected:
                 self.rejected += 1
                 self._tell(line, cells or (), rejected.column, rejected.code, rejected.message)
@@ -118,7 +122,12 @@ class RowReader:
         self.problems.append(Problem(line, label, code, message, value[:_LONGEST_SHOWN], number[:_LONGEST_SHOWN]))
 
     def _whole_row(self, cells: list[str] | None) -> list[str]:
-        """The cells, as many as the header has; a row of another width has slipped, and its cells mean nothing."""
+        """The cells, as many as the header has at least.
+
+        Raises:
+            _RejectedRow: in a text file a row of another width has slipped, and its cells mean nothing. In a sheet they
+                stand where they stand.
+        """
         if cells is None:
             raise _RejectedRow("broken_row", "A quote is out of place or never closed.")
         width, full_width = self._columns.width, self._columns.full_width
@@ -126,12 +135,20 @@ class RowReader:
             if self._table.rectangular:
                 raise _RejectedRow("too_few_cells", f"The row has {len(cells)} cells, the header {full_width}.")
             return [*cells, *[""] * (width - len(cells))]
-        if len(cells) > full_width and any(map(str.strip, cells[full_width:])):
+        if self._table.rectangular and len(cells) > full_width and any(map(str.strip, cells[full_width:])):
             raise _RejectedRow(
                 "too_many_cells",
                 f"The row has {len(cells)} cells, the header {full_width}: does a text lack its quotes?",
             )
         return cells
+
+    def _tell_strays(self, line: int, cells: Sequence[str]) -> None:
+        """Tell of a sheet's cells that stand to the right of all headings; they cost their row nothing else."""
+        width = self._columns.full_width
+        for place in range(width, len(cells)):
+            if clean(cells[place]):
+                message = f"The cell {column_letters(place)}{line} stands under no heading; it was left out."
+                self._tell(line, cells, Column(place, "", ""), "no_heading", message)
 
     def _refuse_no_member(self, cells: Sequence[str]) -> None:
         """Reject totals and notes below the members, and headings that are printed again on each page.
@@ -262,11 +279,12 @@ class RowReader:
                 self._tell(line, cells, column, code, FAULTS[code])
                 kept.append(kind)
                 continue
-            try:
-                found[self._normalise(kind, cell)] = None
-            except AddressError as error:
-                if error.code != "empty":  # a cell of invisible marks is as good as empty
-                    self._tell(line, cells, column, error.code, error.message)
+            for one in _each(cell):
+                try:
+                    found[self._normalise(kind, one)] = None
+                except AddressError as error:
+                    if error.code != "empty":  # a cell of invisible marks is as good as empty
+                        self._tell(line, cells, column, error.code, error.message)
         return list(found)
 
     def _normalise(self, kind: str, cell: str) -> str:
@@ -274,6 +292,13 @@ class RowReader:
             return normalise_email(clean(cell))
         # line breaks part several numbers, so the cell is not cleaned but for a spreadsheet's guard around it
         return normalise_phone(clean(cell) if cell[0] in "=' " else cell, region=self._phone_region)
+
+
+def _each(cell: str) -> Sequence[str]:
+    """The addresses in a cell, where it is certain how they are parted."""
+    if _SEVERAL not in cell:
+        return (cell,)
+    return [part for one in cell.split(_SEVERAL) if (part := one.strip())]
 
 
 def split_name(full: str) -> tuple[str, str]:

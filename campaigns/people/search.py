@@ -84,7 +84,8 @@ async def search_people(db: Connection, text: str, *, region: str, limit: int = 
     if len(words) > _WORDS:
         words = [" ".join(words)]
     patterns = [f"%{literal(word)}%" for word in words] + ["%"] * (_WORDS - len(words))
-    rows = await db.fetch(SQL["people"], *patterns, text, _addresses(text, region), _part_of_address(text), limit)
+    parts = [*_parts_of_address(text), None, None][:2]
+    rows = await db.fetch(SQL["people"], *patterns, text, _addresses(text, region), *parts, limit)
     return [Hit(**row) for row in rows]
 
 
@@ -107,14 +108,14 @@ def _addresses(text: str, region: str) -> list[str]:
         return []
 
 
-def _part_of_address(text: str) -> str | None:
-    """A pattern for a part of a number or mailbox; None where the text is neither."""
-    digits = re.sub(r"[\s().+/-]", "", text)
+def _parts_of_address(text: str) -> list[str]:
+    """Patterns for a part of a number or mailbox; none where the text is neither."""
+    digits = re.sub(r"\(0\)|[\s().+/-]", "", text)
     if digits.isdigit():
-        # a national number begins with a zero that the international one has not
-        own = digits.removeprefix("00").removeprefix("0")
-        return f"+%{own}%" if len(own) >= _FEWEST_DIGITS else None
-    return f"%{literal(text.lower())}%" if re.fullmatch(r"[^\s@]*@?[^\s@]+|[^\s@]+@", text) else None
+        # the part may stand anywhere in a number, or begin one as it is written here, with zeros that +44… has not
+        parts = dict.fromkeys((digits, digits.removeprefix("00").removeprefix("0")))
+        return [f"+%{part}%" for part in parts if len(part) >= _FEWEST_DIGITS]
+    return [f"%{literal(text.lower())}%"] if re.fullmatch(r"[^\s@]*@?[^\s@]+|[^\s@]+@", text) else []
 
 
 def _folded(text: str) -> str:

@@ -1,6 +1,6 @@
 -- name: people
 -- Whoever has every word in their name or number, this very number, one of these addresses, or an address with these
--- characters in it. Each by an index of its own, hence one after the other; who has the number comes first.
+-- characters in it, or with those. Each by an index of its own, hence one after the other; who has the number comes first.
 with hit as (
   select person_id from person
   where folded(first_name || ' ' || last_name || ' ' || external_id) like $1
@@ -12,6 +12,8 @@ with hit as (
   select person_id from address where address = any ($5::text[])
   union
   select person_id from address where address like $6
+  union
+  select person_id from address where address like $7
 )
 select
   p.person_id, p.external_id, trim(p.first_name || ' ' || p.last_name) as name, coalesce(u.name, '') as unit, p.left_at,
@@ -23,7 +25,7 @@ join person p using (person_id)
 left join unit u using (unit_id)
 where p.erased_at is null
 order by p.external_id <> $4, p.last_name, p.first_name, p.person_id
-limit $7;
+limit $8;
 
 -- name: holders
 -- Everybody who has one of some addresses.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from messaging.content import expressions
 from messaging.content.expressions import Piece, Source
-from messaging.content.languages import DEFAULT, spoken
+from messaging.content.languages import DEFAULT, named, spoken
 from messaging.content.segments import beyond_gsm7, count, sanitise
 from messaging.content.wording import languages
 
@@ -62,7 +62,7 @@ def advice(
     for code, one in template.translations.items():
         if language in {None, code}:
             said = (*_of_one(one, sms_from, meanings, channels), *_of_translation(template, one, channels))
-            yield from (f"In {code}: {sentence}" for sentence in said)
+            yield from (f"In {named(code)}: {sentence}" for sentence in said)
 
 
 def _of_one(
@@ -81,15 +81,17 @@ def _of_one(
 def _of_translation(template: Template, one: Template, channels: Collection[str]) -> Iterator[str]:
     for channel, what in (("sms", "text"), ("email", "email")):
         if channel in channels and getattr(template, channel) is not None and getattr(one, channel) is None:
-            yield f"There is no {what} in {one.language}: whoever speaks it gets the {what} in {template.language}."
+            own = named(template.language)
+            yield f"There is no {what} in {named(one.language)}: whoever speaks it gets the {what} in {own}."
     if one.email is not None and "email" in channels and spoken(one.language, languages()) is None:
-        yield f"The foot of the email and its dates are in {DEFAULT}: Muster has no words in {one.language}."
+        theirs = named(one.language)
+        yield f"The foot of the email and its dates are in {named(DEFAULT)}: Muster has no words in {theirs}."
     if one.sms is not None and "sms" in channels and dict(one.menu) != dict(template.menu):
         offered, own = (
             ", ".join(f"{digit} {meaning}" for digit, meaning in each.menu.items()) or "no digits"
             for each in (one, template)
         )
-        yield f"The text offers {offered}, and the one in {template.language} {own}."
+        yield f"The text offers {offered}, and the one in {named(template.language)} {own}."
 
 
 def _of_text(template: Template, sms: str, sms_from: str | None, *, of_a_ballot: bool) -> Iterator[str]:

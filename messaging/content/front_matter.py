@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import frontmatter
-from yaml import YAMLError  # type: ignore[import-untyped]
+from yaml import MappingNode, SafeLoader, YAMLError, compose  # type: ignore[import-untyped]
 
 from messaging.content.expressions import Source, nearest
 from messaging.errors import TemplateError
@@ -24,10 +24,12 @@ class File:
     Attributes:
         head: its front matter; empty where it has none.
         body: the text below, which knows its place in the file.
+        lines: the line of the file on which each value of the head begins.
     """
 
     head: Mapping[str, Any]
     body: Source
+    lines: Mapping[str, int] = field(default_factory=dict)
 
     def word(self, key: str) -> str:
         """One value of the head as text, "" where it is not given.
@@ -60,7 +62,8 @@ def read_file(path: Path, keys: Collection[str]) -> File:
     whole = _HEAD.match(text)
     if whole is None:
         raise TemplateError(f"{name}: the front matter has no second --- line.")
-    return File(_load(name, whole[1], keys), Source(name, text[whole.end() :], whole[0].count("\n") + 1))
+    head = _load(name, whole[1], keys)
+    return File(head, Source(name, text[whole.end() :], whole[0].count("\n") + 1), _lines(whole[1]))
 
 
 def read_text(path: Path) -> Source:
@@ -77,6 +80,16 @@ def read_text(path: Path) -> Source:
     except OSError as error:
         raise TemplateError(f"{name} cannot be read: {error.strerror}.") from error
     return Source(name, text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _lines(head: str) -> dict[str, int]:
+    """The line of the file on which each value begins; that of a `|` or `>` begins below its key."""
+    node = compose(head, Loader=SafeLoader)
+    pairs = node.value if isinstance(node, MappingNode) else ()
+    return {
+        str(key.value): value.start_mark.line + (3 if getattr(value, "style", None) in {"|", ">"} else 2)
+        for key, value in pairs
+    }
 
 
 def _load(name: str, head: str, keys: Collection[str]) -> Mapping[str, Any]:

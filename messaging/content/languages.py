@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 DEFAULT: Final = "en"
 """The language of a template file that names none."""
+
+NAMES: Final[Mapping[str, str]] = {
+    "ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "cs": "Czech", "cy": "Welsh", "de": "German", "el": "Greek",
+    "en": "English", "es": "Spanish", "fa": "Persian", "fr": "French", "ga": "Irish", "gd": "Scottish Gaelic",
+    "gu": "Gujarati", "hi": "Hindi", "hr": "Croatian", "hu": "Hungarian", "it": "Italian", "ja": "Japanese",
+    "ko": "Korean", "lt": "Lithuanian", "lv": "Latvian", "ml": "Malayalam", "ne": "Nepali", "nl": "Dutch",
+    "pa": "Punjabi", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sk": "Slovak",
+    "so": "Somali", "sq": "Albanian", "sr": "Serbian", "sw": "Swahili", "ta": "Tamil", "tl": "Filipino",
+    "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "yo": "Yoruba", "zh": "Chinese",
+}  # fmt: skip
+"""What people call languages, by their codes."""
 
 _CODE: Final = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{2,8})*")
 _RIGHT_TO_LEFT: Final = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "ks", "ps", "sd", "ug", "ur", "yi"})
@@ -30,6 +41,12 @@ def spoken(wanted: str, known: Collection[str]) -> str | None:
         return wanted
     parts = wanted.lower().replace("_", "-").split("-")
     return next((kind for end in range(len(parts), 0, -1) if (kind := "-".join(parts[:end])) in known), None)
+
+
+def named(language: str) -> str:
+    """A language as people say it, with the code that files have: `Welsh (cy)`; the code alone where it has no name."""
+    name = NAMES.get(language.lower().replace("_", "-").partition("-")[0])
+    return f"{name} ({language})" if name else language
 
 
 def direction(language: str) -> str:

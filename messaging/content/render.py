@@ -154,7 +154,9 @@ class _Email:
             accent,
         )
         foot = _FOOT.format(**words).replace("{{ why }}", template.why)
-        self._subject: Final = compiled(Source(source.file, template.subject or ""), same)
+        self._subject: Final = compiled(
+            Source(source.file, template.subject or "", template.head_lines.get("subject", 1)), same
+        )
         self._text: Final = compiled(Source(source.file, f"{body.text.strip()}\n{foot}"), same)
         self._html: Final = compiled(Source(source.file, page.text), same, html=True)
 

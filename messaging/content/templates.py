@@ -18,7 +18,7 @@ from messaging.content import expressions
 from messaging.content.advice import advice, cannot_be_answered
 from messaging.content.expressions import Source, nearest
 from messaging.content.front_matter import File, read_file
-from messaging.content.languages import DEFAULT, code, spoken
+from messaging.content.languages import DEFAULT, code, named, spoken
 from messaging.content.layout import find_layout
 from messaging.content.markup import convert
 from messaging.content.menus import read_menu
@@ -68,6 +68,7 @@ class Template:
         why: the line in an email's foot that says why one gets it.
         layout: the HTML page its email stands in; "" for the one Muster brings.
         lines: the line of `sms.txt` and of `email.md` where the text itself starts.
+        head_lines: the line of `email.md` on which the subject, the preheader and the reason at its foot begin.
         language: the one it is written in.
         translations: the same in other languages, by their codes; each may lack a channel, which is then said in this
             one's language.
@@ -84,6 +85,7 @@ class Template:
     why: str = _why(DEFAULT)
     layout: str = ""
     lines: tuple[int, int] = (1, 1)
+    head_lines: Mapping[str, int] = field(default_factory=dict)
     language: str = DEFAULT
     translations: Mapping[str, Template] = field(default_factory=dict)
     suffix: str = ""
@@ -120,8 +122,11 @@ class Template:
             yield self.sms_source()
         if self.email is not None:
             yield self.email_source()
-            file = self.email_source().file
-            yield from (Source(file, text) for text in (self.subject, self.preheader, self.why) if text)
+            file, head = (
+                self.email_source().file,
+                {"subject": self.subject, "preheader": self.preheader, "why": self.why},
+            )
+            yield from (Source(file, text, self.head_lines.get(key, 1)) for key, text in head.items() if text)
         for translation in self.translations.values():
             yield from translation.sources()
 
@@ -177,7 +182,7 @@ class Template:
 
     def to_json(self) -> dict[str, Any]:
         """The template as it is kept with a step: what was approved is what is sent."""
-        kept = asdict(self) | {"menu": dict(self.menu), "lines": list(self.lines)}
+        kept = asdict(self) | {"menu": dict(self.menu), "lines": list(self.lines), "head_lines": dict(self.head_lines)}
         return kept | {"translations": {language: one.to_json() for language, one in self.translations.items()}}
 
     @classmethod
@@ -276,8 +281,9 @@ def load_template(roots: Sequence[Path], name: str) -> Template:
         },
     )
     if language in template.translations:
+        spoken_in = named(language)
         raise TemplateError(
-            f"The template {name} is in {language} twice: in files that say so in their names, and in those without.",
+            f"The template {name} is in {spoken_in} twice: in files that say so in their names, and in those without.",
             remedy=f"Take one away, or say “language: …” at the top of the latter, if they are not in {language}.",
         )
     for one in (template, *template.translations.values()):
@@ -351,6 +357,7 @@ def _read(
         preheader=email.word("preheader") if email else "",
         why=(email.word("why") if email else "") or _why(language),
         lines=(_first_line(sms), _first_line(email)),
+        head_lines=email.lines if email else {},
         language=language,
         suffix=suffix,
     )

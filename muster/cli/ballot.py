@@ -17,11 +17,12 @@ from campaigns.turnout.counts import totals
 from campaigns.turnout.figures import threshold
 from messaging.db import Connection
 from messaging.runtime import Runtime
+from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """Set up a ballot: its dates, threshold and electorate."""
 

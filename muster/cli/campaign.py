@@ -18,13 +18,14 @@ from rich.text import Text
 from campaigns import campaigns
 from campaigns.campaigns import Campaign, CampaignStatus, create_campaign, get_campaign
 from campaigns.launch import Launched, LaunchPlan, launch, launch_step_now, plan
-from campaigns.spec import has_ballot, load_ballot_spec, load_campaign_spec
+from campaigns.spec import load_campaign_file
 from messaging.db import Connection
 from messaging.errors import Conflict
 from messaging.runtime import Runtime
 from messaging.settings import Settings, load_settings
 from muster.cli.actor import actor_option
 from muster.cli.campaign_tables import plan_table, status_table
+from muster.cli.noun import Noun
 from muster.cli.numbers import STEP
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
@@ -38,7 +39,7 @@ _OVER: Final = frozenset({"cancelled", "finished"})
 _reason = click.option("--reason", default="", help="Why; staff see it, and it is kept.")
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """Make, launch, pause, watch and cancel a campaign."""
 
@@ -146,8 +147,7 @@ def cancel(name: str, reason: str, actor: str, *, yes: bool) -> None:
 
 
 async def _create(file: Path, actor: str) -> Campaign:
-    spec = load_campaign_spec(file)
-    own = load_ballot_spec(file) if has_ballot(file) else None
+    spec, own = load_campaign_file(file)
     async with open_session(pool_size=3) as runtime:
         here = replace(runtime, settings=_with_sandbox(runtime.settings))
         return await create_campaign(here, spec, actor, own=own)

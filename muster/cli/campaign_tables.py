@@ -12,7 +12,8 @@ from rich.text import Text
 
 from campaigns.campaigns import CampaignStatus
 from campaigns.hours import NIGHT
-from campaigns.plan import StepPlan
+from campaigns.plan import Example, StepPlan
+from messaging.content.languages import named
 from messaging.outbox.counts import StepCounts
 from messaging.outbox.states import State, sentence
 from messaging.plurals import plural
@@ -53,9 +54,22 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
         table.add_row(f"{step.cost:,.2f}", f"{step.currency}, by the prices in the file")
     parts: list[RenderableType] = [heading, table]
     parts += [Text(f"Warning: {warning}", style="yellow") for warning in step.warnings]
-    if step.example:
-        parts.append(Padding(Text("\n".join(step.example.splitlines()[:_EXAMPLE_LINES]), style="dim"), (0, 4)))
+    parts += [part for one in step.examples for part in _example(one, step)]
     return Group(*parts)
+
+
+def _example(one: Example, step: StepPlan) -> Iterator[RenderableType]:
+    """A message as somebody gets it, and who gets such a one where not everybody does."""
+    what = "text" if one.channel == "sms" else "email"
+    if len(step.examples) > 1:
+        languages = {each.language for each in step.examples}
+        spoken = f" in {named(one.language)}" if len(languages) > 1 else ""
+        yield Text(f"  The {what}{spoken}, as {one.messages:,} of {sum(step.by_channel.values()):,} get it:")
+    lines = one.text.splitlines()
+    more = (
+        [f"… {len(lines) - _EXAMPLE_LINES} more lines"] if len(lines) > _EXAMPLE_LINES + 1 else lines[_EXAMPLE_LINES:]
+    )
+    yield Padding(Text("\n".join([*lines[:_EXAMPLE_LINES], *more]), style="dim"), (0, 4))
 
 
 def _held_back(step: StepPlan) -> Iterator[tuple[str, str]]:
@@ -108,11 +122,12 @@ def _languages(step: StepPlan) -> Iterator[tuple[str, str, bool]]:
         return
     for one in step.languages:
         by = " and ".join(f"{n:,} by {'text' if name == 'sms' else 'email'}" for name, n in one.messages.items())
-        words = f"have the language {one.language}: {by}"
+        words = f"have the language {named(one.language)}: {by}"
         if one.segments:
             words += f", {plural(one.segments, 'segment')}"
         for channel, said in one.missing.items():
-            words += f"; the {'text' if channel == 'sms' else 'email'} is not in {one.language}, they get it in {said}"
+            what = "text" if channel == "sms" else "email"
+            words += f"; the {what} is not in {named(one.language)}, they get it in {named(said)}"
         yield f"{sum(one.messages.values()):,}", words, bool(one.missing)
 
 
@@ -120,7 +135,7 @@ def _starts(step: StepPlan, *, now: bool) -> str:
     if now:
         return "starts now, whatever its own time"
     if step.due_at is not None:
-        return f"starts {step.due_at:%Y-%m-%d %H:%M} UTC"
+        return f"starts {_moment(step.due_at.astimezone(step.starts_at.tzinfo))}, by the ballot's clock"
     if step.after is not None:
         return (
             f"starts {_words(step.after)} after the step before, {_moment(step.starts_at)} at the earliest; "

@@ -19,7 +19,8 @@ from messaging.plurals import plural
 from muster.cli.output import json_text
 
 Verdict = dict[str, Any]
-Judge = Callable[[str, Mapping[str, str]], Verdict]
+Judge = Callable[[str, Mapping[str, str]], tuple[Verdict, str]]
+"""Gives the verdict as programs read it, and what to say besides to people."""
 
 
 _HELP = """Judge one input per line of FILE, or of standard input for "-".
@@ -52,6 +53,9 @@ changes nothing.
 """
 
 
+ENCODINGS: Final = {"gsm7": "GSM-7", "ucs2": "UCS-2"}
+
+
 @dataclass(frozen=True, slots=True)
 class _NotUsable(Exception):  # noqa: N818
     """The line is not what it has to be; nothing was judged."""
@@ -79,10 +83,10 @@ def command(what: str, file: Path, sent: Path | None, *, as_json: bool) -> int:
         with _opened(file) as (lines, at_once):
             for line in lines:
                 try:
-                    verdict = judge(*(_from_json(line) if as_json else _from_words(line)))
+                    verdict, why = judge(*(_from_json(line) if as_json else _from_words(line)))
                 except _NotUsable as problem:
-                    verdict, failed = {"error": problem.code}, True
-                sys.stdout.write(f"{json_text(verdict) if as_json else _in_words(verdict)}\n")
+                    verdict, why, failed = {"error": problem.code}, "", True
+                sys.stdout.write(f"{json_text(verdict) if as_json else _in_words(verdict, why)}\n")
                 if at_once:
                     sys.stdout.flush()
         sys.stdout.flush()
@@ -124,27 +128,34 @@ def _from_words(line: bytes) -> tuple[str, Mapping[str, str]]:
     return line.decode(errors="replace").rstrip("\r\n"), {}
 
 
-def _in_words(verdict: Verdict) -> str:
-    """`gsm7, 2 segments, '…' becomes '...' (3 times)`."""
+def _in_words(verdict: Verdict, why: str) -> str:
+    """`2 segments of GSM-7; “…” becomes “...” (3 times)`, or `no: ` and what is wrong, with its code."""
     if "segments" in verdict:
-        words = [verdict["encoding"], plural(verdict["segments"], "segment")]
-        words += [f"{each['found']!r} becomes {each['put']!r} ({each['times']} times)" for each in verdict["replaced"]]
-        return ", ".join(words)
+        words = [f"{plural(verdict['segments'], 'segment')} of {ENCODINGS[verdict['encoding']]}{why}"]
+        words += [_replaced(**each) for each in verdict["replaced"]]
+        return "; ".join(words)
     if "reading" in verdict:
-        return f"{verdict['reading']} (rule: {verdict['rule']})"
+        return f"{verdict['reading'].replace('_', ' ')} (rule: {verdict['rule']})"
     if "error" in verdict:
-        return f"no: {verdict['error']}"
+        return f"no: {why} ({verdict['error']})"
     return str(verdict.get("e164") or verdict.get("email"))
 
 
-def _judge_sms() -> Judge:
-    from messaging.content.segments import count, sanitise
+def _replaced(found: str, put: str, times: int) -> str:
+    becomes = f"becomes “{put}”" if put else "is left out"
+    return f"“{found}” {becomes} ({'once' if times == 1 else f'{times} times'})"
 
-    def judge(text: str, _menu: Mapping[str, str]) -> Verdict:
+
+def _judge_sms() -> Judge:
+    from messaging.content.segments import beyond_gsm7, count, sanitise
+
+    def judge(text: str, _menu: Mapping[str, str]) -> tuple[Verdict, str]:
         clean = sanitise(text)
         counted = count(clean.text)
         replaced = [{"found": each.found, "put": each.put, "times": each.times} for each in clean.replaced]
-        return {"segments": counted.segments, "encoding": counted.encoding, "replaced": replaced}
+        dear = beyond_gsm7(clean.text)
+        why = f", because of {' '.join(dear)}" if dear else ""
+        return {"segments": counted.segments, "encoding": counted.encoding, "replaced": replaced}, why
 
     return judge
 
@@ -155,11 +166,11 @@ def _judge_phone() -> Judge:
 
     region = load_settings().sms_region
 
-    def judge(text: str, _menu: Mapping[str, str]) -> Verdict:
+    def judge(text: str, _menu: Mapping[str, str]) -> tuple[Verdict, str]:
         try:
-            return {"e164": normalise_phone(text, region=region)}
+            return {"e164": normalise_phone(text, region=region)}, ""
         except AddressError as error:
-            return {"error": error.code}
+            return {"error": error.code}, error.message
 
     return judge
 
@@ -167,11 +178,11 @@ def _judge_phone() -> Judge:
 def _judge_email() -> Judge:
     from messaging.addresses import normalise_email
 
-    def judge(text: str, _menu: Mapping[str, str]) -> Verdict:
+    def judge(text: str, _menu: Mapping[str, str]) -> tuple[Verdict, str]:
         try:
-            return {"email": normalise_email(text)}
+            return {"email": normalise_email(text)}, ""
         except AddressError as error:
-            return {"error": error.code}
+            return {"error": error.code}, error.message
 
     return judge
 
@@ -179,9 +190,9 @@ def _judge_email() -> Judge:
 def _judge_reply() -> Judge:
     from campaigns.reading import read_reply
 
-    def judge(text: str, menu: Mapping[str, str]) -> Verdict:
+    def judge(text: str, menu: Mapping[str, str]) -> tuple[Verdict, str]:
         reading = read_reply(text, menu)
-        return {"reading": reading.reading, "rule": reading.rule}
+        return {"reading": reading.reading, "rule": reading.rule}, ""
 
     return judge
 

@@ -11,12 +11,13 @@ import click
 from campaigns.people.consents import ConsentReport, Otherwise, export_consents
 from campaigns.people.consents import import_consents as take_in
 from muster.cli.actor import actor_option
+from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
 from muster.cli.problems import header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """What members have agreed to: marketing goes to nobody who has not. See one member's with `muster people show`."""
 

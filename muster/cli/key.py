@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from muster.cli.actor import actor_option
+from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from webhooks.feed.keys import ListedKey
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """Let other systems read the turnout feed (docs/turnout.md): make, list and revoke keys."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,6 +16,8 @@ from rich.text import Text
 
 from campaigns.leavers import Leaver, Left, come_back, read_leavers
 from campaigns.leavers import leave as take_leave
+from campaigns.people.lists import one_piece
+from campaigns.people.people import Named, members_named
 from campaigns.people.report import Problem
 from campaigns.people.search import Hit, search_people
 from messaging.plurals import plural
@@ -25,6 +29,8 @@ from muster.cli.problems import tell_problems
 from muster.cli.session import open_session, run
 
 FOUND_AT_MOST = 50
+NAMED_AT_MOST = 20
+"""Members who are named before they are struck off; of more, how many."""
 
 
 @click.command()
@@ -38,7 +44,7 @@ def find(text: Sequence[str], limit: int, *, as_json: bool) -> int:
 
     Case and accents do not matter, nor how a phone number is written. The exit status is 1 when nobody is found.
     """
-    hits = run(_find(" ".join(text), limit))
+    hits, zone = run(_find(" ".join(text), limit))
     if as_json:
         print_json([hit.to_json() for hit in hits])
         return int(not hits)
@@ -47,7 +53,7 @@ def find(text: Sequence[str], limit: int, *, as_json: bool) -> int:
         return 1
     table = Table("member", "name", "unit", "addresses", "", box=None, header_style="bold")
     for hit in hits:
-        left = f"left {hit.left_at:%Y-%m-%d}" if hit.left_at else ""
+        left = f"left {hit.left_at.astimezone(zone):%Y-%m-%d}" if hit.left_at else ""
         table.add_row(*(Text(cell) for cell in (hit.external_id, hit.name, hit.unit, "  ".join(hit.addresses), left)))
     Console().print(table)
     if len(hits) == limit:
@@ -55,9 +61,10 @@ def find(text: Sequence[str], limit: int, *, as_json: bool) -> int:
     return 0
 
 
-async def _find(text: str, limit: int) -> list[Hit]:
+async def _find(text: str, limit: int) -> tuple[list[Hit], ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        return await search_people(db, text, region=runtime.settings.sms_region, limit=limit)
+        hits = await search_people(db, text, region=runtime.settings.sms_region, limit=limit)
+        return hits, ZoneInfo(runtime.settings.time_zone)
 
 
 @click.command()
@@ -65,49 +72,87 @@ async def _find(text: str, limit: int) -> list[Hit]:
 @click.option("--from", "file", type=click.Path(path_type=Path), help="A list of leavers: CSV, XLSX, ODS or XLS.")
 @click.option("--on", "on", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="From when on; default: today.")
 @click.option("--undo", is_flag=True, help="They are members again.")
+@click.option("--dry-run", is_flag=True, help="Say who it is and what would happen, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @actor_option
 @json_option
 def leave(
-    member_ids: Sequence[str], file: Path | None, on: datetime | None, actor: str, *, undo: bool, as_json: bool
-) -> int:
+    member_ids: Sequence[str], file: Path | None, on: datetime | None, actor: str, *, undo: bool, dry_run: bool,
+    yes: bool, as_json: bool,
+) -> int:  # fmt: skip
     """Strike members off who have left, by their membership numbers or by a list.
 
     From DATE on they are in no audience and in no ballot that has not closed, and get nothing; what is queued for them
     is withdrawn. They stay in every count that is over. A list needs a column member_id, and may have one called
-    left_on. A member file that still names them does not bring them back; --undo does.
+    left_on. A member file that still names them does not bring them back; --undo does. They are named first; in a
+    terminal you are asked, a script is taken at its word.
 
     The exit status is 1 when nobody could be struck off.
     """
     if not member_ids and file is None:
         raise click.UsageError("Say who has left: membership numbers, or --from FILE.")
+    asked = Asked(member_ids, file, on, actor, dry_run=dry_run)
+    if not as_json:
+        named = run(_named(asked))
+        _tell_named(named)
+        if named and not (dry_run or yes) and sys.stdin.isatty():
+            whom = "this member" if len(named) == 1 else f"these {plural(len(named), 'member')}"
+            click.confirm(f"Have {whom} back?" if undo else f"Strike {whom} off?", abort=True)
     if undo:
-        back = run(_undo(member_ids, file, actor))
+        back = run(_undo(asked))
         if as_json:
-            print_json({"returned": back})
+            print_json({"returned": back, "dry_run": dry_run})
         else:
             members = plural(len(back), "is a member", "are members")
             click.echo(f"{members} again: {', '.join(back)}" if back else "None of them had left.")
-        return 0
-    left = run(_leave(member_ids, file, on, actor))
-    if as_json:
-        print_json(left.to_json())
     else:
-        _tell_left(left)
-    return int(not (left.struck_off or left.to_come or left.known))
+        left = run(_leave(asked))
+        if as_json:
+            print_json(left.to_json() | {"dry_run": dry_run})
+        else:
+            _tell_left(left)
+    if dry_run:
+        click.echo("This was a dry run: nothing was changed.", err=True)
+    return 0 if undo else int(not (left.struck_off or left.to_come or left.known))
 
 
-async def _undo(member_ids: Sequence[str], file: Path | None, actor: str) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who is to leave or to return, and from when on, as it was typed."""
+
+    member_ids: Sequence[str]
+    file: Path | None
+    on: datetime | None
+    actor: str
+    dry_run: bool
+
+
+async def _named(asked: Asked) -> list[Named]:
+    """The members who are meant, in the order they were named; nobody for numbers that nobody has."""
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        listed, _ = _listed(runtime, file, None)
-        numbers = list(dict.fromkeys([*member_ids, *(one.member_id for one in listed)]))
-        return await come_back(db, numbers, actor=actor, now=runtime.clock())
+        listed, _ = _listed(runtime, asked.file, asked.on)
+        return await members_named(db, [*asked.member_ids, *(one.member_id for one in listed)])
 
 
-async def _leave(member_ids: Sequence[str], file: Path | None, on: datetime | None, actor: str) -> Left:
-    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        listed, problems = _listed(runtime, file, on)
-        leavers = [*(Leaver(one, _day(runtime, on)) for one in member_ids), *listed]
-        left = await take_leave(db, leavers, actor=actor, now=runtime.clock())
+def _tell_named(named: Sequence[Named]) -> None:
+    for one in named[:NAMED_AT_MOST]:
+        click.echo(f"  {one}")
+    if len(named) > NAMED_AT_MOST:
+        click.echo(f"  … and {len(named) - NAMED_AT_MOST:,} more")
+
+
+async def _undo(asked: Asked) -> list[str]:
+    async with open_session(pool_size=1) as runtime, one_piece(runtime.pool, keep=not asked.dry_run) as db:
+        listed, _ = _listed(runtime, asked.file, None)
+        numbers = list(dict.fromkeys([*asked.member_ids, *(one.member_id for one in listed)]))
+        return await come_back(db, numbers, actor=asked.actor, now=runtime.clock())
+
+
+async def _leave(asked: Asked) -> Left:
+    async with open_session(pool_size=1) as runtime, one_piece(runtime.pool, keep=not asked.dry_run) as db:
+        listed, problems = _listed(runtime, asked.file, asked.on)
+        leavers = [*(Leaver(one, _day(runtime, asked.on)) for one in asked.member_ids), *listed]
+        left = await take_leave(db, leavers, actor=asked.actor, now=runtime.clock())
         left.problems = sorted([*left.problems, *problems], key=lambda problem: problem.line)
         return left
 
@@ -158,8 +203,9 @@ def erase(who: Sequence[str], actor: str, *, yes: bool, may_return: bool, as_jso
         return
     for one in done:
         click.echo(
-            f"Erased: {one['messages'] + one['archived_messages']:,} messages and {one['replies']:,} replies emptied, "
-            f"{one['inbox']:,} things that came in, {one['withdrawn']:,} queued messages withdrawn."
+            f"Erased. Emptied: messages {one['messages'] + one['archived_messages']:,} · replies {one['replies']:,} · "
+            f"texts, mails and presses as they came in {one['inbox']:,}. "
+            f"Queued messages withdrawn: {one['withdrawn']:,}."
         )
     click.echo("Ask the receivers of your webhooks, and whoever has an export or a backup, to do the same.")
 
@@ -190,7 +236,7 @@ def _tell_found(found: erasure.Found) -> None:
     for channel, address in traces.shared:
         click.echo(f"  {channel:<6}{address} (somebody else's too: it stays theirs)")
     click.echo(
-        f"  {counts['messages']:,} messages, {counts['archived_messages']:,} in the archive, "
-        f"{counts['replies']:,} replies, {counts['inbox']:,} things that came in, "
-        f"{counts['webhook_events']:,} events for webhooks"
+        f"  messages {counts['messages']:,} · in the archive {counts['archived_messages']:,} · replies "
+        f"{counts['replies']:,} · texts, mails and presses as they came in {counts['inbox']:,} · events for webhooks "
+        f"{counts['webhook_events']:,}"
     )

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from campaigns.campaigns import get_campaign, name_of
-from campaigns.people.people import find_person
-from campaigns.people.search import who_has
-from campaigns.people.suppressions import read_address
+from campaigns.campaigns import get_campaign
+from campaigns.people.people import Named, names_of
+from campaigns.problems import near_miss
 from campaigns.retention import (
     Due,
     YearHeld,
@@ -29,19 +27,17 @@ from campaigns.retention import (
     waiting_messages,
     year_held,
 )
-from campaigns.said import Said, said_by, said_to
 from messaging.db import Connection
-from messaging.db.numbers import read_id
-from messaging.errors import AddressError, Conflict, NotFound
+from messaging.errors import Conflict
 from messaging.outbox.archive import Moved
-from messaging.outbox.erasure import written_to_address
 from messaging.outbox.held import resume_by_address
-from messaging.outbox.history import Account, Event, Listed, account, history, list_messages, messages_of
-from messaging.outbox.states import State, sentence
+from messaging.outbox.history import Listed, list_messages
+from messaging.outbox.states import Reason, State, sentence
 from messaging.plurals import plural
 from messaging.runtime import Runtime
-from muster.cli import settle
+from muster.cli import settle, why
 from muster.cli.actor import actor_option
+from muster.cli.noun import Noun
 from muster.cli.numbers import AFTER
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
@@ -49,52 +45,27 @@ from muster.cli.session import open_session, run
 Archived = list[tuple[Due, Moved]]
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
-    """A message, what happened to it, the name of its campaign, and what was said in answer to it."""
+def _known_reason(_ctx: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """The reason as messages have it.
 
-    message: Account
-    events: list[Event]
-    campaign: str | None
-    answers: list[Said]
+    Raises:
+        click.BadParameter: no message ever has it.
+    """
+    if value is None or value in set(Reason):
+        return value
+    hint = near_miss(value, Reason) or f"; it is one of {', '.join(sorted(Reason))}"
+    raise click.BadParameter(f"{value!r} is no reason{hint}")
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """Find messages, see why each is where it is, decide about those that wait, archive what is over."""
-
-
-@command.command()
-@click.argument("who", metavar="PERSON|ADDRESS|MESSAGE")
-@json_option
-def why(who: str, *, as_json: bool) -> None:
-    """Tell the whole history of a person's messages and of what they said, or of one message.
-
-    PERSON is a membership number, ADDRESS a phone number in any notation or a mailbox, MESSAGE the number of a message
-    as `muster messages list` shows it. Where a number is several of these, the person is meant before the address and
-    the address before the message; write #123 for the message. Replies, claims and opt-outs stand with the message that
-    they answer, in order of time; those that answer none come last.
-    """
-    stories, others, zone = run(_why(who))
-    if as_json:
-        told = [_to_json(one) for one in stories]
-        told += [{"message_id": None, "answers": [asdict(one) for one in others]}] if others else []
-        print_json(told, indent=True)
-        return
-    for one in stories:
-        _tell(one, zone)
-    if others:
-        click.echo("In answer to no message:")
-        for said in others:
-            _tell_line(said, zone)
-        click.echo()
-    click.echo(f"Times are those of {zone.key}.")
 
 
 @command.command("list")
 @click.option("--campaign", "name", help="Only this campaign's.")
 @click.option("--state", "states", multiple=True, type=click.Choice([one.value for one in State]), help="Only these.")
-@click.option("--reason", help="Only those with this reason, such as opted_out.")
+@click.option("--reason", callback=_known_reason, help="Only those with this reason, such as opted_out.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 100_000), help="At most so many.")
 @click.option("--after", default=0, type=AFTER, help="Go on after this message number.")
 @json_option
@@ -102,12 +73,12 @@ def list_(
     name: str | None, states: Sequence[str], reason: str | None, *, limit: int, after: int, as_json: bool
 ) -> None:
     """List messages, oldest first; with --json one object a line."""
-    listed = run(_list(name, [State(one) for one in states] or None, reason, limit=limit, after=after))
+    listed, names = run(_list(name, [State(one) for one in states] or None, reason, limit=limit, after=after))
     if as_json:
         for one in listed:
-            print_json(asdict(one))
+            print_json(asdict(one) | names[one.person_id].to_json())
         return
-    _show(listed, more=len(listed) == limit)
+    _show(listed, names, more=len(listed) == limit)
 
 
 @command.command()
@@ -121,6 +92,7 @@ def resume(sender: str) -> None:
     click.echo(f"{sender} sends again; {plural(again, 'message')} refused for its sake will be tried again.")
 
 
+command.add_command(why.command, "why")
 command.add_command(settle.command, "settle")
 
 
@@ -175,82 +147,15 @@ def forget(year: int, actor: str, *, yes: bool) -> None:
     click.echo(f"{plural(held.messages, 'message')} of {year} deleted.")
 
 
-async def _why(who: str) -> tuple[list[Story], list[Said], ZoneInfo]:
-    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        zone = ZoneInfo(runtime.settings.time_zone)
-        meant = await _meant(db, who, runtime.settings.sms_region)
-        if meant.alone:
-            (message_id,) = meant.message_ids
-            return [await _story(db, message_id, await said_to(db, message_id), zone)], [], zone
-        said = await said_by(db, meant.person_ids, meant.message_ids, meant.addresses)
-        if not (meant.message_ids or said):
-            raise NotFound(
-                f"No step launched so far had {who} in its audience, and they have said nothing.",
-                remedy=f"See who they are with: muster people find {who}",
-            )
-        shown = set(meant.message_ids)
-        stories = [
-            await _story(db, message_id, [one for one in said if one.message_id == message_id], zone)
-            for message_id in meant.message_ids
-        ]
-        return stories, [one for one in said if one.message_id not in shown], zone
-
-
-async def _story(db: Connection, message_id: int, said: list[Said], zone: ZoneInfo) -> Story:
-    message = await account(db, message_id, zone)
-    return Story(message, await history(db, message_id, zone), await name_of(db, message.campaign_id), said)
-
-
-@dataclass(frozen=True, slots=True)
-class Meant:
-    """Whom or what somebody asks about: one message alone, or people, with what was written to them."""
-
-    message_ids: list[int]
-    person_ids: list[int]
-    addresses: list[tuple[str, str]]
-    alone: bool = False
-
-
-async def _meant(db: Connection, who: str, region: str) -> Meant:
-    """A person by their number, whoever has an address or wrote from it, or the message with that number."""
-    number = read_id(who)
-    if who.startswith("#") and number is not None:
-        return Meant([number], [], [], alone=True)
-    try:
-        person = await find_person(db, who)
-    except NotFound:
-        meant = await _at_address(db, who, region)
-        if meant.message_ids or meant.person_ids or number is None:
-            return meant
-        return Meant([number], [], [], alone=True)
-    return Meant(await messages_of(db, person.person_id), [person.person_id], [])
-
-
-async def _at_address(db: Connection, who: str, region: str) -> Meant:
-    """Everybody who has an address; nobody where it is none."""
-    try:
-        channel, address = read_address(who, region)
-    except AddressError:
-        if read_id(who) is not None:
-            return Meant([], [], [])
-        raise NotFound(
-            f"Nobody has the membership number {who}.",
-            remedy=f"It is no address either. Look the person up with: muster people find {who}",
-        ) from None
-    people = list(dict.fromkeys(one.person_id for one in await who_has(db, [(channel, address)])))
-    if people:
-        ids = [message_id for person_id in people for message_id in await messages_of(db, person_id)]
-    else:
-        ids = (await written_to_address(db, channel, address)).ids
-    return Meant(ids, people, [(channel, address)])
-
-
 async def _list(
     name: str | None, states: list[State] | None, reason: str | None, *, limit: int, after: int
-) -> list[Listed]:
+) -> tuple[list[Listed], dict[int, Named]]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         campaign_id = (await get_campaign(db, name)).campaign_id if name else None
-        return await list_messages(db, campaign_id=campaign_id, states=states, reason=reason, after=after, limit=limit)
+        listed = await list_messages(
+            db, campaign_id=campaign_id, states=states, reason=reason, after=after, limit=limit
+        )
+        return listed, await names_of(db, {one.person_id for one in listed})
 
 
 async def _resume(sender: str) -> int:
@@ -304,51 +209,21 @@ async def _alone(runtime: Runtime) -> AsyncIterator[Connection]:
         yield db
 
 
-def _tell(story: Story, zone: ZoneInfo) -> None:
-    message = story.message
-    way = f"by {message.channel} to {message.address} from {message.sender}" if message.channel else "to nobody"
-    campaign = f"{story.campaign}, " if story.campaign else ""
-    click.echo(f"Message {message.message_id}: {campaign}step {message.step}, {message.template}, {way}")
-    click.echo(f"  {message.state}: {message.words}")
-    if names := [*message.earlier_ids, *([message.provider_id] if message.provider_id else [])]:
-        click.echo(f"  The provider calls it {', then '.join(names)}.")
-    for happened in _in_order(story):
-        _tell_line(happened, zone)
-    click.echo()
-
-
-def _in_order(story: Story) -> list[Event | Said]:
-    """The events as they were written, each answer after the last one that is not later."""
-    told: list[Event | Said] = list(story.events)
-    for answer in reversed(story.answers):
-        before = [place for place, event in enumerate(story.events) if event.at <= answer.at]
-        told.insert(before[-1] + 1 if before else 0, answer)
-    return told
-
-
-def _tell_line(happened: Event | Said, zone: ZoneInfo) -> None:
-    click.echo(f"  {happened.at.astimezone(zone):%Y-%m-%d %H:%M:%S}  {happened.source:<10}  {happened.words}")
-
-
-def _to_json(story: Story) -> dict[str, Any]:
-    history = [asdict(event) for event in story.events]
-    answers = [asdict(one) for one in story.answers]
-    return asdict(story.message) | {"campaign": story.campaign, "history": history, "answers": answers}
-
-
-def _show(listed: Sequence[Listed], *, more: bool) -> None:
+def _show(listed: Sequence[Listed], names: Mapping[int, Named], *, more: bool) -> None:
     if not listed:
         click.echo("There are no such messages.")
         return
     table = Table(box=None, pad_edge=False)
-    for header in ("message", "step", "channel", "address", "state", "why"):
+    for header in ("message", "member", "name", "step", "channel", "address", "state", "why"):
         table.add_column(header)
     for one in listed:
         table.add_row(
             str(one.message_id),
+            Text(names[one.person_id].external_id or ""),
+            Text(names[one.person_id].name),
             str(one.position),
             one.channel or "",
-            one.address or "",
+            Text(one.address or ""),
             one.state,
             sentence(one.reason),
         )

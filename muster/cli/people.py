@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,12 +22,15 @@ from messaging.consent import Consent, consents_of, standing_of
 from messaging.suppression_digests import DigestKeys
 from muster.cli import membership
 from muster.cli.actor import actor_option
+from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
 from muster.cli.problems import header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
 
+_LEAST_WIDTH = 10
 
-@click.group()
+
+@click.group(cls=Noun)
 def command() -> None:
     """Import the members, find and show them, count and export them, strike off and erase."""
 
@@ -39,6 +42,7 @@ for one in (membership.find, membership.leave, membership.erase):
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--map", "map_file", type=click.Path(path_type=Path), help="TOML that says which column is what.")
+@click.option("--ignore", multiple=True, metavar="COLUMN", help="Leave this column out; may be repeated.")
 @click.option("--strict", is_flag=True, help="Import nothing if anything is wrong with any row.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 @click.option("--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV.")
@@ -46,8 +50,8 @@ for one in (membership.find, membership.leave, membership.erase):
 @actor_option
 @json_option
 def import_(
-    file: Path, map_file: Path | None, *, strict: bool, dry_run: bool, problems_file: Path | None,
-    header_row: int | None, actor: str, as_json: bool,
+    file: Path, map_file: Path | None, *, ignore: Sequence[str], strict: bool, dry_run: bool,
+    problems_file: Path | None, header_row: int | None, actor: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Import a member file: CSV, XLSX, ODS or XLS.
 
@@ -59,7 +63,9 @@ def import_(
     The exit status is 1 when nothing could be imported: with --strict at the first problem, otherwise when every row
     was rejected.
     """
-    report = run(_import(file, map_file, header_row, strict=strict, dry_run=dry_run, actor=actor, quiet=as_json))
+    columns = mapping.load_mapping(map_file) if map_file else mapping.Mapping()
+    columns = replace(columns, ignore=(*columns.ignore, *ignore))
+    report = run(_import(file, columns, header_row, strict=strict, dry_run=dry_run, actor=actor, quiet=as_json))
     if problems_file:
         write_problems(problems_file, report.problems)
     if as_json:
@@ -71,9 +77,15 @@ def import_(
 
 
 async def _import(
-    file: Path, map_file: Path | None, header_row: int | None, *, strict: bool, dry_run: bool, actor: str, quiet: bool
+    file: Path,
+    columns: mapping.Mapping,
+    header_row: int | None,
+    *,
+    strict: bool,
+    dry_run: bool,
+    actor: str,
+    quiet: bool,
 ) -> ImportReport:
-    columns = mapping.load_mapping(map_file) if map_file else None
     async with open_session(pool_size=2) as runtime:
         with _progress_bar(quiet=quiet) as progress:
             return await imports.import_people(
@@ -113,8 +125,8 @@ def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
     tell_notices(report.notices)
     if report.restored:
         click.echo(
-            f"back although they were erased: {report.restored:,} addresses and members that nothing is sent to "
-            "(lift it with: muster suppression lift ID)"
+            f"in this file again after they were erased, so that nothing is sent to them: {report.restored:,} "
+            "(members or addresses; to write to one again: muster suppression lift ID)"
         )
     if report.left:
         some = ", ".join(report.left[:5]) + (", …" if len(report.left) > 5 else "")
@@ -140,30 +152,34 @@ def show(external_id: str, *, as_json: bool) -> None:
         print_json(person.to_json() | {"consents": consents, "consent_history": [asdict(one) for one in said]})
         return
     click.echo(f"{person.external_id}  {person.first_name} {person.last_name}".rstrip())
+    rows = list(_rows(person, said, zone))
+    width = max(_LEAST_WIDTH, *(len(name) for name, _ in rows)) + 2
+    for name, value in rows:
+        click.echo(f"  {name:<{width}}{value}")
+
+
+def _rows(person: people.Person, said: list[Consent], zone: ZoneInfo) -> Iterator[tuple[str, str]]:
+    """What is known of somebody, each with what it is called."""
     if person.left_at:
-        click.echo(f"  {'left':<12}{person.left_at.astimezone(zone):%Y-%m-%d}")
-    for kind, name in person.units.items():
-        click.echo(f"  {kind:<12}{name}")
+        yield "left", f"{person.left_at.astimezone(zone):%Y-%m-%d}"
+    yield from person.units.items()
     for address in person.addresses:
         stopped = f"  ({address.suppressed}: no {'messages' if address.purpose == 'all' else address.purpose})"
-        click.echo(f"  {address.channel:<12}{address.address}{stopped if address.suppressed else ''}")
+        yield address.channel, f"{address.address}{stopped if address.suppressed else ''}"
     if not person.addresses:
-        click.echo("  no address")
-    _tell_consents(said, zone)
-    click.echo(f"  {'language':<12}{person.language}\n  {'time zone':<12}{person.time_zone}")
-    for name, value in person.attributes.items():
-        click.echo(f"  {name:<12}{value}")
+        yield "address", "none"
+    yield from _consents(said, zone)
+    yield "language", person.language
+    yield "time zone", person.time_zone
+    yield from person.attributes.items()
 
 
-def _tell_consents(said: list[Consent], zone: ZoneInfo) -> None:
+def _consents(said: list[Consent], zone: ZoneInfo) -> Iterator[tuple[str, str]]:
     stands = list(standing_of(said))
-    for one in stands:
-        click.echo(f"  {'consent':<12}{in_words(one, zone)}")
-    for one in said:
-        if one not in stands:
-            click.echo(f"  {'before':<12}{in_words(one, zone)}")
+    yield from (("consent", in_words(one, zone)) for one in stands)
+    yield from (("before", in_words(one, zone)) for one in said if one not in stands)
     if not said:
-        click.echo(f"  {'consent':<12}none: nothing but service messages is sent")
+        yield "consent", "none: nothing but service messages is sent"
 
 
 async def _find(external_id: str) -> tuple[people.Person, list[Consent], ZoneInfo]:

@@ -46,6 +46,8 @@ def write_problems(path: Path, problems: Sequence[Problem]) -> None:
     with sheet_or_nothing(path, replace=True) as sheet:
         sheet.writerow(["line", "member_id", "column", "value", "code", "problem"])
         sheet.writerows((one.line, one.member_id, one.column, one.value, one.code, one.message) for one in problems)
+    told = "1 problem is" if len(problems) == 1 else f"{len(problems):,} problems are"
+    click.echo(f"{told} in {path}." if problems else f"There was no problem; {path} holds only the headings.", err=True)
 
 
 def tell_notices(notices: Sequence[str]) -> None:

@@ -27,6 +27,7 @@ from campaigns.rereading import reread as read_again
 from console.words import WHY_OPEN
 from messaging.plurals import plural
 from muster.cli.actor import actor_option
+from muster.cli.noun import Noun
 from muster.cli.numbers import ROW
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
@@ -34,7 +35,7 @@ from muster.cli.session import open_session, run
 _reply = click.argument("reply_id", metavar="REPLY", type=ROW)
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """Deal with the replies that need a person: list, show, read, close."""
 

@@ -18,15 +18,25 @@ if TYPE_CHECKING:
     "--members", type=click.Choice(["none", "lively"]), default="none", show_default=True,
     help="Who gets the sandbox's messages: nobody who reads them, or members who press, answer and opt out.",
 )  # fmt: skip
-def command(members: str) -> None:
+@click.option(
+    "--sandbox-port", type=click.IntRange(1, 65535), metavar="PORT",
+    help="The sandbox's pages are here, or on the next free port; default: 8025.",
+)  # fmt: skip
+@click.option(
+    "--sandbox-mail-port", type=click.IntRange(1, 65535), metavar="PORT",
+    help="The same for the sandbox's mail server; default: 2525.",
+)  # fmt: skip
+def command(members: str, sandbox_port: int | None, sandbox_mail_port: int | None) -> None:
     """Start everything on this machine and stay up: web server, worker, embedded servers and sandbox.
 
     Data is kept in MUSTER_HOME (default .muster). Texts and emails go to the sandbox unless Twilio or a mail relay is
-    configured. Stop it with Ctrl+C. While it is up, every other command works beside it.
+    configured; what the sandbox holds is gone when it is stopped. Stop it with Ctrl+C. While it is up, every other
+    command works beside it.
     """
-    from muster.run import run
+    from muster.run import SANDBOX_PORT, SANDBOX_SMTP_PORT, SandboxPorts, run
 
-    run_async(run(members, _announce))
+    ports = SandboxPorts(sandbox_port or SANDBOX_PORT, sandbox_mail_port or SANDBOX_SMTP_PORT)
+    run_async(run(members, ports, _announce))
 
 
 def _announce(addresses: Addresses) -> None:

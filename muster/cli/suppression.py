@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from campaigns.people.suppressions import import_suppressions as take_in
 from messaging.outbox.states import sentence
 from messaging.suppression_digests import DigestKeys
 from muster.cli.actor import actor_option
+from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
 from muster.cli.problems import header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
@@ -20,7 +22,7 @@ from muster.cli.session import open_session, run
 _file = click.argument("file", type=click.Path(path_type=Path))
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """Whom not to write to: take in lists, hand them on, look an address up."""
 
@@ -104,14 +106,14 @@ async def _export(file: Path, *, hashed: bool, force: bool, actor: str) -> int:
 
 
 @command.command()
-@click.argument("address")
+@click.argument("address", nargs=-1, required=True)
 @json_option
-def show(address: str, *, as_json: bool) -> None:
+def show(address: Sequence[str], *, as_json: bool) -> None:
     """Tell what stands against ADDRESS, a number or a mailbox, and everything that was ever said about it.
 
     What stands against its owner, whatever the address, is in: muster people show
     """
-    known, zone = run(_show(address))
+    known, zone = run(_show(" ".join(address)))
     if as_json:
         print_json(known.to_json())
         return

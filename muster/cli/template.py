@@ -14,22 +14,21 @@ from campaigns.languages import people_by_language
 from campaigns.people.people import Person, find_person
 from campaigns.reading import READINGS
 from campaigns.variables import known_variables, person_variables
-from messaging.content.languages import spoken
+from messaging.content.languages import named, spoken
 from messaging.content.render import Branding, RenderedEmail, RenderedSms, Renderer
 from messaging.content.segments import beyond_gsm7
 from messaging.content.templates import BALLOT_FIELDS, Channel, Template, list_templates, load_template
 from messaging.errors import MusterError, NotFound
 from messaging.settings import Settings, load_settings
+from muster.cli.check import ENCODINGS
+from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 
 _TOKEN: Final = "0123456789abc"  # noqa: S105  # a link's token in a preview, as long as a real one
 
 
-_ENCODINGS: Final = {"gsm7": "GSM-7", "ucs2": "UCS-2"}
-
-
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """List, check and preview the message templates.
 
@@ -98,13 +97,13 @@ def check(name: str, language: str | None, as_json: bool) -> None:
         return
     click.echo(f"{name}: {' and '.join(template.channels)}, {template.purpose}")
     if len(template.languages) > 1:
-        told = (f"{one} ({' and '.join(_channels(template, one))})" for one in template.languages)
-        click.echo(f"Languages: {', '.join(told)}")
+        told = (f"{named(one)}: {' and '.join(_channels(template, one))}" for one in template.languages)
+        click.echo(f"Languages: {'; '.join(told)}")
     click.echo(f"Variables: {', '.join(sorted(template.variables)) or 'none'}")
     for said_in, one in template.versions("sms").items():
         if wanted in {None, said_in} and (one.menu != template.menu or one is template or wanted):
             for digit, meaning in one.menu.items():
-                click.echo(f"Reply {digit}: {meaning}{'' if one is template else f' (in {said_in})'}")
+                click.echo(f"Reply {digit}: {meaning}{'' if one is template else f' (in {named(said_in)})'}")
     _tell(warnings)
     click.echo("It can be used; see the warnings." if warnings else "Nothing is wrong with it.")
 
@@ -122,8 +121,9 @@ def _in_language(template: Template, language: str) -> str:
     """
     found = spoken(language, template.languages)
     if found is None:
+        known = " and ".join(map(named, template.languages))
         raise NotFound(
-            f"The template {template.name} is not in {language}; it is in {' and '.join(template.languages)}.",
+            f"The template {template.name} is not in {named(language)}; it is in {known}.",
             remedy=f"Put {' and '.join(_file(channel, language) for channel in template.channels)} beside its files.",
         )
     return found
@@ -139,8 +139,8 @@ def _without_their_language(template: Template, people: Mapping[str, int]) -> It
         if spoken(language, template.languages) is None:
             members = "one member has" if n == 1 else f"{n:,} members have"
             yield (
-                f"{members[0].upper()}{members[1:]} the language {language}, which the template is not in: "
-                f"they get it in {template.language}."
+                f"{members[0].upper()}{members[1:]} the language {named(language)}, which the template is not in: "
+                f"they get it in {named(template.language)}."
             )
 
 
@@ -240,7 +240,7 @@ def preview(
         return
     for said in shown.said:
         if said is not shown.said[0]:
-            click.secho(f"\nThe same in {said.language}", bold=True)
+            click.secho(f"\nThe same in {named(said.language)}", bold=True)
         _show_sms(shown, said)
         _show_email(shown, said)
     _tell(shown.warnings)
@@ -314,7 +314,7 @@ def _show_sms(shown: Preview, said: Said) -> None:
     dear = beyond_gsm7(said.sms.text)
     because = f" because of {' '.join(dear)}" if dear else ""
     click.secho(f"SMS to {shown.address('sms') or 'nobody: there is no number that may be used'}", bold=True)
-    click.echo(f"{segments}: {cost.units} characters of {_ENCODINGS[cost.encoding]}{because}\n")
+    click.echo(f"{segments}: {cost.units} characters of {ENCODINGS[cost.encoding]}{because}\n")
     click.echo(f"{said.sms.text}\n")
     for one in said.sms.replaced:
         put = f"“{one.put}”" if one.put else "nothing"

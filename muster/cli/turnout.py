@@ -12,6 +12,7 @@ from rich.text import Text
 
 from campaigns.ballots import Ballot, get_ballot
 from campaigns.guarded_csv import GuardedCsv
+from campaigns.problems import names_instead
 from campaigns.turnout.counts import MEASURES, UnitCount, refresh, unit_counts
 from campaigns.turnout.figures import at_least, estimate, needed, number, over_report, percent, threshold
 from campaigns.turnout.score import Score, judge_unit, score
@@ -89,7 +90,7 @@ async def _turnout(name: str, kind: str | None) -> tuple[Ballot, Score, list[Uni
         units = await unit_counts(db, ballot.ballot_id, None if kind == _EVERY_UNIT else kind)
         if stands.electorate and kind != _EVERY_UNIT and all(unit.unit_id is None for unit in units):
             kinds = {unit.kind for unit in await unit_counts(db, ballot.ballot_id, None) if unit.kind}
-            known = f"There is {', '.join(sorted(kinds))}." if kinds else "No member has any unit."
+            known = names_instead(kind, sorted(kinds)) if kinds else "No member has any unit."
             raise NotFound(f"No member of the ballot is in a unit of the kind {kind!r}.", remedy=known)
         return ballot, stands, units
 

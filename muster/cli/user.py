@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
+from pydantic import SecretStr
 
 from messaging.addresses import normalise_email
 from messaging.db import Connection, load_queries
-from messaging.errors import Conflict, MusterError, NotFound
+from messaging.errors import Conflict, MusterError, NotFound, SettingsError
 from messaging.plurals import plural
 from messaging.runtime import Runtime
+from messaging.settings import Settings, load_settings
 from muster.cli.actor import actor_option, system_user
+from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
+from muster.local.running import sandbox_at
 
 if TYPE_CHECKING:
     # the console takes its time to import, and `--help` shows none of it
@@ -27,7 +32,7 @@ _minutes = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """Let staff into the console: no passwords, everybody signs in with a link that works once."""
 
@@ -41,7 +46,7 @@ def command() -> None:
 def add(email: str, name: str | None, minutes: int, send: bool, actor: str) -> None:
     """Add a member of staff, and print or mail their first sign-in link."""
     mailbox = normalise_email(email)
-    click.echo(run(_add(mailbox, name or mailbox.partition("@")[0], minutes, send, _by(actor))))
+    _tell(run(_add(mailbox, name or mailbox.partition("@")[0], minutes, send, _by(actor))), minutes, send=send)
 
 
 @command.command()
@@ -51,7 +56,7 @@ def add(email: str, name: str | None, minutes: int, send: bool, actor: str) -> N
 @actor_option
 def link(email: str, minutes: int, send: bool, actor: str) -> None:
     """Print or mail a sign-in link. It works once; anybody who has it can use it."""
-    click.echo(run(_link(email, minutes, send, _by(actor))))
+    _tell(run(_link(email, minutes, send, _by(actor))), minutes, send=send)
 
 
 @command.command(name="list")
@@ -95,6 +100,15 @@ def sign_out(email: str, actor: str) -> None:
     click.echo(run(_change(email, "signed out everywhere", _by(actor))))
 
 
+def _tell(words: str, minutes: int, *, send: bool) -> None:
+    """Print a link alone, for scripts take it as it is; what to know of it goes to standard error."""
+    from console.sign_in_mail import in_words
+
+    click.echo(words)
+    if not send:
+        click.echo(f"This link works once, for {in_words(minutes)}; anybody who has it can use it.", err=True)
+
+
 def _by(actor: str) -> By:
     from console.auth import By
 
@@ -105,11 +119,12 @@ async def _add(email: str, name: str, minutes: int, send: bool, by: By) -> str:
     from console.auth import add_staff
 
     async with open_session() as runtime, runtime.pool.acquire() as db:
+        mail = _mail(runtime.settings) if send else None
         async with db.transaction():
             if await add_staff(db, email, name, by=by, now=runtime.clock()) is None:
                 raise Conflict(f"{email} is on the staff already.", remedy=f"For a link: muster user link {email}")
         try:
-            return await _make_link(runtime, db, email, minutes, send, by)
+            return await _make_link(runtime, db, email, minutes, mail, by)
         except MusterError as error:
             error.message = f"{email} was added, but has no link yet. {error.message}"
             raise
@@ -117,24 +132,51 @@ async def _add(email: str, name: str, minutes: int, send: bool, by: By) -> str:
 
 async def _link(email: str, minutes: int, send: bool, by: By) -> str:
     async with open_session() as runtime, runtime.pool.acquire() as db:
-        return await _make_link(runtime, db, email, minutes, send, by)
+        mail = _mail(runtime.settings) if send else None
+        return await _make_link(runtime, db, email, minutes, mail, by)
 
 
-async def _make_link(runtime: Runtime, db: Connection, email: str, minutes: int, send: bool, by: By) -> str:
+@dataclass(frozen=True, slots=True)
+class _Mail:
+    """How links are mailed: by the settings' relay, or to a sandbox, whose page shows them."""
+
+    settings: Settings
+    page: str | None = None
+
+
+def _mail(settings: Settings) -> _Mail:
+    """The relay that is set up; without any configuration the sandbox of the `muster run` that is up.
+
+    Raises:
+        SettingsError: there is neither.
+    """
+    if settings.has_email:
+        return _Mail(settings)
+    if load_settings().database_url is not None or settings.has_sms:  # then there is no sandbox either
+        raise SettingsError("There is no mail relay to send it by.", remedy="Set MUSTER_SMTP_URL, or leave out --send.")
+    sandbox = sandbox_at(settings.home)
+    if sandbox is None:
+        raise SettingsError(
+            "No mail relay is set up, so mail goes to the sandbox, and that is not up.",
+            remedy="Start it with: muster run. Or set MUSTER_SMTP_URL, or leave out --send.",
+        )
+    return _Mail(settings.model_copy(update={"smtp_url": SecretStr(sandbox.smtp_url)}), sandbox.page)
+
+
+async def _make_link(runtime: Runtime, db: Connection, email: str, minutes: int, mail: _Mail | None, by: By) -> str:
     from console.auth import drop_link, find_staff, make_sign_in_link
     from console.sign_in_mail import send_sign_in_link
 
     now = runtime.clock()
     path = await make_sign_in_link(db, email=email, now=now, by=by, minutes=minutes)
-    settings = runtime.settings
-    address = settings.public_url + path
-    if not send:
+    address = runtime.settings.public_url + path
+    if mail is None:
         return address
     staff = await find_staff(db, email)
     assert staff is not None
     try:
         taken = await send_sign_in_link(
-            settings, name=staff["name"], email=staff["email"], link=address, minutes=minutes, now=now
+            mail.settings, name=staff["name"], email=staff["email"], link=address, minutes=minutes, now=now
         )
     except BaseException:
         await drop_link(db, path)
@@ -142,7 +184,8 @@ async def _make_link(runtime: Runtime, db: Connection, email: str, minutes: int,
     until = now + timedelta(minutes=minutes)
     if not taken:
         return f"The relay did not say whether it took the mail to {staff['email']}. If none comes, send another."
-    return f"The link was mailed to {staff['email']}; it works until {until:%H:%M} UTC."
+    where = f" No relay is set up, so the mail is in the sandbox: {mail.page}/" if mail.page else ""
+    return f"The link was mailed to {staff['email']}; it works once, until {until:%H:%M} UTC.{where}"
 
 
 async def _list() -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from rich.text import Text
 from messaging.errors import MusterError
 from messaging.outside import Reply, open_outside
 from muster.cli.actor import actor_option
+from muster.cli.noun import Noun
 from muster.cli.numbers import AFTER, ROW
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _name = click.argument("name")
 
 
-@click.group()
+@click.group(cls=Noun)
 def command() -> None:
     """Have other systems told what happens, by signed webhooks (Standard Webhooks); docs/events.md is for them."""
 

@@ -17,15 +17,30 @@ _PORT: Final = "port"
 
 
 @dataclass(frozen=True, slots=True)
+class SandboxPlace:
+    """Where the sandbox beside a `muster run` is.
+
+    Attributes:
+        page: where people read what it holds.
+        smtp_url: its mail server, as MUSTER_SMTP_URL has it.
+    """
+
+    page: str
+    smtp_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """Our claim to be the only one, kept in `home/run.lock` as long as we live."""
 
     home: Path
     file: IO[str]
 
-    def serves_at(self, public_url: str, port: int) -> None:
-        """Tell other commands under which address members' and staff's links work, and the next run our port."""
+    def serves_at(self, public_url: str, port: int, sandbox: SandboxPlace | None = None) -> None:
+        """Tell other commands under which address links work and where the sandbox is, and the next run our port."""
         self.file.write(f"{public_url}\n")
+        if sandbox is not None:
+            self.file.write(f"{sandbox.page}\n{sandbox.smtp_url}\n")
         self.file.flush()
         (self.home / _PORT).write_text(f"{port}\n")
         (self.home / _PORT).chmod(0o600)
@@ -71,14 +86,25 @@ def only_run(home: Path) -> Iterator[Running]:
 
 def served_at(home: Path) -> str | None:
     """The address the `muster run` of this MUSTER_HOME serves at; None where none is up."""
+    told = _told(home)
+    return told[0] if told else None
+
+
+def sandbox_at(home: Path) -> SandboxPlace | None:
+    """Where the sandbox of this MUSTER_HOME's `muster run` is; None where none is up, or it has no sandbox."""
+    _, *places = _told(home) or [""]
+    return SandboxPlace(*places) if places else None
+
+
+def _told(home: Path) -> list[str]:
+    """What the `muster run` of this MUSTER_HOME tells other commands; nothing where none is up."""
     try:
         with (home / "run.lock").open() as file:
             if _lock(file):
-                return None  # whoever wrote in it is gone
-            lines = file.read().splitlines()
-            return lines[1] if len(lines) > 1 else None
+                return []  # whoever wrote in it is gone
+            return file.read().splitlines()[1:]
     except OSError:
-        return None
+        return []
 
 
 def _lock(file: IO[str]) -> bool:

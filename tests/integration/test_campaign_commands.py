@@ -161,7 +161,7 @@ def test_turnout_is_told_by_unit_and_region(settings: Settings, members: Path, s
     rows = list(csv.DictReader(as_csv.out.splitlines()))
     assert [(row["name"], row["electorate"], row["voted"]) for row in rows] == [("Leeds", "2", "0"), ("York", "1", "0")]
     assert "still needed" in by_region.out
-    assert (nowhere.code, "There is branch, region." in nowhere.err) == (1, True)
+    assert (nowhere.code, "There are branch and region." in nowhere.err) == (1, True)
 
 
 def test_turnout_in_the_terminal_keeps_to_the_rules_of_the_console(

@@ -18,6 +18,7 @@ from messaging.suppression import lift, suppress
 from tests.integration.electorate import NOW, add_ballot, add_person, add_unit
 from tests.integration.known_person import NUMBER, PHONE, fill
 from tests.integration.outbox_rows import add_messages, add_step
+from tests.integration.test_campaign_commands import muster as at_once
 
 
 async def members(db: Connection) -> None:
@@ -38,6 +39,8 @@ async def members(db: Connection) -> None:
         ("o'br", ["0003"]), ("0002", ["0002"]), ("003", ["0003"]), ("07400 123456", ["0001"]),
         ("+44 (0)7400-123457", ["0002"]), ("0044 7400 999 999", ["0003"]), ("123456", ["0001"]),
         ("07400123", ["0002", "0001"]), ("Sian@Example.org", ["0001"]), ("@work.example", ["0003"]),
+        ("3456", ["0001"]), ("0123", ["0002", "0001"]), ("0012", ["0002", "0001"]),
+        ("+44 (0)7400 123", ["0002", "0001"]), ("00447400999", ["0003"]), ("012", []),
         ("a_jones", ["0002"]), ("a%j", []), ("nobody", []), ("", []), ("amy jones of leeds", []),
     ],
 )  # fmt: skip
@@ -88,12 +91,12 @@ async def test_what_somebody_said_stands_in_order_with_what_it_answers(db: Conne
     ] == ["claim", "reply", "retraction", "suppress", "lift"]
     words = " ".join(one.words for one in said)
     assert "“done it”, read as voted" in words
-    assert "In the ballot pay-2026 they count as: voted" in words
-    assert "taken back: voted (by a rep)" in words
+    assert "In the ballot pay-2026 they are counted as: voted (from" in words
+    assert "no longer counted as: voted (taken back from a rep)" in words
     assert {one.kind for one in await said_to(db, message_id)} == {"reply", "claim", "retraction"}
 
 
-def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[bytes]:
+def muster(settings: Settings, *words: str, stdin: int | None = None) -> subprocess.CompletedProcess[bytes]:
     environment = {
         **os.environ,
         "MUSTER_DATABASE_URL": settings.database_url or "",
@@ -102,7 +105,23 @@ def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[bytes
         "MUSTER_PUBLIC_URL": settings.public_url,
     }
     command = [sys.executable, "-c", "from muster.cli import main; main()", *words]
-    return subprocess.run(command, env=environment, capture_output=True, check=False, timeout=60, input=b"n\n")
+    given = {"input": b"n\n"} if stdin is None else {"stdin": stdin}
+    return subprocess.run(command, env=environment, capture_output=True, check=False, timeout=60, **given)  # type: ignore[call-overload, no-any-return]
+
+
+async def test_who_leaves_is_named_and_in_a_terminal_asked_for(settings: Settings, db: Connection) -> None:
+    await members(db)
+    tried, found = at_once(settings, "people leave 0002 nobody --on 2026-11-20 --dry-run", "people find 0002")
+    assert (tried.code, "  0002  Amy Jones\n" in tried.out, "struck off 1" in tried.out) == (0, True, True), tried.err
+    assert "nothing was changed" in tried.err
+    assert "left" not in found.out
+    ours, theirs = os.openpty()
+    os.write(ours, b"n\n")
+    refused = muster(settings, "people", "leave", "0002", stdin=theirs)
+    os.close(ours)
+    os.close(theirs)
+    assert (refused.returncode, b"Strike this member off?" in refused.stdout) == (1, True)
+    assert await db.fetchval("select count(*) from person where left_at is not null") == 0
 
 
 async def test_the_commands(settings: Settings, db: Connection) -> None:
@@ -114,7 +133,7 @@ async def test_the_commands(settings: Settings, db: Connection) -> None:
 
     why = muster(settings, "messages", "why", "07700 900471").stdout.decode()
     assert "They answered by text: “My turquoise door”, read as voted. It waits for a person: call me." in why
-    assert "To them, everything by email was stopped: opted out (page)." in why
+    assert "All messages to them by email were stopped: opted out (from their page)." in why
     told = orjson.loads(muster(settings, "messages", "why", NUMBER, "--json").stdout)
     assert {"history", "answers"} <= told[0].keys()
     assert (told[-1]["message_id"], bool(told[-1]["answers"])) == (None, True)

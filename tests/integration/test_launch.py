@@ -320,7 +320,9 @@ async def test_the_plan_counts_segments_and_cost_by_rendering(muster: Runtime, m
 
         assert (first.by_channel, first.segments, first.exact) == ({"email": 30}, 0, True)
         assert first.cost == pytest.approx(0.03)
-        assert first.example.startswith("Subject: Ann, have you posted")
+        (example,) = first.examples
+        assert (example.channel, example.messages) == ("email", 30)
+        assert example.text.startswith("Subject: Ann, have you posted")
         assert second.by_channel == {"sms": 30}
         assert (second.rendered, second.ucs2) == (30, 1)
         assert second.segments == 29 * 1 + 3, "one segment each, three for the one beyond GSM-7"

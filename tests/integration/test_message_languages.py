@@ -107,8 +107,29 @@ async def test_the_plan_counts_by_language_and_names_those_that_are_missing(must
     console = Console(width=200, file=StringIO())
     console.print(plan_table(first))
     words = console.file.getvalue()  # type: ignore[attr-defined]
-    assert re.search(r"1 +have the language cy: 1 by text, 1 segment", words)
-    assert "have the language pl: 1 by text, 1 segment; the text is not in pl, they get it in en" in words
+    assert re.search(r"1 +have the language Welsh \(cy\): 1 by text, 1 segment", words)
+    assert "have the language Polish (pl): 1 by text, 1 segment; the text is not in Polish (pl)" in words
+    assert "they get it in English (en)" in words
+
+
+async def test_the_plan_shows_what_most_people_get_and_what_each_other_gets(muster: Runtime) -> None:
+    async with connected(muster) as db:
+        await people(db)
+        await db.execute("update person set external_id = '0' || external_id where language = 'en'")
+        await create_ballot(db, ballot_spec())
+    campaign = await create_campaign(muster, campaign_spec(steps=STEPS), "staff")
+    async with connected(muster) as db:
+        first, second = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
+    kinds = [(one.channel, one.language, one.messages) for one in first.examples]
+    assert kinds[0] == ("sms", "en", 2)
+    assert set(kinds[1:]) == {("email", "en", 1), ("sms", "cy", 1), ("email", "cy", 1)}
+    assert [one.text[:4] for one in second.examples] == ["Hi A", "Helo"]
+    console = Console(width=200, file=StringIO())
+    console.print(plan_table(first))
+    words = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "The text in English (en), as 2 of 5 get it:" in words
+    assert "The email in Welsh (cy), as 1 of 5 get it:" in words
+    assert re.search("… [0-9]+ more lines", words), "what is cut off is said"
 
 
 async def test_one_language_alone_is_not_spoken_of(muster: Runtime) -> None:
@@ -120,7 +141,9 @@ async def test_one_language_alone_is_not_spoken_of(muster: Runtime) -> None:
         first, _ = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
     console = Console(width=200, file=StringIO())
     console.print(plan_table(first))
-    assert "language" not in console.file.getvalue()  # type: ignore[attr-defined]
+    words = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "language" not in words
+    assert "get it:" not in words, "there is only one message to show"
 
 
 async def test_a_sample_looks_at_each_language(muster: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:

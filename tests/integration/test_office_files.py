@@ -125,9 +125,39 @@ async def test_a_contact_programs_export_reaches_people(pool: Pool, tmp_path: Pa
         "1,Amy,Jones,amy@example.org,Mobile,07700900123 ::: 07700900124\n2,Bob,Lee,bob@example.org,Mobile,07700900125\n"
     )
     report = await load(pool, tmp_path, text)
-    assert told(report) == [(2, "Phone 1 - Value", "several")]
-    assert await addresses(pool, "1") == [("email", "amy@example.org")]
+    assert told(report) == []
+    assert "Phone 1 - Type" not in report.columns
+    assert await addresses(pool, "1") == [
+        ("sms", "+447700900123"), ("sms", "+447700900124"), ("email", "amy@example.org"),
+    ]  # fmt: skip
     assert await addresses(pool, "2") == [("sms", "+447700900125"), ("email", "bob@example.org")]
+
+
+async def test_each_address_of_a_contact_programs_cell_is_judged_by_itself(pool: Pool, tmp_path: Path) -> None:
+    report = await load(
+        pool,
+        tmp_path,
+        "member id,E-mail 1 - Label,E-mail 1 - Value,Phone 1 - Label,Phone 1 - Value\n"
+        "1,* Work,lou@example.org ::: lou2@work.example ::: ,,07700900123:::01632 960001\n"
+        "2,,gone@@example.org ::: a@example.org b@example.org,,\n",
+    )
+    assert await addresses(pool, "1") == [
+        ("sms", "+447700900123"), ("email", "lou@example.org"), ("email", "lou2@work.example"),
+    ]  # fmt: skip
+    assert [code for _, _, code in told(report)] == ["landline", "not_an_email", "several"]
+    assert (await person(pool, "1"))["attributes"] == {}
+
+
+async def test_a_cell_beside_the_headings_costs_its_row_nothing(pool: Pool, tmp_path: Path) -> None:
+    stray = ["2", "Bob", "07700900124", "", "", "", "", " ", "stray"]
+    report = await load_sheet(pool, tmp_path, HEADER, AMY, stray, ["", "", "", "", "", "", "note"])
+    assert counts(report) == (2, 0, 0, 1)
+    assert (await person(pool, "2"))["first_name"] == "Bob"
+    only, *rest = report.problems
+    assert (only.line, only.column, only.code, only.value, only.member_id) == (3, "", "no_heading", "stray", "2")
+    assert only.message == "The cell I3 stands under no heading; it was left out."
+    assert len(rest) == 1
+    assert not (await load_sheet(pool, tmp_path, HEADER, [*AMY, "x"], strict=True)).written
 
 
 async def test_a_file_without_addresses_says_so(pool: Pool, tmp_path: Path) -> None:

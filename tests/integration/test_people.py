@@ -18,6 +18,7 @@ from messaging.db import Connection, Pool
 from messaging.errors import Conflict, InputError, NotFound
 from messaging.settings import Settings
 from muster.demo.union import write_union
+from tests.integration.test_campaign_commands import muster as at_once
 
 MEMBERS = (
     "member id,first name,surname,mobile,email,email 2,region,branch,workplace,language,Pay band,Grade\n"
@@ -179,6 +180,20 @@ def test_the_commands(settings: Settings, tmp_path: Path) -> None:
     nothing_good.write_text("id\n1E+12\n")
     assert muster(settings, "import", str(nothing_good)).returncode == 1
     assert muster(settings, "import").returncode == 2
+
+
+def test_what_a_person_is_told_of_a_file_and_of_a_member(settings: Settings, tmp_path: Path) -> None:
+    members, problems = tmp_path / "members.csv", tmp_path / "problems.csv"
+    members.write_text("member id,Pay band 2026,NI number,mobile\n1,AO,QQ1,07700900123\n2,EO,QQ2,020 7946 0991\n")
+    done, shown, ignored = at_once(
+        settings, f"people import {members} --ignore 'ni NUMBER' --problems {problems}", "people show 1",
+        f"people import {members} --ignore nonesuch",
+    )  # fmt: skip
+    assert (done.code, "1 problem is in" in done.err, str(problems) in done.err) == (0, True, True)
+    assert "  pay_band_2026  AO\n" in shown.out
+    assert "  sms            +447700900123\n" in shown.out
+    assert "QQ1" not in shown.out
+    assert (ignored.code, "nonesuch" in ignored.err) == (1, True)
 
 
 def test_problems_are_written_with_what_the_cell_holds_and_whose_it_is(settings: Settings, tmp_path: Path) -> None:

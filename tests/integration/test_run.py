@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -15,12 +16,18 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from messaging.errors import SettingsError
+from messaging.settings import Settings
+from muster.cli.user import _mail
+from muster.local.running import only_run, sandbox_at, served_at
 from muster.local.valkey import Valkey
+from muster.run import SandboxPorts, _Start
 
 MUSTER = [sys.executable, "-m", "muster"]
 
@@ -153,6 +160,23 @@ def test_other_commands_work_beside_it(up: Up) -> None:
     assert get(added.stdout.strip())[0] == 200
 
 
+def test_a_sign_in_link_is_mailed_to_the_sandbox_that_is_up(up: Up) -> None:
+    sent = muster(up.home, "user", "add", "bob@union.example.com", "--send")
+    assert sent.returncode == 0, sent.stderr
+    sandbox = up.address("Sandbox")
+    assert f"the mail is in the sandbox: {sandbox}" in sent.stdout
+    assert "bob@union.example.com" in get(sandbox)[1]
+
+
+def test_without_a_sandbox_that_is_up_nobody_is_added_for_a_mail_that_cannot_go(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="that is not up"):
+        _mail(Settings(home=tmp_path))
+    with only_run(tmp_path) as running:
+        running.serves_at("http://127.0.0.1:8000", 8000)
+        assert sandbox_at(tmp_path) is None, "texts or emails really go out"
+        assert served_at(tmp_path) == "http://127.0.0.1:8000"
+
+
 def test_a_preview_shows_the_links_that_work_here(up: Up) -> None:
     (up.home / "members.csv").write_text("membership number,first name,email\n7,Amy,amy@example.org\n")
     assert muster(up.home, "people", "import", "members.csv").returncode == 0
@@ -204,6 +228,26 @@ def test_runs_after_the_first_keep_its_port_and_offer_the_demo_no_more(up: Up) -
     assert f"Links in messages sent before lead to {port} and do not work." in third.said
     assert stop(third) == 0
     shutil.rmtree(home)
+
+
+async def test_a_port_that_is_taken_at_the_last_moment_is_given_up_for_the_next() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        class Late(_Start):
+            """Looks before the other program takes the port, and starts after."""
+
+            looks = 0
+
+            def _next_free(self, host: str, port: int, name: str, *, sent_links: bool = False) -> int:
+                self.looks += 1
+                return port if self.looks <= 2 else super()._next_free(host, port, name, sent_links=sent_links)
+
+        async with AsyncExitStack() as stack:
+            late = Late(Settings(), "none", SandboxPorts(page=port + 200, mail=port), stack)
+            place = await late._start_sandbox("http://127.0.0.1:8000")
+            assert f"127.0.0.1:{port}?" not in place.smtp_url
+            assert (await asyncio.to_thread(get, place.page))[0] == 200
 
 
 def test_an_address_that_was_asked_for_and_is_taken_is_an_error(up: Up) -> None:

@@ -195,17 +195,17 @@ def test_every_language_is_shown_and_one_can_be_asked_for(muster: Muster, tmp_pa
     sian = muster(*preview, "M1", "--language", "cy").json()
     assert (sian["sms"]["text"][:8], sian["other_languages"]) == ("Helo Siâ", [])
     words = muster("template", "preview", "ballot-reminder", "--person", "M1").out
-    assert words.index("Hi Siân") < words.index("The same in cy") < words.index("Helo Siân")
+    assert words.index("Hi Siân") < words.index("The same in Welsh (cy)") < words.index("Helo Siân")
 
     checked = muster("template", "check", "ballot-reminder")
-    assert "Languages: en (sms and email), cy (sms and email)" in checked.out
-    assert "Warning: One member has the language pl, which the template is not in: they get it in en." in checked.out
+    assert "Languages: English (en): sms and email; Welsh (cy): sms and email" in checked.out
+    assert "Warning: One member has the language Polish (pl), which the template is not in: they get" in checked.out
     assert "It can be used; see the warnings." in checked.out
     told = muster("template", "check", "ballot-reminder", "--language", "cy", "--json").json()
     assert (told["languages"], told["warnings"]) == ({"en": ["sms", "email"], "cy": ["sms", "email"]}, [])
     polish = muster("template", "check", "ballot-reminder", "--language", "pl")
     assert polish.status == 1
-    assert "is not in pl; it is in en and cy" in polish.err
+    assert "is not in Polish (pl); it is in English (en) and Welsh (cy)" in polish.err
     assert "Put sms.pl.txt and email.pl.md beside its files." in polish.err
 
 

@@ -51,6 +51,7 @@ async def test_in_and_out_again(user: Muster, db: Connection) -> None:
     assert added.returncode == 0, added.stderr
     where, _, token = added.stdout.strip().rpartition("/")
     assert where == "https://vote.example.org/console/sign-in"
+    assert added.stderr == "This link works once, for 15 minutes; anybody who has it can use it.\n"
     assert await link_works(db, token, now=system_clock())
 
     again = user("add", "ada@union.example.com")
@@ -139,9 +140,12 @@ async def test_a_mail_that_cannot_be_sent_leaves_no_link_and_shows_none(user: Mu
         assert words in failed.stderr
         assert "/console/sign-in/" not in failed.stderr
     assert await db.fetchval("select count(*) from sign_in") == 0
-    added = user("add", "eve@union.example.com", "--send")
+    unset = user("add", "eve@union.example.com", "--send")
+    assert (unset.returncode, unset.stdout) == (1, "")
+    assert "There is no mail relay" in unset.stderr
+    added = user("add", "eve@union.example.com", "--send", MUSTER_SMTP_URL="smtp://127.0.0.1:1")
     assert (added.returncode, added.stdout) == (1, "")
-    assert "eve@union.example.com was added, but has no link yet." in added.stderr
+    assert "eve@union.example.com was added, but has no link yet." in added.stderr, "nobody was added before"
 
 
 @pytest.mark.parametrize("words", [("link", "nobody@x.org"), ("disable", "nobody@x.org"), ("add", "not an address")])

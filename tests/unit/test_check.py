@@ -7,6 +7,9 @@ from pathlib import Path
 import orjson
 import pytest
 
+from messaging.addresses import normalise_email
+from messaging.errors import AddressError
+
 COMMAND = [sys.executable, "-c", "from muster.cli import main; main()", "check"]
 DATA = Path(__file__).parents[1] / "data"
 
@@ -74,9 +77,33 @@ def test_a_line_that_cannot_be_judged_says_so_and_the_next_is_judged(line: bytes
 
 def test_without_json_it_answers_in_words() -> None:
     status, lines = check("phone", b"07700 900123\n020 7946 0991\r\n")
-    assert (status, lines) == (0, ["+447700900123", "no: landline"])
-    assert check("sms", "It\u2019s…\n".encode())[1][0].startswith("gsm7, 1 segment, '\u2019' becomes")
-    assert check("reply", b"voted\n")[1][0].startswith("voted (rule: ")
+    assert (status, lines) == (
+        0,
+        ["+447700900123", "no: That is a landline; texts need a mobile number. (landline)"],
+    )
+    one, dear = check("sms", "It\u2019s…\nŵ\n".encode())[1]
+    assert one == "1 segment of GSM-7; “\u2019” becomes “'” (once); “…” becomes “...” (once)"
+    assert dear == "1 segment of UCS-2, because of ŵ"
+    read, wish = check("reply", b"voted\nplease stop\n")[1]
+    assert read.startswith("voted (rule: ")
+    assert wish.startswith("opt out (rule: ")
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("amy@gmail.con", "There is no domain that ends in .con. Is it gmail.com? (bad_domain)"),
+        ("mailto:amy@btinternet.co.ukk", "There is no domain that ends in .ukk. Is it btinternet.co.uk? (bad_domain)"),
+        ("eve@@example", "There is more than one @ in it; a mailbox has one, as in amy@example.org. (not_an_email)"),
+        ("amy@example", "“example” is no domain that mail goes to, such as example.org. (bad_domain)"),
+        ("amy@", "Nothing after the @ is no domain that mail goes to, such as example.org. (bad_domain)"),
+        ("amy", "there must be a name, an @ and a domain, as in amy@example.org. (not_an_email)"),
+    ],
+)
+def test_what_is_wrong_with_a_mailbox_is_said(address: str, words: str) -> None:
+    with pytest.raises(AddressError) as wrong:
+        normalise_email(address)
+    assert f"{wrong.value.message} ({wrong.value.code})".endswith(words)
 
 
 def test_another_program_can_ask_and_read_in_turn() -> None:

@@ -50,6 +50,15 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out.startswith(f"Usage: muster {name}")
 
 
+def test_what_a_command_does_is_said_to_the_end_of_the_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("people", "messages", "campaign", "template", "user"):
+        assert status_of(name, "--help") == 0
+        assert "..." not in capsys.readouterr().out.partition("Commands:")[2]
+    assert status_of("messages", "--help") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Tell the whole history of a person's messages and of what they said, or of one message." in told
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of("--version") == 0
     assert capsys.readouterr().out.startswith("muster, version ")

@@ -17,6 +17,23 @@ def meanings(*header: str, mapping: Mapping | None = None) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
+    "label",
+    [
+        "Phone 1 - Type",
+        "Phone 2 - Label",
+        "E-mail 1 - Label",
+        "E-mail Display Name",
+        "E-mail 2 Type",
+        "E-mail 3 Display Name",
+    ],
+)
+def test_what_only_says_of_what_kind_an_address_is_becomes_no_attribute(label: str) -> None:
+    assert meanings("member id", label, "Phone band") == {
+        "member id": "external_id", "Phone band": "attributes.phone_band",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
     ("label", "meaning"),
     [
         ("First Name", "first_name"),
@@ -38,13 +55,11 @@ def meanings(*header: str, mapping: Mapping | None = None) -> dict[str, str]:
         ("E-mail 2 - Value", "email"),
         ("E-mail 3 Address", "email"),
         ("Phone 1 - Value", "phone"),
-        ("Phone 1 - Type", "attributes.phone_1_type"),
         ("Business Phone 2", "phone"),
         ("Mobile (personal)", "phone"),
         ("Email - Work", "email"),
         ("Company Main Phone", "attributes.company_main_phone"),
         ("Business Fax", "attributes.business_fax"),
-        ("E-mail Display Name", "attributes.e_mail_display_name"),
         ("REGION", "region"),
         ("Branch Name", "branch"),
         ("Work place", "workplace"),

@@ -115,7 +115,8 @@ def test_a_channel_that_a_language_lacks_is_said_in_the_templates_own(tmp_path: 
     assert said.email(person("cy")).subject == "Hello"
     assert '<html lang="en"' in said.email(person("cy")).html
     assert (said.language("sms", person("cy")), said.language("email", person("cy"))) == ("cy", "en")
-    assert "In cy: There is no email in cy: whoever speaks it gets the email in en." in template.warnings()
+    warning = "There is no email in Welsh (cy): whoever speaks it gets the email in English (en)."
+    assert f"In Welsh (cy): {warning}" in template.warnings()
 
 
 def test_what_was_kept_says_the_same_bytes(tmp_path: Path) -> None:
@@ -152,7 +153,7 @@ def test_a_menu_may_be_another_in_another_language(tmp_path: Path) -> None:
     template = load_template(write(tmp_path, sms=SMS, sms_cy=other), "nudge")
     assert template.version("sms", "cy").menu == {"2": "voted", "1": "not_voted"}
     assert template.version("sms", "en").menu == template.version("sms", "pl").menu == {"1": "voted", "2": "not_voted"}
-    assert any("offers 2 voted, 1 not_voted, and the one in en 1 voted" in one for one in template.warnings())
+    assert any("offers 2 voted, 1 not_voted, and the one in English (en) 1 voted" in one for one in template.warnings())
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_a_menu_may_be_another_in_another_language(tmp_path: Path) -> None:
         ({"email_cy": EMAIL_CY, "sms": SMS}, "There is nudge/email.cy.md, but no nudge/email.md."),
         ({"sms_cy": SMS_CY}, "There is nudge/sms.cy.txt, but no nudge/sms.txt."),
         ({"sms": SMS, "sms_welsh": SMS_CY}, "nudge/sms.welsh.txt: “welsh” is not a language's code."),
-        ({"sms": SMS, "sms_en": SMS_CY}, "is in en twice"),
+        ({"sms": SMS, "sms_en": SMS_CY}, "is in English (en) twice"),
         ({"sms": SMS, "sms_cy": SMS_CY, "sms_CY": SMS_CY}, "are the same language twice"),
         ({"sms": SMS, "sms_cy": "Helo. 1 wedi postio. STOP"}, "nudge/sms.cy.txt: the menu offers 2 (not_voted)"),
         ({"sms": SMS, "sms_cy": "Helo {{ frist_name }} 1 2 STOP"}, "nudge/sms.cy.txt line 1: there is no variable"),
@@ -180,8 +181,10 @@ def test_files_that_do_not_fit_each_other_are_refused(tmp_path: Path, files: dic
 
 def test_a_language_that_muster_has_no_words_in_is_said(tmp_path: Path) -> None:
     template = load_template(write(tmp_path, email=EMAIL, email_pl=EMAIL_CY.replace("Helo", "Dzień dobry")), "nudge")
-    assert any("The foot of the email and its dates are in en" in one for one in template.warnings(language="pl"))
-    assert not any("In pl" in one for one in template.warnings(language="en"))
+    assert any(
+        "The foot of the email and its dates are in English (en)" in one for one in template.warnings(language="pl")
+    )
+    assert not any("In Polish" in one for one in template.warnings(language="en"))
 
 
 def test_a_folder_with_nothing_but_a_translation_is_named(tmp_path: Path) -> None:

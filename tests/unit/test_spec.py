@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.problems import names_instead
 from campaigns.spec import (
     CampaignSpec,
     Filter,
@@ -19,6 +20,7 @@ from campaigns.spec import (
     Window,
     at_zone,
     load_ballot_spec,
+    load_campaign_file,
     load_campaign_spec,
 )
 from messaging.errors import SpecError
@@ -141,6 +143,32 @@ def test_a_wrong_campaign_names_its_key(tmp_path: Path, addition: str, problem: 
 def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
     lines = _problems(tmp_path, BALLOT.replace("title", "titel") + "opns = 1")
     assert [line.partition(":")[0] for line in lines] == ["ballot.title", "ballot.titel", "ballot.opns"]
+
+
+def test_what_is_wrong_with_the_ballot_does_not_hide_what_is_wrong_with_the_campaign(tmp_path: Path) -> None:
+    text = BALLOT.replace("closes", "closing") + CAMPAIGN.replace("title", "tittle")
+    with pytest.raises(SpecError) as wrong:
+        load_campaign_file(_file(tmp_path, text))
+    assert wrong.value.problems == [
+        "ballot.closes: is missing",
+        "ballot.closing: is not a key here; did you mean closes?",
+        "campaign.title: is missing",
+        "campaign.tittle: is not a key here; did you mean title?",
+    ]
+    with pytest.raises(SpecError, match=r"has no \[campaign\]"):
+        load_campaign_file(_file(tmp_path, BALLOT))
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "words"),
+    [
+        ("remindrs", ["reminders", "pay"], "Did you mean reminders?"),
+        ("x", ["reminders"], "There is only reminders."),
+        ("x", ["reminders", "pay", "strike"], "There are reminders, pay and strike."),
+    ],
+)
+def test_a_name_that_there_is_none_of_is_answered_with_those_there_are(word: str, known: list[str], words: str) -> None:
+    assert names_instead(word, known) == words
 
 
 @pytest.mark.parametrize("text", ["[ballot", 'name = "x"', "", "[balot]"])

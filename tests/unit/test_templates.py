@@ -112,6 +112,19 @@ def test_a_misspelt_variable_is_named_with_its_line_and_the_nearest(tmp_path: Pa
     assert "nudge/sms.txt line 7: there is no variable “brnach”. Did you mean “branch”?" in said
 
 
+@pytest.mark.parametrize(
+    ("head", "line"),
+    [
+        ("purpose: service\nsubject: 'Hi {{ frist_name }}'", 3),
+        ("subject: Hi\n# why\n\nwhy: 'For {{ frist_name }}'\npurpose: service", 5),
+        ("purpose: service\npreheader: |\n  Hi\n  {{ frist_name }}\nsubject: x", 5),
+    ],
+)
+def test_a_variable_in_the_head_is_named_with_its_own_line(tmp_path: Path, head: str, line: int) -> None:
+    said = refusal(tmp_path, email=f"---\n{head}\n---\nHi")
+    assert f"nudge/email.md line {line}: there is no variable “frist_name”." in said
+
+
 def test_every_part_is_checked(tmp_path: Path) -> None:
     said = refusal(
         tmp_path,

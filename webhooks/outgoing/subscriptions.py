@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
+from campaigns.problems import names_instead
 from messaging.alerts import resolve_alert
 from messaging.db import Connection, load_queries
 from messaging.errors import Conflict, InputError, NotFound
@@ -288,7 +289,7 @@ async def _change(db: Connection, what: str, name: str, argument: object) -> int
 
 async def _nobody(db: Connection, name: str) -> NotFound:
     names = [row["name"] for row in await db.fetch(SQL["names"])]
-    known = f"There is {', '.join(names)}." if names else "Add one with: muster webhooks add NAME URL --event '*'"
+    known = names_instead(name, names) if names else "Add one with: muster webhooks add NAME URL --event '*'"
     return NotFound(f"There is no webhook {name}.", remedy=known)
 
 

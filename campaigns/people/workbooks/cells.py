@@ -181,3 +181,13 @@ def _with_zeros(number: int, pattern: str) -> str:
         elif char == "0":
             shown.append("0")
     return "".join(reversed(shown))
+
+
+def column_letters(place: int) -> str:
+    """The name of a column: 0 is A, 16,383 XFD."""
+    name = ""
+    place += 1
+    while place:
+        place, rest = divmod(place - 1, 26)
+        name = chr(ord("A") + rest) + name
+    return name

@@ -20,7 +20,7 @@ from typing import IO, Any, Final
 
 import orjson
 
-from campaigns.people.workbooks.cells import Cell, Row, Sheet
+from campaigns.people.workbooks.cells import Cell, Row, Sheet, column_letters
 from campaigns.people.workbooks.container import Container, damaged
 from campaigns.people.workbooks.ods import is_ods, open_ods
 from campaigns.people.workbooks.xlsx import is_xlsx, open_xlsx
@@ -114,7 +114,7 @@ def _within_bounds(rows: Iterator[Row]) -> Iterator[Row]:
         count += furthest + 1
         if row.line > MOST_ROWS or furthest >= MOST_COLUMNS:
             raise InputError(
-                f"Something stands in cell {_letters(furthest)}{row.line}, further out than Muster reads:"
+                f"Something stands in cell {column_letters(furthest)}{row.line}, further out than Muster reads:"
                 f" {MOST_ROWS:,} rows and {MOST_COLUMNS:,} columns.",
                 remedy="Delete what stands so far out, or copy the members' rows into a new workbook.",
             )
@@ -174,18 +174,8 @@ def _notes(sheet: Sheet) -> Iterator[str]:
         are = plural(sheet.hidden_row_count, "row is", "rows are")
         yield f"{are} hidden, perhaps by a filter, and read all the same: {lines}{more}."
     if columns := sorted(place for place in sheet.hidden_columns if place < MOST_COLUMNS):
-        letters = ", ".join(map(_letters, columns[:_NAMED]))
+        letters = ", ".join(map(column_letters, columns[:_NAMED]))
         yield f"Hidden columns are read all the same: {letters}{' …' if len(columns) > _NAMED else ''}."
-
-
-def _letters(place: int) -> str:
-    """The name of a column: 0 is A, 16,383 XFD."""
-    name = ""
-    place += 1
-    while place:
-        place, rest = divmod(place - 1, 26)
-        name = chr(ord("A") + rest) + name
-    return name
 
 
 def _end_with_parent() -> None:

@@ -1,0 +1,122 @@
+"""The steps of campaigns that have no message for a person, and why: "and why nothing else?"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Final
+
+import asyncpg
+
+from campaigns.assign import assign, candidates
+from campaigns.audience import step_audience
+from campaigns.plan import Times, waiting_steps
+from messaging.db import Connection, load_queries
+from messaging.errors import SpecError
+from messaging.outbox.states import sentence
+
+SQL: Final = load_queries(__file__)
+
+_CHANNELS: Final = {"sms": "text", "email": "email"}
+
+
+@dataclass(frozen=True, slots=True)
+class OtherStep:
+    """A step that has no message for a person.
+
+    Attributes:
+        campaign: its campaign's name.
+        step: its number there.
+        template: what it says.
+        state: the step's; `draft` before its campaign is launched.
+        starts_at: when it was or will be launched; None where nobody knows. Aware.
+        words: why there is no message, as a sentence.
+    """
+
+    campaign: str
+    step: int
+    template: str
+    state: str
+    starts_at: datetime | None
+    words: str
+
+
+async def other_steps(db: Connection, person_id: int, *, now: datetime, zone: tzinfo) -> list[OtherStep]:
+    """List the steps without a message for somebody, of campaigns that are not over or that wrote to them.
+
+    Args:
+        db: a connection.
+        person_id: who.
+        now: the time.
+        zone: whose clock the sentences go by.
+    """
+    rows = await db.fetch(SQL["without_message"], person_id)
+    waiting = {
+        step["step_id"]: (step, times)
+        for campaign_id in dict.fromkeys(row["campaign_id"] for row in rows if row["waits"])
+        for step, times in await waiting_steps(db, campaign_id, now)
+    }
+    others = []
+    for row in rows:
+        step, times = waiting.get(row["step_id"], (None, None))
+        if step is None or times is None:
+            starts_at, words = row["launched_at"], _never(row, zone)
+        else:
+            starts_at, words = await _to_come(db, row, step, times, person_id, zone)
+        state = "draft" if row["campaign_state"] == "draft" else row["state"]
+        others.append(OtherStep(row["campaign"], row["position"], row["template"], state, starts_at, words))
+    return others
+
+
+def _never(row: asyncpg.Record, zone: tzinfo) -> str:
+    """Why a step that is past has no message."""
+    if row["launched_at"] is None:
+        return "It was called off before it started."
+    launched = f"It was launched on {_moment(row['launched_at'], zone)}"
+    if row["left_at"] is not None and row["left_at"] <= row["launched_at"]:
+        return f"{launched}; they had left by then."
+    if not row["votes"]:
+        return f"{launched}; they are not in the electorate of {row['ballot']}."
+    return f"{launched}; they were not in its audience."
+
+
+async def _to_come(
+    db: Connection, row: asyncpg.Record, step: asyncpg.Record, times: Times, person_id: int, zone: tzinfo
+) -> tuple[datetime | None, str]:
+    """When a step that is to come starts, and what it would bring a person."""
+    if row["campaign_state"] == "draft" and step["due_at"] is None:
+        starts_at, when = None, "It is planned; its campaign is not launched yet."
+    else:
+        starts_at = times.starts_at
+        when = f"It is planned for {_moment(starts_at, zone)}" + (
+            ", once its campaign is launched." if row["campaign_state"] == "draft" else "."
+        )
+    if row["state"] == "launching":
+        starts_at, when = None, "It is being launched, and has not come to them yet."
+        if person_id <= step["launch_cursor"]:
+            return starts_at, "It is being launched; they are not in its audience."
+    return starts_at, f"{when} {await _foretold(db, row, step, person_id)}".rstrip()
+
+
+async def _foretold(db: Connection, row: asyncpg.Record, step: asyncpg.Record, person_id: int) -> str:
+    """What a step would bring a person, as things stand now; decided as a launch decides."""
+    if not row["votes"]:
+        return f"They are not in the electorate of {row['ballot']} now."
+    try:
+        audience = await step_audience(db, step)
+    except SpecError:  # a unit that the file names is gone: the plan says so
+        return ""
+    if await audience.page(db, after=person_id - 1, limit=1) != [person_id]:
+        return "As things stand now, they are not in its audience."
+    people = await candidates(
+        db, people=[person_id], channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
+    )
+    (decision,) = assign(people, set())
+    if decision.channel is None:
+        return f"As things stand now, they get nothing: {sentence(decision.reason)}"
+    return f"As things stand now, they get it by {_CHANNELS[decision.channel]}."
+
+
+def _moment(at: datetime, zone: tzinfo) -> str:
+    here = at.astimezone(zone)
+    return f"{here:%A} {here.day} {here:%B %Y, %H:%M}"

@@ -1,0 +1,20 @@
+-- name: without_message
+-- The steps that have no row for a person: of campaigns that are not over, and of those that wrote to them. Rows of a
+-- campaign that is over may have been forgotten; what it did not write to them is told only beside what it did.
+with theirs as (
+  select step_id, campaign_id from messages_of($1)
+  union all
+  select step_id, campaign_id from message_archive where person_id = $1
+)
+select
+  s.step_id, s.campaign_id, s.position, s.template, s.state, s.launched_at, c.name as campaign, c.state as campaign_state,
+  b.name as ballot, p.left_at,
+  s.state in ('planned', 'launching') and c.state in ('draft', 'running', 'paused') as waits,
+  exists (select from elector e where e.ballot_id = b.ballot_id and e.person_id = $1) as votes
+from campaign c
+join step s using (campaign_id)
+join ballot b using (ballot_id)
+join person p on p.person_id = $1
+where (c.state in ('draft', 'running', 'paused') or c.campaign_id in (select campaign_id from theirs))
+  and s.step_id not in (select step_id from theirs)
+order by c.created_at desc, s.position

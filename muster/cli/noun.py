@@ -1,0 +1,20 @@
+"""The group of commands about one noun, such as `muster people`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+_NO_LIMIT: Final = 10_000
+
+
+class Noun(click.Group):
+    """Lists its commands with their first sentence as it stands, over several lines where it is long."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list; click would cut each sentence to a line."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, one.get_short_help_str(_NO_LIMIT)) for name, one in commands if one is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)

@@ -1,0 +1,255 @@
+"""`muster messages why`: everything that was sent to somebody and said by them, and why nothing else was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
+
+import click
+
+from campaigns.campaigns import name_of
+from campaigns.other_steps import OtherStep, other_steps
+from campaigns.people.people import Named, find_person, names_of
+from campaigns.people.search import who_has
+from campaigns.people.suppressions import read_address
+from campaigns.said import Said, said_by, said_to
+from messaging.db import Connection
+from messaging.db.numbers import read_id
+from messaging.errors import AddressError, NotFound
+from messaging.outbox.erasure import written_to_address
+from messaging.outbox.history import Account, Event, account, history, messages_of
+from messaging.runtime import Runtime
+from muster.cli.output import json_option, print_json
+from muster.cli.session import open_session, run
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A message, whose it is, what happened to it, the name of its campaign, and what was said in answer to it."""
+
+    message: Account
+    person: Named
+    events: list[Event]
+    campaign: str | None
+    answers: list[Said]
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Everything there is to tell.
+
+    Attributes:
+        stories: the messages, by person, each person's latest first.
+        people: of the people who are meant, who they are, and the steps that have no message for them.
+        others: what was said in answer to no message.
+        zone: whose clock times are told by.
+        note: what whoever asked should know of how they were understood.
+    """
+
+    stories: list[Story]
+    people: list[tuple[Named, list[OtherStep]]]
+    others: list[Said]
+    zone: ZoneInfo
+    note: str = ""
+
+
+@click.command()
+@click.argument("who", nargs=-1, required=True, metavar="PERSON|ADDRESS|MESSAGE")
+@json_option
+def command(who: Sequence[str], *, as_json: bool) -> None:
+    """Tell the whole history of a person's messages and of what they said, or of one message.
+
+    PERSON is a membership number, ADDRESS a phone number in any notation or a mailbox, MESSAGE the number of a message
+    as `muster messages list` shows it. Where a number is several of these, the person is meant before the address and
+    the address before the message; write #123 for the message. Replies, claims and opt-outs stand with the message that
+    they answer, in order of time; those that answer none come last. Steps that have no message for them are named with
+    the reason, or with the time they are planned for.
+    """
+    whole = run(_why(" ".join(who)))
+    if as_json:
+        print_json(_to_json(whole), indent=True)
+        return
+    if whole.note:
+        click.echo(whole.note)
+    untold = {person: steps for person, steps in whole.people if steps}
+    for person, stories in groupby(whole.stories, key=lambda story: story.person):
+        click.secho(str(person), bold=True)
+        for story in stories:
+            _tell(story, whole.zone)
+        _tell_other_steps(untold.pop(person, []))
+    for person, steps in untold.items():
+        click.secho(str(person), bold=True)
+        _tell_other_steps(steps)
+    if whole.others:
+        click.echo("In answer to no message:")
+        for said in whole.others:
+            _tell_line(said, whole.zone)
+        click.echo()
+    click.echo(f"Times are those of {whole.zone.key}.")
+
+
+async def _why(who: str) -> Whole:
+    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
+        zone = ZoneInfo(runtime.settings.time_zone)
+        if who.startswith("#") and (message_id := read_id(who)) is not None:
+            return await _one(db, message_id, zone)
+        try:
+            person = await find_person(db, who)
+        except NotFound as nobody:
+            whole = await _by_address(runtime, db, who, zone, nobody)
+            return whole or await _by_number(db, who, zone, nobody)
+        return await _of_people(runtime, db, [person.person_id], [], zone) or _refuse(who)
+
+
+def _refuse(who: str) -> NoReturn:
+    """Say that there is nothing to tell of somebody.
+
+    Raises:
+        NotFound: always.
+    """
+    raise NotFound(
+        f"Nothing was sent to {who}, they have said nothing, and there is no campaign that could ask them.",
+        remedy=f"See who they are with: muster people find {who}",
+    )
+
+
+async def _of_people(
+    runtime: Runtime, db: Connection, person_ids: Sequence[int], addresses: Sequence[tuple[str, str]], zone: ZoneInfo
+) -> Whole | None:
+    """Everything about some people, or an address that nobody has any longer; None where there is nothing to tell."""
+    if person_ids:
+        ids = [message_id for person_id in person_ids for message_id in await messages_of(db, person_id)]
+    else:
+        ids = [one for place in addresses for one in (await written_to_address(db, *place)).ids]
+    said = await said_by(db, person_ids, ids, addresses)
+    names = await names_of(db, person_ids)
+    people = [
+        (names[one], await other_steps(db, one, now=runtime.clock(), zone=zone)) for one in person_ids
+    ]  # fmt: skip
+    if not (ids or said or any(steps for _, steps in people)):
+        return None
+    shown = set(ids)
+    stories = [
+        await _story(db, message_id, [one for one in said if one.message_id == message_id], zone) for message_id in ids
+    ]
+    return Whole(stories, people, [one for one in said if one.message_id not in shown], zone)
+
+
+async def _by_address(runtime: Runtime, db: Connection, who: str, zone: ZoneInfo, nobody: NotFound) -> Whole | None:
+    """Everything about whoever has an address, or had it; None for digits that are none, or of which nothing is known.
+
+    Raises:
+        NotFound: it is no number of any kind, or a mailbox or international number of which nothing is known.
+    """
+    try:
+        channel, address = read_address(who, runtime.settings.sms_region)
+    except AddressError:
+        if read_id(who) is not None:
+            return None
+        raise NotFound(
+            nobody.message,
+            remedy=nobody.remedy or f"It is no address either. Look the person up with: muster people find {who}",
+        ) from None
+    people = list(dict.fromkeys(one.person_id for one in await who_has(db, [(channel, address)])))
+    whole = await _of_people(runtime, db, people, [(channel, address)], zone)
+    if whole is None and people:
+        _refuse(who)
+    if whole is None and read_id(who) is None:
+        kind = "phone number" if channel == "sms" else "mailbox"
+        raise NotFound(
+            f"Nobody has the membership number or the {kind} {who}, nothing was sent there, and nothing came from it.",
+            remedy=f"Look the person up with: muster people find {who}",
+        )
+    return whole
+
+
+async def _by_number(db: Connection, who: str, zone: ZoneInfo, nobody: NotFound) -> Whole:
+    """The message with a number that is nobody's, as long as it cannot have been meant for somebody's.
+
+    Raises:
+        NotFound: zeros stand before it, a membership number comes close to it, or there is no such message.
+    """
+    message_id = read_id(who)
+    if nobody.remedy:
+        raise NotFound(nobody.message, remedy=f"{nobody.remedy} For the message with that number, write #{message_id}.")
+    if message_id is None or str(message_id) != who:
+        raise NotFound(nobody.message, remedy=f"Look the person up by name or address: muster people find {who}")
+    try:
+        whole = await _one(db, message_id, zone)
+    except NotFound:
+        raise NotFound(
+            nobody.message,
+            remedy="No message has that number either. Look the person up by name or address with: muster people find",
+        ) from None
+    return Whole(whole.stories, [], [], zone, f"{nobody.message} This is the message #{who}.")
+
+
+async def _one(db: Connection, message_id: int, zone: ZoneInfo) -> Whole:
+    return Whole([await _story(db, message_id, await said_to(db, message_id), zone)], [], [], zone)
+
+
+async def _story(db: Connection, message_id: int, said: list[Said], zone: ZoneInfo) -> Story:
+    message = await account(db, message_id, zone)
+    names = await names_of(db, [message.person_id])
+    return Story(
+        message,
+        names[message.person_id],
+        await history(db, message_id, zone),
+        await name_of(db, message.campaign_id),
+        said,
+    )
+
+
+def _tell(story: Story, zone: ZoneInfo) -> None:
+    message = story.message
+    way = f"by {message.channel} to {message.address} from {message.sender}" if message.channel else "to nobody"
+    campaign = f"{story.campaign}, " if story.campaign else ""
+    click.echo(f"Message {message.message_id}: {campaign}step {message.step}, {message.template}, {way}")
+    click.echo(f"  {message.state}: {message.words}")
+    if names := [*message.earlier_ids, *([message.provider_id] if message.provider_id else [])]:
+        click.echo(f"  The provider calls it {', then '.join(names)}.")
+    for happened in _in_order(story):
+        _tell_line(happened, zone)
+    click.echo()
+
+
+def _tell_other_steps(steps: Sequence[OtherStep]) -> None:
+    for one in steps:
+        click.echo(f"No message: {one.campaign}, step {one.step}, {one.template}\n  {one.words}")
+    if steps:
+        click.echo()
+
+
+def _in_order(story: Story) -> list[Event | Said]:
+    """The events as they were written, each answer after the last one that is not later."""
+    told: list[Event | Said] = list(story.events)
+    for answer in reversed(story.answers):
+        before = [place for place, event in enumerate(story.events) if event.at <= answer.at]
+        told.insert(before[-1] + 1 if before else 0, answer)
+    return told
+
+
+def _tell_line(happened: Event | Said, zone: ZoneInfo) -> None:
+    click.echo(f"  {happened.at.astimezone(zone):%Y-%m-%d %H:%M:%S}  {happened.source:<10}  {happened.words}")
+
+
+def _to_json(whole: Whole) -> list[dict[str, Any]]:
+    """The messages, then the steps without one, then what answers no message."""
+    told = [
+        asdict(one.message)
+        | one.person.to_json()
+        | {
+            "campaign": one.campaign,
+            "history": [asdict(event) for event in one.events],
+            "answers": [asdict(said) for said in one.answers],
+        }
+        for one in whole.stories
+    ]
+    told += [
+        {"message_id": None, **person.to_json(), **asdict(step)} for person, steps in whole.people for step in steps
+    ]
+    told += [{"message_id": None, "answers": [asdict(one) for one in whole.others]}] if whole.others else []
+    return told
