@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from campaigns.reading import read_reply
 from campaigns.reading.quotation import find_quotation
 from webhooks.mailroom.endings import without_banners, without_ending
 
@@ -30,7 +31,7 @@ MOST_LINES: Final = 4
 MOST_BEGINNINGS: Final = 50
 """Quoted mails inside quoted mails that are looked for."""
 WHOLE: Final = 0.8
-"""How much of our message has to be known below a greeting, that what is left there is the person's."""
+"""How much of our message is enough to know the rest of its quotation for the person's, however much that is."""
 
 WORDS: Final = Path(__file__).with_name("quotes.toml")
 
@@ -59,6 +60,8 @@ _GREETING: Final = re.compile(
     r"\b[^\n.?]{0,40}\W{0,3}",
     re.IGNORECASE,
 )
+_PICTURE: Final = re.compile(r"(?:\[[^\[\]]{1,80}\]\W{0,3})+")
+_GAPS: Final = re.compile(r"\n{3,}")
 _NAMES: Final = re.compile(r"[^\W\d_]+")
 _RE: Final = re.compile(
     r"(?:\s*(?:re|aw|sv|vs|atb|ateb|fw|fwd|wg|rif|odp|ynt|antw|tr|res|enc)\s*(?:\[\d{1,3}\])?\s*[:\uff1a])+\s*",
@@ -110,13 +113,81 @@ def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) 
         Their words, stripped; "" where all of it is quoted.
     """
     lines = _lines(text)
-    parts = parted(lines)
     quoted = find_quotation("\n".join(lines), sent)
     left = quoted.lines(lines)
-    kept = "\n".join(left[number] for number in parts.above).strip()
-    if parts.below and (not _NAMES.search(kept) or _GREETING.fullmatch(kept)) and quoted.share >= WHOLE:
-        kept = f"{kept}\n" + "\n".join(left[number] for number in parts.below)
-    return without_ending(without_banners(kept), {name.casefold() for name in names})
+    parts = parted(_without_ours(lines, left))
+    above = _joined(left, parts.above)
+    inside = _written_inside(lines, left, parts.below, names, quoted.share)
+    if inside is None:  # whose it is cannot be told: the words above it count where they are an answer
+        return "" if read_reply(above).reading == "unclear" else _without_additions(above, names)
+    between, after = inside
+    says_more = _NAMES.search(above) is not None and _GREETING.fullmatch(above) is None
+    if says_more and read_reply(_joined(left, after)).reading == "unclear":
+        after = ()
+    kept = (*parts.above, *between, *after)
+    words = _without_additions(_joined(left, kept), names)
+    said = "\n".join(lines)
+    doubtful = any(said.count("\n", 0, at) in kept for at in quoted.doubts)
+    return "" if doubtful and read_reply(words).reading != "opt_out" else words
+
+
+def _without_ours(lines: Sequence[str], left: Sequence[str]) -> list[str]:
+    """The lines, but nothing of those that are all ours, which would look like a quoted mail's beginning."""
+    return [line if rest else ">" * line.startswith(">") for line, rest in zip(lines, left, strict=True)]
+
+
+def _without_additions(text: str, names: Collection[str]) -> str:
+    return without_ending(without_banners(text), {name.casefold() for name in names})
+
+
+def _joined(lines: Sequence[str], numbers: Iterable[int]) -> str:
+    return _GAPS.sub("\n\n", "\n".join(lines[number] for number in numbers)).strip()
+
+
+def _written_inside(
+    lines: Sequence[str], left: Sequence[str], below: Sequence[int], names: Collection[str], share: float
+) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Find what a person wrote into a mail of ours that they quote without marks, and below it.
+
+    Args:
+        lines: of their mail.
+        left: the same without our words.
+        below: the numbers of the lines below where the quoted mail begins.
+        names: what they are called.
+        share: how much of our message is repeated.
+
+    Returns:
+        The numbers of the lines between lines of ours, and of those after them; None where there are such lines, and
+        too little of our message is known to say that they are not ours, or they may be somebody else's.
+    """
+    said = _without_ours(lines, left)
+    start = below[0] if below else len(lines)
+    while (first := next((number for number in range(start, len(lines)) if lines[number]), None)) is not None:
+        start, goes_on = first, _beginning(said, first)
+        if goes_on is None:
+            break
+        start = goes_on
+    end = next((number for number in range(start, len(lines)) if _beginning(said, number) is not None), len(lines))
+    section = [number for number in range(start, end) if not lines[number].startswith(">")]
+    ours = [number for number in section if left[number] != lines[number]]
+    if not ours:
+        return (), ()
+    known = {name.casefold() for name in names}
+    theirs = [number for number in section if not lines[number] or _is_said(left[number], known)]
+    before = _joined(left, (number for number in theirs if number < ours[0]))
+    between = tuple(number for number in theirs if ours[0] <= number <= ours[-1])
+    after = tuple(number for number in theirs if number > ours[-1])
+    written = sum(len(left[number].split()) for number in (*between, *after))
+    quoted = sum(len(lines[number].split()) - len(left[number].split()) for number in ours)
+    if (share < WHOLE and written > quoted / 2) or read_reply(before).reading != "unclear":
+        return None
+    return between, after
+
+
+def _is_said(line: str, names: Collection[str]) -> bool:
+    """Whether what is left of a line may be somebody's words: not only a name, nor what stands for a picture."""
+    words = {word.casefold() for word in _NAMES.findall(line)}
+    return bool(words - set(names)) and _PICTURE.fullmatch(line) is None
 
 
 def marks_quotation(text: str) -> bool:
