@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from campaigns.reading.alignment import SEED, Run, Words, find_runs, parted, stops
+from campaigns.reading.alignment import SEED, Run, Words, find_runs, is_cut, parted, stops
 from campaigns.reading.rules import load_rules
 
 ENOUGH: Final = 12
@@ -168,7 +168,7 @@ class Overlap:
                 self.used[place] = True
 
     def _give_back_edges(self) -> None:
-        """Give back the few words at an end of a row that share their line with the member's.
+        """Give back the few words at an end of a row that share their line with the member's; doubt whole answers so.
 
         "I have voted", and below it our "Your Union", which came after "Have you voted?": ours begins on its own line.
         """
@@ -189,6 +189,13 @@ class Overlap:
         here = [at for at in range(row.at, row.end) if self._segments[at] == segment]
         if len(here) >= SEED:
             return False
+        if at_end and "\n" in self.message.gap(row.place + here[0] - row.at):  # it may be the beginning of our line
+            end = row.end
+            while end < len(self.reply) and self._goes_with(end, here[0]):
+                end += 1
+            if self._says_something(here[0], end):
+                self._doubt(here[0])
+                return False
         self._give_back(here[0], here[-1] + 1)
         return True
 
@@ -302,15 +309,19 @@ class Overlap:
         """Take a row that is a line beside lines of ours, unless it says something.
 
         One that does, and stands below where ours begins, is doubtful if it is long, or if what stands near it in the
-        message stands there, too: a footer that a program wrote anew is no wish. A line that is marked otherwise than
-        what is ours is theirs.
+        message stands there, too: a footer that a program wrote anew is no wish. A line below the end of quotation
+        marks or an ellipsis is theirs, and so is one that is marked otherwise than what is ours.
         """
         if not self._says_something(run.at, run.end):
             if beside:
                 self._take(run)
             return
         before = next((at for at in range(run.at - 1, -1, -1) if self.ours[at] >= 0), None)
-        if before is None or self.reply.is_marked(before) != self.reply.is_marked(run.at):
+        if (
+            before is None
+            or is_cut(self.reply.gap(before + 1))
+            or self.reply.is_marked(before) != self.reply.is_marked(run.at)
+        ):
             return
         if run.length >= SEED or (self._is_whole(run) and self._is_near(run)):
             self._take(run)

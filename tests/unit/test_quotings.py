@@ -71,6 +71,17 @@ def test_theirs_begins_on_its_own_line_even_where_ours_goes_on_so(cut: str, own:
     assert read_reply(f"{cut}\n{own}", MENU, REMINDER.forms).reading == alone
 
 
+@pytest.mark.parametrize("own", ["I have voted", "Not yet", "1", "No", "I will not vote"])
+@pytest.mark.parametrize("cut", ["3 No ballot", "STOP"])
+def test_a_line_of_ours_that_is_cut_short_is_no_answer(cut: str, own: str) -> None:
+    sent = (
+        "Hi Amy, it is the union. Have you voted in the pay ballot?\nReply:\n1 I have voted\n2 Not yet\n3 No ballot paper"
+        "\nSTOP to opt out"
+    )
+    said = f"{sent[: sent.index(cut)]}{cut} {own}"
+    assert read_reply(said, MENU, (sent,)).reading == "unclear"
+
+
 @pytest.mark.parametrize("own", ["2 not yet posted it", "2 not yet, posted it", "2 not yet have voted"])
 def test_where_nobody_can_tell_where_ours_ends_a_person_reads_it(own: str) -> None:
     cut = "Hi Amy, The Union here. Have you posted your ballot paper? Reply 1 posted, "
