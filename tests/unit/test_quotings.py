@@ -75,7 +75,7 @@ def test_theirs_begins_on_its_own_line_even_where_ours_goes_on_so(cut: str, own:
 @pytest.mark.parametrize("cut", ["3 No ballot", "STOP"])
 def test_a_line_of_ours_that_is_cut_short_is_no_answer(cut: str, own: str) -> None:
     sent = (
-        "Hi Amy, it is the union. Have you voted in the pay ballot?\nReply:\n1 I have voted\n2 Not yet\n3 No ballot paper"
+        "Hi Amy, it is the union. Have you voted in this ballot?\nReply:\n1 I have voted\n2 Not yet\n3 No ballot paper"
         "\nSTOP to opt out"
     )
     said = f"{sent[: sent.index(cut)]}{cut} {own}"
