@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from campaigns.reading.quotation import find_quotation
@@ -60,7 +60,7 @@ class Own:
     Attributes:
         text: they; "" where all of it is ours.
         repeats: whether any of ours was taken out.
-        doubtful: whether what is left may still be ours: the message is unknown, and stands in one piece with it.
+        doubtful: whether what is left may still be ours, or what was taken out theirs.
     """
 
     text: str
@@ -82,9 +82,8 @@ def own_text(text: str, sent: Sequence[str] = ()) -> Own:
         before, after = found.around(left)
         left = "\n".join(part for part in (_unannounced(before), after) if part)
     left = _without_passages(left)
-    if _INSTRUCTION.search(left):
-        return _without_instructions(left)
-    return Own(left.strip(), repeats=left != whole)
+    own = _without_instructions(left) if _INSTRUCTION.search(left) else Own(left.strip(), repeats=left != whole)
+    return replace(own, doubtful=own.doubtful or bool(found.doubts))
 
 
 def _unannounced(text: str) -> str:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from campaigns.reading import read_reply
 from webhooks.mailroom.markup import MOST_TAGS, text_of_html
-from webhooks.mailroom.quotes import LONGEST, names_of, own_words, words_of_subject
+from webhooks.mailroom.own_words import own_words
+from webhooks.mailroom.quotes import LONGEST, names_of, words_of_subject
 
 QUOTED = "> Dear Ann,\n> have you voted?\n> Reply STOP to stop."
 NAMES = names_of("Ann Jones", "ann.jones@member.test")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.unit.reply_cases import cases
 from webhooks.mailroom.added_lines import speaks_for_itself
 from webhooks.mailroom.endings import without_ending
-from webhooks.mailroom.quotes import marks_quotation, names_of, own_words
+from webhooks.mailroom.own_words import own_words
+from webhooks.mailroom.quotes import marks_quotation, names_of
 
 NAMES = names_of("Ann Jones", "ann.jones@member.test")
 SAID = sorted({

@@ -1,9 +1,7 @@
-"""The words a person wrote in a mail, without the mail they answer.
+"""Where a quoted mail begins in a mail.
 
-Where a quoted mail begins is known by its shape, in any language: a line with a date and an address that leads on to
-it, or a block of labelled lines (`quotes.toml` has words that help). The words of the message that is answered are
-known besides, and are never the person's. What stands above a quotation is theirs, and below one whose every line is
-marked.
+It is known by its shape, in any language: a line with a date and an address that leads on to it, or a block of labelled
+lines (`quotes.toml` has words that help).
 """
 
 from __future__ import annotations
@@ -16,9 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from campaigns.reading.quotation import find_quotation
 from webhooks.mailroom.added_lines import any_of, is_greeting, speaks_for_itself, without_added
-from webhooks.mailroom.endings import without_ending
 
 LONGEST: Final = 20_000
 """Characters that are looked at."""
@@ -34,8 +30,6 @@ MOST_ABOVE: Final = 40
 """Lines above a drawn line that are looked at for words."""
 MOST_BEGINNINGS: Final = 50
 """Quoted mails inside quoted mails that are looked for."""
-WHOLE: Final = 0.8
-"""How much of our message has to be known below a greeting, that what is left there is the person's."""
 
 WORDS: Final = Path(__file__).with_name("quotes.toml")
 
@@ -57,9 +51,11 @@ _LABELLED: Final = re.compile(
     r"(?:\s+(.*)|)$"
 )
 _LABEL: Final = re.compile(r"(?:^|[\s>-])([^\W\d_]{1,12}(?: [^\W\d_]{1,10})?) ?:\s")
-_LINE: Final = re.compile(r"[_*=]{15,}")
+DRAWN: Final = re.compile(r"[_*=]{15,}")
+"""A line drawn across."""
 _DASHES: Final = re.compile(r"[-_*=\u2010-\u2015]{3,}\s{0,3}([^\W\d_].{2,60}?)\s{0,3}[-_*=\u2010-\u2015]{3,}(.*)")
-_NAMES: Final = re.compile(r"[^\W\d_]+")
+NAMES: Final = re.compile(r"[^\W\d_]+")
+"""Words of letters alone."""
 _RE: Final = re.compile(
     r"(?:\s*(?:re|aw|sv|vs|atb|ateb|fw|fwd|wg|rif|odp|ynt|antw|tr|res|enc)\s*(?:\[\d{1,3}\])?\s*[:\uff1a])+\s*",
     re.IGNORECASE,
@@ -102,31 +98,9 @@ class Parts:
     marked: bool
 
 
-def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) -> str:
-    """Take the person's own words out of a mail.
-
-    Args:
-        text: a mail's text.
-        names: what they are called: words of the From line, in any case.
-        sent: the message it answers, in each of its forms, where it is known: its words are not theirs.
-
-    Returns:
-        Their words, stripped; "" where all of it is quoted.
-    """
-    lines = _lines(text)
-    names = {name.casefold() for name in names}
-    parts = parted(lines, names)
-    quoted = find_quotation("\n".join(lines), sent)
-    left = quoted.lines(lines)
-    kept = "\n".join(left[number] for number in parts.above if not _LINE.fullmatch(left[number])).strip()
-    if parts.below and is_greeting(kept) and quoted.share >= WHOLE:
-        kept = f"{kept}\n" + "\n".join(left[number] for number in parts.below)
-    return without_ending(kept, names)
-
-
 def marks_quotation(text: str) -> bool:
     """Whether a mail's text shows where it quotes another."""
-    return parted(_lines(text)).marked
+    return parted(lines_of(text)).marked
 
 
 def words_of_subject(subject: str) -> str:
@@ -142,7 +116,7 @@ def without_re(subject: str) -> str:
 
 def names_of(*said: str) -> set[str]:
     """The words of a name, or of what stands before the @ of an address."""
-    return {word.casefold() for text in said for word in _NAMES.findall(text.partition("@")[0]) if len(word) > 1}
+    return {word.casefold() for text in said for word in NAMES.findall(text.partition("@")[0]) if len(word) > 1}
 
 
 def parted(lines: Sequence[str], names: Collection[str] = ()) -> Parts:
@@ -159,7 +133,7 @@ def parted(lines: Sequence[str], names: Collection[str] = ()) -> Parts:
             marked = True
             number += 1
             continue
-        end = _beginning(lines, number) if found < MOST_BEGINNINGS else None
+        end = beginning(lines, number) if found < MOST_BEGINNINGS else None
         if end is None:
             above.append(number)
             number += 1
@@ -173,17 +147,17 @@ def parted(lines: Sequence[str], names: Collection[str] = ()) -> Parts:
     return Parts(tuple(above), (), marked)
 
 
-def _lines(text: str) -> list[str]:
+def lines_of(text: str) -> list[str]:
     """Its lines, without those that a server or a program added; a drawn line below a banner begins no quotation."""
     return without_added([line.strip() for line in text[:LONGEST].replace("\u00a0", " ").split("\n")])
 
 
-def _beginning(lines: Sequence[str], number: int) -> int | None:
+def beginning(lines: Sequence[str], number: int) -> int | None:
     """Where the mail that begins to be quoted at a line goes on; None where none begins there."""
     line = lines[number]
     if not line or len(line) > LONGEST_LINE:
         return None
-    if _LINE.fullmatch(line):
+    if DRAWN.fullmatch(line):
         return _drawn(lines, number)
     if _is_announced(line, has_headers=_headers(lines, number + 1) is not None):
         return number + 1

@@ -24,7 +24,8 @@ from messaging.plurals import plural
 from webhooks.email.events import find_message
 from webhooks.inbox import Item
 from webhooks.mailroom.letter import Letter
-from webhooks.mailroom.quotes import marks_quotation, names_of, own_words, words_of_subject
+from webhooks.mailroom.own_words import own_words
+from webhooks.mailroom.quotes import marks_quotation, names_of, words_of_subject
 from webhooks.mailroom.store import SQL
 
 KEPT: Final = 4000

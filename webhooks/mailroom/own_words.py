@@ -1,0 +1,107 @@
+"""The words a person wrote in a mail, without the mail they answer.
+
+The words of the message that is answered are known, and are never the person's. What stands above a quotation is
+theirs, and below one whose every line is marked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
+
+from campaigns.reading import read_reply
+from campaigns.reading.quotation import find_quotation
+from webhooks.mailroom.added_lines import is_greeting
+from webhooks.mailroom.endings import without_ending
+from webhooks.mailroom.quotes import DRAWN, NAMES, beginning, lines_of, parted
+
+WHOLE: Final = 0.8
+"""How much of our message is enough to know the rest of its quotation for the person's, however much that is."""
+
+_PICTURE: Final = re.compile(r"(?:\[[^\[\]]{1,80}\]\W{0,3})+")
+_GAPS: Final = re.compile(r"\n{3,}")
+
+
+def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) -> str:
+    """Take the person's own words out of a mail.
+
+    Args:
+        text: a mail's text.
+        names: what they are called: words of the From line, in any case.
+        sent: the message it answers, in each of its forms, where it is known: its words are not theirs.
+
+    Returns:
+        Their words, stripped; "" where all of it is quoted.
+    """
+    lines = lines_of(text)
+    names = {name.casefold() for name in names}
+    quoted = find_quotation("\n".join(lines), sent)
+    left = quoted.lines(lines)
+    parts = parted(_without_ours(lines, left), names)
+    above = _joined(left, (number for number in parts.above if not DRAWN.fullmatch(left[number])))
+    inside = _written_inside(lines, left, parts.below, names, quoted.share)
+    if inside is None:  # whose it is cannot be told: the words above it count where they are an answer
+        return "" if read_reply(above).reading == "unclear" else without_ending(above, names)
+    between, after = inside
+    if not is_greeting(above) and read_reply(_joined(left, after)).reading == "unclear":
+        after = ()
+    kept = (*parts.above, *between, *after)
+    words = without_ending(_joined(left, (number for number in kept if not DRAWN.fullmatch(left[number]))), names)
+    said = "\n".join(lines)
+    doubtful = any(said.count("\n", 0, at) in kept for at in quoted.doubts)
+    return "" if doubtful and read_reply(words).reading != "opt_out" else words
+
+
+def _without_ours(lines: Sequence[str], left: Sequence[str]) -> list[str]:
+    """The lines, but nothing of those that are all ours, which would look like a quoted mail's beginning."""
+    return [line if rest else ">" * line.startswith(">") for line, rest in zip(lines, left, strict=True)]
+
+
+def _joined(lines: Sequence[str], numbers: Iterable[int]) -> str:
+    return _GAPS.sub("\n\n", "\n".join(lines[number] for number in numbers)).strip()
+
+
+def _written_inside(
+    lines: Sequence[str], left: Sequence[str], below: Sequence[int], names: Collection[str], share: float
+) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Find what a person wrote into a mail of ours that they quote without marks, and below it.
+
+    Args:
+        lines: of their mail.
+        left: the same without our words.
+        below: the numbers of the lines below where the quoted mail begins.
+        names: what they are called.
+        share: how much of our message is repeated.
+
+    Returns:
+        The numbers of the lines between lines of ours, and of those after them; None where there are such lines, and
+        too little of our message is known to say that they are not ours, or they may be somebody else's.
+    """
+    said = _without_ours(lines, left)
+    start = below[0] if below else len(lines)
+    while (first := next((number for number in range(start, len(lines)) if lines[number]), None)) is not None:
+        start, goes_on = first, beginning(said, first)
+        if goes_on is None:
+            break
+        start = goes_on
+    end = next((number for number in range(start, len(lines)) if beginning(said, number) is not None), len(lines))
+    section = [number for number in range(start, end) if not lines[number].startswith(">")]
+    ours = [number for number in section if left[number] != lines[number]]
+    if not ours:
+        return (), ()
+    theirs = [number for number in section if not lines[number] or _is_said(left[number], names)]
+    before = _joined(left, (number for number in theirs if number < ours[0]))
+    between = tuple(number for number in theirs if ours[0] <= number <= ours[-1])
+    after = tuple(number for number in theirs if number > ours[-1])
+    written = sum(len(left[number].split()) for number in (*between, *after))
+    quoted = sum(len(lines[number].split()) - len(left[number].split()) for number in ours)
+    if (share < WHOLE and written > quoted / 2) or read_reply(before).reading != "unclear":
+        return None
+    return between, after
+
+
+def _is_said(line: str, names: Collection[str]) -> bool:
+    """Whether what is left of a line may be somebody's words: not only a name, nor what stands for a picture."""
+    words = {word.casefold() for word in NAMES.findall(line)}
+    return bool(words - set(names)) and _PICTURE.fullmatch(line) is None
