@@ -25,14 +25,7 @@ from messaging.db import Connection, Pool, load_queries
 from messaging.errors import AddressError
 from messaging.outbox.states import Reason
 from messaging.suppression import Suppression, standing
-from messaging.suppression_digests import (
-    NO_KEYS,
-    DigestKeys,
-    Kept,
-    find_digests,
-    has_digests,
-    keep_wishes,
-)
+from messaging.suppression_digests import NO_KEYS, DigestKeys, Kept, find_digests, has_digests, keep_wishes
 
 SQL: Final = load_queries(__file__)
 
