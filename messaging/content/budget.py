@@ -1,9 +1,9 @@
 """The budget of rendering one message, in steps and in characters: loops in loops, and texts made of themselves.
 
 Most templates cannot run away: each of their expressions is worked out once, and none makes its text longer. Those
-with a loop, `~`, `|join`, `|replace`, a list or very many comparisons in them are compiled so that every turn of a loop,
-every filter and every comparison is paid for out of a budget. It counts, it does not watch a clock: a message is refused
-on every machine, or on none.
+with a loop, `~`, `|join`, `|replace`, a list or very many comparisons are compiled so that every turn of a loop, every
+filter and every comparison is paid for out of a budget. It counts, it does not watch a clock: a message is refused on
+every machine, or on none.
 """
 
 from __future__ import annotations

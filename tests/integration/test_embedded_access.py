@@ -24,6 +24,7 @@ from muster.local.attach import Servers, attach
 from muster.local.erase import erase
 from muster.local.postgres import Postgres, _binaries, _Run, _where_standin_can_run, data_folder, start_postgres
 from muster.local.roles import APPLICATION, OWNER
+from muster.local.valkey import start_valkey
 
 AS_ROOT = os.geteuid() == 0
 STANDIN = "nobody" if AS_ROOT else None
@@ -286,3 +287,18 @@ def test_start_postgres_lets_tests_in_as_the_superuser(home: Path) -> None:
         assert ask(server.url("postgres"), "select 1") == 1
     finally:
         server.stop()
+
+
+def test_servers_get_nothing_of_our_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not for servers")
+    monkeypatch.setenv("MUSTER_TWILIO_AUTH_TOKEN", "nor this")
+    monkeypatch.setenv("PGOPTIONS", "-c fsync=off")
+    postgres, valkey = start_postgres(home, fsync="off"), start_valkey(home)
+    try:
+        for process in (postgres.process, valkey.process):
+            given = Path(f"/proc/{process.pid}/environ").read_bytes()
+            names = {one.partition(b"=")[0].decode() for one in given.split(b"\0") if one}
+            assert names <= {"LC_ALL", "PATH", "TZ", "TZDIR", "LD_LIBRARY_PATH", "PGDATA", "PG_GRANDPARENT_PID"}, names
+    finally:
+        valkey.stop()
+        postgres.stop()

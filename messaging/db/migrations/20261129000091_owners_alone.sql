@@ -237,6 +237,14 @@ begin
   end if;
 end $$;
 
+-- Samples of what stands in columns are kept for the planner, and may be read by whoever may read the columns. Everything of
+-- somebody who was erased goes from them when they are taken anew; only a table's owner may have that done, before 17.
+create function forget_statistics() returns void language sql security definer set search_path = public, pg_temp as $$
+  analyze person, address, message, message_event, message_archive, message_event_archive, suppression, suppression_event,
+    consent_event, claim, audit, reply, alert, campaign, inbox, inbox_mail, inbox_malformed, soft_bounce, link_visit,
+    told_once, webhook_event, webhook_delivery;
+$$;
+
 -- What runs with its owner's rights, or refuses a change for everybody, must find the owner's tables and no others. A path
 -- without pg_temp is searched with it first, before pg_catalog even, and everybody can make a temporary pg_class.
 do $$
