@@ -95,7 +95,7 @@ async def test_what_is_due(db: Connection, campaign: str, step: str, closed: obj
 async def test_a_campaign_is_archived_with_the_audit_saying_so_once(db: Connection, past: Past) -> None:
     (due,) = await due_campaigns(db, LATEST)
     assert (await archive_next(db, due, actor="ada", now=NOW, limit=50)).messages == 50
-    assert await rows_in(db, "audit") == (0,)
+    assert not await db.fetchval("select count(*) from audit where actor <> 'database'")
     assert await archive(db, past) == 30
     rows = await db.fetch("select actor, action, subject from audit where actor <> 'database'")
     assert [tuple(row) for row in rows] == [("ada", "archive", "campaign pay-2025")]
