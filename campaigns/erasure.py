@@ -221,6 +221,11 @@ async def _leave_ballots(db: Connection, person_id: int, now: datetime) -> None:
         await counts.settle(db, row["ballot_id"])
 
 
+async def forget_statistics(db: Connection) -> None:
+    """Have the planner's samples made anew, once what was erased is gone."""
+    await db.execute(SQL["forget_statistics"])
+
+
 async def note_erasure(db: Connection, traces: Traces, *, actor: str, detail: Mapping[str, Any], now: datetime) -> None:
     """Write down that somebody was erased, and by whom."""
     subject = "an address" if traces.person_id is None else f"person {traces.person_id}"

@@ -108,6 +108,10 @@ where title ~* $1 or remedy ~* $1 or jsonb_words(detail) ~* $1;
 -- The one function that may change a ledger, in the migration that made it.
 select erase_personal_detail($1::bigint, $2::text, $3::text[], $4::text[], $5::bigint[], $6::text);
 
+-- name: forget_statistics
+-- The planner keeps samples of what stood in columns, where the application can read them.
+select forget_statistics();
+
 -- name: audit
 -- That somebody was erased, by whom and how much it was; not who.
 insert into audit (actor, action, subject, detail, at) values ($1, 'people.erased', $2, $3, $4);

@@ -13,6 +13,10 @@ from typing import Any, Final, Protocol
 
 _FORMULA: Final = re.compile("[ \t\r\n]*'*[=+@\uff1d\uff0b\uff20\uff0d\u2212-]|\t|\r|\n")
 """How formulas begin, in full width as well, which some versions of Excel read alike."""
+_INNER_FORMULA: Final = re.compile(
+    "((?:[;|]|(?<=.)[\t\r\n])[ \t]*)(?='*[=+@\uff1d\uff0b\uff20\uff0d\u2212-])", re.DOTALL
+)
+"""Where one would begin if the file were taken apart at semicolons, bars, tabs or line breaks, as programs may."""
 _PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
@@ -42,8 +46,9 @@ class GuardedCsv:
 
 
 def guard(cell: str) -> str:
-    """A cell with an apostrophe before what would be a formula; reading a member file takes it off again.
+    """A cell with an apostrophe before whatever could be taken for a formula; reading a member file takes it off again.
 
     Phone numbers stay as they are: they can do nothing.
     """
+    cell = _INNER_FORMULA.sub(r"\1'", cell)
     return f"'{cell}" if _FORMULA.match(cell) and not _PHONE.fullmatch(cell) else cell

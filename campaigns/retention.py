@@ -258,7 +258,5 @@ async def forget_year(db: Connection, held: YearHeld, *, actor: str) -> None:
         Conflict: somebody reads the archive.
     """
     async with briefly(db):
-        await drop_year(db, held.year)
-        detail = {"messages": held.messages, "campaigns": held.campaigns}
-        await db.execute(SQL["audit"], actor, "forget", f"messages of {held.year}", detail)
+        await drop_year(db, held.year, actor)
     log.info("a year was forgotten", year=held.year, messages=held.messages)

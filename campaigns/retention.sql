@@ -55,7 +55,7 @@ order by c.campaign_id;
 select count(*)
 from step s
 join message m using (step_id)
-where extract(year from coalesce(s.launched_at, s.finished_at, s.created_at) at time zone 'UTC') = $1;
+where archive_year(s) = $1;
 
 -- name: audit
 -- Who did what.

@@ -26,6 +26,24 @@ LEAST_SECRET: Final = 16
 """Characters."""
 STRONG_SECRET: Final = (32, 10)
 """Characters, and how many of them differ: members' links can be tried against a guess without asking anybody."""
+_SURPRISES: Final = 16
+"""How many characters must not follow from the ones before: 32 random hexadecimal ones have that without fail."""
+_BY_CHANCE: Final = 3
+_ROWS: Final = (
+    "abcdefghijklmnopqrstuvwxyzabc 01234567890123 qwertyuiop asdfghjkl zxcvbnm qwertzuiop yxcvbnm azertyuiop qsdfghjklm"
+    " wxcvbn !@#$%^&*() !qaz@wsx#edc$rfv%tgb 1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,9ol.0p"
+)
+_WORDS: Final = (
+    "python3 -c", "import secrets", "print(secrets.token_urlsafe(32))", "openssl rand", "password", "passwort",
+    "passphrase", "secret", "change", "changeme", "please", "replace", "insert", "here", "this", "that", "with",
+    "your", "random", "string", "admin", "administrator", "root", "user", "test", "testing", "example", "sample",
+    "default", "demo", "muster", "union", "ballot", "vote", "member", "welcome", "letmein", "login", "hello",
+    "world", "dragon", "monkey", "master", "football", "iloveyou", "sunshine", "princess", "production",
+    "development", "staging", "server", "database", "django", "insecure", "supersecret", "super", "very", "long",
+    "enough", "must", "least", "characters", "chars", "import", "print", "python", "secrets", "token", "urlsafe",
+    "openssl", "rand", "base64", "todo", "fixme", "none", "null", "undefined", "key", "value", "only", "for", "and",
+    "the", "not", "use", "is", "my", "in", "to", "of", "it",
+)  # fmt: skip
 _NEVER_PUBLIC: Final = ("localhost", "test", "local", "internal", "home.arpa")
 """Ends of names that lead nowhere from the outside (RFC 6761, 6762, 8375; ICANN for `internal`)."""
 
@@ -148,8 +166,41 @@ def _without_usual_port(parts: SplitResult) -> str:
 
 
 def is_guessable(secret: str) -> bool:
-    """Whether a secret is short, or has few different characters."""
-    return len(secret) < STRONG_SECRET[0] or len(set(secret)) < STRONG_SECRET[1]
+    """Whether a secret is short, has few different characters, or is made of what people think of first."""
+    return len(secret) < STRONG_SECRET[0] or len(set(secret)) < STRONG_SECRET[1] or _surprises(secret) < _SURPRISES
+
+
+def _surprises(secret: str) -> int:
+    """How many characters of a secret do not follow from those before: a repetition, run or word counts as one."""
+    text = secret.lower()
+    place = found = 0
+    while place < len(text):
+        place += max(_repeated(text, place), _run(text, place), _word(text, place), 1)
+        found += 1
+    return found
+
+
+def _repeated(text: str, place: int) -> int:
+    """How much of what follows has stood before; three characters can by chance."""
+    length = 0
+    while place + length < len(text) and text[place : place + length + 1] in text[: place + length]:
+        length += 1
+    return length if length > _BY_CHANCE else 0
+
+
+def _run(text: str, place: int) -> int:
+    """How far it goes on as an alphabet, in numbers, along a row of keys, or with one character: either way."""
+    length = 0
+    while length < len(text) - place:
+        piece = text[place : place + length + 1]
+        if not (piece in _ROWS or piece[::-1] in _ROWS or len(set(piece)) == 1):
+            break
+        length += 1
+    return length if length > _BY_CHANCE else 0
+
+
+def _word(text: str, place: int) -> int:
+    return max((len(word) for word in _WORDS if text.startswith(word, place)), default=0)
 
 
 def is_inside(address: str) -> bool:

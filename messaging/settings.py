@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     )
     secret_key: LongSecrets = Field(
         (),
-        description="Secret for links and sign-in, at least 32 characters, 10 of them different; a comma-separated list while rotating: the first signs, all verify (a former one may be as short as 16). Made and kept in MUSTER_HOME when the embedded database is used. Keep a former one until 60 days after the last ballot it was used for has closed, and run `muster webhooks rotate` for each webhook first.",
+        description="Secret for links and sign-in, at least 32 characters, 10 of them different, neither words nor repetitions; a comma-separated list while rotating: the first signs, all verify (a former one may be as short as 16). Made and kept in MUSTER_HOME when the embedded database is used. Keep a former one until 60 days after the last ballot it was used for has closed, and run `muster webhooks rotate` for each webhook first.",
     )
 
     email_from: str = Field("Muster <muster@example.org>", description="The From of emails: `Name <address>`.")
@@ -357,7 +357,8 @@ def check_for_production(settings: Settings) -> None:
     if is_guessable(settings.secret_key[0].get_secret_value()):
         least, different = STRONG_SECRET
         raise SettingsError(
-            f"MUSTER_SECRET_KEY can be guessed: it needs at least {least} characters, {different} of them different.",
+            f"MUSTER_SECRET_KEY can be guessed: it needs at least {least} characters, {different} of them different, and"
+            " neither words nor repetitions.",
             remedy="Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'. Where links were sent with"
             " the present one, put the new one in front: MUSTER_SECRET_KEY=new,present.",
         )

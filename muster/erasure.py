@@ -24,6 +24,7 @@ from campaigns.erasure import (
     Traces,
     erase_traces,
     find_traces,
+    forget_statistics,
     hold_everything,
     look_again,
     note_erasure,
@@ -133,6 +134,7 @@ async def erase(runtime: Runtime, found: Found, *, actor: str, may_return: bool 
         act = partial(_erase, db, keys, found, actor, may_return=may_return, now=now)
         done, detail = await _until_free(db, act)
         await _wait_for_the_wire(db, done.traces.written)
+        await forget_statistics(db)
     log.info("somebody was erased", person_id=found.traces.person_id)
     return detail
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final, Self
+from typing import IO, AnyStr, Final, Self
 
 from campaigns.people.tables import RawTable, Record, is_blank
 from messaging.errors import InputError
@@ -24,6 +24,9 @@ _HEAD: Final = 4096
 _CONTROL: Final = re.compile(r"[\x01-\x08\x0e-\x19\x1c-\x1f]")
 _LOOKED_AT: Final = 50
 _LONGEST_ROW: Final = 100  # lines; more than that is a quote nobody closed, not an address with line breaks
+_LONGEST_LINE: Final = 200_000
+"""Characters of a line, or of a row over several: a whole member takes a few hundred."""
+_MOST_CELLS: Final = 16_384  # of a row; what the widest spreadsheet has
 _SEPARATOR_LINE: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # Excel's own hint
 
 
@@ -106,7 +109,7 @@ def _count_mixed(path: Path) -> int:
     """
     good = bad = lines = 0
     with path.open("rb") as file:
-        for line in file:
+        for line in _lines_of(file):
             lines += 1
             if line.isascii():
                 continue
@@ -133,10 +136,27 @@ def _not_text(path: Path) -> InputError:
 def _open_lines(text: _Text) -> Iterator[Iterable[str]]:
     if text.encoding == "mixed":
         with text.path.open("rb") as file:
-            yield map(_decode_line, file)
+            yield map(_decode_line, _lines_of(file))
     else:
         with text.path.open(encoding=text.encoding, newline="") as file:
-            yield file
+            yield _lines_of(file)
+
+
+def _lines_of(file: IO[AnyStr]) -> Iterator[AnyStr]:
+    """A file's lines, none of which is read further than a member's row can be long.
+
+    Raises:
+        InputError: one is longer.
+    """
+    number = 0
+    while line := file.readline(_LONGEST_LINE + 1):
+        number += 1
+        if len(line) > _LONGEST_LINE:
+            raise InputError(
+                f"Line {number:,} has more than {_LONGEST_LINE:,} characters: that is no row of a table.",
+                remedy="Export the file again, with a line for each row.",
+            )
+        yield line
 
 
 def _decode_line(line: bytes) -> str:
@@ -166,25 +186,28 @@ class _Lines:
         self._lines = iter(lines)
         self._again: list[str] = []
         self._row: list[str] = []
+        self._length = 0
         self.number = 0
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> str:
-        if len(self._row) >= _LONGEST_ROW:
+        if len(self._row) >= _LONGEST_ROW or self._length > _LONGEST_LINE:
             raise csv.Error("a quote nobody closed")
         return self._take()
 
     def _take(self) -> str:
         line = self._again.pop() if self._again else next(self._lines)
         self.number += 1
+        self._length += len(line)
         self._row.append(line)
         return line
 
     def begin_row(self) -> int:
         """Forget the row before; returns the line the next one begins on."""
         self._row.clear()
+        self._length = 0
         return self.number + 1
 
     def give_up_row(self, *, keep: int = 1) -> None:
@@ -192,6 +215,7 @@ class _Lines:
         self.number -= len(self._row) - keep
         self._again.extend(reversed(self._row[keep:]))
         del self._row[keep:]
+        self._length = sum(map(len, self._row))
 
     def go_to(self, number: int) -> None:
         """Go to just after a line of the current row that was read before."""
@@ -230,6 +254,11 @@ def _records(source: Iterable[str], delimiter: str) -> Iterator[Record]:
         if is_blank(cells) or (first and _SEPARATOR_LINE.fullmatch(delimiter.join(cells))):
             continue
         first = False
+        if len(cells) > _MOST_CELLS:
+            raise InputError(
+                f"Line {line:,} has {len(cells):,} cells, more than any spreadsheet has columns.",
+                remedy="Export the file again, with a line for each row.",
+            )
         yield line, cells
 
 

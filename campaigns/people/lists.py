@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.people.columns import header_key
 from campaigns.people.readers import open_table
-from campaigns.people.report import Problem
+from campaigns.people.report import Problem, keep_problem
 from campaigns.people.tables import FAULTS, Table, clean, fault_of
 from messaging.db import Connection, Pool
 from messaging.errors import InputError
@@ -85,8 +85,9 @@ class List:
         """
         self.rejected += 1
         label, row = self.labels.get(bad.column, bad.column), row or {}
-        self.problems.append(
-            Problem(line, label, bad.code, bad.message, row.get(bad.column, bad.value), row.get("member_id", ""))
+        keep_problem(
+            self.problems,
+            Problem(line, label, bad.code, bad.message, row.get(bad.column, bad.value), row.get("member_id", "")),
         )
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+from messaging.errors import InputError
+
+MOST_PROBLEMS: Final = 250_000
+"""Of a file: more than any of the largest unions would have if each of its rows had one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,21 @@ class Problem:
             "line": self.line, "column": self.column or None, "code": self.code, "message": self.message,
             "value": self.value or None, "member_id": self.member_id or None,
         }  # fmt: skip
+
+
+def keep_problem(problems: list[Problem], problem: Problem) -> None:
+    """Remember a problem.
+
+    Raises:
+        InputError: there are so many that it is another kind of file.
+    """
+    if len(problems) >= MOST_PROBLEMS:
+        raise InputError(
+            f"More than {MOST_PROBLEMS:,} rows and cells of this file cannot be used; the first is in line"
+            f" {problems[0].line:,}: {problems[0].message}",
+            remedy="Is it the right file, exported with its headings and a line for each row?",
+        )
+    problems.append(problem)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.people.columns import UNIT_KINDS, Column, Columns
-from campaigns.people.report import Problem
+from campaigns.people.report import Problem, keep_problem
 from campaigns.people.tables import FAULTS, Table, clean, fault_of
 from campaigns.people.workbooks.cells import column_letters
 from messaging.addresses import normalise_email, normalise_phone
@@ -119,7 +119,10 @@ class RowReader:
         value = cells[column.index] if column is not None and column.index < len(cells) else ""
         number = clean(cells[self._id.index]) if self._id is not None and self._id.index < len(cells) else ""
         label = column.label if column is not None else ""
-        self.problems.append(Problem(line, label, code, message, value[:_LONGEST_SHOWN], number[:_LONGEST_SHOWN]))
+        keep_problem(
+            self.problems,
+            Problem(line, label, code, message, value[:_LONGEST_SHOWN], number[:_LONGEST_SHOWN]),
+        )
 
     def _whole_row(self, cells: list[str] | None) -> list[str]:
         """The cells, as many as the header has at least.

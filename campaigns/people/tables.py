@@ -21,6 +21,7 @@ _INVISIBLE: Final = dict.fromkeys(
 _INVISIBLE.update({ord(char): " " for char in "\t\n\v\f\r\x85"})
 _GUARDED: Final = re.compile("'+ ?[=+@\uff1d\uff0b\uff20\uff0d\u2212-]")
 """A spreadsheet's way to say that a cell is no formula, and ours: see `campaigns.guarded_csv`."""
+_GUARDED_INSIDE: Final = re.compile("([;|] ?)'(?='*[=+@\uff1d\uff0b\uff20\uff0d\u2212-])")
 _AS_TEXT: Final = re.compile(r'="((?:[^"]|"")*)"')  # another, by which zeros before a number are kept
 _ERROR: Final = re.compile(
     r"#[\u00a1\u00bf]?[A-Z\u00c0-\u00de][A-Z\u00c0-\u00de0-9_/]*[!?]|#(?:N/A|n/a|N/D|NV|ND|N/V|GETTING_DATA|ERROR)|#{3,}|Err:[0-9]{3}"
@@ -121,6 +122,8 @@ def clean(cell: str) -> str:
         cell = cell.strip()
     if _GUARDED.match(cell):
         cell = cell[1:].lstrip()
+    if "'" in cell:
+        cell = _GUARDED_INSIDE.sub(r"\1", cell)
     if cell[:1] == "=" and (found := _AS_TEXT.fullmatch(cell)):
         cell = " ".join(found[1].replace('""', '"').split())
     return cell

@@ -1,8 +1,9 @@
 """The budget of rendering one message, in steps and in characters: loops in loops, and texts made of themselves.
 
 Most templates cannot run away: each of their expressions is worked out once, and none makes its text longer. Those
-with a loop, `~`, `|join`, `|replace` or a list in them are compiled so that every turn of a loop and every filter is
-paid for out of a budget. It counts, it does not watch a clock: a message is refused on every machine, or on none.
+with a loop, `~`, `|join`, `|replace`, a list or very many comparisons are compiled so that every turn of a loop, every
+filter and every comparison is paid for out of a budget. It counts, it does not watch a clock: a message is refused on
+every machine, or on none.
 """
 
 from __future__ import annotations
@@ -19,14 +20,23 @@ from jinja2.visitor import NodeTransformer
 from messaging.errors import TemplateError
 
 STEPS: Final = 10_000
-"""Turns of loops and filters in one rendering; a text of 100 characters that a filter reads is one more."""
+"""Turns of loops, filters and compared values in one rendering; 100 characters of a text that is read are one more."""
+LONGEST_SOURCE: Final = 100_000
+"""Bytes of a template's file."""
 LONGEST_VALUE: Final = 16 * 1024
 """Characters that `~`, `|join`, `|replace` and lists may come to."""
 LONGEST_OUTPUT: Final = 256 * 1024
 """Characters of a whole text, subject or page."""
 
 _A_STEP: Final = 100
-_ROUNDS, _JOINED, _LISTED = "in rounds", "joined up", "in a list"  # no template can name filters with a space
+_FREE_COMPARISONS: Final = 50
+"""Each comparison of a template without a loop is made once: so many cannot take long, whatever they compare."""
+_ROUNDS, _JOINED, _LISTED, _READ = (
+    "in rounds",
+    "joined up",
+    "in a list",
+    "read through",
+)  # no template can name filters with a space
 _GROWS: Final = frozenset({"join", "replace"})
 
 
@@ -44,6 +54,8 @@ def too_long(file: str) -> TemplateError:
 
 def runs_free(tree: nodes.Template) -> bool:
     """Whether a template cannot run away, so that nothing in it needs to be counted."""
+    if sum(1 for _ in tree.find_all((nodes.Compare, nodes.Test))) > _FREE_COMPARISONS:
+        return False
     return not any(
         isinstance(node, nodes.For | nodes.Concat | nodes.Tuple | nodes.List)
         or (isinstance(node, nodes.Filter) and node.name in _GROWS)
@@ -81,11 +93,11 @@ class CountedContext(Context):
 def counted(environment: Environment) -> None:
     """Have an environment's filters paid for; what it compiles must be rendered in a `CountedContext`."""
     environment.filters = {name: _paid(name, function) for name, function in environment.filters.items()}
-    environment.filters |= {_ROUNDS: _rounds, _JOINED: _joined, _LISTED: _listed}
+    environment.filters |= {_ROUNDS: _rounds, _JOINED: _joined, _LISTED: _listed, _READ: _read_through}
 
 
 class _Counted(NodeTransformer):
-    """Puts what is paid for in the place of loops, `~` and lists."""
+    """Puts what is paid for in the place of loops, `~`, lists and whatever is compared."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
@@ -95,6 +107,19 @@ class _Counted(NodeTransformer):
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
         return _filter(nodes.List(node.nodes, lineno=node.lineno, environment=node.environment), _JOINED)
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        node.expr = _filter(node.expr, _READ)
+        for operand in node.ops:
+            operand.expr = _filter(operand.expr, _READ)
+        return node
+
+    def visit_Test(self, node: nodes.Test) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        node.node = _filter(node.node, _READ)
+        node.args = [_filter(arg, _READ) for arg in node.args]
+        return node
 
     def visit_List(self, node: nodes.List) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
@@ -138,6 +163,12 @@ def _joined(context: Context, values: Sequence[Any]) -> str:
 def _listed(context: Context, values: Sequence[Any]) -> Sequence[Any]:
     _purse(context).pay_for(_weight(values))
     return values
+
+
+@pass_context
+def _read_through(context: Context, value: Any) -> Any:
+    _purse(context).pay(_weight(value))
+    return value
 
 
 def _weight(value: object) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import frontmatter
 from yaml import MappingNode, SafeLoader, YAMLError, compose  # type: ignore[import-untyped]
 
+from messaging.content.budget import LONGEST_SOURCE
 from messaging.content.expressions import Source, nearest
 from messaging.errors import TemplateError
 
@@ -70,11 +71,18 @@ def read_text(path: Path) -> Source:
     """Read a file as it stands: UTF-8, with or without BOM, any kind of line ends.
 
     Raises:
-        TemplateError: it cannot be read.
+        TemplateError: it cannot be read, or is too long.
     """
     name = f"{path.parent.name}/{path.name}"
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            written = file.read(LONGEST_SOURCE + 1)
+        if len(written) > LONGEST_SOURCE:
+            raise TemplateError(
+                f"{name} has more than {LONGEST_SOURCE:,} bytes.",
+                remedy="Take out what is repeated, and pictures that are written into the text.",
+            )
+        text = written.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TemplateError(f"{name} is not UTF-8 text.", remedy="Save it as UTF-8 and try again.") from error
     except OSError as error:

@@ -89,10 +89,9 @@ async def archive_chunk(db: Connection, step_id: int, *, limit: int = CHUNK) -> 
         year = await db.fetchval(SQL["year_of"], step_id)
         await db.execute(SQL["add_totals"], ids)
         await db.execute(SQL["drop_tries"], ids)
-        await db.execute(SQL["open_history"])
         return Moved(
             messages=await db.fetchval(SQL["move_messages"], ids, year),
-            events=await db.fetchval(SQL["move_events"], ids, year),
+            events=await db.fetchval(SQL["move_events"], ids),
             visits=_count(await db.execute(SQL["drop_visits"], ids)),
             links=_count(await db.execute(SQL["drop_links"], ids)),
         )
@@ -134,18 +133,23 @@ async def check_year(db: Connection, year: int) -> None:
         )
 
 
-async def drop_year(db: Connection, year: int) -> None:
-    """Delete a year's messages and their history; at once, however many there are. Their numbers stay.
+async def drop_year(db: Connection, year: int, actor: str) -> None:
+    """Delete a year's messages and their history, and write that down; their numbers stay.
 
     Args:
         db: in the caller's short transaction, begun with `briefly`.
         year: which.
+        actor: who wants it.
 
     Raises:
         NotFound: the archive does not have it.
+        Conflict: a ballot that some of them are about has not been closed for long enough.
     """
     await check_year(db, year)
-    await db.execute(SQL["drop_year"], year)
+    try:
+        await db.execute(SQL["drop_year"], year, actor)
+    except asyncpg.RaiseError as error:
+        raise Conflict(_sentence(error.message), remedy=_sentence(error.hint)) from error
 
 
 @asynccontextmanager
@@ -172,6 +176,10 @@ async def tell_archived(db: Connection, receipts: Sequence[LateReceipt]) -> None
     """Add receipts to the history of archived messages; they change nothing."""
     if receipts:
         await db.execute(SQL["tell"], *map(list, zip(*receipts, strict=True)))
+
+
+def _sentence(words: str | None) -> str:
+    return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
 def _count(status: str) -> int:

@@ -23,9 +23,7 @@ set local lock_timeout = '2s';
 -- The year a step's messages are kept under, and whether the archive has it.
 select y.year, to_regclass('message_archive_' || y.year) is not null as made
 from step s
-cross join lateral (
-  select extract(year from coalesce(s.launched_at, s.finished_at, s.created_at) at time zone 'UTC')::int as year
-) as y
+cross join lateral archive_year(s) as y (year)
 where s.step_id = $1;
 
 -- name: make_year
@@ -77,21 +75,9 @@ with gone as (
 )
 select count(*) from kept;
 
--- name: open_history
--- A message's history leaves its table by this way alone.
-select set_config('muster.archiving', 'on', true);
-
 -- name: move_events
--- Their history, in the order it was written.
-with gone as (
-  delete from message_event where message_id = any ($1::bigint[])
-  returning message_id, event_id, at, state, source, code, detail
-), kept as (
-  insert into message_event_archive (message_id, event_id, at, state, source, code, detail, year)
-  select gone.*, $2::int from gone
-  returning 1
-)
-select count(*) from kept;
+-- Their history, in the order it was written; a function of its owner's, for nobody else can take any of it away.
+select archive_history($1::bigint[]);
 
 -- name: drop_visits
 -- Looks at pages that nobody can open any more.
@@ -134,5 +120,5 @@ where i.inhparent = 'message_archive'::regclass
 order by 1;
 
 -- name: drop_year
--- Two files of the database go; no row is looked at.
-select drop_archive_year($1);
+-- Two files of the database go, and the audit says so: the owner's function sees to both, and that it is time.
+select drop_archive_year($1, $2);

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from messaging.errors import SettingsError, Unavailable
+from muster.local.environment import bare_environment
 from muster.local.home import ROOTS_STANDIN, standin_can_enter
 from muster.local.roles import SUPERUSER, Roles, access_rules
 
@@ -125,6 +126,7 @@ class _Run:
             group=pwd.getpwnam(self.user).pw_gid if self.user else None,
             extra_groups=[] if self.user else None,
             cwd="/",
+            env=bare_environment(),
             start_new_session=True,
             stdout=streams.get("stdout"),
             stderr=streams.get("stderr"),

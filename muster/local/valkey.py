@@ -13,6 +13,7 @@ from pathlib import Path
 import redis
 
 from messaging.errors import SettingsError, Unavailable
+from muster.local.environment import bare_environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ def start_valkey(home: Path, **settings: str) -> Valkey:
          # so that a server whose keeper was killed can be found again, and known for ours
          "--pidfile", str(data / "valkey.pid"), "--set-proc-title", "no",
          *(word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", value))],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
+        env=bare_environment(), start_new_session=True,
     )  # fmt: skip
     server = Valkey(process, socket)
     deadline = time.monotonic() + 30

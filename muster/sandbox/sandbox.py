@@ -178,6 +178,7 @@ async def _serve(config: SandboxConfig, sandbox: Sandbox) -> AsyncIterator[str]:
     """Both providers' APIs and the sandbox's own pages, on one port."""
     app = web.Application(middlewares=[only_for({config.host, *config.host_names}), refuse_compressed])
     app[SANDBOX] = sandbox
+    app.on_response_prepare.append(_name_server)
     app.add_routes(Api(sandbox.twilio).routes())
     app.add_routes(VonageApi(sandbox.vonage).routes())
     app.add_routes(control_routes())
@@ -190,6 +191,11 @@ async def _serve(config: SandboxConfig, sandbox: Sandbox) -> AsyncIterator[str]:
         yield f"http://{_named(config.host)}:{runner.addresses[0][1]}"
     finally:
         await asyncio.shield(runner.cleanup())
+
+
+async def _name_server(_request: web.Request, response: web.StreamResponse) -> None:
+    """Say what this is, and not which versions of what it is made of."""
+    response.headers["Server"] = "Muster"
 
 
 def _named(host: str) -> str:

@@ -275,9 +275,9 @@ async def test_a_year_is_dropped_with_its_history_and_its_numbers_stay(db: Conne
     assert [one.year for one in await archived_years(db)] == [2024, YEAR]
     with pytest.raises(NotFound, match=r"no messages of 2023. It has: 2024, 2026"):
         async with briefly(db):
-            await drop_year(db, 2023)
+            await drop_year(db, 2023, "ada")
     async with briefly(db):
-        await drop_year(db, 2024)
+        await drop_year(db, 2024, "ada")
     assert [one.year for one in await archived_years(db)] == [YEAR]
     assert await rows_in(db, "message_any", "message_event_any") == (80, 320)
     assert await step_counts(db, earlier.campaign_id) == counts
@@ -296,7 +296,7 @@ async def test_a_year_that_is_being_read_is_not_waited_for_long(
         await messages(own, "message_any", past.step_id)
         with pytest.raises(Conflict, match="Somebody is reading the archive"):
             async with briefly(db):
-                await drop_year(db, YEAR)
+                await drop_year(db, YEAR, "ada")
     assert await rows_in(db, "message_archive") == (80,)
 
 

@@ -24,6 +24,7 @@ from muster.local.attach import Servers, attach
 from muster.local.erase import erase
 from muster.local.postgres import Postgres, _binaries, _Run, _where_standin_can_run, data_folder, start_postgres
 from muster.local.roles import APPLICATION, OWNER
+from muster.local.valkey import start_valkey
 
 AS_ROOT = os.geteuid() == 0
 STANDIN = "nobody" if AS_ROOT else None
@@ -110,6 +111,7 @@ def test_whoever_works_owns_nothing_and_is_no_superuser(servers: Servers) -> Non
         "truncate claim",
         "drop table audit",
         "create table mine (n integer)",
+        "create temp table audit (n integer)",
         "set role muster_owner",
         "set role postgres",
         "create role another superuser",
@@ -136,7 +138,7 @@ def test_every_table_can_be_worked_with_and_a_years_archive_made(servers: Server
         )
         == 0
     )
-    assert ask(servers.database_url, "select drop_archive_year(2025)", made) == 0
+    assert ask(servers.database_url, "select drop_archive_year(2025, 'ada')", made) == 0
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can become somebody else")
@@ -244,6 +246,7 @@ def test_an_installation_of_before_goes_on_with_what_it_had(home: Path) -> None:
         "create role muster_upgrade superuser login",  # an upgrade that was interrupted
         "delete from schema_migrations where version = '20261129000051' returning 1",
         "drop function clear_staging()",
+        "create function drop_archive_year(integer) returns void language sql as ''",  # as it was then
         "select 1",
     )
     old.stop()
@@ -260,7 +263,7 @@ def test_an_installation_of_before_goes_on_with_what_it_had(home: Path) -> None:
         assert ask(servers.database_url, "select count(*) from pg_roles where rolname = 'muster_upgrade'") == 0
         foreign = ask(servers.database_url, FOREIGN)
         assert foreign is None
-        ask(servers.database_url, "select make_archive_year(2026)", "select drop_archive_year(2026)")
+        ask(servers.database_url, "select make_archive_year(2026)", "select drop_archive_year(2026, 'ada')")
         servers.close_and_wait()
 
 
@@ -284,3 +287,18 @@ def test_start_postgres_lets_tests_in_as_the_superuser(home: Path) -> None:
         assert ask(server.url("postgres"), "select 1") == 1
     finally:
         server.stop()
+
+
+def test_servers_get_nothing_of_our_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not for servers")
+    monkeypatch.setenv("MUSTER_TWILIO_AUTH_TOKEN", "nor this")
+    monkeypatch.setenv("PGOPTIONS", "-c fsync=off")
+    postgres, valkey = start_postgres(home, fsync="off"), start_valkey(home)
+    try:
+        for process in (postgres.process, valkey.process):
+            given = Path(f"/proc/{process.pid}/environ").read_bytes()
+            names = {one.partition(b"=")[0].decode() for one in given.split(b"\0") if one}
+            assert names <= {"LC_ALL", "PATH", "TZ", "TZDIR", "LD_LIBRARY_PATH", "PGDATA", "PG_GRANDPARENT_PID"}, names
+    finally:
+        valkey.stop()
+        postgres.stop()

@@ -351,3 +351,22 @@ async def test_what_a_provider_says_late_is_taken_out_by_the_next_look(runtime: 
 def test_only_what_names_members_is_renamed() -> None:
     spec = {"members": ["7", "8"], "unit": ["7"], "not": {"members": ["7"]}, "title": "7"}
     assert renamed(spec, "7", "x") == {"members": ["x", "8"], "unit": ["7"], "not": {"members": ["x"]}, "title": "7"}
+
+
+async def test_the_planner_keeps_nothing_of_somebody_who_was_erased(runtime: Runtime, db: Connection) -> None:
+    await fill(db)
+    await db.execute(
+        "insert into person (external_id) select 'S' || n from generate_series(1, 9) as n;"
+        "insert into address (person_id, channel, address) select person_id, 'email', external_id || '@union.test'"
+        " from person where external_id like 'S%';"
+        "insert into suppression_event (channel, address, action, reason, purpose, source)"
+        " select channel, address, 'suppress', 'opted_out', 'all', 'staff' from address; analyze"
+    )
+    kept = (
+        "select string_agg(distinct s.schemaname || '.' || s.tablename, ', ') from pg_stats s"
+        " where s.schemaname = 'public' and to_jsonb(s)::text like any ($1)"
+    )
+    words = [f"%{one}%" for one in (MAILBOX, PHONE, NUMBER)]
+    assert await db.fetchval(kept, words), "otherwise this shows nothing"
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    assert not await db.fetchval(kept, words)

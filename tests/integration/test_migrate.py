@@ -107,7 +107,7 @@ def test_no_process_starts_on_an_old_schema(command: str, empty: str, valkey: Va
     ours = {
         "MUSTER_DATABASE_URL": empty,
         "MUSTER_REDIS_URL": valkey.url,
-        "MUSTER_SECRET_KEY": "a secret that is long enough for production",
+        "MUSTER_SECRET_KEY": "a quiet river of nine green otters at dawn",
         "MUSTER_PUBLIC_URL": "https://vote.example.org",
         "MUSTER_LISTEN": "127.0.0.1:0",
         "MUSTER_MAILROOM_LMTP": "127.0.0.1:0",

@@ -95,9 +95,9 @@ async def test_what_is_due(db: Connection, campaign: str, step: str, closed: obj
 async def test_a_campaign_is_archived_with_the_audit_saying_so_once(db: Connection, past: Past) -> None:
     (due,) = await due_campaigns(db, LATEST)
     assert (await archive_next(db, due, actor="ada", now=NOW, limit=50)).messages == 50
-    assert await rows_in(db, "audit") == (0,)
+    assert not await db.fetchval("select count(*) from audit where actor <> 'database'")
     assert await archive(db, past) == 30
-    rows = await db.fetch("select actor, action, subject from audit")
+    rows = await db.fetch("select actor, action, subject from audit where actor <> 'database'")
     assert [tuple(row) for row in rows] == [("ada", "archive", "campaign pay-2025")]
     assert await due_campaigns(db, LATEST) == []
 
@@ -223,7 +223,7 @@ async def test_a_worker_tidies_up_bit_by_bit_when_nothing_is_sent(
         assert worker.tidy_at < time.monotonic() + 60
     await worker.tidying.ask()
     assert worker.tidy_at > time.monotonic() + TIDY_EVERY - 60
-    assert await db.fetchval("select actor from audit") == "worker"
+    assert await db.fetchval("select actor from audit where action = 'archive'") == "worker"
 
 
 async def test_one_at_a_time_on_all_hosts(worker: Duties, settings: Settings, db: Connection, past: Past) -> None:
@@ -319,6 +319,7 @@ async def test_forgetting_a_year_by_command(settings: Settings, db: Connection, 
     assert "80 messages of 2026 deleted." in gone.stdout, gone.stderr
     assert await rows_in(db, "message_archive", "message_event_archive", "message") == (0, 0, 8)
     row = await db.fetchrow("select actor, subject, detail from audit where action = 'forget'")
-    assert tuple(row or ()) == ("ada", "messages of 2026", {"messages": 80, "campaigns": {"pay-2025": 80}})
+    detail = {"messages": 80, "campaigns": {"pay-2025": 80}, "login": "postgres"}
+    assert tuple(row or ()) == ("ada", "messages of 2026", detail)
     nobody = muster(settings, "why", "pay-2025-7")
     assert (nobody.returncode, "No step launched so far" in nobody.stderr) == (1, True)

@@ -293,7 +293,7 @@ def test_on_servers_of_ones_own_it_starts_none_and_leaves_them_alone(database_ur
         home,
         MUSTER_DATABASE_URL=database_url,
         MUSTER_REDIS_URL=valkey.url,
-        MUSTER_SECRET_KEY="a secret that is long enough for production",
+        MUSTER_SECRET_KEY="a quiet river of nine green otters at dawn",
         MUSTER_PUBLIC_URL="https://vote.example.org",
     )
     assert get(running.address("Health"))[0] == 200

@@ -251,3 +251,9 @@ async def test_a_place_that_cannot_be_is_bad_usage(place: str) -> None:
     _, err = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 2
     assert b"HOST:PORT" in err
+
+
+@pytest.mark.parametrize("path", ["/", "/no-such-page"])
+async def test_no_answer_says_what_the_sandbox_is_made_of(http: aiohttp.ClientSession, path: str) -> None:
+    async with http.get(path) as answer:
+        assert answer.headers["Server"] == "Muster"

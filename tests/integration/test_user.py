@@ -29,7 +29,7 @@ def user(database_url: str, valkey: Valkey, tmp_path: Path) -> Muster:
     settings = {
         "MUSTER_DATABASE_URL": database_url,
         "MUSTER_REDIS_URL": valkey.url,
-        "MUSTER_SECRET_KEY": "a secret that is long enough for production",
+        "MUSTER_SECRET_KEY": "a quiet river of nine green otters at dawn",
         "MUSTER_PUBLIC_URL": "https://vote.example.org",
         "MUSTER_ORGANISATION": "The Union",
         "MUSTER_EMAIL_FROM": "The Union <ballot@union.test>",

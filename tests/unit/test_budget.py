@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from messaging.content.budget import LONGEST_OUTPUT, LONGEST_VALUE, STEPS, RunawayError
+from messaging.content.budget import LONGEST_OUTPUT, LONGEST_SOURCE, LONGEST_VALUE, STEPS, RunawayError
 from messaging.content.expressions import Source, compiled
 from messaging.content.render import Renderer
 from messaging.content.templates import PERSONAL, Template, load_template
@@ -32,6 +32,16 @@ ATTACKS = {
     "replacements of nothing": "{{ first_name" + "|replace('', 'aaaaaaaaaa')" * 12 + " }}",
     "joined by itself": "{% set x = first_name|join(first_name) %}" + "{% set x = x|join(x) %}" * 4 + "{{ x }}",
     "much said often": "{% set x = 'y'|replace('y', '" + "z" * 9000 + "') %}" + loops(1, f"'{LETTERS * 2}'", "{{ x }}"),
+    "comparisons in a loop": loops(1, f"'{LETTERS * 100}'", "{% if 'q' in first_name %}{% endif %}" * 40),
+    "comparisons with a long text": "{% set a = '"
+    + "a" * 60_000
+    + "' %}"
+    + "{% if first_name in a %}{% endif %}" * 1000,
+    "equalities with a long text": "{% set a = '"
+    + "a" * 60_000
+    + "' %}"
+    + "{% if a == first_name %}{% endif %}" * 1000,
+    "tests in a loop": loops(1, f"'{LETTERS * 100}'", "{% if first_name is in first_name %}{% endif %}" * 40),
     "filters in loops": loops(2, f"'{LETTERS * 3}'", "{% if first_name|upper|lower|title|trim == 'x' %}x{% endif %}"),
 }
 
@@ -62,6 +72,23 @@ def test_what_is_nested_too_deep_is_said_so(nested: str) -> None:
         compiled(Source("nudge/sms.txt", f"{{{{ {nested} }}}}"), {})({})
     with pytest.raises(TemplateError, match="nested"):
         compiled(Source("nudge/sms.txt", loops(30, "'ab'", "x")), {})
+
+
+def test_a_file_that_is_too_long_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "messages" / "nudge" / "sms.txt"
+    file.parent.mkdir(parents=True)
+    file.write_text("---\npurpose: service\n---\n" + "a" * LONGEST_SOURCE)
+    with pytest.raises(TemplateError, match=r"nudge/sms\.txt has more than 100,000 bytes"):
+        load_template((tmp_path,), "nudge")
+
+
+def test_comparisons_of_an_ordinary_text_change_nothing() -> None:
+    asked = (
+        "{% for x in ['a', 'b'] %}{% if x == 'a' and unit is defined and x in ['a'] %}{{ x }}!{% endif %}{% endfor %}"
+    )
+    assert compiled(Source("nudge/sms.txt", asked), {})({"unit": "N"}) == "a!"
+    many = "{% if unit == 'N' %}.{% endif %}" * 60
+    assert compiled(Source("nudge/sms.txt", many), {})({"unit": "N"}) == "." * 60
 
 
 def test_only_a_long_attribute_makes_it_run_away_and_only_for_that_person() -> None:

@@ -1,6 +1,7 @@
 """No export runs a formula, and a member file reads back what was guarded."""
 
 import ast
+import csv
 import io
 from pathlib import Path
 
@@ -34,6 +35,31 @@ def test_what_can_do_nothing_stays_as_it_is(cell: str) -> None:
 def test_what_is_written_reads_back_the_same(cell: str) -> None:
     if cell[:1] not in {"'", "="}:  # an apostrophe of one's own before a sign is lost, and a text like ="1" is 1
         assert clean(guard(cell)) == cell
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "a;=1+1",
+        'x;=HYPERLINK("http://e")',
+        "a; =1",
+        "a\t=1",
+        "a|@SUM(1)",
+        "a\n=1",
+        "a\r\n+1+1",
+        ";;-1",
+        "a;\t＝1",
+        "a;'=1",
+    ],
+)
+def test_no_cell_is_a_formula_wherever_a_program_takes_it_apart(cell: str, delimiter: str) -> None:
+    file = io.StringIO()
+    GuardedCsv(file).writerow(["Ann", cell, "Lee"])
+    for row in csv.reader(io.StringIO(file.getvalue(), newline=""), delimiter=delimiter):
+        for one in row:
+            assert one.strip(" \t'")[:1] not in set("=+@-＝") or one.lstrip(" \t")[:1] == "'", row
+    assert clean(guard(clean(cell))) == clean(cell)
 
 
 def test_texts_are_guarded_and_other_values_are_written_as_they_are() -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import string
+import tracemalloc
 from datetime import date, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from odf.table import TableCell, TableRow
 from odf.text import P
 
 from campaigns.people.readers import open_table
+from campaigns.people.report import Problem, keep_problem
 from campaigns.people.tables import Record, clean
 from messaging.errors import InputError
 
@@ -254,3 +256,41 @@ def test_cleaning_twice_changes_nothing(text: str) -> None:
     once = clean(text)
     assume(not once.startswith("'"))
     assert clean(once) == once
+
+
+BOMBS = {
+    "one endless line": "id,name\n" + "a," * 400_000,
+    "millions of columns": ";,\t|" * 400_000 + "\n",
+    "many columns in a line": "id,name\n" + "x," * 20_000 + "\n",
+    "an endless cell": "id,name\n" + "a" * 300_000,
+    "an endless line in two encodings": "id,name\nŵ\n".encode() + b"\xe9\n" + b"a," * 400_000,
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=list(BOMBS))
+def test_a_line_that_is_no_row_is_refused_before_it_is_taken_apart(tmp_path: Path, bomb: str | bytes) -> None:
+    path = write(tmp_path, bomb)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="Line") as refused, open_table(path, lambda _: (0, False)) as table:
+            list(table.records)
+        assert tracemalloc.get_traced_memory()[1] < 40_000_000
+    finally:
+        tracemalloc.stop()
+    assert "Export" in refused.value.remedy
+
+
+def test_a_quote_nobody_closes_costs_its_own_line_however_long_the_others(tmp_path: Path) -> None:
+    long = "x" * 30_000
+    header, rows = read(write(tmp_path, 'id,name\n1,"Ann\n' + f"2,{long}\n" * 10))
+    assert header == ["id", "name"]
+    assert [cells for _, cells in rows] == [None] + [["2", long]] * 10
+
+
+def test_a_file_of_nothing_but_problems_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("campaigns.people.report.MOST_PROBLEMS", 3)
+    problems: list[Problem] = []
+    for line in range(3):
+        keep_problem(problems, Problem(line, "", "bad", "Bad."))
+    with pytest.raises(InputError, match="the first is in line 0: Bad"):
+        keep_problem(problems, Problem(3, "", "bad", "Bad."))

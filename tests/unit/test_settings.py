@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from messaging.errors import SettingsError
+from messaging.setting_values import is_guessable
 from messaging.settings import Settings, check_for_production, load_settings
 from muster.settings_page import PAGE, ROOT, page
 
@@ -108,7 +109,7 @@ def test_a_value_that_cannot_be_right_is_named(monkeypatch: pytest.MonkeyPatch, 
 def test_own_servers_need_what_has_no_safe_default(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     complete = {
         "MUSTER_DATABASE_URL": "postgresql://db.example.org/muster",
-        "MUSTER_SECRET_KEY": "a secret that is long enough for production",
+        "MUSTER_SECRET_KEY": "a quiet river of nine green otters at dawn",
         "MUSTER_REDIS_URL": "redis://db.example.org",
         "MUSTER_PUBLIC_URL": "https://vote.example.org",
     }
@@ -122,7 +123,7 @@ def test_own_servers_need_what_has_no_safe_default(monkeypatch: pytest.MonkeyPat
 
 PRODUCTION = {
     "MUSTER_DATABASE_URL": "postgresql://db.example.org/muster",
-    "MUSTER_SECRET_KEY": "a secret that is long enough for production",
+    "MUSTER_SECRET_KEY": "a quiet river of nine green otters at dawn",
     "MUSTER_REDIS_URL": "redis://db.example.org",
     "MUSTER_PUBLIC_URL": "https://vote.example.org",
 }
@@ -136,7 +137,10 @@ def start_with(monkeypatch: pytest.MonkeyPatch, **other: str) -> None:
 
 @pytest.mark.parametrize("secret", [
     "aaaaaaaaaaaaaaaa", "a" * 64, "ababababababababababababababababab", "0123456789abcdef", "password" * 8,
-    "thirty-one characters: not yet.", "aaaaaaaaaaaaaaaa,a secret that is long enough for production",
+    "abcdefghij" * 4, "0123456789" * 4, "password1234" * 3, "changemechangeme-changeme1234567890",
+    "qwertyuiopasdfghjklzxcvbnm123456", "1qaz2wsx3edc4rfv!QAZ@WSX#EDC$RFV", "zyxwvutsrqponmlkjihgfedcba9876543210",
+    "this-is-my-secret-key-change-in-production", "Password!Password!Password!Admin1",
+    "thirty-one characters: not yet.", "aaaaaaaaaaaaaaaa,a quiet river of nine green otters at dawn",
 ])  # fmt: skip
 def test_a_secret_that_can_be_guessed_does_not_start(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
     with pytest.raises(SettingsError, match=r"MUSTER_SECRET_KEY can be guessed.*at least 32") as refused:
@@ -145,8 +149,16 @@ def test_a_secret_that_can_be_guessed_does_not_start(monkeypatch: pytest.MonkeyP
     assert secret not in str(refused.value)
 
 
+def test_the_command_that_makes_a_secret_is_none() -> None:
+    for taken in ("python3 -c 'import secrets; print(secrets.token_urlsafe(32))'", "print(secrets.token_urlsafe(32))"):
+        assert is_guessable(taken)
+
+
 def test_a_former_secret_may_be_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    start_with(monkeypatch, MUSTER_SECRET_KEY="a secret that is long enough for production,aaaaaaaaaaaaaaaa")
+    start_with(monkeypatch, MUSTER_SECRET_KEY="a quiet river of nine green otters at dawn,aaaaaaaaaaaaaaaa")
+    for _ in range(200):
+        for made in (secrets.token_urlsafe(32), secrets.token_hex(16), secrets.token_urlsafe(24)):
+            assert not is_guessable(made)
     start_with(monkeypatch, MUSTER_SECRET_KEY=secrets.token_urlsafe(32))
     start_with(monkeypatch, MUSTER_SECRET_KEY=secrets.token_hex(16))
 
