@@ -1,9 +1,8 @@
 """Message templates: `messages/<name>/sms.txt` and `email.md` in one of the template folders.
 
 Beside them `sms.cy.txt` and `email.cy.md` say the same in Welsh, to whoever has `language = cy`.
-
-Everything that can be wrong with a template is found when it is loaded and checked, before a campaign exists; what was
-checked travels with the campaign's step (`to_json`), so that editing a file never changes what is being sent.
+Whatever is wrong with a template is found before a campaign exists; what was checked travels with the campaign's step
+(`to_json`), so that editing a file never changes what is being sent.
 """
 
 from __future__ import annotations
