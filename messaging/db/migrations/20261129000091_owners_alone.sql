@@ -215,7 +215,7 @@ begin
         union all
         select m.person_id, m.address from message_archive m where m.message_id = given.message_id
       ) m
-      join person p using (person_id)
+      left join person p using (person_id)
       where (who is null or m.person_id = who) and (m.address = 'erased-' || given.message_id or p.erased_at is not null)
     )
   ) then
