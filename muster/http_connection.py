@@ -66,11 +66,13 @@ class Connection(web.RequestHandler):
 
     @property
     def awaits(self) -> Awaited | None:
-        """What its client has to do for it to go on; None while a request is being answered."""
+        """What its client has to do for it to go on; None while its only request is being answered."""
         if self._is_idle:
             return Awaited.READING if self._count_unsent() else Awaited.REQUEST
         if not self._framing.whole and not self._messages and not self._reading_paused:
             return Awaited.BODY
+        if self._request_count - self._answered > 1:
+            return Awaited.READING  # it has asked again, and so may others who never read: our system keeps megabytes
         if self.writing_paused or (self._wire is not None and self._wire.is_closing()):
             return Awaited.READING
         return None

@@ -175,6 +175,19 @@ async def test_the_one_that_has_taken_nothing_for_longest_makes_room_before_one_
         assert await got_whole(reads, got)
 
 
+async def test_who_asks_again_before_its_answer_makes_room_where_all_are_being_answered() -> None:
+    expecting = SLOW[:-2] + b"Expect: 100-continue\r\n\r\n"
+    async with slow_site(in_all=2) as (where, go_on):
+        patient, hasty = await call(where, expecting), await call(where, expecting + SLOW)
+        for stream in (patient, hasty):
+            assert b"100 Continue" in await stream[0].readuntil(b"\r\n\r\n")
+        assert await new_client_is_answered(where)
+        assert await rest(hasty) == b""
+        go_on.set()
+        assert await answered(patient)
+        patient[1].close()
+
+
 async def test_a_stop_of_the_server_waits_for_nobody_who_does_not_read() -> None:
     async with AsyncExitStack() as clients:
         async with slow_site() as (where, _):
