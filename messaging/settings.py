@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     web_connections: int = Field(
         8192,
         ge=64,
-        description="Most connections to one `muster serve`, as far as the system gives it files for them (`ulimit -Hn`). When there are so many, the one that has been idle for longest makes room.",
+        description="Most connections to one `muster serve`, as far as the system gives it files for them (`ulimit -Hn`). When there are so many, the one that has waited for its client for longest makes room.",
     )
     web_connections_per_network: int = Field(
         256,

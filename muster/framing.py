@@ -19,16 +19,17 @@ class Framing:
 
     Attributes:
         begun: whether part of another request's headers has come.
+        whole: whether nothing is missing of the latest request.
     """
 
-    __slots__ = ("_body", "_chunked", "_end", "_size", "_whole", "begun")
+    __slots__ = ("_body", "_chunked", "_end", "_size", "begun", "whole")
 
     def __init__(self) -> None:
         self.begun = False
         self._body: StreamReader = EMPTY_PAYLOAD
         self._chunked = False
-        self._whole = True  # nothing is missing of the latest request, and of its body this much was here
-        self._size = 0
+        self.whole = True
+        self._size = 0  # of the latest request's body
         self._end = b""
 
     def note(self, data: bytes, latest: tuple[Any, StreamReader] | None) -> None:
@@ -38,12 +39,12 @@ class Framing:
             data: bytes.
             latest: the last request whose headers they completed, and its body; None where they completed none.
         """
-        was_whole, known = self._whole, self._size
+        was_whole, known = self.whole, self._size
         if latest is not None:
             message, self._body = latest
             self._chunked, known = getattr(message, "chunked", False), 0
-        self._whole, self._size = self._body.is_eof(), self._body.total_bytes
-        if not self._whole:
+        self.whole, self._size = self._body.is_eof(), self._body.total_bytes
+        if not self.whole:
             self.begun = False
         elif latest is None and was_whole:
             self.begun = self.begun or bool(data)

@@ -55,7 +55,8 @@ class Metrics:
         self.connections = Gauge("muster_http_connections", "Connections that are open.", registry=home)
         self.ended = Counter(
             "muster_http_connections_ended",
-            "Connections ended early: slow_headers, malformed; and times that there was no room: network_full, full.",
+            "Connections ended early: slow_headers, slow_reading, malformed; and times that there was no room: "
+            "network_full, full.",
             ["why"],
             registry=home,
         )

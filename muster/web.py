@@ -18,8 +18,10 @@ from messaging.errors import Conflict, SettingsError
 from messaging.log_limit import LOG_LIMIT
 from messaging.runtime import Runtime
 from muster.app import HEADERS, make_app
-from muster.connections import Connections, Limits, Runner, network_of
+from muster.connection_limits import Limits, network_of
+from muster.connections import Connections
 from muster.garbage import look_less_for_garbage
+from muster.http_server import Runner
 from muster.metrics import METRICS
 
 PATIENCE: Final = 10.0

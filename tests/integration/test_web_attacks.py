@@ -12,20 +12,19 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from ipaddress import ip_network
-from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 import structlog
-from aiohttp import web
 from structlog.testing import capture_logs
 
 from messaging.runtime import Runtime
-from muster.connections import FEWEST, IDLE_FOR, Connections, Limits, Runner, network_of, raise_file_limit
+from muster.connection_limits import FEWEST, Limits, network_of, raise_file_limit
+from muster.http_server import IDLE_FOR
 from muster.sandbox import SandboxConfig, open_sandbox
 from muster.web import listening
+from tests.integration.web_clients import NEXT, ROOM, SLOW, answered, call, rest, slow_site
 
-ROOM = Limits(in_all=64, per_network=64)
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
 BOMB = gzip.compress(bytes(30_000_000), 9)
 """29 KB that would be 30 MB."""
@@ -39,29 +38,6 @@ async def where(runtime: Runtime) -> AsyncIterator[str]:
 
 def _free(runtime: Runtime) -> Runtime:
     return replace(runtime, settings=runtime.settings.model_copy(update={"listen": "127.0.0.1:0"}))
-
-
-Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-async def call(where: str, words: bytes = b"") -> Stream:
-    address = urlsplit(where)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    writer.write(words)
-    await writer.drain()
-    return reader, writer
-
-
-async def rest(stream: Stream) -> bytes:
-    """Everything until the server hangs up."""
-    said = b""
-    try:
-        async with asyncio.timeout(20):
-            said = await stream[0].read()
-    except ConnectionResetError:
-        pass
-    stream[1].close()
-    return said
 
 
 async def is_well(where: str) -> bool:
@@ -229,41 +205,7 @@ async def test_a_second_request_on_a_connection_has_a_deadline_of_its_own(runtim
         assert b"HTTP" not in await rest(stream)
 
 
-@asynccontextmanager
-async def slow_site(**limits: float) -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """A server at which `/slow` is answered when the event is set, and `/` at once."""
-    go_on = asyncio.Event()
-
-    async def answer(request: web.Request) -> web.Response:
-        if request.path == "/slow":
-            await go_on.wait()
-        return web.Response(text="answered\n")
-
-    app = web.Application()
-    app.router.add_route("*", "/{any:.*}", answer)
-    connections = Connections(replace(ROOM, **limits), lambda _why: None, lambda _peer: "198.51.100.0/24")
-    runner = Runner(app, connections=connections, headers={}, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", go_on
-    finally:
-        await runner.cleanup()
-        connections.log_limit.close()
-
-
-async def answered(stream: Stream) -> bool:
-    """Whether an answer comes whole."""
-    try:
-        async with asyncio.timeout(20):
-            return b"200" in await stream[0].readuntil(b"answered\n")
-    except asyncio.IncompleteReadError:
-        return False
-
-
-SLOW = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
 SLOW_WITH_A_BODY = b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nSTOP"
-NEXT = b"GET / HTTP/1.1\r\nHost: "
 
 
 @pytest.mark.parametrize("request_", [SLOW, SLOW_WITH_A_BODY])
@@ -339,20 +281,16 @@ async def test_a_crowd_of_idle_connections_shuts_nobody_out(runtime: Runtime, li
     assert len([line for line in logs if "connections as" in line["event"]]) == 2, "one line, and the count at the end"
 
 
-async def test_connections_that_are_being_answered_are_not_ended_for_others(runtime: Runtime) -> None:
-    async with narrow(runtime, per_network=8) as where:
-        words = (
-            b"POST /webhooks/twilio/inbound HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nX-Twilio-Signature: a\r\n"
-            b"Content-Length: 1\r\n\r\n"
-        )
-        busy = [await call(where, words) for _ in range(8)]
+async def test_connections_that_are_being_answered_are_not_ended_for_others() -> None:
+    async with slow_site(per_network=8) as (where, go_on):
+        busy = [await call(where, SLOW[:-2] + b"Expect: 100-continue\r\n\r\n") for _ in range(8)]
         for reader, _ in busy:
             assert b"100 Continue" in await reader.readuntil(b"\r\n\r\n")
         assert await rest(await call(where, HEALTH)) == b""
-        for reader, writer in busy:
-            writer.write(b"x")
-            assert b"403" in await reader.readline()
-            writer.close()
+        go_on.set()
+        for stream in busy:
+            assert await answered(stream)
+            stream[1].close()
 
 
 @pytest.mark.parametrize(
