@@ -36,7 +36,7 @@ _reply = click.argument("reply_id", metavar="REPLY", type=click.IntRange(1))
 
 @click.group()
 def command() -> None:
-    """Deal with the replies that need a person: list, show, read, close."""
+    """Deal with the replies that need a person: list, show, read, undo, close; and have replies read again."""
 
 
 @command.command("list")

@@ -19,6 +19,7 @@ from typing import Final
 from campaigns.reading.quotation import find_quotation
 from webhooks.mailroom.added_lines import any_of, is_greeting, speaks_for_itself, without_added
 from webhooks.mailroom.endings import without_ending
+from webhooks.mailroom.marked_lines import own_marked, unmarked
 
 LONGEST: Final = 20_000
 """Characters that are looked at."""
@@ -116,6 +117,10 @@ def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) 
     lines = _lines(text)
     names = {name.casefold() for name in names}
     parts = parted(lines, names)
+    if len(parts.above) + sum(line.startswith(">") for line in lines) == len(lines):  # nothing says whose they are
+        for number in own_marked(lines, sent):
+            lines[number] = unmarked(lines[number])
+        parts = parted(lines, names)
     quoted = find_quotation("\n".join(lines), sent)
     left = quoted.lines(lines)
     kept = "\n".join(left[number] for number in parts.above if not _LINE.fullmatch(left[number])).strip()
