@@ -306,9 +306,9 @@ def read_mail(mail: OwnMail, doubt: Doubt | None = None) -> Reading:
     Args:
         mail: theirs.
         doubt: why a machine may have written them. None writes STOP, but a list may write how to leave it below: from
-            there it has to stand alone. Anything else says nothing by itself.
+            there it has to stand alone. Anything else says nothing by itself, nor does a machine's subject.
     """
-    read = mail.read()
+    read = OwnMail(mail.words).read() if doubt == SUBJECT else mail.read()
     if doubt is None or (read.reading == "opt_out" and (doubt != LIST or read.alone)):
         return read
     return Reading("unclear", doubt, read.version)
