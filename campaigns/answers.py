@@ -27,7 +27,7 @@ import asyncpg
 
 from campaigns.answered import find_answered, said_by
 from campaigns.preferences import resume_address
-from campaigns.reading import REPEATED, Reading, read_reply
+from campaigns.reading import REPEATED, OwnMail, Reading, read_reply
 from campaigns.turnout.claims import Source, record_claim, retract_claim
 from campaigns.waiting import FOR_A_PERSON, too_soon_or_late, why_open
 from messaging import suppression
@@ -46,6 +46,9 @@ READ_BY_STAFF: Final = 0.9
 
 SUBJECT: Final = "subject"
 """The rule of a mail whose subject is one that machines write: it says nothing by itself."""
+LIST: Final = "list"
+"""The rule of a mail that came through a list or from a mailbox that nobody reads: a machine may have written it."""
+Doubt = Literal["subject", "list"]
 CLAIMS: Final = frozenset({"voted", "not_voted", "will_vote", "no_ballot_paper"})
 """Readings that are claims, under the same name."""
 _DATED_LATE: Final = (*suppression.BY_TEXT, "email_reply", "staff")
@@ -81,8 +84,9 @@ class Inbound:
         message_id: the message it answers, where it proves that; else it is found by who wrote to whom.
         proven: whether it may change anything by itself. Anybody can write an email in another's name: one that proves
             nothing is for a person to read, whatever it says.
-        words: of a mail, the person's own, "" where none are known to be; None: they are found in the text.
-        doubtful: whether a machine may have written it: then only an opt-out is acted on, and a person reads the rest.
+        mail: of a mail, the person's own words and subject; None: they are found in the text.
+        doubt: why a machine may have written it, if it may: then only an opt-out is acted on, and a person reads the
+            rest.
     """
 
     inbox_id: int
@@ -95,8 +99,8 @@ class Inbound:
     media: int = 0
     message_id: int | None = None
     proven: bool = True
-    words: str | None = None
-    doubtful: bool = False
+    mail: OwnMail | None = None
+    doubt: Doubt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,15 +299,18 @@ async def read_text(db: Connection, *, phone: str, senders: Sequence[str], text:
     return read_reply(text, asked["menu"] if asked else None, said_by(asked))
 
 
-def read_mail(words: str, *, doubtful: bool) -> Reading:
+def read_mail(mail: OwnMail, doubt: Doubt | None = None) -> Reading:
     """Read a person's own words in a mail.
 
     Args:
-        words: theirs.
-        doubtful: whether a machine may have written them: none writes STOP, and anything else says nothing by itself.
+        mail: theirs.
+        doubt: why a machine may have written them. None writes STOP, but a list may write how to leave it below: from
+            there it has to stand alone. Anything else says nothing by itself, nor does a machine's subject.
     """
-    read = read_reply(words)
-    return Reading("unclear", SUBJECT, read.version) if doubtful and read.reading != "opt_out" else read
+    read = OwnMail(mail.words).read() if doubt == SUBJECT else mail.read()
+    if doubt is None or (read.reading == "opt_out" and (doubt != LIST or read.alone)):
+        return read
+    return Reading("unclear", doubt, read.version)
 
 
 async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
@@ -315,9 +322,9 @@ async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
 
 async def _read(db: Connection, inbound: Inbound, asked: asyncpg.Record | None) -> Reading:
     """What it says, and first of all what the provider has already acted on."""
-    if inbound.words is not None:  # a mail's were taken out of it; digits are offered in texts only
-        read = read_mail(inbound.words, doubtful=inbound.doubtful)
-        if not inbound.words.strip() and inbound.text.strip():
+    if inbound.mail is not None:  # a mail's were taken out of it; digits are offered in texts only
+        read = read_mail(inbound.mail, inbound.doubt)
+        if not inbound.mail.text.strip() and inbound.text.strip():
             read = replace(read, rule=REPEATED)
     else:
         read = read_reply(inbound.text, asked["menu"] if asked else None, said_by(asked))

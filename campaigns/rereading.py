@@ -16,7 +16,7 @@ import structlog
 
 from campaigns.answered import said_by
 from campaigns.answers import BY_DIGIT, CLAIMS, READ_BY_RULE
-from campaigns.reading import Reading, read_reply
+from campaigns.reading import OwnMail, Reading, read_reply
 from campaigns.reading.rules import load_rules
 from campaigns.turnout.claims import Source, record_claim, retract_claim
 from campaigns.waiting import too_soon_or_late, why_open
@@ -96,7 +96,8 @@ async def _reread(
         if reply is None:
             return None
         text = without_controls(reply["text"])
-        read = read_reply(text, reply["menu"], said_by(reply))
+        by_email = reply["channel"] == "email"
+        read = OwnMail.of(text).read() if by_email else read_reply(text, reply["menu"], said_by(reply))
         said = read.also if read.reading == "opt_out" else read.reading
         claim = said if said in CLAIMS and reply["nobody"] is None else None
         outside = too_soon_or_late(reply, reply["received_at"]) if claim else None

@@ -1,11 +1,11 @@
 -- name: stale
 -- Replies in words that rules of another version read, and nobody of staff has dealt with. What a provider or a button said
 -- is no matter of rules; nor is a mail in which no words are known to be the member's own, which is kept as it begins, nor
--- one whose subject is a machine's.
+-- one that a machine may have written: by its subject, or through a list.
 select reply_id
 from reply
 where rule_version <> $1 and reply_id > $2 and channel in ('sms', 'email') and closed_by is null
-  and rule not in ('staff', 'provider', 'button', 'media') and not (channel = 'email' and rule in ('repeated', 'subject'))
+  and rule not in ('staff', 'provider', 'button', 'media') and not (channel = 'email' and rule in ('repeated', 'subject', 'list'))
 order by reply_id
 limit $3;
 

@@ -106,6 +106,13 @@ _BUSY: Final = Judged(Reason.BUSY)
 _SENDER: Final = Judged(Reason.SENDER_REFUSED)
 _CONTENT: Final = Judged(Reason.CONTENT_REFUSED)
 
+_BY_RECIPIENT: Final[Mapping[str, Judged]] = MappingProxyType(
+    dict.fromkeys(("7.12", "7.124", "7.129", "7.133", "7.134", "7.135", "7.136", "7.504", "7.505"), _SOFT)
+    | dict.fromkeys(("2.121", "2.122"), _BUSY)
+)
+"""Details of Microsoft's own, by which a recipient refuses and the words still speak of the sender: they take no mail
+from outside or only from some ("Sender not authenticated for group"), are no valid recipient, or get too much an hour.
+"""
 _GENERIC: Final = frozenset({"", "1.0", "5.0"})
 """Codes that some servers give to every refusal: the words decide."""
 
@@ -189,6 +196,7 @@ def _permanent(code: re.Match[str] | None, said: frozenset[Subject], otherwise: 
     doubted = by_code is None and otherwise.reason in OUR_FAULT | {Reason.EXPIRED_AT_PROVIDER}
     uncertain = doubted or status.strip().startswith("4")
     rules = (
+        (key in _BY_RECIPIENT, _BY_RECIPIENT.get(key, _SOFT)),
         (Subject.SENDER in said, _SENDER),
         (Subject.BUSY_MAILBOX in said, _BUSY),
         (base is Reason.MAILBOX_FULL or (Subject.FULL in said and Subject.RATE not in said), _FULL),

@@ -28,7 +28,7 @@ COMMANDS: Final = {
     "webhooks": "Have other systems told what happens, and see what they took.",
     "messages": "Find messages, see their history, send again, archive what is over.",
     "replies": "Deal with the replies that need a person, and have all read again.",
-    "check": "Judge texts, phone numbers, emails and replies from a file.",
+    "check": "Judge texts, phone numbers, emails, replies or a mail from a file.",
     "key": "Let other systems read the turnout feed: make, list and revoke keys.",
     "user": "Let staff in and sign them out: add, list and disable users, make sign-in links.",
     "sandbox": "Start a pretend Twilio and mail server to try things on.",

@@ -45,7 +45,7 @@ What it came to is read from Delivered-To or To (b+… bounces, r+… replies, u
 \b
 With --json:
   {"kind": "bounce", "hard": true, "soft": false, "code": "5.1.1", "words": "…", "weight": "hard", …}
-  {"kind": "reply", "reading": "voted", "rule": "…", "words": "I have voted", …}
+  {"kind": "reply", "reading": "voted", "rule": "…", "words": "I have voted", "subject": "", …}
   kind is reply, bounce, complaint, auto_reply or unsubscribe; weight is hard, full, soft, sender or none
 
 The exit status is 1 if any line could not be judged at all. An address that is judged to be wrong is an answer, and
@@ -66,7 +66,9 @@ class _NotUsable(Exception):  # noqa: N818
 @click.command(help=_HELP)
 @click.argument("what", type=click.Choice(["sms", "phone", "email", "reply", "mail"]))
 @click.argument("file", metavar="FILE|-", type=click.Path(dir_okay=True, allow_dash=True, path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Lines in and out are JSON, as described above.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Lines in and out are JSON, as described above; of mail, the answer is."
+)
 @click.option("--sent", type=click.Path(path_type=Path), metavar="FILE", help="Of mail: the message that it answers.")
 def command(what: str, file: Path, sent: Path | None, *, as_json: bool) -> int:
     """Judge lines, or a mail; the words people see are `_HELP`."""

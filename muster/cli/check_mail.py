@@ -66,7 +66,7 @@ def judge_mail(raw: bytes, sent: Sequence[str] = ()) -> Verdict:
     secret = load_settings().secret_key or (SecretStr(secrets.token_hex()),)  # without ours, no seal is ours
     found = classify_mail(raw, origin_of(raw, datetime.now(UTC)), Keyring(secret))
     if isinstance(found, Doubtful):
-        found = found.settle(found.answer.words(sent))
+        found = found.settle(found.answer.own(sent))
     match found:
         case Answer():
             return _of_answer(found, sent)
@@ -94,9 +94,11 @@ def forms_of(raw: bytes) -> tuple[str, ...]:
 
 
 def _of_answer(answer: Answer, sent: Sequence[str]) -> Verdict:
-    words = answer.words(sent)
-    read = read_mail(words, doubtful=answer.doubtful)
-    return _verdict("reply", words=words, reading=read.reading, rule=read.rule)
+    mail = answer.own(sent)
+    read = read_mail(mail, answer.doubt)
+    return _verdict(
+        "reply", words=mail.words or mail.subject, subject=mail.subject, reading=read.reading, rule=read.rule
+    )
 
 
 def _of_news(news: News) -> Verdict:
@@ -119,7 +121,7 @@ def _kind(news: News, event: Event) -> str:
 
 
 def _verdict(kind: str, **known: object) -> Verdict:
-    blank = dict.fromkeys(("reading", "rule", "code", "weight", "reason", "event"))
+    blank = dict.fromkeys(("subject", "reading", "rule", "code", "weight", "reason", "event"))
     return {"kind": kind, "words": "", **blank, "hard": False, "soft": False, **known}
 
 
@@ -133,7 +135,9 @@ def _in_words(verdict: Verdict) -> str:
         line += f", {_WEIGHTS[Weight(verdict['weight'])]}"
     elif line in {"bounce", "complaint"}:
         line += f", {verdict['event']}"
-    return f"{line}{code}\n{verdict['words']}".rstrip()
+    subject, words = verdict["subject"], verdict["words"]
+    above = f"Subject: {subject}\n" if subject and subject != words else ""
+    return f"{line}{code}\n{above}{words}".rstrip()
 
 
 def _read(file: Path) -> bytes:

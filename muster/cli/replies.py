@@ -37,7 +37,7 @@ _reply = click.argument("reply_id", metavar="REPLY", type=ROW)
 
 @click.group(cls=Noun)
 def command() -> None:
-    """Deal with the replies that need a person: list, show, read, close."""
+    """Deal with the replies that need a person: list, show, read, undo, close; and have replies read again."""
 
 
 @command.command("list")

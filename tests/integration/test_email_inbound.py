@@ -46,7 +46,7 @@ class Sent:
     to: str
     sender: str = ANN
     text: str = WORDS
-    subject: str = "Re: Ŵyt ti wedi pleidleisio?"
+    subject: str = "Re: Have you posted your ballot paper?"
     attachments: int = 0
 
     @property
@@ -192,7 +192,8 @@ async def test_words_in_any_script_come_through_each_form_of_mailguns(
     request = Request(urlencode(fields).encode(), {"Content-Type": "application/x-www-form-urlencoded"})
     assert await post(world, "mailgun", request, "/mime") == 200
     await process_inbox(world.runtime, 10)
-    assert [row["text"] for row in await db.fetch("select text from reply")] == [words] * 3
+    said = [row["text"] for row in await db.fetch("select text from reply order by reply_id")]
+    assert said == [f"Subject: 0 ŵ\n\n{words}", f"Subject: 1 ŵ\n\n{words}", words]
 
 
 async def test_a_bounce_that_a_provider_took_in_counts(world: World, campaign: Campaign) -> None:

@@ -41,7 +41,7 @@ async def room(runtime: Runtime, db: Connection) -> AsyncIterator[Room]:
 def letter(words: str, *, sender: str = f"Ann Jones <{ANN}>", attach: int = 0, **headers: str) -> bytes:
     mail = EmailMessage()
     mail["From"] = sender
-    mail["Subject"] = headers.pop("Subject", "Re: Ann, have you voted?")
+    mail["Subject"] = headers.pop("Subject", "Re: Have you posted your ballot paper?")
     for name, value in headers.items():
         mail[name.replace("_", "-")] = value
     mail.set_content(words.replace("\r\n", "\n"))
@@ -292,7 +292,7 @@ async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: Ro
 async def test_machines_do_not_answer(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     to = reply_address(room, asked)
-    for headers in ({"Auto-Submitted": "auto-replied"}, {"Precedence": "bulk"}):
+    for headers in ({"Auto-Submitted": "auto-replied"}, {"X-Autoreply": "yes", "Precedence": "bulk"}):
         assert await room.hand_over(letter("I have voted. STOP", **headers), to, ANN) == 250
     assert await room.hand_over(letter("I have voted", Subject="Out of office: voted"), to, ANN) == 250
     assert await room.hand_over(letter("I have voted"), to, "") == 250  # nobody's envelope
@@ -301,6 +301,76 @@ async def test_machines_do_not_answer(room: Room, db: Connection) -> None:
     assert await room.campaign.suppressed() == set()
     told = [one.words for one in await history(db, asked.message_id) if one.code == "auto_reply"]
     assert told == ["A machine answered it: a holiday notice or the like."] * 4
+
+
+@pytest.mark.parametrize("headers", [
+    {"Precedence": "list", "List-Id": "<members.lists.test>", "List-Unsubscribe": "<mailto:leave@lists.test>"},
+    {"Precedence": "bulk"},
+    {"sender": "Ann <noreply@member.test>"},
+])  # fmt: skip
+async def test_what_a_list_passes_on_is_seen_and_a_lone_opt_out_is_obeyed(
+    room: Room, db: Connection, headers: dict[str, str]
+) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    thread = f"<{room.seal(asked, 'bounce')}@bounces.union.test>"
+    voted = await answer(room, "ballot@union.test", "I have voted", In_Reply_To=thread, **headers)
+    assert (voted["reading"], voted["rule"], voted["state"]) == ("unclear", "list", "open")
+    assert (voted["message_id"], voted["text"]) == (asked.message_id, "I have voted")
+    more = await answer(
+        room, reply_address(room, asked), "My neighbour asks how to unsubscribe, can you say?", **headers
+    )
+    assert (more["reading"], more["state"]) == ("unclear", "open")
+    assert await room.campaign.suppressed() == set()
+    stop = await answer(room, reply_address(room, asked), "Please stop emailing me", **headers)
+    assert (stop["reading"], stop["message_id"]) == ("opt_out", asked.message_id)
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+    assert await room.campaign.standing(asked) is None
+    await db.execute("update reply set rule_version = 'older' where rule = 'list'")
+    assert await reread(db, reader="test", at=NOON) == (0, [])
+
+
+async def test_a_list_that_answers_nothing_of_ours_or_says_nothing_is_nobodys_answer(
+    room: Room, db: Connection
+) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    for to, words in (("ballot@union.test", "Our newsletter. Unsubscribe"), (reply_address(room, asked), QUOTED)):
+        assert await room.hand_over(letter(words, Precedence="bulk"), to, ANN) == 250
+    await process_inbox(room.runtime, 10)
+    assert await db.fetchval("select count(*) from reply") == 0
+    assert [one.code for one in await history(db, asked.message_id)].count("auto_reply") == 1
+
+
+@pytest.mark.parametrize(("subject", "words", "reading", "text"), [
+    ("unsubscribe please", "thanks\nAnn", "opt_out", "Subject: unsubscribe please\n\nthanks"),
+    ("Re: Have you posted your ballot paper? - UNSUBSCRIBE", "Sent from my iPhone", "opt_out", "UNSUBSCRIBE"),
+    ("Re: STOP", "", "opt_out", "STOP"),
+    ("AW: [EXTERNAL] Have you posted your ballot paper?", "Hm", "unclear", "Hm"),
+    ("Re: My paper", "I have not had it", "no_ballot_paper", "Subject: My paper\n\nI have not had it"),
+])  # fmt: skip
+async def test_a_subject_of_the_members_own_is_read_and_shown(
+    room: Room, db: Connection, subject: str, words: str, reading: str, text: str
+) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    reply = await answer(room, reply_address(room, asked), words, Subject=subject)
+    assert (reply["reading"], reply["text"]) == (reading, text)
+    assert bool(await room.campaign.suppressed()) is (reading == "opt_out")
+    await db.execute("update reply set rule_version = 'older'")
+    _, otherwise = await reread(db, reader="test", at=NOON)
+    assert otherwise == []
+
+
+async def test_an_opt_out_below_a_picture_is_obeyed(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    mail = EmailMessage()
+    mail["From"], mail["Subject"] = f"Ann Jones <{ANN}>", "Re: Have you posted your ballot paper?"
+    mail.set_content("Look at what came:")
+    mail.add_attachment(b"jpeg", maintype="image", subtype="jpeg", disposition="inline")
+    mail.add_attachment("Please stop emailing me.", disposition="inline")
+    assert await room.hand_over(mail.as_bytes(), reply_address(room, asked), ANN) == 250
+    await process_inbox(room.runtime, 10)
+    reply = await last_reply(room.campaign.db)
+    assert (reply["reading"], reply["note"]) == ("opt_out", "1 attachment was not kept: Muster takes words only.")
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
 
 
 async def test_a_ballot_about_leave_is_answered_like_any_other(room: Room) -> None:
@@ -322,7 +392,10 @@ async def test_a_subject_alone_makes_no_bounce_of_an_answer(room: Room, db: Conn
     # of doubtful ones a person reads all but an opt-out
     not_voted = await answer(room, to, "I have not voted", Subject="Undelivered ballot paper")
     assert (not_voted["reading"], not_voted["rule"], not_voted["why_open"]) == ("unclear", "subject", "unclear")
-    assert (not_voted["message_id"], not_voted["text"]) == (asked.message_id, "I have not voted")
+    assert (not_voted["message_id"], not_voted["text"]) == (
+        asked.message_id,
+        "Subject: Undelivered ballot paper\n\nI have not voted",
+    )
     assert await room.campaign.standing(asked) == "voted"
     assert (await answer(room, to, "STOP", Subject="Undelivered ballot paper"))["reading"] == "opt_out"
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}

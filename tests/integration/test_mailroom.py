@@ -252,6 +252,30 @@ async def test_a_mail_nobody_can_read_is_set_aside_and_holds_up_no_other(room: R
     assert (await standing(db, other.message_id))[0] == "bounced"
 
 
+async def test_a_header_made_to_stop_the_inbox_does_not(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    to = f"r+{room.seal(asked, 'reply')}@{REPLIES}"
+    assert await room.hand_over(b"From: " + b"(" * 1500 + b"\r\n\r\nhm\r\n", to, ANN) == 250
+    assert await room.hand_over(f"From: {ANN}\r\nSubject: x\r\n\r\nSTOP\r\n".encode(), to, ANN) == 250
+    await process_inbox(room.runtime, 10)
+    assert {row["state"] for row in await db.fetch("select state from inbox")} == {"done"}
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+
+
+async def test_what_the_library_cannot_take_apart_is_set_aside_at_once(
+    room: Room, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(classify, "read_answer", fail)
+    asked = await room.campaign.ask(email=ANN)
+    to = f"r+{room.seal(asked, 'reply')}@{REPLIES}"
+    assert await room.hand_over(f"From: {ANN}\r\n\r\nhm\r\n".encode(), to, ANN) == 250
+    await process_inbox(room.runtime, 10)
+    assert await db.fetchval("select state from inbox") == "parked"
+
+
 # ---- those who mean ill
 
 

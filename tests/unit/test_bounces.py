@@ -111,9 +111,36 @@ def test_words_tell_where_the_code_does_not(case: dict[str, str]) -> None:
     ("5.1.1", "smtp; 550 5.1.1 no such user (in reply to RCPT TO command)", "hard"),
     ("5.5.1", "smtp; 503 5.5.1 bad sequence", "sender"),
     ("5.0.0", "smtp; 550 the user may not exist", "soft"),
+    ("5.7.133", "smtp; 550 5.7.133 Sender not authenticated for group", "soft"),  # the recipient's own rules
+    ("5.7.124", "smtp; 550 5.7.124 Sender not in allowed-senders list", "soft"),
+    ("5.7.134", "smtp; 550 5.7.134 Sender was not authenticated for mailbox", "soft"),
+    ("5.7.136", "", "soft"),
+    ("5.7.12", "smtp; 550 5.7.12 Sender was not authenticated by organization", "soft"),
+    ("5.7.129", "smtp; 550 5.7.129 RESOLVER.RST.RestrictedToRecipientsPermission; not authorized", "soft"),
+    ("5.7.504", "smtp; 550 5.7.504 [amy@x.test]: Recipient address rejected: Access denied", "soft"),
+    ("5.2.122", "smtp; 550 5.2.122 Recipient's per hour message receive limit exceeded", "none"),
+    ("5.2.121", "smtp; 550 5.2.121 Recipient's per hour message receive limit from specific sender exceeded", "none"),
+    ("5.7.509", "smtp; 550 5.7.509 Access denied, sending domain x.test does not pass DMARC verification", "sender"),
+    ("5.7.511", "smtp; 550 5.7.511 Access denied, banned sender[192.0.2.1]", "sender"),
+    ("5.1.1", "smtp; 550 5.1.1 Message rejected due to content restrictions", "sender"),
+    ("5.1.1", "smtp; 550 5.1.1 rejected by attachment restrictions", "sender"),
 ])  # fmt: skip
 def test_code_and_words_together_say_whom_a_refusal_is_about(status: str, words: str, weight: str) -> None:
     assert judge_bounce(status, words).weight.value == weight
+
+
+@pytest.mark.parametrize(("diagnostic", "behind", "weight"), [
+    ("smtp; 5.1.0 - Unknown address error", "< #5.1.0 smtp;550 5.7.1 blocked using spamhaus>", "sender"),
+    ("", "<mx.x.test #5.1.1 smtp;550-5.1.1 The email account that you tried to reach does not exist>", "hard"),
+    ("smtp; 550 5.1.1 rejected", "<mx.x.test #5.2.2 smtp;552 5.2.2 mailbox full>", "full"),
+    ("smtp; 550 5.1.1 no such user", "< #>", "hard"),
+    ("smtp; 550 5.1.1 no such user", "", "hard"),
+])  # fmt: skip
+def test_the_reply_of_the_server_behind_is_read(diagnostic: str, behind: str, weight: str) -> None:
+    fields = "Final-Recipient: rfc822; amy@x.test\nAction: failed\nStatus: 5.1.0\n"
+    fields += f"Diagnostic-Code: {diagnostic}\n" if diagnostic else ""
+    news = classified(report(f"{fields}X-Supplementary-Info: {behind}\n"))
+    assert weight_of(news) == weight
 
 
 def test_names_that_others_chose_say_nothing() -> None:

@@ -18,7 +18,7 @@ from messaging.outbox.states import Reason
 from messaging.settings import Settings
 from webhooks.mailroom.addresses import Destination, read_destination
 from webhooks.mailroom.letter import LOOKED_AT, Letter, read_letter
-from webhooks.mailroom.machines import is_automatic, sounds_automatic
+from webhooks.mailroom.machines import is_automatic, is_distributed, sounds_automatic
 from webhooks.mailroom.reports import read_bounce, read_complaint
 from webhooks.mailroom.store import fingerprint
 
@@ -124,10 +124,10 @@ def test_machines_answers_are_known(name: str) -> None:
 
 
 @pytest.mark.parametrize("head", [
-    "Auto-Submitted: auto-generated", "Precedence: bulk", "X-Autoreply: yes", "List-Id: <a.b>",
+    "Auto-Submitted: auto-generated", "Precedence: auto_reply", "X-Autoreply: yes", "X-Autorespond: x",
     "Subject: Out of Office: your mail", "Subject: Annual leave until Monday",
     "Subject: Re: Automatic reply: x", "Subject: Ymateb awtomatig: pleidlais",
-    "Subject: =?utf-8?b?UsOpcG9uc2UgYXV0b21hdGlxdWU=?=", "From: MAILER-DAEMON@x.test", "From: no-reply@x.test",
+    "Subject: =?utf-8?b?UsOpcG9uc2UgYXV0b21hdGlxdWU=?=", "From: MAILER-DAEMON@x.test", "From: autoreply@x.test",
     "Content-Type: multipart/report; report-type=disposition-notification; boundary=a",
 ])  # fmt: skip
 def test_what_only_machines_write_is_known(head: str) -> None:
@@ -139,12 +139,27 @@ def test_what_only_machines_write_is_known(head: str) -> None:
     "Auto-Submitted: no", "Subject: Re: Please confirm that you have voted", "Subject: Re: Out of time? Vote now",
     "Subject: holiday", "Subject: Re: Annual leave: have your say in the ballot", "Subject: AW: RE[2]: Vacation pay",
     "Subject: Ateb: Ar wyliau?", "Subject: Re: Read: what the offer means", "X-Auto-Response-Suppress: All",
-    "Precedence: first-class", "From: Noreen <noreen@x.test>", "X-Mailer: iPhone Mail (20A362)",
+    "Precedence: first-class", "Precedence: bulk", "List-Id: <a.b>", "From: no-reply@x.test",
+    "From: Noreen <noreen@x.test>", "X-Mailer: iPhone Mail (20A362)",
 ])  # fmt: skip
 def test_people_are_not_taken_for_machines(head: str) -> None:
     raw = f"{head}\r\nTo: r@union.test\r\n\r\nI have voted\r\n".encode()
     assert not machine_wrote(read_letter(raw))
     assert is_automatic(read_letter(raw), "")  # nobody sends without a name
+
+
+@pytest.mark.parametrize("head", [
+    "Precedence: Bulk", "Precedence: list", "Precedence: junk", "List-Id: <a.b>", "List-Unsubscribe: <mailto:l@x.test>",
+    "From: no-reply@x.test", "From: do_not_reply@x.test", "From: members-bounces@lists.x.test",
+    "From: group+bounces=ann@x.test",
+])  # fmt: skip
+def test_a_list_says_not_who_wrote(head: str) -> None:
+    raw = f"{head}\r\nTo: r@union.test\r\n\r\nI have voted\r\n".encode()
+    assert is_distributed(read_letter(raw), "ann@member.test")
+    assert not is_automatic(read_letter(raw), "ann@member.test")
+    plain = read_letter(b"From: noreen@x.test\r\nX-Mailer: List\r\n\r\nI have voted\r\n")
+    assert not is_distributed(plain, "ann@member.test")
+    assert is_distributed(plain, "list-bounces@x.test")
 
 
 # ---- addresses
@@ -198,6 +213,8 @@ BOMBS = {
     "quotes": b'Content-Disposition: attachment; filename="' + b'\\";' * 60_000 + b"\r\n\r\nhi",
     "encoded words": b"Subject: " + b"=?utf-8?q?a?= " * 15_000 + b"\r\n\r\nhi",
     "addresses": b"From: " + b"<a@b>,(" * 30_000 + b"\r\n\r\nhi",
+    "comments in comments": b"From: " + b"(" * 1500 + b"\r\nTo: " + b"(" * 1900 + b"\r\n\r\nhi",
+    "comments after comments": b"From: " + b"(a)" * 60_000 + b"\r\n\r\nhi",
     "many headers": b"X-A: b\r\n" * 30_000 + b"\r\nhi",
     "many parts": b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 25_000,
     "long line": b"\r\n" + b"a" * 300_000,

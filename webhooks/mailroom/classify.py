@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from campaigns.answers import read_mail
+from campaigns.answers import LIST, SUBJECT, read_mail
+from campaigns.reading import OwnMail
 from messaging.content.tokens import Keyring
+from messaging.errors import InputError
 from webhooks.email.events import Event
 from webhooks.mailroom.addresses import Purpose
-from webhooks.mailroom.letter import Letter, read_letter
-from webhooks.mailroom.machines import is_automatic, is_mail_system, sounds_automatic, sounds_returned
+from webhooks.mailroom.letter import UNREADABLE, Letter, read_letter
+from webhooks.mailroom.machines import is_automatic, is_distributed, is_mail_system, sounds_automatic, sounds_returned
 from webhooks.mailroom.replies import Answer, read_answer
 from webhooks.mailroom.reports import has_status, read_bounce, read_complaint
 
@@ -66,24 +68,29 @@ class Farewell:
 
 @dataclass(frozen=True, slots=True)
 class Doubtful:
-    """A mail whose subject alone speaks for a machine: a note with the message it came for, or a person's answer.
+    """A mail that a machine may have written: a note with the message it came for, or a person's answer.
 
     Attributes:
         note: of a machine's answer; None where there is no message to note it with, and where the subject is that of
             mail that comes back, which this is not: somebody has to see it.
         answer: what it is else.
+        sounds: whether its subject, or where it came to, speaks for a machine. The headers of a list say nothing.
     """
 
     note: News | None
     answer: Answer
+    sounds: bool = True
 
-    def settle(self, words: str) -> News | Answer:
+    def settle(self, mail: OwnMail) -> News | Answer:
         """Say which of the two it is: no machine writes STOP, whatever its subject.
 
         Args:
-            words: of the answer, without those of the message.
+            mail: the words of the answer, without those of the message.
         """
-        return self.answer if self.note is None or read_mail(words, doubtful=True).reading == "opt_out" else self.note
+        if self.note is None or read_mail(mail, self.answer.doubt).reading == "opt_out":
+            return self.answer
+        says = mail.words or self.answer.attachments
+        return self.answer if says and not self.sounds else self.note
 
 
 def classify_mail(raw: bytes, origin: Origin, keyring: Keyring) -> News | Farewell | Doubtful | Answer:
@@ -98,28 +105,50 @@ def classify_mail(raw: bytes, origin: Origin, keyring: Keyring) -> News | Farewe
         InputError: it cannot be read.
     """
     letter = read_letter(raw)
+    try:
+        return _classified(letter, origin, keyring)
+    except UNREADABLE as error:  # it would fail so whenever it is read
+        raise InputError(f"A mail that cannot be read ({type(error).__name__}).") from None
+
+
+def _classified(letter: Letter, origin: Origin, keyring: Keyring) -> News | Farewell | Doubtful | Answer:
     purpose, message_id = origin.purpose, origin.message_id
-    complaint = read_complaint(letter, keyring, origin.received_at) if _may_complain(purpose, letter) else None
-    if complaint is not None:
-        about = message_id if complaint.message_id is None else complaint.message_id
-        return News(COMPLAINT, about, complaint.event)
-    if purpose == "unsubscribe":  # mostly a program sends it for the person, and says so
-        return Farewell(message_id)
     certain = is_automatic(letter, origin.sender)
-    # some servers send bounces to Reply-To; a person's own answer is never searched for what looks like one
-    if purpose == "bounce" or (purpose == "reply" and (certain or is_mail_system(letter) or has_status(letter))):
-        event = read_bounce(letter, origin.received_at, expected=certain and purpose == "bounce")
-        if event is not None:
-            return News(BOUNCE, message_id, event)
+    machine = certain or is_distributed(letter, origin.sender)
+    told = _told(letter, origin, keyring, machine=machine)
+    if told is not None:
+        return told
     note = News(BOUNCE, message_id, Event("noted", origin.received_at, AUTO_REPLY))
     if certain:
         return note
     # also what a person sends to an address meant for machines: no words are lost
     answer = read_answer(letter, keyring, message_id=message_id, sender=origin.sender)
-    if not sounds_automatic(letter):
+    sounds = sounds_automatic(letter)
+    if machine:
+        if answer.message_id is None and purpose != "reply":  # lists bring much that answers nothing of ours
+            return note
+        note = replace(note, message_id=answer.message_id)
+        return Doubtful(note, replace(answer, doubt=LIST), sounds=sounds or purpose == "bounce")
+    if not sounds:
         return answer
     noted = purpose in {"reply", "bounce"} and not sounds_returned(letter, answered=False)
-    return Doubtful(note if noted else None, replace(answer, doubtful=True))
+    return Doubtful(note if noted else None, replace(answer, doubt=SUBJECT))
+
+
+def _told(letter: Letter, origin: Origin, keyring: Keyring, *, machine: bool) -> News | Farewell | None:
+    """What a machine tells of a message, or asks for somebody; None where a mail is none of its reports."""
+    complaint = read_complaint(letter, keyring, origin.received_at) if _may_complain(origin.purpose, letter) else None
+    if complaint is not None:
+        about = origin.message_id if complaint.message_id is None else complaint.message_id
+        return News(COMPLAINT, about, complaint.event)
+    if origin.purpose == "unsubscribe":  # mostly a program sends it for the person, and says so
+        return Farewell(origin.message_id)
+    bounces = origin.purpose == "bounce"
+    # some servers send bounces to Reply-To; a person's own answer is never searched for what looks like one
+    if bounces or (origin.purpose == "reply" and (machine or is_mail_system(letter) or has_status(letter))):
+        event = read_bounce(letter, origin.received_at, expected=machine and bounces)
+        return None if event is None else News(BOUNCE, origin.message_id, event)
+    return None
 
 
 def _may_complain(purpose: Purpose, letter: Letter) -> bool:

@@ -9,7 +9,6 @@ from datetime import datetime
 from email.message import Message
 from email.parser import BytesHeaderParser
 from email.policy import compat32
-from email.utils import getaddresses
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +16,7 @@ from messaging.errors import InputError
 from messaging.runtime import Runtime
 from webhooks.mailroom.addresses import Destination, purpose_of, read_destination
 from webhooks.mailroom.classify import Origin
-from webhooks.mailroom.letter import Letter, header, read_letter
+from webhooks.mailroom.letter import Letter, header, mailboxes, read_letter
 from webhooks.mailroom.machines import is_mail_system
 from webhooks.mailroom.store import keep_mail
 
@@ -141,8 +140,7 @@ def _recipient(runtime: Runtime, head: Message) -> tuple[str, Destination] | Non
 
 def _recipients(head: Message) -> list[tuple[str, str]]:
     """Who a mail was to, surest first."""
-    delivered = getaddresses([header(head, name) for name in _DELIVERED])
-    return delivered + getaddresses([str(head.get(name) or "")[:4000] for name in _WRITTEN])
+    return [mailbox for name in (*_DELIVERED, *_WRITTEN) for mailbox in mailboxes(header(head, name))]
 
 
 def _sender(letter: Letter) -> str:

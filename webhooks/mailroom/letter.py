@@ -7,8 +7,8 @@ seconds over a header made for that. Nothing is unpacked: no archive, no documen
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from email.errors import MessageError
 from email.header import decode_header
 from email.message import Message
@@ -19,6 +19,7 @@ from typing import Final
 
 from messaging.control_characters import without_controls
 from messaging.errors import InputError
+from webhooks.mailroom.charsets import decode
 from webhooks.mailroom.markup import Shown, read_html
 
 LOOKED_AT: Final = 256 * 1024
@@ -31,14 +32,16 @@ DEEPEST: Final = 30
 """Parts inside parts; forwarded again and again, a mail has a dozen."""
 MOST_SEMICOLONS: Final = 40
 LONGEST_LINE: Final = 8000
+LONGEST_PLACEHOLDER: Final = 600
+"""Characters of a text that only says that the mail is HTML."""
 
 _NAMED: Final = re.compile(rb"[!-9;-~]{1,76}:")
-_CHARSETS: Final = re.compile(
-    r"(?:utf-?8|utf-?7|utf-?16(?:le|be)?|us-ascii|ascii|iso-?8859-\d{1,2}|latin-?1|windows-?125\d|cp125\d|koi8-[ru]|mac-?roman"
-    r"|gb2312|gbk|gb18030|big5|shift_jis|iso-2022-jp|euc-(?:jp|kr))",
-    re.IGNORECASE,
-)
-"""Names Python knows that are ways to write text; it knows others, which are compression and worse."""
+UNREADABLE: Final = (RecursionError, ValueError, LookupError, AttributeError, TypeError, MessageError)
+"""How the standard library fails at a mail that was made for that. It fails so every time."""
+
+_COMMENT: Final = re.compile(r"\([^()]{0,200}\)")
+_PLACEHOLDER: Final = re.compile(r"\bx?html\b|\bmime\b|\bmulti-?part\b", re.IGNORECASE)
+_WORD: Final = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,7 @@ class Letter:
 
     def addresses(self, name: str) -> list[str]:
         """The mailboxes in a header, in lower case."""
-        found = getaddresses([header(self.message, name)[:LONGEST_HEADER]])
-        return [address.lower() for _, address in found if "@" in address]
+        return [address.lower() for _, address in mailboxes(header(self.message, name)) if "@" in address]
 
     def part(self, content_type: str) -> Message | None:
         """The first part of a type."""
@@ -75,29 +77,38 @@ class Letter:
 
     @property
     def plain(self) -> str:
-        """Its text part; "" where there is none."""
-        return next((text_of(part) for part in self._shown("text/plain")), "")
+        """Its text, also where pictures stand between; "" where it has none, or one that only says that it is HTML."""
+        shown = _forms(self.message)
+        if not any(part.get_content_type() == "text/plain" for part in shown.plain):
+            return ""
+        text = _joined([_text_shown(part) for part in shown.plain])
+        return "" if len(text) <= LONGEST_PLACEHOLDER and _PLACEHOLDER.search(text) and self._lacks(text) else text
 
     @property
     def html(self) -> Shown:
-        """Its HTML part, as a person sees it."""
-        html = next((text_of(part, most=4 * LONGEST_TEXT) for part in self._shown("text/html")), "")
-        shown = read_html(html) if html else Shown("", marks=False)
-        return replace(shown, text=shown.text[:LONGEST_TEXT])
+        """Its HTML, as a person sees it, with the text that stands beside it; nothing where there is none."""
+        shown = _forms(self.message)
+        if not any(part.get_content_type() == "text/html" for part in shown.html):
+            return Shown("", marks=False)
+        read = [_read(part) for part in shown.html]
+        return Shown(_joined([one.text for one in read]), any(one.marks for one in read))
 
     @property
     def text(self) -> str:
         """What it says: the text, or the HTML as text where there is no other."""
         return self.plain or self.html.text
 
-    def _shown(self, content_type: str) -> Iterator[Message]:
-        return (part for part in self.parts if part.get_content_type() == content_type and not _is_attached(part))
+    def _lacks(self, text: str) -> bool:
+        """Whether the HTML says something, and nothing of a text: that stands in for it, and is nobody's words."""
+        html = " ".join(_WORD.findall(self.html.text.casefold()))
+        return bool(html) and " ".join(_WORD.findall(text.casefold())) not in html
 
     @property
     def attachments(self) -> int:
         """How many things came with it that are not its text; pictures in its HTML too."""
-        shown = {"text/plain", "text/html"}
-        found = sum(_is_attached(part) or part.get_content_type() not in shown for part in self.parts)
+        forms = _forms(self.message)
+        shown = {id(part) for part in (*forms.plain, *forms.html)}
+        found = sum(id(part) not in shown for part in self.parts)
         return found or int(self.cut)
 
 
@@ -113,7 +124,7 @@ def read_letter(raw: bytes) -> Letter:
     try:
         message = BytesParser(policy=compat32).parsebytes(_tamed(raw[:LOOKED_AT]))
         parts = tuple(_leaves(message))
-    except (RecursionError, ValueError, LookupError, AttributeError, TypeError, MessageError) as error:
+    except UNREADABLE as error:
         raise InputError(f"A mail that cannot be read ({type(error).__name__}).") from None
     if _depth(message) > DEEPEST:
         raise InputError("A mail that cannot be read: it is nested too deeply.")
@@ -122,11 +133,11 @@ def read_letter(raw: bytes) -> Letter:
 
 def header(message: Message, name: str) -> str:
     """A header, decoded (RFC 2047) and on one line, cut where it is too long; "" where there is none."""
-    said = str(message.get(name) or "")[:LONGEST_HEADER]
+    raw = next((value for one, value in message.raw_items() if one.lower() == name.lower()), "")
+    said = decode(str(raw).encode("utf-8", "surrogateescape"), None)[:LONGEST_HEADER]
     try:
         words = "".join(
-            part if isinstance(part, str) else _decoded(part, charset or "utf-8")
-            for part, charset in decode_header(said)
+            part if isinstance(part, str) else decode(part, charset) for part, charset in decode_header(said)
         )
     except (ValueError, LookupError, MessageError):  # base64 that is none, a charset nobody knows
         words = said
@@ -134,26 +145,79 @@ def header(message: Message, name: str) -> str:
     return " ".join(plain.split())[:LONGEST_HEADER]
 
 
+def mailboxes(said: str) -> list[tuple[str, str]]:
+    """Names and mailboxes in a header; none where comments lie in comments deeper than people and programs write them.
+
+    The standard library takes them apart by calling itself, once for each.
+    """
+    said = said[:LONGEST_HEADER]
+    rest = said
+    for _ in range(DEEPEST):
+        rest, found = _COMMENT.subn(" ", rest)
+        if not found:
+            break
+    return [] if rest.count("(") > DEEPEST else getaddresses([said])
+
+
 def text_of(part: Message, *, most: int = LONGEST_TEXT) -> str:
     """A part's text, whatever charset it claims."""
     content = part.get_payload(decode=True)
     if not isinstance(content, bytes):
         return ""
-    charset = part.get_content_charset() or "utf-8"
-    text = _decoded(content[: 4 * most], charset)
-    return without_controls(text)[:most]
+    return without_controls(decode(content[: 4 * most], part.get_content_charset()))[:most]
 
 
-def _decoded(content: bytes, charset: str) -> str:
-    if _CHARSETS.fullmatch(charset):
-        try:
-            return content.decode(charset, errors="replace").encode(errors="replace").decode()
-        except (LookupError, UnicodeError):
-            pass
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("windows-1252", errors="replace")
+@dataclass(frozen=True, slots=True)
+class _Forms:
+    """The parts that a mail shows, in their order: where it has them in two forms, as text and as HTML."""
+
+    plain: tuple[Message, ...] = ()
+    html: tuple[Message, ...] = ()
+
+
+def _forms(message: Message) -> _Forms:
+    """What is shown of a part: of alternatives one, of anything else all; a named file after the first is attached."""
+    payload = message.get_payload()
+    if message.get_content_maintype() != "multipart" or not isinstance(payload, list):
+        is_text = message.get_content_type() in {"text/plain", "text/html"} and not _is_attached(message)
+        return _Forms((message,), (message,)) if is_text else _Forms()
+    inner = [_forms(part) for part in payload[:MOST_PARTS] if isinstance(part, Message)]
+    if message.get_content_type() == "multipart/alternative":
+        shown = [one for one in inner if one.plain or one.html]
+        if not shown:
+            return _Forms()
+        plain = next((one for one in shown if _has(one.plain, "text/plain")), shown[0])
+        html = next((one for one in reversed(shown) if _has(one.html, "text/html")), shown[-1])
+        return _Forms(plain.plain, html.html)
+    return _Forms(
+        _unnamed([part for one in inner for part in one.plain]), _unnamed([p for one in inner for p in one.html])
+    )
+
+
+def _has(parts: Sequence[Message], content_type: str) -> bool:
+    return any(part.get_content_type() == content_type for part in parts)
+
+
+def _unnamed(parts: Sequence[Message]) -> tuple[Message, ...]:
+    return tuple(part for number, part in enumerate(parts) if number == 0 or not part.get_filename())
+
+
+def _read(part: Message) -> Shown:
+    if part.get_content_type() == "text/html":
+        return read_html(text_of(part, most=4 * LONGEST_TEXT))
+    return Shown(text_of(part), marks=False)
+
+
+def _text_shown(part: Message) -> str:
+    return text_of(part) if part.get_content_type() == "text/plain" else _read(part).text
+
+
+def _joined(texts: Sequence[str]) -> str:
+    """Texts one below the other; one alone stays as it is."""
+    said = [text for text in texts if text.strip()]
+    return (
+        (said[0] if len(said) == 1 else "\n\n".join(text.strip("\n") for text in said))[:LONGEST_TEXT] if said else ""
+    )
 
 
 def _leaves(message: Message) -> list[Message]:

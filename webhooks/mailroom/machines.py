@@ -25,20 +25,23 @@ _ALWAYS: Final = (
     "X-Spamarrest-noauth",
     "X-TMDA-Confirm-Done",
     "X-ChallengeResponse",
-    "List-Id",
-    "List-Unsubscribe",
 )
-"""Headers that only machines write, and lists. `Feedback-ID` is none: some providers put it on whatever people send."""
-_PRECEDENCE: Final = frozenset({"bulk", "junk", "list", "auto_reply", "auto-reply"})
+"""Headers that only machines write. `Feedback-ID` is none: some providers put it on whatever people send."""
+_LISTS: Final = ("List-Id", "List-Unsubscribe", "List-Post", "List-Help", "Mailing-List", "X-Mailing-List")
+"""Headers of lists and groups, which pass on what people write, too."""
+_BULK: Final = frozenset({"bulk", "junk", "list"})
 _SYSTEM: Final = re.compile(
     r"(?:mailer-?daemon|mail-daemon|post_?master|mdaemon|double-bounce|mail\.?delivery\.?(?:sub)?system)(?:[+-].*)?@"
 )
 """Mailboxes in whose names mail systems write."""
 _SYSTEMS: Final = re.compile(r"mailer-daemon|mail delivery (?:sub)?system|mail administrator", re.IGNORECASE)
 """… and their names."""
-_SENDERS: Final = re.compile(
-    r"(?:mailer-daemon|postmaster|no-?reply|do-?not-?reply|autoreply|auto-reply|bounces?)(?:[+-].*)?@"
+_SENDERS: Final = re.compile(r"(?:mailer-?daemon|postmaster|auto-?reply|auto-?respon(?:der|se))(?:[+-].*)?@")
+"""Mailboxes in whose names only machines write."""
+_UNREAD: Final = re.compile(
+    r"(?:no[-_.]?reply|do[-_.]?not[-_.]?reply|bounces?)(?:[+=-].*)?@|[^@]{1,60}[-+_.](?:bounces?|no-?reply)(?:[+=-].*)?@"
 )
+"""Mailboxes that nobody reads. Lists and programs that people write by send in their names, too."""
 _REPLIED: Final = re.compile(
     r"\[?(?:automatic|auto|automated)[ -]?(?:reply|response|antwort|svar)|autoreply|ymateb awtomatig|ateb awtomatig"
     r"|automatische antwort|réponse automatique|respuesta automática|risposta automatica",
@@ -65,9 +68,9 @@ _REPORTS: Final = frozenset({"multipart/report", "message/disposition-notificati
 
 
 def is_automatic(letter: Letter, sender: str) -> bool:
-    """Whether a machine wrote this: a holiday notice, a challenge, a receipt, a list, a bounce.
+    """Whether a machine wrote this: a holiday notice, a challenge, a receipt, a bounce.
 
-    Its subject is not asked: see `sounds_automatic`.
+    Its subject is not asked: see `sounds_automatic`; nor is it whether it came through a list: see `is_distributed`.
 
     Args:
         letter: the mail.
@@ -77,13 +80,26 @@ def is_automatic(letter: Letter, sender: str) -> bool:
         return True
     if not sender.strip("<> ") or any(letter.message.get(name) is not None for name in _ALWAYS):
         return True
-    if letter.header("Precedence").lower() in _PRECEDENCE or letter.header("X-POST-MessageClass").startswith("9"):
+    if answers(letter) or letter.header("X-POST-MessageClass").startswith("9"):
         return True
     senders = [sender.lower(), *letter.addresses("From")]
     if any(_SENDERS.match(one) for one in senders):
         return True
     types = {letter.message.get_content_type(), *(part.get_content_type() for part in letter.parts)}
     return bool(types & _REPORTS)
+
+
+def is_distributed(letter: Letter, sender: str) -> bool:
+    """Whether a mail came through a list, in bulk or from a mailbox that nobody reads: that says not who wrote it.
+
+    Args:
+        letter: the mail.
+        sender: of the envelope.
+    """
+    if any(letter.message.get(name) is not None for name in _LISTS):
+        return True
+    senders = [sender.lower(), *letter.addresses("From")]
+    return letter.header("Precedence").lower() in _BULK or any(_UNREAD.match(one) for one in senders)
 
 
 def is_auto_reply(letter: Letter) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Final
@@ -16,6 +17,10 @@ MOST_TAGS: Final = 4000
 
 _BLOCKS: Final = frozenset({"p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4", "table", "ul", "ol", "hr", "pre"})
 _EMPTY: Final = frozenset({"br", "hr"})
+_INLINE: Final = frozenset(
+    {"span", "a", "b", "i", "em", "strong", "u", "font", "small", "big", "center", "section", "td", "th"}
+)
+"""Tags that are kept, besides, because they may be hidden."""
 _QUOTED: Final = re.compile(
     r"gmail_attr|yahoo_quoted|moz-cite-prefix|protonmail_quote|zmail_extra|tutanota_quote", re.IGNORECASE
 )
@@ -26,6 +31,12 @@ _BEGINS: Final = re.compile(
     r"divrplyfwdmsg|appendonsend|ms-outlook-mobile-reference|olk_src_body_section", re.IGNORECASE
 )
 """… and what they put before it: all that follows is quoted."""
+_HIDDEN: Final = re.compile(
+    r"(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|mso-hide:all"
+    r"|(?:opacity|font-size|max-height):0(?:\.0*)?[a-z%]{0,3}(?:!important)?(?=;|$))",
+    re.IGNORECASE,
+)
+"""A style, without its spaces, that keeps what it is for from being seen."""
 _SPACES: Final = re.compile(r"[ \t\r\n\f\xa0]+")
 _GAPS: Final = re.compile(r"\n{3,}")
 
@@ -56,9 +67,9 @@ def read_html(html: str) -> Shown:
     """
     clean = nh3.clean(
         "<".join(html.split("<", MOST_TAGS + 1)[: MOST_TAGS + 1]),
-        tags=set(_BLOCKS | {"span", "blockquote"}),
-        attributes={name: {"class", "id"} for name in ("div", "blockquote", "span")},
-        clean_content_tags={"script", "style", "title"},
+        tags=set(_BLOCKS | _INLINE | {"blockquote"}),
+        attributes={"*": {"style", "hidden"}} | {name: {"class", "id"} for name in ("div", "blockquote", "span")},
+        clean_content_tags={"script", "style", "title", "template"},
         strip_comments=True,
         link_rel=None,
     )
@@ -89,6 +100,7 @@ class _Reader(HTMLParser):
         self._quotations = 0
         self._quoted = 0
         self._exact = 0
+        self._hidden: list[bool] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         marks = " ".join(value or "" for name, value in attrs if name in {"class", "id"})
@@ -99,6 +111,7 @@ class _Reader(HTMLParser):
             self._add("\n")
         if tag in _EMPTY:
             return
+        self._hidden.append(_is_hidden(dict(attrs)))
         quoted = tag == "blockquote" or _QUOTED.search(marks) is not None
         wraps = (len(self.parts), self._quotations) if _WRAPPED.search(marks) and not self._quoted else None
         self._open.append((tag, quoted, wraps))
@@ -110,6 +123,7 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         while self._open:
             name, quoted, wraps = self._open.pop()
+            self._hidden.pop()
             self._quoted -= quoted
             self._exact -= name == "pre"
             if wraps is not None and wraps[1] == self._quotations:  # all of it is the quotation
@@ -123,6 +137,12 @@ class _Reader(HTMLParser):
         self._add(data if self._exact else _SPACES.sub(" ", data))
 
     def _add(self, text: str) -> None:
-        if not self._done and not self._quoted:
+        if not self._done and not self._quoted and not any(self._hidden):
             self.parts.append(text)
             self._said = self._said or not text.isspace()
+
+
+def _is_hidden(attributes: Mapping[str, str | None]) -> bool:
+    """Whether nobody sees what a tag holds: its style says so, or it is `hidden`."""
+    style = "".join((attributes.get("style") or "").split())
+    return "hidden" in attributes or _HIDDEN.search(style) is not None

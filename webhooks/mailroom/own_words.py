@@ -14,6 +14,7 @@ from campaigns.reading import read_reply
 from campaigns.reading.quotation import find_quotation
 from webhooks.mailroom.added_lines import is_greeting
 from webhooks.mailroom.endings import without_ending
+from webhooks.mailroom.marked_lines import own_marked, unmarked
 from webhooks.mailroom.quotes import DRAWN, NAMES, beginning, lines_of, parted
 
 WHOLE: Final = 0.8
@@ -36,6 +37,9 @@ def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) 
     """
     lines = lines_of(text)
     names = {name.casefold() for name in names}
+    if _are_all_own_or_marked(lines, names):  # then nothing says whose the marked ones are
+        for number in own_marked(lines, sent):
+            lines[number] = unmarked(lines[number])
     quoted = find_quotation("\n".join(lines), sent)
     left = quoted.lines(lines)
     parts = parted(_without_ours(lines, left), names)
@@ -51,6 +55,11 @@ def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) 
     said = "\n".join(lines)
     doubtful = any(said.count("\n", 0, at) in kept for at in quoted.doubts)
     return "" if doubtful and read_reply(words).reading != "opt_out" else words
+
+
+def _are_all_own_or_marked(lines: Sequence[str], names: Collection[str]) -> bool:
+    """Whether no line announces a quoted mail, nor stands in one, but for those that are marked."""
+    return len(parted(lines, names).above) + sum(line.startswith(">") for line in lines) == len(lines)
 
 
 def _without_ours(lines: Sequence[str], left: Sequence[str]) -> list[str]:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import parseaddr
 from typing import Final
 
-from campaigns.answers import Inbound, answer_reply
+from campaigns.answers import Doubt, Inbound, answer_reply
 from campaigns.conversations import note_reply
-from campaigns.reading.quotation import repeats
+from campaigns.reading import OwnMail
 from messaging.addresses import normalise_email
 from messaging.content.tokens import Keyring
 from messaging.db import Connection
@@ -23,10 +22,11 @@ from messaging.errors import AddressError
 from messaging.plurals import plural
 from webhooks.email.events import find_message
 from webhooks.inbox import Item
-from webhooks.mailroom.letter import Letter
+from webhooks.mailroom.letter import Letter, mailboxes
 from webhooks.mailroom.own_words import own_words
-from webhooks.mailroom.quotes import marks_quotation, names_of, words_of_subject
+from webhooks.mailroom.quotes import marks_quotation, names_of
 from webhooks.mailroom.store import SQL
+from webhooks.mailroom.subjects import own_subject
 
 KEPT: Final = 4000
 """Characters of a mail that are kept where nothing in it is known to be the writer's own."""
@@ -45,7 +45,7 @@ class Answer:
         subject: of the mail.
         text: the mail's, in the form that shows best where it quotes another.
         attachments: how many things came with it.
-        doubtful: whether its subject is one that machines write: then only an opt-out is acted on.
+        doubt: why a machine may have written it, if it may: then only an opt-out is acted on.
     """
 
     message_id: int | None
@@ -54,16 +54,15 @@ class Answer:
     subject: str
     text: str
     attachments: int
-    doubtful: bool = False
+    doubt: Doubt | None = None
 
-    def words(self, sent: Sequence[str]) -> str:
-        """The person's own words; "" where nothing is known to be.
+    def own(self, sent: Sequence[str]) -> OwnMail:
+        """Take the person's own words out of it, and its subject as far as they chose it.
 
         Args:
             sent: the message that is answered, in each of its forms.
         """
-        words = own_words(self.text, self.names, sent)
-        return words or ("" if repeats(self.subject, sent) else words_of_subject(self.subject))
+        return OwnMail(own_words(self.text, self.names, sent), own_subject(self.subject, sent))
 
 
 def read_answer(letter: Letter, keyring: Keyring, *, message_id: int | None, sender: str) -> Answer:
@@ -91,14 +90,14 @@ def _text(letter: Letter) -> str:
     return html.text if html.text and (html.marks or not plain.strip()) else plain
 
 
-async def take_reply(db: Connection, item: Item, answer: Answer, words: str) -> None:
+async def take_reply(db: Connection, item: Item, answer: Answer, mail: OwnMail) -> None:
     """What an answer says is done, or waits for a person.
 
     Args:
         db: in the inbox's transaction.
         item: the row of the inbox.
         answer: what came.
-        words: the person's own.
+        mail: the person's own words.
     """
     answered = await answer_reply(
         db,
@@ -107,13 +106,13 @@ async def take_reply(db: Connection, item: Item, answer: Answer, words: str) -> 
             channel="email",
             address=answer.address,
             senders=(item.payload["recipient"],),
-            text=words or answer.text[:KEPT].strip(),
-            words=words,
+            text=mail.text or answer.text[:KEPT].strip(),
+            mail=mail,
             received_at=item.received_at,
             media=answer.attachments,
             message_id=answer.message_id,
             proven=answer.message_id is not None,
-            doubtful=answer.doubtful,
+            doubt=answer.doubt,
         ),
     )
     if answer.attachments:
@@ -130,7 +129,7 @@ def _writer(letter: Letter, sender: str) -> tuple[str, str]:
     if len(addresses) == 1:
         with suppress(AddressError):
             address = normalise_email(address)
-    return address, parseaddr(letter.header("From"))[0]
+    return address, next((name for name, _ in mailboxes(letter.header("From"))), "")
 
 
 def _ids(letter: Letter, name: str) -> list[str]:

@@ -92,6 +92,7 @@ _ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
     }
 )  # fmt: skip
 _BY_CLASS: Final[Mapping[str, Action]] = MappingProxyType({"5": "failed", "4": "delayed", "2": "delivered"})
+_ANSWERED: Final = re.compile(r"(?<![\w.])[245]\d\d[ -]|#[245]\.\d\.\d")
 _REPLY: Final = re.compile(r"(?:^|;)\s*([245])(?:\d\d\b|\.\d)")
 
 
@@ -160,7 +161,7 @@ def _action(status: Fields) -> Action | None:
     word = status.get("action", "").lower().strip("() ").partition(" ")[0].rstrip(".,;")
     if word in _ACTIONS:
         return _ACTIONS[word]
-    for name in ("status", "diagnostic-code"):
+    for name in ("status", "diagnostic-code", "x-supplementary-info"):
         found = _REPLY.search(status.get(name, ""))
         if found is not None:
             return _BY_CLASS[found[1]]
@@ -168,7 +169,7 @@ def _action(status: Fields) -> Action | None:
 
 
 def _reported(action: Action, fields: Fields, said: str, at: datetime) -> Event:
-    status, words = fields.get("status", ""), fields.get("diagnostic-code", "")
+    status, words = fields.get("status", ""), _diagnosis(fields)
     match action:
         case "failed" | "expired":
             judged = judge_bounce(status, words, UNREAD) if words else UNREAD
@@ -181,6 +182,12 @@ def _reported(action: Action, fields: Fields, said: str, at: datetime) -> Event:
         case "delivered":
             return Event("delivered", at, status or action, words)
     return Event("noted", at, action, words)
+
+
+def _diagnosis(fields: Fields) -> str:
+    """Take the reply of the server that refused: Exchange and IronPort keep it apart, beside words of their own."""
+    reply, behind = fields.get("diagnostic-code", ""), fields.get("x-supplementary-info", "").strip("<> \n")
+    return behind if _ANSWERED.search(behind) else " ".join(one for one in (reply, behind) if one)
 
 
 def _judged_by_text(status: str, said: str, otherwise: Judged) -> Judged:

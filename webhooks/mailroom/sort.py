@@ -14,6 +14,7 @@ import structlog
 
 from campaigns.answered import said_in
 from campaigns.answers import opt_out
+from campaigns.reading import OwnMail
 from messaging.db import Connection
 from messaging.errors import NotFound
 from messaging.outbox.bounces import tell_of_unread
@@ -54,24 +55,24 @@ def _origin(item: Item) -> Origin:
 async def _deal_with(db: Connection, item: Item, found: News | Farewell | Doubtful | Answer) -> None:
     match found:
         case Doubtful(answer=answer):
-            words = await _words(db, answer)
-            settled = found.settle(words)
+            mail = await _own(db, answer)
+            settled = found.settle(mail)
             if isinstance(settled, News):
                 await _tell(db, settled, item.received_at)
             else:
-                await take_reply(db, item, settled, words)
+                await take_reply(db, item, settled, mail)
         case News():
             await _tell(db, found, item.received_at)
         case Farewell():
             await _unsubscribe(db, found)
         case Answer():
-            await take_reply(db, item, found, await _words(db, found))
+            await take_reply(db, item, found, await _own(db, found))
 
 
-async def _words(db: Connection, answer: Answer) -> str:
+async def _own(db: Connection, answer: Answer) -> OwnMail:
     """The person's own words: what they repeat of the message they answer is ours."""
     sent = await said_in(db, answer.message_id)
-    return await asyncio.to_thread(answer.words, sent)
+    return await asyncio.to_thread(answer.own, sent)
 
 
 async def _unsubscribe(db: Connection, farewell: Farewell) -> None:
