@@ -127,7 +127,9 @@ def test_machines_answers_are_known(name: str) -> None:
     "Auto-Submitted: auto-generated", "Precedence: auto_reply", "X-Autoreply: yes", "X-Autorespond: x",
     "Subject: Out of Office: your mail", "Subject: Annual leave until Monday",
     "Subject: Re: Automatic reply: x", "Subject: Ymateb awtomatig: pleidlais",
-    "Subject: =?utf-8?b?UsOpcG9uc2UgYXV0b21hdGlxdWU=?=", "From: MAILER-DAEMON@x.test", "From: autoreply@x.test",
+    "Subject: =?utf-8?b?UsOpcG9uc2UgYXV0b21hdGlxdWU=?=", "Subject: Automatisch antwoord: stemmen",
+    "Subject: Autosvar: x", "Subject: Autoresponder: I am away", "Subject: Automatyczna odpowiedź", "Subject: 自動返信",
+    "From: MAILER-DAEMON@x.test", "From: autoreply@x.test",
     "Content-Type: multipart/report; report-type=disposition-notification; boundary=a",
 ])  # fmt: skip
 def test_what_only_machines_write_is_known(head: str) -> None:

@@ -43,11 +43,17 @@ _UNREAD: Final = re.compile(
 )
 """Mailboxes that nobody reads. Lists and programs that people write by send in their names, too."""
 _REPLIED: Final = re.compile(
-    r"\[?(?:automatic|auto|automated)[ -]?(?:reply|response|antwort|svar)|autoreply|ymateb awtomatig|ateb awtomatig"
-    r"|automatische antwort|réponse automatique|respuesta automática|risposta automatica",
+    r"\[?(?:automatic|auto|automated)[ -]?(?:reply|response|antwort|svar)|auto-?respon(?:der|se)\b|autoreply"
+    r"|ymateb awtomatig|ateb awtomatig|automatische antwort|automatisch antwoord|automatis(?:k|kt) svar|autosvar"
+    r"|réponse automatique|respuesta automática|resposta automática|resposta automàtica|risposta automatica"
+    r"|odpowiedź automatyczna|automatyczna odpowiedź|automatická odpověď|automatická odpoveď|automatikus válasz"
+    r"|răspuns automat|samodejni odgovor|automatski odgovor|automaattinen vastaus|automaatvastus|automātiska atbilde"
+    r"|automatinis atsakymas|αυτόματη απάντηση|автоматический ответ"
+    r"|otomatik yanıt|автоматичн(?:а|ий) відповідь"  # noqa: RUF001  # letters of their languages
+    r"|автоматичен отговор|自動応答|自動返信|自动回复|自動回覆|자동 회신|رد تلقائي|תשובה אוטומטית|trả lời tự động",
     re.IGNORECASE,
 )
-"""How automatic answers begin their subject, in the languages our members' programs speak …"""
+"""How automatic answers begin their subject, in the languages of mail programs …"""
 _RETURNED: Final = re.compile(
     r"delivery status notification|delivery failure|(?:mail |message )?undeliver|returned mail|failure notice"
     r"|mail (?:failure|delivery (?:failed|failure|error|subsystem)|system error)|failed delivery"
