@@ -110,8 +110,27 @@ def test_a_zero_that_only_stands_in_for_a_result_is_none(tmp_path: Path) -> None
         ("hh:mm", "0.5", "12:00:00"),
         ("[h]:mm", "1.5", "1 day, 12:00:00"),
         ('[Red]0" days"', "5", "5"),
+        *(
+            (code, "3000", "3000")
+            for code in (
+                "Standard", "Standaard", "Ogólny", "Yleinen", "Základní", "Normál", "Normal", "Estándar", "Standard_)",
+                "General_)", "Általános", "Genel", "Общий", "Γενικός τύπος", "Cyffredinol", "[Red]Standard",
+                "G/通用格式", "G/標準", "0 days", "#,##0 kr", "0.00E+00", "Member", "Text", "@",
+            )
+        ),
+        *(
+            (code, "43832", "2020-01-02")
+            for code in (
+                "yyyymmdd", "d-mmm-yy", "yyyy年m月d日", "tt.mm.jjjj", "jj/mm/aaaa", "pp.kk.vvvv", "rrrr-mm-dd",
+                "d. mmmm yyyy г.",
+                "d de mmmm de yyyy", "[$-F800]dddd\\, mmmm dd\\, yyyy", 'ggge"年"m"月"d"日"', "ddd", "mmm",
+            )
+        ),
+        ("yyyy-mm-ddThh:mm:ss", "43832.5", "2020-01-02 12:00"),
+        ("h:mm AM/PM", "0.5", "12:00:00"),
+        ("mm:ss.00", "0.5", "12:00:00"),
     ],
-)
+)  # fmt: skip
 def test_numbers_are_read_as_they_are_shown(code: str, value: str, shown: str) -> None:
     assert number_text(value, number_format(code)) == (shown, "")
 
@@ -127,6 +146,12 @@ def test_zeros_and_lost_digits_come_through_a_whole_file(tmp_path: Path) -> None
     first, second = cells_of(write_xlsx(tmp_path / "m.xlsx", rows, styles=styles_xml("000000")))
     assert first == ["000123", "Amy"]
     assert faults_of(second) == ["lost_digits", ""]
+
+
+def test_membership_numbers_stay_numbers_in_a_program_of_another_language(tmp_path: Path) -> None:
+    rows = rows_xml([HEADER, ['< s="1"><v>3000</v>', "Amy"], ['< s="2"><v>3001</v>', "Bob"]])
+    path = write_xlsx(tmp_path / "m.xlsx", rows, styles=styles_xml("Standaard", "Normal_)"))
+    assert cells_of(path) == [["3000", "Amy"], ["3001", "Bob"]]
 
 
 def test_shared_and_rich_texts_dates_and_truth_are_read(tmp_path: Path) -> None:
