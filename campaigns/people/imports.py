@@ -164,7 +164,11 @@ async def _import(
         restored=restored,
         left=await staging.who_left(db),
         problems=problems,
-        notices=[*table.notices, *([] if columns.has("phone", "email") else [_NO_ADDRESSES])],
+        notices=[
+            *table.notices,
+            *rows.placeholders.notices(),
+            *([] if columns.has("phone", "email") else [_NO_ADDRESSES]),
+        ],
         written=False,
     )
 

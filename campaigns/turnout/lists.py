@@ -186,8 +186,9 @@ def read_list(
         broken = {one.line: Fault(one.line, one.code, one.message) for one in rows.problems if one.line not in read}
         if not rows.rows:
             raise InputError(f"{path.name} has a header and no rows under it.")
+        notices = [*table.notices, *rows.placeholders.notices()]
         return Sheet(
-            table.header, cells, columns.meanings(), entries, [*faults, *broken.values()], table.sha256, table.notices
+            table.header, cells, columns.meanings(), entries, [*faults, *broken.values()], table.sha256, notices
         )
 
 
