@@ -22,7 +22,7 @@ from campaigns.people.tables import RawTable, Record, fault_of
 from campaigns.people.workbooks import reader
 from campaigns.people.workbooks.cells import NO_RESULT, number_format, number_text
 from messaging.errors import InputError
-from tests.unit.office_files import MAIN, rows_xml, styles_xml, write_ods, write_xlsx
+from tests.unit.office_files import LINKS, MAIN, rows_xml, styles_xml, write_ods, write_xlsx
 
 STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
 HEADER = ["member id", "first name", "mobile"]
@@ -152,6 +152,34 @@ def test_membership_numbers_stay_numbers_in_a_program_of_another_language(tmp_pa
     rows = rows_xml([HEADER, ['< s="1"><v>3000</v>', "Amy"], ['< s="2"><v>3001</v>', "Bob"]])
     path = write_xlsx(tmp_path / "m.xlsx", rows, styles=styles_xml("Standaard", "Normal_)"))
     assert cells_of(path) == [["3000", "Amy"], ["3001", "Bob"]]
+
+
+@pytest.mark.parametrize(
+    ("book", "sheet", "target"),
+    [
+        ("xl/workbook22.xml", "xl/worksheets/sheet1.xml", "worksheets/sheet1.xml"),
+        ("xl/workbook.xml", "xl/members.xml", "members.xml"),
+        ("xl/workbook.xml", "xl/worksheets/sheet1.xml", "worksheets\\sheet1.xml"),
+        ("xl/workbook.xml", "xl/worksheets/sheet1.xml", "\\xl\\worksheets\\sheet1.xml"),
+        ("xl/book2.xml", "sheets/one.xml", "../sheets/one.xml"),
+    ],
+)
+def test_parts_are_found_by_their_links_whatever_they_are_called(
+    tmp_path: Path, book: str, sheet: str, target: str
+) -> None:
+    plain = write_xlsx(tmp_path / "plain.xlsx", rows_xml([HEADER, ["1", "Amy"]]))
+    renamed = {"xl/workbook.xml": book, "xl/worksheets/sheet1.xml": sheet}
+    renamed["xl/_rels/workbook.xml.rels"] = f"xl/_rels/{book.removeprefix('xl/')}.rels"
+    path = tmp_path / "m.xlsx"
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name).decode().replace("worksheets/sheet1.xml", target)
+            new.writestr(renamed.get(name, name), content)
+        kind = f"{LINKS}/officeDocument"
+        new.writestr(
+            "_rels/.rels", f'<Relationships><Relationship Id="r1" Type="{kind}" Target="/{book}"/></Relationships>'
+        )
+    assert cells_of(path) == [["1", "Amy"]]
 
 
 def test_shared_and_rich_texts_dates_and_truth_are_read(tmp_path: Path) -> None:
