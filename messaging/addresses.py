@@ -40,6 +40,7 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType, ValidationResult
 
 from messaging.errors import AddressError
+from messaging.mailbox_notation import bare_mailbox
 
 _PUNCTUATION: Final = str.maketrans("", "", " \t\u00a0()-.\u2010\u2011\u2012\u2013'")
 # Ofcom's numbering plan gives 071-075 and 077-079 to mobiles as a whole. Ranges open faster than any metadata is
@@ -109,7 +110,8 @@ def normalise_email(text: str) -> str:
     The local part is lower-cased too: no provider people use tells `Amy@` from `amy@`, and one person must not be two.
 
     Args:
-        text: what the cell or form holds; a leading `mailto:` is dropped.
+        text: what the cell or form holds, also as mail programs and pages write it: `Amy Jones <amy@example.org>`,
+            `mailto:amy@example.org?subject=Hello`, `amy@example.org;`.
 
     Raises:
         AddressError: with a code of the table above.
@@ -345,8 +347,9 @@ def _too_long() -> AddressError:
 
 def _normalise_odd_email(mailbox: str) -> str:
     """What the short path does not know: international domains, quoted local parts, and everything that is wrong."""
-    mailbox = "".join(char for char in mailbox if unicodedata.category(char) != "Cf").removeprefix("mailto:").strip()
-    if not mailbox:
+    shown = "".join(char for char in mailbox if unicodedata.category(char) != "Cf").strip()
+    mailbox = bare_mailbox(shown)
+    if shown in {"", "mailto:"}:
         raise AddressError("empty", "There is no email address.")
     if sum("@" in part for part in re.split(r"[\s;,/|]+", mailbox)) > 1:
         raise AddressError("several", "There is more than one email address; give each a column of its own.")

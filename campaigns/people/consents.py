@@ -91,7 +91,7 @@ class ConsentReport:
 
 async def import_consents(
     pool: Pool, path: Path, otherwise: Otherwise, *, actor: str, zone: ZoneInfo, now: datetime, dry_run: bool = False,
-    header_row: int | None = None,
+    header_row: int | None = None, encoding: str | None = None,
 ) -> ConsentReport:  # fmt: skip
     """Write down what a list says members have agreed to; all of it or, on an error, nothing.
 
@@ -104,6 +104,7 @@ async def import_consents(
         now: the time.
         dry_run: only say what would happen.
         header_row: the line or row that names the columns, where a person says so.
+        encoding: of a CSV file, where a person says so.
 
     Raises:
         InputError: the file cannot be read, has no column of membership numbers, or the date for all is in the future.
@@ -111,7 +112,7 @@ async def import_consents(
     if otherwise.at is not None and otherwise.at > now:
         raise InputError("Nobody has agreed in the future.", remedy="Give --at the day on which they did.")
     report = ConsentReport(path.name)
-    with open_list(path, FIELDS, needs=["member_id"], header_row=header_row) as table:
+    with open_list(path, FIELDS, needs=["member_id"], header_row=header_row, encoding=encoding) as table:
         async with one_piece(pool, keep=not dry_run) as db:
             await _import(db, table, report, otherwise, actor, zone, now)
             detail = {name: getattr(report, name) for name in ("rows", "rejected", "given", "withdrawn", "known")}

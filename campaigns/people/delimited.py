@@ -1,4 +1,4 @@
-"""CSV as it comes: UTF-8, UTF-16 or Windows-1252; commas, semicolons or tabs; quotes in and out of place."""
+"""CSV as it comes: UTF-8, UTF-16 or an older encoding; commas, semicolons or tabs; quotes in and out of place."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, AnyStr, Final, Self
 
+from campaigns.people.encodings import NAMES, WINDOWS, Guess, describe_mixed, guess_encoding
 from campaigns.people.tables import RawTable, Record, is_blank
 from messaging.errors import InputError
 
 _DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_NAMES: Final = {"utf-8-sig": "UTF-8", "cp1252": "Windows-1252", "mixed": "UTF-8 with some Windows-1252"}
 _CHUNK: Final = 1 << 20
 _HEAD: Final = 4096
 _CONTROL: Final = re.compile(r"[\x01-\x08\x0e-\x19\x1c-\x1f]")
 _LOOKED_AT: Final = 50
+_SAMPLE: Final = 1 << 18
+"""Bytes of lines beyond ASCII by which an encoding is guessed."""
 _LONGEST_ROW: Final = 100  # lines; more than that is a quote nobody closed, not an address with line breaks
 _LONGEST_LINE: Final = 200_000
 """Characters of a line, or of a row over several: a whole member takes a few hundred."""
@@ -38,24 +40,31 @@ class _Text:
     encoding: str
     lines: int
     sha256: str
+    guess: Guess | None = None
 
 
 @contextmanager
-def open_delimited(path: Path) -> Iterator[RawTable]:
+def open_delimited(path: Path, *, encoding: str | None = None) -> Iterator[RawTable]:
     """Open a CSV file.
 
+    Args:
+        path: the file.
+        encoding: Python's name of it, where a person says so.
+
     Raises:
-        InputError: it is empty or not text.
+        InputError: it is empty or not text, or not in the encoding that was named.
     """
-    text = _survey(path)
+    text = _survey(path, encoding)
     with _open_lines(text) as first_look:
         delimiter = _delimiter(list(islice(first_look, _LOOKED_AT)))
     with _open_lines(text) as lines:
-        kind = f"CSV ({_NAMES.get(text.encoding, 'UTF-16')}, {_DELIMITERS.get(delimiter, repr(delimiter))})"
-        yield RawTable(kind, _records(lines, delimiter), max(text.lines - 1, 0), text.sha256, rectangular=True)
+        kind = f"CSV ({NAMES[text.encoding]}, {_DELIMITERS.get(delimiter, repr(delimiter))})"
+        notices = [text.guess.notice] if text.guess else []
+        total = max(text.lines - 1, 0)
+        yield RawTable(kind, _records(lines, delimiter), total, text.sha256, rectangular=True, notices=notices)
 
 
-def _survey(path: Path) -> _Text:
+def _survey(path: Path, named: str | None) -> _Text:
     """Read the file once: is it text, in which encoding, how long; and its fingerprint."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -63,12 +72,54 @@ def _survey(path: Path) -> _Text:
         digest.update(head)
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
-    for encoding in _likely(head):
+    if named is not None:
+        return _in_named(path, named, digest.hexdigest())
+    for likely in _likely(head):
+        guess = _guess(path, likely)
+        encoding = guess.encoding if guess else likely
         try:
-            return _Text(path, encoding, _count_lines(path, encoding), digest.hexdigest())
+            return _Text(path, encoding, _count_lines(path, encoding), digest.hexdigest(), guess)
         except UnicodeDecodeError:
             continue
     raise _not_text(path)
+
+
+def _guess(path: Path, likely: str) -> Guess | None:
+    """The guess at what is beyond UTF-8 in a file; None of an encoding that shows by itself."""
+    if likely == "mixed":
+        return describe_mixed(_sample(path, only_broken=True))
+    return guess_encoding(_sample(path)) if likely == WINDOWS else None
+
+
+def _in_named(path: Path, encoding: str, sha256: str) -> _Text:
+    try:
+        return _Text(path, encoding, _count_lines(path, encoding), sha256)
+    except UnicodeError:
+        raise InputError(
+            f"{path.name} is not in {NAMES[encoding]}.",
+            remedy="Name another encoding, or leave out --encoding: the import says which it takes.",
+        ) from None
+
+
+def _sample(path: Path, *, only_broken: bool = False) -> bytes:
+    """Lines that are not plain ASCII, from the top; `only_broken` ones that are not UTF-8 either."""
+    found, size = [], 0
+    with path.open("rb") as file:
+        while size < _SAMPLE and (chunk := file.read(_CHUNK)):
+            for line in chunk.splitlines(keepends=True):
+                if line.isascii() or (only_broken and _is_utf_8(line)):
+                    continue
+                found.append(line)
+                size += len(line)
+    return b"".join(found)[:_SAMPLE]
+
+
+def _is_utf_8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _likely(head: bytes) -> list[str]:
@@ -78,7 +129,7 @@ def _likely(head: bytes) -> list[str]:
     high, low = head[0::2].count(0), head[1::2].count(0)
     if max(high, low) > len(head) // 4:
         return ["utf-16-be" if high > low else "utf-16-le"]
-    return ["utf-8-sig", "mixed", "cp1252"]
+    return ["utf-8-sig", "mixed", WINDOWS]
 
 
 def _count_lines(path: Path, encoding: str) -> int:

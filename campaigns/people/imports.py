@@ -44,6 +44,7 @@ async def import_people(
     *,
     mapping: Mapping | None = None,
     header_row: int | None = None,
+    encoding: str | None = None,
     strict: bool = False,
     dry_run: bool = False,
     actor: str = "cli",
@@ -66,6 +67,7 @@ async def import_people(
         path: a CSV, XLSX, ODS or XLS file.
         mapping: what its columns mean, where their names do not say.
         header_row: the line or row that names the columns, where a person says so.
+        encoding: of a CSV file, where a person says so.
         strict: keep nothing if there is any problem.
         dry_run: say what would happen, and keep nothing.
         actor: who does it, for the audit.
@@ -81,7 +83,8 @@ async def import_people(
         Conflict: another import is still running after a long wait.
     """
     mapping = mapping or Mapping()
-    with open_table(path, judge_headings(mapping, "external_id"), header_row=header_row) as table:
+    judge = judge_headings(mapping, "external_id")
+    with open_table(path, judge, header_row=header_row, encoding=encoding) as table:
         columns = map_columns(table.header, mapping, reserved=STANDARD_VARIABLES, line=table.header_line)
         rows = RowReader(table, columns, phone_region=region, time_zone=time_zone)
         async with pool.acquire() as db:
@@ -161,7 +164,11 @@ async def _import(
         restored=restored,
         left=await staging.who_left(db),
         problems=problems,
-        notices=[*table.notices, *([] if columns.has("phone", "email") else [_NO_ADDRESSES])],
+        notices=[
+            *table.notices,
+            *rows.placeholders.notices(),
+            *([] if columns.has("phone", "email") else [_NO_ADDRESSES]),
+        ],
         written=False,
     )
 

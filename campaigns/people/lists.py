@@ -93,7 +93,12 @@ class List:
 
 @contextmanager
 def open_list(
-    path: Path, fields: Mapping[str, Sequence[str]], *, needs: Sequence[str], header_row: int | None = None
+    path: Path,
+    fields: Mapping[str, Sequence[str]],
+    *,
+    needs: Sequence[str],
+    header_row: int | None = None,
+    encoding: str | None = None,
 ) -> Iterator[List]:
     """Open a CSV, XLSX, ODS or XLS file.
 
@@ -102,6 +107,7 @@ def open_list(
         fields: names that the column of each field goes by, beside the field's own.
         needs: it must have one of these fields.
         header_row: the line or row that names the columns, where a person says so.
+        encoding: of a CSV file, where a person says so.
 
     Raises:
         InputError: it cannot be read, is empty, or has none of the columns it needs.
@@ -112,7 +118,7 @@ def open_list(
         found = [field for cell in cells if (field := known.get(header_key(clean(cell))))]
         return len(found), not set(needs).isdisjoint(found)
 
-    with open_table(path, judge, header_row=header_row) as table:
+    with open_table(path, judge, header_row=header_row, encoding=encoding) as table:
         places: dict[str, int] = {}
         for index, label in enumerate(table.header):
             if (found := known.get(header_key(clean(label)))) and found not in places:

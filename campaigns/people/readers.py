@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from campaigns.people.delimited import open_delimited
+from campaigns.people.encodings import named_encoding
 from campaigns.people.headings import Judge, with_headings
 from campaigns.people.spreadsheets import open_spreadsheet
 from campaigns.people.tables import Table
@@ -18,17 +19,21 @@ _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # XLS, and every XLSX under a
 
 
 @contextmanager
-def open_table(path: Path, judge: Judge, *, header_row: int | None = None) -> Iterator[Table]:
+def open_table(
+    path: Path, judge: Judge, *, header_row: int | None = None, encoding: str | None = None
+) -> Iterator[Table]:
     """Open a CSV, XLSX, ODS or XLS file.
 
     Args:
         path: the file.
         judge: knows names of columns, by which the headings are found.
         header_row: the line or row they stand in, where a person says so.
+        encoding: of a CSV file, where a person says so: `mac-roman`.
 
     Raises:
-        InputError: it cannot be read, is empty, or is none of these.
+        InputError: it cannot be read, is empty, or is none of these; there is no such encoding.
     """
+    named = None if encoding is None else named_encoding(encoding)
     try:
         with path.open("rb") as file:
             magic = file.read(8)
@@ -36,6 +41,11 @@ def open_table(path: Path, judge: Judge, *, header_row: int | None = None) -> It
         raise InputError(f"There is no file {path}.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
-    opened = open_spreadsheet(path) if magic.startswith((_ZIP, _OLE)) else open_delimited(path)
+    is_workbook = magic.startswith((_ZIP, _OLE))
+    if is_workbook and named is not None:
+        raise InputError(
+            f"{path.name} is a workbook, which says itself how its letters are written.", remedy="Leave out --encoding."
+        )
+    opened = open_spreadsheet(path) if is_workbook else open_delimited(path, encoding=named)
     with opened as raw:
         yield with_headings(raw, path.name, judge, header_row)

@@ -10,6 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.people.columns import UNIT_KINDS, Column, Columns
+from campaigns.people.placeholders import PlaceholderCount, is_placeholder, placeholders_in_name
 from campaigns.people.report import Problem, keep_problem
 from campaigns.people.tables import FAULTS, Table, clean, fault_of
 from campaigns.people.workbooks.cells import column_letters
@@ -78,6 +79,7 @@ class RowReader:
         rows: how many were read so far.
         rejected: how many of them had to be left out whole.
         problems: what could not be used so far.
+        placeholders: words for nothing that were read as empty cells so far.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class RowReader:
         self.rows = 0
         self.rejected = 0
         self.problems: list[Problem] = []
+        self.placeholders = PlaceholderCount()
 
     def __iter__(self) -> Iterator[StagedPerson]:
         """The people in the file's order; those that cannot be used are only in `problems`."""
@@ -202,8 +205,10 @@ class RowReader:
         if code := fault_of(cell):
             raise _RejectedRow(code, FAULTS[code], column)
         text = clean(cell)
-        if not text and not self._needs_number:
+        if not self._needs_number and (not text or is_placeholder(text)):
             return ""
+        if is_placeholder(text):
+            raise _RejectedRow("no_external_id", f"“{text}” is no membership number.", column)
         if not text:
             raise _RejectedRow("no_external_id", "There is no membership number.", column)
         if len(text) > LONGEST_CELL:
@@ -214,6 +219,15 @@ class RowReader:
         return found[1] if found else text
 
     def _text(self, line: int, cells: Sequence[str], column: Column | None) -> str | None:
+        """A cell's text, empty where it is a placeholder; None as of `_words`."""
+        text = self._words(line, cells, column)
+        return self._without_placeholder(text, column) if text and is_placeholder(text) else text
+
+    def _without_placeholder(self, text: str, column: Column | None) -> str:
+        self.placeholders.add(column.label if column is not None else "", text)
+        return ""
+
+    def _words(self, line: int, cells: Sequence[str], column: Column | None) -> str | None:
         """A cell's text; None where there is no such column, or the cell says nothing: then it is told as a problem."""
         if column is None:
             return None
@@ -228,10 +242,21 @@ class RowReader:
         return text
 
     def _names(self, line: int, cells: Sequence[str]) -> tuple[str | None, str | None]:
-        first, last = self._text(line, cells, self._first), self._text(line, cells, self._last)
+        first, last = self._words(line, cells, self._first), self._words(line, cells, self._last)
+        first, last = self._real_names(first, last, self._first, self._last)
         if self._full is not None and not first and not last:
             full = self._text(line, cells, self._full)
-            return (None, None) if full is None else split_name(full)
+            return (None, None) if full is None else self._real_names(*split_name(full), self._full, self._full)
+        return first, last
+
+    def _real_names(
+        self, first: str | None, last: str | None, of_first: Column | None, of_last: Column | None
+    ) -> tuple[str | None, str | None]:
+        no_first, no_last = placeholders_in_name(first or "", last or "")
+        if no_first and first:
+            first = self._without_placeholder(first, of_first)
+        if no_last and last:
+            last = self._without_placeholder(last, of_last)
         return first, last
 
     def _unit_names(self, line: int, cells: Sequence[str], kept: list[str]) -> tuple[str, str, str]:

@@ -136,6 +136,7 @@ async def import_suppressions(
     now: datetime,
     dry_run: bool = False,
     header_row: int | None = None,
+    encoding: str | None = None,
     keys: DigestKeys = NO_KEYS,
 ) -> SuppressionReport:
     """Suppress everybody a list names, and withdraw what is queued for them; all of it or, on an error, nothing.
@@ -149,6 +150,7 @@ async def import_suppressions(
         now: the time.
         dry_run: only say what would happen.
         header_row: the line or row that names the columns, where a person says so.
+        encoding: of a CSV file, where a person says so.
         keys: under which opt-outs of people who were erased are kept.
 
     Raises:
@@ -156,7 +158,7 @@ async def import_suppressions(
         InputError: the file cannot be read, or says of nobody who is meant.
     """
     report = SuppressionReport(path.name)
-    with open_list(path, FIELDS, needs=NAMES, header_row=header_row) as table:
+    with open_list(path, FIELDS, needs=NAMES, header_row=header_row, encoding=encoding) as table:
         async with one_piece(pool, keep=not dry_run) as db:
             await _import(db, keys, table, report, region, zone, now)
             detail = {name: getattr(report, name) for name in ("rows", "rejected", "added", "standing", "withdrawn")}

@@ -23,10 +23,10 @@ LONGEST: Final = 10
 """Words that may stand around what is repeated."""
 LONGEST_TEXT: Final = 4000
 
-OPENING: Final = '"“„‟«\u2039「『❝'
-CLOSING: Final = '"”“»\u203a«」』❞‟'
+OPENING: Final = '"“„‟«»\u2039「『❝'
+CLOSING: Final = '"”“»«\u203a«」』❞‟'
 _REPEATED: Final = re.compile(rf"[{OPENING}](?:.*[{CLOSING}]|.*)", re.DOTALL)
-_WORD: Final = re.compile(r"[^\W\d_]+")
+_WORD: Final = re.compile("(?:[^\\W\\d_]|[\u064b-\u0652\u0900-\u0dff\u0e00-\u0eff])+")  # with vowels that are marks
 _JOINED: Final = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{2}")
 _JOINERS: Final = re.compile("[\u200a-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufe0f]")
 _APOSTROPHES: Final = re.compile("['\u2019\u02bc]")

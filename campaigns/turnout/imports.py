@@ -104,7 +104,7 @@ class ImportReport:
 
 async def import_claims(
     runtime: Runtime, ballot_name: str, path: Path, *, source: str, actor: str, says: str | None = None, write: bool,
-    header_row: int | None = None,
+    header_row: int | None = None, encoding: str | None = None,
 ) -> ImportReport:  # fmt: skip
     """Bring in a list, or say what it would come to.
 
@@ -117,6 +117,7 @@ async def import_claims(
         says: what every row says, where the file has no column for that.
         write: record it; else nothing is changed.
         header_row: the line or row that names the columns, where a person says so.
+        encoding: of a CSV file, where a person says so.
 
     Raises:
         NotFound: there is no such ballot.
@@ -133,7 +134,7 @@ async def import_claims(
         ballot = await get_ballot(db, ballot_name)
         sheet = read_list(
             path, says=Kind(says) if says else None, region=settings.sms_region, zone=ZoneInfo(ballot.time_zone),
-            now=now, header_row=header_row,
+            now=now, header_row=header_row, encoding=encoding,
         )  # fmt: skip
         spoken = [entry for entry in sheet.entries if entry.kind is not None]
         found, faults = await match(db, ballot.ballot_id, spoken)

@@ -125,7 +125,14 @@ class _Unreadable(Exception):  # noqa: N818
 
 
 def read_list(
-    path: Path, *, says: Kind | None, region: str, zone: ZoneInfo, now: datetime, header_row: int | None = None
+    path: Path,
+    *,
+    says: Kind | None,
+    region: str,
+    zone: ZoneInfo,
+    now: datetime,
+    header_row: int | None = None,
+    encoding: str | None = None,
 ) -> Sheet:
     """Read a CSV, XLSX, ODS or XLS file.
 
@@ -136,12 +143,14 @@ def read_list(
         zone: whose clock its times are written in.
         now: what time it is: nothing was said later.
         header_row: the line or row that names the columns, where a person says so.
+        encoding: of a CSV file, where a person says so.
 
     Raises:
         InputError: the file cannot be read, names nobody, or says nothing.
     """
     mapping = ColumnMapping()
-    with open_table(path, judge_headings(mapping, "external_id", "phone", "email"), header_row=header_row) as table:
+    judge = judge_headings(mapping, "external_id", "phone", "email")
+    with open_table(path, judge, header_row=header_row, encoding=encoding) as table:
         columns = map_columns(table.header, mapping, needs_number=False, line=table.header_line)
         if not columns.has("external_id", "phone", "email"):
             raise InputError(
@@ -177,8 +186,9 @@ def read_list(
         broken = {one.line: Fault(one.line, one.code, one.message) for one in rows.problems if one.line not in read}
         if not rows.rows:
             raise InputError(f"{path.name} has a header and no rows under it.")
+        notices = [*table.notices, *rows.placeholders.notices()]
         return Sheet(
-            table.header, cells, columns.meanings(), entries, [*faults, *broken.values()], table.sha256, table.notices
+            table.header, cells, columns.meanings(), entries, [*faults, *broken.values()], table.sha256, notices
         )
 
 

@@ -13,7 +13,7 @@ from campaigns.people.consents import import_consents as take_in
 from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
-from muster.cli.problems import header_row_option, tell_notices, tell_problems, write_problems
+from muster.cli.problems import encoding_option, header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
 
 
@@ -30,11 +30,12 @@ def command() -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 @click.option("--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV.")
 @header_row_option
+@encoding_option
 @actor_option
 @json_option
 def import_(
-    file: Path, source: str, wording: str, at: datetime | None, problems_file: Path | None, header_row: int | None, *,
-    dry_run: bool, actor: str, as_json: bool,
+    file: Path, source: str, wording: str, at: datetime | None, problems_file: Path | None, header_row: int | None,
+    encoding: str | None, *, dry_run: bool, actor: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Take in what members have agreed to: CSV, XLSX, ODS or XLS.
 
@@ -45,7 +46,7 @@ def import_(
 
     The exit status is 1 when no row could be used.
     """
-    report = run(_import(file, source, wording, at, header_row, dry_run=dry_run, actor=actor))
+    report = run(_import(file, source, wording, at, header_row, encoding, dry_run=dry_run, actor=actor))
     if problems_file:
         write_problems(problems_file, report.problems)
     if as_json:
@@ -61,14 +62,22 @@ def import_(
 
 
 async def _import(
-    file: Path, source: str, wording: str, at: datetime | None, header_row: int | None, *, dry_run: bool, actor: str
+    file: Path,
+    source: str,
+    wording: str,
+    at: datetime | None,
+    header_row: int | None,
+    encoding: str | None,
+    *,
+    dry_run: bool,
+    actor: str,
 ) -> ConsentReport:
     async with open_session(pool_size=1) as runtime:
         zone = ZoneInfo(runtime.settings.time_zone)
         otherwise = Otherwise(source, wording, at.replace(tzinfo=zone) if at else None)
         return await take_in(
             runtime.pool, file, otherwise, actor=actor, zone=zone, now=runtime.clock(), dry_run=dry_run,
-            header_row=header_row,
+            header_row=header_row, encoding=encoding,
         )  # fmt: skip
 
 

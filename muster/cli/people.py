@@ -24,7 +24,7 @@ from muster.cli import membership
 from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
-from muster.cli.problems import header_row_option, tell_notices, tell_problems, write_problems
+from muster.cli.problems import encoding_option, header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
 
 _LEAST_WIDTH = 10
@@ -47,11 +47,12 @@ for one in (membership.find, membership.leave, membership.erase):
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 @click.option("--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV.")
 @header_row_option
+@encoding_option
 @actor_option
 @json_option
 def import_(
     file: Path, map_file: Path | None, *, ignore: Sequence[str], strict: bool, dry_run: bool,
-    problems_file: Path | None, header_row: int | None, actor: str, as_json: bool,
+    problems_file: Path | None, header_row: int | None, encoding: str | None, actor: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Import a member file: CSV, XLSX, ODS or XLS.
 
@@ -65,7 +66,9 @@ def import_(
     """
     columns = mapping.load_mapping(map_file) if map_file else mapping.Mapping()
     columns = replace(columns, ignore=(*columns.ignore, *ignore))
-    report = run(_import(file, columns, header_row, strict=strict, dry_run=dry_run, actor=actor, quiet=as_json))
+    report = run(
+        _import(file, columns, header_row, encoding, strict=strict, dry_run=dry_run, actor=actor, quiet=as_json)
+    )
     if problems_file:
         write_problems(problems_file, report.problems)
     if as_json:
@@ -80,6 +83,7 @@ async def _import(
     file: Path,
     columns: mapping.Mapping,
     header_row: int | None,
+    encoding: str | None,
     *,
     strict: bool,
     dry_run: bool,
@@ -89,7 +93,8 @@ async def _import(
     async with open_session(pool_size=2) as runtime:
         with _progress_bar(quiet=quiet) as progress:
             return await imports.import_people(
-                runtime.pool, file, mapping=columns, header_row=header_row, strict=strict, dry_run=dry_run, actor=actor,
+                runtime.pool, file, mapping=columns, header_row=header_row, encoding=encoding,
+                strict=strict, dry_run=dry_run, actor=actor,
                 region=runtime.settings.sms_region, time_zone=runtime.settings.time_zone,
                 progress=progress, clock=runtime.clock, keys=DigestKeys(runtime.settings.secret_key),
             )  # fmt: skip

@@ -21,6 +21,10 @@ header_row_option = click.option(
     help="The row or line that names the columns, where it is not found by itself.",
 )  # fmt: skip
 
+encoding_option = click.option(
+    "--encoding", metavar="NAME", help="Of a CSV file that is read wrongly: windows-1252, mac-roman …",
+)  # fmt: skip
+
 
 def tell_problems(problems: Sequence[Problem]) -> None:
     """The first of them by line, and how many there are of each kind."""

@@ -16,7 +16,7 @@ from messaging.suppression_digests import DigestKeys
 from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
-from muster.cli.problems import header_row_option, tell_notices, tell_problems, write_problems
+from muster.cli.problems import encoding_option, header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
 
 _file = click.argument("file", type=click.Path(path_type=Path))
@@ -32,10 +32,18 @@ def command() -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 @click.option("--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV.")
 @header_row_option
+@encoding_option
 @actor_option
 @json_option
 def import_(
-    file: Path, problems_file: Path | None, header_row: int | None, *, dry_run: bool, actor: str, as_json: bool
+    file: Path,
+    problems_file: Path | None,
+    header_row: int | None,
+    encoding: str | None,
+    *,
+    dry_run: bool,
+    actor: str,
+    as_json: bool,
 ) -> int:
     """Write to nobody any more whom a list names: CSV, XLSX, ODS or XLS.
 
@@ -46,7 +54,7 @@ def import_(
 
     The exit status is 1 when no row could be used.
     """
-    report = run(_import(file, header_row, dry_run=dry_run, actor=actor))
+    report = run(_import(file, header_row, encoding, dry_run=dry_run, actor=actor))
     if problems_file:
         write_problems(problems_file, report.problems)
     if as_json:
@@ -56,12 +64,15 @@ def import_(
     return int(report.rejected == report.rows)
 
 
-async def _import(file: Path, header_row: int | None, *, dry_run: bool, actor: str) -> SuppressionReport:
+async def _import(
+    file: Path, header_row: int | None, encoding: str | None, *, dry_run: bool, actor: str
+) -> SuppressionReport:
     async with open_session(pool_size=1) as runtime:
         settings = runtime.settings
         return await take_in(
             runtime.pool, file, actor=actor, region=settings.sms_region, zone=ZoneInfo(settings.time_zone),
-            now=runtime.clock(), dry_run=dry_run, header_row=header_row, keys=DigestKeys(settings.secret_key),
+            now=runtime.clock(), dry_run=dry_run, header_row=header_row, encoding=encoding,
+            keys=DigestKeys(settings.secret_key),
         )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from campaigns.turnout.lists import faulty_rows
 from campaigns.turnout.snapshot import Format, Snapshot, write_snapshot
 from muster.cli.actor import actor_option
 from muster.cli.output import json_option, print_json
-from muster.cli.problems import header_row_option, tell_notices
+from muster.cli.problems import encoding_option, header_row_option, tell_notices
 from muster.cli.session import open_session, run
 
 _SHOWN = 20
@@ -65,12 +65,13 @@ async def _export(name: str, path: Path, kind: Format, *, force: bool, actor: st
 @click.option("--apply", "write", is_flag=True, help="Record it. Without this nothing is changed.")
 @click.option("--dry-run", is_flag=True, help="Change nothing: the default, for those who want to say so.")
 @header_row_option
+@encoding_option
 @click.option("--errors", type=click.Path(path_type=Path), help="Where faulty rows go; default FILE-errors.csv.")
 @actor_option
 @json_option
 def import_(
-    ballot: str, file: Path, source: str, says: str | None, header_row: int | None, errors: Path | None, actor: str, *,
-    write: bool, dry_run: bool, as_json: bool,
+    ballot: str, file: Path, source: str, says: str | None, header_row: int | None, encoding: str | None,
+    errors: Path | None, actor: str, *, write: bool, dry_run: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Bring in what a file says about BALLOT: CSV, XLSX, ODS or XLS, a row for each member. A dry run unless --apply.
 
@@ -83,7 +84,11 @@ def import_(
     """
     if write and dry_run:
         raise click.UsageError("Choose either --apply or --dry-run.")
-    report = run(_import(ballot, file, source=source, says=says, actor=actor, write=write, header_row=header_row))
+    report = run(
+        _import(
+            ballot, file, source=source, says=says, actor=actor, write=write, header_row=header_row, encoding=encoding
+        )
+    )
     faulty = errors or file.with_name(f"{file.stem}-errors.csv")
     if report.faults:
         _write_faults(faulty, report)
@@ -96,11 +101,27 @@ def import_(
 
 
 async def _import(
-    ballot: str, file: Path, *, source: str, says: str | None, actor: str, write: bool, header_row: int | None
+    ballot: str,
+    file: Path,
+    *,
+    source: str,
+    says: str | None,
+    actor: str,
+    write: bool,
+    header_row: int | None,
+    encoding: str | None,
 ) -> ImportReport:
     async with open_session(pool_size=2) as runtime:
         return await import_claims(
-            runtime, ballot, file, source=source, says=says, actor=actor, write=write, header_row=header_row
+            runtime,
+            ballot,
+            file,
+            source=source,
+            says=says,
+            actor=actor,
+            write=write,
+            header_row=header_row,
+            encoding=encoding,
         )
 
 

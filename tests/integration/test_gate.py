@@ -67,12 +67,19 @@ async def opens(db: Connection, now: str, zone: str, **columns: Any) -> tuple[st
     ("2026-10-03T12:00Z", "Australia/Lord_Howe", ("20:00", "08:00"), "2026-10-03T21:00Z"),
     ("2026-04-04T12:00Z", "Australia/Lord_Howe", ("20:00", "08:00"), "2026-04-04T21:30Z"),
     # … from 02:00 to 02:30 on 4 October, so 02:15 is skipped and the quiet time ends when the clocks have jumped
-    ("2026-10-03T15:00Z", "Australia/Lord_Howe", ("20:00", "02:15"), "2026-10-03T15:45Z"),
+    ("2026-10-03T15:00Z", "Australia/Lord_Howe", ("20:00", "02:15"), "2026-10-03T15:30Z"),
     # … and from 02:00 back to 01:30 on 5 April, so 01:45 comes twice and both are quiet
     ("2026-04-04T14:40Z", "Australia/Lord_Howe", ("20:00", "01:45"), "2026-04-04T15:15Z"),
     # London: the night the clocks go forward is an hour shorter, the night they go back an hour longer
     ("2026-03-28T20:00Z", "Europe/London", ("20:00", "08:00"), "2026-03-29T07:00Z"),
     ("2026-10-24T19:00Z", "Europe/London", ("20:00", "08:00"), "2026-10-25T08:00Z"),
+    # a quiet time that ends in the skipped hour ends when the clock skips it
+    ("2026-03-28T23:00Z", "Europe/London", ("20:00", "01:30"), "2026-03-29T01:00Z"),
+    ("2026-03-28T23:00Z", "Europe/London", ("20:00", "01:00"), "2026-03-29T01:00Z"),
+    ("2026-03-28T23:00Z", "Europe/London", ("20:00", "01:50"), "2026-03-29T01:00Z"),
+    ("2026-03-28T23:00Z", "Europe/London", ("20:00", "02:15"), "2026-03-29T01:15Z"),
+    ("2026-03-08T03:00Z", "America/St_Johns", ("20:00", "02:30"), "2026-03-08T05:30Z"),
+    ("2026-09-06T03:00Z", "America/Santiago", ("20:00", "00:45"), "2026-09-06T04:00Z"),
     # a quiet time that begins in the skipped hour: 01:00Z is 02:00 already
     ("2026-03-29T00:59Z", "Europe/London", ("01:30", "08:00"), None),
     ("2026-03-29T01:00Z", "Europe/London", ("01:30", "08:00"), "2026-03-29T07:00Z"),
@@ -135,6 +142,11 @@ async def test_a_window_that_the_clocks_skip_opens_the_next_day(db: Connection) 
         db, "2026-03-29T00:30Z", "Europe/London", window_from=time(1), window_until=time(2)
     )  # 01:00 to 02:00 does not exist that night
     assert found == ("queued", "sending_window", at("2026-03-30T00:00Z"))
+
+
+async def test_a_window_that_opens_in_the_skipped_hour_opens_when_the_clock_skips_it(db: Connection) -> None:
+    found = await opens(db, "2026-03-29T00:10Z", "Europe/London", window_from=time(1, 30), window_until=time(9))
+    assert found == ("queued", "sending_window", at("2026-03-29T01:00Z"))
 
 
 async def test_quiet_hours_hold_inside_a_window_too(db: Connection) -> None:

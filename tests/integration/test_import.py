@@ -156,6 +156,31 @@ async def test_a_bad_cell_never_blocks_the_person(pool: Pool, tmp_path: Path) ->
     assert report.unreachable == 1
 
 
+async def test_words_for_nothing_are_no_names_units_and_attributes(pool: Pool, tmp_path: Path) -> None:
+    report = await load(
+        pool,
+        tmp_path,
+        "id,first name,last name,region,branch,language,grade\n"
+        "1,NULL,Jones,Wales,None,NULL,-\n2,nan,(null),-,--,n/a,NIL\n3,Jo,Null,None,Null,,None\nNULL,Ann,Lee,,,,\n-,Bob,Lee,,,,\n",
+    )
+    assert counts(report) == (3, 0, 0, 2)
+    names = await pool.fetch("select first_name, last_name, attributes from person order by external_id")
+    assert [tuple(row) for row in names] == [("", "Jones", {}), ("", "", {}), ("Jo", "Null", {})]
+    assert [row["name"] for row in await pool.fetch("select name from unit")] == ["Wales"]
+    assert {problem.code for problem in report.problems} == {"no_external_id"}
+    assert [notice for notice in report.notices if "“branch”" in notice] == [
+        "Read as empty cells in the column “branch”: “None” 1 ×, “--” 1 ×, “Null” 1 ×."
+    ]
+    assert len([notice for notice in report.notices if "Read as empty" in notice]) == 6
+
+
+async def test_full_names_of_nothing_are_none(pool: Pool, tmp_path: Path) -> None:
+    report = await load(pool, tmp_path, 'id,name\n1,NULL NULL\n2,n/a\n3,"NULL, Amy"\n4,Christopher Null\n')
+    names = await pool.fetch("select first_name, last_name from person order by external_id")
+    assert [tuple(row) for row in names] == [("", ""), ("", ""), ("Amy", ""), ("Christopher", "Null")]
+    assert "“NULL” 3 ×" in report.notices[-1] or "“NULL” 3 ×" in report.notices[0]
+
+
 async def test_every_bad_row_is_reported_and_the_good_ones_imported(pool: Pool, tmp_path: Path) -> None:
     report = await load(
         pool,

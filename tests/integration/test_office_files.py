@@ -74,9 +74,9 @@ async def test_a_membership_number_that_is_not_said_costs_the_row(pool: Pool, tm
 
 @pytest.mark.parametrize("word", ["#N/A", "#REF!", "#BEZUG!", "#NV", "#VALEUR!", "########", "Err:502", " #N/A "])
 async def test_an_errors_name_as_text_is_no_name(pool: Pool, tmp_path: Path, word: str) -> None:
-    report = await load(pool, tmp_path, f"member id,first name,mobile\n1,{word},07700900123\n2,NULL,07700900124\n")
+    report = await load(pool, tmp_path, f"member id,first name,mobile\n1,{word},07700900123\n2,Nulla,07700900124\n")
     assert told(report) == [(2, "first name", "error_cell")]
-    assert [(await person(pool, who))["first_name"] for who in "12"] == ["", "NULL"]
+    assert [(await person(pool, who))["first_name"] for who in "12"] == ["", "Nulla"]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from campaigns.people.tables import RawTable, Record, fault_of
 from campaigns.people.workbooks import reader
 from campaigns.people.workbooks.cells import NO_RESULT, number_format, number_text
 from messaging.errors import InputError
-from tests.unit.office_files import MAIN, rows_xml, styles_xml, write_ods, write_xlsx
+from tests.unit.office_files import LINKS, MAIN, rows_xml, styles_xml, write_ods, write_xlsx
 
 STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
 HEADER = ["member id", "first name", "mobile"]
@@ -110,8 +110,27 @@ def test_a_zero_that_only_stands_in_for_a_result_is_none(tmp_path: Path) -> None
         ("hh:mm", "0.5", "12:00:00"),
         ("[h]:mm", "1.5", "1 day, 12:00:00"),
         ('[Red]0" days"', "5", "5"),
+        *(
+            (code, "3000", "3000")
+            for code in (
+                "Standard", "Standaard", "Ogólny", "Yleinen", "Základní", "Normál", "Normal", "Estándar", "Standard_)",
+                "General_)", "Általános", "Genel", "Общий", "Γενικός τύπος", "Cyffredinol", "[Red]Standard",
+                "G/通用格式", "G/標準", "0 days", "#,##0 kr", "0.00E+00", "Member", "Text", "@",
+            )
+        ),
+        *(
+            (code, "43832", "2020-01-02")
+            for code in (
+                "yyyymmdd", "d-mmm-yy", "yyyy年m月d日", "tt.mm.jjjj", "jj/mm/aaaa", "pp.kk.vvvv", "rrrr-mm-dd",
+                "d. mmmm yyyy г.",
+                "d de mmmm de yyyy", "[$-F800]dddd\\, mmmm dd\\, yyyy", 'ggge"年"m"月"d"日"', "ddd", "mmm",
+            )
+        ),
+        ("yyyy-mm-ddThh:mm:ss", "43832.5", "2020-01-02 12:00"),
+        ("h:mm AM/PM", "0.5", "12:00:00"),
+        ("mm:ss.00", "0.5", "12:00:00"),
     ],
-)
+)  # fmt: skip
 def test_numbers_are_read_as_they_are_shown(code: str, value: str, shown: str) -> None:
     assert number_text(value, number_format(code)) == (shown, "")
 
@@ -127,6 +146,40 @@ def test_zeros_and_lost_digits_come_through_a_whole_file(tmp_path: Path) -> None
     first, second = cells_of(write_xlsx(tmp_path / "m.xlsx", rows, styles=styles_xml("000000")))
     assert first == ["000123", "Amy"]
     assert faults_of(second) == ["lost_digits", ""]
+
+
+def test_membership_numbers_stay_numbers_in_a_program_of_another_language(tmp_path: Path) -> None:
+    rows = rows_xml([HEADER, ['< s="1"><v>3000</v>', "Amy"], ['< s="2"><v>3001</v>', "Bob"]])
+    path = write_xlsx(tmp_path / "m.xlsx", rows, styles=styles_xml("Standaard", "Normal_)"))
+    assert cells_of(path) == [["3000", "Amy"], ["3001", "Bob"]]
+
+
+@pytest.mark.parametrize(
+    ("book", "sheet", "target"),
+    [
+        ("xl/workbook22.xml", "xl/worksheets/sheet1.xml", "worksheets/sheet1.xml"),
+        ("xl/workbook.xml", "xl/members.xml", "members.xml"),
+        ("xl/workbook.xml", "xl/worksheets/sheet1.xml", "worksheets\\sheet1.xml"),
+        ("xl/workbook.xml", "xl/worksheets/sheet1.xml", "\\xl\\worksheets\\sheet1.xml"),
+        ("xl/book2.xml", "sheets/one.xml", "../sheets/one.xml"),
+    ],
+)
+def test_parts_are_found_by_their_links_whatever_they_are_called(
+    tmp_path: Path, book: str, sheet: str, target: str
+) -> None:
+    plain = write_xlsx(tmp_path / "plain.xlsx", rows_xml([HEADER, ["1", "Amy"]]))
+    renamed = {"xl/workbook.xml": book, "xl/worksheets/sheet1.xml": sheet}
+    renamed["xl/_rels/workbook.xml.rels"] = f"xl/_rels/{book.removeprefix('xl/')}.rels"
+    path = tmp_path / "m.xlsx"
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name).decode().replace("worksheets/sheet1.xml", target)
+            new.writestr(renamed.get(name, name), content)
+        kind = f"{LINKS}/officeDocument"
+        new.writestr(
+            "_rels/.rels", f'<Relationships><Relationship Id="r1" Type="{kind}" Target="/{book}"/></Relationships>'
+        )
+    assert cells_of(path) == [["1", "Amy"]]
 
 
 def test_shared_and_rich_texts_dates_and_truth_are_read(tmp_path: Path) -> None:

@@ -20,6 +20,15 @@ _EPOCH_1904: Final = datetime(1904, 1, 1)  # noqa: DTZ001
 _LAST_DAY: Final = 2_958_466  # 1 January 10000
 _QUOTED: Final = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[[^\]]*\]')
 _ELAPSED: Final = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
+_PARTS_OF_SECONDS: Final = re.compile(r"(s)[.,]0+", re.IGNORECASE)
+_HALF_OF_DAY: Final = re.compile(r"am/pm|a/p|(?<=d)t(?=h)", re.IGNORECASE)  # and the T of ISO 8601
+_WORDS: Final = re.compile(r"[^\W\d_]+")
+_MOMENT_WORD: Final = re.compile(
+    r"(?:d{1,4}|m{1,5}|y{1,4}|h{1,2}|s{1,2})+|a{3,4}|bb(?:bb)?|ee?|g{1,3}e{0,2}", re.IGNORECASE
+)
+_ONE_LETTER: Final = re.compile(r"(.)\1*")
+_A_DATE_HAS: Final = 3
+"""Parts, of which no two are written by one letter: `tt.mm.jjjj`."""
 _BUILT_IN_DATES: Final = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 _BUILT_IN_ELAPSED: Final = 46
 
@@ -105,12 +114,32 @@ def number_format(code: str, number: int = 0) -> NumberFormat:
     if _ELAPSED.search(section):
         return NumberFormat("elapsed")
     bare = _QUOTED.sub("", section)
-    if bare.strip().lower() != "general" and re.search(r"[dmyhs]", bare, re.IGNORECASE):
+    if _is_moment(_QUOTED.sub(" ", section)):
         return NumberFormat("moment")
     pattern = _QUOTED.sub(lambda found: found[1] or found[2] or "", section)
     is_whole = re.fullmatch(r"[0#? +()/-]*", bare) and bare.count("0") > 1 and "#,##" not in bare
     literals_are_clear = not set(pattern) - set(bare) & set("0#?")
     return NumberFormat(zeros=pattern) if is_whole and literals_are_clear else PLAIN
+
+
+def _is_moment(bare: str) -> bool:
+    """Whether a format code without its literals shows a date or time, and not just a word with such letters in it.
+
+    Programs other than Excel write the word for a plain number in their own language, as they do the letters of a date:
+    `Standaard` is a number, `dd-mm-jjjj` is a date. A code that has places for digits is a number too, whatever stands
+    beside them.
+    """
+    code = _HALF_OF_DAY.sub(" ", _PARTS_OF_SECONDS.sub(r"\1", bare)).lower()
+    if re.search(r"[0#?]", code):
+        return False
+    # 年, 月 and 日 stand beside the letters without quotes; no date is written by letters that have no case
+    words = _WORDS.findall("".join(char if char.upper() != char else " " for char in code))
+    if words and all(map(_MOMENT_WORD.fullmatch, words)):
+        return words != ["g"]  # all that is left of `G/通用格式`, a plain number
+    runs = [word for word in words if _ONE_LETTER.fullmatch(word) and len(word) <= len("yyyy")]
+    if len({run[0] for run in runs} & set("dmyhs")) > 1:
+        return True  # `d de mmmm de yyyy`
+    return len({run[0] for run in runs}) == len(words) >= _A_DATE_HAS
 
 
 def number_text(value: str, shown: NumberFormat = PLAIN, *, since_1904: bool = False) -> Cell:

@@ -117,6 +117,7 @@ def local_name(tag: str) -> str:
 
 def resolve(base: str, target: str) -> str:
     """The name of a part that another one refers to: `worksheets/sheet1.xml`, seen from `xl/workbook.xml`."""
+    target = target.replace("\\", "/")  # as some programs on Windows write it
     if target.startswith("/"):
         return target.lstrip("/")
     parts: list[str] = []

@@ -25,6 +25,7 @@ from campaigns.people.workbooks.container import Container, Handlers, damaged, l
 from messaging.errors import InputError
 
 _WORKBOOK: Final = "xl/workbook.xml"
+_ROOT: Final = "_rels/.rels"
 _PLAIN_DIGITS: Final = 15
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _RANGE: Final = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]+)(?::\$?([A-Z]{1,3})\$?([0-9]+))?")
@@ -38,7 +39,7 @@ _EMPTY: Final = Cell("")
 
 def is_xlsx(container: Container) -> bool:
     """Whether a ZIP file is an XLSX workbook."""
-    return _WORKBOOK in container
+    return _workbook(container) in container
 
 
 def open_xlsx(container: Container) -> Iterator[tuple[Sheet, Iterator[Row]]]:
@@ -47,21 +48,23 @@ def open_xlsx(container: Container) -> Iterator[tuple[Sheet, Iterator[Row]]]:
     Raises:
         InputError: it is damaged.
     """
-    targets, by_kind = _links(container)
+    workbook = _workbook(container)
+    targets, by_kind, kinds = _links(container, workbook)
     book = _Book()
     sheets: list[tuple[str, str, bool]] = []
-    for element in container.tree(_WORKBOOK).iter():
+    for element in container.tree(workbook).iter():
         match local_name(element.tag):
             case "sheet":
                 link = next((value for key, value in element.items() if key.endswith(":id")), "")
                 is_hidden = element.get("state") in _HIDDEN
-                sheets.append((element.get("name", ""), targets.get(link, ""), is_hidden))
+                if kinds.get(link) == "worksheet":  # not a chart, a dialogue or a macro
+                    sheets.append((element.get("name", ""), targets[link], is_hidden))
             case "workbookPr":
                 book.since_1904 = element.get("date1904") in _TRUE
             case "calcPr":
                 book.wants_results = element.get("fullCalcOnLoad") in _TRUE
     hidden = [name for name, _, is_hidden in sheets if is_hidden]
-    seen = [(name, part) for name, part, is_hidden in sheets if not is_hidden and "worksheets/" in part]
+    seen = [(name, part) for name, part, is_hidden in sheets if not is_hidden]
     if seen:
         book.texts = _texts(container, by_kind.get("sharedStrings", ""))
         book.formats = _formats(container, by_kind.get("styles", ""))
@@ -95,15 +98,28 @@ class _Book:
     formats: list[NumberFormat] = field(default_factory=list)
 
 
-def _links(container: Container) -> tuple[dict[str, str], dict[str, str]]:
-    """The parts that the workbook refers to, by id and by kind."""
-    targets, by_kind = {}, {}
-    for element in container.tree("xl/_rels/workbook.xml.rels"):
+def _workbook(container: Container) -> str:
+    """The part that lists the sheets, called as its program likes; empty where there is none."""
+    if _WORKBOOK in container:
+        return _WORKBOOK
+    for element in container.tree(_ROOT) if _ROOT in container else ():
+        target = resolve("", element.get("Target", ""))
+        is_book = element.get("Type", "").endswith("/officeDocument") and element.get("TargetMode") != "External"
+        if is_book and target.startswith("xl/") and target.endswith(".xml"):
+            return target
+    return ""
+
+
+def _links(container: Container, workbook: str) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """The parts that the workbook refers to, by id and by kind; and the kind of each id."""
+    targets, by_kind, kinds = {}, {}, {}
+    folder, _, name = workbook.rpartition("/")
+    for element in container.tree(f"{folder}/_rels/{name}.rels"):
         if element.get("TargetMode") != "External":
-            target = resolve(_WORKBOOK, element.get("Target", ""))
-            targets[element.get("Id", "")] = target
-            by_kind[element.get("Type", "").rpartition("/")[2]] = target
-    return targets, by_kind
+            link, kind = element.get("Id", ""), element.get("Type", "").rpartition("/")[2]
+            targets[link] = by_kind[kind] = resolve(workbook, element.get("Target", ""))
+            kinds[link] = kind
+    return targets, by_kind, kinds
 
 
 def _formats(container: Container, part: str) -> list[NumberFormat]:

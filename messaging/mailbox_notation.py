@@ -1,0 +1,36 @@
+"""Notations of a mailbox in mail programs, pages and lists: with a name, in brackets, as a link."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote
+
+_NAMED_MAILBOX: Final = re.compile(r"([^<>]*)<([^<>]*)>|([^\[\]]*)\[mailto:([^\[\]]*)\]")
+"""As mail programs copy it: `Amy Jones <amy@example.org>`, `Amy Jones [mailto:amy@example.org]`."""
+_REMARKED_MAILBOX: Final = re.compile(r"([^\s<>()]+)\s*\([^()@]*\)")
+"""`amy@example.org (Amy Jones)`."""
+_MAILBOXES: Final = re.compile(r"[^\s\"'<>(),;]+@[^\s\"'<>(),;]+")
+_QUOTES: Final = {'"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019"}
+
+
+def bare_mailbox(text: str) -> str:
+    """A mailbox without what mail programs and pages put around it: a name, brackets, a link, a delimiter at its end.
+
+    Args:
+        text: in lower case.
+    """
+    text = text.strip().strip(",;").strip()
+    if found := _NAMED_MAILBOX.fullmatch(text):
+        name, mailbox = (found[1], found[2]) if found[2] is not None else (found[3], found[4])
+        mailbox = mailbox.strip()
+        # a name may be the mailbox again, but not another one: then it is not certain which is meant
+        if all(one == mailbox.removeprefix("mailto:") for one in _MAILBOXES.findall(name)):
+            text = mailbox
+    elif found := _REMARKED_MAILBOX.fullmatch(text):
+        text = found[1]
+    if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
+        text = text[1:-1]
+    if text.startswith("mailto:"):
+        text = unquote(text.removeprefix("mailto:").partition("?")[0])
+    return text.strip().strip(",;").strip()
