@@ -149,7 +149,7 @@ def test_what_is_wrong_with_the_ballot_does_not_hide_what_is_wrong_with_the_camp
     text = BALLOT.replace("closes", "closing") + CAMPAIGN.replace("title", "tittle")
     with pytest.raises(SpecError) as wrong:
         load_campaign_file(_file(tmp_path, text))
-    assert wrong.value.problems == [
+    assert list(wrong.value.problems) == [
         "ballot.closes: is missing",
         "ballot.closing: is not a key here; did you mean closes?",
         "campaign.title: is missing",
