@@ -130,7 +130,7 @@ async def test_undo_takes_back_only_the_last_thing_said(campaign: Campaign, clie
     ("answer", "kind", "why", "words"),
     [
         ("not_yet", "not_voted", None, "There is still time"),
-        ("no_ballot_paper", "no_ballot_paper", "no_ballot_paper", "no ballot paper has come to you. Somebody will look into it."),
+        ("no_ballot_paper", "no_ballot_paper", "no_ballot_paper", "no ballot paper has come to you"),
         ("call_me", None, "call_me", "will call you"),
     ],
 )
