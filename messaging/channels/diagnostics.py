@@ -113,8 +113,8 @@ _BY_RECIPIENT: Final[Mapping[str, Judged]] = MappingProxyType(
 """Details of Microsoft's own, by which a recipient refuses and the words still speak of the sender: they take no mail
 from outside or only from some ("Sender not authenticated for group"), are no valid recipient, or get too much an hour.
 """
-_GENERIC: Final = frozenset({"", "1.0", "5.0"})
-"""Codes that some servers give to every refusal: the words decide."""
+_GENERIC: Final = frozenset({"", "1.0", "3.0", "5.0"})
+"""Codes that some servers give to every refusal, sendmail 5.3.0 to what an operator wrote: the words decide."""
 
 
 def judge_bounce(status: str, words: str = "", otherwise: Judged = UNKNOWN) -> Judged:

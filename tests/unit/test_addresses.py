@@ -1,6 +1,5 @@
 """Phone numbers and email addresses: one form each, and a code where there is none."""
 
-import time
 from pathlib import Path
 
 import phonenumbers
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from messaging.addresses import mask_apart, normalise_email, normalise_phone
 from messaging.errors import AddressError
+from tests.support.effort import effort_of
 
 CASES = [
     line.split("\t")
@@ -261,12 +261,13 @@ def test_any_text_gives_a_mailbox_or_a_code(text: str) -> None:
     assert "@" in judged or judged.isidentifier()
 
 
-def test_a_whole_register_is_normalised_in_seconds() -> None:
-    start = time.process_time()
-    for number in range(120_000):
-        normalise_phone(f"07700 9{number % 100_000:05d}")
-        normalise_email(f"Amy.{number}@branch{number % 300}.example.org")
-    assert time.process_time() - start < 5
+def test_a_whole_register_costs_little_to_normalise() -> None:
+    def normalise() -> None:
+        for number in range(120_000):
+            normalise_phone(f"07700 9{number % 100_000:05d}")
+            normalise_email(f"Amy.{number}@branch{number % 300}.example.org")
+
+    assert effort_of(normalise) < 300
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_words_tell_where_the_code_does_not(case: dict[str, str]) -> None:
     ("5.1.0", "smtp; 550 #5.1.0 Address rejected.", "hard"),
     ("5.7.1", "smtp; 550 5.1.1 no such user", "hard"),
     ("5.7.1", "smtp; 550 5.7.1 <amy@x.test>: Recipient address rejected: User unknown", "soft"),
-    ("5.3.0", "smtp; 5.3.0 - Other mail system problem 550-'Unknown user amy@x.test'", "soft"),
+    ("5.3.0", "smtp; 5.3.0 - Other mail system problem 550-'Unknown user amy@x.test'", "hard"),
     ("5.1.0", "smtp; 5.1.0 - Unknown address error 550-'5.7.1 ... Access denied'", "sender"),
     ("5.0.0", "smtp; 550 5.0.350 Remote server returned an error -> 550 5.7.1 blocked", "sender"),
     ("5.1.1", "smtp; 550 5.1.1 first said; later 550 5.2.2 full", "full"),
@@ -229,7 +229,8 @@ SOMEBODY = "From: Amy <amy@member.test>\nSubject: Re: Your vote\n"
 @pytest.mark.parametrize(("text", "head", "kind", "weight"), [
     ("Votre message est revenu.", SYSTEM, "bounced", "soft"),  # nobody knows these words: it counts, and is shown
     ("<amy@x.test>: 550 5.1.1 unknown", SYSTEM, "bounced", "hard"),
-    ("<amy@x.test>: 550 unknown user", SYSTEM, "bounced", "soft"),  # words of a text alone suppress nobody at once
+    ("<amy@x.test>: 550 unknown user", SYSTEM, "bounced", "hard"),
+    ("550 unknown user", SYSTEM, "bounced", "soft"),  # words that stand beside no mailbox suppress nobody at once
     ("Your mail has been delayed. You do not need to resend it.", SYSTEM, "deferred", "none"),
     ("Failed: 550 5.1.1 unknown\n\nOriginal message follows:\n\nSubject: spam and quota", SYSTEM, "bounced", "hard"),
     ("Your message could not be delivered.", "From: gate@mx.test\nSubject: Notice\n", "bounced", "soft"),

@@ -51,7 +51,7 @@ Content-Type: text/html
     ("bounces/one-group-hard", "bounce", "hard", "5.1.1"),
     ("bounces/status-5.1.1-but-full", "bounce", "full", "5.2.2"),
     ("bounces/status-5.1.1-but-blocklisted", "bounce", "sender", "5.7.1"),
-    ("bounces/opensmtpd-no-code", "bounce", "soft", "bounced"),
+    ("bounces/opensmtpd-no-code", "bounce", "hard", "bounced"),
     ("bounces/control-vacation", "auto_reply", None, None),
     ("bounces/arf-singular-header", "unsubscribe", None, "opt-out"),
     ("mail/arf-abuse", "complaint", None, "abuse"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from campaigns.reading import READINGS, read_reply
 from campaigns.reading.plain import LONGEST
 from campaigns.reading.rules import FOLDER, load_rules
+from tests.support.effort import effort_of
 from tests.unit.reply_cases import Case, cases
 
 GIVEN = list(cases("replies.tsv"))
@@ -181,8 +181,9 @@ LONG = [
 
 @pytest.mark.parametrize("piece", LONG)
 def test_a_long_text_takes_no_longer_than_a_person_would_notice(piece: str) -> None:
-    started = time.perf_counter()
-    for end in ("", "voted", "?", "!"):
-        read_reply((piece * (10_000 // len(piece)))[:LONGEST] + end, {"1": "voted"})
-        read_reply(piece * (390 // len(piece)) + end, {"1": "voted"})
-    assert time.perf_counter() - started < 2
+    def read() -> None:
+        for end in ("", "voted", "?", "!"):
+            read_reply((piece * (10_000 // len(piece)))[:LONGEST] + end, {"1": "voted"})
+            read_reply(piece * (390 // len(piece)) + end, {"1": "voted"})
+
+    assert effort_of(read) < 120

@@ -26,6 +26,7 @@ from messaging.outbox.states import Reason
 from webhooks.email.events import Event, bounced, find_message
 from webhooks.mailroom.letter import Letter, header, text_of
 from webhooks.mailroom.machines import answers, is_auto_reply, is_mail_system, sounds_returned
+from webhooks.mailroom.refusals import says_dead
 from webhooks.mailroom.statuses import Fields, fields_of, statuses_in, statuses_of
 
 STATUS: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
@@ -127,7 +128,7 @@ def read_bounce(letter: Letter, at: datetime, *, expected: bool = True) -> Event
     for one in statuses:
         action = _action(one)
         if action is not None:
-            told.setdefault(action, []).append(_reported(action, one, said, at))
+            told.setdefault(action, []).append(_reported(letter, action, one, said, at))
     for action in _GRAVEST:
         if action in told:  # a mailbox that hands on to several is not dead while one of them is not
             return next((one for one in told[action] if one.reason is not Reason.HARD_BOUNCED), told[action][0])
@@ -168,14 +169,14 @@ def _action(status: Fields) -> Action | None:
     return None
 
 
-def _reported(action: Action, fields: Fields, said: str, at: datetime) -> Event:
+def _reported(letter: Letter, action: Action, fields: Fields, said: str, at: datetime) -> Event:
     status, words = fields.get("status", ""), _diagnosis(fields)
     match action:
         case "failed" | "expired":
             judged = judge_bounce(status, words, UNREAD) if words else UNREAD
             if judged.reason is UNREAD.reason:  # only the text may say why
                 otherwise = TEMPORARY if action == "expired" or status.startswith("4") else UNREAD
-                judged = _judged_by_text(status, said, otherwise)
+                judged = _judged_by_text(letter, status, said, otherwise)
             return bounced(judged, at, word=status or action, words=" ".join((words or said).split()))
         case "delayed":
             return Event("deferred", at, status or action, words)
@@ -190,12 +191,15 @@ def _diagnosis(fields: Fields) -> str:
     return behind if _ANSWERED.search(behind) else " ".join(one for one in (reply, behind) if one)
 
 
-def _judged_by_text(status: str, said: str, otherwise: Judged) -> Judged:
-    """The same for the text of a report. It says much besides, so that its words alone suppress nobody at once."""
+def _judged_by_text(letter: Letter, status: str, said: str, otherwise: Judged) -> Judged:
+    """The same for the text of a report, which says much besides: words condemn only a mailbox they stand beside."""
     judged = judge_bounce(status, said, otherwise)
-    if judged.weight is Weight.HARD and judged.code[2:3] in {"", "0"}:
-        return Judged(Reason.RECIPIENT_REFUSED, soft=True, code=judged.code)
-    return judged
+    if judged.weight is not Weight.HARD or judged.code[2:3] not in {"", "0"}:
+        return judged
+    ours = {one.lower() for one in letter.addresses("To")}
+    if is_mail_system(letter) and _DELAYED.search(said) is None and says_dead(said, ours):
+        return judged
+    return Judged(Reason.RECIPIENT_REFUSED, soft=True, code=judged.code)
 
 
 def _described(letter: Letter, said: str, at: datetime, *, expected: bool) -> Event | None:
@@ -209,7 +213,7 @@ def _described(letter: Letter, said: str, at: datetime, *, expected: bool) -> Ev
         returned = returned or (system and _FAILED.search(said) is not None)
     if not returned:
         return None
-    judged = _judged_by_text("", said, TEMPORARY if failures == "temporary" else UNREAD)
+    judged = _judged_by_text(letter, "", said, TEMPORARY if failures == "temporary" else UNREAD)
     words = " ".join(said.split())[:300]
     delayed = failures == "temporary" or (failures is None and _DELAYED.search(said) is not None)
     if delayed and not judged.code.startswith("5"):
