@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Final
 
 import asyncpg
 
-from campaigns.problems import near_miss
+from campaigns.people.attributes import missing_attributes, unheld_attributes, unheld_values
+from campaigns.people.unit_names import find_units
 from campaigns.spec import Filter
 from campaigns.turnout.claims import Kind
 from messaging.db import Connection, load_queries
@@ -106,17 +106,12 @@ async def check_audience(db: Connection, one: Filter, *, key: str = "audience") 
         One line for each, naming the key; empty when all is well.
     """
     problems: list[str] = []
-    attributes = {row["name"] for row in await db.fetch(SQL["attribute_names"])}
     for part in _parts(one):
-        problems += [
-            f"{key}.attribute.{name}: no member file has brought this attribute{near_miss(name, attributes)}"
-            for name in part.attribute or {}
-            if name not in attributes
-        ]
+        problems += await missing_attributes(db, part.attribute or {}, key=key)
+        problems += [line for line, only_spelt in await _unheld_languages(db, part, key=key) if only_spelt]
         if part.members:
             unknown = [row["wanted"] for row in await db.fetch(SQL["unknown_members"], list(part.members))]
             problems += [f"{key}.members: there is no member {member}" for member in unknown]
-    problems += [line for line, only_spelt in await _unheld(db, one, attributes, key=key) if only_spelt]
     try:
         await find_units(db, list(_unit_names(one)), key=f"{key}.unit")
     except SpecError as error:
@@ -124,71 +119,20 @@ async def check_audience(db: Connection, one: Filter, *, key: str = "audience") 
     return problems
 
 
-async def unheld_values(db: Connection, one: Filter, *, key: str = "audience") -> list[str]:
+async def unheld_in_audience(db: Connection, one: Filter, *, key: str = "audience") -> list[str]:
     """The values of attributes and languages in a filter that nobody has, one line each, with what comes close."""
-    attributes = {row["name"] for row in await db.fetch(SQL["attribute_names"])}
-    return [line for line, _ in await _unheld(db, one, attributes, key=key)]
-
-
-async def _unheld(db: Connection, one: Filter, attributes: Collection[str], *, key: str) -> list[tuple[str, bool]]:
-    """A line for each value that nobody has, and whether somebody has it in other letters: `live` for Live."""
-    lines: list[tuple[str, bool]] = []
+    lines: list[str] = []
     for part in _parts(one):
-        asked = [
-            (f"attribute.{name}", wanted, await db.fetch(SQL["values_held"], name))
-            for name, wanted in (part.attribute or {}).items()
-            if name in attributes and not isinstance(wanted, bool)
-        ]
-        if part.language:
-            asked.append(("language", part.language, await db.fetch(SQL["languages_held"])))
-        for name, wanted, rows in asked:
-            held = [row["value"] for row in rows]
-            alike = {_plain(value): value for value in reversed(held)}
-            for value in wanted:
-                if value in held:
-                    continue
-                same = alike.get(_plain(value))
-                close = get_close_matches(_plain(value), alike, n=1)
-                hint = f"; did you mean {alike[close[0]]}?" if close else ""
-                lines.append((f"{key}.{name}: nobody has {value!r}{hint}", same is not None))
+        unheld = await unheld_attributes(db, part.attribute or {}, key=key)
+        lines += [line for line, _ in (*unheld, *await _unheld_languages(db, part, key=key))]
     return lines
 
 
-async def find_units(db: Connection, names: Sequence[str], *, key: str) -> dict[str, int]:
-    """The ids of units by name, or by path (`North/Leeds`) where a name alone fits several. Case does not matter.
-
-    Args:
-        db: a connection.
-        names: as people wrote them.
-        key: the key in the file, for the error.
-
-    Raises:
-        SpecError: with a line for each name that fits no unit, or several.
-    """
-    if not names:
-        return {}
-    by_name: dict[str, list[tuple[int, str]]] = {}
-    for row in await db.fetch(SQL["units_by_path"]):
-        for word in {_plain(row["name"]), _plain(row["path"])}:
-            by_name.setdefault(word, []).append((row["unit_id"], row["path"]))
-    problems: list[str] = []
-    found: dict[str, int] = {}
-    for name in names:
-        fitting = by_name.get(_plain(name), [])
-        if len(fitting) == 1:
-            found[name] = fitting[0][0]
-        elif fitting:
-            paths = ", ".join(sorted(path for _, path in fitting)[:4])
-            problems.append(f"{key}: {name!r} fits {len(fitting)} units; write one of {paths}")
-        else:
-            problems.append(f"{key}: there is no unit {name!r}{near_miss(name, by_name)}")
-    if problems:
-        raise SpecError("The file names units that cannot be found.", problems=problems)
-    return found
-
-
-def _plain(name: str) -> str:
-    return "/".join(" ".join(part.split()) for part in name.casefold().split("/"))
+async def _unheld_languages(db: Connection, part: Filter, *, key: str) -> list[tuple[str, bool]]:
+    if not part.language:
+        return []
+    held = [row["value"] for row in await db.fetch(SQL["languages_held"])]
+    return unheld_values(part.language, held, key=f"{key}.language")
 
 
 def _parts(one: Filter) -> Iterable[Filter]:

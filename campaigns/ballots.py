@@ -9,9 +9,11 @@ from enum import StrEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from campaigns.audience import check_audience, find_units
+from campaigns.ballot_spec import BallotSpec
+from campaigns.people.attributes import missing_attributes
+from campaigns.people.unit_names import find_units
 from campaigns.problems import names_instead
-from campaigns.spec import BallotSpec, at_zone
+from campaigns.spec_file import at_zone
 from campaigns.turnout import counts
 from messaging.content.languages import DEFAULT
 from messaging.content.wording import day_and_time
@@ -173,7 +175,7 @@ async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = _D
     terms = Terms.of(spec, time_zone)
     async with db.transaction():
         units = await find_units(db, spec.units, key="ballot.units")
-        if unknown := await check_audience(db, spec.electors, key="ballot"):
+        if unknown := await missing_attributes(db, spec.attribute or {}, key="ballot"):
             raise SpecError("The file asks for attributes that nobody has.", problems=unknown)
         ballot_id = await db.fetchval(
             SQL["create_ballot"],
@@ -190,7 +192,7 @@ async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = _D
             spec.constituency,
             spec.over_report,
             await create_goal(db, f"ballot {spec.name}"),
-            spec.electors.to_json().get("attribute", {}),
+            spec.attribute or {},
         )
         if ballot_id is None:
             raise Conflict(

@@ -19,10 +19,12 @@ from email.utils import parseaddr
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from campaigns.ballot_spec import BallotSpec
 from campaigns.ballots import Ballot, ballot_names, create_ballot, enrol, get_ballot
 from campaigns.checks import check_campaign, step_ends
 from campaigns.problems import names_instead
-from campaigns.spec import BallotSpec, CampaignSpec, StepSpec, at_zone
+from campaigns.spec import CampaignSpec, StepSpec
+from campaigns.spec_file import at_zone
 from campaigns.turnout.score import Score, score
 from messaging.db import Connection, load_queries
 from messaging.errors import Conflict, NotFound

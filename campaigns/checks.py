@@ -10,9 +10,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from campaigns.assign import assign, candidates
-from campaigns.audience import check_audience, compile_audience, unheld_values
+from campaigns.audience import check_audience, compile_audience, unheld_in_audience
 from campaigns.ballots import Ballot
-from campaigns.spec import CampaignSpec, ChannelName, StepSpec, at_zone
+from campaigns.spec import CampaignSpec, ChannelName, StepSpec
+from campaigns.spec_file import at_zone
 from campaigns.variables import known_variables
 from messaging.content.templates import Template, load_template
 from messaging.db import Connection
@@ -140,7 +141,7 @@ async def _refuse_unreachable(db: Connection, spec: CampaignSpec, ballot: Ballot
             f"The audience of {spec.name} is empty.",
             problems=[
                 "campaign.audience: the filter finds nobody in the electorate of the ballot",
-                *await unheld_values(db, spec.audience, key="campaign.audience"),
+                *await unheld_in_audience(db, spec.audience, key="campaign.audience"),
             ],
             remedy=f"See who may vote with: muster ballot show {ballot.name}; whom you have with: muster people count",
         )

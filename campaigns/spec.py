@@ -1,4 +1,4 @@
-"""Ballot and campaign files: TOML that people write, read with errors in their words.
+"""Campaign files: TOML that people write, read with errors in their words.
 
 One file may hold a `[ballot]`, or a `[campaign]` with its `[campaign.audience]` and `[[campaign.steps]]`, or both;
 docs/campaigns.md explains every key. Nothing here looks at the database: what exists there is checked when the ballot
@@ -7,55 +7,22 @@ or campaign is made.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictBool,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
 
+from campaigns.ballot_spec import BallotSpec, load_ballot_spec
 from campaigns.hours import NIGHT, Caps, Days, Duration, OpenHours, QuietHours
-from campaigns.problems import near_miss, problems
+from campaigns.spec_file import Moment, Name, OneOrMore, SpecTable, Text, read_document, read_many, read_table
 from campaigns.turnout.claims import Kind
 from messaging.errors import SpecError
 
 ChannelName = Literal["sms", "email"]
-
-_END_OF_DAY: Final = time(23, 59, 59)
-
-
-def _moment(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            return date.fromisoformat(value) if len(value) == len("2026-11-02") else datetime.fromisoformat(value)
-        except ValueError:
-            pass
-    if isinstance(value, date):  # a datetime is one as well
-        return value
-    raise ValueError("write a date such as 2026-11-02, or a local time such as 2026-11-02T12:00:00")
-
-
-def _many(value: object) -> object:
-    return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
-
-
-Moment = Annotated[datetime | date, BeforeValidator(_moment)]
-"""A date, a local time, or a time with an offset; `at_zone` makes an instant of it."""
-OneOrMore = Annotated[tuple[str, ...], BeforeValidator(_many), Field(min_length=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
-Text = Annotated[str, Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +39,7 @@ class Quiet:
     channels: tuple[ChannelName, ...] | None
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, str_strip_whitespace=True)
-
-
-Spec = TypeVar("Spec", bound=_Table)
-
-
-class Filter(_Table):
+class Filter(SpecTable):
     """Whom to ask: every key that is there must hold; a list means "one of". See docs/campaigns.md."""
 
     all: tuple[Filter, ...] | None = Field(None, min_length=1)
@@ -87,11 +47,11 @@ class Filter(_Table):
     not_: Filter | None = Field(None, alias="not")
     unit: OneOrMore | None = None
     attribute: dict[str, StrictBool | OneOrMore] | None = Field(None, min_length=1)
-    has: Annotated[tuple[ChannelName, ...], BeforeValidator(_many), Field(min_length=1)] | None = None
+    has: Annotated[tuple[ChannelName, ...], BeforeValidator(read_many), Field(min_length=1)] | None = None
     language: OneOrMore | None = None
-    answered: StrictBool | Annotated[tuple[Kind, ...], BeforeValidator(_many), Field(min_length=1)] | None = None
+    answered: StrictBool | Annotated[tuple[Kind, ...], BeforeValidator(read_many), Field(min_length=1)] | None = None
     members: OneOrMore | None = None
-    received: Annotated[tuple[int, ...], BeforeValidator(_many), Field(min_length=1)] | None = None
+    received: Annotated[tuple[int, ...], BeforeValidator(read_many), Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _no_empty_branches(self) -> Self:
@@ -105,60 +65,7 @@ class Filter(_Table):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-class BallotSpec(_Table):
-    """A `[ballot]`."""
-
-    name: Name
-    title: Text
-    organisation: str | None = None
-    time_zone: str | None = None
-    opens: Moment
-    closes: Moment
-    last_posting: Moment | None = None
-    replacement_by: Moment | None = None
-    threshold: float = Field(0.5, gt=0)
-    units: OneOrMore | tuple[()] = ()
-    attribute: dict[str, StrictBool | OneOrMore] | None = Field(None, min_length=1)
-    disaggregated: bool = False
-    constituency: Text = "branch"
-    over_report: float = Field(0.13, ge=0, lt=0.5)
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str | None) -> str | None:
-        try:
-            if value is not None:
-                ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            raise ValueError(f"{value} is not a time zone such as Europe/London") from None
-        return value
-
-    @field_validator("threshold")
-    @classmethod
-    def _share(cls, value: float) -> float:
-        if value > 1:
-            raise ValueError(f"is a share: write {value / 100:g} for {value:g}%")
-        return value
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        zone = ZoneInfo(self.time_zone or "UTC")
-        opens, closes = at_zone(self.opens, zone), at_zone(self.closes, zone, end=True)
-        if closes <= opens:
-            raise ValueError("closes: the ballot closes before it opens")
-        for key in ("last_posting", "replacement_by"):
-            value: date | None = getattr(self, key)
-            if value is not None and not opens <= at_zone(value, zone, end=True) <= closes:
-                raise ValueError(f"{key}: must lie between the opening and the close of the ballot")
-        return self
-
-    @property
-    def electors(self) -> Filter:
-        """Who votes, beside their units: the same condition as in a campaign's audience."""
-        return Filter(attribute=self.attribute)
-
-
-class When(_Table):
+class When(SpecTable):
     """When a step starts: at a time, some time after the step before, or (neither) with the launch."""
 
     at: Moment | None = None
@@ -171,7 +78,7 @@ class When(_Table):
         return self
 
 
-class Window(_Table):
+class Window(SpecTable):
     """`[campaign.window]`, or a step's `window`: the days, hours and time in which it may be sent."""
 
     days: Days | None = None
@@ -198,11 +105,11 @@ class Window(_Table):
         return other.model_copy(update=own)
 
 
-class StepSpec(_Table):
+class StepSpec(SpecTable):
     """One of the `[[campaign.steps]]`, in the order they stand."""
 
     template: Text
-    channels: Annotated[tuple[ChannelName, ...], BeforeValidator(_many), Field(min_length=1)]
+    channels: Annotated[tuple[ChannelName, ...], BeforeValidator(read_many), Field(min_length=1)]
     when: When = When()
     send_before: Moment | None = None
     quiet_hours: QuietHours | Literal["none"] | None = None
@@ -219,21 +126,21 @@ class StepSpec(_Table):
         return value
 
 
-class Senders(_Table):
+class Senders(SpecTable):
     """`[campaign.senders]`: who messages come from, where it is not what the settings say."""
 
     sms: str | None = None
     email: str | None = None
 
 
-class Pace(_Table):
+class Pace(SpecTable):
     """`[campaign.pace]`: most segments (SMS) or mails (email) a second by this campaign's senders."""
 
     sms: float | None = Field(None, gt=0)
     email: float | None = Field(None, gt=0)
 
 
-class Price(_Table):
+class Price(SpecTable):
     """`[campaign.price]`: what messages cost, for the estimate before a launch."""
 
     sms_segment: float = Field(0, ge=0)
@@ -241,7 +148,7 @@ class Price(_Table):
     currency: str = "GBP"
 
 
-class CampaignSpec(_Table):
+class CampaignSpec(SpecTable):
     """A `[campaign]` and the tables that belong to it."""
 
     name: Name
@@ -281,48 +188,20 @@ def _received(*filters: Filter | None) -> Iterable[int]:
             yield from _received(*(one.all or ()), *(one.any or ()), one.not_)
 
 
-def at_zone(value: date, zone: ZoneInfo, *, end: bool = False) -> datetime:
-    """The instant a file means.
-
-    Args:
-        value: a date, a local time, or a time with its own offset.
-        zone: whose local time it is.
-        end: a date alone means its last second, not its first.
-
-    Returns:
-        Aware, in UTC.
-    """
-    if not isinstance(value, datetime):
-        value = datetime.combine(value, _END_OF_DAY if end else time())
-    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
-
-
-def load_ballot_spec(path: Path) -> BallotSpec:
-    """Read the `[ballot]` of a file.
-
-    Raises:
-        SpecError: the file cannot be read, has no such table, or something in it is wrong; each problem names its key.
-    """
-    table = _read(path).get("ballot")
-    if table is None:
-        raise SpecError(f"{path} has no [ballot].", remedy="docs/campaigns.md shows a complete file.")
-    return _validate(BallotSpec, table, path, "ballot")
-
-
 def load_campaign_spec(path: Path) -> CampaignSpec:
     """Read the `[campaign]` of a file and the tables beside it. Its ballot is the file's own if it names none.
 
     Raises:
         SpecError: the file cannot be read, has no such table, or something in it is wrong; each problem names its key.
     """
-    document = _read(path)
+    document = _document(path)
     table = document.get("campaign")
     if not isinstance(table, dict):
         raise SpecError(f"{path} has no [campaign].", remedy="docs/campaigns.md shows a complete file.")
     own = document.get("ballot")
     if "ballot" not in table and isinstance(own, dict) and "name" in own:
         table = {**table, "ballot": own["name"]}
-    return _validate(CampaignSpec, table, path, "campaign")
+    return read_table(CampaignSpec, table, path, "campaign")
 
 
 def load_campaign_file(path: Path) -> tuple[CampaignSpec, BallotSpec | None]:
@@ -334,7 +213,7 @@ def load_campaign_file(path: Path) -> tuple[CampaignSpec, BallotSpec | None]:
     problems: list[str] = []
     ballot = campaign = None
     try:
-        ballot = load_ballot_spec(path) if "ballot" in _read(path) else None
+        ballot = load_ballot_spec(path) if "ballot" in _document(path) else None
     except SpecError as error:
         problems += error.problems or [error.message]
     try:
@@ -348,29 +227,5 @@ def load_campaign_file(path: Path) -> tuple[CampaignSpec, BallotSpec | None]:
     return campaign, ballot
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise SpecError(f"There is no file {path}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path} cannot be read: {error}.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{path} is not TOML: {error}.", remedy="docs/campaigns.md shows a complete file.") from None
-    unknown = [
-        f"{key}: belongs to the campaign; write it as campaign.{key}"
-        if key in CampaignSpec.model_fields
-        else f"{key}: is not a key here{near_miss(key, ('ballot', 'campaign'))}"
-        for key in document
-        if key not in {"ballot", "campaign"}
-    ]
-    if unknown:
-        raise SpecError(f"{path} cannot be used.", problems=unknown)
-    return document
-
-
-def _validate(model: type[Spec], table: object, path: Path, section: str) -> Spec:
-    try:
-        return model.model_validate(table)
-    except ValidationError as error:
-        raise SpecError(f"{path} cannot be used.", problems=problems(model, error, section)) from None
+def _document(path: Path) -> dict[str, Any]:
+    return read_document(path, {"campaign": CampaignSpec.model_fields, "ballot": BallotSpec.model_fields})

@@ -18,7 +18,9 @@ import phonenumbers
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from messaging.domain_paces import read_groups
 from messaging.outbox.caps import Cap, parse_caps
+from messaging.public_keys import read_public_key
 
 SMS_PROVIDERS: Final = ("twilio", "vonage")
 """Who can send texts, in the order they are preferred where nobody says otherwise."""
@@ -116,8 +118,6 @@ def _users_and_passwords(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 
 
 def _public_keys(value: tuple[str, ...]) -> tuple[str, ...]:
-    from messaging.channels.email_headers import read_public_key
-
     for key in value:
         read_public_key(key)
     return value
@@ -226,8 +226,6 @@ def _folder(value: Path) -> Path:
 
 
 def _domain_paces(value: str) -> str:
-    from messaging.outbox.domains import read_groups
-
     read_groups(value)
     return value
 

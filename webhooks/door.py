@@ -11,12 +11,12 @@ from campaigns.people.people_lock import people_stay
 from messaging.client_network import client_network
 from messaging.content.tokens import find_token
 from messaging.db import Connection
+from messaging.db.in_time import answer_in_time
 from messaging.errors import Unavailable
 from messaging.runtime import Runtime
 from messaging.web import RUNTIME
 from webhooks.agents import classify, misfits
 from webhooks.asked import Asked, Page, Pressed, find_asked, look, press
-from webhooks.inbox import within_reach
 from webhooks.misses import Misses
 from webhooks.pages import respond_to_nobody
 from webhooks.visits import new_nonce
@@ -106,7 +106,7 @@ class Door:
         if token is not None:
             async with self._misses.turn(where, now):
                 try:
-                    answer = await within_reach(do(runtime, token, now))
+                    answer = await answer_in_time(do(runtime, token, now))
                 except Unavailable:
                     return respond_to_nobody(request, 503)
             if answer is not None:

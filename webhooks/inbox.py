@@ -9,8 +9,7 @@ growing pauses; what can never be processed is parked, and staff are told.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -21,7 +20,8 @@ import structlog
 
 from campaigns.people.people_lock import people_stay
 from messaging.alerts import raise_alert
-from messaging.db import Connection, load_queries
+from messaging.db import AWAY, Connection, in_time, load_queries
+from messaging.db.in_time import answer_in_time, as_unavailable
 from messaging.errors import InputError, Unavailable
 from messaging.runtime import Runtime
 from webhooks.erasure import forget_late
@@ -37,8 +37,6 @@ MOST_TRIES: Final = 15
 LONGEST_PAUSE: Final = timedelta(minutes=10)
 MOST_WAITING: Final = 5000
 """Arrivals that may wait to be stored: a few seconds' worth."""
-STORES_WITHIN: Final = 8.0
-"""Seconds to store an item; providers wait 10 to 15 for our answer."""
 MALFORMED_KEPT: Final = 1000
 MALFORMED_CAP: Final = 8 * 1024
 """Bytes kept of a body that could not be read."""
@@ -113,10 +111,10 @@ class Intake:
         loop = asyncio.get_running_loop()
         stored: asyncio.Future[int | None] = loop.create_future()
         row = (source, dedupe_key, subject, dict(payload), at or runtime.clock(), done)
-        self._waiting.append(_Arrival(row, stored, loop.time() + STORES_WITHIN))
+        self._waiting.append(_Arrival(row, stored, loop.time() + in_time.SECONDS))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(runtime))
-        with _told_plainly():  # the writer keeps the time
+        with as_unavailable():  # the writer keeps the time
             inbox_id = await stored
         if inbox_id is not None and not done:
             await runtime.wake("inbox")
@@ -186,39 +184,11 @@ async def keep_malformed(runtime: Runtime, *, source: str, problem: str, body: b
         Unavailable: the database does not answer.
     """
     now = runtime.clock()
-    await within_reach(
+    await answer_in_time(
         runtime.pool.execute(
             SQL["keep_malformed"], source, problem, body[:MALFORMED_CAP], now, now + MALFORMED_LASTS, MALFORMED_KEPT
         )
     )
-
-
-async def within_reach(answer: Awaitable[T]) -> T:
-    """What the database answers, if it does so in time.
-
-    Raises:
-        Unavailable: it does not.
-    """
-    with _told_plainly():
-        async with asyncio.timeout(STORES_WITHIN):
-            return await answer
-
-
-@contextmanager
-def _told_plainly() -> Iterator[None]:
-    """Whatever says that the database is away is said as `Unavailable`."""
-    try:
-        yield
-    except (
-        OSError,  # TimeoutError is one
-        asyncpg.PostgresConnectionError,
-        asyncpg.OperatorInterventionError,
-        asyncpg.InsufficientResourcesError,  # too many connections, a full disk
-        asyncpg.ReadOnlySQLTransactionError,  # it has become a replica
-        asyncpg.TransactionRollbackError,
-        asyncpg.InterfaceError,
-    ) as error:
-        raise Unavailable("The database does not answer.", remedy="Please try again in a few minutes.") from error
 
 
 async def process(runtime: Runtime, limit: int, handlers: Mapping[str, Handler], *, slow: Collection[str] = ()) -> int:
@@ -260,7 +230,7 @@ async def _process(runtime: Runtime, db: Connection, handler: Handler, items: Se
     """All at once; where that fails, one by one, so that a bad one holds up none of the others."""
     try:
         await _finish(runtime, db, handler, items)
-    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
+    except AWAY:
         raise  # the transaction is lost with all of them: the next look takes them again
     except Exception as error:  # noqa: BLE001  # whatever it is, it must not stop the inbox
         if len(items) == 1:

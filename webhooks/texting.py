@@ -12,10 +12,10 @@ from typing import Final, Literal
 from campaigns.answers import read_text
 from campaigns.reading import Reading, read_reply
 from messaging.db import load_queries
+from messaging.db.in_time import answer_in_time
 from messaging.outbox.states import Reason
 from messaging.runtime import Runtime
 from messaging.suppression import standing
-from webhooks.inbox import within_reach
 from webhooks.wording import wording
 
 SQL: Final = load_queries(__file__)
@@ -53,14 +53,14 @@ async def what_to_say(
     """
     read = read_reply(text)
     if read.reading == "opt_out":  # what it answers is looked up only where it may be our own words
-        read = await within_reach(_reread(runtime, phone, senders, text))
+        read = await answer_in_time(_reread(runtime, phone, senders, text))
     if read.reading == "opt_out":
         say = ToSay("sms_stopped", read.language)
     elif pictures:
         say = ToSay("sms_no_pictures", read.language)
     else:
         return None
-    return None if await within_reach(_is_out(runtime, phone)) else say
+    return None if await answer_in_time(_is_out(runtime, phone)) else say
 
 
 async def say(runtime: Runtime, phone: str, to_say: ToSay) -> str | None:
@@ -71,7 +71,7 @@ async def say(runtime: Runtime, phone: str, to_say: ToSay) -> str | None:
     """
     if to_say.what == "sms_no_pictures":
         told = runtime.pool.fetchval(SQL["tell_once"], "sms", phone, "no_pictures", runtime.clock())
-        if not await within_reach(told):
+        if not await answer_in_time(told):
             return None
     return str(wording(to_say.language)[to_say.what]).format(organisation=runtime.settings.organisation)
 

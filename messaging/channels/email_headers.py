@@ -5,16 +5,10 @@ A provider puts an envelope sender of its own in place of ours, so bounces come 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from messaging.settings import Settings
 
@@ -53,18 +47,3 @@ def reference_header(settings: Settings) -> Callable[[str], bytes] | None:
         return f"{line(seal)}\r\n{more}".encode("ascii")
 
     return header
-
-
-def read_public_key(text: str) -> EllipticCurvePublicKey:
-    """A P-256 public key as SendGrid shows it: base64 of DER, without the lines of PEM.
-
-    Raises:
-        ValueError: it is none.
-    """
-    try:
-        key = load_der_public_key(base64.b64decode(text, validate=True))
-    except (ValueError, binascii.Error, UnsupportedAlgorithm) as error:
-        raise ValueError("it is not a public key as SendGrid shows it (base64, begins with MFkw…)") from error
-    if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
-        raise ValueError("it is not a public key of the kind SendGrid signs with (P-256)")  # noqa: TRY004
-    return key

@@ -20,3 +20,11 @@ POSTGRES_AWAY: Final = (
 
 AWAY: Final = (OSError, Unavailable, *POSTGRES_AWAY)
 """The same, where it is the database alone that is asked: a wait of ours for it that ran out is an `OSError`."""
+
+UNABLE: Final = (
+    OSError,
+    *POSTGRES_AWAY,
+    asyncpg.InsufficientResourcesError,  # too many connections, a full disk
+    asyncpg.TransactionRollbackError,  # it lost against another transaction, and may win the next time
+)
+"""… and the same with what it cannot do now, where whoever asked is told to come again."""

@@ -17,10 +17,11 @@ import structlog
 from messaging.alerts import raise_alert
 from messaging.channels.base import Parcel, Route
 from messaging.db import Connection
+from messaging.domain_paces import read_groups
 from messaging.errors import MusterError
 from messaging.outbox.claim import Claimed, Lane, claim, due_lanes, hand_back
 from messaging.outbox.compose import Composed, Composer, Composers
-from messaging.outbox.domains import Domains, read_groups
+from messaging.outbox.domains import Domains
 from messaging.outbox.journal import LOST
 from messaging.outbox.pace import Pace
 from messaging.outbox.presence import Presence

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from messaging.domain_paces import Group
 from messaging.outbox.claim import Claimed, Lane
 from messaging.outbox.compose import Composed, Composer
-from messaging.outbox.domains import Domains, Group
+from messaging.outbox.domains import Domains
 from messaging.outbox.record import Verdict
 from messaging.outbox.retries import handed_back
 from messaging.outbox.states import Reason, State

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from campaigns.ballot_spec import load_ballot_spec
 from campaigns.ballots import Ballot, ballot_names, create_ballot, get_ballot
-from campaigns.spec import load_ballot_spec
 from campaigns.turnout.counts import totals
 from campaigns.turnout.figures import threshold
 from messaging.db import Connection

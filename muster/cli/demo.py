@@ -17,6 +17,7 @@ from muster.demo import show
 from muster.demo.home import run_on_demo
 from muster.demo.story import Options, Scene, play
 from muster.demo.summary import Summary
+from muster.demo_host import DemoHost
 from muster.logs import configure_logs
 
 
@@ -72,6 +73,6 @@ async def _play(options: Options, *, headless: bool) -> Summary:
     console = Console(stderr=True)
     scene = Scene(say=lambda title: console.print(f"[dim]•[/] {title}"))
     if headless or not console.is_terminal:
-        return await play(options, scene)
+        return await play(options, scene, DemoHost())
     async with show.live(scene, console):
-        return await play(options, scene)
+        return await play(options, scene, DemoHost())

@@ -7,8 +7,7 @@ from shlex import quote
 from typing import Final
 
 from messaging.errors import Conflict
-from muster.local.erase import erase
-from muster.local.home import open_home
+from muster.demo.host import Host
 
 _MARK: Final = ".muster-demo"
 
@@ -26,11 +25,12 @@ def demo_home(home: Path) -> Path | None:
     return demo if (demo / _MARK).exists() else None
 
 
-def new_demo_home(home: Path) -> Path:
+def new_demo_home(home: Path, host: Host) -> Path:
     """Make an empty folder for the demo; whatever the last demo left there is erased.
 
     Args:
         home: MUSTER_HOME.
+        host: plays the demo.
 
     Raises:
         Conflict: there is such a folder, and no demo made it, or something runs on it.
@@ -39,9 +39,9 @@ def new_demo_home(home: Path) -> Path:
     if demo.exists():
         if demo_home(home.resolve()) is None:
             raise Conflict(f"{demo} was not made by a demo.", remedy="Move it away, or set MUSTER_HOME.")
-        erase(demo)
-    open_home(home)
-    open_home(demo)
+        host.erase(demo)
+    host.open_home(home)
+    host.open_home(demo)
     (demo / _MARK).touch()
     return demo
 

@@ -18,13 +18,10 @@ from messaging.db.migrate import migrate
 from messaging.errors import Unavailable
 from messaging.runtime import Runtime, open_runtime
 from messaging.settings import Settings
-from muster.local.attach import attach
-from muster.local.secret import kept_secret
-from muster.local.supervised import VARIABLE
+from muster.demo.host import Host, Servers
 from muster.sandbox.profile import Profile
 from muster.sandbox.sandbox import Sandbox, SandboxConfig, open_sandbox
 from muster.sandbox.twilio import TwilioConfig
-from muster.worker import ArqWake
 
 PATIENCE: Final = 60.0
 """Seconds a process has to come up, and to stop in order."""
@@ -107,18 +104,19 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(home: Path, profile: Profile) -> AsyncIterator[Stage]:
+async def open_stage(home: Path, profile: Profile, host: Host) -> AsyncIterator[Stage]:
     """Set everything up, and take it down again.
 
     Args:
         home: an empty folder.
         profile: how the sandbox's members behave.
+        host: plays the demo.
 
     Raises:
         Unavailable: a server does not start.
     """
     async with AsyncExitStack() as stack:
-        servers = await asyncio.to_thread(attach, home)
+        servers = await asyncio.to_thread(host.servers, home)
         stack.push_async_callback(asyncio.to_thread, servers.close_and_wait)
         await migrate(servers.owner_url)
         listen = f"127.0.0.1:{_free_port()}"
@@ -134,10 +132,10 @@ async def open_stage(home: Path, profile: Profile) -> AsyncIterator[Stage]:
             "MUSTER_EMAIL_FROM": "The Union <ballot@union.example.org>",
             "MUSTER_ORGANISATION": "The Union",
             "MUSTER_CONTACT": "0800 001066",
-            VARIABLE: str(os.getpid()),
+            host.supervisor: str(os.getpid()),
         }
-        settings = _settings(environment, servers.database_url, servers.redis_url)
-        wake = await stack.enter_async_context(ArqWake(servers.redis_url))
+        settings = _settings(environment, servers, host)
+        wake = await stack.enter_async_context(host.wake(servers.redis_url))
         runtime = await stack.enter_async_context(open_runtime(settings, wake=wake))
         stage = Stage(runtime, sandbox, home, environment)
         stack.push_async_callback(stage.stop)
@@ -147,16 +145,16 @@ async def open_stage(home: Path, profile: Profile) -> AsyncIterator[Stage]:
         yield stage
 
 
-def _settings(environment: dict[str, str], database_url: str, redis_url: str) -> Settings:
+def _settings(environment: Mapping[str, str], servers: Servers, host: Host) -> Settings:
     """The settings of this process; nothing of the user's own configuration reaches the demo."""
     ours = {
         name.removeprefix("MUSTER_").lower(): value
         for name, value in environment.items()
-        if name.startswith("MUSTER_") and name != VARIABLE
+        if name.startswith("MUSTER_") and name != host.supervisor
     }
     home = Path(environment["MUSTER_HOME"])
-    complete = {**ours, "database_url": database_url, "redis_url": redis_url, "secret_key": (kept_secret(home),)}
-    return Settings.model_validate(complete)
+    urls = {"database_url": servers.database_url, "redis_url": servers.redis_url}
+    return Settings.model_validate({**ours, **urls, "secret_key": (host.secret(home),)})
 
 
 def _free_port() -> int:

@@ -12,16 +12,18 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from campaigns.ballot_spec import load_ballot_spec
 from campaigns.ballots import Ballot, create_ballot
 from campaigns.campaigns import Campaign, create_campaign
 from campaigns.launch import launch, launch_step_now
 from campaigns.people.imports import import_people
 from campaigns.people.report import ImportReport
-from campaigns.spec import load_ballot_spec, load_campaign_spec
+from campaigns.spec import load_campaign_spec
 from campaigns.turnout.counts import refresh
 from messaging.db import connect, load_queries
 from messaging.errors import Unavailable
 from muster.demo.home import new_demo_home
+from muster.demo.host import Host
 from muster.demo.reconcile import reconcile
 from muster.demo.stage import Stage, open_stage
 from muster.demo.summary import Summary, summarise
@@ -92,12 +94,13 @@ class Scene:
         self.seconds[name] = round(time.monotonic() - begun, 2)
 
 
-async def play(options: Options, scene: Scene) -> Summary:
+async def play(options: Options, scene: Scene, host: Host) -> Summary:
     """Play the whole story.
 
     Args:
         options: what to play.
         scene: kept up to date, for a display.
+        host: plays it.
 
     Returns:
         The summary; `reconciled` says whether every count agrees with the sandbox's record.
@@ -107,7 +110,9 @@ async def play(options: Options, scene: Scene) -> Summary:
     """
     with scene.act("servers", "Starting PostgreSQL, Valkey, a web server, a worker and the sandbox"):
         curtain = open_stage(
-            new_demo_home(options.home), Profile(seed=options.seed, at_once=24, speed=HOURS_A_SECOND * 3600)
+            new_demo_home(options.home, host),
+            Profile(seed=options.seed, at_once=24, speed=HOURS_A_SECOND * 3600),
+            host,
         )
         stage = scene.stage = await curtain.__aenter__()
     try:

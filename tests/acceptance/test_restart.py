@@ -10,16 +10,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from campaigns.ballot_spec import load_ballot_spec
 from campaigns.ballots import create_ballot
 from campaigns.campaigns import create_campaign
 from campaigns.launch import launch
 from campaigns.people.imports import import_people
-from campaigns.spec import load_ballot_spec, load_campaign_spec
+from campaigns.spec import load_campaign_spec
 from muster.demo.home import new_demo_home
 from muster.demo.reconcile import reconcile
 from muster.demo.stage import Stage, open_stage
 from muster.demo.story import SPEC, shifted, until_settled
 from muster.demo.union import write_union
+from muster.demo_host import DemoHost
 from muster.sandbox.profile import Profile
 
 MEMBERS = 600
@@ -39,7 +41,7 @@ async def end(stage: Stage, name: str, how: signal.Signals) -> None:
 
 
 async def test_everybody_is_asked_once_though_worker_and_web_server_restart_in_the_middle(tmp_path: Path) -> None:
-    async with open_stage(new_demo_home(tmp_path), Profile(seed=3)) as stage:
+    async with open_stage(new_demo_home(tmp_path, DemoHost()), Profile(seed=3), DemoHost()) as stage:
         members = tmp_path / "members.csv"
         write_union(members, MEMBERS, 10)
         await import_people(stage.runtime.pool, members)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from campaigns.ballot_spec import BallotSpec
 from campaigns.campaigns import create_campaign
 from campaigns.launch import Launched, launch
-from campaigns.spec import BallotSpec, CampaignSpec
+from campaigns.spec import CampaignSpec
 from messaging.db import connect, load_queries
 from messaging.runtime import Runtime
 

@@ -25,9 +25,10 @@ from typing import Any, TypeVar
 import asyncpg
 from redis import Redis
 
+from campaigns.ballot_spec import BallotSpec
 from campaigns.ballots import create_ballot
 from campaigns.campaigns import create_campaign
-from campaigns.spec import BallotSpec, CampaignSpec
+from campaigns.spec import CampaignSpec
 from messaging.db import AWAY
 from messaging.db.migrate import migrate
 from messaging.runtime import open_runtime

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
 
-from campaigns.spec import BallotSpec, CampaignSpec
+from campaigns.ballot_spec import BallotSpec
+from campaigns.spec import CampaignSpec
 from messaging.db import Connection
 from messaging.goals import create_goal
 from messaging.runtime import Runtime

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from campaigns.audience import Audience, check_audience, compile_audience, find_units, unheld_values
+from campaigns.audience import Audience, check_audience, compile_audience, unheld_in_audience
 from campaigns.ballots import enrol
+from campaigns.people.unit_names import find_units
 from campaigns.spec import Filter
 from campaigns.turnout.claims import record_claim
 from messaging.db import Connection
@@ -169,4 +170,4 @@ async def test_a_value_that_is_only_spelt_otherwise_is_told_with_the_right_one(d
     ]
     nobody_yet = Filter.model_validate({"attribute": {"grade": ["HEO"]}})
     assert await check_audience(db, nobody_yet) == [], "somebody may have it one day"
-    assert await unheld_values(db, nobody_yet) == ["audience.attribute.grade: nobody has 'HEO'; did you mean EO?"]
+    assert await unheld_in_audience(db, nobody_yet) == ["audience.attribute.grade: nobody has 'HEO'; did you mean EO?"]

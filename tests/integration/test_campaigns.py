@@ -11,10 +11,11 @@ import pytest
 from rich.console import Console
 
 from campaigns import campaigns
+from campaigns.ballot_spec import load_ballot_spec
 from campaigns.ballots import Phase, create_ballot, get_ballot
 from campaigns.campaigns import create_campaign, get_campaign, status
 from campaigns.launch import launch, launch_due_steps
-from campaigns.spec import CampaignSpec, load_ballot_spec, load_campaign_spec
+from campaigns.spec import CampaignSpec, load_campaign_spec
 from campaigns.turnout.counts import totals
 from messaging.db import Connection
 from messaging.errors import Conflict, NotFound, SpecError

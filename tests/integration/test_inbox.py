@@ -116,7 +116,7 @@ async def test_a_database_that_is_away_is_unavailable(here: Runtime) -> None:
 async def test_nobody_waits_longer_than_a_provider_does_when_the_database_hangs(
     here: Runtime, db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webhooks.inbox.STORES_WITHIN", 0.5)
+    monkeypatch.setattr("messaging.db.in_time.SECONDS", 0.5)
     intake = Intake()
 
     async def store(key: str) -> int | None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from campaigns.audience import compile_audience, unheld_values
+from campaigns.audience import compile_audience, unheld_in_audience
 from campaigns.ballots import enrol
 from campaigns.languages import people_by_language
 from campaigns.leavers import Leaver, come_back, leave, read_leavers, strike_off
@@ -150,11 +150,11 @@ async def test_who_has_left_is_counted_with_no_members(db: Connection) -> None:
     await db.execute("update person set language = 'cy', attributes = '{\"grade\": \"5\"}' where external_id = 'M1'")
     assert await people_by_language(db) == {"en": 2, "cy": 1}
     for asked in (Filter(language=["cy"]), Filter(attribute={"grade": ["5"]})):
-        assert not await unheld_values(db, asked)
+        assert not await unheld_in_audience(db, asked)
     await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
     assert await people_by_language(db) == {"en": 2}
     for asked in (Filter(language=["cy"]), Filter(attribute={"grade": ["5"]})):
-        assert len(await unheld_values(db, asked)) == 1
+        assert len(await unheld_in_audience(db, asked)) == 1
 
 
 async def test_no_while_away_stays_no_when_they_are_back(db: Connection) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from campaigns.ballot_spec import load_ballot_spec
 from campaigns.ballots import create_ballot
 from campaigns.people.imports import import_people
-from campaigns.spec import load_ballot_spec
 from messaging.db import open_pool
 from messaging.settings import ROOT, Settings
 

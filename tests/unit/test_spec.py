@@ -11,18 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaigns.ballot_spec import load_ballot_spec
 from campaigns.problems import names_instead
-from campaigns.spec import (
-    CampaignSpec,
-    Filter,
-    Quiet,
-    StepSpec,
-    Window,
-    at_zone,
-    load_ballot_spec,
-    load_campaign_file,
-    load_campaign_spec,
-)
+from campaigns.spec import CampaignSpec, Filter, Quiet, StepSpec, Window, load_campaign_file, load_campaign_spec
+from campaigns.spec_file import at_zone
 from messaging.errors import SpecError
 
 ROOT = Path(__file__).parents[2]

@@ -19,10 +19,10 @@ from cryptography.x509 import Certificate, load_pem_x509_certificate
 from yarl import URL
 
 from messaging.db import Connection, load_queries
+from messaging.db.in_time import answer_in_time
 from messaging.errors import Unavailable
 from messaging.runtime import Runtime
 from webhooks.email.desk import Forged
-from webhooks.inbox import within_reach
 
 SQL: Final = load_queries(__file__)
 
@@ -76,11 +76,11 @@ class Certificates:
         """
         if url not in self._proved:
             pem = certificate.public_bytes(Encoding.PEM)
-            await within_reach(runtime.pool.execute(SQL["keep"], url, pem, runtime.clock()))
+            await answer_in_time(runtime.pool.execute(SQL["keep"], url, pem, runtime.clock()))
             self._proved.add(url)
 
     async def _bring(self, runtime: Runtime, url: str, *, topic: str, where: str) -> Certificate:
-        pem = await within_reach(runtime.pool.fetchval(SQL["find"], url))
+        pem = await answer_in_time(runtime.pool.fetchval(SQL["find"], url))
         if pem is None:
             self._count(runtime.clock(), topic, where)
             pem = await fetch(runtime, URL(url))

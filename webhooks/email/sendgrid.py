@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from messaging.channels.diagnostics import UNKNOWN, Judged, judge_bounce
-from messaging.channels.email_headers import NAME, read_public_key
+from messaging.channels.email_headers import NAME
 from messaging.outbox.states import Reason
+from messaging.public_keys import read_public_key
 from messaging.runtime import Runtime
 from messaging.settings import Settings
 from webhooks.email.desk import Arrival, Forged, Malformed, check_time, read_json, read_object, text

@@ -10,10 +10,10 @@ from aiohttp import web
 
 from campaigns.ballots import Ballot, get_ballot
 from messaging.client_network import client_network
+from messaging.db.in_time import answer_in_time
 from messaging.errors import NotFound
 from messaging.web import RUNTIME, problem
 from webhooks.feed.keys import READ_TURNOUT, Key, admit, may_be_key
-from webhooks.inbox import within_reach
 from webhooks.misses import Misses
 
 Answer = Callable[[web.Request, Ballot, Key], Awaitable[web.StreamResponse]]
@@ -61,7 +61,7 @@ class Gate:
         if kind.lower() != "bearer" or not may_be_key(given.strip()):
             return None
         async with self.misses.turn(where, request.app[RUNTIME].clock()):
-            return await within_reach(_admit(request, given.strip()))
+            return await answer_in_time(_admit(request, given.strip()))
 
 
 async def still_admitted(request: web.Request) -> bool:

@@ -8,9 +8,9 @@ from typing import Final
 
 from messaging.control_characters import without_controls
 from messaging.db import load_queries
+from messaging.db.in_time import answer_in_time
 from messaging.runtime import Runtime
 from webhooks.bodies import without_nul
-from webhooks.inbox import within_reach
 from webhooks.mailroom.addresses import Destination
 
 SQL: Final = load_queries(__file__)
@@ -61,7 +61,7 @@ async def keep_mail(
     }
     key = fingerprint(raw, recipient)
     row = (MAIL, key, without_nul(about)[:200], payload, runtime.clock(), raw, *(once or (None, None)))
-    inbox_id: int | None = await within_reach(runtime.pool.fetchval(SQL["keep"], *row))
+    inbox_id: int | None = await answer_in_time(runtime.pool.fetchval(SQL["keep"], *row))
     if inbox_id is not None:
         await runtime.wake("inbox")
     return inbox_id
