@@ -12,7 +12,7 @@ and whether there is anybody it could reach at all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parseaddr
@@ -26,10 +26,12 @@ from campaigns.problems import names_instead
 from campaigns.spec import CampaignSpec, StepSpec
 from campaigns.spec_file import at_zone
 from campaigns.turnout.score import Score, score
+from messaging.content.templates import Template
 from messaging.db import Connection, load_queries
 from messaging.errors import Conflict, NotFound
 from messaging.outbox.counts import StepCounts, step_counts
-from messaging.outbox.steps import cancel_steps, pause_steps, resume_steps
+from messaging.outbox.senders import use_sender
+from messaging.outbox.steps import NewStep, add_step, cancel_steps, pause_steps, resume_steps
 from messaging.runtime import Runtime
 from messaging.settings import Settings
 
@@ -118,25 +120,9 @@ async def create_campaign(
                 remedy=f"Choose another name, or see it with: muster campaign status {spec.name}",
             )
         senders = await _senders(db, runtime.settings, spec)
+        made = _Made(runtime, spec, ballot, campaign_id, senders, now)
         for position, (step, template) in enumerate(zip(spec.steps, templates, strict=True), start=1):
-            await db.execute(
-                SQL["add_step"],
-                campaign_id,
-                position,
-                template.name,
-                template.to_json(),
-                ballot.constants(runtime.settings, template.languages),
-                template.purpose,
-                list(step.channels),
-                senders["sms"] if "sms" in step.channels else None,
-                senders["email"] if "email" in step.channels else None,
-                ballot.goal_id,
-                step.priority,
-                *_times(spec, step, ballot),
-                runtime.keyring.current,
-                now,
-                *_limits(spec, step, ballot),
-            )
+            await add_step(db, made.step(position, step, template))
         await db.execute(SQL["audit"], actor, "create", f"campaign {spec.name}", {"ballot": spec.ballot})
         return await get_campaign(db, spec.name)
 
@@ -251,8 +237,8 @@ async def _senders(db: Connection, settings: Settings, spec: CampaignSpec) -> di
     name, mailbox = parseaddr(spec.senders.email or settings.email_from)
     number = spec.senders.sms or settings.sms_from
     return {
-        "sms": await db.fetchval(SQL["use_sender"], "sms", number, "", spec.pace.sms) if number else None,
-        "email": await db.fetchval(SQL["use_sender"], "email", mailbox, name, spec.pace.email) if mailbox else None,
+        "sms": await use_sender(db, "sms", number, pace=spec.pace.sms) if number else None,
+        "email": await use_sender(db, "email", mailbox, name=name, pace=spec.pace.email) if mailbox else None,
     }
 
 
@@ -267,31 +253,51 @@ async def _change(
     return await get_campaign(db, name)
 
 
-def _times(spec: CampaignSpec, step: StepSpec, ballot: Ballot) -> tuple[Any, ...]:
-    """When a step starts, what it waits for, until when it may be sent, and its quiet hours."""
-    zone = ZoneInfo(ballot.time_zone)
-    quiet = spec.quiet(step)
-    return (
-        at_zone(step.when.at, zone) if step.when.at else None,
-        step.when.after.to_iso() if step.when.after else None,
-        step_ends(spec, step, ballot),
-        quiet.start if quiet else None,
-        quiet.end if quiet else None,
-        list(quiet.channels) if quiet and quiet.channels else None,
-    )
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A campaign that is being made, for its steps."""
+
+    runtime: Runtime
+    spec: CampaignSpec
+    ballot: Ballot
+    campaign_id: int
+    senders: Mapping[str, int | None]
+    now: datetime
+
+    def step(self, position: int, step: StepSpec, template: Template) -> NewStep:
+        """A step as delivery needs to know it."""
+        zone, quiet = ZoneInfo(self.ballot.time_zone), self.spec.quiet(step)
+        window = step.window.within(self.spec.window)
+        opens, closes = window.hours or (None, None)
+        caps = step.frequency_cap if step.frequency_cap is not None else self.spec.frequency_cap
+        return NewStep(
+            campaign_id=self.campaign_id,
+            position=position,
+            template=template.name,
+            content=template.to_json(),
+            constants=self.ballot.constants(self.runtime.settings, template.languages),
+            purpose=template.purpose,
+            channels=list(step.channels),
+            sms_sender_id=self.senders["sms"] if "sms" in step.channels else None,
+            email_sender_id=self.senders["email"] if "email" in step.channels else None,
+            goal_id=self.ballot.goal_id,
+            priority=step.priority,
+            due_at=at_zone(step.when.at, zone) if step.when.at else None,
+            after=step.when.after.to_iso() if step.when.after else None,
+            send_before=step_ends(self.spec, step, self.ballot),
+            quiet_from=quiet.start if quiet else None,
+            quiet_until=quiet.end if quiet else None,
+            quiet_channels=list(quiet.channels) if quiet and quiet.channels else None,
+            secret=self.runtime.keyring.current,
+            created_at=self.now,
+            send_after=at_zone(window.from_, zone) if window.from_ else None,
+            window_zone=self.ballot.time_zone if window.zone == "ballot" else _of_recipient(window.zone),
+            window_days=window.days,
+            window_from=opens,
+            window_until=closes,
+            frequency_caps=None if caps is None else [cap.to_json() for cap in caps],
+        )
 
 
-def _limits(spec: CampaignSpec, step: StepSpec, ballot: Ballot) -> tuple[Any, ...]:
-    """A step's start, window and caps, as the gate reads them."""
-    window = step.window.within(spec.window)
-    zones = {None: None, "recipient": None, "ballot": ballot.time_zone}
-    opens, closes = window.hours or (None, None)
-    caps = step.frequency_cap if step.frequency_cap is not None else spec.frequency_cap
-    return (
-        at_zone(window.from_, ZoneInfo(ballot.time_zone)) if window.from_ else None,
-        zones.get(window.zone, window.zone),
-        window.days,
-        opens,
-        closes,
-        None if caps is None else [cap.to_json() for cap in caps],
-    )
+def _of_recipient(zone: str | None) -> str | None:
+    return None if zone == "recipient" else zone

@@ -5,27 +5,6 @@ values ($1, $2, $3, $4, $5, $6, $7)
 on conflict (name) do nothing
 returning campaign_id;
 
--- name: use_sender
--- A number or mailbox is one sender whoever uses it; a campaign that names a pace sets it for all.
-insert into sender (channel, address, display_name, pace)
-values ($1, $2, $3, $4::float8::numeric)
-on conflict (channel, address) do update
-  set display_name = coalesce(nullif(excluded.display_name, ''), sender.display_name),
-      pace = coalesce(excluded.pace, sender.pace)
-returning sender_id;
-
--- name: add_step
--- Everything delivery needs to know, so that it never has to look at the campaign.
-insert into step (
-  campaign_id, position, template, content, constants, purpose, channels, sms_sender_id, email_sender_id, goal_id,
-  priority, due_at, after, send_before, quiet_from, quiet_until, quiet_channels, secret, created_at,
-  send_after, window_zone, window_days, window_from, window_until, frequency_caps
-)
-values (
-  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text::interval, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-  $23, $24, $25
-);
-
 -- name: get_campaign
 -- By the name people use.
 select

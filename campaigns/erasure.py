@@ -18,11 +18,13 @@ from campaigns.people.people_lock import people_go, try_import_lock
 from campaigns.people.search import who_has
 from campaigns.people.suppressions import read_address
 from campaigns.turnout import counts
+from messaging.alerts import empty_alerts
+from messaging.consent import drop_consents
 from messaging.db import Connection, load_queries
 from messaging.errors import AddressError, Conflict, NotFound
 from messaging.outbox.erasure import NEVER, Written, empty_messages, hold_messages, written_to, written_to_address
 from messaging.outbox.states import Reason
-from messaging.suppression import suppress
+from messaging.suppression import drop_suppressions, suppress
 from messaging.suppression_digests import DigestKeys, Kept, keep_digests
 
 SQL: Final = load_queries(__file__)
@@ -183,7 +185,7 @@ async def erase_traces(
     if traces.person_id is not None:
         await _leave_ballots(db, traces.person_id, now)
     await keep_digests(db, keys, await _kept(db, traces, may_return=may_return, now=now))
-    await db.execute(SQL["drop_suppressions"], channels, addresses)
+    await drop_suppressions(db, channels, addresses)
     withdrawn = await empty_messages(db, traces.written, traces.addresses)
     await db.execute(SQL["empty_replies"], list(traces.reply_ids), now)
     await db.execute(SQL["mend_replies"], traces.pattern, traces.likes, addresses)
@@ -191,12 +193,12 @@ async def erase_traces(
         # what is claimed just now is stopped by this, at the gate's last look
         await suppress(db, channel="person", address=str(traces.person_id), reason=Reason.ERASED, source="staff")
         await db.execute(SQL["drop_addresses"], traces.person_id)
-        await db.execute(SQL["drop_consents"], traces.person_id)
+        await drop_consents(db, traces.person_id)
         await db.execute(SQL["empty_person"], traces.person_id, new, now)
         for row in await db.fetch(SQL["naming_campaigns"], traces.external_id):
             told = [renamed(row[name], traces.external_id, new) for name in ("audience", "spec")]
             await db.execute(SQL["rename_in_campaign"], row["campaign_id"], *told)
-    await db.execute(SQL["empty_alerts"], traces.pattern)
+    await empty_alerts(db, traces.pattern)
     await _empty_ledgers(db, traces)
     return new, withdrawn
 

@@ -62,16 +62,6 @@ delete from elector where ballot_id = $1 and person_id = $2;
 -- An import finds people by them.
 delete from address where person_id = $1;
 
--- name: drop_consents
--- What they agreed to; that somebody did stays in the ledger.
-delete from consent where person_id = $1;
-
--- name: drop_suppressions
--- They stand as digests from now on.
-delete from suppression s
-using unnest($1::text[], $2::text[]) as given (channel, address)
-where s.channel = given.channel and s.address = given.address;
-
 -- name: empty_replies
 -- That they answered stays, and what it was taken for; nobody need deal with it any more.
 update reply
@@ -96,13 +86,6 @@ for update;
 -- name: rename_in_campaign
 -- Its audience is as large as before, and names nobody.
 update campaign set audience = $2, spec = $3 where campaign_id = $1;
-
--- name: empty_alerts
--- Staff are shown alerts for as long as nobody resolves them.
-update alert
-set title = regexp_replace(title, $1, 'erased', 'gi'), remedy = regexp_replace(remedy, $1, 'erased', 'gi'),
-  detail = jsonb_without(detail, $1)
-where title ~* $1 or remedy ~* $1 or jsonb_words(detail) ~* $1;
 
 -- name: empty_ledgers
 -- The one function that may change a ledger, in the migration that made it.

@@ -35,6 +35,7 @@ from messaging.alerts import raise_alert, resolve_alert
 from messaging.content.templates import PERSONAL, Template
 from messaging.db import Connection, exclusive, load_queries
 from messaging.errors import Conflict, MusterError, NotFound, Unavailable
+from messaging.outbox.enqueue import Queue, begin_page, begin_step, end_step, enqueue, refresh_statistics
 from messaging.runtime import Runtime
 
 __all__ = ["LaunchPlan", "Launched", "StepPlan", "launch", "launch_due_steps", "launch_step_now", "plan"]
@@ -162,15 +163,21 @@ async def _launch_step(runtime: Runtime, step_id: int) -> Launched:
     async with _held(runtime, step_id) as db:
         step = await db.fetchrow(SQL["launching_step"], step_id)
         assert step is not None
-        if await db.fetchval(SQL["begin_step"], step_id) is not None:
+        if await _begin(db, step_id):
             await strike_off(db, runtime.clock())
             await enrol(db, step["ballot_id"])
             complete = await _fill(runtime, db, step)
-            await db.execute(SQL["analyze"])
-            if complete and await db.fetchval(SQL["end_step"], step_id, runtime.clock()) is not None:
+            await refresh_statistics(db)
+            if complete and await end_step(db, step_id, runtime.clock()):
                 await resolve_alert(db, f"launch:{step_id}")
                 log.info("step launched", campaign=step["campaign"], step=step["position"])
         return await _launched(db, step)
+
+
+async def _begin(db: Connection, step_id: int) -> bool:
+    """Begin to launch a step, or go on; only while its campaign runs."""
+    async with db.transaction():
+        return await db.fetchval(SQL["hold_running"], step_id) is not None and await begin_step(db, step_id)
 
 
 async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
@@ -190,8 +197,7 @@ async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
         async for decisions in ready:
             async with db.transaction():
                 await people_stay(db)
-                await db.execute(SQL["begin_page"])
-                if await db.fetchval(SQL["advance"], step["step_id"], decisions[-1].person_id) is None:
+                if not await begin_page(db, step["step_id"], decisions[-1].person_id):
                     return False
                 await _place(db, step, decisions, used, now)
     return True
@@ -216,20 +222,19 @@ async def _one_ahead(pages: AsyncGenerator[list[Decision], None]) -> AsyncGenera
 async def _place(
     db: Connection, step: asyncpg.Record, decisions: list[Decision], used: frozenset[str], now: datetime
 ) -> None:
-    await db.execute(
-        SQL["fill"],
-        step["step_id"],
-        step["campaign_id"],
+    queue = Queue(step["step_id"], step["campaign_id"], step["sms_sender_id"], step["email_sender_id"])
+    await enqueue(
+        db,
+        queue,
+        SQL["recipients"],
         [one.person_id for one in decisions],
         [one.channel for one in decisions],
         [one.address for one in decisions],
         [one.state.value for one in decisions],
         [one.reason for one in decisions],
-        step["sms_sender_id"],
-        step["email_sender_id"],
         sorted(used & PERSONAL),
-        now,
         sorted(used - PERSONAL),
+        at=now,
     )
 
 

@@ -12,81 +12,42 @@ where s.step_id = $1;
 -- Whose step it is, by name.
 select c.name from step s join campaign c using (campaign_id) where s.step_id = $1;
 
--- name: begin_step
--- From planned to launching; a step that was interrupted is launching already. Only while its campaign runs: the share
--- lock makes a pause wait for us, and then find the step launching, or us find the campaign paused.
-with running as (
-  select campaign_id from campaign
-  where campaign_id = (select campaign_id from step where step_id = $1) and state = 'running'
-  for share
-)
-update step s set state = 'launching'
-from running r
-where s.step_id = $1 and s.campaign_id = r.campaign_id and s.state in ('planned', 'launching')
-returning s.step_id;
+-- name: hold_running
+-- The campaign of a step, while it runs: the share lock makes a pause wait for us, and then find the step launching, or us
+-- find the campaign paused.
+select campaign_id from campaign
+where campaign_id = (select campaign_id from step where step_id = $1) and state = 'running'
+for share;
 
--- name: fill
--- A page of the outbox: a row for everybody in the audience, whatever became of them, with the variables the template
--- uses ($10, and $12 of them are attributes) as they are now, and the first event of each. Whoever has gone since the page
--- was decided gets none. Filling a page again adds nothing. A variable that nobody uses is null here, and stripped:
--- building and taking out all of them took longer than everything else that is done for a row.
-with decided as (
-  select *
-  from unnest($3::bigint[], $4::text[], $5::text[], $6::message_state[], $7::text[])
-    as d (person_id, channel, address, state, reason)
-), placed as (
-  insert into message (
-    step_id, campaign_id, person_id, channel, address, sender_id, variables, time_zone, state, reason,
-    not_before, created_at, changed_at
-  )
-  select
-    $1, $2, d.person_id, d.channel, d.address, case d.channel when 'sms' then $8::bigint when 'email' then $9::bigint end,
-    case when d.state <> 'queued' then '{}' else own.variables || jsonb_strip_nulls(
-      jsonb_build_object(
-        'first_name', case when 'first_name' = any ($10::text[]) then f.first_name end,
-        'last_name', case when 'last_name' = any ($10) then f.last_name end,
-        'full_name', case when 'full_name' = any ($10) then f.full_name end,
-        'member_id', case when 'member_id' = any ($10) then f.member_id end,
-        'language', case when 'language' = any ($10) then f.language end,
-        'unit', case when 'unit' = any ($10) then f.unit end,
-        'branch', case when 'branch' = any ($10) then f.branch end,
-        'workplace', case when 'workplace' = any ($10) then f.workplace end,
-        'region', case when 'region' = any ($10) then f.region end
-      )
-    ) end,
-    f.time_zone, d.state, d.reason, $11, $11, $11
-  from decided d
-  join person_facts f on f.person_id = d.person_id and f.struck_off_at is null
-  cross join lateral (
-    select case when cardinality($12::text[]) = 0 then '{}' else (
-      select jsonb_object_agg(name, coalesce(f.attributes ->> name, '')) from unnest($12) as used (name)
-    ) end as variables
-  ) as own
-  order by d.person_id
-  on conflict (step_id, person_id) do nothing
-  returning message_id, state, reason
-), told as (
-  insert into message_event (message_id, at, state, source, code)
-  select message_id, $11, state, 'launch', reason from placed
-)
-select count(*) from placed;
-
--- name: begin_page
--- Rows and cursor are lost or kept together, and the end of the step is written through with all before it: a page need
--- not wait for the disk.
-select set_config('synchronous_commit', 'off', true);
-
--- name: advance
--- Every person_id up to here has a row; only while the step is still being launched.
-update step set launch_cursor = $2 where step_id = $1 and state = 'launching' returning step_id;
-
--- name: analyze
--- The outbox has just grown by a whole audience: until its statistics say so, the planner may choose quadratic plans.
-analyze message;
-
--- name: end_step
--- Now it may be sent.
-update step set state = 'running', launched_at = $2 where step_id = $1 and state = 'launching' returning step_id;
+-- name: recipients
+-- A page of a step, for the outbox: everybody in the audience, whatever became of them, with the variables the template
+-- uses ($6, and $7 of them are attributes) as they are now. Whoever has gone since the page was decided is left out. A
+-- variable that nobody uses is null here, and stripped: building and taking out all of them took longer than everything
+-- else that is done for a row.
+select
+  d.person_id, d.channel, d.address,
+  case when d.state <> 'queued' then '{}' else own.variables || jsonb_strip_nulls(
+    jsonb_build_object(
+      'first_name', case when 'first_name' = any ($6::text[]) then f.first_name end,
+      'last_name', case when 'last_name' = any ($6) then f.last_name end,
+      'full_name', case when 'full_name' = any ($6) then f.full_name end,
+      'member_id', case when 'member_id' = any ($6) then f.member_id end,
+      'language', case when 'language' = any ($6) then f.language end,
+      'unit', case when 'unit' = any ($6) then f.unit end,
+      'branch', case when 'branch' = any ($6) then f.branch end,
+      'workplace', case when 'workplace' = any ($6) then f.workplace end,
+      'region', case when 'region' = any ($6) then f.region end
+    )
+  ) end as variables,
+  f.time_zone, d.state, d.reason
+from unnest($1::bigint[], $2::text[], $3::text[], $4::message_state[], $5::text[])
+  as d (person_id, channel, address, state, reason)
+join person_facts f on f.person_id = d.person_id and f.struck_off_at is null
+cross join lateral (
+  select case when cardinality($7::text[]) = 0 then '{}' else (
+    select jsonb_object_agg(name, coalesce(f.attributes ->> name, '')) from unnest($7) as used (name)
+  ) end as variables
+) as own;
 
 -- name: due_steps
 -- Steps of running campaigns whose time has come, and those whose launch was interrupted.

@@ -18,8 +18,8 @@ from campaigns.ballots import enrol
 from campaigns.people.lists import BadRow, open_list, read_moment
 from campaigns.people.people_lock import people_go
 from campaigns.people.report import Problem
-from campaigns.people.suppressions import suppress_many
 from campaigns.turnout import counts
+from messaging.bulk_suppression import suppress_many
 from messaging.db import Connection, load_queries
 from messaging.errors import NotFound
 from messaging.outbox.states import Reason

@@ -23,6 +23,7 @@ from messaging.errors import Conflict, InputError, NotFound
 from messaging.outbox.archive import (
     CHUNK,
     Moved,
+    Visits,
     archive_chunk,
     briefly,
     check_year,
@@ -157,12 +158,15 @@ async def check_due(db: Connection, name: str, before: datetime) -> None:
         )
 
 
-async def archive_next(db: Connection, due: Due, *, actor: str, now: datetime, limit: int = CHUNK) -> Moved:
+async def archive_next(
+    db: Connection, due: Due, visits: Visits, *, actor: str, now: datetime, limit: int = CHUNK
+) -> Moved:
     """Move the next messages of a campaign, in one transaction.
 
     Args:
         db: a connection without a transaction, of whoever is `alone`.
         due: the campaign.
+        visits: looks at its messages' pages.
         actor: who wants it, for the audit.
         now: the time.
         limit: most messages.
@@ -177,7 +181,7 @@ async def archive_next(db: Connection, due: Due, *, actor: str, now: datetime, l
     for step in await db.fetch(SQL["steps"], due.campaign_id):
         await ready_year(db, step["step_id"])
         async with db.transaction():
-            moved = await archive_chunk(db, step["step_id"], limit=limit)
+            moved = await archive_chunk(db, step["step_id"], visits, limit=limit)
             if moved.messages and not await db.fetch(SQL["steps"], due.campaign_id):
                 await db.execute(SQL["audit"], actor, "archive", f"campaign {due.name}", {"ballot": due.ballot})
                 log.info("a campaign was archived", campaign=due.name)
@@ -186,19 +190,20 @@ async def archive_next(db: Connection, due: Due, *, actor: str, now: datetime, l
     return Moved()
 
 
-async def archive_due(db: Connection, before: datetime, *, now: datetime) -> bool:
+async def archive_due(db: Connection, before: datetime, visits: Visits, *, now: datetime) -> bool:
     """What a worker does from time to time: one chunk of whatever is due, if anything is.
 
     Args:
         db: as for `archive_next`.
         before: when ballots have to have closed.
+        visits: looks at messages' pages.
         now: the time.
 
     Returns:
         Whether anything was moved, so that there may be more.
     """
     for due in await due_campaigns(db, before):
-        if (await archive_next(db, due, actor="worker", now=now)).messages:
+        if (await archive_next(db, due, visits, actor="worker", now=now)).messages:
             return True
     return False
 
@@ -206,6 +211,7 @@ async def archive_due(db: Connection, before: datetime, *, now: datetime) -> boo
 async def archive_campaign(
     db: Connection,
     due: Due,
+    visits: Visits,
     *,
     actor: str,
     now: datetime,
@@ -217,6 +223,7 @@ async def archive_campaign(
     Args:
         db: as for `archive_next`.
         due: the campaign.
+        visits: looks at its messages' pages.
         actor: who wants it.
         now: the time.
         limit: most messages in one transaction.
@@ -226,7 +233,7 @@ async def archive_campaign(
         What was moved in all.
     """
     total = Moved()
-    while (moved := await archive_next(db, due, actor=actor, now=now, limit=limit)).messages:
+    while (moved := await archive_next(db, due, visits, actor=actor, now=now, limit=limit)).messages:
         total += moved
         tell(total)
     return total

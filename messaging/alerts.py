@@ -68,3 +68,13 @@ async def resolve_quiet_alert(db: Connection, key: str, before: datetime) -> Non
 async def open_alerts(db: Connection) -> list[Alert]:
     """Every alert nobody has resolved, worst first, then newest."""
     return [Alert(**row) for row in await db.fetch(SQL["open_alerts"])]
+
+
+async def empty_alerts(db: Connection, pattern: str) -> None:
+    """Take words out of every alert.
+
+    Args:
+        db: in the caller's transaction.
+        pattern: a regular expression of PostgreSQL that finds them.
+    """
+    await db.execute(SQL["empty"], pattern)

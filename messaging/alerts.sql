@@ -21,3 +21,10 @@ select alert_id, key, severity, title, remedy, detail, times, first_at, last_at
 from alert
 where resolved_at is null
 order by array_position(array['error', 'warning', 'notice'], severity), last_at desc;
+
+-- name: empty
+-- Staff are shown alerts for as long as nobody resolves them.
+update alert
+set title = regexp_replace(title, $1, 'erased', 'gi'), remedy = regexp_replace(remedy, $1, 'erased', 'gi'),
+  detail = jsonb_without(detail, $1)
+where title ~* $1 or remedy ~* $1 or jsonb_words(detail) ~* $1;

@@ -81,3 +81,8 @@ def standing_of(said: Sequence[Consent]) -> Iterator[Consent]:
         if (one.purpose, one.channel) not in seen:
             seen.add((one.purpose, one.channel))
             yield one
+
+
+async def drop_consents(db: Connection, person_id: int) -> None:
+    """Forget what a person agreed to; that somebody did stays in the ledger."""
+    await db.execute(SQL["drop"], person_id)

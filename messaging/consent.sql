@@ -35,3 +35,7 @@ select person_id, channel, purpose, action, source, wording, at, recorder, messa
 from consent_event
 where person_id = $1
 order by at desc, event_id desc;
+
+-- name: drop
+-- What they agreed to; that somebody did stays in the ledger.
+delete from consent where person_id = $1;

@@ -6,6 +6,7 @@ here runs in the caller's transaction: an opt-out, its claim and its confirmatio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -88,3 +89,14 @@ async def lift(
 async def standing(db: Connection, *, channel: Medium, address: str) -> list[Suppression]:
     """What stands against an address now; empty when it may be written to."""
     return [Suppression(**row) for row in await db.fetch(SQL["standing"], channel, address)]
+
+
+async def drop_suppressions(db: Connection, channels: Sequence[str], addresses: Sequence[str]) -> None:
+    """Forget what stands against addresses, of whoever is erased; it is kept as digests.
+
+    Args:
+        db: in the caller's transaction.
+        channels: of each address.
+        addresses: normalised.
+    """
+    await db.execute(SQL["drop"], channels, addresses)

@@ -77,3 +77,9 @@ select channel, address, purpose, reason, since
 from suppression
 where channel = $1 and address = $2
 order by purpose;
+
+-- name: drop
+-- They stand as digests from now on.
+delete from suppression s
+using unnest($1::text[], $2::text[]) as given (channel, address)
+where s.channel = given.channel and s.address = given.address;

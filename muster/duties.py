@@ -27,6 +27,7 @@ from muster.erasure import erase_late
 from webhooks import drop_leftovers, fetch_missed, process_inbox
 from webhooks.outgoing.sender import Sender
 from webhooks.outgoing.stream import Stream, drop_old
+from webhooks.visits import Visits
 
 INBOX_BATCH: Final = 500
 INBOX_PAUSE: Final = 0.1
@@ -193,7 +194,7 @@ class Duties:
         async with alone(settings.database_url, patience=0) as db:
             if db is None:
                 return False
-            if await archive_due(db, last_close(now, settings.archive_after), now=now):
+            if await archive_due(db, last_close(now, settings.archive_after), Visits(), now=now):
                 return True
             await erase_late(db, now - RECEIPTS_COME_FOR)
             await drop_leftovers(db, now - timedelta(days=settings.keep_inbox), now=now)

@@ -165,3 +165,15 @@ def nonce_key(nonce: str) -> str:
 def nonce_digest(nonce: str) -> bytes:
     """What is kept of a nonce."""
     return hashlib.sha256(nonce.encode(errors="replace")).digest()[:16]
+
+
+class Visits:
+    """Looks at messages' pages, for the archive that takes their messages away."""
+
+    async def opened(self, db: Connection, message_ids: Sequence[int]) -> list[int]:
+        """Find the messages whose page a person has opened."""
+        return [row["message_id"] for row in await db.fetch(SQL["opened"], message_ids)]
+
+    async def drop(self, db: Connection, message_ids: Sequence[int]) -> int:
+        """Delete the looks at their pages; returns how many there were."""
+        return int((await db.execute(SQL["drop_visits"], message_ids)).rpartition(" ")[2])

@@ -25,3 +25,12 @@ with old as materialized (
   delete from link_visit where visit_id in (select visit_id from old except select visit_id from opened)
 )
 select count(*) from old;
+
+-- name: opened
+-- Messages whose page a person's browser has shown.
+select distinct message_id from link_visit
+where message_id = any ($1::bigint[]) and action = 'confirm' and agent = 'browser';
+
+-- name: drop_visits
+-- Looks at pages that nobody can open any more.
+delete from link_visit where message_id = any ($1::bigint[]);

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Final, cast
 
-from campaigns.people.suppressions import read_address, suppress_many
+from campaigns.people.suppressions import read_address
+from messaging.bulk_suppression import suppress_many
 from messaging.db import Connection, atomic, load_queries
 from messaging.errors import AddressError, NotFound
 from messaging.outbox.states import Reason

@@ -21,6 +21,7 @@ from campaigns.people.columns import header_key
 from campaigns.people.lists import BadRow, List, one_piece, open_list, read_moment
 from campaigns.people.report import Problem
 from messaging.addresses import normalise_email, normalise_phone
+from messaging.bulk_suppression import suppress_many
 from messaging.db import Connection, Pool, load_queries
 from messaging.errors import AddressError
 from messaging.outbox.states import Reason
@@ -230,40 +231,6 @@ async def _keep_erased(
         if not row["known"] and row["given"] != "hash"
     ]
     return await keep_wishes(db, keys, wishes)
-
-
-@dataclass(frozen=True, slots=True)
-class Suppressed:
-    """What came of many suppressions at once.
-
-    Attributes:
-        added: that were news.
-        lifted_since: whose owner has asked for messages again since.
-        by_reason: how many were added for which reason.
-        withdrawn: queued messages that were taken back.
-    """
-
-    added: int
-    lifted_since: int
-    by_reason: Counter[str]
-    withdrawn: int
-
-
-async def suppress_many(db: Connection, entries: Sequence[Mapping[str, Any] | asyncpg.Record]) -> Suppressed:
-    """Suppress many addresses or people, and withdraw what waits for them.
-
-    Args:
-        db: in the caller's transaction.
-        entries: each with `channel`, `address` (of a person their id), `purpose`, `reason`, `source` and `since`.
-    """
-    names = ("channel", "address", "purpose", "reason", "source", "since")
-    done = await db.fetch(SQL["suppress"], *([row[name] for row in entries] for name in names), timeout=_WITHIN)
-    fresh = [row["event_id"] for row in done if row["event_id"] is not None]
-    withdrawn = 0
-    for name in ("withdraw_addresses", "withdraw_people"):
-        withdrawn += await db.fetchval(SQL[name], fresh, timeout=_WITHIN)
-    reasons = Counter(row["reason"] for row in done if row["event_id"] is not None)
-    return Suppressed(len(fresh), sum(row["lifted"] for row in done), reasons, withdrawn)
 
 
 def _entries(line: int, row: Mapping[str, str], file: str, region: str, zone: ZoneInfo, now: datetime) -> list[Entry]:

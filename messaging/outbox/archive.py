@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import asyncpg
 
@@ -62,6 +62,16 @@ class Year:
     bytes: int
 
 
+class Visits(Protocol):
+    """Looks at messages' pages, which are kept above and go with their messages."""
+
+    async def opened(self, db: Connection, message_ids: Sequence[int]) -> list[int]:
+        """Find the messages whose page a person has opened."""
+
+    async def drop(self, db: Connection, message_ids: Sequence[int]) -> int:
+        """Delete the looks at their pages; returns how many there were."""
+
+
 LateReceipt = tuple[int, datetime, str, str | None, dict[str, Any], int]
 """A receipt about an archived message: its id, when, by whom, their code, what they said, and the message's year."""
 
@@ -71,12 +81,13 @@ async def is_sending(db: Connection, now: datetime) -> bool:
     return bool(await db.fetchval(SQL["is_sending"], now))
 
 
-async def archive_chunk(db: Connection, step_id: int, *, limit: int = CHUNK) -> Moved:
+async def archive_chunk(db: Connection, step_id: int, visits: Visits, *, limit: int = CHUNK) -> Moved:
     """Move some of a step's messages into the archive, all of it or nothing.
 
     Args:
         db: a connection; inside the caller's transaction, if there is one. `ready_year` has been called before.
         step_id: a step; one that is not over is left alone.
+        visits: looks at pages, which go too.
         limit: most messages.
 
     Returns:
@@ -87,12 +98,12 @@ async def archive_chunk(db: Connection, step_id: int, *, limit: int = CHUNK) -> 
         if not ids:
             return Moved()
         year = await db.fetchval(SQL["year_of"], step_id)
-        await db.execute(SQL["add_totals"], ids)
+        await db.execute(SQL["add_totals"], ids, await visits.opened(db, ids))
         await db.execute(SQL["drop_tries"], ids)
         return Moved(
             messages=await db.fetchval(SQL["move_messages"], ids, year),
             events=await db.fetchval(SQL["move_events"], ids),
-            visits=_count(await db.execute(SQL["drop_visits"], ids)),
+            visits=await visits.drop(db, ids),
             links=_count(await db.execute(SQL["drop_links"], ids)),
         )
 

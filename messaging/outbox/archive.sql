@@ -42,15 +42,11 @@ limit $2
 for update of m skip locked;
 
 -- name: add_totals
--- Their numbers stay with the step, for every report, before their rows and the looks at their pages go.
+-- Their numbers stay with the step, for every report, before their rows go. $2: those whose page somebody has opened.
 insert into step_total (step_id, channel, state, reason, sent, n, segments, opened)
 select
   m.step_id, m.channel, m.state, m.reason, m.sent_at is not null, count(*), coalesce(sum(m.segments), 0),
-  count(*) filter (
-    where exists (
-      select from link_visit v where v.message_id = m.message_id and v.action = 'confirm' and v.agent = 'browser'
-    )
-  )
+  count(*) filter (where m.message_id = any ($2::bigint[]))
 from message m
 where m.message_id = any ($1::bigint[])
 group by 1, 2, 3, 4, 5
@@ -78,10 +74,6 @@ select count(*) from kept;
 -- name: move_events
 -- Their history, in the order it was written; a function of its owner's, for nobody else can take any of it away.
 select archive_history($1::bigint[]);
-
--- name: drop_visits
--- Looks at pages that nobody can open any more.
-delete from link_visit where message_id = any ($1::bigint[]);
 
 -- name: drop_links
 -- Their links have been as unknown as any other since 60 days after the ballot closed.

@@ -39,6 +39,23 @@ _REMEDIES: Final = {
 log = structlog.get_logger(__name__)
 
 
+async def use_sender(db: Connection, channel: str, address: str, *, name: str = "", pace: float | None = None) -> int:
+    """Find a number's or mailbox's sender, or make it.
+
+    Args:
+        db: a connection.
+        channel: `sms` or `email`.
+        address: normalised.
+        name: what recipients see beside it; empty leaves what there is.
+        pace: most segments or mails a second, for everybody who uses it; None leaves what there is.
+
+    Returns:
+        Its id.
+    """
+    sender_id: int = await db.fetchval(SQL["use_sender"], channel, address, name, pace)
+    return sender_id
+
+
 async def pause_if_refused(db: Connection, step_ids: Collection[int]) -> list[int]:
     """Pause the senders of some steps where too many messages were refused for the sender's own sake.
 

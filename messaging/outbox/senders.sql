@@ -1,3 +1,12 @@
+-- name: use_sender
+-- A number or mailbox is one sender whoever uses it; a campaign that names a pace sets it for all.
+insert into sender (channel, address, display_name, pace)
+values ($1, $2, $3, $4::float8::numeric)
+on conflict (channel, address) do update
+  set display_name = coalesce(nullif(excluded.display_name, ''), sender.display_name),
+      pace = coalesce(excluded.pace, sender.pace)
+returning sender_id;
+
 -- name: refused_senders
 -- Senders of these steps whose messages are refused lately for what *they* are, not for who gets them, above the
 -- threshold, in the dialogue or in a report that came back. Lately: since a person last looked, in these minutes, and

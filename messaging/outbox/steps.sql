@@ -1,3 +1,15 @@
+-- name: add_step
+-- Everything delivery needs to know, so that it never has to look at the campaign.
+insert into step (
+  campaign_id, position, template, content, constants, purpose, channels, sms_sender_id, email_sender_id, goal_id,
+  priority, due_at, after, send_before, quiet_from, quiet_until, quiet_channels, secret, created_at,
+  send_after, window_zone, window_days, window_from, window_until, frequency_caps
+)
+values (
+  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text::interval, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+  $23, $24, $25
+);
+
 -- name: pause
 -- A step still being launched is paused too: its launch stops at its cursor. One that has finished would be paused if a
 -- message came back to it.

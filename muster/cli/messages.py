@@ -41,6 +41,7 @@ from muster.cli.noun import Noun
 from muster.cli.numbers import AFTER
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
+from webhooks.visits import Visits
 
 Archived = list[tuple[Due, Moved]]
 
@@ -178,7 +179,7 @@ async def _archive(name: str | None, before: datetime | None, actor: str, *, dry
                 if dry_run:
                     moved = Moved(messages=await waiting_messages(db, due))
                 else:
-                    moved = await archive_campaign(db, due, actor=actor, now=now)
+                    moved = await archive_campaign(db, due, Visits(), actor=actor, now=now)
                 done.append((due, moved))
                 if told:
                     closed = f"{due.ballot}, closed {due.closes_at:%Y-%m-%d}"

@@ -12,6 +12,7 @@ from messaging.outbox.archive import archive_chunk, ready_year
 from messaging.suppression import lift, suppress
 from tests.integration.electorate import NOW, add_ballot, add_person, add_unit
 from tests.integration.outbox_rows import Step, add_step
+from webhooks.visits import Visits
 
 NUMBER, PHONE, OLD_PHONE = "M-4711", "+447700900471", "+447700900472"
 MAILBOX, WORK = "zeb.q@example.org", "zeb@work.example"
@@ -73,7 +74,7 @@ async def fill(db: Connection) -> tuple[int, Step]:
             message_id, f"v{message_id}".encode(), ["heliotrope"],
         )  # fmt: skip
     await ready_year(db, old.step_id)
-    await archive_chunk(db, old.step_id)
+    await archive_chunk(db, old.step_id, Visits())
     mail_id = await db.fetchval("select message_id from message where step_id = $1", step.step_id)
     await db.execute("insert into message_try (message_id, attempt, provider_id, ended_by)"
                      " values ($1, 0, 'SM-0', 'receipt')",

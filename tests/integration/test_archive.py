@@ -30,6 +30,7 @@ from messaging.outbox.states import Reason, State
 from tests.integration.outbox_rows import add_messages, add_step
 from tests.integration.past_rows import NOW, Past, add_past, messages, rows_in, told
 from tests.integration.test_schema import ROOT
+from webhooks.visits import Visits
 
 YEAR = 2026
 MOVES = ("step_total", "message", "message_archive", "message_event", "message_event_archive", "link_visit", "link")
@@ -52,7 +53,7 @@ async def own(database_url: str) -> AsyncIterator[Connection]:
 async def archive_all(db: Connection, past: Past, *, limit: int = 30) -> Moved:
     await ready_year(db, past.step_id)
     total = Moved()
-    while (moved := await archive_chunk(db, past.step_id, limit=limit)).messages:
+    while (moved := await archive_chunk(db, past.step_id, Visits(), limit=limit)).messages:
         total += moved
     return total
 
@@ -74,7 +75,7 @@ async def test_numbers_of_a_step_are_the_same_before_amid_and_after(db: Connecti
     before = await step_counts(db, past.campaign_id)
     assert (before[0].counts[State.DELIVERED], before[0].segments) == (20, 80)
     await ready_year(db, past.step_id)
-    while (await archive_chunk(db, past.step_id, limit=7)).messages:
+    while (await archive_chunk(db, past.step_id, Visits(), limit=7)).messages:
         assert await step_counts(db, past.campaign_id) == before
     assert await step_counts(db, past.campaign_id) == before
     assert await rows_in(db, "step_total") == (7,), "one for each end there was, however many chunks"
@@ -91,7 +92,7 @@ async def test_history_answers_from_the_archive_as_before(db: Connection, past: 
 
     before = await answers()
     await ready_year(db, past.step_id)
-    await archive_chunk(db, past.step_id, limit=50)
+    await archive_chunk(db, past.step_id, Visits(), limit=50)
     everywhere = await list_messages(db, campaign_id=past.campaign_id, limit=1000)
     assert len({one.message_id for one in everywhere}) == len(everywhere) == 80
     await archive_all(db, past)
@@ -106,14 +107,14 @@ async def test_a_mover_killed_at_any_table_has_done_nothing_by_halves(
     before, events = await messages(db, "message", past.step_id), await told(db, "message_event")
     counts = await step_counts(db, past.campaign_id)
     await ready_year(db, past.step_id)
-    await archive_chunk(db, past.step_id, limit=25)
+    await archive_chunk(db, past.step_id, Visits(), limit=25)
     await db.execute(
         "create function die() returns trigger language plpgsql as $$"
         " begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$;"
         f"create trigger die after insert or update or delete on {table} for each statement execute function die()"
     )
     with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError)):
-        await archive_chunk(own, past.step_id, limit=25)
+        await archive_chunk(own, past.step_id, Visits(), limit=25)
     assert await rows_in(db, "message", "message_archive", "message_event_archive") == (55, 25, 100)
     assert await messages(db, "message_any", past.step_id) == before
     assert await step_counts(db, past.campaign_id) == counts
@@ -164,7 +165,7 @@ async def test_two_movers_at_once_move_each_message_once(db: Connection, own: Co
 @pytest.mark.parametrize("state", ["planned", "launching", "running", "paused"])
 async def test_a_step_that_is_not_over_stays(db: Connection, past: Past, state: str) -> None:
     await db.execute("update step set state = $2 where step_id = $1", past.step_id, state)
-    assert await archive_chunk(db, past.step_id) == Moved()
+    assert await archive_chunk(db, past.step_id, Visits()) == Moved()
 
 
 async def test_what_waits_for_a_decision_stays(db: Connection, past: Past) -> None:
@@ -183,12 +184,12 @@ async def test_a_sender_that_is_mended_while_its_messages_move_tries_them_or_fin
     await db.execute("update message set reason = 'sender_refused' where state = 'failed'")
     await ready_year(db, past.step_id)
     async with own.transaction():
-        moved = await archive_chunk(own, past.step_id, limit=40)
+        moved = await archive_chunk(own, past.step_id, Visits(), limit=40)
         assert moved.messages == 40
         resuming = asyncio.create_task(resume_sender(db, past.step.senders["sms"], now=NOW))
         await asyncio.sleep(0)
     assert await resuming == 5, "those of the other forty"
-    assert await archive_chunk(own, past.step_id) == Moved(), "the step is open again"
+    assert await archive_chunk(own, past.step_id, Visits()) == Moved(), "the step is open again"
     assert await rows_in(own, "message", "message_archive") == (40, 40)
 
 
@@ -244,7 +245,7 @@ async def test_a_receipt_that_comes_while_its_message_moves_is_noted_in_the_arch
     sent = await db.fetchval("select message_id from message where state = 'sent' limit 1")
     await ready_year(db, past.step_id)
     async with own.transaction():
-        await archive_chunk(own, past.step_id)
+        await archive_chunk(own, past.step_id, Visits())
         late = asyncio.create_task(apply_receipts(db, [receipt(sent, State.DELIVERED)]))
         for _ in range(1000):
             if await own.fetchval("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"):
@@ -328,7 +329,7 @@ HOT = {
     "messaging/suppression": ("suppress", "withdraw_address", "withdraw_person"),
     "campaigns/answers": ("asked", "stopped_by_link"),
     "campaigns/answered": ("asked_at",),
-    "campaigns/launch": ("fill",),
+    "campaigns/launch": ("recipients",),
     "webhooks/asked": ("find", "look", "press"),
 }
 """What runs for every message, receipt, look, press and reply."""

@@ -15,6 +15,7 @@ from tests.integration.outbox_rows import add_messages, add_step, message
 from tests.integration.test_erasure import found_in
 from webhooks import twilio, vonage
 from webhooks.inbox import process
+from webhooks.visits import Visits
 
 PHONE = "+447700900471"
 WORDS = ("7700900471", "turquoise")
@@ -40,7 +41,7 @@ async def test_late_receipts_of_every_try_leave_nothing(runtime: Runtime, db: Co
     (moving,) = await add_messages(db, step, "sms", [PHONE], first_person=person, state="sent", provider_id="SM3")
     (final,) = await add_messages(db, old, "sms", [PHONE], first_person=person, state="undelivered", provider_id="SM1")
     await ready_year(db, old.step_id)
-    await archive_chunk(db, old.step_id)
+    await archive_chunk(db, old.step_id, Visits())
     for attempt, sid in enumerate(("SM4", "SM5")):
         await db.execute(
             "insert into message_try (message_id, attempt, provider_id, ended_by) values ($1, $2, $3, 'receipt')",

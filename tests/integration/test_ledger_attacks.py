@@ -11,6 +11,7 @@ from messaging.db import Connection
 from messaging.outbox.archive import archive_chunk, ready_year
 from tests.integration.known_person import NUMBER, PHONE, fill
 from tests.integration.past_rows import add_past
+from webhooks.visits import Visits
 
 PRIVILEGES = """
 create role intruder;
@@ -177,7 +178,7 @@ async def test_a_year_goes_when_its_ballots_are_long_closed_and_no_earlier(intru
     await intruder.execute("reset role")
     past = await add_past(intruder, "pay-2025", people=8)
     await ready_year(intruder, past.step_id)
-    await archive_chunk(intruder, past.step_id)
+    await archive_chunk(intruder, past.step_id, Visits())
     await intruder.execute("set local role intruder")
     assert "no year 2031" in await refused(intruder, "select drop_archive_year(2031, 'me')")
     closed = "update ballot set opens_at = now() - interval '90 days', closes_at = now() - interval '{} days'"

@@ -43,6 +43,7 @@ from tests.integration.past_rows import CLOSED, NOW, Past, add_past, rows_in
 from tests.integration.test_schema import ROOT
 from webhooks import drop_leftovers
 from webhooks.asked import LASTS, find_asked
+from webhooks.visits import Visits
 
 _numbers = count(1000)
 LATEST = NOW - SOONEST
@@ -64,7 +65,7 @@ async def worker(runtime: Runtime) -> AsyncIterator[Duties]:
 
 async def archive(db: Connection, past: Past, *, limit: int = 30) -> int:
     (due,) = await due_campaigns(db, LATEST, name=past.name)
-    return (await archive_campaign(db, due, actor="ada", now=NOW, limit=limit)).messages
+    return (await archive_campaign(db, due, Visits(), actor="ada", now=NOW, limit=limit)).messages
 
 
 async def test_links_are_unknown_before_their_messages_may_move() -> None:
@@ -94,7 +95,7 @@ async def test_what_is_due(db: Connection, campaign: str, step: str, closed: obj
 
 async def test_a_campaign_is_archived_with_the_audit_saying_so_once(db: Connection, past: Past) -> None:
     (due,) = await due_campaigns(db, LATEST)
-    assert (await archive_next(db, due, actor="ada", now=NOW, limit=50)).messages == 50
+    assert (await archive_next(db, due, Visits(), actor="ada", now=NOW, limit=50)).messages == 50
     assert not await db.fetchval("select count(*) from audit where actor <> 'database'")
     assert await archive(db, past) == 30
     rows = await db.fetch("select actor, action, subject from audit where actor <> 'database'")
@@ -110,7 +111,7 @@ async def test_contacted_does_not_go_down(db: Connection, past: Past) -> None:
     before = await totals(db, past.ballot_id)
     assert before["contacted"] == 36, "delivered and sent: three of each eight"
     (due, _) = await due_campaigns(db, LATEST)
-    await archive_next(db, due, actor="ada", now=NOW, limit=10)
+    await archive_next(db, due, Visits(), actor="ada", now=NOW, limit=10)
     for name in (past, twin):
         await refresh(db, past.ballot_id)
         await archive(db, name)
@@ -131,7 +132,7 @@ async def test_pages_and_metrics_say_the_same_before_amid_and_after(db: Connecti
 
     before = await said()
     (due,) = await due_campaigns(db, LATEST)
-    await archive_next(db, due, actor="ada", now=NOW, limit=33)
+    await archive_next(db, due, Visits(), actor="ada", now=NOW, limit=33)
     assert await said() == before
     await archive(db, past)
     assert await said() == before

@@ -1,0 +1,50 @@
+"""Suppression of many addresses or people at once: a list's, or those of members who have left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import asyncpg
+
+from messaging.db import Connection, load_queries
+
+SQL: Final = load_queries(__file__)
+
+_WITHIN: Final = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """What came of many suppressions at once.
+
+    Attributes:
+        added: that were news.
+        lifted_since: whose owner has asked for messages again since.
+        by_reason: how many were added for which reason.
+        withdrawn: queued messages that were taken back.
+    """
+
+    added: int
+    lifted_since: int
+    by_reason: Counter[str]
+    withdrawn: int
+
+
+async def suppress_many(db: Connection, entries: Sequence[Mapping[str, Any] | asyncpg.Record]) -> Suppressed:
+    """Suppress many addresses or people, and withdraw what waits for them.
+
+    Args:
+        db: in the caller's transaction.
+        entries: each with `channel`, `address` (of a person their id), `purpose`, `reason`, `source` and `since`.
+    """
+    names = ("channel", "address", "purpose", "reason", "source", "since")
+    done = await db.fetch(SQL["suppress"], *([row[name] for row in entries] for name in names), timeout=_WITHIN)
+    fresh = [row["event_id"] for row in done if row["event_id"] is not None]
+    withdrawn = 0
+    for name in ("withdraw_addresses", "withdraw_people"):
+        withdrawn += await db.fetchval(SQL[name], fresh, timeout=_WITHIN)
+    reasons = Counter(row["reason"] for row in done if row["event_id"] is not None)
+    return Suppressed(len(fresh), sum(row["lifted"] for row in done), reasons, withdrawn)

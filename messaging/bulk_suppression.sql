@@ -1,0 +1,67 @@
+-- name: suppress
+-- The ledger's events and the standing rows, for what does not stand yet. Whoever asked for messages again after the date
+-- in the list has had the last word. Whoever has left, or was erased and came back, and now says no has said no for when
+-- that is taken back; of several reasons at once, that one counts.
+with entry as (
+  select distinct on (channel, address, purpose) *
+  from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
+    as e (channel, address, purpose, reason, source, since)
+  order by channel, address, purpose, reason_weight(reason) desc, since
+), judged as (
+  select e.*,
+    -- who has left and who is back is staff's word, and neither asks for messages nor ends asking for none
+    e.reason <> 'left' and exists (
+      select from suppression_event v
+      where v.channel = e.channel and v.address = e.address and v.action = 'lift' and v.reason is distinct from 'returned'
+        and v.at > e.since
+    ) as lifted,
+    exists (
+      select from suppression s
+      where s.channel = e.channel and s.address = e.address and s.purpose in ('all', e.purpose)
+        and reason_weight(s.reason) >= reason_weight(e.reason)
+    ) as stands
+  from entry e
+), fresh as (
+  insert into suppression_event (channel, address, purpose, action, reason, source, at)
+  select channel, address, purpose, 'suppress', reason, source, since from judged where not lifted and not stands
+  returning event_id, channel, address, purpose, reason, at
+), standing as (
+  insert into suppression (channel, address, purpose, reason, since, event_id)
+  select channel, address, purpose, reason, at, event_id from fresh
+  on conflict (channel, address, purpose) do update
+    set reason = excluded.reason, since = excluded.since, event_id = excluded.event_id
+    where reason_weight(suppression.reason) < reason_weight(excluded.reason)
+)
+select j.reason, f.event_id, j.lifted and not j.stands as lifted
+from judged j
+left join fresh f using (channel, address, purpose);
+
+-- name: withdraw_addresses
+-- What is queued for addresses that have just been suppressed goes with them.
+with withdrawn as (
+  update message m
+  set state = 'suppressed', reason = e.reason, changed_at = now()
+  from suppression_event e, step s
+  where e.event_id = any ($1::bigint[]) and m.channel = e.channel and m.address = e.address and m.state = 'queued'
+    and s.step_id = m.step_id and e.purpose in ('all', s.purpose)
+  returning m.message_id, m.reason
+), told as (
+  insert into message_event (message_id, state, source, code)
+  select message_id, 'suppressed', 'list', reason from withdrawn
+)
+select count(*) from withdrawn;
+
+-- name: withdraw_people
+-- The same for members who are not to be written to at all, whatever the address.
+with withdrawn as (
+  update message m
+  set state = 'suppressed', reason = e.reason, changed_at = now()
+  from suppression_event e, step s
+  where e.event_id = any ($1::bigint[]) and m.person_id = case e.channel when 'person' then e.address::bigint end
+    and m.state = 'queued' and s.step_id = m.step_id and e.purpose in ('all', s.purpose)
+  returning m.message_id, m.reason
+), told as (
+  insert into message_event (message_id, state, source, code)
+  select message_id, 'suppressed', 'list', reason from withdrawn
+)
+select count(*) from withdrawn;
