@@ -16,7 +16,6 @@ from typing import Any, Final
 from campaigns.people.address_patterns import likes_of, pattern_of
 from campaigns.people.people_lock import people_go, try_import_lock
 from campaigns.people.search import who_has
-from campaigns.people.suppressions import read_address
 from campaigns.turnout import counts
 from messaging.alerts import empty_alerts
 from messaging.consent import drop_consents
@@ -26,6 +25,7 @@ from messaging.outbox.erasure import NEVER, Written, empty_messages, hold_messag
 from messaging.outbox.states import Reason
 from messaging.suppression import drop_suppressions, suppress
 from messaging.suppression_digests import DigestKeys, Kept, keep_digests
+from messaging.typed_address import read_address
 
 SQL: Final = load_queries(__file__)
 

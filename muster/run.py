@@ -24,12 +24,12 @@ from messaging.db import connect
 from messaging.db.migrate import migrate, pending
 from messaging.errors import Conflict, MusterError, Unavailable
 from messaging.settings import Settings, check_for_production, load_settings
-from muster.cli.actor import system_user
 from muster.demo.home import demo_home
 from muster.local.attach import Servers, attach
 from muster.local.running import Running, SandboxPlace, only_run
 from muster.local.secret import kept_secret
 from muster.logs import configure_logs
+from muster.operator import system_user
 from muster.supervisor import Child
 from muster.web import address, stop_signal
 

@@ -12,10 +12,8 @@ from typing import Final
 from campaigns.people.headings import Judge
 from campaigns.people.mapping import Mapping as ColumnMapping
 from campaigns.people.tables import clean
+from campaigns.people.units import UNIT_KINDS
 from messaging.errors import InputError
-
-UNIT_KINDS: Final = ("region", "branch", "workplace")
-"""The kinds of unit a member file can name, from the root down."""
 
 FIELDS: Final = (
     "external_id", "first_name", "last_name", "full_name", "phone", "email", *UNIT_KINDS, "language", "time_zone",

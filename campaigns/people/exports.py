@@ -10,8 +10,9 @@ import asyncpg
 
 from campaigns.files import sheet_or_nothing
 from campaigns.guarded_csv import GuardedCsv
-from campaigns.people.columns import UNIT_KINDS, map_columns
+from campaigns.people.columns import map_columns
 from campaigns.people.mapping import Mapping
+from campaigns.people.units import UNIT_KINDS
 from messaging.content.templates import STANDARD_VARIABLES
 from messaging.db import Pool, load_queries
 from messaging.errors import InputError

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Final, cast
 
-from campaigns.people.suppressions import read_address
 from messaging.bulk_suppression import suppress_many
 from messaging.db import Connection, atomic, load_queries
 from messaging.errors import AddressError, NotFound
 from messaging.outbox.states import Reason
 from messaging.suppression import Medium, lift
 from messaging.suppression_digests import SOURCE, DigestKeys, drop_digests, find_digests, has_digests
+from messaging.typed_address import read_address
 
 SQL: Final = load_queries(__file__)
 

@@ -9,10 +9,11 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from campaigns.people.columns import UNIT_KINDS, Column, Columns
+from campaigns.people.columns import Column, Columns
 from campaigns.people.placeholders import PlaceholderCount, is_placeholder, placeholders_in_name
 from campaigns.people.report import Problem, keep_problem
 from campaigns.people.tables import FAULTS, Table, clean, fault_of
+from campaigns.people.units import UNIT_KINDS
 from campaigns.people.workbooks.cells import column_letters
 from messaging.addresses import normalise_email, normalise_phone
 from messaging.content.languages import NAMES

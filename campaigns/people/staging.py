@@ -9,11 +9,11 @@ from typing import Final
 
 import asyncpg
 
-from campaigns.people.columns import UNIT_KINDS, Columns
+from campaigns.people.columns import Columns
 from campaigns.people.people_lock import try_import_lock, wait_import_lock
 from campaigns.people.report import Problem
 from campaigns.people.rows import DEFAULT_LANGUAGE, STAGED_COLUMNS, StagedPerson
-from campaigns.people.units import Path, place
+from campaigns.people.units import UNIT_KINDS, Path, place
 from messaging.db import Connection, load_queries
 from messaging.errors import Conflict
 

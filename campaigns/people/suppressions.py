@@ -27,6 +27,7 @@ from messaging.errors import AddressError
 from messaging.outbox.states import Reason
 from messaging.suppression import Suppression, standing
 from messaging.suppression_digests import NO_KEYS, DigestKeys, Kept, find_digests, has_digests, keep_wishes
+from messaging.typed_address import read_address
 
 SQL: Final = load_queries(__file__)
 
@@ -349,18 +350,3 @@ async def find_suppression(db: Connection, text: str, *, region: str, keys: Dige
     digests = await find_digests(db, keys, [(channel, address)])
     stands += [Suppression(channel, address, one.purpose, one.reason, one.since) for one in digests]
     return Known(address, stands, [Told(**row) for row in await db.fetch(SQL["history"], channel, address)])
-
-
-def read_address(text: str, region: str) -> tuple[Literal["sms", "email"], str]:
-    """The channel and the normalised address of what somebody types.
-
-    Raises:
-        AddressError: it is neither a number nor a mailbox.
-    """
-    try:
-        if "@" in text:
-            return "email", normalise_email(text)
-        return "sms", normalise_phone(text, region=region, mobile=False)
-    except AddressError as error:
-        remedy = "Write the mailbox, or the phone number in full, such as +447700900123."
-        raise AddressError(error.code, error.message, remedy=remedy) from None

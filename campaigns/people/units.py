@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from campaigns.people.columns import UNIT_KINDS
 from messaging.db import Connection, load_queries
 
 SQL = load_queries(__file__)
+
+UNIT_KINDS: Final = ("region", "branch", "workplace")
+"""The kinds of unit a member file can name, from the root down."""
 
 Path = tuple[str, str, str]
 """The names of region, branch and workplace; empty where the file does not say."""

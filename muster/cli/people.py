@@ -15,9 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from campaigns.people import exports, imports, mapping, people, units
-from campaigns.people.columns import UNIT_KINDS
 from campaigns.people.consents import in_words
 from campaigns.people.report import ImportReport
+from campaigns.people.units import UNIT_KINDS
 from messaging.consent import Consent, consents_of, standing_of
 from messaging.suppression_digests import DigestKeys
 from muster.cli import membership

@@ -15,11 +15,12 @@ from messaging.errors import Conflict, MusterError, NotFound, SettingsError
 from messaging.plurals import plural
 from messaging.runtime import Runtime
 from messaging.settings import Settings, load_settings
-from muster.cli.actor import actor_option, system_user
+from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 from muster.local.running import sandbox_at
+from muster.operator import system_user
 
 if TYPE_CHECKING:
     # the console takes its time to import, and `--help` shows none of it

@@ -14,7 +14,6 @@ from campaigns.campaigns import name_of
 from campaigns.other_steps import OtherStep, other_steps
 from campaigns.people.people import Named, find_person, names_of
 from campaigns.people.search import who_has
-from campaigns.people.suppressions import read_address
 from campaigns.said import Said, said_by, said_to
 from messaging.db import Connection
 from messaging.db.numbers import read_id
@@ -22,6 +21,7 @@ from messaging.errors import AddressError, NotFound
 from messaging.outbox.erasure import written_to_address
 from messaging.outbox.history import Account, Event, account, history, messages_of
 from messaging.runtime import Runtime
+from messaging.typed_address import read_address
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 
