@@ -18,7 +18,7 @@ from webhooks.mailroom.addresses import Purpose
 from webhooks.mailroom.letter import UNREADABLE, Letter, read_letter
 from webhooks.mailroom.machines import is_automatic, is_distributed, is_mail_system, sounds_automatic, sounds_returned
 from webhooks.mailroom.replies import Answer, read_answer
-from webhooks.mailroom.reports import has_status, read_bounce, read_complaint
+from webhooks.mailroom.reports import read_bounce, read_complaint
 
 BOUNCE: Final = "bounce"
 COMPLAINT: Final = "complaint"
@@ -36,12 +36,14 @@ class Origin:
         message_id: the message that address was made for, if it was.
         sender: of the envelope; "" for a bounce.
         received_at: when; aware.
+        recipient: where the message went, in lower case; "" where nobody knows.
     """
 
     purpose: Purpose
     message_id: int | None
     sender: str
     received_at: datetime
+    recipient: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def _classified(letter: Letter, origin: Origin, keyring: Keyring) -> News | Fare
     purpose, message_id = origin.purpose, origin.message_id
     certain = is_automatic(letter, origin.sender)
     machine = certain or is_distributed(letter, origin.sender)
-    told = _told(letter, origin, keyring, machine=machine)
+    told = _told(letter, origin, keyring, certain=certain, machine=machine)
     if told is not None:
         return told
     note = News(BOUNCE, message_id, Event("noted", origin.received_at, AUTO_REPLY))
@@ -135,7 +137,7 @@ def _classified(letter: Letter, origin: Origin, keyring: Keyring) -> News | Fare
     return Doubtful(note if noted else None, replace(answer, doubt=SUBJECT))
 
 
-def _told(letter: Letter, origin: Origin, keyring: Keyring, *, machine: bool) -> News | Farewell | None:
+def _told(letter: Letter, origin: Origin, keyring: Keyring, *, certain: bool, machine: bool) -> News | Farewell | None:
     """What a machine tells of a message, or asks for somebody; None where a mail is none of its reports."""
     complaint = read_complaint(letter, keyring, origin.received_at) if _may_complain(origin.purpose, letter) else None
     if complaint is not None:
@@ -145,8 +147,8 @@ def _told(letter: Letter, origin: Origin, keyring: Keyring, *, machine: bool) ->
         return Farewell(origin.message_id)
     bounces = origin.purpose == "bounce"
     # some servers send bounces to Reply-To; a person's own answer is never searched for what looks like one
-    if bounces or (origin.purpose == "reply" and (machine or is_mail_system(letter) or has_status(letter))):
-        event = read_bounce(letter, origin.received_at, expected=machine and bounces)
+    if bounces or (origin.purpose == "reply" and (certain or is_mail_system(letter))):
+        event = read_bounce(letter, origin.received_at, recipient=origin.recipient, expected=bounces and machine)
         return None if event is None else News(BOUNCE, origin.message_id, event)
     return None
 

@@ -17,7 +17,7 @@ from campaigns.answers import opt_out
 from campaigns.reading import OwnMail
 from messaging.db import Connection
 from messaging.errors import NotFound
-from messaging.outbox.bounces import tell_of_unread
+from messaging.outbox.bounces import address_of, tell_of_unread
 from messaging.outbox.states import Reason
 from messaging.runtime import Runtime
 from webhooks.email.events import Told, apply_events
@@ -44,12 +44,15 @@ async def sort_mail(runtime: Runtime, db: Connection, items: Sequence[Item]) -> 
         raw = await db.fetchval(SQL["raw"], item.inbox_id)
         if raw is not None:
             # in a thread: one made for it keeps the parsers busy for half a second, and a courier's heart has to beat
-            await _deal_with(db, item, await asyncio.to_thread(classify_mail, raw, _origin(item), runtime.keyring))
+            origin = await _origin(db, item)
+            await _deal_with(db, item, await asyncio.to_thread(classify_mail, raw, origin, runtime.keyring))
 
 
-def _origin(item: Item) -> Origin:
+async def _origin(db: Connection, item: Item) -> Origin:
     said = item.payload
-    return Origin(said["purpose"], said["message_id"], said["sender"], item.received_at)
+    message_id = said["message_id"]
+    recipient = await address_of(db, message_id) if message_id is not None else ""
+    return Origin(said["purpose"], message_id, said["sender"], item.received_at, recipient)
 
 
 async def _deal_with(db: Connection, item: Item, found: News | Farewell | Doubtful | Answer) -> None:
