@@ -17,7 +17,7 @@ import structlog
 from messaging.alerts import raise_alert
 from messaging.channels.base import Parcel, Route
 from messaging.db import Connection
-from messaging.errors import MusterError
+from messaging.errors import MusterError, Unavailable
 from messaging.outbox.claim import Claimed, Lane, claim, due_lanes, hand_back
 from messaging.outbox.compose import Composed, Composer, Composers
 from messaging.outbox.domains import Domains, read_groups
@@ -196,6 +196,8 @@ class Lanes:
         if queue is None:
             try:
                 composer = await self._composers.get(db, lane.step_id, lane.channel)
+            except Unavailable:
+                raise
             except MusterError as error:
                 self._broken.add(lane.step_id)
                 await _alert_broken(db, lane, error)
