@@ -20,7 +20,16 @@ from campaigns.people.suppressions import read_address
 from campaigns.turnout import counts
 from messaging.db import Connection, load_queries
 from messaging.errors import AddressError, Conflict, NotFound
-from messaging.outbox.erasure import NEVER, Written, empty_messages, hold_messages, written_to, written_to_address
+from messaging.outbox.erasure import (
+    NEVER,
+    Written,
+    drop_places,
+    empty_messages,
+    hold_messages,
+    keep_places,
+    written_to,
+    written_to_address,
+)
 from messaging.outbox.states import Reason
 from messaging.suppression import suppress
 from messaging.suppression_digests import DigestKeys, Kept, keep_digests
@@ -184,6 +193,8 @@ async def erase_traces(
         await _leave_ballots(db, traces.person_id, now)
     await keep_digests(db, keys, await _kept(db, traces, may_return=may_return, now=now))
     await db.execute(SQL["drop_suppressions"], channels, addresses)
+    await drop_places(db, traces.own)
+    await keep_places(db, traces.written, traces.shared)
     withdrawn = await empty_messages(db, traces.written, traces.addresses)
     await db.execute(SQL["empty_replies"], list(traces.reply_ids), now)
     await db.execute(SQL["mend_replies"], traces.pattern, traces.likes, addresses)

@@ -25,7 +25,8 @@ join suppression s using (channel, address);
 -- name: was_said
 -- Whether anything was ever said of an address, so that its ledger has it, or from it by somebody for a member.
 select exists (select from suppression_event where channel = $1 and address = $2)
-  or exists (select from reply where channel = $1 and address = $2);
+  or exists (select from reply where channel = $1 and address = $2)
+  or exists (select from erased_place where channel = $1 and address = $2);
 
 -- name: hold_person
 -- Whoever is changing them is not waited for: messages may be held by them that come next.

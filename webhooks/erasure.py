@@ -16,7 +16,7 @@ from typing import Final
 from messaging.db import Connection, load_queries
 from messaging.outbox.erasure import NEVER
 from messaging.setting_values import SMS_PROVIDERS
-from webhooks.outgoing.settled import settled
+from webhooks.outgoing.settled import PATIENCE, settled
 
 SQL: Final = load_queries(__file__)
 
@@ -89,7 +89,8 @@ async def find_arrivals(db: Connection, wanted: Wanted, seen: Arrivals | None = 
     Raises:
         StillWritten: it is not.
     """
-    ends = await settled(db, _LEDGERS)
+    # with everything locked nobody is waited for: see `wait_for_writers`
+    ends = await settled(db, _LEDGERS, patience=PATIENCE if seen is None else 0.0)
     if ends is None:
         if seen is not None:
             raise StillWritten
@@ -120,6 +121,15 @@ async def find_arrivals(db: Connection, wanted: Wanted, seen: Arrivals | None = 
         upto_event=ends["webhook_event"],
         upto_delivery=ends["webhook_delivery"],
     )
+
+
+async def wait_for_writers(db: Connection) -> None:
+    """Wait until whoever was writing to what came in has ended, or for about a second.
+
+    Args:
+        db: a connection without a transaction, which holds nothing.
+    """
+    await settled(db, _LEDGERS)
 
 
 async def empty_arrivals(db: Connection, wanted: Wanted, found: Arrivals, old: str, new: str) -> None:

@@ -131,8 +131,12 @@ where exists (select from erased_subject) and i.state <> 'new' and i.payload <> 
   and not exists (select from reply r where r.inbox_id = i.inbox_id);
 
 -- name: erased_messages
--- Messages of whoever was erased not long ago.
-select message_id from erased_subject where message_id is not null order by message_id;
+-- Messages of whoever was erased not long ago, but for those that went with their year since.
+select e.message_id
+from erased_subject e
+where exists (select from message m where m.message_id = e.message_id)
+  or exists (select from message_archive m where m.message_id = e.message_id)
+order by e.message_id;
 
 -- name: forget_erased
 -- No receipts come any more.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -105,6 +106,27 @@ async def empty_messages(db: Connection, written: Written, addresses: Sequence[s
     return await _empty(db, written.messages, written.archived, addresses)
 
 
+async def keep_places(db: Connection, written: Written, shared: Sequence[tuple[str, str]]) -> None:
+    """Keep where messages went that are about to be emptied, where others have that address and may still stop them.
+
+    Args:
+        db: in the caller's transaction, which holds them.
+        written: which.
+        shared: addresses that others have too, with their channel.
+    """
+    await db.execute(SQL["keep_places"], list(written.messages), *_columns(shared))
+
+
+async def drop_places(db: Connection, addresses: Sequence[tuple[str, str]]) -> None:
+    """Forget that messages to people who were erased before went to addresses that go now as well."""
+    await db.execute(SQL["drop_places"], *_columns(addresses))
+
+
+async def drop_old_places(db: Connection, now: datetime) -> None:
+    """Forget where messages to erased people went once the links in them are no good any more."""
+    await db.execute(SQL["drop_old_places"], now)
+
+
 async def in_flight(db: Connection, written: Written) -> int:
     """How many of these messages are on the wire, so that something more will be written about them."""
     count: int = await db.fetchval(SQL["in_flight"], list(written.messages))
@@ -136,3 +158,7 @@ async def _empty(db: Connection, messages: Sequence[int], archived: Sequence[int
     await db.execute(SQL["drop_links"], hot)
     await db.execute(SQL["drop_bounces"], [*{*messages, *archived}], list(addresses))
     return withdrawn
+
+
+def _columns(addresses: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    return [one[0] for one in addresses], [one[1] for one in addresses]

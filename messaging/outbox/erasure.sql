@@ -58,9 +58,40 @@ where message_id = any ($1::bigint[]) and (address <> 'erased-' || message_id or
 -- By what providers called earlier tries they could still say whose they were.
 delete from message_try where message_id = any ($1::bigint[]);
 
+-- name: keep_places
+-- Where those of some messages went that went to an address which others have too: that these can still stop them.
+insert into erased_place (message_id, channel, address)
+select m.message_id, m.channel, m.address
+from message m
+join unnest($2::text[], $3::text[]) as shared (channel, address) using (channel, address)
+where m.message_id = any ($1::bigint[])
+on conflict do nothing;
+
+-- name: drop_places
+-- An address that nobody has any more who is left: what was kept of it for messages of people erased before, and their links.
+with gone as (
+  delete from erased_place p
+  using unnest($1::text[], $2::text[]) as own (channel, address)
+  where p.channel = own.channel and p.address = own.address
+  returning p.message_id
+)
+delete from link l using gone where l.message_id = gone.message_id;
+
+-- name: drop_old_places
+-- Links of ballots that closed so long ago open nothing.
+delete from erased_place p
+where not exists (
+  select from message m
+  join campaign c using (campaign_id)
+  join ballot b using (ballot_id)
+  where m.message_id = p.message_id and b.closes_at > $1::timestamptz - archive_delay()
+);
+
 -- name: drop_links
--- Nobody can open their pages any more.
-delete from link where message_id = any ($1::bigint[]);
+-- Nobody can open their pages any more. The links by which others stop messages to an address they share still do that.
+delete from link l
+where l.message_id = any ($1::bigint[])
+  and not (l.action = 'unsubscribe' and exists (select from erased_place p where p.message_id = l.message_id));
 
 -- name: drop_bounces
 -- Soft bounces are kept by address.

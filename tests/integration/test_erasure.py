@@ -32,9 +32,10 @@ from tests.integration.known_person import MAILBOX, NUMBER, PHONE, WORDS, WORK, 
 
 SPEAKS: frozenset[str] = frozenset(
     {
-        "address", "alert", "audit", "campaign", "claim", "consent_event", "inbox", "inbox_mail", "inbox_malformed",
-        "link_visit", "message", "message_archive_2026", "message_event", "message_event_archive_2026", "person",
-        "reply", "soft_bounce", "suppression", "suppression_event", "told_once", "webhook_delivery", "webhook_event",
+        "address", "alert", "audit", "campaign", "claim", "consent_event", "erased_place", "inbox", "inbox_mail",
+        "inbox_malformed", "link_visit", "message", "message_archive_2026", "message_event",
+        "message_event_archive_2026", "person", "reply", "soft_bounce", "suppression", "suppression_event", "told_once",
+        "webhook_delivery", "webhook_event",
     }
 )  # fmt: skip
 """Tables that say something of people; the test below puts the person into each."""
