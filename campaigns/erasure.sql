@@ -107,7 +107,7 @@ where title ~* $1 or remedy ~* $1 or jsonb_words(detail) ~* $1;
 
 -- name: empty_ledgers
 -- The one function that may change a ledger, in the migration that made it.
-select erase_personal_detail($1::bigint, $2::text, $3::text[], $4::text[], $5::bigint[], $6::text);
+select erase_personal_detail($1::bigint, $2::text, $3::text[], $4::text[], $5::bigint[]);
 
 -- name: forget_statistics
 -- The planner keeps samples of what stood in columns, where the application can read them.

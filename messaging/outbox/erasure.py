@@ -93,7 +93,7 @@ async def hold_messages(db: Connection, message_ids: Sequence[int]) -> None:
 
 
 async def empty_messages(db: Connection, written: Written, addresses: Sequence[str]) -> int:
-    """Withdraw what has not left, and take out of all what speaks of their person.
+    """Withdraw what has not left, and take out of all what they say of their person and providers call them.
 
     Args:
         db: in the caller's transaction, which holds them.
@@ -127,6 +127,20 @@ async def drop_old_places(db: Connection, now: datetime) -> None:
     await db.execute(SQL["drop_old_places"], now)
 
 
+async def erase_places(
+    db: Connection, written: Written, person_id: int | None, addresses: Sequence[tuple[str, str]]
+) -> None:
+    """Take out of messages where they went.
+
+    Args:
+        db: in the caller's transaction, which holds them.
+        written: which.
+        person_id: who they were for, erased by now; None for somebody known by an address alone.
+        addresses: theirs alone, with their channel.
+    """
+    await db.execute(SQL["erase_places"], person_id, *_columns(addresses), written.ids)
+
+
 async def in_flight(db: Connection, written: Written) -> int:
     """How many of these messages are on the wire, so that something more will be written about them."""
     count: int = await db.fetchval(SQL["in_flight"], list(written.messages))
@@ -141,7 +155,7 @@ async def empty_again(db: Connection, message_ids: Sequence[int]) -> None:
         message_ids: which, in the outbox or the archive.
     """
     await _empty(db, message_ids, message_ids, ())
-    await db.execute(SQL["empty_history"], list(message_ids), NEVER)
+    await db.execute(SQL["empty_history"], list(message_ids))
 
 
 def is_erased(message_id: int, address: str | None) -> bool:

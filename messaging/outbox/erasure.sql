@@ -37,22 +37,24 @@ with withdrawn as (
 select count(*) from withdrawn;
 
 -- name: empty
--- Where each went and what it said of its person. One that is on its way keeps its provider's id, by which its receipts
--- find it; of all others nobody but the provider could say any more whose it was.
+-- What each said of its person. One that is on its way keeps its provider's id, by which its receipts find it; of all
+-- others nobody but the provider could say any more whose it was.
 update message
-set address = case when address is not null then 'erased-' || message_id end,
-    variables = '{}',
+set variables = '{}',
     provider_id = case when state in ('sending', 'accepted', 'sent') then provider_id end
 where message_id = any ($1::bigint[])
   and (
-    address <> 'erased-' || message_id or variables <> '{}'
+    variables <> '{}'
     or provider_id is not null and state not in ('sending', 'accepted', 'sent')
   );
 
 -- name: empty_archived
-update message_archive
-set address = case when address is not null then 'erased-' || message_id end, provider_id = null
-where message_id = any ($1::bigint[]) and (address <> 'erased-' || message_id or provider_id is not null);
+-- Of those in the archive.
+update message_archive set provider_id = null where message_id = any ($1::bigint[]) and provider_id is not null;
+
+-- name: erase_places
+-- Where each went: the owner's function alone may take that out, in the migration that made it.
+select erase_places($1::bigint, $2::text[], $3::text[], $4::bigint[]);
 
 -- name: drop_tries
 -- By what providers called earlier tries they could still say whose they were.
@@ -103,4 +105,4 @@ select count(*) from message where message_id = any ($1::bigint[]) and state::te
 
 -- name: empty_history
 -- The words of providers, which quote addresses, in what was written after its person was erased.
-select erase_personal_detail(null, '', '{}', '{}', $1::bigint[], $2);
+select erase_personal_detail(null, '', '{}', '{}', $1::bigint[]);

@@ -361,7 +361,7 @@ async def test_the_planner_keeps_nothing_of_somebody_who_was_erased(runtime: Run
         "insert into address (person_id, channel, address) select person_id, 'email', external_id || '@union.test'"
         " from person where external_id like 'S%';"
         "insert into suppression_event (channel, address, action, reason, purpose, source)"
-        " select channel, address, 'suppress', 'opted_out', 'all', 'staff' from address; analyze"
+        " select channel, address, 'suppress', 'left', 'all', 'staff' from address; analyze"
     )
     kept = (
         "select string_agg(distinct s.schemaname || '.' || s.tablename, ', ') from pg_stats s"
