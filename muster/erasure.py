@@ -38,17 +38,8 @@ from messaging.outbox.erasure import Written, empty_again, hold_messages, in_fli
 from messaging.runtime import Runtime
 from messaging.suppression_digests import DigestKeys
 from webhooks import process_waiting
-from webhooks.erasure import (
-    Arrivals,
-    StillWritten,
-    Wanted,
-    empty_arrivals,
-    erased_messages,
-    find_arrivals,
-    forget_late,
-    note_erased,
-    wait_for_writers,
-)
+from webhooks.erased import erased_messages, forget_late, note_erased
+from webhooks.erasure import Arrivals, StillWritten, Wanted, empty_arrivals, find_arrivals, wait_for_writers
 from webhooks.inbox import find_waiting
 
 TRIES: Final = 100
@@ -238,7 +229,7 @@ async def _erase(
     await hold_messages(db, traces.written.messages)  # what was launched just before as well
     wanted = wanted_of(traces)
     done = Found(traces, await find_arrivals(db, wanted, found.arrivals))
-    if unread := await find_waiting(db, done.arrivals.inbox):
+    if unread := await find_waiting(db, done.arrivals.inbox | done.arrivals.mails):
         raise Unread(unread)
     new, withdrawn = await erase_traces(db, keys, traces, may_return=may_return, now=now)
     await empty_arrivals(db, wanted, done.arrivals, traces.external_id, new)

@@ -24,7 +24,7 @@ from messaging.alerts import raise_alert
 from messaging.db import Connection, load_queries
 from messaging.errors import InputError, Unavailable
 from messaging.runtime import Runtime
-from webhooks.erasure import forget_late
+from webhooks.erased import forget_late
 
 SQL: Final = load_queries(__file__)
 T = TypeVar("T")

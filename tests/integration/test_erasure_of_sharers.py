@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import quopri
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +27,9 @@ from tests.integration.mail_rows import ANN, REPLIES, Room, open_room
 from tests.integration.test_email_replies import letter, reply_address
 from tests.integration.test_erasure import found_in
 from webhooks import process_inbox
+from webhooks.mailroom.mentions import find_mention
 
+BEA = "bea@member.test"
 OPT_OUT = ("email", ANN, "opted_out")
 
 
@@ -188,3 +193,60 @@ async def test_it_is_forgotten_when_links_are_no_good_any_more(room: Room, db: C
     assert await db.fetchval(kept) == 2, "the message, and the one that was queued"
     await drop_old_places(db, closes + timedelta(days=62))
     assert await db.fetchval(kept) == 0
+
+
+def written(words: str, how: str) -> bytes:
+    """A neighbour's mail that names somebody, in one encoding or another."""
+    head, body = f"From: Bea <{BEA}>\r\nSubject: Re: x\r\nMIME-Version: 1.0\r\n", words.encode()
+    text = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
+    match how:
+        case "base64":
+            return f"{head}{text}base64\r\n\r\n".encode() + base64.encodebytes(body).replace(b"\n", b"\r\n")
+        case "soft break":
+            broken = quopri.encodestring(body).replace(b"anna@x.exam", b"anna@x.exam=\r\n")
+            assert b"anna@x.example" not in broken
+            return f"{head}{text}quoted-printable\r\n\r\n".encode() + broken
+        case "html":
+            marked = words.replace("@", "<wbr>&#64;")
+            return f"{head}Content-Type: text/html; charset=utf-8\r\n\r\n<p>{marked}</p>\r\n".encode()
+        case "utf-16":
+            text = text.replace("utf-8", "utf-16le")
+            return f"{head}{text}base64\r\n\r\n".encode() + base64.encodebytes(words.encode("utf-16-le"))
+    return f"{head}{text}8bit\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize("how", ["plain", "base64", "soft break", "html", "utf-16"])
+async def test_a_neighbours_mail_is_read_without_the_address_however_it_is_written(
+    room: Room, db: Connection, how: str
+) -> None:
+    asked = await room.campaign.ask(email=BEA)
+    await add_person(db, "Z1", email="anna@x.example")
+    raw = written("Please write to anna@x.example instead, zoë.", how)
+    assert await room.hand_over(raw, reply_address(room, asked), BEA) == 250
+    await erase(room, "Z1")
+    text = await db.fetchval("select text from reply")
+    assert text == "Subject: x\n\nPlease write to erased instead, zoë."
+    assert not await db.fetchval("select exists (select from inbox_mail)")
+    assert await db.fetchval("select payload ->> 'sender' from inbox") == BEA
+
+
+@pytest.mark.parametrize("read", [True, False])
+async def test_who_wrote_a_mail_is_known_by_a_folded_header_too(room: Room, db: Connection, read: bool) -> None:
+    await room.campaign.ask(email=BEA)
+    await add_person(db, "Z1", email="anna@x.example")
+    name = "Dr Anna Constantinopolitanischer-Dudelsackpfeifer of the Branch"
+    raw = f"From: {name}\r\n <anna@x.example>\r\nSubject: x\r\n\r\nturquoise\r\n".encode()
+    assert await room.hand_over(raw, "ballot@union.test", "bounces+17@relay.example") == 250
+    if read:
+        await process_inbox(room.runtime, 10)
+    await erase(room, "Z1")
+    assert await found_in(db, ("anna@x", "turquoise", "dudelsack")) == set()
+
+
+@pytest.mark.parametrize(
+    "mail", [b"", b"\xff\xfe\x00", b"From: x\r\n" + b"(" * 9000, b"Subject: =?x?b?a?=\r\n\r\n" + b"\xe9"]
+)
+def test_a_mail_that_nobody_can_read_is_looked_at_as_it_is(mail: bytes) -> None:
+    pattern = re.compile("anna@x", re.IGNORECASE)
+    assert find_mention(mail, pattern) is None
+    assert find_mention(mail + b"\r\n\r\n ANNA@X", pattern) == "named"
