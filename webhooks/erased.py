@@ -72,6 +72,11 @@ async def erased_messages(db: Connection, since: datetime) -> list[int]:
 
 
 def subjects_of(message_ids: Collection[int], provider_ids: Collection[str]) -> list[str]:
-    """What the inbox calls their messages."""
+    """Name messages as the inbox does.
+
+    Args:
+        message_ids: ours.
+        provider_ids: what providers call them.
+    """
     named = [f"{provider}:{one}" for provider in SMS_PROVIDERS for one in provider_ids]
     return [*(f"message:{one}" for one in message_ids), *named]
