@@ -33,6 +33,7 @@ from campaigns.waiting import FOR_A_PERSON, too_soon_or_late, why_open
 from messaging import suppression
 from messaging.db import Connection, load_queries
 from messaging.errors import NotFound
+from messaging.outbox.erasure import is_erased
 from messaging.outbox.states import Reason
 
 SQL: Final = load_queries(__file__)
@@ -182,9 +183,12 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
         source: `link`, `unsubscribe` …
 
     Raises:
-        NotFound: no such message.
+        NotFound: no such message; or its person was erased, and with them where it went.
     """
     asked = await _asked(db, message_id)
+    if await suppression.find_place(db, asked["channel"], asked["address"], message_id) is None:
+        raise NotFound(f"Nobody knows any more where message {message_id} went.")
+    everywhere = everywhere and not is_erased(message_id, asked["address"])  # whoever shares it, speaks of it alone
     for channel, address in _where(asked, everywhere=everywhere):
         await suppression.suppress(
             db, channel=channel, address=address, reason=Reason.OPTED_OUT, source=source, message_id=message_id

@@ -63,9 +63,16 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Farewell:
-    """A wish for no more emails, sent to the address of a message's `List-Unsubscribe`."""
+    """A wish for no more emails, sent to the address of a message's `List-Unsubscribe`.
+
+    Attributes:
+        message_id: the message.
+        answer: the same as a mail that proves nothing, for a person to read where nobody knows any more where the
+            message went.
+    """
 
     message_id: int | None
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +151,8 @@ def _told(letter: Letter, origin: Origin, keyring: Keyring, *, certain: bool, ma
         about = origin.message_id if complaint.message_id is None else complaint.message_id
         return News(COMPLAINT, about, complaint.event)
     if origin.purpose == "unsubscribe":  # mostly a program sends it for the person, and says so
-        return Farewell(origin.message_id)
+        answer = read_answer(letter, keyring, message_id=None, sender=origin.sender)
+        return Farewell(origin.message_id, replace(answer, message_id=None))
     bounces = origin.purpose == "bounce"
     # some servers send bounces to Reply-To; a person's own answer is never searched for what looks like one
     if bounces or (origin.purpose == "reply" and (certain or is_mail_system(letter))):

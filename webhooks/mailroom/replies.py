@@ -90,7 +90,7 @@ def _text(letter: Letter) -> str:
     return html.text if html.text and (html.marks or not plain.strip()) else plain
 
 
-async def take_reply(db: Connection, item: Item, answer: Answer, mail: OwnMail) -> None:
+async def take_reply(db: Connection, item: Item, answer: Answer, mail: OwnMail) -> int | None:
     """What an answer says is done, or waits for a person.
 
     Args:
@@ -98,6 +98,9 @@ async def take_reply(db: Connection, item: Item, answer: Answer, mail: OwnMail) 
         item: the row of the inbox.
         answer: what came.
         mail: the person's own words.
+
+    Returns:
+        Its row in the conversations, if it has one.
     """
     answered = await answer_reply(
         db,
@@ -120,6 +123,7 @@ async def take_reply(db: Connection, item: Item, answer: Answer, mail: OwnMail) 
         if answered.reply_id is not None:
             things = plural(answer.attachments, "attachment was", "attachments were")
             await note_reply(db, answered.reply_id, f"{things} not kept: Muster takes words only.")
+    return answered.reply_id
 
 
 def _writer(letter: Letter, sender: str) -> tuple[str, str]:

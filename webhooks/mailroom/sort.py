@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 import structlog
 
 from campaigns.answered import said_in
 from campaigns.answers import opt_out
+from campaigns.conversations import note_reply
 from campaigns.reading import OwnMail
 from messaging.db import Connection
 from messaging.errors import NotFound
@@ -25,6 +27,12 @@ from webhooks.inbox import Item
 from webhooks.mailroom.classify import Doubtful, Farewell, News, Origin, classify_mail
 from webhooks.mailroom.replies import Answer, take_reply
 from webhooks.mailroom.store import SQL
+
+FORGOTTEN: Final = (
+    "They want no more emails: this came to the unsubscribe address of a message that is forgotten or was erased."
+    " If the mailbox is theirs, read it as an opt-out."
+)
+"""What staff are told of such a wish, where nobody knows any more where the message went."""
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +75,7 @@ async def _deal_with(db: Connection, item: Item, found: News | Farewell | Doubtf
         case News():
             await _tell(db, found, item.received_at)
         case Farewell():
-            await _unsubscribe(db, found)
+            await _unsubscribe(db, item, found)
         case Answer():
             await take_reply(db, item, found, await _own(db, found))
 
@@ -78,12 +86,14 @@ async def _own(db: Connection, answer: Answer) -> OwnMail:
     return await asyncio.to_thread(answer.own, sent)
 
 
-async def _unsubscribe(db: Connection, farewell: Farewell) -> None:
+async def _unsubscribe(db: Connection, item: Item, farewell: Farewell) -> None:
     assert farewell.message_id is not None  # its address is made for one message
     try:
         await opt_out(db, message_id=farewell.message_id, everywhere=False, source="unsubscribe")
-    except NotFound:  # its year has been forgotten
-        log.info("a wish to unsubscribe from a message that is forgotten")
+    except NotFound:  # its year has been forgotten, or its person erased: whose wish it is, a From line does not prove
+        reply_id = await take_reply(db, item, farewell.answer, await _own(db, farewell.answer))
+        if reply_id is not None:
+            await note_reply(db, reply_id, FORGOTTEN)
 
 
 async def _tell(db: Connection, news: News, at: datetime) -> None:
