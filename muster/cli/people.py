@@ -70,7 +70,7 @@ def import_(
         _import(file, columns, header_row, encoding, strict=strict, dry_run=dry_run, actor=actor, quiet=as_json)
     )
     if problems_file:
-        write_problems(problems_file, report.problems)
+        write_problems(problems_file, report.problems, report.further)
     if as_json:
         print_json(report.to_json())
     else:
@@ -139,7 +139,7 @@ def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
             f"have left, and stay struck off: {len(report.left):,} ({some}); "
             "if they are members again: muster people leave --undo ID"
         )
-    tell_problems(report.problems)
+    tell_problems(report.problems, report.further)
     if strict and report.problems:
         click.echo("Nothing was imported, because of --strict and these problems.", err=True)
     elif dry_run:
