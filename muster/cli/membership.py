@@ -224,7 +224,7 @@ async def _erase(
 
 
 def _confirm(people: int) -> None:
-    whom = "this person" if people == 1 else f"these {people} people"
+    whom = "this person" if people == 1 else f"these {people:,} people"
     click.confirm(f"Erase {whom} for good? It cannot be undone", abort=True, err=True)
 
 

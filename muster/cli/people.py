@@ -19,6 +19,7 @@ from campaigns.people.columns import UNIT_KINDS
 from campaigns.people.consents import in_words
 from campaigns.people.report import ImportReport
 from messaging.consent import Consent, consents_of, standing_of
+from messaging.plurals import plural
 from messaging.suppression_digests import DigestKeys
 from muster.cli import membership
 from muster.cli.actor import actor_option
@@ -118,7 +119,7 @@ def _progress_bar(*, quiet: bool) -> Iterator[imports.Progress]:
 
 
 def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
-    click.echo(f"{report.file}: {report.kind}, {report.rows:,} rows")
+    click.echo(f"{report.file}: {report.kind}, {plural(report.rows, 'row')}")
     taken = ", ".join(f"{label} → {meaning}" for label, meaning in report.columns.items())
     click.echo(f"columns: {taken}")
     click.echo(
@@ -241,7 +242,7 @@ def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(file), "people": written})
     else:
-        click.echo(f"{written:,} people written to {file}")
+        click.echo(f"{plural(written, 'person', 'people')} written to {file}")
 
 
 async def _export(file: Path, *, force: bool, actor: str) -> int:
