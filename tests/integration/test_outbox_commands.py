@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from datetime import time
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from messaging.settings import Settings
 from messaging.suppression import suppress
 from tests.integration.electorate import add_person
 from tests.integration.outbox_rows import MAIL_FROM, NOON, SMS_FROM, add_messages, add_step, courier, later, states
+from tests.support.command import run_command
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,10 +31,7 @@ def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
         "MUSTER_PUBLIC_URL": settings.public_url,
         "COLUMNS": "150",
     }
-    return subprocess.run(
-        [sys.executable, "-m", "muster", "messages", *words],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return run_command(["messages", *words], environment)
 
 
 async def test_why_tells_a_persons_history_in_words(settings: Settings, db: Connection) -> None:
