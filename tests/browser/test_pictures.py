@@ -16,7 +16,6 @@ from tests.browser.conftest import Site
 from tests.browser.union import write_union
 from tests.integration.member_states import every_page
 
-
 LARGEST = 200_000
 """Bytes of a picture, which everybody who reads the README gets."""
 

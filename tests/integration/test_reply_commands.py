@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from messaging.runtime import Runtime
 from messaging.settings import Settings
 from tests.integration.electorate import add_person
 from tests.integration.inbound_rows import NUMBER, PHONE, Asked, Campaign, make_campaign
+from tests.integration.receivers import environment
 from tests.support.command import run_command
 
 ROOT = Path(__file__).parents[2]
@@ -42,15 +42,7 @@ async def say(campaign: Campaign, text: str, inbox_id: int = 1) -> int:
 
 
 def muster(settings: Settings, *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
-        "MUSTER_DATABASE_URL": settings.database_url or "",
-        "MUSTER_REDIS_URL": settings.redis_url or "",
-        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
-        "MUSTER_PUBLIC_URL": settings.public_url,
-        "COLUMNS": "150",
-    }
-    done = run_command(["replies", *words], environment)
+    done = run_command(["replies", *words], environment(settings))
     assert done.returncode == status, done.stderr
     return done
 
