@@ -9,7 +9,8 @@ from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messaging.addresses import mask_apart, normalise_email, normalise_phone
+from messaging.address_masks import mask_apart
+from messaging.addresses import normalise_email, normalise_phone
 from messaging.errors import AddressError
 from tests.support.effort import effort_of
 
