@@ -6,7 +6,7 @@ Beside them stands a neighbour, who has everything that only looks like theirs, 
 from __future__ import annotations
 
 from campaigns.turnout.claims import record_claim
-from messaging.addresses import mask
+from messaging.address_masks import mask
 from messaging.db import Connection
 from messaging.outbox.archive import archive_chunk, ready_year
 from messaging.suppression import lift, suppress
