@@ -304,13 +304,27 @@ def read_mail(mail: OwnMail, doubt: Doubt | None = None) -> Reading:
 
     Args:
         mail: theirs.
-        doubt: why a machine may have written them. None writes STOP, but a list may write how to leave it below: from
-            there it has to stand alone. Anything else says nothing by itself, nor does a machine's subject.
+        doubt: why a machine may have written them. None writes STOP, but machines and lists write how to leave them:
+            from there a wish has to stand alone. Anything else says nothing by itself, nor does a machine's subject.
     """
-    read = OwnMail(mail.words).read() if doubt == SUBJECT else mail.read()
-    if doubt is None or (read.reading == "opt_out" and (doubt != LIST or read.alone)):
+    read = _said(mail, doubt)
+    if doubt is None or (read.reading == "opt_out" and read.alone):
         return read
     return Reading("unclear", doubt, read.version)
+
+
+def asks_for_no_more(mail: OwnMail, doubt: Doubt | None = None) -> bool:
+    """Whether anything in the words of a mail is a wish to get no more, whoever wrote them.
+
+    Args:
+        mail: a person's own words, or a machine's.
+        doubt: why a machine may have written them.
+    """
+    return _said(mail, doubt).reading == "opt_out"
+
+
+def _said(mail: OwnMail, doubt: Doubt | None) -> Reading:
+    return OwnMail(mail.words).read() if doubt == SUBJECT else mail.read()
 
 
 async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:

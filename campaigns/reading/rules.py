@@ -92,6 +92,7 @@ class Rules:
         pictures: code points, and the words they stand for.
         harmless: phrases that guards do not see.
         familiar: words that say nothing else.
+        wishing: words that say nothing else beside somebody's wish to get no more.
         polite: words that may stand beside a wish.
         digit: a number, with what may stand around it.
         numbers: numbers in words, and their digits.
@@ -104,6 +105,7 @@ class Rules:
     pictures: Mapping[int, str]
     harmless: re.Pattern[str]
     familiar: frozenset[str]
+    wishing: frozenset[str]
     polite: frozenset[str]
     digit: re.Pattern[str]
     numbers: Mapping[str, str]
@@ -168,6 +170,7 @@ def load_rules(folder: Path = FOLDER) -> Rules:
         ),
         agreeing=MappingProxyType(_agreeing(languages.values())),
         familiar=frozenset(word for data in languages.values() for word in data["familiar"].split()),
+        wishing=frozenset(word for data in languages.values() for word in data.get("wishing", "").split()),
         rules=tuple(sorted(rules, key=lambda rule: order["stages"].index(rule.stage))),
     )
 

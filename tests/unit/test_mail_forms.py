@@ -7,7 +7,7 @@ import pytest
 from webhooks.mailroom.charsets import decode
 from webhooks.mailroom.letter import mailboxes, read_letter
 from webhooks.mailroom.marked_lines import own_marked
-from webhooks.mailroom.markup import text_of_html
+from webhooks.mailroom.markup import read_html
 from webhooks.mailroom.own_words import own_words
 from webhooks.mailroom.subjects import own_subject
 
@@ -86,7 +86,7 @@ def test_headers_and_texts_without_a_charset_are_read() -> None:
 @pytest.mark.parametrize("tag", ["div", "span", "p", "td", "a", "font"])
 def test_what_nobody_sees_says_nothing(hiding: str, tag: str) -> None:
     wrapped = f"<table><tr><td>x</td><{tag} {hiding}>stop</{tag}></tr></table>" if tag == "td" else ""
-    said = text_of_html(wrapped or f"<{tag} {hiding}>stop <b>me</b></{tag}>I have voted")
+    said = read_html(wrapped or f"<{tag} {hiding}>stop <b>me</b></{tag}>I have voted").text
     assert "stop" not in said
     assert wrapped or said == "I have voted"
 
@@ -95,7 +95,7 @@ def test_what_nobody_sees_says_nothing(hiding: str, tag: str) -> None:
     "style", ["display:block", "font-size:0.9em", "opacity:0.5", "max-height:10px", "line-height:0"]
 )
 def test_what_is_seen_is_read(style: str) -> None:
-    assert text_of_html(f'<div style="{style}">please stop</div>') == "please stop"
+    assert read_html(f'<div style="{style}">please stop</div>').text == "please stop"
 
 
 def test_comments_in_comments_are_no_mailbox() -> None:
