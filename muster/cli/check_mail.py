@@ -103,7 +103,7 @@ def recipient_of(raw: bytes) -> str:
 
 def _of_answer(answer: Answer, sent: Sequence[str]) -> Verdict:
     mail = answer.own(sent)
-    read = read_mail(mail, answer.doubt)
+    read = read_mail(mail, answer.doubt, answer.kept(mail))
     return _verdict(
         "reply", words=mail.words or mail.subject, subject=mail.subject, reading=read.reading, rule=read.rule
     )

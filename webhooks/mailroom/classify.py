@@ -9,14 +9,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from campaigns.answers import LIST, SUBJECT, read_mail
+from campaigns.answers import LIST, SUBJECT, asks_for_no_more
 from campaigns.reading import OwnMail
 from messaging.content.tokens import Keyring
 from messaging.errors import InputError
 from webhooks.email.events import Event
 from webhooks.mailroom.addresses import Purpose
 from webhooks.mailroom.letter import UNREADABLE, Letter, read_letter
-from webhooks.mailroom.machines import is_automatic, is_distributed, is_mail_system, sounds_automatic, sounds_returned
+from webhooks.mailroom.machines import (
+    is_automatic,
+    is_distributed,
+    is_mail_system,
+    is_postmaster,
+    sounds_automatic,
+    sounds_returned,
+)
 from webhooks.mailroom.replies import Answer, read_answer
 from webhooks.mailroom.reports import read_bounce, read_complaint
 
@@ -91,12 +98,12 @@ class Doubtful:
     sounds: bool = True
 
     def settle(self, mail: OwnMail) -> News | Answer:
-        """Say which of the two it is: no machine writes STOP, whatever its subject.
+        """Say which of the two it is: what asks for no more is never only noted.
 
         Args:
             mail: the words of the answer, without those of the message.
         """
-        if self.note is None or read_mail(mail, self.answer.doubt).reading == "opt_out":
+        if self.note is None or asks_for_no_more(mail, self.answer.doubt):
             return self.answer
         says = mail.words or self.answer.attachments
         return self.answer if says and not self.sounds else self.note
@@ -124,7 +131,8 @@ def _classified(letter: Letter, origin: Origin, keyring: Keyring) -> News | Fare
     purpose, message_id = origin.purpose, origin.message_id
     certain = is_automatic(letter, origin.sender)
     machine = certain or is_distributed(letter, origin.sender)
-    told = _told(letter, origin, keyring, certain=certain, machine=machine)
+    postmaster = is_postmaster(letter, origin.sender)
+    told = _told(letter, origin, keyring, certain=certain, machine=machine or postmaster)
     if told is not None:
         return told
     note = News(BOUNCE, message_id, Event("noted", origin.received_at, AUTO_REPLY))

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from campaigns.answers import Doubt, Inbound, answer_reply
+from campaigns.answers import Doubt, Inbound, answer_reply, read_mail
 from campaigns.conversations import note_reply
 from campaigns.reading import OwnMail
 from messaging.addresses import normalise_email
@@ -64,6 +64,17 @@ class Answer:
         """
         return OwnMail(own_words(self.text, self.names, sent), own_subject(self.subject, sent))
 
+    def kept(self, mail: OwnMail) -> str:
+        """Take what is kept of it, and shown: their own words, or all of it where none are known to be theirs.
+
+        Args:
+            mail: their own words; a subject that says what they want needs no more.
+        """
+        whole = self.text[:KEPT].strip()
+        if mail.words or not whole or (mail.subject and read_mail(mail, self.doubt).reading != "unclear"):
+            return mail.text
+        return OwnMail(whole, mail.subject).text
+
 
 def read_answer(letter: Letter, keyring: Keyring, *, message_id: int | None, sender: str) -> Answer:
     """Read what a mail answers, and who wrote it.
@@ -109,7 +120,7 @@ async def take_reply(db: Connection, item: Item, answer: Answer, mail: OwnMail) 
             channel="email",
             address=answer.address,
             senders=(item.payload["recipient"],),
-            text=mail.text or answer.text[:KEPT].strip(),
+            text=answer.kept(mail),
             mail=mail,
             received_at=item.received_at,
             media=answer.attachments,
