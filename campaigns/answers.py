@@ -33,6 +33,7 @@ from campaigns.waiting import FOR_A_PERSON, too_soon_or_late, why_open
 from messaging import suppression
 from messaging.db import Connection, load_queries
 from messaging.errors import NotFound
+from messaging.outbox.erasure import is_erased
 from messaging.outbox.states import Reason
 
 SQL: Final = load_queries(__file__)
@@ -182,9 +183,12 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
         source: `link`, `unsubscribe` …
 
     Raises:
-        NotFound: no such message.
+        NotFound: no such message; or its person was erased, and with them where it went.
     """
     asked = await _asked(db, message_id)
+    if await suppression.find_place(db, asked["channel"], asked["address"], message_id) is None:
+        raise NotFound(f"Nobody knows any more where message {message_id} went.")
+    everywhere = everywhere and not is_erased(message_id, asked["address"])  # whoever shares it, speaks of it alone
     for channel, address in _where(asked, everywhere=everywhere):
         await suppression.suppress(
             db, channel=channel, address=address, reason=Reason.OPTED_OUT, source=source, message_id=message_id
@@ -299,18 +303,35 @@ async def read_text(db: Connection, *, phone: str, senders: Sequence[str], text:
     return read_reply(text, asked["menu"] if asked else None, said_by(asked))
 
 
-def read_mail(mail: OwnMail, doubt: Doubt | None = None) -> Reading:
+def read_mail(mail: OwnMail, doubt: Doubt | None = None, kept: str = "") -> Reading:
     """Read a person's own words in a mail.
 
     Args:
         mail: theirs.
-        doubt: why a machine may have written them. None writes STOP, but a list may write how to leave it below: from
-            there it has to stand alone. Anything else says nothing by itself, nor does a machine's subject.
+        doubt: why a machine may have written them. None writes STOP, but machines and lists write how to leave them:
+            from there a wish has to stand alone. Anything else says nothing by itself, nor does a machine's subject.
+        kept: what is kept of the mail: more than their own words where none are known to be theirs.
     """
-    read = OwnMail(mail.words).read() if doubt == SUBJECT else mail.read()
-    if doubt is None or (read.reading == "opt_out" and (doubt != LIST or read.alone)):
-        return read
-    return Reading("unclear", doubt, read.version)
+    read = _said(mail, doubt)
+    if doubt is not None and not (read.reading == "opt_out" and read.alone):
+        read = Reading("unclear", doubt, read.version)
+    if read.reading == "unclear" and not mail.words.strip() and kept.strip() != mail.text.strip():
+        read = replace(read, rule=REPEATED)
+    return read
+
+
+def asks_for_no_more(mail: OwnMail, doubt: Doubt | None = None) -> bool:
+    """Whether anything in the words of a mail is a wish to get no more, whoever wrote them.
+
+    Args:
+        mail: a person's own words, or a machine's.
+        doubt: why a machine may have written them.
+    """
+    return _said(mail, doubt).reading == "opt_out"
+
+
+def _said(mail: OwnMail, doubt: Doubt | None) -> Reading:
+    return OwnMail(mail.words).read() if doubt == SUBJECT else mail.read()
 
 
 async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
@@ -323,9 +344,7 @@ async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
 async def _read(db: Connection, inbound: Inbound, asked: asyncpg.Record | None) -> Reading:
     """What it says, and first of all what the provider has already acted on."""
     if inbound.mail is not None:  # a mail's were taken out of it; digits are offered in texts only
-        read = read_mail(inbound.mail, inbound.doubt)
-        if not inbound.mail.text.strip() and inbound.text.strip():
-            read = replace(read, rule=REPEATED)
+        read = read_mail(inbound.mail, inbound.doubt, inbound.text)
     else:
         read = read_reply(inbound.text, asked["menu"] if asked else None, said_by(asked))
     match inbound.opt_out_type:

@@ -19,6 +19,7 @@ from messaging.content.templates import Template, load_template
 from messaging.db import Connection
 from messaging.errors import InputError, NotFound, SpecError
 from messaging.outbox.states import State, sentence
+from messaging.plurals import plural
 from messaging.settings import Settings
 
 _PAGE: Final = 20_000
@@ -146,7 +147,7 @@ async def _refuse_unreachable(db: Connection, spec: CampaignSpec, ballot: Ballot
             remedy=f"See who may vote with: muster ballot show {ballot.name}; whom you have with: muster people count",
         )
     raise SpecError(
-        f"The campaign {spec.name} would reach nobody of its {why.total()} people.",
+        f"The campaign {spec.name} would reach nobody of its {plural(why.total(), 'person', 'people')}.",
         problems=[f"{n} x {reason}: {sentence(reason)}" for reason, n in why.most_common()],
         remedy="Import addresses, choose other channels, or widen the audience.",
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from campaigns.people.address_patterns import likes_of, pattern_of
+from campaigns.people.address_patterns import find_pattern, likes_of
 from campaigns.people.people_lock import people_go, try_import_lock
 from campaigns.people.search import who_has
 from campaigns.turnout import counts
@@ -21,7 +21,16 @@ from messaging.alerts import empty_alerts
 from messaging.consent import drop_consents
 from messaging.db import Connection, load_queries
 from messaging.errors import AddressError, Conflict, NotFound
-from messaging.outbox.erasure import NEVER, Written, empty_messages, hold_messages, written_to, written_to_address
+from messaging.outbox.erasure import (
+    Written,
+    drop_places,
+    empty_messages,
+    erase_places,
+    hold_messages,
+    keep_places,
+    written_to,
+    written_to_address,
+)
 from messaging.outbox.states import Reason
 from messaging.suppression import drop_suppressions, suppress
 from messaging.suppression_digests import DigestKeys, Kept, keep_digests
@@ -53,6 +62,7 @@ class Traces:
         written: messages to them.
         reply_ids: what they said.
         inbox_ids: how that came in.
+        pattern: a regular expression, of Python and PostgreSQL alike, that finds their own addresses in any text.
     """
 
     person_id: int | None
@@ -64,11 +74,7 @@ class Traces:
     written: Written
     reply_ids: tuple[int, ...]
     inbox_ids: tuple[int, ...]
-
-    @property
-    def pattern(self) -> str:
-        """A regular expression, of Python and PostgreSQL alike, that finds their own addresses in any text."""
-        return "|".join(map(pattern_of, self.addresses)) or NEVER
+    pattern: str
 
     @property
     def likes(self) -> list[str]:
@@ -124,6 +130,7 @@ async def traces_of(db: Connection, person_id: int, external_id: str, name: str 
     return Traces(
         person_id, external_id, name, listed, own, tuple(sorted(shared)), written,
         tuple(row["reply_id"] for row in replies), tuple(row["inbox_id"] for row in replies),
+        await find_pattern(db, [address for _, address in own]),
     )  # fmt: skip
 
 
@@ -186,6 +193,8 @@ async def erase_traces(
         await _leave_ballots(db, traces.person_id, now)
     await keep_digests(db, keys, await _kept(db, traces, may_return=may_return, now=now))
     await drop_suppressions(db, channels, addresses)
+    await drop_places(db, traces.own)
+    await keep_places(db, traces.written, traces.shared)
     withdrawn = await empty_messages(db, traces.written, traces.addresses)
     await db.execute(SQL["empty_replies"], list(traces.reply_ids), now)
     await db.execute(SQL["mend_replies"], traces.pattern, traces.likes, addresses)
@@ -198,6 +207,7 @@ async def erase_traces(
         for row in await db.fetch(SQL["naming_campaigns"], traces.external_id):
             told = [renamed(row[name], traces.external_id, new) for name in ("audience", "spec")]
             await db.execute(SQL["rename_in_campaign"], row["campaign_id"], *told)
+    await erase_places(db, traces.written, traces.person_id, traces.own)
     await empty_alerts(db, traces.pattern)
     await _empty_ledgers(db, traces)
     return new, withdrawn
@@ -212,7 +222,6 @@ async def _empty_ledgers(db: Connection, traces: Traces) -> None:
         channels,
         addresses,
         traces.written.ids,
-        traces.pattern,
     )
 
 
@@ -288,6 +297,7 @@ async def _traces_at(db: Connection, channel: str, address: str, known: Written 
     return Traces(
         None, "", "", frozenset({(channel, address)}), ((channel, address),), (), written,
         tuple(row["reply_id"] for row in replies), tuple(row["inbox_id"] for row in replies),
+        await find_pattern(db, [address]),
     )  # fmt: skip
 
 

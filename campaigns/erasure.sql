@@ -25,7 +25,8 @@ join suppression s using (channel, address);
 -- name: was_said
 -- Whether anything was ever said of an address, so that its ledger has it, or from it by somebody for a member.
 select exists (select from suppression_event where channel = $1 and address = $2)
-  or exists (select from reply where channel = $1 and address = $2);
+  or exists (select from reply where channel = $1 and address = $2)
+  or exists (select from erased_place where channel = $1 and address = $2);
 
 -- name: hold_person
 -- Whoever is changing them is not waited for: messages may be held by them that come next.
@@ -89,7 +90,7 @@ update campaign set audience = $2, spec = $3 where campaign_id = $1;
 
 -- name: empty_ledgers
 -- The one function that may change a ledger, in the migration that made it.
-select erase_personal_detail($1::bigint, $2::text, $3::text[], $4::text[], $5::bigint[], $6::text);
+select erase_personal_detail($1::bigint, $2::text, $3::text[], $4::text[], $5::bigint[]);
 
 -- name: forget_statistics
 -- The planner keeps samples of what stood in columns, where the application can read them.

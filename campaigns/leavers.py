@@ -100,7 +100,7 @@ def read_leavers(path: Path, *, otherwise: datetime, zone: ZoneInfo) -> tuple[li
                 table.reject(line, bad)
                 continue
             leavers.append(Leaver(row["member_id"], on, line))
-        return leavers, table.problems
+        return leavers, table.problems.kept
 
 
 async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: datetime) -> Left:

@@ -16,7 +16,7 @@ from typing import Final, Literal, cast
 import asyncpg
 
 from messaging import suppression
-from messaging.addresses import mask, mask_apart
+from messaging.address_masks import mask, mask_apart
 from messaging.consent import Consent, record_consents
 from messaging.content.templates import Channel
 from messaging.db import Connection, Pool, load_queries

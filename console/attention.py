@@ -10,7 +10,7 @@ import asyncpg
 
 from campaigns.conversations import OpenReply, open_replies
 from console.words import mask_text, short_name, shorten
-from messaging.addresses import mask
+from messaging.address_masks import mask
 from messaging.db import Connection, load_queries
 
 SQL = load_queries(__file__)

@@ -17,7 +17,7 @@ from console import words
 from console.assets import asset_url
 from console.auth import Staff
 from messaging.outbox.states import sentence
-from messaging.plurals import plural
+from messaging.plurals import plural, verb
 from messaging.settings import ROOT
 from messaging.web import RUNTIME
 
@@ -47,6 +47,7 @@ def environment() -> jinja2.Environment:
         channels=words.CHANNELS,
         in_words=words.in_words,
         plural=plural,
+        verb=verb,
         ago=words.ago,
     )
     made.filters.update(

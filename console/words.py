@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from messaging.addresses import mask
+from messaging.address_masks import mask
 from messaging.plurals import plural
 
 

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
@@ -123,39 +123,6 @@ def normalise_email(text: str) -> str:
     if len(found[1]) > _LONGEST_LOCAL_PART or len(mailbox) > _LONGEST_EMAIL:
         raise AddressError("too_long", "An email address has at most 64 characters before the @ and 254 in all.")
     return f"{found[1]}@{_domain(found[2])}"
-
-
-def mask(address: str) -> str:
-    """An address that can be recognised but not used: `+44 ••• 123`, `a•••@union.example`."""
-    if "@" in address:
-        mailbox, _, host = address.partition("@")
-        return f"{mailbox[:1]}•••@{host}"
-    return f"{address[:3]} ••• {address[-3:]}" if len(address) > 8 else "•••"
-
-
-def mask_apart(addresses: Collection[str]) -> dict[str, str]:
-    """Mask the addresses of one person so that they can tell them from each other.
-
-    Those that would look alike show as many of their last characters as it takes: `m•••x@union.example` and
-    `m•••2@union.example`.
-
-    Args:
-        addresses: normalised; each has a mask of its own.
-    """
-    shown = {address: mask(address) for address in addresses}
-    for kept in range(1, 1 + max(map(len, addresses), default=0)):
-        alike = [address for address in shown if list(shown.values()).count(shown[address]) > 1]
-        shown |= {address: _mask_but(address, kept) for address in alike}
-    return shown
-
-
-def _mask_but(address: str, kept: int) -> str:
-    """Mask an address but for its beginning and some last characters; whole where that leaves nothing to mask."""
-    mailbox, at, host = address.partition("@")
-    begun = 1 if at else 3
-    if begun + kept >= len(mailbox):
-        return address
-    return f"{mailbox[:begun]}•••{mailbox[-kept:]}{at}{host}" if at else f"{address[:3]} ••• {address[-kept:]}"
 
 
 def _as_typed(text: str) -> str:

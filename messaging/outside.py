@@ -23,6 +23,7 @@ from aiohttp.abc import AbstractResolver
 
 from messaging.errors import InputError
 from messaging.host_addresses import Address, unmapped
+from messaging.http_answers import read_retry_after
 from messaging.setting_values import Network
 
 _MayAsk = Callable[[Address], bool]
@@ -108,7 +109,8 @@ class Outside:
             ) as answer:  # fmt: skip
                 text = (await _beginning(answer)).decode("utf-8", "replace").replace("\0", "\ufffd")
                 took = time.monotonic() - began
-                return Reply(answer.status, _problem(answer.status), text, took, _wait(answer))
+                wait = read_retry_after(answer.headers.get("Retry-After"))
+                return Reply(answer.status, _problem(answer.status), text, took, wait)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
             return Reply(None, _words(error, patience), "", time.monotonic() - began)
 
@@ -217,11 +219,6 @@ def _problem(status: int) -> str | None:
     if 300 <= status < 400:
         return f"It answered {status}, a redirect; redirects are not followed."
     return f"It answered {status}."
-
-
-def _wait(answer: aiohttp.ClientResponse) -> float | None:
-    asked = answer.headers.get("Retry-After", "")
-    return float(asked) if asked.isascii() and asked.isdigit() and len(asked) < 7 else None
 
 
 def _words(error: Exception, patience: float) -> str:

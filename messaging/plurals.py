@@ -1,4 +1,4 @@
-"""Counted nouns, as every sentence for a person has them."""
+"""Counted nouns and their verbs, as every sentence for a person has them."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ def plural(count: float, one: str, many: str | None = None) -> str:
         many: of any other number; default with an s.
     """
     return f"{round(count):,} {one if count == 1 else many or one + 's'}"
+
+
+def verb(count: float, one: str, many: str) -> str:
+    """The verb of so many: `1 of 300 branches has`, `2 of 300 branches have`."""
+    return one if count == 1 else many

@@ -52,6 +52,11 @@ _NEVER_PUBLIC: Final = ("localhost", "test", "local", "internal", "home.arpa")
 Network = IPv4Network | IPv6Network
 
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")
+_WIDEST_IPV4: Final = 8
+"""Bits: `10.0.0.0/8` may be a cluster's own; the widest network of a CDN is a /12."""
+_WIDEST_IPV6: Final = 20
+_INSIDE_IPV6: Final = (IPv6Network("fc00::/7"), IPv6Network("fe80::/10"))
 NEAR_PROXIES: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 """A proxy on this machine, which nobody else can be."""
 
@@ -89,7 +94,32 @@ def _split(value: object) -> object:
 
 
 def _networks(value: object) -> object:
-    return tuple(map(ip_network, split(value))) if isinstance(value, str) else value
+    return tuple(map(_network, split(value))) if isinstance(value, str) else value
+
+
+def _network(text: str) -> Network:
+    """A network as addresses are compared with it: IPv4 that is written as IPv6 (`::ffff:10.0.0.0/104`) is IPv4."""
+    network = ip_network(text)
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        address = network.network_address.ipv4_mapped
+        return ip_network((int(address or 0), network.prefixlen - _MAPPED.prefixlen))
+    return network
+
+
+def _proxies(value: tuple[Network, ...]) -> tuple[Network, ...]:
+    """Refuse networks that clients are in as well: these would share one limit, and have none of their own."""
+    for network in value:
+        if isinstance(network, IPv6Network):
+            too_wide = network.prefixlen < _WIDEST_IPV6 and not any(map(network.subnet_of, _INSIDE_IPV6))
+            too_wide = too_wide or network.overlaps(_MAPPED)
+        else:
+            too_wide = network.prefixlen < _WIDEST_IPV4
+        if too_wide:
+            raise ValueError(
+                f"{network} is so wide that members are in it, not just proxies: name the networks of your proxies,"
+                " such as 10.0.3.0/24"
+            )
+    return value
 
 
 def _caps(value: object) -> object:
@@ -251,6 +281,7 @@ PublicKeys = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), After
 Topics = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_topics)]
 Extras = Annotated[tuple[Literal["addresses", "texts"], ...], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+Proxies = Annotated[Networks, AfterValidator(_proxies)]
 Caps = Annotated[tuple[Cap, ...], NoDecode, BeforeValidator(_caps)]
 Times = Annotated[tuple[time, ...], NoDecode, BeforeValidator(_times)]
 Costs = Annotated[str, AfterValidator(_costs)]

@@ -25,6 +25,7 @@ from messaging.setting_values import (
     LongSecrets,
     Networks,
     Place,
+    Proxies,
     PublicKeys,
     SecretList,
     TemplateFolder,
@@ -66,7 +67,7 @@ class Settings(BaseSettings):
         description="Start with an `http://` MUSTER_PUBLIC_URL all the same; links and cookies can then be read on the way.",
     )
     listen: str = Field("127.0.0.1:8000", description="`host:port` the web server listens on.")
-    proxies: Networks = Field(
+    proxies: Proxies = Field(
         NEAR_PROXIES,
         description="Networks of the proxies that stand before Muster, separated by commas: `10.0.3.0/24,203.0.113.0/24`; a load balancer and a CDN in front of it are both to be named. Each must add whom it was asked by to `X-Forwarded-For`, which is read from its end for as long as the one who speaks is named here: from anybody else it counts for nothing. It tells who asks for too many links that do not exist, and brings mail too slowly.",
     )

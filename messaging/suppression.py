@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from messaging.db import Connection, load_queries
+from messaging.outbox.erasure import is_erased
 
 SQL: Final = load_queries(__file__)
 
@@ -52,11 +53,16 @@ async def suppress(
         purpose: `all`, or `marketing` where service messages may still go.
         reason: a word of `Reason`.
         source: who says so: `link`, `sms_reply`, `twilio`, `smtp`, `staff` …
-        message_id: the message it came in answer to.
+        message_id: the message it came in answer to. If its person was erased, it is about where the message went.
 
     Returns:
-        Whether it is news; False where it stood already (then only newly queued messages are withdrawn).
+        Whether it is news; False where it stood already (then only newly queued messages are withdrawn), and where
+        nobody knows any more where the message went.
     """
+    known = await find_place(db, channel, address, message_id)
+    if known is None:
+        return False
+    address = known
     news = await db.fetchval(SQL["suppress"], channel, address, purpose, reason, source, message_id)
     if channel == "person":
         await db.execute(SQL["withdraw_person"], int(address), purpose, reason, source)
@@ -65,6 +71,24 @@ async def suppress(
     if news is None and channel == "sms" and source in BY_TEXT:
         await db.execute(SQL["restate"], address, reason, source, message_id, BY_TEXT)
     return news is not None
+
+
+async def find_place(db: Connection, channel: Medium, address: str, message_id: int | None) -> str | None:
+    """Find where a message went: its address, and once its person is erased the one that others have too.
+
+    Args:
+        db: in the caller's transaction.
+        channel: of the message.
+        address: as the message has it.
+        message_id: the message; None for an address by itself.
+
+    Returns:
+        None where the address went with the person.
+    """
+    if message_id is None or not is_erased(message_id, address):
+        return address
+    place: str | None = await db.fetchval(SQL["place"], message_id, channel)
+    return place
 
 
 async def lift(

@@ -2,16 +2,21 @@
 -- One statement: the ledger's event, the standing row, and whether it is news. The lock on the row orders two at once;
 -- an address that is suppressed already keeps its first reason, and gets no second event; but whoever had left, or had been
 -- erased and came back, and now says no has said no for when that is taken back. What a provider says late of a message
--- whose person was erased has no address.
+-- whose person was erased has no address, but where others have it too; the ledger does not say then which message it was.
 with fresh as (
   insert into suppression_event (channel, address, purpose, action, reason, source, message_id)
-  select $1, $2, $3, 'suppress', $4, $5, $6
+  select
+    $1, $2, $3, 'suppress', $4, $5,
+    case when not exists (select from erased_place p where p.message_id = $6) then $6::bigint end
   where not exists (
       select from suppression s
       where s.channel = $1 and s.address = $2 and s.purpose in ('all', $3)
         and reason_weight(s.reason) >= reason_weight($4)
     )
-    and not exists (select from message m where m.message_id = $6 and m.address = 'erased-' || m.message_id)
+    and (
+      not exists (select from message m where m.message_id = $6 and m.address = 'erased-' || m.message_id)
+      or exists (select from erased_place p where p.message_id = $6 and p.channel = $1 and p.address = $2)
+    )
   returning event_id, at
 )
 insert into suppression (channel, address, purpose, reason, since, event_id)
@@ -20,6 +25,10 @@ on conflict (channel, address, purpose) do update
   set reason = excluded.reason, since = excluded.since, event_id = excluded.event_id
   where reason_weight(suppression.reason) < reason_weight(excluded.reason)
 returning event_id;
+
+-- name: place
+-- Where a message went whose person was erased: known as long as others have the address.
+select address from erased_place where message_id = $1 and channel = $2;
 
 -- name: restate
 -- A phone that had opted out on a page now says so by text, and the carrier has heard it: from here on no page lifts it.

@@ -1,9 +1,13 @@
 -- name: keep
--- One for each purpose; the first reason stays, but that somebody was erased gives way to a wish of theirs.
+-- One for each purpose; the first reason stays, but that somebody was erased gives way to a wish of theirs. The moment is the
+-- latest one: by it the database knows that what it is to take out of the ledger is kept here.
 insert into suppression_digest (digest, key, channel, purpose, reason, since)
 select * from unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
-on conflict (digest, purpose) do update set reason = excluded.reason, since = excluded.since
-  where reason_weight(suppression_digest.reason) < reason_weight(excluded.reason);
+on conflict (digest, purpose) do update
+  set since = excluded.since,
+      reason = case when reason_weight(suppression_digest.reason) < reason_weight(excluded.reason) then excluded.reason
+        else suppression_digest.reason end
+  where reason_weight(suppression_digest.reason) <= reason_weight(excluded.reason);
 
 -- name: count_unreadable
 -- Kept under a secret that nobody has told us.

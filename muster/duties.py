@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -18,6 +19,7 @@ from campaigns.turnout.counts import refresh_due, squash
 from campaigns.turnout.exports import export_due
 from console.auth import forget_expired
 from messaging.outbox.archive import is_sending
+from messaging.outbox.erasure import drop_old_places
 from messaging.outbox.send import Courier
 from messaging.outbox.sweep import sweep
 from messaging.outside import Outside
@@ -196,8 +198,25 @@ class Duties:
                 return False
             if await archive_due(db, last_close(now, settings.archive_after), Visits(), now=now):
                 return True
-            await erase_late(db, now - RECEIPTS_COME_FOR)
-            await drop_leftovers(db, now - timedelta(days=settings.keep_inbox), now=now)
-            await forget_expired(db, now=now)
-            await drop_old(db, now - timedelta(days=settings.keep_events))
+            await _all_of(
+                partial(erase_late, db, now - RECEIPTS_COME_FOR),
+                partial(drop_old_places, db, now),
+                partial(drop_leftovers, db, now - timedelta(days=settings.keep_inbox), now=now),
+                partial(forget_expired, db, now=now),
+                partial(drop_old, db, now - timedelta(days=settings.keep_events)),
+            )
             return False
+
+
+async def _all_of(*works: Callable[[], Awaitable[object]]) -> None:
+    """Do several things that have nothing to do with each other: one that fails keeps none of the others from it."""
+    failed: list[Exception] = []
+    for work in works:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001  # whichever it is, it is reported when all have had their turn
+            failed.append(error)
+    for another in failed[1:]:
+        log.error("something that is done with others failed", exc_info=another)
+    if failed:
+        raise failed[0]

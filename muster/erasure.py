@@ -1,7 +1,9 @@
 """Erasing somebody altogether: the person, what was written to them, what came in from them, what others are told.
 
 What is slow (looking through all that came in) comes first and holds nothing. Then one short transaction does
-everything: it waits for nobody while it holds anything, and begins again where somebody is in the way. A message that
+everything: it waits for nobody while it holds anything, and begins again where somebody is in the way. What came in
+from them or about their messages and nobody has read yet is read before, in transactions of its own: it may be the
+opt-out of somebody who shares their mailbox, or theirs, which outlasts them. A message that
 is on the wire at that moment leaves nothing behind either: what its provider says of it is gone through once more when
 it has settled. Receipts that come later are emptied as they are dealt with, and once an hour (`erase_late`) what an
 older worker or a slow answer has left.
@@ -35,16 +37,10 @@ from messaging.errors import Conflict
 from messaging.outbox.erasure import Written, empty_again, hold_messages, in_flight
 from messaging.runtime import Runtime
 from messaging.suppression_digests import DigestKeys
-from webhooks.erasure import (
-    Arrivals,
-    StillWritten,
-    Wanted,
-    empty_arrivals,
-    erased_messages,
-    find_arrivals,
-    forget_late,
-    note_erased,
-)
+from webhooks import process_waiting
+from webhooks.erased import erased_messages, forget_late, note_erased
+from webhooks.erasure import Arrivals, StillWritten, Wanted, empty_arrivals, find_arrivals, wait_for_writers
+from webhooks.inbox import find_waiting
 
 TRIES: Final = 100
 """How often the transaction is begun again where somebody is in the way."""
@@ -57,7 +53,16 @@ SETTLES_WITHIN: Final = 30.0
 
 T = TypeVar("T")
 
-_BUSY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, StillWritten)
+
+class Unread(Exception):  # noqa: N818  # no fault: it is read, and all is begun again
+    """Something of theirs has come in that nobody has processed."""
+
+    def __init__(self, inbox_ids: Sequence[int]) -> None:
+        super().__init__(inbox_ids)
+        self.inbox_ids = inbox_ids
+
+
+_BUSY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, StillWritten, Unread)
 
 log = structlog.get_logger(__name__)
 
@@ -125,15 +130,16 @@ async def erase(runtime: Runtime, found: Found, *, actor: str, may_return: bool 
         How much of each there was, and how many queued messages were withdrawn.
 
     Raises:
-        Conflict: a member file is being imported, or somebody was in the way all the time.
+        Conflict: a member file is being imported, somebody was in the way all the time, or something that came in from
+            them cannot be processed.
     """
     keys, now = DigestKeys(runtime.settings.secret_key), runtime.clock()
     async with runtime.pool.acquire() as db:
         if found.traces.person_id is not None:
             await finish_reach(db, found.traces.person_id, now)
         act = partial(_erase, db, keys, found, actor, may_return=may_return, now=now)
-        done, detail = await _until_free(db, act)
-        await _wait_for_the_wire(db, done.traces.written)
+        done, detail = await _until_free(runtime, db, act)
+        await _wait_for_the_wire(runtime, db, done.traces.written)
         await forget_statistics(db)
     log.info("somebody was erased", person_id=found.traces.person_id)
     return detail
@@ -168,18 +174,51 @@ def wanted_of(traces: Traces) -> Wanted:
     )
 
 
-async def _until_free(db: Connection, act: Callable[[], Awaitable[T]]) -> T:
+async def _until_free(runtime: Runtime, db: Connection, act: Callable[[], Awaitable[T]]) -> T:
     """Do something in one transaction, begun again for as long as somebody is in the way."""
+    in_the_way: Exception | None = None
     for attempt in range(TRIES):
         try:
             async with db.transaction():
                 return await act()
-        except _BUSY:
+        except _BUSY as busy:
+            in_the_way = busy
+        # nothing is held any more: now there is time to wait
+        if isinstance(in_the_way, Unread):
+            await read_waiting(runtime, db, in_the_way.inbox_ids)
+        elif isinstance(in_the_way, StillWritten):
+            await wait_for_writers(db)
+        else:
             await asyncio.sleep(min(PAUSE, 0.02 * (attempt + 1)))
+    if isinstance(in_the_way, StillWritten):
+        raise Conflict(
+            "Somebody was writing to what came in, or to the events for webhooks, all the time.",
+            remedy="Try again in a few minutes; if it goes on, a transaction was left open: select pid, xact_start,"
+            " query from pg_stat_activity where xact_start is not null order by xact_start",
+        )
     raise Conflict(
         "Somebody was at their messages all the time.",
         remedy="Try again; if it goes on, look at what is being sent: muster campaign list",
     )
+
+
+async def read_waiting(runtime: Runtime, db: Connection, inbox_ids: Sequence[int]) -> None:
+    """Process what has come in from somebody, or about messages to them, before it is erased.
+
+    Args:
+        runtime: where.
+        db: a connection without a transaction.
+        inbox_ids: its rows.
+
+    Raises:
+        Conflict: something cannot be processed now.
+    """
+    if not await process_waiting(runtime, db, inbox_ids):
+        raise Conflict(
+            "Something that came in from them cannot be processed just now, and may be an opt-out.",
+            remedy="Try again in a few minutes. What fails again and again is set aside, with an alert, and is not"
+            " waited for any more: docs/inbound.md",
+        )
 
 
 async def _erase(
@@ -190,6 +229,8 @@ async def _erase(
     await hold_messages(db, traces.written.messages)  # what was launched just before as well
     wanted = wanted_of(traces)
     done = Found(traces, await find_arrivals(db, wanted, found.arrivals))
+    if unread := await find_waiting(db, done.arrivals.inbox | done.arrivals.mails):
+        raise Unread(unread)
     new, withdrawn = await erase_traces(db, keys, traces, may_return=may_return, now=now)
     await empty_arrivals(db, wanted, done.arrivals, traces.external_id, new)
     await note_erased(db, wanted.message_ids, wanted.provider_ids, now)
@@ -198,7 +239,7 @@ async def _erase(
     return done, detail
 
 
-async def _wait_for_the_wire(db: Connection, written: Written) -> None:
+async def _wait_for_the_wire(runtime: Runtime, db: Connection, written: Written) -> None:
     """Wait until what was on the wire has settled, and take out what was said of it."""
     until = asyncio.get_running_loop().time() + SETTLES_WITHIN
     waited = False
@@ -206,7 +247,7 @@ async def _wait_for_the_wire(db: Connection, written: Written) -> None:
         waited = True
         await asyncio.sleep(PAUSE)
     if waited:
-        await _until_free(db, partial(_clear_late, db, written.ids))
+        await _until_free(runtime, db, partial(_clear_late, db, written.ids))
 
 
 async def _clear_late(db: Connection, message_ids: Sequence[int]) -> None:

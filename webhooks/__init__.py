@@ -7,16 +7,17 @@ nobody was there to take it, `fetch_missed` asks for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Final
 
 from aiohttp import web
 
+from messaging.db import Connection
 from messaging.runtime import Runtime
 from webhooks import email, links, preferences, twilio, unsubscribe, vonage
 from webhooks.agents import classify
-from webhooks.inbox import Handler, Intake, process
+from webhooks.inbox import Handler, Intake, process, process_these
 from webhooks.leftovers import drop_leftovers
 from webhooks.mailroom import MAIL, sort_mail
 from webhooks.missed import fetch_missed
@@ -31,6 +32,7 @@ __all__ = [
     "fetch_missed",
     "is_members",
     "process_inbox",
+    "process_waiting",
     "respond_at_front",
     "respond_to_nobody",
     "routes",
@@ -63,4 +65,22 @@ async def process_inbox(runtime: Runtime, limit: int) -> int:
     Returns:
         How many were looked at; fewer than `limit` where nothing else is due.
     """
-    return await process(runtime, limit, {**HANDLERS, MAIL: partial(sort_mail, runtime)}, slow={MAIL})
+    return await process(runtime, limit, _handlers(runtime), slow={MAIL})
+
+
+async def process_waiting(runtime: Runtime, db: Connection, inbox_ids: Collection[int]) -> bool:
+    """Process some of what has come in at once, due or not.
+
+    Args:
+        runtime: where it is stored.
+        db: a connection without a transaction.
+        inbox_ids: which rows.
+
+    Returns:
+        Whether all of them have been dealt with.
+    """
+    return await process_these(runtime, db, inbox_ids, _handlers(runtime))
+
+
+def _handlers(runtime: Runtime) -> Mapping[str, Handler]:
+    return {**HANDLERS, MAIL: partial(sort_mail, runtime)}

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from messaging.content.tokens import Action, digest
 from messaging.db import Connection, Pool, load_queries
+from messaging.outbox.erasure import is_erased
 from webhooks.agents import Agent
 from webhooks.visits import LASTS as VISIT_LASTS
 from webhooks.visits import LATELY, MOST_LATELY, NEAR, Around, Used, new_nonce, nonce_digest
@@ -75,6 +76,11 @@ class Asked:
     said_here: bool
     stopped: bool
     stopped_by_link: bool
+
+    @property
+    def erased(self) -> bool:
+        """Whether they were erased: whoever reads the message now shares the address it went to."""
+        return is_erased(self.message_id, self.address)
 
     def phase(self, now: datetime) -> Phase:
         """Whether the vote is still to open, open, or closed."""

@@ -1,10 +1,12 @@
 -- name: find
--- Who is behind a link; nobody, where its ballot closed long ago.
+-- Who is behind a link; nobody, where its ballot closed long ago. Once its person was erased it opens one page only: where
+-- others stop messages to an address they share.
 select
   message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
   time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link
 from member_asked
-where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval;
+where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
+  and (address is distinct from 'erased-' || message_id or $2 = '{unsubscribe}');
 
 -- name: look
 -- The same, and the look at the page is noted with it: most looks are never answered, so each costs one statement. It
@@ -16,6 +18,7 @@ with asked as materialized (
     time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link
   from member_asked
   where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
+    and (address is distinct from 'erased-' || message_id or $2 = '{unsubscribe}')
 ), noted as materialized (
   select note_look(message_id, $8, 1, $5, $6, $7, $3, null, $10, $11) from asked
   where not $9 or set_config('synchronous_commit', 'off', true) is not null
@@ -34,6 +37,7 @@ with asked as materialized (
     time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link
   from member_asked
   where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
+    and (address is distinct from 'erased-' || message_id or $2 = '{unsubscribe}')
 ), used as (
   update link_visit v
   set answered_at = $3, answer = $6

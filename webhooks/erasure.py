@@ -2,26 +2,31 @@
 
 Looking for it reads the inbox from end to end, since providers put addresses wherever they like. That is done before
 anything is locked; what came in meanwhile is looked for once more under the lock. What others sent is never thrown away
-for naming somebody: only the address goes. What comes in later about their messages is emptied once it has been dealt
-with (`forget_late`).
+for naming somebody: only the address goes. What comes in later about their messages: `webhooks.erased`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
+import asyncpg
+
 from messaging.db import Connection, load_queries
-from messaging.outbox.erasure import NEVER
-from messaging.setting_values import SMS_PROVIDERS
-from webhooks.outgoing.settled import settled
+from webhooks.erased import blank_arrivals, subjects_of
+from webhooks.mailroom.letter import LOOKED_AT
+from webhooks.mailroom.mentions import Mention, find_mention
+from webhooks.outgoing.settled import PATIENCE, settled
 
 SQL: Final = load_queries(__file__)
 
 _WITHIN: Final = 900
 """Seconds a look through everything that came in may take."""
+_PAGE: Final = 50
+"""Mails that are read at a time."""
 _LEDGERS: Final = {"inbox": "inbox_id", "webhook_event": "seq", "webhook_delivery": "delivery_id"}
 """What is read up to where it is settled: an id that is committed late is looked for again."""
 
@@ -62,6 +67,7 @@ class Arrivals:
     Attributes:
         inbox: rows of what came in from them or about their messages.
         named: rows of what others sent that names one of their addresses.
+        mails: those of them that are mails.
         events: places of events for webhooks.
         deliveries: what receivers answered.
         upto: how far the inbox was read.
@@ -71,6 +77,7 @@ class Arrivals:
 
     inbox: frozenset[int] = frozenset()
     named: frozenset[int] = frozenset()
+    mails: frozenset[int] = frozenset()
     events: frozenset[int] = frozenset()
     deliveries: frozenset[int] = frozenset()
     upto: int = field(default=0, compare=False)
@@ -89,20 +96,22 @@ async def find_arrivals(db: Connection, wanted: Wanted, seen: Arrivals | None = 
     Raises:
         StillWritten: it is not.
     """
-    ends = await settled(db, _LEDGERS)
+    # with everything locked nobody is waited for: see `wait_for_writers`
+    ends = await settled(db, _LEDGERS, patience=PATIENCE if seen is None else 0.0)
     if ends is None:
         if seen is not None:
             raise StillWritten
         ends = dict.fromkeys(_LEDGERS, 0)  # the next look is at everything
     seen = seen or Arrivals()
-    subjects = [*map(str.lower, _subjects(wanted.message_ids, wanted.provider_ids)), *_places(wanted.addresses)]
+    subjects = [*map(str.lower, subjects_of(wanted.message_ids, wanted.provider_ids)), *_places(wanted.addresses)]
     message_ids = [str(one) for one in wanted.message_ids]
     inbox = await db.fetch(
         SQL["arrivals"], list(wanted.inbox_ids), subjects, message_ids, wanted.pattern, list(wanted.likes), seen.upto,
         wanted.person_id, _senders(wanted.addresses), timeout=_WITHIN,
     )  # fmt: skip
-    mails = await db.fetch(SQL["mails"], list(wanted.likes), seen.upto, wanted.pattern, timeout=_WITHIN)
-    own = seen.inbox | {row["inbox_id"] for row in (*inbox, *mails) if row["own"]} | set(wanted.inbox_ids)
+    mails = await _find_mails(db, wanted, seen.upto)
+    written = {inbox_id for inbox_id, mention in mails.items() if mention == "writer"}
+    own = seen.inbox | {row["inbox_id"] for row in inbox if row["own"]} | written | set(wanted.inbox_ids)
     events = await db.fetch(
         SQL["told"], wanted.person_id, message_ids, [str(one) for one in wanted.reply_ids], seen.upto_event,
         timeout=_WITHIN,
@@ -113,13 +122,41 @@ async def find_arrivals(db: Connection, wanted: Wanted, seen: Arrivals | None = 
     )
     return Arrivals(
         inbox=own,
-        named=(seen.named | {row["inbox_id"] for row in (*inbox, *mails)}) - own,
+        named=(seen.named | {row["inbox_id"] for row in inbox} | mails.keys()) - own,
+        mails=(seen.mails | mails.keys()) - own,
         events=places,
         deliveries=seen.deliveries | {row["delivery_id"] for row in answers},
         upto=ends["inbox"],
         upto_event=ends["webhook_event"],
         upto_delivery=ends["webhook_delivery"],
     )
+
+
+async def _find_mails(db: Connection, wanted: Wanted, upto: int) -> dict[int, Mention]:
+    """Mails after a row that name one of the addresses, and whether they come from there."""
+    if not wanted.likes:
+        return {}
+    long = await db.fetch(SQL["long_mails"], list(wanted.likes), upto, LOOKED_AT, timeout=_WITHIN)
+    found: dict[int, Mention] = {row["inbox_id"]: "named" for row in long}
+    pattern = re.compile(wanted.pattern, re.IGNORECASE)
+    while page := await db.fetch(SQL["mails"], upto, LOOKED_AT, _PAGE, timeout=_WITHIN):
+        found |= await asyncio.to_thread(_mentions, page, pattern)
+        upto = page[-1]["inbox_id"]
+    return found
+
+
+def _mentions(page: Sequence[asyncpg.Record], pattern: re.Pattern[str]) -> dict[int, Mention]:
+    looked = {row["inbox_id"]: find_mention(row["raw"], pattern) for row in page}
+    return {inbox_id: mention for inbox_id, mention in looked.items() if mention is not None}
+
+
+async def wait_for_writers(db: Connection) -> None:
+    """Wait until whoever was writing to what came in has ended, or for about a second.
+
+    Args:
+        db: a connection without a transaction, which holds nothing.
+    """
+    await settled(db, _LEDGERS)
 
 
 async def empty_arrivals(db: Connection, wanted: Wanted, found: Arrivals, old: str, new: str) -> None:
@@ -133,8 +170,7 @@ async def empty_arrivals(db: Connection, wanted: Wanted, found: Arrivals, old: s
         new: what they are told from now on.
     """
     rows = list(found.inbox)
-    await db.execute(SQL["blank"], rows, wanted.pattern)
-    await db.execute(SQL["drop_mails"], rows)
+    await blank_arrivals(db, rows, wanted.pattern)
     named = list(found.named)
     await db.execute(SQL["mend"], named, wanted.pattern)
     await db.execute(SQL["drop_read_mails"], named)
@@ -146,56 +182,6 @@ async def empty_arrivals(db: Connection, wanted: Wanted, found: Arrivals, old: s
     await db.execute(SQL["blank_looks"], list(wanted.message_ids))
     channels, addresses = [one[0] for one in wanted.addresses], [one[1] for one in wanted.addresses]
     await db.execute(SQL["drop_told_once"], channels, addresses)
-
-
-async def note_erased(
-    db: Connection, message_ids: Collection[int], provider_ids: Collection[str], now: datetime
-) -> None:
-    """Remember which messages were erased, so that nothing said of them later is kept.
-
-    Args:
-        db: in the caller's transaction.
-        message_ids: ours.
-        provider_ids: what providers call them, earlier tries too.
-        now: the time.
-    """
-    subjects = _subjects(message_ids, provider_ids)
-    ids = [*message_ids, *[None] * (len(subjects) - len(message_ids))]
-    await db.execute(SQL["note_erased"], subjects, ids, now)
-
-
-async def forget_late(db: Connection, inbox_ids: Collection[int] | None = None) -> None:
-    """Empty what was said of messages whose person is erased, once it has been dealt with.
-
-    Args:
-        db: a connection, or in the transaction that dealt with it.
-        inbox_ids: what to look at; None for everything.
-    """
-    if inbox_ids is None:
-        rows = await db.fetch(SQL["all_late"], timeout=_WITHIN)
-    else:
-        rows = await db.fetch(SQL["late"], list(inbox_ids))
-    if rows:
-        ids = [row["inbox_id"] for row in rows]
-        await db.execute(SQL["blank"], ids, NEVER)
-        await db.execute(SQL["drop_mails"], ids)
-
-
-async def erased_messages(db: Connection, since: datetime) -> list[int]:
-    """Messages of whoever was erased after a moment; those from before are forgotten.
-
-    Args:
-        db: a connection.
-        since: when.
-    """
-    await db.execute(SQL["forget_erased"], since)
-    return [row["message_id"] for row in await db.fetch(SQL["erased_messages"])]
-
-
-def _subjects(message_ids: Collection[int], provider_ids: Collection[str]) -> list[str]:
-    """What the inbox calls their messages."""
-    named = [f"{provider}:{one}" for provider in SMS_PROVIDERS for one in provider_ids]
-    return [*(f"message:{one}" for one in message_ids), *named]
 
 
 def _places(addresses: Collection[tuple[str, str]]) -> list[str]:

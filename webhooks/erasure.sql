@@ -23,22 +23,14 @@ where found.own
     and found.around || jsonb_words(found.payload) ~* $4;
 
 -- name: mails
--- Mails that name one of the addresses, and whether they come from there. As bytes: a mail has any encoding.
-select
-  m.inbox_id,
-  split_part(replace(said.mail, chr(13), ''), chr(10) || chr(10), 1) ~* ('(?n)^from:.*(?:' || $3 || ')') as own
-from inbox_mail m
-cross join lateral (select encode(m.raw, 'escape') as mail) said
-where m.inbox_id > $2 and squeezed(said.mail) like any ($1::text[]);
+-- Mails after one of them, as far as anybody reads them: what they say is decoded first.
+select inbox_id, substring(raw for $2) as raw from inbox_mail where inbox_id > $1 order by inbox_id limit $3;
 
--- name: blank
--- What is theirs. The row and its key stay, so that the same thing said again is known. What has not been processed is not
--- any more.
-update inbox
-set payload = '{}', subject = 'erased', error = null, state = 'done', processed_at = coalesce(processed_at, now()),
-  dedupe_key = case when dedupe_key ~* $2 then 'erased:' || encode(sha256(convert_to(dedupe_key, 'UTF8')), 'hex')
-    else dedupe_key end
-where inbox_id = any ($1::bigint[]);
+-- name: long_mails
+-- What comes after that in long ones, as bytes.
+select inbox_id
+from inbox_mail
+where inbox_id > $2 and octet_length(raw) > $3 and squeezed(encode(raw, 'escape')) like any ($1::text[]);
 
 -- name: mend
 -- What others said of them: it stays, and is read if it has not been yet, without the address.
@@ -50,7 +42,7 @@ set payload = jsonb_without(payload, $2), subject = regexp_replace(subject, $2, 
 where inbox_id = any ($1::bigint[]);
 
 -- name: mend_mails
--- The same of mails that nobody has read yet.
+-- The same of mails that were set aside; what can be read was read before.
 update inbox_mail m
 set raw = decode(regexp_replace(encode(m.raw, 'escape'), $2, 'erased', 'gi'), 'escape')
 from inbox i
@@ -61,10 +53,6 @@ where i.inbox_id = m.inbox_id and m.inbox_id = any ($1::bigint[]) and i.state <>
 delete from inbox_mail m
 using inbox i
 where i.inbox_id = m.inbox_id and m.inbox_id = any ($1::bigint[]) and i.state = 'done';
-
--- name: drop_mails
--- Whole mails that were theirs.
-delete from inbox_mail where inbox_id = any ($1::bigint[]);
 
 -- name: drop_malformed
 -- Bodies that nobody could read, in which an address stands in one way or another.
@@ -107,33 +95,3 @@ update link_visit set signals = '{}', answer = null, asked = null where message_
 -- What we have told an address is kept by the address.
 delete from told_once t using unnest($1::text[], $2::text[]) as a (channel, address)
 where t.channel = a.channel and t.address = a.address;
-
--- name: note_erased
--- What the inbox calls what was written to them, as digests: what comes in about it from now on leaves nothing behind.
-insert into erased_subject (digest, message_id, erased_at)
-select erased_subject_of(subject), message_id, $3 from unnest($1::text[], $2::bigint[]) as e (subject, message_id)
-on conflict (digest) do update set erased_at = excluded.erased_at;
-
--- name: late
--- Of some rows that have been dealt with, those about a message whose person is erased. Replies are read by people.
-select i.inbox_id
-from inbox i
-where i.inbox_id = any ($1::bigint[]) and i.state <> 'new' and i.payload <> '{}'
-  and is_of_erased(i.subject, i.payload ->> 'message_id')
-  and not exists (select from reply r where r.inbox_id = i.inbox_id);
-
--- name: all_late
--- The same of all rows: none but those that an older worker has dealt with.
-select i.inbox_id
-from inbox i
-where exists (select from erased_subject) and i.state <> 'new' and i.payload <> '{}'
-  and is_of_erased(i.subject, i.payload ->> 'message_id')
-  and not exists (select from reply r where r.inbox_id = i.inbox_id);
-
--- name: erased_messages
--- Messages of whoever was erased not long ago.
-select message_id from erased_subject where message_id is not null order by message_id;
-
--- name: forget_erased
--- No receipts come any more.
-delete from erased_subject where erased_at < $1;

@@ -24,7 +24,7 @@ from messaging.db import AWAY, Connection, in_time, load_queries
 from messaging.db.in_time import answer_in_time, as_unavailable
 from messaging.errors import InputError, Unavailable
 from messaging.runtime import Runtime
-from webhooks.erasure import forget_late
+from webhooks.erased import forget_late
 
 SQL: Final = load_queries(__file__)
 T = TypeVar("T")
@@ -216,6 +216,33 @@ async def process(runtime: Runtime, limit: int, handlers: Mapping[str, Handler],
                 del left[long]
             done += len(rows)
     return done
+
+
+async def process_these(
+    runtime: Runtime, db: Connection, inbox_ids: Collection[int], handlers: Mapping[str, Handler]
+) -> bool:
+    """Process some rows that wait, whether or not they are due.
+
+    Args:
+        runtime: where they are stored.
+        db: a connection without a transaction.
+        inbox_ids: which; they are taken in the order they came.
+        handlers: who processes which source.
+
+    Returns:
+        Whether all have been dealt with; what cannot be processed at all has been set aside.
+    """
+    for inbox_id in sorted(inbox_ids):
+        async with db.transaction():
+            await people_stay(db)
+            for row in await db.fetch(SQL["take"], inbox_id):
+                await _process(runtime, db, handlers.get(row["source"], _nobody), [Item(**row)])
+    return not await find_waiting(db, inbox_ids)
+
+
+async def find_waiting(db: Connection, inbox_ids: Collection[int]) -> list[int]:
+    """Say which of some rows nobody has processed yet."""
+    return [row["inbox_id"] for row in await db.fetch(SQL["waiting"], list(inbox_ids))]
 
 
 def _order(row: asyncpg.Record) -> tuple[str, int]:

@@ -25,6 +25,14 @@ order by i.next_try_at, i.inbox_id
 limit $2
 for update of i skip locked;
 
+-- name: take
+-- One that waits; whoever is at it is waited for, and then it does not wait any more.
+select inbox_id, source, payload, received_at, attempts from inbox where inbox_id = $1 and state = 'new' for update;
+
+-- name: waiting
+-- Which of some nobody has processed yet.
+select inbox_id from inbox where inbox_id = any ($1::bigint[]) and state = 'new' order by inbox_id;
+
 -- name: finish
 -- Done, in the transaction that did what it asked for.
 update inbox set state = 'done', processed_at = $2, error = null where inbox_id = any ($1::bigint[]);

@@ -94,7 +94,7 @@ def respond(
         secret=view.secret,
         decoy=view.decoy,
         honeypot=honeypot,
-        preferences=_preferences(request),
+        preferences=None if asked.erased else _preferences(request),
     )  # fmt: skip
 
 

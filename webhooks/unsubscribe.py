@@ -1,7 +1,8 @@
 """Unsubscribing: the link in a message shows a page first; a mail program's own button acts at once (RFC 8058).
 
 Neither asks for a log-in, a reason or a second thought, and doing it twice is as good as once. What it stops is
-everything to that address, whoever shares it; a second button stops everything to the person. Both can be taken back.
+everything to that address, whoever shares it; a second button stops everything to the person. Both can be taken back,
+but where the person was erased: whoever shares their address stops what goes there, and nobody knows who that was.
 """
 
 from __future__ import annotations
@@ -71,18 +72,19 @@ def _show(request: web.Request, asked: Asked, nonce: str) -> web.Response:
     view = View(
         heading="unsubscribe",
         lines=["unsubscribe_why"],
-        buttons=[(HERE, "unsubscribe_here", "main"), (EVERYWHERE, "unsubscribe_everywhere", "")],
+        buttons=[(HERE, "unsubscribe_here", "main")]
+        + ([] if asked.erased else [(EVERYWHERE, "unsubscribe_everywhere", "")]),
     )
     return respond(request, asked, view, nonce=nonce)
 
 
 async def _take(request: web.Request, db: Connection, asked: Asked, form: MultiDict[str]) -> web.Response:
     match form.get("answer"):
-        case "undo_stop":
+        case "undo_stop" if not asked.erased:
             return await _resume(request, db, asked, form.get("nonce", ""))
-        case "nothing":  # the answer of a machine to the second question: everything stays as it is
+        case "nothing" | "undo_stop":  # the answer of a machine to the second question: everything stays as it is
             return _show(request, asked, await _note(request, db, asked))
-    everywhere = form.get("answer") == EVERYWHERE
+    everywhere = form.get("answer") == EVERYWHERE and not asked.erased
     one_click = form.get("List-Unsubscribe") == "One-Click"
     await keep_press(
         db,
@@ -95,7 +97,7 @@ async def _take(request: web.Request, db: Connection, asked: Asked, form: MultiD
     await opt_out(db, message_id=asked.message_id, everywhere=everywhere, source="unsubscribe")
     nonce = await _note(request, db, asked)
     heading = "unsubscribed_everywhere" if everywhere else "unsubscribed"
-    return respond(request, asked, View(heading=heading, undo=UNDO), nonce=nonce)
+    return respond(request, asked, View(heading=heading, undo=None if asked.erased else UNDO), nonce=nonce)
 
 
 async def _resume(request: web.Request, db: Connection, asked: Asked, nonce: str) -> web.Response:

@@ -7,37 +7,29 @@ and costs a tenth. Both are PostgreSQL's; the expression is Python's too, withou
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import orjson
 import phonenumbers
 from phonenumbers import NumberParseException
 
+from messaging.db import Connection, load_queries
 from messaging.db.like import literal
+from messaging.outbox.erasure import NEVER
 
-_BEFORE: Final = r"(?:(?<![\w.+-])|(?<=%[0-9a-f][0-9a-f]))"
-"""The address begins here: no part of a longer mailbox, but perhaps after something that a form has encoded."""
-_BEFORE_DIGITS: Final = r"(?:(?<!\d)|(?<=%[0-9a-f][0-9a-f]))"
-_BETWEEN: Final = "(?:%20|[ \u00a0()./+-]){0,3}"
-"""What people and programs put between the digits of a number; `squeezed` takes out the same."""
-_ENCODED: Final = {"@": "(?:@|%40)", "+": r"(?:\+|%2B)", ".": r"(?:\.|%2E)"}
-_ENOUGH: Final = 9
-"""Digits of a national number that say whose it is without a zero or a country code before them."""
+SQL: Final = load_queries(__file__)
 
 
-def pattern_of(address: str) -> str:
-    """Write a regular expression for a mailbox or number.
+async def find_pattern(db: Connection, addresses: Sequence[str]) -> str:
+    """Write a regular expression that finds any of several mailboxes and numbers.
 
     Args:
-        address: normalised.
+        db: a connection; the database writes it, for it takes addresses out of its ledgers by none but its own.
+        addresses: normalised.
     """
-    if "@" in address:
-        mailbox = "".join(_ENCODED.get(char, re.escape(char)) for char in address)
-        return rf"{_BEFORE}{mailbox}(?![\w-]|\.\w)"
-    country, national = _parts(address)
-    prefix = rf"(?:(?:\+|00|%2B)?{_BETWEEN.join(country)}{_BETWEEN}(?:0{_BETWEEN})?|0{_BETWEEN})" if country else ""
-    bare = "?" if prefix and len(national) >= _ENOUGH else ""
-    return rf"{_BEFORE_DIGITS}{prefix}{bare}{_BETWEEN.join(national)}(?!\d)"
+    pattern: str | None = await db.fetchval(SQL["pattern"], list(addresses))
+    return pattern or NEVER
 
 
 def likes_of(address: str) -> list[str]:

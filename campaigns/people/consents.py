@@ -131,9 +131,9 @@ async def _import(
             await _take(db, held, table, report, otherwise, actor, zone, now)
             held = []
     await _take(db, held, table, report, otherwise, actor, zone, now)
-    report.kind, report.rows, report.rejected = table.kind, table.rows, table.rejected
+    report.kind, report.rows, report.rejected = table.kind, table.rows, table.problems.rejected
     report.notices = list(table.notices)
-    report.problems = sorted(table.problems, key=lambda one: one.line)
+    report.problems = sorted(table.problems.kept, key=lambda one: one.line)
 
 
 async def _take(

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, AnyStr, Final, Self
+from typing import IO, Final, Self
 
 from campaigns.people.encodings import NAMES, WINDOWS, Guess, describe_mixed, guess_encoding
 from campaigns.people.tables import RawTable, Record, is_blank
@@ -159,18 +159,17 @@ def _count_mixed(path: Path) -> int:
         UnicodeDecodeError: most of what is not plain ASCII is not UTF-8: then all of it is Windows-1252.
     """
     good = bad = lines = 0
-    with path.open("rb") as file:
-        for line in _lines_of(file):
-            lines += 1
-            if line.isascii():
-                continue
-            try:
-                line.decode()
-                good += 1
-            except UnicodeDecodeError as error:
-                line.decode("cp1252")
-                bad += 1
-                last = error
+    for line in _raw_lines(path):
+        lines += 1
+        if line.isascii():
+            continue
+        try:
+            line.decode()
+            good += 1
+        except UnicodeDecodeError as error:
+            line.decode("cp1252")
+            bad += 1
+            last = error
     if bad >= good:
         raise last
     return lines
@@ -186,14 +185,20 @@ def _not_text(path: Path) -> InputError:
 @contextmanager
 def _open_lines(text: _Text) -> Iterator[Iterable[str]]:
     if text.encoding == "mixed":
-        with text.path.open("rb") as file:
-            yield map(_decode_line, _lines_of(file))
+        yield map(_decode_line, _raw_lines(text.path))
     else:
         with text.path.open(encoding=text.encoding, newline="") as file:
             yield _lines_of(file)
 
 
-def _lines_of(file: IO[AnyStr]) -> Iterator[AnyStr]:
+def _raw_lines(path: Path) -> Iterator[bytes]:
+    """A file's lines as bytes, whichever way they end: Python parts bytes at LF alone, and text at CR too."""
+    with path.open(encoding="latin-1", newline="") as file:
+        for line in _lines_of(file):
+            yield line.encode("latin-1")
+
+
+def _lines_of(file: IO[str]) -> Iterator[str]:
     """A file's lines, none of which is read further than a member's row can be long.
 
     Raises:

@@ -28,6 +28,8 @@ NAMES: Final = {
     "euc_kr": "EUC-KR", "cp949": "Windows-949", "euc_jp": "EUC-JP",
 }  # fmt: skip
 """What people call the encodings that a member file may have, by Python's name."""
+_ALSO_CALLED: Final = {"ansi": WINDOWS, "latin 1": "latin-1", "latin 2": "latin-2", "x-mac-roman": "mac-roman"}
+"""Other names, as programs show them: Notepad and Excel say ANSI, which in western Europe means Windows-1252."""
 _GUESSED: Final = (
     WINDOWS, "mac-roman", "cp1250", "iso8859-2", "cp850", "mac-latin2", "cp1257", "cp1251", "cp1253",
 )  # fmt: skip
@@ -36,6 +38,10 @@ _MOST_WORDS: Final = 2_000
 _ODD_ENOUGH: Final = 0.15
 """Share of odd words from which a file is not Windows-1252, if another encoding has hardly any."""
 _ODD_AT_LEAST: Final = 2
+_FOR_THE_SAME_NAMES: Final = frozenset({"mac-roman", "cp850"})
+"""Encodings for the languages of Windows-1252: one odd word is enough, where it is not odd in one of these."""
+_ENOUGH_WORDS: Final = 5
+"""From so many words on a language can be told by its letters; of fewer, the likelier encoding is taken."""
 _TIMES_BETTER: Final = 4
 _SHOWN: Final = 3
 _LONGEST_SHOWN: Final = 40
@@ -45,6 +51,14 @@ _WORD: Final = re.compile(rb'[^\s,;|"\x00]+')
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 _AFTER_LETTERS: Final = frozenset("’”»–—…®™©ªº°·\xa0")  # noqa: RUF001
 _BEFORE_LETTERS: Final = frozenset("‘’“„«–—…¡¿·\xa0")  # noqa: RUF001
+_LETTERS_OF_MACS: Final = re.compile(
+    r"(?<![^\W\d_])(?!(?:anti|bi|co|de|multi|pre|re|semi|tri)–)[^\W\d_]*[aeiouáéíóúœ]–[aeiouáéíóú]"  # noqa: RUF001
+    r"|(?<![^\W\d_])[b-df-hj-np-tv-z]—[a-z]|[a-z]—[ns](?![^\W\d_])"
+    r"|[a-z][b-df-hj-np-tv-z]’(?:as?|os?|az|n?guez|[nt]ez)(?![^\W\d_])|(?<![^\W\d_])D’az(?![^\W\d_])",  # noqa: RUF001
+    re.IGNORECASE,
+)
+"""Dashes and apostrophes of Windows-1252 where only Spanish names have a letter, with the same byte on a Mac: `Nu–ez`
+is `Nuñez`, `L—pez` is `López`, `Garc’a` is `García`."""  # noqa: RUF001
 _MOST_ACCENTS: Final = 2
 """Letters of Latin script beyond ASCII that stand together in a name."""
 
@@ -88,8 +102,10 @@ def guess_encoding(sample: bytes) -> Guess:
     odd = {encoding: sum(_is_odd(word, encoding) for word in words) for encoding in _GUESSED}
     least = min(odd.values())
     best = [encoding for encoding in _GUESSED if odd[encoding] == least]
-    fewest = max(_ODD_ENOUGH * len(words), _TIMES_BETTER * least, _ODD_AT_LEAST)
-    chosen = WINDOWS if WINDOWS in best or odd[WINDOWS] < fewest else _most_likely(sample, words, best)
+    fit = [one for one in best if odd[WINDOWS] >= _ODD_AT_LEAST or one in _FOR_THE_SAME_NAMES]
+    fewest = max(_ODD_ENOUGH * len(words), _TIMES_BETTER * least)
+    stays = WINDOWS in best or odd[WINDOWS] < fewest or not fit
+    chosen = WINDOWS if stays else _most_likely(sample, words, fit)
     return _guess(chosen, words, [encoding for encoding in best if encoding != chosen])
 
 
@@ -110,7 +126,7 @@ def named_encoding(name: str) -> str:
         InputError: it is none that a member file may have.
     """
     try:
-        found = codecs.lookup("_".join(name.split())).name
+        found = codecs.lookup(_ALSO_CALLED.get(name.strip().lower(), "_".join(name.split()))).name
     except (LookupError, ValueError):
         found = ""
     found = "utf-8-sig" if found == "utf-8" else found
@@ -121,6 +137,13 @@ def named_encoding(name: str) -> str:
             " in docs/member-files.md.",
         )
     return found
+
+
+def meaning_of_ansi(name: str) -> str:
+    """The notice of a name that means another encoding in other countries; empty for any other name."""
+    if name.strip().lower() != "ansi":
+        return ""
+    return f"“{name.strip()}” is the encoding of a Windows and not the same everywhere: here it means {NAMES[WINDOWS]}."
 
 
 def _guess(chosen: str, words: Sequence[bytes], others: Sequence[str]) -> Guess:
@@ -138,11 +161,17 @@ def _most_likely(sample: bytes, words: Sequence[bytes], encodings: Sequence[str]
     """The likeliest of several encodings in which the words look the same or as good."""
     if b"\r" in sample and b"\n" not in sample and "mac-roman" in encodings:
         return "mac-roman"  # only Macs end lines so
+    readings: dict[tuple[str, ...], str] = {}
+    for encoding in encodings:  # of those that read all the words alike, the likeliest
+        readings.setdefault(tuple(_read(word, encoding) for word in words), encoding)
+    encodings = list(readings.values())
     small = {
         encoding: sum(not _read(word, encoding)[0].isupper() for word in words if word[0] > _ASCII)
         for encoding in encodings
     }  # names begin with capitals
     encodings = [encoding for encoding in encodings if small[encoding] == min(small.values())]
+    if len(words) < _ENOUGH_WORDS:
+        return encodings[0]
     by_library = {encoding.replace("-", "_"): encoding for encoding in encodings}
     found = from_bytes(sample, cp_isolation=list(by_library), enable_fallback=False).best()
     return by_library.get(found.encoding, encodings[0]) if found is not None else encodings[0]
@@ -163,6 +192,8 @@ def _looks_odd(word: str) -> bool:
             return True
         if _is_letter(second) and _is_sign(first) and first not in _BEFORE_LETTERS:
             return True
+    if _LETTERS_OF_MACS.search(word) or ("ƒ" in word and len(word) > 1 and word.isalpha()):  # no language's letter
+        return True
     return any(unicodedata.category(char) in {"Cc", "Co"} for char in word) or any(
         map(_has_odd_letters, _LETTERS.findall(word))
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -82,15 +82,11 @@ async def import_people(
         InputError: the file cannot be read, is empty, or has no column of membership numbers.
         Conflict: another import is still running after a long wait.
     """
-    mapping = mapping or Mapping()
-    judge = judge_headings(mapping, "external_id")
-    with open_table(path, judge, header_row=header_row, encoding=encoding) as table:
-        columns = map_columns(table.header, mapping, reserved=STANDARD_VARIABLES, line=table.header_line)
-        rows = RowReader(table, columns, phone_region=region, time_zone=time_zone)
+    with _open_members(path, mapping or Mapping(), header_row, encoding, region, time_zone) as members:
         async with pool.acquire() as db:
-            origin = _Origin(path.name, table.sha256, actor, clock())
+            origin = _Origin(path.name, members.table.sha256, actor, clock())
             async with _kept_if(db) as outcome:
-                report = await _import(db, keys, origin, table, columns, rows, time_zone, progress)
+                report = await _import(db, keys, origin, members, time_zone, progress)
                 if not dry_run and not (strict and report.problems):
                     report = await _record(db, origin, report)
                     outcome.is_kept = True
@@ -100,6 +96,25 @@ async def import_people(
         rejected=report.rejected,
     )  # fmt: skip
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """An open member file: its table, what its columns mean, and its rows as people."""
+
+    table: Table
+    columns: Columns
+    rows: RowReader
+
+
+@contextmanager
+def _open_members(
+    path: Path, mapping: Mapping, header_row: int | None, encoding: str | None, region: str, time_zone: str
+) -> Iterator[_Members]:
+    judge = judge_headings(mapping, "external_id")
+    with open_table(path, judge, header_row=header_row, encoding=encoding) as table:
+        columns = map_columns(table.header, mapping, reserved=STANDARD_VARIABLES, line=table.header_line)
+        yield _Members(table, columns, RowReader(table, columns, phone_region=region, time_zone=time_zone))
 
 
 @dataclass(slots=True)
@@ -135,9 +150,9 @@ class _Origin:
 
 
 async def _import(
-    db: Connection, keys: DigestKeys, origin: _Origin, table: Table, columns: Columns, rows: RowReader, time_zone: str,
-    progress: Progress | None,
-) -> ImportReport:  # fmt: skip
+    db: Connection, keys: DigestKeys, origin: _Origin, members: _Members, time_zone: str, progress: Progress | None
+) -> ImportReport:
+    table, columns, rows = members.table, members.columns, members.rows
     await staging.wait_for_turn(db)
     await staging.clear(db)
     await _stage(db, rows, table, progress)
@@ -146,10 +161,11 @@ async def _import(
     label = columns.fields["external_id"][0].label
     repeated, contradictions = await staging.take_out_repeats(db, label)
     contradictions += await staging.take_out_erased(db, label)
-    ambiguous = await staging.stage_units(db, columns)
+    for problem in await staging.stage_units(db, columns):
+        rows.problems.note_cell(problem)
     merged = await staging.merge(db, columns, time_zone=time_zone, now=origin.started_at)
     restored = await restore_suppressions(db, keys)
-    problems = sorted([*rows.problems, *contradictions, *ambiguous], key=lambda problem: problem.line)
+    problems = sorted([*rows.problems.kept, *contradictions], key=lambda problem: problem.line)
     return ImportReport(
         file=origin.file,
         kind=table.kind,
@@ -159,11 +175,12 @@ async def _import(
         updated=merged.updated,
         unchanged=merged.unchanged,
         repeated=repeated,
-        rejected=rows.rejected + len(contradictions),
+        rejected=rows.problems.rejected + len(contradictions),
         unreachable=merged.unreachable,
         restored=restored,
         left=await staging.who_left(db),
         problems=problems,
+        further=rows.problems.further,
         notices=[
             *table.notices,
             *rows.placeholders.notices(),

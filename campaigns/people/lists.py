@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.people.columns import header_key
 from campaigns.people.readers import open_table
-from campaigns.people.report import Problem, keep_problem
+from campaigns.people.report import Problem, ProblemLog
 from campaigns.people.tables import FAULTS, Table, clean, fault_of
 from messaging.db import Connection, Pool
 from messaging.errors import InputError
@@ -45,8 +45,7 @@ class List:
         kind: what file it is, for people.
         labels: the header of each field that it has.
         rows: how many were read so far.
-        rejected: how many of them could not be used.
-        problems: why.
+        problems: those that could not be used, and why.
         notices: what people should know of the file besides; complete when all rows are read.
     """
 
@@ -56,8 +55,7 @@ class List:
     _places: Mapping[str, int]
     notices: Sequence[str] = ()
     rows: int = 0
-    rejected: int = 0
-    problems: list[Problem] = field(default_factory=list)
+    problems: ProblemLog = field(default_factory=ProblemLog)
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, str]]]:
         """Each row's line, and its cells by field; a field without a column is empty."""
@@ -83,11 +81,9 @@ class List:
             bad: what is wrong with it.
             row: its cells by field, where they could be read.
         """
-        self.rejected += 1
         label, row = self.labels.get(bad.column, bad.column), row or {}
-        keep_problem(
-            self.problems,
-            Problem(line, label, bad.code, bad.message, row.get(bad.column, bad.value), row.get("member_id", "")),
+        self.problems.reject(
+            Problem(line, label, bad.code, bad.message, row.get(bad.column, bad.value), row.get("member_id", ""))
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from campaigns.people.delimited import open_delimited
-from campaigns.people.encodings import named_encoding
+from campaigns.people.encodings import meaning_of_ansi, named_encoding
 from campaigns.people.headings import Judge, with_headings
 from campaigns.people.spreadsheets import open_spreadsheet
 from campaigns.people.tables import Table
@@ -48,4 +48,6 @@ def open_table(
         )
     opened = open_spreadsheet(path) if is_workbook else open_delimited(path, encoding=named)
     with opened as raw:
+        if encoding is not None and (notice := meaning_of_ansi(encoding)):
+            raw.notices.append(notice)
         yield with_headings(raw, path.name, judge, header_row)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from messaging.errors import InputError
 
-MOST_PROBLEMS: Final = 250_000
-"""Of a file: more than any of the largest unions would have if each of its rows had one."""
+MOST_REJECTED: Final = 250_000
+"""Rows of a file that are left out; one with more of them is another kind of file."""
+MOST_KEPT: Final = 250_000
+"""Problems of cells that are kept one by one; each costs a few hundred bytes, and nobody reads further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +43,48 @@ class Problem:
         }  # fmt: skip
 
 
-def keep_problem(problems: list[Problem], problem: Problem) -> None:
-    """Remember a problem.
+@dataclass(slots=True)
+class ProblemLog:
+    """The problems of a file, as it is read.
 
-    Raises:
-        InputError: there are so many that it is another kind of file.
+    Attributes:
+        kept: each row that was left out, and each cell as far as they are kept, in the order they were met.
+        further: cells that are only counted, by code.
+        rejected: how many rows were left out.
     """
-    if len(problems) >= MOST_PROBLEMS:
-        raise InputError(
-            f"More than {MOST_PROBLEMS:,} rows and cells of this file cannot be used; the first is in line"
-            f" {problems[0].line:,}: {problems[0].message}",
-            remedy="Is it the right file, exported with its headings and a line for each row?",
-        )
-    problems.append(problem)
+
+    kept: list[Problem] = field(default_factory=list)
+    further: Counter[str] = field(default_factory=Counter)
+    rejected: int = 0
+    _first_rejected: Problem | None = None
+
+    def reject(self, problem: Problem) -> None:
+        """Note a row that is left out.
+
+        Raises:
+            InputError: there are so many that it is another kind of file.
+        """
+        first = self._first_rejected = self._first_rejected or problem
+        if self.rejected >= MOST_REJECTED:
+            raise InputError(
+                f"More than {MOST_REJECTED:,} rows of this file cannot be used; the first is in line {first.line:,}:"
+                f" {first.message}",
+                remedy="Is it the right file, exported with its headings and a line for each row?",
+            )
+        self.rejected += 1
+        self.kept.append(problem)
+
+    def note_cell(self, problem: Problem) -> None:
+        """Note a cell that cannot be used, whose row is used all the same: a column of landlines costs no file."""
+        if len(self.kept) - self.rejected < MOST_KEPT:
+            self.kept.append(problem)
+        else:
+            self.further[problem.code] += 1
+
+
+def count_by_code(problems: Sequence[Problem], further: Mapping[str, int]) -> Counter[str]:
+    """How many problems there are of each code, with those that are only counted."""
+    return Counter(problem.code for problem in problems) + Counter(further)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +106,8 @@ class ImportReport:
         unreachable: people of this file who have no address at all; they count in an electorate all the same.
         restored: addresses and people that are not written to, for that stood against somebody who was erased.
         left: membership numbers in the file of people who have left; they stay struck off.
-        problems: every row and cell that could not be used, in the order of the file.
+        problems: every row, and cells as far as they are kept, that could not be used, in the order of the file.
+        further: problems of cells beyond those, by code.
         notices: what people should know of the file besides: where its headings were found, what is hidden in it.
         written: whether anything was kept: not with `dry_run`, nor with `strict` and a problem.
         import_id: the row in `member_import`.
@@ -94,13 +126,14 @@ class ImportReport:
     restored: int
     left: Sequence[str]
     problems: Sequence[Problem]
+    further: Mapping[str, int]
     notices: Sequence[str]
     written: bool
     import_id: int | None = None
 
     def by_code(self) -> dict[str, int]:
         """How many problems there are of each code, the most frequent first."""
-        return dict(Counter(problem.code for problem in self.problems).most_common())
+        return dict(count_by_code(self.problems, self.further).most_common())
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values, for `--json`."""
@@ -122,4 +155,5 @@ class ImportReport:
             "notices": list(self.notices),
             "problem_counts": self.by_code(),
             "problems": [problem.to_json() for problem in self.problems],
+            "problems_not_listed": sum(self.further.values()),
         }

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from campaigns.people.columns import Column, Columns
 from campaigns.people.placeholders import PlaceholderCount, is_placeholder, placeholders_in_name
-from campaigns.people.report import Problem, keep_problem
+from campaigns.people.report import Problem, ProblemLog
 from campaigns.people.tables import FAULTS, Table, clean, fault_of
 from campaigns.people.units import UNIT_KINDS
 from campaigns.people.workbooks.cells import column_letters
@@ -78,8 +78,8 @@ class RowReader:
 
     Attributes:
         rows: how many were read so far.
-        rejected: how many of them had to be left out whole.
         problems: what could not be used so far.
+        of_row: problems of the cells of the row that was read last.
         placeholders: words for nothing that were read as empty cells so far.
     """
 
@@ -99,14 +99,15 @@ class RowReader:
         self._headings = table.header
         self._may_be_faulty = False  # whether any cell of the current row is worth a closer look
         self.rows = 0
-        self.rejected = 0
-        self.problems: list[Problem] = []
+        self.problems = ProblemLog()
+        self.of_row: list[Problem] = []
         self.placeholders = PlaceholderCount()
 
     def __iter__(self) -> Iterator[StagedPerson]:
         """The people in the file's order; those that cannot be used are only in `problems`."""
         for line, cells in self._table.records:
             self.rows += 1
+            self.of_row = []
             try:
                 whole = self._whole_row(cells)
                 self._may_be_faulty = _MAY_BE_FAULTY.search("\n".join(whole)) is not None
@@ -115,18 +116,20 @@ class RowReader:
                 self._tell_strays(line, whole)
                 yield person
             except _RejectedRow as rejected:
-                self.rejected += 1
-                self._tell(line, cells or (), rejected.column, rejected.code, rejected.message)
+                self.problems.reject(self._problem(line, cells or (), rejected.column, rejected.code, rejected.message))
 
     def _tell(self, line: int, cells: Sequence[str], column: Column | None, code: str, message: str) -> None:
-        """Remember a problem, with what the cell holds and whose it is."""
+        """Remember a problem of a cell."""
+        problem = self._problem(line, cells, column, code, message)
+        self.of_row.append(problem)
+        self.problems.note_cell(problem)
+
+    def _problem(self, line: int, cells: Sequence[str], column: Column | None, code: str, message: str) -> Problem:
+        """A problem, with what the cell holds and whose it is."""
         value = cells[column.index] if column is not None and column.index < len(cells) else ""
         number = clean(cells[self._id.index]) if self._id is not None and self._id.index < len(cells) else ""
         label = column.label if column is not None else ""
-        keep_problem(
-            self.problems,
-            Problem(line, label, code, message, value[:_LONGEST_SHOWN], number[:_LONGEST_SHOWN]),
-        )
+        return Problem(line, label, code, message, value[:_LONGEST_SHOWN], number[:_LONGEST_SHOWN])
 
     def _whole_row(self, cells: list[str] | None) -> list[str]:
         """The cells, as many as the header has at least.

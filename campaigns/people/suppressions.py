@@ -182,9 +182,9 @@ async def _import(
             await _take(db, keys, held, table, report)
             held = []
     await _take(db, keys, held, table, report)
-    report.kind, report.rows, report.rejected = table.kind, table.rows, table.rejected
+    report.kind, report.rows, report.rejected = table.kind, table.rows, table.problems.rejected
     report.notices = list(table.notices)
-    report.problems = sorted(table.problems, key=lambda one: one.line)
+    report.problems = sorted(table.problems.kept, key=lambda one: one.line)
 
 
 async def _take(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from campaigns.reading.plain import make_bare
@@ -129,6 +130,13 @@ def find_runs(reply: Words, message: Words, seed: int) -> list[Run]:
             runs.append(longest)
         at += 1 if longest is None else longest.length
     return runs
+
+
+def has_long_sentence(run: Run, message: Words, least: int) -> bool:
+    """Whether a run is whole sentences of a message, one of them of so many words, however it ends in a reply."""
+    ends = [place for place in range(run.place, run.over + 1) if message.ends_sentence(place)]
+    whole = ends[:1] == [run.place] and ends[-1:] == [run.over]
+    return whole and any(end - first >= least for first, end in pairwise(ends))
 
 
 def parted(run: Run, reply: Words, message: Words) -> Iterator[Run]:

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from campaigns.reading.alignment import SEED, Run, Words, find_runs, is_cut, parted, stops
+from campaigns.reading.alignment import SEED, Run, Words, find_runs, has_long_sentence, is_cut, parted, stops
+from campaigns.reading.offers import contradicts_itself
 from campaigns.reading.rules import load_rules
 
 ENOUGH: Final = 12
@@ -24,6 +25,8 @@ TIGHT: Final = 2
 """Words of the message that may be lost between two rows of one quotation."""
 LOST: Final = 20
 """Words of the message that may be lost between what is ours and a line of ours that says something."""
+UNLIKELY: Final = 7
+"""Words of a whole sentence of ours that nobody else writes so by chance, though it says something."""
 MOST_RUNS: Final = 200
 """Short rows that are looked at."""
 PASSES: Final = 4
@@ -106,13 +109,14 @@ class Overlap:
     def _is_sentence(self, run: Run) -> bool:
         """Whether a row is a whole sentence of ours or several, and says nothing by itself.
 
-        The last lines of ours do say something where they offer to stop: back alone, they are no wish.
+        The last lines of ours do say something where they offer to stop: back alone, they are no wish. So may a long
+        sentence, and what we offer to press says what nobody says at once: "I have voted", "Not yet".
         """
-        if run.length < FEWEST or not self._is_whole(run):
-            return False
-        if not self._says_something(run.at, run.end):
+        if run.length < FEWEST or not (self._is_whole(run) or has_long_sentence(run, self.message, UNLIKELY)):
+            return run.length >= FEWEST and contradicts_itself(run, self.message)
+        if not self._says_something(run.at, run.end) or contradicts_itself(run, self.message):
             return True
-        if run.over < len(self.message):
+        if run.over < len(self.message) and not has_long_sentence(run, self.message, UNLIKELY):
             return False
         self._doubt(run.at)
         return True
@@ -257,7 +261,7 @@ class Overlap:
                     or not self._says_something(first, end)
                 ):
                     continue
-                if any(
+                if end - first >= UNLIKELY or any(
                     "\n" not in self.message.gap(row.place + at - row.at) for at in breaks if at not in {first, end}
                 ):
                     self._doubt(first)

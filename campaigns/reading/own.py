@@ -35,6 +35,11 @@ _INSTRUCTION: Final = re.compile(
     re.IGNORECASE,
 )
 """How to answer, as only who asks says it."""
+_AND_WHY: Final = re.compile(
+    rf"(?:{_INSTRUCTION.pattern})(?:\s{{0,3}}{_DONE}\s(?:from|these|receiving|getting|our|all|future|further)\b[^.!?\n]{{0,80}})?",
+    re.IGNORECASE,
+)
+"""… with what comes of it: "Reply STOP to unsubscribe from our updates"."""
 _SENTENCE: Final = re.compile(r"[^.!?\n]+[.!?]*")
 _PASSAGE: Final = re.compile(
     "\u201c[^\u201d]{1,1500}(?:\u201d|$)|\u201e[^\u201c\u201d]{1,1500}(?:[\u201c\u201d]|$)|\u00ab[^\u00bb]{1,1500}(?:\u00bb|$)"
@@ -116,5 +121,5 @@ def _without_instructions(text: str) -> Own:
     if len(ours) < len(paragraphs):
         left = "\n\n".join(part.strip() for part in paragraphs if part not in ours)
         return Own(left, repeats=True, doubtful=max(len(_WORD.findall(part)) for part in ours) < ONE_PIECE)
-    left = _SENTENCE.sub(lambda found: "" if _INSTRUCTION.search(found[0]) else found[0], _INSTRUCTION.sub(" ", text))
+    left = _SENTENCE.sub(lambda found: "" if _INSTRUCTION.search(found[0]) else found[0], _AND_WHY.sub(" ", text))
     return Own(left.strip(), repeats=True, doubtful=True)

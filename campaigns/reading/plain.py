@@ -18,6 +18,13 @@ LONGEST_NAME: Final = 5
 _JOINERS: Final = re.compile("['\u2018\u2019\u02bc`\u00b4\u200b-\u200d\u2060\ufeff\ufe0f\u20e3\u00ad]")
 _CLAUSE_END: Final = re.compile(r"[.,;:!\n\r()\u2013\u2014\u2026|/]+|\s[-*]\s")
 _WORDS: Final = re.compile(r"[^\W_]+|\?")
+_GREETINGS: Final = frozenset({"hi", "hiya", "hello", "hey", "heya", "dear", "helo", "annwyl", "shwmae"})
+_ADDRESSED: Final = frozenset({
+    "all", "everyone", "everybody", "team", "folks", "guys", "sir", "sirs", "madam", "rep", "reps", "colleague",
+    "colleagues", "friend", "friends", "comrades", "members", "office", "people", "there", "both", "your", "union",
+    "the", "and", "or", "undeb", "yr", "may", "will",
+})  # fmt: skip
+"""Whom a greeting is for, where it is no name, and names that are words, too."""
 _FOOTER: Final = re.compile(
     r"\n--[ \t]*\n(?s:.*)|\n(?:sent (?:from|via)|get outlook|wedi.i anfon o) [^\n]*", re.IGNORECASE
 )
@@ -29,16 +36,34 @@ class Plain:
 
     Attributes:
         clauses: its clauses: words without punctuation, but a question mark stays.
-        names: the words below it that look like a name, which no rule takes for strangers.
+        names: the words below it that look like a name, and those it is addressed to: no rule takes them for strangers.
+        greeted: they, in order, after "Hello" in a clause of its own.
     """
 
     clauses: tuple[str, ...]
     names: frozenset[str] = frozenset()
+    greeted: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
         """All of it."""
         return " ".join(self.clauses)
+
+    @property
+    def ungreeted(self) -> str:
+        """All of it, without whom it greets."""
+        return self._without(self.greeted)
+
+    @property
+    def guarded(self) -> str:
+        """All of it, without the words for whom it greets that are no names, "Your Union": no guard is for them."""
+        return self._without([word for word in self.greeted if word in _ADDRESSED])
+
+    def _without(self, greeted: Sequence[str]) -> str:
+        if not greeted:
+            return self.words
+        greeting = [word for word in self.clauses[0].split() if word not in greeted]
+        return " ".join([*greeting, *self.clauses[1:]])
 
 
 def make_plain(text: str, spellings: Mapping[str, str], pictures: Mapping[int, str]) -> Plain:
@@ -52,7 +77,10 @@ def make_plain(text: str, spellings: Mapping[str, str], pictures: Mapping[int, s
     text = _FOOTER.sub("\n", unicodedata.normalize("NFKC", text[:LONGEST]))
     raw = _CLAUSE_END.split(_JOINERS.sub("", text))
     clauses = (" ".join(_words(clause.translate(pictures), spellings)) for clause in raw)
-    return Plain(tuple(clause for clause in clauses if clause), _names([clause.split() for clause in raw]))
+    said = [clause.split() for clause in raw]
+    plain = tuple(clause for clause in clauses if clause)
+    greeted = _greeted(said)
+    return Plain(plain, _names(said) | frozenset(greeted), greeted)
 
 
 def make_bare(words: str) -> str:
@@ -65,6 +93,16 @@ def make_bare(words: str) -> str:
 
 def _words(clause: str, spellings: Mapping[str, str]) -> list[str]:
     return [spellings.get(word, word[:LONGEST_WORD]) for word in _WORDS.findall(make_bare(clause))]
+
+
+def _greeted(clauses: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """The words after "Hello" in a clause of its own, if they name somebody, and something is said after it."""
+    said = [words for words in clauses if words]
+    if len(said) < 2 or make_bare(said[0][0]) not in _GREETINGS or not 1 < len(said[0]) <= LONGEST_NAME:
+        return ()
+    bare = [make_bare(word) for word in said[0][1:]]
+    fits = all(word[0].isupper() or plain in _ADDRESSED for word, plain in zip(said[0][1:], bare, strict=True))
+    return tuple(bare) if fits else ()
 
 
 def _names(clauses: Sequence[Sequence[str]]) -> frozenset[str]:

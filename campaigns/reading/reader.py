@@ -39,9 +39,14 @@ REPEATED: Final = "repeated"
 ALONE: Final = 8
 """Words of politeness that may stand beside what is said alone."""
 
+ALONE_WISH: Final = 16
+"""… and beside a wish, which people put into a letter's form."""
+
 _LABEL: Final = re.compile(
     r"(?<![\w.:/-])(\d{1,2})[ \t]{0,3}(?:[=:.)\u2013-][ \t]{0,3}|(?:for|if|os|am) )?([^\W\d][^\n,;.!?\d()]{0,60})"
 )
+_OWN_WISH: Final = frozenset({"me", "us", "my", "i", "id", "im", "fi", "mi", "ni", "fy"})
+"""Words for whom a wish is about."""
 _DIGIT_FIRST: Final = re.compile(r"(?P<digit>\d{1,2}) (?P<rest>.+)")
 
 
@@ -114,7 +119,7 @@ def _read(rules: Rules, text: str, menu: Mapping[str, str], sent: Sequence[str])
     if rule is None:
         return Reading("unclear", "none", rules.version)
     also = _also(rules, plain, found, rule)
-    alone = also is None and _is_alone(rules, plain, found)
+    alone = also is None and _is_alone(rules, plain, found, wish=rule.reading == "opt_out")
     return Reading(rule.reading, rule.name, rules.version, also, rule.language, alone)
 
 
@@ -144,10 +149,15 @@ def _by_label(rules: Rules, words: str, menu: Mapping[str, str], sent: Sequence[
     return None
 
 
-def _is_alone(rules: Rules, plain: Plain, found: str) -> bool:
+def _is_alone(rules: Rules, plain: Plain, found: str, *, wish: bool) -> bool:
+    """Whether nothing else is said. "From your list" is part of what somebody wishes for themself, and of no footer."""
     rest = plain.words.replace(found, " ", 1).split()
     polite = rules.familiar | rules.polite
-    return all(word in polite or word in plain.names for word in rest) and len(rest) <= ALONE
+    if wish and _OWN_WISH & set(plain.words.split()):
+        polite |= rules.wishing
+    else:
+        wish = False
+    return all(word in polite or word in plain.names for word in rest) and len(rest) <= (ALONE_WISH if wish else ALONE)
 
 
 def _also(rules: Rules, plain: Plain, found: str, first: Rule) -> str | None:

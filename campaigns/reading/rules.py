@@ -61,8 +61,8 @@ class Rule:
         words = plain.words
         if words.count(" ") >= self.longest:
             return None
-        guarded = " ".join(harmless.sub(" ", words).split())
-        found = self._found((*plain.clauses, guarded), words)
+        guarded = " ".join(harmless.sub(" ", plain.guarded).split())
+        found = self._found((*plain.clauses, guarded), (words, plain.ungreeted))
         if found is None or any(guard.search(guarded) for guard in self.unless):
             return None
         if self.strangers is not None:
@@ -72,14 +72,14 @@ class Rule:
                 return None
         return found
 
-    def _found(self, clauses: Sequence[str], words: str) -> str | None:
-        return next((match.group() for match in self._tries(clauses, words) if match), None)
+    def _found(self, clauses: Sequence[str], whole: Sequence[str]) -> str | None:
+        return next((match.group() for match in self._tries(clauses, whole) if match), None)
 
-    def _tries(self, clauses: Sequence[str], words: str) -> Iterator[re.Match[str] | None]:
-        yield from (pattern.fullmatch(words) for pattern in self.whole)
+    def _tries(self, clauses: Sequence[str], whole: Sequence[str]) -> Iterator[re.Match[str] | None]:
+        yield from (pattern.fullmatch(words) for pattern in self.whole for words in dict.fromkeys(whole))
         yield from (pattern.fullmatch(clause) for pattern in self.sentence for clause in clauses)
         yield from (pattern.match(clause) for pattern in self.clause for clause in clauses)
-        yield from (pattern.search(words) for pattern in self.anywhere)
+        yield from (pattern.search(whole[0]) for pattern in self.anywhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,7 @@ class Rules:
         pictures: code points, and the words they stand for.
         harmless: phrases that guards do not see.
         familiar: words that say nothing else.
+        wishing: words that say nothing else beside somebody's wish to get no more.
         polite: words that may stand beside a wish.
         digit: a number, with what may stand around it.
         numbers: numbers in words, and their digits.
@@ -104,6 +105,7 @@ class Rules:
     pictures: Mapping[int, str]
     harmless: re.Pattern[str]
     familiar: frozenset[str]
+    wishing: frozenset[str]
     polite: frozenset[str]
     digit: re.Pattern[str]
     numbers: Mapping[str, str]
@@ -168,6 +170,7 @@ def load_rules(folder: Path = FOLDER) -> Rules:
         ),
         agreeing=MappingProxyType(_agreeing(languages.values())),
         familiar=frozenset(word for data in languages.values() for word in data["familiar"].split()),
+        wishing=frozenset(word for data in languages.values() for word in data.get("wishing", "").split()),
         rules=tuple(sorted(rules, key=lambda rule: order["stages"].index(rule.stage))),
     )
 

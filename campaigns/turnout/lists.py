@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from campaigns.people.columns import judge_headings, map_columns
+from campaigns.people.columns import Columns, judge_headings, map_columns
 from campaigns.people.mapping import Mapping as ColumnMapping
 from campaigns.people.readers import open_table
+from campaigns.people.report import Problem
 from campaigns.people.rows import RowReader, StagedPerson
 from campaigns.people.tables import FAULTS, Record
 from campaigns.turnout.claims import Kind
@@ -158,49 +159,70 @@ def read_list(
                 remedy="Call it member_id, phone or email. If the headings stand in another row than"
                 f" {table.header_line}, say in which: --header-row 3.",
             )
-        names = {column.name for column in columns.attributes}
-        answer = next((name for name in ANSWERS if name in names), None)
-        if answer is None and says is None:
-            raise InputError(
-                f"No column of {path.name} says what the members said.",
-                remedy="Call it answer; or, where all of them say the same, as in a list of voters: --says voted",
-            )
-        reads = _Reads(answer, next((n for n in TIMES if n in names), None), says, zone, now)
-        telling = {one.label for one in columns.attributes if one.name in {reads.answer, reads.time, *CONFIDENCES}}
+        reads = _reads_of(path, columns, says, zone, now)
         cells: dict[int, list[str]] = {}
         remembered = replace(table, records=_remember(table.records, cells))
         rows = RowReader(remembered, columns, phone_region=region, time_zone="UTC", needs_number=False)
-        entries: list[Entry] = []
-        faults: list[Fault] = []
-        judged = 0
-        for row in rows:
-            told, judged = rows.problems[judged:], len(rows.problems)
-            unsaid = next((one for one in told if one.code in FAULTS and one.column in telling), None)
-            try:
-                if unsaid is not None:
-                    raise _Unreadable(unsaid.code, unsaid.message)  # noqa: TRY301  # one place where faults are noted
-                entries.append(reads.entry(row))
-            except _Unreadable as problem:
-                faults.append(Fault(row[0], problem.code, problem.message))
-        read = {*(one.line for one in entries), *(one.line for one in faults)}
-        broken = {one.line: Fault(one.line, one.code, one.message) for one in rows.problems if one.line not in read}
+        entries, faults = _read_rows(rows, reads)
         if not rows.rows:
             raise InputError(f"{path.name} has a header and no rows under it.")
         notices = [*table.notices, *rows.placeholders.notices()]
-        return Sheet(
-            table.header, cells, columns.meanings(), entries, [*faults, *broken.values()], table.sha256, notices
+        return Sheet(table.header, cells, columns.meanings(), entries, faults, table.sha256, notices)
+
+
+def _reads_of(path: Path, columns: Columns, says: Kind | None, zone: ZoneInfo, now: datetime) -> _Reads:
+    """How the rows of a file with these columns are read.
+
+    Raises:
+        InputError: no column says what was said, and nobody has said it for all.
+    """
+    names = {column.name for column in columns.attributes}
+    answer = next((name for name in ANSWERS if name in names), None)
+    if answer is None and says is None:
+        raise InputError(
+            f"No column of {path.name} says what the members said.",
+            remedy="Call it answer; or, where all of them say the same, as in a list of voters: --says voted",
         )
+    at = next((name for name in TIMES if name in names), None)
+    telling = frozenset(one.label for one in columns.attributes if one.name in {answer, at, *CONFIDENCES})
+    return _Reads(answer, at, telling, says, zone, now)
+
+
+def _read_rows(rows: RowReader, reads: _Reads) -> tuple[list[Entry], list[Fault]]:
+    """All rows: those that can be read, and what is wrong with the others."""
+    entries: list[Entry] = []
+    faults: list[Fault] = []
+    for row in rows:
+        try:
+            reads.refuse_unsaid(rows.of_row)
+            entries.append(reads.entry(row))
+        except _Unreadable as problem:
+            faults.append(Fault(row[0], problem.code, problem.message))
+    read = {*(one.line for one in entries), *(one.line for one in faults)}
+    left_out = [Fault(one.line, one.code, one.message) for one in rows.problems.kept if one.line not in read]
+    return entries, [*faults, *left_out]
 
 
 @dataclass(frozen=True, slots=True)
 class _Reads:
-    """How the rows of one file are read."""
+    """How the rows of one file are read; `telling` are the headers of the columns that say something."""
 
     answer: str | None
     time: str | None
+    telling: frozenset[str]
     says: Kind | None
     zone: ZoneInfo
     now: datetime
+
+    def refuse_unsaid(self, problems: Sequence[Problem]) -> None:
+        """Refuse a row whose answer, time or confidence a spreadsheet could not show.
+
+        Raises:
+            _Unreadable: the first of these problems is why.
+        """
+        for one in problems:
+            if one.code in FAULTS and one.column in self.telling:
+                raise _Unreadable(one.code, one.message)
 
     def entry(self, row: StagedPerson) -> Entry:
         line, member_id, first, last, *_, attributes, phones, emails = row

@@ -158,6 +158,11 @@ async def score(db: Connection, ballot_id: int, now: datetime) -> Score:
     )
 
 
+def votes_needed(threshold: float, electorate: int) -> int:
+    """How many must vote for a threshold to be reached: whole votes, since 6,000 of 12,001 are not half of them."""
+    return math.ceil(round(threshold * electorate, 6))
+
+
 def judge(measures: Mapping[str, int], recent: int, terms: Terms) -> Score:
     """Score one set of counts; the formulas are in this module's docstring.
 
@@ -172,7 +177,7 @@ def judge(measures: Mapping[str, int], recent: int, terms: Terms) -> Score:
     spoken = sum(counts[kind] for kind in _SILENT_MEASURES)
     said = confirmed / spoken if spoken else 1.0
     estimate = confirmed * worth
-    target = math.ceil(round(terms.threshold * electorate, 6))
+    target = votes_needed(terms.threshold, electorate)
     missing = electorate - confirmed
     goal = target if missing > 0 else terms.threshold * electorate
     reached = electorate > 0 and round(estimate - goal, 6) >= 0

@@ -15,6 +15,7 @@ from messaging.channels.base import Refused, Retry
 from messaging.channels.dialogue import Dialogue
 from messaging.channels.smtp_codes import Phase, judge
 from messaging.errors import SettingsError
+from messaging.http_answers import describe_failure
 from messaging.outbox.states import Reason
 
 PATIENCE: Final = 20.0
@@ -143,4 +144,4 @@ def _words(error: Exception) -> str:
             f"The relay's certificate is not trusted: {cause.verify_message}. Name its authority in"
             " MUSTER_SMTP_CA_FILE, or the right host in MUSTER_SMTP_URL; see docs/email.md."
         )
-    return f"{type(error).__name__}: {error}"[:200]
+    return describe_failure(error)

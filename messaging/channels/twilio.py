@@ -23,6 +23,7 @@ from messaging.channels.base import Accepted, Outcome, Parcel, Refused, Retry, T
 from messaging.channels.last_look import GuardedBody
 from messaging.channels.twilio_codes import judge
 from messaging.errors import Unavailable
+from messaging.http_answers import describe_failure, read_retry_after
 from messaging.outbox.states import Reason
 from messaging.settings import Settings
 
@@ -126,7 +127,7 @@ class SessionClient(AsyncHttpClient):  # type: ignore[misc]
             method, url, params=params, data=body, headers=headers, timeout=self._timeout, allow_redirects=redirect
         ) as response:
             if response.status == 429:
-                raise TooManyRequests(_seconds(response.headers.get("Retry-After")))
+                raise TooManyRequests(read_retry_after(response.headers.get("Retry-After")))
             if response.status >= 500:
                 raise ServerFault(f"Twilio answered {response.status}.")
             # JSON is UTF-8; a proxy's page need only be readable
@@ -183,9 +184,9 @@ class TwilioChannel:
         except (TwilioRestException, TwilioServiceException) as error:
             return _refusal(error)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            return Retry(Reason.NOT_REACHED, reply=_words(error), slow=True)
+            return Retry(Reason.NOT_REACHED, reply=describe_failure(error), slow=True)
         except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, *UNREADABLE) as error:
-            return Unknown(_words(error))
+            return Unknown(describe_failure(error))
         return accepted if accepted.provider_id else Unknown("The answer had no id in it.")
 
     async def _create(self, form: Mapping[str, str], still_ours: Callable[[], bool]) -> Any:
@@ -203,7 +204,7 @@ class TwilioChannel:
         try:
             listed = await self._messages.list_async(to=parcel.to, limit=SEARCHED, **from_)
         except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, *UNREADABLE) as error:
-            raise Unavailable(f"Twilio's list of messages could not be read: {_words(error)}.") from error
+            raise Unavailable(f"Twilio's list of messages could not be read: {describe_failure(error)}.") from error
         return [
             Trace(one.sid, _whole(one.num_segments))
             for one in listed
@@ -228,18 +229,6 @@ def _refusal(error: TwilioRestException | TwilioServiceException) -> Outcome:
     return Refused(verdict.reason, str(error.code), words)
 
 
-def _seconds(text: str | None) -> float | None:
-    """A Retry-After in seconds; the form with a date is not used by Twilio."""
-    try:
-        return max(0.0, float(text)) if text else None
-    except ValueError:
-        return None
-
-
 def _whole(text: Any) -> int | None:
     """A count Twilio gives as text; 0 means that it has not counted yet."""
     return int(text) or None if str(text or "").isdigit() else None
-
-
-def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:200]

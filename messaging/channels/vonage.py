@@ -21,6 +21,7 @@ from messaging.channels.base import Accepted, Outcome, Parcel, Refused, Retry, T
 from messaging.channels.last_look import GuardedBody
 from messaging.channels.vonage_codes import code_of, reason_of
 from messaging.errors import Unavailable
+from messaging.http_answers import describe_failure, read_retry_after
 from messaging.outbox.states import Reason
 from messaging.settings import Settings
 
@@ -82,9 +83,9 @@ class VonageChannel:
             ) as response:
                 return _outcome(response.status, response.headers.get("Retry-After"), await response.read())
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            return Retry(Reason.NOT_REACHED, reply=_words(error), slow=True)
+            return Retry(Reason.NOT_REACHED, reply=describe_failure(error), slow=True)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            return Withheld() if guarded.withheld else Unknown(_words(error))
+            return Withheld() if guarded.withheld else Unknown(describe_failure(error))
 
     async def trace(self, parcel: Parcel, since: datetime) -> list[Trace] | None:
         """The record with our sealed id among those of this number since then.
@@ -126,7 +127,7 @@ class VonageChannel:
             TypeError,
             AttributeError,
         ) as error:
-            raise Unavailable(f"Vonage's records could not be read: {_words(error)}.") from error
+            raise Unavailable(f"Vonage's records could not be read: {describe_failure(error)}.") from error
         return found or None
 
     async def close(self) -> None:
@@ -138,7 +139,7 @@ def _outcome(status: int, after: str | None, body: bytes) -> Outcome:
     said = _object(body)
     words = str(said.get("detail") or said.get("title") or f"Vonage answered {status}.")[:500]
     if status == 429:
-        return Retry(Reason.BUSY, code_of(said) or "429", words, slow=True, after=_seconds(after))
+        return Retry(Reason.BUSY, code_of(said) or "429", words, slow=True, after=read_retry_after(after))
     if status == 202:
         uuid = said.get("message_uuid")
         return Accepted("202", uuid) if isinstance(uuid, str) and uuid else Unknown("The answer had no id in it.")
@@ -155,15 +156,3 @@ def _object(body: bytes) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}
-
-
-def _seconds(text: str | None) -> float | None:
-    """A Retry-After in seconds."""
-    try:
-        return max(0.0, float(text)) if text else None
-    except ValueError:
-        return None
-
-
-def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:200]

@@ -11,6 +11,7 @@ from messaging.content.expressions import Piece, Source
 from messaging.content.languages import DEFAULT, named, spoken
 from messaging.content.segments import beyond_gsm7, count, sanitise
 from messaging.content.wording import languages
+from messaging.plurals import plural
 
 if TYPE_CHECKING:
     from messaging.content.templates import Template
@@ -113,7 +114,7 @@ def _of_text(template: Template, sms: str, sms_from: str | None, *, of_a_ballot:
     if dear := beyond_gsm7(cleaned.text):
         yield f"The text has {' '.join(dear)}, which GSM-7 has not: a segment holds 70 characters instead of 160."
     if (counted := count(cleaned.text)).segments > _LONG:
-        yield f"Before any name is filled in, the text already costs {counted.segments} segments."
+        yield f"Before any name is filled in, the text already costs {plural(counted.segments, 'segment')}."
 
 
 def _of_menu(template: Template, meanings: Collection[str] | None) -> Iterator[str]:

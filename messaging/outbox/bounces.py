@@ -56,6 +56,11 @@ async def note_soft_bounce(db: Connection, message_id: int, *, code: str, at: da
     )
 
 
+async def address_of(db: Connection, message_id: int) -> str:
+    """Where a message went, by which a report about it is read; "" where it is forgotten."""
+    return await db.fetchval(SQL["address_of"], message_id) or ""
+
+
 async def settle_soft_bounces(db: Connection, message_ids: Sequence[int], at: datetime) -> None:
     """Emails were delivered: what came back from those addresses before counts no more.
 

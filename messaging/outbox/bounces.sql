@@ -29,3 +29,10 @@ where m.message_id = any ($1::bigint[]) and m.channel = 'email' and b.address = 
 -- name: forget
 -- The index on time alone serves this.
 delete from soft_bounce where at < $1;
+
+-- name: address_of
+-- Where a message went, also where it is archived by now.
+select address from message where message_id = $1
+union all
+select address from message_archive where message_id = $1
+limit 1;

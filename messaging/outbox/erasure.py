@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -92,7 +93,7 @@ async def hold_messages(db: Connection, message_ids: Sequence[int]) -> None:
 
 
 async def empty_messages(db: Connection, written: Written, addresses: Sequence[str]) -> int:
-    """Withdraw what has not left, and take out of all what speaks of their person.
+    """Withdraw what has not left, and take out of all what they say of their person and providers call them.
 
     Args:
         db: in the caller's transaction, which holds them.
@@ -103,6 +104,41 @@ async def empty_messages(db: Connection, written: Written, addresses: Sequence[s
         How many were withdrawn.
     """
     return await _empty(db, written.messages, written.archived, addresses)
+
+
+async def keep_places(db: Connection, written: Written, shared: Sequence[tuple[str, str]]) -> None:
+    """Keep where messages went that are about to be emptied, where others have that address and may still stop them.
+
+    Args:
+        db: in the caller's transaction, which holds them.
+        written: which.
+        shared: addresses that others have too, with their channel.
+    """
+    await db.execute(SQL["keep_places"], list(written.messages), *_columns(shared))
+
+
+async def drop_places(db: Connection, addresses: Sequence[tuple[str, str]]) -> None:
+    """Forget that messages to people who were erased before went to addresses that go now as well."""
+    await db.execute(SQL["drop_places"], *_columns(addresses))
+
+
+async def drop_old_places(db: Connection, now: datetime) -> None:
+    """Forget where messages to erased people went once the links in them are no good any more."""
+    await db.execute(SQL["drop_old_places"], now)
+
+
+async def erase_places(
+    db: Connection, written: Written, person_id: int | None, addresses: Sequence[tuple[str, str]]
+) -> None:
+    """Take out of messages where they went.
+
+    Args:
+        db: in the caller's transaction, which holds them.
+        written: which.
+        person_id: who they were for, erased by now; None for somebody known by an address alone.
+        addresses: theirs alone, with their channel.
+    """
+    await db.execute(SQL["erase_places"], person_id, *_columns(addresses), written.ids)
 
 
 async def in_flight(db: Connection, written: Written) -> int:
@@ -119,7 +155,7 @@ async def empty_again(db: Connection, message_ids: Sequence[int]) -> None:
         message_ids: which, in the outbox or the archive.
     """
     await _empty(db, message_ids, message_ids, ())
-    await db.execute(SQL["empty_history"], list(message_ids), NEVER)
+    await db.execute(SQL["empty_history"], list(message_ids))
 
 
 def is_erased(message_id: int, address: str | None) -> bool:
@@ -136,3 +172,7 @@ async def _empty(db: Connection, messages: Sequence[int], archived: Sequence[int
     await db.execute(SQL["drop_links"], hot)
     await db.execute(SQL["drop_bounces"], [*{*messages, *archived}], list(addresses))
     return withdrawn
+
+
+def _columns(addresses: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    return [one[0] for one in addresses], [one[1] for one in addresses]

@@ -37,30 +37,63 @@ with withdrawn as (
 select count(*) from withdrawn;
 
 -- name: empty
--- Where each went and what it said of its person. One that is on its way keeps its provider's id, by which its receipts
--- find it; of all others nobody but the provider could say any more whose it was.
+-- What each said of its person. One that is on its way keeps its provider's id, by which its receipts find it; of all
+-- others nobody but the provider could say any more whose it was.
 update message
-set address = case when address is not null then 'erased-' || message_id end,
-    variables = '{}',
+set variables = '{}',
     provider_id = case when state in ('sending', 'accepted', 'sent') then provider_id end
 where message_id = any ($1::bigint[])
   and (
-    address <> 'erased-' || message_id or variables <> '{}'
+    variables <> '{}'
     or provider_id is not null and state not in ('sending', 'accepted', 'sent')
   );
 
 -- name: empty_archived
-update message_archive
-set address = case when address is not null then 'erased-' || message_id end, provider_id = null
-where message_id = any ($1::bigint[]) and (address <> 'erased-' || message_id or provider_id is not null);
+-- Of those in the archive.
+update message_archive set provider_id = null where message_id = any ($1::bigint[]) and provider_id is not null;
+
+-- name: erase_places
+-- Where each went: the owner's function alone may take that out, in the migration that made it.
+select erase_places($1::bigint, $2::text[], $3::text[], $4::bigint[]);
 
 -- name: drop_tries
 -- By what providers called earlier tries they could still say whose they were.
 delete from message_try where message_id = any ($1::bigint[]);
 
+-- name: keep_places
+-- Where those of some messages went that went to an address which others have too: that these can still stop them.
+insert into erased_place (message_id, channel, address)
+select m.message_id, m.channel, m.address
+from message m
+join unnest($2::text[], $3::text[]) as shared (channel, address) using (channel, address)
+where m.message_id = any ($1::bigint[])
+on conflict do nothing;
+
+-- name: drop_places
+-- An address that nobody has any more who is left: what was kept of it for messages of people erased before, and their links.
+with gone as (
+  delete from erased_place p
+  using unnest($1::text[], $2::text[]) as own (channel, address)
+  where p.channel = own.channel and p.address = own.address
+  returning p.message_id
+)
+delete from link l using gone where l.message_id = gone.message_id;
+
+-- name: drop_old_places
+-- Links of ballots that closed so long ago open nothing.
+delete from erased_place p
+where not exists (
+  select from message m
+  join campaign c using (campaign_id)
+  join ballot b using (ballot_id)
+  where m.message_id = p.message_id and b.closes_at > $1::timestamptz - archive_delay()
+);
+
 -- name: drop_links
--- Nobody can open their pages any more.
-delete from link where message_id = any ($1::bigint[]);
+-- Nobody can open their pages any more. The links by which others stop messages to an address they share still do that.
+delete from link l
+where l.message_id = any ($1::bigint[])
+  and not (l.action = 'unsubscribe' and exists (select from erased_place p where p.message_id = l.message_id));
 
 -- name: drop_bounces
 -- Soft bounces are kept by address.
@@ -72,4 +105,4 @@ select count(*) from message where message_id = any ($1::bigint[]) and state::te
 
 -- name: empty_history
 -- The words of providers, which quote addresses, in what was written after its person was erased.
-select erase_personal_detail(null, '', '{}', '{}', $1::bigint[], $2);
+select erase_personal_detail(null, '', '{}', '{}', $1::bigint[]);

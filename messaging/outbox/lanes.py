@@ -18,7 +18,7 @@ from messaging.alerts import raise_alert
 from messaging.channels.base import Parcel, Route
 from messaging.db import Connection
 from messaging.domain_paces import read_groups
-from messaging.errors import MusterError
+from messaging.errors import MusterError, Unavailable
 from messaging.outbox.claim import Claimed, Lane, claim, due_lanes, hand_back
 from messaging.outbox.compose import Composed, Composer, Composers
 from messaging.outbox.domains import Domains
@@ -197,6 +197,8 @@ class Lanes:
         if queue is None:
             try:
                 composer = await self._composers.get(db, lane.step_id, lane.channel)
+            except Unavailable:
+                raise
             except MusterError as error:
                 self._broken.add(lane.step_id)
                 await _alert_broken(db, lane, error)

@@ -17,6 +17,7 @@ import structlog
 from messaging.alerts import raise_alert, resolve_alert
 from messaging.db import Connection, load_queries
 from messaging.outbox.states import MENDABLE, OUR_FAULT, Reason, sentence
+from messaging.plurals import plural, verb
 
 SQL: Final = load_queries(__file__)
 
@@ -70,7 +71,8 @@ async def pause_if_refused(db: Connection, step_ids: Collection[int]) -> list[in
     limits = (THRESHOLD, SHARE, WINDOW, TRIES)
     for row in await db.fetch(SQL["refused_senders"], list(step_ids), [*OUR_FAULT], *limits):
         reason = Reason(row["reasons"][0])
-        why = f"{row['refused']} of the last {row['tried']} messages were refused. {sentence(reason)}"
+        were = verb(row["refused"], "was", "were")
+        why = f"{row['refused']} of the last {plural(row['tried'], 'message')} {were} refused. {sentence(reason)}"
         if await db.fetchval(SQL["pause"], row["sender_id"], why) is None:
             continue
         paused.append(row["sender_id"])
@@ -105,7 +107,8 @@ async def tell_of_doubts(db: Connection) -> list[int]:
             db,
             key=key,
             severity="warning",
-            title=f"Nobody can say of {row['unknown']} messages from {row['address']} whether they left.",
+            title=f"Nobody can say of {plural(row['unknown'], 'message')} from {row['address']} whether"
+            f" {verb(row['unknown'], 'it', 'they')} left.",
             remedy="The provider takes messages and does not answer: look at its status page. Workers go slower by"
             " themselves, and each message is settled as soon as the provider can be asked.",
             detail={"unknown": row["unknown"]},

@@ -16,6 +16,7 @@ from campaigns.ballots import Ballot, ballot_names, create_ballot, get_ballot
 from campaigns.turnout.counts import totals
 from campaigns.turnout.figures import threshold
 from messaging.db import Connection
+from messaging.plurals import plural
 from messaging.runtime import Runtime
 from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
@@ -117,7 +118,7 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
         "closes": local["closes"],
         "threshold": threshold(found["threshold"])
         + (f" in each {found['disaggregated_by']}" if found["disaggregated_by"] else ""),
-        "electorate": f"{found['electorate']:,} members" + _who(found["attributes"]),
+        "electorate": plural(found["electorate"], "member") + _who(found["attributes"]),
         "phase": found["phase"].replace("_", " "),
     }
     for name, value in rows.items():

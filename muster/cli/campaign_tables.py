@@ -16,7 +16,7 @@ from campaigns.plan import Example, StepPlan
 from messaging.content.languages import named
 from messaging.outbox.counts import StepCounts
 from messaging.outbox.states import State, sentence
-from messaging.plurals import plural
+from messaging.plurals import plural, verb
 
 _EXAMPLE_LINES = 12
 _UNDER_WAY = ("launching", "running", "paused")
@@ -45,9 +45,9 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
     if step.by_channel.get("sms"):
         table.add_row(f"{step.segments:,}", f"SMS segments, {_certainty(step)}")
         if step.ucs2:
-            table.add_row(
-                "", f"{step.ucs2:,} of the {step.rendered:,} texts looked at hold 70 characters a segment, not 160"
-            )
+            hold = verb(step.ucs2, "holds", "hold")
+            looked_at = plural(step.rendered, "text")
+            table.add_row("", f"{step.ucs2:,} of {looked_at} looked at {hold} 70 characters a segment, not 160")
     for count, words, missing in _languages(step):
         table.add_row(count, words, style="yellow" if missing else None)
     if step.cost is not None:
@@ -177,7 +177,8 @@ def status_table(now: CampaignStatus) -> RenderableType:
         *_stopped(now.steps),
         *(_reasons(step) for step in now.steps if step.reasons),
         Text(
-            f"{turnout.confirmed:,} of {turnout.electorate:,} say they have voted; the estimate is {turnout.estimate:,}"
+            f"{turnout.confirmed:,} of {turnout.electorate:,} {verb(turnout.confirmed, 'says', 'say')} they have voted;"
+            f" the estimate is {turnout.estimate:,}"
             f" ({turnout.low:,} to {turnout.high:,}) of {turnout.target:,} needed."
         ),
     )

@@ -49,22 +49,24 @@ def check_mail(file: Path, sent: Path | None, *, as_json: bool) -> str:
     Raises:
         InputError: one of them cannot be read.
     """
-    verdict = judge_mail(_read(file), forms_of(_read(sent)) if sent is not None else ())
+    raw = _read(sent) if sent is not None else None
+    verdict = judge_mail(_read(file), forms_of(raw) if raw else (), recipient_of(raw) if raw else "")
     return json_text(verdict) if as_json else _in_words(verdict)
 
 
-def judge_mail(raw: bytes, sent: Sequence[str] = ()) -> Verdict:
+def judge_mail(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> Verdict:
     """Say what a mail is, and what follows from it: what `muster check --help` lists, all of it JSON.
 
     Args:
         raw: as it came, headers first.
         sent: the message it answers, in each of its forms.
+        recipient: where that went, in lower case; "" where nobody knows.
 
     Raises:
         InputError: it cannot be read.
     """
     secret = load_settings().secret_key or (SecretStr(secrets.token_hex()),)  # without ours, no seal is ours
-    found = classify_mail(raw, origin_of(raw, datetime.now(UTC)), Keyring(secret))
+    found = classify_mail(raw, origin_of(raw, datetime.now(UTC), recipient), Keyring(secret))
     if isinstance(found, Doubtful):
         found = found.settle(found.answer.own(sent))
     match found:
@@ -93,9 +95,15 @@ def forms_of(raw: bytes) -> tuple[str, ...]:
     return tuple(f"{subject}\n{one}" for one in said)
 
 
+def recipient_of(raw: bytes) -> str:
+    """The mailbox that a message was sent to, by its header; "" where it names none or several."""
+    to = read_letter(raw).addresses("To")
+    return to[0] if len(to) == 1 else ""
+
+
 def _of_answer(answer: Answer, sent: Sequence[str]) -> Verdict:
     mail = answer.own(sent)
-    read = read_mail(mail, answer.doubt)
+    read = read_mail(mail, answer.doubt, answer.kept(mail))
     return _verdict(
         "reply", words=mail.words or mail.subject, subject=mail.subject, reading=read.reading, rule=read.rule
     )

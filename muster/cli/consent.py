@@ -10,6 +10,7 @@ import click
 
 from campaigns.people.consents import ConsentReport, Otherwise, export_consents
 from campaigns.people.consents import import_consents as take_in
+from messaging.plurals import plural
 from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
@@ -52,7 +53,7 @@ def import_(
     if as_json:
         print_json(report.to_json())
     else:
-        click.echo(f"{report.file}: {report.kind}, {report.rows:,} rows")
+        click.echo(f"{report.file}: {report.kind}, {plural(report.rows, 'row')}")
         click.echo(f"given {report.given:,} · withdrawn {report.withdrawn:,} · known already {report.known:,}")
         tell_notices(report.notices)
         tell_problems(report.problems)
@@ -95,7 +96,7 @@ def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(file), "rows": written})
     else:
-        click.echo(f"{written:,} rows written to {file}")
+        click.echo(f"{plural(written, 'row')} written to {file}")
 
 
 async def _export(file: Path, *, force: bool, actor: str) -> int:

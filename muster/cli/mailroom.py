@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from messaging.errors import SettingsError
+from messaging.plurals import plural, verb
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 
@@ -87,6 +88,8 @@ def _say(counted: Counted, *, as_json: bool) -> None:
         return
     click.echo(f"{counted.new} taken in, {counted.known} known already.")
     if counted.strange:
-        click.echo(f"{counted.strange} were to no address of ours, and were left.")
+        left = verb(counted.strange, "was left", "were left")
+        click.echo(f"{plural(counted.strange, 'mail')} to no address of ours {left}.")
     if counted.too_large:
-        click.echo(f"{counted.too_large} were larger than MUSTER_MAILROOM_LARGEST, and were left.")
+        left = verb(counted.too_large, "was left", "were left")
+        click.echo(f"{plural(counted.too_large, 'mail')} larger than MUSTER_MAILROOM_LARGEST {left}.")

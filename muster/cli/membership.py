@@ -92,12 +92,13 @@ def leave(
     if not member_ids and file is None:
         raise click.UsageError("Say who has left: membership numbers, or --from FILE.")
     asked = Asked(member_ids, file, on, actor, dry_run=dry_run)
-    if not as_json:
+    must_ask = not (dry_run or yes) and sys.stdin.isatty()
+    if must_ask or not as_json:
         named = run(_named(asked))
-        _tell_named(named)
-        if named and not (dry_run or yes) and sys.stdin.isatty():
+        _tell_named(named, err=as_json)
+        if named and must_ask:
             whom = "this member" if len(named) == 1 else f"these {plural(len(named), 'member')}"
-            click.confirm(f"Have {whom} back?" if undo else f"Strike {whom} off?", abort=True)
+            click.confirm(f"Have {whom} back?" if undo else f"Strike {whom} off?", abort=True, err=as_json)
     if undo:
         back = run(_undo(asked))
         if as_json:
@@ -134,11 +135,11 @@ async def _named(asked: Asked) -> list[Named]:
         return await members_named(db, [*asked.member_ids, *(one.member_id for one in listed)])
 
 
-def _tell_named(named: Sequence[Named]) -> None:
+def _tell_named(named: Sequence[Named], *, err: bool) -> None:
     for one in named[:NAMED_AT_MOST]:
-        click.echo(f"  {one}")
+        click.echo(f"  {one}", err=err)
     if len(named) > NAMED_AT_MOST:
-        click.echo(f"  … and {len(named) - NAMED_AT_MOST:,} more")
+        click.echo(f"  … and {len(named) - NAMED_AT_MOST:,} more", err=err)
 
 
 async def _undo(asked: Asked) -> list[str]:
@@ -224,7 +225,7 @@ async def _erase(
 
 
 def _confirm(people: int) -> None:
-    whom = "this person" if people == 1 else f"these {people} people"
+    whom = "this person" if people == 1 else f"these {people:,} people"
     click.confirm(f"Erase {whom} for good? It cannot be undone", abort=True, err=True)
 
 

@@ -19,6 +19,7 @@ from campaigns.people.consents import in_words
 from campaigns.people.report import ImportReport
 from campaigns.people.units import UNIT_KINDS
 from messaging.consent import Consent, consents_of, standing_of
+from messaging.plurals import plural
 from messaging.suppression_digests import DigestKeys
 from muster.cli import membership
 from muster.cli.actor import actor_option
@@ -70,7 +71,7 @@ def import_(
         _import(file, columns, header_row, encoding, strict=strict, dry_run=dry_run, actor=actor, quiet=as_json)
     )
     if problems_file:
-        write_problems(problems_file, report.problems)
+        write_problems(problems_file, report.problems, report.further)
     if as_json:
         print_json(report.to_json())
     else:
@@ -118,7 +119,7 @@ def _progress_bar(*, quiet: bool) -> Iterator[imports.Progress]:
 
 
 def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
-    click.echo(f"{report.file}: {report.kind}, {report.rows:,} rows")
+    click.echo(f"{report.file}: {report.kind}, {plural(report.rows, 'row')}")
     taken = ", ".join(f"{label} → {meaning}" for label, meaning in report.columns.items())
     click.echo(f"columns: {taken}")
     click.echo(
@@ -139,7 +140,7 @@ def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
             f"have left, and stay struck off: {len(report.left):,} ({some}); "
             "if they are members again: muster people leave --undo ID"
         )
-    tell_problems(report.problems)
+    tell_problems(report.problems, report.further)
     if strict and report.problems:
         click.echo("Nothing was imported, because of --strict and these problems.", err=True)
     elif dry_run:
@@ -241,7 +242,7 @@ def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(file), "people": written})
     else:
-        click.echo(f"{written:,} people written to {file}")
+        click.echo(f"{plural(written, 'person', 'people')} written to {file}")
 
 
 async def _export(file: Path, *, force: bool, actor: str) -> int:

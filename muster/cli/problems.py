@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 
 from campaigns.files import sheet_or_nothing
-from campaigns.people.report import Problem
+from campaigns.people.report import Problem, count_by_code
+from messaging.plurals import plural
 
 SHOWN: Final = 20
 """Problems on the screen; a file takes the rest."""
@@ -26,23 +26,34 @@ encoding_option = click.option(
 )  # fmt: skip
 
 
-def tell_problems(problems: Sequence[Problem]) -> None:
-    """The first of them by line, and how many there are of each kind."""
+def tell_problems(problems: Sequence[Problem], further: Mapping[str, int] | None = None) -> None:
+    """Tell the first of them by line, and how many there are of each kind.
+
+    Args:
+        problems: those that are known one by one.
+        further: those that are only counted, by code.
+    """
     if not problems:
         return
-    counted = Counter(problem.code for problem in problems).most_common()
-    counts = ", ".join(f"{count:,} {code}" for code, count in counted)
-    click.echo(f"{len(problems):,} problem{'s' if len(problems) > 1 else ''}: {counts}")
+    counted = count_by_code(problems, further or {})
+    counts = ", ".join(f"{count:,} {code}" for code, count in counted.most_common())
+    click.echo(f"{plural(counted.total(), 'problem')}: {counts}")
     for problem in problems[:SHOWN]:
         named = (f"line {problem.line}", f"member {problem.member_id}" if problem.member_id else "", problem.column)
         where = ", ".join(filter(None, named))
         click.echo(f"  {where}: {problem.message} ({problem.code})")
-    if len(problems) > SHOWN:
-        click.echo(f"  … and {len(problems) - SHOWN:,} more; --problems FILE.csv writes them all.")
+    if counted.total() > SHOWN:
+        written = f"{len(problems):,} of them" if further else "them all"
+        click.echo(f"  … and {counted.total() - SHOWN:,} more; --problems FILE.csv writes {written}.")
 
 
-def write_problems(path: Path, problems: Sequence[Problem]) -> None:
-    """Write all of them to a CSV file that only its owner can read: it holds what members' cells hold.
+def write_problems(path: Path, problems: Sequence[Problem], further: Mapping[str, int] | None = None) -> None:
+    """Write problems to a CSV file that only its owner can read: it holds what members' cells hold.
+
+    Args:
+        path: the file; it may be there.
+        problems: those that are known one by one.
+        further: those that are only counted, by code; how many there are is told.
 
     Raises:
         InputError: the file cannot be written.
@@ -50,8 +61,13 @@ def write_problems(path: Path, problems: Sequence[Problem]) -> None:
     with sheet_or_nothing(path, replace=True) as sheet:
         sheet.writerow(["line", "member_id", "column", "value", "code", "problem"])
         sheet.writerows((one.line, one.member_id, one.column, one.value, one.code, one.message) for one in problems)
-    told = "1 problem is" if len(problems) == 1 else f"{len(problems):,} problems are"
-    click.echo(f"{told} in {path}." if problems else f"There was no problem; {path} holds only the headings.", err=True)
+    if not problems:
+        click.echo(f"There was no problem; {path} holds only the headings.", err=True)
+        return
+    click.echo(f"{plural(len(problems), 'problem is', 'problems are')} in {path}.", err=True)
+    if further:
+        of_cells = plural(sum(further.values()), "more problem of cells was", "more problems of cells were")
+        click.echo(f"{of_cells} counted, but not written.", err=True)
 
 
 def tell_notices(notices: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from campaigns.people.returning import lift_erased
 from campaigns.people.suppressions import Known, SuppressionReport, export_suppressions, find_suppression
 from campaigns.people.suppressions import import_suppressions as take_in
 from messaging.outbox.states import sentence
+from messaging.plurals import plural
 from messaging.suppression_digests import DigestKeys
 from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
@@ -77,7 +78,9 @@ async def _import(
 
 
 def _tell(report: SuppressionReport) -> None:
-    click.echo(f"{report.file}: {report.kind}, {report.rows:,} rows, {report.entries:,} addresses and members")
+    click.echo(
+        f"{report.file}: {report.kind}, {plural(report.rows, 'row')}, addresses and members in them: {report.entries:,}"
+    )
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.by_reason.most_common())
     click.echo(f"added {report.added:,}{f' ({reasons})' if reasons else ''} · there already {report.standing:,}")
     click.echo(f"matched {report.matched:,} of people we know · {report.unmatched:,} of nobody we know, kept as well")
@@ -108,7 +111,7 @@ def export(file: Path, *, hashed: bool, force: bool, actor: str, as_json: bool) 
     if as_json:
         print_json({"file": str(file), "rows": written})
     else:
-        click.echo(f"{written:,} rows written to {file}")
+        click.echo(f"{plural(written, 'row')} written to {file}")
 
 
 async def _export(file: Path, *, hashed: bool, force: bool, actor: str) -> int:

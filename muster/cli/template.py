@@ -19,6 +19,7 @@ from messaging.content.render import Branding, RenderedEmail, RenderedSms, Rende
 from messaging.content.segments import beyond_gsm7
 from messaging.content.templates import BALLOT_FIELDS, Channel, Template, list_templates, load_template
 from messaging.errors import MusterError, NotFound
+from messaging.plurals import plural
 from messaging.settings import Settings, load_settings
 from muster.cli.check import ENCODINGS
 from muster.cli.noun import Noun
@@ -310,7 +311,7 @@ def _show_sms(shown: Preview, said: Said) -> None:
     if said.sms is None:
         return
     cost = said.sms.segments
-    segments = f"{cost.segments} segment{'s' if cost.segments > 1 else ''}"
+    segments = plural(cost.segments, "segment")
     dear = beyond_gsm7(said.sms.text)
     because = f" because of {' '.join(dear)}" if dear else ""
     click.secho(f"SMS to {shown.address('sms') or 'nobody: there is no number that may be used'}", bold=True)
@@ -318,7 +319,7 @@ def _show_sms(shown: Preview, said: Said) -> None:
     click.echo(f"{said.sms.text}\n")
     for one in said.sms.replaced:
         put = f"“{one.put}”" if one.put else "nothing"
-        click.echo(f"Replaced: {one.name} by {put}, {one.times} time{'s' if one.times > 1 else ''}")
+        click.echo(f"Replaced: {one.name} by {put}, {plural(one.times, 'time')}")
 
 
 def _show_email(shown: Preview, said: Said) -> None:

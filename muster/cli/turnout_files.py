@@ -15,6 +15,7 @@ from campaigns.turnout.claims import Kind
 from campaigns.turnout.imports import SOURCES, ImportReport, import_claims
 from campaigns.turnout.lists import faulty_rows
 from campaigns.turnout.snapshot import Format, Snapshot, write_snapshot
+from messaging.plurals import plural
 from muster.cli.actor import actor_option
 from muster.cli.output import json_option, print_json
 from muster.cli.problems import encoding_option, header_row_option, tell_notices
@@ -40,7 +41,7 @@ def export(ballot: str, kind: str, output: Path | None, *, force: bool, actor: s
     if as_json:
         print_json({"file": str(path), "members": taken.members, "cursor": taken.cursor})
     else:
-        click.echo(f"{taken.members:,} members written to {path}; follow the change feed from {taken.cursor}.")
+        click.echo(f"{plural(taken.members, 'member')} written to {path}; follow the change feed from {taken.cursor}.")
 
 
 async def _export(name: str, path: Path, kind: Format, *, force: bool, actor: str) -> Snapshot:
@@ -131,7 +132,7 @@ def _write_faults(path: Path, report: ImportReport) -> None:
 
 
 def _tell(report: ImportReport, file: Path, faulty: Path) -> None:
-    click.echo(f"{file.name}: {len(report.sheet.cells):,} rows")
+    click.echo(f"{file.name}: {plural(len(report.sheet.cells), 'row')}")
     tell_notices(report.sheet.notices)
     table = Table.grid(padding=(0, 2))
     table.add_column()
@@ -158,6 +159,6 @@ def _tell(report: ImportReport, file: Path, faulty: Path) -> None:
     for fault in report.faults[:_SHOWN]:
         click.echo(f"  line {fault.line}: {fault.message}")
     if report.faults:
-        click.echo(f"{len(report.faults):,} rows to mend are in {faulty}")
+        click.echo(f"{plural(len(report.faults), 'row to mend is', 'rows to mend are')} in {faulty}")
     if not report.written:
         click.echo("This was a dry run: nothing was changed. To record it: --apply", err=True)

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from messaging.errors import MusterError
 from messaging.outside import Reply, open_outside
+from messaging.plurals import plural
 from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
 from muster.cli.numbers import AFTER, ROW
@@ -139,7 +140,9 @@ def rotate(name: str, overlap: int, actor: str, *, as_json: bool) -> None:
         print_json({"name": name, "secret": secret, "overlap_hours": overlap}, indent=True)
         return
     click.echo(f"The new secret of {name}, which is not shown again:\n\n  {secret}\n")
-    click.echo(f"The former one signs as well for {overlap} hours." if overlap else "The former one signs no more.")
+    click.echo(
+        f"The former one signs as well for {plural(overlap, 'hour')}." if overlap else "The former one signs no more."
+    )
 
 
 @command.command()
@@ -296,7 +299,7 @@ def _show(found: Subscription, zone: ZoneInfo, *, as_json: bool) -> None:
         "waiting": _waiting(found),
         "taken last": _when(found.delivered_at, zone),
         "failing since": _when(found.failing_since, zone)
-        and f"{_when(found.failing_since, zone)}, {found.attempts} tries",
+        and f"{_when(found.failing_since, zone)}, {plural(found.attempts, 'try', 'tries')}",
         "tried again": _when(found.next_try_at, zone) if found.attempts else "",
         "former secret signs until": _when(found.old_until, zone),
         "added": f"{_when(found.created_at, zone)} by {found.created_by}",

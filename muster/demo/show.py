@@ -16,8 +16,10 @@ from rich.text import Text
 
 from campaigns.turnout.counts import totals
 from campaigns.turnout.figures import percent, threshold
+from campaigns.turnout.score import votes_needed
 from messaging.outbox.counts import StepCounts, step_counts
 from messaging.outbox.states import State
+from messaging.plurals import plural, verb
 from muster.demo.story import Scene
 from muster.demo.summary import Summary
 
@@ -52,7 +54,7 @@ async def _numbers(scene: Scene) -> list[RenderableType]:
         rows, total = scene.rows
         if rows:
             shown.append(ProgressBar(total=total, completed=rows, width=60))
-            shown.append(Text(f"{rows:,} rows read"))
+            shown.append(Text(f"{plural(rows, 'row')} read"))
         return shown
     if scene.stage is None or scene.ballot is None:
         return shown
@@ -60,12 +62,12 @@ async def _numbers(scene: Scene) -> list[RenderableType]:
         steps = await step_counts(db, scene.campaign.campaign_id)
         counted = await totals(db, scene.ballot.ballot_id)
     shown.extend(_step(step) for step in steps if step.counts)
-    goal = round(counted["electorate"] * float(scene.ballot.threshold))
+    goal = votes_needed(float(scene.ballot.threshold), counted["electorate"])
     shown.append(_bar("confirmed votes", counted["voted"], goal, f"of the {goal:,} needed"))
     pending = scene.stage.sandbox.pending
     shown.append(
         Text(
-            f"sandbox: {len(scene.stage.sandbox.record.acts):,} things done by members, "
+            f"sandbox: {plural(len(scene.stage.sandbox.record.acts), 'thing')} done by members, "
             f"{len(scene.stage.sandbox.record.hits):,} by link scanners, {sum(pending.values()):,} still to happen",
             style="dim",
         )
@@ -146,11 +148,15 @@ def _turnout(summary: Summary) -> Panel:
     branches = sorted(turnout["branches"], key=lambda branch: -branch["share"])
     reached = sum(branch["reached"] for branch in branches)
     goal = threshold(turnout["threshold"])
+    have_reached = verb(reached, "has", "have")
+    said = f"{turnout['confirmed']:,} of {turnout['electorate']:,} {verb(turnout['confirmed'], 'has', 'have')} said"
+    shown_branches = plural(len(branches), "branch", "branches")
+    more, days = plural(turnout["needed"], "more confirmation"), plural(round(turnout["days_left"]), "day")
     lines = [
-        f"{turnout['confirmed']:,} of {turnout['electorate']:,} have said that they voted; {turnout['target']:,} must.",
+        f"{said} that they voted; {turnout['target']:,} must.",
         f"Estimate {turnout['estimate']:,} ({turnout['low']:,} to {turnout['high']:,}), as people over-report voting.",
-        f"{turnout['needed']:,} more confirmations needed, {turnout['days_left']:.0f} days left to post.",
-        f"{reached} of {len(branches)} branches have reached {goal} by estimate. Furthest ahead and behind:",
+        f"{more} needed, {days} left to post.",
+        f"{reached:,} of {shown_branches} {have_reached} reached {goal} by estimate. Furthest ahead and behind:",
         *(
             f"  {percent(b['share']):>6}  {b['confirmed']:>4} of {b['electorate']:<4} {b['name']}"
             for b in _ends(branches)

@@ -22,6 +22,7 @@ from campaigns.spec import load_campaign_spec
 from campaigns.turnout.counts import refresh
 from messaging.db import connect, load_queries
 from messaging.errors import Unavailable
+from messaging.plurals import plural
 from muster.demo.home import new_demo_home
 from muster.demo.host import Host
 from muster.demo.reconcile import reconcile
@@ -135,7 +136,7 @@ async def _bring_in_members(options: Options, scene: Scene, stage: Stage) -> Imp
     path = options.file
     if path is None:
         path = stage.home / "members.csv"
-        with scene.act("members", f"Making up a union of {options.members:,} members"):
+        with scene.act("members", f"Making up a union of {plural(options.members, 'member')}"):
             await asyncio.to_thread(write_union, path, options.members, _branches(options.members), options.seed)
 
     def progress(rows: int, total: int | None) -> None:

@@ -49,12 +49,13 @@ async def play(servers: Servers, scale: Scale, fault: Fault, *, logs: Path | Non
 async def _play(stage: Stage, fault: Fault) -> Finding:
     if fault.paced:
         await stage.fetch("update sender set pace = $1", stage.scale.pace * stage.scale.emails)
-    if fault.launched:
-        await stage.launch()
     if fault.web:
         await stage.start_web()
-    began = time.time()
     await stage.add_workers(fault.workers)
+    await stage.until_at_work()  # one that meets the fault while it starts ends, as it should, and was never tested
+    began = time.time()
+    if fault.launched:
+        await stage.launch()
     try:
         await fault.play(stage)
         await stage.until_settled(hurried=fault.hurried)

@@ -186,6 +186,10 @@ class Stage:
                 process.kill()
                 await process.wait()
 
+    def _said(self, words: str) -> int:
+        path = self.folder / "log"
+        return path.read_text(errors="replace").count(words) if path.exists() else 0
+
     def log(self) -> str:
         """The end of what the processes said."""
         path = self.folder / "log"
@@ -198,6 +202,10 @@ class Stage:
         async with open_runtime(self.settings, pool_size=3) as runtime:
             campaign_id = await runtime.pool.fetchval("select campaign_id from campaign where name = $1", CAMPAIGN)
             await launch(runtime, campaign_id, "the harness")
+
+    async def until_at_work(self) -> None:
+        """Wait until every worker has come up."""
+        await self.until(lambda: self._said("the worker is at work") >= len(self.workers))
 
     async def until_taken(self, share: float) -> None:
         """Wait until the providers have taken that share of what is to come, by each channel; not all of it."""

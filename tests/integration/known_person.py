@@ -6,7 +6,7 @@ Beside them stands a neighbour, who has everything that only looks like theirs, 
 from __future__ import annotations
 
 from campaigns.turnout.claims import record_claim
-from messaging.addresses import mask
+from messaging.address_masks import mask
 from messaging.db import Connection
 from messaging.outbox.archive import archive_chunk, ready_year
 from messaging.suppression import lift, suppress
@@ -117,7 +117,7 @@ async def _fill_answers(db: Connection, person: int, ballot_id: int, mail_id: in
 async def _fill_arrivals(db: Connection, person: int, mail_id: int) -> None:
     rows = (
         ("twilio_inbound", "SM9", f"phone:{PHONE}", {"form": {"From": PHONE, "Body": "turquoise"}}, "done"),
-        ("vonage_inbound", f"x{PHONE}", "phone:?", {"said": {"from": PHONE[1:], "text": "turquoise"}}, "new"),
+        ("vonage_inbound", f"x{PHONE}", "phone:?", {"said": {"from": PHONE[1:], "text": "turquoise"}}, "parked"),
         ("twilio_status", "SM1:sent", "twilio:SM-0", {"form": {"To": "turquoise"}}, "parked"),
         ("mail", "abc", f"message:{mail_id}", {"sender": "Zeb.Q@example.org"}, "done"),
     )
@@ -142,6 +142,7 @@ async def _fill_arrivals(db: Connection, person: int, mail_id: int) -> None:
     await db.execute(
         "insert into soft_bounce (message_id, address, code, at) values ($1, $2, '4.2.2', now())", mail_id, MAILBOX
     )
+    await db.execute("insert into erased_place (message_id, channel, address) values (987, 'email', $1)", MAILBOX)
     await db.execute("insert into told_once (channel, address, what) values ('sms', $1, 'no_pictures')", PHONE)
     await db.execute(
         "insert into webhook_subscription (name, url, events, secret, created_by)"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+import phonenumbers
 import pytest
 
-from campaigns.people.address_patterns import likes_of, pattern_of
+from campaigns.people.address_patterns import find_pattern, likes_of
 from messaging.db import Connection
 
 PHONE, MAILBOX = "+447700900471", "anna.b+x@example.org"
@@ -39,11 +40,12 @@ OTHERS = [
 
 async def both(db: Connection, address: str, text: str) -> tuple[bool, bool]:
     """Whether the expression finds the address, and whether the quicker pattern does."""
+    pattern = await find_pattern(db, [address])
     found = await db.fetchrow(
-        "select $1 ~* $2 as there, squeezed($1) like any ($3) as likely", text, pattern_of(address), likes_of(address)
+        "select $1 ~* $2 as there, squeezed($1) like any ($3) as likely", text, pattern, likes_of(address)
     )
     assert found is not None
-    assert found["there"] == bool(re.search(pattern_of(address), text, re.IGNORECASE))
+    assert found["there"] == bool(re.search(pattern, text, re.IGNORECASE))
     return found["there"], found["likely"]
 
 
@@ -62,12 +64,24 @@ async def test_what_is_no_phone_number_of_any_country_is_found_as_it_is(db: Conn
     assert not (await both(db, "60800", "1608001"))[0]
 
 
+async def test_every_country_code_is_told_apart(db: Connection) -> None:
+    for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+        assert await both(db, f"+{code}612345678", "tel. 0612345678") == (True, True), code
+        assert await both(db, f"+{code}612345678", f"00{code} 612-345-678") == (True, True), code
+
+
+@pytest.mark.parametrize("mailbox", ["o'brien@x.example", "a_b!#$%&*/=?^`{|}~-@x.example", "zoë@bücher.example"])
+async def test_every_character_of_a_mailbox_stands_for_itself(db: Connection, mailbox: str) -> None:
+    assert await both(db, mailbox, f"<{mailbox}>") == (True, True)
+    assert not (await both(db, mailbox, f"<{mailbox.replace('x', 'y').replace('b', 'c')}>"))[0]
+
+
 async def test_it_is_taken_out_of_every_text_of_a_document_and_leaves_a_document(db: Connection) -> None:
     given = {
         "said": "line\n" + MAILBOX, "tab\t" + MAILBOX: [MAILBOX, 1, None, True, {}, []], "n": 447700900471, "m": 44.5,
         "form": {"to": "a%20anna.b%2Bx%40example.org", "o": "joanna.b+x@example.org"},
     }  # fmt: skip
-    pattern = f"{pattern_of(MAILBOX)}|{pattern_of(PHONE)}"
+    pattern = await find_pattern(db, [MAILBOX, PHONE])
     assert await db.fetchval("select jsonb_without($1, $2)", given, pattern) == {
         "said": "line\nerased", "tab\terased": ["erased", 1, None, True, {}, []], "n": "erased", "m": 44.5,
         "form": {"to": "a%20erased", "o": "joanna.b+x@example.org"},

@@ -4,8 +4,6 @@ import csv
 import os
 import re
 import shlex
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import orjson
 import pytest
 
 from messaging.settings import Settings
+from tests.support.command import run_command
 
 ROOT = Path(__file__).parents[2]
 SPEC = ROOT / "muster" / "demo" / "pay-2026.toml"
@@ -22,24 +21,6 @@ MEMBERS = """member id,first name,branch,region,mobile,email
 2,Bob,Leeds,North,07700900001,
 3,Cat,York,North,,cat@example.org
 """
-
-
-SCRIPT = """
-import contextlib, io, json, sys
-from muster.cli import main
-done = []
-for words in json.load(sys.stdin):
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main(words)
-        except SystemExit as end:
-            code = end.code
-    out.flush(), err.flush()
-    done.append([code, *(one.buffer.getvalue().decode() for one in (out, err))])
-print(json.dumps(done), file=sys.__stdout__)
-"""
-"""Several commands in one process: most of a command's time is Python's start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +48,8 @@ def muster(settings: Settings, *commands: str) -> list[Done]:
         "MUSTER_SMS_FROM": "+447700900000",
         "COLUMNS": "120",
     }
-    ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env=environment, input=orjson.dumps([shlex.split(one) for one in commands]),
-        capture_output=True, check=False, timeout=120,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr.decode()
-    return [Done(*one) for one in orjson.loads(ran.stdout)]
+    ran = [run_command(shlex.split(one), environment) for one in commands]
+    return [Done(one.returncode, one.stdout, one.stderr) for one in ran]
 
 
 @pytest.fixture

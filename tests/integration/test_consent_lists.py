@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from messaging.errors import InputError
 from messaging.settings import Settings
 from tests.integration.electorate import add_person
 from tests.integration.outbox_rows import NOON
+from tests.support.command import run_command
 
 LONDON = ZoneInfo("Europe/London")
 ROOT = Path(__file__).parents[2]
@@ -110,8 +110,7 @@ def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
         "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
         "MUSTER_PUBLIC_URL": settings.public_url,
     }
-    command = [sys.executable, "-m", "muster", *words]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return run_command(words, environment)
 
 
 async def test_the_commands(settings: Settings, db: Connection, tmp_path: Path) -> None:

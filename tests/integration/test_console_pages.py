@@ -100,7 +100,7 @@ async def test_a_branch_of_one_is_never_asked_for_two(site: Site) -> None:
             db, ballot_id=ballot, person_id=voter, kind="voted", source="link", recorder="member", confidence=1, at=now
         )
     _, page = await site.get("/console/")
-    assert "1 of 2 branches have reached 50% by estimate" in page
+    assert "1 of 2 branches has reached 50% by estimate" in page
     assert "1 more of 1" in page
     assert "2 more of" not in page
     assert "0.9<small>" in page, "the estimate of one confirmation"

@@ -359,6 +359,29 @@ async def test_a_subject_of_the_members_own_is_read_and_shown(
     assert otherwise == []
 
 
+@pytest.mark.parametrize("subject", ["Re: Have you posted your ballot paper?", "Antwort: x", "My complaint"])
+@pytest.mark.parametrize("attached", [False, True])
+async def test_a_mail_whose_words_nobody_can_tell_is_kept_below_its_subject(
+    room: Room, db: Connection, subject: str, attached: bool
+) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    ours = (await said_in(db, asked.message_id))[0].partition("\n")[2]
+    mail = EmailMessage()
+    mail["From"], mail["Subject"] = f"Ann Jones <{ANN}>", subject
+    head = "From: The Union <ballot@union.test>\nSent: Monday, 30 November 2026 10:00\nTo: Ann\nSubject: x"
+    mail.set_content(f"See my question below.\n\n{head}\n\n{ours}\n\nWhich of the two envelopes is it?\n")
+    if attached:
+        mail.add_attachment(b"jpeg", maintype="image", subtype="jpeg")
+    assert await room.hand_over(mail.as_bytes(), reply_address(room, asked), ANN) == 250
+    await process_inbox(room.runtime, 10)
+    reply = await last_reply(room.campaign.db)
+    assert (reply["reading"], reply["rule"], reply["why_open"]) == ("unclear", "repeated", "unclear")
+    assert reply["text"].endswith("Which of the two envelopes is it?")
+    assert reply["text"].startswith("Subject: My complaint\n\nSee" if subject == "My complaint" else "S")
+    await db.execute("update reply set rule_version = 'older'")
+    assert await reread(db, reader="eve", at=NOON) == (0, [])
+
+
 async def test_an_opt_out_below_a_picture_is_obeyed(room: Room) -> None:
     asked = await room.campaign.ask(email=ANN)
     mail = EmailMessage()

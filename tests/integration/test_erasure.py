@@ -32,9 +32,10 @@ from tests.integration.known_person import MAILBOX, NUMBER, PHONE, WORDS, WORK, 
 
 SPEAKS: frozenset[str] = frozenset(
     {
-        "address", "alert", "audit", "campaign", "claim", "consent_event", "inbox", "inbox_mail", "inbox_malformed",
-        "link_visit", "message", "message_archive_2026", "message_event", "message_event_archive_2026", "person",
-        "reply", "soft_bounce", "suppression", "suppression_event", "told_once", "webhook_delivery", "webhook_event",
+        "address", "alert", "audit", "campaign", "claim", "consent_event", "erased_place", "inbox", "inbox_mail",
+        "inbox_malformed", "link_visit", "message", "message_archive_2026", "message_event",
+        "message_event_archive_2026", "person", "reply", "soft_bounce", "suppression", "suppression_event", "told_once",
+        "webhook_delivery", "webhook_event",
     }
 )  # fmt: skip
 """Tables that say something of people; the test below puts the person into each."""
@@ -360,7 +361,7 @@ async def test_the_planner_keeps_nothing_of_somebody_who_was_erased(runtime: Run
         "insert into address (person_id, channel, address) select person_id, 'email', external_id || '@union.test'"
         " from person where external_id like 'S%';"
         "insert into suppression_event (channel, address, action, reason, purpose, source)"
-        " select channel, address, 'suppress', 'opted_out', 'all', 'staff' from address; analyze"
+        " select channel, address, 'suppress', 'left', 'all', 'staff' from address; analyze"
     )
     kept = (
         "select string_agg(distinct s.schemaname || '.' || s.tablename, ', ') from pg_stats s"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from campaigns.people.people_lock import people_stay
 from messaging.channels.base import Accepted, Outcome, Parcel, Refused, Retry, Trace
 from messaging.db import Connection, Pool
+from messaging.errors import Conflict
 from messaging.outbox.send import Courier
 from messaging.outbox.states import Reason
 from messaging.runtime import Runtime
@@ -18,6 +19,7 @@ from tests.integration.electorate import add_person
 from tests.integration.inbound_rows import look, make_campaign, serve
 from tests.integration.outbox_rows import add_messages, add_step, until
 from tests.integration.test_erasure import found_in
+from webhooks.outgoing.settled import PATIENCE, settled
 
 MAILBOX = "zeb.q@example.org"
 WORDS = ("zeb.q", "M-4711", "quackenbush")
@@ -133,3 +135,31 @@ async def test_a_press_that_waits_for_an_erasure_finds_nobody(
         await erasing
     assert await found_in(db, ("zeb.q", "quackenbush")) == set()
     assert await db.fetchval("select (select count(*) from claim) + (select count(*) from inbox)") == 0
+
+
+async def test_whoever_writes_to_what_came_in_is_waited_for_with_empty_hands(
+    runtime: Runtime, pool: Pool, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_person(db, "M-4711", email=MAILBOX)
+    found = await erasure.look_for(runtime, "M-4711")
+    waits: list[tuple[bool, float]] = []
+
+    async def seen(db: Connection, ledgers: Mapping[str, str], *, patience: float = PATIENCE) -> dict[str, int] | None:
+        waits.append((db.is_in_transaction(), patience))
+        return await settled(db, ledgers, patience=min(patience, 0.1))
+
+    monkeypatch.setattr("webhooks.erasure.settled", seen)
+    monkeypatch.setattr(erasure, "TRIES", 3)
+    async with pool.acquire() as other:
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute("insert into inbox (source, dedupe_key, subject, payload) values ('x', 'x', 'x', '{}')")
+        with pytest.raises(Conflict, match="writing to what came in") as refused:
+            await erasure.erase(runtime, found, actor="olga")
+        await transaction.rollback()
+    assert "campaign list" not in refused.value.remedy
+    assert len(waits) == 6
+    assert all((patience == 0) == holds for holds, patience in waits)
+    assert await db.fetchval("select external_id from person") == "M-4711", "nothing was done"
+    await erasure.erase(runtime, found, actor="olga")
+    assert await found_in(db, WORDS) == set()

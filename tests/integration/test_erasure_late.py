@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 
+from campaigns.retention import forget_year, year_held
 from messaging.db import Connection
 from messaging.outbox.archive import archive_chunk, ready_year
+from messaging.outbox.send import Courier
+from messaging.outside import open_outside
 from messaging.runtime import Runtime
 from muster import erasure
+from muster.duties import Duties
 from tests.integration.electorate import NOW, add_person
 from tests.integration.outbox_rows import add_messages, add_step, message
 from tests.integration.test_erasure import found_in
@@ -77,3 +82,36 @@ async def test_what_is_remembered_of_an_erasure_goes_when_receipts_come_no_more(
     assert await db.fetchval("select count(*) from erased_subject") == 3
     await erasure.erase_late(db, datetime.now(UTC) + timedelta(seconds=1))
     assert await db.fetchval("select count(*) from erased_subject") == 0
+
+
+async def test_a_year_that_is_forgotten_since_keeps_nothing_from_being_tidied(runtime: Runtime, db: Connection) -> None:
+    person = await add_person(db, "A1", sms=PHONE)
+    past = datetime(2024, 3, 1, tzinfo=UTC)
+    old = await add_step(db, position=2, launched_at=past, state="finished")
+    recent = await add_step(db)
+    await add_messages(db, old, "sms", [PHONE], first_person=person, state="delivered", provider_id="SM1")
+    (later,) = await add_messages(db, recent, "sms", [PHONE], first_person=person, state="sent", provider_id="SM2")
+    await ready_year(db, old.step_id)
+    await archive_chunk(db, old.step_id)
+    await erasure.erase(runtime, await erasure.look_for(runtime, "A1"), actor="olga")
+    await forget_year(db, await year_held(db, 2024), actor="olga")
+    await db.execute(
+        "insert into message_event (message_id, state, source, code, detail) values ($1, null, 'twilio', 'x', $2)",
+        later, {"reply": f"turquoise {PHONE}"},
+    )  # fmt: skip
+    await erasure.erase_late(db, datetime.now(UTC) - timedelta(days=60))
+    assert await found_in(db, WORDS) == set(), "what is still there is gone through as before"
+
+
+async def test_tidying_goes_on_where_one_part_of_it_fails(runtime: Runtime, db: Connection) -> None:
+    await receipt(db, "SM9", "delivered", None)
+    await db.execute(
+        "update inbox set state = 'done', processed_at = received_at - interval '1 year',"
+        " received_at = received_at - interval '1 year'"
+    )
+    await db.execute("alter table erased_subject rename to away")
+    async with open_outside(()) as outside:
+        duties = Duties(runtime, Courier(runtime, {}), outside)
+        with pytest.raises(asyncpg.UndefinedTableError):
+            await duties._tidy_alone()
+    assert not await db.fetchval("select exists (select from inbox)")

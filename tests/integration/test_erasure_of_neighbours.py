@@ -13,7 +13,7 @@ from campaigns.people.imports import import_people
 from campaigns.people.returning import lift_erased
 from campaigns.people.suppressions import import_suppressions
 from campaigns.turnout.counts import settle, totals
-from messaging.addresses import mask
+from messaging.address_masks import mask
 from messaging.db import Connection, Pool
 from messaging.runtime import Runtime
 from messaging.suppression import standing, suppress

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 
 import orjson
 import pytest
@@ -19,6 +18,7 @@ from tests.integration.electorate import NOW, add_ballot, add_person, add_unit
 from tests.integration.known_person import NUMBER, PHONE, fill
 from tests.integration.outbox_rows import add_messages, add_step
 from tests.integration.test_campaign_commands import muster as at_once
+from tests.support.command import run_command
 
 
 async def members(db: Connection) -> None:
@@ -96,7 +96,7 @@ async def test_what_somebody_said_stands_in_order_with_what_it_answers(db: Conne
     assert {one.kind for one in await said_to(db, message_id)} == {"reply", "claim", "retraction"}
 
 
-def muster(settings: Settings, *words: str, stdin: int | None = None) -> subprocess.CompletedProcess[bytes]:
+def muster(settings: Settings, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "MUSTER_DATABASE_URL": settings.database_url or "",
@@ -104,9 +104,19 @@ def muster(settings: Settings, *words: str, stdin: int | None = None) -> subproc
         "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
         "MUSTER_PUBLIC_URL": settings.public_url,
     }
-    command = [sys.executable, "-c", "from muster.cli import main; main()", *words]
-    given = {"input": b"n\n"} if stdin is None else {"stdin": stdin}
-    return subprocess.run(command, env=environment, capture_output=True, check=False, timeout=60, **given)  # type: ignore[call-overload, no-any-return]
+    if stdin is not None:
+        return run_command(words, environment, stdin=stdin)
+    return run_command(words, environment, said=b"n\n")
+
+
+def in_a_terminal(settings: Settings, typed: bytes, *words: str) -> subprocess.CompletedProcess[str]:
+    ours, theirs = os.openpty()
+    os.write(ours, typed)
+    try:
+        return muster(settings, *words, stdin=os.ttyname(theirs))
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 async def test_who_leaves_is_named_and_in_a_terminal_asked_for(settings: Settings, db: Connection) -> None:
@@ -115,23 +125,26 @@ async def test_who_leaves_is_named_and_in_a_terminal_asked_for(settings: Setting
     assert (tried.code, "  0002  Amy Jones\n" in tried.out, "struck off 1" in tried.out) == (0, True, True), tried.err
     assert "nothing was changed" in tried.err
     assert "left" not in found.out
-    ours, theirs = os.openpty()
-    os.write(ours, b"n\n")
-    refused = muster(settings, "people", "leave", "0002", stdin=theirs)
-    os.close(ours)
-    os.close(theirs)
-    assert (refused.returncode, b"Strike this member off?" in refused.stdout) == (1, True)
+    refused = in_a_terminal(settings, b"n\n", "people", "leave", "0002")
+    assert (refused.returncode, "Strike this member off?" in refused.stdout) == (1, True)
+    refused = in_a_terminal(settings, b"n\n", "people", "leave", "0002", "--json")
+    assert (refused.returncode, refused.stdout, "Strike this member off?" in refused.stderr) == (1, "", True)
+    assert "  0002  Amy Jones\n" in refused.stderr
     assert await db.fetchval("select count(*) from person where left_at is not null") == 0
+    agreed = in_a_terminal(settings, b"y\n", "people", "leave", "0002", "--json")
+    assert (agreed.returncode, orjson.loads(agreed.stdout)["struck_off"]) == (0, 1)
+    silent = in_a_terminal(settings, b"", "people", "leave", "0002", "--undo", "--yes", "--json")
+    assert (silent.returncode, orjson.loads(silent.stdout)["returned"], silent.stderr) == (0, ["0002"], "")
 
 
 async def test_the_commands(settings: Settings, db: Connection) -> None:
     person, _ = await fill(db)
     found = muster(settings, "people", "find", "quacken", "--json")
     assert [one["external_id"] for one in orjson.loads(found.stdout)] == [NUMBER]
-    assert PHONE in muster(settings, "people", "find", "07700900471").stdout.decode()
+    assert PHONE in muster(settings, "people", "find", "07700900471").stdout
     assert muster(settings, "people", "find", "nobody").returncode == 1
 
-    why = muster(settings, "messages", "why", "07700 900471").stdout.decode()
+    why = muster(settings, "messages", "why", "07700 900471").stdout
     assert "They answered by text: “My turquoise door”, read as voted. It waits for a person: call me." in why
     assert "All messages to them by email were stopped: opted out (from their page)." in why
     told = orjson.loads(muster(settings, "messages", "why", NUMBER, "--json").stdout)
@@ -140,27 +153,25 @@ async def test_the_commands(settings: Settings, db: Connection) -> None:
 
     left = muster(settings, "people", "leave", NUMBER, "--on", "2026-11-20", "--json")
     assert orjson.loads(left.stdout)["struck_off"] == 1
-    assert "left        2026-11-20" in muster(settings, "people", "show", NUMBER).stdout.decode()
+    assert "left        2026-11-20" in muster(settings, "people", "show", NUMBER).stdout
     assert muster(settings, "people", "leave", "nobody").returncode == 1
-    assert "1 is a member again: M-4711" in muster(settings, "people", "leave", NUMBER, "--undo").stdout.decode()
+    assert "1 is a member again: M-4711" in muster(settings, "people", "leave", NUMBER, "--undo").stdout
 
     asked = muster(settings, "people", "erase", NUMBER)
-    assert (asked.returncode, b"nothing was done" in asked.stderr) == (1, True)
-    assert b"Zebedee Quackenbush" in asked.stdout
+    assert (asked.returncode, "nothing was done" in asked.stderr) == (1, True)
+    assert "Zebedee Quackenbush" in asked.stdout
     assert muster(settings, "people", "erase", NUMBER, "--yes", "--actor", "olga").returncode == 0
     assert (
         await db.fetchval("select actor from audit where action = 'people.erased' and subject = $1", f"person {person}")
         == "olga"
     )
     assert muster(settings, "people", "erase", NUMBER, "--yes").returncode == 1
-    shown = muster(settings, "suppression", "show", PHONE).stdout.decode()
+    shown = muster(settings, "suppression", "show", PHONE).stdout
     assert "They asked to be erased." in shown
     refused = muster(settings, "suppression", "lift", NUMBER)
     assert refused.returncode == 1
-    assert f"Nobody who has come back has the membership number {NUMBER}" in refused.stderr.decode()
-    assert "Give the mailbox or the phone number they came back with" in refused.stderr.decode()
-    assert (
-        "Write the mailbox, or the phone number in full" in muster(settings, "suppression", "show", "5").stderr.decode()
-    )
+    assert f"Nobody who has come back has the membership number {NUMBER}" in refused.stderr
+    assert "Give the mailbox or the phone number they came back with" in refused.stderr
+    assert "Write the mailbox, or the phone number in full" in muster(settings, "suppression", "show", "5").stderr
     assert muster(settings, "suppression", "lift", PHONE).returncode == 0
     assert muster(settings, "suppression", "lift", PHONE).returncode == 1

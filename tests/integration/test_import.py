@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from campaigns.people.imports import import_people
 from campaigns.people.mapping import Mapping
 from campaigns.people.report import ImportReport
-from messaging.db import Pool, open_pool
+from messaging.db import Connection, Pool, open_pool
 from messaging.errors import InputError
 from muster.demo.union import write_union
 from tests.support.effort import effort_of_async
@@ -360,3 +360,26 @@ async def test_whatever_is_in_a_file_importing_it_twice_changes_nothing(
     assert again.unchanged == first.created + first.updated + first.unchanged
     assert first.rows == again.rows == again.unchanged + again.repeated + again.rejected
     assert (await everything(pool))[:4] == before
+
+
+async def test_bad_cells_refuse_no_file_however_many_there_are(
+    pool: Pool, db: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("campaigns.people.report.MOST_KEPT", 3)
+    lines = [f"{number},m{number}@example.org,020 7946 0000" for number in range(8)]
+    report = await load(pool, tmp_path, "\n".join(["member_id,email,phone", *lines, ",x@example.org,"]))
+    assert (report.created, report.rejected, report.written) == (8, 1, True)
+    assert [one.line for one in report.problems] == [2, 3, 4, 10]
+    assert report.by_code() == {"landline": 8, "no_external_id": 1}
+    assert report.to_json()["problems_not_listed"] == 5
+    detail = await db.fetchval("select detail from audit where action = 'people.imported'")
+    assert detail["problems"] == {"landline": 8, "no_external_id": 1}
+
+
+async def test_too_many_rows_that_cannot_be_used_refuse_the_file(
+    pool: Pool, db: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("campaigns.people.report.MOST_REJECTED", 3)
+    with pytest.raises(InputError, match="More than 3 rows of this file cannot be used; the first is in line 3"):
+        await load(pool, tmp_path, "member_id,email\n1,a@example.org\n" + ",b@example.org\n" * 4)
+    assert await db.fetchval("select count(*) from person") == 0

@@ -9,7 +9,7 @@ import pytest
 
 from messaging.db import Connection
 from messaging.outbox.archive import archive_chunk, ready_year
-from tests.integration.known_person import NUMBER, PHONE, fill
+from tests.integration.known_person import NEAR_PHONE, NUMBER, PHONE, REP, WORK, fill
 from tests.integration.past_rows import add_past
 from webhooks.visits import Visits
 
@@ -56,12 +56,11 @@ async def refused(db: Connection, *statements: str) -> str:
 
 
 def erasing(
-    who: str = "null", number: str = "", address: str = "", messages: str = "'{}'", pattern: str = "zzzz"
+    who: str = "null", number: str = "", address: str = "", messages: str = "'{}'", channel: str = "sms"
 ) -> str:
     """A call of the erasing function."""
-    channels = "'{sms}'" if address else "'{}'"
-    given = f"{who}, '{number}', {channels}, '{{{address}}}', {messages}::bigint[], '{pattern}'"
-    return f"select erase_personal_detail({given})"
+    given = "'{}', '{}'" if not address else f"'{{{channel}}}', array['{address}']"
+    return f"select erase_personal_detail({who}, '{number}', {given}, {messages}::bigint[])"
 
 
 async def test_functions_with_owners_rights_find_the_owners_tables_and_are_nobodys(db: Connection) -> None:
@@ -148,16 +147,73 @@ async def test_who_is_not_being_erased_is_not_touched(intruder: Connection) -> N
     assert "not theirs" in await refused(intruder, erasing(messages=f"array[{message}]"))
     assert "not theirs" in await refused(intruder, erasing(messages=f"array[{archived}]"))
     assert "not theirs" in await refused(intruder, erasing(messages="array[987654321]"))
-    for address in ("a", "@", "%", "0", "+1", "."):
-        assert "no address" in await refused(intruder, erasing(address=address, pattern="."))
+    for address in ("a", "@", "%", "0", "+1", ".", ".@.", "@x.example", "a@", "a@x", "a b@x.example", "+0123456789"):
+        for channel in ("sms", "email", "person"):
+            assert "no address" in await refused(intruder, erasing(address=address, channel=channel))
 
 
-async def test_the_audit_of_others_stays_whatever_pattern_is_given(intruder: Connection) -> None:
+async def test_digits_of_a_count_are_no_address(intruder: Connection) -> None:
+    """Any three digits used to find every row that counts so many messages."""
     await intruder.execute(
-        "insert into audit (actor, action, subject, detail) values ('olga', 'campaign.launched', 'campaign x', '{}')"
+        "insert into audit (actor, action, subject, detail) values ('olga', 'campaign.launched', 'campaign 471',"
+        ' \'{"messages": 471, "of": "471"}\')'
     )
-    for pattern in (".", "campaign", ".*", "x|y"):
-        assert "says nothing of" in await refused(intruder, erasing(address="+447700900999", pattern=pattern))
+    for address in ("471", "00471", "+44471471471"):
+        await intruder.execute(erasing(address=address))
+    row = await intruder.fetchrow("select subject, detail from audit where action = 'campaign.launched'")
+    assert row is not None
+    assert (row["subject"], row["detail"]["messages"]) == ("campaign 471", 471)
+
+
+async def test_an_opt_out_that_stands_nowhere_else_stays(intruder: Connection) -> None:
+    for channel, address in (("email", WORK), ("sms", NEAR_PHONE), ("email", REP)):
+        await intruder.execute(
+            "insert into suppression_event (channel, address, purpose, action, reason, source)"
+            " values ($1, $2, 'all', 'suppress', 'opted_out', 'x')", channel, address,
+        )  # fmt: skip
+        freed = f"delete from address where address = '{address}'; delete from suppression"
+        assert "no digest" in await refused(intruder, freed, erasing(address=address, channel=channel))
+    lifted = (
+        "insert into suppression_event (channel, address, purpose, action, reason, source)"
+        f" values ('email', '{REP}', 'all', 'lift', 'opted_in', 'x')"
+    )
+    await intruder.execute(lifted)
+    await intruder.execute(erasing(address=REP, channel="email"))  # nothing of theirs stands
+
+
+async def test_nobody_can_say_that_a_message_was_emptied(intruder: Connection) -> None:
+    """Whoever could write `erased-12` as an address took every provider's words out of the history."""
+    message, person = await intruder.fetchrow("select max(message_id), max(person_id) from message") or (0, 0)
+    archived = await intruder.fetchval("select max(message_id) from message_archive")
+    stays = "went where it went"
+    setting = "set local muster.erasing = 'on'"
+    for table, number in (("message", message), ("message_archive", archived), ("message_archive_2026", archived)):
+        for change in (
+            f"address = 'erased-{number}'",
+            "address = 'x@y.example'",
+            "person_id = person_id + 1",
+            "address = null",
+        ):
+            attack = f"update {table} set {change} where message_id = {number}"
+            assert stays in await refused(intruder, setting, attack), attack
+    given = f"null, '{{sms}}', '{{+447700900999}}', array[{message}]"
+    assert "not theirs" in await refused(intruder, f"select erase_places({given})")
+    erased = f"update person set erased_at = now() where person_id = {person}"
+    assert "not being erased" in await refused(
+        intruder, erased, f"select erase_places({person}, '{{}}', '{{}}', array[{message}])"
+    ), "with a name, whoever it is"
+    forged = (
+        "insert into message_archive (message_id, step_id, campaign_id, person_id, created_at, changed_at, state, year,"
+        f" attempt, channel, address) select message_id, step_id, campaign_id, person_id, now(), now(), 'sent', 2026,"
+        f" 1, channel, 'erased-' || message_id from message where message_id = {message}"
+    )
+    assert "not been emptied" in await refused(intruder, forged, erasing(messages=f"array[{message}]"))
+
+
+async def test_who_was_erased_stays_erased(intruder: Connection) -> None:
+    erase = "update person set erased_at = now() where external_id = 'N0'"
+    for back in ("erased_at = null", "erased_at = erased_at + interval '1 day'"):
+        assert "stays so" in await refused(intruder, erase, f"update person set {back} where external_id = 'N0'")
 
 
 async def test_an_erasure_by_hand_is_written_down_by_the_ledgers_themselves(intruder: Connection) -> None:
@@ -165,12 +221,12 @@ async def test_an_erasure_by_hand_is_written_down_by_the_ledgers_themselves(intr
     await intruder.execute(
         f"insert into audit (actor, action, subject) values ('olga', 'asked', 'about {stranger} and others')"
     )
-    await intruder.execute(erasing(address=stranger, pattern="7700900998"))
-    assert await intruder.fetchval("select subject from audit where action = 'asked'") == "about +44erased and others"
+    await intruder.execute(erasing(address=stranger))
+    assert await intruder.fetchval("select subject from audit where action = 'asked'") == "about erased and others"
     row = await intruder.fetchrow("select actor, subject, detail from audit where action = 'ledgers.emptied'")
     assert row is not None
     assert (row["actor"], row["subject"], row["detail"]["rows"]) == ("database", "an address", 1)
-    await intruder.execute(erasing(address=stranger, pattern="7700900998"))
+    await intruder.execute(erasing(address=stranger))
     assert await intruder.fetchval("select count(*) from audit where action = 'ledgers.emptied'") == 1, "nothing to say"
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import mailbox
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -320,6 +321,72 @@ async def test_slow_silent_and_too_many_clients_are_turned_away(
             await asyncio.wait({answer}, timeout=0.02)
         assert (await answer).startswith(b"421 4.4.2")
     assert await db.fetchval("select count(*) from inbox") == 0
+
+
+@asynccontextmanager
+async def deaf_client(host: str, port: int) -> AsyncIterator[asyncio.Task[None]]:
+    """A client that asks without end and reads nothing; its task ends when it is hung up on."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.setblocking(False)
+        await loop.sock_connect(one, (host, port))
+
+        async def ask() -> None:
+            with suppress(ConnectionResetError, BrokenPipeError):
+                while True:
+                    await loop.sock_sendall(one, b"LHLO x\r\n" * 1000)
+
+        asking = asyncio.create_task(ask())
+        try:
+            yield asking
+        finally:
+            asking.cancel()
+            await asyncio.wait({asking})
+
+
+async def test_clients_that_take_no_answer_keep_nobody_out(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "QUIET", 0.3)
+    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 1)
+
+    async def is_let_in() -> bool:
+        reader, writer = await asyncio.open_connection(room.host, room.port)
+        with closing(writer):
+            return (await asyncio.wait_for(reader.readline(), 10)).startswith(b"220")
+
+    async with deaf_client(room.host, room.port) as asking:
+        await asyncio.wait_for(asking, 60)
+        await until(is_let_in)
+
+
+async def test_clients_that_come_at_once_are_counted(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 3)
+    came = await asyncio.gather(*(asyncio.open_connection(room.host, room.port) for _ in range(20)))
+    heard = [await asyncio.wait_for(reader.readline(), 10) for reader, _ in came]
+    assert sorted(line[:3] for line in heard) == [b"220"] * 3 + [b"421"] * 17
+    for _, writer in came:
+        writer.close()
+
+
+async def test_a_listener_stops_although_nobody_takes_its_answers(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = asyncio.Event()
+    monkeypatch.setattr(asyncio.StreamReaderProtocol, "pause_writing", pausing(stuck))
+    serving = listening(room.runtime, "lmtp", "127.0.0.1:0")
+    where = await serving.__aenter__()
+    async with deaf_client(room.host, int(where.rpartition(":")[2])) as asking:
+        await asyncio.wait_for(stuck.wait(), 60)
+        await asyncio.wait_for(serving.__aexit__(None, None, None), 15)
+        await asyncio.wait_for(asking, 15)
+
+
+def pausing(stuck: asyncio.Event) -> Callable[[asyncio.StreamReaderProtocol], None]:
+    pause = asyncio.StreamReaderProtocol.pause_writing
+
+    def noting(protocol: asyncio.StreamReaderProtocol) -> None:
+        stuck.set()
+        pause(protocol)
+
+    return noting
 
 
 async def test_whatever_is_said_to_it_the_listener_stays(room: Room, db: Connection) -> None:

@@ -1,8 +1,6 @@
 """`muster messages`, as people type it."""
 
-import os
 import subprocess
-import sys
 from datetime import time
 from pathlib import Path
 
@@ -18,23 +16,14 @@ from messaging.settings import Settings
 from messaging.suppression import suppress
 from tests.integration.electorate import add_person
 from tests.integration.outbox_rows import MAIL_FROM, NOON, SMS_FROM, add_messages, add_step, courier, later, states
+from tests.integration.receivers import environment
+from tests.support.command import run_command
 
 ROOT = Path(__file__).parents[2]
 
 
 def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
-        "MUSTER_DATABASE_URL": settings.database_url or "",
-        "MUSTER_REDIS_URL": settings.redis_url or "",
-        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
-        "MUSTER_PUBLIC_URL": settings.public_url,
-        "COLUMNS": "150",
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "muster", "messages", *words],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return run_command(["messages", *words], environment(settings))
 
 
 async def test_why_tells_a_persons_history_in_words(settings: Settings, db: Connection) -> None:

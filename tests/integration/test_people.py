@@ -3,7 +3,6 @@
 import csv
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from messaging.errors import Conflict, InputError, NotFound
 from messaging.settings import Settings
 from muster.demo.union import write_union
 from tests.integration.test_campaign_commands import muster as at_once
+from tests.support.command import run_command
 
 MEMBERS = (
     "member id,first name,surname,mobile,email,email 2,region,branch,workplace,language,Pay band,Grade\n"
@@ -136,7 +136,7 @@ async def test_an_export_is_private_complete_or_not_there(pool: Pool, tmp_path: 
     assert names_in(tmp_path) == ["members.csv", "out.csv"]
 
 
-def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[bytes]:
+def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "MUSTER_DATABASE_URL": settings.database_url or "",
@@ -144,8 +144,7 @@ def muster(settings: Settings, *words: str) -> subprocess.CompletedProcess[bytes
         "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
         "MUSTER_PUBLIC_URL": settings.public_url,
     }
-    command = [sys.executable, "-c", "from muster.cli import main; main()", "people", *words]
-    return subprocess.run(command, env=environment, capture_output=True, check=False, timeout=60)
+    return run_command(["people", *words], environment)
 
 
 def test_the_commands(settings: Settings, tmp_path: Path) -> None:
@@ -154,7 +153,7 @@ def test_the_commands(settings: Settings, tmp_path: Path) -> None:
 
     strict = muster(settings, "import", str(members), "--strict")
     assert strict.returncode == 1
-    assert b"Nothing was imported" in strict.stderr
+    assert "Nothing was imported" in strict.stderr
     dry = muster(settings, "import", str(members), "--dry-run", "--json")
     assert (dry.returncode, orjson.loads(dry.stdout)["written"]) == (0, False)
     done = muster(settings, "import", str(members), "--json", "--actor", "amy", "--problems", str(problems))
@@ -163,19 +162,19 @@ def test_the_commands(settings: Settings, tmp_path: Path) -> None:
     assert summary["problems"][0]["code"] == "no_external_id"
     assert "no_external_id" in problems.read_text(encoding="utf-8-sig")
     assert problems.stat().st_mode & 0o777 == 0o600, "it holds what members' cells hold"
-    words = muster(settings, "import", str(members)).stdout.decode()
+    words = muster(settings, "import", str(members)).stdout
     assert "created 0 · updated 0 · unchanged 3 · rejected 1" in words
     assert "line 5, member id: There is no membership number." in words
 
     assert orjson.loads(muster(settings, "show", "007", "--json").stdout)["last_name"] == "Ŵyn"
-    assert "+447700900001" in muster(settings, "show", "007").stdout.decode()
+    assert "+447700900001" in muster(settings, "show", "007").stdout
     assert muster(settings, "show", "nobody").returncode == 1
     counted = orjson.loads(muster(settings, "count", "--by", "branch", "--json").stdout)
     assert (counted["people"], counted["units"][0]["name"]) == (3, "Cardiff")
-    assert "Cardiff" in muster(settings, "count", "--by", "branch").stdout.decode()
+    assert "Cardiff" in muster(settings, "count", "--by", "branch").stdout
     assert muster(settings, "export", str(out)).returncode == 0
     assert muster(settings, "export", str(out)).returncode == 1
-    assert muster(settings, "import", str(tmp_path / "none.csv")).stderr.decode().startswith("Error: There is no file")
+    assert muster(settings, "import", str(tmp_path / "none.csv")).stderr.startswith("Error: There is no file")
     nothing_good = tmp_path / "bad.csv"
     nothing_good.write_text("id\n1E+12\n")
     assert muster(settings, "import", str(nothing_good)).returncode == 1
@@ -208,5 +207,5 @@ def test_problems_are_written_with_what_the_cell_holds_and_whose_it_is(settings:
         "line,member_id,column,value,code,problem",
         "3,'=1+1,'=mobile,020 7946 0991,landline,That is a landline; texts need a mobile number.",
     ]
-    refused = muster(settings, "import", str(members), "--problems", "/dev/null").stderr.decode()
+    refused = muster(settings, "import", str(members), "--problems", "/dev/null").stderr
     assert "/dev/null is no file" in refused

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +18,8 @@ from messaging.runtime import Runtime
 from messaging.settings import Settings
 from tests.integration.electorate import add_person
 from tests.integration.inbound_rows import NUMBER, PHONE, Asked, Campaign, make_campaign
+from tests.integration.receivers import environment
+from tests.support.command import run_command
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -42,18 +42,7 @@ async def say(campaign: Campaign, text: str, inbox_id: int = 1) -> int:
 
 
 def muster(settings: Settings, *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "muster", "replies", *words],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-        env={
-            **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
-            "MUSTER_DATABASE_URL": settings.database_url or "",
-            "MUSTER_REDIS_URL": settings.redis_url or "",
-            "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
-            "MUSTER_PUBLIC_URL": settings.public_url,
-            "COLUMNS": "150",
-        },
-    )  # fmt: skip
+    done = run_command(["replies", *words], environment(settings))
     assert done.returncode == status, done.stderr
     return done
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -40,7 +39,7 @@ from muster.duties import TIDY_AFTER, TIDY_EVERY, Duties
 from muster.metrics import MESSAGES_BY_STATE
 from tests.integration.outbox_rows import SMS_FROM, add_messages, add_step
 from tests.integration.past_rows import CLOSED, NOW, Past, add_past, rows_in
-from tests.integration.test_schema import ROOT
+from tests.support.command import run_command
 from webhooks import drop_leftovers
 from webhooks.asked import LASTS, find_asked
 from webhooks.visits import Visits
@@ -270,10 +269,7 @@ def muster(settings: Settings, *words: str, answer: str = "") -> subprocess.Comp
         "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
         "MUSTER_PUBLIC_URL": settings.public_url,
     }
-    return subprocess.run(
-        [sys.executable, "-m", "muster", "messages", *words],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, input=answer,
-    )  # fmt: skip
+    return run_command(["messages", *words], environment, said=answer.encode())
 
 
 async def test_archiving_by_command(settings: Settings, db: Connection, past: Past) -> None:

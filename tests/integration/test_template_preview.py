@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +17,7 @@ from campaigns.ballots import create_ballot
 from campaigns.people.imports import import_people
 from messaging.db import open_pool
 from messaging.settings import ROOT, Settings
-
-COMMAND = [sys.executable, "-m", "muster"]
+from tests.support.command import run_command
 
 MEMBERS = """\
 member_id,first_name,last_name,mobile,email,branch,shirt size
@@ -84,9 +81,7 @@ def muster(environment: dict[str, str], tmp_path: Path) -> Muster:
     asyncio.run(_fill(environment["MUSTER_DATABASE_URL"], tmp_path))
 
     def call(*words: str) -> Done:
-        done = subprocess.run(
-            [*COMMAND, *words], env=environment, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False
-        )
+        done = run_command(words, environment, cwd=tmp_path)
         return Done(done.returncode, done.stdout, done.stderr)
 
     return call

@@ -3,7 +3,6 @@
 import csv
 import random
 import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -27,7 +26,7 @@ from messaging.settings import Settings
 from tests.integration.electorate import NOW, add_ballot, add_person, add_unit
 from tests.integration.outbox_rows import add_messages, add_step, states
 from tests.integration.receivers import environment
-from tests.integration.test_schema import ROOT
+from tests.support.command import run_command
 
 
 @pytest.fixture
@@ -233,9 +232,7 @@ async def test_exported_here_and_imported_elsewhere_the_counts_are_the_same(
 
 
 def muster(settings: Settings, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "muster", "turnout", *words]
-    env = {**environment(settings), "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    return run_command(["turnout", *words], environment(settings), cwd=cwd)
 
 
 async def test_by_command_with_a_file_to_mend(settings: Settings, db: Connection, ballot: int, tmp_path: Path) -> None:

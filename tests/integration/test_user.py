@@ -8,7 +8,6 @@ import os
 import pwd
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from messaging.clock import system_clock
 from messaging.db import Connection
 from muster.local.valkey import Valkey
 from muster.sandbox import SandboxConfig, open_sandbox
+from tests.support.command import run_command
 
 Muster = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -36,10 +36,7 @@ def user(database_url: str, valkey: Valkey, tmp_path: Path) -> Muster:
     }
 
     def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "muster", "user", *words],
-            env=rest | settings | more, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        return run_command(["user", *words], rest | settings | more, cwd=tmp_path)
 
     return run
 

@@ -15,6 +15,7 @@ from messaging.suppression import suppress
 from tests.integration.outbox_rows import until
 from tests.integration.receivers import Receiver, environment
 from tests.integration.test_schema import ROOT
+from tests.support.command import run_command
 
 Muster = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -22,10 +23,7 @@ Muster = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def muster(settings: Settings) -> Muster:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "muster", *words],
-            cwd=ROOT, env=environment(settings), capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        return run_command(words, environment(settings))
 
     return run
 

@@ -16,7 +16,7 @@ from messaging.content.render import Branding, RenderedEmail, Renderer
 from messaging.content.sent import say_again
 from messaging.content.templates import LINKS, Template, load_template
 from tests.unit.reply_cases import Case, cases
-from webhooks.mailroom.markup import text_of_html
+from webhooks.mailroom.markup import read_html
 from webhooks.mailroom.own_words import own_words
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -145,7 +145,7 @@ def email_replies(own: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     for name in EMAIL_NAMES:
         sent = email(name)
         lines = sent.text.strip().split("\n")
-        shown = text_of_html(sent.html).split("\n")
+        shown = read_html(sent.html).text.split("\n")
         half = len(lines) // 2
         bodies = {
             "marked": (f"{WROTE}\n\n", _marked(lines)),

@@ -1,5 +1,6 @@
 """Phone numbers and email addresses: one form each, and a code where there is none."""
 
+from itertools import combinations
 from pathlib import Path
 
 import phonenumbers
@@ -8,7 +9,8 @@ from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messaging.addresses import mask_apart, normalise_email, normalise_phone
+from messaging.address_masks import mask_apart
+from messaging.addresses import normalise_email, normalise_phone
 from messaging.errors import AddressError
 from tests.support.effort import effort_of
 
@@ -275,8 +277,11 @@ def test_a_whole_register_costs_little_to_normalise() -> None:
     [
         (["max@x.test", "amy@x.test"], ["m•••@x.test", "a•••@x.test"]),
         (["max@x.test", "max2@x.test"], ["m•••x@x.test", "m•••2@x.test"]),
-        (["max@x.test", "mmax@x.test"], ["max@x.test", "m•••ax@x.test"]),
-        (["m@x.test", "ma@x.test"], ["m@x.test", "ma@x.test"]),
+        (["max@x.test", "mmax@x.test"], ["•••ax@x.test", "m•••ax@x.test"]),
+        (["m@x.test", "ma@x.test"], ["m•••@x.test", "•••a@x.test"]),
+        (["ab@x.test", "ac@x.test"], ["•••b@x.test", "•••c@x.test"]),
+        (["ab@x.test", "ac@x.test", "a@x.test"], ["•••b@x.test", "•••c@x.test", "a•••@x.test"]),
+        (["abc@x.test", "acc@x.test"], ["•••bc@x.test", "•••cc@x.test"]),
         (["maximilian-a1@x.test", "maximilian-b1@x.test"], ["m•••a1@x.test", "m•••b1@x.test"]),
         (["max@x.test", "max@y.test"], ["m•••@x.test", "m•••@y.test"]),
         (["+447700900126", "+447700901126"], ["+44 ••• 0126", "+44 ••• 1126"]),
@@ -286,3 +291,11 @@ def test_a_whole_register_costs_little_to_normalise() -> None:
 )
 def test_masks_of_one_persons_addresses_are_told_apart(addresses: list[str], shown: list[str]) -> None:
     assert mask_apart(addresses) == dict(zip(addresses, shown, strict=True))
+
+
+@given(st.sets(st.from_regex(r"[ab]{1,4}@[xy]", fullmatch=True), max_size=8))
+def test_masks_are_never_the_same_and_hide_something_of_any_two(addresses: set[str]) -> None:
+    shown = mask_apart(addresses)
+    assert len(set(shown.values())) == len(addresses)
+    for pair in combinations(addresses, 2):
+        assert not set(mask_apart(pair).values()) & addresses

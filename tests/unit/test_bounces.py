@@ -18,7 +18,8 @@ from messaging.channels.smtp_codes import Phase, judge
 from messaging.content.tokens import Keyring
 from messaging.outbox.states import Reason
 from webhooks.mailroom.addresses import Purpose
-from webhooks.mailroom.classify import News, Origin, classify_mail
+from webhooks.mailroom.classify import Doubtful, News, Origin, classify_mail
+from webhooks.mailroom.replies import Answer
 from webhooks.mailroom.statuses import statuses_in
 
 DATA = Path(__file__).parents[1] / "data" / "bounces"
@@ -255,3 +256,46 @@ def test_a_report_whose_boundary_stands_nowhere_is_read() -> None:
         b'boundary="xx"', b'boundary="yy"'
     )
     assert weight_of(classified(raw)) == "hard"
+
+
+PERSON = """From: Amy <amy@member.example>
+To: r+seal@reply.union.example
+Subject: Re: Have you voted?
+{head}MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=B
+
+--B
+Content-Type: text/plain
+
+Please STOP emailing me. My mail to the branch came back: Action: failed, Status: 5.1.1
+--B
+{part}
+--B--
+"""
+STATUS_PART = """Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example
+
+Final-Recipient: rfc822; branch@union.example
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 5.1.1 User unknown"""
+FORWARDED = f"""Content-Type: message/rfc822
+
+From: MAILER-DAEMON@mx.example
+Subject: Undelivered Mail Returned to Sender
+Content-Type: multipart/report; report-type=delivery-status; boundary=C
+
+--C
+{STATUS_PART}
+--C--"""
+
+
+@pytest.mark.parametrize("part", [STATUS_PART, FORWARDED, "Content-Type: text/plain\n\nAction: failed\nStatus: 5.1.1"])
+@pytest.mark.parametrize("head", ["", "List-Id: <branch.union.example>\n", "Precedence: bulk\n"])
+def test_what_a_person_forwards_about_others_is_no_bounce_of_theirs(part: str, head: str) -> None:
+    raw = PERSON.format(part=part, head=head).encode()
+    found = classify_mail(raw, Origin("reply", 7, "amy@member.example", AT, "amy@member.example"), KEYS)
+    answer = found.settle(found.answer.own(())) if isinstance(found, Doubtful) else found
+    assert isinstance(answer, Answer)
+    assert answer.own(()).words.startswith("Please STOP emailing me.")

@@ -18,7 +18,7 @@ from console.words import (
     short_name,
     shorten,
 )
-from messaging.addresses import mask
+from messaging.address_masks import mask
 from messaging.outbox.states import State
 from messaging.plurals import plural
 

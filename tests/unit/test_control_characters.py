@@ -16,7 +16,7 @@ from muster.cli.output import guarded, json_text
 from tests.support.effort import effort_of
 from webhooks.bodies import plain_json
 from webhooks.mailroom.letter import read_letter
-from webhooks.mailroom.markup import text_of_html
+from webhooks.mailroom.markup import read_html
 
 ATTACKS = {
     "title": "\x1b]0;PWN\x07",
@@ -62,7 +62,7 @@ def test_a_mail_brings_none_in(name: str) -> None:
     for said in (letter.text, letter.header("Subject"), letter.header("From")):
         assert not FORBIDDEN & set(said)
     references = "".join(f"&#{ord(letter)};" for letter in attack)
-    assert not FORBIDDEN & set(text_of_html(f"<p>voted{references}</p>"))
+    assert not FORBIDDEN & set(read_html(f"<p>voted{references}</p>").text)
 
 
 def test_nor_does_what_a_provider_posts() -> None:

@@ -60,6 +60,40 @@ def test_a_file_from_a_mac_is_read_as_it_was_written(tmp_path: Path, end: str) -
     assert "Zoë" in notices[0]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Zoë", "Nuñez", "López", "García", "Martínez", "Siân", "Chloë", "François", "Müller", "Núñez", "José", "Ramón",
+        "O’Brien", "Rodríguez", "Éamonn", "Peña", "Mónica",
+    ],
+)  # fmt: skip
+def test_one_name_is_enough_to_know_a_file_from_a_mac(tmp_path: Path, name: str) -> None:
+    rows, kind, notices = read(write(tmp_path, f"id,name\n1,{name}\n2,Amy\n", "mac-roman"))
+    assert rows[0][1] == name
+    assert kind == "CSV (Mac Roman, commas)"
+    assert len(notices) == 1
+
+
+def test_signs_that_macs_have_everywhere_are_not_taken_for_another_encodings(tmp_path: Path) -> None:
+    _, kind, notices = read(write(tmp_path, "id,name\n1,O’Brien\n2,D’Souza\n3,Amy’s\n", "mac-roman"))
+    assert kind == "CSV (Mac Roman, commas)"
+    assert "Mac Latin" not in notices[0]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "Stoke–on–Trent", "co–operative", "re–elect", "Smith–Jones", "Mon–Fri", "met—he", "word—word", "Solov’ev",
+        "Il’ya",
+        "they’ll", "won’t", "dell’anna", "d’Arcy", "aujourd’hui", "Sa’id", "N’Golo", "O‘Brien", "Rock´n", "Žižek",
+        "Dušan",
+        "fish–and–chips", "Kerc’hoat", "Gov’t", "Rock’n’Roll",
+    ],
+)  # fmt: skip
+def test_one_odd_word_of_windows_does_not_make_a_mac(word: str) -> None:
+    assert guess_encoding(f"1,{word},x".encode("cp1252")).encoding == "cp1252"
+
+
 @pytest.mark.parametrize("encoding", ["cp1250", "iso8859-2", "mac-latin2", "cp852"])
 def test_polish_names_are_read_as_they_were_written(tmp_path: Path, encoding: str) -> None:
     path = write(tmp_path, "id,first,last\n" + "".join(f"{n},{name}\n" for n, name in enumerate(POLISH)), encoding)
@@ -88,6 +122,14 @@ def test_what_cannot_be_told_is_said_with_both_readings(tmp_path: Path) -> None:
     assert read(path, "windows-1250")[0][0][1] == "Jiří Dvořák"
 
 
+def test_what_ansi_was_taken_for_is_said(tmp_path: Path) -> None:
+    path = write(tmp_path, "id,name\n1,Zoë\n", "cp1252")
+    rows, kind, notices = read(path, "ANSI")
+    assert (rows[0][1], kind) == ("Zoë", "CSV (Windows-1252, commas)")
+    assert notices == ["“ANSI” is the encoding of a Windows and not the same everywhere: here it means Windows-1252."]
+    assert read(path, "windows-1252")[2] == []
+
+
 def test_a_few_pasted_lines_are_said_with_their_words(tmp_path: Path) -> None:
     path = tmp_path / "members.csv"
     path.write_bytes("id,name\n1,Siân\n2,Ŵyn\n".encode() + "3,Renée\n".encode("cp1252"))
@@ -107,6 +149,10 @@ def test_an_encoding_that_shows_by_itself_needs_no_word(tmp_path: Path, encoding
         ("Windows-1250", "cp1250"),
         ("latin2", "iso8859-2"),
         ("UTF8", "utf-8-sig"),
+        ("ANSI", "cp1252"),
+        (" ansi ", "cp1252"),
+        ("x-mac-roman", "mac-roman"),
+        ("Latin 1", "iso8859-1"),
     ],
 )
 def test_encodings_are_known_by_the_names_people_use(name: str, encoding: str) -> None:

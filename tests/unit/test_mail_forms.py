@@ -7,7 +7,7 @@ import pytest
 from webhooks.mailroom.charsets import decode
 from webhooks.mailroom.letter import mailboxes, read_letter
 from webhooks.mailroom.marked_lines import own_marked
-from webhooks.mailroom.markup import text_of_html
+from webhooks.mailroom.markup import read_html
 from webhooks.mailroom.own_words import own_words
 from webhooks.mailroom.subjects import own_subject
 
@@ -65,6 +65,18 @@ def test_the_html_form_of_a_mail_is_whole_too() -> None:
     ("\u0141ukasz".encode("iso-8859-2"), "iso-8859-2", "\u0141ukasz"),
     ("Si\u00e2n \u0175 \u0177".encode() + b"\xff", "utf-8", "Si\u00e2n \u0175 \u0177\ufffd"),
     ("Si\u00e2n \u2019".encode()[:-1], "utf-8", "Si\u00e2n "),
+    ("\ud22c\ud45c\ub620".encode("cp949"), "ks_c_5601-1987", "\ud22c\ud45c\ub620"),
+    ("\u6295\u7968\u2460".encode("cp932"), "cp932", "\u6295\u7968\u2460"),
+    ("\u6295\u7968\u2460".encode("cp932"), "Windows-31J", "\u6295\u7968\u2460"),
+    ("\u6295\u7968\u2460".encode("cp932"), "x-sjis", "\u6295\u7968\u2460"),
+    ("\u6295\u7968\u2460".encode("cp932"), "shift_jis", "\u6295\u7968\u2460"),
+    ("\u0e25\u0e07\u0e04\u0e30".encode("cp874"), "tis-620", "\u0e25\u0e07\u0e04\u0e30"),
+    ("\u0e25\u0e07\u0e04\u0e30".encode("cp874"), "windows-874", "\u0e25\u0e07\u0e04\u0e30"),
+    ("\u05d4\u05e6\u05d1".encode("iso-8859-8"), "iso-8859-8-i", "\u05d4\u05e6\u05d1"),
+    ("\u0413\u043e\u043b\u043e\u0441".encode("cp866"), "cp866", "\u0413\u043e\u043b\u043e\u0441"),
+    ("\u0413\u043e\u043b\u043e\u0441".encode("mac-cyrillic"), "x-mac-cyrillic", "\u0413\u043e\u043b\u043e\u0441"),
+    ("\u6295\u7968\u4e86\u9555".encode("gbk"), "gb2312", "\u6295\u7968\u4e86\u9555"),
+    (b"abc", "base64", "abc"),
     (b"abc", "zip", "abc"),
     (b"abc", "no such thing", "abc"),
 ])  # fmt: skip
@@ -86,7 +98,7 @@ def test_headers_and_texts_without_a_charset_are_read() -> None:
 @pytest.mark.parametrize("tag", ["div", "span", "p", "td", "a", "font"])
 def test_what_nobody_sees_says_nothing(hiding: str, tag: str) -> None:
     wrapped = f"<table><tr><td>x</td><{tag} {hiding}>stop</{tag}></tr></table>" if tag == "td" else ""
-    said = text_of_html(wrapped or f"<{tag} {hiding}>stop <b>me</b></{tag}>I have voted")
+    said = read_html(wrapped or f"<{tag} {hiding}>stop <b>me</b></{tag}>I have voted").text
     assert "stop" not in said
     assert wrapped or said == "I have voted"
 
@@ -95,7 +107,7 @@ def test_what_nobody_sees_says_nothing(hiding: str, tag: str) -> None:
     "style", ["display:block", "font-size:0.9em", "opacity:0.5", "max-height:10px", "line-height:0"]
 )
 def test_what_is_seen_is_read(style: str) -> None:
-    assert text_of_html(f'<div style="{style}">please stop</div>') == "please stop"
+    assert read_html(f'<div style="{style}">please stop</div>').text == "please stop"
 
 
 def test_comments_in_comments_are_no_mailbox() -> None:
@@ -109,10 +121,20 @@ def test_comments_in_comments_are_no_mailbox() -> None:
     ("RE: Fwd: [Members] have you posted your ballot...", ""), ("Re: [SPAM] Have you posted your ballot paper", ""),
     ("Re: STOP", "STOP"), ("STOP", "STOP"), ("Re: Have you posted your ballot paper? STOP", "STOP"),
     ("STOP - Have you posted your ballot paper?", "STOP"), ("Leave me alone (was: Have you posted)", "Leave me alone"),
-    ("", ""), ("Re:", ""), ("Re: my house move", "my house move"),
+    ("", ""), ("Re:", ""), ("Re: my house move", "my house move"), ("***STOP***", "***STOP***"),
+    ("Antwort: STOP", "STOP"), ("EXT: STOP", "STOP"), ("Next: what do I do", "Next: what do I do"),
 ])  # fmt: skip
 def test_what_a_member_puts_into_a_subject_is_theirs(subject: str, own: str) -> None:
     assert own_subject(subject, SENT) == own
+
+
+@pytest.mark.parametrize("before", [
+    "Antwort: ", "R\u00e9f : ", "V\u00e1: ", "\u56de\u590d: ", "\u56de\u590d\uff1a", "EXT: Re: ", "***SPAM*** Re: ",
+    "Re(2): ", "RV: ", "R: ", "Odp: ", "VL: ", "**EXTERNAL** AW: ", "{SPAM?} ", "<External> Re: ", "Spam: ",
+    "Possible spam: Re: ", "Re^2: ",
+])  # fmt: skip
+def test_what_programs_put_before_a_subject_is_nobodys(before: str) -> None:
+    assert own_subject(f"{before}Have you posted your ballot paper?", SENT) == ""
 
 
 def test_of_a_subject_whose_message_is_unknown_only_a_wish_is_known() -> None:

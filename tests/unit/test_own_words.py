@@ -16,7 +16,7 @@ from campaigns.reading.quotation import find_quotation, repeats
 from messaging.content.sent import say_again
 from messaging.content.templates import Template
 from tests.support.effort import effort_of
-from webhooks.mailroom.markup import text_of_html
+from webhooks.mailroom.markup import read_html
 from webhooks.mailroom.own_words import own_words
 from webhooks.mailroom.quotes import names_of
 
@@ -252,7 +252,7 @@ def test_a_vote_beside_stop_counts() -> None:
 
 @pytest.mark.parametrize("mail", MAILS, ids=lambda mail: mail["name"])
 def test_quoted_mails_of_many_programs_are_known(mail: dict[str, Any]) -> None:
-    text = text_of_html(mail["body"]) if mail["kind"] == "html" else mail["body"]
+    text = read_html(mail["body"]).text if mail["kind"] == "html" else mail["body"]
     words = own_words(text, names_of(mail["from_name"]))
     assert mail["words"] in {None, words}
     assert read_reply(words).reading == mail["reading"]

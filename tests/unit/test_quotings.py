@@ -134,3 +134,73 @@ def test_a_footer_of_ours_that_came_back_otherwise_is_no_wish(footer: str, body:
 
 def test_words_stay_apart_where_ours_stood_between_them() -> None:
     assert Quotation(((3, 14),)).lines(["My ballot ... never came"]) == ["My never came"]
+
+
+@pytest.mark.parametrize("text", [
+    (
+        "Thank you for letting me know\n\nAlready posted it, or no paper ever came? The same page lets you say\n"
+        "so, and we will not ask again. We never ask how you voted.  Thank you,"
+    ),
+    "Unsubscribe: https://vote.example.org/unsxxxxxxxxxx\n\nSorry I am on holiday",
+    "Thanks.\n\n3. Post it today, then let us know:",
+    "Who is this?\n\nPost it today, then let us know",
+])  # fmt: skip
+def test_a_few_words_of_ours_without_marks_are_no_claim(text: str) -> None:
+    assert own_words(text, {"amy"}, email("ballot-last-days").forms) == ""
+
+
+@pytest.mark.parametrize(("text", "reading"), [
+    ("Unsubscribe: https://vote.example.org/unsxxxxxxxxxx", "opt_out"),
+    ("Unsubscribe: https://vote.example.org/unsxxxxxxxxxx\nplease", "opt_out"),
+    ("Unsubscribe: https://vote.example.org/unsxxxxxxxxxx\n\nI have voted", "voted"),
+    ("Unsubscribe: https://vote.example.org/unsxxxxxxxxxx\n\nSTOP", "opt_out"),
+    ("No paper ever came", "no_ballot_paper"),
+    ("I will post it today", "will_vote"),
+])  # fmt: skip
+def test_what_they_say_beside_or_like_it_is_read(text: str, reading: str) -> None:
+    assert read_reply(own_words(text, {"amy"}, email("ballot-last-days").forms)).reading == reading
+
+
+PRESSED = (
+    "Have you voted yet?\nDear Amy,\n\nThe ballot on pay is open until Friday, and every vote counts this time.\n\n"
+    "Tell us with one press:\n\nI have voted: https://link.invalid/\nNot yet: https://link.invalid/\n"
+    "I have no ballot paper: https://link.invalid/\n\nIn solidarity,\nYour Union"
+)
+
+
+@pytest.mark.parametrize(("text", "reading"), [
+    ("I have voted\nNot yet\nI have no ballot paper", "unclear"),
+    ("I have voted\n\nNot yet", "unclear"),
+    ("Tell us with one press:\nI have voted\nNot yet\nI have no ballot paper", "unclear"),
+    ("I have voted\nNot yet\nI have no ballot paper\n\nPosted mine yesterday", "voted"),
+    ("Not yet\nI have no ballot paper", "no_ballot_paper"),
+    ("I have no ballot paper", "no_ballot_paper"),
+    ("I have voted", "voted"),
+    ("Not yet", "not_voted"),
+])  # fmt: skip
+def test_all_that_we_offer_to_press_is_nobodys_answer(text: str, reading: str) -> None:
+    assert read_reply(own_words(text, {"amy"}, (PRESSED,))).reading == reading
+
+
+@pytest.mark.parametrize(("above", "below", "words"), [
+    ("See my question below.", "Where do I post it to?", ""),
+    ("One thing", "Is the address on the envelope the right one?", ""),
+    ("Thanks", "Amy", "Thanks"),
+    ("Thanks", "This email is confidential and intended only for the addressee.", "Thanks"),
+    ("Thanks", "Sent from my iPhone", "Thanks"),
+    ("I have voted", "Where do I post it to?", "I have voted"),
+])  # fmt: skip
+def test_words_below_a_quotation_without_marks_are_seen_by_somebody(above: str, below: str, words: str) -> None:
+    ours = PRESSED.partition("\n")[2]
+    assert own_words(f"{above}\n\n{OUTLOOK}\n{ours}\n\n{below}", {"amy"}, (PRESSED,)) == words
+
+
+@pytest.mark.parametrize(("text", "reading"), [
+    ("Hi Amy\nvoted", "voted"), ("Hello Your Union\nI have voted", "voted"), ("Hello Unison,\n\nDone", "voted"),
+    ("Dear Sir or Madam\nI have voted", "voted"), ("Hi Will, posted it", "voted"), ("Hi Amy\nnot yet", "not_voted"),
+    ("Annwyl Undeb\nDwi wedi pleidleisio", "voted"), ("Hi STOP\nAmy", "opt_out"), ("Hi Stop\nAmy", "opt_out"),
+    ("Hi team voted", "unclear"), ("Hi\nEveryone voted", "unclear"), ("Hi My Wife\nVoted", "unclear"),
+    ("Hi Nobody\nvoted", "unclear"), ("Hi Amy voted", "unclear"), ("Hi Amy\nvoted for Dave in the election", "unclear"),
+])  # fmt: skip
+def test_whom_they_greet_is_no_stranger_beside_a_vote(text: str, reading: str) -> None:
+    assert read_reply(text).reading == reading

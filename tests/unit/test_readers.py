@@ -17,7 +17,7 @@ from odf.table import TableCell, TableRow
 from odf.text import P
 
 from campaigns.people.readers import open_table
-from campaigns.people.report import Problem, keep_problem
+from campaigns.people.report import Problem, ProblemLog, count_by_code
 from campaigns.people.tables import Record, clean
 from messaging.errors import InputError
 
@@ -287,10 +287,44 @@ def test_a_quote_nobody_closes_costs_its_own_line_however_long_the_others(tmp_pa
     assert [cells for _, cells in rows] == [None] + [["2", long]] * 10
 
 
-def test_a_file_of_nothing_but_problems_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("campaigns.people.report.MOST_PROBLEMS", 3)
-    problems: list[Problem] = []
-    for line in range(3):
-        keep_problem(problems, Problem(line, "", "bad", "Bad."))
-    with pytest.raises(InputError, match="the first is in line 0: Bad"):
-        keep_problem(problems, Problem(3, "", "bad", "Bad."))
+def test_a_file_of_nothing_but_rows_left_out_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("campaigns.people.report.MOST_REJECTED", 3)
+    problems = ProblemLog()
+    problems.note_cell(Problem(1, "email", "odd", "Odd."))
+    for line in range(2, 5):
+        problems.reject(Problem(line, "", "bad", "Bad."))
+    with pytest.raises(InputError, match="the first is in line 2: Bad"):
+        problems.reject(Problem(5, "", "bad", "Bad."))
+
+
+def test_problems_of_cells_are_counted_when_there_are_too_many_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("campaigns.people.report.MOST_KEPT", 2)
+    problems = ProblemLog()
+    for line in range(5):
+        problems.note_cell(Problem(line, "phone", "landline", "A landline."))
+    problems.reject(Problem(5, "", "bad", "Bad."))
+    assert [one.line for one in problems.kept] == [0, 1, 5]
+    assert problems.further == {"landline": 3}
+    assert count_by_code(problems.kept, problems.further) == {"landline": 5, "bad": 1}
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["cp1252", "mac-roman", "utf-8"])
+def test_lines_may_end_in_any_way_in_any_encoding(tmp_path: Path, encoding: str, end: str) -> None:
+    path = tmp_path / "members.csv"
+    lines = ["member_id,name,town", *(f"{number},José Müller,Zoë" for number in range(12_000))]
+    path.write_bytes(end.join(lines).encode(encoding))
+    header, rows = read(path)
+    assert (header, len(rows), rows[-1]) == (
+        ["member_id", "name", "town"],
+        12_000,
+        (12_001, ["11999", "José Müller", "Zoë"]),
+    )
+
+
+def test_pasted_lines_are_read_in_a_file_whose_lines_end_in_cr(tmp_path: Path) -> None:
+    lines = [b"id,name", *["1,Siân".encode()] * 12_000, "2,Renée".encode("cp1252")]
+    path = tmp_path / "members.csv"
+    path.write_bytes(b"\r".join(lines))
+    rows = read(path)[1]
+    assert (len(rows), rows[0][1], rows[-1][1]) == (12_001, ["1", "Siân"], ["2", "Renée"])

@@ -8,6 +8,7 @@ import pytest
 
 from messaging.channels.diagnostics import Weight, judge_bounce
 from messaging.outbox.states import Reason
+from tests.support.effort import effort_of
 from webhooks.mailroom.letter import read_letter
 from webhooks.mailroom.refusals import says_dead
 from webhooks.mailroom.reports import read_bounce
@@ -16,9 +17,13 @@ AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OURS = "b+seal@bounces.union.example"
 
 
-def weight(text: str, sender: str = "Mail Delivery System <MAILER-DAEMON@relay.example>") -> Weight | None:
-    raw = f"From: {sender}\r\nTo: <{OURS}>\r\nSubject: Undeliverable mail\r\n\r\n{text}\n".encode()
-    event = read_bounce(read_letter(raw), AT)
+AMY = "amy@workplace.example"
+SYSTEM = "Mail Delivery System <MAILER-DAEMON@relay.example>"
+
+
+def weight(text: str, sender: str = SYSTEM, recipient: str = AMY, head: str = "") -> Weight | None:
+    raw = f"From: {sender}\r\nTo: <{OURS}>\r\nSubject: Undeliverable mail\r\n{head}\r\n{text}\n".encode()
+    event = read_bounce(read_letter(raw), AT, recipient=recipient)
     assert event is not None
     if event.reason is Reason.HARD_BOUNCED:
         return Weight.HARD
@@ -37,8 +42,9 @@ def weight(text: str, sender: str = "Mail Delivery System <MAILER-DAEMON@relay.e
     "Nicht zugestellt:\n\namy@workplace.example: Benutzer unbekannt",
     "amy@workplace.example: user unknown\n\nQuestions? Write to help@relay.example.",
 ])  # fmt: skip
-def test_a_mailbox_that_is_refused_by_name_is_dead(text: str) -> None:
-    assert weight(text) is Weight.HARD
+@pytest.mark.parametrize("recipient", [AMY, ""], ids=["known", "unknown"])
+def test_a_mailbox_that_is_refused_by_name_is_dead(text: str, recipient: str) -> None:
+    assert weight(text, recipient=recipient) is Weight.HARD
 
 
 @pytest.mark.parametrize("text", [
@@ -51,14 +57,77 @@ def test_a_mailbox_that_is_refused_by_name_is_dead(text: str) -> None:
     "Delivery to amy@workplace.example failed.\n\nSubject: Unknown user: amy@workplace.example",
     f"amy@workplace.example: delivery failed\n{OURS}: user unknown",
     "amy@workplace.example: 553 bounces.union.example does not exist",
-    "amy@workplace.example: user unknown\nbob@workplace.example: 550 Remote protocol error",
-    "amy@workplace.example: user unknown\nbob@workplace.example: mailbox is full",
     "amy@workplace.example: user unknown; we will keep trying for 3 days. Delivery attempts will go on.",
     "amy@workplace.example: 450 user unknown, try again later",
     "550 no access from mail server, an open relay\n550 <amy@workplace.example>: user unknown",
+    # of others
+    "Your message was delivered to amy@workplace.example. The copy for old@x.example could not be: user unknown",
+    "Delivered: amy@workplace.example\nFailed: bob@x.example (user unknown)",
+    "Successful: amy@workplace.example\n\nUnsuccessful:\nbob@x.example: No such User",
+    "amy@workplace.example\nThis mailbox is fine.\nboss@x.example: user unknown",
+    "Your mail reached amy@workplace.example but her address amy@old.example no longer exists: user unknown",
+    "The mail could not be delivered.\n\nballot@union.example: User unknown",
+    # of something else
+    "Delivery to amy@workplace.example was refused.\n\nWrite to postmaster@x.example.\nUnknown user names are logged.",
+    "Delivery failed for amy@workplace.example.\n\nPlease check that there was no invalid address in it.",
+    "\n  amy@workplace.example\n\nTechnical details: the server ended the connection after bad recipient count",
+    "amy@workplace.example: 550 verification of your address failed: no such user here",
+    "amy@workplace.example: 550 Callback: mailbox does not exist at your server",
+    "amy@workplace.example: SMTP AUTH failed, unknown user",
+    "amy@workplace.example: address lookup failed: unknown user in directory is down",
+    # that wait
+    "amy@workplace.example: user unknown\n\nWe try again for 3 days.",
+    "amy@workplace.example: user unknown\n\nMessage held for retry.",
+    "amy@workplace.example: user unknown\n\nThe server will attempt delivery again tomorrow.",
+    "Ihre Nachricht an amy@workplace.example wurde verzögert. Wir versuchen es weiter.\nBenutzer unbekannt",
+    "amy@workplace.example: le message est retardé\nutilisateur inconnu",
+    "amy@workplace.example: el mensaje se ha retrasado, usuario desconocido",
+    # that guess
+    "amy@workplace.example: utilisateur peut-être inconnu",
+    "amy@workplace.example: möglicherweise ist der Benutzer unbekannt",
 ])  # fmt: skip
 def test_words_elsewhere_suppress_nobody_at_once(text: str) -> None:
     assert weight(text) is not Weight.HARD
+
+
+def test_where_nobody_knows_the_recipient_all_that_are_refused_must_be_dead() -> None:
+    text = f"{AMY}: user unknown\nbob@x.example: 550 Remote protocol error"
+    assert weight(text) is Weight.HARD
+    assert weight(text, recipient="") is not Weight.HARD
+
+
+def report(*groups: str, text: str = "It failed.") -> bytes:
+    head = f"From: {SYSTEM}\r\nTo: <{OURS}>\r\nSubject: Undeliverable mail\r\n"
+    fields = "\r\n\r\n".join(("Reporting-MTA: dns; relay.example", *groups))
+    return (
+        f"{head}Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\n\r\n{text}\r\n"
+        f"--b\r\nContent-Type: message/delivery-status\r\n\r\n{fields}\r\n--b--\r\n"
+    ).encode()
+
+
+FAILED = "Final-Recipient: rfc822; {}\r\nAction: failed\r\nStatus: 5.1.1"
+DELIVERED = "Final-Recipient: rfc822; {}\r\nAction: delivered\r\nStatus: 2.0.0"
+
+
+@pytest.mark.parametrize(("groups", "kind", "hard"), [
+    ((FAILED.format(AMY),), "bounced", True),
+    ((FAILED.format("her@elsewhere.example"),), "bounced", True),  # where hers leads to
+    ((FAILED.format("a@x.example"), DELIVERED.format("b@x.example")), "bounced", False),  # hers leads to both
+    ((FAILED.format("a@x.example"), DELIVERED.format(AMY)), "delivered", False),
+    ((DELIVERED.format("a@x.example"), FAILED.format(AMY)), "bounced", True),
+])  # fmt: skip
+def test_of_several_statuses_the_recipients_own_counts(groups: tuple[str, ...], kind: str, hard: bool) -> None:
+    event = read_bounce(read_letter(report(*groups)), AT, recipient=AMY)
+    assert event is not None
+    assert (event.kind, event.reason is Reason.HARD_BOUNCED) == (kind, hard)
+
+
+def test_a_reports_text_condemns_only_whom_its_fields_name() -> None:
+    fields = f"Final-Recipient: rfc822; {AMY}\r\nAction: failed\r\nStatus: 5.0.0"
+    for text, hard in (("forward@y.example: User unknown", False), (f"{AMY}: User unknown", True)):
+        event = read_bounce(read_letter(report(fields, text=text)), AT)
+        assert event is not None
+        assert (event.reason is Reason.HARD_BOUNCED) is hard
 
 
 def test_only_a_mail_system_is_believed() -> None:
@@ -72,5 +141,5 @@ def test_a_code_that_anybody_gives_to_anything_lets_the_words_decide() -> None:
 
 
 def test_a_long_text_is_read_in_little_time() -> None:
-    assert not says_dead("a@" * 100_000, ())
-    assert not says_dead("amy@workplace.example \n" * 50_000, ())
+    for text in ("a@" * 1000, f"{AMY} \n" * 90, "550 " * 500, "\n \n" * 600, f"{AMY}: {'user ' * 390}"):
+        assert effort_of(lambda text=text: says_dead(text, AMY)) < 60  # type: ignore[misc]

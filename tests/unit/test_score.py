@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.turnout.score import Terms, judge
+from campaigns.turnout.score import Terms, judge, votes_needed
 
 TERMS = Terms(threshold=0.5, over_report=0.13, days_left=5, window=7)
 
@@ -25,6 +26,14 @@ def test_the_silent_are_assumed_to_vote_like_those_who_spoke_at_the_high_end_onl
 def test_a_threshold_is_reached_exactly() -> None:
     assert judge({"electorate": 3}, 0, TERMS).target == 2
     assert judge({"electorate": 10}, 0, Terms(0.3, 0.13, 1, 1)).target == 3, "not 4, for all that 0.3 is not exact"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "electorate", "votes"),
+    [(0.5, 12_001, 6_001), (0.5, 12_000, 6_000), (0.4, 10, 4), (1 / 3, 3, 1), (0.5, 0, 0)],
+)
+def test_a_threshold_is_whole_votes(threshold: float, electorate: int, votes: int) -> None:
+    assert votes_needed(threshold, electorate) == votes
 
 
 def test_nothing_can_be_done_a_day_when_no_days_are_left() -> None:

@@ -231,6 +231,22 @@ def test_on_the_embedded_servers_nothing_of_this_is_asked(monkeypatch: pytest.Mo
         ("templates", "/nowhere", "there is no folder /nowhere/messages"),
         ("sms_region", "XX", "XX is not a country"),
         ("time_zone", "Europe/Nowhere", "is not a time zone"),
+        *(
+            ("proxies", value, "is so wide that members are in it")
+            for value in (
+                "0.0.0.0/0",
+                "10.0.3.0/24,0.0.0.0/1",
+                "128.0.0.0/1",
+                "64.0.0.0/7",
+                "::/0",
+                "2000::/3",
+                "::/64",
+                "::ffff:0:0/96",
+                "::ffff:0.0.0.0/97",
+            )
+        ),
+        ("proxies", "10.0.3.5/24", "has host bits set"),
+        ("proxies", "the balancer", "does not appear to be"),
     ],
 )
 def test_a_value_that_cannot_be_right_is_refused_by_name(
@@ -239,6 +255,23 @@ def test_a_value_that_cannot_be_right_is_refused_by_name(
     monkeypatch.setenv(f"MUSTER_{name.upper()}", value)
     with pytest.raises(SettingsError, match=f"MUSTER_{name.upper()}: .*{words}"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "networks"),
+    [
+        ("10.0.0.0/8", ["10.0.0.0/8"]),
+        ("172.64.0.0/13,104.16.0.0/12", ["172.64.0.0/13", "104.16.0.0/12"]),
+        ("::ffff:10.0.0.0/104", ["10.0.0.0/8"]),
+        ("::ffff:10.0.3.7", ["10.0.3.7/32"]),
+        ("fc00::/7,2600:9000::/28", ["fc00::/7", "2600:9000::/28"]),
+    ],
+)
+def test_proxies_are_networks_as_addresses_are_compared_with_them(
+    monkeypatch: pytest.MonkeyPatch, given: str, networks: list[str]
+) -> None:
+    monkeypatch.setenv("MUSTER_PROXIES", given)
+    assert list(map(str, load_settings().proxies)) == networks
 
 
 TWILIO = {"twilio_account_sid": "AC1", "twilio_auth_token": "token"}

@@ -174,3 +174,36 @@ def test_a_letters_head_with_the_writers_own_name_is_theirs() -> None:
 def test_headers_are_known_in_a_language_nobody_listed(headers: str) -> None:
     text = f"I have voted\n\n{headers}\n\nName: {{{{ first_name }}}}\nStop these emails"
     assert own_words(text, NAMES) == "I have voted"
+
+
+@pytest.mark.parametrize("text", [
+    "External members have not had any email about this. Could somebody explain?",
+    "External members have not had any email about this.",
+    "Important question: does this email go to agency staff as well?",
+    "Notice the email says Friday but the ballot paper says Thursday. Which is right?",
+    "Attention: is this email a fake, with that link?",
+    "[EXTERNAL] is this email really from you?",
+    "The rep says so.\nWarning: the email with the link came from outside the union.",
+])  # fmt: skip
+def test_a_question_is_no_banner_and_a_warning_stands_at_the_top(text: str) -> None:
+    kept = text.removeprefix("[EXTERNAL] ")
+    for above in ("", "Hello,\n\n", "CAUTION: This email came from an external sender. Do not click links.\n\n"):
+        assert own_words(f"{above}{text}\n\nCheers", NAMES).startswith(
+            f"Hello,\n\n{kept}" if "Hello" in above else kept
+        )
+
+
+@pytest.mark.parametrize("tag", [
+    "[EXTERNAL] ", "[External Email] ", "(EXT) ", "***SPAM*** ", "<<EXTERNAL>> ", "[EXTERN]: ", "[WARNING: EXTERNAL] ",
+    "EXTERNAL: ", "EXT: ",
+])  # fmt: skip
+def test_what_a_server_puts_before_the_words_on_their_line_goes(tag: str) -> None:
+    assert own_words(f"{tag}STOP", NAMES) == "STOP"
+    assert own_words(f"Hello\n{tag}I have voted", NAMES) == "Hello\nI have voted"
+
+
+@pytest.mark.parametrize(
+    "text", ["(external candidates have no vote, I think)", "External: members in Leeds", "Ext: 4412"]
+)
+def test_a_word_of_the_writers_before_a_colon_stays(text: str) -> None:
+    assert own_words(f"See here.\n{text}", NAMES) == f"See here.\n{text}"

@@ -116,13 +116,16 @@ def test_a_zero_that_only_stands_in_for_a_result_is_none(tmp_path: Path) -> None
                 "Standard", "Standaard", "Ogólny", "Yleinen", "Základní", "Normál", "Normal", "Estándar", "Standard_)",
                 "General_)", "Általános", "Genel", "Общий", "Γενικός τύπος", "Cyffredinol", "[Red]Standard",
                 "G/通用格式", "G/標準", "0 days", "#,##0 kr", "0.00E+00", "Member", "Text", "@",
+                "Vanlig", "Obecný", "Opšti", "Allmänt", "G/표준", "Bình thường", "Heel getal", "aan",
             )
         ),
         *(
             (code, "43832", "2020-01-02")
             for code in (
                 "yyyymmdd", "d-mmm-yy", "yyyy年m月d日", "tt.mm.jjjj", "jj/mm/aaaa", "pp.kk.vvvv", "rrrr-mm-dd",
-                "d. mmmm yyyy г.",
+                "d. mmmm yyyy г.", "MM.JJJJ", "tt.mm.", "MMMM JJJJ", "jjjjmmtt", "mmmm de aaaa", "kk.vvvv", "rrrr",
+                "t.m.jj",
+                "mm/aa", "éééé.hh.", "TTTT", "гггг-мм", "d/m",
                 "d de mmmm de yyyy", "[$-F800]dddd\\, mmmm dd\\, yyyy", 'ggge"年"m"月"d"日"', "ddd", "mmm",
             )
         ),

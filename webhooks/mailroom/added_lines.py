@@ -33,7 +33,9 @@ _OF_THE_WRITER: Final = re.compile(
 """How people speak of themselves, or of a link that does not work; footers do neither."""
 _FURNITURE: Final = re.compile(
     r"\b(?:external|outside|originat\w{1,4}|sender|links?|attachments?|click|phishing|confidential|privileged|addressee"
-    r"|recipient|disclaimer|visit|cyfrinachol|subscribed|subscribe here|opt[ -]?out here"
+    r"|recipient|disclaimer|visit|cyfrinachol|subscribed|(?:un-?)?subscribe (?:here|below|link)"
+    r"|opt[ -]?out (?:here|below)|newsletters?"
+    r"|(?:manage|update|change|your) (?:e-?mail |subscription )?(?:preferences|settings)"
     r"|you(?:['\u2019]re| are)? (?:receiv|get)\w{0,4} th(?:is|ese))\b|https?:|www\.|@|\||[\u00b7\u2022]",
     re.IGNORECASE,
 )
@@ -43,6 +45,9 @@ _GREETING: Final = re.compile(
     r"\b(?:[ ,!-]{1,3}[^\W\d_][\w'\u2019.-]{0,20}){0,4}\W{0,3}",
     re.IGNORECASE,
 )
+_ASKS: Final = re.compile(r"\?(?=[\s\"'\u2019\u201d)]|$)")
+"""A question mark, but for one in a link."""
+_HEAD: Final = re.compile(r"\W{0,4}[^\W\d_]{1,20}(?: [^\W\d_]{1,15}){0,2} ?:\s.*|.*[:\uff1a]", re.IGNORECASE)
 _LINK: Final = re.compile(r"\s?[<(\[]?(?:https?://|www\.)[^\s<>\"]{1,200}[>)\]]?\.?$")
 _IN_SENT_FROM: Final = ("sent_joined", "sent", "from", "my", "get", "for", "program", "device")
 _IN_BRACES: Final = re.compile(r"\{([a-z_]+)\}")
@@ -56,6 +61,8 @@ class _Patterns:
     """See `endings.toml`."""
 
     banner: re.Pattern[str]
+    warning: re.Pattern[str]
+    tag: re.Pattern[str]
     sent_from: re.Pattern[str]
 
 
@@ -65,7 +72,14 @@ def without_added(lines: Sequence[str]) -> list[str]:
     Args:
         lines: of a mail, stripped.
     """
-    return [line for line in lines if not _is_banner(line) and not _is_sent_from(line)]
+    left, top = list[str](), True
+    for line in map(_without_tag, lines):
+        if _is_banner(line, top=top) or _is_sent_from(line):
+            continue
+        left.append(line)
+        if line:
+            top = _is_above(line)
+    return left
 
 
 def is_greeting(text: str) -> bool:
@@ -95,10 +109,27 @@ def any_of(words: Iterable[str]) -> str:
     return "|".join(sorted(words, key=len, reverse=True))
 
 
-def _is_banner(line: str) -> bool:
-    if not line or len(line) > LONGEST_BANNER or not _patterns().banner.fullmatch(line):
+def _is_banner(line: str, *, top: bool) -> bool:
+    """Whether a server put a line there: it asks nothing, and what may be a person's warning stands at the top."""
+    if not line or len(line) > LONGEST_BANNER or _ASKS.search(line):
+        return False
+    if not (_patterns().banner.fullmatch(line) or (top and _patterns().warning.fullmatch(line))):
         return False
     return not speaks_of_writer(line) and not is_personal(line)
+
+
+def _without_tag(line: str) -> str:
+    """A line without what a server put before a person's words on it: "[EXTERNAL] STOP"."""
+    found = _patterns().tag.match(line) if len(line) <= LONGEST_BANNER else None
+    rest = line[found.end() :] if found is not None else ""
+    if found is None or not any(letter.isalnum() for letter in rest):
+        return line
+    return rest if "]" in found[0] or speaks_for_itself(rest) else line
+
+
+def _is_above(line: str) -> bool:
+    """Whether what follows a line is a mail's top, too: a greeting, a line drawn, the head of a quoted mail."""
+    return line.startswith(">") or is_greeting(line) or _HEAD.fullmatch(line) is not None
 
 
 def _is_sent_from(line: str) -> bool:
@@ -120,6 +151,12 @@ def _patterns() -> _Patterns:
     words["end"] = rf"(?:,? (?:{more}|[a-z]{{0,2}}\d[\w.+]{{0,5}}(?: \d\w?)?)(?!\w)){{0,8}}\W{{0,3}}{_EXCUSE}"
     sent_from = [_IN_BRACES.sub(lambda found: words[found[1]], pattern) for pattern in data["sent_from"]]
     return _Patterns(
-        banner=re.compile("|".join(f"(?:{one})" for one in data["banner"]), re.IGNORECASE),
-        sent_from=re.compile("|".join(f"(?:{one})" for one in sent_from), re.IGNORECASE),
+        banner=_any_pattern(data["banner"]),
+        warning=_any_pattern(data["warning"]),
+        tag=_any_pattern(data["tag"]),
+        sent_from=_any_pattern(sent_from),
     )
+
+
+def _any_pattern(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{one})" for one in patterns), re.IGNORECASE)

@@ -8,10 +8,56 @@ from typing import Final
 
 _KNOWN: Final = re.compile(
     r"(?:utf-?8|utf-?7|utf-?16(?:le|be)?|us-ascii|ascii|iso-?8859-\d{1,2}|latin-?1|windows-?125\d|cp125\d|koi8-[ru]|mac-?roman"
-    r"|gb2312|gbk|gb18030|big5|shift_jis|iso-2022-jp|euc-(?:jp|kr))",
+    r"|gb2312|gbk|gb18030|big5(?:-?hkscs)?|shift_jis|sjis|iso-2022-(?:jp|kr)(?:-[123])?|euc-(?:jp|kr)|iso-?8859-1[0-6]|cp\d{3,4}|ibm\d{3,4}"
+    r"|johab|hz-gb-2312|koi8-t|tis-?620|mac-?(?:cyrillic|greek|turkish|centeuro|latin2)|viscii|ptcp154|kz1048)",
     re.IGNORECASE,
 )
 """Names Python knows that are ways to write text; it knows others, which are compression and worse."""
+_ALIASES: Final = {
+    "ks_c_5601-1987": "cp949",
+    "ks_c_5601": "cp949",
+    "ksc5601": "cp949",
+    "windows-949": "cp949",
+    "euc-kr": "cp949",
+    "x-windows-949": "cp949",
+    "windows-31j": "cp932",
+    "x-sjis": "cp932",
+    "x-ms-cp932": "cp932",
+    "ms_kanji": "cp932",
+    "shift-jis": "cp932",
+    "shift_jis": "cp932",
+    "sjis": "cp932",
+    "x-euc-jp": "euc-jp",
+    "windows-874": "cp874",
+    "tis-620": "cp874",
+    "tis620": "cp874",
+    "iso-8859-11": "cp874",
+    "x-windows-874": "cp874",
+    "iso-8859-8-i": "iso-8859-8",
+    "iso-8859-8-e": "iso-8859-8",
+    "iso-8859-6-i": "iso-8859-6",
+    "iso-8859-6-e": "iso-8859-6",
+    "logical": "iso-8859-8",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "x-gbk": "gb18030",
+    "gb_2312-80": "gb18030",
+    "cn-gb": "gb18030",
+    "windows-936": "gb18030",
+    "x-x-big5": "big5",
+    "cn-big5": "big5",
+    "windows-950": "cp950",
+    "x-mac-roman": "mac-roman",
+    "macintosh": "mac-roman",
+    "x-mac-cyrillic": "mac-cyrillic",
+    "x-cp1250": "cp1250",
+    "x-cp1251": "cp1251",
+    "x-cp1252": "cp1252",
+    "unicode-1-1-utf-8": "utf-8",
+    "unicode-1-1-utf-7": "utf-7",
+    "dos-866": "cp866",
+}
+"""Names of mail programs for them, and for those whose characters they really send: of a charset its larger one."""
 _WINDOWS: Final = re.compile(r"(?:us-)?ascii|iso-?8859-1|latin-?1", re.IGNORECASE)
 """Names under which programs send windows-1252: in the charsets themselves its bytes are nothing, or controls."""
 
@@ -23,7 +69,9 @@ def decode(content: bytes, charset: str | None) -> str:
         content: the bytes; they may end in the middle of a character.
         charset: the one they claim; None where they claim none.
     """
-    claimed = charset if charset and _KNOWN.fullmatch(charset) else "utf-8"
+    named = charset.strip().lower() if charset else ""
+    named = _ALIASES.get(named, named)
+    claimed = named if _KNOWN.fullmatch(named) else "utf-8"
     claimed = "windows-1252" if _WINDOWS.fullmatch(claimed) else claimed
     for name in dict.fromkeys(("utf-8", claimed) if claimed == "windows-1252" else (claimed, "utf-8")):
         try:

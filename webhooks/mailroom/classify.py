@@ -9,16 +9,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from campaigns.answers import LIST, SUBJECT, read_mail
+from campaigns.answers import LIST, SUBJECT, asks_for_no_more
 from campaigns.reading import OwnMail
 from messaging.content.tokens import Keyring
 from messaging.errors import InputError
 from webhooks.email.events import Event
 from webhooks.mailroom.addresses import Purpose
 from webhooks.mailroom.letter import UNREADABLE, Letter, read_letter
-from webhooks.mailroom.machines import is_automatic, is_distributed, is_mail_system, sounds_automatic, sounds_returned
+from webhooks.mailroom.machines import (
+    is_automatic,
+    is_distributed,
+    is_mail_system,
+    is_postmaster,
+    sounds_automatic,
+    sounds_returned,
+)
 from webhooks.mailroom.replies import Answer, read_answer
-from webhooks.mailroom.reports import has_status, read_bounce, read_complaint
+from webhooks.mailroom.reports import read_bounce, read_complaint
 
 BOUNCE: Final = "bounce"
 COMPLAINT: Final = "complaint"
@@ -36,12 +43,14 @@ class Origin:
         message_id: the message that address was made for, if it was.
         sender: of the envelope; "" for a bounce.
         received_at: when; aware.
+        recipient: where the message went, in lower case; "" where nobody knows.
     """
 
     purpose: Purpose
     message_id: int | None
     sender: str
     received_at: datetime
+    recipient: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +70,16 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Farewell:
-    """A wish for no more emails, sent to the address of a message's `List-Unsubscribe`."""
+    """A wish for no more emails, sent to the address of a message's `List-Unsubscribe`.
+
+    Attributes:
+        message_id: the message.
+        answer: the same as a mail that proves nothing, for a person to read where nobody knows any more where the
+            message went.
+    """
 
     message_id: int | None
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +98,12 @@ class Doubtful:
     sounds: bool = True
 
     def settle(self, mail: OwnMail) -> News | Answer:
-        """Say which of the two it is: no machine writes STOP, whatever its subject.
+        """Say which of the two it is: what asks for no more is never only noted.
 
         Args:
             mail: the words of the answer, without those of the message.
         """
-        if self.note is None or read_mail(mail, self.answer.doubt).reading == "opt_out":
+        if self.note is None or asks_for_no_more(mail, self.answer.doubt):
             return self.answer
         says = mail.words or self.answer.attachments
         return self.answer if says and not self.sounds else self.note
@@ -115,7 +131,8 @@ def _classified(letter: Letter, origin: Origin, keyring: Keyring) -> News | Fare
     purpose, message_id = origin.purpose, origin.message_id
     certain = is_automatic(letter, origin.sender)
     machine = certain or is_distributed(letter, origin.sender)
-    told = _told(letter, origin, keyring, machine=machine)
+    postmaster = is_postmaster(letter, origin.sender)
+    told = _told(letter, origin, keyring, certain=certain, machine=machine or postmaster)
     if told is not None:
         return told
     note = News(BOUNCE, message_id, Event("noted", origin.received_at, AUTO_REPLY))
@@ -135,18 +152,19 @@ def _classified(letter: Letter, origin: Origin, keyring: Keyring) -> News | Fare
     return Doubtful(note if noted else None, replace(answer, doubt=SUBJECT))
 
 
-def _told(letter: Letter, origin: Origin, keyring: Keyring, *, machine: bool) -> News | Farewell | None:
+def _told(letter: Letter, origin: Origin, keyring: Keyring, *, certain: bool, machine: bool) -> News | Farewell | None:
     """What a machine tells of a message, or asks for somebody; None where a mail is none of its reports."""
     complaint = read_complaint(letter, keyring, origin.received_at) if _may_complain(origin.purpose, letter) else None
     if complaint is not None:
         about = origin.message_id if complaint.message_id is None else complaint.message_id
         return News(COMPLAINT, about, complaint.event)
     if origin.purpose == "unsubscribe":  # mostly a program sends it for the person, and says so
-        return Farewell(origin.message_id)
+        answer = read_answer(letter, keyring, message_id=None, sender=origin.sender)
+        return Farewell(origin.message_id, replace(answer, message_id=None))
     bounces = origin.purpose == "bounce"
     # some servers send bounces to Reply-To; a person's own answer is never searched for what looks like one
-    if bounces or (origin.purpose == "reply" and (machine or is_mail_system(letter) or has_status(letter))):
-        event = read_bounce(letter, origin.received_at, expected=machine and bounces)
+    if bounces or (origin.purpose == "reply" and (certain or is_mail_system(letter))):
+        event = read_bounce(letter, origin.received_at, recipient=origin.recipient, expected=bounces and machine)
         return None if event is None else News(BOUNCE, origin.message_id, event)
     return None
 

@@ -14,7 +14,14 @@ from functools import cache
 from typing import Final
 
 from campaigns.reading import read_reply
-from webhooks.mailroom.added_lines import ENDINGS, is_greeting, is_personal, speaks_for_itself, speaks_of_writer
+from webhooks.mailroom.added_lines import (
+    ENDINGS,
+    LONGEST_READ,
+    is_greeting,
+    is_personal,
+    speaks_for_itself,
+    speaks_of_writer,
+)
 
 LONGEST_NAME: Final = 60
 """Characters of a line with a name in it."""
@@ -41,6 +48,10 @@ _CONTACT: Final = re.compile(
     re.IGNORECASE,
 )
 _ASIDE: Final = re.compile(r"\([^()]{1,30}\)")
+_NEWSLETTERS: Final = re.compile(
+    r"[|\u00b7\u2022]|\bnewsletters?\b|\bpreferences\b|\bmailing list\b|\bbecause you\b", re.IGNORECASE
+)
+_SENTENCE_END: Final = re.compile(r"[.!?]\s{1,3}")
 _PRONOUNS: Final = re.compile(
     r"\W{0,2}(?:she|he|they|her|him|hers|his|them)(?:\s?/\s?(?:she|he|they|her|him|them|hers|his|theirs)){1,2}\W{0,2}",
     re.IGNORECASE,
@@ -66,8 +77,11 @@ def without_ending(text: str, names: Collection[str]) -> str:
     greeted = said = False
     for number, line in enumerate(lines):
         following = lines[number + 1] if number + 1 < len(lines) else ""
-        if (said and _ends(line, following)) or (greeted and _DASHES.fullmatch(line)):
+        if (said and _ends(line, following)) or (greeted and (_DASHES.fullmatch(line) or _is_newsletters(line))):
             lines = [*lines[:number], *_own_below(lines[number:])]
+            break
+        if (own := _before_footer(line)) is not None:
+            lines = [*lines[:number], own, *_own_below(lines[number:])]
             break
         greeted = greeted or any(letter.isalnum() for letter in line)
         said = said or number >= MOST_GREETINGS or not is_greeting(line)
@@ -80,11 +94,30 @@ def _ends(line: str, following: str) -> bool:
         return True
     if _patterns().notice.match(line):
         return not is_personal(line)
+    return _is_footer(line, following)
+
+
+def _is_footer(line: str, following: str = "") -> bool:
+    """Whether a line says how to leave a list, or begins to, and not for the writer."""
     return (
         _patterns().list.match(f"{line}\n{following}") is not None
         and not speaks_of_writer(line)
         and not is_personal(line)
     )
+
+
+def _is_newsletters(line: str) -> bool:
+    """Whether a line is a footer by its form alone, so that nobody has to have said anything above it."""
+    return _NEWSLETTERS.search(line) is not None and _is_footer(line)
+
+
+def _before_footer(line: str) -> str | None:
+    """What stands before a footer on its line; None where none follows a sentence there."""
+    if len(line) > LONGEST_READ:
+        return None
+    ends = (found.end() for found in _SENTENCE_END.finditer(line))
+    at = next((end for end in ends if _is_footer(line[end:])), None)
+    return None if at is None else line[:at].rstrip()
 
 
 def _own_below(lines: Sequence[str]) -> list[str]:

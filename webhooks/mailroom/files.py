@@ -77,12 +77,13 @@ async def read_mailbox(runtime: Runtime, path: Path) -> Counted:
     return counted
 
 
-def origin_of(raw: bytes, at: datetime) -> Origin:
+def origin_of(raw: bytes, at: datetime, recipient: str = "") -> Origin:
     """How a mail seems to have come, by what is written in it. It may be anybody's: no seal is looked at.
 
     Args:
         raw: as it came.
         at: when; aware.
+        recipient: where the message went that it answers, or that came back; "" where nobody knows.
     """
     letter = read_letter(raw[:HEAD])
     said = (address for _, address in _recipients(letter.message))
@@ -90,7 +91,7 @@ def origin_of(raw: bytes, at: datetime) -> Origin:
     sender = _sender(letter)
     if purpose is None:
         purpose = "bounce" if is_mail_system(letter) or not sender else "reply"
-    return Origin(purpose, None, sender, at)
+    return Origin(purpose, None, sender, at, recipient)
 
 
 def _mails(path: Path) -> Iterator[bytes]:

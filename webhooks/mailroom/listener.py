@@ -48,15 +48,25 @@ class _Limits:
     async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802  # aiosmtpd's name for a command
         """Take a mail in, within its time."""
         taking: Callable[[str | None], Awaitable[None]] = super().smtp_DATA  # type: ignore[misc]
-        clock = asyncio.get_running_loop().call_later(WHOLE_MAIL, self._hang_up)
+        clock = asyncio.get_running_loop().call_later(WHOLE_MAIL, self._end_mail)
         try:
             await taking(arg)
         finally:
             clock.cancel()
 
-    def _hang_up(self) -> None:
-        self.transport.write(b"421 4.4.2 That took too long.\r\n")  # type: ignore[attr-defined]
-        self.transport.close()  # type: ignore[attr-defined]
+    def connection_lost(self, error: Exception | None) -> None:
+        """Give its place to another."""
+        super().connection_lost(error)  # type: ignore[misc]
+        self.event_handler.talking.discard(self)  # type: ignore[attr-defined]
+
+    def _timeout_cb(self) -> None:
+        """End a conversation in which nothing was said for too long; aiosmtpd would wait for answers to be taken."""
+        _hang_up(self.transport)  # type: ignore[attr-defined]
+
+    def _end_mail(self) -> None:
+        if self.transport is not None:  # type: ignore[attr-defined]
+            self.transport.write(b"421 4.4.2 That took too long.\r\n")  # type: ignore[attr-defined]
+            _hang_up(self.transport)  # type: ignore[attr-defined]
 
 
 class _Lmtp(_Limits, LMTP):  # type: ignore[misc]
@@ -67,13 +77,21 @@ class _Smtp(_Limits, SMTP):  # type: ignore[misc]
     pass
 
 
+def _hang_up(transport: asyncio.Transport | None) -> None:
+    """End a connection, and drop what its client has not taken: a closed transport waits for that without end."""
+    if transport is not None:
+        transport.close()
+        if transport.get_write_buffer_size():
+            transport.abort()
+
+
 class _Busy(asyncio.Protocol):
     """What the one connection too many gets."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         transport.write(b"421 4.3.2 Too many connections; please come again.\r\n")
-        transport.close()
+        _hang_up(transport)
 
 
 class _Clerk:
@@ -82,6 +100,9 @@ class _Clerk:
     Args:
         runtime: where to.
         protocol: what is spoken here.
+
+    Attributes:
+        talking: conversations, from the moment a client is let in until its connection is gone.
     """
 
     def __init__(self, runtime: Runtime, protocol: Protocol) -> None:
@@ -91,7 +112,6 @@ class _Clerk:
 
     def open(self) -> asyncio.Protocol:
         """A conversation, if there is room for one."""
-        self.talking = {one for one in self.talking if one.transport is not None and not one.transport.is_closing()}
         if len(self.talking) >= MOST_CONNECTIONS:
             log.warning("too many connections to the mailroom", most=MOST_CONNECTIONS)
             return _Busy()
@@ -187,10 +207,11 @@ async def listening(runtime: Runtime, protocol: Protocol, where: str) -> AsyncIt
 
 async def _finish(clerk: _Clerk) -> None:
     """Let mails in flight end, then hang up."""
+    tasks = [one._handler_coroutine for one in clerk.talking if one._handler_coroutine is not None]  # noqa: SLF001
     idle = [one for one in clerk.talking if not (one.envelope and one.envelope.rcpt_tos)]
     busy = [one for one in clerk.talking if one not in idle]
     for one in idle:
-        _hang_up(one)
+        _hang_up(one.transport)
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while any(
         one.envelope and one.envelope.rcpt_tos and not one.transport.is_closing() for one in busy if one.transport
@@ -199,14 +220,8 @@ async def _finish(clerk: _Clerk) -> None:
             break
         await asyncio.sleep(0.05)
     for one in busy:
-        _hang_up(one)
-    tasks = [one._handler_coroutine for one in clerk.talking if one._handler_coroutine is not None]  # noqa: SLF001
+        _hang_up(one.transport)
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _hang_up(one: Any) -> None:
-    if one.transport is not None:
-        one.transport.close()
 
 
 async def _bind(

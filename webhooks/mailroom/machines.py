@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from email.message import Message
 from typing import Final
 
-from webhooks.mailroom.letter import Letter
+from webhooks.mailroom.letter import MOST_PARTS, Letter
 from webhooks.mailroom.quotes import without_re
 
+_ALTERNATIVE: Final = "multipart/alternative"
 _ANSWERS: Final = (
     "X-Autoreply",
     "X-Autorespond",
@@ -36,8 +38,10 @@ _SYSTEM: Final = re.compile(
 """Mailboxes in whose names mail systems write."""
 _SYSTEMS: Final = re.compile(r"mailer-daemon|mail delivery (?:sub)?system|mail administrator", re.IGNORECASE)
 """… and their names."""
-_SENDERS: Final = re.compile(r"(?:mailer-?daemon|postmaster|auto-?reply|auto-?respon(?:der|se))(?:[+-].*)?@")
-"""Mailboxes in whose names only machines write."""
+_SENDERS: Final = re.compile(r"(?:mailer-?daemon|auto-?reply|auto-?respon(?:der|se))(?:[+-].*)?@")
+"""Mailboxes in whose names only machines write …"""
+_POSTMASTER: Final = re.compile(r"postmaster(?:[+-].*)?@")
+"""… and one in whose name people write, too, who have a domain of their own."""
 _UNREAD: Final = re.compile(
     r"(?:no[-_.]?reply|do[-_.]?not[-_.]?reply|bounces?)(?:[+=-].*)?@|[^@]{1,60}[-+_.](?:bounces?|no-?reply)(?:[+=-].*)?@"
 )
@@ -70,7 +74,8 @@ _TOPICS: Final = re.compile(
     re.IGNORECASE,
 )
 """… and how it does in words that may be a union's own: a ballot about leave is answered with `Re: Annual leave`."""
-_REPORTS: Final = frozenset({"multipart/report", "message/disposition-notification", "text/calendar"})
+_REPORTS: Final = frozenset({"message/disposition-notification", "text/calendar"})
+"""What calendars and receipts send, where it is all of a mail: a person may attach either."""
 
 
 def is_automatic(letter: Letter, sender: str) -> bool:
@@ -91,8 +96,18 @@ def is_automatic(letter: Letter, sender: str) -> bool:
     senders = [sender.lower(), *letter.addresses("From")]
     if any(_SENDERS.match(one) for one in senders):
         return True
-    types = {letter.message.get_content_type(), *(part.get_content_type() for part in letter.parts)}
-    return bool(types & _REPORTS)
+    types = {part.get_content_type() for part in letter.parts}
+    return letter.message.get_content_type() == "multipart/report" or bool(types and types <= _REPORTS)
+
+
+def is_postmaster(letter: Letter, sender: str) -> bool:
+    """Whether a mail came from a postmaster: a mail system where bounces go, and elsewhere perhaps a person.
+
+    Args:
+        letter: the mail.
+        sender: of the envelope.
+    """
+    return any(_POSTMASTER.match(one) for one in (sender.lower(), *letter.addresses("From")))
 
 
 def is_distributed(letter: Letter, sender: str) -> bool:
@@ -146,9 +161,17 @@ def sounds_returned(letter: Letter, *, answered: bool = True) -> bool:
 def sounds_automatic(letter: Letter) -> bool:
     """Whether its subject alone speaks for a machine. People choose subjects too, so it proves less than a header.
 
-    What may be a union's own words does so only without `Re:`, behind which they are those of our message.
+    What may be a union's own words does so only without `Re:`, behind which they are those of our message. An answer to
+    an invitation has a form for calendars beside its text, and a subject in any language.
     """
-    return sounds_returned(letter, answered=False) or _sounds(letter, _REPLIED, _TOPICS)
+    return sounds_returned(letter, answered=False) or _sounds(letter, _REPLIED, _TOPICS) or _is_invitation(letter)
+
+
+def _is_invitation(letter: Letter) -> bool:
+    """Whether what a mail says is said to a calendar, too: not only with one attached."""
+    payloads = [part.get_payload() for part in letter.message.walk() if part.get_content_type() == _ALTERNATIVE]
+    forms = [one for inner in payloads[:MOST_PARTS] if isinstance(inner, list) for one in inner]
+    return any(isinstance(one, Message) and one.get_content_type() == "text/calendar" for one in forms)
 
 
 def _submitted(letter: Letter) -> str:

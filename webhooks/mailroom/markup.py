@@ -17,6 +17,8 @@ MOST_TAGS: Final = 4000
 
 _BLOCKS: Final = frozenset({"p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4", "table", "ul", "ol", "hr", "pre"})
 _EMPTY: Final = frozenset({"br", "hr"})
+_STRUCK: Final = frozenset({"s", "strike", "del"})
+"""Tags of what is struck through: somebody took it back."""
 _INLINE: Final = frozenset(
     {"span", "a", "b", "i", "em", "strong", "u", "font", "small", "big", "center", "section", "td", "th"}
 )
@@ -33,10 +35,15 @@ _BEGINS: Final = re.compile(
 """… and what they put before it: all that follows is quoted."""
 _HIDDEN: Final = re.compile(
     r"(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|mso-hide:all"
-    r"|(?:opacity|font-size|max-height):0(?:\.0*)?[a-z%]{0,3}(?:!important)?(?=;|$))",
+    r"|(?:opacity|font-size|max-height):0?(?:\.0\d*)?[a-z%]{0,3}(?:!important)?(?=;|$)"
+    r"|font-size:(?:[12](?:\.\d*)?(?:px|pt|%)|0?\.[012]\d*(?:px|pt|r?em))(?:!important)?(?=;|$)"
+    r"|(?:text-indent|left|top|margin-left):-\d{3,}|color:transparent\b"
+    r"|text-decoration(?:-line)?:[a-z-]{0,20}line-through)",
     re.IGNORECASE,
 )
-"""A style, without its spaces, that keeps what it is for from being seen."""
+"""A style, without its spaces, that keeps what it is for from being seen, or strikes it through."""
+_COLOUR: Final = re.compile(r"(?:^|;)color:([^;!]{1,40})", re.IGNORECASE)
+_GROUND: Final = re.compile(r"(?:^|;)background(?:-color)?:([^;!]{1,40})", re.IGNORECASE)
 _SPACES: Final = re.compile(r"[ \t\r\n\f\xa0]+")
 _GAPS: Final = re.compile(r"\n{3,}")
 
@@ -54,11 +61,6 @@ class Shown:
     marks: bool
 
 
-def text_of_html(html: str) -> str:
-    """What HTML says, block by block, without what it marks as quoted."""
-    return read_html(html).text
-
-
 def read_html(html: str) -> Shown:
     """Read a mail's HTML as a person sees it, and leave out what it marks as quoted.
 
@@ -67,7 +69,7 @@ def read_html(html: str) -> Shown:
     """
     clean = nh3.clean(
         "<".join(html.split("<", MOST_TAGS + 1)[: MOST_TAGS + 1]),
-        tags=set(_BLOCKS | _INLINE | {"blockquote"}),
+        tags=set(_BLOCKS | _INLINE | _STRUCK | {"blockquote"}),
         attributes={"*": {"style", "hidden"}} | {name: {"class", "id"} for name in ("div", "blockquote", "span")},
         clean_content_tags={"script", "style", "title", "template"},
         strip_comments=True,
@@ -111,7 +113,7 @@ class _Reader(HTMLParser):
             self._add("\n")
         if tag in _EMPTY:
             return
-        self._hidden.append(_is_hidden(dict(attrs)))
+        self._hidden.append(tag in _STRUCK or _is_hidden(dict(attrs)))
         quoted = tag == "blockquote" or _QUOTED.search(marks) is not None
         wraps = (len(self.parts), self._quotations) if _WRAPPED.search(marks) and not self._quoted else None
         self._open.append((tag, quoted, wraps))
@@ -143,6 +145,11 @@ class _Reader(HTMLParser):
 
 
 def _is_hidden(attributes: Mapping[str, str | None]) -> bool:
-    """Whether nobody sees what a tag holds: its style says so, or it is `hidden`."""
+    """Whether nobody sees what a tag holds: its style says so, or it is `hidden`, or of the colour it is written on.
+
+    White alone hides nothing: programs that write on black send it.
+    """
     style = "".join((attributes.get("style") or "").split())
-    return "hidden" in attributes or _HIDDEN.search(style) is not None
+    colour, ground = _COLOUR.search(style), _GROUND.search(style)
+    unseen = colour is not None and ground is not None and colour[1].casefold() == ground[1].casefold()
+    return "hidden" in attributes or unseen or _HIDDEN.search(style) is not None

@@ -21,6 +21,7 @@ WHOLE: Final = 0.8
 """How much of our message is enough to know the rest of its quotation for the person's, however much that is."""
 
 _PICTURE: Final = re.compile(r"(?:\[[^\[\]]{1,80}\]\W{0,3})+")
+_LINK: Final = re.compile(r"\s?[<(\[]?(?:https?://|www\.)[^\s<>\"]{1,500}[>)\]]?")
 _GAPS: Final = re.compile(r"\n{3,}")
 
 
@@ -49,12 +50,37 @@ def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) 
         return "" if read_reply(above).reading == "unclear" else without_ending(above, names)
     between, after = inside
     if not is_greeting(above) and read_reply(_joined(left, after)).reading == "unclear":
+        if _goes_on(above, _joined(left, after), names):
+            return ""
         after = ()
     kept = (*parts.above, *between, *after)
     words = without_ending(_joined(left, (number for number in kept if not DRAWN.fullmatch(left[number]))), names)
     said = "\n".join(lines)
     doubtful = any(said.count("\n", 0, at) in kept for at in quoted.doubts)
-    return "" if doubtful and read_reply(words).reading != "opt_out" else words
+    if doubtful and read_reply(words).reading != "opt_out":
+        return ""
+    rest = _without_footer(words, sent)
+    if rest == words or read_reply(rest).reading != "unclear":
+        return rest
+    return words if read_reply(f"STOP\n{rest}").alone else ""  # with "please" beside it, the link may be their wish
+
+
+def _goes_on(above: str, below: str, names: Collection[str]) -> bool:
+    """Whether words that nobody can read go on below what is quoted: then all of the mail has to be seen."""
+    if read_reply(above).reading != "unclear":
+        return False
+    return without_ending(f"{above}\n\n{below}", names) != without_ending(above, names)
+
+
+def _without_footer(words: str, sent: Sequence[str]) -> str:
+    """Words without the lines of a message's footer that came back with their link: "Unsubscribe: https://…".
+
+    Nothing goes where such lines are all that is said: who sends the link back may want what it offers.
+    """
+    ours = {_LINK.sub("", line).strip() for form in sent for line in form.split("\n") if _LINK.search(line)} - {""}
+    lines = words.split("\n")
+    left = [line for line in lines if not (_LINK.search(line) and _LINK.sub("", line).strip() in ours)]
+    return words if not any(map(str.strip, left)) else _GAPS.sub("\n\n", "\n".join(left)).strip()
 
 
 def _are_all_own_or_marked(lines: Sequence[str], names: Collection[str]) -> bool:

@@ -57,7 +57,9 @@ _DASHES: Final = re.compile(r"[-_*=\u2010-\u2015]{3,}\s{0,3}([^\W\d_].{2,60}?)\s
 NAMES: Final = re.compile(r"[^\W\d_]+")
 """Words of letters alone."""
 _RE: Final = re.compile(
-    r"(?:\s*(?:re|aw|sv|vs|atb|ateb|fw|fwd|wg|rif|odp|ynt|antw|tr|res|enc)\s*(?:\[\d{1,3}\])?\s*[:\uff1a])+\s*",
+    r"(?:\s*(?:re|aw|sv|vs|vb|vl|atb|ateb|yml|fw|fwd|wg|rif|odp|pd|ynt|i\u0307?lt|antw|antwort|doorst|tr|res|enc|rv|r[e\u00e9]f|r[e\u00e9]p|r|ang"
+    r"|v[a\u00e1]|tov\u00e1bb\u00edt\u00e1s|ats|bls|trs|fs|\u03b1\u03c0|\u03c3\u03c7\u03b5\u03c4|\u03c0\u03c1\u03b8|\u043e\u0442\u0432|\u0431\u0430|\u56de\u590d|\u56de\u8986|\u7b54\u590d|\u7b54\u8986|\u8f6c\u53d1|\u8f49\u5bc4|\u8fd4\u4fe1|\u8ee2\u9001"
+    r"|\ud68c\uc2e0|\uc804\ub2ec|\u05ea\u05d2\u05d5\u05d1\u05d4|\u05d4\u05e9\u05d1|\u0631\u062f)\s*(?:\[\d{1,3}\]|\(\d{1,3}\)|\^\d{1,3})?\s*[:\uff1a])+\s*",
     re.IGNORECASE,
 )
 

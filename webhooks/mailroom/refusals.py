@@ -1,14 +1,14 @@
 """Refusals in a report's text: what a mail system says of a recipient's mailbox, right beside it.
 
-A report's text says much besides: why mail fails in general, what to do, whom to ask. Only a sentence that stands with
-the mailbox it is about tells what became of that one.
+A report's text says much besides: why mail fails in general, what to do, whom to ask, what became of others. Only what
+stands with a mailbox tells what became of that one.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from messaging.channels.diagnostics import UNKNOWN, Weight, judge_bounce
@@ -18,45 +18,59 @@ _QUOTED: Final = re.compile(r"[ \t]*(?:>(?!>>)|(?:subject|from|to|cc|sent|date)[
 """A line of somebody else's words: quoted, or out of the mail that came back."""
 _MAILBOX: Final = re.compile(r"[\w.+=!#$%&*/?^`{|}~-]{1,64}@[\w.-]{1,253}\w")
 _REPLY: Final = re.compile(r"(?<![\w.:-])[45]\d\d[ :-]")
+_LABELLED: Final = re.compile(r"\s*(?:(?:the )?(?:error|reason)\b|because\b|diagnos|<<<)", re.IGNORECASE)
+"""How a paragraph below a mailbox begins that says why."""
 _DOUBTED: Final = re.compile(
-    r"\bmay\b(?! \d)|\b(?:might|could be|possibly|perhaps|probably|maybe|either|whether|unless)\b"
-    r"|\bor (?:is|it|that|has|was|they)\b|\?(?=\s|$)",
+    r"\bmay\b(?! \d)|\b(?:might|could be|possibly|perhaps|probably|maybe|either|whether|unless|if)\b"
+    r"|\bor (?:is|it|that|has|was|they)\b|\?(?=\s|$)"
+    r"|peut-[êe]tre|vielleicht|m[öo]glicherweise|eventuell|\bforse\b|\bpotrebbe\b|\bquiz[áa]s?\b|\btal vez\b|\btalvez\b"
+    r"|by[ćc] mo[żz]e|misschien|wellicht|возможно"
+    r"|verif|call-?(?:back|out)|\bauth(?:entication)?\b|\blog ?in\b|\blook-?up\b|\bis down\b"
+    r"|\byour (?:address|server|domain)\b",
     re.IGNORECASE,
 )
-"""How a sentence guesses at a reason, or names several."""
+"""How a sentence guesses at a reason, names several, or speaks of who sends and of their own trouble."""
 
 
-def says_dead(text: str, ours: Collection[str]) -> bool:
-    """Whether a report's text says for certain, of every mailbox it refuses, that there is none.
+def says_dead(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
+    """Whether a report's text says for certain of the recipient's mailbox that there is none.
 
     Args:
         text: what the report says, without the mail that came back.
-        ours: mailboxes of ours, in lower case. A sentence with one of them, or with its domain, may speak of us.
+        recipient: whose mailbox it is about, in lower case; "" where nobody knows: then of each that it refuses.
+        ours: mailboxes of ours, in lower case. A sentence that names their domains may speak of us.
     """
-    telling = [words for words in _by_mailbox(text, ours).values() if _tells(words)]
+    said = {mailbox: words for mailbox, words in _by_mailbox(text).items() if mailbox not in ours}
+    telling = [said.get(recipient, "")] if recipient else [words for words in said.values() if _tells(words)]
     domains = {one.rpartition("@")[2] for one in ours} - {""}
     return bool(telling) and all(_is_dead(words, domains) for words in telling)
 
 
-def _by_mailbox(text: str, ours: Collection[str]) -> Mapping[str, str]:
-    """What is said beside each mailbox that is not ours: in its paragraph, and below where that says nothing."""
-    paragraphs = [_own_lines(one) for one in _PARAGRAPHS.split(text)]
+def _by_mailbox(text: str) -> Mapping[str, str]:
+    """What is said beside each mailbox: in its paragraph, and below where that says nothing.
+
+    A line that names several is said of each of them, with a mark of doubt: nobody knows whom it means.
+    """
     said: defaultdict[str, str] = defaultdict(str)
     last = ""
-    for paragraph in paragraphs:
+    for paragraph in (_own_lines(one) for one in _PARAGRAPHS.split(text)):
         about, lead = "", ""
         for line in paragraph.split("\n"):
-            found = _MAILBOX.search(line)
-            about = found[0].lower() if found else about
-            if about:
-                said[about] += f"{lead}{line}\n"
-                lead = ""
-            else:
-                lead += f"{line}\n"
-        if not about and last and not _tells(said[last]):
+            named = dict.fromkeys(_mailboxes(line))
+            if named:
+                about = next(iter(named))
+            doubt = " ?" if len(named) > 1 else ""
+            for mailbox in named or filter(None, (about,)):
+                said[mailbox] += f"{lead}{line}{doubt}\n"
+            lead = "" if about else f"{lead}{line}\n"
+        if last and not about and not _tells(said[last]) and (_REPLY.search(lead) or _LABELLED.match(lead)):
             said[last] += lead
         last = about
-    return {mailbox: words for mailbox, words in said.items() if mailbox not in ours}
+    return said
+
+
+def _mailboxes(line: str) -> Iterator[str]:
+    return (found[0].lower() for found in _MAILBOX.finditer(line))
 
 
 def _own_lines(paragraph: str) -> str:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from campaigns.answers import Doubt, Inbound, answer_reply
+from campaigns.answers import Doubt, Inbound, answer_reply, read_mail
 from campaigns.conversations import note_reply
 from campaigns.reading import OwnMail
 from messaging.addresses import normalise_email
@@ -64,6 +64,17 @@ class Answer:
         """
         return OwnMail(own_words(self.text, self.names, sent), own_subject(self.subject, sent))
 
+    def kept(self, mail: OwnMail) -> str:
+        """Take what is kept of it, and shown: their own words, or all of it where none are known to be theirs.
+
+        Args:
+            mail: their own words; a subject that says what they want needs no more.
+        """
+        whole = self.text[:KEPT].strip()
+        if mail.words or not whole or (mail.subject and read_mail(mail, self.doubt).reading != "unclear"):
+            return mail.text
+        return OwnMail(whole, mail.subject).text
+
 
 def read_answer(letter: Letter, keyring: Keyring, *, message_id: int | None, sender: str) -> Answer:
     """Read what a mail answers, and who wrote it.
@@ -90,7 +101,7 @@ def _text(letter: Letter) -> str:
     return html.text if html.text and (html.marks or not plain.strip()) else plain
 
 
-async def take_reply(db: Connection, item: Item, answer: Answer, mail: OwnMail) -> None:
+async def take_reply(db: Connection, item: Item, answer: Answer, mail: OwnMail) -> int | None:
     """What an answer says is done, or waits for a person.
 
     Args:
@@ -98,6 +109,9 @@ async def take_reply(db: Connection, item: Item, answer: Answer, mail: OwnMail) 
         item: the row of the inbox.
         answer: what came.
         mail: the person's own words.
+
+    Returns:
+        Its row in the conversations, if it has one.
     """
     answered = await answer_reply(
         db,
@@ -106,7 +120,7 @@ async def take_reply(db: Connection, item: Item, answer: Answer, mail: OwnMail) 
             channel="email",
             address=answer.address,
             senders=(item.payload["recipient"],),
-            text=mail.text or answer.text[:KEPT].strip(),
+            text=answer.kept(mail),
             mail=mail,
             received_at=item.received_at,
             media=answer.attachments,
@@ -120,6 +134,7 @@ async def take_reply(db: Connection, item: Item, answer: Answer, mail: OwnMail) 
         if answered.reply_id is not None:
             things = plural(answer.attachments, "attachment was", "attachments were")
             await note_reply(db, answered.reply_id, f"{things} not kept: Muster takes words only.")
+    return answered.reply_id
 
 
 def _writer(letter: Letter, sender: str) -> tuple[str, str]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.message import Message
 from email.parser import BytesParser, HeaderParser
@@ -67,7 +67,13 @@ _DELAYED: Final = re.compile(
     r"\bwarning (?:message )?only|\bdo not need to resend|\bno action is required|\bdelivery (?:delayed|attempts will)"
     r"|\bwill (?:continue|keep|be) (?:to )?(?:try|trying|retry|retrying|retried|reattempt|queued)"
     r"|\bnot (?:yet )?been delivered (?:yet|for|after)\b|\b(?:has been|was|is|being) delayed\b"
-    r"|\bstill (?:trying|being)",
+    r"|\bstill (?:trying|being)"
+    r"|\b(?:we|it|server|system|host|relay)\b[^.\n]{0,30}\b(?:try|tries|retry|retries|attempts?)\b[^.\n]{0,30}\b(?:again|later|further)"
+    r"|\bheld\b[^.\n]{0,20}\b(?:retry|queue|delivery)|\bqueued? (?:for|until)\b|\bnext (?:attempt|try)\b"
+    r"|verzögert|weiter(?:hin)? versuch|versuchen (?:wir )?es weiter|wird erneut|retard[ée]"
+    r"|nouvelle tentative|nouvel essai"
+    r"|retrasad|aplazad|se reintentar|rinviat|\britard|ponown\w+ pr[óo]b|opóźni|vertraagd|opnieuw geprobeerd"
+    r"|\badiad|\batrasad|отложен|повторн\w+ попытк",
     re.IGNORECASE,
 )
 """How they speak of one that is still tried."""
@@ -110,36 +116,56 @@ class Complaint:
     event: Event
 
 
-def read_bounce(letter: Letter, at: datetime, *, expected: bool = True) -> Event | None:
+def read_bounce(letter: Letter, at: datetime, *, recipient: str = "", expected: bool = True) -> Event | None:
     """What a mail says of the one it came back from; None where it is no bounce.
 
     Args:
         letter: the mail.
         at: when it came.
+        recipient: whose mailbox that one went to, in lower case; "" where nobody knows.
         expected: a machine sent it to a bounce address: there every mail of a mail system is one, also in words nobody
             knows.
     """
     text = letter.text or _unparted(letter)
-    said = _said(text)
     statuses = [one for part in letter.parts if part.get_content_type() in STATUS for one in statuses_of(part)]
     if not statuses:
         statuses = [one for one in statuses_in(text) if "action" in one or {"status", "diagnostic-code"} <= one.keys()]
-    told: dict[Action, list[Event]] = {}
+    statuses = [one for one in statuses if recipient and recipient in _recipients(one)] or statuses
+    report = _Report(letter, _said(text), recipient or _recipient(letter, statuses), at)
+    found: dict[Action, list[Event]] = {}
     for one in statuses:
         action = _action(one)
         if action is not None:
-            told.setdefault(action, []).append(_reported(letter, action, one, said, at))
+            found.setdefault(action, []).append(report.status(action, one))
     for action in _GRAVEST:
-        if action in told:  # a mailbox that hands on to several is not dead while one of them is not
-            return next((one for one in told[action] if one.reason is not Reason.HARD_BOUNCED), told[action][0])
+        if action in found:
+            return _mildest(found[action], spared=found.keys() - {"failed"})
     if letter.part(FEEDBACK) is not None or is_auto_reply(letter):
         return None
-    return _described(letter, said, at, expected=expected)
+    return report.described(expected=expected)
 
 
-def has_status(letter: Letter) -> bool:
-    """Whether a mail has a part that only reports have: what became of each recipient."""
-    return any(part.get_content_type() in STATUS for part in letter.parts)
+def _mildest(events: Sequence[Event], *, spared: Collection[Action]) -> Event:
+    """Of several recipients that a mailbox hands on to: it is not dead while one of them is not."""
+    mild = next((one for one in events if one.reason is not Reason.HARD_BOUNCED), events[0])
+    if spared and mild.reason is Reason.HARD_BOUNCED:
+        return replace(mild, reason=Reason.RECIPIENT_REFUSED, soft=True)
+    return mild
+
+
+def _recipients(status: Fields) -> set[str]:
+    """The mailboxes a status is about: where the mail went at last, and where it was sent."""
+    return {
+        status[name].rpartition(";")[2].strip(" <>\t").lower()
+        for name in ("final-recipient", "original-recipient")
+        if name in status
+    }
+
+
+def _recipient(letter: Letter, statuses: Sequence[Fields]) -> str:
+    """The one mailbox that a report is about by its fields; "" where it names none or several."""
+    named = set().union(*map(_recipients, statuses)) or set(letter.addresses("X-Failed-Recipients"))
+    return next(iter(named)) if len(named) == 1 else ""
 
 
 def _unparted(letter: Letter) -> str:
@@ -169,56 +195,72 @@ def _action(status: Fields) -> Action | None:
     return None
 
 
-def _reported(letter: Letter, action: Action, fields: Fields, said: str, at: datetime) -> Event:
-    status, words = fields.get("status", ""), _diagnosis(fields)
-    match action:
-        case "failed" | "expired":
-            judged = judge_bounce(status, words, UNREAD) if words else UNREAD
-            if judged.reason is UNREAD.reason:  # only the text may say why
-                otherwise = TEMPORARY if action == "expired" or status.startswith("4") else UNREAD
-                judged = _judged_by_text(letter, status, said, otherwise)
-            return bounced(judged, at, word=status or action, words=" ".join((words or said).split()))
-        case "delayed":
-            return Event("deferred", at, status or action, words)
-        case "delivered":
-            return Event("delivered", at, status or action, words)
-    return Event("noted", at, action, words)
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """A report, as far as it is read.
+
+    Attributes:
+        letter: the mail.
+        said: its text, without the mail that came back.
+        recipient: whose mailbox it is about; "" where nobody knows.
+        at: when it came.
+    """
+
+    letter: Letter
+    said: str
+    recipient: str
+    at: datetime
+
+    def status(self, action: Action, fields: Fields) -> Event:
+        """What the fields of a recipient say."""
+        status, words = fields.get("status", ""), _diagnosis(fields)
+        match action:
+            case "failed" | "expired":
+                judged = judge_bounce(status, words, UNREAD) if words else UNREAD
+                if judged.reason is UNREAD.reason:  # only the text may say why
+                    otherwise = TEMPORARY if action == "expired" or status.startswith("4") else UNREAD
+                    judged = self._judged_by_text(status, otherwise)
+                return bounced(judged, self.at, word=status or action, words=" ".join((words or self.said).split()))
+            case "delayed":
+                return Event("deferred", self.at, status or action, words)
+            case "delivered":
+                return Event("delivered", self.at, status or action, words)
+        return Event("noted", self.at, action, words)
+
+    def described(self, *, expected: bool) -> Event | None:
+        """A bounce in a form of its own: its code and words decide, else whether it is meant for good."""
+        failures = _failures(self.letter)
+        system = is_mail_system(self.letter)
+        returned = failures is not None or sounds_returned(self.letter)
+        if expected:  # of a mail system also in words nobody knows; of anybody else where it speaks of a delivery
+            returned = returned or _FAILED.search(self.said) is not None or (system and not answers(self.letter))
+        else:
+            returned = returned or (system and _FAILED.search(self.said) is not None)
+        if not returned:
+            return None
+        judged = self._judged_by_text("", TEMPORARY if failures == "temporary" else UNREAD)
+        words = " ".join(self.said.split())[:300]
+        delayed = failures == "temporary" or (failures is None and _DELAYED.search(self.said) is not None)
+        if delayed and not judged.code.startswith("5"):
+            return Event("deferred", self.at, judged.code or "delayed", words)
+        return bounced(judged, self.at, word="bounced", words=words)
+
+    def _judged_by_text(self, status: str, otherwise: Judged) -> Judged:
+        """The same for the text, which says much besides: words condemn only a mailbox they stand beside."""
+        judged = judge_bounce(status, self.said, otherwise)
+        if judged.weight is not Weight.HARD or judged.code[2:3] not in {"", "0"}:
+            return judged
+        ours = {one for name in ("To", "Delivered-To", "X-Original-To") for one in self.letter.addresses(name)}
+        certain = is_mail_system(self.letter) and _DELAYED.search(self.said) is None
+        if certain and says_dead(self.said, self.recipient, ours - {self.recipient}):
+            return judged
+        return Judged(Reason.RECIPIENT_REFUSED, soft=True, code=judged.code)
 
 
 def _diagnosis(fields: Fields) -> str:
     """Take the reply of the server that refused: Exchange and IronPort keep it apart, beside words of their own."""
     reply, behind = fields.get("diagnostic-code", ""), fields.get("x-supplementary-info", "").strip("<> \n")
     return behind if _ANSWERED.search(behind) else " ".join(one for one in (reply, behind) if one)
-
-
-def _judged_by_text(letter: Letter, status: str, said: str, otherwise: Judged) -> Judged:
-    """The same for the text of a report, which says much besides: words condemn only a mailbox they stand beside."""
-    judged = judge_bounce(status, said, otherwise)
-    if judged.weight is not Weight.HARD or judged.code[2:3] not in {"", "0"}:
-        return judged
-    ours = {one.lower() for one in letter.addresses("To")}
-    if is_mail_system(letter) and _DELAYED.search(said) is None and says_dead(said, ours):
-        return judged
-    return Judged(Reason.RECIPIENT_REFUSED, soft=True, code=judged.code)
-
-
-def _described(letter: Letter, said: str, at: datetime, *, expected: bool) -> Event | None:
-    """A bounce in a form of its own: its code and words decide, else whether it is meant for good."""
-    failures = _failures(letter)
-    system = is_mail_system(letter)
-    returned = failures is not None or sounds_returned(letter)
-    if expected:  # of a mail system also in words nobody knows; of anybody else where it speaks of a delivery
-        returned = returned or _FAILED.search(said) is not None or (system and not answers(letter))
-    else:
-        returned = returned or (system and _FAILED.search(said) is not None)
-    if not returned:
-        return None
-    judged = _judged_by_text(letter, "", said, TEMPORARY if failures == "temporary" else UNREAD)
-    words = " ".join(said.split())[:300]
-    delayed = failures == "temporary" or (failures is None and _DELAYED.search(said) is not None)
-    if delayed and not judged.code.startswith("5"):
-        return Event("deferred", at, judged.code or "delayed", words)
-    return bounced(judged, at, word="bounced", words=words)
 
 
 def _failures(letter: Letter) -> Literal["permanent", "temporary"] | None:

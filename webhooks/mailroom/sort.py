@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 import structlog
 
 from campaigns.answered import said_in
 from campaigns.answers import opt_out
+from campaigns.conversations import note_reply
 from campaigns.reading import OwnMail
 from messaging.db import Connection
 from messaging.errors import NotFound
-from messaging.outbox.bounces import tell_of_unread
+from messaging.outbox.bounces import address_of, tell_of_unread
 from messaging.outbox.states import Reason
 from messaging.runtime import Runtime
 from webhooks.email.events import Told, apply_events
@@ -25,6 +27,12 @@ from webhooks.inbox import Item
 from webhooks.mailroom.classify import Doubtful, Farewell, News, Origin, classify_mail
 from webhooks.mailroom.replies import Answer, take_reply
 from webhooks.mailroom.store import SQL
+
+FORGOTTEN: Final = (
+    "They want no more emails: this came to the unsubscribe address of a message that is forgotten or was erased."
+    " If the mailbox is theirs, read it as an opt-out."
+)
+"""What staff are told of such a wish, where nobody knows any more where the message went."""
 
 log = structlog.get_logger(__name__)
 
@@ -44,12 +52,15 @@ async def sort_mail(runtime: Runtime, db: Connection, items: Sequence[Item]) -> 
         raw = await db.fetchval(SQL["raw"], item.inbox_id)
         if raw is not None:
             # in a thread: one made for it keeps the parsers busy for half a second, and a courier's heart has to beat
-            await _deal_with(db, item, await asyncio.to_thread(classify_mail, raw, _origin(item), runtime.keyring))
+            origin = await _origin(db, item)
+            await _deal_with(db, item, await asyncio.to_thread(classify_mail, raw, origin, runtime.keyring))
 
 
-def _origin(item: Item) -> Origin:
+async def _origin(db: Connection, item: Item) -> Origin:
     said = item.payload
-    return Origin(said["purpose"], said["message_id"], said["sender"], item.received_at)
+    message_id = said["message_id"]
+    recipient = await address_of(db, message_id) if message_id is not None else ""
+    return Origin(said["purpose"], message_id, said["sender"], item.received_at, recipient)
 
 
 async def _deal_with(db: Connection, item: Item, found: News | Farewell | Doubtful | Answer) -> None:
@@ -64,7 +75,7 @@ async def _deal_with(db: Connection, item: Item, found: News | Farewell | Doubtf
         case News():
             await _tell(db, found, item.received_at)
         case Farewell():
-            await _unsubscribe(db, found)
+            await _unsubscribe(db, item, found)
         case Answer():
             await take_reply(db, item, found, await _own(db, found))
 
@@ -75,12 +86,14 @@ async def _own(db: Connection, answer: Answer) -> OwnMail:
     return await asyncio.to_thread(answer.own, sent)
 
 
-async def _unsubscribe(db: Connection, farewell: Farewell) -> None:
+async def _unsubscribe(db: Connection, item: Item, farewell: Farewell) -> None:
     assert farewell.message_id is not None  # its address is made for one message
     try:
         await opt_out(db, message_id=farewell.message_id, everywhere=False, source="unsubscribe")
-    except NotFound:  # its year has been forgotten
-        log.info("a wish to unsubscribe from a message that is forgotten")
+    except NotFound:  # its year has been forgotten, or its person erased: whose wish it is, a From line does not prove
+        reply_id = await take_reply(db, item, farewell.answer, await _own(db, farewell.answer))
+        if reply_id is not None:
+            await note_reply(db, reply_id, FORGOTTEN)
 
 
 async def _tell(db: Connection, news: News, at: datetime) -> None:

@@ -9,7 +9,13 @@ from typing import Final
 from campaigns.reading import read_reply
 from webhooks.mailroom.quotes import without_re, words_of_subject
 
-_TAG: Final = re.compile(r"\s*(?:\[[^\[\]]{1,60}\]|\{[^{}]{1,60}\}|(?:external|extern)\s*:)\s*", re.IGNORECASE)
+_MARKED: Final = (
+    r"(?:(?:possible|probable|suspected|likely) )?(?:spam|junk|bulk|ext|extern|external|caution|warning)(?: e-?mail)?"
+)
+_TAG: Final = re.compile(
+    rf"\s*(?:\[[^\[\]]{{1,60}}\]|\{{[^{{}}]{{1,60}}\}}|[*<({{#]{{1,5}}\s?{_MARKED}\??\s?[*>)}}#]{{1,5}}|(?<!\w){_MARKED}\s?:)\s*",
+    re.IGNORECASE,
+)
 """What lists and servers put into a subject."""
 _WAS: Final = re.compile(r"\s*[(\[]\s*(?:was|previously|war|oedd)\s*:.*", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W_]+")

@@ -26,9 +26,9 @@ _WORDS: Final = re.compile(r"[^\W\d_]+")
 _MOMENT_WORD: Final = re.compile(
     r"(?:d{1,4}|m{1,5}|y{1,4}|h{1,2}|s{1,2})+|a{3,4}|bb(?:bb)?|ee?|g{1,3}e{0,2}", re.IGNORECASE
 )
-_ONE_LETTER: Final = re.compile(r"(.)\1*")
-_A_DATE_HAS: Final = 3
-"""Parts, of which no two are written by one letter: `tt.mm.jjjj`."""
+_ONE_LETTER: Final = re.compile(r"(.)\1{0,3}")
+_LETTERS_AGAIN: Final = re.compile(r"(?:(.)\1{1,3}(?!\1))+")
+"""Parts of a date in any language: `jjjj`, `tt`, `jjjjmmtt`; no word for a plain number is made so."""
 _BUILT_IN_DATES: Final = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 _BUILT_IN_ELAPSED: Final = 46
 
@@ -136,10 +136,10 @@ def _is_moment(bare: str) -> bool:
     words = _WORDS.findall("".join(char if char.upper() != char else " " for char in code))
     if words and all(map(_MOMENT_WORD.fullmatch, words)):
         return words != ["g"]  # all that is left of `G/通用格式`, a plain number
-    runs = [word for word in words if _ONE_LETTER.fullmatch(word) and len(word) <= len("yyyy")]
-    if len({run[0] for run in runs} & set("dmyhs")) > 1:
-        return True  # `d de mmmm de yyyy`
-    return len({run[0] for run in runs}) == len(words) >= _A_DATE_HAS
+    parts = [word for word in words if _LETTERS_AGAIN.fullmatch(word)]
+    if len(parts) > 1 or (parts and all(map(_ONE_LETTER.fullmatch, set(words) - set(parts)))):
+        return True  # `mmmm de aaaa`, `t.mm.jj`
+    return len({word[0] for word in words if _ONE_LETTER.fullmatch(word)} & set("dmyhs")) > 1  # `d/m`
 
 
 def number_text(value: str, shown: NumberFormat = PLAIN, *, since_1904: bool = False) -> Cell:

@@ -1,0 +1,23 @@
+"""Answers of other people's web servers: how long they ask us to wait, and how a request failed."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+_LONGEST_WAIT: Final = 1_000_000.0
+"""Seconds, eleven days; whoever asks for more means something else."""
+
+
+def read_retry_after(text: str | None) -> float | None:
+    """Seconds of a `Retry-After` (RFC 9110, 10.2.3); None where there is none, or its form with a date."""
+    try:
+        seconds = float(text or "")
+    except ValueError:
+        return None
+    return max(0.0, seconds) if math.isfinite(seconds) and seconds < _LONGEST_WAIT else None
+
+
+def describe_failure(error: BaseException) -> str:
+    """How a request failed, for the history of what it carried."""
+    return f"{type(error).__name__}: {error}"[:200]
