@@ -18,7 +18,7 @@ How sure a claim is:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Literal
@@ -26,8 +26,9 @@ from typing import Final, Literal
 import asyncpg
 
 from campaigns.answered import find_answered, said_by
+from campaigns.mail_reading import Doubt, read_mail
 from campaigns.preferences import resume_address
-from campaigns.reading import REPEATED, OwnMail, Reading, read_reply
+from campaigns.reading import OwnMail, Reading, read_reply
 from campaigns.turnout.claims import Source, record_claim, retract_claim
 from campaigns.waiting import FOR_A_PERSON, too_soon_or_late, why_open
 from messaging import suppression
@@ -45,11 +46,6 @@ BY_DIGIT: Final = 0.95
 READ_BY_RULE: Final = 0.85
 READ_BY_STAFF: Final = 0.9
 
-SUBJECT: Final = "subject"
-"""The rule of a mail whose subject is one that machines write: it says nothing by itself."""
-LIST: Final = "list"
-"""The rule of a mail that came through a list or from a mailbox that nobody reads: a machine may have written it."""
-Doubt = Literal["subject", "list"]
 CLAIMS: Final = frozenset({"voted", "not_voted", "will_vote", "no_ballot_paper"})
 """Readings that are claims, under the same name."""
 _DATED_LATE: Final = (*suppression.BY_TEXT, "email_reply", "staff")
@@ -301,37 +297,6 @@ async def read_text(db: Connection, *, phone: str, senders: Sequence[str], text:
     """Read a text before it is kept, to answer it at once: as `answer_reply` will."""
     asked = await find_answered(db, channel="sms", address=phone, senders=senders, at=at)
     return read_reply(text, asked["menu"] if asked else None, said_by(asked))
-
-
-def read_mail(mail: OwnMail, doubt: Doubt | None = None, kept: str = "") -> Reading:
-    """Read a person's own words in a mail.
-
-    Args:
-        mail: theirs.
-        doubt: why a machine may have written them. None writes STOP, but machines and lists write how to leave them:
-            from there a wish has to stand alone. Anything else says nothing by itself, nor does a machine's subject.
-        kept: what is kept of the mail: more than their own words where none are known to be theirs.
-    """
-    read = _said(mail, doubt)
-    if doubt is not None and not (read.reading == "opt_out" and read.alone):
-        read = Reading("unclear", doubt, read.version)
-    if read.reading == "unclear" and not mail.words.strip() and kept.strip() != mail.text.strip():
-        read = replace(read, rule=REPEATED)
-    return read
-
-
-def asks_for_no_more(mail: OwnMail, doubt: Doubt | None = None) -> bool:
-    """Whether anything in the words of a mail is a wish to get no more, whoever wrote them.
-
-    Args:
-        mail: a person's own words, or a machine's.
-        doubt: why a machine may have written them.
-    """
-    return _said(mail, doubt).reading == "opt_out"
-
-
-def _said(mail: OwnMail, doubt: Doubt | None) -> Reading:
-    return OwnMail(mail.words).read() if doubt == SUBJECT else mail.read()
 
 
 async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:

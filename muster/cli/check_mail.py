@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from campaigns.answers import read_mail
+from campaigns.mail_reading import read_mail
 from messaging.channels.diagnostics import Judged, Weight
 from messaging.content.sent import words_of_html
 from messaging.content.tokens import Keyring

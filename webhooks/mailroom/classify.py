@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from campaigns.answers import LIST, SUBJECT, asks_for_no_more
+from campaigns.mail_reading import LIST, SUBJECT, asks_for_no_more
 from campaigns.reading import OwnMail
 from messaging.content.tokens import Keyring
 from messaging.errors import InputError

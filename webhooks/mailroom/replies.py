@@ -12,8 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from campaigns.answers import Doubt, Inbound, answer_reply, read_mail
+from campaigns.answers import Inbound, answer_reply
 from campaigns.conversations import note_reply
+from campaigns.mail_reading import Doubt, read_mail
 from campaigns.reading import OwnMail
 from messaging.addresses import normalise_email
 from messaging.content.tokens import Keyring
