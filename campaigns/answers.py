@@ -33,8 +33,8 @@ from campaigns.turnout.claims import Source, record_claim, retract_claim
 from campaigns.waiting import FOR_A_PERSON, too_soon_or_late, why_open
 from messaging import suppression
 from messaging.db import Connection, load_queries
+from messaging.erased_address import is_erased
 from messaging.errors import NotFound
-from messaging.outbox.erasure import is_erased
 from messaging.outbox.states import Reason
 
 SQL: Final = load_queries(__file__)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from messaging.db import Connection, load_queries
-from messaging.outbox.erasure import is_erased
+from messaging.erased_address import is_erased
 
 SQL: Final = load_queries(__file__)
 

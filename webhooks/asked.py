@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from messaging.content.tokens import Action, digest
 from messaging.db import Connection, Pool, load_queries
-from messaging.outbox.erasure import is_erased
+from messaging.erased_address import is_erased
 from webhooks.agents import Agent
 from webhooks.visits import LASTS as VISIT_LASTS
 from webhooks.visits import LATELY, MOST_LATELY, NEAR, Around, Used, new_nonce, nonce_digest

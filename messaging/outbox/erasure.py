@@ -158,11 +158,6 @@ async def empty_again(db: Connection, message_ids: Sequence[int]) -> None:
     await db.execute(SQL["empty_history"], list(message_ids))
 
 
-def is_erased(message_id: int, address: str | None) -> bool:
-    """Whether a message was emptied: its address says so."""
-    return address == f"erased-{message_id}"
-
-
 async def _empty(db: Connection, messages: Sequence[int], archived: Sequence[int], addresses: Sequence[str]) -> int:
     hot = list(messages)
     withdrawn: int = await db.fetchval(SQL["withdraw"], hot)
