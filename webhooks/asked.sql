@@ -2,7 +2,8 @@
 -- Who is behind a link; nobody, where its ballot closed long ago.
 select
   message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
-  time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link
+  time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link, stopped_everywhere,
+    reached_otherwise
 from member_asked
 where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval;
 
@@ -13,7 +14,8 @@ where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz 
 with asked as materialized (
   select
     message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
-    time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link
+    time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link, stopped_everywhere,
+    reached_otherwise
   from member_asked
   where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
 ), noted as materialized (
@@ -31,7 +33,8 @@ select asked.* from asked cross join noted;
 with asked as materialized (
   select
     message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
-    time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link
+    time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link, stopped_everywhere,
+    reached_otherwise
   from member_asked
   where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
 ), used as (

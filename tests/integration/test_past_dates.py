@@ -29,7 +29,8 @@ def one_step(template: str, **step: object) -> list[dict[str, object]]:
 async def launched(muster: Runtime, template: str, dates: dict[str, object]) -> dict[str, str]:
     async with connected(muster) as db:
         for external_id, language, address in (
-            ("1", "en", {"email": "a@x.test"}), ("2", "cy", {"email": "b@x.test"}), ("3", "en", {"sms": "+447700900003"}),
+            ("1", "en", {"email": "a@x.test"}), ("2", "cy", {"email": "b@x.test"}),
+            ("3", "en", {"sms": "+447700900003"}),
             ("4", "cy", {"sms": "+447700900004"}),
         ):  # fmt: skip
             person = await add_person(db, external_id, **address)  # type: ignore[arg-type]
