@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from asyncpg import Record
 
 from campaigns.past_dates import constants_at, dates_of, past_dates
 from campaigns.reading import READINGS
-from campaigns.spec import CampaignSpec
 from messaging.content.templates import Template
 from messaging.settings import Settings
 
@@ -37,15 +36,16 @@ def step_advice(step: Record, at: datetime) -> tuple[str, ...]:
     )
 
 
-def unset_settings(settings: Settings, spec: CampaignSpec, *, organisation: str) -> Iterator[str]:
+def unset_settings(settings: Settings, spec: Mapping[str, Any], *, organisation: str) -> Iterator[str]:
     """Say which settings members would notice the lack of, a sentence each.
 
     Args:
         settings: the settings.
-        spec: the campaign's file.
+        spec: the campaign's file, as it is kept.
         organisation: the ballot's; "" where it names none.
     """
-    by_email = any("email" in step.channels for step in spec.steps)
+    by_email = any("email" in step["channels"] for step in spec["steps"])
+    sender = spec.get("senders", {}).get("email")
     known = settings.model_fields_set
     if "organisation" not in known:
         yield (
@@ -53,7 +53,7 @@ def unset_settings(settings: Settings, spec: CampaignSpec, *, organisation: str)
             + ("outside this ballot" if organisation else "in every message and on every page")
             + " members and staff read no name, or “Your organisation”. Set it to the name they know you by."
         )
-    if by_email and not spec.senders.email and "email_from" not in known:
+    if by_email and not sender and "email_from" not in known:
         yield (
             f"MUSTER_EMAIL_FROM is not set: emails come from {settings.email_from}, which is nobody's and no relay "
             "takes. Set it to an address of your own, or name one as campaign.senders.email."

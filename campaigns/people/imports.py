@@ -148,6 +148,7 @@ async def _import(
     contradictions += await staging.take_out_erased(db, label)
     ambiguous = await staging.stage_units(db, columns)
     merged = await staging.merge(db, columns, time_zone=time_zone, now=origin.started_at)
+    dropped = await staging.drop_attributes(db, columns.formerly)
     restored = await restore_suppressions(db, keys)
     problems = sorted([*rows.problems, *contradictions, *ambiguous], key=lambda problem: problem.line)
     return ImportReport(
@@ -161,12 +162,19 @@ async def _import(
         repeated=repeated,
         rejected=rows.rejected + len(contradictions),
         unreachable=merged.unreachable,
-        restored=restored,
+        restored=restored.entries,
+        returned=restored.members,
         left=await staging.who_left(db),
         problems=problems,
         notices=[
             *table.notices,
             *rows.placeholders.notices(),
+            *columns.taken_as_they_are(),
+            *(
+                [f"Attributes that these columns were before they were mapped are taken off: {dropped:,} people."]
+                if dropped
+                else []
+            ),
             *([] if columns.has("phone", "email") else [_NO_ADDRESSES]),
         ],
         written=False,

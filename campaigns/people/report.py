@@ -74,6 +74,7 @@ class ImportReport:
         rejected: rows left out; each has a problem.
         unreachable: people of this file who have no address at all; they count in an electorate all the same.
         restored: addresses and people that are not written to, for that stood against somebody who was erased.
+        returned: the membership numbers of those whose these are.
         left: membership numbers in the file of people who have left; they stay struck off.
         problems: every row and cell that could not be used, in the order of the file.
         notices: what people should know of the file besides: where its headings were found, what is hidden in it.
@@ -92,6 +93,7 @@ class ImportReport:
     rejected: int
     unreachable: int
     restored: int
+    returned: Sequence[str]
     left: Sequence[str]
     problems: Sequence[Problem]
     notices: Sequence[str]
@@ -116,6 +118,7 @@ class ImportReport:
             "rejected": self.rejected,
             "unreachable": self.unreachable,
             "restored": self.restored,
+            "returned": list(self.returned),
             "left": list(self.left),
             "written": self.written,
             "import_id": self.import_id,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +20,8 @@ from campaigns.ballots import get_ballot
 from campaigns.campaigns import Campaign, CampaignStatus, create_campaign, get_campaign
 from campaigns.launch import Launched, LaunchPlan, launch, launch_step_now, plan
 from campaigns.plan import advice_of_steps
-from campaigns.spec import CampaignSpec, load_campaign_file
+from campaigns.spec import load_campaign_file
 from messaging.db import Connection
-from messaging.errors import Conflict
 from messaging.runtime import Runtime
 from messaging.settings import Settings, load_settings
 from muster.cli.actor import actor_option
@@ -32,6 +30,7 @@ from muster.cli.noun import Noun
 from muster.cli.numbers import STEP
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
+from muster.cli.yes import ask_for_yes
 from muster.run import SANDBOX_SMS_FROM
 
 Change = Callable[[Connection, str, str, str], Awaitable[Campaign]]
@@ -143,10 +142,7 @@ def resume(name: str, reason: str, actor: str) -> None:
 @actor_option
 def cancel(name: str, reason: str, actor: str, *, yes: bool) -> None:
     """End a campaign for good: what is queued is withdrawn, and later steps never start."""
-    if not yes:
-        if not sys.stdin.isatty():
-            raise Conflict(f"Cancelling {name} needs a yes, and there is nobody here to ask.", remedy="Add --yes.")
-        click.confirm(f"Cancel {name} for good?", abort=True)
+    ask_for_yes(f"Cancel {name} for good?", f"Cancelling {name}", yes=yes)
     run(_change(campaigns.cancel, name, actor, reason))
     click.echo(f"{name} is cancelled.")
 
@@ -168,8 +164,7 @@ async def _advice(db: Connection, settings: Settings, campaign: Campaign) -> lis
     if _with_sandbox(settings) is not settings:
         return []
     ballot = await get_ballot(db, campaign.ballot)
-    spec = CampaignSpec.model_validate(campaign.spec)
-    return list(unset_settings(settings, spec, organisation=ballot.organisation))
+    return list(unset_settings(settings, campaign.spec, organisation=ballot.organisation))
 
 
 def _with_sandbox(settings: Settings) -> Settings:
@@ -201,19 +196,11 @@ async def _launch(name: str, step: int | None, actor: str, *, ask: bool, quiet: 
                     at_once=step,
                 )
                 _show_plan(campaign, told, step, await _advice(db, runtime.settings, campaign))
-        if ask and not again:
-            _ask(name, quiet=quiet)
+        if not again:
+            ask_for_yes("Launch?", f"Launching {name}", yes=not ask, quiet=quiet)
         if step is not None:
             return [await launch_step_now(runtime, campaign.campaign_id, step, actor=actor)]
         return await launch(runtime, campaign.campaign_id, actor)
-
-
-def _ask(name: str, *, quiet: bool) -> None:
-    if quiet or not sys.stdin.isatty():
-        raise Conflict(
-            f"Launching {name} needs a yes, and there is nobody here to ask.", remedy="Add --yes if you mean it."
-        )
-    click.confirm("Launch?", abort=True)
 
 
 def _show_plan(campaign: Campaign, told: LaunchPlan, step: int | None, advice: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +26,7 @@ from muster.cli.actor import actor_option
 from muster.cli.output import json_option, print_json
 from muster.cli.problems import tell_problems
 from muster.cli.session import open_session, run
+from muster.cli.yes import ask_for_yes
 
 FOUND_AT_MOST = 50
 NAMED_AT_MOST = 20
@@ -84,8 +84,8 @@ def leave(
 
     From DATE on they are in no audience and in no ballot that has not closed, and get nothing; what is queued for them
     is withdrawn. They stay in every count that is over. A list needs a column member_id, and may have one called
-    left_on. A member file that still names them does not bring them back; --undo does. They are named first; in a
-    terminal you are asked, a script is taken at its word.
+    left_on. A member file that still names them does not bring them back; --undo does. They are named first, and
+    you are asked; a script says --yes, or wants --json.
 
     The exit status is 1 when nobody could be struck off.
     """
@@ -95,9 +95,10 @@ def leave(
     if not as_json:
         named = run(_named(asked))
         _tell_named(named)
-        if named and not (dry_run or yes) and sys.stdin.isatty():
-            whom = "this member" if len(named) == 1 else f"these {plural(len(named), 'member')}"
-            click.confirm(f"Have {whom} back?" if undo else f"Strike {whom} off?", abort=True)
+        whom = "this member" if len(named) == 1 else f"these {plural(len(named), 'member')}"
+        if named:
+            question = f"Have {whom} back?" if undo else f"Strike {whom} off?"
+            ask_for_yes(question, f"{'Having back' if undo else 'Striking off'} {whom}", yes=yes or dry_run)
     if undo:
         back = run(_undo(asked))
         if as_json:
@@ -190,7 +191,8 @@ def erase(who: Sequence[str], actor: str, *, yes: bool, may_return: bool, as_jso
     """Erase people for good: names, addresses, what they were sent, what they said, and their raw mails.
 
     ID is a membership number; or, for somebody in no member file, the number or mailbox they wrote from. What happened
-    stays, under a number that leads to nobody, and so does every count. What is queued for them is withdrawn. What they
+    stays, under a number that leads to nobody, and so does every count: in a ballot that is open they stay an elector,
+    and are a second one if a member file brings them back. What is queued for them is withdrawn. What they
     opted out of is kept as a keyed digest. If a member file brings them back they come in as somebody new and are not
     written to, unless you say --may-return, or: muster suppression lift ID
 

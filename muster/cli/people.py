@@ -28,6 +28,8 @@ from muster.cli.problems import encoding_option, header_row_option, tell_notices
 from muster.cli.session import open_session, run
 
 _LEAST_WIDTH = 10
+_NAMED = 5
+"""Members who are named where there may be many."""
 
 
 @click.group(cls=Noun)
@@ -130,13 +132,15 @@ def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
     tell_notices(report.notices)
     if report.restored:
         click.echo(
-            f"in this file again after they were erased, so that nothing is sent to them: {report.restored:,} "
-            "(members or addresses; to write to one again: muster suppression lift ID)"
+            f"in this file again after they were erased, so that nothing is sent to them: {_some(report.returned)}; "
+            f"to write to one again: muster suppression lift {report.returned[0] if report.returned else 'ID'}"
+        )
+        click.echo(
+            "  They are new electors: in a ballot that they were in before, the erased one is counted beside them."
         )
     if report.left:
-        some = ", ".join(report.left[:5]) + (", …" if len(report.left) > 5 else "")
         click.echo(
-            f"have left, and stay struck off: {len(report.left):,} ({some}); "
+            f"have left, and stay struck off: {_some(report.left)}; "
             "if they are members again: muster people leave --undo ID"
         )
     tell_problems(report.problems)
@@ -144,6 +148,11 @@ def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
         click.echo("Nothing was imported, because of --strict and these problems.", err=True)
     elif dry_run:
         click.echo("This was a dry run: nothing was changed.", err=True)
+
+
+def _some(members: Sequence[str]) -> str:
+    """How many there are, and the first of them: `2 (0001024, 0001025)`."""
+    return f"{len(members):,} ({', '.join(members[:_NAMED])}{', …' if len(members) > _NAMED else ''})"
 
 
 @command.command()

@@ -142,7 +142,12 @@ async def test_the_commands(settings: Settings, db: Connection) -> None:
     assert orjson.loads(left.stdout)["struck_off"] == 1
     assert "left        2026-11-20" in muster(settings, "people", "show", NUMBER).stdout.decode()
     assert muster(settings, "people", "leave", "nobody").returncode == 1
-    assert "1 is a member again: M-4711" in muster(settings, "people", "leave", NUMBER, "--undo").stdout.decode()
+    refused = muster(settings, "people", "leave", NUMBER, "--undo")
+    assert (refused.returncode, b"needs a yes, and there is nobody here to ask" in refused.stderr) == (1, True)
+    back = muster(settings, "people", "leave", NUMBER, "--undo", "--yes")
+    assert "1 is a member again: M-4711" in back.stdout.decode()
+    unknown = muster(settings, "messages", "why", "07400123437").stderr.decode()
+    assert "Nobody has the membership number or the phone number 07400123437" in unknown
 
     asked = muster(settings, "people", "erase", NUMBER)
     assert (asked.returncode, b"nothing was done" in asked.stderr) == (1, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,11 +95,15 @@ async def test_a_template_of_another_subject_is_warned_of(runtime: Runtime) -> N
     assert [position for position, words in advice if words == strange] == [1]
 
 
+def kept(**changes: object) -> dict[str, Any]:
+    return campaign_spec(**changes).model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
 def test_settings_that_members_would_miss_are_named() -> None:
-    spec = campaign_spec(steps=one_step("ballot-reminder"))
+    spec = kept(steps=one_step("ballot-reminder"))
     first = [words.split()[0] for words in unset_settings(Settings(_env_file=None), spec, organisation="")]
     assert first == ["MUSTER_ORGANISATION", "MUSTER_EMAIL_FROM", "MUSTER_CONTACT"]
     known = Settings(organisation="The Union", email_from="The Union <a@x.test>", contact="020 7946 0000")
     assert not list(unset_settings(known, spec, organisation=""))
-    texts = campaign_spec(steps=one_step("ballot-reminder", channels=["sms"]))
+    texts = kept(steps=one_step("ballot-reminder", channels=["sms"]))
     assert len(list(unset_settings(Settings(_env_file=None), texts, organisation="Sprocket Makers"))) == 2
