@@ -52,6 +52,8 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
         table.add_row(count, words, style="yellow" if missing else None)
     if step.cost is not None:
         table.add_row(f"{step.cost:,.2f}", f"{step.currency}, by the prices in the file")
+    elif step.by_channel:
+        table.add_row("", "no cost is reckoned: the file names no prices ([campaign.price])")
     parts: list[RenderableType] = [heading, table]
     parts += [Text(f"Warning: {warning}", style="yellow") for warning in step.warnings]
     parts += [part for one in step.examples for part in _example(one, step)]

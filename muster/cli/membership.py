@@ -70,7 +70,13 @@ async def _find(text: str, limit: int) -> tuple[list[Hit], ZoneInfo]:
 @click.command()
 @click.argument("member_ids", metavar="[ID]...", nargs=-1)
 @click.option("--from", "file", type=click.Path(path_type=Path), help="A list of leavers: CSV, XLSX, ODS or XLS.")
-@click.option("--on", "on", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="From when on; default: today.")
+@click.option(
+    "--on",
+    "on",
+    type=click.DateTime(["%Y-%m-%d", "%d/%m/%Y", "%d.%m.%Y"]),
+    metavar="DATE",
+    help="From when on; default: today.",
+)
 @click.option("--undo", is_flag=True, help="They are members again.")
 @click.option("--dry-run", is_flag=True, help="Say who it is and what would happen, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -178,7 +184,10 @@ def _tell_left(left: Left) -> None:
         click.echo(f"named more than once: {left.repeated:,}")
     if left.struck_off:
         click.echo(f"{plural(left.ballots, 'ballot')} recounted · queued messages withdrawn: {left.withdrawn:,}")
-    tell_problems(left.problems)
+    for problem in left.problems:
+        if not problem.line:  # typed, not in a file
+            click.echo(problem.message, err=True)
+    tell_problems([problem for problem in left.problems if problem.line])
 
 
 @click.command()

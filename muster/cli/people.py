@@ -206,7 +206,10 @@ async def _find(external_id: str) -> tuple[people.Person, list[Consent], ZoneInf
 @click.option("--by", "kind", type=click.Choice(UNIT_KINDS), help="Count each unit of this kind.")
 @json_option
 def count(kind: str | None, *, as_json: bool) -> None:
-    """Count the members, and how many can be reached by text, by email, or not at all."""
+    """Count the members, and how many have a number for texts, a mailbox, or neither.
+
+    Who has opted out is counted here all the same: what a campaign may really send is in its plan.
+    """
     everybody, by_unit = run(_count(kind))
     if as_json:
         print_json(
@@ -215,7 +218,7 @@ def count(kind: str | None, *, as_json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False)
     table.add_column(kind or "")
-    for heading in ("people", "text", "email", "unreachable"):
+    for heading in ("people", "have a number", "have a mailbox", "have neither"):
         table.add_column(heading, justify="right")
     for unit in by_unit:
         table.add_row(unit.name or "(none)", *_cells(unit))

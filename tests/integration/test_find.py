@@ -124,6 +124,21 @@ async def test_who_leaves_is_named_and_in_a_terminal_asked_for(settings: Setting
     assert await db.fetchval("select count(*) from person where left_at is not null") == 0
 
 
+async def test_a_number_that_nobody_has_is_answered_with_whose_may_be_meant(settings: Settings, db: Connection) -> None:
+    await add_person(db, "0001040")
+    near, far, dated, ballots = at_once(
+        settings,
+        "people leave 40 --yes",
+        "people leave 777 --yes",
+        "people leave 0001040 --on 31/12/2026 --yes",
+        "ballot list",
+    )
+    assert (near.code, near.err) == (1, "Nobody has the membership number 40. Did you mean 0001040?\n")
+    assert far.err == "Nobody has the membership number 777.\n"
+    assert "on a day to come 1" in dated.out, dated.err
+    assert ballots.code == 0
+
+
 async def test_the_commands(settings: Settings, db: Connection) -> None:
     person, _ = await fill(db)
     found = muster(settings, "people", "find", "quacken", "--json")
