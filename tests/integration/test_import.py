@@ -390,3 +390,18 @@ async def test_whatever_is_in_a_file_importing_it_twice_changes_nothing(
     assert again.unchanged == first.created + first.updated + first.unchanged
     assert first.rows == again.rows == again.unchanged + again.repeated + again.rejected
     assert (await everything(pool))[:4] == before
+
+
+async def test_a_workbook_whose_members_are_in_another_sheet_names_both(pool: Pool, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    cover = book.active
+    assert cover is not None
+    cover.title = "Cover"
+    cover.append(["Membership at 1 November"])
+    book.create_sheet("Members").append(["Member ID", "First name"])
+    book.create_sheet("Old").sheet_state = "hidden"
+    path = tmp_path / "members.xlsx"
+    book.save(path)
+    with pytest.raises(InputError, match="No column holds the membership number") as refused:
+        await import_people(pool, path)
+    assert "The sheet “Cover” was read, the first that people see; not read: “Members”." in str(refused.value)
