@@ -169,7 +169,7 @@ def status_table(now: CampaignStatus) -> RenderableType:
         heading.append(f": {campaign.paused_reason}", style="yellow")
     table = Table(box=None, header_style="bold")
     table.add_column("step", no_wrap=True)
-    for column in ("waiting", "taken", "arrived", "lost", "unsure", "not sent", "left"):
+    for column in ("waiting", "sent", "delivered", "failed", "unknown", "not sent", "time left"):
         table.add_column(column, justify="right", no_wrap=True)
     for step in now.steps:
         table.add_row(*_progress(step))
