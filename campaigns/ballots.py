@@ -10,10 +10,12 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from campaigns.audience import check_audience, find_units
+from campaigns.past_dates import Dates
 from campaigns.problems import names_instead
 from campaigns.spec import BallotSpec, at_zone
 from campaigns.turnout import counts
 from messaging.content.languages import DEFAULT
+from messaging.content.templates import PAST_FIELDS
 from messaging.content.wording import day_and_time
 from messaging.db import Connection, load_queries
 from messaging.errors import Conflict, NotFound, SpecError
@@ -106,6 +108,11 @@ class Ballot:
     attributes: Mapping[str, bool | Sequence[str]]
     units: tuple[int, ...]
 
+    @property
+    def dates(self) -> Dates:
+        """The dates that members are asked to act before."""
+        return {"last_posting": self.last_posting_at, "replacement_by": self.replacement_by}
+
     def phase(self, now: datetime) -> Phase:
         """Where the ballot is at a moment."""
         if now < self.opens_at:
@@ -134,7 +141,8 @@ class Ballot:
 
         Args:
             settings: has the organisation and how to reach it.
-            languages: the template's; in others than the first the dates differ.
+            languages: the template's; in others than the first the dates differ. (Which dates are past is known when
+                a message goes: `campaigns.past_dates`.)
         """
         base, *others = languages
         return {
@@ -151,6 +159,7 @@ class Ballot:
             "closes": self.local(self.closes_at, language),
             "last_posting": self.local(self.last_posting_at, language),
             "replacement_by": self.local(self.replacement_by, language),
+            **dict.fromkeys(PAST_FIELDS, ""),
         }
 
     def local(self, at: datetime | None, language: str = DEFAULT) -> str:

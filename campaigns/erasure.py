@@ -16,7 +16,7 @@ from typing import Any, Final
 from campaigns.people.address_patterns import find_pattern, likes_of
 from campaigns.people.people_lock import people_go, try_import_lock
 from campaigns.people.search import who_has
-from campaigns.people.suppressions import read_address
+from campaigns.people.suppression_lookup import read_address
 from campaigns.turnout import counts
 from messaging.db import Connection, load_queries
 from messaging.errors import AddressError, Conflict, NotFound

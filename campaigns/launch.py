@@ -28,6 +28,7 @@ from campaigns.audience import step_audience
 from campaigns.ballots import enrol
 from campaigns.campaigns import reopen
 from campaigns.leavers import strike_off
+from campaigns.past_dates import constants_at, dates_of
 from campaigns.people.people_lock import people_stay
 from campaigns.plan import LaunchPlan, StepPlan, plan
 from campaigns.variables import personal_variables
@@ -163,6 +164,7 @@ async def _launch_step(runtime: Runtime, step_id: int) -> Launched:
         step = await db.fetchrow(SQL["launching_step"], step_id)
         assert step is not None
         if await db.fetchval(SQL["begin_step"], step_id) is not None:
+            await _tell_dates(db, step, runtime.clock())
             await strike_off(db, runtime.clock())
             await enrol(db, step["ballot_id"])
             complete = await _fill(runtime, db, step)
@@ -171,6 +173,12 @@ async def _launch_step(runtime: Runtime, step_id: int) -> Launched:
                 await resolve_alert(db, f"launch:{step_id}")
                 log.info("step launched", campaign=step["campaign"], step=step["position"])
         return await _launched(db, step)
+
+
+async def _tell_dates(db: Connection, step: asyncpg.Record, now: datetime) -> None:
+    """Let the step's template know which of the ballot's dates are past when its first message may go."""
+    at = max(now, step["send_after"] or now)
+    await db.execute(SQL["tell_dates"], step["step_id"], constants_at(step["constants"], dates_of(step), at))
 
 
 async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:

@@ -3,9 +3,11 @@
 select
   s.step_id, s.campaign_id, s.position, s.state, s.channels, s.purpose, s.goal_id, s.content, s.constants,
   s.sms_sender_id, s.email_sender_id, s.launch_cursor, s.launched_at,
-  c.name as campaign, c.state as campaign_state, c.ballot_id, c.audience, c.spec
+  s.send_after, c.name as campaign, c.state as campaign_state, c.ballot_id, c.audience, c.spec,
+  b.last_posting_at, b.replacement_by
 from step s
 join campaign c using (campaign_id)
+join ballot b using (ballot_id)
 where s.step_id = $1;
 
 -- name: campaign_of
@@ -24,6 +26,10 @@ update step s set state = 'launching'
 from running r
 where s.step_id = $1 and s.campaign_id = r.campaign_id and s.state in ('planned', 'launching')
 returning s.step_id;
+
+-- name: tell_dates
+-- Which of the ballot's dates are past is decided when the step starts, before anything of it is written.
+update step set constants = $2 where step_id = $1 and state = 'launching' and launch_cursor = 0;
 
 -- name: fill
 -- A page of the outbox: a row for everybody in the audience, whatever became of them, with the variables the template

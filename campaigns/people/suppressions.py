@@ -24,8 +24,7 @@ from messaging.addresses import normalise_email, normalise_phone
 from messaging.db import Connection, Pool, load_queries
 from messaging.errors import AddressError
 from messaging.outbox.states import Reason
-from messaging.suppression import Suppression, standing
-from messaging.suppression_digests import NO_KEYS, DigestKeys, Kept, find_digests, has_digests, keep_wishes
+from messaging.suppression_digests import NO_KEYS, DigestKeys, Kept, has_digests, keep_wishes
 
 SQL: Final = load_queries(__file__)
 
@@ -339,61 +338,3 @@ async def export_suppressions(
             detail = {"rows": count, "hashed": hashed}
             await db.execute(SQL["record_audit"], actor, "suppressions.exported", path.name, detail)
     return count
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One event of the ledger."""
-
-    action: str
-    purpose: str
-    reason: str
-    source: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of one address: what stands, and everything that was said, the first first."""
-
-    address: str
-    standing: Sequence[Suppression]
-    history: Sequence[Told]
-
-    def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
-        return asdict(self)
-
-
-async def find_suppression(db: Connection, text: str, *, region: str, keys: DigestKeys = NO_KEYS) -> Known:
-    """Whether a number or mailbox may be written to.
-
-    Args:
-        db: a connection.
-        text: as somebody types it.
-        region: country whose way of writing phone numbers is assumed where there is no `+`.
-        keys: under which opt-outs of people who were erased are kept.
-
-    Raises:
-        AddressError: it is neither.
-    """
-    channel, address = read_address(text, region)
-    stands = await standing(db, channel=channel, address=address)
-    digests = await find_digests(db, keys, [(channel, address)])
-    stands += [Suppression(channel, address, one.purpose, one.reason, one.since) for one in digests]
-    return Known(address, stands, [Told(**row) for row in await db.fetch(SQL["history"], channel, address)])
-
-
-def read_address(text: str, region: str) -> tuple[Literal["sms", "email"], str]:
-    """The channel and the normalised address of what somebody types.
-
-    Raises:
-        AddressError: it is neither a number nor a mailbox.
-    """
-    try:
-        if "@" in text:
-            return "email", normalise_email(text)
-        return "sms", normalise_phone(text, region=region, mobile=False)
-    except AddressError as error:
-        remedy = "Write the mailbox, or the phone number in full, such as +447700900123."
-        raise AddressError(error.code, error.message, remedy=remedy) from None

@@ -36,7 +36,9 @@ CONSTANTS: Final = frozenset({"organisation", "contact", "ballot"})
 LINKS: Final = frozenset({"confirm_link", "unsubscribe_link", "preferences_link"})
 """Made for each message."""
 STANDARD_VARIABLES: Final = PERSONAL | CONSTANTS | LINKS
-BALLOT_FIELDS: Final = frozenset({"title", "opens", "closes", "last_posting", "replacement_by"})
+PAST_FIELDS: Final = frozenset({"last_posting_past", "replacement_past"})
+"""Say "yes" once that date of the ballot is over, and nothing before."""
+BALLOT_FIELDS: Final = frozenset({"title", "opens", "closes", "last_posting", "replacement_by"}) | PAST_FIELDS
 
 _SAMPLE: Final = {"organisation": "", "contact": "", "ballot": dict.fromkeys(BALLOT_FIELDS, "")}
 

@@ -14,7 +14,7 @@ from campaigns.campaigns import name_of
 from campaigns.other_steps import OtherStep, other_steps
 from campaigns.people.people import Named, find_person, names_of
 from campaigns.people.search import who_has
-from campaigns.people.suppressions import read_address
+from campaigns.people.suppression_lookup import read_address
 from campaigns.said import Said, said_by, said_to
 from messaging.db import Connection
 from messaging.db.numbers import read_id
@@ -157,7 +157,8 @@ async def _by_address(runtime: Runtime, db: Connection, who: str, zone: ZoneInfo
     whole = await _of_people(runtime, db, people, [(channel, address)], zone)
     if whole is None and people:
         _refuse(who)
-    if whole is None and read_id(who) is None:
+    # a telephone number as people write it, not that of a message, and close to nobody's membership number
+    if whole is None and (read_id(who) is None or (who.startswith("0") and not nobody.remedy)):
         kind = "phone number" if channel == "sms" else "mailbox"
         raise NotFound(
             f"Nobody has the membership number or the {kind} {who}, nothing was sent there, and nothing came from it.",
