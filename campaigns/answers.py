@@ -314,7 +314,7 @@ async def _read(db: Connection, inbound: Inbound, asked: asyncpg.Record | None) 
         read = read_reply(inbound.text, asked["menu"] if asked else None, said_by(asked))
     match inbound.opt_out_type:
         case "STOP" if read.reading != "opt_out":
-            return Reading("opt_out", "provider", read.version)
+            return Reading("opt_out", "provider", read.version, read.reading if read.reading in CLAIMS else None)
         case "HELP":
             return Reading("help", "provider", read.version)
         # Twilio takes "yes" for START too, but from somebody who never opted out it is only a "yes"

@@ -10,12 +10,14 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from campaigns.ballot_spec import BallotSpec
+from campaigns.past_dates import Dates
 from campaigns.people.attributes import missing_attributes
 from campaigns.people.unit_names import find_units
 from campaigns.problems import names_instead
 from campaigns.spec_file import at_zone
 from campaigns.turnout import counts
 from messaging.content.languages import DEFAULT
+from messaging.content.templates import PAST_FIELDS
 from messaging.content.wording import day_and_time
 from messaging.db import Connection, load_queries
 from messaging.errors import Conflict, NotFound, SpecError
@@ -108,6 +110,11 @@ class Ballot:
     attributes: Mapping[str, bool | Sequence[str]]
     units: tuple[int, ...]
 
+    @property
+    def dates(self) -> Dates:
+        """The dates that members are asked to act before."""
+        return {"last_posting": self.last_posting_at, "replacement_by": self.replacement_by}
+
     def phase(self, now: datetime) -> Phase:
         """Where the ballot is at a moment."""
         if now < self.opens_at:
@@ -136,7 +143,8 @@ class Ballot:
 
         Args:
             settings: has the organisation and how to reach it.
-            languages: the template's; in others than the first the dates differ.
+            languages: the template's; in others than the first the dates differ. (Which dates are past is known when
+                a message goes: `campaigns.past_dates`.)
         """
         base, *others = languages
         return {
@@ -153,6 +161,7 @@ class Ballot:
             "closes": self.local(self.closes_at, language),
             "last_posting": self.local(self.last_posting_at, language),
             "replacement_by": self.local(self.replacement_by, language),
+            **dict.fromkeys(PAST_FIELDS, ""),
         }
 
     def local(self, at: datetime | None, language: str = DEFAULT) -> str:

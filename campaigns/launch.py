@@ -28,6 +28,7 @@ from campaigns.audience import step_audience
 from campaigns.ballots import enrol
 from campaigns.campaigns import reopen
 from campaigns.leavers import strike_off
+from campaigns.past_dates import constants_at, dates_of
 from campaigns.people.people_lock import people_stay
 from campaigns.plan import LaunchPlan, StepPlan, plan
 from campaigns.variables import personal_variables
@@ -35,7 +36,7 @@ from messaging.alerts import raise_alert, resolve_alert
 from messaging.content.templates import PERSONAL, Template
 from messaging.db import Connection, exclusive, load_queries
 from messaging.errors import Conflict, MusterError, NotFound, Unavailable
-from messaging.outbox.enqueue import Queue, begin_page, begin_step, end_step, enqueue, refresh_statistics
+from messaging.outbox.enqueue import Queue, begin_page, begin_step, end_step, enqueue, refresh_statistics, set_constants
 from messaging.runtime import Runtime
 
 __all__ = ["LaunchPlan", "Launched", "StepPlan", "launch", "launch_due_steps", "launch_step_now", "plan"]
@@ -164,6 +165,7 @@ async def _launch_step(runtime: Runtime, step_id: int) -> Launched:
         step = await db.fetchrow(SQL["launching_step"], step_id)
         assert step is not None
         if await _begin(db, step_id):
+            await _tell_dates(db, step, runtime.clock())
             await strike_off(db, runtime.clock())
             await enrol(db, step["ballot_id"])
             complete = await _fill(runtime, db, step)
@@ -178,6 +180,12 @@ async def _begin(db: Connection, step_id: int) -> bool:
     """Begin to launch a step, or go on; only while its campaign runs."""
     async with db.transaction():
         return await db.fetchval(SQL["hold_running"], step_id) is not None and await begin_step(db, step_id)
+
+
+async def _tell_dates(db: Connection, step: asyncpg.Record, now: datetime) -> None:
+    """Let the step's template know which of the ballot's dates are past when its first message may go."""
+    at = max(now, step["send_after"] or now)
+    await set_constants(db, step["step_id"], constants_at(step["constants"], dates_of(step), at))
 
 
 async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:

@@ -3,9 +3,11 @@
 select
   s.step_id, s.campaign_id, s.position, s.state, s.channels, s.purpose, s.goal_id, s.content, s.constants,
   s.sms_sender_id, s.email_sender_id, s.launch_cursor, s.launched_at,
-  c.name as campaign, c.state as campaign_state, c.ballot_id, c.audience, c.spec
+  s.send_after, c.name as campaign, c.state as campaign_state, c.ballot_id, c.audience, c.spec,
+  b.last_posting_at, b.replacement_by
 from step s
 join campaign c using (campaign_id)
+join ballot b using (ballot_id)
 where s.step_id = $1;
 
 -- name: campaign_of

@@ -31,6 +31,8 @@ FIELDS: Final[Mapping[str, Sequence[str]]] = {
     "member_id": ("membership number", "member number", "external id", "member ref"),
     "left_on": ("left", "date", "leaving date", "date left", "on", "resigned", "resigned on", "end date"),
 }
+_MANY: Final = 4
+"""So many numbers that may be meant say nothing."""
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
 _WITHIN: Final = 900
 
@@ -123,7 +125,7 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: d
             first = named.setdefault(one.member_id, one)
             person = known.get(one.member_id)
             if person is None:
-                message = f"Nobody has the membership number {one.member_id}."
+                message = f"Nobody has the membership number {one.member_id}.{await _instead(db, one)}"
                 report.problems.append(Problem(one.line, "member_id", "unknown_member", message))
             elif first is not one:
                 report.repeated += 1
@@ -142,6 +144,13 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: d
         struck = await strike_off(db, now)
         report.struck_off, report.withdrawn, report.ballots = struck.struck_off, struck.withdrawn, struck.ballots
     return report
+
+
+async def _instead(db: Connection, one: Leaver) -> str:
+    """Whose number may have been meant by one that somebody typed; "" where nobody can tell."""
+    close = await db.fetch(SQL["close_numbers"], one.member_id) if not one.line else []
+    near = [row["external_id"] for row in close]
+    return f" Did you mean {' or '.join(near)}?" if 0 < len(near) < _MANY else ""
 
 
 async def strike_off(db: Connection, now: datetime) -> Left:

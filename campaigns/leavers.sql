@@ -43,3 +43,10 @@ returning external_id, person_id;
 -- Who did what to whom.
 insert into audit (actor, action, subject, detail)
 select $1, $2, s.subject, s.detail from unnest($3::text[], $4::jsonb[]) as s (subject, detail);
+
+-- name: close_numbers
+-- Whose number may be meant by one that nobody has: in another case, with zeros before it, or only its last digits.
+select external_id from person
+where erased_at is null
+  and (lower(external_id) = lower($1) or ltrim(external_id, '0') = ltrim($1, '0') or (length($1) > 1 and right(external_id, length($1)) = $1))
+order by external_id limit 4;

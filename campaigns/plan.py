@@ -15,11 +15,12 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from campaigns.advice import step_advice
 from campaigns.assign import Decision, decide
 from campaigns.audience import step_audience
 from campaigns.hours import NIGHT
 from campaigns.languages import LanguagePlan, plan_languages, variables_of
-from campaigns.reading import READINGS
+from campaigns.past_dates import constants_at, dates_of
 from campaigns.spec import Quiet
 from messaging.content.render import Renderer
 from messaging.content.templates import Channel, Template
@@ -181,6 +182,23 @@ class Times:
         """When the first message may go by any channel."""
         return min((at for at in self.opens.values() if at is not None), default=None)
 
+    @property
+    def goes_at(self) -> datetime:
+        """When the first message goes, as far as is known."""
+        return self.opens_at or self.starts_at
+
+
+async def advice_of_steps(db: Connection, campaign_id: int, now: datetime) -> list[tuple[int, str]]:
+    """Say what about the steps that wait is seldom meant: each step's number, and a sentence.
+
+    Args:
+        db: a connection.
+        campaign_id: the campaign.
+        now: when it would be launched.
+    """
+    waiting = await waiting_steps(db, campaign_id, now)
+    return [(step["position"], said) for step, times in waiting for said in step_advice(step, times.goes_at)]
+
 
 async def _times(db: Connection, step: asyncpg.Record, before: datetime | None, now: datetime, *, early: bool) -> Times:
     here = ZoneInfo(step["time_zone"])
@@ -215,7 +233,7 @@ async def _step(db: Connection, step: asyncpg.Record, times: Times, public_url: 
     tally = await _decide(db, step)
     waiting, too_late = await _capped(db, step, times, tally.people, effective(step["frequency_caps"], caps))
     template = Template.from_json(step["content"])
-    renderer = Renderer(template, step["constants"])
+    renderer = Renderer(template, constants_at(step["constants"], dates_of(step), times.goes_at))
     languages = await plan_languages(db, renderer, tally.people, tally.texts, public_url, sample=SAMPLE)
     segments = sum(one.segments for one in languages)
     price = step["spec"].get("price")
@@ -243,7 +261,7 @@ async def _step(db: Connection, step: asyncpg.Record, times: Times, public_url: 
         cost=segments * price["sms_segment"] + tally.by_channel["email"] * price["email"] if price else None,
         currency=price["currency"] if price else "",
         languages=languages,
-        warnings=template.warnings(sms_from=step["sms_from"], meanings=READINGS, channels=step["channels"]),
+        warnings=step_advice(step, times.goes_at),
         examples=await _examples(db, renderer, languages, public_url),
     )
 

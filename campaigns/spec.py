@@ -212,8 +212,9 @@ def load_campaign_file(path: Path) -> tuple[CampaignSpec, BallotSpec | None]:
     """
     problems: list[str] = []
     ballot = campaign = None
+    document = _document(path)  # a file that cannot be read at all is said to be so once
     try:
-        ballot = load_ballot_spec(path) if "ballot" in _document(path) else None
+        ballot = load_ballot_spec(path) if "ballot" in document else None
     except SpecError as error:
         problems += error.problems or [error.message]
     try:

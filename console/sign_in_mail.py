@@ -55,16 +55,17 @@ async def send_sign_in_link(
 
 def compose(settings: Settings, *, name: str, email: str, link: str, minutes: int, now: datetime) -> bytes:
     """The complete mail, in text and HTML."""
-    said = {"organisation": settings.organisation, "name": name, "link": link, "time": in_words(minutes)}
+    where = f"{settings.named} on Muster" if settings.named else "Muster"
+    said = {"where": where, "name": name, "link": link, "time": in_words(minutes)}
     mail = EmailMessage(policy=SMTP)
     mail["From"] = settings.email_from
     mail["To"] = email
-    mail["Subject"] = " ".join(f"Sign in to {settings.organisation} on Muster".split())
+    mail["Subject"] = " ".join(f"Sign in to {where}".split())
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = make_msgid("sign-in", settings.bounce_host)
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice is an answer to it
     mail.set_content(
-        "Hello {name},\n\nsign in to {organisation} on Muster here:\n\n{link}\n\n"
+        "Hello {name},\n\nsign in to {where} here:\n\n{link}\n\n"
         "The link works once, for {time}. Nobody but you should have it: do not pass this mail on.\n\n"
         "If you did not expect it, leave it alone; nothing happens until the link is opened and the button pressed.\n"
         .format_map(said),

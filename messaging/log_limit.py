@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,6 +31,7 @@ class LogLimit:
     every: float = EVERY
     _since: dict[Kind, int] = field(default_factory=dict)
     _timers: dict[Kind, asyncio.TimerHandle] = field(default_factory=dict)
+    _levels: dict[Kind, int] = field(default_factory=dict)
 
     def write(self, event: str, about: str = "", **detail: object) -> None:
         """Write a warning: at once where there was none like it for a while, else with the next minute's count.
@@ -38,11 +41,20 @@ class LogLimit:
             about: the same for lines that are one kind, such as a route; few different ones.
             detail: what the line says of the first one beside that.
         """
-        kind = (event, about)
+        self._write((event, about), logging.WARNING, detail)
+
+    def note(self, event: str, **detail: object) -> None:
+        """Write what is daily life in the same way, as a line that only who looks closely reads."""
+        self._write((event, ""), logging.DEBUG, detail)
+
+    def _write(self, kind: Kind, level: int, detail: Mapping[str, object]) -> None:
         if kind in self._timers:
             self._since[kind] += 1
+            self._levels[kind] = max(self._levels[kind], level)
             return
-        log.warning(event, **_about(about), **detail)
+        self._levels[kind] = level
+        event, about = kind
+        log.log(level, event, **_about(about), **detail)
         self._wait(kind)
 
     def close(self) -> None:
@@ -60,12 +72,12 @@ class LogLimit:
         if self._tell(kind):
             self._wait(kind)
         else:
-            del self._timers[kind], self._since[kind]
+            del self._timers[kind], self._since[kind], self._levels[kind]
 
     def _tell(self, kind: Kind) -> bool:
         event, about = kind
         if more := self._since[kind]:
-            log.warning(event, **_about(about), more=more, seconds=round(self.every))
+            log.log(self._levels[kind], event, **_about(about), more=more, seconds=round(self.every))
         return more > 0
 
 

@@ -137,7 +137,9 @@ def _times(value: object) -> object:
 
 def _long_enough(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     if any(len(secret.get_secret_value()) < LEAST_SECRET for secret in value):
-        raise ValueError(f"each secret needs at least {LEAST_SECRET} characters")
+        raise ValueError(
+            f"the secret that signs needs at least {STRONG_SECRET[0]} characters, a former one after it {LEAST_SECRET}"
+        )
     return value
 
 

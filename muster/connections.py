@@ -18,6 +18,8 @@ from muster.connection_limits import Limits
 if TYPE_CHECKING:
     from muster.http_connection import Connection
 
+_CROWDED: Final = 0.5
+"""The part of the connections there may be from which on those that say nothing are worth a line in the log."""
 LOOKS: Final = 12
 """Times within `Limits.takes_within` that is looked at which answers are taken."""
 
@@ -100,9 +102,15 @@ class Connections:
                 del self._networks[connection.network or ""]
 
     def end_slow(self, connection: Connection) -> None:
-        """End one whose headers do not come."""
+        """End one whose headers do not come.
+
+        Browsers open connections that they never use: that is daily life, unless there are so many that room runs out.
+        """
         self.count("slow_headers")
-        self.log_limit.write("a client did not send its headers in time", seconds=self.limits.headers_within)
+        held = self._networks.get(connection.network or "", {})
+        crowded = len(self._open) >= self.limits.in_all * _CROWDED or len(held) >= self.limits.per_network * _CROWDED
+        write = self.log_limit.write if crowded else self.log_limit.note
+        write("a client did not send its headers in time", seconds=self.limits.headers_within)
         connection.hang_up()
 
     def _look_later(self) -> None:

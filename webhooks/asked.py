@@ -56,6 +56,8 @@ class Asked:
         said_here: whether they said so by this very link.
         stopped: whether they, or whoever shares the address, have opted out.
         stopped_by_link: whether they did so on a page of theirs, where it can be taken back.
+        stopped_everywhere: whether they did so for all of their addresses, not only for this one.
+        reached_otherwise: whether messages may go to them by another channel than this one's.
     """
 
     message_id: int
@@ -76,6 +78,8 @@ class Asked:
     said_here: bool
     stopped: bool
     stopped_by_link: bool
+    stopped_everywhere: bool
+    reached_otherwise: bool
 
     @property
     def erased(self) -> bool:

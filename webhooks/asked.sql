@@ -3,7 +3,8 @@
 -- others stop messages to an address they share.
 select
   message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
-  time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link
+  time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link, stopped_everywhere,
+    reached_otherwise
 from member_asked
 where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
   and (address is distinct from 'erased-' || message_id or $2 = '{unsubscribe}');
@@ -15,7 +16,8 @@ where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz 
 with asked as materialized (
   select
     message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
-    time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link
+    time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link, stopped_everywhere,
+    reached_otherwise
   from member_asked
   where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
     and (address is distinct from 'erased-' || message_id or $2 = '{unsubscribe}')
@@ -34,7 +36,8 @@ select asked.* from asked cross join noted;
 with asked as materialized (
   select
     message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
-    time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link
+    time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link, stopped_everywhere,
+    reached_otherwise
   from member_asked
   where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
     and (address is distinct from 'erased-' || message_id or $2 = '{unsubscribe}')

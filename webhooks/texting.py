@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from campaigns.answered import find_answered
 from campaigns.answers import read_text
 from campaigns.reading import Reading, read_reply
 from messaging.db import load_queries
@@ -28,10 +29,12 @@ class ToSay:
     Attributes:
         what: its key in words.toml.
         language: theirs.
+        organisation: who wrote to them last; "" where nobody knows.
     """
 
     what: Literal["sms_stopped", "sms_no_pictures"]
     language: str
+    organisation: str
 
 
 async def what_to_say(
@@ -55,12 +58,14 @@ async def what_to_say(
     if read.reading == "opt_out":  # what it answers is looked up only where it may be our own words
         read = await answer_in_time(_reread(runtime, phone, senders, text))
     if read.reading == "opt_out":
-        say = ToSay("sms_stopped", read.language)
+        what: Literal["sms_stopped", "sms_no_pictures"] = "sms_stopped"
     elif pictures:
-        say = ToSay("sms_no_pictures", read.language)
+        what = "sms_no_pictures"
     else:
         return None
-    return None if await answer_in_time(_is_out(runtime, phone)) else say
+    if await answer_in_time(_is_out(runtime, phone)):
+        return None
+    return ToSay(what, read.language, await answer_in_time(_organisation(runtime, phone, senders)))
 
 
 async def say(runtime: Runtime, phone: str, to_say: ToSay) -> str | None:
@@ -73,12 +78,24 @@ async def say(runtime: Runtime, phone: str, to_say: ToSay) -> str | None:
         told = runtime.pool.fetchval(SQL["tell_once"], "sms", phone, "no_pictures", runtime.clock())
         if not await answer_in_time(told):
             return None
-    return str(wording(to_say.language)[to_say.what]).format(organisation=runtime.settings.organisation)
+    words = str(wording(to_say.language)[to_say.what]).format(organisation=to_say.organisation)
+    if to_say.organisation:
+        return words
+    words = words.lstrip(": ")
+    return words[0].upper() + words[1:]  # better from nobody than from “Your organisation”
 
 
 async def _reread(runtime: Runtime, phone: str, senders: Sequence[str], text: str) -> Reading:
     async with runtime.pool.acquire() as db:
         return await read_text(db, phone=phone, senders=senders, text=text, at=runtime.clock())
+
+
+async def _organisation(runtime: Runtime, phone: str, senders: Sequence[str]) -> str:
+    """Who they hear it from: whoever's ballot they were last written to about."""
+    async with runtime.pool.acquire() as db:
+        asked = await find_answered(db, channel="sms", address=phone, senders=senders, at=runtime.clock())
+        ballots = await db.fetchval(SQL["organisation"], asked["ballot_id"]) if asked is not None else None
+        return ballots or runtime.settings.named
 
 
 async def _is_out(runtime: Runtime, phone: str) -> bool:

@@ -22,7 +22,7 @@ from webhooks.door import Door
 from webhooks.misses import Misses
 from webhooks.pages import View, respond
 from webhooks.paths import LINK
-from webhooks.views import second_question
+from webhooks.views import second_question, stopped
 from webhooks.visits import Stage, new_nonce, nonce_key, open_visit, use_visit
 
 HERE: Final = "stop"
@@ -67,7 +67,10 @@ class Unsubscribe:
 def _show(request: web.Request, asked: Asked, nonce: str) -> web.Response:
     if asked.stopped:
         return respond(
-            request, asked, View(heading="are_stopped", undo=UNDO if asked.stopped_by_link else None), nonce=nonce
+            request,
+            asked,
+            View(heading=stopped(asked) or "are_stopped", undo=UNDO if asked.stopped_by_link else None),
+            nonce=nonce,
         )
     view = View(
         heading="unsubscribe",

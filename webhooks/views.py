@@ -26,6 +26,15 @@ _SAID: Final = {
 }
 
 
+def stopped(asked: Asked) -> str | None:
+    """Say what is stopped: everything, or only what went the way this message went; None for nothing."""
+    if not asked.stopped:
+        return None
+    if asked.stopped_everywhere:
+        return "are_stopped"
+    return f"{asked.channel}_alone_stopped" if asked.reached_otherwise else f"{asked.channel}_are_stopped"
+
+
 def question(asked: Asked, now: datetime, *, note: str | None = None) -> View:
     """The page a link opens, whatever has been said before."""
     match asked.phase(now):
@@ -38,7 +47,7 @@ def question(asked: Asked, now: datetime, *, note: str | None = None) -> View:
     return View(
         heading="question",
         lines=["why", "closes", *_posting(asked, now)],
-        note=note or _SAID.get(asked.standing or "") or ("are_stopped" if asked.stopped else None),
+        note=note or _SAID.get(asked.standing or "") or stopped(asked),
         buttons=_buttons(()),
         others=_others(asked),
         undo="undo" if asked.said_here else _resume(asked),
@@ -125,7 +134,7 @@ def _short(asked: Asked, heading: str, lines: Sequence[str], others: Sequence[st
     return View(
         heading=heading,
         lines=lines,
-        note=note or said or ("are_stopped" if asked.stopped else None),
+        note=note or said or stopped(asked),
         others=[other for other in _others(asked) if other[0] in others],
         undo=_resume(asked),
         decoy=True,

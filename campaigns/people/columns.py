@@ -33,9 +33,15 @@ _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "region": ("region", "region name", "regional office"),
     "branch": ("branch", "branch name", "local", "chapter"),
     "workplace": ("workplace", "workplace name", "work place", "site", "work site", "worksite", "office"),
-    "language": ("language", "preferred language", "lang", "correspondence language"),
+    "language": (
+        "language", "preferred language", "pref language", "language preference", "lang", "pref lang", "preferred lang",
+        "correspondence language", "language of correspondence",
+    ),
     "time_zone": ("time zone", "timezone", "tz"),
 }  # fmt: skip
+
+MEMBER_ID_NAMES: Final = tuple(name for name in _ALIASES["external_id"] if "mem" in name or name == "external id")
+"""What the column of membership numbers is called in any list; `id` and `ref` are often something else there."""
 
 _EMAIL: Final = re.compile(r"e?mails?(address|addr|id)?")
 _MOBILE: Final = re.compile(r"(mobile|mob|cell|cellphone|sms|text)(telephone|tel|phone)?(number|num|no)?")
@@ -52,6 +58,7 @@ _ABOUT: Final = re.compile(
 _SAID: Final = re.compile(r"attributes\.[a-z][a-z0-9_]*")  # a header that says what it is, as exports write it
 _WORDS: Final = re.compile(r"[^\W_]+")
 _ALMOST: Final = 0.6
+_VERY_LIKE: Final = 0.8
 _LONGEST_NAME: Final = 200
 """Characters; a longer cell is no heading."""
 
@@ -80,12 +87,14 @@ class Columns:
         attributes: the others.
         width: how many cells a row needs to reach the last named column.
         full_width: how many cells a row may have.
+        formerly: attributes that columns which a mapping file names were before it did.
     """
 
     fields: Mapping[str, tuple[Column, ...]]
     attributes: tuple[Column, ...]
     width: int
     full_width: int
+    formerly: tuple[str, ...] = ()
 
     def one(self, field: str) -> Column | None:
         """The column of a field that has one at most."""
@@ -95,6 +104,19 @@ class Columns:
     def has(self, *fields: str) -> bool:
         """Whether the file has a column for any of these fields."""
         return any(field in self.fields for field in fields)
+
+    def taken_as_they_are(self) -> list[str]:
+        """Say which columns became attributes although they may be meant for what Muster uses itself."""
+        names = {
+            header_key(alias): field for field, aliases in _ALIASES.items() if not self.has(field) for alias in aliases
+        }
+        return [
+            f"The column “{column.label}” is kept as the attribute {column.name}. If it is the members' "
+            f"{names[close[0]]}, name it in a mapping file (--map), under [columns]; to leave it out: --ignore."
+            for column in self.attributes
+            if not _SAID.fullmatch(column.label)
+            and (close := difflib.get_close_matches(header_key(column.label), names, 1, _VERY_LIKE))
+        ]
 
     def meanings(self) -> dict[str, str]:
         """What each header was taken for: a field, or `attributes.<name>`."""
@@ -156,6 +178,11 @@ def map_columns(
         tuple(sorted(sorting.attributes)),
         width=max(labels, default=-1) + 1,
         full_width=len(header),
+        formerly=tuple(
+            attribute_name(label, index, {*reserved, *FIELDS})
+            for index, label in labels.items()
+            if any(header_key(label) == header_key(named) for wanted in mapping.fields.values() for named in wanted)
+        ),
     )
 
 

@@ -164,6 +164,7 @@ async def _import(
     for problem in await staging.stage_units(db, columns):
         rows.problems.note_cell(problem)
     merged = await staging.merge(db, columns, time_zone=time_zone, now=origin.started_at)
+    dropped = await staging.drop_attributes(db, columns.formerly)
     restored = await restore_suppressions(db, keys)
     problems = sorted([*rows.problems.kept, *contradictions], key=lambda problem: problem.line)
     return ImportReport(
@@ -177,13 +178,20 @@ async def _import(
         repeated=repeated,
         rejected=rows.problems.rejected + len(contradictions),
         unreachable=merged.unreachable,
-        restored=restored,
+        restored=restored.entries,
+        returned=restored.members,
         left=await staging.who_left(db),
         problems=problems,
         further=rows.problems.further,
         notices=[
             *table.notices,
             *rows.placeholders.notices(),
+            *columns.taken_as_they_are(),
+            *(
+                [f"Attributes that these columns were before they were mapped are taken off: {dropped:,} people."]
+                if dropped
+                else []
+            ),
             *([] if columns.has("phone", "email") else [_NO_ADDRESSES]),
         ],
         written=False,

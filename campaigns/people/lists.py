@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from campaigns.people.columns import header_key
+from campaigns.people.columns import MEMBER_ID_NAMES, header_key
 from campaigns.people.readers import open_table
 from campaigns.people.report import Problem, ProblemLog
 from campaigns.people.tables import FAULTS, Table, clean, fault_of
@@ -109,6 +109,9 @@ def open_list(
         InputError: it cannot be read, is empty, or has none of the columns it needs.
     """
     known = {header_key(name): field for field, names in fields.items() for name in (field, *names)}
+
+    if "member_id" in fields:
+        known |= {key: "member_id" for name in MEMBER_ID_NAMES if (key := header_key(name)) not in known}
 
     def judge(cells: Sequence[str]) -> tuple[int, bool]:
         found = [field for cell in cells if (field := known.get(header_key(clean(cell))))]

@@ -105,6 +105,7 @@ class ImportReport:
         rejected: rows left out; each has a problem.
         unreachable: people of this file who have no address at all; they count in an electorate all the same.
         restored: addresses and people that are not written to, for that stood against somebody who was erased.
+        returned: the membership numbers of those whose these are.
         left: membership numbers in the file of people who have left; they stay struck off.
         problems: every row, and cells as far as they are kept, that could not be used, in the order of the file.
         further: problems of cells beyond those, by code.
@@ -124,6 +125,7 @@ class ImportReport:
     rejected: int
     unreachable: int
     restored: int
+    returned: Sequence[str]
     left: Sequence[str]
     problems: Sequence[Problem]
     further: Mapping[str, int]
@@ -149,6 +151,7 @@ class ImportReport:
             "rejected": self.rejected,
             "unreachable": self.unreachable,
             "restored": self.restored,
+            "returned": list(self.returned),
             "left": list(self.left),
             "written": self.written,
             "import_id": self.import_id,

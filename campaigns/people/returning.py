@@ -6,6 +6,7 @@ on, so that they can take it back as anybody can; whoever has said START since t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, cast
 
 from messaging.bulk_suppression import suppress_many
@@ -21,21 +22,31 @@ SQL: Final = load_queries(__file__)
 _WITHIN: Final = 900
 
 
-async def restore_suppressions(db: Connection, keys: DigestKeys) -> int:
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What stands again for somebody who was erased.
+
+    Attributes:
+        entries: how many addresses and people are not to be written to for it.
+        members: the membership numbers of those whose they are.
+    """
+
+    entries: int = 0
+    members: tuple[str, ...] = ()
+
+
+async def restore_suppressions(db: Connection, keys: DigestKeys) -> Restored:
     """Let stand what stood against whoever a member file brings back.
 
     Args:
         db: in the import's transaction, after people and addresses were merged.
         keys: under which it is kept.
 
-    Returns:
-        How many addresses and people are not to be written to for it.
-
     Raises:
         SettingsError: something is kept under a secret that is in the list no more.
     """
     if not await has_digests(db, keys):
-        return 0
+        return Restored()
     rows = await db.fetch(SQL["arrivals"], timeout=_WITHIN)
     meant = {(row["channel"], row["address"]): row["meant"] for row in rows}
     found = await find_digests(db, keys, meant)
@@ -61,7 +72,9 @@ async def restore_suppressions(db: Connection, keys: DigestKeys) -> int:
     ]
     await suppress_many(db, entries)
     await drop_digests(db, found)
-    return len({(one["channel"], one["address"]) for one in entries})
+    places = sorted({(one["channel"], one["address"]) for one in entries})
+    whose = await db.fetch(SQL["whose"], [channel for channel, _ in places], [address for _, address in places])
+    return Restored(len(places), tuple(row["external_id"] for row in whose))
 
 
 async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys, actor: str) -> bool:

@@ -30,3 +30,13 @@ where p.external_id = $1 and p.erased_at is null;
 -- name: audit
 -- Who let somebody be written to again.
 insert into audit (actor, action, subject) values ($1, 'people.returned', $2);
+
+-- name: whose
+-- The members of a file whose addresses these are, or who are meant themselves.
+select distinct p.external_id
+from staged_person s
+join person p using (external_id)
+left join address a on a.person_id = p.person_id
+join unnest($1::text[], $2::text[]) as place (channel, address)
+  on (place.channel, place.address) in ((a.channel, a.address), ('person', p.person_id::text))
+order by p.external_id;

@@ -311,6 +311,9 @@ class RowReader:
                 self._tell(line, cells, column, code, FAULTS[code])
                 kept.append(kind)
                 continue
+            if is_placeholder(text := clean(cell)):
+                self._without_placeholder(text, column)
+                continue
             for one in _each(cell):
                 try:
                     found[self._normalise(kind, one)] = None

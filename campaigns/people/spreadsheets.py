@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
@@ -44,16 +44,30 @@ def open_spreadsheet(path: Path, *, memory: int = MEMORY) -> Iterator[RawTable]:
         )  # fmt: skip
     assert reader.stdout is not None
     assert reader.stdin is not None
+    first: dict[str, Any] = {}
     try:
         said = _listen(path, reader, reader.stdout)
-        first = next(said)
+        first |= next(said)
         notices: list[str] = []
         kind = f"spreadsheet, sheet “{first['sheet']}”"
         yield RawTable(kind, records_of(said, notices), first["total"], sha256, rectangular=False, notices=notices)
+    except InputError as error:
+        if first.get("others"):  # it may be the wrong sheet, such as a cover
+            error.problems = (*error.problems, _which_sheet(first))
+        raise
     finally:
         reader.stdin.close()  # it ends by that, wherever it is
         reader.stdout.close()
         reader.wait()
+
+
+def _which_sheet(first: Mapping[str, Any]) -> str:
+    """The sheet that was read, and those that were not."""
+    others = ", ".join(f"“{name}”" for name in first["others"])
+    return (
+        f"The sheet “{first['sheet']}” was read, the first that people see; not read: {others}. "
+        "If the members are in another, move it to the front, or hide those before it, and save the file."
+    )
 
 
 def _listen(path: Path, reader: subprocess.Popen[bytes], output: IO[bytes]) -> Iterator[dict[str, Any]]:

@@ -103,6 +103,11 @@ async def who_left(db: Connection) -> list[str]:
     return [row["external_id"] for row in await db.fetch(SQL["who_left"], timeout=_TIMEOUT)]
 
 
+async def drop_attributes(db: Connection, names: Sequence[str]) -> int:
+    """Take attributes off the people of a file whose column is something else by now; how many had one."""
+    return int((await db.execute(SQL["drop_attributes"], list(names), timeout=_TIMEOUT)).split()[-1]) if names else 0
+
+
 async def stage_units(db: Connection, columns: Columns) -> list[Problem]:
     """Find or make the units the staged people are in.
 

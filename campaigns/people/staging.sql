@@ -145,4 +145,10 @@ on conflict (name) do nothing
 -- name: count_unreachable
 -- People of this file no message can reach.
 select count(*) from staged_person as s join person as p using (external_id)
-where not exists (select from address as a where a.person_id = p.person_id)
+where not exists (select from address as a where a.person_id = p.person_id);
+
+-- name: drop_attributes
+-- A column that was an attribute before a mapping file said what it is would stay one for ever.
+update person p set attributes = p.attributes - $1::text[]
+from staged_person s
+where s.external_id = p.external_id and p.attributes ?| $1::text[];

@@ -25,9 +25,7 @@ from messaging.bulk_suppression import suppress_many
 from messaging.db import Connection, Pool, load_queries
 from messaging.errors import AddressError
 from messaging.outbox.states import Reason
-from messaging.suppression import Suppression, standing
-from messaging.suppression_digests import NO_KEYS, DigestKeys, Kept, find_digests, has_digests, keep_wishes
-from messaging.typed_address import read_address
+from messaging.suppression_digests import NO_KEYS, DigestKeys, Kept, has_digests, keep_wishes
 
 SQL: Final = load_queries(__file__)
 
@@ -307,46 +305,3 @@ async def export_suppressions(
             detail = {"rows": count, "hashed": hashed}
             await db.execute(SQL["record_audit"], actor, "suppressions.exported", path.name, detail)
     return count
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One event of the ledger."""
-
-    action: str
-    purpose: str
-    reason: str
-    source: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of one address: what stands, and everything that was said, the first first."""
-
-    address: str
-    standing: Sequence[Suppression]
-    history: Sequence[Told]
-
-    def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
-        return asdict(self)
-
-
-async def find_suppression(db: Connection, text: str, *, region: str, keys: DigestKeys = NO_KEYS) -> Known:
-    """Whether a number or mailbox may be written to.
-
-    Args:
-        db: a connection.
-        text: as somebody types it.
-        region: country whose way of writing phone numbers is assumed where there is no `+`.
-        keys: under which opt-outs of people who were erased are kept.
-
-    Raises:
-        AddressError: it is neither.
-    """
-    channel, address = read_address(text, region)
-    stands = await standing(db, channel=channel, address=address)
-    digests = await find_digests(db, keys, [(channel, address)])
-    stands += [Suppression(channel, address, one.purpose, one.reason, one.since) for one in digests]
-    return Known(address, stands, [Told(**row) for row in await db.fetch(SQL["history"], channel, address)])

@@ -41,10 +41,6 @@ left join person p on s.channel = 'person' and p.person_id = case when s.channel
 where p.erased_at is null and s.reason <> 'left'
 order by s.channel, s.address, s.purpose;
 
--- name: history
--- What is known of one address, the first first.
-select action, purpose, reason, source, at from suppression_event where channel = $1 and address = $2 order by event_id;
-
 -- name: record_audit
 -- Who took in, or took out, how many.
 insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
+
+import asyncpg
 
 from messaging.db import Connection, load_queries
 
@@ -146,9 +149,18 @@ async def _make(db: Connection, tree: UnitTree, kind: str, missing: dict[tuple[i
 
 
 async def count_by_unit(db: Connection, kind: str) -> list[UnitCount]:
-    """Count people by the unit of one kind they are in; those in none come last."""
+    """Count people by the unit of one kind they are in; those in none come last.
+
+    Units of one name, such as the branch Leeds of two regions, are called with the unit above them.
+    """
     rows = await db.fetch(SQL["unit_counts"], kind)
-    return [UnitCount(row["name"] or "", row["people"], row["sms"], row["email"], row["unreachable"]) for row in rows]
+    names = Counter(_key(row["name"] or "") for row in rows)
+
+    def called(row: asyncpg.Record) -> str:
+        name: str = row["name"] or ""
+        return f"{row['above']} / {name}" if row["above"] and names[_key(name)] > 1 else name
+
+    return [UnitCount(called(row), row["people"], row["sms"], row["email"], row["unreachable"]) for row in rows]
 
 
 async def unit_names(db: Connection, unit_id: int | None) -> dict[str, str]:

@@ -29,7 +29,7 @@ order by cardinality(lineage)
 
 -- name: unit_counts
 -- Everybody counts in the unit of that kind they are in or below; those in none come last, without a name.
-select u.name,
+select u.name, above.name as above,
        count(*) as people,
        count(*) filter (where r.sms) as sms,
        count(*) filter (where r.email) as email,
@@ -41,6 +41,7 @@ cross join lateral (
 ) as r
 left join unit as own on own.unit_id = p.unit_id
 left join unit as u on u.unit_id = any(own.lineage) and u.kind = $1
+left join unit as above on above.unit_id = u.parent_id
 where p.struck_off_at is null
-group by u.unit_id, u.name
+group by u.unit_id, u.name, above.name
 order by u.name nulls last, u.unit_id

@@ -47,9 +47,15 @@ class OwnMail:
     def read(self) -> Reading:
         """Read what they say."""
         said = read_reply(self.words)
-        if not self.subject or said.reading == "opt_out":
+        if not self.subject:
             return said
         above = read_reply(self.subject)
+        if said.reading == "opt_out":
+            votes = said.also is None and above.reading in CLAIMED and "?" not in self.subject
+            return replace(said, also=above.reading, alone=False) if votes else said
+        return self._read_with_subject(said, above)
+
+    def _read_with_subject(self, said: Reading, above: Reading) -> Reading:
         if above.reading == "opt_out" and above.alone and said.reading != "unclear":
             return replace(above, also=said.reading, alone=False)
         if said.reading != "unclear" or above.reading == "unclear":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from campaigns.reading.own import own_text
@@ -36,6 +36,8 @@ READINGS: Final = frozenset(
 REPEATED: Final = "repeated"
 """The rule of a reply that says only what the message it answers says, or cannot be told from it."""
 
+WISHES: Final = 4
+"""How often a reply may say that it wishes to be left alone, for what it says besides to be looked for."""
 ALONE: Final = 8
 """Words of politeness that may stand beside what is said alone."""
 
@@ -86,9 +88,10 @@ def read_reply(text: str, menu: Mapping[str, str] | None = None, sent: Sequence[
     if own.repeats and not own.text:
         return Reading("unclear", REPEATED, rules.version)
     read = _read(rules, own.text, menu or {}, sent)
-    if own.doubtful and read.reading != "opt_out":
-        return Reading("unclear", REPEATED, rules.version)
-    return read
+    if not own.doubtful:
+        return read
+    # a wish is obeyed all the same; what stands beside it may be ours
+    return replace(read, also=None) if read.reading == "opt_out" else Reading("unclear", REPEATED, rules.version)
 
 
 def _is_reaction(rules: Rules, text: str, sent: Sequence[str]) -> bool:
@@ -118,8 +121,9 @@ def _read(rules: Rules, text: str, menu: Mapping[str, str], sent: Sequence[str])
             return chosen
     if rule is None:
         return Reading("unclear", "none", rules.version)
-    also = _also(rules, plain, found, rule)
-    alone = also is None and _is_alone(rules, plain, found, wish=rule.reading == "opt_out")
+    opts_out = rule.reading == "opt_out"
+    also = _beside_wish(rules, plain, found, menu, sent) if opts_out else _also(rules, plain, found, rule)
+    alone = also is None and _is_alone(rules, plain, found, wish=opts_out)
     return Reading(rule.reading, rule.name, rules.version, also, rule.language, alone)
 
 
@@ -160,13 +164,23 @@ def _is_alone(rules: Rules, plain: Plain, found: str, *, wish: bool) -> bool:
     return all(word in polite or word in plain.names for word in rest) and len(rest) <= (ALONE_WISH if wish else ALONE)
 
 
+def _beside_wish(rules: Rules, plain: Plain, found: str, menu: Mapping[str, str], sent: Sequence[str]) -> str | None:
+    """What a reply says besides its wish to be left alone, in whatever order, and however often it wishes."""
+    for _ in range(WISHES):
+        plain = rules.wish.without(plain, found)
+        found, rule = rules.read(plain)
+        if rule is None or rule.reading != "opt_out":
+            chosen = _by_digit(rules, plain.words, menu) or _by_label(rules, plain.words, menu, sent) if menu else None
+            said = chosen.reading if chosen else rule.reading if rule else "unclear"
+            return said if said not in {"unclear", "opt_in"} else None
+    return None
+
+
 def _also(rules: Rules, plain: Plain, found: str, first: Rule) -> str | None:
-    """What the rest of the reply says, once the words that decided are taken out."""
+    """Whether somebody asks to be rung besides, once the words that decided are taken out."""
     rest = Plain(tuple(left for clause in plain.clauses if (left := clause.replace(found, " ").strip())))
     if rest.words == plain.words and first.reading != "call_me":
         rest = Plain(tuple(left for left in (plain.words.replace(found, " ").strip(),) if left))
     _, rule = rules.read(rest)
-    if rule is None or rule.reading == first.reading:
-        return None
-    # an opt-out is obeyed whatever else is said; anything more delicate a person reads in full
-    return rule.reading if first.reading == "opt_out" or rule.reading == "call_me" else None
+    # anything more delicate a person reads in full
+    return "call_me" if rule and rule.reading == "call_me" and first.reading != "call_me" else None

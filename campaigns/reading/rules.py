@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from campaigns.reading.plain import Plain, make_plain
+from campaigns.reading.wish import PARTS, Wish
 
 FOLDER: Final = Path(__file__).with_name("rules")
 ORDER: Final = "order.toml"
@@ -97,6 +98,7 @@ class Rules:
         digit: a number, with what may stand around it.
         numbers: numbers in words, and their digits.
         agreeing: by reading, words that say the same beside a digit that means it, and alone would not.
+        wish: what is left of a reply without its wish to be left alone.
         rules: in the order in which they are tried.
     """
 
@@ -110,6 +112,7 @@ class Rules:
     digit: re.Pattern[str]
     numbers: Mapping[str, str]
     agreeing: Mapping[str, re.Pattern[str]]
+    wish: Wish
     rules: tuple[Rule, ...]
 
     def agrees(self, reading: str, words: str) -> bool:
@@ -169,6 +172,14 @@ def load_rules(folder: Path = FOLDER) -> Rules:
             for word in phrase.split()
         ),
         agreeing=MappingProxyType(_agreeing(languages.values())),
+        wish=Wish.of(
+            {
+                part: [
+                    words for data in languages.values() for words in _filled(data, data.get("wish", {}).get(part, ()))
+                ]
+                for part in PARTS
+            }
+        ),
         familiar=frozenset(word for data in languages.values() for word in data["familiar"].split()),
         wishing=frozenset(word for data in languages.values() for word in data.get("wishing", "").split()),
         rules=tuple(sorted(rules, key=lambda rule: order["stages"].index(rule.stage))),

@@ -1,8 +1,7 @@
 """Message templates: `messages/<name>/sms.txt` and `email.md` in one of the template folders.
 
-Beside them `sms.cy.txt` and `email.cy.md` say the same in Welsh, to whoever has `language = cy`.
-Whatever is wrong with a template is found before a campaign exists; what was checked travels with the campaign's step
-(`to_json`), so that editing a file never changes what is being sent.
+`sms.cy.txt` and `email.cy.md` say the same in Welsh, to whoever has `language = cy`. What is wrong is
+found before a campaign exists, and what was checked travels with its step (`to_json`): editing a file changes nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +35,9 @@ CONSTANTS: Final = frozenset({"organisation", "contact", "ballot"})
 LINKS: Final = frozenset({"confirm_link", "unsubscribe_link", "preferences_link"})
 """Made for each message."""
 STANDARD_VARIABLES: Final = PERSONAL | CONSTANTS | LINKS
-BALLOT_FIELDS: Final = frozenset({"title", "opens", "closes", "last_posting", "replacement_by"})
+PAST_FIELDS: Final = frozenset({"last_posting_past", "replacement_past"})
+"""Say "yes" once that date of the ballot is over, and nothing before."""
+BALLOT_FIELDS: Final = frozenset({"title", "opens", "closes", "last_posting", "replacement_by"}) | PAST_FIELDS
 
 _SAMPLE: Final = {"organisation": "", "contact": "", "ballot": dict.fromkeys(BALLOT_FIELDS, "")}
 
@@ -371,8 +372,7 @@ def _first_line(file: File | None) -> int:
 
 def _purpose(name: str, files: Sequence[File]) -> Purpose:
     """The purpose both files agree on; an SMS may leave it to the email."""
-    said = {file.body.file: purpose for file in files if (purpose := file.word("purpose"))}
-    if not said:
+    if not (said := {file.body.file: purpose for file in files if (purpose := file.word("purpose"))}):
         raise TemplateError(
             f"The template {name} does not say what it is for.",
             remedy="Add “purpose: service” (neutral information) or “purpose: marketing” between --- lines at the top.",

@@ -6,10 +6,11 @@ whole union one `INSERT … SELECT` a page.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from messaging.db import Connection, load_queries
 
@@ -37,6 +38,11 @@ class Queue:
 async def begin_step(db: Connection, step_id: int) -> bool:
     """Let a step be filled. It is False where the step has been launched, or ended, already."""
     return await db.fetchval(SQL["begin_step"], step_id) is not None
+
+
+async def set_constants(db: Connection, step_id: int, constants: Mapping[str, Any]) -> None:
+    """Set the variables that are the same for everybody, of a step of which nothing is written yet."""
+    await db.execute(SQL["set_constants"], step_id, constants)
 
 
 async def begin_page(db: Connection, step_id: int, last: int) -> bool:

@@ -18,3 +18,7 @@ analyze message;
 -- name: end_step
 -- Now it may be sent.
 update step set state = 'running', launched_at = $2 where step_id = $1 and state = 'launching' returning step_id;
+
+-- name: set_constants
+-- Decided when the step starts, before anything of it is written.
+update step set constants = $2 where step_id = $1 and state = 'launching' and launch_cursor = 0;

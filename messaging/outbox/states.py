@@ -163,7 +163,7 @@ class Reason(StrEnum):
 
 SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
     {
-        Reason.ANSWERED: "They have already answered, so it was withdrawn.",
+        Reason.ANSWERED: "They have already answered.",
         Reason.CAMPAIGN_CANCELLED: "The campaign was cancelled before it was sent.",
         Reason.PAST_DEADLINE: "It could not be sent before its deadline, and later is not worth sending.",
         Reason.OPTED_OUT: "They asked not to receive these messages.",

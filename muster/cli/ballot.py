@@ -54,7 +54,7 @@ def list_(*, as_json: bool) -> None:
         table.add_row(
             one["name"],
             one["title"],
-            one["phase"],
+            one["phase"].replace("_", " "),
             one["local"]["opens"],
             one["local"]["closes"],
             f"{one['electorate']:,}",

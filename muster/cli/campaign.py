@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,11 +15,13 @@ from rich.live import Live
 from rich.text import Text
 
 from campaigns import campaigns
+from campaigns.advice import unset_settings
+from campaigns.ballots import get_ballot
 from campaigns.campaigns import Campaign, CampaignStatus, create_campaign, get_campaign
 from campaigns.launch import Launched, LaunchPlan, launch, launch_step_now, plan
+from campaigns.plan import advice_of_steps
 from campaigns.spec import load_campaign_file
 from messaging.db import Connection
-from messaging.errors import Conflict
 from messaging.runtime import Runtime
 from messaging.settings import Settings, load_settings
 from muster.cli.actor import actor_option
@@ -29,6 +30,7 @@ from muster.cli.noun import Noun
 from muster.cli.numbers import STEP
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
+from muster.cli.yes import ask_for_yes
 from muster.run import SANDBOX_SMS_FROM
 
 Change = Callable[[Connection, str, str, str], Awaitable[Campaign]]
@@ -54,10 +56,12 @@ def create(file: Path, actor: str, *, as_json: bool) -> None:
     FILE is TOML with a [campaign] table; docs/campaigns.md explains every key. If it also holds a [ballot] that does
     not exist yet, that is made first. Templates, senders, units, attributes and dates are all checked here.
     """
-    campaign = run(_create(file, actor))
+    campaign, advice = run(_create(file, actor))
     if as_json:
-        print_json(_brief(campaign), indent=True)
+        print_json({**_brief(campaign), "warnings": advice}, indent=True)
     else:
+        for said in advice:
+            click.secho(f"Warning: {said}", fg="yellow")
         click.echo(f"The campaign {campaign.name} is made. See what it will do, and start it, with:")
         click.echo(f"  muster campaign launch {campaign.name}")
 
@@ -138,19 +142,29 @@ def resume(name: str, reason: str, actor: str) -> None:
 @actor_option
 def cancel(name: str, reason: str, actor: str, *, yes: bool) -> None:
     """End a campaign for good: what is queued is withdrawn, and later steps never start."""
-    if not yes:
-        if not sys.stdin.isatty():
-            raise Conflict(f"Cancelling {name} needs a yes, and there is nobody here to ask.", remedy="Add --yes.")
-        click.confirm(f"Cancel {name} for good?", abort=True)
+    ask_for_yes(f"Cancel {name} for good?", f"Cancelling {name}", yes=yes)
     run(_change(campaigns.cancel, name, actor, reason))
     click.echo(f"{name} is cancelled.")
 
 
-async def _create(file: Path, actor: str) -> Campaign:
+async def _create(file: Path, actor: str) -> tuple[Campaign, list[str]]:
+    """Make it, and say what is seldom meant about it."""
     spec, own = load_campaign_file(file)
     async with open_session(pool_size=3) as runtime:
         here = replace(runtime, settings=_with_sandbox(runtime.settings))
-        return await create_campaign(here, spec, actor, own=own)
+        campaign = await create_campaign(here, spec, actor, own=own)
+        async with runtime.pool.acquire() as db:
+            advice = await _advice(db, runtime.settings, campaign)
+            steps = await advice_of_steps(db, campaign.campaign_id, runtime.clock())
+            return campaign, [*advice, *(f"Step {position}: {said}" for position, said in steps)]
+
+
+async def _advice(db: Connection, settings: Settings, campaign: Campaign) -> list[str]:
+    """Which settings members would notice the lack of; none where messages go to the sandbox."""
+    if _with_sandbox(settings) is not settings:
+        return []
+    ballot = await get_ballot(db, campaign.ballot)
+    return list(unset_settings(settings, campaign.spec, organisation=ballot.organisation))
 
 
 def _with_sandbox(settings: Settings) -> Settings:
@@ -181,28 +195,22 @@ async def _launch(name: str, step: int | None, actor: str, *, ask: bool, quiet: 
                     caps=runtime.settings.frequency_cap,
                     at_once=step,
                 )
-                _show_plan(campaign, told, step)
-        if ask and not again:
-            _ask(name, quiet=quiet)
+                _show_plan(campaign, told, step, await _advice(db, runtime.settings, campaign))
+        if not again:
+            ask_for_yes("Launch?", f"Launching {name}", yes=not ask, quiet=quiet)
         if step is not None:
             return [await launch_step_now(runtime, campaign.campaign_id, step, actor=actor)]
         return await launch(runtime, campaign.campaign_id, actor)
 
 
-def _ask(name: str, *, quiet: bool) -> None:
-    if quiet or not sys.stdin.isatty():
-        raise Conflict(
-            f"Launching {name} needs a yes, and there is nobody here to ask.", remedy="Add --yes if you mean it."
-        )
-    click.confirm("Launch?", abort=True)
-
-
-def _show_plan(campaign: Campaign, told: LaunchPlan, step: int | None) -> None:
+def _show_plan(campaign: Campaign, told: LaunchPlan, step: int | None, advice: Sequence[str]) -> None:
     console = Console()
     console.print(Text.assemble((campaign.name, "bold"), f"  {campaign.title} · {campaign.ballot}"))
     for one in told.steps:
         if step is None or one.position == step:
             console.print(plan_table(one, now=step is not None))
+    for said in advice:
+        console.print(Text(f"Warning: {said}", style="yellow"))
 
 
 async def _status(name: str, *, watch: bool, as_json: bool) -> None:

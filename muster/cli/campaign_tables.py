@@ -52,6 +52,8 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
         table.add_row(count, words, style="yellow" if missing else None)
     if step.cost is not None:
         table.add_row(f"{step.cost:,.2f}", f"{step.currency}, by the prices in the file")
+    elif step.by_channel:
+        table.add_row("", "no cost is reckoned: the file names no prices ([campaign.price])")
     parts: list[RenderableType] = [heading, table]
     parts += [Text(f"Warning: {warning}", style="yellow") for warning in step.warnings]
     parts += [part for one in step.examples for part in _example(one, step)]
@@ -167,7 +169,7 @@ def status_table(now: CampaignStatus) -> RenderableType:
         heading.append(f": {campaign.paused_reason}", style="yellow")
     table = Table(box=None, header_style="bold")
     table.add_column("step", no_wrap=True)
-    for column in ("waiting", "taken", "arrived", "lost", "unsure", "not sent", "left"):
+    for column in ("waiting", "sent", "delivered", "failed", "unknown", "not sent", "time left"):
         table.add_column(column, justify="right", no_wrap=True)
     for step in now.steps:
         table.add_row(*_progress(step))

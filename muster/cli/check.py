@@ -34,7 +34,8 @@ With --json every line is a JSON string, and the answer a JSON object:
   phone  {"e164": "+447700900123"}  or  {"error": "landline"}
   email  {"email": "amy@example.org"}  or  {"error": "bad_domain"}
   reply  {"reading": "voted", "rule": "digit"}; a line may offer digits:
-         {"text": "1", "menu": {"1": "voted"}}
+         {"text": "1", "menu": {"1": "voted"}}; what counts besides is named:
+         {"reading": "opt_out", "rule": "opt_out_phrase", "also": "voted"}
 A line that is not JSON is answered {"error": "not_json"}, one without a text {"error": "not_text"}.
 
 Without --json every line is taken as it stands, and answered in words.
@@ -137,7 +138,8 @@ def _in_words(verdict: Verdict, why: str) -> str:
         words += [_replaced(**each) for each in verdict["replaced"]]
         return "; ".join(words)
     if "reading" in verdict:
-        return f"{verdict['reading'].replace('_', ' ')} (rule: {verdict['rule']})"
+        also = f", and {verdict['also'].replace('_', ' ')} besides" if "also" in verdict else ""
+        return f"{verdict['reading'].replace('_', ' ')}{also} (rule: {verdict['rule']})"
     if "error" in verdict:
         return f"no: {why} ({verdict['error']})"
     return str(verdict.get("e164") or verdict.get("email"))
@@ -194,7 +196,8 @@ def _judge_reply() -> Judge:
 
     def judge(text: str, menu: Mapping[str, str]) -> tuple[Verdict, str]:
         reading = read_reply(text, menu)
-        return {"reading": reading.reading, "rule": reading.rule}, ""
+        also = {"also": reading.also} if reading.also else {}
+        return {"reading": reading.reading, "rule": reading.rule, **also}, ""
 
     return judge
 

@@ -29,6 +29,12 @@ Verdict = dict[str, Any]
 LARGEST: Final = 64 * 1024 * 1024
 """Bytes that are read; the mail server looks at the first 256 KB."""
 
+_HEADERS: Final = (
+    "From", "To", "Date", "Subject", "Received", "Return-Path", "Message-ID",
+    "Delivered-To", "MIME-Version", "Content-Type",
+)  # fmt: skip
+"""A mail has one of them at least, whoever wrote it."""
+
 _WEIGHTS: Final = {
     Weight.HARD: "hard: the address is suppressed at once",
     Weight.FULL: "soft, a full mailbox: enough of them, over days, suppress the address",
@@ -49,9 +55,23 @@ def check_mail(file: Path, sent: Path | None, *, as_json: bool) -> str:
     Raises:
         InputError: one of them cannot be read.
     """
-    raw = _read(sent) if sent is not None else None
-    verdict = judge_mail(_read(file), forms_of(raw) if raw else (), recipient_of(raw) if raw else "")
+    raw = _read(file)
+    if not is_mail(raw):
+        name = "This" if str(file) == "-" else str(file)
+        raise InputError(f"{name} is no mail: a mail begins with its headers, such as From: and Date:.")
+    message = _read(sent) if sent is not None else None
+    verdict = judge_mail(raw, forms_of(message) if message else (), recipient_of(message) if message else "")
     return json_text(verdict) if as_json else _in_words(verdict)
+
+
+def is_mail(raw: bytes) -> bool:
+    """Whether something begins as mails do, with headers that mails have.
+
+    Args:
+        raw: the beginning of it at least.
+    """
+    letter = read_letter(raw)
+    return any(letter.header(name) for name in _HEADERS)
 
 
 def judge_mail(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> Verdict:
@@ -75,7 +95,7 @@ def judge_mail(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> Ver
         case Farewell():
             return _verdict("unsubscribe")
         case News():
-            return _of_news(found)
+            return _of_news(found, read_letter(raw).header("Subject"))
 
 
 def forms_of(raw: bytes) -> tuple[str, ...]:
@@ -105,15 +125,16 @@ def _of_answer(answer: Answer, sent: Sequence[str]) -> Verdict:
     mail = answer.own(sent)
     read = read_mail(mail, answer.doubt, answer.kept(mail))
     return _verdict(
-        "reply", words=mail.words or mail.subject, subject=mail.subject, reading=read.reading, rule=read.rule
-    )
+        "reply", words=mail.words or mail.subject, subject=mail.subject, reading=read.reading, rule=read.rule,
+        also=read.also,
+    )  # fmt: skip
 
 
-def _of_news(news: News) -> Verdict:
+def _of_news(news: News, subject: str) -> Verdict:
     event = news.event
     kind = _kind(news, event)
     code = None if kind == AUTO_REPLY else event.code or None
-    verdict = _verdict(kind, words=event.words, code=code, event=event.kind)
+    verdict = _verdict(kind, words=event.words, subject=subject, code=code, event=event.kind)
     if event.kind == "bounced" and event.reason is not None:
         weight = Judged(event.reason, event.soft).weight
         verdict |= {"weight": weight.value, "hard": weight is Weight.HARD, "soft": event.soft, "reason": event.reason}
@@ -129,7 +150,7 @@ def _kind(news: News, event: Event) -> str:
 
 
 def _verdict(kind: str, **known: object) -> Verdict:
-    blank = dict.fromkeys(("subject", "reading", "rule", "code", "weight", "reason", "event"))
+    blank = dict.fromkeys(("subject", "reading", "rule", "also", "code", "weight", "reason", "event"))
     return {"kind": kind, "words": "", **blank, "hard": False, "soft": False, **known}
 
 
@@ -138,9 +159,12 @@ def _in_words(verdict: Verdict) -> str:
     code = f" ({verdict['code']})" if verdict["code"] and verdict["code"] != verdict["kind"] else ""
     line = verdict["kind"]
     if verdict["reading"]:
-        line += f", {verdict['reading']} (rule: {verdict['rule']})"
+        also = f", and {verdict['also']} besides" if verdict["also"] else ""
+        line += f", {verdict['reading']}{also} (rule: {verdict['rule']})"
     elif verdict["weight"]:
         line += f", {_WEIGHTS[Weight(verdict['weight'])]}"
+    elif line == AUTO_REPLY:
+        line += ": a machine wrote it; it is noted with the message it answers, and nobody has to read it"
     elif line in {"bounce", "complaint"}:
         line += f", {verdict['event']}"
     subject, words = verdict["subject"], verdict["words"]

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from messaging.errors import InputError
+from messaging.plurals import plural
 from messaging.settings import load_settings
 from muster.cli.output import print_json
 from muster.cli.session import run
@@ -58,9 +59,21 @@ def command(*, members: int, file: Path | None, seed: int, headless: bool, as_js
         print_json(summary)
     else:
         show.tell(summary, _page())
+        if file is not None:
+            _tell_file(file, summary["members"])
         click.echo(f"\nTo look around in the demo's union, in the browser: {run_on_demo(settings.home)}")
         click.echo("To begin with members of your own: muster run, and README.md.")
     return 0 if summary["reconciled"] else 1
+
+
+def _tell_file(file: Path, members: Summary) -> None:
+    """Say what of a file of one's own could not be used."""
+    problems = sum(members["problems"].values())
+    if problems or members["rejected"]:
+        click.echo(
+            f"\n{file.name}: {plural(problems, 'problem')}, {plural(members['rejected'], 'row')} left out whole. "
+            f"See each by its line: muster people import {file} --dry-run"
+        )
 
 
 def _page() -> Console:

@@ -70,7 +70,13 @@ async def _find(text: str, limit: int) -> tuple[list[Hit], ZoneInfo]:
 @click.command()
 @click.argument("member_ids", metavar="[ID]...", nargs=-1)
 @click.option("--from", "file", type=click.Path(path_type=Path), help="A list of leavers: CSV, XLSX, ODS or XLS.")
-@click.option("--on", "on", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="From when on; default: today.")
+@click.option(
+    "--on",
+    "on",
+    type=click.DateTime(["%Y-%m-%d", "%d/%m/%Y", "%d.%m.%Y"]),
+    metavar="DATE",
+    help="From when on; default: today.",
+)
 @click.option("--undo", is_flag=True, help="They are members again.")
 @click.option("--dry-run", is_flag=True, help="Say who it is and what would happen, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -84,8 +90,8 @@ def leave(
 
     From DATE on they are in no audience and in no ballot that has not closed, and get nothing; what is queued for them
     is withdrawn. They stay in every count that is over. A list needs a column member_id, and may have one called
-    left_on. A member file that still names them does not bring them back; --undo does. They are named first; in a
-    terminal you are asked, a script is taken at its word.
+    left_on. A member file that still names them does not bring them back; --undo does. They are named first, and
+    you are asked; a script says --yes, or wants --json.
 
     The exit status is 1 when nobody could be struck off.
     """
@@ -178,7 +184,10 @@ def _tell_left(left: Left) -> None:
         click.echo(f"named more than once: {left.repeated:,}")
     if left.struck_off:
         click.echo(f"{plural(left.ballots, 'ballot')} recounted · queued messages withdrawn: {left.withdrawn:,}")
-    tell_problems(left.problems)
+    for problem in left.problems:
+        if not problem.line:  # typed, not in a file
+            click.echo(problem.message, err=True)
+    tell_problems([problem for problem in left.problems if problem.line])
 
 
 @click.command()
@@ -191,7 +200,8 @@ def erase(who: Sequence[str], actor: str, *, yes: bool, may_return: bool, as_jso
     """Erase people for good: names, addresses, what they were sent, what they said, and their raw mails.
 
     ID is a membership number; or, for somebody in no member file, the number or mailbox they wrote from. What happened
-    stays, under a number that leads to nobody, and so does every count. What is queued for them is withdrawn. What they
+    stays, under a number that leads to nobody, and so does every count: in a ballot that is open they stay an elector,
+    and are a second one if a member file brings them back. What is queued for them is withdrawn. What they
     opted out of is kept as a keyed digest. If a member file brings them back they come in as somebody new and are not
     written to, unless you say --may-return, or: muster suppression lift ID
 

@@ -29,6 +29,8 @@ from muster.cli.problems import encoding_option, header_row_option, tell_notices
 from muster.cli.session import open_session, run
 
 _LEAST_WIDTH = 10
+_NAMED = 5
+"""Members who are named where there may be many."""
 
 
 @click.group(cls=Noun)
@@ -131,13 +133,15 @@ def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
     tell_notices(report.notices)
     if report.restored:
         click.echo(
-            f"in this file again after they were erased, so that nothing is sent to them: {report.restored:,} "
-            "(members or addresses; to write to one again: muster suppression lift ID)"
+            f"in this file again after they were erased, so that nothing is sent to them: {_some(report.returned)}; "
+            f"to write to one again: muster suppression lift {report.returned[0] if report.returned else 'ID'}"
+        )
+        click.echo(
+            "  They are new electors: in a ballot that they were in before, the erased one is counted beside them."
         )
     if report.left:
-        some = ", ".join(report.left[:5]) + (", …" if len(report.left) > 5 else "")
         click.echo(
-            f"have left, and stay struck off: {len(report.left):,} ({some}); "
+            f"have left, and stay struck off: {_some(report.left)}; "
             "if they are members again: muster people leave --undo ID"
         )
     tell_problems(report.problems, report.further)
@@ -145,6 +149,11 @@ def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
         click.echo("Nothing was imported, because of --strict and these problems.", err=True)
     elif dry_run:
         click.echo("This was a dry run: nothing was changed.", err=True)
+
+
+def _some(members: Sequence[str]) -> str:
+    """How many there are, and the first of them: `2 (0001024, 0001025)`."""
+    return f"{len(members):,} ({', '.join(members[:_NAMED])}{', …' if len(members) > _NAMED else ''})"
 
 
 @command.command()
@@ -198,7 +207,10 @@ async def _find(external_id: str) -> tuple[people.Person, list[Consent], ZoneInf
 @click.option("--by", "kind", type=click.Choice(UNIT_KINDS), help="Count each unit of this kind.")
 @json_option
 def count(kind: str | None, *, as_json: bool) -> None:
-    """Count the members, and how many can be reached by text, by email, or not at all."""
+    """Count the members, and how many have a number for texts, a mailbox, or neither.
+
+    Who has opted out is counted here all the same: what a campaign may really send is in its plan.
+    """
     everybody, by_unit = run(_count(kind))
     if as_json:
         print_json(
@@ -207,7 +219,7 @@ def count(kind: str | None, *, as_json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False)
     table.add_column(kind or "")
-    for heading in ("people", "text", "email", "unreachable"):
+    for heading in ("people", "have a number", "have a mailbox", "have neither"):
         table.add_column(heading, justify="right")
     for unit in by_unit:
         table.add_row(unit.name or "(none)", *_cells(unit))

@@ -207,7 +207,8 @@ def _tell(found: Conversation, zone: ZoneInfo) -> None:
         click.echo(f"  {len(reply.holders)} people have that address.")
     match found.state:
         case "open":
-            click.echo(f"  It waits: {WHY_OPEN[reply.why_open]}.")
+            why = WHY_OPEN[reply.why_open]
+            click.echo(f"  It waits: {why}{'' if why.endswith('?') else '.'}")
             if reply.reading == "opt_out":
                 click.echo(f"  If that is no wish for no more messages: muster replies undo {reply.reply_id}")
         case _ if found.closed_by:

@@ -40,9 +40,11 @@ def command(members: str, sandbox_port: int | None, sandbox_mail_port: int | Non
 
 
 def _announce(addresses: Addresses) -> None:
+    from muster.run import STAFF
+
     lines = [("Staff console", addresses.console or f"{addresses.public}/console/")]
     if addresses.console:
-        lines.append(("", "(works once, for 15 minutes; another one: muster user link EMAIL)"))
+        lines.append(("", f"(works once, for 15 minutes; another one: muster user link {STAFF})"))
     if addresses.sandbox:
         lines.append(("Sandbox", f"{addresses.sandbox}/  (every text and email; nobody real gets any)"))
     lines.append(("Health", f"{addresses.web}/readyz"))

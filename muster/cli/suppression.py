@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import click
 
 from campaigns.people.returning import lift_erased
-from campaigns.people.suppressions import Known, SuppressionReport, export_suppressions, find_suppression
+from campaigns.people.suppression_lookup import Known, OfMember, find_members_suppressions, find_suppression
+from campaigns.people.suppressions import SuppressionReport, export_suppressions
 from campaigns.people.suppressions import import_suppressions as take_in
 from messaging.outbox.states import sentence
 from messaging.plurals import plural
@@ -19,6 +21,11 @@ from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
 from muster.cli.problems import encoding_option, header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
+
+_STILL_WRITTEN_TO: Final = frozenset(
+    {"unknown_reason", "unknown_purpose", "unknown_channel", "not_a_date", "in_the_future"}
+)
+"""Problems of rows that name somebody who can be written to."""
 
 _file = click.argument("file", type=click.Path(path_type=Path))
 
@@ -53,7 +60,8 @@ def import_(
     queued for them is withdrawn. Importing a list again changes nothing, and whoever asked for messages after its date
     keeps them. A bad row is reported with its line, and the others are taken. See docs/preferences.md.
 
-    The exit status is 1 when no row could be used.
+    The exit status is 1 when no row could be used, and when one names somebody who is still written to, for its reason,
+    purpose, channel or date is none that Muster knows.
     """
     report = run(_import(file, header_row, encoding, dry_run=dry_run, actor=actor))
     if problems_file:
@@ -62,7 +70,14 @@ def import_(
         print_json(report.to_json())
     else:
         _tell(report)
-    return int(report.rejected == report.rows)
+    still = sum(problem.code in _STILL_WRITTEN_TO for problem in report.problems)
+    if still and not as_json:
+        rows = plural(still, "row")
+        click.echo(
+            f"{rows} left out though somebody is named there, who is still written to. Mend them and import again.",
+            err=True,
+        )
+    return int(report.rejected == report.rows or still > 0)
 
 
 async def _import(
@@ -123,19 +138,28 @@ async def _export(file: Path, *, hashed: bool, force: bool, actor: str) -> int:
 @click.argument("address", nargs=-1, required=True)
 @json_option
 def show(address: Sequence[str], *, as_json: bool) -> None:
-    """Tell what stands against ADDRESS, a number or a mailbox, and everything that was ever said about it.
+    """Tell what stands against ADDRESS, a number, a mailbox or a membership number, and all that was said about it.
 
-    What stands against its owner, whatever the address, is in: muster people show
+    Of a member it tells what stands against them wherever they are written to, and against each of their addresses.
     """
     known, zone = run(_show(" ".join(address)))
     if as_json:
         print_json(known.to_json())
         return
+    if isinstance(known, Known):
+        _tell_known(known, known.address, zone)
+        return
+    _tell_known(known.everywhere, f"{known.member_id}  {known.name}".rstrip(), zone)
+    for one in known.addresses:
+        _tell_known(one, one.address, zone)
+
+
+def _tell_known(known: Known, called: str, zone: ZoneInfo) -> None:
     for one in known.standing:
         what = "Nothing" if one.purpose == "all" else "No marketing"
-        click.echo(f"{what} is sent to {known.address}. {sentence(one.reason)}")
+        click.echo(f"{what} is sent to {called}. {sentence(one.reason)}")
     if not known.standing:
-        click.echo(f"Nothing stands against {known.address}.")
+        click.echo(f"Nothing stands against {called}.")
     for event in known.history:
         did = "stopped" if event.action == "suppress" else "lifted"
         click.echo(
@@ -143,10 +167,11 @@ def show(address: Sequence[str], *, as_json: bool) -> None:
         )
 
 
-async def _show(address: str) -> tuple[Known, ZoneInfo]:
+async def _show(who: str) -> tuple[Known | OfMember, ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        settings = runtime.settings
-        known = await find_suppression(db, address, region=settings.sms_region, keys=DigestKeys(settings.secret_key))
+        settings, keys = runtime.settings, DigestKeys(runtime.settings.secret_key)
+        member = await find_members_suppressions(db, who, keys=keys)
+        known = member or await find_suppression(db, who, region=settings.sms_region, keys=keys)
         return known, ZoneInfo(settings.time_zone)
 
 

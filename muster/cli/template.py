@@ -11,13 +11,14 @@ import click
 
 from campaigns.ballots import get_ballot
 from campaigns.languages import people_by_language
+from campaigns.past_dates import constants_at, past_dates
 from campaigns.people.people import Person, find_person
 from campaigns.reading import READINGS
 from campaigns.variables import known_variables, person_variables
 from messaging.content.languages import named, spoken
 from messaging.content.render import Branding, RenderedEmail, RenderedSms, Renderer
 from messaging.content.segments import beyond_gsm7
-from messaging.content.templates import BALLOT_FIELDS, Channel, Template, list_templates, load_template
+from messaging.content.templates import BALLOT_FIELDS, PAST_FIELDS, Channel, Template, list_templates, load_template
 from messaging.errors import MusterError, NotFound
 from messaging.plurals import plural
 from messaging.settings import Settings, load_settings
@@ -265,6 +266,10 @@ async def _preview(name: str, external_id: str, ballot_name: str | None, languag
         person = await find_person(db, external_id)
         ballot = await get_ballot(db, ballot_name) if ballot_name else None
         constants = ballot.constants(settings, template.languages) if ballot else _example(settings)
+        past: tuple[str, ...] = ()
+        if ballot:
+            constants = constants_at(constants, ballot.dates, now := runtime.clock())
+            past = tuple(past_dates(template, constants, ballot.dates, now, template.channels))
         renderer = Renderer(template, constants, Branding.of(settings))
         variables = await person_variables(db, person.person_id) | {
             "confirm_link": f"{settings.public_url}/{_TOKEN}",
@@ -281,8 +286,11 @@ async def _preview(name: str, external_id: str, ballot_name: str | None, languag
             person,
             said=[_said(renderer, one, variables) for one in shown],
             email_from=settings.email_from,
-            warnings=template.warnings(
-                sms_from=settings.sms_from, meanings=READINGS, language=shown[0] if language is not None else None
+            warnings=(
+                *template.warnings(
+                    sms_from=settings.sms_from, meanings=READINGS, language=shown[0] if language is not None else None
+                ),
+                *past,
             ),
         )
 
@@ -303,7 +311,8 @@ def _example(settings: Settings) -> dict[str, Any]:
     return {
         "organisation": settings.organisation,
         "contact": settings.contact,
-        "ballot": {field: f"[{field.replace('_', ' ')}]" for field in BALLOT_FIELDS},
+        "ballot": {field: f"[{field.replace('_', ' ')}]" for field in BALLOT_FIELDS - PAST_FIELDS}
+        | dict.fromkeys(PAST_FIELDS, ""),
     }
 
 

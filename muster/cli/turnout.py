@@ -162,7 +162,7 @@ def _units(units: Sequence[UnitCount], whole: Score) -> Table:
     table.add_column("unit")
     for heading in ("electorate", "reachable", "contacted", "confirmed", "share"):
         table.add_column(heading, justify="right")
-    table.add_column(f"estimate of {threshold(whole.threshold)}")
+    table.add_column(f"estimate, {threshold(whole.threshold)} needed")
     table.add_column("needed", justify="right")
     for unit in units:
         one = judge_unit(unit, whole)

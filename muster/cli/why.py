@@ -157,7 +157,8 @@ async def _by_address(runtime: Runtime, db: Connection, who: str, zone: ZoneInfo
     whole = await _of_people(runtime, db, people, [(channel, address)], zone)
     if whole is None and people:
         _refuse(who)
-    if whole is None and read_id(who) is None:
+    # a telephone number as people write it, not that of a message, and close to nobody's membership number
+    if whole is None and (read_id(who) is None or (who.startswith("0") and not nobody.remedy)):
         kind = "phone number" if channel == "sms" else "mailbox"
         raise NotFound(
             f"Nobody has the membership number or the {kind} {who}, nothing was sent there, and nothing came from it.",

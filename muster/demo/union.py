@@ -68,12 +68,12 @@ _BOUNCING: Final = 0.01  # of those with an email
 _REPEATED, _CONTRADICTED, _NAMELESS = 0.005, 0.007, 0.0075
 
 _BAD_PHONES: Final = (
-    ("07700 9012", "too_short"), ("07700 901 234 56", "too_long"), ("n/a", "not_a_number"),
+    ("07700 9012", "too_short"), ("07700 901 234 56", "too_long"), ("ask Amy", "not_a_number"),
     ("ask at work", "not_a_number"), ("7.7009E+09", "lost_digits"), ("0800 001066", "not_a_mobile"),
     ("07700 901234 / 07700 901235", "several"),
 )  # fmt: skip
 _BAD_EMAILS: Final = (
-    ("amy.jones", "not_an_email"), ("none", "not_an_email"), ("amy jones@mail.example.org", "not_an_email"),
+    ("amy.jones", "not_an_email"), ("no email yet", "not_an_email"), ("amy jones@mail.example.org", "not_an_email"),
     ("amy@", "bad_domain"), ("amy@example", "bad_domain"), ("amy@mail.example.org; bob@mail.example.org", "several"),
     ("amy@home.local", "reserved_domain"),
 )  # fmt: skip

@@ -62,6 +62,10 @@ def control_routes() -> list[web.RouteDef]:
     ]
 
 
+_PHONE: Final = re.compile(r"[+\d][\d\s().\u00a0/-]*")
+"""A telephone number, or a part of one, in whatever notation."""
+
+
 def _linked(text: str) -> Markup:
     """A text with its addresses as links."""
     parts, end = [], 0
@@ -129,8 +133,17 @@ def _mails(sandbox: Sandbox, who: str, limit: int) -> Iterable[Mail]:
 
 
 def _messages(sandbox: Sandbox, who: str, limit: int) -> Iterable[Message]:
-    """The newest texts from or to any number that has that in it."""
-    return islice((one for one in sandbox.twilio.messages.newest() if who in one.to or who in one.sender), limit)
+    """The newest texts from or to any number that has that in it, however it is written."""
+    wanted = _as_numbers_are(who)
+    return islice((one for one in sandbox.twilio.messages.newest() if wanted in one.to or wanted in one.sender), limit)
+
+
+def _as_numbers_are(who: str) -> str:
+    """`07400 123404` and `+44 (0)7400 123404` as they stand in an international number; anything else as it is."""
+    if _PHONE.fullmatch(who) is None:
+        return who
+    digits = re.sub(r"\D", "", who.replace("(0)", ""))
+    return digits.lstrip("0") or who
 
 
 def _subject(mail: Mail) -> str:
@@ -265,7 +278,8 @@ async def _mail_json(request: web.Request) -> web.Response:
 
 async def _messages_json(request: web.Request) -> web.Response:
     sandbox, now = request.app[SANDBOX], time.time()
-    messages = _messages(sandbox, request.query.get("who", "").replace(" ", "+"), _limit(request))
+    who = re.sub(r"^ ", "+", request.query.get("who", ""))  # a + that nobody quoted
+    messages = _messages(sandbox, who, _limit(request))
     return _json([message.to_json(sandbox.config.twilio.account_sid, now) for message in messages])
 
 

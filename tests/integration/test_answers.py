@@ -155,9 +155,12 @@ async def test_a_stranger_can_opt_out(campaign: Campaign) -> None:
     assert await campaign.suppressed() == {("sms", "+447400555555", "opted_out")}
 
 
-async def test_what_else_an_opt_out_says_still_counts(campaign: Campaign) -> None:
+@pytest.mark.parametrize(
+    "text", ["I've voted, now stop texting me", "1 stop", "Yes, voted, but stop texting", "STOP voted"]
+)
+async def test_what_else_an_opt_out_says_still_counts(campaign: Campaign, text: str) -> None:
     ann = await campaign.ask(sms=PHONE)
-    await say(campaign, "I've voted, now stop texting me")
+    await say(campaign, text)
     assert await campaign.standing(ann) == "voted"
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
 

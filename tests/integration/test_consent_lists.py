@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from campaigns.people.consents import ConsentReport, Otherwise, export_consents, import_consents
+from campaigns.people.consents import FIELDS, ConsentReport, Otherwise, export_consents, import_consents
+from campaigns.people.lists import open_list
 from messaging.db import Connection, Pool
 from messaging.errors import InputError
 from messaging.settings import Settings
@@ -139,3 +140,11 @@ async def test_the_commands(settings: Settings, db: Connection, tmp_path: Path) 
     assert muster(settings, "suppression", "export", str(tmp_path / "out.csv"), "--hashed").returncode == 0
     missing = muster(settings, "suppression", "import", str(tmp_path / "none.csv"))
     assert (missing.returncode, "There is no file" in missing.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("label", ["Membership No", "Member Ref.", "MEMBERSHIP ID", "external_id"])
+def test_membership_numbers_are_known_by_every_name_a_member_file_has_for_them(tmp_path: Path, label: str) -> None:
+    path = tmp_path / "consents.csv"
+    path.write_text(f"Collected at the fair\n\n{label},Consent\n1001,yes\n")
+    with open_list(path, FIELDS, needs=["member_id"]) as table:
+        assert [row["member_id"] for _, row in table] == ["1001"]

@@ -18,7 +18,8 @@ from campaigns.people.imports import import_people
 from campaigns.people.people import find_person
 from campaigns.people.report import ImportReport
 from campaigns.people.returning import lift_erased
-from campaigns.people.suppressions import SuppressionReport, find_suppression, import_suppressions
+from campaigns.people.suppression_lookup import find_suppression
+from campaigns.people.suppressions import SuppressionReport, import_suppressions
 from campaigns.turnout.counts import recount, refresh, totals
 from messaging.db import Connection, Pool
 from messaging.errors import Conflict, NotFound, SettingsError
@@ -178,7 +179,7 @@ async def test_who_comes_back_is_somebody_new_and_is_not_written_to(
     await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
     keys = DigestKeys(runtime.settings.secret_key)
     report = await load(runtime.pool, tmp_path, keys)
-    assert (report.created, report.restored) == (1, 3)
+    assert (report.created, report.restored, list(report.returned)) == (1, 3, [NUMBER])
     back = await find_person(db, NUMBER)
     assert back.person_id != person
     stands = [

@@ -137,6 +137,21 @@ async def test_who_leaves_is_named_and_in_a_terminal_asked_for(settings: Setting
     assert (silent.returncode, orjson.loads(silent.stdout)["returned"], silent.stderr) == (0, ["0002"], "")
 
 
+async def test_a_number_that_nobody_has_is_answered_with_whose_may_be_meant(settings: Settings, db: Connection) -> None:
+    await add_person(db, "0001040")
+    near, far, dated, ballots = at_once(
+        settings,
+        "people leave 40 --yes",
+        "people leave 777 --yes",
+        "people leave 0001040 --on 31/12/2026 --yes",
+        "ballot list",
+    )
+    assert (near.code, near.err) == (1, "Nobody has the membership number 40. Did you mean 0001040?\n")
+    assert far.err == "Nobody has the membership number 777.\n"
+    assert "on a day to come 1" in dated.out, dated.err
+    assert ballots.code == 0
+
+
 async def test_the_commands(settings: Settings, db: Connection) -> None:
     person, _ = await fill(db)
     found = muster(settings, "people", "find", "quacken", "--json")
@@ -156,6 +171,8 @@ async def test_the_commands(settings: Settings, db: Connection) -> None:
     assert "left        2026-11-20" in muster(settings, "people", "show", NUMBER).stdout
     assert muster(settings, "people", "leave", "nobody").returncode == 1
     assert "1 is a member again: M-4711" in muster(settings, "people", "leave", NUMBER, "--undo").stdout
+    unknown = muster(settings, "messages", "why", "07400123437").stderr
+    assert "Nobody has the membership number or the phone number 07400123437" in unknown
 
     asked = muster(settings, "people", "erase", NUMBER)
     assert (asked.returncode, "nothing was done" in asked.stderr) == (1, True)

@@ -140,7 +140,7 @@ async def test_a_bad_cell_never_blocks_the_person(pool: Pool, tmp_path: Path) ->
         tmp_path,
         "id,mobile,second mobile,email,language,time zone\n"
         "1,02079460991,07700900001,amy@,Klingon?,Mars/North\n"
-        "2,n/a,,none,,\n",
+        "2,ask her,,to follow,,\n",
     )
     assert counts(report) == (2, 0, 0, 0)
     assert [(problem.line, problem.column, problem.code) for problem in report.problems] == [
@@ -172,6 +172,36 @@ async def test_words_for_nothing_are_no_names_units_and_attributes(pool: Pool, t
         "Read as empty cells in the column “branch”: “None” 1 ×, “--” 1 ×, “Null” 1 ×."
     ]
     assert len([notice for notice in report.notices if "Read as empty" in notice]) == 6
+
+
+async def test_words_for_nothing_are_no_addresses_either(pool: Pool, tmp_path: Path) -> None:
+    report = await load(pool, tmp_path, "id,mobile,email\n1,NULL,n/a\n2,-,bob@example.org\n3,none,None\n")
+    assert (counts(report), report.problems) == ((3, 0, 0, 0), [])
+    assert report.unreachable == 2
+    assert [notice for notice in report.notices if "Read as empty" in notice] == [
+        "Read as empty cells in the column “mobile”: “NULL” 1 ×, “-” 1 ×, “none” 1 ×.",
+        "Read as empty cells in the column “email”: “n/a” 1 ×, “None” 1 ×.",
+    ]
+
+
+async def test_a_column_that_may_be_meant_for_something_is_named_and_no_attribute_once_it_is_mapped(
+    pool: Pool, tmp_path: Path
+) -> None:
+    text = "id,Spoken languge,Workplce\n1,Welsh,Depot\n2,,Depot\n"
+    report = await load(pool, tmp_path, text)
+    [notice] = [one for one in report.notices if "is kept as the attribute" in one]
+    assert "“Workplce” is kept as the attribute workplce. If it is the members' workplace" in notice
+    assert (await person(pool, "1"))["attributes"] == {"workplce": "Depot", "spoken_languge": "Welsh"}
+    mapped = Mapping(fields={"language": ("spoken languge",), "workplace": ("Workplce",)})
+    report = await load(pool, tmp_path, text, mapping=mapped)
+    assert ((await person(pool, "1"))["language"], (await person(pool, "1"))["attributes"]) == ("cy", {})
+    assert any("before they were mapped are taken off: 2 people" in one for one in report.notices)
+
+
+@pytest.mark.parametrize("label", ["Pref. language", "Language preference", "preferred LANG"])
+async def test_languages_are_known_by_more_names(pool: Pool, tmp_path: Path, label: str) -> None:
+    await load(pool, tmp_path, f"id,{label}\n1,Welsh\n")
+    assert (await person(pool, "1"))["language"] == "cy"
 
 
 async def test_full_names_of_nothing_are_none(pool: Pool, tmp_path: Path) -> None:
@@ -383,3 +413,18 @@ async def test_too_many_rows_that_cannot_be_used_refuse_the_file(
     with pytest.raises(InputError, match="More than 3 rows of this file cannot be used; the first is in line 3"):
         await load(pool, tmp_path, "member_id,email\n1,a@example.org\n" + ",b@example.org\n" * 4)
     assert await db.fetchval("select count(*) from person") == 0
+
+
+async def test_a_workbook_whose_members_are_in_another_sheet_names_both(pool: Pool, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    cover = book.active
+    assert cover is not None
+    cover.title = "Cover"
+    cover.append(["Membership at 1 November"])
+    book.create_sheet("Members").append(["Member ID", "First name"])
+    book.create_sheet("Old").sheet_state = "hidden"
+    path = tmp_path / "members.xlsx"
+    book.save(path)
+    with pytest.raises(InputError, match="No column holds the membership number") as refused:
+        await import_people(pool, path)
+    assert "The sheet “Cover” was read, the first that people see; not read: “Members”." in str(refused.value)

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 import aiohttp
 import aiosmtplib
@@ -168,6 +169,10 @@ async def test_everything_is_there_as_json(sandbox: Sandbox, http: aiohttp.Clien
     assert one["html"].startswith("<html>")
     [text] = await get_json(http, f"/sandbox/messages?who={ANNA}")  # type: ignore[misc]
     assert (text["to"], text["status"]) == (ANNA, "delivered")
+    national = f"0{ANNA[3:7]} {ANNA[7:]}"
+    for written in (national, f"+44 {ANNA[3:7]} {ANNA[7:]}", f"+44 (0){ANNA[3:]}", ANNA[3:], f"00{ANNA[1:]}"):
+        found = await get_json(http, f"/sandbox/messages?who={quote(written)}")
+        assert [one["to"] for one in found] == [ANNA], written  # type: ignore[union-attr, call-overload]
     assert await get_json(http, "/sandbox/state") == {
         "idle": True,
         "pending": {"webhooks": 0, "members": 0, "scanners": 0},

@@ -11,12 +11,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from campaigns.people.suppressions import SuppressionReport, export_suppressions, find_suppression, import_suppressions
+from campaigns.people.suppression_lookup import find_suppression
+from campaigns.people.suppressions import SuppressionReport, export_suppressions, import_suppressions
 from messaging.db import Connection, Pool
 from messaging.errors import AddressError, Conflict, InputError
+from messaging.settings import Settings
 from messaging.suppression import lift, suppress
 from tests.integration.electorate import add_person
 from tests.integration.outbox_rows import NOON, add_messages, add_step, events, states
+from tests.integration.test_campaign_commands import muster as at_once
 
 ANN, BOB = "+447400123456", "+447400123457"
 LONDON = ZoneInfo("Europe/London")
@@ -173,3 +176,26 @@ async def test_an_address_is_looked_up_as_it_is_typed(db: Connection) -> None:
     assert known.standing == []
     with pytest.raises(AddressError):
         await find_suppression(db, "nobody", region="GB")
+
+
+def test_a_row_that_is_left_out_though_it_names_somebody_fails_the_command(settings: Settings, tmp_path: Path) -> None:
+    bored, dead = tmp_path / "bored.csv", tmp_path / "dead.csv"
+    bored.write_text(f"phone,reason\n{ANN},stop\n{BOB},banana\n")
+    dead.write_text(f"phone,reason\n{ANN},stop\n07400 12,stop\n")
+    still, taken = at_once(settings, f"suppression import {bored}", f"suppression import {dead}")
+    assert (still.code, "1 row left out though somebody is named there, who is still written to" in still.err) == (
+        1,
+        True,
+    )
+    assert taken.code == 0, "nobody can be written to at half a number"
+
+
+async def test_what_stands_against_a_member_is_found_by_their_number(settings: Settings, db: Connection) -> None:
+    person = await add_person(db, "0001024", sms=ANN, email="ann@x.test")
+    await suppress(db, channel="person", address=str(person), reason="do_not_contact", source="list")
+    await suppress(db, channel="sms", address=ANN, reason="opted_out", source="sms_reply")
+    shown, told = at_once(settings, "suppression show 0001024", "suppression show 0001024 --json")
+    assert "Nothing is sent to 0001024" in shown.out
+    assert f"Nothing is sent to {ANN}. They asked not to receive these messages." in shown.out
+    assert "Nothing stands against ann@x.test." in shown.out
+    assert [one["address"] for one in told.json()["addresses"]] == [ANN, "ann@x.test"]

@@ -376,6 +376,23 @@ async def test_an_opt_out_in_other_words_is_confirmed_by_us_once(
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
 
 
+async def test_an_opt_out_is_confirmed_by_whose_ballot_it_was(
+    campaign: Campaign, client: Client, db: Connection
+) -> None:
+    await db.execute("update ballot set organisation = 'Sprocket Makers' where ballot_id = $1", campaign.ballot_id)
+    await campaign.ask(sms=PHONE)
+    answer = await (await send(client, INBOUND, text("please stop texting me"))).text()
+    assert "Sprocket Makers: you will get no more texts" in answer
+
+
+async def test_an_opt_out_is_confirmed_by_nobody_rather_than_by_your_organisation(here: Runtime) -> None:
+    known = {name: getattr(here.settings, name) for name in here.settings.model_fields_set - {"organisation"}}
+    async with serve(replace(here, settings=type(here.settings)(**known))) as client:
+        answer = await (await send(client, INBOUND, text("please stop texting me"))).text()
+    assert "<Message>You will get no more texts" in answer
+    assert "Your organisation" not in answer
+
+
 async def test_what_organisations_are_called_cannot_break_the_answer(here: Runtime, db: Connection) -> None:
     odd = here.settings.model_copy(update={"organisation": "A & B <Union>"})
     async with serve(replace(here, settings=odd)) as client:

@@ -95,7 +95,7 @@ async def test_saying_that_nothing_was_pressed_leaves_it_stopped(campaign: Campa
     page = await press(client, ann.unsubscribe, await look(client, ann.unsubscribe), "stop")
     page = await press(client, ann.unsubscribe, page, "undo_stop")
     page = await press(client, ann.unsubscribe, page, page.buttons[0])
-    assert "Messages to you are stopped" in page.words
+    assert "Emails to you are stopped" in page.words
     assert await campaign.suppressed() == STOPPED
 
 
@@ -119,8 +119,25 @@ async def test_opening_it_again_says_that_messages_are_stopped(campaign: Campaig
     ann = await campaign.ask(email=ADDRESS)
     await client.post(ann.unsubscribe, data={"List-Unsubscribe": "One-Click"})
     page = await look(client, ann.unsubscribe)
-    assert "Messages to you are stopped" in page.words
+    assert "Emails to you are stopped. To get them again, choose so" in page.words
     assert page.buttons == ["undo_stop"]
+
+
+async def test_the_page_says_which_messages_are_stopped_and_how_they_come_again(
+    campaign: Campaign, client: Client
+) -> None:
+    both, texts = await campaign.ask(sms="+447400111111", email=ADDRESS), await campaign.ask(sms="+447400222222")
+    for phone in ("+447400111111", "+447400222222"):
+        await suppress(campaign.db, channel="sms", address=phone, reason="opted_out", source="sms_reply")
+    for asked, words in (
+        (both, "Texts to you are stopped; emails still come."),
+        (texts, "Texts to you are stopped. To get"),
+    ):
+        page = await look(client, asked.confirm)
+        assert words in page.words
+        assert "text START to the number that ours came from" in page.words
+    await suppress(campaign.db, channel="person", address=str(both.person_id), reason="opted_out", source="link")
+    assert "Messages to you are stopped." in (await look(client, both.confirm)).words
 
 
 async def test_a_confirm_token_unsubscribes_nobody_and_the_other_way_round(campaign: Campaign, client: Client) -> None:

@@ -89,6 +89,16 @@ def test_without_json_it_answers_in_words() -> None:
     assert wish.startswith("opt out (rule: ")
 
 
+def test_what_counts_beside_an_opt_out_is_named() -> None:
+    both = {"text": "1 stop", "menu": {"1": "voted"}}
+    assert [answer.get("also") for answer in judged("reply", "Voted, stop texting", both, "STOP")] == [
+        "voted",
+        "voted",
+        None,
+    ]
+    assert check("reply", b"Voted but please stop texting me\n")[1][0].startswith("opt out, and voted besides (rule: ")
+
+
 @pytest.mark.parametrize(
     ("address", "words"),
     [

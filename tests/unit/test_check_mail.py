@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from messaging.errors import InputError
-from muster.cli.check_mail import forms_of, judge_mail
+from muster.cli.check_mail import check_mail, forms_of, judge_mail
 
 DATA = Path(__file__).parents[1] / "data"
 COMMAND = [sys.executable, "-c", "from muster.cli import main; main()", "check", "mail"]
@@ -156,3 +156,23 @@ def test_a_file_or_standard_input_is_judged_in_words_or_as_json(tmp_path: Path) 
     assert done.stdout.startswith(b"bounce, hard: the address is suppressed at once (5.1.1)\n")
     failed = subprocess.run([*COMMAND, str(tmp_path / "none")], capture_output=True, check=False, timeout=60)
     assert (failed.returncode, b"cannot be read" in failed.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "content", [b"two lines\nof words\n", b"", b"member_id,email\n1,amy@member.test\n", b"Note: milk\n"]
+)
+def test_what_is_no_mail_is_not_judged(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="is no mail: a mail begins with its headers"):
+        check_mail(path, None, as_json=True)
+
+
+def test_in_words_it_says_what_follows() -> None:
+    assert check_mail(DATA / "mail/out-of-office.eml", None, as_json=False).startswith(
+        "auto_reply: a machine wrote it; it is noted with the message it answers, and nobody has to read it\nSubject: "
+    )
+    mail = (
+        b"From: amy@member.test\nTo: r+7-abcdefgh@reply.union.test\nSubject: Re: x\n\nVoted, please stop these emails\n"
+    )
+    assert judge_mail(mail)["also"] == "voted"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.reading import READINGS, read_reply
+from campaigns.reading import READINGS, OwnMail, read_reply
 from campaigns.reading.plain import LONGEST
 from campaigns.reading.rules import FOLDER, load_rules
 from tests.support.effort import effort_of
@@ -71,6 +72,64 @@ def test_no_single_word_opt_out_is_missed(word: str, form: str, case: object) ->
 def test_a_reply_may_say_two_things(text: str, reading: str, also: str | None) -> None:
     read = read_reply(text)
     assert (read.reading, read.also) == (reading, also)
+
+
+VOTES = ["1", "Voted", "Yes voted", "Yes, voted", "I have posted it", "I've already posted my ballot", "Have voted"]
+WISHES = [
+    "stop", "STOP", "please stop", "stop texting me", "stop texting", "please stop texting me",
+    "please remove me from this list", "don't text me again", "no more texts please",
+    "unsubscribe me", "take my number off your list",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [
+    "{vote} {wish}", "{vote}, {wish}", "{vote}. {wish}", "{vote}, but {wish}", "{vote}, thanks! {wish}",
+    "{vote} and {wish}", "{vote}\n{wish}", "{wish}. {vote}", "{wish}, {vote}", "{wish}\n{vote}. STOP",
+])  # fmt: skip
+def test_a_vote_beside_an_opt_out_counts_in_every_order(form: str) -> None:
+    for vote, wish in product(VOTES, WISHES):
+        read = read_reply(form.format(vote=vote, wish=wish), {"1": "voted", "2": "not_voted"})
+        assert (read.reading, read.also) == ("opt_out", "voted"), form.format(vote=vote, wish=wish)
+
+
+@pytest.mark.parametrize("text", [
+    "stop texting me when I have voted", "stop texting me until I've voted", "Stop asking me whether I have voted",
+    "my wife voted, stop texting", "stop texting me i voted in the general election",
+    "Stop texting me, I voted for Dave", "stop asking me have i voted",
+    "stop texting me, I'll vote for nobody", "9 stop", "stop 9",
+])  # fmt: skip
+def test_no_vote_is_made_of_the_words_beside_an_opt_out(text: str) -> None:
+    read = read_reply(text, {"1": "voted", "2": "not_voted"})
+    assert (read.reading, read.also) == ("opt_out", None)
+
+
+@pytest.mark.parametrize("text", ["stop the vote", "1 stop the vote", "Stop the count I voted", "stop done deals"])
+def test_what_others_should_stop_is_no_opt_out(text: str) -> None:
+    read = read_reply(text, {"1": "voted"})
+    assert (read.reading, read.also) == ("unclear", None)
+
+
+@pytest.mark.parametrize("text", [
+    "STOP voted", "Stop posted it", "STOP sent", "I voted and I want you to stop", "can I opt out? voted already",
+    "Dwi wedi pleidleisio, stopiwch plis",
+])  # fmt: skip
+def test_a_stop_beside_a_vote_is_never_missed(text: str) -> None:
+    assert read_reply(text).reading == "opt_out"
+
+
+def test_a_vote_in_our_own_words_beside_an_opt_out_is_not_the_members() -> None:
+    ours = "Have you posted your ballot paper? Reply 1 posted, 2 not yet. Reply STOP to opt out."
+    menu = {"1": "voted", "2": "not_voted"}
+    for text in (f"{ours}\nstop", f"> {ours}\nstop", "Reply 1 posted, 2 not yet. STOP to opt out. stop"):
+        read = read_reply(text, menu, (ours,))
+        assert (read.reading, read.also) == ("opt_out", None), text
+    assert read_reply(ours, menu, (ours,)).reading == "unclear"
+    assert read_reply(f"{ours}\n1 stop", menu, (ours,)).also == "voted", "theirs, below ours"
+
+
+def test_a_vote_in_the_subject_of_a_mail_that_opts_out_counts() -> None:
+    assert OwnMail("Please stop emailing me", "I have voted").read().also == "voted"
+    assert OwnMail("Please stop emailing me", "Have you voted?").read().also is None
 
 
 def test_a_reading_names_its_rule_and_version() -> None:

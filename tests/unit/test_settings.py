@@ -335,3 +335,10 @@ def test_vonages_address_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUSTER_VONAGE_BASE_URL", "api-eu.vonage.com")
     with pytest.raises(SettingsError, match="MUSTER_VONAGE_BASE_URL: it must start with http"):
         load_settings()
+
+
+def test_a_short_secret_is_told_how_long_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSTER_SECRET_KEY", "short")
+    with pytest.raises(SettingsError, match="the secret that signs needs at least 32 characters") as refused:
+        load_settings()
+    assert "16" in str(refused.value)

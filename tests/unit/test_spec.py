@@ -327,3 +327,14 @@ def test_caps_are_read_and_said_as_people_write_them(tmp_path: Path) -> None:
     assert (str(day), str(fortnight)) == ("1 in 1 day", "3 marketing in 14 days")
     assert load_campaign_spec(_file(tmp_path, f'{CAMPAIGN}frequency_cap = "none"')).steps[0].frequency_cap == ()
     assert load_campaign_spec(_file(tmp_path, CAMPAIGN)).steps[0].frequency_cap is None
+
+
+@pytest.mark.parametrize("content", [None, "[campaign\n"])
+def test_a_file_that_cannot_be_read_is_said_to_be_so_once(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "campaign.toml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SpecError) as refused:
+        load_campaign_file(path)
+    assert str(path) in refused.value.message
+    assert refused.value.problems == ()

@@ -53,6 +53,7 @@ class Sheet:
         name: as its tab has it.
         rows: about how many it has, where the file says so.
         hidden_sheets: names of sheets that were passed over.
+        others: names of the other sheets that people see, as far as they are known before they are read.
         hidden_rows: lines that are hidden and have something in them, the first few.
         hidden_row_count: how many there are.
         hidden_columns: from 0.
@@ -62,6 +63,7 @@ class Sheet:
     name: str
     rows: int = 0
     hidden_sheets: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
     hidden_rows: list[int] = field(default_factory=list)
     hidden_row_count: int = 0
     hidden_columns: set[int] = field(default_factory=set)

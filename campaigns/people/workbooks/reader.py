@@ -70,7 +70,11 @@ def read(file: IO[bytes]) -> Iterator[dict[str, Any]]:
         filled = _filled_down(sheet, _within_bounds(rows))
         if (first := next(filled, None)) is None:
             continue
-        yield {"sheet": sheet.name, "total": sheet.rows if sheet.rows <= MOST_ROWS else 0}
+        yield {
+            "sheet": sheet.name,
+            "others": sheet.others[:_NAMED],
+            "total": sheet.rows if sheet.rows <= MOST_ROWS else 0,
+        }
         yield from _in_chunks(sheet, chain([first], filled))
         yield {"notes": list(_notes(sheet))}
         return

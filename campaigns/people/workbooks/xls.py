@@ -47,7 +47,9 @@ def open_xls(file: IO[bytes]) -> Iterator[tuple[Sheet, Iterator[Row]]]:
             raise
         except Exception:  # noqa: BLE001
             raise damaged() from None
-        sheet = Sheet(name, rows=cells.nrows, hidden_sheets=hidden)
+        names = enumerate(book.sheet_names())
+        others = [other for place, other in names if place != index and not _visibility(book, place)]
+        sheet = Sheet(name, rows=cells.nrows, hidden_sheets=hidden, others=others)
         sheet.hidden_columns.update(place for place, info in cells.colinfo_map.items() if info.hidden)
         sheet.merged += [(top, end - 1, left) for top, end, left, _ in cells.merged_cells if end - top > 1]
         yield sheet, _rows(book, cells)

@@ -69,7 +69,8 @@ def open_xlsx(container: Container) -> Iterator[tuple[Sheet, Iterator[Row]]]:
         book.texts = _texts(container, by_kind.get("sharedStrings", ""))
         book.formats = _formats(container, by_kind.get("styles", ""))
     for name, part in seen:
-        sheet = Sheet(name, hidden_sheets=hidden, merged=list(_merged(container, part)))
+        others = [other for other, _ in seen if other != name]
+        sheet = Sheet(name, hidden_sheets=hidden, others=others, merged=list(_merged(container, part)))
         yield sheet, _rows(container, part, sheet, book)
 
 

@@ -1,0 +1,101 @@
+"""Dates of a ballot that are past by the time a step is sent: templates can ask for it, and plans warn of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from asyncpg import Record
+
+from messaging.content.render import Branding, Renderer
+from messaging.content.templates import CONSTANTS, LINKS, PAST_FIELDS, Template
+
+_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
+    {"last_posting": "last_posting_past", "replacement_by": "replacement_past"}
+)
+"""The dates that members are asked to act before, and the field that says that one is over."""
+_SAMPLES: Final = ("Sample", "")
+"""What a member's variables may say: what stands inside an `if` is looked at, too."""
+
+assert frozenset(_FIELDS.values()) == PAST_FIELDS
+
+Dates = Mapping[str, datetime | None]
+
+
+def dates_of(row: Record) -> Dates:
+    """The dates in a ballot's row.
+
+    Args:
+        row: has `last_posting_at` and `replacement_by`.
+    """
+    return {"last_posting": row["last_posting_at"], "replacement_by": row["replacement_by"]}
+
+
+def constants_at(constants: Mapping[str, Any], dates: Dates, at: datetime) -> dict[str, Any]:
+    """A step's constants as they are at a moment: `ballot.replacement_past` and the like are "yes" once that is so.
+
+    Args:
+        constants: of the step.
+        dates: of its ballot.
+        at: when its messages go.
+    """
+    past = {field: "yes" if _is_past(dates, date, at) else "" for date, field in _FIELDS.items()}
+    others = constants.get("languages", {})
+    return {
+        **constants,
+        "ballot": {**constants.get("ballot", {}), **past},
+        **({"languages": {one: _with(said, past) for one, said in others.items()}} if others else {}),
+    }
+
+
+def past_dates(
+    template: Template, constants: Mapping[str, Any], dates: Dates, at: datetime, channels: Sequence[str]
+) -> Iterator[str]:
+    """Say which dates a template's messages name though they are past when they go, a sentence each.
+
+    Args:
+        template: what is said.
+        constants: of the step, as they are at that moment.
+        dates: of the ballot.
+        at: when its messages go.
+        channels: by which they go.
+    """
+    past = [date for date in _FIELDS if _is_past(dates, date, at)]
+    words = list(_words(template, constants, channels)) if past else []
+    for date in past:
+        told = {constants["ballot"].get(date), *(one["ballot"].get(date) for one in _others(constants))} - {"", None}
+        if any(each in said for each in told for said in words):
+            yield (
+                f"It says “{constants['ballot'][date]}” (ballot.{date}), which is past when the step starts: "
+                f"leave it out with {{% if ballot.{date} and not ballot.{_FIELDS[date]} %}}, "
+                "or choose another template."
+            )
+
+
+def _is_past(dates: Dates, date: str, at: datetime) -> bool:
+    moment = dates[date]
+    return moment is not None and moment < at
+
+
+def _with(said: Mapping[str, Any], past: Mapping[str, str]) -> dict[str, Any]:
+    return {**said, "ballot": {**said.get("ballot", {}), **past}}
+
+
+def _others(constants: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return tuple(constants.get("languages", {}).values())
+
+
+def _words(template: Template, constants: Mapping[str, Any], channels: Sequence[str]) -> Iterator[str]:
+    """Everything the template may say to somebody, in each language, on one line each."""
+    renderer = Renderer(template, constants, Branding())
+    names = (template.variables - CONSTANTS) | LINKS
+    for language in template.languages:
+        for sample in _SAMPLES:
+            variables = {**dict.fromkeys(names, sample), "language": language}
+            if template.sms is not None and "sms" in channels:
+                yield " ".join(renderer.sms(variables).text.split())
+            if template.email is not None and "email" in channels:
+                mail = renderer.email(variables)
+                yield " ".join(f"{mail.subject} {mail.text}".split())
