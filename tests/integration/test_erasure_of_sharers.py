@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from campaigns.conversations import read_by_staff
-from campaigns.people.suppressions import find_suppression
+from campaigns.people.suppression_lookup import find_suppression
 from messaging.addresses import normalise_email
 from messaging.db import Connection
 from messaging.errors import Conflict, NotFound
