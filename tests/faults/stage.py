@@ -157,6 +157,7 @@ class Stage:
 
     async def stop(self) -> None:
         """Stop every process in order, and see that each was alive until now and ends well."""
+        await self.until_at_work()  # one that is still starting knows no order
         ends = [self._end(worker, "worker") for worker in self.workers]
         if self.web is not None:
             ends.append(self._end(self.web, "web"))

@@ -206,7 +206,7 @@ async def test_a_channel_without_a_provider_is_refused(muster: Runtime) -> None:
 
 async def test_a_campaign_that_would_reach_nobody_is_refused_with_the_reasons(muster: Runtime) -> None:
     await _members(muster)
-    with pytest.raises(SpecError, match="would reach nobody of its 1 people") as caught:
+    with pytest.raises(SpecError, match="would reach nobody of its 1 person") as caught:
         await create_campaign(muster, campaign_spec(audience={"members": ["3"]}), "staff")
     assert caught.value.problems[0].startswith("1 x no_address: ")
     with pytest.raises(SpecError, match="is empty") as empty:
