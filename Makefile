@@ -39,7 +39,7 @@ check: $(VENV)/.dev ## format, lint, types, layers, migrations
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/squawk --config .squawk.toml messaging/db/migrations/*.sql
+	$(BIN)/squawk --config .squawk.toml core/db/migrations/*.sql
 
 unit: $(VENV)/.dev ## the quick tests only
 	$(BIN)/pytest tests/unit $(ARGS)
@@ -60,8 +60,8 @@ format: $(VENV)/.dev ## put every file in the house format
 	$(BIN)/ruff check --fix .
 
 docs: $(VENV)/.runtime ## write docs/settings.md, and the catalogue in docs/events.md, anew from the code
-	$(BIN)/python -m muster.settings_page
-	$(BIN)/python -m webhooks.outgoing.page
+	$(BIN)/python -m tools.settings_page
+	$(BIN)/python -m tools.events_page
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml --group build
 lock: ## renew requirements.lock and requirements-dev.lock (needs uv)

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from asyncpg import Record
 
-from campaigns.past_dates import constants_at, dates_of, past_dates
-from campaigns.reading import READINGS
+from ballots.past_dates import constants_at, dates_of, past_dates
+from campaigns.replies.classification import READINGS
+from core.settings import Settings
 from messaging.content.templates import Template
-from messaging.settings import Settings
 
 _CLAIMS: Final = frozenset({"voted", "not_voted", "will_vote", "no_ballot_paper"})
 _OF_A_VOTE: Final = re.compile(

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 import asyncpg
 
-from campaigns.people.attributes import missing_attributes, unheld_attributes, unheld_values
-from campaigns.people.unit_names import find_units
+from ballots.claims import ClaimKind
 from campaigns.spec import Filter
-from campaigns.turnout.claims import Kind
-from messaging.db import Connection, load_queries
-from messaging.errors import SpecError
+from core.db import Connection, load_queries
+from core.errors import SpecError
+from people.attributes import missing_attributes, unheld_attributes, unheld_values
+from people.unit_names import find_units
 
 SQL = load_queries(__file__)
 
@@ -194,7 +194,7 @@ class _Compiler:
 
     def _answered(self, answered: bool | tuple[str, ...]) -> str:
         """True and false speak of the answer the ballot waits for; a list, of what members stand as."""
-        kinds = self._value([Kind.VOTED] if isinstance(answered, bool) else list(answered))
+        kinds = self._value([ClaimKind.VOTED] if isinstance(answered, bool) else list(answered))
         stands = (
             "exists (select from standing s where s.ballot_id = $1 and s.person_id = p.person_id"
             f" and s.kind = any ({kinds}::text[]))"

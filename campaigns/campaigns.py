@@ -19,21 +19,21 @@ from email.utils import parseaddr
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from campaigns.ballot_spec import BallotSpec
-from campaigns.ballots import Ballot, ballot_names, create_ballot, enrol, get_ballot
-from campaigns.checks import check_campaign, step_ends
-from campaigns.problems import names_instead
+from ballots.ballots import Ballot, ballot_names, create_ballot, enrol, get_ballot
+from ballots.score import Score, score
+from ballots.spec import BallotSpec
 from campaigns.spec import CampaignSpec, StepSpec
-from campaigns.spec_file import at_zone
-from campaigns.turnout.score import Score, score
+from campaigns.validation import check_campaign, step_ends
+from core.db import Connection, load_queries
+from core.errors import Conflict, NotFound
+from core.runtime import Runtime
+from core.settings import Settings
+from core.spec_errors import names_instead
+from core.spec_file import at_zone
 from messaging.content.templates import Template
-from messaging.db import Connection, load_queries
-from messaging.errors import Conflict, NotFound
 from messaging.outbox.counts import StepCounts, step_counts
 from messaging.outbox.senders import use_sender
 from messaging.outbox.steps import NewStep, add_step, cancel_steps, pause_steps, resume_steps
-from messaging.runtime import Runtime
-from messaging.settings import Settings
 
 SQL = load_queries(__file__)
 

@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from campaigns.people.address_patterns import find_pattern, likes_of
-from campaigns.people.people_lock import people_go, try_import_lock
-from campaigns.people.search import who_has
-from campaigns.turnout import counts
-from messaging.alerts import empty_alerts
+from ballots import counts
+from core.alerts import empty_alerts
+from core.db import Connection, load_queries
+from core.errors import AddressError, Conflict, NotFound
+from core.typed_address import read_address
 from messaging.consent import drop_consents
-from messaging.db import Connection, load_queries
-from messaging.errors import AddressError, Conflict, NotFound
 from messaging.outbox.erasure import (
     Written,
     drop_places,
@@ -31,10 +29,12 @@ from messaging.outbox.erasure import (
     written_to,
     written_to_address,
 )
-from messaging.outbox.states import Reason
+from messaging.states import Reason
 from messaging.suppression import drop_suppressions, suppress
 from messaging.suppression_digests import DigestKeys, Kept, keep_digests
-from messaging.typed_address import read_address
+from people.address_patterns import find_pattern, likes_of
+from people.people_lock import people_go, try_import_lock
+from people.search import who_has
 
 SQL: Final = load_queries(__file__)
 

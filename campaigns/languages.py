@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from core.db import Connection, load_queries
+from core.keyring import LENGTH
 from messaging.content.languages import spoken
 from messaging.content.render import RenderedSms, Renderer
 from messaging.content.templates import Channel
-from messaging.content.tokens import LENGTH
-from messaging.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
 

@@ -23,21 +23,29 @@ from typing import Final
 import asyncpg
 import structlog
 
-from campaigns.assign import Decision, decide
+from ballots.ballots import enrol
+from ballots.leavers import strike_off
+from ballots.past_dates import constants_at, dates_of
+from campaigns.addressing import Decision, decide
 from campaigns.audience import step_audience
-from campaigns.ballots import enrol
 from campaigns.campaigns import reopen
-from campaigns.leavers import strike_off
-from campaigns.past_dates import constants_at, dates_of
-from campaigns.people.people_lock import people_stay
-from campaigns.plan import LaunchPlan, StepPlan, plan
+from campaigns.preview import LaunchPlan, StepPlan, plan
 from campaigns.variables import personal_variables
-from messaging.alerts import raise_alert, resolve_alert
+from core.alerts import raise_alert, resolve_alert
+from core.db import Connection, exclusive, load_queries
+from core.errors import Conflict, MusterError, NotFound, Unavailable
+from core.runtime import Runtime
 from messaging.content.templates import PERSONAL, Template
-from messaging.db import Connection, exclusive, load_queries
-from messaging.errors import Conflict, MusterError, NotFound, Unavailable
-from messaging.outbox.enqueue import Queue, begin_page, begin_step, end_step, enqueue, refresh_statistics, set_constants
-from messaging.runtime import Runtime
+from messaging.outbox.enqueue import (
+    QueuedStep,
+    begin_page,
+    begin_step,
+    end_step,
+    enqueue,
+    refresh_statistics,
+    set_constants,
+)
+from people.people_lock import people_stay
 
 __all__ = ["LaunchPlan", "Launched", "StepPlan", "launch", "launch_due_steps", "launch_step_now", "plan"]
 
@@ -230,7 +238,7 @@ async def _one_ahead(pages: AsyncGenerator[list[Decision], None]) -> AsyncGenera
 async def _place(
     db: Connection, step: asyncpg.Record, decisions: list[Decision], used: frozenset[str], now: datetime
 ) -> None:
-    queue = Queue(step["step_id"], step["campaign_id"], step["sms_sender_id"], step["email_sender_id"])
+    queue = QueuedStep(step["step_id"], step["campaign_id"], step["sms_sender_id"], step["email_sender_id"])
     await enqueue(
         db,
         queue,

@@ -8,12 +8,12 @@ from typing import Final
 
 import asyncpg
 
-from campaigns.assign import assign, candidates
+from campaigns.addressing import assign, candidates
 from campaigns.audience import step_audience
-from campaigns.plan import Times, waiting_steps
-from messaging.db import Connection, load_queries
-from messaging.errors import SpecError
-from messaging.outbox.states import sentence
+from campaigns.preview import Times, waiting_steps
+from core.db import Connection, load_queries
+from core.errors import SpecError
+from messaging.states import sentence
 
 SQL: Final = load_queries(__file__)
 

@@ -15,12 +15,12 @@ from typing import Final, Literal, cast
 
 import asyncpg
 
+from core.address_masks import mask, mask_apart
+from core.db import Connection, Pool, load_queries
 from messaging import suppression
-from messaging.address_masks import mask, mask_apart
 from messaging.consent import Consent, record_consents
 from messaging.content.templates import Channel
-from messaging.db import Connection, Pool, load_queries
-from messaging.outbox.states import Reason
+from messaging.states import Reason
 
 SQL: Final = load_queries(__file__)
 
@@ -37,7 +37,7 @@ _RETURNED: Final = frozenset({Reason.HARD_BOUNCED, Reason.SOFT_BOUNCED, Reason.I
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ContactPoint:
     """One address of a person.
 
     Attributes:
@@ -62,10 +62,10 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PreferenceChange:
     """What a way has, and what it is to have."""
 
-    way: Way
+    way: ContactPoint
     to: Choice
 
     @property
@@ -74,7 +74,7 @@ class Change:
         return CHOICES.index(self.to) > CHOICES.index(self.way.choice)
 
 
-async def ways_of(db: Connection | Pool, message_id: int) -> list[Way]:
+async def ways_of(db: Connection | Pool, message_id: int) -> list[ContactPoint]:
     """The addresses of whoever a message was sent to, with what goes there.
 
     Where the message's address is no longer theirs, whoever reads it may be a stranger: they see that address alone.
@@ -88,7 +88,7 @@ async def ways_of(db: Connection | Pool, message_id: int) -> list[Way]:
     return [_way(row, masked[row["address"]]) for row in rows]
 
 
-def changes(ways: Sequence[Way], wanted: Mapping[int, str]) -> list[Change]:
+def changes(ways: Sequence[ContactPoint], wanted: Mapping[int, str]) -> list[PreferenceChange]:
     """What has to change for somebody to get what they want; what cannot be had is left out.
 
     Args:
@@ -96,7 +96,7 @@ def changes(ways: Sequence[Way], wanted: Mapping[int, str]) -> list[Change]:
         wanted: choices by address id; one that is missing, or no choice, leaves that address as it is.
     """
     found = [
-        Change(way, cast("Choice", wanted[way.address_id]))
+        PreferenceChange(way, cast("Choice", wanted[way.address_id]))
         for way in ways
         if wanted.get(way.address_id, way.choice) in CHOICES and wanted.get(way.address_id, way.choice) != way.choice
     ]
@@ -104,7 +104,7 @@ def changes(ways: Sequence[Way], wanted: Mapping[int, str]) -> list[Change]:
 
 
 async def change_preferences(
-    db: Connection, *, message_id: int, changes: Sequence[Change], wording: str, at: datetime
+    db: Connection, *, message_id: int, changes: Sequence[PreferenceChange], wording: str, at: datetime
 ) -> None:
     """Give a person what they asked for on their page, and write down what it was.
 
@@ -160,7 +160,7 @@ async def resume_address(
 
 
 async def _free_person(
-    db: Connection, person_id: int, ways: Sequence[Way], targets: Mapping[int, Choice], message_id: int
+    db: Connection, person_id: int, ways: Sequence[ContactPoint], targets: Mapping[int, Choice], message_id: int
 ) -> None:
     """Lift what stops every channel, and stop one by one what is to stay silent."""
     for way in ways:
@@ -171,7 +171,7 @@ async def _free_person(
     await _lift(db, "person", str(person_id))
 
 
-async def _apply(db: Connection, change: Change, message_id: int) -> None:
+async def _apply(db: Connection, change: PreferenceChange, message_id: int) -> None:
     way = change.way
     if change.more:
         await _lift(db, way.channel, way.address)
@@ -180,7 +180,12 @@ async def _apply(db: Connection, change: Change, message_id: int) -> None:
 
 
 def _consents(
-    person_id: int, ways: Sequence[Way], targets: Mapping[int, Choice], wording: str, at: datetime, message_id: int
+    person_id: int,
+    ways: Sequence[ContactPoint],
+    targets: Mapping[int, Choice],
+    wording: str,
+    at: datetime,
+    message_id: int,
 ) -> list[Consent]:
     """What the person said about marketing, by channel, where it is another word than before."""
     said = []
@@ -209,13 +214,13 @@ async def _lift(db: Connection, channel: suppression.Medium, address: str) -> No
     await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=SOURCE)
 
 
-def _way(row: asyncpg.Record, masked: str) -> Way:
+def _way(row: asyncpg.Record, masked: str) -> ContactPoint:
     stopped = row["stopped"]
     choice: Choice = "nothing" if stopped == "all" else "service" if stopped or not row["agreed"] else "everything"
     held = _held(row) if stopped else None
     if not row["address_id"] and not (stopped and row["own"] and row["barred"] is None):
         held = held or "moved"
-    return Way(
+    return ContactPoint(
         row["address_id"], row["channel"], row["address"], masked, choice, row["shared"], held,
         row["start_to"] if held == "start" else None,
     )  # fmt: skip

@@ -17,13 +17,13 @@ from typing import Final
 
 import structlog
 
-from campaigns.turnout.counts import finish_contacted
-from messaging.db import Connection, exclusive, load_queries
-from messaging.errors import Conflict, InputError, NotFound
+from ballots.counts import finish_contacted
+from core.db import Connection, exclusive, load_queries
+from core.errors import Conflict, InputError, NotFound
 from messaging.outbox.archive import (
     CHUNK,
     Moved,
-    Visits,
+    PageViewArchive,
     archive_chunk,
     briefly,
     check_year,
@@ -34,7 +34,8 @@ from messaging.outbox.archive import (
 SQL: Final = load_queries(__file__)
 
 SOONEST: Final = timedelta(days=61)
-"""After a ballot's close: until a day before, members' links still say that it has closed (webhooks.asked.LASTS)."""
+"""After a ballot's close: until a day before, members' links say that it has closed
+(webhooks.members.recipient.LASTS)."""
 PATIENCE: Final = 30.0
 """Seconds to wait for a worker that is just moving a chunk."""
 
@@ -159,7 +160,7 @@ async def check_due(db: Connection, name: str, before: datetime) -> None:
 
 
 async def archive_next(
-    db: Connection, due: Due, visits: Visits, *, actor: str, now: datetime, limit: int = CHUNK
+    db: Connection, due: Due, visits: PageViewArchive, *, actor: str, now: datetime, limit: int = CHUNK
 ) -> Moved:
     """Move the next messages of a campaign, in one transaction.
 
@@ -190,7 +191,7 @@ async def archive_next(
     return Moved()
 
 
-async def archive_due(db: Connection, before: datetime, visits: Visits, *, now: datetime) -> bool:
+async def archive_due(db: Connection, before: datetime, visits: PageViewArchive, *, now: datetime) -> bool:
     """What a worker does from time to time: one chunk of whatever is due, if anything is.
 
     Args:
@@ -211,7 +212,7 @@ async def archive_due(db: Connection, before: datetime, visits: Visits, *, now: 
 async def archive_campaign(
     db: Connection,
     due: Due,
-    visits: Visits,
+    visits: PageViewArchive,
     *,
     actor: str,
     now: datetime,

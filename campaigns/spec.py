@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
 
-from campaigns.ballot_spec import BallotSpec, load_ballot_spec
-from campaigns.hours import NIGHT, Caps, Days, Duration, OpenHours, QuietHours
-from campaigns.spec_file import Moment, Name, OneOrMore, SpecTable, Text, read_document, read_many, read_table
-from campaigns.turnout.claims import Kind
-from messaging.errors import SpecError
+from ballots.claims import ClaimKind
+from ballots.spec import BallotSpec, load_ballot_spec
+from campaigns.sending_windows import NIGHT, Caps, Days, Duration, OpenHours, QuietHours
+from core.errors import SpecError
+from core.spec_file import Moment, Name, OneOrMore, SpecTable, Text, read_document, read_many, read_table
 
 ChannelName = Literal["sms", "email"]
 
@@ -49,7 +49,9 @@ class Filter(SpecTable):
     attribute: dict[str, StrictBool | OneOrMore] | None = Field(None, min_length=1)
     has: Annotated[tuple[ChannelName, ...], BeforeValidator(read_many), Field(min_length=1)] | None = None
     language: OneOrMore | None = None
-    answered: StrictBool | Annotated[tuple[Kind, ...], BeforeValidator(read_many), Field(min_length=1)] | None = None
+    answered: StrictBool | Annotated[tuple[ClaimKind, ...], BeforeValidator(read_many), Field(min_length=1)] | None = (
+        None
+    )
     members: OneOrMore | None = None
     received: Annotated[tuple[int, ...], BeforeValidator(read_many), Field(min_length=1)] | None = None
 

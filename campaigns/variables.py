@@ -6,9 +6,9 @@ One definition serves the preview, the check when a campaign is made and the lau
 
 from __future__ import annotations
 
+from core.db import Connection, load_queries
+from core.errors import NotFound
 from messaging.content.templates import PERSONAL, STANDARD_VARIABLES
-from messaging.db import Connection, load_queries
-from messaging.errors import NotFound
 
 SQL = load_queries(__file__)
 

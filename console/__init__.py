@@ -1,6 +1,6 @@
 """What staff see: a live, read-only console under `/console/`.
 
-`setup(app)` is all a web application needs; it must hold the runtime at `app[messaging.web.RUNTIME]`. `explain` is the
+`setup(app)` is all a web application needs; it must hold the runtime at `app[core.http.web.RUNTIME]`. `explain` is the
 page for what goes wrong under `/console/` before or behind the console's own handlers.
 """
 
@@ -11,7 +11,7 @@ from aiohttp import web
 from console.live import LIVE, Live
 from console.pages import routes
 from console.rendering import render_page
-from messaging.web import RUNTIME
+from core.http.web import RUNTIME
 
 __all__ = ["explain", "routes", "setup"]
 

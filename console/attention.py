@@ -8,10 +8,10 @@ from typing import Final
 
 import asyncpg
 
-from campaigns.conversations import OpenReply, open_replies
+from campaigns.replies.reply_inbox import OpenReply, open_replies
 from console.words import mask_text, short_name, shorten
-from messaging.address_masks import mask
-from messaging.db import Connection, load_queries
+from core.address_masks import mask
+from core.db import Connection, load_queries
 
 SQL = load_queries(__file__)
 
@@ -22,7 +22,7 @@ LONGEST: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class WaitingReply:
     """A reply that waits, with no more about its writer than it takes to see what it is about.
 
     Attributes:
@@ -48,25 +48,25 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Replies:
+class WaitingReplies:
     """The replies that wait: how many, and the oldest of them."""
 
     waiting: int
-    shown: tuple[Reply, ...]
+    shown: tuple[WaitingReply, ...]
 
 
-async def replies(db: Connection) -> Replies:
+async def replies(db: Connection) -> WaitingReplies:
     """The replies that need a person, those that have waited longest first."""
     waiting = await open_replies(db, SHOWN)
     rows = await db.fetch(SQL["writers"], [one.person_id for one in waiting if one.person_id is not None])
     writers = {row["person_id"]: row for row in rows}
     shown = tuple(_reply(one, writers.get(one.person_id)) for one in waiting)
     count = len(shown) if len(shown) < SHOWN else await db.fetchval(SQL["count_open"])
-    return Replies(count, shown)
+    return WaitingReplies(count, shown)
 
 
-def _reply(one: OpenReply, writer: asyncpg.Record | None) -> Reply:
-    return Reply(
+def _reply(one: OpenReply, writer: asyncpg.Record | None) -> WaitingReply:
+    return WaitingReply(
         reply_id=one.reply_id,
         who="Unknown sender" if writer is None else short_name(writer["first_name"], writer["last_initial"]),
         branch=None if writer is None else writer["branch"],

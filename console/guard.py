@@ -8,13 +8,13 @@ from typing import Final
 from aiohttp import web
 from yarl import URL
 
-from console.auth import SESSION_LASTS, admit
 from console.rendering import STAFF, render_page
-from messaging.db import AWAY
-from messaging.errors import NotFound
-from messaging.outages import POSTGRES
-from messaging.settings import Settings
-from messaging.web import RUNTIME
+from core.db import AWAY
+from core.errors import NotFound
+from core.http.web import RUNTIME
+from core.outages import POSTGRES
+from core.settings import Settings
+from staff.sign_in import SESSION_LASTS, admit
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -61,7 +61,7 @@ def for_staff(handler: Handler, *, opens_page: bool = True) -> Handler:
 
     Args:
         handler: finds who is signed in at `request[STAFF]`.
-        opens_page: see `console.auth.admit`.
+        opens_page: see `staff.sign_in.admit`.
     """
 
     async def guarded(request: web.Request) -> web.StreamResponse:

@@ -14,13 +14,13 @@ import structlog
 from aiohttp import web
 from aiohttp_sse import sse_response
 
-from console.auth import admit
 from console.guard import HEADERS, session_token
 from console.views import Figures, Picture, Section, View, take_picture
-from messaging.db import AWAY
-from messaging.outages import POSTGRES
-from messaging.runtime import Runtime
-from messaging.web import RUNTIME
+from core.db import AWAY
+from core.http.web import RUNTIME
+from core.outages import POSTGRES
+from core.runtime import Runtime
+from staff.sign_in import admit
 
 log = structlog.get_logger(__name__)
 

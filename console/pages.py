@@ -10,14 +10,14 @@ from aiohttp import web
 
 from console.assets import PATH as ASSETS
 from console.assets import get_asset
-from console.auth import SIGN_IN_PATH, admit, end_session, link_works, use_link
 from console.guard import for_anyone, for_staff, forget_session, session_token, set_session
 from console.live import LIVE, stream
 from console.rendering import render_page
 from console.standing import DEFAULT_ORDER
 from console.views import BallotView, CampaignView, OverviewView, View, take_picture
-from messaging.errors import NotFound
-from messaging.web import RUNTIME
+from core.errors import NotFound
+from core.http.web import RUNTIME
+from staff.sign_in import SIGN_IN_PATH, admit, end_session, link_works, use_link
 
 HOME: Final = "/console/"
 LONGEST_SEARCH: Final = 80

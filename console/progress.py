@@ -10,8 +10,8 @@ from typing import Final
 import asyncpg
 
 from console.words import GROUPS
-from messaging.db import Connection, load_queries
-from messaging.errors import NotFound
+from core.db import Connection, load_queries
+from core.errors import NotFound
 from messaging.outbox.counts import StepCounts, step_counts
 
 SQL = load_queries(__file__)
@@ -21,7 +21,7 @@ SHOWN_IN_FULL: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class ChannelProgress:
     """What became of a step's messages on one channel.
 
     Attributes:
@@ -38,7 +38,7 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StepProgress:
     """How far one step of a campaign has come.
 
     Attributes:
@@ -77,7 +77,7 @@ class Step:
     launched_at: datetime | None
     finished_at: datetime | None
     stopped: str | None
-    by_channel: tuple[Channel, ...] = ()
+    by_channel: tuple[ChannelProgress, ...] = ()
 
     @property
     def handled(self) -> int:
@@ -86,7 +86,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Campaign:
+class CampaignProgress:
     """A campaign and its steps.
 
     Attributes:
@@ -111,11 +111,11 @@ class Campaign:
     created_at: datetime
     launched_at: datetime | None
     finished_at: datetime | None
-    steps: tuple[Step, ...] = ()
+    steps: tuple[StepProgress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class StepStart:
     """What there is already; the rest is what a newcomer does next."""
 
     has_people: bool
@@ -123,21 +123,21 @@ class Beginning:
     has_campaign: bool
 
 
-async def beginning(db: Connection) -> Beginning:
+async def beginning(db: Connection) -> StepStart:
     """How far somebody who has just installed Muster has come."""
     row = await db.fetchrow(SQL["newcomer"])
     assert row is not None
-    return Beginning(**row)
+    return StepStart(**row)
 
 
-async def campaigns(db: Connection) -> tuple[tuple[Campaign, ...], tuple[Campaign, ...]]:
+async def campaigns(db: Connection) -> tuple[tuple[CampaignProgress, ...], tuple[CampaignProgress, ...]]:
     """The campaigns: those shown in full, with their steps, and the others, without."""
     rows = await db.fetch(SQL["campaigns"])
     full = [await _with_steps(db, row) for row in rows[:SHOWN_IN_FULL]]
     return tuple(full), tuple(_campaign(row) for row in rows[SHOWN_IN_FULL:])
 
 
-async def campaign(db: Connection, name: str) -> Campaign:
+async def campaign(db: Connection, name: str) -> CampaignProgress:
     """One campaign with its steps by channel.
 
     Raises:
@@ -149,7 +149,9 @@ async def campaign(db: Connection, name: str) -> Campaign:
     return await _with_steps(db, row, await db.fetch(SQL["by_channel"], row["campaign_id"]))
 
 
-async def _with_steps(db: Connection, row: asyncpg.Record, channel_rows: Sequence[asyncpg.Record] = ()) -> Campaign:
+async def _with_steps(
+    db: Connection, row: asyncpg.Record, channel_rows: Sequence[asyncpg.Record] = ()
+) -> CampaignProgress:
     plans = {plan["step_id"]: plan for plan in await db.fetch(SQL["steps"], row["campaign_id"])}
     counted = await step_counts(db, row["campaign_id"])
     return _campaign(
@@ -157,13 +159,13 @@ async def _with_steps(db: Connection, row: asyncpg.Record, channel_rows: Sequenc
     )
 
 
-def _campaign(row: asyncpg.Record, steps: tuple[Step, ...] = ()) -> Campaign:
-    return Campaign(**{key: value for key, value in row.items() if key != "campaign_id"}, steps=steps)
+def _campaign(row: asyncpg.Record, steps: tuple[StepProgress, ...] = ()) -> CampaignProgress:
+    return CampaignProgress(**{key: value for key, value in row.items() if key != "campaign_id"}, steps=steps)
 
 
-def _step(one: StepCounts, plan: asyncpg.Record, by_channel: tuple[Channel, ...]) -> Step:
+def _step(one: StepCounts, plan: asyncpg.Record, by_channel: tuple[ChannelProgress, ...]) -> StepProgress:
     counts = {str(state): n for state, n in one.counts.items() if n}
-    return Step(
+    return StepProgress(
         position=one.position,
         template=one.template,
         state=one.state,
@@ -184,7 +186,7 @@ def _step(one: StepCounts, plan: asyncpg.Record, by_channel: tuple[Channel, ...]
     )
 
 
-def _channels(step_id: int, rows: Sequence[asyncpg.Record]) -> tuple[Channel, ...]:
+def _channels(step_id: int, rows: Sequence[asyncpg.Record]) -> tuple[ChannelProgress, ...]:
     """The channels of one step, the one that carried most first; people without any are in the step's reasons."""
     found: dict[str, dict[str, int]] = {}
     segments: dict[str, int] = {}
@@ -193,5 +195,5 @@ def _channels(step_id: int, rows: Sequence[asyncpg.Record]) -> tuple[Channel, ..
             counts = found.setdefault(row["channel"], {})  # a state comes twice while a step is being archived
             counts[row["state"]] = counts.get(row["state"], 0) + row["n"]
             segments[row["channel"]] = segments.get(row["channel"], 0) + row["segments"]
-    made = [Channel(name, counts, sum(counts.values()), segments[name]) for name, counts in found.items()]
+    made = [ChannelProgress(name, counts, sum(counts.values()), segments[name]) for name, counts in found.items()]
     return tuple(sorted(made, key=lambda one: -one.total))

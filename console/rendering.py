@@ -12,14 +12,14 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup
 
-from campaigns.turnout import figures
+from ballots import figures
 from console import words
 from console.assets import asset_url
-from console.auth import Staff
-from messaging.outbox.states import sentence
-from messaging.plurals import plural, verb
-from messaging.settings import ROOT
-from messaging.web import RUNTIME
+from core.http.web import RUNTIME
+from core.plurals import plural, verb
+from core.settings import ROOT
+from messaging.states import sentence
+from staff.sign_in import Staff
 
 STAFF: Final = web.RequestKey("staff", Staff)
 """Who is signed in: `request[STAFF]`, on every handler behind `console.guard.for_staff`."""

@@ -8,11 +8,11 @@ from email.policy import SMTP
 from email.utils import format_datetime, make_msgid, parseaddr
 
 from console.rendering import environment
-from messaging.channels.base import Accepted, Mail, Unknown, Withheld
-from messaging.channels.smtp import SmtpChannel
+from core.errors import SettingsError, Unavailable
+from core.settings import Settings
+from messaging.channels.channel import Accepted, OutboundEmail, Unknown, Withheld
+from messaging.channels.smtp.channel import SmtpChannel
 from messaging.content.mime import ascii_domain
-from messaging.errors import SettingsError, Unavailable
-from messaging.settings import Settings
 
 
 async def send_sign_in_link(
@@ -41,7 +41,7 @@ async def send_sign_in_link(
     content = compose(settings, name=name, email=email, link=link, minutes=minutes, now=now)
     channel = SmtpChannel(settings)
     try:
-        outcome = await channel.send(Mail(0, ascii_domain(sender), email, content))
+        outcome = await channel.send(OutboundEmail(0, ascii_domain(sender), email, content))
     finally:
         await channel.close()
     if isinstance(outcome, Accepted | Unknown):

@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from campaigns.turnout.counts import UnitCount, unit_counts
-from campaigns.turnout.score import Score, judge_unit, score
-from messaging.db import Connection, load_queries
-from messaging.errors import NotFound
+from ballots.counts import UnitTurnout, unit_counts
+from ballots.score import Score, judge_unit, score
+from core.db import Connection, load_queries
+from core.errors import NotFound
 
 SQL = load_queries(__file__)
 
@@ -23,7 +23,7 @@ DAYS_SHOWN: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
+class BranchStatus:
     """One unit of the ballot against its threshold.
 
     Attributes:
@@ -48,7 +48,7 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
-class Ballot:
+class BallotStatus:
     """A ballot, its score, and its branches.
 
     Attributes:
@@ -76,13 +76,13 @@ class Ballot:
     disaggregated: bool
     kind: str
     score: Score
-    branches: tuple[Branch, ...]
+    branches: tuple[BranchStatus, ...]
     days: tuple[Day, ...]
     phase: str
 
     @property
     def there(self) -> int:
-        """Branches that have reached the threshold, as `campaigns.turnout.score` judges it."""
+        """Branches that have reached the threshold, as `ballots.score` judges it."""
         return sum(branch.score.reached for branch in self.branches)
 
     @property
@@ -91,7 +91,7 @@ class Ballot:
         return _share(self.score)
 
 
-ORDERS: Final[Mapping[str, Callable[[Branch], Any]]] = MappingProxyType(
+ORDERS: Final[Mapping[str, Callable[[BranchStatus], Any]]] = MappingProxyType(
     {
         "needed": lambda branch: (-branch.score.needed, branch.name.casefold()),
         "name": lambda branch: branch.name.casefold(),
@@ -106,12 +106,12 @@ ORDERS: Final[Mapping[str, Callable[[Branch], Any]]] = MappingProxyType(
 DEFAULT_ORDER: Final = "needed"
 
 
-async def ballots(db: Connection, now: datetime) -> tuple[Ballot, ...]:
+async def ballots(db: Connection, now: datetime) -> tuple[BallotStatus, ...]:
     """The ballots that are near, without their days."""
     return tuple([await _ballot(db, row, now, with_days=False) for row in await db.fetch(SQL["ballots"], now)])
 
 
-async def ballot(db: Connection, name: str, now: datetime) -> Ballot:
+async def ballot(db: Connection, name: str, now: datetime) -> BallotStatus:
     """One ballot.
 
     Raises:
@@ -123,7 +123,7 @@ async def ballot(db: Connection, name: str, now: datetime) -> Ballot:
     return await _ballot(db, row, now, with_days=True)
 
 
-def arrange(branches: tuple[Branch, ...], *, order: str, find: str) -> tuple[Branch, ...]:
+def arrange(branches: tuple[BranchStatus, ...], *, order: str, find: str) -> tuple[BranchStatus, ...]:
     """The branches somebody asked for.
 
     Args:
@@ -138,12 +138,12 @@ def arrange(branches: tuple[Branch, ...], *, order: str, find: str) -> tuple[Bra
     )
 
 
-async def _ballot(db: Connection, row: asyncpg.Record, now: datetime, *, with_days: bool) -> Ballot:
+async def _ballot(db: Connection, row: asyncpg.Record, now: datetime, *, with_days: bool) -> BallotStatus:
     whole = await score(db, row["ballot_id"], now)
     units = await unit_counts(db, row["ballot_id"], row["constituency"])
     branches = tuple(_branch(unit, whole) for unit in units if unit.measures["electorate"])
     zone = ZoneInfo(row["time_zone"])
-    return Ballot(
+    return BallotStatus(
         name=row["name"],
         title=row["title"],
         organisation=row["organisation"],
@@ -161,10 +161,10 @@ async def _ballot(db: Connection, row: asyncpg.Record, now: datetime, *, with_da
     )
 
 
-def _branch(unit: UnitCount, whole: Score) -> Branch:
+def _branch(unit: UnitTurnout, whole: Score) -> BranchStatus:
     judged = judge_unit(unit, whole)
     name = unit.name or "No branch known"
-    return Branch(name, unit.path.removesuffix(unit.name).removesuffix(" / "), judged, _share(judged))
+    return BranchStatus(name, unit.path.removesuffix(unit.name).removesuffix(" / "), judged, _share(judged))
 
 
 async def _days(db: Connection, row: asyncpg.Record, now: datetime, zone: ZoneInfo) -> tuple[Day, ...]:

@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from campaigns.turnout.figures import number
+from ballots.figures import number
 from console import attention, progress, standing
 from console.rendering import render
 from console.words import CAMPAIGN_STATES, in_words
-from messaging.alerts import open_alerts
-from messaging.db import Connection
-from messaging.plurals import plural
-from messaging.runtime import Runtime
+from core.alerts import open_alerts
+from core.db import Connection
+from core.plurals import plural
+from core.runtime import Runtime
 
 T = TypeVar("T")
 
@@ -91,11 +91,11 @@ class Figures:
         """Everything on the first page."""
         return await self._once("overview", "", self._read_overview)
 
-    async def campaign(self, name: str) -> progress.Campaign:
+    async def campaign(self, name: str) -> progress.CampaignProgress:
         """One campaign, by step and channel."""
         return await self._once("campaign", name, lambda db: progress.campaign(db, name))
 
-    async def ballot(self, name: str) -> standing.Ballot:
+    async def ballot(self, name: str) -> standing.BallotStatus:
         """One ballot with all its branches."""
         return await self._once("ballot", name, lambda db: standing.ballot(db, name, self.runtime.clock()))
 

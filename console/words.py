@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from messaging.address_masks import mask
-from messaging.plurals import plural
+from core.address_masks import mask
+from core.plurals import plural
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class WordGroup:
     """Message states that are one thing to somebody who watches.
 
     Attributes:
@@ -31,12 +31,14 @@ class Group:
 
 
 GROUPS: Final = (
-    Group("delivered", "Delivered", ("delivered", "read"), "The phone or mailbox has it."),
-    Group("sent", "Sent", ("accepted", "sent"), "The provider took it; no receipt has come yet."),
-    Group("unknown", "Unknown", ("ambiguous",), "The line broke while sending: it is being looked into."),
-    Group("failed", "Failed", ("undelivered", "bounced", "complained", "failed"), "It did not arrive."),
-    Group("waiting", "Waiting", ("queued", "sending"), "Due to be sent."),
-    Group("left_out", "Not sent", ("cancelled", "suppressed", "expired", "skipped"), "Nothing was or will be sent."),
+    WordGroup("delivered", "Delivered", ("delivered", "read"), "The phone or mailbox has it."),
+    WordGroup("sent", "Sent", ("accepted", "sent"), "The provider took it; no receipt has come yet."),
+    WordGroup("unknown", "Unknown", ("ambiguous",), "The line broke while sending: it is being looked into."),
+    WordGroup("failed", "Failed", ("undelivered", "bounced", "complained", "failed"), "It did not arrive."),
+    WordGroup("waiting", "Waiting", ("queued", "sending"), "Due to be sent."),
+    WordGroup(
+        "left_out", "Not sent", ("cancelled", "suppressed", "expired", "skipped"), "Nothing was or will be sent."
+    ),
 )
 """In the order a bar shows them."""
 

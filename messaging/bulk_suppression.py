@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from messaging.db import Connection, load_queries
+from core.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
 

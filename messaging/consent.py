@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final, Literal
 
+from core.db import Connection, load_queries
 from messaging.content.templates import Channel, Purpose
-from messaging.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from messaging.db import Connection, load_queries
+from core.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
 

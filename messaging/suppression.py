@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from messaging.db import Connection, load_queries
+from core.db import Connection, load_queries
 from messaging.erased_address import is_erased
 
 SQL: Final = load_queries(__file__)

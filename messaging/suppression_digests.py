@@ -17,10 +17,10 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from messaging.content.tokens import fingerprint
-from messaging.db import Connection, load_queries
-from messaging.errors import SettingsError
-from messaging.outbox.states import Reason
+from core.db import Connection, load_queries
+from core.errors import SettingsError
+from core.keyring import fingerprint
+from messaging.states import Reason
 
 SQL: Final = load_queries(__file__)
 
@@ -51,7 +51,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundDigest:
     """A suppression that stands against something that came in.
 
     Attributes:
@@ -176,7 +176,7 @@ async def has_digests(db: Connection, keys: DigestKeys) -> bool:
     return bool(await db.fetchval(SQL["any"]))
 
 
-async def find_digests(db: Connection, keys: DigestKeys, arrivals: Collection[Arrival]) -> list[Found]:
+async def find_digests(db: Connection, keys: DigestKeys, arrivals: Collection[Arrival]) -> list[FoundDigest]:
     """What is kept against what comes in.
 
     Args:
@@ -190,14 +190,14 @@ async def find_digests(db: Connection, keys: DigestKeys, arrivals: Collection[Ar
     if not kept:
         return []
     return [
-        Found(channel=channel, address=address, **row)  # type: ignore[arg-type]  # a row has what it lacks
+        FoundDigest(channel=channel, address=address, **row)  # type: ignore[arg-type]  # a row has what it lacks
         for channel, address in arrivals
         for digest in keys.every(channel, address)
         for row in kept.get(digest, ())
     ]
 
 
-async def drop_digests(db: Connection, found: Collection[Found]) -> None:
+async def drop_digests(db: Connection, found: Collection[FoundDigest]) -> None:
     """Forget digests: what they stood for stands in clear again, or was lifted.
 
     Args:

@@ -1,0 +1,1 @@
+"""The roof: commands, the web application, the worker, and the embedded servers."""

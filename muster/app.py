@@ -14,18 +14,18 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from redis.exceptions import RedisError
 
+import api
 import console
 import webhooks
-from messaging.db.migrate import missing
-from messaging.errors import Conflict, DatabaseAway, InputError, MusterError, NotFound, Unavailable
-from messaging.log_limit import LOG_LIMIT, LogLimit
-from messaging.outages import POSTGRES
-from messaging.plurals import plural
-from messaging.runtime import Runtime
-from messaging.web import RUNTIME, problem, refuse_compressed
-from muster.lost import server_of
+from core.db.migrate import missing
+from core.errors import Conflict, DatabaseAway, InputError, MusterError, NotFound, Unavailable
+from core.http.web import RUNTIME, problem, refuse_compressed
+from core.log_limit import LOG_LIMIT, LogLimit
+from core.outages import POSTGRES
+from core.plurals import plural
+from core.runtime import Runtime
 from muster.metrics import METRICS, Metrics, get_metrics
-from webhooks import feed
+from muster.server_errors import server_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -65,7 +65,7 @@ def make_app(runtime: Runtime) -> web.Application:
     app.add_routes([web.get("/healthz", get_health), web.get("/readyz", get_ready), web.get("/metrics", get_metrics)])
     app.add_routes([web.get("/", get_front)])
     console.setup(app)
-    feed.setup(app)
+    api.setup(app)
     app.add_routes(webhooks.routes())  # last: a member's link is any first word in a path
     return app
 

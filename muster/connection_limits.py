@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from messaging.host_addresses import counted_network, read_host_address
-from messaging.setting_values import Network
-from messaging.settings import Settings
+from core.http.host_addresses import counted_network, read_host_address
+from core.setting_types import Network
+from core.settings import Settings
 
 HEADERS_WITHIN: Final = 20.0
 """Seconds from the first byte of a request, on a new connection from its first moment, to the end of its headers."""

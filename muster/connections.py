@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from messaging.log_limit import LogLimit
+from core.log_limit import LogLimit
 from muster.connection_limits import Limits
 
 if TYPE_CHECKING:

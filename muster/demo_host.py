@@ -7,11 +7,12 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from messaging.runtime import Wake
-from muster.demo.host import Servers
-from muster.local import erase, home, secret, supervised
-from muster.local.attach import attach
+from core.runtime import Wake
+from muster import supervised
+from muster.embedded import erase, home, secret
+from muster.embedded.client import attach
 from muster.worker import ArqWake
+from sandbox.demo.host import HostServers
 
 
 class DemoHost:
@@ -31,7 +32,7 @@ class DemoHost:
         """Keep a secret key in a MUSTER_HOME, and return it."""
         return secret.kept_secret(folder)
 
-    def servers(self, folder: Path) -> Servers:
+    def servers(self, folder: Path) -> HostServers:
         """Start the servers of a MUSTER_HOME."""
         return attach(folder)
 

@@ -22,6 +22,7 @@ from typing import Any, Final, TypeVar
 import asyncpg
 import structlog
 
+from ballots.counts import finish_reach
 from campaigns.erasure import (
     Traces,
     erase_traces,
@@ -31,16 +32,15 @@ from campaigns.erasure import (
     look_again,
     note_erasure,
 )
-from campaigns.turnout.counts import finish_reach
-from messaging.db import Connection
-from messaging.errors import Conflict
+from core.db import Connection
+from core.errors import Conflict
+from core.runtime import Runtime
 from messaging.outbox.erasure import Written, empty_again, hold_messages, in_flight
-from messaging.runtime import Runtime
 from messaging.suppression_digests import DigestKeys
 from webhooks import process_waiting
 from webhooks.erased import erased_messages, forget_late, note_erased
 from webhooks.erasure import Arrivals, StillWritten, Wanted, empty_arrivals, find_arrivals, wait_for_writers
-from webhooks.inbox import find_waiting
+from webhooks.inbound_log.inbound_log import find_waiting
 
 TRIES: Final = 100
 """How often the transaction is begun again where somebody is in the way."""
@@ -68,7 +68,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundTraces:
     """Somebody, with everything that would go.
 
     Attributes:
@@ -101,7 +101,7 @@ class Found:
         } | {"found": self.counts()}
 
 
-async def look_for(runtime: Runtime, who: str) -> Found:
+async def look_for(runtime: Runtime, who: str) -> FoundTraces:
     """Find somebody and everything that would go with them.
 
     Args:
@@ -114,10 +114,10 @@ async def look_for(runtime: Runtime, who: str) -> Found:
     """
     async with runtime.pool.acquire() as db:
         traces = await find_traces(db, who, region=runtime.settings.sms_region)
-        return Found(traces, await find_arrivals(db, wanted_of(traces)))
+        return FoundTraces(traces, await find_arrivals(db, wanted_of(traces)))
 
 
-async def erase(runtime: Runtime, found: Found, *, actor: str, may_return: bool = False) -> dict[str, int]:
+async def erase(runtime: Runtime, found: FoundTraces, *, actor: str, may_return: bool = False) -> dict[str, int]:
     """Erase somebody, and write down that it was done.
 
     Args:
@@ -222,13 +222,13 @@ async def read_waiting(runtime: Runtime, db: Connection, inbox_ids: Sequence[int
 
 
 async def _erase(
-    db: Connection, keys: DigestKeys, found: Found, actor: str, *, may_return: bool, now: datetime
-) -> tuple[Found, dict[str, int]]:
+    db: Connection, keys: DigestKeys, found: FoundTraces, actor: str, *, may_return: bool, now: datetime
+) -> tuple[FoundTraces, dict[str, int]]:
     await hold_everything(db, found.traces)
     traces = await look_again(db, found.traces)
     await hold_messages(db, traces.written.messages)  # what was launched just before as well
     wanted = wanted_of(traces)
-    done = Found(traces, await find_arrivals(db, wanted, found.arrivals))
+    done = FoundTraces(traces, await find_arrivals(db, wanted, found.arrivals))
     if unread := await find_waiting(db, done.arrivals.inbox | done.arrivals.mails):
         raise Unread(unread)
     new, withdrawn = await erase_traces(db, keys, traces, may_return=may_return, now=now)

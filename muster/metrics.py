@@ -13,10 +13,10 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from messaging.db import load_queries
-from messaging.host_addresses import read_host_address
-from messaging.runtime import Runtime
-from messaging.web import RUNTIME, leads_here
+from core.db import load_queries
+from core.http.host_addresses import read_host_address
+from core.http.web import RUNTIME, leads_here
+from core.runtime import Runtime
 
 SQL = load_queries(__file__)
 MESSAGES_BY_STATE = SQL["messages_by_state"]

@@ -17,21 +17,21 @@ import aiohttp
 import orjson
 import structlog
 
-from campaigns.people.people import has_people
-from console.auth import By, make_sign_in_link
-from messaging.clock import system_clock
-from messaging.db import connect
-from messaging.db.migrate import migrate, pending
-from messaging.errors import Conflict, MusterError, Unavailable
-from messaging.settings import Settings, check_for_production, load_settings
-from muster.demo.home import demo_home
-from muster.local.attach import Servers, attach
-from muster.local.running import Running, SandboxPlace, only_run
-from muster.local.secret import kept_secret
+from core.clock import system_clock
+from core.db import connect
+from core.db.migrate import migrate, pending
+from core.errors import Conflict, MusterError, Unavailable
+from core.settings import Settings, check_for_production, load_settings
+from muster.embedded.client import Servers, attach
+from muster.embedded.running import Running, SandboxPlace, only_run
+from muster.embedded.secret import kept_secret
 from muster.logs import configure_logs
 from muster.operator import system_user
 from muster.supervisor import Child
 from muster.web import address, stop_signal
+from people.people import has_people
+from sandbox.demo.home import demo_home
+from staff.sign_in import By, make_sign_in_link
 
 WEB_PORT: Final = 8000
 SANDBOX_PORT: Final = 8025

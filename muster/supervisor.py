@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from muster.local.supervised import VARIABLE
+from muster.supervised import VARIABLE
 
 PATIENCE: Final = 40.0
 """Seconds a process gets to stop in order before it is killed; longer than a worker's own patience."""

@@ -14,13 +14,13 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from messaging.errors import Conflict, SettingsError
-from messaging.log_limit import LOG_LIMIT
-from messaging.runtime import Runtime
+from core.errors import Conflict, SettingsError
+from core.log_limit import LOG_LIMIT
+from core.runtime import Runtime
 from muster.app import HEADERS, make_app
 from muster.connection_limits import Limits, network_of
 from muster.connections import Connections
-from muster.garbage import look_less_for_garbage
+from muster.gc_tuning import look_less_for_garbage
 from muster.http_server import Runner
 from muster.metrics import METRICS
 

@@ -1,6 +1,6 @@
 """The only module that imports arq: wake-ups, and the worker that heeds them.
 
-A wake-up is never a message: it has a duty done (see `muster/duties.py`), which claims batches of rows in PostgreSQL.
+A wake-up is never a message: it has a duty done (see `muster/jobs.py`), which claims batches of rows in PostgreSQL.
 So nothing is lost when Redis is flushed or away, or when a worker dies with a job: every worker also looks by itself,
 every second, and runs the clock's duties itself while Redis is away.
 
@@ -23,12 +23,12 @@ from arq import Worker, cron, func
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
-from messaging.outages import REDIS, Outages
-from messaging.redis_address import open_redis_pool
-from messaging.runtime import Runtime
+from core.outages import REDIS, Outages
+from core.redis_address import open_redis_pool
+from core.runtime import Runtime
 
 if TYPE_CHECKING:
-    from muster.duties import Duties
+    from muster.jobs import Jobs
 
 QUEUE: Final = "muster:queue"
 BELL: Final = "muster:bell"
@@ -61,20 +61,20 @@ async def work(runtime: Runtime, stop: asyncio.Event) -> None:
         stop: set to stop.
     """
     # Late: a command that only rings the bell does without the SDKs of every provider.
+    from core.http.outbound_http import open_outside
     from messaging.channels import open_channels
-    from messaging.outbox.send import Courier
-    from messaging.outside import open_outside
-    from muster.duties import Duties
-    from muster.garbage import look_less_for_garbage
+    from messaging.outbox.dispatcher import Dispatcher
+    from muster.gc_tuning import look_less_for_garbage
+    from muster.jobs import Jobs
 
     assert runtime.settings.redis_url is not None
     async with (
         open_channels(runtime.settings, runtime.http) as channels,
         open_outside(runtime.settings.outgoing_allow) as outside,
-        (courier := Courier(runtime, channels)).stay(),
+        (courier := Dispatcher(runtime, channels)).stay(),
     ):
-        duties = Duties(runtime, courier, outside)
-        ear = _Ear(duties, runtime.settings.redis_url, runtime.outages)
+        duties = Jobs(runtime, courier, outside)
+        ear = _Listener(duties, runtime.settings.redis_url, runtime.outages)
         hearing = asyncio.create_task(ear.listen(), name="wake-ups")
         look_less_for_garbage()
         _say_what_it_sends(channels)
@@ -102,7 +102,7 @@ def _say_what_it_sends(channels: Collection[str]) -> None:
         )
 
 
-def _look(duties: Duties, *, clock_too: bool) -> None:
+def _look(duties: Jobs, *, clock_too: bool) -> None:
     """Have done what no wake-up told us of."""
     if clock_too:
         duties.tick()
@@ -111,14 +111,14 @@ def _look(duties: Duties, *, clock_too: bool) -> None:
         duties.inbox.ask()
 
 
-class _Ear:
+class _Listener:
     """Heeds wake-ups and the clock through arq, and comes back by itself after Redis was away.
 
     Attributes:
         hears: whether Redis answers.
     """
 
-    def __init__(self, duties: Duties, redis_url: str, outages: Outages) -> None:
+    def __init__(self, duties: Jobs, redis_url: str, outages: Outages) -> None:
         self._duties = duties
         self._outages = outages
         self._redis_url = redis_url

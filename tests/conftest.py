@@ -14,12 +14,12 @@ import hypothesis
 import pytest
 import uvloop
 
-from messaging.db import Connection, Pool, open_pool
-from messaging.db.migrate import migrate
-from messaging.runtime import Runtime, open_runtime
-from messaging.settings import Settings
-from muster.local.postgres import Postgres, start_postgres
-from muster.local.valkey import Valkey, start_valkey
+from core.db import Connection, Pool, open_pool
+from core.db.migrate import migrate
+from core.runtime import Runtime, open_runtime
+from core.settings import Settings
+from muster.embedded.postgres import Postgres, start_postgres
+from muster.embedded.valkey import Valkey, start_valkey
 
 # a busy machine is no failure of a law
 hypothesis.settings.register_profile("muster", deadline=None)

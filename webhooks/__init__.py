@@ -1,6 +1,6 @@
 """What the outside says: members' links, unsubscribing, and providers' webhooks.
 
-`routes()` is all a web application needs; it must hold the runtime at `app[messaging.web.RUNTIME]`. What comes in is
+`routes()` is all a web application needs; it must hold the runtime at `app[core.http.web.RUNTIME]`. What comes in is
 stored first; a worker processes it with `process_inbox`, and deletes it in time with `drop_leftovers`. What came while
 nobody was there to take it, `fetch_missed` asks for.
 """
@@ -13,17 +13,19 @@ from typing import Final
 
 from aiohttp import web
 
-from messaging.db import Connection
-from messaging.runtime import Runtime
-from webhooks import email, links, preferences, twilio, unsubscribe, vonage
-from webhooks.agents import classify
-from webhooks.inbox import Handler, Intake, process, process_these
-from webhooks.leftovers import drop_leftovers
-from webhooks.mailroom import MAIL, sort_mail
-from webhooks.missed import fetch_missed
-from webhooks.misses import Misses
-from webhooks.pages import respond_at_front, respond_to_nobody
-from webhooks.paths import is_members
+from core.db import Connection
+from core.http.rate_limit import RateLimit
+from core.runtime import Runtime
+from webhooks import email
+from webhooks.email.mail_server import MAIL, sort_mail
+from webhooks.inbound_log.inbound_log import Handler, Intake, process, process_these
+from webhooks.inbox_retention import drop_leftovers
+from webhooks.members import links, preferences, unsubscribe
+from webhooks.members.pages import respond_at_front, respond_to_nobody
+from webhooks.members.paths import is_members
+from webhooks.members.user_agents import classify
+from webhooks.sms import twilio, vonage
+from webhooks.sms.twilio_backfill import fetch_missed
 
 __all__ = [
     "HANDLERS",
@@ -50,7 +52,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 
 def routes() -> list[web.RouteDef]:
     """Every address the outside talks to. The members' links take any first word of a path: add them last."""
-    misses, intake = Misses("links"), Intake()
+    misses, intake = RateLimit("links"), Intake()
     providers = [*twilio.routes(intake), *vonage.routes(intake), *email.routes(intake)]
     return [*providers, *unsubscribe.routes(misses), *preferences.routes(misses), *links.routes(misses)]
 

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
-from messaging.db import Connection, load_queries
+from core.db import Connection, load_queries
+from core.setting_types import SMS_PROVIDERS
 from messaging.outbox.erasure import NEVER
-from messaging.setting_values import SMS_PROVIDERS
 
 SQL: Final = load_queries(__file__)
 

@@ -15,11 +15,11 @@ from typing import Final
 
 import asyncpg
 
-from messaging.db import Connection, load_queries
+from core.db import Connection, load_queries
+from webhooks.email.mail_server.mentions import Mention, find_mention
+from webhooks.email.mail_server.parsed_mail import LOOKED_AT
 from webhooks.erased import blank_arrivals, subjects_of
-from webhooks.mailroom.letter import LOOKED_AT
-from webhooks.mailroom.mentions import Mention, find_mention
-from webhooks.outgoing.settled import PATIENCE, settled
+from webhooks.subscriptions.high_water_mark import PATIENCE, settled
 
 SQL: Final = load_queries(__file__)
 

@@ -9,13 +9,13 @@ from typing import Final
 
 import aiohttp
 
-from messaging.channels.base import Channel
+from core.errors import SettingsError
+from core.settings import Settings
+from messaging.channels.channel import Channel
 from messaging.channels.failover import FailoverChannel, Member
-from messaging.channels.smtp import SmtpChannel
-from messaging.channels.twilio import TwilioChannel
-from messaging.channels.vonage import VonageChannel
-from messaging.errors import SettingsError
-from messaging.settings import Settings
+from messaging.channels.smtp.channel import SmtpChannel
+from messaging.channels.twilio.channel import TwilioChannel
+from messaging.channels.vonage.channel import VonageChannel
 
 __all__ = ["Channel", "check_channels", "open_channels"]
 

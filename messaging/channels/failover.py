@@ -14,22 +14,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from messaging.channels.base import (
+from messaging.channels.breaker import Breaker
+from messaging.channels.channel import (
     Accepted,
     Channel,
-    News,
-    Outcome,
-    Parcel,
+    OutboundMessage,
+    OutboundText,
     Refused,
     Retry,
     Route,
-    Text,
+    SendResult,
+    StatusReport,
     Trace,
     Unknown,
     Withheld,
 )
-from messaging.channels.breaker import Breaker
-from messaging.outbox.states import Reason, sentence
+from messaging.states import Reason, sentence
 
 THE_PROVIDERS: Final = frozenset({Reason.ACCOUNT_REFUSED, Reason.SENDER_REFUSED})
 """Refusals by one provider that another one need not share."""
@@ -76,14 +76,14 @@ class FailoverChannel:
         self._members = sorted(members, key=lambda one: one.cost)  # stable: equals stay in order
         self._by_name = {one.name: one for one in self._members}
         self._declined: dict[int, set[str]] = {}
-        self._news: list[News] = []
+        self._news: list[StatusReport] = []
         self.connections: Final = max(one.channel.connections for one in members)
         for one in members:
             one.breaker = Breaker(clock)
 
-    def route(self, parcel: Parcel) -> Route:
+    def route(self, parcel: OutboundMessage) -> Route:
         """The cheapest provider that is well; one that may be well again gets a single message to show it."""
-        assert isinstance(parcel, Text)
+        assert isinstance(parcel, OutboundText)
         chosen = self._choose(parcel.message_id)
         if not chosen.breaker.closed:
             chosen.breaker.probe_with(parcel.message_id)
@@ -91,9 +91,9 @@ class FailoverChannel:
         parcel.sender = chosen.sent_from or parcel.sender
         return parcel.route
 
-    async def send(self, parcel: Parcel) -> Outcome:
+    async def send(self, parcel: OutboundMessage) -> SendResult:
         """Hand a text to the provider it was marked for."""
-        assert isinstance(parcel, Text)
+        assert isinstance(parcel, OutboundText)
         assert parcel.route is not None
         member = self._by_name[parcel.route.provider]
         if not member.breaker.lets_through(parcel.message_id) and self._other(parcel.message_id, member):
@@ -101,7 +101,7 @@ class FailoverChannel:
             return Retry(Reason.NOT_REACHED, reply=f"{member.name} is left out for now.", elsewhere=True)
         return self._judge(member, parcel.message_id, await member.channel.send(parcel))
 
-    async def trace(self, parcel: Parcel, since: datetime) -> list[Trace] | None:
+    async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:
         """Ask the provider that had it; where nobody wrote down who that was, ask them all.
 
         Returns:
@@ -110,7 +110,7 @@ class FailoverChannel:
         Raises:
             Unavailable: one that may have it could not be asked.
         """
-        assert isinstance(parcel, Text)
+        assert isinstance(parcel, OutboundText)
         if parcel.route is not None:
             member = self._by_name.get(parcel.route.provider)
             return await member.channel.trace(parcel, since) if member is not None else None
@@ -122,7 +122,7 @@ class FailoverChannel:
             found += traces or []
         return found if found or certain else None
 
-    def news(self) -> list[News]:
+    def news(self) -> list[StatusReport]:
         """Who was left out and who was taken up again since it was last asked."""
         news, self._news = self._news, []
         return news
@@ -150,7 +150,7 @@ class FailoverChannel:
                 return one
         return None
 
-    def _judge(self, member: Member, message_id: int, outcome: Outcome) -> Outcome:
+    def _judge(self, member: Member, message_id: int, outcome: SendResult) -> SendResult:
         """What an outcome says of the provider, and whether another one may have the message."""
         if isinstance(outcome, Withheld):  # it says nothing of the provider
             return outcome
@@ -163,7 +163,7 @@ class FailoverChannel:
             # the first time too: an alert may have been raised by a worker that is no more
             if member.breaker.went_well() or not member.proven:
                 member.proven = True
-                self._news.append(News(member.name, None))
+                self._news.append(StatusReport(member.name, None))
             return outcome
         self._decline(member, message_id)
         self._failed(member, message_id, outcome.reason)
@@ -181,14 +181,14 @@ class FailoverChannel:
         if member.breaker.failed(message_id):
             self._news.append(self._left_out(member, reason))
 
-    def _left_out(self, member: Member, reason: Reason) -> News:
+    def _left_out(self, member: Member, reason: Reason) -> StatusReport:
         name = member.name.capitalize()
         others = [one.name.capitalize() for one in self._members if one is not member and one.breaker.closed]
         if others:
             title = f"{name} is left out. {sentence(reason)} Texts go by {' and '.join(others)}."
         else:
             title = f"{name} takes no texts. {sentence(reason)} No other provider is well, so texts wait."
-        return News(
+        return StatusReport(
             member.name,
             "error" if reason in THE_PROVIDERS else "warning",
             title,

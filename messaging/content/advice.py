@@ -6,12 +6,12 @@ import re
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Final
 
+from core.plurals import plural
 from messaging.content import expressions
-from messaging.content.expressions import Piece, Source
+from messaging.content.expressions import Piece, TemplateSource
 from messaging.content.languages import DEFAULT, named, spoken
 from messaging.content.segments import beyond_gsm7, count, sanitise
-from messaging.content.wording import languages
-from messaging.plurals import plural
+from messaging.content.translations import languages
 
 if TYPE_CHECKING:
     from messaging.content.templates import Template
@@ -160,7 +160,7 @@ def _is_way_out(word: str, before: str, after: str) -> bool:
     return bool(_OPTS_OUT.search(beside)) or word == "STOP"
 
 
-def _of_links(source: Source, *, markdown: bool) -> Iterator[str]:
+def _of_links(source: TemplateSource, *, markdown: bool) -> Iterator[str]:
     """Links with something glued to their end: phones and mail programs take it for a part of the address."""
     found = [piece for piece in expressions.pieces(source) if piece.kind != "statement"]
     for position, piece in enumerate(found[:-1]):

@@ -17,7 +17,7 @@ from jinja2.environment import Environment
 from jinja2.runtime import Context, Undefined, markup_join, str_join
 from jinja2.visitor import NodeTransformer
 
-from messaging.errors import TemplateError
+from core.errors import TemplateError
 
 STEPS: Final = 10_000
 """Turns of loops, filters and compared values in one rendering; 100 characters of a text that is read are one more."""

@@ -19,8 +19,8 @@ from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
+from core.errors import TemplateError
 from messaging.content.budget import LONGEST_OUTPUT, CountedContext, counted, runs_free, too_long, with_counting
-from messaging.errors import TemplateError
 
 FILTERS: Final = frozenset(
     {
@@ -64,7 +64,7 @@ _NOT_HERE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TemplateSource:
     """A piece of a template file.
 
     Attributes:
@@ -124,7 +124,7 @@ _COUNTED_PLAIN: Final = _counted_environment(autoescape=False)
 _COUNTED_HTML: Final = _counted_environment(autoescape=True)
 
 
-def parse(source: Source) -> nodes.Template:
+def parse(source: TemplateSource) -> nodes.Template:
     """Read a template's expressions.
 
     Raises:
@@ -154,7 +154,7 @@ def parse(source: Source) -> nodes.Template:
     return tree
 
 
-def _read(source: Source, environment: SandboxedEnvironment) -> nodes.Template:
+def _read(source: TemplateSource, environment: SandboxedEnvironment) -> nodes.Template:
     try:
         return environment.parse(source.text)
     except TemplateSyntaxError as error:
@@ -167,21 +167,21 @@ def _has_fields(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Name) and node.name in {"ballot", "loop"}
 
 
-def _not_here(source: Source, line: int, what: str) -> TemplateError:
+def _not_here(source: TemplateSource, line: int, what: str) -> TemplateError:
     return TemplateError(
         f"{source.at(line)}: {what} cannot be used in a message template.",
         remedy="Use variables, filters such as |upper, and {% if %}; see docs/templates.md.",
     )
 
 
-def _syntax_error(source: Source, line: int, message: str) -> TemplateError:
+def _syntax_error(source: TemplateSource, line: int, message: str) -> TemplateError:
     return TemplateError(
         f"{source.at(line)}: {message.rstrip('.')}.",
         remedy="Every {{ closes with }}, every {% if %} with {% endif %}; see docs/templates.md.",
     )
 
 
-def _too_deep(source: Source) -> TemplateError:
+def _too_deep(source: TemplateSource) -> TemplateError:
     return TemplateError(
         f"{source.file}: too much is nested in each other.", remedy="Take out loops in loops and brackets in brackets."
     )
@@ -193,7 +193,7 @@ def _walk(tree: nodes.Node) -> Iterator[nodes.Node]:
         yield from _walk(child)
 
 
-def pieces(source: Source) -> list[Piece]:
+def pieces(source: TemplateSource) -> list[Piece]:
     """Cut a template that `parse` has read into plain text, values and statements; `{%-` and `-%}` have had effect."""
     found: list[Piece] = []
     tag, opened = "", 0
@@ -228,7 +228,7 @@ def by_line(found: Iterable[Piece]) -> Iterator[tuple[list[Piece], bool]]:
         yield line, kinds == {"statement"}
 
 
-def _without_empty_lines(source: Source) -> str:
+def _without_empty_lines(source: TemplateSource) -> str:
     text = ""
     for line, statements_only in by_line(pieces(source)):
         joined = "".join(literal(piece.text) if piece.kind == "text" else piece.text for piece in line)
@@ -266,7 +266,7 @@ def nearest(word: str, known: Collection[str]) -> str:
 Evaluate = Callable[[Mapping[str, Any]], str]
 
 
-def compiled(source: Source, constants: Mapping[str, Any], *, html: bool = False) -> Evaluate:
+def compiled(source: TemplateSource, constants: Mapping[str, Any], *, html: bool = False) -> Evaluate:
     """Compile a template once; what is the same for everybody is worked out here and not again.
 
     Args:

@@ -11,9 +11,9 @@ from typing import Any, Final
 import frontmatter
 from yaml import MappingNode, SafeLoader, YAMLError, compose  # type: ignore[import-untyped]
 
+from core.errors import TemplateError
 from messaging.content.budget import LONGEST_SOURCE
-from messaging.content.expressions import Source, nearest
-from messaging.errors import TemplateError
+from messaging.content.expressions import TemplateSource, nearest
 
 _HEAD: Final = re.compile(r"---\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 
@@ -29,7 +29,7 @@ class File:
     """
 
     head: Mapping[str, Any]
-    body: Source
+    body: TemplateSource
     lines: Mapping[str, int] = field(default_factory=dict)
 
     def word(self, key: str) -> str:
@@ -64,10 +64,10 @@ def read_file(path: Path, keys: Collection[str]) -> File:
     if whole is None:
         raise TemplateError(f"{name}: the front matter has no second --- line.")
     head = _load(name, whole[1], keys)
-    return File(head, Source(name, text[whole.end() :], whole[0].count("\n") + 1), _lines(whole[1]))
+    return File(head, TemplateSource(name, text[whole.end() :], whole[0].count("\n") + 1), _lines(whole[1]))
 
 
-def read_text(path: Path) -> Source:
+def read_text(path: Path) -> TemplateSource:
     """Read a file as it stands: UTF-8, with or without BOM, any kind of line ends.
 
     Raises:
@@ -87,7 +87,7 @@ def read_text(path: Path) -> Source:
         raise TemplateError(f"{name} is not UTF-8 text.", remedy="Save it as UTF-8 and try again.") from error
     except OSError as error:
         raise TemplateError(f"{name} cannot be read: {error.strerror}.") from error
-    return Source(name, text.replace("\r\n", "\n").replace("\r", "\n"))
+    return TemplateSource(name, text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _lines(head: str) -> dict[str, int]:

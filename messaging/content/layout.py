@@ -15,12 +15,12 @@ from typing import Final
 
 import css_inline
 
+from core.errors import TemplateError
+from core.settings import ROOT
 from messaging.content import expressions
-from messaging.content.expressions import Source
+from messaging.content.expressions import TemplateSource
 from messaging.content.front_matter import read_text
-from messaging.content.markup import Held
-from messaging.errors import TemplateError
-from messaging.settings import ROOT
+from messaging.content.markup import HeldBack
 
 PLACES: Final = frozenset(
     {
@@ -68,7 +68,7 @@ def brought_layout() -> str:
     return read_text(ROOT / "templates" / "messages" / "_layout" / "email.html").text
 
 
-def _check(source: Source) -> None:
+def _check(source: TemplateSource) -> None:
     names = expressions.names(expressions.parse(source))
     for name, line in names.items():
         if name not in PLACES | VARIABLES:
@@ -78,7 +78,7 @@ def _check(source: Source) -> None:
             raise TemplateError(f"{source.file}: the layout must place {{{{ {needed} }}}}.")
 
 
-def lay_out(layout: Source, parts: Mapping[str, str], accent: str) -> Source:
+def lay_out(layout: TemplateSource, parts: Mapping[str, str], accent: str) -> TemplateSource:
     """Put a template's parts into the page.
 
     Args:
@@ -96,7 +96,7 @@ def lay_out(layout: Source, parts: Mapping[str, str], accent: str) -> Source:
     _check(layout)
     if not _COLOUR.fullmatch(accent):
         raise TemplateError(f"“{accent}” is not a colour such as #1d4ed8.")
-    held = Held(layout.text, *parts.values())
+    held = HeldBack(layout.text, *parts.values())
     page = "".join(
         _place(piece.text, parts, accent, held) or (piece.text if piece.kind == "text" else held.hold(piece))
         for piece in expressions.pieces(layout)
@@ -109,17 +109,17 @@ def lay_out(layout: Source, parts: Mapping[str, str], accent: str) -> Source:
     if not all(style.isascii() for style in _STYLE.findall(inlined)):
         raise TemplateError(f"{layout.file}: write characters beyond ASCII in CSS as escapes, such as \\2192.")
     ascii_only = inlined.encode("ascii", "xmlcharrefreplace").decode()
-    return Source(layout.file, held.release(_in_short_lines(ascii_only)))
+    return TemplateSource(layout.file, held.release(_in_short_lines(ascii_only)))
 
 
-def _place(text: str, parts: Mapping[str, str], accent: str, held: Held) -> str:
+def _place(text: str, parts: Mapping[str, str], accent: str, held: HeldBack) -> str:
     """What goes in the place of one expression of the layout; "" where it is no place."""
     match = _PLACE.fullmatch(text)
     if match is None or match[1] not in PLACES:
         return ""
     if match[1] == "accent":
         return accent
-    pieces = expressions.pieces(Source(match[1], parts[match[1]]))
+    pieces = expressions.pieces(TemplateSource(match[1], parts[match[1]]))
     return "".join(piece.text if piece.kind == "text" else held.hold(piece) for piece in pieces) or " "
 
 

@@ -16,9 +16,9 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from messaging.content.expressions import Piece, Source, by_line, compiled, literal, parse, pieces
+from core.errors import TemplateError
+from messaging.content.expressions import Piece, TemplateSource, by_line, compiled, literal, parse, pieces
 from messaging.content.plaintext import plain_text
-from messaging.errors import TemplateError
 
 _TAGS: Final = {
     "a", "b", "blockquote", "br", "code", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "img", "li", "ol", "p",
@@ -46,7 +46,7 @@ class Markup:
     text: str
 
 
-class Held:
+class HeldBack:
     """Expressions held out of a text while something else reads it.
 
     A placeholder is one lower-case word, so Markdown, link normalisation, HTML parsers and CSS inliners let it pass.
@@ -91,7 +91,7 @@ class Held:
         return "".join(parts)
 
 
-def convert(source: Source) -> Markup:
+def convert(source: TemplateSource) -> Markup:
     """Turn Markdown with expressions into its two parts.
 
     Raises:
@@ -99,7 +99,7 @@ def convert(source: Source) -> Markup:
             an address.
     """
     parse(source)
-    held = Held(source.text)
+    held = HeldBack(source.text)
     markdown = "".join(_held_in_markdown(pieces(source), held))
     reader = (
         MarkdownIt("commonmark", {"html": False}).enable("table").disable("code")
@@ -119,18 +119,18 @@ def convert(source: Source) -> Markup:
     )
     markup = Markup(html=held.release(html), text=held.release(plain_text(tokens)))
     for text, is_html in ((markup.html, True), (markup.text, False)):
-        compiled(Source(source.file, text), {}, html=is_html)  # Markdown may have swallowed a statement
+        compiled(TemplateSource(source.file, text), {}, html=is_html)  # Markdown may have swallowed a statement
     return markup
 
 
-def _held_in_markdown(found: Sequence[Piece], held: Held) -> Iterator[str]:
+def _held_in_markdown(found: Sequence[Piece], held: HeldBack) -> Iterator[str]:
     """The Markdown with placeholders; statements on lines of their own become blocks of their own."""
     for line, statements_only in by_line(found):
         text = "".join(piece.text if piece.kind == "text" else held.hold(piece) for piece in line)
         yield f"\n{text}\n\n" if statements_only else f"{text}\n"
 
 
-def _lift_statements(tokens: Sequence[Token], held: Held) -> Iterator[Token]:
+def _lift_statements(tokens: Sequence[Token], held: HeldBack) -> Iterator[Token]:
     """Take statements that stand as paragraphs out of their paragraphs."""
     position = 0
     while position < len(tokens):
@@ -150,7 +150,7 @@ def _word(piece: Piece) -> str:
     return match[1] if match and piece.kind == "statement" else ""
 
 
-def _check_balance(source: Source, tokens: Sequence[Token], held: Held) -> None:
+def _check_balance(source: TemplateSource, tokens: Sequence[Token], held: HeldBack) -> None:
     """Refuse what would leave half an element behind: an {% if %} opened in one paragraph and closed in another."""
     opened: list[tuple[Literal["element", "statement"], str, int]] = []
     for token in _flat(tokens):
@@ -180,7 +180,7 @@ def _flat(tokens: Sequence[Token]) -> Iterator[Token]:
             yield from _flat(token.children or ())
 
 
-def _unbalanced(source: Source, word: str, line: int) -> TemplateError:
+def _unbalanced(source: TemplateSource, word: str, line: int) -> TemplateError:
     return TemplateError(
         f"{source.at(line)}: {{% {word} %}} opens in one paragraph, list or emphasis and ends in another.",
         remedy="Put {% if %}, {% else %} and {% endif %} on lines of their own, or keep all of them inside one line.",
@@ -190,7 +190,7 @@ def _unbalanced(source: Source, word: str, line: int) -> TemplateError:
 class _Inline:
     """Finishes one run of text: the addresses of links, and links that were written without a label."""
 
-    def __init__(self, source: Source, held: Held) -> None:
+    def __init__(self, source: TemplateSource, held: HeldBack) -> None:
         self._source = source
         self._held = held
         self._in_link = False

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from core.errors import TemplateError
 from messaging.content.front_matter import File
-from messaging.errors import TemplateError
 
 
 def read_menu(sms: File, otherwise: Mapping[str, str]) -> dict[str, str]:

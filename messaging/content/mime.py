@@ -19,8 +19,8 @@ from typing import Final
 
 import idna
 
+from core.errors import AddressError, SettingsError
 from messaging.content.render import RenderedEmail
-from messaging.errors import AddressError, SettingsError
 
 _LONGEST_LINE: Final = 990
 """RFC 5322 allows 998 characters; servers add some of their own."""

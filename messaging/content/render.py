@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
 
-from messaging.content.expressions import Source, compiled, literal, pieces
+from core.errors import TemplateError
+from core.settings import Settings
+from messaging.content.expressions import TemplateSource, compiled, literal, pieces
 from messaging.content.languages import direction, spoken
 from messaging.content.layout import brought_layout, lay_out
 from messaging.content.markup import convert
 from messaging.content.segments import Replacement, Segments, count, sanitise
 from messaging.content.templates import Channel, Template
-from messaging.content.wording import wording
-from messaging.errors import TemplateError
-from messaging.settings import Settings
+from messaging.content.translations import wording
 
 _FOOT: Final = """
 -- \n{{{{ why }}}}
@@ -149,16 +149,16 @@ class _Email:
             "direction": direction(template.language),
         }
         page = lay_out(
-            Source("layout", layout or brought_layout()),
+            TemplateSource("layout", layout or brought_layout()),
             {"content": body.html} | {name: _escaped(text) for name, text in parts.items()},
             accent,
         )
         foot = _FOOT.format(**words).replace("{{ why }}", template.why)
         self._subject: Final = compiled(
-            Source(source.file, template.subject or "", template.head_lines.get("subject", 1)), same
+            TemplateSource(source.file, template.subject or "", template.head_lines.get("subject", 1)), same
         )
-        self._text: Final = compiled(Source(source.file, f"{body.text.strip()}\n{foot}"), same)
-        self._html: Final = compiled(Source(source.file, page.text), same, html=True)
+        self._text: Final = compiled(TemplateSource(source.file, f"{body.text.strip()}\n{foot}"), same)
+        self._html: Final = compiled(TemplateSource(source.file, page.text), same, html=True)
 
     def to(self, variables: Mapping[str, Any]) -> RenderedEmail:
         """What one person gets."""
@@ -172,5 +172,6 @@ class _Email:
 def _escaped(text: str) -> str:
     """Plain text with expressions as HTML with expressions."""
     return "".join(
-        literal(escape(piece.text)) if piece.kind == "text" else piece.text for piece in pieces(Source("", text))
+        literal(escape(piece.text)) if piece.kind == "text" else piece.text
+        for piece in pieces(TemplateSource("", text))
     )

@@ -13,9 +13,9 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from core.errors import TemplateError
 from messaging.content.render import Renderer
 from messaging.content.templates import LINKS, Template
-from messaging.errors import TemplateError
 
 MOST_STEPS: Final = 64
 """Steps whose templates are kept compiled."""

@@ -12,16 +12,16 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
+from core.errors import NotFound, TemplateError
 from messaging.content import expressions
 from messaging.content.advice import advice, cannot_be_answered
-from messaging.content.expressions import Source, nearest
+from messaging.content.expressions import TemplateSource, nearest
 from messaging.content.front_matter import File, read_file
 from messaging.content.languages import DEFAULT, code, named, spoken
 from messaging.content.layout import find_layout
 from messaging.content.markup import convert
 from messaging.content.menus import read_menu
-from messaging.content.wording import wording
-from messaging.errors import NotFound, TemplateError
+from messaging.content.translations import wording
 
 Purpose = Literal["service", "marketing"]
 Channel = Literal["sms", "email"]
@@ -116,7 +116,7 @@ class Template:
         found = self.versions(channel)
         return found[spoken(wanted, found) or self.language]
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[TemplateSource]:
         """Every piece of it that holds expressions."""
         if self.sms is not None:
             yield self.sms_source()
@@ -126,17 +126,17 @@ class Template:
                 self.email_source().file,
                 {"subject": self.subject, "preheader": self.preheader, "why": self.why},
             )
-            yield from (Source(file, text, self.head_lines.get(key, 1)) for key, text in head.items() if text)
+            yield from (TemplateSource(file, text, self.head_lines.get(key, 1)) for key, text in head.items() if text)
         for translation in self.translations.values():
             yield from translation.sources()
 
-    def sms_source(self) -> Source:
+    def sms_source(self) -> TemplateSource:
         """The text of the SMS."""
-        return Source(f"{self.name}/sms{self.suffix}.txt", self.sms or "", self.lines[0])
+        return TemplateSource(f"{self.name}/sms{self.suffix}.txt", self.sms or "", self.lines[0])
 
-    def email_source(self) -> Source:
+    def email_source(self) -> TemplateSource:
         """The Markdown of the email."""
-        return Source(f"{self.name}/email{self.suffix}.md", self.email or "", self.lines[1])
+        return TemplateSource(f"{self.name}/email{self.suffix}.md", self.email or "", self.lines[1])
 
     def check(self, known: Collection[str], *, sms_from: str | None = None) -> None:
         """Find now whatever would fail on the 40,000th message.
@@ -207,7 +207,7 @@ def _problems_of_a_name(template: Template, sms_from: str) -> Iterator[str]:
         )
 
 
-def _unknown(source: Source, known: frozenset[str]) -> Iterator[str]:
+def _unknown(source: TemplateSource, known: frozenset[str]) -> Iterator[str]:
     tree = expressions.parse(source)
     for name, line in sorted(expressions.names(tree).items(), key=lambda item: item[1]):
         if name not in known:
@@ -219,7 +219,7 @@ def _unknown(source: Source, known: frozenset[str]) -> Iterator[str]:
             yield f"{source.at(line)}: there is no “ballot.{asked}”.{nearest(asked, BALLOT_FIELDS)}"
 
 
-def _fails(source: Source, variables: Collection[str]) -> Iterator[str]:
+def _fails(source: TemplateSource, variables: Collection[str]) -> Iterator[str]:
     """What goes wrong when it is said: to somebody of whom everything is known, nothing, or very much."""
     for value in _SAMPLES:
         try:

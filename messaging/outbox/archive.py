@@ -15,8 +15,8 @@ from typing import Any, Final, Protocol
 
 import asyncpg
 
-from messaging.db import Connection, atomic, load_queries
-from messaging.errors import Conflict, NotFound
+from core.db import Connection, atomic, load_queries
+from core.errors import Conflict, NotFound
 
 SQL: Final = load_queries(__file__)
 
@@ -62,7 +62,7 @@ class Year:
     bytes: int
 
 
-class Visits(Protocol):
+class PageViewArchive(Protocol):
     """Looks at messages' pages, which are kept above and go with their messages."""
 
     async def opened(self, db: Connection, message_ids: Sequence[int]) -> list[int]:
@@ -81,7 +81,7 @@ async def is_sending(db: Connection, now: datetime) -> bool:
     return bool(await db.fetchval(SQL["is_sending"], now))
 
 
-async def archive_chunk(db: Connection, step_id: int, visits: Visits, *, limit: int = CHUNK) -> Moved:
+async def archive_chunk(db: Connection, step_id: int, visits: PageViewArchive, *, limit: int = CHUNK) -> Moved:
     """Move some of a step's messages into the archive, all of it or nothing.
 
     Args:

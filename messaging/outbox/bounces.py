@@ -7,7 +7,7 @@
 | sender | us: our address, reputation, rate or text | never the recipient; enough of them pause the sender |
 | none | our rate of the moment, or theirs | nothing, however often it comes |
 
-`messaging.channels.diagnostics` gives the weight, from the server's code and words.
+`messaging.reports.diagnostics` gives the weight, from the server's code and words.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from messaging.alerts import raise_alert, resolve_quiet_alert
-from messaging.db import Connection, load_queries
-from messaging.outbox.states import Reason
+from core.alerts import raise_alert, resolve_quiet_alert
+from core.db import Connection, load_queries
+from messaging.states import Reason
 from messaging.suppression import suppress
 
 SQL: Final = load_queries(__file__)

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from messaging.db import Connection, load_queries
-from messaging.outbox.caps import Cap, effective
+from core.db import Connection, load_queries
+from core.frequency_caps import Cap, effective
 
 SQL: Final = load_queries(__file__)
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class StepChannel:
     """One step's messages by one channel: what is claimed together and takes its turn with the others.
 
     Attributes:
@@ -68,13 +68,13 @@ class Claim:
     stopped: dict[str, int]
 
 
-async def due_lanes(db: Connection, channels: Collection[str], now: datetime) -> list[Lane]:
+async def due_lanes(db: Connection, channels: Collection[str], now: datetime) -> list[StepChannel]:
     """The lanes that have something due, the most urgent first."""
-    return [Lane(**row) for row in await db.fetch(SQL["due_lanes"], list(channels), now)]
+    return [StepChannel(**row) for row in await db.fetch(SQL["due_lanes"], list(channels), now)]
 
 
 async def claim(
-    db: Connection, lane: Lane, *, limit: int, now: datetime, courier_id: int, caps: Sequence[Cap] = ()
+    db: Connection, lane: StepChannel, *, limit: int, now: datetime, courier_id: int, caps: Sequence[Cap] = ()
 ) -> Claim:
     """Take up to `limit` due messages of a lane.
 

@@ -12,14 +12,14 @@ from typing import Final
 
 import asyncpg
 
-from messaging.channels.base import Mail, Parcel, Text
+from core.db import Connection
+from core.keyring import Keyring, digest
+from core.settings import Settings
+from messaging.channels.channel import OutboundEmail, OutboundMessage, OutboundText
 from messaging.content.mime import Skeleton
 from messaging.content.render import Branding, Renderer
 from messaging.content.templates import Template
-from messaging.content.tokens import Keyring, digest
-from messaging.db import Connection
 from messaging.outbox.claim import SQL, Claimed
-from messaging.settings import Settings
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Composed:
         cost: what it takes from the sender's pace: segments, or one email.
     """
 
-    parcel: Parcel
+    parcel: OutboundMessage
     cost: int
     confirm: bytes | None
     unsubscribe: bytes | None
@@ -95,11 +95,11 @@ class Composer:
             parcel, cost, digest(confirm) if confirm else None, digest(unsubscribe) if unsubscribe else None
         )
 
-    def _text(self, message: Claimed) -> tuple[Text, int]:
+    def _text(self, message: Claimed) -> tuple[OutboundText, int]:
         rendered = self._renderer.sms(message.variables)
         seal = self._keyring.seal(message.message_id, "status")
         segments = rendered.segments.segments
-        text = Text(
+        text = OutboundText(
             message.message_id,
             self._sender,
             message.address,
@@ -109,7 +109,7 @@ class Composer:
         )
         return text, segments
 
-    def _mail(self, message: Claimed, now: datetime) -> tuple[Mail, int]:
+    def _mail(self, message: Claimed, now: datetime) -> tuple[OutboundEmail, int]:
         seal = self._keyring.seal(message.message_id, "bounce", secret=self._secret)
         content = self._skeleton.build(
             message.address,
@@ -120,7 +120,7 @@ class Composer:
             reply_to=self._mailbox_of("r", "reply", message),
             unsubscribe_mailbox=self._mailbox_of("u", "unsubscribe", message),
         )
-        return Mail(message.message_id, f"b+{seal}@{self._host}", message.address, content), 1
+        return OutboundEmail(message.message_id, f"b+{seal}@{self._host}", message.address, content), 1
 
     def _mailbox_of(self, kind: str, purpose: str, message: Claimed) -> str:
         """Where an answer to this very message goes; "" where nobody reads such mailboxes."""

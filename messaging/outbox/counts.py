@@ -9,8 +9,8 @@ from typing import Final
 
 import asyncpg
 
-from messaging.db import Connection, load_queries
-from messaging.outbox.states import State
+from core.db import Connection, load_queries
+from messaging.states import State
 
 SQL: Final = load_queries(__file__)
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from messaging.db import Connection, load_queries
+from core.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
 
@@ -21,7 +21,7 @@ _FIXED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
+class QueuedStep:
     """A step's queue, as its messages need to know it.
 
     Attributes:
@@ -60,7 +60,7 @@ async def begin_page(db: Connection, step_id: int, last: int) -> bool:
     return await db.fetchval(SQL["advance"], step_id, last) is not None
 
 
-async def enqueue(db: Connection, queue: Queue, query: str, *parameters: object, at: datetime) -> int:
+async def enqueue(db: Connection, queue: QueuedStep, query: str, *parameters: object, at: datetime) -> int:
     """Put a message into the outbox for each row of a query, and its first event; who has one already gets none.
 
     Args:

@@ -13,7 +13,7 @@ from typing import Final
 
 import asyncpg
 
-from messaging.db import Connection, load_queries
+from core.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
-from messaging.control_characters import without_controls
-from messaging.db import Connection, load_queries
-from messaging.errors import NotFound
-from messaging.outbox.states import SENTENCES, Reason, State, sentence
+from core.control_characters import without_controls
+from core.db import Connection, load_queries
+from core.errors import NotFound
+from messaging.states import SENTENCES, Reason, State, sentence
 
 SQL: Final = load_queries(__file__)
 
@@ -42,7 +42,7 @@ _TOLD: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class HistoryEvent:
     """One thing that happened to a message.
 
     Attributes:
@@ -103,7 +103,7 @@ class Listed:
     changed_at: datetime
 
 
-async def history(db: Connection, message_id: int, zone: tzinfo = UTC) -> list[Event]:
+async def history(db: Connection, message_id: int, zone: tzinfo = UTC) -> list[HistoryEvent]:
     """Everything that happened to a message, oldest first; empty where there is no such message.
 
     Args:
@@ -111,7 +111,7 @@ async def history(db: Connection, message_id: int, zone: tzinfo = UTC) -> list[E
         message_id: which.
         zone: whose clock the sentences go by.
     """
-    events: list[Event] = []
+    events: list[HistoryEvent] = []
     tries = 0
     for row in await db.fetch(SQL["events"], message_id):
         tries += row["state"] == State.SENDING
@@ -189,10 +189,10 @@ def _event(
     *,
     tries: int,
     zone: tzinfo,
-) -> Event:
+) -> HistoryEvent:
     moved = State(state) if state else None
     known = dict(detail or {})
-    return Event(at, moved, source, code, known, _words(moved, source, code, known, tries, zone))
+    return HistoryEvent(at, moved, source, code, known, _words(moved, source, code, known, tries, zone))
 
 
 def _words(

@@ -24,31 +24,31 @@ from typing import Final
 
 import structlog
 
-from messaging.alerts import raise_alert, resolve_alert
-from messaging.channels.base import (
+from core.alerts import raise_alert, resolve_alert
+from core.errors import in_words
+from core.runtime import Runtime
+from messaging.channels.channel import (
     Accepted,
     Channel,
-    Outcome,
-    Parcel,
+    OutboundMessage,
     Refused,
     Retry,
     Route,
     Router,
+    SendResult,
     Unknown,
     Withheld,
 )
-from messaging.errors import in_words
-from messaging.outbox.ahead import Ahead
 from messaging.outbox.compose import Composers
-from messaging.outbox.doubts import Doubts
-from messaging.outbox.journal import LOST, PAUSE, Fault, Journal
-from messaging.outbox.lanes import LOOK, Departure, Lanes
-from messaging.outbox.pace import Pace
-from messaging.outbox.presence import Presence
-from messaging.outbox.record import Verdict
+from messaging.outbox.heartbeat import Heartbeat
+from messaging.outbox.outcome_writer import LOST, PAUSE, LostOutcome, OutcomeWriter
+from messaging.outbox.outcomes import Outcome
+from messaging.outbox.rate_limits import RateLimits
 from messaging.outbox.retries import handed_back, verdict
-from messaging.outbox.states import OUR_FAULT, SUPPRESSES, WITHDRAWN, State
-from messaging.runtime import Runtime
+from messaging.outbox.schedule import LOOK, Dispatch, Schedule
+from messaging.outbox.unknown_rate import UnknownRate
+from messaging.outbox.waiting_messages import WaitingMessages
+from messaging.states import OUR_FAULT, SUPPRESSES, WITHDRAWN, State
 
 STALE: Final = 10.0
 """Seconds a marked message may wait for a connection; then it goes back, to pass the gate once more."""
@@ -78,9 +78,9 @@ class Pipeline:
         self,
         runtime: Runtime,
         channel: Channel,
-        pace: Pace,
+        pace: RateLimits,
         composers: Composers,
-        presence: Presence,
+        presence: Heartbeat,
         counts: Counter[str],
     ) -> None:
         self._runtime = runtime
@@ -89,15 +89,15 @@ class Pipeline:
         self._counts = counts
         self._presence = presence
         self._router = channel if isinstance(channel, Router) else None
-        self._doubts = Doubts()
-        self._lanes = Lanes(runtime, channel.name, pace, composers, presence, counts, self._route)
-        self._journal = Journal(runtime, channel.name, channel.provider)
-        self._ahead = Ahead(channel.connections)
-        self._ready: asyncio.Queue[Departure] = asyncio.Queue()
+        self._doubts = UnknownRate()
+        self._lanes = Schedule(runtime, channel.name, pace, composers, presence, counts, self._route)
+        self._journal = OutcomeWriter(runtime, channel.name, channel.provider)
+        self._ahead = WaitingMessages(channel.connections)
+        self._ready: asyncio.Queue[Dispatch] = asyncio.Queue()
         self._claiming: asyncio.Task[None] | None = None
         self._wired = 0
-        self._verdicts: list[Verdict] = []
-        self._faults: list[Fault] = []
+        self._verdicts: list[Outcome] = []
+        self._faults: list[LostOutcome] = []
         self._write_by = 0.0
         self._news = asyncio.Event()
         self._stopping = False
@@ -167,7 +167,7 @@ class Pipeline:
             return 0
         return self._channel.connections + self._ahead.size - self._wired + len(self._verdicts)
 
-    def _route(self, parcel: Parcel) -> Route:
+    def _route(self, parcel: OutboundMessage) -> Route:
         return self._router.route(parcel) if self._router is not None else Route(self._channel.provider)
 
     async def _refill(self) -> None:
@@ -237,7 +237,7 @@ class Pipeline:
                 outcome = Unknown(repr(error)[:200])
             self._came_back(departure, outcome)
 
-    def _came_back(self, departure: Departure, outcome: Outcome) -> None:
+    def _came_back(self, departure: Dispatch, outcome: SendResult) -> None:
         if isinstance(outcome, Withheld):
             self._give_back(departure)
             return
@@ -255,7 +255,7 @@ class Pipeline:
         elif isinstance(outcome, Refused) and (outcome.soft or outcome.reason in SUPPRESSES | OUR_FAULT):
             message = departure.message
             self._faults.append(
-                Fault(
+                LostOutcome(
                     message.message_id,
                     departure.step_id,
                     message.address,
@@ -268,11 +268,11 @@ class Pipeline:
         self._counts[written.state] += 1
         self._to_write(written)
 
-    def _give_back(self, departure: Departure) -> None:
+    def _give_back(self, departure: Dispatch) -> None:
         self._counts["handed_back"] += 1
         self._to_write(handed_back(departure.message))
 
-    def _to_write(self, written: Verdict) -> None:
+    def _to_write(self, written: Outcome) -> None:
         if not self._verdicts:
             self._write_by = time.monotonic() + LINGER
         self._verdicts.append(written)

@@ -19,13 +19,13 @@ from typing import Any, Final
 
 import asyncpg
 
-from messaging.db import Connection, atomic, load_queries
+from core.db import Connection, atomic, load_queries
 from messaging.erased_address import is_erased
 from messaging.outbox.archive import LateReceipt, find_archived, tell_archived
 from messaging.outbox.erasure import empty_again
 from messaging.outbox.retries import again_after
 from messaging.outbox.senders import pause_if_refused
-from messaging.outbox.states import OUR_FAULT, SUPPRESSES, Reason, State, settle
+from messaging.states import OUR_FAULT, SUPPRESSES, Reason, State, settle
 from messaging.suppression import suppress
 
 SQL: Final = load_queries(__file__)

@@ -6,10 +6,10 @@ import random
 from datetime import datetime, timedelta
 from typing import Final
 
-from messaging.channels.base import Accepted, Outcome, Refused, Retry
+from messaging.channels.channel import Accepted, Refused, Retry, SendResult
 from messaging.outbox.claim import Claimed
-from messaging.outbox.record import Verdict
-from messaging.outbox.states import Reason, State
+from messaging.outbox.outcomes import Outcome
+from messaging.states import Reason, State
 
 FIRST: Final = 15.0
 """Seconds before the second try; each further pause is twice as long."""
@@ -39,7 +39,7 @@ def again_after(retried: int) -> timedelta:
     return timedelta(seconds=AGAIN_FIRST * 4.0**retried * random.uniform(0.75, 1.25))  # noqa: S311  # no secret
 
 
-def verdict(message: Claimed, outcome: Outcome, *, send_before: datetime | None, held: float = 0.0) -> Verdict:
+def verdict(message: Claimed, outcome: SendResult, *, send_before: datetime | None, held: float = 0.0) -> Outcome:
     """What is written down of a try.
 
     Args:
@@ -50,15 +50,15 @@ def verdict(message: Claimed, outcome: Outcome, *, send_before: datetime | None,
     """
     it = (message.message_id, message.attempt)
     if isinstance(outcome, Accepted):
-        return Verdict(
+        return Outcome(
             *it, State.ACCEPTED, code=outcome.reply, provider_id=outcome.provider_id, segments=outcome.segments
         )
     if isinstance(outcome, Refused):
-        return Verdict(*it, State.FAILED, outcome.reason, outcome.code or None, outcome.reply)
+        return Outcome(*it, State.FAILED, outcome.reason, outcome.code or None, outcome.reply)
     if isinstance(outcome, Retry):
         if send_before is None and message.attempt >= TRIES:
-            return Verdict(*it, State.FAILED, Reason.GAVE_UP, outcome.code or None, outcome.reply)
-        return Verdict(
+            return Outcome(*it, State.FAILED, Reason.GAVE_UP, outcome.code or None, outcome.reply)
+        return Outcome(
             *it,
             State.QUEUED,
             outcome.reason,
@@ -66,7 +66,7 @@ def verdict(message: Claimed, outcome: Outcome, *, send_before: datetime | None,
             outcome.reply,
             _delay(message.attempt, outcome, held),
         )
-    return Verdict(*it, State.AMBIGUOUS, Reason.NO_ANSWER, reply=outcome.reply)
+    return Outcome(*it, State.AMBIGUOUS, Reason.NO_ANSWER, reply=outcome.reply)
 
 
 def _delay(attempt: int, outcome: Retry, held: float) -> float:
@@ -75,6 +75,6 @@ def _delay(attempt: int, outcome: Retry, held: float) -> float:
     return held * random.uniform(1.0, 1.5) if outcome.slow else pause(attempt, outcome.reason)  # noqa: S311
 
 
-def handed_back(message: Claimed) -> Verdict:
+def handed_back(message: Claimed) -> Outcome:
     """A message that was marked for the wire and never put on it: as if it had not been taken."""
-    return Verdict(message.message_id, message.attempt, State.QUEUED, None, Reason.HANDED_BACK.value, delay=0.0)
+    return Outcome(message.message_id, message.attempt, State.QUEUED, None, Reason.HANDED_BACK.value, delay=0.0)

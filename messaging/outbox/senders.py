@@ -14,10 +14,10 @@ from typing import Final
 
 import structlog
 
-from messaging.alerts import raise_alert, resolve_alert
-from messaging.db import Connection, load_queries
-from messaging.outbox.states import MENDABLE, OUR_FAULT, Reason, sentence
-from messaging.plurals import plural, verb
+from core.alerts import raise_alert, resolve_alert
+from core.db import Connection, load_queries
+from core.plurals import plural, verb
+from messaging.states import MENDABLE, OUR_FAULT, Reason, sentence
 
 SQL: Final = load_queries(__file__)
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import click
 
-from messaging.errors import InputError, MusterError
+from core.errors import InputError, MusterError
 from muster.cli.output import guard_output
 
 COMMANDS: Final = {
@@ -98,7 +98,7 @@ def main(args: Sequence[str] | None = None) -> None:
         SystemExit: always: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
     """
     if "MUSTER_SUPERVISOR" in os.environ:
-        from muster.local.supervised import end_with_supervisor
+        from muster.supervised import end_with_supervisor
 
         end_with_supervisor()
         guard_output()
@@ -132,7 +132,7 @@ def _status(args: Sequence[str] | None) -> int:  # noqa: PLR0911  # one return f
     except MusterError as error:
         return tell(error)
     except Exception as error:
-        from muster.lost import server_lost
+        from muster.server_errors import server_lost
 
         if (lost := server_lost(error)) is None:
             raise

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from campaigns.ballot_spec import load_ballot_spec
-from campaigns.ballots import Ballot, ballot_names, create_ballot, get_ballot
-from campaigns.turnout.counts import totals
-from campaigns.turnout.figures import threshold
-from messaging.db import Connection
-from messaging.plurals import plural
-from messaging.runtime import Runtime
+from ballots.ballots import Ballot, ballot_names, create_ballot, get_ballot
+from ballots.counts import totals
+from ballots.figures import threshold
+from ballots.spec import load_ballot_spec
+from core.db import Connection
+from core.plurals import plural
+from core.runtime import Runtime
 from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run

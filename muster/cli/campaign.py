@@ -14,16 +14,16 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from ballots.ballots import get_ballot
 from campaigns import campaigns
 from campaigns.advice import unset_settings
-from campaigns.ballots import get_ballot
 from campaigns.campaigns import Campaign, CampaignStatus, create_campaign, get_campaign
 from campaigns.launch import Launched, LaunchPlan, launch, launch_step_now, plan
-from campaigns.plan import advice_of_steps
+from campaigns.preview import advice_of_steps
 from campaigns.spec import load_campaign_file
-from messaging.db import Connection
-from messaging.runtime import Runtime
-from messaging.settings import Settings, load_settings
+from core.db import Connection
+from core.runtime import Runtime
+from core.settings import Settings, load_settings
 from muster.cli.actor import actor_option
 from muster.cli.campaign_tables import plan_table, status_table
 from muster.cli.noun import Noun

@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from campaigns.campaigns import CampaignStatus
-from campaigns.hours import NIGHT
-from campaigns.plan import Example, StepPlan
+from campaigns.preview import Example, StepPlan
+from campaigns.sending_windows import NIGHT
+from core.plurals import plural, verb
 from messaging.content.languages import named
 from messaging.outbox.counts import StepCounts
-from messaging.outbox.states import State, sentence
-from messaging.plurals import plural, verb
+from messaging.states import State, sentence
 
 _EXAMPLE_LINES = 12
 _UNDER_WAY = ("launching", "running", "paused")

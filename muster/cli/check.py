@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, Final
 import click
 import orjson
 
-from messaging.errors import AddressError, InputError
-from messaging.plurals import plural
+from core.errors import AddressError, InputError
+from core.plurals import plural
 from muster.cli.output import json_text
 
 Verdict = dict[str, Any]
@@ -165,8 +165,8 @@ def _judge_sms() -> Judge:
 
 
 def _judge_phone() -> Judge:
-    from messaging.addresses import normalise_phone
-    from messaging.settings import load_settings
+    from core.addresses import normalise_phone
+    from core.settings import load_settings
 
     region = load_settings().sms_region
 
@@ -180,7 +180,7 @@ def _judge_phone() -> Judge:
 
 
 def _judge_email() -> Judge:
-    from messaging.addresses import normalise_email
+    from core.addresses import normalise_email
 
     def judge(text: str, _menu: Mapping[str, str]) -> tuple[Verdict, str]:
         try:
@@ -192,7 +192,7 @@ def _judge_email() -> Judge:
 
 
 def _judge_reply() -> Judge:
-    from campaigns.reading import read_reply
+    from campaigns.replies.classification import read_reply
 
     def judge(text: str, menu: Mapping[str, str]) -> tuple[Verdict, str]:
         reading = read_reply(text, menu)

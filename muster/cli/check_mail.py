@@ -11,18 +11,25 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from campaigns.mail_reading import read_mail
-from messaging.channels.diagnostics import Judged, Weight
+from campaigns.replies.mail_classification import read_mail
+from core.errors import InputError
+from core.keyring import Keyring
+from core.settings import load_settings
 from messaging.content.sent import words_of_html
-from messaging.content.tokens import Keyring
-from messaging.errors import InputError
-from messaging.settings import load_settings
+from messaging.reports.diagnostics import Judged, Weight
 from muster.cli.output import json_text
-from webhooks.email.events import Event
-from webhooks.mailroom.classify import AUTO_REPLY, COMPLAINT, Doubtful, Farewell, News, classify_mail
-from webhooks.mailroom.files import origin_of
-from webhooks.mailroom.letter import read_letter, text_of
-from webhooks.mailroom.replies import Answer
+from webhooks.email.events import EmailEvent
+from webhooks.email.mail_server.classify import (
+    AUTO_REPLY,
+    COMPLAINT,
+    DoubtfulMail,
+    MessageEvent,
+    UnsubscribeWish,
+    classify_mail,
+)
+from webhooks.email.mail_server.mail_files import origin_of
+from webhooks.email.mail_server.parsed_mail import read_letter, text_of
+from webhooks.email.mail_server.replies import MailAnswer
 
 Verdict = dict[str, Any]
 
@@ -87,14 +94,14 @@ def judge_mail(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> Ver
     """
     secret = load_settings().secret_key or (SecretStr(secrets.token_hex()),)  # without ours, no seal is ours
     found = classify_mail(raw, origin_of(raw, datetime.now(UTC), recipient), Keyring(secret))
-    if isinstance(found, Doubtful):
+    if isinstance(found, DoubtfulMail):
         found = found.settle(found.answer.own(sent))
     match found:
-        case Answer():
+        case MailAnswer():
             return _of_answer(found, sent)
-        case Farewell():
+        case UnsubscribeWish():
             return _verdict("unsubscribe")
-        case News():
+        case MessageEvent():
             return _of_news(found, read_letter(raw).header("Subject"))
 
 
@@ -121,7 +128,7 @@ def recipient_of(raw: bytes) -> str:
     return to[0] if len(to) == 1 else ""
 
 
-def _of_answer(answer: Answer, sent: Sequence[str]) -> Verdict:
+def _of_answer(answer: MailAnswer, sent: Sequence[str]) -> Verdict:
     mail = answer.own(sent)
     read = read_mail(mail, answer.doubt, answer.kept(mail))
     return _verdict(
@@ -130,7 +137,7 @@ def _of_answer(answer: Answer, sent: Sequence[str]) -> Verdict:
     )  # fmt: skip
 
 
-def _of_news(news: News, subject: str) -> Verdict:
+def _of_news(news: MessageEvent, subject: str) -> Verdict:
     event = news.event
     kind = _kind(news, event)
     code = None if kind == AUTO_REPLY else event.code or None
@@ -141,7 +148,7 @@ def _of_news(news: News, subject: str) -> Verdict:
     return verdict
 
 
-def _kind(news: News, event: Event) -> str:
+def _kind(news: MessageEvent, event: EmailEvent) -> str:
     if event.kind == "unsubscribed":
         return "unsubscribe"
     if news.source == COMPLAINT:

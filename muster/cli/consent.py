@@ -8,14 +8,14 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from campaigns.people.consents import ConsentReport, Otherwise, export_consents
-from campaigns.people.consents import import_consents as take_in
-from messaging.plurals import plural
+from core.plurals import plural
 from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
 from muster.cli.problems import encoding_option, header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
+from people.lists.consents import ConsentReport, Otherwise, export_consents
+from people.lists.consents import import_consents as take_in
 
 
 @click.group(cls=Noun)

@@ -9,17 +9,17 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from messaging.errors import InputError
-from messaging.plurals import plural
-from messaging.settings import load_settings
+from core.errors import InputError
+from core.plurals import plural
+from core.settings import load_settings
 from muster.cli.output import print_json
 from muster.cli.session import run
-from muster.demo import show
-from muster.demo.home import run_on_demo
-from muster.demo.story import Options, Scene, play
-from muster.demo.summary import Summary
 from muster.demo_host import DemoHost
 from muster.logs import configure_logs
+from sandbox.demo import show
+from sandbox.demo.home import run_on_demo
+from sandbox.demo.story import Options, Scene, play
+from sandbox.demo.summary import Summary
 
 
 @click.command()

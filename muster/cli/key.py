@@ -15,7 +15,7 @@ from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 
 if TYPE_CHECKING:
-    from webhooks.feed.keys import ListedKey
+    from api.keys import ListedKey
 
 
 @click.group(cls=Noun)
@@ -30,7 +30,7 @@ def command() -> None:
 @json_option
 def add(name: str, ballots: Sequence[str], actor: str, *, as_json: bool) -> None:
     """Make a key and print it. It is shown only once."""
-    from webhooks.feed.keys import make_key
+    from api.keys import make_key
 
     async def work() -> str:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
@@ -47,7 +47,7 @@ def add(name: str, ballots: Sequence[str], actor: str, *, as_json: bool) -> None
 @json_option
 def list_(*, as_json: bool) -> None:
     """List the keys: what each may read, when it was last used."""
-    from webhooks.feed.keys import list_keys
+    from api.keys import list_keys
 
     async def work() -> list[ListedKey]:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
@@ -74,7 +74,7 @@ def list_(*, as_json: bool) -> None:
 @actor_option
 def revoke(name: str, actor: str) -> None:
     """Refuse a key from now on."""
-    from webhooks.feed.keys import revoke_key
+    from api.keys import revoke_key
 
     async def work() -> None:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from messaging.errors import SettingsError
-from messaging.plurals import plural, verb
+from core.errors import SettingsError
+from core.plurals import plural, verb
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 
 if TYPE_CHECKING:
-    from webhooks.mailroom.files import Counted
+    from webhooks.email.mail_server.mail_files import Counted
 
 _HELP = """Take in mail: bounces, complaints, wishes to unsubscribe, and replies.
 
@@ -51,7 +51,7 @@ def command(lmtp: str | None, smtp: str | None, mbox: Path | None, maildir: Path
 
 
 async def _read(path: Path) -> Counted:
-    from webhooks.mailroom.files import read_mailbox
+    from webhooks.email.mail_server.mail_files import read_mailbox
 
     async with open_session() as runtime:
         return await read_mailbox(runtime, path)
@@ -61,7 +61,7 @@ async def _listen(lmtp: str | None, smtp: str | None) -> None:
     import structlog
 
     from muster.web import stop_signal
-    from webhooks.mailroom.listener import listening
+    from webhooks.email.mail_server.listener import listening
 
     log = structlog.get_logger(__name__)
     async with open_session(stays_up=True) as runtime, AsyncExitStack() as stack:

@@ -14,19 +14,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from campaigns.leavers import Leaver, Left, come_back, read_leavers
-from campaigns.leavers import leave as take_leave
-from campaigns.people.lists import one_piece
-from campaigns.people.people import Named, members_named
-from campaigns.people.report import Problem
-from campaigns.people.search import Hit, search_people
-from messaging.plurals import plural
-from messaging.runtime import Runtime
+from ballots.leavers import Leaver, LeaversReport, come_back, read_leavers
+from ballots.leavers import leave as take_leave
+from core.plurals import plural
+from core.runtime import Runtime
 from muster import erasure
 from muster.cli.actor import actor_option
 from muster.cli.output import json_option, print_json
 from muster.cli.problems import tell_problems
 from muster.cli.session import open_session, run
+from people.imports.report import Problem
+from people.lists.lists import one_piece
+from people.people import Named, members_named
+from people.search import FoundPerson, search_people
 
 FOUND_AT_MOST = 50
 NAMED_AT_MOST = 20
@@ -61,7 +61,7 @@ def find(text: Sequence[str], limit: int, *, as_json: bool) -> int:
     return 0
 
 
-async def _find(text: str, limit: int) -> tuple[list[Hit], ZoneInfo]:
+async def _find(text: str, limit: int) -> tuple[list[FoundPerson], ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         hits = await search_people(db, text, region=runtime.settings.sms_region, limit=limit)
         return hits, ZoneInfo(runtime.settings.time_zone)
@@ -97,7 +97,7 @@ def leave(
     """
     if not member_ids and file is None:
         raise click.UsageError("Say who has left: membership numbers, or --from FILE.")
-    asked = Asked(member_ids, file, on, actor, dry_run=dry_run)
+    asked = LeaveRequest(member_ids, file, on, actor, dry_run=dry_run)
     must_ask = not (dry_run or yes) and sys.stdin.isatty()
     if must_ask or not as_json:
         named = run(_named(asked))
@@ -124,7 +124,7 @@ def leave(
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LeaveRequest:
     """Who is to leave or to return, and from when on, as it was typed."""
 
     member_ids: Sequence[str]
@@ -134,7 +134,7 @@ class Asked:
     dry_run: bool
 
 
-async def _named(asked: Asked) -> list[Named]:
+async def _named(asked: LeaveRequest) -> list[Named]:
     """The members who are meant, in the order they were named; nobody for numbers that nobody has."""
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         listed, _ = _listed(runtime, asked.file, asked.on)
@@ -148,14 +148,14 @@ def _tell_named(named: Sequence[Named], *, err: bool) -> None:
         click.echo(f"  … and {len(named) - NAMED_AT_MOST:,} more", err=err)
 
 
-async def _undo(asked: Asked) -> list[str]:
+async def _undo(asked: LeaveRequest) -> list[str]:
     async with open_session(pool_size=1) as runtime, one_piece(runtime.pool, keep=not asked.dry_run) as db:
         listed, _ = _listed(runtime, asked.file, None)
         numbers = list(dict.fromkeys([*asked.member_ids, *(one.member_id for one in listed)]))
         return await come_back(db, numbers, actor=asked.actor, now=runtime.clock())
 
 
-async def _leave(asked: Asked) -> Left:
+async def _leave(asked: LeaveRequest) -> LeaversReport:
     async with open_session(pool_size=1) as runtime, one_piece(runtime.pool, keep=not asked.dry_run) as db:
         listed, problems = _listed(runtime, asked.file, asked.on)
         leavers = [*(Leaver(one, _day(runtime, asked.on)) for one in asked.member_ids), *listed]
@@ -178,7 +178,7 @@ def _day(runtime: Runtime, on: datetime | None) -> datetime:
     return day.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=zone)
 
 
-def _tell_left(left: Left) -> None:
+def _tell_left(left: LeaversReport) -> None:
     click.echo(f"struck off {left.struck_off:,} · on a day to come {left.to_come:,} · had left already {left.known:,}")
     if left.repeated:
         click.echo(f"named more than once: {left.repeated:,}")
@@ -239,7 +239,7 @@ def _confirm(people: int) -> None:
     click.confirm(f"Erase {whom} for good? It cannot be undone", abort=True, err=True)
 
 
-def _tell_found(found: erasure.Found) -> None:
+def _tell_found(found: erasure.FoundTraces) -> None:
     traces, counts = found.traces, found.counts()
     click.echo(f"{traces.external_id or 'In no member file'}  {traces.name}".rstrip())
     for channel, address in traces.own:

@@ -13,8 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from campaigns.campaigns import get_campaign
-from campaigns.people.people import Named, names_of
-from campaigns.problems import near_miss
 from campaigns.retention import (
     Due,
     YearHeld,
@@ -27,21 +25,23 @@ from campaigns.retention import (
     waiting_messages,
     year_held,
 )
-from messaging.db import Connection
-from messaging.errors import Conflict
+from core.db import Connection
+from core.errors import Conflict
+from core.plurals import plural
+from core.runtime import Runtime
+from core.spec_errors import near_miss
 from messaging.outbox.archive import Moved
-from messaging.outbox.held import resume_by_address
 from messaging.outbox.history import Listed, list_messages
-from messaging.outbox.states import Reason, State, sentence
-from messaging.plurals import plural
-from messaging.runtime import Runtime
+from messaging.outbox.manual_review import resume_by_address
+from messaging.states import Reason, State, sentence
 from muster.cli import settle, why
 from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
 from muster.cli.numbers import AFTER
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
-from webhooks.visits import Visits
+from people.people import Named, names_of
+from webhooks.members.page_views import PageViews
 
 Archived = list[tuple[Due, Moved]]
 
@@ -179,7 +179,7 @@ async def _archive(name: str | None, before: datetime | None, actor: str, *, dry
                 if dry_run:
                     moved = Moved(messages=await waiting_messages(db, due))
                 else:
-                    moved = await archive_campaign(db, due, Visits(), actor=actor, now=now)
+                    moved = await archive_campaign(db, due, PageViews(), actor=actor, now=now)
                 done.append((due, moved))
                 if told:
                     closed = f"{due.ballot}, closed {due.closes_at:%Y-%m-%d}"

@@ -7,10 +7,10 @@ from contextlib import closing
 
 import click
 
-from messaging.db.migrate import migrate
-from messaging.settings import load_settings
+from core.db.migrate import migrate
+from core.settings import load_settings
 from muster.cli.session import run
-from muster.local.attach import attach
+from muster.embedded.client import attach
 
 
 @click.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from messaging.db.numbers import LARGEST_ID, LARGEST_POSITION
+from core.db.numbers import LARGEST_ID, LARGEST_POSITION
 
 ROW = click.IntRange(1, LARGEST_ID)
 """The number of a reply, an event, …"""

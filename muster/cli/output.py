@@ -1,7 +1,7 @@
 """Output of commands without what could command the terminal, in rows of former versions and providers' words too.
 
 Colours and the moving of lines that a terminal is meant to get are CSI sequences, and pass to terminals alone. A
-command that shows strangers' words takes those out of them first (`messaging.control_characters`).
+command that shows strangers' words takes those out of them first (`core.control_characters`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO, cast
 
 import click
 
-from messaging.control_characters import escape_controls, without_controls
+from core.control_characters import escape_controls, without_controls
 
 _OURS: Final = re.compile(r"(\x1b\[[0-9;?]{0,32}[A-Za-z])")
 

@@ -14,12 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from campaigns.people import exports, imports, mapping, people, units
-from campaigns.people.consents import in_words
-from campaigns.people.report import ImportReport
-from campaigns.people.units import UNIT_KINDS
+from core.plurals import plural
 from messaging.consent import Consent, consents_of, standing_of
-from messaging.plurals import plural
 from messaging.suppression_digests import DigestKeys
 from muster.cli import membership
 from muster.cli.actor import actor_option
@@ -27,6 +23,11 @@ from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
 from muster.cli.problems import encoding_option, header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
+from people import exports, people, units
+from people.imports import imports, mapping
+from people.imports.report import ImportReport
+from people.lists.consents import in_words
+from people.units import UNIT_KINDS
 
 _LEAST_WIDTH = 10
 _NAMED = 5
@@ -227,16 +228,16 @@ def count(kind: str | None, *, as_json: bool) -> None:
     Console(file=sys.stdout).print(table)
 
 
-async def _count(kind: str | None) -> tuple[units.UnitCount, list[units.UnitCount]]:
+async def _count(kind: str | None) -> tuple[units.UnitReach, list[units.UnitReach]]:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         return await people.count_people(db), await units.count_by_unit(db, kind) if kind else []
 
 
-def _numbers(counted: units.UnitCount) -> dict[str, int]:
+def _numbers(counted: units.UnitReach) -> dict[str, int]:
     return {"people": counted.people, "sms": counted.sms, "email": counted.email, "unreachable": counted.unreachable}
 
 
-def _cells(counted: units.UnitCount) -> list[str]:
+def _cells(counted: units.UnitReach) -> list[str]:
     return [f"{number:,}" for number in _numbers(counted).values()]
 
 

@@ -8,9 +8,9 @@ from typing import Final
 
 import click
 
-from campaigns.files import sheet_or_nothing
-from campaigns.people.report import Problem, count_by_code
-from messaging.plurals import plural
+from core.files.atomic_files import sheet_or_nothing
+from core.plurals import plural
+from people.imports.report import Problem, count_by_code
 
 SHOWN: Final = 20
 """Problems on the screen; a file takes the rest."""

@@ -10,7 +10,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from campaigns.conversations import (
+from campaigns.replies.classification import READINGS
+from campaigns.replies.reclassify import Reclassified
+from campaigns.replies.reclassify import reread as read_again
+from campaigns.replies.reply_inbox import (
     Conversation,
     OpenReply,
     close_reply,
@@ -20,17 +23,14 @@ from campaigns.conversations import (
     replies_read_as,
     undo_opt_out,
 )
-from campaigns.people.people import find_person
-from campaigns.reading import READINGS
-from campaigns.rereading import Reread
-from campaigns.rereading import reread as read_again
 from console.words import WHY_OPEN
-from messaging.plurals import plural
+from core.plurals import plural
 from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
 from muster.cli.numbers import ROW
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
+from people.people import find_person
 
 _reply = click.argument("reply_id", metavar="REPLY", type=ROW)
 
@@ -168,7 +168,7 @@ async def _close(reply_id: int, actor: str) -> bool:
         return await close_reply(db, reply_id, reader=actor, at=runtime.clock())
 
 
-async def _reread(actor: str, *, dry_run: bool) -> tuple[int, list[Reread]]:
+async def _reread(actor: str, *, dry_run: bool) -> tuple[int, list[Reclassified]]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         return await read_again(db, reader=actor, at=runtime.clock(), dry_run=dry_run)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from muster.cli.session import run as run_async
-from muster.demo.home import run_on_demo
+from sandbox.demo.home import run_on_demo
 
 if TYPE_CHECKING:
     from muster.run import Addresses

@@ -7,11 +7,11 @@ import signal
 
 import click
 
-from messaging.settings import load_settings
+from core.settings import load_settings
 from muster.cli.output import print_json
 from muster.cli.session import run
 from muster.logs import configure_logs
-from muster.sandbox import Profile, Sandbox, SandboxConfig, TwilioConfig, open_sandbox
+from sandbox import Profile, Sandbox, SandboxConfig, TwilioConfig, open_sandbox
 
 _DEFAULTS = TwilioConfig()
 

@@ -13,14 +13,14 @@ from typing import Any, TypeVar
 import structlog
 import uvloop
 
-from messaging.db.migrate import migrate, pending
-from messaging.errors import Conflict
-from messaging.plurals import plural
-from messaging.runtime import Runtime, open_runtime
-from messaging.settings import Settings, check_for_production, load_settings
-from muster.local.attach import Servers, attach
-from muster.local.running import served_at
-from muster.local.secret import kept_secret
+from core.db.migrate import migrate, pending
+from core.errors import Conflict
+from core.plurals import plural
+from core.runtime import Runtime, open_runtime
+from core.settings import Settings, check_for_production, load_settings
+from muster.embedded.client import Servers, attach
+from muster.embedded.running import served_at
+from muster.embedded.secret import kept_secret
 from muster.logs import configure_logs
 from muster.worker import ArqWake
 

@@ -18,7 +18,7 @@ def setting_hints(names: Iterable[str]) -> Iterator[str]:
     Args:
         names: of environment variables, ours and others.
     """
-    from messaging.settings import Settings
+    from core.settings import Settings
 
     known = {field.upper() for field in Settings.model_fields}
     for name in sorted(names):

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from campaigns.campaigns import get_campaign, name_of
-from messaging.errors import NotFound
-from messaging.outbox.held import HeldMessage, Named, Selection, list_held, read_names, settle_held
-from messaging.plurals import plural
+from core.errors import NotFound
+from core.plurals import plural
+from messaging.outbox.manual_review import HeldMessage, NamedMessages, Selection, list_held, read_names, settle_held
 from muster.cli.actor import actor_option
 from muster.cli.numbers import STEP
 from muster.cli.session import open_session, run
@@ -29,7 +29,7 @@ _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SettleRequest:
     """The choice as it was typed."""
 
     names: Sequence[tuple[int, str]] | None
@@ -47,7 +47,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class HeldMessages:
     """What is meant by it.
 
     Attributes:
@@ -96,7 +96,7 @@ def command(
     """
     lines = file.read().splitlines() if file is not None else ()
     names = [*((0, name) for name in messages), *enumerate(lines, start=1)]
-    asked = Asked(names if messages or file is not None else None, campaign, step, channel, after, before)
+    asked = SettleRequest(names if messages or file is not None else None, campaign, step, channel, after, before)
     found = run(_find(asked))
     _show(found)
     if not found.held:
@@ -110,7 +110,7 @@ def command(
     click.echo(f"{plural(settled, 'message')} {'to be sent again' if again else 'taken for sent'}.")
 
 
-async def _find(asked: Asked) -> Found:
+async def _find(asked: SettleRequest) -> HeldMessages:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         zone = ZoneInfo(runtime.settings.time_zone)
         named = (
@@ -125,10 +125,10 @@ async def _find(asked: Asked) -> Found:
         campaigns = {one: await name_of(db, one) or f"campaign {one}" for one in sorted(ids)}
         if named is not None and not held:
             raise NotFound("None of these messages is held.", remedy="See what is: muster messages list --reason held")
-        return Found(held, campaigns, _others(named, held), zone)
+        return HeldMessages(held, campaigns, _others(named, held), zone)
 
 
-def _others(named: Named | None, held: Sequence[HeldMessage]) -> list[str]:
+def _others(named: NamedMessages | None, held: Sequence[HeldMessage]) -> list[str]:
     if named is None:
         return []
     ids, addresses = {one.message_id for one in held}, {one.address for one in held}
@@ -143,7 +143,7 @@ async def _settle(message_ids: Sequence[int], *, again: bool, actor: str) -> int
         return settled
 
 
-def _show(found: Found) -> None:
+def _show(found: HeldMessages) -> None:
     if not found.held:
         click.echo("No message is held.")
         return

@@ -9,18 +9,18 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from campaigns.people.returning import lift_erased
-from campaigns.people.suppression_lookup import Known, OfMember, find_members_suppressions, find_suppression
-from campaigns.people.suppressions import SuppressionReport, export_suppressions
-from campaigns.people.suppressions import import_suppressions as take_in
-from messaging.outbox.states import sentence
-from messaging.plurals import plural
+from core.plurals import plural
+from messaging.states import sentence
 from messaging.suppression_digests import DigestKeys
 from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
 from muster.cli.problems import encoding_option, header_row_option, tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
+from people.lists.suppression_lookup import Known, OfMember, find_members_suppressions, find_suppression
+from people.lists.suppressions import SuppressionReport, export_suppressions
+from people.lists.suppressions import import_suppressions as take_in
+from people.returning import lift_erased
 
 _STILL_WRITTEN_TO: Final = frozenset(
     {"unknown_reason", "unknown_purpose", "unknown_channel", "not_a_date", "in_the_future"}

@@ -9,23 +9,23 @@ from typing import Any, Final
 
 import click
 
-from campaigns.ballots import get_ballot
+from ballots.ballots import get_ballot
+from ballots.past_dates import constants_at, past_dates
 from campaigns.languages import people_by_language
-from campaigns.past_dates import constants_at, past_dates
-from campaigns.people.people import Person, find_person
-from campaigns.reading import READINGS
+from campaigns.replies.classification import READINGS
 from campaigns.variables import known_variables, person_variables
+from core.errors import MusterError, NotFound
+from core.plurals import plural
+from core.settings import Settings, load_settings
 from messaging.content.languages import named, spoken
 from messaging.content.render import Branding, RenderedEmail, RenderedSms, Renderer
 from messaging.content.segments import beyond_gsm7
 from messaging.content.templates import BALLOT_FIELDS, PAST_FIELDS, Channel, Template, list_templates, load_template
-from messaging.errors import MusterError, NotFound
-from messaging.plurals import plural
-from messaging.settings import Settings, load_settings
 from muster.cli.check import ENCODINGS
 from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
+from people.people import Person, find_person
 
 _TOKEN: Final = "0123456789abc"  # noqa: S105  # a link's token in a preview, as long as a real one
 
@@ -155,7 +155,7 @@ async def _check(name: str) -> tuple[Template, Settings, Mapping[str, int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class PreviewChoice:
     """One person's messages in one language."""
 
     language: str
@@ -170,7 +170,7 @@ class Preview:
 
     template: Template
     person: Person
-    said: Sequence[Said]
+    said: Sequence[PreviewChoice]
     email_from: str
     warnings: tuple[str, ...]
 
@@ -192,7 +192,7 @@ class Preview:
             "warnings": list(self.warnings),
         }
 
-    def _json(self, said: Said) -> dict[str, Any]:
+    def _json(self, said: PreviewChoice) -> dict[str, Any]:
         return {
             "language": said.language,
             "sms": said.sms
@@ -295,10 +295,10 @@ async def _preview(name: str, external_id: str, ballot_name: str | None, languag
         )
 
 
-def _said(renderer: Renderer, language: str, variables: Mapping[str, str]) -> Said:
+def _said(renderer: Renderer, language: str, variables: Mapping[str, str]) -> PreviewChoice:
     template, theirs = renderer.template, {**variables, "language": language}
     sms = renderer.sms(theirs) if template.sms is not None else None
-    return Said(
+    return PreviewChoice(
         language,
         sms,
         renderer.email(theirs) if template.email is not None else None,
@@ -316,7 +316,7 @@ def _example(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _show_sms(shown: Preview, said: Said) -> None:
+def _show_sms(shown: Preview, said: PreviewChoice) -> None:
     if said.sms is None:
         return
     cost = said.sms.segments
@@ -331,7 +331,7 @@ def _show_sms(shown: Preview, said: Said) -> None:
         click.echo(f"Replaced: {one.name} by {put}, {plural(one.times, 'time')}")
 
 
-def _show_email(shown: Preview, said: Said) -> None:
+def _show_email(shown: Preview, said: PreviewChoice) -> None:
     if said.email is None:
         return
     click.secho(f"Email to {shown.address('email') or 'nobody: there is no address that may be used'}", bold=True)

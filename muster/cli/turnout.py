@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from campaigns.ballots import Ballot, get_ballot
-from campaigns.guarded_csv import GuardedCsv
-from campaigns.problems import names_instead
-from campaigns.turnout.counts import MEASURES, UnitCount, refresh, unit_counts
-from campaigns.turnout.figures import at_least, estimate, needed, number, over_report, percent, threshold
-from campaigns.turnout.score import Score, judge_unit, score
-from messaging.errors import NotFound
+from ballots.ballots import Ballot, get_ballot
+from ballots.counts import MEASURES, UnitTurnout, refresh, unit_counts
+from ballots.figures import at_least, estimate, needed, number, over_report, percent, threshold
+from ballots.score import Score, judge_unit, score
+from core.errors import NotFound
+from core.files.guarded_csv import GuardedCsv
+from core.spec_errors import names_instead
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 from muster.cli.turnout_files import export, import_
@@ -80,7 +80,7 @@ def show(ballot: str, kind: str | None, *, as_json: bool, as_csv: bool) -> None:
         _print(found, stands, units)
 
 
-async def _turnout(name: str, kind: str | None) -> tuple[Ballot, Score, list[UnitCount] | None]:
+async def _turnout(name: str, kind: str | None) -> tuple[Ballot, Score, list[UnitTurnout] | None]:
     async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
         ballot = await get_ballot(db, name)
         await refresh(db, ballot.ballot_id)
@@ -95,14 +95,14 @@ async def _turnout(name: str, kind: str | None) -> tuple[Ballot, Score, list[Uni
         return ballot, stands, units
 
 
-def _write_csv(units: Sequence[UnitCount]) -> None:
+def _write_csv(units: Sequence[UnitTurnout]) -> None:
     writer = GuardedCsv(sys.stdout)
     writer.writerow(["unit_id", "kind", "name", "path", *MEASURES])
     for unit in units:
         writer.writerow([unit.unit_id or "", unit.kind, unit.name or _NO_UNIT, unit.path, *unit.measures.values()])
 
 
-def _print(ballot: Ballot, stands: Score, units: Sequence[UnitCount] | None) -> None:
+def _print(ballot: Ballot, stands: Score, units: Sequence[UnitTurnout] | None) -> None:
     console = Console()
     console.print(Text.assemble((ballot.name, "bold"), f"  {ballot.title}"))
     table = Table.grid(padding=(0, 2))
@@ -157,7 +157,7 @@ def _constituencies(stands: Score) -> Table:
     return table
 
 
-def _units(units: Sequence[UnitCount], whole: Score) -> Table:
+def _units(units: Sequence[UnitTurnout], whole: Score) -> Table:
     table = Table(box=None, header_style="bold")
     table.add_column("unit")
     for heading in ("electorate", "reachable", "contacted", "confirmed", "share"):

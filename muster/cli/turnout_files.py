@@ -9,13 +9,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from campaigns.ballots import get_ballot
-from campaigns.files import complete_or_not_at_all, sheet_or_nothing
-from campaigns.turnout.claims import Kind
-from campaigns.turnout.imports import SOURCES, ImportReport, import_claims
-from campaigns.turnout.lists import faulty_rows
-from campaigns.turnout.snapshot import Format, Snapshot, write_snapshot
-from messaging.plurals import plural
+from ballots.ballots import get_ballot
+from ballots.claims import ClaimKind
+from ballots.imports import SOURCES, TurnoutImportReport, import_claims
+from ballots.lists import faulty_rows
+from ballots.snapshot import Format, Snapshot, write_snapshot
+from core.files.atomic_files import complete_or_not_at_all, sheet_or_nothing
+from core.plurals import plural
 from muster.cli.actor import actor_option
 from muster.cli.output import json_option, print_json
 from muster.cli.problems import encoding_option, header_row_option, tell_notices
@@ -60,7 +60,7 @@ async def _export(name: str, path: Path, kind: Format, *, force: bool, actor: st
     help="What the file is: a phone bank's, the scrutineer's list, or any other import.",
 )  # fmt: skip
 @click.option(
-    "--says", type=click.Choice([kind.value for kind in Kind]),
+    "--says", type=click.Choice([kind.value for kind in ClaimKind]),
     help="What every row says, where no column does: a list of those who have voted says voted.",
 )  # fmt: skip
 @click.option("--apply", "write", is_flag=True, help="Record it. Without this nothing is changed.")
@@ -111,7 +111,7 @@ async def _import(
     write: bool,
     header_row: int | None,
     encoding: str | None,
-) -> ImportReport:
+) -> TurnoutImportReport:
     async with open_session(pool_size=2) as runtime:
         return await import_claims(
             runtime,
@@ -126,12 +126,12 @@ async def _import(
         )
 
 
-def _write_faults(path: Path, report: ImportReport) -> None:
+def _write_faults(path: Path, report: TurnoutImportReport) -> None:
     with sheet_or_nothing(path, replace=True) as sheet:
         sheet.writerows(faulty_rows(report.sheet, report.faults))
 
 
-def _tell(report: ImportReport, file: Path, faulty: Path) -> None:
+def _tell(report: TurnoutImportReport, file: Path, faulty: Path) -> None:
     click.echo(f"{file.name}: {plural(len(report.sheet.cells), 'row')}")
     tell_notices(report.sheet.notices)
     table = Table.grid(padding=(0, 2))

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import SecretStr
 
-from messaging.addresses import normalise_email
-from messaging.db import Connection, load_queries
-from messaging.errors import Conflict, MusterError, NotFound, SettingsError
-from messaging.plurals import plural
-from messaging.runtime import Runtime
-from messaging.settings import Settings, load_settings
+from core.addresses import normalise_email
+from core.db import Connection, load_queries
+from core.errors import Conflict, MusterError, NotFound, SettingsError
+from core.plurals import plural
+from core.runtime import Runtime
+from core.settings import Settings, load_settings
 from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
-from muster.local.running import sandbox_at
+from muster.embedded.running import sandbox_at
 from muster.operator import system_user
 
 if TYPE_CHECKING:
     # the console takes its time to import, and `--help` shows none of it
-    from console.auth import By
+    from staff.sign_in import By
 
 SQL = load_queries(__file__)
 _send = click.option("--send", is_flag=True, help="Mail the link to them instead of printing it.")
@@ -111,13 +111,13 @@ def _tell(words: str, minutes: int, *, send: bool) -> None:
 
 
 def _by(actor: str) -> By:
-    from console.auth import By
+    from staff.sign_in import By
 
     return By(actor, system_user())
 
 
 async def _add(email: str, name: str, minutes: int, send: bool, by: By) -> str:
-    from console.auth import add_staff
+    from staff.sign_in import add_staff
 
     async with open_session() as runtime, runtime.pool.acquire() as db:
         mail = _mail(runtime.settings) if send else None
@@ -165,8 +165,8 @@ def _mail(settings: Settings) -> _Mail:
 
 
 async def _make_link(runtime: Runtime, db: Connection, email: str, minutes: int, mail: _Mail | None, by: By) -> str:
-    from console.auth import drop_link, find_staff, make_sign_in_link
     from console.sign_in_mail import send_sign_in_link
+    from staff.sign_in import drop_link, find_staff, make_sign_in_link
 
     now = runtime.clock()
     path = await make_sign_in_link(db, email=email, now=now, by=by, minutes=minutes)
@@ -196,7 +196,7 @@ async def _list() -> list[dict[str, Any]]:
 
 async def _change(email: str, what: str, by: By) -> str:
     """Change somebody's access; returns what ended with it, in words."""
-    from console.auth import end_access, find_staff, record
+    from staff.sign_in import end_access, find_staff, record
 
     async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():
         now, staff = runtime.clock(), await find_staff(db, email)

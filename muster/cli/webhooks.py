@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from messaging.errors import MusterError
-from messaging.outside import Reply, open_outside
-from messaging.plurals import plural
+from core.errors import MusterError
+from core.http.outbound_http import OutboundReply, open_outside
+from core.plurals import plural
 from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
 from muster.cli.numbers import AFTER, ROW
@@ -23,7 +23,7 @@ from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
 
 if TYPE_CHECKING:
-    from webhooks.outgoing.subscriptions import Subscription, Tried
+    from webhooks.subscriptions.subscriptions import Subscription, Tried
 
 _name = click.argument("name")
 
@@ -37,7 +37,7 @@ def command() -> None:
 @json_option
 def events(*, as_json: bool) -> None:
     """List the events there are; with --json the JSON Schema of each."""
-    from webhooks.outgoing.catalogue import EVENTS, schemas
+    from webhooks.subscriptions.event_types import EVENTS, schemas
 
     if as_json:
         print_json(schemas(), indent=True)
@@ -63,7 +63,7 @@ def events(*, as_json: bool) -> None:
 @json_option
 def add(name: str, url: str, kinds: Sequence[str], include: Sequence[str], actor: str, *, as_json: bool) -> None:
     """Tell URL what happens from now on, and print the secret it verifies signatures with. It is shown only once."""
-    from webhooks.outgoing.subscriptions import add_subscription
+    from webhooks.subscriptions.subscriptions import add_subscription
 
     async def work() -> dict[str, Any]:
         async with open_session(pool_size=2) as runtime:
@@ -84,7 +84,7 @@ def add(name: str, url: str, kinds: Sequence[str], include: Sequence[str], actor
 @json_option
 def list_(*, as_json: bool) -> None:
     """List who is told, of what, and how far behind they are."""
-    from webhooks.outgoing.subscriptions import list_subscriptions
+    from webhooks.subscriptions.subscriptions import list_subscriptions
 
     async def work() -> list[Subscription]:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
@@ -108,7 +108,7 @@ def list_(*, as_json: bool) -> None:
 @json_option
 def show(name: str, *, as_json: bool) -> None:
     """Show one: what it is told, where it stands, and why it does not go on if it does not."""
-    from webhooks.outgoing.subscriptions import get_subscription
+    from webhooks.subscriptions.subscriptions import get_subscription
 
     async def work() -> tuple[Subscription, ZoneInfo]:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
@@ -128,7 +128,7 @@ def show(name: str, *, as_json: bool) -> None:
 @json_option
 def rotate(name: str, overlap: int, actor: str, *, as_json: bool) -> None:
     """Give it a new secret, and print it. For a while both sign, so that the receiver can change in its own time."""
-    from webhooks.outgoing.subscriptions import rotate as rotate_secret
+    from webhooks.subscriptions.subscriptions import rotate as rotate_secret
 
     async def work() -> str:
         async with open_session(pool_size=2) as runtime:
@@ -152,7 +152,7 @@ def rotate(name: str, overlap: int, actor: str, *, as_json: bool) -> None:
 @json_option
 def pause(name: str, reason: str, actor: str, *, as_json: bool) -> None:
     """Tell it nothing for now. What happens meanwhile waits, as long as events are kept (MUSTER_KEEP_EVENTS)."""
-    from webhooks.outgoing.subscriptions import pause as pause_subscription
+    from webhooks.subscriptions.subscriptions import pause as pause_subscription
 
     async def work() -> tuple[Subscription, ZoneInfo]:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
@@ -169,7 +169,7 @@ def pause(name: str, reason: str, actor: str, *, as_json: bool) -> None:
 @json_option
 def resume(name: str, actor: str, *, as_json: bool) -> None:
     """Go on with the event it stood at."""
-    from webhooks.outgoing.subscriptions import resume as resume_subscription
+    from webhooks.subscriptions.subscriptions import resume as resume_subscription
 
     async def work() -> tuple[Subscription, ZoneInfo]:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
@@ -191,7 +191,7 @@ def resume(name: str, actor: str, *, as_json: bool) -> None:
 @json_option
 def replay(name: str, after: int | None, since: datetime | None, actor: str, *, as_json: bool) -> None:
     """Tell everything from a place on once more, in order; each event keeps its id. Default: all that is kept."""
-    from webhooks.outgoing.subscriptions import replay as replay_subscription
+    from webhooks.subscriptions.subscriptions import replay as replay_subscription
 
     if after is not None and since is not None:
         raise click.UsageError("Choose either --after or --since.")
@@ -212,7 +212,7 @@ def replay(name: str, after: int | None, since: datetime | None, actor: str, *, 
 @actor_option
 def remove(name: str, actor: str) -> None:
     """Forget it, its secret and its log."""
-    from webhooks.outgoing.subscriptions import remove as remove_subscription
+    from webhooks.subscriptions.subscriptions import remove as remove_subscription
 
     async def work() -> None:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
@@ -227,9 +227,9 @@ def remove(name: str, actor: str) -> None:
 @json_option
 def test(name: str, *, as_json: bool) -> None:
     """Send a webhook.test now and say what comes of it; exit status 1 where it is not taken."""
-    from webhooks.outgoing.resend import send_test
+    from webhooks.subscriptions.redelivery import send_test
 
-    async def work() -> Reply:
+    async def work() -> OutboundReply:
         async with open_session(pool_size=2) as runtime, open_outside(runtime.settings.outgoing_allow) as outside:
             return await send_test(runtime, outside, name)
 
@@ -245,9 +245,9 @@ def resend(name: str, cursor: int, *, as_json: bool) -> None:
 
     The stream stays where it is: to send all from a place on, see muster webhooks replay.
     """
-    from webhooks.outgoing.resend import resend as resend_event
+    from webhooks.subscriptions.redelivery import resend as resend_event
 
-    async def work() -> Reply:
+    async def work() -> OutboundReply:
         async with open_session(pool_size=2) as runtime, open_outside(runtime.settings.outgoing_allow) as outside:
             return await resend_event(runtime, outside, name, cursor)
 
@@ -262,7 +262,7 @@ def resend(name: str, cursor: int, *, as_json: bool) -> None:
 @json_option
 def log(name: str, failed: bool, cursor: int | None, limit: int, *, as_json: bool) -> None:
     """Show what was tried and what the receiver said, the latest first."""
-    from webhooks.outgoing.subscriptions import deliveries
+    from webhooks.subscriptions.subscriptions import deliveries
 
     async def work() -> tuple[list[Tried], ZoneInfo]:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
@@ -331,7 +331,7 @@ def _when(at: datetime | None, zone: ZoneInfo) -> str:
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}" if at is not None else ""
 
 
-def _outcome(reply: Reply, *, as_json: bool) -> None:
+def _outcome(reply: OutboundReply, *, as_json: bool) -> None:
     if as_json:
         print_json(reply, indent=True)
     elif reply.problem is None:

@@ -12,18 +12,18 @@ import click
 
 from campaigns.campaigns import name_of
 from campaigns.other_steps import OtherStep, other_steps
-from campaigns.people.people import Named, find_person, names_of
-from campaigns.people.search import who_has
-from campaigns.said import Said, said_by, said_to
-from messaging.db import Connection
-from messaging.db.numbers import read_id
-from messaging.errors import AddressError, NotFound
+from campaigns.replies.answer_history import AnswerEvent, said_by, said_to
+from core.db import Connection
+from core.db.numbers import read_id
+from core.errors import AddressError, NotFound
+from core.runtime import Runtime
+from core.typed_address import read_address
 from messaging.outbox.erasure import written_to_address
-from messaging.outbox.history import Account, Event, account, history, messages_of
-from messaging.runtime import Runtime
-from messaging.typed_address import read_address
+from messaging.outbox.history import Account, HistoryEvent, account, history, messages_of
 from muster.cli.output import json_option, print_json
 from muster.cli.session import open_session, run
+from people.people import Named, find_person, names_of
+from people.search import who_has
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Story:
 
     message: Account
     person: Named
-    events: list[Event]
+    events: list[HistoryEvent]
     campaign: str | None
-    answers: list[Said]
+    answers: list[AnswerEvent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Whole:
 
     stories: list[Story]
     people: list[tuple[Named, list[OtherStep]]]
-    others: list[Said]
+    others: list[AnswerEvent]
     zone: ZoneInfo
     note: str = ""
 
@@ -192,7 +192,7 @@ async def _one(db: Connection, message_id: int, zone: ZoneInfo) -> Whole:
     return Whole([await _story(db, message_id, await said_to(db, message_id), zone)], [], [], zone)
 
 
-async def _story(db: Connection, message_id: int, said: list[Said], zone: ZoneInfo) -> Story:
+async def _story(db: Connection, message_id: int, said: list[AnswerEvent], zone: ZoneInfo) -> Story:
     message = await account(db, message_id, zone)
     names = await names_of(db, [message.person_id])
     return Story(
@@ -224,16 +224,16 @@ def _tell_other_steps(steps: Sequence[OtherStep]) -> None:
         click.echo()
 
 
-def _in_order(story: Story) -> list[Event | Said]:
+def _in_order(story: Story) -> list[HistoryEvent | AnswerEvent]:
     """The events as they were written, each answer after the last one that is not later."""
-    told: list[Event | Said] = list(story.events)
+    told: list[HistoryEvent | AnswerEvent] = list(story.events)
     for answer in reversed(story.answers):
         before = [place for place, event in enumerate(story.events) if event.at <= answer.at]
         told.insert(before[-1] + 1 if before else 0, answer)
     return told
 
 
-def _tell_line(happened: Event | Said, zone: ZoneInfo) -> None:
+def _tell_line(happened: HistoryEvent | AnswerEvent, zone: ZoneInfo) -> None:
     click.echo(f"  {happened.at.astimezone(zone):%Y-%m-%d %H:%M:%S}  {happened.source:<10}  {happened.words}")
 
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from messaging.errors import Conflict
+from core.errors import Conflict
 
 
 def ask_for_yes(question: str, doing: str, *, yes: bool, quiet: bool = False) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from muster.demo.union import write_union
+from sandbox.demo.union import write_union
 
 README = Path(__file__).parents[2] / "README.md"
 

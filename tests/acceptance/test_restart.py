@@ -1,6 +1,6 @@
 """A campaign whose worker is restarted and whose web server is killed in the middle: nobody notices.
 
-(A worker that is killed outright is in tests/integration/test_outbox_crash.py: its leases have to run out first.)
+(A worker that is killed outright is in tests/integration/messaging/test_outbox_crash.py: its leases run out first.)
 """
 
 import asyncio
@@ -10,19 +10,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from campaigns.ballot_spec import load_ballot_spec
-from campaigns.ballots import create_ballot
+from ballots.ballots import create_ballot
+from ballots.spec import load_ballot_spec
 from campaigns.campaigns import create_campaign
 from campaigns.launch import launch
-from campaigns.people.imports import import_people
 from campaigns.spec import load_campaign_spec
-from muster.demo.home import new_demo_home
-from muster.demo.reconcile import reconcile
-from muster.demo.stage import Stage, open_stage
-from muster.demo.story import SPEC, shifted, until_settled
-from muster.demo.union import write_union
 from muster.demo_host import DemoHost
-from muster.sandbox.profile import Profile
+from people.imports.imports import import_people
+from sandbox.demo.home import new_demo_home
+from sandbox.demo.reconcile import reconcile
+from sandbox.demo.stage import Stage, open_stage
+from sandbox.demo.story import SPEC, shifted, until_settled
+from sandbox.demo.union import write_union
+from sandbox.profile import Profile
 
 MEMBERS = 600
 

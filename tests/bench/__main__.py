@@ -11,7 +11,7 @@ import click
 import structlog
 import uvloop
 
-from messaging.errors import MusterError
+from core.errors import MusterError
 from tests.bench.claims import claim
 from tests.bench.launches import launch
 from tests.bench.links import links

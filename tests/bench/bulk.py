@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from messaging.db import Connection, load_queries
+from core.db import Connection, load_queries
 
 SQL: Final = load_queries(__file__)
 UNLOGGED: Final = {"wal_level": "minimal", "max_wal_senders": "0", "maintenance_work_mem": "512MB"}

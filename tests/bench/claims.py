@@ -10,12 +10,12 @@ from typing import Final
 
 import asyncpg
 
-from messaging.db import Connection, connect, load_queries, open_pool
-from messaging.outbox.claim import Claimed, Lane
+from core.db import Connection, connect, load_queries, open_pool
+from messaging.outbox.claim import Claimed, StepChannel
 from messaging.outbox.claim import claim as take
-from messaging.outbox.lanes import CLAIMED
-from messaging.outbox.record import Mark, Verdict, record
-from messaging.outbox.states import State
+from messaging.outbox.outcomes import Intent, Outcome, record
+from messaging.outbox.schedule import CLAIMED
+from messaging.states import State
 from tests.bench.bulk import UNLOGGED, emptied, settle
 from tests.bench.ground import open_ground
 from tests.bench.report import Bar, Report
@@ -35,7 +35,7 @@ class _Place:
     """A database under test: its connection, the lane that is due, who claims, and what each call took, in seconds."""
 
     db: Connection
-    lane: Lane
+    lane: StepChannel
     courier_id: int
     claims: list[float]
     records: list[float]
@@ -89,7 +89,7 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
     )
 
 
-async def _prepare(url: str, finished: int, due: int) -> Lane:
+async def _prepare(url: str, finished: int, due: int) -> StepChannel:
     """Fill a database; returns the lane that is due."""
     db = await connect(url)
     await db.execute(SQL["steps"], 1 + finished // 120_000)
@@ -99,10 +99,10 @@ async def _prepare(url: str, finished: int, due: int) -> Lane:
     await db.execute(SQL["queued"], due, sender_id)
     await settle(db, _TABLES)
     await db.close()
-    return Lane(0, "email", 0, sender_id, None)
+    return StepChannel(0, "email", 0, sender_id, None)
 
 
-async def _enter(db: Connection, lane: Lane) -> _Place:
+async def _enter(db: Connection, lane: StepChannel) -> _Place:
     courier_id: int = await db.fetchval(
         "insert into courier (name, until) values ('bench', now() + interval '1 day') returning courier_id"
     )
@@ -131,8 +131,8 @@ async def _work(place: _Place) -> None:
     batches = [taken.messages[first : first + BATCH] for first in range(0, 10 * BATCH, BATCH)]
     last: list[Claimed] = []
     for batch in batches:
-        verdicts = [Verdict(one.message_id, one.attempt, State.ACCEPTED, reply="250 ok") for one in last]
-        marks = [Mark(one.message_id, one.attempt, _digest("c", one), _digest("u", one)) for one in batch]
+        verdicts = [Outcome(one.message_id, one.attempt, State.ACCEPTED, reply="250 ok") for one in last]
+        marks = [Intent(one.message_id, one.attempt, _digest("c", one), _digest("u", one)) for one in batch]
         began = time.perf_counter()
         granted = await record(place.db, verdicts, marks, source="smtp", now=now)
         if last:

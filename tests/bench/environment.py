@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from messaging.errors import Unavailable
+from core.errors import Unavailable
 from tests.bench.processes import ROOT
 
 _REQUIREMENTS: Final = Path(__file__).with_suffix(".txt")

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import asyncpg
 
-from messaging.db.migrate import migrate
-from messaging.runtime import Runtime, open_runtime
-from messaging.settings import Settings
-from muster.local.postgres import Postgres, start_postgres
-from muster.local.valkey import Valkey, start_valkey
+from core.db.migrate import migrate
+from core.runtime import Runtime, open_runtime
+from core.settings import Settings
+from muster.embedded.postgres import Postgres, start_postgres
+from muster.embedded.valkey import Valkey, start_valkey
 from muster.worker import ArqWake
 from tests.bench.processes import cpu_seconds, family_cpu_seconds, python
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 import click
 import uvloop
 
-from campaigns.ballots import enrol
-from messaging.db import connect
+from ballots.ballots import enrol
+from core.db import connect
 from tests.bench.ground import open_bench_runtime, open_ground
 from tests.bench.processes import clean_environment, peak_mb
 from tests.bench.report import Bar, Report

@@ -15,7 +15,7 @@ from typing import Final
 
 import aiohttp
 
-from messaging.db import connect, load_queries
+from core.db import connect, load_queries
 from tests.bench.bulk import UNLOGGED, emptied, settle
 from tests.bench.ground import open_ground
 from tests.bench.processes import cpu_seconds, python

@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
-from messaging.channels.base import Mail
+from core.runtime import Runtime
+from messaging.channels.channel import OutboundEmail
 from messaging.outbox.claim import Claimed
 from messaging.outbox.compose import Composers
-from messaging.runtime import Runtime
 from tests.bench.ground import Ground, Sent, deliver, open_bench_runtime, open_ground, open_workers, pause_senders
 from tests.bench.processes import Sink, open_sink, smtp_source
 from tests.bench.report import Bar, Report, middle
@@ -50,7 +50,7 @@ class Post:
             sent = await deliver(self.ground, self.runtime, step_id, processes, self.sink.process)
         return replace(sent, launching=launching)
 
-    async def sample(self, **variables: str) -> Mail:
+    async def sample(self, **variables: str) -> OutboundEmail:
         """One of the mails that were sent, as it was but for these variables."""
         async with self.runtime.pool.acquire() as db:
             row = await db.fetchrow(
@@ -62,7 +62,7 @@ class Post:
             said = {**row["variables"], **variables}
             claimed = Claimed(row["message_id"], 1, row["address"], said, row["sender_id"], 0)
             parcel = composer.compose(claimed, self.runtime.clock()).parcel
-        assert isinstance(parcel, Mail)
+        assert isinstance(parcel, OutboundEmail)
         return parcel
 
 

@@ -16,7 +16,7 @@ from tests.bench.union import launch_campaign, make_campaign
 
 PHASES: Final = (
     ("claim: the statement and its rows", ("messaging/outbox/claim.py",)),
-    ("record: the statement between two tries", ("messaging/outbox/record.py", "messaging/outbox/journal.py")),
+    ("record: the statement between two tries", ("messaging/outbox/outcomes.py", "messaging/outbox/outcome_writer.py")),
     ("MIME", ("messaging/content/mime.py",)),
     ("compose: render, links, seals", ("messaging/outbox/compose.py", "messaging/content/")),
     ("SMTP", ("messaging/channels/",)),

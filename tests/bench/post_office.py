@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from messaging.channels.base import Mail
+from messaging.channels.channel import OutboundEmail
 from tests.bench.environment import environment
 from tests.bench.mail import Post, open_post
 from tests.bench.processes import clean_environment
@@ -119,7 +119,7 @@ def _median(runs: list[_Run], rate: Callable[[_Run], float]) -> float:
     return rate(middle(runs, rate))
 
 
-def _parts(mail: Mail, url: str) -> dict[str, Any]:
+def _parts(mail: OutboundEmail, url: str) -> dict[str, Any]:
     """One of our mails as a Django template, and the headers that Django does not write by itself."""
     message = parsing.message_from_bytes(mail.content, policy=policy.default)
     text, html = message.get_body(("plain",)), message.get_body(("html",))

@@ -15,7 +15,7 @@ import orjson
 from pydantic import SecretStr
 from twilio.request_validator import RequestValidator
 
-from messaging.content.tokens import Keyring
+from core.keyring import Keyring
 from tests.bench.ground import SECRET, open_ground
 from tests.bench.processes import cpu_seconds, free_port, program, python
 from tests.bench.report import Bar, Report, middle

@@ -10,7 +10,7 @@ import asyncio
 import click
 import uvloop
 
-from muster.sandbox import SandboxConfig, TwilioConfig, open_sandbox
+from sandbox import SandboxConfig, TwilioConfig, open_sandbox
 
 LATER = (3600.0, 3600.0)
 

@@ -14,11 +14,11 @@ from typing import Final
 
 import aiohttp
 
-from messaging.channels.base import Text
-from messaging.channels.twilio import RETRIES
+from core.runtime import Runtime
+from messaging.channels.channel import OutboundText
+from messaging.channels.twilio.channel import RETRIES
 from messaging.outbox.claim import Claimed
 from messaging.outbox.compose import Composers
-from messaging.runtime import Runtime
 from tests.bench.ground import Sent, deliver, open_bench_runtime, open_ground, open_workers, pause_senders
 from tests.bench.processes import python
 from tests.bench.report import RATE, Bar, Report, middle
@@ -112,7 +112,7 @@ async def _forms(runtime: Runtime, step_id: int) -> list[dict[str, str]]:
         parcel = composer.compose(
             Claimed(row["message_id"], 1, row["address"], row["variables"], row["sender_id"], 0), runtime.clock()
         ).parcel
-        assert isinstance(parcel, Text)
+        assert isinstance(parcel, OutboundText)
         callback = f"{runtime.settings.public_url}/webhooks/twilio/status?m={parcel.seal}{RETRIES}"
         forms.append({"To": parcel.to, "From": parcel.sender, "Body": parcel.body, "StatusCallback": callback})
     return forms

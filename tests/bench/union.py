@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from campaigns.ballot_spec import BallotSpec
+from ballots.spec import BallotSpec
 from campaigns.campaigns import create_campaign
 from campaigns.launch import Launched, launch
 from campaigns.spec import CampaignSpec
-from messaging.db import connect, load_queries
-from messaging.runtime import Runtime
+from core.db import connect, load_queries
+from core.runtime import Runtime
 
 SQL: Final = load_queries(__file__)
 

@@ -14,9 +14,9 @@ import pytest
 from aiohttp import web
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
-from console.auth import By, make_sign_in_link
-from messaging.runtime import Runtime
+from core.runtime import Runtime
 from muster.app import make_app
+from staff.sign_in import By, make_sign_in_link
 from tests.browser.union import Union, write_union
 
 FLAGS = [

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
-from messaging.alerts import raise_alert
+from core.alerts import raise_alert
 from tests.browser.conftest import Site, Visit
 from tests.browser.union import Union
 

@@ -11,10 +11,10 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
 
-from messaging.runtime import Runtime
+from core.runtime import Runtime
 from tests.browser.test_console import LEVELS, RULES, SIDEWAYS
-from tests.integration.member_states import every_page
-from webhooks.wording import languages
+from tests.support.member_states import every_page
+from webhooks.members.translations import languages
 
 NARROW = {"width": 320, "height": 640}
 ALL = RULES | {"rules": {"target-size": {"enabled": True}}}

@@ -1,6 +1,6 @@
 """Real browsers without a person: they run scripts, follow every link and press every button, and confirm nothing.
 
-What the other scanners do, which are no browsers, is replayed in tests/integration/test_link_scanners.py.
+What the other scanners do, which are no browsers, is replayed in tests/integration/webhooks/test_link_scanners.py.
 """
 
 from __future__ import annotations

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from playwright.async_api import Browser
 
-from messaging.alerts import resolve_alert
-from messaging.runtime import Runtime
+from core.alerts import resolve_alert
+from core.runtime import Runtime
 from tests.browser.conftest import Site
 from tests.browser.union import write_union
-from tests.integration.member_states import every_page
+from tests.support.member_states import every_page
 
 LARGEST = 200_000
 """Bytes of a picture, which everybody who reads the README gets."""

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
-from muster.sandbox import Sandbox, SandboxConfig, TwilioConfig, open_sandbox
+from sandbox import Sandbox, SandboxConfig, TwilioConfig, open_sandbox
 from tests.browser.test_console import RULES, SIDEWAYS
 
 MAX = "+447700900126"

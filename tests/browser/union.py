@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from messaging.alerts import raise_alert
-from messaging.content.tokens import digest
-from messaging.db import Connection, load_queries
-from messaging.runtime import Runtime
+from core.alerts import raise_alert
+from core.db import Connection, load_queries
+from core.keyring import digest
+from core.runtime import Runtime
 
 SQL = load_queries(__file__)
 

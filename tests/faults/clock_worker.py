@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from datetime import datetime, timedelta
 
-from messaging.clock import system_clock
-from messaging.runtime import open_runtime
-from messaging.settings import load_settings
+from core.clock import system_clock
+from core.runtime import open_runtime
+from core.settings import load_settings
 from muster.cli.session import run
 from muster.web import stop_signal
 from muster.worker import ArqWake, work

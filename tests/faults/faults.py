@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from campaigns.campaigns import pause, resume
-from messaging.db import Connection
+from core.db import Connection
 from messaging.goals import meet
-from messaging.outbox.states import Reason
+from messaging.states import Reason
 from messaging.suppression import suppress
-from muster.sandbox.postmaster import MailWeather
-from muster.sandbox.twilio import TwilioConfig
+from sandbox.postmaster import MailWeather
+from sandbox.twilio import TwilioConfig
 from tests.faults import hosts
 from tests.faults.reckoning import Allowed
 from tests.faults.scale import SHORT, Scale

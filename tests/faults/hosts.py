@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from muster.sandbox.postmaster import MailWeather
+from sandbox.postmaster import MailWeather
 from tests.faults.reckoning import Allowed
 from tests.faults.scale import Scale
 from tests.faults.servers import HOSTS

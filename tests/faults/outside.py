@@ -13,11 +13,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
 
-from messaging.content.tokens import Keyring
-from muster.sandbox.postmaster import MailWeather, Postmaster
-from muster.sandbox.sandbox import Sandbox, SandboxConfig, open_sandbox
-from muster.sandbox.smtp import open_smtp
-from muster.sandbox.twilio import TwilioConfig
+from core.keyring import Keyring
+from sandbox.postmaster import MailWeather, Postmaster
+from sandbox.sandbox import Sandbox, SandboxConfig, open_sandbox
+from sandbox.smtp import open_smtp
+from sandbox.twilio import TwilioConfig
 from tests.faults.servers import SECRET
 
 T = TypeVar("T")

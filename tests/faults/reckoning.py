@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from messaging.outbox.counts import step_counts
-from messaging.outbox.states import OPEN, RANK, Reason, State
+from messaging.states import OPEN, RANK, Reason, State
 from tests.faults.outside import Arrival
 from tests.faults.stage import Stage
 

@@ -25,16 +25,16 @@ from typing import Any, TypeVar
 import asyncpg
 from redis import Redis
 
-from campaigns.ballot_spec import BallotSpec
-from campaigns.ballots import create_ballot
+from ballots.ballots import create_ballot
+from ballots.spec import BallotSpec
 from campaigns.campaigns import create_campaign
 from campaigns.spec import CampaignSpec
-from messaging.db import AWAY
-from messaging.db.migrate import migrate
-from messaging.runtime import open_runtime
-from messaging.settings import Settings
-from muster.local.postgres import Postgres, start_postgres
-from muster.local.valkey import Valkey, start_valkey
+from core.db import AWAY
+from core.db.migrate import migrate
+from core.runtime import open_runtime
+from core.settings import Settings
+from muster.embedded.postgres import Postgres, start_postgres
+from muster.embedded.valkey import Valkey, start_valkey
 from tests.faults.scale import Scale
 
 T = TypeVar("T")

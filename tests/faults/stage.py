@@ -20,9 +20,9 @@ import aiohttp
 import asyncpg
 
 from campaigns.launch import launch
-from messaging.db import Connection
-from messaging.runtime import open_runtime
-from messaging.settings import Settings
+from core.db import Connection
+from core.runtime import open_runtime
+from core.settings import Settings
 from tests.faults.outside import Outside, open_outside
 from tests.faults.scale import Scale
 from tests.faults.servers import CAMPAIGN, LOOPBACK, MAIL_FROM, SECRET, SMS_FROM, Servers, ask, free_port

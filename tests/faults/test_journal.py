@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncpg
 
-from messaging.db import Connection
-from messaging.outbox.journal import Journal
-from messaging.runtime import Runtime
-from tests.integration.outbox_rows import until
+from core.db import Connection
+from core.runtime import Runtime
+from messaging.outbox.outcome_writer import OutcomeWriter
+from tests.support.outbox_rows import until
 
 
 async def test_outcomes_are_written_after_the_server_hung_up(runtime: Runtime, db: Connection) -> None:
-    journal = Journal(runtime, "sms", "twilio")
+    journal = OutcomeWriter(runtime, "sms", "twilio")
     assert await journal.write([], [], []) == {}
     held = await journal._line.get()
     await db.execute(

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from messaging.runtime import Runtime
-from tests.integration.receivers import Receiver, Telling, on_loopback, open_receiver, telling
+from core.runtime import Runtime
+from tests.support.receivers import Receiver, Telling, on_loopback, open_receiver, telling
 
 
 @pytest.fixture

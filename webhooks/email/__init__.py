@@ -8,13 +8,13 @@ from typing import Final
 
 from aiohttp import web
 
-from webhooks.email.desk import Desk, handler, source_of
-from webhooks.email.inbound import InboundDesk
-from webhooks.email.mailgun import Mailgun
-from webhooks.email.postmark import Postmark
-from webhooks.email.sendgrid import SendGrid
-from webhooks.email.ses import Ses
-from webhooks.inbox import Handler, Intake
+from webhooks.email.inbound import InboundReceiver
+from webhooks.email.providers.mailgun import Mailgun
+from webhooks.email.providers.postmark import Postmark
+from webhooks.email.providers.sendgrid import SendGrid
+from webhooks.email.providers.ses import Ses
+from webhooks.email.receiver import EventReceiver, handler, source_of
+from webhooks.inbound_log.inbound_log import Handler, Intake
 
 PROVIDERS: Final[tuple[type[SendGrid | Mailgun | Postmark | Ses], ...]] = (SendGrid, Mailgun, Postmark, Ses)
 
@@ -31,5 +31,5 @@ def routes(intake: Intake) -> list[web.RouteDef]:
         intake: stores what comes in.
     """
     known = [provider() for provider in PROVIDERS]
-    inbound = [route for provider in known for route in InboundDesk(intake, provider).routes]
-    return [*(Desk(intake, provider).route for provider in known), *inbound]
+    inbound = [route for provider in known for route in InboundReceiver(intake, provider).routes]
+    return [*(EventReceiver(intake, provider).route for provider in known), *inbound]

@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 from yarl import URL
 
-from messaging.db import Connection, load_queries
-from messaging.db.in_time import answer_in_time
-from messaging.errors import Unavailable
-from messaging.runtime import Runtime
-from webhooks.email.desk import Forged
+from core.db import Connection, load_queries
+from core.db.in_time import answer_in_time
+from core.errors import Unavailable
+from core.runtime import Runtime
+from webhooks.email.receiver import Forged
 
 SQL: Final = load_queries(__file__)
 

@@ -1,7 +1,7 @@
 """What providers of email tell us became of an email: their many words for it as few of ours, and what follows.
 
-A provider's file makes an `Event` of each; everything after that is the same for all of them, and for bounces that come
-as mail.
+A provider's file makes an `EmailEvent` of each; everything after that is the same for all of them, and for bounces that
+come as mail.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final, Literal, TypeVar
 
-from messaging.channels.diagnostics import Judged
-from messaging.content.tokens import Keyring
-from messaging.db import Connection
+from core.db import Connection
+from core.keyring import Keyring
 from messaging.outbox.bounces import note_soft_bounce, settle_soft_bounces
 from messaging.outbox.receipts import Receipt, apply_receipts
-from messaging.outbox.states import Reason, State
+from messaging.reports.diagnostics import Judged
+from messaging.states import Reason, State
 
 T = TypeVar("T", bound=datetime | None)
 Kind = Literal["taken", "deferred", "delivered", "bounced", "refused", "complained", "unsubscribed", "noted"]
@@ -44,7 +44,7 @@ _LONGEST: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class EmailEvent:
     """One thing that became of one email.
 
     Attributes:
@@ -65,7 +65,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReportedEvent:
     """An event, and the message it is about; None where it is about none of ours.
 
     Attributes:
@@ -73,11 +73,11 @@ class Told:
     """
 
     message_id: int | None
-    event: Event
+    event: EmailEvent
     told_at: datetime
 
 
-def bounced(judged: Judged, at: datetime, *, word: str, words: str) -> Event:
+def bounced(judged: Judged, at: datetime, *, word: str, words: str) -> EmailEvent:
     """An email that came back.
 
     Args:
@@ -86,10 +86,10 @@ def bounced(judged: Judged, at: datetime, *, word: str, words: str) -> Event:
         word: the provider's, where there is no code.
         words: what the server said.
     """
-    return Event("bounced", at, judged.code or word, words, judged.reason, judged.soft)
+    return EmailEvent("bounced", at, judged.code or word, words, judged.reason, judged.soft)
 
 
-async def apply_events(db: Connection, source: str, told: Sequence[Told]) -> None:
+async def apply_events(db: Connection, source: str, told: Sequence[ReportedEvent]) -> None:
     """Move messages, suppress addresses and keep the history of soft bounces, as events say.
 
     Args:
@@ -111,7 +111,7 @@ async def apply_events(db: Connection, source: str, told: Sequence[Told]) -> Non
         await settle_soft_bounces(db, delivered, told[-1].told_at)
 
 
-def _receipt(source: str, told: Told) -> Receipt:
+def _receipt(source: str, told: ReportedEvent) -> Receipt:
     event = told.event
     detail = {"event": event.kind} | ({"words": event.words[:_LONGEST]} if event.words else {})
     return Receipt(

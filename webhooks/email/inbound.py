@@ -21,17 +21,17 @@ from weakref import WeakValueDictionary
 import structlog
 from aiohttp import web
 
-from messaging.client_network import INSIDE, client_network
-from messaging.errors import Unavailable
-from messaging.runtime import Runtime
-from messaging.settings import Settings
-from messaging.web import RUNTIME
-from webhooks.bodies import read_body, refuse_large
-from webhooks.email.desk import Forged, Malformed, believed, refused, source_of, use_up
+from core.errors import Unavailable
+from core.http.client_network import INSIDE, client_network
+from core.http.request_bodies import read_body, refuse_large
+from core.http.web import RUNTIME
+from core.runtime import Runtime
+from core.settings import Settings
+from webhooks.email.mail_server.addresses import read_destination
+from webhooks.email.mail_server.mail_store import keep_mail
+from webhooks.email.receiver import Forged, Malformed, believed, refused, source_of, use_up
 from webhooks.email.uploads import Uploads
-from webhooks.inbox import Intake
-from webhooks.mailroom.addresses import read_destination
-from webhooks.mailroom.store import keep_mail
+from webhooks.inbound_log.inbound_log import Intake
 
 MOST_AT_ONCE: Final = 8
 """Mails that are read at the same time: in JSON or a form each may take twice its size."""
@@ -68,7 +68,7 @@ class Posted:
     once: str | None = None
 
 
-class Carrier(Protocol):
+class InboundProvider(Protocol):
     """A provider that takes mail in."""
 
     name: str
@@ -95,7 +95,7 @@ class Carrier(Protocol):
         ...
 
 
-class InboundDesk:
+class InboundReceiver:
     """One provider's address for mail.
 
     Args:
@@ -103,7 +103,7 @@ class InboundDesk:
         carrier: who it is.
     """
 
-    def __init__(self, intake: Intake, carrier: Carrier) -> None:
+    def __init__(self, intake: Intake, carrier: InboundProvider) -> None:
         self._intake = intake
         self._carrier = carrier
         self._uploads = Uploads()

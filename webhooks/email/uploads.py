@@ -14,9 +14,9 @@ from typing import Final
 
 from aiohttp import web
 
-from messaging.client_network import INSIDE, client_network
-from messaging.errors import Unavailable
-from webhooks.bodies import read_body
+from core.errors import Unavailable
+from core.http.client_network import INSIDE, client_network
+from core.http.request_bodies import read_body
 
 OF_A_NETWORK: Final = 2
 """The largest bodies that one network may have unverified at once."""

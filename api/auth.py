@@ -1,0 +1,79 @@
+"""Who may ask: a key in the header, for this and this ballot. Whoever guesses too often is asked to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import web
+
+from api.keys import READ_TURNOUT, Key, admit, may_be_key
+from ballots.ballots import Ballot, get_ballot
+from core.db.in_time import answer_in_time
+from core.errors import NotFound
+from core.http.client_network import client_network
+from core.http.rate_limit import RateLimit
+from core.http.web import RUNTIME, problem
+
+Answer = Callable[[web.Request, Ballot, Key], Awaitable[web.StreamResponse]]
+
+WAIT: Final = {"Retry-After": "60"}
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAuth:
+    """Lets those in who have a key.
+
+    Attributes:
+        misses: how often who has come without one.
+    """
+
+    misses: RateLimit = field(default_factory=lambda: RateLimit("keys"))
+
+    def reads_turnout(self, answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """A handler that answers only who may read the turnout of the ballot in the path."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            runtime = request.app[RUNTIME]
+            where = client_network(request)
+            key = await self._key(request, where)
+            if key is None:  # only now: a key that works is never refused because of who else asks from there
+                if await self.misses.count(runtime.redis, where, runtime.clock()):
+                    return _wait()
+                return problem(
+                    401, "A key is needed.", remedy="Send it in the header Authorization: Bearer mk_…",
+                    headers={"WWW-Authenticate": 'Bearer realm="Muster"'},
+                )  # fmt: skip
+            name = request.match_info["ballot"]
+            if not key.may(READ_TURNOUT, name):
+                return problem(403, "This key is not for that.", remedy="Ask whoever runs Muster for another one.")
+            if not name.isprintable():
+                raise NotFound("There is no such ballot.")
+            async with runtime.pool.acquire() as db:
+                ballot = await get_ballot(db, name)
+            return await answer(request, ballot, key)
+
+        return handle
+
+    async def _key(self, request: web.Request, where: str) -> Key | None:
+        kind, _, given = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not may_be_key(given.strip()):
+            return None
+        async with self.misses.turn(where, request.app[RUNTIME].clock()):
+            return await answer_in_time(_admit(request, given.strip()))
+
+
+async def still_admitted(request: web.Request) -> bool:
+    """Whether the key of a request that was let in still works."""
+    return await _admit(request, request.headers["Authorization"].partition(" ")[2].strip()) is not None
+
+
+async def _admit(request: web.Request, given: str) -> Key | None:
+    runtime = request.app[RUNTIME]
+    async with runtime.pool.acquire() as db:
+        return await admit(db, given, now=runtime.clock())
+
+
+def _wait() -> web.Response:
+    return problem(429, "Too many requests without a key that works.", remedy="Wait a minute.", headers=WAIT)

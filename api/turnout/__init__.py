@@ -1,0 +1,1 @@
+"""The turnout feed: changes, a stream of them, and snapshots."""

@@ -1,0 +1,84 @@
+"""`GET /api/v1/turnout/{ballot}/changes`: what happened after a place; now, waited for, or as a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from typing import Final
+
+from aiohttp import web
+from aiohttp_sse import sse_response
+from pydantic import TypeAdapter, ValidationError
+
+from api.auth import still_admitted
+from api.keys import Key
+from api.turnout.long_poll import TIDE
+from api.turnout.payloads import ChangePayload, ChangesPayload, ChangesQuery, Place, read_query
+from ballots import feed
+from ballots.ballots import Ballot
+from core.http.web import RUNTIME, problem
+from core.runtime import Runtime
+
+EVENT_STREAM: Final = "text/event-stream"
+PULSE: Final = 15.0
+"""Seconds after which a silent stream says that it is alive."""
+SENDS_WITHIN: Final = 30.0
+"""Seconds a reader has to take what it is sent; then it is hung up on, and comes again with its last place."""
+CHECK_EVERY: Final = timedelta(seconds=60)
+"""How soon a stream ends after its key was revoked."""
+_PLACE: Final[TypeAdapter[int]] = TypeAdapter(Place)
+
+
+async def get_changes(request: web.Request, ballot: Ballot, _key: Key) -> web.StreamResponse:
+    """What happened after a place in the feed."""
+    query = read_query(request, ChangesQuery)
+    if isinstance(query, web.Response):
+        return query
+    if EVENT_STREAM in request.headers.get("Accept", ""):
+        return await _stream(request, ballot, query)
+    runtime = request.app[RUNTIME]
+    found = await _changes(runtime, ballot, query.after, query.limit)
+    if not found and query.wait:
+        await request.app[TIDE].wait(ballot.ballot_id, query.after, query.wait)
+        found = await _changes(runtime, ballot, query.after, query.limit)
+    answer = ChangesPayload(
+        ballot=ballot.name,
+        changes=found,
+        cursor=found[-1].seq if found else query.after,
+        more=len(found) == query.limit,
+    )
+    return web.Response(body=answer.model_dump_json().encode(), content_type="application/json")
+
+
+async def _stream(request: web.Request, ballot: Ballot, query: ChangesQuery) -> web.StreamResponse:
+    """The same for as long as the reader listens: each change an event whose id is its place."""
+    after = query.after
+    if last := request.headers.get("Last-Event-ID"):
+        try:
+            after = _PLACE.validate_python(last)
+        except ValidationError:
+            return problem(400, "Last-Event-ID is not a place in the feed.")
+    runtime, tide = request.app[RUNTIME], request.app[TIDE]
+    checked = runtime.clock()
+    found = await _changes(runtime, ballot, after, query.limit)  # what fails now is still an answer
+    async with sse_response(request) as response:
+        while response.is_connected() and not tide.closed:
+            with contextlib.suppress(ConnectionError):
+                async with asyncio.timeout(SENDS_WITHIN):
+                    for change in found:
+                        await response.send(change.model_dump_json(), id=str(change.seq), event="change")
+                        after = change.seq
+            if len(found) < query.limit:
+                await tide.wait(ballot.ballot_id, after, PULSE)
+            if runtime.clock() - checked > CHECK_EVERY:
+                checked = runtime.clock()
+                if not await still_admitted(request):
+                    break
+            found = await _changes(runtime, ballot, after, query.limit)
+    return response
+
+
+async def _changes(runtime: Runtime, ballot: Ballot, after: int, limit: int) -> list[ChangePayload]:
+    async with runtime.pool.acquire() as db:
+        return [ChangePayload.of(one) for one in await feed.changes(db, ballot.ballot_id, after, limit)]

@@ -1,0 +1,94 @@
+"""Waiting for changes: one look a second at the database for all who wait, however many they are."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import web
+
+from ballots import feed
+from core.db import load_queries
+from core.errors import Unavailable
+from core.runtime import Runtime
+
+SQL: Final = load_queries(__file__)
+
+LOOK_EVERY: Final = 1.0
+MOST_WAITING: Final = 500
+"""Who may wait at a process at once."""
+
+
+@dataclass(slots=True)
+class LongPoll:
+    """Tells who waits that their ballot's feed has gone on.
+
+    Args:
+        runtime: where to look.
+        every: seconds between two looks.
+    """
+
+    runtime: Runtime
+    every: float = LOOK_EVERY
+    closed: bool = False
+    _waiting: dict[asyncio.Future[None], tuple[int, int]] = field(default_factory=dict)
+    _looking: asyncio.Task[None] | None = None
+
+    async def wait(self, ballot_id: int, after: int, patience: float) -> None:
+        """Return when there is a change after a place, when the patience is at its end, or when the server stops.
+
+        Raises:
+            Unavailable: too many wait already.
+        """
+        if self.closed:
+            return
+        if len(self._waiting) >= MOST_WAITING:
+            raise Unavailable("Too many follow along here already.", remedy="Please try again in a minute.")
+        news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[news] = (ballot_id, after)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name="turnout feed")
+        try:
+            async with asyncio.timeout(patience):
+                await news
+        except TimeoutError:
+            pass
+        finally:
+            del self._waiting[news]
+
+    async def close(self) -> None:
+        """Let everybody go, so that the server can stop."""
+        self.closed = True
+        for news in self._waiting:
+            _tell(news)
+        if self._looking is not None:
+            self._looking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._looking
+
+    async def _look(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(self.every)
+            try:
+                ends = await self._ends(sorted({ballot_id for ballot_id, _ in self._waiting.values()}))
+            except Exception as error:  # noqa: BLE001  # who waits must not wait for nobody
+                self.runtime.outages.met(error)
+                continue
+            for news, (ballot_id, after) in self._waiting.items():
+                if ends.get(ballot_id, 0) > after:
+                    _tell(news)
+
+    async def _ends(self, ballots: list[int]) -> dict[int, int]:
+        async with self.runtime.pool.acquire() as db:
+            await feed.number(db)
+            return {row["ballot_id"]: row["seq"] for row in await db.fetch(SQL["ends"], ballots)}
+
+
+def _tell(news: asyncio.Future[None]) -> None:
+    if not news.done():
+        news.set_result(None)
+
+
+TIDE: Final = web.AppKey("tide", LongPoll)

@@ -1,0 +1,249 @@
+"""A ballot: its dates, its threshold, and who may vote in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from ballots import counts
+from ballots.past_dates import Dates
+from ballots.spec import BallotSpec
+from core.db import Connection, load_queries
+from core.errors import Conflict, NotFound, SpecError
+from core.settings import Settings
+from core.spec_errors import names_instead
+from core.spec_file import at_zone
+from messaging.content.languages import DEFAULT
+from messaging.content.templates import PAST_FIELDS
+from messaging.content.translations import day_and_time
+from messaging.goals import create_goal
+from people.attributes import missing_attributes
+from people.unit_names import find_units
+
+SQL = load_queries(__file__)
+
+PATIENCE: Final = 900.0
+"""Seconds an enrolment may take: a million electors take one."""
+_DEFAULT_ZONE: Final = "Europe/London"
+
+
+class Phase(StrEnum):
+    """Where a ballot is in its life; what is asked of a member changes with it."""
+
+    BEFORE = "before"
+    """Not open yet: intentions, volunteers."""
+    OPEN = "open"
+    """Papers are out, and another can still be asked for."""
+    NO_REPLACEMENT = "no_replacement"
+    """Too late for another paper, in time to post one."""
+    LAST_POSTED = "last_posted"
+    """After the last safe posting day: what is posted now may come too late."""
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class BallotTerms:
+    """What a ballot is decided by: instants, in UTC; the threshold; the constituency where each must pass by itself."""
+
+    opens_at: datetime
+    closes_at: datetime
+    last_posting_at: datetime | None
+    replacement_by: datetime | None
+    threshold: float
+    each: str | None
+
+    @classmethod
+    def of(cls, spec: BallotSpec, time_zone: str) -> BallotTerms:
+        """The terms a file means, its local times read in its own time zone or else in this one."""
+        here = ZoneInfo(spec.time_zone or time_zone)
+        return cls(
+            at_zone(spec.opens, here),
+            at_zone(spec.closes, here, end=True),
+            at_zone(spec.last_posting, here, end=True) if spec.last_posting else None,
+            at_zone(spec.replacement_by, here, end=True) if spec.replacement_by else None,
+            spec.threshold,
+            spec.constituency if spec.disaggregated else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """A ballot as it stands in the database.
+
+    Attributes:
+        ballot_id: its id.
+        name: what commands and files call it.
+        title: what members read.
+        organisation: who asks; empty means the one in the settings.
+        opens_at: aware, UTC, like every time here.
+        closes_at: nothing counts after it.
+        time_zone: what its dates are shown in.
+        last_posting_at: the last safe moment to post a paper.
+        replacement_by: the last moment to ask for another paper.
+        threshold: the share of the electorate that must vote.
+        disaggregated: each constituency must pass by itself.
+        constituency: the kind of unit that is one.
+        over_report: how much self-report over-states turnout.
+        goal_id: what its messages are for.
+        units: whose members vote; empty means everybody's.
+        attributes: what electors must have, as a campaign's audience says it; empty means nothing.
+    """
+
+    ballot_id: int
+    name: str
+    title: str
+    organisation: str
+    opens_at: datetime
+    closes_at: datetime
+    time_zone: str
+    last_posting_at: datetime | None
+    replacement_by: datetime | None
+    threshold: float
+    disaggregated: bool
+    constituency: str
+    over_report: float
+    goal_id: int
+    attributes: Mapping[str, bool | Sequence[str]]
+    units: tuple[int, ...]
+
+    @property
+    def dates(self) -> Dates:
+        """The dates that members are asked to act before."""
+        return {"last_posting": self.last_posting_at, "replacement_by": self.replacement_by}
+
+    def phase(self, now: datetime) -> Phase:
+        """Where the ballot is at a moment."""
+        if now < self.opens_at:
+            return Phase.BEFORE
+        if now >= self.closes_at:
+            return Phase.CLOSED
+        if self.last_posting_at is not None and now > self.last_posting_at:
+            return Phase.LAST_POSTED
+        if self.replacement_by is not None and now > self.replacement_by:
+            return Phase.NO_REPLACEMENT
+        return Phase.OPEN
+
+    def is_made_from(self, spec: BallotSpec, *, time_zone: str = _DEFAULT_ZONE) -> bool:
+        """Whether a file says what this ballot is: its dates, its threshold and how it is counted."""
+        return BallotTerms.of(spec, time_zone) == BallotTerms(
+            self.opens_at,
+            self.closes_at,
+            self.last_posting_at,
+            self.replacement_by,
+            self.threshold,
+            self.constituency if self.disaggregated else None,
+        )
+
+    def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
+        """The template variables that are the same for everybody, dates as members read them.
+
+        Args:
+            settings: has the organisation and how to reach it.
+            languages: the template's; in others than the first the dates differ. (Which dates are past is known when
+                a message goes: `ballots.past_dates`.)
+        """
+        base, *others = languages
+        return {
+            "organisation": self.organisation or settings.organisation,
+            "contact": settings.contact,
+            "ballot": self._told(base),
+            **({"languages": {one: {"ballot": self._told(one)} for one in others}} if others else {}),
+        }
+
+    def _told(self, language: str) -> dict[str, str]:
+        return {
+            "title": self.title,
+            "opens": self.local(self.opens_at, language),
+            "closes": self.local(self.closes_at, language),
+            "last_posting": self.local(self.last_posting_at, language),
+            "replacement_by": self.local(self.replacement_by, language),
+            **dict.fromkeys(PAST_FIELDS, ""),
+        }
+
+    def local(self, at: datetime | None, language: str = DEFAULT) -> str:
+        """A moment as members read it, `Monday 7 December` or `Monday 7 December, 12:00`; empty for None."""
+        return "" if at is None else day_and_time(at, self.time_zone, language)
+
+
+async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = _DEFAULT_ZONE) -> Ballot:
+    """Make a ballot and enrol its electorate.
+
+    Args:
+        db: a connection; a transaction is opened if there is none.
+        spec: its file.
+        time_zone: what local times mean where the file names no time zone.
+
+    Raises:
+        Conflict: there is a ballot of that name.
+        SpecError: the file names units or attributes that are not there.
+    """
+    terms = BallotTerms.of(spec, time_zone)
+    async with db.transaction():
+        units = await find_units(db, spec.units, key="ballot.units")
+        if unknown := await missing_attributes(db, spec.attribute or {}, key="ballot"):
+            raise SpecError("The file asks for attributes that nobody has.", problems=unknown)
+        ballot_id = await db.fetchval(
+            SQL["create_ballot"],
+            spec.name,
+            spec.title,
+            spec.organisation or "",
+            terms.opens_at,
+            terms.closes_at,
+            spec.time_zone or time_zone,
+            terms.last_posting_at,
+            terms.replacement_by,
+            spec.threshold,
+            spec.disaggregated,
+            spec.constituency,
+            spec.over_report,
+            await create_goal(db, f"ballot {spec.name}"),
+            spec.attribute or {},
+        )
+        if ballot_id is None:
+            raise Conflict(
+                f"There is already a ballot {spec.name}.",
+                remedy=f"Choose another name, or see it with: muster ballot show {spec.name}",
+            )
+        await db.execute(SQL["add_units"], ballot_id, list(dict.fromkeys(units.values())))
+        await enrol(db, ballot_id)
+        return await get_ballot(db, spec.name)
+
+
+async def enrol(db: Connection, ballot_id: int) -> int:
+    """Enrol everybody the ballot is for who is not yet, and follow those who have moved to another unit.
+
+    No file strikes anybody off: an electorate is settled by its notice. Whoever leaves is struck off by
+    `ballots.leavers`.
+
+    Returns:
+        How many were enrolled or moved.
+    """
+    async with db.transaction():
+        await counts.hold(db, ballot_id)
+        changed = int((await db.execute(SQL["enrol"], ballot_id, timeout=PATIENCE)).split()[-1])
+        if changed:
+            await counts.settle(db, ballot_id)
+        return changed
+
+
+async def get_ballot(db: Connection, name: str) -> Ballot:
+    """A ballot by its name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = await db.fetchrow(SQL["get_ballot"], name)
+    if row is None:
+        names = await ballot_names(db)
+        known = names_instead(name, names) if names else "Make one with: muster ballot create FILE"
+        raise NotFound(f"There is no ballot {name}.", remedy=known)
+    return Ballot(**{**row, "units": tuple(row["units"])})
+
+
+async def ballot_names(db: Connection) -> list[str]:
+    """The names of all ballots, the soonest to close first."""
+    return [row["name"] for row in await db.fetch(SQL["ballot_names"])]

@@ -1,0 +1,68 @@
+"""Many claims of one source at once: what `claims.record_claim` does, as a handful of statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from ballots import counts
+from ballots.claims import RANKING, ClaimKind, ClaimSource
+from core.db import Connection, load_queries
+from messaging.goals import meet_many, reopen_many
+
+SQL: Final = load_queries(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class NewClaim:
+    """What is said of one member.
+
+    Attributes:
+        person_id: the member.
+        kind: what is said.
+        confidence: how sure it is, above 0 and up to 1.
+        at: when it was said; aware.
+    """
+
+    person_id: int
+    kind: ClaimKind
+    confidence: float
+    at: datetime
+
+
+async def hold(db: Connection, ballot_id: int) -> None:
+    """Be alone with a ballot until the transaction ends; claims wait for it. Call it before `record_claims`."""
+    await counts.hold(db, ballot_id)
+
+
+async def record_claims(
+    db: Connection, *, ballot_id: int, goal_id: int, source: ClaimSource, recorder: str, claims: Sequence[NewClaim]
+) -> int:
+    """Write down what a list says, and settle where its members stand; all in the caller's transaction, after `hold`.
+
+    Args:
+        db: a connection in a transaction.
+        ballot_id: the ballot.
+        goal_id: its goal: met for those who come to stand as *voted*, reopened for those who no longer do.
+        source: by what way all of it came.
+        recorder: who brings it in.
+        claims: one for a member at most.
+
+    Returns:
+        How many members stand elsewhere than before.
+    """
+    people = [one.person_id for one in claims]
+    await db.execute(
+        SQL["add"], ballot_id, source, recorder, people, [one.kind for one in claims],
+        [one.confidence for one in claims], [one.at for one in claims],
+    )  # fmt: skip
+    moved = await db.fetch(SQL["settle"], ballot_id, people, *RANKING)
+    voted = [row["person_id"] for row in moved if row["now"] == ClaimKind.VOTED]
+    lost = [row["person_id"] for row in moved if row["before"] == ClaimKind.VOTED]
+    if voted:
+        await meet_many(db, goal_id, voted, source=source)
+    if lost:
+        await reopen_many(db, goal_id, lost)
+    return len(moved)

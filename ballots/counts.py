@@ -1,0 +1,200 @@
+"""How many, by unit: running sums kept by adding rows, so that the 120,000th confirmation is as cheap as the first.
+
+Every change of a standing adds `-1` to one sum and `+1` to another (`tally`); a reader adds up a few hundred rows and
+hands each sum to the units above. `squash` keeps the rows few, `recount` compares them with the ledger itself.
+
+Who can be reached and who has been contacted follow from addresses, suppressions and messages, which change by the
+thousand; `refresh` counts those anew, set-based, and adds the differences. Workers refresh open ballots on their ticks
+(`refresh_due`), one of them at a time; the command line does before it prints.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from ballots.claims import RANKING, ClaimKind
+from core.db import Connection, load_queries
+
+SQL = load_queries(__file__)
+
+MEASURES: Final = (
+    "electorate", "reachable", "reachable_sms", "reachable_email", "contacted", *(kind.value for kind in ClaimKind),
+)  # fmt: skip
+"""Everything that is counted: who there is, who can be and has been reached, and where they stand."""
+
+REACH_EVERY: Final = 10.0
+"""Seconds between two counts of who can be reached and who has been."""
+REACH_SHARE: Final = 0.05
+"""The most of the time that counting may take, in an electorate of any size."""
+REACH_LEASE: Final = 60.0
+"""Seconds until somebody else counts what a killed worker was counting."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitTurnout:
+    """The counts of one unit and everything below it.
+
+    Attributes:
+        unit_id: None for the row of everybody who has no unit of the kind asked for.
+        name: the unit's own name; empty in that row.
+        kind: region, branch, workplace …; empty in that row.
+        path: the names from the top down, `North / Leeds`.
+        measures: every one of `MEASURES`, 0 where there is nothing.
+    """
+
+    unit_id: int | None
+    name: str
+    kind: str
+    path: str
+    measures: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A running sum that does not say what a full recount says.
+
+    Attributes:
+        unit_id: the unit people are in directly, None where none is known.
+        measure: one of `MEASURES`.
+        tallied: what the running sum says.
+        counted: what the recount says.
+    """
+
+    unit_id: int | None
+    measure: str
+    tallied: int
+    counted: int
+
+
+async def totals(db: Connection, ballot_id: int) -> dict[str, int]:
+    """The counts of a whole ballot: every one of `MEASURES`."""
+    return _complete({row["measure"]: row["n"] for row in await db.fetch(SQL["totals"], ballot_id)})
+
+
+async def unit_counts(db: Connection, ballot_id: int, kind: str | None) -> list[UnitTurnout]:
+    """The counts of every unit of a kind that has electors, each with everything below it.
+
+    Args:
+        db: a connection.
+        ballot_id: the ballot.
+        kind: region, branch, workplace …; None for every unit of every kind.
+
+    Returns:
+        Units in the order of their paths. Electors without a unit of that kind come last, in a row of their own, so
+        the rows of one kind add up to the ballot.
+    """
+    return [
+        UnitTurnout(row["unit_id"], row["name"], row["kind"], row["path"], _complete(row["measures"]))
+        for row in await db.fetch(SQL["by_unit"], ballot_id, kind)
+    ]
+
+
+async def recount(db: Connection, ballot_id: int) -> list[Difference]:
+    """Compare the running sums with a full recount of electors and claims; an empty list is how it should be.
+
+    One statement on one snapshot: claims may go on meanwhile.
+    """
+    return _differences(await db.fetch(SQL["ledger_differences"], ballot_id, *RANKING))
+
+
+async def settle(db: Connection, ballot_id: int) -> int:
+    """Bring the sums of electors and standings to what a recount says, after the electorate itself has changed.
+
+    Call it in the transaction that changed the electorate, after `hold`.
+
+    Returns:
+        How many sums were off.
+    """
+    return await _mend(db, ballot_id, await recount(db, ballot_id))
+
+
+async def hold(db: Connection, ballot_id: int) -> None:
+    """Be alone with a ballot's counts until the transaction ends: claims wait."""
+    await db.execute(SQL["hold_ballot"], ballot_id)
+
+
+async def refresh(db: Connection, ballot_id: int) -> int:
+    """Count anew who can be reached, by which channel, and who has been contacted.
+
+    *Reachable* has an address that nothing suppresses; *contacted* had at least one message that a provider took.
+
+    Returns:
+        How many sums were off.
+    """
+    async with db.transaction():
+        await db.execute(SQL["hold_reach"], ballot_id)
+        return await _mend(db, ballot_id, _differences(await db.fetch(SQL["reach_differences"], ballot_id)))
+
+
+async def finish_contacted(db: Connection, ballot_id: int, now: datetime) -> None:
+    """Count a last time who has been contacted, and leave that as it is: the ballot's messages are to be archived.
+
+    Doing it again changes nothing.
+    """
+    if await db.fetchval(SQL["contacted_is_final"], ballot_id):
+        return
+    async with db.transaction():
+        await refresh(db, ballot_id)
+        await db.execute(SQL["finish_contacted"], ballot_id, now)
+
+
+async def finish_reach(db: Connection, person_id: int, now: datetime) -> None:
+    """Count a last time who could be reached in a person's ballots that are over, before their addresses go for good.
+
+    Doing it again changes nothing.
+    """
+    for row in await db.fetch(SQL["over_for"], person_id, now):
+        async with db.transaction():
+            await refresh(db, row["ballot_id"])
+            await db.execute(SQL["finish_reach"], row["ballot_id"], now)
+
+
+async def squash(db: Connection) -> int:
+    """Replace the rows of each sum by one.
+
+    Returns:
+        How many rows went.
+    """
+    return int(await db.fetchval(SQL["squash"]))
+
+
+async def refresh_due(db: Connection, now: datetime) -> int:
+    """Refresh the ballots that are not over and whose time has come, and that no other worker is at.
+
+    Returns:
+        How many were counted.
+    """
+    counted = 0
+    while (ballot_id := await db.fetchval(SQL["take_due_ballot"], now, REACH_LEASE)) is not None:
+        began = time.monotonic()
+        await refresh(db, ballot_id)
+        took = time.monotonic() - began
+        await db.execute(SQL["reach_counted"], ballot_id, max(REACH_EVERY, took / REACH_SHARE) - took)
+        counted += 1
+    return counted
+
+
+def _complete(measures: dict[str, int]) -> dict[str, int]:
+    return {measure: measures.get(measure, 0) for measure in MEASURES}
+
+
+def _differences(rows: Iterable[asyncpg.Record]) -> list[Difference]:
+    return [Difference(row["unit_id"], row["measure"], row["tallied"], row["counted"]) for row in rows]
+
+
+async def _mend(db: Connection, ballot_id: int, differences: Sequence[Difference]) -> int:
+    if differences:
+        await db.execute(
+            SQL["add_differences"],
+            ballot_id,
+            [one.unit_id for one in differences],
+            [one.measure for one in differences],
+            [one.counted - one.tallied for one in differences],
+        )
+    return len(differences)

@@ -1,0 +1,115 @@
+"""Exports that the clock asks for: each ballot's snapshot, at set times of day, to a folder or an address.
+
+Which ones have been made is in the database, so an export that was due while every worker was down is made when one is
+up again, and of any number of workers one makes it. One that a killed worker had begun is made again, under the same
+name.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from ballots.ballots import Ballot, get_ballot
+from ballots.snapshot import MEDIA, Snapshot, write_snapshot
+from core.alerts import raise_alert, resolve_alert
+from core.db import Connection, exclusive, load_queries
+from core.errors import MusterError, Unavailable
+from core.files.atomic_files import complete_or_not_at_all
+from core.http.outbound_http import OutboundHttp
+from core.runtime import Runtime
+
+SQL: Final = load_queries(__file__)
+
+ACTOR: Final = "muster"
+PATIENCE: Final = 300.0
+"""Seconds an address has to take a file."""
+ALERT: Final = "turnout-export"
+
+log = structlog.get_logger(__name__)
+
+
+def last_slot(now: datetime, times: Sequence[time], zone: ZoneInfo) -> datetime:
+    """The latest of some times of day that has come, in UTC. A time that the clock skips counts an hour later."""
+    here = now.astimezone(zone).date()
+    slots = [
+        datetime.combine(here - timedelta(days=days), one, tzinfo=zone).astimezone(UTC)
+        for days in (0, 1)
+        for one in times
+    ]
+    return max(slot for slot in slots if slot <= now)
+
+
+def export_name(ballot: str, slot: datetime, kind: str) -> str:
+    """What a file is called, by the time it was due: `pay-2026-20261125T0700Z.csv`."""
+    return f"{ballot}-{slot:%Y%m%dT%H%MZ}.{kind}"
+
+
+async def export_due(runtime: Runtime, outside: OutboundHttp) -> int:
+    """Make the exports that are due; returns how many were made.
+
+    Args:
+        runtime: says where to, when and as what; nothing is due where it says no place.
+        outside: reaches the address.
+    """
+    settings, now = runtime.settings, runtime.clock()
+    if settings.turnout_export_to is None or not settings.turnout_export_at:
+        return 0
+    assert settings.database_url is not None
+    slot, made = last_slot(now, settings.turnout_export_at, ZoneInfo(settings.time_zone)), 0
+    for row in await runtime.pool.fetch(SQL["due"], slot, now):
+        async with exclusive(settings.database_url, f"turnout export {row['ballot_id']}") as db:
+            if db is not None and await db.fetchval(SQL["still_due"], row["ballot_id"], slot, now):
+                made += await _export(runtime, outside, db, await get_ballot(db, row["name"]), slot)
+    return made
+
+
+async def _export(runtime: Runtime, outside: OutboundHttp, db: Connection, ballot: Ballot, slot: datetime) -> bool:
+    name = export_name(ballot.name, slot, runtime.settings.turnout_export_format)
+    try:
+        place, taken = await _deliver(runtime, outside, ballot, name)
+    except (MusterError, OSError) as error:
+        await _postpone(runtime, db, ballot, slot, error)
+        return False
+    async with db.transaction():
+        await db.execute(SQL["done"], ballot.ballot_id, slot, place, taken.members, runtime.clock())
+        await resolve_alert(db, f"{ALERT}:{ballot.name}")
+    log.info("turnout was exported", ballot=ballot.name, place=place, members=taken.members)
+    return True
+
+
+async def _deliver(runtime: Runtime, outside: OutboundHttp, ballot: Ballot, name: str) -> tuple[str, Snapshot]:
+    settings = runtime.settings
+    assert settings.turnout_export_to is not None
+    place = f"{settings.turnout_export_to}/{name}"
+    if "://" not in settings.turnout_export_to:
+        with complete_or_not_at_all(Path(place), replace=True, mode=0o640) as file:
+            return place, await write_snapshot(runtime.pool, ballot, file, settings.turnout_export_format, actor=ACTOR)
+    with tempfile.NamedTemporaryFile() as file:
+        taken = await write_snapshot(runtime.pool, ballot, Path(file.name), settings.turnout_export_format, actor=ACTOR)
+        headers = {"Content-Type": MEDIA[settings.turnout_export_format], "Muster-Cursor": str(taken.cursor)}
+        if settings.turnout_export_token is not None:
+            headers["Authorization"] = f"Bearer {settings.turnout_export_token.get_secret_value()}"
+        reply = await outside.send("PUT", place, file.file, headers, patience=PATIENCE)
+        if reply.problem is not None:
+            raise Unavailable(f"{place} did not take it. {reply.problem}", remedy=reply.text[:200].strip())
+        return place, taken
+
+
+async def _postpone(runtime: Runtime, db: Connection, ballot: Ballot, slot: datetime, error: Exception) -> None:
+    words = error.message if isinstance(error, MusterError) else f"It cannot be written: {error}."
+    log.warning("turnout could not be exported", ballot=ballot.name, error=words)
+    async with db.transaction():
+        tries = await db.fetchval(SQL["failed"], ballot.ballot_id, slot, words, runtime.clock())
+        await raise_alert(
+            db, key=f"{ALERT}:{ballot.name}", severity="warning",
+            title=f"The turnout of {ballot.name} could not be exported.",
+            remedy=f"{words} It is tried again until the next one is due; check MUSTER_TURNOUT_EXPORT_TO.",
+            detail={"due": slot.isoformat(), "tries": tries},
+        )  # fmt: skip

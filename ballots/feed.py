@@ -1,0 +1,111 @@
+"""The change feed: every claim of a ballot, numbered in the order they were committed, for other code to follow.
+
+A claim's own id cannot serve as a cursor: ids are handed out before the commit, so id 8 may appear after a reader has
+already passed 9. Claims are therefore noted in `claim_unfed` as they are recorded, and whoever reads next gives those
+that have been committed their place (`turnout_change.seq`), alone, under a lock. A reader that keeps the last `seq` it
+has dealt with misses nothing and sees nothing twice, however many claim and read at once.
+
+Following is by looking once a second: `NOTIFY` would make every commit of a claim wait for the one before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.db import Connection, load_queries
+from core.runtime import Runtime
+
+SQL = load_queries(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnoutChange:
+    """One claim as the feed tells it.
+
+    Attributes:
+        seq: its place; pass the last one as `after` to go on from there. Numbers may be missing, never late.
+        claim_id: the claim.
+        ballot_id: its ballot.
+        person_id: the member.
+        external_id: the member's own number in the organisation.
+        unit_id: the unit the member counts in; None outside the electorate or without a unit.
+        kind: what it says; `retracted` takes another claim back.
+        source: by what way it came.
+        recorder: who wrote it down.
+        confidence: how sure it is, above 0 and up to 1.
+        at: when it was said.
+        message_id: the message it answers.
+        retracts: the claim it takes back.
+        standing: where the member stands as of reading, all claims considered; None: nothing holds any more.
+    """
+
+    seq: int
+    claim_id: int
+    ballot_id: int
+    person_id: int
+    external_id: str
+    unit_id: int | None
+    kind: str
+    source: str
+    recorder: str
+    confidence: float
+    at: datetime
+    message_id: int | None
+    retracts: int | None
+    standing: str | None
+
+
+async def changes(db: Connection, ballot_id: int, after: int, limit: int = 1000) -> list[TurnoutChange]:
+    """What happened in a ballot after a place in the feed.
+
+    Call it outside any transaction: a place must be committed before the next is given out.
+
+    Args:
+        db: a connection.
+        ballot_id: the ballot.
+        after: the last `seq` dealt with; 0 from the beginning.
+        limit: most changes to return; fewer means that this is all for now.
+    """
+    await number(db)
+    return [TurnoutChange(**row) for row in await db.fetch(SQL["changes"], ballot_id, after, limit)]
+
+
+async def number(db: Connection) -> None:
+    """Give every committed claim that has none its place in the feed."""
+    if await db.fetchval(SQL["unfed"]):
+        async with db.transaction():
+            await db.execute(SQL["hold"])
+            await db.execute(SQL["number"])
+
+
+async def last(db: Connection) -> int:
+    """The last place given out; following from here shows only what is new."""
+    await number(db)
+    return int(await db.fetchval(SQL["last"]))
+
+
+async def follow(
+    runtime: Runtime, ballot_id: int, after: int = 0, *, every: float = 1.0, limit: int = 1000
+) -> AsyncIterator[TurnoutChange]:
+    """Every change of a ballot, as it happens, for as long as it is listened to.
+
+    No connection is held while waiting. Cancel the task, or close the iterator, to stop.
+
+    Args:
+        runtime: the runtime.
+        ballot_id: the ballot.
+        after: the last `seq` dealt with; 0 from the beginning.
+        every: seconds between two looks while nothing happens.
+        limit: most changes to fetch at once.
+    """
+    while True:
+        async with runtime.pool.acquire() as db:
+            batch = await changes(db, ballot_id, after, limit)
+        for change in batch:
+            yield change
+            after = change.seq
+        if len(batch) < limit:
+            await asyncio.sleep(every)

@@ -1,0 +1,254 @@
+"""Bringing in what others know about turnout: phone banks, reps' sheets, the scrutineer's list.
+
+Everything is found out first, and then recorded in one transaction or not at all. Each row becomes a claim of its
+source, so `claims` decides what it counts for: a file never overrules a member, the scrutineer overrules everybody. A
+row that tells nothing new is left out, so importing a file again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from ballots import bulk
+from ballots.ballots import Ballot, get_ballot
+from ballots.claims import ClaimKind, ClaimSource, strength
+from ballots.lists import RowProblem, TurnoutEntry, TurnoutList, read_list
+from ballots.matching import AMBIGUOUS, UNMATCHED, match
+from core.db import Connection, connect, load_queries
+from core.errors import Conflict, InputError
+from core.runtime import Runtime
+
+SQL: Final = load_queries(__file__)
+
+SOURCES: Final[Mapping[ClaimSource, float]] = {
+    ClaimSource.PHONE_BANK: 0.9,
+    ClaimSource.IMPORT: 0.8,
+    ClaimSource.SCRUTINEER: 1.0,
+}
+"""What a list can be, and how sure it is where the file does not say."""
+PATIENCE: Final = 900.0
+"""Seconds for one statement; a list of 120,000 takes a few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A row that says otherwise than what was known.
+
+    Attributes:
+        line: where it begins in the file.
+        member_id: the membership number as the file has it; empty where it went by an address.
+        says: what the file says.
+        stands: where the member stood before.
+        source: on whose word.
+        prevails: whether the member stands as the file says from now on.
+    """
+
+    line: int
+    member_id: str
+    says: ClaimKind
+    stands: str
+    source: str
+    prevails: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TurnoutImportReport:
+    """What an import did, or would do. Every row is one of recorded, known, silent, or faulty.
+
+    Attributes:
+        sheet: the file, read.
+        source: what it is.
+        recorded: members something new is said of.
+        by_kind: the same by what is said.
+        known: rows that tell nothing new.
+        silent: rows that say nothing about the ballot (no answer, busy …).
+        contradictions: of those recorded, the ones that say otherwise than what was known.
+        faults: rows nothing can be recorded for, and why.
+        moved: members who stand elsewhere than before; 0 where nothing was written.
+        written: whether anything was kept.
+    """
+
+    sheet: TurnoutList
+    source: ClaimSource
+    recorded: int = 0
+    by_kind: Mapping[str, int] = field(default_factory=dict)
+    known: int = 0
+    silent: int = 0
+    contradictions: Sequence[Contradiction] = ()
+    faults: Sequence[RowProblem] = ()
+    moved: int = 0
+    written: bool = False
+
+    def count(self, kind: str) -> int:
+        """How many rows are `ambiguous`, `unmatched` or `unreadable`."""
+        groups = {"ambiguous": AMBIGUOUS, "unmatched": UNMATCHED}
+        if kind in groups:
+            return sum(fault.code in groups[kind] for fault in self.faults)
+        return sum(fault.code not in AMBIGUOUS | UNMATCHED for fault in self.faults)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, for `--json`."""
+        return {
+            "rows": len(self.sheet.cells), "columns": dict(self.sheet.columns), "source": self.source,
+            "matched": self.recorded + self.known, "recorded": self.recorded, "by_kind": dict(self.by_kind),
+            "already_known": self.known, "silent": self.silent,
+            **{kind: self.count(kind) for kind in ("ambiguous", "unmatched", "unreadable")},
+            "contradictions": list(self.contradictions), "faults": list(self.faults), "moved": self.moved,
+            "notices": list(self.sheet.notices), "written": self.written,
+        }  # fmt: skip
+
+
+async def import_claims(
+    runtime: Runtime, ballot_name: str, path: Path, *, source: str, actor: str, says: str | None = None, write: bool,
+    header_row: int | None = None, encoding: str | None = None,
+) -> TurnoutImportReport:  # fmt: skip
+    """Bring in a list, or say what it would come to.
+
+    Args:
+        runtime: the runtime.
+        ballot_name: the ballot it is about.
+        path: a CSV, XLSX, ODS or XLS file.
+        source: one of `SOURCES`.
+        actor: who brings it in: the recorder of its claims, and for the audit.
+        says: what every row says, where the file has no column for that.
+        write: record it; else nothing is changed.
+        header_row: the line or row that names the columns, where a person says so.
+        encoding: of a CSV file, where a person says so.
+
+    Raises:
+        NotFound: there is no such ballot.
+        InputError: the file cannot be read at all.
+        Conflict: something else changed the same members at that moment.
+    """
+    kind_of_list, now = ClaimSource(source), runtime.clock()
+    if kind_of_list not in SOURCES:
+        raise InputError(f"A list cannot be {source}; it is one of {', '.join(SOURCES)}.")
+    settings = runtime.settings
+    assert settings.database_url is not None
+    db = await connect(settings.database_url)
+    try:
+        ballot = await get_ballot(db, ballot_name)
+        sheet = read_list(
+            path, says=ClaimKind(says) if says else None, region=settings.sms_region, zone=ZoneInfo(ballot.time_zone),
+            now=now, header_row=header_row, encoding=encoding,
+        )  # fmt: skip
+        spoken = [entry for entry in sheet.entries if entry.kind is not None]
+        found, faults = await match(db, ballot.ballot_id, spoken)
+        job = _Job(ballot, sheet, kind_of_list, actor, now, found, [*sheet.faults, *faults])
+        async with db.transaction():
+            if not write:
+                return (await job.judge(db))[0]
+            await bulk.hold(db, ballot.ballot_id)
+            return await job.record(db)
+    except asyncpg.DeadlockDetectedError:
+        raise Conflict("The same members were changed just now; nothing was recorded.", remedy="Try again.") from None
+    finally:
+        await db.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One list and everything that is known about it before the ballot is held."""
+
+    ballot: Ballot
+    sheet: TurnoutList
+    source: ClaimSource
+    actor: str
+    now: datetime
+    found: Mapping[int, int]
+    faults: Sequence[RowProblem]
+
+    async def record(self, db: Connection) -> TurnoutImportReport:
+        report, claims = await self.judge(db)
+        moved = 0
+        if claims:
+            moved = await bulk.record_claims(
+                db, ballot_id=self.ballot.ballot_id, goal_id=self.ballot.goal_id, source=self.source,
+                recorder=self.actor, claims=claims,
+            )  # fmt: skip
+        detail = {
+            "sha256": self.sheet.sha256, "source": self.source, "recorded": report.recorded, "known": report.known,
+            "faults": len(report.faults), "contradictions": len(report.contradictions), "moved": moved,
+        }  # fmt: skip
+        await db.execute(SQL["audit"], self.actor, f"ballot {self.ballot.name}", detail)
+        return replace(report, moved=moved, written=True)
+
+    async def judge(self, db: Connection) -> tuple[TurnoutImportReport, list[bulk.NewClaim]]:
+        """What each row comes to, as things stand."""
+        spoken, repeats, faults = self._one_for_each()
+        people = [self.found[entry.line] for entry in spoken]
+        rows = await db.fetch(SQL["standings"], self.ballot.ballot_id, people, self.source, timeout=PATIENCE)
+        stands = {row["person_id"]: row for row in rows}
+        news = [entry for entry in spoken if not self._is_known(entry, stands[self.found[entry.line]])]
+        claims = [self._claim(entry) for entry in news]
+        report = TurnoutImportReport(
+            self.sheet, self.source, len(claims), dict(Counter(one.kind.value for one in claims)),
+            len(spoken) - len(news) + repeats, sum(entry.kind is None for entry in self.sheet.entries),
+            [one for entry in news if (one := self._contradiction(entry, stands[self.found[entry.line]]))],
+            sorted([*self.faults, *faults], key=lambda one: one.line),
+        )  # fmt: skip
+        return report, claims
+
+    def _one_for_each(self) -> tuple[list[TurnoutEntry], int, list[RowProblem]]:
+        """One entry for each member who is said something of; of two that say different things, neither.
+
+        Returns:
+            The entries, how many more say the same, and the faults.
+        """
+        by_person: dict[int, list[TurnoutEntry]] = defaultdict(list)
+        chosen, faults = [], []
+        for entry in self.sheet.entries:
+            if entry.line not in self.found:
+                continue
+            if entry.kind is ClaimKind.VOTED and self._at(entry) < self.ballot.opens_at:
+                faults.append(RowProblem(entry.line, "too_early", "Nobody can have voted then: it was not open yet."))
+            else:
+                by_person[self.found[entry.line]].append(entry)
+        repeats = 0
+        for entries in by_person.values():
+            if len({entry.kind for entry in entries}) > 1:
+                lines = " and ".join(str(entry.line) for entry in entries)
+                words = f"Lines {lines} say different things about the same member: keep the one that is right."
+                faults += [RowProblem(entry.line, "two_answers", words) for entry in entries]
+            else:
+                chosen.append(max(entries, key=lambda entry: (self._at(entry), -entry.line)))
+                repeats += len(entries) - 1
+        return chosen, repeats, faults
+
+    def _is_known(self, entry: TurnoutEntry, before: asyncpg.Record) -> bool:
+        """Whether it tells nothing new: the same list said it before, or the member stands there on as good a word."""
+        kind = _spoken(entry)
+        if before["said_before"] == kind:
+            return True
+        return bool(before["kind"] == kind and _weight(before) >= strength(kind, self.source))
+
+    def _claim(self, entry: TurnoutEntry) -> bulk.NewClaim:
+        sure = entry.confidence or SOURCES[self.source]
+        return bulk.NewClaim(self.found[entry.line], _spoken(entry), sure, self._at(entry))
+
+    def _contradiction(self, entry: TurnoutEntry, before: asyncpg.Record) -> Contradiction | None:
+        kind = _spoken(entry)
+        if before["kind"] is None or before["kind"] == kind:
+            return None
+        prevails = (strength(kind, self.source), self._at(entry)) >= (_weight(before), before["at"])
+        return Contradiction(entry.line, entry.member_id, kind, before["kind"], before["source"], prevails)
+
+    def _at(self, entry: TurnoutEntry) -> datetime:
+        return entry.at or self.now
+
+
+def _spoken(entry: TurnoutEntry) -> ClaimKind:
+    assert entry.kind is not None, "rows that say nothing are not matched"
+    return entry.kind
+
+
+def _weight(before: asyncpg.Record) -> int:
+    return strength(ClaimKind(before["kind"]), ClaimSource(before["source"]))

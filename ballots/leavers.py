@@ -1,0 +1,221 @@
+"""Leavers: struck off from a date on. They stay in every count that is over and leave all others.
+
+From their date on they are in no audience and in no electorate of a ballot that has not closed, nothing that is queued
+goes to them, and nothing new does. What they said stays in the ledger. A member file that still names one keeps their
+details up to date and does not bring them back: only `come_back` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from ballots import counts
+from ballots.ballots import enrol
+from core.db import Connection, load_queries
+from core.errors import NotFound
+from messaging.bulk_suppression import suppress_many
+from messaging.states import Reason
+from messaging.suppression import lift
+from people.imports.report import Problem
+from people.lists.lists import BadRow, open_list, read_moment
+from people.people_lock import people_go
+
+SQL: Final = load_queries(__file__)
+
+FIELDS: Final[Mapping[str, Sequence[str]]] = {
+    "member_id": ("membership number", "member number", "external id", "member ref"),
+    "left_on": ("left", "date", "leaving date", "date left", "on", "resigned", "resigned on", "end date"),
+}
+_MANY: Final = 4
+"""So many numbers that may be meant say nothing."""
+_EVER: Final = datetime.max.replace(tzinfo=UTC)
+_WITHIN: Final = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Leaver:
+    """Somebody who leaves.
+
+    Attributes:
+        member_id: their membership number.
+        at: the first moment when they are no member; aware.
+        line: of the file they come from; 0 where somebody typed them.
+    """
+
+    member_id: str
+    at: datetime
+    line: int = 0
+
+
+@dataclass(slots=True)
+class LeaversReport:
+    """What came of leavers.
+
+    Attributes:
+        struck_off: how many are members no longer.
+        to_come: how many will be none from a date that is to come.
+        known: how many had left already, whenever that was, or were to leave on that day.
+        repeated: how many more times somebody was named who had been named before.
+        withdrawn: queued messages that were taken back.
+        ballots: how many ballots have fewer electors for it.
+        problems: who could not be found, and rows that could not be read.
+    """
+
+    struck_off: int = 0
+    to_come: int = 0
+    known: int = 0
+    repeated: int = 0
+    withdrawn: int = 0
+    ballots: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return asdict(self) | {"problems": [one.to_json() for one in self.problems]}
+
+
+def read_leavers(path: Path, *, otherwise: datetime, zone: ZoneInfo) -> tuple[list[Leaver], list[Problem]]:
+    """Read a list of leavers: CSV, XLSX, ODS or XLS, with a column of membership numbers and perhaps one of dates.
+
+    Args:
+        path: the file.
+        otherwise: when those leave whose row has no date; aware.
+        zone: of dates that name none.
+
+    Raises:
+        InputError: it cannot be read, or has no column of membership numbers.
+    """
+    leavers: list[Leaver] = []
+    with open_list(path, FIELDS, needs=["member_id"]) as table:
+        for line, row in table:
+            if not row["member_id"]:
+                table.reject(line, BadRow("no_member", "There is no membership number.", "member_id"))
+                continue
+            try:
+                on = read_moment(row["left_on"], zone, now=_EVER, column="left_on") if row["left_on"] else otherwise
+            except BadRow as bad:
+                table.reject(line, bad)
+                continue
+            leavers.append(Leaver(row["member_id"], on, line))
+        return leavers, table.problems.kept
+
+
+async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: datetime) -> LeaversReport:
+    """Note who leaves and from when on, and strike off whose date has come.
+
+    Args:
+        db: a connection; a transaction is opened if there is none.
+        leavers: who.
+        actor: who says so, for the audit.
+        now: the time.
+    """
+    report = LeaversReport()
+    async with db.transaction():
+        await people_go(db)  # first: whoever waits for it holds nobody's row
+        rows = await db.fetch(SQL["members"], [one.member_id for one in leavers], timeout=_WITHIN)
+        known = {row["external_id"]: row for row in rows}
+        named: dict[str, Leaver] = {}
+        news: dict[str, Leaver] = {}
+        for one in leavers:
+            first = named.setdefault(one.member_id, one)
+            person = known.get(one.member_id)
+            if person is None:
+                message = f"Nobody has the membership number {one.member_id}.{await _instead(db, one)}"
+                report.problems.append(Problem(one.line, "member_id", "unknown_member", message))
+            elif first is not one:
+                report.repeated += 1
+                if first.at != one.at:
+                    message = f"{one.member_id} is named before with another date, and that one counts."
+                    report.problems.append(Problem(one.line, "left_on", "another_date", message))
+            elif person["struck_off_at"] is not None or person["left_at"] == one.at:
+                report.known += 1
+            else:
+                news[one.member_id] = one
+        ids = [known[name]["person_id"] for name in news]
+        await db.execute(SQL["leave"], ids, [one.at for one in news.values()], now, timeout=_WITHIN)
+        detail = [{"on": one.at.isoformat()} for one in news.values()]
+        await db.execute(SQL["audit"], actor, "people.left", list(news), detail, timeout=_WITHIN)
+        report.to_come = sum(one.at > now for one in news.values())
+        struck = await strike_off(db, now)
+        report.struck_off, report.withdrawn, report.ballots = struck.struck_off, struck.withdrawn, struck.ballots
+    return report
+
+
+async def _instead(db: Connection, one: Leaver) -> str:
+    """Whose number may have been meant by one that somebody typed; "" where nobody can tell."""
+    close = await db.fetch(SQL["close_numbers"], one.member_id) if not one.line else []
+    near = [row["external_id"] for row in close]
+    return f" Did you mean {' or '.join(near)}?" if 0 < len(near) < _MANY else ""
+
+
+async def strike_off(db: Connection, now: datetime) -> LeaversReport:
+    """Strike off everybody whose date has come; workers look every few seconds, and so does a launch.
+
+    Args:
+        db: a connection; a transaction is opened if there is anything to do.
+        now: the time.
+    """
+    if not await db.fetch(SQL["due"], now):
+        return LeaversReport()
+    async with db.transaction():
+        await people_go(db)  # no page of a launch that was decided before is written after
+        ids = [row["person_id"] for row in await db.fetch(SQL["due"], now)]
+        ballots = [row["ballot_id"] for row in await db.fetch(SQL["ballots"], ids, now)]
+        for ballot_id in ballots:  # before any message is held: a list from elsewhere holds its ballot, then messages
+            await counts.hold(db, ballot_id)
+        for ballot_id in ballots:
+            await db.execute(SQL["leave_ballot"], ballot_id, ids)
+            await counts.settle(db, ballot_id)
+        await db.execute(SQL["strike_off"], ids, now)
+        entries = [
+            {
+                "channel": "person",
+                "address": str(person_id),
+                "purpose": "all",
+                "reason": Reason.LEFT.value,
+                "source": "staff",
+                "since": now,
+            }
+            for person_id in ids
+        ]
+        stopped = await suppress_many(db, entries)
+        return LeaversReport(struck_off=len(ids), withdrawn=stopped.withdrawn, ballots=len(ballots))
+
+
+async def come_back(db: Connection, member_ids: Sequence[str], *, actor: str, now: datetime) -> list[str]:
+    """Let leavers be members again, in every ballot that is not over; what was withdrawn stays withdrawn.
+
+    Args:
+        db: a connection; a transaction is opened if there is none.
+        member_ids: whose.
+        actor: who says so, for the audit.
+        now: the time.
+
+    Returns:
+        The numbers of those who had left, or were going to.
+
+    Raises:
+        NotFound: somebody has none of these numbers.
+    """
+    async with db.transaction():
+        known = {row["external_id"]: row["person_id"] for row in await db.fetch(SQL["members"], list(member_ids))}
+        if missing := [one for one in member_ids if one not in known]:
+            raise NotFound(
+                f"Nobody has the membership number {', '.join(missing[:5])}.",
+                remedy="Nobody was let back in. Find the right number by name (muster people find), or leave it out.",
+            )
+        back = await db.fetch(SQL["come_back"], list(known.values()), now)
+        for row in back:
+            await lift(
+                db, channel="person", address=str(row["person_id"]), reason="returned", source="staff", of=Reason.LEFT
+            )
+        for row in await db.fetch(SQL["open_ballots"], now) if back else ():
+            await enrol(db, row["ballot_id"])
+        numbers = [row["external_id"] for row in back]
+        await db.execute(SQL["audit"], actor, "people.came_back", numbers, [{} for _ in numbers])
+    return numbers

@@ -1,0 +1,300 @@
+"""A list from elsewhere: who is meant by each row, and what it says about the ballot.
+
+Phone banks, reps' sheets and scrutineers' lists come as they come, so columns and answers are known by many names. What
+cannot be read for certain is a fault of its row, never a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, time
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from ballots.claims import ClaimKind
+from core.errors import InputError
+from core.files.readers import open_table
+from core.files.tables import FAULTS, Record
+from people.imports.columns import Columns, judge_headings, map_columns
+from people.imports.mapping import Mapping as ColumnMapping
+from people.imports.report import Problem
+from people.imports.rows import RowReader, StagedPerson
+
+ANSWERS: Final = (
+    "standing", "kind", "answer", "voted", "vote", "has_voted", "response", "result", "outcome", "said", "disposition",
+    "status",
+)  # fmt: skip
+"""Columns that say what somebody said; the first of these that is there."""
+TIMES: Final = ("at", "said_at", "answered_at", "called_at", "voted_at", "when", "time", "timestamp", "date")
+CONFIDENCES: Final = ("confidence",)
+
+WORDS: Final[Mapping[str, ClaimKind | None]] = {
+    word: kind
+    for kind, words in {
+        ClaimKind.VOTED: "voted|has voted|have voted|already voted|yes|y|true|1|x|✓|✔|done|posted|returned"
+        "|wedi pleidleisio",
+        ClaimKind.NOT_VOTED: "not voted|not voted yet|not yet voted|not yet|has not voted|hasn't voted|no|n|false|0",
+        ClaimKind.WILL_VOTE: "will vote|going to vote|intends to vote|promised|pledged|will",
+        ClaimKind.NO_BALLOT_PAPER: "no ballot paper|no ballot|no paper|not received|ballot not received|lost paper",
+        ClaimKind.REPLACEMENT_REQUESTED: "replacement requested|replacement|wants replacement|requested replacement",
+        ClaimKind.REFUSED: "refused|declined|won't say|will not say|won't vote|will not vote|against voting",
+        None: "no answer|no reply|na|n/a|busy|engaged|voicemail|left message|left voicemail|message left|call back"
+        "|callback|call later|not available|unavailable|not home|wrong number|disconnected|moved|deceased|language"
+        "|spoken|do not contact|unknown|dk|don't know|not contacted|",
+    }.items()
+    for word in words.split("|")
+}
+"""What answers mean; None: nothing about the ballot."""
+
+_DATES: Final = ("%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d-%m-%Y")
+_LEAST: Final = 0.001
+"""The least confidence there is."""
+_EARLIEST: Final = 2000
+"""The year before which a date is a slip."""
+_SPACES: Final = re.compile(r"[\s_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class TurnoutEntry:
+    """A row that can be read.
+
+    Attributes:
+        line: where it begins in the file.
+        member_id: the membership number; empty where there is none.
+        phones: normalised.
+        emails: normalised.
+        names: first and last name, where the file has them; lower case.
+        kind: what it says; None: nothing about the ballot.
+        confidence: how sure it is, where the file says.
+        at: when it was said; aware; None where the file does not say.
+    """
+
+    line: int
+    member_id: str
+    phones: tuple[str, ...]
+    emails: tuple[str, ...]
+    names: tuple[str, str]
+    kind: ClaimKind | None
+    confidence: float | None
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """A row that nothing can be recorded for.
+
+    Attributes:
+        line: where it begins in the file.
+        code: why, as a program reads it.
+        message: why, as a person reads it.
+    """
+
+    line: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnoutList:
+    """A list, read.
+
+    Attributes:
+        header: the column names as they stand in the file.
+        cells: every row as it stands in the file, by line.
+        columns: what each header was taken for.
+        entries: the rows that can be read.
+        faults: those that cannot.
+        sha256: fingerprint of the file, in hex.
+        notices: what people should know of the file besides.
+    """
+
+    header: list[str]
+    cells: Mapping[int, list[str]]
+    columns: Mapping[str, str]
+    entries: list[TurnoutEntry]
+    faults: list[RowProblem]
+    sha256: str
+    notices: Sequence[str] = ()
+
+
+class _Unreadable(Exception):  # noqa: N818
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code)
+        self.code, self.message = code, message
+
+
+def read_list(
+    path: Path,
+    *,
+    says: ClaimKind | None,
+    region: str,
+    zone: ZoneInfo,
+    now: datetime,
+    header_row: int | None = None,
+    encoding: str | None = None,
+) -> TurnoutList:
+    """Read a CSV, XLSX, ODS or XLS file.
+
+    Args:
+        path: the file.
+        says: what every row says, where the file has no column that says it.
+        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        zone: whose clock its times are written in.
+        now: what time it is: nothing was said later.
+        header_row: the line or row that names the columns, where a person says so.
+        encoding: of a CSV file, where a person says so.
+
+    Raises:
+        InputError: the file cannot be read, names nobody, or says nothing.
+    """
+    mapping = ColumnMapping()
+    judge = judge_headings(mapping, "external_id", "phone", "email")
+    with open_table(path, judge, header_row=header_row, encoding=encoding) as table:
+        columns = map_columns(table.header, mapping, needs_number=False, line=table.header_line)
+        if not columns.has("external_id", "phone", "email"):
+            raise InputError(
+                f"No column of {path.name} says who is meant.",
+                remedy="Call it member_id, phone or email. If the headings stand in another row than"
+                f" {table.header_line}, say in which: --header-row 3.",
+            )
+        reads = _reads_of(path, columns, says, zone, now)
+        cells: dict[int, list[str]] = {}
+        remembered = replace(table, records=_remember(table.records, cells))
+        rows = RowReader(remembered, columns, phone_region=region, time_zone="UTC", needs_number=False)
+        entries, faults = _read_rows(rows, reads)
+        if not rows.rows:
+            raise InputError(f"{path.name} has a header and no rows under it.")
+        notices = [*table.notices, *rows.placeholders.notices()]
+        return TurnoutList(table.header, cells, columns.meanings(), entries, faults, table.sha256, notices)
+
+
+def _reads_of(path: Path, columns: Columns, says: ClaimKind | None, zone: ZoneInfo, now: datetime) -> _Reads:
+    """How the rows of a file with these columns are read.
+
+    Raises:
+        InputError: no column says what was said, and nobody has said it for all.
+    """
+    names = {column.name for column in columns.attributes}
+    answer = next((name for name in ANSWERS if name in names), None)
+    if answer is None and says is None:
+        raise InputError(
+            f"No column of {path.name} says what the members said.",
+            remedy="Call it answer; or, where all of them say the same, as in a list of voters: --says voted",
+        )
+    at = next((name for name in TIMES if name in names), None)
+    telling = frozenset(one.label for one in columns.attributes if one.name in {answer, at, *CONFIDENCES})
+    return _Reads(answer, at, telling, says, zone, now)
+
+
+def _read_rows(rows: RowReader, reads: _Reads) -> tuple[list[TurnoutEntry], list[RowProblem]]:
+    """All rows: those that can be read, and what is wrong with the others."""
+    entries: list[TurnoutEntry] = []
+    faults: list[RowProblem] = []
+    for row in rows:
+        try:
+            reads.refuse_unsaid(rows.of_row)
+            entries.append(reads.entry(row))
+        except _Unreadable as problem:
+            faults.append(RowProblem(row[0], problem.code, problem.message))
+    read = {*(one.line for one in entries), *(one.line for one in faults)}
+    left_out = [RowProblem(one.line, one.code, one.message) for one in rows.problems.kept if one.line not in read]
+    return entries, [*faults, *left_out]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reads:
+    """How the rows of one file are read; `telling` are the headers of the columns that say something."""
+
+    answer: str | None
+    time: str | None
+    telling: frozenset[str]
+    says: ClaimKind | None
+    zone: ZoneInfo
+    now: datetime
+
+    def refuse_unsaid(self, problems: Sequence[Problem]) -> None:
+        """Refuse a row whose answer, time or confidence a spreadsheet could not show.
+
+        Raises:
+            _Unreadable: the first of these problems is why.
+        """
+        for one in problems:
+            if one.code in FAULTS and one.column in self.telling:
+                raise _Unreadable(one.code, one.message)
+
+    def entry(self, row: StagedPerson) -> TurnoutEntry:
+        line, member_id, first, last, *_, attributes, phones, emails = row
+        if not (member_id or phones or emails):
+            raise _Unreadable("nobody", "It names nobody: no membership number, phone number or mailbox that is one.")
+        kind = self._kind(attributes)
+        return TurnoutEntry(
+            line, member_id, tuple(phones or ()), tuple(emails or ()),
+            ((first or "").casefold(), (last or "").casefold()), kind, _confidence(attributes),
+            self._at(attributes.get(self.time, "")) if self.time else None,
+        )  # fmt: skip
+
+    def _kind(self, attributes: Mapping[str, str]) -> ClaimKind | None:
+        if self.answer is None:
+            return self.says
+        said = _SPACES.sub(" ", attributes.get(self.answer, "")).casefold().strip(" .!").replace("\u2019", "'")
+        if said not in WORDS:
+            raise _Unreadable("unknown_answer", f"“{said[:80]}” is no known answer, such as voted or not voted.")
+        return WORDS[said]
+
+    def _at(self, text: str) -> datetime | None:
+        if not text:
+            return None
+        at = _moment(text)
+        if at is None or at.year < _EARLIEST:
+            raise _Unreadable("no_time", f"“{text[:40]}” is no time such as 2026-11-25 14:30 or 25/11/2026.")
+        day_only = at.time() == time() and len(text) <= len("2026-11-25")
+        at = at.replace(tzinfo=self.zone) if at.tzinfo is None else at
+        if day_only:
+            at = min(at.replace(hour=12), max(at, self.now))
+        if at > self.now:
+            raise _Unreadable("in_the_future", f"{text[:40]} has not come yet.")
+        return at
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    for form in _DATES:
+        try:
+            return datetime.strptime(text, form)  # noqa: DTZ007  # local to the ballot; its zone is put on above
+        except ValueError:
+            continue
+    return None
+
+
+def _confidence(attributes: Mapping[str, str]) -> float | None:
+    text = next((attributes[name] for name in CONFIDENCES if name in attributes), "")
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not _LEAST <= value <= 1:
+        raise _Unreadable("no_confidence", f"“{text[:40]}” is no confidence above 0 and up to 1.")
+    return value
+
+
+def _remember(records: Iterator[Record], cells: dict[int, list[str]]) -> Iterator[Record]:
+    for line, row in records:
+        cells[line] = row or []
+        yield line, row
+
+
+def faulty_rows(sheet: TurnoutList, faults: Sequence[RowProblem]) -> Iterator[list[str]]:
+    """The faulty rows as they stand, each with its line and what is wrong: to be mended, and imported again."""
+    width = len(sheet.header)
+    yield [*sheet.header, "problem_line", "problem"]
+    for fault in sorted(faults, key=lambda one: one.line):
+        cells = sheet.cells.get(fault.line, [])[:width]
+        yield [*cells, *[""] * (width - len(cells)), str(fault.line), fault.message]

@@ -1,0 +1,98 @@
+"""Whom the rows of a list mean: by membership number, or by an address that leads to exactly one elector."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ballots.lists import RowProblem, TurnoutEntry
+from core.db import Connection, load_queries
+
+SQL: Final = load_queries(__file__)
+
+AMBIGUOUS: Final = frozenset({"several", "two_answers"})
+UNMATCHED: Final = frozenset({"unmatched", "no_elector"})
+"""What the codes of faults come to in a report; every other one is a row that cannot be read."""
+
+_NOBODY: Final = "No member has this membership number, phone number or mailbox."
+_SEVERAL: Final = "Several members have this phone number or mailbox, and no name says which: add a membership number."
+_NO_ELECTOR: Final = "This member is not in the electorate of the ballot."
+
+Address = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    person_id: int
+    names: tuple[str, str]
+
+
+async def match(
+    db: Connection, ballot_id: int, entries: Sequence[TurnoutEntry]
+) -> tuple[dict[int, int], list[RowProblem]]:
+    """Find out whom each entry means.
+
+    A membership number decides alone. Without one, an address must lead to one member; where several share it, the name
+    in the row must fit exactly one of them.
+
+    Args:
+        db: a connection.
+        ballot_id: only its electors count.
+        entries: what was read.
+
+    Returns:
+        The person of each line, and the lines that mean nobody for certain.
+    """
+    numbers = await _numbers(db, entries)
+    holders = await _holders(db, entries)
+    found: dict[int, int] = {}
+    faults = []
+    for entry in entries:
+        people = {numbers[entry.member_id]} if entry.member_id in numbers else set()
+        if not entry.member_id:
+            people = _people(entry, holders)
+        if len(people) == 1:
+            found[entry.line] = people.pop()
+        else:
+            code, words = ("several", _SEVERAL) if people else ("unmatched", _NOBODY)
+            faults.append(RowProblem(entry.line, code, words))
+    rows = await db.fetch(SQL["electors"], ballot_id, list(set(found.values())))
+    electors = {row["person_id"] for row in rows}
+    faults += [RowProblem(line, "no_elector", _NO_ELECTOR) for line, person in found.items() if person not in electors]
+    return {line: person for line, person in found.items() if person in electors}, faults
+
+
+def _people(entry: TurnoutEntry, holders: Mapping[Address, Sequence[_Holder]]) -> set[int]:
+    addresses = [*(("sms", one) for one in entry.phones), *(("email", one) for one in entry.emails)]
+    everybody = [holder for address in addresses for holder in holders.get(address, ())]
+    people = {holder.person_id for holder in everybody}
+    if len(people) > 1 and any(entry.names):
+        named = {one.person_id for one in everybody if _fits(entry.names, one.names)}
+        return named if len(named) == 1 else people
+    return people
+
+
+def _fits(given: tuple[str, str], known: tuple[str, str]) -> bool:
+    return all(mine == theirs for mine, theirs in zip(given, known, strict=True) if mine)
+
+
+async def _numbers(db: Connection, entries: Sequence[TurnoutEntry]) -> dict[str, int]:
+    wanted = {entry.member_id for entry in entries if entry.member_id}
+    return {row["external_id"]: row["person_id"] for row in await db.fetch(SQL["by_number"], list(wanted))}
+
+
+async def _holders(db: Connection, entries: Sequence[TurnoutEntry]) -> dict[Address, list[_Holder]]:
+    wanted = {
+        address
+        for entry in entries
+        if not entry.member_id
+        for address in (*(("sms", one) for one in entry.phones), *(("email", one) for one in entry.emails))
+    }
+    found: dict[Address, list[_Holder]] = defaultdict(list)
+    channels, addresses = [one[0] for one in wanted], [one[1] for one in wanted]
+    for row in await db.fetch(SQL["by_address"], channels, addresses):
+        names = (row["first_name"].casefold(), row["last_name"].casefold())
+        found[row["channel"], row["address"]].append(_Holder(row["person_id"], names))
+    return found

@@ -1,0 +1,252 @@
+"""How a ballot stands against its threshold, said honestly.
+
+What is known is how many members *say* that they have voted: **confirmed**. It is never called turnout, for two
+reasons. People over-report voting (by 13 points, on average over 130 studies that checked what people said against
+the records), and most members say nothing at all. So, with `o` the ballot's `over_report` (0.13 by default):
+
+- **estimate** = confirmed * (1 - o). Each confirmation is worth 0.87 of a vote; who has not told us is not in it.
+- **low** = confirmed * (1 - 2o): the studies' average hides studies with twice the gap.
+- **high** = confirmed + silent * said * (1 - o), where *silent* are the electors who have said nothing and *said* is
+  the share of *voted* among those who have said anything. No correction for those who confirmed, and the silent voted
+  as often as those who spoke.
+
+The band is not a confidence interval: it lies between two assumptions, and early in a ballot it is as wide as our
+ignorance. The threshold is a **target** in whole votes. It is **reached** when the estimate, unrounded, is not below
+it; or when everybody has confirmed and the estimate is not below the threshold's share of them, since in a branch of
+one the only member's confirmation is all there can be. **needed** is the number of further confirmations until then,
+never more than there are members who have not confirmed, so it compares directly with **rate_per_day**, the
+confirmations a day of the last seven days. **passed** is said only when even the low end reaches the target. In a
+disaggregated ballot each constituency must: the whole has reached or passed when every one of them has, and needs what
+they need together.
+How figures are rounded is in `figures.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from ballots.claims import ClaimKind
+from ballots.counts import MEASURES, UnitTurnout, totals, unit_counts
+from core.db import Connection, load_queries
+from core.errors import NotFound
+
+SQL = load_queries(__file__)
+
+WINDOW: Final = timedelta(days=7)
+"""How far back the present rate looks."""
+
+_DAY: Final = timedelta(days=1)
+_SILENT_MEASURES: Final = tuple(kind.value for kind in ClaimKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How a ballot, or one constituency of it, stands.
+
+    Attributes:
+        electorate: members who may vote.
+        reachable: of these, who have an address that nothing suppresses.
+        reachable_sms: … a mobile number.
+        reachable_email: … an email address.
+        contacted: who had at least one message that a provider took.
+        confirmed: who stand as *voted*; what people say, not turnout.
+        estimate: votes we can count on, rounded, but never up to a target that is not reached.
+        low: the low end of the band, in votes.
+        high: the high end of the band, in votes.
+        over_report: the correction that was applied, 0.13 for 13 points.
+        threshold: the share of the electorate that must vote.
+        target: the same in votes.
+        reached: the estimate has reached the target, in every constituency that must pass by itself.
+        needed: further confirmations until then, at most as many as are missing; 0 when it has.
+        days_left: until the last safe posting day, or the close; before the opening, the whole time.
+        needed_per_day: confirmations; None when there is no time left or nothing is needed.
+        rate_per_day: confirmations a day in the last seven days, or since the opening if that is less.
+        projection: the estimate at the end, if the rate stays as it is.
+        passed: even the low end reaches the target, in every constituency that must pass by itself.
+        unit_id: the constituency, None for the whole ballot.
+        name: the constituency's name, empty for the whole ballot.
+        constituencies: of a disaggregated ballot, each with its own score; members without one come last.
+    """
+
+    electorate: int
+    reachable: int
+    reachable_sms: int
+    reachable_email: int
+    contacted: int
+    confirmed: int
+    estimate: int
+    low: int
+    high: int
+    over_report: float
+    threshold: float
+    target: int
+    reached: bool
+    needed: int
+    days_left: float
+    needed_per_day: float | None
+    rate_per_day: float
+    projection: int
+    passed: bool
+    unit_id: int | None = None
+    name: str = ""
+    constituencies: tuple[Score, ...] = ()
+
+    @property
+    def estimated(self) -> float:
+        """The estimate, unrounded."""
+        return self.confirmed * (1 - self.over_report)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTerms:
+    """What a ballot is judged by at a moment.
+
+    Attributes:
+        threshold: share of the electorate that must vote, above 0 and up to 1.
+        over_report: share of confirmations that were no votes.
+        days_left: days in which a vote can still be posted.
+        window: days the rate is taken over.
+    """
+
+    threshold: float
+    over_report: float
+    days_left: float
+    window: float
+
+
+async def score(db: Connection, ballot_id: int, now: datetime) -> Score:
+    """How a ballot stands.
+
+    Args:
+        db: a connection.
+        ballot_id: the ballot.
+        now: the time it is judged at.
+
+    Raises:
+        NotFound: no such ballot.
+    """
+    ballot = await db.fetchrow(SQL["ballot"], ballot_id)
+    if ballot is None:
+        raise NotFound(f"There is no ballot {ballot_id}.")
+    terms = _terms(ballot, now)
+    recent = {row["unit_id"]: row["n"] for row in await db.fetch(SQL["rates"], ballot_id, now - WINDOW)}
+    whole = judge(await totals(db, ballot_id), sum(recent.values()), terms)
+    if not ballot["disaggregated"]:
+        return whole
+    kind = ballot["constituency"]
+    by_constituency = await _recent_by_constituency(db, kind, recent)
+    each = tuple(
+        _of_unit(unit, judge(unit.measures, by_constituency.get(unit.unit_id, 0), terms))
+        for unit in await unit_counts(db, ballot_id, kind)
+    )
+    judged = [one for one in each if one.unit_id is not None]  # members without a constituency decide nowhere
+    needed = sum(one.needed for one in judged)
+    return replace(
+        whole,
+        reached=bool(judged) and all(one.reached for one in judged),
+        needed=needed,
+        needed_per_day=_per_day(needed, terms.days_left),
+        passed=bool(judged) and all(one.passed for one in judged),
+        constituencies=each,
+    )
+
+
+def votes_needed(threshold: float, electorate: int) -> int:
+    """How many must vote for a threshold to be reached: whole votes, since 6,000 of 12,001 are not half of them."""
+    return math.ceil(round(threshold * electorate, 6))
+
+
+def judge(measures: Mapping[str, int], recent: int, terms: ScoreTerms) -> Score:
+    """Score one set of counts; the formulas are in this module's docstring.
+
+    Args:
+        measures: `electorate`, `reachable` …, and the number of members who stand as each kind.
+        recent: confirmations within the window.
+        terms: threshold, correction and time left.
+    """
+    counts = {measure: measures.get(measure, 0) for measure in MEASURES}
+    electorate, confirmed = counts["electorate"], counts[ClaimKind.VOTED]
+    worth = 1 - terms.over_report
+    spoken = sum(counts[kind] for kind in _SILENT_MEASURES)
+    said = confirmed / spoken if spoken else 1.0
+    estimate = confirmed * worth
+    target = votes_needed(terms.threshold, electorate)
+    missing = electorate - confirmed
+    goal = target if missing > 0 else terms.threshold * electorate
+    reached = electorate > 0 and round(estimate - goal, 6) >= 0
+    needed = 0 if reached else max(0, min(missing, math.ceil(round((target - estimate) / worth, 6))))
+    rate = recent / terms.window
+    low = math.floor(confirmed * max(0.0, 1 - 2 * terms.over_report))
+    return Score(
+        electorate=electorate,
+        reachable=counts["reachable"],
+        reachable_sms=counts["reachable_sms"],
+        reachable_email=counts["reachable_email"],
+        contacted=counts["contacted"],
+        confirmed=confirmed,
+        estimate=_rounded(estimate, None if reached else target),
+        low=low,
+        high=min(electorate, math.ceil(confirmed + (electorate - spoken) * said * worth)),
+        over_report=terms.over_report,
+        threshold=terms.threshold,
+        target=target,
+        reached=reached,
+        needed=needed,
+        days_left=terms.days_left,
+        needed_per_day=_per_day(needed, terms.days_left),
+        rate_per_day=rate,
+        projection=min(electorate, _rounded(estimate + rate * worth * terms.days_left, None if reached else target)),
+        passed=electorate > 0 and low >= target,
+    )
+
+
+def judge_unit(unit: UnitTurnout, whole: Score) -> Score:
+    """Score a unit as the whole ballot is scored. Its own rate is not known.
+
+    Args:
+        unit: its counts.
+        whole: the ballot's score.
+    """
+    terms = ScoreTerms(whole.threshold, whole.over_report, whole.days_left, window=1.0)
+    return _of_unit(unit, judge(unit.measures, 0, terms))
+
+
+def _rounded(votes: float, target: int | None) -> int:
+    """Votes to the nearest whole one, but not up to a target that they have not reached."""
+    return target - 1 if target is not None and round(votes, 6) < target <= round(votes) else round(votes)
+
+
+def _terms(ballot: asyncpg.Record, now: datetime) -> ScoreTerms:
+    opens, closes = ballot["opens_at"], ballot["closes_at"]
+    end = min(ballot["last_posting_at"] or closes, closes)
+    return ScoreTerms(
+        threshold=float(ballot["threshold"]),
+        over_report=float(ballot["over_report"]),
+        days_left=max(0.0, (end - max(now, opens)) / _DAY),
+        window=min(WINDOW, max(now - opens, _DAY)) / _DAY,
+    )
+
+
+def _per_day(needed: int, days_left: float) -> float | None:
+    return needed / days_left if needed and days_left else None
+
+
+async def _recent_by_constituency(
+    db: Connection, kind: str, recent: Mapping[int | None, int]
+) -> Mapping[int | None, int]:
+    places = {row["unit_id"]: row["constituency_id"] for row in await db.fetch(SQL["constituency_of"], kind)}
+    sums: defaultdict[int | None, int] = defaultdict(int)
+    for unit_id, n in recent.items():
+        sums[places.get(unit_id)] += n
+    return sums
+
+
+def _of_unit(unit: UnitTurnout, one: Score) -> Score:
+    return replace(one, unit_id=unit.unit_id, name=unit.name or "no constituency")

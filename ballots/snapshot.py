@@ -1,0 +1,135 @@
+"""Where every member of a ballot stands at one moment, as a file: CSV or Parquet.
+
+It fits the change feed: whoever reads a snapshot and then follows from its cursor knows everything. (A claim of that
+very moment may be in both; dealing with it twice changes nothing.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from ballots import feed
+from ballots.ballots import Ballot
+from core.db import Pool, load_queries
+from core.errors import MusterError
+from core.files.guarded_csv import GuardedCsv
+
+SQL: Final = load_queries(__file__)
+
+Format = Literal["csv", "parquet"]
+MEDIA: Final[dict[str, str]] = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+
+COLUMNS: Final = ("member_id", "unit", "elector", "standing", "source", "confidence", "at", "claim_id")
+"""Ids and where each stands; no names, no addresses."""
+
+_PAGE: Final = 5000
+_TIMEOUT: Final = 900
+
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was written.
+
+    Attributes:
+        ballot: its name.
+        members: how many rows.
+        cursor: where to follow the change feed from.
+    """
+
+    ballot: str
+    members: int
+    cursor: int
+
+
+class NoParquet(MusterError):  # noqa: N818
+    """Parquet cannot be written here."""
+
+
+async def write_snapshot(pool: Pool, ballot: Ballot, path: Path, kind: Format, *, actor: str) -> Snapshot:
+    """Write a ballot's standings to a file that is there already, or to a new one.
+
+    Args:
+        pool: the database.
+        ballot: whose.
+        path: where to.
+        kind: as what.
+        actor: who takes it out, for the audit.
+
+    Raises:
+        NoParquet: the package for it is missing.
+        OSError: the file cannot be written.
+    """
+    with _open_sheet(path, kind) as write:
+        async with pool.acquire() as db:
+            await feed.number(db)
+            async with db.transaction(isolation="repeatable_read"):
+                cursor = int(await db.fetchval(SQL["last"], ballot.ballot_id))
+                units = {row["unit_id"]: row["path"] for row in await db.fetch(SQL["units"], timeout=_TIMEOUT)}
+                members, pages = 0, await db.cursor(SQL["members"], ballot.ballot_id, timeout=_TIMEOUT)
+                while page := await pages.fetch(_PAGE, timeout=_TIMEOUT):
+                    rows = [
+                        (
+                            one["member_id"], units.get(one["unit_id"], ""), one["elector"], one["standing"],
+                            one["source"], None if one["confidence"] is None else round(one["confidence"], 4),
+                            one["at"], one["claim_id"],
+                        )
+                        for one in page
+                    ]  # fmt: skip
+                    await asyncio.to_thread(write, rows)
+                    members += len(rows)
+                detail = {"members": members, "format": kind, "cursor": cursor}
+                await db.execute(SQL["audit"], actor, f"ballot {ballot.name}", detail)
+    return Snapshot(ballot.name, members, cursor)
+
+
+@contextmanager
+def _open_sheet(path: Path, kind: Format) -> Iterator[Callable[[Rows], None]]:
+    if kind == "parquet":
+        with _open_parquet(path) as write:
+            yield write
+        return
+    with path.open("w", encoding="utf-8-sig", newline="") as file:  # with a mark, so that Excel opens it rightly
+        sheet = GuardedCsv(file)
+        sheet.writerow(COLUMNS)
+        yield lambda rows: sheet.writerows(_plain(row) for row in rows)
+
+
+@contextmanager
+def _open_parquet(path: Path) -> Iterator[Callable[[Rows], None]]:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise NoParquet(
+            "Parquet needs the package pyarrow, which is not installed here.", remedy="pip install 'pyarrow>=21'"
+        ) from None
+    kinds = (
+        pa.string(), pa.string(), pa.bool_(), pa.string(), pa.string(), pa.float64(), pa.timestamp("us", "UTC"),
+        pa.int64(),
+    )  # fmt: skip
+    schema = pa.schema(list(zip(COLUMNS, kinds, strict=True)))
+    with parquet.ParquetWriter(path, schema) as sheet:
+
+        def write(rows: Rows) -> None:
+            columns = [pa.array(column, kind) for column, kind in zip(zip(*rows, strict=True), kinds, strict=True)]
+            sheet.write_table(pa.Table.from_arrays(columns, schema=schema))
+
+        yield write
+
+
+def _plain(row: tuple[Any, ...]) -> list[str]:
+    member_id, unit, elector, standing, source, confidence, at, claim_id = row
+    return [
+        member_id, unit, "yes" if elector else "no", standing or "", source or "",
+        "" if confidence is None else f"{confidence:g}",
+        "" if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "" if claim_id is None else str(claim_id),
+    ]  # fmt: skip

@@ -1,0 +1,155 @@
+"""Who gets a step by what: one address a person, one person an address, and a reason for everybody who gets nothing.
+
+People are taken in the order of their ids, and each gets the first of their addresses that nobody else in the step has
+and nothing stops: channels in the step's order, then the member file's. So a household's shared phone gets one message,
+and whoever else lives there gets theirs by email where they have one. The plan before a launch and the launch itself
+both decide here, so what was announced is what happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+
+from campaigns.audience import Audience
+from core.db import Connection, load_queries
+from messaging.states import Reason, State
+
+SQL = load_queries(__file__)
+
+PAGE: Final = 10_000
+"""People a page: large enough that the round trips do not matter, small enough that little is done again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateAddress:
+    """One way to reach a person.
+
+    Attributes:
+        channel: `sms` or `email`.
+        address: normalised.
+        suppressed: why nothing may be sent there; None where it may.
+    """
+
+    channel: str
+    address: str
+    suppressed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A person in the audience of a step.
+
+    Attributes:
+        person_id: who.
+        answered: they have done what the step asks for.
+        barred: why nothing at all may be sent to them; None where it may.
+        addresses: in order of preference.
+    """
+
+    person_id: int
+    answered: bool
+    barred: str | None
+    addresses: list[CandidateAddress]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person gets: an address and `queued`, or no address, `skipped` or `suppressed`, and the reason."""
+
+    person_id: int
+    channel: str | None
+    address: str | None
+    state: State
+    reason: str | None
+
+
+async def decide(
+    db: Connection, step: asyncpg.Record, audience: Audience, *, after: int, written: bool
+) -> AsyncGenerator[list[Decision], None]:
+    """Decide for an audience, a page of people at a time.
+
+    Args:
+        db: a connection.
+        step: its `step_id`, `channels`, `goal_id` and `purpose`.
+        audience: who is asked, in the order in which they may choose.
+        after: the last person for whom it is decided already.
+        written: each page is in the outbox before the next but one is asked for, so that only the last one's addresses
+            are kept in mind, and a million people need no more memory than ten thousand. Otherwise nothing is written.
+    """
+    taken: set[tuple[str, str]] = set()
+    while people := await audience.page(db, after=after, limit=PAGE):
+        after = people[-1]
+        page = await candidates(
+            db, people=people, channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
+        )
+        taken |= await addresses_taken(db, step["step_id"], page)
+        decisions = assign(page, taken)
+        yield decisions
+        if written:
+            taken = {(one.channel, one.address) for one in decisions if one.channel and one.address}
+
+
+async def candidates(
+    db: Connection, *, people: Sequence[int], channels: Sequence[str], goal_id: int | None, purpose: str
+) -> list[Candidate]:
+    """What decides for a page of people.
+
+    Args:
+        db: a connection.
+        people: ids, any number.
+        channels: the step's, in order of preference.
+        goal_id: what the step asks for.
+        purpose: `service` or `marketing`: a suppression may be for marketing only.
+    """
+    found: dict[int, Candidate] = {}
+    for person_id, answered, barred, channel, address, suppressed in await db.fetch(
+        SQL["candidates"], people, channels, goal_id, purpose
+    ):
+        person = found.get(person_id)
+        if person is None:
+            person = found[person_id] = Candidate(person_id, answered, barred, [])
+        if address is not None:
+            person.addresses.append(CandidateAddress(channel, address, suppressed))
+    return list(found.values())
+
+
+async def addresses_taken(db: Connection, step_id: int, people: Iterable[Candidate]) -> set[tuple[str, str]]:
+    """Which of some people's addresses (with their channels) a step has used already."""
+    theirs = [one for person in people for one in person.addresses]
+    rows = await db.fetch(SQL["taken"], step_id, [one.channel for one in theirs], [one.address for one in theirs])
+    return {(row["channel"], row["address"]) for row in rows}
+
+
+def assign(people: Iterable[Candidate], taken: set[tuple[str, str]]) -> list[Decision]:
+    """Decide for each person.
+
+    Args:
+        people: in the order in which they may choose.
+        taken: channel and address of messages decided before; what is decided now is added.
+    """
+    return [_decide(person, taken) for person in people]
+
+
+def _decide(person: Candidate, taken: set[tuple[str, str]]) -> Decision:
+    if person.answered:
+        return _nothing(person, State.SKIPPED, Reason.ANSWERED)
+    if person.barred is not None:
+        return _nothing(person, State.SUPPRESSED, person.barred)
+    allowed = [one for one in person.addresses if one.suppressed is None]
+    for one in allowed:
+        if (one.channel, one.address) not in taken:
+            taken.add((one.channel, one.address))
+            return Decision(person.person_id, one.channel, one.address, State.QUEUED, None)
+    if allowed:
+        return _nothing(person, State.SKIPPED, Reason.SHARED_ADDRESS)
+    if person.addresses:
+        return _nothing(person, State.SUPPRESSED, str(person.addresses[0].suppressed))
+    return _nothing(person, State.SKIPPED, Reason.NO_ADDRESS)
+
+
+def _nothing(person: Candidate, state: State, reason: str) -> Decision:
+    return Decision(person.person_id, None, None, state, reason)

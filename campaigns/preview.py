@@ -1,0 +1,319 @@
+"""What a launch would do, before anybody says yes: who gets what by which channel, who gets nothing and why, the cost.
+
+People are decided by the same code as in the launch. Costs come from really rendering the message, for everybody or,
+where there are many, for a sample spread evenly over them; the plan says which.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from ballots.past_dates import constants_at, dates_of
+from campaigns.addressing import Decision, decide
+from campaigns.advice import step_advice
+from campaigns.audience import step_audience
+from campaigns.languages import LanguagePlan, plan_languages, variables_of
+from campaigns.sending_windows import NIGHT
+from campaigns.spec import Quiet
+from core.db import Connection, load_queries
+from core.frequency_caps import Cap, effective
+from messaging.content.render import Renderer
+from messaging.content.templates import Channel, Template
+
+SQL = load_queries(__file__)
+
+SAMPLE: Final = 4_000
+"""Messages rendered for the estimate; with fewer, everybody's is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One text or email as somebody would get it.
+
+    Attributes:
+        channel: `sms` or `email`.
+        language: the one it is in.
+        messages: how many get it by this channel in this language.
+        text: all of it; a mail's begins with its subject.
+    """
+
+    channel: Channel
+    language: str
+    messages: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """What launching one step now would do.
+
+    Attributes:
+        position: its number in the campaign.
+        template: what it says.
+        channels: in order of preference.
+        due_at: when it starts, where it has a time.
+        after: how long after the step before, where it follows one.
+        starts_at: when that is, as things stand now; in the ballot's zone, as the next two.
+        opens_at: when its first message may go by the ballot's clock, where that is after its start.
+        opens: the same by channel; None where its hours leave no time at all.
+        never: its hours leave no time at all in which it may be sent.
+        quiet: when nothing is sent by some of its channels, by each recipient's clock; None for no such hours.
+        at_night: texts that go at night where their readers are, if they go as soon as the step's hours let them.
+        audience: people the filter finds.
+        by_channel: messages, by channel.
+        not_sent: people who would get nothing, by reason.
+        capped_wait: of those who get a message, who has had so many by its start that it waits first.
+        capped_out: who has had so many that it would come too late, and get nothing.
+        segments: SMS segments of all texts.
+        rendered: texts really rendered for that number; less than all of them means it is an estimate.
+        ucs2: of those rendered, texts with characters that make a segment hold 70 instead of 160.
+        cost: by the prices in the file; None where it names none.
+        currency: of the cost.
+        languages: the same for the people of each language, the most spoken first.
+        warnings: what about its template is allowed but seldom meant.
+        examples: one message of each channel and language that somebody gets, that of the most people first.
+    """
+
+    position: int
+    template: str
+    channels: tuple[str, ...]
+    due_at: datetime | None
+    after: timedelta | None
+    starts_at: datetime
+    opens_at: datetime | None
+    opens: Mapping[str, datetime | None]
+    never: bool
+    quiet: Quiet | None
+    at_night: int
+    audience: int
+    by_channel: Mapping[str, int]
+    not_sent: Mapping[str, int]
+    capped_wait: int
+    capped_out: int
+    segments: int
+    rendered: int
+    ucs2: int
+    cost: float | None
+    currency: str
+    languages: tuple[LanguagePlan, ...]
+    warnings: tuple[str, ...]
+    examples: tuple[Example, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether every text was rendered."""
+        return self.rendered == self.by_channel.get("sms", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchPlan:
+    """What launching a campaign would do, step by step, as things stand now."""
+
+    campaign_id: int
+    steps: tuple[StepPlan, ...]
+
+
+async def plan(
+    db: Connection,
+    campaign_id: int,
+    *,
+    public_url: str,
+    now: datetime | None = None,
+    caps: Sequence[Cap] = (),
+    at_once: int | None = None,
+) -> LaunchPlan:
+    """Work out what a launch would do; changes nothing.
+
+    Later steps are judged as things stand now: whoever answers before they start gets nothing from them.
+
+    Args:
+        db: a connection.
+        campaign_id: the campaign.
+        public_url: what members' links start with; its length counts in a text.
+        now: when it would be launched; the moment where it is left out.
+        caps: the organisation's, on how often people are written to.
+        at_once: the number of a step that would be launched before its time.
+
+    Raises:
+        SpecError: the audience names a unit that is no longer there.
+        TemplateError: the message cannot be rendered for somebody.
+    """
+    async with db.transaction(isolation="repeatable_read", readonly=True):
+        waiting = await waiting_steps(db, campaign_id, now or datetime.now(UTC), at_once=at_once)
+        steps = [await _step(db, row, times, public_url, caps) for row, times in waiting]
+    return LaunchPlan(campaign_id, tuple(steps))
+
+
+async def waiting_steps(
+    db: Connection, campaign_id: int, now: datetime, *, at_once: int | None = None
+) -> list[tuple[asyncpg.Record, Times]]:
+    """The steps that a launch has still to do, in their order, and when each starts.
+
+    Args:
+        db: a connection.
+        campaign_id: the campaign.
+        now: when it would be launched.
+        at_once: the number of a step that would be launched before its time.
+    """
+    waiting: list[tuple[asyncpg.Record, Times]] = []
+    for row in await db.fetch(SQL["waiting_steps"], campaign_id):
+        before = row["after_launch"] or (waiting[-1][1].starts_at if waiting else None)
+        times = await _times(db, row, before, now, early=row["position"] == at_once)
+        waiting.append((row, times))
+    return waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When a step starts, and when its first message may go by each channel; None for never."""
+
+    starts_at: datetime
+    opens: Mapping[str, datetime | None]
+
+    @property
+    def opens_at(self) -> datetime | None:
+        """When the first message may go by any channel."""
+        return min((at for at in self.opens.values() if at is not None), default=None)
+
+    @property
+    def goes_at(self) -> datetime:
+        """When the first message goes, as far as is known."""
+        return self.opens_at or self.starts_at
+
+
+async def advice_of_steps(db: Connection, campaign_id: int, now: datetime) -> list[tuple[int, str]]:
+    """Say what about the steps that wait is seldom meant: each step's number, and a sentence.
+
+    Args:
+        db: a connection.
+        campaign_id: the campaign.
+        now: when it would be launched.
+    """
+    waiting = await waiting_steps(db, campaign_id, now)
+    return [(step["position"], said) for step, times in waiting for said in step_advice(step, times.goes_at)]
+
+
+async def _times(db: Connection, step: asyncpg.Record, before: datetime | None, now: datetime, *, early: bool) -> Times:
+    here = ZoneInfo(step["time_zone"])
+    rows = await db.fetch(SQL["opens"], step["step_id"], before, now, early)
+    opens = {row["channel"]: row["opens_at"] and row["opens_at"].astimezone(here) for row in rows}
+    return Times(rows[0]["starts_at"].astimezone(here), opens)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a step comes to, added up page by page."""
+
+    audience: int = 0
+    by_channel: Counter[str] = field(default_factory=Counter)
+    not_sent: Counter[str] = field(default_factory=Counter)
+    people: list[int] = field(default_factory=list)  # who get one
+    texts: list[int] = field(default_factory=list)  # … as a text
+
+    def add(self, decisions: Sequence[Decision]) -> None:
+        self.audience += len(decisions)
+        for one in decisions:
+            if one.channel is None:
+                self.not_sent[str(one.reason)] += 1
+                continue
+            self.by_channel[one.channel] += 1
+            self.people.append(one.person_id)
+            if one.channel == "sms":
+                self.texts.append(one.person_id)
+
+
+async def _step(db: Connection, step: asyncpg.Record, times: Times, public_url: str, caps: Sequence[Cap]) -> StepPlan:
+    tally = await _decide(db, step)
+    waiting, too_late = await _capped(db, step, times, tally.people, effective(step["frequency_caps"], caps))
+    template = Template.from_json(step["content"])
+    renderer = Renderer(template, constants_at(step["constants"], dates_of(step), times.goes_at))
+    languages = await plan_languages(db, renderer, tally.people, tally.texts, public_url, sample=SAMPLE)
+    segments = sum(one.segments for one in languages)
+    price = step["spec"].get("price")
+    opens_at = times.opens_at
+    return StepPlan(
+        position=step["position"],
+        template=step["template"],
+        channels=tuple(step["channels"]),
+        due_at=step["due_at"],
+        after=step["after"],
+        starts_at=times.starts_at,
+        opens_at=opens_at if opens_at is not None and opens_at > times.starts_at else None,
+        opens=times.opens,
+        never=opens_at is None,
+        quiet=_quiet(step),
+        at_night=await db.fetchval(SQL["at_night"], tally.texts, step["step_id"], times.starts_at, *NIGHT),
+        audience=tally.audience,
+        by_channel=tally.by_channel,
+        not_sent=tally.not_sent,
+        capped_wait=waiting,
+        capped_out=too_late,
+        segments=segments,
+        rendered=sum(one.rendered for one in languages),
+        ucs2=sum(one.ucs2 for one in languages),
+        cost=segments * price["sms_segment"] + tally.by_channel["email"] * price["email"] if price else None,
+        currency=price["currency"] if price else "",
+        languages=languages,
+        warnings=step_advice(step, times.goes_at),
+        examples=await _examples(db, renderer, languages, public_url),
+    )
+
+
+def _quiet(step: asyncpg.Record) -> Quiet | None:
+    if step["quiet_from"] is None:
+        return None
+    return Quiet(step["quiet_from"], step["quiet_until"], step["quiet_channels"] and tuple(step["quiet_channels"]))
+
+
+async def _capped(
+    db: Connection, step: asyncpg.Record, times: Times, people: Sequence[int], caps: Sequence[Mapping[str, Any]]
+) -> tuple[int, int]:
+    """How many of some people would wait, and how many would get nothing, for having had enough."""
+    if not caps:
+        return 0, 0
+    at = times.opens_at or times.starts_at
+    row = await db.fetchrow(SQL["capped"], people, step["purpose"], at, caps, step["send_before"])
+    assert row is not None
+    return row["wait"], row["too_late"]
+
+
+async def _decide(db: Connection, step: asyncpg.Record) -> _Tally:
+    tally = _Tally()
+    # the cursor is not 0 where a launch was interrupted: only the rest is planned
+    async for page in decide(db, step, await step_audience(db, step), after=step["launch_cursor"], written=False):
+        tally.add(page)
+    return tally
+
+
+async def _examples(
+    db: Connection, renderer: Renderer, languages: Sequence[LanguagePlan], public_url: str
+) -> tuple[Example, ...]:
+    """A message of each channel and language: what most people get, and what the others get."""
+    messages: Counter[tuple[Channel, str]] = Counter()
+    people: dict[tuple[Channel, str], int] = {}
+    for one in languages:
+        for channel, count in one.messages.items():
+            kind = channel, one.said_in[channel]
+            messages[kind] += count
+            people.setdefault(kind, one.first[channel])
+    return tuple(
+        [
+            Example(channel, language, count, await _said(db, renderer, channel, people[channel, language], public_url))
+            for (channel, language), count in messages.most_common()
+        ]
+    )
+
+
+async def _said(db: Connection, renderer: Renderer, channel: Channel, person_id: int, public_url: str) -> str:
+    [variables] = await variables_of(db, [person_id], public_url)
+    if channel == "sms":
+        return renderer.sms(variables).text
+    mail = renderer.email(variables)
+    return f"Subject: {mail.subject}\n\n{mail.text}"

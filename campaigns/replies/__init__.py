@@ -1,0 +1,1 @@
+"""Replies: classification, answers, the reply inbox."""

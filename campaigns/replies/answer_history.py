@@ -1,0 +1,100 @@
+"""What people said, by whatever way: replies, buttons they pressed, claims, opt-outs; in order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from core.db import Connection, load_queries
+
+SQL: Final = load_queries(__file__)
+
+_WAYS: Final = {
+    "sms": "text", "email": "email", "link": "page", "sms_reply": "text", "email_reply": "email", "rep": "a rep",
+    "phone_bank": "the phone bank", "import": "a list", "scrutineer": "the scrutineer",
+    "unsubscribe": "the unsubscribe link", "preferences": "their page",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerEvent:
+    """One thing that somebody said, or that was said of them.
+
+    Attributes:
+        at: when; aware.
+        kind: `reply`, `claim`, `retraction`, `suppress` or `lift`.
+        message_id: the message it answers; None for none.
+        source: by what way.
+        words: the same as a sentence.
+    """
+
+    at: datetime
+    kind: str
+    message_id: int | None
+    source: str
+    words: str
+
+
+async def said_by(
+    db: Connection,
+    person_ids: Collection[int],
+    message_ids: Collection[int],
+    addresses: Collection[tuple[str, str]] = (),
+) -> list[AnswerEvent]:
+    """Everything some people said, and was said of them, the first first.
+
+    Args:
+        db: a connection.
+        person_ids: who; none for somebody known by an address alone.
+        message_ids: what was written to them: whoever answers that is meant as well.
+        addresses: more of theirs, by channel, than member files give them.
+    """
+    known = [(row["channel"], row["address"]) for row in await db.fetch(SQL["addresses_of"], list(person_ids))]
+    places = list(dict.fromkeys([*known, *addresses]))
+    rows = await db.fetch(
+        SQL["said"], list(person_ids), [one[0] for one in places], [one[1] for one in places], list(message_ids)
+    )
+    return [_said(row) for row in rows]
+
+
+async def said_to(db: Connection, message_id: int) -> list[AnswerEvent]:
+    """Everything that was said in answer to one message, the first first."""
+    return [_said(row) for row in await db.fetch(SQL["of_message"], message_id)]
+
+
+def _said(row: asyncpg.Record) -> AnswerEvent:
+    return AnswerEvent(row["at"], row["kind"], row["message_id"], row["source"], _sentence(row))
+
+
+def _sentence(row: asyncpg.Record) -> str:
+    way, word, note = _WAYS.get(row["source"], row["source"]), row["word"].replace("_", " "), row["note"]
+    match row["kind"]:
+        case "reply" if row["source"] == "link":
+            return f"They pressed a button on their page: {word}." + _open(note)
+        case "reply":
+            return f"They answered by {way}: “{' '.join(row['words'].split())}”, read as {word}." + _open(note)
+        case "claim":
+            by = f", written down by {note}" if note else ""
+            return f"In the ballot {row['words']} they are counted as: {word} (from {_sourced(way)}{by})."
+        case "retraction":
+            return (
+                f"In the ballot {row['words']} they are no longer counted as: {word} (taken back from {_sourced(way)})."
+            )
+        case kind:
+            what = "All messages" if note == "all" else f"All {note} messages"
+            where = {"person": "by text and email", "sms": "by text"}.get(row["words"], f"by {row['words']}")
+            did = "were stopped" if kind == "suppress" else "were allowed again"
+            return f"{what} to them {where} {did}: {word} (from {_sourced(way)})."
+
+
+def _sourced(way: str) -> str:
+    """By what way something came, after “from”: `a text`, `their page`."""
+    return {"text": "a text", "email": "an email", "page": "their page"}.get(way, way)
+
+
+def _open(why: str | None) -> str:
+    return f" It waits for a person: {why.replace('_', ' ')}." if why else ""

@@ -1,0 +1,53 @@
+"""The message that a reply answers: which one it is, and what it said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal
+
+import asyncpg
+
+from core.db import Connection, load_queries
+from messaging.content.sent import say_again
+
+SQL: Final = load_queries(__file__)
+
+
+async def find_answered(
+    db: Connection,
+    *,
+    channel: Literal["sms", "email"],
+    address: str,
+    senders: Sequence[str],
+    at: datetime,
+    message_id: int | None = None,
+) -> asyncpg.Record | None:
+    """Find the message a reply answers; the archive is looked into only where there is none in the outbox.
+
+    Args:
+        db: a connection.
+        channel: of the reply.
+        address: who wrote it.
+        senders: what it was sent to.
+        at: when it came.
+        message_id: the message it proves to answer; else the latest one from there to them is found.
+    """
+    if message_id is not None:
+        by_id = (channel, message_id)
+        return await db.fetchrow(SQL["asked_by_id"], *by_id) or await db.fetchrow(SQL["asked_by_id_long_ago"], *by_id)
+    where = (channel, address, list(senders), at)
+    return await db.fetchrow(SQL["asked_at"], *where) or await db.fetchrow(SQL["asked_long_before"], *where)
+
+
+async def said_in(db: Connection, message_id: int | None) -> tuple[str, ...]:
+    """What a message said, in each of its forms; nothing where there is no such message any more."""
+    row = await db.fetchrow(SQL["said"], message_id) if message_id is not None else None
+    return said_by(row)
+
+
+def said_by(message: asyncpg.Record | None) -> tuple[str, ...]:
+    """The same of a message that has been found: it has `channel`, `content`, `constants` and `variables`."""
+    if message is None or message["content"] is None:
+        return ()
+    return say_again(message["content"], message["constants"], message["channel"], message["variables"] or {})

@@ -1,0 +1,379 @@
+"""One place where an answer of any kind, by any route, becomes a claim, an opt-out or a conversation.
+
+Everything here happens in the caller's transaction: the claim, the withdrawal of what is still queued for the person,
+the opt-out and the conversation are committed together, or none of them.
+
+How sure a claim is:
+
+| confidence | how the answer came |
+| --- | --- |
+| 0.95 | a button on the member's page, pressed once by what looks like a person |
+| 0.95 | the digit that a text offered |
+| 0.90 | a reply that a member of staff read |
+| 0.85 | a reply in words that a rule read |
+| 0.80 | a button, after a second question |
+| 0.50 | a button, after a second question, by something that hurries or calls itself a machine |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final, Literal
+
+import asyncpg
+
+from ballots.claims import ClaimSource, record_claim, retract_claim
+from campaigns.preferences import resume_address
+from campaigns.replies.answered_messages import find_answered, said_by
+from campaigns.replies.classification import Classification, OwnMail, read_reply
+from campaigns.replies.mail_classification import Doubt, read_mail
+from campaigns.replies.open_reasons import FOR_A_PERSON, too_soon_or_late, why_open
+from core.db import Connection, load_queries
+from core.errors import NotFound
+from messaging import suppression
+from messaging.erased_address import is_erased
+from messaging.states import Reason
+
+SQL: Final = load_queries(__file__)
+
+PRESSED: Final = 0.95
+PRESSED_TWICE: Final = 0.8
+PRESSED_IN_HASTE: Final = 0.5
+BY_DIGIT: Final = 0.95
+READ_BY_RULE: Final = 0.85
+READ_BY_STAFF: Final = 0.9
+
+CLAIMS: Final = frozenset({"voted", "not_voted", "will_vote", "no_ballot_paper"})
+"""Readings that are claims, under the same name."""
+_DATED_LATE: Final = (*suppression.BY_TEXT, "email_reply", "staff")
+"""Sources of opt-outs that are dated by when we heard of them; when they were said is in the replies."""
+
+Press = Literal["voted", "not_yet", "no_ballot_paper", "call_me", "stop"]
+"""The buttons of the member's page."""
+MEANS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "voted": "voted",
+        "not_yet": "not_voted",
+        "no_ballot_paper": "no_ballot_paper",
+        "call_me": "call_me",
+        "stop": "opt_out",
+    }
+)
+"""What each button says, as a reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A reply somebody sent.
+
+    Attributes:
+        inbox_id: the row it was stored in.
+        channel: `sms` or `email`.
+        address: whose it is, normalised.
+        senders: what it was sent to: our number, and the messaging service if there is one.
+        text: what it says, as it is kept.
+        received_at: when it came; aware.
+        opt_out_type: what the provider took it for and acted on: `STOP`, `START`, `HELP`, or None.
+        media: pictures and the like that came with it; they are not fetched.
+        message_id: the message it answers, where it proves that; else it is found by who wrote to whom.
+        proven: whether it may change anything by itself. Anybody can write an email in another's name: one that proves
+            nothing is for a person to read, whatever it says.
+        mail: of a mail, the person's own words and subject; None: they are found in the text.
+        doubt: why a machine may have written it, if it may: then only an opt-out is acted on, and a person reads the
+            rest.
+    """
+
+    inbox_id: int
+    channel: Literal["sms", "email"]
+    address: str
+    senders: tuple[str, ...]
+    text: str
+    received_at: datetime
+    opt_out_type: str | None = None
+    media: int = 0
+    message_id: int | None = None
+    proven: bool = True
+    mail: OwnMail | None = None
+    doubt: Doubt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came of an answer.
+
+    Attributes:
+        reading: what it said.
+        claim_id: the claim it became, if it did.
+        reply_id: its row in the conversations, if it has one.
+        why_open: why a person has to look at it; None where nobody has to.
+    """
+
+    reading: str
+    claim_id: int | None = None
+    reply_id: int | None = None
+    why_open: str | None = None
+
+
+async def answer_link(
+    db: Connection, *, message_id: int, press: Press, confidence: float, inbox_id: int, at: datetime
+) -> Answered:
+    """A button was pressed on the page of a message's link.
+
+    Args:
+        db: in the caller's transaction.
+        message_id: whose link.
+        press: which button.
+        confidence: see this module's table.
+        inbox_id: the row the press was stored in.
+        at: when.
+
+    Raises:
+        NotFound: no such message.
+    """
+    asked = await _asked(db, message_id)
+    reading = MEANS[press]
+    if reading == "opt_out":
+        await opt_out(db, message_id=message_id, everywhere=True, source="link")
+        return Answered(reading)
+    claim_id = None
+    if reading in CLAIMS:
+        claim_id = await _claim(db, asked, reading, ClaimSource.LINK, confidence, at)
+    if reading not in FOR_A_PERSON:
+        return Answered(reading, claim_id)
+    reply_id = await db.fetchval(
+        SQL["add_reply"], inbox_id, "link", asked["address"], asked["sender"] or "", asked["person_id"], message_id,
+        "", reading, "button", "1", claim_id, reading, at,
+    )  # fmt: skip
+    return Answered(reading, claim_id, reply_id, reading)
+
+
+async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
+    """Take back what was last said by a message's link: what stood before it stands again.
+
+    Returns:
+        Whether there was anything to take back.
+    """
+    asked = await _asked(db, message_id)
+    claim = await db.fetchrow(SQL["link_claim"], asked["ballot_id"], asked["person_id"], message_id)
+    press = await db.fetchrow(SQL["link_press"], message_id)
+    if press is not None and claim is not None and press["claim_id"] != claim["claim_id"]:
+        # two answers: only the later one is taken back
+        claim, press = (claim, None) if claim["at"] > press["received_at"] else (None, press)
+    if press is not None:
+        await db.execute(SQL["close_press"], press["reply_id"], at)
+    if claim is not None:
+        await retract_claim(db, claim["claim_id"], recorder="member", source=ClaimSource.LINK)
+    return claim is not None or press is not None
+
+
+async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: str) -> None:
+    """Stop messages to where a message went, whoever shares that address.
+
+    Args:
+        db: in the caller's transaction.
+        message_id: the message.
+        everywhere: also stop them to this person, by every channel.
+        source: `link`, `unsubscribe` …
+
+    Raises:
+        NotFound: no such message; or its person was erased, and with them where it went.
+    """
+    asked = await _asked(db, message_id)
+    if await suppression.find_place(db, asked["channel"], asked["address"], message_id) is None:
+        raise NotFound(f"Nobody knows any more where message {message_id} went.")
+    everywhere = everywhere and not is_erased(message_id, asked["address"])  # whoever shares it, speaks of it alone
+    for channel, address in _where(asked, everywhere=everywhere):
+        await suppression.suppress(
+            db, channel=channel, address=address, reason=Reason.OPTED_OUT, source=source, message_id=message_id
+        )
+
+
+async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
+    """Take back an opt-out that this person made by a link. Addresses that are blocked for another reason stay so.
+
+    Where the message's address is no longer theirs, whoever presses may be a stranger: it is about that address alone.
+
+    Raises:
+        NotFound: no such message.
+    """
+    asked = await _asked(db, message_id)
+    theirs = await db.fetchval(SQL["still_theirs"], asked["person_id"], asked["channel"], asked["address"])
+    for channel, address in _where(asked, everywhere=theirs):
+        if await db.fetchval(SQL["stopped_by_link"], channel, address, asked["person_id"]):
+            await lift_opt_out(db, channel, address, source)
+
+
+async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
+    """Somebody replied. Doing it again changes nothing.
+
+    Args:
+        db: in the caller's transaction.
+        inbound: the reply.
+    """
+    before = await db.fetchrow(SQL["replied"], inbound.inbox_id)
+    asked = await _answered(db, inbound) if inbound.proven else None
+    # what answers a message that is forgotten by now proves nothing any more
+    proven = inbound.proven and (asked is not None or inbound.message_id is None)
+    read = await _read(db, inbound, asked)
+    if before is not None:
+        return Answered(read.reading, before["claim_id"], before["reply_id"], before["why_open"])
+    person_id, nobody = await _who(db, inbound, asked)
+    if proven:
+        await _obey(db, inbound, read, asked)
+    said = read.also if read.reading == "opt_out" else read.reading
+    claim_id, why = None, None
+    if said in CLAIMS and asked is not None and nobody is None:
+        why = too_soon_or_late(asked, inbound.received_at)
+        if why is None:
+            sure = BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
+            claim_id = await _claim(db, asked, said, _source(inbound.channel), sure, inbound.received_at)
+    if why is None:
+        why = why_open(read, nobody, inbound.channel) if proven or read.reading == "reaction" else nobody
+    reply_id = await db.fetchval(
+        SQL["add_reply"], inbound.inbox_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
+        asked["message_id"] if asked else None, inbound.text, read.reading, read.rule, read.version, claim_id, why,
+        inbound.received_at,
+    )  # fmt: skip
+    return Answered(read.reading, claim_id, reply_id, why)
+
+
+async def claim_reply(
+    db: Connection, *, message_id: int, person_id: int, kind: str, channel: str, reader: str, at: datetime
+) -> int:
+    """A member of staff read a reply: what it says is a claim.
+
+    Returns:
+        The claim's id.
+
+    Raises:
+        NotFound: no such message or person.
+    """
+    asked = await _asked(db, message_id)
+    return await record_claim(
+        db, ballot_id=asked["ballot_id"], person_id=person_id, kind=kind,
+        source=ClaimSource.LINK if channel == "link" else _source(channel),
+        recorder=reader, confidence=READ_BY_STAFF, message_id=message_id, at=at,
+    )  # fmt: skip
+
+
+async def lift_opt_out(db: Connection, channel: suppression.Medium, address: str, source: str) -> None:
+    """Let messages go to an address again that had opted out; one blocked for another reason stays so."""
+    if await _opted_out(db, channel, address):
+        lifted = await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=source)
+        actor = "staff" if source == "staff" else "member"
+        for event_id in lifted:  # the ledger knows the address, so that the audit need not
+            await db.execute(SQL["record_audit"], actor, f"suppression_event {event_id}", {"source": source})
+
+
+async def _asked(db: Connection, message_id: int) -> asyncpg.Record:
+    row = await db.fetchrow(SQL["asked"], message_id) or await db.fetchrow(SQL["asked_long_ago"], message_id)
+    if row is None:
+        raise NotFound(f"There is no message {message_id}.")
+    return row
+
+
+async def _claim(
+    db: Connection, asked: asyncpg.Record, kind: str, source: ClaimSource, confidence: float, at: datetime
+) -> int:
+    return await record_claim(
+        db, ballot_id=asked["ballot_id"], person_id=asked["person_id"], kind=kind, source=source, recorder="member",
+        confidence=confidence, message_id=asked["message_id"], at=at,
+    )  # fmt: skip
+
+
+def _source(channel: str) -> ClaimSource:
+    return ClaimSource.SMS_REPLY if channel == "sms" else ClaimSource.EMAIL_REPLY
+
+
+def _where(asked: asyncpg.Record, *, everywhere: bool) -> list[tuple[suppression.Medium, str]]:
+    places: list[tuple[suppression.Medium, str]] = [(asked["channel"], asked["address"])]
+    return [*places, ("person", str(asked["person_id"]))] if everywhere else places
+
+
+async def read_text(db: Connection, *, phone: str, senders: Sequence[str], text: str, at: datetime) -> Classification:
+    """Read a text before it is kept, to answer it at once: as `answer_reply` will."""
+    asked = await find_answered(db, channel="sms", address=phone, senders=senders, at=at)
+    return read_reply(text, asked["menu"] if asked else None, said_by(asked))
+
+
+async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
+    return await find_answered(
+        db, channel=inbound.channel, address=inbound.address, senders=inbound.senders, at=inbound.received_at,
+        message_id=inbound.message_id,
+    )  # fmt: skip
+
+
+async def _read(db: Connection, inbound: Inbound, asked: asyncpg.Record | None) -> Classification:
+    """What it says, and first of all what the provider has already acted on."""
+    if inbound.mail is not None:  # a mail's were taken out of it; digits are offered in texts only
+        read = read_mail(inbound.mail, inbound.doubt, inbound.text)
+    else:
+        read = read_reply(inbound.text, asked["menu"] if asked else None, said_by(asked))
+    match inbound.opt_out_type:
+        case "STOP" if read.reading != "opt_out":
+            return Classification("opt_out", "provider", read.version, read.reading if read.reading in CLAIMS else None)
+        case "HELP":
+            return Classification("help", "provider", read.version)
+        # Twilio takes "yes" for START too, but from somebody who never opted out it is only a "yes"
+        case "START" if await _opted_out(db, inbound.channel, inbound.address):
+            return Classification("opt_in", "provider", read.version)
+    if read.reading == "unclear" and inbound.media and not inbound.text.strip():
+        return Classification("unclear", "media", read.version)
+    return read
+
+
+async def _who(db: Connection, inbound: Inbound, asked: asyncpg.Record | None) -> tuple[int | None, str | None]:
+    """Who it is from, and why that is not certain enough for a claim; None where it is."""
+    holders = [row["person_id"] for row in await db.fetch(SQL["holders"], inbound.channel, inbound.address)]
+    if asked is None:
+        return (
+            (holders[0], "no_message")
+            if len(holders) == 1
+            else (None, "shared_address" if holders else "unknown_sender")
+        )
+    if holders == [asked["person_id"]]:
+        return asked["person_id"], None
+    return None, "shared_address" if holders else "unknown_sender"
+
+
+async def _obey(db: Connection, inbound: Inbound, read: Classification, asked: asyncpg.Record | None) -> None:
+    """Stop or resume messages to the address, whoever shares it and whether or not we know them.
+
+    Where the reply proves what it answers, that is the address it was sent to, whatever the writer calls themself.
+    """
+    known = asked is not None and inbound.message_id is not None
+    address = asked["address"] if asked is not None and known else inbound.address
+    if read.reading == "opt_in":
+        if address == inbound.address:
+            await _resume(db, inbound)
+    elif read.reading in {"opt_out", "wrong_number"}:
+        await suppression.suppress(
+            db, channel=inbound.channel, address=address, source=f"{inbound.channel}_reply",
+            reason=Reason.OPTED_OUT if read.reading == "opt_out" else Reason.WRONG_NUMBER,
+            message_id=asked["message_id"] if asked else None,
+        )  # fmt: skip
+
+
+async def _resume(db: Connection, inbound: Inbound) -> None:
+    """Messages go to the address again, unless they were stopped after this was said: it may have come in late."""
+    channel, address, at = inbound.channel, inbound.address, inbound.received_at
+    if await db.fetchval(SQL["replied_stop_since"], channel, address, at):
+        return
+    if await db.fetchval(SQL["stopped_since"], channel, address, at, _DATED_LATE):
+        return
+    await lift_opt_out(db, channel, address, f"{channel}_reply")
+    holders = await db.fetch(SQL["holders"], channel, address)
+    if len(holders) != 1:
+        return
+    person_id = holders[0]["person_id"]
+    if not await db.fetchval(SQL["stopped_since"], "person", str(person_id), at, _DATED_LATE):
+        # who had stopped everything by page: this address hears again, the rest stays silent
+        await resume_address(db, person_id, channel, address, source=f"{channel}_reply")
+
+
+async def _opted_out(db: Connection, channel: suppression.Medium, address: str) -> bool:
+    standing = await suppression.standing(db, channel=channel, address=address)
+    return any(one.reason == Reason.OPTED_OUT for one in standing)

@@ -1,0 +1,6 @@
+"""What a reply means, read by rules that are data."""
+
+from campaigns.replies.classification.mail import OwnMail
+from campaigns.replies.classification.reader import READINGS, REPEATED, Classification, read_reply
+
+__all__ = ["READINGS", "REPEATED", "Classification", "OwnMail", "read_reply"]

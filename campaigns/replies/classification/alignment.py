@@ -1,0 +1,160 @@
+"""Two texts side by side: the rows of words that both have, and where their lines, sentences and clauses end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from campaigns.replies.classification.plain import make_bare
+
+SEED: Final = 4
+"""Words in a row that may begin a run."""
+MOST_PLACES: Final = 8
+"""Places of a message that are tried for one beginning: "the the the" has many."""
+
+_TOKEN: Final = re.compile(r"(?:https?://|www\.|mailto:|tel:)[^\s<>\"]+|&#?\w{1,8};|([^\W_]+)", re.IGNORECASE)
+_CUT: Final = re.compile('["\u201c\u201d\u201e\u201f\u00ab\u00bb\u300c\u300d\u300e\u300f\u275d\u275e\u2026]|\\.\\.')
+"""Where a quotation begins, ends or is cut short, whoever made it."""
+_SENTENCE_END: Final = re.compile(r"[.?!:;\n]")
+_STOP: Final = re.compile(r"[.?!:;\u2026]")
+
+
+class Run(NamedTuple):
+    """Words of a message that stand in a row in a reply.
+
+    Attributes:
+        length: how many.
+        at: from which word of the reply.
+        place: from which word of the message.
+    """
+
+    length: int
+    at: int
+    place: int
+
+    @property
+    def end(self) -> int:
+        """The word of the reply after it."""
+        return self.at + self.length
+
+    @property
+    def over(self) -> int:
+        """The word of the message after it."""
+        return self.place + self.length
+
+    def part(self, first: int, end: int) -> Run:
+        """Its words from one of the reply to before another."""
+        return Run(end - first, first, self.place + first - self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word, made comparable, and where it stands."""
+
+    word: str
+    start: int
+    end: int
+
+
+class Words:
+    """The words of a text, in order.
+
+    Links are no words, for programs write them anew.
+
+    Attributes:
+        text: they stand in.
+        words: they.
+        said: they, as strings.
+    """
+
+    def __init__(self, text: str, most: int | None = None) -> None:
+        self.text = text
+        self.words = [
+            Word(make_bare(match[1]), match.start(), match.end()) for match in _TOKEN.finditer(text) if match[1]
+        ][:most]
+        self.said = [one.word for one in self.words]
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def gap(self, position: int) -> str:
+        """The characters before a word; of the number of words: those after the last."""
+        start = self.words[position - 1].end if position else 0
+        return self.text[start : self.words[position].start if position < len(self.words) else len(self.text)]
+
+    def ends_sentence(self, position: int) -> bool:
+        """Whether a sentence or line ends before a word; the text itself ends so, too."""
+        return position in {0, len(self.words)} or _SENTENCE_END.search(self.gap(position)) is not None
+
+    def segments(self) -> list[int]:
+        """For each word, which segment it stands in: a line, or a piece of it beside quotation marks or an ellipsis."""
+        found, number = list[int](), 0
+        for position in range(len(self.words)):
+            gap = self.gap(position)
+            number += position > 0 and ("\n" in gap or _CUT.search(gap) is not None)
+            found.append(number)
+        return found
+
+    def is_marked(self, position: int) -> bool:
+        """Whether the line of a word is marked as quoted."""
+        start = self.text.rfind("\n", 0, self.words[position].start) + 1
+        return self.text[start : start + 8].lstrip().startswith(">")
+
+
+def is_cut(gap: str) -> bool:
+    """Whether characters between two words begin, end or cut short a quotation."""
+    return _CUT.search(gap) is not None
+
+
+def stops(gap: str) -> bool:
+    """Whether characters between two words end a sentence by more than a new line."""
+    return _STOP.search(gap) is not None
+
+
+def find_runs(reply: Words, message: Words, seed: int) -> list[Run]:
+    """Find where words of a message stand in a row in a reply, the longest at each place."""
+    places: dict[tuple[str, ...], list[int]] = {}
+    said, heard = message.said, reply.said
+    for position in range(len(said) - seed + 1):
+        known = places.setdefault(tuple(said[position : position + seed]), [])
+        if len(known) < MOST_PLACES:
+            known.append(position)
+    runs, at = list[Run](), 0
+    while at <= len(heard) - seed:
+        tries = places.get(tuple(heard[at : at + seed]), ())
+        longest = max((Run(_together(heard, at, said, place), at, place) for place in tries), default=None)
+        if longest is not None:
+            runs.append(longest)
+        at += 1 if longest is None else longest.length
+    return runs
+
+
+def has_long_sentence(run: Run, message: Words, least: int) -> bool:
+    """Whether a run is whole sentences of a message, one of them of so many words, however it ends in a reply."""
+    ends = [place for place in range(run.place, run.over + 1) if message.ends_sentence(place)]
+    whole = ends[:1] == [run.place] and ends[-1:] == [run.over]
+    return whole and any(end - first >= least for first, end in pairwise(ends))
+
+
+def parted(run: Run, reply: Words, message: Words) -> Iterator[Run]:
+    """Part a run where the reply begins, ends or cuts short a quotation and the message does not, or marks go over."""
+    first = run.at
+    for position in range(run.at + 1, run.end):
+        gap = reply.gap(position)
+        if (is_cut(gap) and not is_cut(message.gap(run.place + position - run.at))) or (
+            "\n" in gap and reply.is_marked(position) != reply.is_marked(position - 1)
+        ):
+            yield run.part(first, position)
+            first = position
+    yield run.part(first, run.end)
+
+
+def _together(heard: Sequence[str], at: int, said: Sequence[str], place: int) -> int:
+    length = 0
+    most = min(len(heard) - at, len(said) - place)
+    while length < most and heard[at + length] == said[place + length]:
+        length += 1
+    return length

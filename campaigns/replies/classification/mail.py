@@ -1,0 +1,68 @@
+"""A mail as a member wrote it: a subject of their own, where they chose one, and their words.
+
+What they write is read before what they put above it. A subject is read where the words say nothing, and where it is a
+plain opt-out, which is never missed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from campaigns.replies.classification.reader import Classification, read_reply
+
+CLAIMED: Final = frozenset({"voted", "not_voted", "will_vote"})
+"""Readings that would count without anybody looking at what else is said."""
+LABEL: Final = "Subject: "
+"""Stands before a subject where it is kept and shown with the words."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMail:
+    """A member's own words in a mail.
+
+    Attributes:
+        words: those of the mail; "" where none are known to be theirs.
+        subject: its subject, as far as it is theirs.
+    """
+
+    words: str
+    subject: str = ""
+
+    @classmethod
+    def of(cls, text: str) -> OwnMail:
+        """Take a mail as it is kept apart again."""
+        first, gap, words = text.partition("\n\n")
+        if not gap or not first.startswith(LABEL) or "\n" in first:
+            return cls(text)
+        return cls(words, first.removeprefix(LABEL))
+
+    @property
+    def text(self) -> str:
+        """Both as they are kept and shown."""
+        if not self.words or not self.subject:
+            return self.words or self.subject
+        return f"{LABEL}{self.subject}\n\n{self.words}"
+
+    def read(self) -> Classification:
+        """Read what they say."""
+        said = read_reply(self.words)
+        if not self.subject:
+            return said
+        above = read_reply(self.subject)
+        if said.reading == "opt_out":
+            votes = said.also is None and above.reading in CLAIMED and "?" not in self.subject
+            return replace(said, also=above.reading, alone=False) if votes else said
+        return self._read_with_subject(said, above)
+
+    def _read_with_subject(self, said: Classification, above: Classification) -> Classification:
+        if above.reading == "opt_out" and above.alone and said.reading != "unclear":
+            return replace(above, also=said.reading, alone=False)
+        if said.reading != "unclear" or above.reading == "unclear":
+            return said
+        if above.reading in CLAIMED and "?" in self.subject:  # it asks, or repeats what we asked
+            return said
+        together = read_reply(f"{self.subject}\n{self.words}")
+        alone = above.alone and together.reading == above.reading and together.alone
+        # beside words that nobody can read only what a person sees besides, or may undo
+        return replace(above, alone=alone) if alone or above.reading not in CLAIMED else said

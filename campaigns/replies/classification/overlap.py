@@ -1,0 +1,400 @@
+"""The overlap of a reply and the message it answers: which of the reply's words are ours, and where nobody can tell.
+
+Rows of words of the message count, long enough and in its order. Words that both of us use ("not yet", "no ballot
+paper") are the member's unless they stand inside such a row. A few words of ours that came loose from it are ours where
+they are all of a line beside quoted lines, and never where they say something by themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from campaigns.replies.classification.alignment import (
+    SEED,
+    Run,
+    Words,
+    find_runs,
+    has_long_sentence,
+    is_cut,
+    parted,
+    stops,
+)
+from campaigns.replies.classification.offers import contradicts_itself
+from campaigns.replies.classification.rules import load_rules
+
+ENOUGH: Final = 12
+"""Words that are a quotation wherever they stand; of a shorter message half of them are."""
+FEWEST: Final = 5
+"""… but never fewer than these, unless the message has no more."""
+NEAR: Final = 8
+"""Words that may stand between two rows of one quotation, at its beginning."""
+TIGHT: Final = 2
+"""Words of the message that may be lost between two rows of one quotation."""
+LOST: Final = 20
+"""Words of the message that may be lost between what is ours and a line of ours that says something."""
+UNLIKELY: Final = 7
+"""Words of a whole sentence of ours that nobody else writes so by chance, though it says something."""
+MOST_RUNS: Final = 200
+"""Short rows that are looked at."""
+PASSES: Final = 4
+"""How often they are gone through, there and back: each may lead to the next."""
+LONGEST_LINK: Final = 500
+"""Characters of a link above a row that goes with it."""
+LONGEST: Final = 400
+"""Words of a line that may be an answer; one that is longer is taken for the member's."""
+MOST_ASKED: Final = 60
+"""Lines that are asked whether they say something by themselves; who sends more has sent no answer."""
+
+_MARKS: Final = (
+    " \t.,;:!?()[]<>*|/\\'\"_=#~-\u00a0\u00ab\u00b7\u00bb\u2022\u2026\u2039\u203a\u200b\u2060\ufeff"
+    + "".join(map(chr, range(0x2010, 0x2020)))
+)
+"""Characters around words that go with them."""
+_AFTER: Final = re.compile(rf"(?:[{re.escape(_MARKS)}]|&#?\w{{1,8}};|(?:https?://|www\.)[^\s<>\"]+)*")
+_LINK_ABOVE: Final = re.compile(r"(?:^|\n)[ \t]{0,9}<?(?:https?://|www\.)[^\s<>\"]+>?\s{1,9}$")
+_LINK_BELOW: Final = re.compile(r"\s{0,9}<?(?:https?://|www\.)[^\s<>\"]+>?[ \t]{0,9}(?=\n|$)")
+
+
+class Overlap:
+    """The words that a reply and a message have in common, and which of the reply's are ours.
+
+    Attributes:
+        ours: for each word of the reply, which of the message it is; -1 where it is the member's.
+        used: for each word of the message, whether the reply repeats it.
+        doubts: characters of the reply beside which it cannot be told what is ours and what the member's.
+    """
+
+    def __init__(self, reply: Words, message: Words) -> None:
+        self.reply, self.message = reply, message
+        self.ours = [-1] * len(reply)
+        self.used = [False] * len(message)
+        self._segments = reply.segments()
+        self._asked = 0
+        self.doubts = list[int]()
+
+    def find(self) -> None:
+        """Find what is ours in the reply; nothing, where there is no quotation."""
+        if not len(self.message) or not len(self.reply):
+            return
+        chosen = self._chosen(find_runs(self.reply, self.message, min(SEED, len(self.message))))
+        core = self._core(chosen)
+        for run in core:
+            self._take(run)
+        if core:
+            self._grow([run for run in chosen if run not in core])
+            self._give_back_edges()
+            self._give_back_answers()
+            self._take_leftovers()
+            self._doubt_open_ends()
+
+    def _chosen(self, runs: Iterable[Run]) -> list[Run]:
+        """Runs, longest first, each word of the message once; what is long is a second copy. In the reply's order."""
+        taken = [False] * len(self.message)
+        chosen = list[Run]()
+        for run in sorted(runs, key=lambda run: (-run.length, run.at)):
+            if run.length >= ENOUGH or not any(taken[run.place : run.over]):
+                taken[run.place : run.over] = [True] * run.length
+                chosen += parted(run, self.reply, self.message)
+        return sorted(chosen, key=lambda run: run.at)
+
+    def _core(self, chosen: Sequence[Run]) -> list[Run]:
+        """What is a quotation by itself: long rows, or the longest with those beside it that it goes on from or to."""
+        needed = min(len(self.message), max(FEWEST, min(ENOUGH, len(self.message) // 2)))
+        core = [run for run in chosen if run.length >= needed or self._is_sentence(run)]
+        if core or not chosen:
+            return core
+        first = last = max(range(len(chosen)), key=lambda number: chosen[number].length)
+        while first and _leads_on(chosen[first - 1], chosen[first]):
+            first -= 1
+        while last + 1 < len(chosen) and _leads_on(chosen[last], chosen[last + 1]):
+            last += 1
+        core = list(chosen[first : last + 1])
+        return core if sum(run.length for run in core) >= needed else []
+
+    def _is_sentence(self, run: Run) -> bool:
+        """Whether a row is a whole sentence of ours or several, and says nothing by itself.
+
+        The last lines of ours do say something where they offer to stop: back alone, they are no wish. So may a long
+        sentence, and what we offer to press says what nobody says at once: "I have voted", "Not yet".
+        """
+        if run.length < FEWEST or not (self._is_whole(run) or has_long_sentence(run, self.message, UNLIKELY)):
+            return run.length >= FEWEST and contradicts_itself(run, self.message)
+        if not self._says_something(run.at, run.end) or contradicts_itself(run, self.message):
+            return True
+        if run.over < len(self.message) and not has_long_sentence(run, self.message, UNLIKELY):
+            return False
+        self._doubt(run.at)
+        return True
+
+    def _grow(self, waiting: Sequence[Run]) -> None:
+        """Take shorter rows: those that go on from what is ours or lead to it, and whole lines that say nothing."""
+        left = [run for run in waiting if not any(self.used[run.place : run.over])][:MOST_RUNS]
+        for _ in range(PASSES):
+            for run in list(left):
+                if self._is_tight(run):
+                    left.remove(run)
+                    self._take(run)
+            left.reverse()
+        for run in left:
+            if run.length >= SEED and self._stands_alone(run) and not any(self.used[run.place : run.over]):
+                self._take_alone(run)
+
+    def _is_tight(self, run: Run) -> bool:
+        """Whether a row goes on where the one before it ended, or leads to where the next begins.
+
+        One that stands behind quotation marks or an ellipsis, or on a line marked otherwise, has to do both, or be
+        long: "Reply 1 posted…" may be followed by the member's "2 not yet".
+        """
+        before = next((self.ours[at] for at in range(run.at - 1, -1, -1) if self.ours[at] >= 0), None)
+        after = next((self.ours[at] for at in range(run.end, len(self.ours)) if self.ours[at] >= 0), None)
+        goes_on = before is not None and 0 <= run.place - before - 1 <= TIGHT
+        leads_to = after is not None and 0 <= after - run.over <= TIGHT
+        return (goes_on and leads_to) or ((goes_on or leads_to) and run.length >= SEED)
+
+    def _take(self, run: Run) -> None:
+        self.ours[run.at : run.end] = range(run.place, run.over)
+        self.used[run.place : run.over] = [True] * run.length
+
+    # ---- where ours ends and theirs begins
+
+    def _rows(self) -> list[Run]:
+        """What is ours, in rows without a break."""
+        rows = list[Run]()
+        for at, place in enumerate(self.ours):
+            if place < 0:
+                continue
+            if rows and rows[-1].end == at and rows[-1].over == place:
+                rows[-1] = rows[-1]._replace(length=rows[-1].length + 1)
+            else:
+                rows.append(Run(1, at, place))
+        return rows
+
+    def _give_back(self, first: int, end: int) -> None:
+        self.ours[first:end] = [-1] * (end - first)
+        self.used = [False] * len(self.message)
+        for place in self.ours:
+            if place >= 0:
+                self.used[place] = True
+
+    def _give_back_edges(self) -> None:
+        """Give back the few words at an end of a row that share their line with the member's; doubt whole answers so.
+
+        "I have voted", and below it our "Your Union", which came after "Have you voted?": ours begins on its own line.
+        """
+        given = True
+        while given:  # what is given back may stand on a line with more of ours
+            given = False
+            for row in self._rows():
+                for at_end in (False, True):
+                    given |= self._give_back_edge(row, at_end=at_end)
+
+    def _give_back_edge(self, row: Run, *, at_end: bool) -> bool:
+        if self.ours[row.at] != row.place or self.ours[row.end - 1] != row.over - 1:
+            return False  # its other end has been given back
+        edge = row.end if at_end else row.at
+        if not self._meets_theirs(edge, at_end=at_end) or self._is_seam(row, at_end=at_end):
+            return False
+        segment = self._segments[edge - at_end]
+        here = [at for at in range(row.at, row.end) if self._segments[at] == segment]
+        if len(here) >= SEED:
+            return False
+        if at_end and "\n" in self.message.gap(row.place + here[0] - row.at):  # it may be the beginning of our line
+            end = row.end
+            while end < len(self.reply) and self._goes_with(end, here[0]):
+                end += 1
+            if self._says_something(here[0], end):
+                self._doubt(here[0])
+                return False
+        self._give_back(here[0], here[-1] + 1)
+        return True
+
+    def _meets_theirs(self, edge: int, *, at_end: bool) -> bool:
+        """Whether a word of the member's stands beside the end of a row, on the same line."""
+        beside = edge if at_end else edge - 1
+        return (
+            0 <= beside < len(self.reply)
+            and self.ours[beside] < 0
+            and self._segments[beside] == self._segments[edge - at_end]
+        )
+
+    def _is_seam(self, row: Run, *, at_end: bool) -> bool:
+        """Whether a row begins or ends as a sentence of the message does, and the reply shows it; or as all of it."""
+        edge, border = (row.end, row.over) if at_end else (row.at, row.place)
+        if border in {0, len(self.message)}:
+            return True
+        return self.message.ends_sentence(border) and stops(self.reply.gap(edge))
+
+    def _doubt_open_ends(self) -> None:
+        """Doubt words that say something right beside a row that is cut in the middle of a sentence."""
+        for row in self._rows():
+            for at_end in (False, True):
+                edge = row.end if at_end else row.at
+                if not self._meets_theirs(edge, at_end=at_end) or self._is_seam(row, at_end=at_end):
+                    continue
+                first = edge if at_end else edge - 1
+                end = first + 1
+                while first > 0 and self._goes_with(first - 1, edge - at_end):
+                    first -= 1
+                while end < len(self.reply) and self._goes_with(end, edge - at_end):
+                    end += 1
+                if self._says_something(first, end):
+                    self._doubt(first)
+
+    def _goes_with(self, at: int, other: int) -> bool:
+        """Whether a word is the member's, on the line of another."""
+        return self.ours[at] < 0 and self._segments[at] == self._segments[other]
+
+    def _doubt(self, at: int) -> None:
+        self.doubts.append(self.reply.words[at].start)
+
+    def _give_back_answers(self) -> None:
+        """Give back the last line of a row, or its first, that says something by itself, where no line of ours ends.
+
+        "Reply 1 posted", and below it "2 not yet", which is ours too. Where our text was broken anew, nobody knows.
+        """
+        for row in self._rows():
+            breaks = [at for at in range(row.at + 1, row.end) if "\n" in self.reply.gap(at)]
+            ends = [(breaks[-1], row.end), (row.at, breaks[0])] if breaks else []
+            for first, end in ends:
+                at_end = end == row.end
+                border = row.place + (first if at_end else end) - row.at
+                edge = (row.over, row.end) if at_end else (row.place, row.at)
+                if (
+                    edge[0] in {0, len(self.message)}
+                    or "\n" in self.message.gap(border)
+                    or self._meets_theirs(edge[1], at_end=at_end)
+                    or not self._says_something(first, end)
+                ):
+                    continue
+                if end - first >= UNLIKELY or any(
+                    "\n" not in self.message.gap(row.place + at - row.at) for at in breaks if at not in {first, end}
+                ):
+                    self._doubt(first)
+                else:
+                    self._give_back(first, end)
+                break
+
+    # ---- what came loose
+
+    def _take_leftovers(self) -> None:
+        """Take lines of which all is ours, where they say nothing by themselves; doubt some that do."""
+        begin = next((at for at, place in enumerate(self.ours) if place >= 0), len(self.reply))
+        places: dict[str, list[int]] = {}
+        for place, word in enumerate(self.message.said):
+            if not self.used[place]:
+                places.setdefault(word, []).append(place)
+        for first, end in self._lines(begin):
+            if self.ours[first] >= 0 or end - first > ENOUGH:
+                continue
+            before = first > 0 and self.ours[first - 1] >= 0
+            after = end < len(self.reply) and self.ours[end] >= 0
+            beside = before and (after or (end == len(self.reply) and end - first > 1))
+            sought = self.reply.said[first:end]
+            for place in places.get(sought[0], ()):
+                run = Run(end - first, first, place)
+                if self.message.said[place : run.over] == sought and not any(self.used[place : run.over]):
+                    self._take_alone(run, beside=beside)
+                    break
+
+    def _lines(self, begin: int) -> Iterator[tuple[int, int]]:
+        """Segments from a word on that are all the member's, or all ours."""
+        first = begin
+        for at in range(begin, len(self.reply) + 1):
+            if at < len(self.reply) and self._segments[at] == self._segments[first]:
+                continue
+            if first < at and len({place >= 0 for place in self.ours[first:at]}) == 1:
+                yield first, at
+            first = at
+
+    def _stands_alone(self, run: Run) -> bool:
+        """Whether nothing else stands on the lines of a row."""
+        beside = [at for at in (run.at - 1, run.end) if 0 <= at < len(self.reply)]
+        return not any(
+            self._segments[at] == self._segments[run.at if at < run.at else run.end - 1] and self.ours[at] < 0
+            for at in beside
+        )
+
+    def _take_alone(self, run: Run, *, beside: bool = True) -> None:
+        """Take a row that is a line beside lines of ours, unless it says something.
+
+        One that does, and stands below where ours begins, is doubtful if it is long, or if what stands near it in the
+        message stands there, too: a footer that a program wrote anew is no wish. A line below the end of quotation
+        marks or an ellipsis is theirs, and so is one that is marked otherwise than what is ours.
+        """
+        if not self._says_something(run.at, run.end):
+            if beside:
+                self._take(run)
+            return
+        before = next((at for at in range(run.at - 1, -1, -1) if self.ours[at] >= 0), None)
+        if (
+            before is None
+            or is_cut(self.reply.gap(before + 1))
+            or self.reply.is_marked(before) != self.reply.is_marked(run.at)
+        ):
+            return
+        if run.length >= SEED or (self._is_whole(run) and self._is_near(run)):
+            self._take(run)
+            self._doubt(run.at)
+
+    def _is_near(self, run: Run) -> bool:
+        """Whether something that stands near a row in the message is repeated."""
+        return any(self.used[max(0, run.place - LOST) : run.over + LOST])
+
+    def _is_whole(self, run: Run) -> bool:
+        """Whether a row is one or more whole sentences or lines of the message, and ends as they do."""
+        ends, end = self.message.gap(run.over), self.reply.gap(run.end)
+        return (
+            self.message.ends_sentence(run.place)
+            and self.message.ends_sentence(run.over)
+            and (stops(ends) == stops(end) or run.over == len(self.message))
+        )
+
+    def _says_something(self, first: int, end: int) -> bool:
+        """Whether words of the reply say something by themselves, or offer a number as a menu does."""
+        self._asked += 1
+        if self._asked > MOST_ASKED or end - first > LONGEST:
+            return True
+        words = self.reply.words
+        text = self.reply.text[words[first].start : words[end - 1].end] + self.reply.gap(end).rstrip()[:1]
+        rules = load_rules()
+        plain = rules.plain(text)
+        return (
+            rules.read(plain)[1] is not None
+            or rules.digit.fullmatch(plain.words) is not None
+            or any(word.isdigit() for word in (self.reply.said[first], *self._before(first)))
+        )
+
+    def _before(self, at: int) -> tuple[str, ...]:
+        """The word of the message before one that is ours: "1" before "posted"."""
+        place = self.ours[at]
+        return (self.message.said[place - 1],) if place > 0 else ()
+
+    # ---- what is taken out
+
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """The characters of words that are ours, with what stands around and between them that is no word."""
+        reply, text = self.reply.words, self.reply.text
+        begin = end = -1
+        for position, word in enumerate(reply):
+            if self.ours[position] < 0:
+                continue
+            if begin < 0:
+                least = max(reply[position - 1].end if position else 0, text.rfind("\n", 0, word.start) + 1)
+                begin = least + len(text[least : word.start].rstrip(_MARKS))
+                link = _LINK_ABOVE.search(text, max(0, begin - LONGEST_LINK), begin) if begin == least else None
+                begin = link.start() if link is not None else begin
+            end = word.end
+            if position + 1 < len(reply) and self.ours[position + 1] >= 0:
+                continue
+            limit = reply[position + 1].start if position + 1 < len(reply) else len(text)
+            after = _AFTER.match(text, end, limit)
+            end = after.end() if after is not None else end
+            link = _LINK_BELOW.match(text, end, limit)
+            yield begin, link.end() if link is not None else end
+            begin = -1
+
+
+def _leads_on(run: Run, following: Run) -> bool:
+    return 0 <= following.place - run.over <= NEAR and following.at - run.end <= NEAR

@@ -1,0 +1,102 @@
+"""Reactions: a heart put on our message, which telephones and mail programs turn into a text or a mail of its own.
+
+Such a text names what was done and repeats our message: `Liked “Have you voted? Reply STOP to opt out”`. The words for
+it are the programs' own, in the language of the telephone (`reactions.toml`); a picture does as well as a word. Where a
+member has written anything else beside it, it is no reaction; nor is it one where what is in quotation marks is theirs
+(`reader`).
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from campaigns.replies.classification.plain import make_bare
+
+WORDS: Final = Path(__file__).with_name("rules") / "reactions.toml"
+LONGEST: Final = 10
+"""Words that may stand around what is repeated."""
+LONGEST_TEXT: Final = 4000
+
+OPENING: Final = '"“„‟«»\u2039「『❝'
+CLOSING: Final = '"”“»«\u203a«」』❞‟'
+_REPEATED: Final = re.compile(rf"[{OPENING}](?:.*[{CLOSING}]|.*)", re.DOTALL)
+_WORD: Final = re.compile("(?:[^\\W\\d_]|[\u064b-\u0652\u0900-\u0dff\u0e00-\u0eff])+")  # with vowels that are marks
+_JOINED: Final = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{2}")
+_JOINERS: Final = re.compile("[\u200a-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufe0f]")
+_APOSTROPHES: Final = re.compile("['\u2019\u02bc]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Words of reactions.
+
+    Attributes:
+        verbs: what was done.
+        joined: the same in scripts that put no spaces between words.
+        beside: what may stand with them.
+        whole: reactions that repeat nothing.
+    """
+
+    verbs: frozenset[str]
+    joined: frozenset[str]
+    beside: frozenset[str]
+    whole: re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What has the form of a reaction.
+
+    Attributes:
+        repeated: what it repeats of a message; all of it where it repeats nothing.
+        named: whether words say what was done, as only programs write; not a picture alone.
+    """
+
+    repeated: str
+    named: bool
+
+
+def find_reaction(text: str) -> Reaction | None:
+    """Find out whether a text, or a mail's own words, has the form of a reaction to a message, and nothing beside it.
+
+    A member may write in that form too (`"STOP" 🙏`): what is repeated has to be looked at.
+
+    Args:
+        text: as it came.
+    """
+    text = _JOINERS.sub("", text[:LONGEST_TEXT]).strip()
+    words = _load()
+    if words.whole.fullmatch(" ".join(text.split())):
+        return Reaction(text, named=True)
+    repeated = _REPEATED.search(text)
+    if repeated is None or len(_WORD.findall(repeated[0])) == 0:
+        return None
+    around = f"{text[: repeated.start()]} {text[repeated.end() :]}"
+    beside = [make_bare(word) for word in _WORD.findall(_APOSTROPHES.sub("", around))]
+    if len(beside) > LONGEST or "?" in around:
+        return None
+    done = [any(verb in word for verb in words.joined) or word in words.verbs for word in beside]
+    known = all(verb or word in words.beside for verb, word in zip(done, beside, strict=True))
+    if not known or not (any(done) or _has_picture(around)):
+        return None
+    return Reaction(repeated[0], named=any(done))
+
+
+def _has_picture(text: str) -> bool:
+    return any(unicodedata.category(letter) == "So" for letter in text)
+
+
+@cache
+def _load() -> _Words:
+    data = tomllib.loads(WORDS.read_text(encoding="utf-8"))
+    verbs, beside = (frozenset(make_bare(word) for word in data[key].split()) for key in ("verbs", "beside"))
+    joined = frozenset(word for word in verbs if _JOINED.match(word))
+    return _Words(
+        verbs, joined, beside, re.compile("|".join(f"(?:{pattern})" for pattern in data["whole"]), re.IGNORECASE)
+    )

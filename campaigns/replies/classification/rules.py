@@ -1,0 +1,254 @@
+"""The rules replies are read by: data, one file a language (`rules/`), compiled into one list.
+
+What any language doubts, all languages doubt: guards, spellings and harmless phrases of the files are put together, so
+that a reply in two languages at once is read as safely as one.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from campaigns.replies.classification.plain import Plain, make_plain
+from campaigns.replies.classification.wish import PARTS, Wish
+
+FOLDER: Final = Path(__file__).with_name("rules")
+ORDER: Final = "order.toml"
+LONGEST: Final = 400
+"""Words a reply may have for a rule that names no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        name: unique.
+        stage: when it is tried.
+        language: of the file it stands in.
+        reading: what a reply says that it fits.
+        examples: replies it must fit; a test holds it to them.
+        longest: the most words a reply may have.
+        strangers: how many words may stand beside what matched that are not familiar; None: any number.
+        whole: patterns for all the words.
+        sentence: patterns for all of any clause.
+        clause: patterns for the beginning of any clause.
+        anywhere: patterns for any place.
+        unless: guards that forbid it.
+    """
+
+    name: str
+    stage: str
+    language: str
+    reading: str
+    examples: tuple[str, ...]
+    longest: int
+    strangers: int | None
+    whole: tuple[re.Pattern[str], ...]
+    sentence: tuple[re.Pattern[str], ...]
+    clause: tuple[re.Pattern[str], ...]
+    anywhere: tuple[re.Pattern[str], ...]
+    unless: tuple[re.Pattern[str], ...]
+
+    def match(self, plain: Plain, harmless: re.Pattern[str], familiar: frozenset[str]) -> str | None:
+        """The words that made the rule fit, or None."""
+        words = plain.words
+        if words.count(" ") >= self.longest:
+            return None
+        guarded = " ".join(harmless.sub(" ", plain.guarded).split())
+        found = self._found((*plain.clauses, guarded), (words, plain.ungreeted))
+        if found is None or any(guard.search(guarded) for guard in self.unless):
+            return None
+        if self.strangers is not None:
+            beside = guarded.replace(found, " ", 1).split()
+            strange = (word not in familiar and word not in plain.names and not word.isdigit() for word in beside)
+            if sum(strange) > self.strangers:
+                return None
+        return found
+
+    def _found(self, clauses: Sequence[str], whole: Sequence[str]) -> str | None:
+        return next((match.group() for match in self._tries(clauses, whole) if match), None)
+
+    def _tries(self, clauses: Sequence[str], whole: Sequence[str]) -> Iterator[re.Match[str] | None]:
+        yield from (pattern.fullmatch(words) for pattern in self.whole for words in dict.fromkeys(whole))
+        yield from (pattern.fullmatch(clause) for pattern in self.sentence for clause in clauses)
+        yield from (pattern.match(clause) for pattern in self.clause for clause in clauses)
+        yield from (pattern.search(whole[0]) for pattern in self.anywhere)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All of them, in order.
+
+    Attributes:
+        version: the declared one, and a few digits of what the files say.
+        spellings: words as typed, and as they are meant.
+        pictures: code points, and the words they stand for.
+        harmless: phrases that guards do not see.
+        familiar: words that say nothing else.
+        wishing: words that say nothing else beside somebody's wish to get no more.
+        polite: words that may stand beside a wish.
+        digit: a number, with what may stand around it.
+        numbers: numbers in words, and their digits.
+        agreeing: by reading, words that say the same beside a digit that means it, and alone would not.
+        wish: what is left of a reply without its wish to be left alone.
+        rules: in the order in which they are tried.
+    """
+
+    version: str
+    spellings: Mapping[str, str]
+    pictures: Mapping[int, str]
+    harmless: re.Pattern[str]
+    familiar: frozenset[str]
+    wishing: frozenset[str]
+    polite: frozenset[str]
+    digit: re.Pattern[str]
+    numbers: Mapping[str, str]
+    agreeing: Mapping[str, re.Pattern[str]]
+    wish: Wish
+    rules: tuple[Rule, ...]
+
+    def agrees(self, reading: str, words: str) -> bool:
+        """Whether words beside a digit say the same as it in short."""
+        return reading in self.agreeing and self.agreeing[reading].fullmatch(words) is not None
+
+    def plain(self, text: str) -> Plain:
+        """A text made plain."""
+        return make_plain(text, self.spellings, self.pictures)
+
+    def read(self, plain: Plain) -> tuple[str, Rule | None]:
+        """The words matched and the first rule that fits; "" and None where none does."""
+        for rule in self.rules:
+            found = rule.match(plain, self.harmless, self.familiar)
+            if found is not None:
+                return found, rule
+        return "", None
+
+
+@cache
+def load_rules(folder: Path = FOLDER) -> Rules:
+    """The rules of a folder: `order.toml`, and a file for each language.
+
+    Raises:
+        ValueError: they do not fit together; the message says where.
+    """
+    content = [(folder / ORDER).read_bytes()]
+    order = tomllib.loads(content[0].decode())
+    content += [(folder / f"{language}.toml").read_bytes() for language in order["languages"]]
+    languages = {
+        language: tomllib.loads(data.decode()) for language, data in zip(order["languages"], content[1:], strict=True)
+    }
+    content += [path.read_bytes() for path in folder.glob("reactions.toml")]
+    guards = _guards(languages.values())
+    rules = [_rule(entry, language, data, guards) for language, data in languages.items() for entry in data["rule"]]
+    for rule in rules:
+        if rule.stage not in order["stages"]:
+            raise ValueError(f"The rule {rule.name} is at the stage {rule.stage}, which {ORDER} does not name.")
+    return Rules(
+        version=f"{order['version']}+{sha256(b''.join(content)).hexdigest()[:8]}",
+        spellings=MappingProxyType(
+            {typed: meant for data in languages.values() for meant, ways in data["spellings"].items() for typed in ways}
+        ),
+        pictures=MappingProxyType(
+            {ord(picture): f" {word} " for word, pictures in order["pictures"].items() for picture in pictures}
+        ),
+        harmless=_whole_words(phrase for data in languages.values() for phrase in _filled(data, data["harmless"])),
+        digit=_digit(languages.values()),
+        numbers=MappingProxyType(
+            {word: digit for data in languages.values() for word, digit in data["menu"]["numbers"].items()}
+        ),
+        polite=frozenset(
+            word
+            for data in languages.values()
+            for key in ("before", "after")
+            for phrase in data["menu"][key]
+            for word in phrase.split()
+        ),
+        agreeing=MappingProxyType(_agreeing(languages.values())),
+        wish=Wish.of(
+            {
+                part: [
+                    words for data in languages.values() for words in _filled(data, data.get("wish", {}).get(part, ()))
+                ]
+                for part in PARTS
+            }
+        ),
+        familiar=frozenset(word for data in languages.values() for word in data["familiar"].split()),
+        wishing=frozenset(word for data in languages.values() for word in data.get("wishing", "").split()),
+        rules=tuple(sorted(rules, key=lambda rule: order["stages"].index(rule.stage))),
+    )
+
+
+def _digit(languages: Iterable[Mapping[str, Any]]) -> re.Pattern[str]:
+    """A number that a message offered, alone or with a little politeness."""
+    before = "|".join(word for data in languages for word in data["menu"]["before"])
+    after = "|".join(word for data in languages for word in data["menu"]["after"])
+    numbers = "|".join(word for data in languages for word in data["menu"]["numbers"])
+    return re.compile(rf"(?:(?:{before}) ){{0,2}}(?P<digit>\d{{1,2}}|{numbers})(?: (?:{after})){{0,2}}")
+
+
+def _agreeing(languages: Iterable[Mapping[str, Any]]) -> dict[str, re.Pattern[str]]:
+    patterns: dict[str, list[str]] = {}
+    for data in languages:
+        for reading, mine in data["menu"].get("agrees", {}).items():
+            patterns.setdefault(reading, []).extend(_filled(data, mine))
+    return {reading: re.compile("|".join(f"(?:{one})" for one in mine)) for reading, mine in patterns.items()}
+
+
+def _guards(languages: Iterable[Mapping[str, Any]]) -> Mapping[str, re.Pattern[str]]:
+    patterns: dict[str, list[str]] = {}
+    for data in languages:
+        for name, guard in data["guards"].items():
+            mine = patterns.setdefault(name, [])
+            if words := guard.get("words"):
+                mine.append(rf"\b(?:{'|'.join(_filled(data, words))})\b")
+            mine += _filled(data, guard.get("patterns", ()))
+    return {name: re.compile("|".join(f"(?:{pattern})" for pattern in mine)) for name, mine in patterns.items()}
+
+
+def _rule(
+    entry: Mapping[str, Any], language: str, data: Mapping[str, Any], guards: Mapping[str, re.Pattern[str]]
+) -> Rule:
+    def compiled(key: str) -> tuple[re.Pattern[str], ...]:
+        return tuple(re.compile(pattern) for pattern in _filled(data, entry.get(key, ())))
+
+    try:
+        return Rule(
+            name=entry["name"],
+            stage=entry["stage"],
+            language=language,
+            reading=entry["reading"],
+            examples=tuple(entry["examples"]),
+            longest=entry.get("longest", LONGEST),
+            strangers=entry.get("strangers"),
+            whole=compiled("whole"),
+            sentence=compiled("sentence"),
+            clause=compiled("clause"),
+            anywhere=compiled("anywhere"),
+            unless=tuple(guards[name] for name in entry.get("unless", ())),
+        )
+    except KeyError as missing:
+        raise ValueError(f"A rule of {language} ({entry.get('name', 'without a name')}) lacks {missing}.") from None
+
+
+def _whole_words(phrases: Iterable[str]) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(phrases)})\b")
+
+
+def _filled(data: Mapping[str, Any], patterns: Iterable[str]) -> list[str]:
+    """`{name}` becomes one of the language's list of that name; `{0,3}` is a regular expression's own."""
+    vocabulary: dict[str, str] = {}
+    for name, words in data["vocabulary"].items():
+        vocabulary[name] = f"(?:{'|'.join(_fill(word, vocabulary) for word in words)})"
+    return [_fill(pattern, vocabulary) for pattern in patterns]
+
+
+def _fill(pattern: str, vocabulary: Mapping[str, str]) -> str:
+    return re.sub(r"\{([a-z_]+)\}", lambda match: vocabulary[match[1]], pattern)

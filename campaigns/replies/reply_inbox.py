@@ -1,0 +1,327 @@
+"""Replies that need a person: listed, shown with all that was made of them, read by staff, closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from ballots.claims import ClaimSource, retract_claim
+from campaigns.replies.answers import CLAIMS, claim_reply, lift_opt_out
+from campaigns.replies.classification import READINGS
+from core.control_characters import without_controls
+from core.db import Connection, load_queries
+from core.errors import Conflict, InputError, NotFound
+from messaging import suppression
+from messaging.states import Reason
+
+SQL: Final = load_queries(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenReply:
+    """A reply that waits for somebody.
+
+    Attributes:
+        reply_id: which.
+        received_at: when it came; aware.
+        channel: `sms`, `email`, or `link` for a button on the member's page.
+        address: who it is from.
+        text: what it says; "" for a button.
+        reading: what a rule made of it.
+        rule: which rule.
+        why_open: why it waits: a reading, or `shared_address`, `unknown_sender`, `no_message`, `early`, `late`.
+        message_id: the message it answers.
+        person_id: who it is from, where that is certain.
+        external_id: their membership number.
+        name: their name.
+        unit: where they belong.
+        ballot: the ballot it is about.
+        holders: everybody who has that address.
+        note: what a reader should know beside its words, such as that attachments were not kept.
+    """
+
+    reply_id: int
+    received_at: datetime
+    channel: str
+    address: str
+    text: str
+    reading: str
+    rule: str
+    why_open: str
+    message_id: int | None
+    person_id: int | None
+    external_id: str | None
+    name: str | None
+    unit: str | None
+    ballot: str | None
+    holders: tuple[int, ...]
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastReading:
+    """One reading a reply has had.
+
+    Attributes:
+        reading: what it was taken to say.
+        rule: by which rule, or `staff`, `provider`, `button`, `digit` …
+        rule_version: the rules of that day.
+        reader: who of staff read it; None: a rule.
+        claim_id: the claim it became, if it did.
+        at: when; aware.
+    """
+
+    reading: str
+    rule: str
+    rule_version: str
+    reader: str | None
+    claim_id: int | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A reply, what has been made of it, and what else came from the same address.
+
+    Attributes:
+        reply: itself; its `why_open` is "" where it waits for nobody.
+        state: `open` or `closed`.
+        closed_at: since when; aware.
+        closed_by: who closed it; None where nobody had to.
+        readings: every reading it has had, oldest first.
+        others: up to ten other replies from that address, latest first: when, what, read as.
+    """
+
+    reply: OpenReply
+    state: str
+    closed_at: datetime | None
+    closed_by: str | None
+    readings: tuple[PastReading, ...]
+    others: tuple[tuple[datetime, str, str], ...]
+
+
+async def open_replies(db: Connection, limit: int = 100, why: str | None = None) -> list[OpenReply]:
+    """The replies that wait for a person, longest waiting first.
+
+    Args:
+        db: a connection.
+        limit: at most so many.
+        why: only those that wait for this reason.
+    """
+    return [_reply(row) for row in await db.fetch(SQL["open_replies"], limit, why)]
+
+
+async def replies_read_as(db: Connection, reading: str, limit: int = 100) -> list[OpenReply]:
+    """The replies that are read in one way, latest first; the `why_open` of one that waits for nobody is "".
+
+    Args:
+        db: a connection.
+        reading: one of `READINGS`.
+        limit: at most so many.
+    """
+    return [_reply(row) for row in await db.fetch(SQL["read_as"], limit, reading)]
+
+
+async def conversation(db: Connection, reply_id: int) -> Conversation:
+    """A reply and its story.
+
+    Raises:
+        NotFound: no such reply.
+    """
+    row = await db.fetchrow(SQL["one_reply"], reply_id)
+    if row is None:
+        raise _no_reply(reply_id)
+    others = await db.fetch(SQL["others"], row["channel"], row["address"], reply_id)
+    return Conversation(
+        _reply(row),
+        row["state"],
+        row["closed_at"],
+        row["closed_by"],
+        tuple(PastReading(**past) for past in await db.fetch(SQL["readings"], reply_id)),
+        tuple((other["received_at"], without_controls(other["text"]), other["reading"]) for other in others),
+    )
+
+
+def _reply(row: asyncpg.Record) -> OpenReply:
+    fields = {name: row[name] for name in OpenReply.__slots__ if name != "holders"}
+    # rows of former versions hold what was sent as it came
+    fields |= {name: without_controls(fields[name]) for name in ("text", "address", "note") if fields[name]}
+    fields["why_open"] = fields["why_open"] or ""
+    return OpenReply(**fields, holders=tuple(row["holders"] or ()))
+
+
+async def note_reply(db: Connection, reply_id: int, note: str) -> None:
+    """Say something beside the words of a reply."""
+    await db.execute(SQL["add_note"], reply_id, note)
+
+
+async def close_reply(db: Connection, reply_id: int, *, reader: str, at: datetime) -> bool:
+    """Say that a reply has been dealt with.
+
+    Args:
+        db: a connection.
+        reply_id: which.
+        reader: the member of staff.
+        at: when.
+
+    Returns:
+        Whether it was open.
+
+    Raises:
+        NotFound: no such reply.
+    """
+    async with db.transaction():
+        reply = await _hold(db, reply_id)
+        if reply["state"] == "closed":
+            return False
+        await db.execute(SQL["close"], reply_id, at, reader)
+        await _note(db, reader, "close_reply", reply_id, at, {})
+    return True
+
+
+async def read_by_staff(
+    db: Connection, reply_id: int, *, reading: str, reader: str, at: datetime, person_id: int | None = None
+) -> int | None:
+    """A person reads a reply: their reading takes the place of the rule's, and so does what came of it.
+
+    A claim the rule made is taken back; the new reading becomes a claim if it is one, and an opt-out is obeyed.
+
+    Args:
+        db: a connection.
+        reply_id: which.
+        reading: what it says, one of `READINGS`.
+        reader: the member of staff.
+        at: when.
+        person_id: who said it, where the address is shared or unknown.
+
+    Returns:
+        The claim it became, if it did.
+
+    Raises:
+        NotFound: no such reply.
+        InputError: not a reading.
+        Conflict: it would be a claim, but nobody knows whose or about what.
+    """
+    if reading not in READINGS:
+        raise InputError(f"“{reading}” is not a reading.", remedy=f"There are {', '.join(sorted(READINGS))}.")
+    async with db.transaction():
+        reply = await _hold(db, reply_id)
+        whose = person_id or reply["person_id"]
+        if reading in CLAIMS:
+            _know(reply, whose)
+        if reply["claim_id"] is not None:
+            await retract_claim(db, reply["claim_id"], recorder=reader, source=_source(reply))
+        claim_id = None
+        if reading in CLAIMS:
+            claim_id = await claim_reply(
+                db, message_id=reply["message_id"], person_id=whose, kind=reading, channel=reply["channel"],
+                reader=reader, at=reply["received_at"],
+            )  # fmt: skip
+        await _obey(db, reply, reading)
+        await db.execute(SQL["correct"], reply_id, reading, person_id, claim_id, at, reader)
+        detail = {"from": reply["reading"], "to": reading, "rule": reply["rule"]}
+        await _note(db, reader, "read_reply", reply_id, at, detail)
+    return claim_id
+
+
+async def undo_opt_out(db: Connection, reply_id: int, *, reader: str, at: datetime) -> str:
+    """Take back the opt-out that a rule read in a reply. What was withdrawn for it stays withdrawn.
+
+    The reply then waits as one that is unclear: what it says is for a person to read.
+
+    Args:
+        db: a connection without a transaction.
+        reply_id: which reply.
+        reader: who of staff.
+        at: when.
+
+    Returns:
+        The address that gets messages again.
+
+    Raises:
+        NotFound: no such reply.
+        Conflict: no rule read an opt-out in it, or the address was opted out otherwise.
+    """
+    async with db.transaction():
+        reply = await _hold(db, reply_id)
+        if reply["reading"] != "opt_out" or reply["rule"] in {"staff", "provider", "button"}:
+            raise Conflict(
+                f"Reply {reply_id} was not read as an opt-out by a rule, so there is nothing to undo.",
+                remedy=f"To read it as a START, which lifts an opt-out: muster replies read {reply_id} opt_in",
+            )
+        address = _about(reply)
+        source = f"{reply['channel']}_reply"
+        if not await db.fetchval(SQL["made_by"], reply["channel"], address, source, reply["message_id"]):
+            raise Conflict(
+                "The opt-out that stands was not made by this reply alone: they opted out in another way, too.",
+                remedy="See it with: muster suppression show ADDRESS",
+            )
+        await lift_opt_out(db, reply["channel"], address, "staff")
+        await db.execute(SQL["reopen"], reply_id)
+        await _note(db, reader, "undo_opt_out", reply_id, at, {"rule": reply["rule"]})
+    return address
+
+
+def _about(reply: asyncpg.Record) -> str:
+    """The address a reply is about: an email's is that of the message it proves to answer, whoever the writer says."""
+    asked_at: str | None = reply["asked_at"] if reply["channel"] == "email" else None
+    return asked_at or str(reply["address"])
+
+
+def _know(reply: asyncpg.Record, whose: int | None) -> None:
+    """Refuse a claim of which nobody knows whose it would be, or about which ballot.
+
+    Raises:
+        Conflict: with the way to record it all the same.
+    """
+    if reply["message_id"] is None:
+        raise Conflict(
+            "This answers no message of ours, so nobody knows which ballot it is about.",
+            remedy="Where you know, write it into a file and record that with: muster turnout import BALLOT FILE"
+            f" --source import --apply; then: muster replies close {reply['reply_id']}",
+        )
+    if whose is None:
+        raise Conflict("Nobody knows whose answer this is.", remedy="Name the member with --person.")
+
+
+async def _obey(db: Connection, reply: asyncpg.Record, reading: str) -> None:
+    """Stop or resume messages as the new reading asks; never undo an opt-out only because a word was read otherwise."""
+    if reply["channel"] == "link":
+        return
+    address = _about(reply)
+    if reading in {"opt_out", "wrong_number"}:
+        reason = Reason.OPTED_OUT if reading == "opt_out" else Reason.WRONG_NUMBER
+        await suppression.suppress(
+            db, channel=reply["channel"], address=address, reason=reason, source="staff",
+            message_id=reply["message_id"],
+        )  # fmt: skip
+    elif reading == "opt_in" and address == reply["address"]:
+        await lift_opt_out(db, reply["channel"], address, "staff")
+
+
+def _source(reply: asyncpg.Record) -> ClaimSource:
+    match reply["channel"]:
+        case "sms":
+            return ClaimSource.SMS_REPLY
+        case "email":
+            return ClaimSource.EMAIL_REPLY
+        case _:
+            return ClaimSource.LINK
+
+
+async def _hold(db: Connection, reply_id: int) -> asyncpg.Record:
+    row = await db.fetchrow(SQL["hold"], reply_id)
+    if row is None:
+        raise _no_reply(reply_id)
+    return row
+
+
+def _no_reply(reply_id: int) -> NotFound:
+    return NotFound(f"There is no reply {reply_id}.", remedy="See those that wait with: muster replies list")
+
+
+async def _note(db: Connection, reader: str, action: str, reply_id: int, at: datetime, detail: dict[str, str]) -> None:
+    await db.execute(SQL["note"], reader, action, f"reply:{reply_id}", detail, at)

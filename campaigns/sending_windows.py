@@ -1,0 +1,129 @@
+"""When and how often may be written to people, as files say it: hours, days, pauses, and caps."""
+
+from __future__ import annotations
+
+import re
+from datetime import time, timedelta
+from typing import Annotated, Final, Self
+
+from pydantic import BeforeValidator, PlainSerializer, PlainValidator
+
+from core.frequency_caps import Cap, parse_caps
+
+_DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DURATION: Final = re.compile(r"(\d+)\s*(?:(m)(?:in(?:ute)?s?)?|(h)(?:ours?)?|(d)(?:ays?)?|(w)(?:eeks?)?)(?![a-z])")
+_UNITS: Final = ("minutes", "hours", "days", "weeks")
+_LONGEST: Final = timedelta(days=3660)
+_HOURS: Final = re.compile(r"(\d{1,2}:\d{2})\s*(?:-|–|to)\s*(\d{1,2}:\d{2})")  # noqa: RUF001  # people type both dashes
+
+
+class Pause(timedelta):
+    """A pause as a file says it. Its days and weeks keep the hour across a clock change; hours and minutes are exact.
+
+    Attributes:
+        calendar_days: the days and weeks.
+        exact: the hours and minutes.
+    """
+
+    calendar_days: int
+    exact: timedelta
+
+    def __new__(cls, calendar_days: int = 0, exact: timedelta = timedelta()) -> Self:
+        """Make one; it compares as the time both parts come to on ordinary days."""
+        self = super().__new__(cls, days=calendar_days, seconds=exact.total_seconds())
+        self.calendar_days, self.exact = calendar_days, exact
+        return self
+
+    def __reduce__(self) -> tuple[type[Self], tuple[int, timedelta]]:
+        """Copy it with both its parts."""
+        return type(self), (self.calendar_days, self.exact)
+
+    def to_iso(self) -> str:
+        """ISO 8601, which keeps the two parts apart, as PostgreSQL does: `P3D`, `P1DT43200S`, `P0DT129600S`."""
+        seconds = int(self.exact.total_seconds())
+        return f"P{self.calendar_days}D" + (f"T{seconds}S" if seconds else "")
+
+
+def _pause(value: object) -> Pause:
+    if isinstance(value, Pause):
+        return value
+    words = str(value).strip().lower()
+    if not words or words.isdigit() or _DURATION.sub("", words).strip(" ,"):
+        raise ValueError('write a time such as "3 days", "36 hours" or "1d 12h"')
+    days, exact = timedelta(), timedelta()
+    try:
+        for found in _DURATION.finditer(words):
+            (unit, number) = next(
+                (unit, int(found[1])) for unit, letter in zip(_UNITS, found.groups()[1:], strict=True) if letter
+            )
+            if unit in {"days", "weeks"}:
+                days += timedelta(**{unit: number})
+            else:
+                exact += timedelta(**{unit: number})
+    except OverflowError:
+        days = _LONGEST + timedelta(days=1)
+    if days + exact > _LONGEST:
+        raise ValueError("is longer than ten years")
+    return Pause(days.days, exact)
+
+
+def _hours(value: object) -> object:
+    if isinstance(value, tuple | list):
+        return tuple(value)
+    found = _HOURS.fullmatch(str(value).strip())
+    try:
+        start, end = (time.fromisoformat(part.zfill(5)) for part in (found.groups() if found else ()))
+    except ValueError:
+        raise ValueError('write the hours in which nothing is sent, such as "20:00-08:00"') from None
+    if start == end:
+        raise ValueError("starts and ends at the same time")
+    return start, end
+
+
+def _open_hours(value: object) -> object:
+    start, found, end = str(value).strip().rpartition("24:00")
+    try:
+        pair = _hours(f"{start}23:59" if found and not end else value)
+    except ValueError:
+        pair = None
+    if not isinstance(pair, tuple) or pair[0] >= pair[1]:
+        raise ValueError('write the hours in which it may be sent, within one day, such as "09:00-18:00"')
+    return (pair[0], time.max) if found and not end else pair
+
+
+def _days(value: object) -> object:
+    """Days as numbers, 1 for Monday: from `Mon-Fri`, `["Mon", "Thu-Sat"]`."""
+    parts = [part for one in (value if isinstance(value, list | tuple) else [value]) for part in str(one).split(",")]
+    days: set[int] = set()
+    for part in parts:
+        ends = [_day(word.strip().lower()) for word in re.split("[-–]", part)]  # noqa: RUF001  # people type both dashes
+        first, last = ends[0], ends[-1]
+        if len(ends) > 2 or first is None or last is None:
+            raise ValueError('write days such as "Mon-Fri", or ["Mon", "Wed", "Sat-Sun"]')
+        days |= {day % 7 + 1 for day in range(first, last + 1 if last >= first else last + 8)}
+    return tuple(sorted(days))
+
+
+def _day(word: str) -> int | None:
+    """A day's number, 0 for Monday, by its name or the beginning of it."""
+    return next((n for n, day in enumerate(_DAYS) if len(word) >= len("mon") and day.startswith(word)), None)
+
+
+def _caps(value: object) -> object:
+    if value == "none":
+        return ()
+    return parse_caps(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[Pause, PlainValidator(_pause), PlainSerializer(Pause.to_iso, return_type=str)]
+"""How long after something else."""
+QuietHours = Annotated[tuple[time, time], BeforeValidator(_hours)]
+"""From when until when nothing is sent; may span midnight."""
+OpenHours = Annotated[tuple[time, time], BeforeValidator(_open_hours)]
+"""From when until when it may be sent, within one day."""
+NIGHT: Final = (time(21), time(8))
+"""When texts are held back in a campaign that says nothing of quiet hours."""
+Days = Annotated[tuple[int, ...], BeforeValidator(_days)]
+"""Days of the week, 1 for Monday."""
+Caps = Annotated[tuple[Cap, ...], BeforeValidator(_caps)]
+"""Frequency caps; empty for `none`, which exempts from the organisation's as well."""

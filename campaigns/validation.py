@@ -1,0 +1,153 @@
+"""What must be true before there is a campaign: everything its file names exists, and somebody can be reached."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from email.utils import parseaddr
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from ballots.ballots import Ballot
+from campaigns.addressing import assign, candidates
+from campaigns.audience import check_audience, compile_audience, unheld_in_audience
+from campaigns.spec import CampaignSpec, ChannelName, StepSpec
+from campaigns.variables import known_variables
+from core.db import Connection
+from core.errors import InputError, NotFound, SpecError
+from core.plurals import plural
+from core.settings import Settings
+from core.spec_file import at_zone
+from messaging.content.templates import Template, load_template
+from messaging.states import State, sentence
+
+_PAGE: Final = 20_000
+
+_UNSET: Final = {
+    "sms": "no SMS provider is set up (MUSTER_SMS_FROM, and what docs/providers.md names for each)",
+    "email": "no mail relay is set up (MUSTER_SMTP_URL)",
+}
+
+
+async def check_campaign(
+    db: Connection, settings: Settings, spec: CampaignSpec, ballot: Ballot, now: datetime
+) -> list[Template]:
+    """Check a file against what there is.
+
+    Args:
+        db: a connection.
+        settings: providers and template folders.
+        spec: the file.
+        ballot: the one it names; its electorate is up to date.
+        now: what is past.
+
+    Returns:
+        The template of each step.
+
+    Raises:
+        SpecError: with a line for each thing that is wrong, or for each reason why nobody can be reached.
+    """
+    known = await known_variables(db)
+    problems = await check_audience(db, spec.audience, key="campaign.audience")
+    templates: list[Template] = []
+    for position, step in enumerate(spec.steps, start=1):
+        key = f"campaign.steps[{position}]"
+        template, wrong = _template(settings, spec, step, known)
+        if template is not None:
+            templates.append(template)
+        problems += [f"{key}.{line}" for line in (*wrong, *_times(spec, step, ballot, now))]
+        if step.audience is not None:
+            problems += await check_audience(db, step.audience, key=f"{key}.audience")
+    if spec.senders.email and "@" not in parseaddr(spec.senders.email)[1]:
+        problems.append("campaign.senders.email: write an address, or a name and an address: Union <ballot@union.org>")
+    if problems:
+        raise SpecError(f"The campaign {spec.name} cannot be made.", problems=problems)
+    await _refuse_unreachable(db, spec, ballot, templates)
+    return templates
+
+
+def _template(
+    settings: Settings, spec: CampaignSpec, step: StepSpec, known: frozenset[str]
+) -> tuple[Template | None, list[str]]:
+    """A step's template, and what is wrong with it, each line starting with the key."""
+    wrong = [f"channels: {_UNSET[channel]}" for channel in step.channels if not _has(settings, channel)]
+    try:
+        template = load_template(settings.template_roots, step.template)
+        template.check(known, sms_from=spec.senders.sms or settings.sms_from if "sms" in step.channels else None)
+    except InputError as error:
+        return None, [*wrong, *(f"template: {line}" for line in error.problems or (error.message,))]
+    except NotFound as error:
+        return None, [*wrong, f"template: {error}"]
+    wrong += [
+        f"channels: the template {template.name} has no {channel} text, only {' and '.join(template.channels)}"
+        for channel in step.channels
+        if channel not in template.channels
+    ]
+    return template, wrong
+
+
+def _has(settings: Settings, channel: ChannelName) -> bool:
+    return settings.has_sms if channel == "sms" else settings.has_email
+
+
+def step_ends(spec: CampaignSpec, step: StepSpec, ballot: Ballot) -> datetime:
+    """Until when a step may be sent: its own end or the close of the ballot, or its window's end if that is earlier."""
+    zone = ZoneInfo(ballot.time_zone)
+    own = at_zone(step.send_before, zone, end=True) if step.send_before else ballot.closes_at
+    until = step.window.within(spec.window).until
+    return own if until is None else min(own, at_zone(until, zone, end=True))
+
+
+def _times(spec: CampaignSpec, step: StepSpec, ballot: Ballot, now: datetime) -> Iterator[str]:
+    zone = ZoneInfo(ballot.time_zone)
+    window = step.window.within(spec.window)
+    starts = at_zone(step.when.at, zone) if step.when.at else None
+    opens = at_zone(window.from_, zone) if window.from_ else None
+    ends = step_ends(spec, step, ballot)
+    key = "send_before" if window.until is None or ends < at_zone(window.until, zone, end=True) else "window.until"
+    if starts is not None and starts <= now:
+        yield f"when.at: that time has passed ({ballot.local(starts)}); leave it out to start with the launch"
+    if starts is not None and starts >= ballot.closes_at:
+        yield f"when.at: the ballot is closed by then; it closes {ballot.local(ballot.closes_at)}"
+    if ends <= now:
+        yield f"{key}: that time has passed"
+    elif ends <= (starts or now):
+        yield f"{key}: that is before the step starts"
+    elif opens is not None and opens >= ends:
+        yield f"window.from: that is after the last moment it may be sent, {ballot.local(ends)}"
+
+
+async def _refuse_unreachable(db: Connection, spec: CampaignSpec, ballot: Ballot, templates: list[Template]) -> None:
+    """Refuse a campaign that would reach nobody at all, and say why it would not.
+
+    Raises:
+        SpecError: with a line for each reason.
+    """
+    audience = await compile_audience(db, spec.audience, ballot_id=ballot.ballot_id)
+    channels = sorted({channel for step in spec.steps for channel in step.channels})
+    why: Counter[str] = Counter()
+    after = 0
+    while people := await audience.page(db, after=after, limit=_PAGE):
+        after = people[-1]
+        page = await candidates(
+            db, people=people, channels=channels, goal_id=ballot.goal_id, purpose=templates[0].purpose
+        )
+        decisions = assign(page, set())
+        if any(one.state is State.QUEUED for one in decisions):
+            return
+        why.update(str(one.reason) for one in decisions)
+    if not why:
+        raise SpecError(
+            f"The audience of {spec.name} is empty.",
+            problems=[
+                "campaign.audience: the filter finds nobody in the electorate of the ballot",
+                *await unheld_in_audience(db, spec.audience, key="campaign.audience"),
+            ],
+            remedy=f"See who may vote with: muster ballot show {ballot.name}; whom you have with: muster people count",
+        )
+    raise SpecError(
+        f"The campaign {spec.name} would reach nobody of its {plural(why.total(), 'person', 'people')}.",
+        problems=[f"{n} x {reason}: {sentence(reason)}" for reason, n in why.most_common()],
+        remedy="Import addresses, choose other channels, or widen the audience.",
+    )

@@ -1,0 +1,80 @@
+"""What went wrong lately and what to do about it; staff see each until it is resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from core.db import Connection, load_queries
+
+SQL: Final = load_queries(__file__)
+
+Severity = Literal["notice", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An open alert.
+
+    Attributes:
+        key: what it is about; alerts with one key are counted in `times`, not repeated.
+        title: what happened, one sentence.
+        remedy: what to do about it, one sentence.
+    """
+
+    alert_id: int
+    key: str
+    severity: str
+    title: str
+    remedy: str
+    detail: Mapping[str, Any]
+    times: int
+    first_at: datetime
+    last_at: datetime
+
+
+async def raise_alert(
+    db: Connection, *, key: str, severity: Severity, title: str, remedy: str, detail: Mapping[str, Any] | None = None
+) -> int:
+    """Tell staff. Raising an open key again counts it and renews its words.
+
+    Args:
+        db: in the caller's transaction.
+        key: what it is about, such as `sender:12`.
+        severity: `error` where something stands still, `warning` where it may soon, `notice` otherwise.
+        title: what happened, one sentence, without phone numbers or addresses of members.
+        remedy: what to do.
+        detail: facts for the person who looks closer.
+
+    Returns:
+        The alert's id.
+    """
+    alert_id: int = await db.fetchval(SQL["raise_alert"], key, severity, title, remedy, dict(detail or {}))
+    return alert_id
+
+
+async def resolve_alert(db: Connection, key: str) -> bool:
+    """Close the open alert with this key; whether there was one."""
+    return await db.fetchval(SQL["resolve_alert"], key) is not None
+
+
+async def resolve_quiet_alert(db: Connection, key: str, before: datetime) -> None:
+    """Close the open alert with this key, if it has not been raised again since a time."""
+    await db.execute(SQL["resolve_quiet_alert"], key, before)
+
+
+async def open_alerts(db: Connection) -> list[Alert]:
+    """Every alert nobody has resolved, worst first, then newest."""
+    return [Alert(**row) for row in await db.fetch(SQL["open_alerts"])]
+
+
+async def empty_alerts(db: Connection, pattern: str) -> None:
+    """Take words out of every alert.
+
+    Args:
+        db: in the caller's transaction.
+        pattern: a regular expression of PostgreSQL that finds them.
+    """
+    await db.execute(SQL["empty"], pattern)

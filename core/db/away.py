@@ -1,0 +1,30 @@
+"""Which errors say that PostgreSQL is away: one list for everybody who waits for it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+
+from core.errors import Unavailable
+
+POSTGRES_AWAY: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,  # it shuts down, is not up yet, or somebody ended our session
+    asyncpg.ReadOnlySQLTransactionError,  # it is a standby: the one that takes writes is another now, or not yet one
+    asyncpg.InterfaceError,  # what asyncpg says of a connection that broke under it …
+    asyncpg.InternalClientError,  # … and of one that broke in the middle of an answer
+)
+"""asyncpg's own words for it. A wrong argument is an `InterfaceError` too, and a `ValueError` besides."""
+
+AWAY: Final = (OSError, Unavailable, *POSTGRES_AWAY)
+"""The same, where it is the database alone that is asked: a wait of ours for it that ran out is an `OSError`."""
+
+UNABLE: Final = (
+    OSError,
+    *POSTGRES_AWAY,
+    asyncpg.InsufficientResourcesError,  # too many connections, a full disk
+    asyncpg.TransactionRollbackError,  # it lost against another transaction, and may win the next time
+)
+"""… and the same with what it cannot do now, where whoever asked is told to come again."""

@@ -1,0 +1,58 @@
+"""A connection that is kept for one purpose until it fails."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Self, cast
+
+from core.db.away import AWAY
+from core.db.pool import Connection, Pool, connect
+
+FAREWELL = 2.0
+"""Seconds a server gets to say goodbye on a connection of one's own."""
+
+
+class KeptConnection:
+    """Takes a connection when it is first needed, and keeps it until it fails or is given back.
+
+    Args:
+        take: where it comes from.
+        give_back: where it goes.
+    """
+
+    def __init__(self, take: Callable[[], Awaitable[Any]], give_back: Callable[[Any], Awaitable[None]]) -> None:
+        self._take = take
+        self._give_back = give_back
+        self._db: Any = None
+
+    @classmethod
+    def of_pool(cls, pool: Pool) -> Self:
+        """One of the pool's."""
+        return cls(pool.acquire, pool.release)
+
+    @classmethod
+    def of_its_own(cls, url: str) -> Self:
+        """One outside any pool: it never waits for what others do with theirs."""
+        return cls(partial(connect, url), lambda db: db.close(timeout=FAREWELL))
+
+    async def get(self) -> Connection:
+        """Return the connection; a new one after `drop`."""
+        if self._db is None:
+            self._db = await self._take()
+        return cast("Connection", self._db)
+
+    async def drop(self) -> None:
+        """Never again use a connection that failed."""
+        if self._db is not None:
+            with contextlib.suppress(*AWAY):  # the pool may have let go of it already
+                self._db.terminate()
+        await self.close()
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        db, self._db = self._db, None
+        if db is not None:
+            with contextlib.suppress(*AWAY):
+                await self._give_back(db)

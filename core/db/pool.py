@@ -1,0 +1,247 @@
+"""Connections to PostgreSQL, and what their errors mean to a person."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+import orjson
+
+from core.db.away import POSTGRES_AWAY
+from core.errors import DatabaseAway, SettingsError, in_words
+
+if TYPE_CHECKING:
+    # asyncpg's types are generic only in its stubs
+    Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
+
+OLDEST_SERVER = 15
+
+_SESSION = {
+    # what a member or provider was told is kept stays so when the server crashes, whatever its own default is
+    "synchronous_commit": "on",
+    # Tables grow from nothing to a hundred thousand rows within seconds, and prepared plans outlive the statistics they
+    # were made from: a plan that reads a whole table because it was small is quadratic a moment later.
+    "enable_seqscan": "off",
+    "random_page_cost": "1.1",
+}
+"""How the database treats our sessions, whatever the server is set to."""
+
+_TRY_LOCK = "select pg_try_advisory_lock(hashtextextended($1, 0))"
+
+
+class _Named(asyncpg.Connection):
+    """A connection whose errors say that they are PostgreSQL's: asyncpg passes on the operating system's bare."""
+
+    __slots__ = ()
+
+    async def execute(self, *args: Any, **options: Any) -> str:
+        """See asyncpg."""
+        try:
+            return await super().execute(*args, **options)
+        except OSError as error:
+            raise went_away(error) from error
+
+    async def _execute(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super()._execute(*args, **options)  # type: ignore[misc]
+        except OSError as error:
+            raise went_away(error) from error
+
+    async def _executemany(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super()._executemany(*args, **options)  # type: ignore[misc]
+        except OSError as error:
+            raise went_away(error) from error
+
+
+def went_away(error: BaseException) -> DatabaseAway:
+    """The error to raise for one that says that PostgreSQL went away in the middle."""
+    if isinstance(error, DatabaseAway):
+        return error
+    remedy = "What was committed is kept; try again."
+    return DatabaseAway(f"PostgreSQL went away ({in_words(error)}).", remedy=remedy)
+
+
+class _Pooled(_Named):
+    """A connection that is handed back as it is.
+
+    Nothing here changes a session's settings, holds session locks, opens cursors by hand or listens on a pooled
+    connection (`exclusive` has one of its own), so asyncpg's reset would be work after every few statements of use.
+    """
+
+    __slots__ = ()
+
+    def get_reset_query(self) -> str:
+        """Nothing to undo."""
+        return ""
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    """Refuse an old server, and let jsonb columns be Python values on both sides."""
+    have = connection.get_server_version().major
+    if have < OLDEST_SERVER:
+        raise SettingsError(
+            f"The PostgreSQL of MUSTER_DATABASE_URL is version {have}; Muster needs {OLDEST_SERVER} or newer.",
+            remedy="Upgrade the server, or unset MUSTER_DATABASE_URL to use the embedded one.",
+        )
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda raw: orjson.loads(raw[1:]),
+        format="binary",
+    )
+
+
+@asynccontextmanager
+async def explained(url: str) -> AsyncIterator[None]:
+    """Turn what can go wrong on connecting into one clear line.
+
+    Raises:
+        DatabaseAway: nothing answers at that address.
+        SettingsError: it answers, but not to us: wrong password, database or permission.
+    """
+    where = _place(url)
+    try:
+        yield
+    except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as error:
+        raise SettingsError(
+            f"PostgreSQL at {where} refused the user name or password.", remedy="Check MUSTER_DATABASE_URL."
+        ) from error
+    except asyncpg.InvalidCatalogNameError as error:
+        raise SettingsError(
+            f"PostgreSQL at {where} has no such database.", remedy="Create it, or check MUSTER_DATABASE_URL."
+        ) from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise SettingsError(
+            f"PostgreSQL at {where} does not permit this user to do that: {error.args[0]}.",
+            remedy="Grant it the right to connect to the database and to create objects in it.",
+        ) from error
+    except (asyncpg.ClientConfigurationError, ValueError) as error:
+        # Its words are not repeated: they may hold a piece of a password that was not percent-encoded.
+        raise SettingsError(
+            "MUSTER_DATABASE_URL is not a PostgreSQL address.",
+            remedy="It looks like postgresql://user:password@host:5432/muster; "
+            "special characters in the password are percent-encoded.",
+        ) from error
+    except (OSError, *POSTGRES_AWAY) as error:  # or what answers there speaks something else
+        raise DatabaseAway(
+            f"PostgreSQL at {where} does not answer ({in_words(error)}).",
+            remedy="Is it running, and is MUSTER_DATABASE_URL right?",
+        ) from error
+
+
+def _place(url: str) -> str:
+    """The address in a database URL without its password."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "that address"
+    host = parts.hostname or parse_qs(parts.query).get("host", ["localhost"])[-1]
+    return f"{host}{port}{parts.path}"
+
+
+async def open_pool(url: str, *, size: int = 10, when_away: Callable[[Exception], None] | None = None) -> Pool:
+    """Open a pool of connections that speak JSON.
+
+    Args:
+        url: `postgresql://…`; a Unix socket's folder goes in `?host=`.
+        size: most connections at once.
+        when_away: told each time that the server takes no new connection, but for the first.
+
+    Raises:
+        DatabaseAway, SettingsError: see `explained`.
+    """
+    opened = False
+
+    async def connect_or_tell(*args: Any, **options: Any) -> Any:
+        try:
+            return await asyncpg.connect(*args, **options)
+        except (OSError, *POSTGRES_AWAY) as error:
+            if not opened:
+                raise
+            if when_away is not None:
+                when_away(error)
+            raise went_away(error) from error
+
+    async with explained(url):
+        pool = await asyncpg.create_pool(
+            url,
+            init_size=1,
+            min_size=0,  # a floor would be restored with a traceback for each try while the server is away
+            max_size=size,
+            init=_prepare,
+            connect=connect_or_tell,
+            connection_class=_Pooled,
+            server_settings=_SESSION,
+            timeout=10,
+            command_timeout=60,
+        )
+        assert pool is not None
+        opened = True
+        return pool
+
+
+async def probe(url: str) -> None:
+    """Raise while the server takes no connections, or no writes; a question for `Outages`."""
+    connection = await asyncpg.connect(url, timeout=5)
+    try:
+        if await connection.fetchval("show transaction_read_only") == "on":
+            raise asyncpg.ReadOnlySQLTransactionError("it takes no writes: it is a standby, or set to be read only")
+    finally:
+        connection.terminate()
+
+
+async def connect(url: str) -> asyncpg.Connection:
+    """Open one connection of its own, outside any pool: for long locks and imports, which may read whole tables."""
+    async with explained(url):
+        connection = await asyncpg.connect(
+            url,
+            timeout=10,
+            connection_class=_Named,
+            server_settings={"synchronous_commit": _SESSION["synchronous_commit"]},
+        )
+        try:
+            await _prepare(connection)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+
+@asynccontextmanager
+async def exclusive(url: str, what: str) -> AsyncIterator[asyncpg.Connection | None]:
+    """Be the only one, on any host, who does something; on a connection of its own, with which the right to do it ends.
+
+    Args:
+        url: the database.
+        what: names it, as in `launch:17`.
+
+    Yields:
+        The connection, for use inside; None where somebody else is at it.
+    """
+    connection = await connect(url)
+    try:
+        yield connection if await connection.fetchval(_TRY_LOCK, what) else None
+    except BaseException:
+        connection.terminate()  # also when cancelled: whatever else happens, nobody is kept out
+        raise
+    await connection.close(timeout=5)
+
+
+@asynccontextmanager
+async def atomic(db: Connection) -> AsyncIterator[None]:
+    """All of it or nothing: the caller's transaction, or one of its own where there is none."""
+    if db.is_in_transaction():
+        yield
+    else:
+        async with db.transaction():
+            yield

@@ -1,0 +1,43 @@
+"""How many emails a second the mailboxes of one provider are given, as MUSTER_EMAIL_DOMAIN_PACE says it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+EVERY_OTHER: Final = "*"
+_GROUP: Final = re.compile(r"(?P<domains>\*|[a-z0-9.-]+(?:\+[a-z0-9.-]+)*):(?P<rate>\d+(?:\.\d+)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class DomainGroup:
+    """Domains of one provider.
+
+    Attributes:
+        key: of its bucket.
+        rate: emails a second.
+    """
+
+    key: str
+    rate: float
+
+
+def read_groups(text: str) -> dict[str, DomainGroup]:
+    """Groups by domain, from `gmail.com+googlemail.com:50,outlook.com:20,*:100`.
+
+    Raises:
+        ValueError: it is not like that; the words are for people.
+    """
+    groups: dict[str, DomainGroup] = {}
+    for part in filter(None, (one.strip().lower() for one in text.split(","))):
+        found = _GROUP.fullmatch(part)
+        if found is None or float(found["rate"]) <= 0:
+            raise ValueError(f"“{part}” is not like gmail.com+googlemail.com:50 (emails a second)")
+        domains = found["domains"].split("+")
+        group = DomainGroup(f"domain:{domains[0]}", float(found["rate"]))
+        for domain in domains:
+            if domain in groups:
+                raise ValueError(f"{domain} has two paces")
+            groups[domain] = group
+    return groups

@@ -1,0 +1,336 @@
+"""CSV as it comes: UTF-8, UTF-16 or an older encoding; commas, semicolons or tabs; quotes in and out of place."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Final, Self
+
+from core.errors import InputError
+from core.files.encodings import NAMES, WINDOWS, Guess, describe_mixed, guess_encoding
+from core.files.tables import RawTable, Record, is_blank
+
+_DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_CHUNK: Final = 1 << 20
+_HEAD: Final = 4096
+_CONTROL: Final = re.compile(r"[\x01-\x08\x0e-\x19\x1c-\x1f]")
+_LOOKED_AT: Final = 50
+_SAMPLE: Final = 1 << 18
+"""Bytes of lines beyond ASCII by which an encoding is guessed."""
+_LONGEST_ROW: Final = 100  # lines; more than that is a quote nobody closed, not an address with line breaks
+_LONGEST_LINE: Final = 200_000
+"""Characters of a line, or of a row over several: a whole member takes a few hundred."""
+_MOST_CELLS: Final = 16_384  # of a row; what the widest spreadsheet has
+_SEPARATOR_LINE: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # Excel's own hint
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """What a first pass over the file found."""
+
+    path: Path
+    encoding: str
+    lines: int
+    sha256: str
+    guess: Guess | None = None
+
+
+@contextmanager
+def open_delimited(path: Path, *, encoding: str | None = None) -> Iterator[RawTable]:
+    """Open a CSV file.
+
+    Args:
+        path: the file.
+        encoding: Python's name of it, where a person says so.
+
+    Raises:
+        InputError: it is empty or not text, or not in the encoding that was named.
+    """
+    text = _survey(path, encoding)
+    with _open_lines(text) as first_look:
+        delimiter = _delimiter(list(islice(first_look, _LOOKED_AT)))
+    with _open_lines(text) as lines:
+        kind = f"CSV ({NAMES[text.encoding]}, {_DELIMITERS.get(delimiter, repr(delimiter))})"
+        notices = [text.guess.notice] if text.guess else []
+        total = max(text.lines - 1, 0)
+        yield RawTable(kind, _records(lines, delimiter), total, text.sha256, rectangular=True, notices=notices)
+
+
+def _survey(path: Path, named: str | None) -> _Text:
+    """Read the file once: is it text, in which encoding, how long; and its fingerprint."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+        digest.update(head)
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    if named is not None:
+        return _in_named(path, named, digest.hexdigest())
+    for likely in _likely(head):
+        guess = _guess(path, likely)
+        encoding = guess.encoding if guess else likely
+        try:
+            return _Text(path, encoding, _count_lines(path, encoding), digest.hexdigest(), guess)
+        except UnicodeDecodeError:
+            continue
+    raise _not_text(path)
+
+
+def _guess(path: Path, likely: str) -> Guess | None:
+    """The guess at what is beyond UTF-8 in a file; None of an encoding that shows by itself."""
+    if likely == "mixed":
+        return describe_mixed(_sample(path, only_broken=True))
+    return guess_encoding(_sample(path)) if likely == WINDOWS else None
+
+
+def _in_named(path: Path, encoding: str, sha256: str) -> _Text:
+    try:
+        return _Text(path, encoding, _count_lines(path, encoding), sha256)
+    except UnicodeError:
+        raise InputError(
+            f"{path.name} is not in {NAMES[encoding]}.",
+            remedy="Name another encoding, or leave out --encoding: the import says which it takes.",
+        ) from None
+
+
+def _sample(path: Path, *, only_broken: bool = False) -> bytes:
+    """Lines that are not plain ASCII, from the top; `only_broken` ones that are not UTF-8 either."""
+    found, size = [], 0
+    with path.open("rb") as file:
+        while size < _SAMPLE and (chunk := file.read(_CHUNK)):
+            for line in chunk.splitlines(keepends=True):
+                if line.isascii() or (only_broken and _is_utf_8(line)):
+                    continue
+                found.append(line)
+                size += len(line)
+    return b"".join(found)[:_SAMPLE]
+
+
+def _is_utf_8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _likely(head: bytes) -> list[str]:
+    """The encodings to try. Without a byte-order mark, UTF-16 shows by the zero half of its plain letters."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ["utf-16"]
+    high, low = head[0::2].count(0), head[1::2].count(0)
+    if max(high, low) > len(head) // 4:
+        return ["utf-16-be" if high > low else "utf-16-le"]
+    return ["utf-8-sig", "mixed", WINDOWS]
+
+
+def _count_lines(path: Path, encoding: str) -> int:
+    """Count lines, proving on the way that all of it can be decoded.
+
+    Raises:
+        UnicodeDecodeError: another encoding.
+        InputError: whatever it is, it is not text.
+    """
+    if encoding == "mixed":
+        return _count_mixed(path)
+    lines = 0
+    with path.open(encoding=encoding, newline="") as file:
+        head = True
+        while chunk := file.read(_CHUNK):
+            if "\0" in chunk or (head and len(_CONTROL.findall(chunk, 0, _HEAD)) > min(len(chunk), _HEAD) / 10):
+                raise _not_text(path)
+            head = False
+            lines += chunk.count("\n") or chunk.count("\r")
+    return lines
+
+
+def _count_mixed(path: Path) -> int:
+    """Count the lines of a UTF-8 file into which a few others were pasted.
+
+    Raises:
+        UnicodeDecodeError: most of what is not plain ASCII is not UTF-8: then all of it is Windows-1252.
+    """
+    good = bad = lines = 0
+    for line in _raw_lines(path):
+        lines += 1
+        if line.isascii():
+            continue
+        try:
+            line.decode()
+            good += 1
+        except UnicodeDecodeError as error:
+            line.decode("cp1252")
+            bad += 1
+            last = error
+    if bad >= good:
+        raise last
+    return lines
+
+
+def _not_text(path: Path) -> InputError:
+    return InputError(
+        f"{path.name} is not a text file, and not a spreadsheet Muster can read.",
+        remedy="Save it as CSV (UTF-8), XLSX or ODS.",
+    )
+
+
+@contextmanager
+def _open_lines(text: _Text) -> Iterator[Iterable[str]]:
+    if text.encoding == "mixed":
+        yield map(_decode_line, _raw_lines(text.path))
+    else:
+        with text.path.open(encoding=text.encoding, newline="") as file:
+            yield _lines_of(file)
+
+
+def _raw_lines(path: Path) -> Iterator[bytes]:
+    """A file's lines as bytes, whichever way they end: Python parts bytes at LF alone, and text at CR too."""
+    with path.open(encoding="latin-1", newline="") as file:
+        for line in _lines_of(file):
+            yield line.encode("latin-1")
+
+
+def _lines_of(file: IO[str]) -> Iterator[str]:
+    """A file's lines, none of which is read further than a member's row can be long.
+
+    Raises:
+        InputError: one is longer.
+    """
+    number = 0
+    while line := file.readline(_LONGEST_LINE + 1):
+        number += 1
+        if len(line) > _LONGEST_LINE:
+            raise InputError(
+                f"Line {number:,} has more than {_LONGEST_LINE:,} characters: that is no row of a table.",
+                remedy="Export the file again, with a line for each row.",
+            )
+        yield line
+
+
+def _decode_line(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("cp1252")
+
+
+def _delimiter(lines: list[str]) -> str:
+    """The delimiter that gives most rows the same number of columns, the headings among them where they come first."""
+    if lines and (hint := _SEPARATOR_LINE.fullmatch(lines[0].lstrip("\ufeff"))):
+        return hint[1]
+
+    def fit(delimiter: str) -> tuple[float, int]:
+        widths = [len(cells) for _, cells in _records(lines, delimiter) if cells is not None]
+        counted = Counter(width for width in widths if width > 1).most_common(1)
+        return (counted[0][1] / len(widths), counted[0][0]) if counted else (0.0, 0)
+
+    return max(_DELIMITERS, key=fit)
+
+
+class _Lines:
+    """The physical lines of a file, numbered, which can be read again from the second line of the current row."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self._again: list[str] = []
+        self._row: list[str] = []
+        self._length = 0
+        self.number = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        if len(self._row) >= _LONGEST_ROW or self._length > _LONGEST_LINE:
+            raise csv.Error("a quote nobody closed")
+        return self._take()
+
+    def _take(self) -> str:
+        line = self._again.pop() if self._again else next(self._lines)
+        self.number += 1
+        self._length += len(line)
+        self._row.append(line)
+        return line
+
+    def begin_row(self) -> int:
+        """Forget the row before; returns the line the next one begins on."""
+        self._row.clear()
+        self._length = 0
+        return self.number + 1
+
+    def give_up_row(self, *, keep: int = 1) -> None:
+        """Go back to just after the first line of the current row, or to before it with `keep=0`."""
+        self.number -= len(self._row) - keep
+        self._again.extend(reversed(self._row[keep:]))
+        del self._row[keep:]
+        self._length = sum(map(len, self._row))
+
+    def go_to(self, number: int) -> None:
+        """Go to just after a line of the current row that was read before."""
+        self.give_up_row(keep=0)
+        while self.number < number:
+            self._take()
+
+    def has_space_before_quote(self) -> bool:
+        """Whether the current row may have quoted cells after a space, which the reader takes for part of the cell."""
+        return any(' "' in line for line in self._row)
+
+
+def _records(source: Iterable[str], delimiter: str) -> Iterator[Record]:
+    """Take lines apart. A quote out of place costs its own line only, never the rows it would swallow."""
+    lines = _Lines(source)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    first = True
+    while True:
+        line = lines.begin_row()
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            if (spaced := _read_spaced(lines, delimiter)) is None:
+                lines.give_up_row()
+                reader = csv.reader(lines, delimiter=delimiter, strict=True)
+                first = False
+                yield line, None
+                continue
+            cells = spaced
+            reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        else:
+            if lines.has_space_before_quote():
+                cells = _read_spaced(lines, delimiter, instead_of=cells) or cells
+        if is_blank(cells) or (first and _SEPARATOR_LINE.fullmatch(delimiter.join(cells))):
+            continue
+        first = False
+        if len(cells) > _MOST_CELLS:
+            raise InputError(
+                f"Line {line:,} has {len(cells):,} cells, more than any spreadsheet has columns.",
+                remedy="Export the file again, with a line for each row.",
+            )
+        yield line, cells
+
+
+def _read_spaced(lines: _Lines, delimiter: str, instead_of: list[str] | None = None) -> list[str] | None:
+    """The current row again, with quotes that stand after a space taken for quotes: `M1, "Jones, Amy"`.
+
+    Returns:
+        Its cells; None where that gives nothing new or better, and then the lines are where they were.
+    """
+    before = lines.number
+    lines.give_up_row(keep=0)
+    try:
+        cells = next(csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True))
+    except (csv.Error, StopIteration):
+        cells = None
+    if cells is None or (instead_of and list(map(str.lstrip, instead_of)) == list(map(str.lstrip, cells))):
+        lines.go_to(before)
+        return None
+    return cells

@@ -1,0 +1,75 @@
+"""The row of a file that names its columns, which titles and notes may stand above."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain, islice
+from typing import Final
+
+from core.errors import InputError
+from core.files.tables import RawTable, Record, Table
+
+Judge = Callable[[Sequence[str]], tuple[int, bool]]
+"""How many cells of a row are names of columns, and whether the one that a file cannot do without is among them."""
+
+MOST_COLUMNS: Final = 1_000
+_LOOKED_AT: Final = 50
+"""Rows from the top among which the headings are looked for."""
+_FURTHEST: Final = 1_000
+_FEW: Final = 2
+
+
+def with_headings(raw: RawTable, name: str, judge: Judge, header_row: int | None) -> Table:
+    """Find the headings; what stands above them is left out.
+
+    They are the row with the most names that are known, where it has the one that is needed, or else the first row.
+
+    Args:
+        raw: the open file.
+        name: of the file, for errors.
+        judge: knows names of columns.
+        header_row: the line or row they stand in, where a person says so.
+
+    Raises:
+        InputError: there are none there, or the file is empty.
+    """
+    first = list(islice(raw.records, _LOOKED_AT if header_row is None else _FURTHEST))
+    if not first:
+        raise InputError(f"{name} is empty.", remedy="A row names the columns, and the members follow below.")
+    place = _most_likely(first, judge) if header_row is None else _place_of(first, header_row, name)
+    line, header = first[place]
+    if header is None:
+        raise InputError(f"{name}, line {line}: the header has a quote out of place.")
+    if len(header) > MOST_COLUMNS:
+        raise InputError(
+            f"{name} has {len(header):,} columns, more than the {MOST_COLUMNS:,} that Muster reads.",
+            remedy="Leave out the columns that are not needed.",
+        )
+    notices = raw.notices
+    if place and header_row is None:
+        above = f"{place} row{'s' if place > 1 else ''} above {'were' if place > 1 else 'was'} left out"
+        notices.append(f"The headings were found in row {line}; {above}. (--header-row names another.)")
+    rest = chain(first[place + 1 :], raw.records)
+    return Table(raw.kind, header, line, rest, raw.total, raw.sha256, raw.rectangular, notices)
+
+
+def _most_likely(rows: Sequence[Record], judge: Judge) -> int:
+    best, most, of_first = 0, 0, _FEW
+    for place, (_, cells) in enumerate(rows):
+        known, has_needed = judge(cells) if cells is not None else (0, False)
+        filled = sum(1 for cell in cells or () if cell and not cell.isspace())
+        of_first = filled if place == 0 else of_first
+        # one known word in a row of others may as well be what a cell holds, unless what stands above is but a title
+        if has_needed and known > most and (place == 0 or known >= _FEW or filled <= _FEW or of_first < _FEW):
+            best, most = place, known
+    return best
+
+
+def _place_of(rows: Sequence[Record], header_row: int, name: str) -> int:
+    for place, (line, _) in enumerate(rows):
+        if line == header_row:
+            return place
+    raise InputError(
+        f"There is nothing in row {header_row} of {name}.",
+        remedy="--header-row is the row of the sheet, or the line of the CSV file, in which the columns are named.",
+    )

@@ -1,0 +1,105 @@
+"""XLSX, ODS and XLS: the first sheet that people see and that has anything in it, read by a process of its own.
+
+A workbook is what a stranger wrote: small ones can unpack to gigabytes. So they are read in `workbooks.reader`, which
+has little memory and no secrets, and ends when we do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final
+
+import orjson
+
+from core.errors import InputError
+from core.files.tables import FaultyCell, RawTable, Record
+
+MEMORY: Final = 1 << 30
+"""Bytes of address space for the reader: a million members' texts fit, a workbook made to fill memory does not."""
+
+
+@contextmanager
+def open_spreadsheet(path: Path, *, memory: int = MEMORY) -> Iterator[RawTable]:
+    """Open the first sheet that people see and that has anything in it.
+
+    Args:
+        path: the file.
+        memory: bytes that may be taken for it.
+
+    Raises:
+        InputError: it is damaged, protected by a password, too large, or empty.
+    """
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        reader = subprocess.Popen(
+            [sys.executable, "-m", "core.files.workbooks.reader", str(file.fileno()), str(memory)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(file.fileno(),),
+            env={"PYTHONPATH": ":".join(sys.path)},
+        )  # fmt: skip
+    assert reader.stdout is not None
+    assert reader.stdin is not None
+    first: dict[str, Any] = {}
+    try:
+        said = _listen(path, reader, reader.stdout)
+        first |= next(said)
+        notices: list[str] = []
+        kind = f"spreadsheet, sheet “{first['sheet']}”"
+        yield RawTable(kind, records_of(said, notices), first["total"], sha256, rectangular=False, notices=notices)
+    except InputError as error:
+        if first.get("others"):  # it may be the wrong sheet, such as a cover
+            error.problems = (*error.problems, _which_sheet(first))
+        raise
+    finally:
+        reader.stdin.close()  # it ends by that, wherever it is
+        reader.stdout.close()
+        reader.wait()
+
+
+def _which_sheet(first: Mapping[str, Any]) -> str:
+    """The sheet that was read, and those that were not."""
+    others = ", ".join(f"“{name}”" for name in first["others"])
+    return (
+        f"The sheet “{first['sheet']}” was read, the first that people see; not read: {others}. "
+        "If the members are in another, move it to the front, or hide those before it, and save the file."
+    )
+
+
+def _listen(path: Path, reader: subprocess.Popen[bytes], output: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """What the reader says, one thing after the other, to the end.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    for line in output:
+        if not line.endswith(b"\n"):
+            break
+        said: dict[str, Any] = orjson.loads(line)
+        if "refused" in said:
+            raise InputError(f"{path.name}: {said['refused']}", remedy=said["remedy"])
+        yield said
+        if "notes" in said:
+            return
+    reader.wait()
+    raise InputError(
+        f"{path.name} takes more memory or time to read than any member file does.",
+        remedy="Copy the members' rows into a new workbook, or save them as CSV.",
+    )
+
+
+def records_of(said: Iterator[dict[str, Any]], notices: list[str]) -> Iterator[Record]:
+    """The rows in what a reader says; what else it says of them is added to the notices."""
+    for one in said:
+        rows: list[Record] = one.get("rows", [])
+        for index, place, code in one.get("faults", ()):
+            cells = rows[index][1]
+            assert cells is not None
+            cells[place] = FaultyCell(cells[place], code)
+        for line, cells in rows:
+            yield line, cells
+        notices += one.get("notes", ())

@@ -1,0 +1,129 @@
+"""A member file as the import sees it, whatever program wrote it: a header and numbered rows of text cells."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from core.files.workbooks.cells import NO_RESULT
+
+Record = tuple[int, list[str] | None]
+"""The line a row begins on, and its cells; None where the row cannot be taken apart (a quote out of place)."""
+
+
+_INVISIBLE: Final = dict.fromkeys(
+    [*range(0x20), *range(0x7F, 0xA0), 0xAD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060,
+     *range(0x2066, 0x206A), 0xFEFF]
+)  # fmt: skip
+_INVISIBLE.update({ord(char): " " for char in "\t\n\v\f\r\x85"})
+_GUARDED: Final = re.compile("'+ ?[=+@\uff1d\uff0b\uff20\uff0d\u2212-]")
+"""A spreadsheet's way to say that a cell is no formula, and ours: see `core.files.guarded_csv`."""
+_GUARDED_INSIDE: Final = re.compile("([;|] ?)'(?='*[=+@\uff1d\uff0b\uff20\uff0d\u2212-])")
+_AS_TEXT: Final = re.compile(r'="((?:[^"]|"")*)"')  # another, by which zeros before a number are kept
+_ERROR: Final = re.compile(
+    r"#[\u00a1\u00bf]?[A-Z\u00c0-\u00de][A-Z\u00c0-\u00de0-9_/]*[!?]|#(?:N/A|n/a|N/D|NV|ND|N/V|GETTING_DATA|ERROR)|#{3,}|Err:[0-9]{3}"
+)
+"""What spreadsheet programs of any language show instead of a value: `#N/A`, `#REF!`, `#BEZUG!`, `#####`, `Err:502`."""
+
+FAULTS: Final = {
+    "error_cell": "The cell holds an error of the spreadsheet, such as #N/A; what was known stays as it is.",
+    "no_result": "The cell holds a formula whose result was not saved: open the file in a spreadsheet program, save it,"
+    " and import that. What was known stays as it is.",
+    "lost_digits": "A spreadsheet has rounded this number; format the column as text and export it again.",
+}
+"""Why a cell says nothing at all, unlike an empty one, which says that there is nothing."""
+
+
+class FaultyCell(str):
+    """A cell that a spreadsheet could not show rightly.
+
+    Attributes:
+        code: one of `FAULTS`.
+    """
+
+    __slots__ = ("code",)
+
+    def __new__(cls, text: str, code: str) -> Self:
+        """What the cell shows, and what is wrong with it."""
+        cell = super().__new__(cls, text)
+        cell.code = code
+        return cell
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class RawTable:
+    """An open file before anybody knows where its headings are.
+
+    Attributes:
+        kind: what it is, for people: `CSV (UTF-8, semicolons)`.
+        records: all rows, blank ones left out; can be read once.
+        total: about how many rows there are, for progress.
+        sha256: fingerprint of the file, in hex.
+        rectangular: a row with fewer cells than the header is damaged (in CSV), not just short (in spreadsheets).
+        notices: what people should know of the file besides; complete when all records are read.
+    """
+
+    kind: str
+    records: Iterator[Record]
+    total: int
+    sha256: str
+    rectangular: bool
+    notices: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An open member file.
+
+    Attributes:
+        kind, total, sha256, rectangular, notices: as of a `RawTable`.
+        header: the column names as they stand in the file.
+        header_line: the line or row they stand in.
+        records: the rows after the header, blank ones left out; can be read once.
+    """
+
+    kind: str
+    header: list[str]
+    header_line: int
+    records: Iterator[Record]
+    total: int
+    sha256: str
+    rectangular: bool
+    notices: list[str]
+
+
+def fault_of(cell: str) -> str:
+    """Why a cell says nothing, a code of `FAULTS`; empty where it says something, or is empty."""
+    if isinstance(cell, FaultyCell):
+        return cell.code
+    if cell == NO_RESULT:
+        return "no_result"
+    return "error_cell" if ("#" in cell or "Err:" in cell) and _ERROR.fullmatch(cell.strip()) else ""
+
+
+def is_blank(cells: list[str]) -> bool:
+    """Whether a row has nothing in it but spaces."""
+    return not any(cells) or all(cell.isspace() or not cell for cell in cells)
+
+
+def clean(cell: str) -> str:
+    """A cell's text on one line, composed (NFC), without invisible marks and a spreadsheet's guard against formulas."""
+    if not (cell.isascii() and cell.isprintable()):
+        cell = unicodedata.normalize("NFC", cell.translate(_INVISIBLE))
+        cell = " ".join(cell.split())
+    elif "  " in cell:
+        cell = " ".join(cell.split())
+    else:
+        cell = cell.strip()
+    if _GUARDED.match(cell):
+        cell = cell[1:].lstrip()
+    if "'" in cell:
+        cell = _GUARDED_INSIDE.sub(r"\1", cell)
+    if cell[:1] == "=" and (found := _AS_TEXT.fullmatch(cell)):
+        cell = " ".join(found[1].replace('""', '"').split())
+    return cell

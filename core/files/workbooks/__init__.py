@@ -1,0 +1,5 @@
+"""XLSX, ODS and XLS files, read sparsely and as strangers' files are: in a process of its own with little memory.
+
+`reader` is that process; `core.files.spreadsheets` starts it and reads what it writes. A cell is the text people
+see. Three things that look alike are told apart: an empty cell, an error (`#N/A`), and a formula without a result.
+"""

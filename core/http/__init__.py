@@ -1,0 +1,1 @@
+"""HTTP, in and out: bodies, networks, limits, requests to strangers."""

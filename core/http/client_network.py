@@ -1,0 +1,52 @@
+"""Network a request comes from, seen through the proxies that stand before Muster.
+
+Each proxy adds to `X-Forwarded-For` whom it was asked by, so the header is read from its end: as long as the one who
+speaks is a proxy of ours (`MUSTER_PROXIES`), its word for the one before it counts. Whatever a client wrote there
+itself stands before that and is never reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from aiohttp import web
+
+from core.http.host_addresses import counted_network, read_host_address
+from core.http.web import RUNTIME
+from core.log_limit import LOG_LIMIT
+
+FORWARDED: Final = "X-Forwarded-For"
+INSIDE: Final = "inside"
+"""The network of those for whom a proxy of ours does not speak."""
+
+
+def client_network(request: web.Request) -> str:
+    """Name the network a request comes from: /24 of IPv4, /48 of IPv6, so that changing the last digits helps nobody.
+
+    Args:
+        request: what came.
+
+    Returns:
+        `192.0.2.0/24`, or `INSIDE` where a proxy of ours does not say for whom it asks.
+    """
+    runtime = request.app[RUNTIME]
+    for number, hop in enumerate(_hops(request)):
+        address = read_host_address(hop)
+        if address is None:
+            break
+        if not any(address in network for network in runtime.settings.proxies):
+            where = counted_network(address)
+            if number == 0 and address.is_private and FORWARDED in request.headers:
+                # a proxy by the look of it: if it is one, everybody behind it shares its limits
+                request.app[LOG_LIMIT].write("a proxy that MUSTER_PROXIES does not name", where)
+            return where
+    return INSIDE
+
+
+def _hops(request: web.Request) -> Iterator[str]:
+    """Who asked, then for whom, the nearest first. On a Unix socket nobody but a proxy of this machine asks."""
+    if request.remote:
+        yield request.remote
+    for header in reversed(request.headers.getall(FORWARDED, [])):
+        yield from reversed(header.split(","))

@@ -1,0 +1,234 @@
+"""Requests to addresses that people have entered: webhooks, exports. They may not reach what only we can reach.
+
+Whoever may enter an address could otherwise have Muster ask its own neighbours: a metadata service, a database's port,
+a router (server-side request forgery). So every connection is checked at the moment it is opened, on the very address
+it goes to: a name that meant a public address when it was entered and means a private one now is refused. Redirects are
+not followed, proxies and cookies are not used, and of an answer only the beginning is read.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import IO, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohappyeyeballs import AddrInfoType
+from aiohttp.abc import AbstractResolver
+
+from core.errors import InputError
+from core.http.host_addresses import Address, unmapped
+from core.http.http_answers import read_retry_after
+from core.setting_types import Network
+
+_MayAsk = Callable[[Address], bool]
+
+PATIENCE: Final = 15.0
+"""Seconds for a whole request, connecting included."""
+KEEPS: Final = 4.0
+"""Seconds a connection is kept for the next request: less than servers usually keep theirs, for a request that meets a
+server's hanging up has failed."""
+READS: Final = 2048
+"""Bytes of an answer."""
+_TRANSLATED: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+"""IPv6 that a gateway turns into the IPv4 address in its last 32 bits (RFC 6052)."""
+
+
+class AddressRefused(OSError):  # noqa: N818  # reads as what it is
+    """An address that requests may not go to."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundReply:
+    """What came of a request.
+
+    Attributes:
+        status: HTTP; None where there was no answer.
+        problem: why it does not count as taken, for a person; None where it does (a 2xx).
+        text: the beginning of the answer.
+        took: seconds.
+        wait: seconds the receiver asked us to wait (Retry-After), where it did.
+    """
+
+    status: int | None
+    problem: str | None
+    text: str
+    took: float
+    wait: float | None = None
+
+
+class OutboundHttp:
+    """Asks addresses that people have entered.
+
+    Args:
+        allowed: networks that may be asked although they are not public.
+        resolver: how names become addresses; default the system's way.
+        patience: seconds for a whole request.
+
+    Attributes:
+        patience: the same.
+    """
+
+    def __init__(
+        self, allowed: Sequence[Network], *, resolver: AbstractResolver | None = None, patience: float = PATIENCE
+    ) -> None:
+        self._allowed = tuple(allowed)
+        self.patience = patience
+        self._everywhere = self._session(resolver, lambda address: is_public(address) or self._is_allowed(address))
+        self._inside = self._session(resolver, self._is_allowed)
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        body: bytes | IO[bytes],
+        headers: Mapping[str, str],
+        *,
+        patience: float | None = None,
+    ) -> OutboundReply:
+        """Send a request and see what comes of it; whatever goes wrong is in the reply, never raised.
+
+        Args:
+            method: `POST` or `PUT`.
+            url: `https://…`; `http://…` reaches only what is allowed although it is not public.
+            body: what to send; a file is read to its end.
+            headers: beside those every request has.
+            patience: seconds for this request, where it is not as usual.
+        """
+        began, patience = time.monotonic(), patience or self.patience
+        session = self._inside if is_open_to_read(url) else self._everywhere
+        try:
+            async with session.request(
+                method, url, data=body, headers=headers, allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=patience),
+            ) as answer:  # fmt: skip
+                text = (await _beginning(answer)).decode("utf-8", "replace").replace("\0", "\ufffd")
+                took = time.monotonic() - began
+                wait = read_retry_after(answer.headers.get("Retry-After"))
+                return OutboundReply(answer.status, _problem(answer.status), text, took, wait)
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
+            return OutboundReply(None, _words(error, patience), "", time.monotonic() - began)
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._everywhere.close()
+        await self._inside.close()
+
+    def _is_allowed(self, address: Address) -> bool:
+        return any(address in network for network in self._allowed)
+
+    def _session(self, resolver: AbstractResolver | None, may_ask: _MayAsk) -> aiohttp.ClientSession:
+        def open_socket(info: AddrInfoType) -> socket.socket:
+            family, kind, protocol, _, where = info
+            address = plain(ipaddress.ip_address(str(where[0]).partition("%")[0]))
+            if not may_ask(address):
+                raise AddressRefused(f"{address} is not a public address")
+            return socket.socket(family, kind, protocol)
+
+        connector = aiohttp.TCPConnector(
+            limit=0,
+            use_dns_cache=False,
+            resolver=resolver,
+            socket_factory=open_socket,
+            keepalive_timeout=KEEPS,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "Muster"},
+            trust_env=False,
+        )
+
+
+@asynccontextmanager
+async def open_outside(
+    allowed: Sequence[Network], *, resolver: AbstractResolver | None = None, patience: float = PATIENCE
+) -> AsyncIterator[OutboundHttp]:
+    """An `OutboundHttp` that hangs up in the end."""
+    outside = OutboundHttp(allowed, resolver=resolver, patience=patience)
+    try:
+        yield outside
+    finally:
+        await outside.close()
+
+
+def check_url(url: str) -> str:
+    """An address as requests can go to; where its name leads is checked on each connection, not here.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"https", "http"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or any(character.isspace() or not character.isprintable() for character in url):
+        raise InputError(f"{url!r} is not an address such as https://example.org/hooks/muster.")
+    if parts.username is not None or parts.password is not None:
+        raise InputError(
+            "The address holds a user name or password.",
+            remedy="Leave them out: addresses are shown in lists and logs.",
+        )
+    return url
+
+
+def is_open_to_read(url: str) -> bool:
+    """Whether what goes there can be read, and changed, on the way: `http:`, however it is written."""
+    return urlsplit(url).scheme == "http"
+
+
+def is_public(address: Address) -> bool:
+    """Whether everybody in the internet could ask there as well as we."""
+    return address.is_global and not address.is_multicast and not getattr(address, "is_site_local", False)
+
+
+def plain(address: Address) -> Address:
+    """The address that is really meant: IPv4 that is written as IPv6, whichever way, is IPv4."""
+    address = unmapped(address)
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if address.teredo is not None:
+        return address.teredo[1]
+    if any(address in network for network in _TRANSLATED):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
+
+
+async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
+    """What fits; the rest is not read, and the connection not used again."""
+    kept = bytearray()
+    async for chunk in answer.content.iter_any():
+        kept += chunk
+        if len(kept) >= READS:
+            answer.close()
+            break
+    return bytes(kept[:READS])
+
+
+def _problem(status: int) -> str | None:
+    if 200 <= status < 300:
+        return None
+    if 300 <= status < 400:
+        return f"It answered {status}, a redirect; redirects are not followed."
+    return f"It answered {status}."
+
+
+def _words(error: Exception, patience: float) -> str:
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    match cause:
+        case AddressRefused():
+            return f"It was not asked: {cause}, and MUSTER_OUTGOING_ALLOW does not name it."
+        case TimeoutError():
+            return f"It did not answer within {patience:g} seconds."
+        case socket.gaierror():
+            return "Its name does not resolve."
+        case _:
+            return f"It could not be reached: {cause or type(cause).__name__}."[:500]

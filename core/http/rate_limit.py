@@ -1,0 +1,111 @@
+"""Links and keys that do not exist: who asks for too many is asked to wait.
+
+Nobody guesses a token of 65 bits, or a key of 160; the limit keeps whoever tries from costing others a slow answer.
+Too many misses from one network, or from all of them together, and further misses are told to wait. What is good is
+answered all the same, always: an office behind one address, a town behind a telephone network, everybody behind a CDN
+must not lose theirs because of one neighbour. So whatever has the form of a link or a key is looked up; only, of the
+networks that flood us, a few at a time, so that everybody else finds the database free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+MINUTE: Final = 60
+PER_NETWORK: Final = 60
+"""Misses in a minute from one network: an office that opens a mail cut off by its gateway stays below."""
+IN_ALL: Final = 3000
+FLOOD: Final = 1200
+"""Misses in a minute from one network that nobody makes by mistake."""
+ANSWERS_WITHIN: Final = 0.25
+REST: Final = 5.0
+"""Seconds Redis is left alone after it did not answer; meanwhile this process counts for itself."""
+REMEMBERED: Final = 10_000
+"""Networks one process remembers within a minute."""
+AT_ONCE: Final = 4
+"""Look-ups at the same time for all networks that flood us: each takes a millisecond of one connection."""
+_ALL: Final = "all"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class RateLimit:
+    """Counts misses by network and minute, in Redis for all processes, or here while Redis is away.
+
+    Attributes:
+        use: what is missed: `links` or `keys`. Each is counted apart, so that whoever misses one can have the other.
+    """
+
+    use: str
+    _few: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _counted: dict[str, int] = field(default_factory=dict)
+    _minute: int = 0
+    _away_until: float = 0.0
+
+    @asynccontextmanager
+    async def turn(self, where: str, now: datetime) -> AsyncIterator[None]:
+        """Wait for a turn to look something up: none at all, but for a network that floods us.
+
+        Args:
+            where: as `client_network` names it.
+            now: what time it is.
+        """
+        self._turn_over(now)
+        if self._counted.get(where, 0) <= FLOOD:
+            yield
+            return
+        async with self._few:
+            yield
+
+    async def count(self, redis: Redis, where: str, now: datetime) -> bool:
+        """Note one miss; returns whether that was one too many.
+
+        Args:
+            redis: where all processes count.
+            where: as `client_network` names it.
+            now: what time it is.
+        """
+        self._turn_over(now)
+        own, everybody = self._add(where), self._add(_ALL)
+        if time.monotonic() >= self._away_until:
+            seen = await self._count_together(redis, where)
+            own, everybody = max(own, seen[0]), max(everybody, seen[1])
+        if where in self._counted:
+            self._counted[where] = own
+        return own > PER_NETWORK or everybody > IN_ALL
+
+    async def _count_together(self, redis: Redis, where: str) -> tuple[int, int]:
+        try:
+            async with asyncio.timeout(ANSWERS_WITHIN), redis.pipeline(transaction=False) as pipe:
+                for key in (where, _ALL):
+                    name = f"muster:misses:{self.use}:{self._minute}:{key}"
+                    pipe.incr(name)
+                    pipe.expire(name, 2 * MINUTE)
+                own, _, everybody, _ = await pipe.execute()
+        except (RedisError, OSError) as error:
+            log.warning("Redis is away; this process counts misses by itself", error=type(error).__name__)
+            self._away_until = time.monotonic() + REST
+            return 0, 0
+        return own, everybody
+
+    def _add(self, key: str) -> int:
+        if key not in self._counted and len(self._counted) >= REMEMBERED:
+            return 1
+        self._counted[key] = self._counted.get(key, 0) + 1
+        return self._counted[key]
+
+    def _turn_over(self, now: datetime) -> None:
+        minute = int(now.timestamp()) // MINUTE
+        if minute != self._minute:
+            self._minute, self._counted = minute, {}

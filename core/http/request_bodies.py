@@ -1,0 +1,151 @@
+"""Read what a request carries: never more than it may, never longer than it should take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from io import BytesIO
+from typing import Final
+from urllib.parse import unquote
+
+from aiohttp import web
+from multidict import MultiDict
+
+from core.control_characters import without_controls
+
+LARGEST: Final = 64 * 1024
+"""Bytes; the longest text message with all its fields has about 8 KB."""
+READS_WITHIN: Final = 10.0
+"""Seconds a client has to send its body."""
+MOST_FIELDS: Final = 200
+LONGEST_HEADER: Final = 500
+"""Bytes of a line that can be a header: the standard parser takes a second for 15 KB of semicolons."""
+
+
+async def read_body(
+    request: web.Request, *, largest: int = LARGEST, grown: Callable[[int], None] | None = None
+) -> bytes:
+    """The body.
+
+    Args:
+        request: what comes.
+        largest: bytes.
+        grown: told how many bytes are here, each time that there are more.
+
+    Raises:
+        HTTPRequestEntityTooLarge: it is larger than allowed; the rest is not read.
+        HTTPRequestTimeout: the client is too slow.
+    """
+    refuse_large(request, largest)
+    if request.content.is_eof():  # it came with the headers, as a provider's does
+        body = request.content.read_nowait()
+        if len(body) > largest:
+            raise _too_large(largest)
+        if grown is not None:
+            grown(len(body))
+        return body
+    return await _gather(request, largest, grown)
+
+
+def refuse_large(request: web.Request, largest: int) -> None:
+    """Send away a request that says it brings more than it may.
+
+    Raises:
+        HTTPRequestEntityTooLarge: it does.
+    """
+    if (request.content_length or 0) > largest:
+        raise _too_large(largest)
+
+
+async def _gather(request: web.Request, largest: int, grown: Callable[[int], None] | None) -> bytes:
+    body = BytesIO()  # what it hands out is what it gathered, and no copy
+    try:
+        async with asyncio.timeout(READS_WITHIN):
+            async for chunk in request.content.iter_any():
+                body.write(chunk)
+                if body.tell() > largest:
+                    raise _too_large(largest)
+                if grown is not None:
+                    grown(body.tell())
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text="The request took too long to arrive.\n") from None
+    return body.getvalue()
+
+
+def parse_form(body: bytes) -> MultiDict[str]:
+    """The fields of an `application/x-www-form-urlencoded` body, empty ones included.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    fields: MultiDict[str] = MultiDict()
+    if not body:
+        return fields
+    parts = body.decode().replace("+", " ").split("&")
+    if len(parts) > MOST_FIELDS:
+        raise ValueError(f"more than {MOST_FIELDS} fields")
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise ValueError("a field without a value")
+        fields.add(_unquoted(name), _unquoted(value))
+    return fields
+
+
+def _unquoted(text: str) -> str:
+    return unquote(text, errors="strict") if "%" in text else text
+
+
+def without_nul(text: str) -> str:
+    """The text as PostgreSQL can keep it."""
+    return text.replace("\0", "\ufffd")
+
+
+def plain_json(said: object) -> object:
+    """What JSON says, as PostgreSQL can keep it and a terminal may show it."""
+    match said:
+        case str():
+            return without_controls(said)
+        case dict():
+            return {without_nul(str(name)): plain_json(value) for name, value in said.items()}
+        case list():
+            return [plain_json(value) for value in said]
+    return said
+
+
+async def read_form(request: web.Request, *, largest: int = 16 * 1024) -> MultiDict[str]:
+    """The fields a browser or mail program sent, in either of the two ways there are; none where they cannot be read.
+
+    Raises:
+        HTTPRequestEntityTooLarge, HTTPRequestTimeout: see `read_body`.
+    """
+    body = await read_body(request, largest=largest)
+    if request.content_type == "multipart/form-data":
+        form = _parse_multipart(request.headers.get("Content-Type", ""), body)
+    else:
+        try:
+            form = parse_form(body)
+        except ValueError:
+            return MultiDict()
+    return MultiDict((name, without_controls(value)) for name, value in form.items())
+
+
+def _parse_multipart(content_type: str, body: bytes) -> MultiDict[str]:
+    """The text fields of a `multipart/form-data` body (RFC 7578); mail programs may send one-click so (RFC 8058)."""
+    from email.parser import BytesParser
+    from email.policy import compat32
+
+    head = b"Content-Type: " + content_type.encode("ascii", "replace").replace(b"\n", b" ") + b"\r\n\r\n"
+    fields: MultiDict[str] = MultiDict()
+    if any(len(line) > LONGEST_HEADER for line in (head + body).splitlines()):
+        return fields
+    for part in BytesParser(policy=compat32).parsebytes(head + body).walk():
+        name = part.get_param("name", header="content-disposition")
+        content = part.get_payload(decode=True)
+        if isinstance(name, str) and isinstance(content, bytes):
+            fields.add(name, content.decode(errors="replace").strip())
+    return fields
+
+
+def _too_large(largest: int) -> web.HTTPRequestEntityTooLarge:
+    return web.HTTPRequestEntityTooLarge(largest, largest, text="That is too large.\n")

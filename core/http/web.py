@@ -1,0 +1,65 @@
+"""What every web handler shares: the runtime at `request.app[RUNTIME]`, errors for programs, refusals."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from core.runtime import Runtime
+
+RUNTIME: Final = web.AppKey("runtime", Runtime)
+
+
+def problem(
+    status: int, detail: str, *, remedy: str = "", headers: Mapping[str, str] | None = None, **more: Any
+) -> web.Response:
+    """An error for a program (RFC 9457).
+
+    Args:
+        status: HTTP.
+        detail: what went wrong, one sentence for the person who runs that program.
+        remedy: what to do about it.
+        headers: beside the content type.
+        more: further members.
+    """
+    said = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body = orjson.dumps({**said, **({"remedy": remedy} if remedy else {}), **more})
+    return web.Response(status=status, body=body, content_type="application/problem+json", headers=headers)
+
+
+@web.middleware
+async def refuse_compressed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Take no compressed body: nobody who should sends one, and what is small may be huge."""
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise web.HTTPUnsupportedMediaType(
+            text="Compressed requests are not taken. Send it without Content-Encoding.\n",
+            headers={"Accept-Encoding": "identity"},  # RFC 9110, 12.5.3
+        )
+    return await handler(request)
+
+
+def leads_here(host: str, names: Collection[str]) -> bool:
+    """Whether a request is for an address or a name of ours: a page elsewhere may have a name of its own lead here.
+
+    Args:
+        host: the header `Host`.
+        names: host names, in lower case, that are ours beside `localhost`.
+    """
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    if name == "localhost" or name.endswith(".localhost") or name in names:
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

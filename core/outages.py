@@ -1,0 +1,164 @@
+"""Logs when a server goes away, once a minute while it stays away, and when it is back: one voice for a process.
+
+Everybody who meets the outage says so here; a task of its own asks the server once a second until it answers, so the
+end is noticed whether or not anybody has something to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import asyncpg
+import structlog
+
+from core.db.away import AWAY
+from core.errors import MusterError, in_words
+
+POSTGRES: Final = "PostgreSQL"
+REDIS: Final = "Redis"
+ASK_EVERY: Final = 1.0
+"""Seconds between two questions whether a server is back."""
+ANSWERS_WITHIN: Final = 5.0
+"""Seconds it gets to answer one."""
+REMIND_EVERY: Final = 60.0
+"""Seconds between two lines while it stays away."""
+ECHO: Final = 15.0
+"""Seconds after an outage in which an error may still be of it: a connection that broke then, and is used only now."""
+
+_MEANWHILE: Final[Mapping[str, str]] = {
+    POSTGRES: "nothing is sent or counted meanwhile, and nothing is lost",
+    REDIS: "the database is looked at every second, paces are kept by shares, and nothing is lost",
+}
+
+Probe = Callable[[], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Outage:
+    """One outage.
+
+    Attributes:
+        began: on the monotonic clock.
+        errors: how often somebody met it.
+        told: it has been logged.
+    """
+
+    began: float
+    errors: int = 1
+    told: bool = False
+    watch: asyncio.Task[None] | None = field(default=None, repr=False)
+
+
+class Outages:
+    """The outages of the servers that one process stands on.
+
+    Args:
+        probes: by server, a question that raises while it is away.
+        every: seconds between two questions.
+        remind: seconds between two lines while a server stays away.
+    """
+
+    def __init__(
+        self, probes: Mapping[str, Probe] | None = None, *, every: float = ASK_EVERY, remind: float = REMIND_EVERY
+    ) -> None:
+        self._probes = dict(probes or {})
+        self._every = every
+        self._remind = remind
+        self._open: dict[str, _Outage] = {}
+        self._back_at: dict[str, float] = {}
+        self._closed = False
+        self._said_again_at: dict[str, float] = {}
+
+    def away(self, server: str, error: BaseException | str) -> None:
+        """Note that a server did not answer; the first time, log it and begin to ask whether it is back.
+
+        Right after an outage it is logged only if the server does not answer a question either.
+        """
+        outage = self._open.get(server)
+        if outage is not None:
+            outage.errors += 1
+            return
+        if self._closed:
+            return
+        outage = self._open[server] = _Outage(time.monotonic())
+        is_echo = outage.began < self._back_at.get(server, -ECHO) + ECHO
+        if not is_echo:
+            _tell(server, outage, error)
+        outage.watch = asyncio.create_task(
+            self._watch(server, outage, error, at_once=is_echo), name=f"is {server} back"
+        )
+
+    def met(self, error: Exception) -> None:
+        """Note an error of a statement that is tried again: an outage, what the server says that passes, or a bug.
+
+        A deadlock or a full disk is said once a minute: the server is there, and does not do what it is asked. So is
+        what nobody foresaw, with its traceback.
+        """
+        if isinstance(error, AWAY):
+            self.away(POSTGRES, error)
+            return
+        kind, now = type(error).__name__, time.monotonic()
+        if now >= self._said_again_at.get(kind, 0.0):
+            self._said_again_at[kind] = now + self._remind
+            if isinstance(error, (asyncpg.PostgresError, MusterError)):
+                log.warning("PostgreSQL refuses a statement; it is tried again", error=in_words(error), kind=kind)
+            else:
+                log.error("something failed in an unforeseen way; it is tried again", kind=kind, exc_info=error)
+
+    async def close(self) -> None:
+        """Stop asking."""
+        self._closed = True
+        watches = [one.watch for one in self._open.values() if one.watch is not None]
+        self._open.clear()
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
+
+    async def _watch(self, server: str, outage: _Outage, error: BaseException | str, *, at_once: bool) -> None:
+        remind_at = outage.began + self._remind
+        asking: asyncio.Task[None] | None = None
+        try:
+            while True:
+                if not at_once:
+                    await asyncio.sleep(self._every)
+                at_once = False
+                if asking is None:
+                    asking = asyncio.create_task(self._ask(server))
+                await asyncio.wait([asking], timeout=self._every)
+                if asking.done():
+                    answered, asking = asking, None
+                    if answered.exception() is None:
+                        break
+                if not outage.told:
+                    _tell(server, outage, error)
+                elif time.monotonic() >= remind_at:
+                    remind_at += self._remind
+                    log.warning("a server is still away", server=server, seconds=_since(outage), errors=outage.errors)
+        finally:
+            if asking is not None:
+                asking.cancel()
+            self._open.pop(server, None)  # however this ends: while it stands here nobody would ask again
+        self._back_at[server] = time.monotonic()
+        if outage.told:
+            log.info("a server is back", server=server, seconds=_since(outage), errors=outage.errors)
+
+    async def _ask(self, server: str) -> None:
+        probe = self._probes.get(server)
+        if probe is not None:
+            async with asyncio.timeout(ANSWERS_WITHIN):
+                await probe()
+
+
+def _tell(server: str, outage: _Outage, error: BaseException | str) -> None:
+    outage.told = True
+    log.warning("a server is away", server=server, error=in_words(error), meanwhile=_MEANWHILE.get(server, ""))
+
+
+def _since(outage: _Outage) -> int:
+    return round(time.monotonic() - outage.began)

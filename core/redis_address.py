@@ -1,0 +1,113 @@
+"""Where Redis is: one server (`redis://`, `rediss://`, `unix://`), or whoever the sentinels say leads.
+
+`redis+sentinel://:password@one:26379,two:26379,three:26379/service/0` asks the sentinels each time it connects, so that
+a failover costs the moment it takes. https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote
+
+from redis.asyncio import BlockingConnectionPool, ConnectionPool
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+
+from core.errors import SettingsError
+
+SENTINEL: Final = re.compile(
+    r"redis(?P<tls>s?)\+sentinel://(?:(?P<user>[^:@/]*):(?P<password>[^@/]*)@)?(?P<hosts>[^/@]+)/(?P<service>[^/]+)(?:/(?P<db>\d+))?"
+)
+_HOST: Final = re.compile(r"(?P<name>[^:\s]+)(?::(?P<port>\d{1,5}))?")
+PORT: Final = 26379
+CONNECTIONS: Final = 20
+PATIENCE: Final = 5.0
+CONNECTS_WITHIN: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sentinels:
+    """What a `redis+sentinel://` address says.
+
+    Attributes:
+        hosts: the sentinels.
+        service: what they call the servers they watch.
+        user, password: of those servers; None for none.
+        tls: whether to speak TLS, to the sentinels too.
+    """
+
+    hosts: tuple[tuple[str, int], ...]
+    service: str
+    db: int
+    user: str | None
+    password: str | None
+    tls: bool
+
+
+def read_sentinels(url: str) -> Sentinels | None:
+    """The sentinels of an address; None where it is one of a single server.
+
+    Raises:
+        SettingsError: it is meant to be one of sentinels, and is not; never repeats the password.
+    """
+    if "+sentinel:" not in url:
+        return None
+    found = SENTINEL.fullmatch(url)
+    hosts = [_HOST.fullmatch(one.strip()) for one in found["hosts"].split(",")] if found else [None]
+    if found is None or not all(hosts):
+        raise SettingsError(
+            "MUSTER_REDIS_URL is not an address of sentinels.",
+            remedy="It looks like redis+sentinel://:password@one:26379,two:26379/service/0.",
+        )
+    return Sentinels(
+        tuple((host["name"], int(host["port"] or PORT)) for host in hosts if host),
+        unquote(found["service"]),
+        int(found["db"] or 0),
+        unquote(found["user"]) if found["user"] else None,
+        unquote(found["password"]) if found["password"] else None,
+        bool(found["tls"]),
+    )
+
+
+def open_redis_pool(url: str) -> ConnectionPool:
+    """Connections to Redis; none is made yet.
+
+    Raises:
+        SettingsError: that is no address of Redis.
+    """
+    sentinels = read_sentinels(url)
+    if sentinels is None:
+        try:
+            pool: ConnectionPool = BlockingConnectionPool.from_url(
+                url, max_connections=CONNECTIONS, timeout=PATIENCE, socket_connect_timeout=CONNECTS_WITHIN
+            )
+        except ValueError as error:
+            raise SettingsError(
+                "MUSTER_REDIS_URL is not an address of Redis.",
+                remedy="It looks like redis://:password@host:6379/0, rediss://… or redis+sentinel://…",
+            ) from error
+        return pool
+    manager = Sentinel(  # type: ignore[no-untyped-call]
+        sentinels.hosts,
+        sentinel_kwargs={"socket_connect_timeout": CONNECTS_WITHIN, "socket_timeout": PATIENCE, "ssl": sentinels.tls},
+    )
+    return _LedPool(  # type: ignore[no-untyped-call]
+        sentinels.service,
+        manager,
+        db=sentinels.db,
+        username=sentinels.user,
+        password=sentinels.password,
+        ssl=sentinels.tls,
+        socket_connect_timeout=CONNECTS_WITHIN,
+    )
+
+
+class _LedPool(SentinelConnectionPool):
+    """Connections to whoever leads; closed together with those to the sentinels."""
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        """Close them all."""
+        await super().disconnect(inuse_connections)
+        for sentinel in self.sentinel_manager.sentinels:
+            await sentinel.aclose()

@@ -1,0 +1,89 @@
+"""Everything a running part of Muster needs, built once and passed explicitly."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import aiohttp
+from redis.asyncio import Redis
+
+from core.clock import Clock, system_clock
+from core.db import Pool, open_pool, probe
+from core.errors import SettingsError
+from core.keyring import Keyring
+from core.outages import POSTGRES, REDIS, Outages
+from core.redis_address import open_redis_pool
+from core.settings import Settings
+
+Wake = Callable[[str], Awaitable[None]]
+"""Tell the workers that there is something to do now: `await wake("deliver")`. Losing a wake-up only costs time."""
+
+
+async def nobody_to_wake(_job: str) -> None:
+    """The wake-up of a process that has no Redis: the workers' sweep finds the work by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What is passed to everything that does something.
+
+    Attributes:
+        settings: the configuration.
+        pool: PostgreSQL, the truth.
+        redis: wake-ups and pacing; flushing it loses nothing.
+        http: one shared session for every outgoing request.
+        keyring: derives and checks the tokens in members' links.
+        clock: what time it is.
+        wake: tell the workers.
+        outages: log when a server goes away and comes back.
+    """
+
+    settings: Settings
+    pool: Pool
+    redis: Redis
+    http: aiohttp.ClientSession
+    keyring: Keyring
+    clock: Clock = system_clock
+    wake: Wake = nobody_to_wake
+    outages: Outages = field(default_factory=Outages)
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings, *, pool_size: int = 10, clock: Clock = system_clock, wake: Wake = nobody_to_wake
+) -> AsyncIterator[Runtime]:
+    """Open everything a runtime holds, and close it again.
+
+    Args:
+        settings: must have `database_url`, `redis_url`, `secret_key`; the roof fills them in for embedded servers.
+        pool_size: most database connections at once.
+        clock: another clock, for tests.
+        wake: how to wake the workers; the roof passes one through Redis.
+
+    Raises:
+        SettingsError, Unavailable: a server is not configured or does not answer.
+    """
+    if settings.database_url is None or settings.redis_url is None or not settings.secret_key:
+        raise SettingsError("No database is configured here.", remedy="Start through the `muster` command.")
+    async with AsyncExitStack() as stack:
+        redis: Redis = Redis.from_pool(open_redis_pool(settings.redis_url))
+        stack.push_async_callback(redis.aclose)
+        outages = Outages({POSTGRES: partial(probe, settings.database_url), REDIS: partial(_ping, redis)})
+        pool = await open_pool(settings.database_url, size=pool_size, when_away=partial(outages.away, POSTGRES))
+        stack.push_async_callback(pool.close)
+        stack.push_async_callback(outages.close)
+        http = await stack.enter_async_context(
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=settings.sms_connections),
+                timeout=aiohttp.ClientTimeout(total=30, connect=10),
+                cookie_jar=aiohttp.DummyCookieJar(),  # no provider's API keeps any
+            )
+        )
+        yield Runtime(settings, pool, redis, http, Keyring(settings.secret_key), clock, wake, outages)
+
+
+async def _ping(redis: Redis) -> None:
+    await redis.ping()

@@ -1,0 +1,295 @@
+"""What a setting's value can be, beyond its type: how it is written in the environment, and what is wrong with it.
+
+Each name here is a type for a field of `Settings`; what a value lacks is said for the person who wrote it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import time
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
+
+from core.domain_paces import read_groups
+from core.frequency_caps import Cap, parse_caps
+from core.public_keys import read_public_key
+
+SMS_PROVIDERS: Final = ("twilio", "vonage")
+"""Who can send texts, in the order they are preferred where nobody says otherwise."""
+LEAST_SECRET: Final = 16
+"""Characters."""
+STRONG_SECRET: Final = (32, 10)
+"""Characters, and how many of them differ: members' links can be tried against a guess without asking anybody."""
+_SURPRISES: Final = 16
+"""How many characters must not follow from the ones before: 32 random hexadecimal ones have that without fail."""
+_BY_CHANCE: Final = 3
+_ROWS: Final = (
+    "abcdefghijklmnopqrstuvwxyzabc 01234567890123 qwertyuiop asdfghjkl zxcvbnm qwertzuiop yxcvbnm azertyuiop qsdfghjklm"
+    " wxcvbn !@#$%^&*() !qaz@wsx#edc$rfv%tgb 1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,9ol.0p"
+)
+_WORDS: Final = (
+    "python3 -c", "import secrets", "print(secrets.token_urlsafe(32))", "openssl rand", "password", "passwort",
+    "passphrase", "secret", "change", "changeme", "please", "replace", "insert", "here", "this", "that", "with",
+    "your", "random", "string", "admin", "administrator", "root", "user", "test", "testing", "example", "sample",
+    "default", "demo", "muster", "union", "ballot", "vote", "member", "welcome", "letmein", "login", "hello",
+    "world", "dragon", "monkey", "master", "football", "iloveyou", "sunshine", "princess", "production",
+    "development", "staging", "server", "database", "django", "insecure", "supersecret", "super", "very", "long",
+    "enough", "must", "least", "characters", "chars", "import", "print", "python", "secrets", "token", "urlsafe",
+    "openssl", "rand", "base64", "todo", "fixme", "none", "null", "undefined", "key", "value", "only", "for", "and",
+    "the", "not", "use", "is", "my", "in", "to", "of", "it",
+)  # fmt: skip
+_NEVER_PUBLIC: Final = ("localhost", "test", "local", "internal", "home.arpa")
+"""Ends of names that lead nowhere from the outside (RFC 6761, 6762, 8375; ICANN for `internal`)."""
+
+Network = IPv4Network | IPv6Network
+
+_USUAL_PORTS: Final = {"http": 80, "https": 443}
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")
+_WIDEST_IPV4: Final = 8
+"""Bits: `10.0.0.0/8` may be a cluster's own; the widest network of a CDN is a /12."""
+_WIDEST_IPV6: Final = 20
+_INSIDE_IPV6: Final = (IPv6Network("fc00::/7"), IPv6Network("fe80::/10"))
+NEAR_PROXIES: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+"""A proxy on this machine, which nobody else can be."""
+
+_TOPIC: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")
+
+
+def read_costs(text: str) -> list[tuple[str, float | None]]:
+    """Providers of texts and what a segment costs there.
+
+    Args:
+        text: `twilio=0.0463,vonage=0.0405`, or the names alone.
+
+    Raises:
+        ValueError: a cost is none.
+    """
+    costs: list[tuple[str, float | None]] = []
+    for part in split(text):
+        name, said, cost = part.partition("=")
+        try:
+            costs.append((name.strip().lower(), float(cost) if said else None))
+        except ValueError:
+            raise ValueError(f"{cost.strip()} is not what a segment costs") from None
+    if any(cost is not None and not 0 <= cost < math.inf for _, cost in costs):
+        raise ValueError("a segment cannot cost that")
+    return costs
+
+
+def split(text: str) -> tuple[str, ...]:
+    """The parts between commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _split(value: object) -> object:
+    return split(value) if isinstance(value, str) else value
+
+
+def _networks(value: object) -> object:
+    return tuple(map(_network, split(value))) if isinstance(value, str) else value
+
+
+def _network(text: str) -> Network:
+    """A network as addresses are compared with it: IPv4 that is written as IPv6 (`::ffff:10.0.0.0/104`) is IPv4."""
+    network = ip_network(text)
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        address = network.network_address.ipv4_mapped
+        return ip_network((int(address or 0), network.prefixlen - _MAPPED.prefixlen))
+    return network
+
+
+def _proxies(value: tuple[Network, ...]) -> tuple[Network, ...]:
+    """Refuse networks that clients are in as well: these would share one limit, and have none of their own."""
+    for network in value:
+        if isinstance(network, IPv6Network):
+            too_wide = network.prefixlen < _WIDEST_IPV6 and not any(map(network.subnet_of, _INSIDE_IPV6))
+            too_wide = too_wide or network.overlaps(_MAPPED)
+        else:
+            too_wide = network.prefixlen < _WIDEST_IPV4
+        if too_wide:
+            raise ValueError(
+                f"{network} is so wide that members are in it, not just proxies: name the networks of your proxies,"
+                " such as 10.0.3.0/24"
+            )
+    return value
+
+
+def _caps(value: object) -> object:
+    return parse_caps(value) if isinstance(value, str) else value
+
+
+def _times(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(sorted({time.fromisoformat(part.strip()) for part in value.split(",")}))
+    except ValueError:
+        raise ValueError(f"{value} is no list of times such as 07:00,19:00") from None
+
+
+def _long_enough(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if any(len(secret.get_secret_value()) < LEAST_SECRET for secret in value):
+        raise ValueError(
+            f"the secret that signs needs at least {STRONG_SECRET[0]} characters, a former one after it {LEAST_SECRET}"
+        )
+    return value
+
+
+def _users_and_passwords(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if any(len(secret.get_secret_value().partition(":")[2]) < LEAST_SECRET for secret in value):
+        raise ValueError(f"it must be user:password, with at least {LEAST_SECRET} characters of password")
+    return value
+
+
+def _public_keys(value: tuple[str, ...]) -> tuple[str, ...]:
+    for key in value:
+        read_public_key(key)
+    return value
+
+
+def _topics(value: tuple[str, ...]) -> tuple[str, ...]:
+    wrong = [arn for arn in value if not _TOPIC.fullmatch(arn)]
+    if wrong:
+        raise ValueError(f"{wrong[0]} is not a topic such as arn:aws:sns:eu-west-2:123456789012:muster")
+    return value
+
+
+def _costs(value: str) -> str:
+    costs = read_costs(value)
+    unknown = [name for name, _ in costs if name not in SMS_PROVIDERS]
+    if unknown:
+        raise ValueError(f"{unknown[0]} is none of {' and '.join(SMS_PROVIDERS)}")
+    if len({name for name, _ in costs}) < len(costs):
+        raise ValueError("it names a provider twice")
+    if len({cost is None for _, cost in costs}) > 1:
+        raise ValueError("say what a segment costs at every provider, or at none")
+    return value
+
+
+def _address(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("it must start with http:// or https://")
+    try:
+        parts = urlsplit(value)
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        named = False
+    if not named or parts.username is not None or not value.isprintable() or " " in value:
+        raise ValueError("it must be http:// or https:// and a host, such as https://vote.example.org")
+    if "?" in value or "#" in value or ".." in parts.path.split("/") or "%" in parts.path:
+        raise ValueError("what is put behind it must stay there: it can have no ?, # or %, and no .. in its path")
+    return _without_usual_port(parts).rstrip("/")
+
+
+def _without_usual_port(parts: SplitResult) -> str:
+    """The address as browsers write it: they name `https://vote.example.org:443` without its port in `Origin`."""
+    host = parts.netloc
+    if not host.endswith("]") and parts.port in {None, _USUAL_PORTS[parts.scheme]}:
+        host = host.partition(":")[0] if host[0] != "[" else host.rpartition(":")[0]
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
+def is_guessable(secret: str) -> bool:
+    """Whether a secret is short, has few different characters, or is made of what people think of first."""
+    return len(secret) < STRONG_SECRET[0] or len(set(secret)) < STRONG_SECRET[1] or _surprises(secret) < _SURPRISES
+
+
+def _surprises(secret: str) -> int:
+    """How many characters of a secret do not follow from those before: a repetition, run or word counts as one."""
+    text = secret.lower()
+    place = found = 0
+    while place < len(text):
+        place += max(_repeated(text, place), _run(text, place), _word(text, place), 1)
+        found += 1
+    return found
+
+
+def _repeated(text: str, place: int) -> int:
+    """How much of what follows has stood before; three characters can by chance."""
+    length = 0
+    while place + length < len(text) and text[place : place + length + 1] in text[: place + length]:
+        length += 1
+    return length if length > _BY_CHANCE else 0
+
+
+def _run(text: str, place: int) -> int:
+    """How far it goes on as an alphabet, in numbers, along a row of keys, or with one character: either way."""
+    length = 0
+    while length < len(text) - place:
+        piece = text[place : place + length + 1]
+        if not (piece in _ROWS or piece[::-1] in _ROWS or len(set(piece)) == 1):
+            break
+        length += 1
+    return length if length > _BY_CHANCE else 0
+
+
+def _word(text: str, place: int) -> int:
+    return max((len(word) for word in _WORDS if text.startswith(word, place)), default=0)
+
+
+def is_inside(address: str) -> bool:
+    """Whether an address of the web leads to this machine or a private network, and to nobody's elsewhere."""
+    host = (urlsplit(address).hostname or "").rstrip(".")
+    try:
+        place = ip_address(host)
+    except ValueError:
+        return any(host == end or host.endswith(f".{end}") for end in _NEVER_PUBLIC)
+    return place.is_private and not place.is_unspecified
+
+
+def _place(value: str) -> str:
+    if "://" in value and not value.startswith(("https://", "http://")):
+        raise ValueError(f"{value} is neither a folder nor an address such as https://files.example.org/turnout")
+    return value.rstrip("/") if value != "/" else value
+
+
+def _folder(value: Path) -> Path:
+    if not (value / "messages").is_dir():
+        raise ValueError(f"there is no folder {value / 'messages'}")
+    return value
+
+
+def _domain_paces(value: str) -> str:
+    read_groups(value)
+    return value
+
+
+def _country(value: str) -> str:
+    if value not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(f"{value} is not a country such as GB")
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{value} is not a time zone such as Europe/London") from error
+    return value
+
+
+SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+LongSecrets = Annotated[SecretList, AfterValidator(_long_enough)]
+UsersAndPasswords = Annotated[SecretList, AfterValidator(_users_and_passwords)]
+PublicKeys = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_public_keys)]
+Topics = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_topics)]
+Extras = Annotated[tuple[Literal["addresses", "texts"], ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+Proxies = Annotated[Networks, AfterValidator(_proxies)]
+Caps = Annotated[tuple[Cap, ...], NoDecode, BeforeValidator(_caps)]
+Times = Annotated[tuple[time, ...], NoDecode, BeforeValidator(_times)]
+Costs = Annotated[str, AfterValidator(_costs)]
+DomainPaces = Annotated[str, AfterValidator(_domain_paces)]
+Address = Annotated[str, AfterValidator(_address)]
+Place = Annotated[str, AfterValidator(_place)]
+TemplateFolder = Annotated[Path, AfterValidator(_folder)]
+Country = Annotated[str, AfterValidator(_country)]
+Zone = Annotated[str, AfterValidator(_zone)]

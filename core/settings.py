@@ -1,0 +1,371 @@
+"""What can be configured: environment variables that start with MUSTER_, or a `.env` file in the working directory."""
+
+from __future__ import annotations
+
+import os
+from datetime import time
+from pathlib import Path
+from typing import Literal
+
+import idna
+from pydantic import Field, FilePath, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import SettingsError
+from core.setting_types import (
+    NEAR_PROXIES,
+    SMS_PROVIDERS,
+    STRONG_SECRET,
+    Address,
+    Caps,
+    Costs,
+    Country,
+    DomainPaces,
+    Extras,
+    LongSecrets,
+    Networks,
+    Place,
+    Proxies,
+    PublicKeys,
+    SecretList,
+    TemplateFolder,
+    Times,
+    Topics,
+    UsersAndPasswords,
+    Zone,
+    is_guessable,
+    is_inside,
+    read_costs,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder that holds the packages and `templates/`, in a checkout and when installed."""
+
+
+class Settings(BaseSettings):
+    """Every setting, typed, with its default. `docs/settings.md` is generated from here."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MUSTER_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    home: Path = Field(Path(".muster"), description="Where the embedded servers keep their data.")
+    database_url: str | None = Field(
+        None,
+        description="PostgreSQL to use instead of the embedded one: `postgresql://user:password@host:5432/muster`.",
+    )
+    redis_url: str | None = Field(
+        None,
+        description="Redis to use instead of the embedded one: `redis://:password@host:6379/0`, `rediss://…`, or with sentinels `redis+sentinel://:password@one:26379,two:26379,three:26379/service/0`.",
+    )
+    public_url: Address = Field(
+        "http://127.0.0.1:8000",
+        description="The address members' links start with, as the outside sees it: `https://…`, a path behind it if need be. On servers of your own `http://` is refused, but for this machine, private networks and names that lead nowhere outside.",
+    )
+    insecure: bool = Field(
+        False,
+        description="Start with an `http://` MUSTER_PUBLIC_URL all the same; links and cookies can then be read on the way.",
+    )
+    listen: str = Field("127.0.0.1:8000", description="`host:port` the web server listens on.")
+    proxies: Proxies = Field(
+        NEAR_PROXIES,
+        description="Networks of the proxies that stand before Muster, separated by commas: `10.0.3.0/24,203.0.113.0/24`; a load balancer and a CDN in front of it are both to be named. Each must add whom it was asked by to `X-Forwarded-For`, which is read from its end for as long as the one who speaks is named here: from anybody else it counts for nothing. It tells who asks for too many links that do not exist, and brings mail too slowly.",
+    )
+    web_connections: int = Field(
+        8192,
+        ge=64,
+        description="Most connections to one `muster serve`, as far as the system gives it files for them (`ulimit -Hn`). When there are so many, the one that has waited for its client for longest makes room.",
+    )
+    web_connections_per_network: int = Field(
+        256,
+        ge=8,
+        description="Most connections to one `muster serve` from one network (/24 of IPv4, /48 of IPv6). Private addresses are not limited: a proxy beside us holds everybody's.",
+    )
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="Who asks for `/metrics` must send it: `Authorization: Bearer …`. Without it, `/metrics` answers this machine and private networks only, asked by an address, `localhost` or the name in MUSTER_PUBLIC_URL, and nobody who comes from elsewhere through a proxy.",
+    )
+    secret_key: LongSecrets = Field(
+        (),
+        description="Secret for links and sign-in, at least 32 characters, 10 of them different, neither words nor repetitions; a comma-separated list while rotating: the first signs, all verify (a former one may be as short as 16). Made and kept in MUSTER_HOME when the embedded database is used. Keep a former one until 60 days after the last ballot it was used for has closed, and run `muster webhooks rotate` for each webhook first.",
+    )
+
+    email_from: str = Field("Muster <muster@example.org>", description="The From of emails: `Name <address>`.")
+    email_reply_to: str | None = Field(
+        None, description="Where replies to emails go, if not to MUSTER_EMAIL_FROM: `Name <address>`."
+    )
+    bounce_domain: str | None = Field(
+        None,
+        description="Domain of the envelope sender (`b+…@domain`), where bounces come back. Default: the domain of MUSTER_EMAIL_FROM.",
+    )
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="The mail relay: `smtp://user:password@host:587?starttls=always`, `smtps://…`; `starttls` is `never`, `always`, or `auto` (default): where the relay offers it, and always where there is a password.",
+    )
+    smtp_ca_file: FilePath | None = Field(
+        None,
+        description="A file of certificates (PEM) of the authorities to trust for the mail relay, instead of the system's. Certificates are always checked.",
+    )
+    dkim_domain: str | None = Field(
+        None,
+        description="Sign emails for this domain (DKIM), where the relay does not: the domain of MUSTER_EMAIL_FROM or one it lies under. Needs MUSTER_DKIM_SELECTOR and MUSTER_DKIM_KEY_FILE.",
+    )
+    dkim_selector: str | None = Field(
+        None, description="Which key: `selector._domainkey.domain` in DNS holds its public half."
+    )
+    dkim_key_file: FilePath | None = Field(
+        None, description="The private key: RSA (PEM, at least 1,024 bits, better 2,048) or Ed25519 (PEM or base64)."
+    )
+    smtp_connections: int = Field(16, ge=1, le=200, description="Connections a worker keeps open to the mail relay.")
+
+    email_domain_pace: DomainPaces = Field(
+        "",
+        description="Emails a second to the mailboxes of a provider, by its domains: `gmail.com+googlemail.com:50,outlook.com:20`; `*:100` for each other domain. Shared by all workers.",
+    )
+    email_unanswered: Literal["retry", "hold"] = Field(
+        "retry",
+        description="What to do with an email the relay never said it took: `retry` sends it again with the same Message-ID, by which receivers know a copy; `hold` waits for a person.",
+    )
+
+    reply_domain: str | None = Field(
+        None,
+        description="Domain that replies to emails go to (`r+…@domain`), where the mailroom or a provider's inbound webhook reads them. Default: none; replies go to MUSTER_EMAIL_REPLY_TO or MUSTER_EMAIL_FROM, for people to read.",
+    )
+    mailroom_lmtp: str | None = Field(
+        None, description="Where `muster mailroom` listens for LMTP: `host:port`, or `unix:/path/of/socket`."
+    )
+    mailroom_smtp: str | None = Field(None, description="Where `muster mailroom` listens for SMTP: the same.")
+    mailroom_largest: int = Field(10, ge=1, le=50, description="Largest mail that is taken, in MB.")
+    email_provider: Literal["", "sendgrid", "mailgun", "postmark", "ses"] = Field(
+        "",
+        description="Whose relay `MUSTER_SMTP_URL` is: `sendgrid`, `mailgun`, `postmark` or `ses`. Each email then carries our id in the header which that provider gives back with its events. Empty for a relay of your own.",
+    )
+    sendgrid_webhook_key: PublicKeys = Field(
+        (),
+        description="SendGrid's public keys (base64), with which the signatures of its event webhook and of inbound parse are verified; a comma-separated list: any of them verifies.",
+    )
+    mailgun_webhook_key: SecretList = Field(
+        (),
+        description="Mailgun's HTTP webhook signing key; a comma-separated list while rotating: all verify.",
+    )
+    postmark_webhook_auth: UsersAndPasswords = Field(
+        (),
+        description="`user:password` that Postmark's webhooks carry in their address, at least 16 characters of password; a comma-separated list while rotating: all are let in.",
+    )
+    ses_topic_arn: Topics = Field(
+        (),
+        description="The SNS topics Amazon SES tells its events to, `arn:aws:sns:…`; a comma-separated list. Nothing from any other topic is believed.",
+    )
+    ses_configuration_set: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="The configuration set of Amazon SES that emails are sent with, which publishes the events.",
+    )
+
+    sms_from: str | None = Field(
+        None,
+        description="Sender of texts: a number, an alphanumeric name, or a messaging service `MG…`. Without it no texts are sent, by Vonage neither.",
+    )
+    twilio_account_sid: str | None = Field(None, description="Twilio account, `AC…`.")
+    twilio_auth_token: SecretList = Field(
+        (), description="Twilio auth token; a comma-separated list while rotating: the first signs, all verify."
+    )
+    twilio_base_url: str | None = Field(None, description="Where Twilio's API is; set for the sandbox and for tests.")
+    twilio_catch_up: int = Field(
+        15,
+        ge=0,
+        le=1440,
+        description="Minutes between two looks into Twilio's own list for texts that did not reach us, as while we were down. 0: never.",
+    )
+    vonage_api_key: str | None = Field(None, description="Vonage account: the API key, 8 characters.")
+    vonage_api_secret: SecretStr | None = Field(None, description="Vonage API secret.")
+    vonage_signature_secret: SecretList = Field(
+        (),
+        description="Vonage signature secret, with which it signs what it tells us, at least 32 characters; a comma-separated list while rotating: all verify.",
+    )
+    vonage_sms_from: str | None = Field(
+        None,
+        description="Sender of texts that go by Vonage: a number or an alphanumeric name. Default: MUSTER_SMS_FROM, which is right only where Vonage is the one provider.",
+    )
+    vonage_base_url: Address | None = Field(
+        None, description="Where Vonage's API is; set for the sandbox and for tests."
+    )
+    sms_providers: Costs = Field(
+        "",
+        description="Who sends texts: `twilio`, `vonage`, or both with a comma. The first that is well sends; with what a segment costs at each, `twilio=0.0463,vonage=0.0405`, the cheapest that is well. Default: those that are set up, Twilio first.",
+    )
+    sms_connections: int = Field(
+        32, ge=1, le=500, description="Requests a worker has open to the SMS provider at once."
+    )
+    sms_region: Country = Field(
+        "GB", description="Country whose way of writing phone numbers is assumed when there is no +."
+    )
+
+    frequency_cap: Caps = Field(
+        (),
+        description="The most messages one person gets, from all campaigns and by both channels together, such as `3 in 7 days`; several separated by commas. `3 marketing in 7 days` counts and holds back marketing messages only. A campaign may add caps of its own, or be exempt.",
+    )
+
+    outgoing_allow: Networks = Field(
+        (),
+        description="Networks that webhooks and exports may be sent to although they are not public, separated by commas: `10.20.0.0/16,127.0.0.1`. Only these can be reached by plain `http://`. Default: public addresses alone, by `https://`.",
+    )
+    webhook_include: Extras = Field(
+        (),
+        description="What webhooks may tell beside ids, where a subscription asks for it: `addresses` (phone numbers and mailboxes), `texts` (what members wrote), or both with a comma.",
+    )
+    keep_events: int = Field(
+        30,
+        ge=4,
+        description="Days that events for webhooks, and the log of their deliveries, are kept: how far back a stream can be replayed.",
+    )
+
+    turnout_export_to: Place | None = Field(
+        None,
+        description="Where turnout is exported to by the clock: a folder that every worker has, or an address (`https://…`) that files are PUT under; see docs/turnout.md.",
+    )
+    turnout_export_at: Times = Field(
+        (time(7), time(19)), description="When: times of day in MUSTER_TIME_ZONE, separated by commas: `07:00,19:00`."
+    )
+    turnout_export_format: Literal["csv", "parquet"] = Field(
+        "csv", description="As what: `csv`, or `parquet`, which needs `pip install 'pyarrow>=21'`."
+    )
+    turnout_export_token: SecretStr | None = Field(
+        None, description="What the address is shown as `Authorization: Bearer …`, where it asks for that."
+    )
+
+    templates: TemplateFolder | None = Field(
+        None, description="A folder of your own with `messages/<name>/`, looked in before the ones Muster brings."
+    )
+    time_zone: Zone = Field(
+        "Europe/London", description="Time zone of people who have none of their own, and of times in files."
+    )
+    organisation: str = Field("Your organisation", description="Who is asking, as members see it.")
+    contact: str = Field(
+        "", description="How members reach you: a phone number, address or web page for the foot of every email."
+    )
+    archive_after: int = Field(
+        90,
+        ge=61,
+        description="Days after its ballot closed until the messages of a campaign that is over move into the archive; see docs/retention.md.",
+    )
+    keep_inbox: int = Field(
+        30,
+        ge=2,
+        description="Days that what came in (receipts, texts, presses of buttons, mails) is kept as it came, once it has been processed; but a reply by email with attachments is deleted as soon as it has been read. Providers repeat themselves for some hours, and must be recognised.",
+    )
+    log_format: str = Field("text", pattern="^(text|json)$", description="`text` for people, `json` for programs.")
+
+    @property
+    def named(self) -> str:
+        """The organisation's name where somebody has set it; nobody is called “Your organisation” on a page."""
+        return self.organisation if "organisation" in self.model_fields_set else ""
+
+    @property
+    def template_roots(self) -> tuple[Path, ...]:
+        """The folders templates are looked up in, first match wins."""
+        own = (self.templates,) if self.templates else ()
+        return (*own, ROOT / "templates")
+
+    @property
+    def bounce_host(self) -> str:
+        """Domain bounces come back to, as DNS writes it (IDNA).
+
+        Raises:
+            SettingsError: it cannot be a domain.
+        """
+        return _in_dns(self.bounce_domain or self.email_from.rpartition("@")[2].rstrip("> "), "MUSTER_BOUNCE_DOMAIN")
+
+    @property
+    def reply_host(self) -> str | None:
+        """Domain replies come to, as DNS writes it; None where people read them elsewhere.
+
+        Raises:
+            SettingsError: it cannot be a domain.
+        """
+        return _in_dns(self.reply_domain, "MUSTER_REPLY_DOMAIN") if self.reply_domain else None
+
+    @property
+    def has_sms(self) -> bool:
+        """Whether texts can be sent."""
+        return bool(self.sms_from and any(self.is_set_up(name) for name in SMS_PROVIDERS))
+
+    @property
+    def sms_costs(self) -> dict[str, float]:
+        """What a segment costs, by provider, in order of preference; 0 where nobody said."""
+        named = read_costs(self.sms_providers)
+        if named:
+            return {name: cost or 0.0 for name, cost in named}
+        return dict.fromkeys((name for name in SMS_PROVIDERS if self.is_set_up(name)), 0.0)
+
+    def is_set_up(self, provider: str) -> bool:
+        """Whether there is everything that a provider of texts needs."""
+        if provider == "twilio":
+            return bool(self.twilio_account_sid and self.twilio_auth_token)
+        return bool(self.vonage_api_key and self.vonage_api_secret and self.vonage_signature_secret)
+
+    @property
+    def has_email(self) -> bool:
+        """Whether emails can be sent."""
+        return self.smtp_url is not None
+
+
+def _in_dns(host: str, setting: str) -> str:
+    try:
+        return host if host.isascii() else idna.encode(host, uts46=True).decode()
+    except UnicodeError as error:
+        raise SettingsError(f"“{host}” is not a domain.", remedy=f"See {setting}.") from error
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: a value cannot be right; names every such setting in one line each.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"MUSTER_{str(problem['loc'][0]).upper()}: {problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors()
+        ]
+        raise SettingsError("; ".join(lines) + ".", remedy="See docs/settings.md.") from None
+
+
+def check_for_production(settings: Settings) -> None:
+    """Refuse to start on servers of one's own without the secrets and the address that make it safe.
+
+    Raises:
+        SettingsError: naming what is missing, or cannot be kept, and how to make it right.
+    """
+    if settings.database_url is None:
+        return
+    missing = [
+        name
+        for name, present in (
+            ("MUSTER_SECRET_KEY", bool(settings.secret_key)),
+            ("MUSTER_REDIS_URL", settings.redis_url is not None),
+            ("MUSTER_PUBLIC_URL", "MUSTER_PUBLIC_URL" in os.environ or "public_url" in settings.model_fields_set),
+        )
+        if not present
+    ]
+    if missing:
+        raise SettingsError(
+            f"MUSTER_DATABASE_URL is set, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not.",
+            remedy="On servers of your own these have no safe default; see docs/settings.md.",
+        )
+    if is_guessable(settings.secret_key[0].get_secret_value()):
+        least, different = STRONG_SECRET
+        raise SettingsError(
+            f"MUSTER_SECRET_KEY can be guessed: it needs at least {least} characters, {different} of them different, and"
+            " neither words nor repetitions.",
+            remedy="Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'. Where links were sent with"
+            " the present one, put the new one in front: MUSTER_SECRET_KEY=new,present.",
+        )
+    if settings.public_url.startswith("http://") and not is_inside(settings.public_url) and not settings.insecure:
+        raise SettingsError(
+            "MUSTER_PUBLIC_URL begins with http://, so that members' links and the staff's cookies could be read on the way.",
+            remedy="Begin it with https:// and put a proxy with a certificate in front (docs/proxy.md); to serve it like"
+            " this all the same, set MUSTER_INSECURE=1.",
+        )

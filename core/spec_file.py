@@ -1,0 +1,117 @@
+"""Files that people write in TOML: the kinds of value they share, and errors in the words of whoever wrote them.
+
+A file may hold several tables, `[ballot]` and `[campaign]`; whoever reads one of them reads past the other.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from core.errors import SpecError
+from core.spec_errors import near_miss, problems
+
+_END_OF_DAY: Final = time(23, 59, 59)
+
+
+def _moment(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value) if len(value) == len("2026-11-02") else datetime.fromisoformat(value)
+        except ValueError:
+            pass
+    if isinstance(value, date):  # a datetime is one as well
+        return value
+    raise ValueError("write a date such as 2026-11-02, or a local time such as 2026-11-02T12:00:00")
+
+
+def read_many(value: object) -> object:
+    """Make a list of one value that stands alone."""
+    return (value,) if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+Moment = Annotated[datetime | date, BeforeValidator(_moment)]
+"""A date, a local time, or a time with an offset; `at_zone` makes an instant of it."""
+OneOrMore = Annotated[tuple[str, ...], BeforeValidator(read_many), Field(min_length=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class SpecTable(BaseModel):
+    """A table of a file: it has the keys of its class and no others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, str_strip_whitespace=True)
+
+
+Spec = TypeVar("Spec", bound=SpecTable)
+
+
+def at_zone(value: date, zone: ZoneInfo, *, end: bool = False) -> datetime:
+    """The instant a file means.
+
+    Args:
+        value: a date, a local time, or a time with its own offset.
+        zone: whose local time it is.
+        end: a date alone means its last second, not its first.
+
+    Returns:
+        Aware, in UTC.
+    """
+    if not isinstance(value, datetime):
+        value = datetime.combine(value, _END_OF_DAY if end else time())
+    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def read_document(path: Path, tables: Mapping[str, Collection[str]]) -> dict[str, Any]:
+    """Read a file's tables as they stand.
+
+    Args:
+        path: the file.
+        tables: the names of tables it may have, and the keys of each, to say where a key that stands outside belongs.
+
+    Raises:
+        SpecError: the file cannot be read, is not TOML, or has a key outside of its tables.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise SpecError(f"There is no file {path}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path} cannot be read: {error}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{path} is not TOML: {error}.", remedy="docs/campaigns.md shows a complete file.") from None
+    unknown = [_misplaced(key, tables) for key in document if key not in tables]
+    if unknown:
+        raise SpecError(f"{path} cannot be used.", problems=unknown)
+    return document
+
+
+def _misplaced(key: str, tables: Mapping[str, Collection[str]]) -> str:
+    for table, keys in tables.items():
+        if key in keys:
+            return f"{key}: belongs to the {table}; write it as {table}.{key}"
+    return f"{key}: is not a key here{near_miss(key, tables)}"
+
+
+def read_table(model: type[Spec], table: object, path: Path, name: str) -> Spec:
+    """Make a checked table of what a file says.
+
+    Args:
+        model: what it should be.
+        table: what the file has.
+        path: the file, for errors.
+        name: of the table.
+
+    Raises:
+        SpecError: something in it is wrong; each problem names its key.
+    """
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        raise SpecError(f"{path} cannot be used.", problems=problems(model, error, name)) from None

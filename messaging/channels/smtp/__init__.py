@@ -1,0 +1,1 @@
+"""SMTP: emails by a relay, with DKIM, and what servers answer."""

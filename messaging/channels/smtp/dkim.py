@@ -1,0 +1,129 @@
+"""DKIM signatures (RFC 6376, RFC 8463) for mail whose relay does not sign it; dkimpy makes them.
+
+A relay that signs (OpenDKIM, Rspamd, any provider) is many times faster: this is for small ones that cannot.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Final
+
+import dkim
+from dkim.crypto import UnparsableKeyError, parse_pem_private_key
+
+from core.errors import AddressError, SettingsError
+from core.settings import Settings
+from messaging.content.mime import ascii_domain
+
+_SIGNED: Final = (
+    *(b"from", b"reply-to", b"to", b"cc", b"subject", b"date", b"message-id", b"mime-version", b"content-type"),
+    *(b"list-id", b"list-unsubscribe", b"list-unsubscribe-post", b"feedback-id"),
+)
+"""Headers that say who writes what to whom, and those by which mailbox providers judge bulk mail."""
+HEADERS: Final = _SIGNED + _SIGNED
+"""Each is named once more than it occurs, so that nobody can add another one without breaking the signature."""
+SMALLEST_KEY: Final = 1024
+"""Bits of an RSA key that receivers still accept (RFC 8301)."""
+_ED25519_PKCS8: Final = bytes.fromhex("302e020100300506032b657004220420")
+"""What stands before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410), as OpenSSL writes it."""
+_PEM: Final = re.compile(rb"-----BEGIN [A-Z ]+-----\s+(.+?)-----END", re.DOTALL)
+_PROBE: Final = b"From: a@example.org\r\n\r\nHello\r\n"
+_HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.IGNORECASE)
+
+
+class Signer:
+    """Signs emails with one key.
+
+    Args:
+        domain: `d=`; DMARC wants it to be the domain of From, or one it lies under.
+        selector: `s=`; where in DNS the public key is.
+        key: as in the file: PEM with an RSA or Ed25519 key, or an Ed25519 key's 32 bytes in base64.
+
+    Raises:
+        SettingsError: that is not such a key, or no such name.
+    """
+
+    def __init__(self, domain: str, selector: str, key: bytes) -> None:
+        try:
+            self._domain = ascii_domain(domain).encode("ascii")
+        except (AddressError, UnicodeError) as error:
+            raise SettingsError(f"MUSTER_DKIM_DOMAIN: “{domain}” is not a domain.") from error
+        for name, value in (("DOMAIN", self._domain.decode()), ("SELECTOR", selector)):
+            if not _HOST.fullmatch(value):
+                raise SettingsError(f"MUSTER_DKIM_{name}: “{value}” cannot stand in DNS.")
+        self._selector = selector.encode("ascii")
+        self._algorithm, self._key = _read(key)
+        try:
+            self.sign(_PROBE)
+        except (dkim.DKIMException, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise _bad_key("is not a private key that can sign") from error
+
+    def sign(self, content: bytes) -> bytes:
+        """The email with a signature over its headers and its text, both relaxed.
+
+        Args:
+            content: as it will be sent: ASCII throughout, so that no relay has a reason to convert it.
+        """
+        signer = dkim.DKIM(content, signature_algorithm=self._algorithm)
+        header: bytes = signer.sign(
+            self._selector,
+            self._domain,
+            self._key,
+            canonicalize=(b"relaxed", b"relaxed"),
+            include_headers=HEADERS,
+        )
+        return header + content
+
+
+def open_signer(settings: Settings) -> Signer | None:
+    """The signer the settings ask for, if they ask for one.
+
+    Raises:
+        SettingsError: one of the three settings is missing, or the key cannot be used.
+    """
+    given = {
+        "MUSTER_DKIM_DOMAIN": settings.dkim_domain,
+        "MUSTER_DKIM_SELECTOR": settings.dkim_selector,
+        "MUSTER_DKIM_KEY_FILE": settings.dkim_key_file,
+    }
+    missing = [name for name, value in given.items() if not value]
+    if len(missing) == len(given):
+        return None
+    if missing or not (settings.dkim_domain and settings.dkim_selector and settings.dkim_key_file):
+        raise SettingsError(
+            f"Emails cannot be signed: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.",
+            remedy="DKIM needs all three settings, or none; see docs/email.md.",
+        )
+    try:
+        key = settings.dkim_key_file.read_bytes()
+    except OSError as error:
+        raise _bad_key(f"cannot be read ({error.strerror})") from error
+    return Signer(settings.dkim_domain, settings.dkim_selector, key)
+
+
+def _read(key: bytes) -> tuple[bytes, bytes]:
+    """Which algorithm a key is for, and the key as dkimpy takes it."""
+    pem = _PEM.search(key)
+    try:
+        raw = base64.b64decode(b"".join((pem[1] if pem else key).split()), validate=True)
+    except binascii.Error as error:
+        raise _bad_key("holds no key in PEM or base64") from error
+    if raw.startswith(_ED25519_PKCS8) or (pem is None and len(raw) == 32):
+        return b"ed25519-sha256", base64.b64encode(raw[-32:])
+    key = b"\n".join(key.split(b"\r\n"))
+    try:
+        bits = parse_pem_private_key(key)["modulus"].bit_length()
+    except (UnparsableKeyError, LookupError, TypeError, ValueError) as error:
+        raise _bad_key("is neither an RSA nor an Ed25519 private key without a password") from error
+    if bits < SMALLEST_KEY:
+        raise _bad_key(f"is an RSA key of {bits} bits, which receivers no longer accept")
+    return b"rsa-sha256", key
+
+
+def _bad_key(what: str) -> SettingsError:
+    return SettingsError(
+        f"The file MUSTER_DKIM_KEY_FILE names {what}.",
+        remedy="Make one with: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out dkim.pem",
+    )

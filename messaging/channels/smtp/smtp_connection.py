@@ -1,0 +1,148 @@
+"""One SMTP connection after its greeting: commands go out, together where the server allows it, and replies come back.
+
+aiosmtplib opens the connection (EHLO, STARTTLS, AUTH) and hands it over. Spoken through it, a mail waits for four
+replies one after the other; here everything up to DATA is said in one breath (RFC 2920), so a mail waits twice.
+
+The connection keeps count of the replies it is owed. One that nobody asked for ends it: a reply that answered another
+question would make a refused mail look accepted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+Reply = tuple[int, str]
+"""A code of three digits and the words after it, lines parted by newlines."""
+
+LONGEST: Final = 64 * 1024
+"""Bytes of a reply; no server says more."""
+CLOSING: Final = 421
+
+
+class SmtpConnection(asyncio.Protocol):
+    """Talks on a connection that somebody else has opened; from now on it is this one's.
+
+    Args:
+        transport: the connection, encrypted or not.
+        extensions: what the server said it can do (RFC 5321, 4.1.1.1): keywords in lower case, with their parameters.
+    """
+
+    def __init__(self, transport: asyncio.Transport, extensions: Mapping[str, str]) -> None:
+        self._transport = transport
+        self._unread = bytearray()
+        self._lines: list[str] = []
+        self._length = 0
+        self._replies: list[Reply] = []
+        self._owed = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._lost: Exception | None = None
+        self.extensions: Final = extensions
+        transport.set_protocol(self)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether another conversation can begin: it is open, every reply has come, and nothing besides."""
+        quiet = not (self._owed or self._replies or self._lines or self._unread)
+        return quiet and self._lost is None and not self._transport.is_closing()
+
+    def say(self, *commands: bytes) -> None:
+        """Send commands, in one packet; each is owed a reply.
+
+        Raises:
+            ConnectionResetError: the connection is no longer fit to talk on; nothing was sent.
+        """
+        self._write(b"\r\n".join(commands) + b"\r\n", replies=len(commands))
+
+    def hand_over(self, text: bytes) -> None:
+        """Send the text of a mail, its final dot included; it is owed one reply.
+
+        Raises:
+            ConnectionResetError: the connection is no longer fit to talk on; nothing was sent.
+        """
+        self._write(text, replies=1)
+
+    async def hear(self) -> list[Reply]:
+        """The replies to what was said.
+
+        Returns:
+            One each; fewer where the server hung up after some of them, as it does after 421.
+
+        Raises:
+            ConnectionResetError: it hung up, or said what is not SMTP, before any.
+        """
+        if self._owed and self._lost is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        if not self._replies:
+            raise ConnectionResetError(str(self._lost))
+        replies, self._replies = self._replies, []
+        return replies
+
+    def close(self) -> None:
+        """Hang up at once."""
+        self._fail(ConnectionResetError("the connection is closed"))
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came; wake whoever waits once all of it is there."""
+        self._unread += data
+        while self._lost is None and (end := self._unread.find(b"\n")) >= 0:
+            line = bytes(self._unread[: end + 1])
+            del self._unread[: end + 1]
+            self._read(line)
+        self._measure(len(self._unread))
+        if not self._owed:
+            self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Nothing more will come."""
+        self._fail(error or ConnectionResetError("the server hung up"))
+
+    def _write(self, data: bytes, *, replies: int) -> None:
+        if not self.is_sound:
+            raise ConnectionResetError(str(self._lost or "the server said more than it was asked"))
+        self._owed += replies
+        self._transport.write(data)
+
+    def _read(self, line: bytes) -> None:
+        """Take one line of a reply."""
+        code = line[:3]
+        if not (code.isdigit() and len(code) == 3) or line[3:4] not in {b" ", b"-", b"\r", b"\n"}:
+            self._fail(ConnectionResetError(f"not SMTP: {line[:80]!r}"))
+            return
+        # a database's text has no room for NUL
+        self._lines.append(line[4:].decode("utf-8", "replace").replace("\0", "").strip())
+        self._length += len(line)
+        self._measure()
+        if line[3:4] == b"-" or self._lost is not None:
+            return
+        reply = int(code), "\n".join(self._lines)
+        self._lines.clear()
+        self._length = 0
+        if not self._owed:
+            if len(self._replies) > 1 and reply[0] != CLOSING:
+                self._replies.clear()  # which of them answered what is no longer known
+            self._fail(ConnectionResetError(f"nobody had asked: {line[:80]!r}"))
+            return
+        self._owed -= 1
+        self._replies.append(reply)
+        if reply[0] == CLOSING:
+            self._fail(ConnectionResetError("the server said that it is closing"))
+
+    def _measure(self, more: int = 0) -> None:
+        if self._length + more > LONGEST:
+            self._fail(ConnectionResetError("the server's reply is too long"))
+
+    def _fail(self, error: Exception) -> None:
+        if self._lost is None:
+            self._lost = error
+            self._transport.abort()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

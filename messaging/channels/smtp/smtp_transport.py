@@ -1,0 +1,147 @@
+"""The mail relay: where it is, and a connection to it, opened, encrypted and signed in to by aiosmtplib."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPHeloError, SMTPResponseException
+
+from core.errors import SettingsError
+from core.http.http_answers import describe_failure
+from messaging.channels.channel import Refused, Retry
+from messaging.channels.smtp.codes import SmtpPhase, judge
+from messaging.channels.smtp.smtp_connection import SmtpConnection
+from messaging.states import Reason
+
+PATIENCE: Final = 20.0
+"""Seconds opening a connection may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpTransport:
+    """Where mail goes, as `MUSTER_SMTP_URL` says it.
+
+    Attributes:
+        tls: encrypted from the first byte (SMTPS).
+        start_tls: True, encrypted or not at all; None, where the relay offers it; False, never.
+    """
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None
+    tls: bool
+    start_tls: bool | None
+
+
+def read_smtp_url(url: str) -> SmtpTransport:
+    """Read `smtp://user:password@host:port?starttls=never|auto|always` or `smtps://…`.
+
+    With `auto`, a relay that wants a password must offer STARTTLS: whoever sits between could take the offer away and
+    read it. To say a password in the clear, say `never`.
+
+    Raises:
+        SettingsError: it is not like that; never repeats the password.
+    """
+    remedy = "It looks like smtp://user:password@host:587?starttls=always, or smtps://…; see docs/settings.md."
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise SettingsError("MUSTER_SMTP_URL has no port that is a number.", remedy=remedy) from error
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise SettingsError("MUSTER_SMTP_URL is not the address of a mail relay.", remedy=remedy)
+    ways = {"never": False, "auto": True if parts.username else None, "always": True}
+    way = parse_qs(parts.query).get("starttls", ["auto"])[-1]
+    if way not in ways:
+        raise SettingsError(f"MUSTER_SMTP_URL says starttls={way}.", remedy=remedy)
+    tls = parts.scheme == "smtps"
+    return SmtpTransport(
+        host=parts.hostname,
+        port=port or (465 if tls else 25),
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        tls=tls,
+        start_tls=False if tls else ways[way],
+    )
+
+
+def trusted(ca_file: Path | None) -> ssl.SSLContext:
+    """Whose certificates are believed: the system's authorities, or the ones in a file. There is no way to believe all.
+
+    Args:
+        ca_file: `MUSTER_SMTP_CA_FILE`, PEM.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # an SSLError is one
+        raise SettingsError(
+            f"MUSTER_SMTP_CA_FILE: {ca_file} cannot be used: {error.strerror or error}.",
+            remedy="It holds certificates of authorities in PEM: -----BEGIN CERTIFICATE----- …",
+        ) from error
+
+
+async def connect(
+    relay: SmtpTransport, context: ssl.SSLContext, local_name: str, patience: float
+) -> SmtpConnection | Retry | Refused:
+    """Open a connection that is ready for a mail, or say why not.
+
+    Args:
+        relay: where to.
+        context: whose certificates are believed.
+        local_name: what EHLO says we are.
+        patience: seconds for everything.
+    """
+    smtp = SMTP(
+        hostname=relay.host,
+        port=relay.port,
+        username=relay.username,
+        password=relay.password,
+        use_tls=relay.tls,
+        start_tls=relay.start_tls,
+        tls_context=context,
+        local_hostname=local_name,
+        timeout=None,
+    )
+    try:
+        async with asyncio.timeout(min(PATIENCE, patience)):
+            await smtp.connect()
+            if smtp.is_ehlo_or_helo_needed:
+                await _greet(smtp)
+    except BaseException as error:
+        smtp.close()
+        if isinstance(error, SMTPResponseException):
+            return judge(error.code, error.message, _phase(error))
+        if isinstance(error, SMTPException | OSError | ValueError):
+            return Retry(Reason.NOT_REACHED, reply=_words(error), slow=True)
+        raise
+    return SmtpConnection(cast("asyncio.Transport", smtp.transport), smtp.esmtp_extensions)
+
+
+async def _greet(smtp: SMTP) -> None:
+    try:
+        await smtp.ehlo()
+    except SMTPHeloError:  # a server that knows no extensions (RFC 5321, 3.2)
+        await smtp.helo()
+
+
+def _phase(error: SMTPResponseException) -> SmtpPhase:
+    return SmtpPhase.AUTH if isinstance(error, SMTPAuthenticationError) else SmtpPhase.CONNECT
+
+
+def _words(error: Exception) -> str:
+    cause = error.__cause__ or error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return (
+            f"The relay's certificate is not trusted: {cause.verify_message}. Name its authority in"
+            " MUSTER_SMTP_CA_FILE, or the right host in MUSTER_SMTP_URL; see docs/email.md."
+        )
+    return describe_failure(error)

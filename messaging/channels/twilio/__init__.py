@@ -1,0 +1,1 @@
+"""Twilio: texts by its Messages API, its error codes and its signature."""

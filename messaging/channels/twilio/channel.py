@@ -1,0 +1,244 @@
+"""SMS by Twilio's Messages API, through the official SDK on our own HTTP session.
+
+The API has no idempotency key: a request that was written and not answered may have sent a text. So nothing here ever
+repeats a request; what cannot be known is said to be unknown, and `trace` asks Twilio's own list afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import aiohttp
+import orjson
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
+from twilio.http import AsyncHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+from yarl import URL
+
+from core.errors import Unavailable
+from core.http.http_answers import describe_failure, read_retry_after
+from core.settings import Settings
+from messaging.channels.channel import (
+    Accepted,
+    OutboundMessage,
+    OutboundText,
+    Refused,
+    Retry,
+    SendResult,
+    Trace,
+    Unknown,
+    Withheld,
+)
+from messaging.channels.smtp.last_look import GuardedBody
+from messaging.channels.twilio.codes import judge
+from messaging.states import Reason
+
+TIMEOUT: Final = 30.0
+"""Seconds a request may take. Longer than Twilio ever takes: giving up early only makes outcomes unknown."""
+RETRIES: Final = "#rc=5&rp=all"
+"""Twilio posts a callback again that met a 5xx, only where the URL's fragment says so; it is neither sent nor signed.
+https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides"""
+SKEW: Final = timedelta(minutes=2)
+"""How far Twilio's clock and ours may differ when its list is searched."""
+UNREADABLE: Final = (ValueError, LookupError, AttributeError, TypeError)
+"""What the SDK raises for an answer that is not what Twilio documents, as a proxy on the way may give."""
+_QUERY: Final = URL("/")
+SEARCHED: Final = 50
+"""The newest messages to a number that are looked through."""
+
+
+class TooManyRequests(TwilioException):  # type: ignore[misc]  # the SDK is untyped
+    """HTTP 429: refused before anything was done.
+
+    Args:
+        after: seconds Twilio asked to wait.
+    """
+
+    def __init__(self, after: float | None) -> None:
+        super().__init__("Twilio answered 429 Too Many Requests.")
+        self.after = after
+
+
+class ServerFault(TwilioException):  # type: ignore[misc]
+    """HTTP 5xx: nobody knows whether the message was taken."""
+
+
+class NotHandedOver(TwilioException):  # type: ignore[misc]
+    """The request was given up before it was written: its message is no longer ours."""
+
+
+class SessionClient(AsyncHttpClient):  # type: ignore[misc]
+    """The SDK's transport on a shared session: with its timeouts, and without ever repeating a request.
+
+    Args:
+        http: the session.
+        timeout: seconds for a whole request.
+    """
+
+    def __init__(self, http: aiohttp.ClientSession, timeout: float) -> None:
+        super().__init__(logging.getLogger(__name__), is_async=True)
+        self._http = http
+        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(10.0, timeout))
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109  # the SDK passes its own; the session's holds
+        allow_redirects: bool = False,
+    ) -> Response:
+        """One request, once.
+
+        Raises:
+            TooManyRequests: 429, with Retry-After, which the SDK's own exception would lose.
+            ServerFault: 5xx.
+        """
+        told = dict(headers or {})
+        if auth is not None:
+            told["Authorization"] = aiohttp.encode_basic_auth(*auth)
+        return await self._ask(method, url, params, _form(data) if data else None, told, redirect=allow_redirects)
+
+    async def post(
+        self, url: str, data: Mapping[str, str], headers: Mapping[str, str], still_ours: Callable[[], bool]
+    ) -> Response:
+        """Post a form, if it may still be handed over when it is written.
+
+        Raises:
+            NotHandedOver: it may not.
+            TooManyRequests, ServerFault: see `request`.
+        """
+        body = GuardedBody(_form(data), still_ours)
+        try:
+            return await self._ask("POST", url, None, body, headers, redirect=False)
+        except (aiohttp.ClientError, OSError) as error:
+            if body.withheld:
+                raise NotHandedOver(str(error)) from error
+            raise
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None,
+        body: bytes | GuardedBody | None,
+        headers: Mapping[str, str],
+        *,
+        redirect: bool,
+    ) -> Response:
+        async with self._http.request(
+            method, url, params=params, data=body, headers=headers, timeout=self._timeout, allow_redirects=redirect
+        ) as response:
+            if response.status == 429:
+                raise TooManyRequests(read_retry_after(response.headers.get("Retry-After")))
+            if response.status >= 500:
+                raise ServerFault(f"Twilio answered {response.status}.")
+            # JSON is UTF-8; a proxy's page need only be readable
+            return Response(response.status, (await response.read()).decode(errors="replace"), response.headers)
+
+
+class TwilioChannel:
+    """Texts through one Twilio account.
+
+    Args:
+        settings: has the account, token and base URL.
+        http: the shared session; not closed here.
+        timeout: seconds for a request.
+    """
+
+    name: Final = "sms"
+    provider: Final = "twilio"
+
+    def __init__(self, settings: Settings, http: aiohttp.ClientSession, *, timeout: float = TIMEOUT) -> None:
+        token = settings.twilio_auth_token[0].get_secret_value()
+        self.connections: Final = settings.sms_connections
+        # the SDK reads region and edge from the environment, where they would override the base URL
+        self._http = SessionClient(http, timeout)
+        client = Client(settings.twilio_account_sid, token, http_client=self._http, environment={"": ""})
+        if settings.twilio_base_url:
+            client.api.base_url = settings.twilio_base_url.rstrip("/")
+        self._api = client.api.v2010
+        self._messages = client.messages
+        self._headers = {
+            **client.get_headers("POST", None),
+            "Authorization": aiohttp.encode_basic_auth(*client.auth),
+        }
+        self._url = client.get_hostname(
+            self._api.absolute_url(f"/Accounts/{settings.twilio_account_sid}/Messages.json")
+        )
+        self._callback = f"{settings.public_url}/webhooks/twilio/status?m="
+
+    async def send(self, parcel: OutboundMessage) -> SendResult:
+        """Create one message at Twilio."""
+        assert isinstance(parcel, OutboundText)
+        form = {
+            "To": parcel.to,
+            "MessagingServiceSid" if parcel.sender.startswith("MG") else "From": parcel.sender,
+            "Body": parcel.body,
+            "StatusCallback": f"{self._callback}{parcel.seal}{RETRIES}",
+        }
+        try:
+            created = await self._create(form, parcel.still_ours)
+            accepted = Accepted(f"201 {created['status']}", created["sid"], _whole(created.get("num_segments")))
+        except NotHandedOver:
+            return Withheld()
+        except TooManyRequests as error:
+            return Retry(Reason.BUSY, "20429", str(error), slow=True, after=error.after)
+        except (TwilioRestException, TwilioServiceException) as error:
+            return _refusal(error)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            return Retry(Reason.NOT_REACHED, reply=describe_failure(error), slow=True)
+        except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, *UNREADABLE) as error:
+            return Unknown(describe_failure(error))
+        return accepted if accepted.provider_id else Unknown("The answer had no id in it.")
+
+    async def _create(self, form: Mapping[str, str], still_ours: Callable[[], bool]) -> Any:
+        """What `messages.create_async` does, without 120 µs for the same headers again and fields that nobody reads."""
+        response = await self._http.post(self._url, form, self._headers, still_ours)
+        if not 200 <= response.status_code < 300:
+            raise self._api.exception("POST", self._url, response, "Unable to create record")
+        return orjson.loads(response.text)
+
+    async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:
+        """The messages in Twilio's list with this text, to this number, from this sender, created after `since`."""
+        assert isinstance(parcel, OutboundText)
+        # DateSent is empty until a message has left, so the list is not filtered by it
+        from_ = {} if parcel.sender.startswith("MG") else {"from_": parcel.sender}
+        try:
+            listed = await self._messages.list_async(to=parcel.to, limit=SEARCHED, **from_)
+        except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, *UNREADABLE) as error:
+            raise Unavailable(f"Twilio's list of messages could not be read: {describe_failure(error)}.") from error
+        return [
+            Trace(one.sid, _whole(one.num_segments))
+            for one in listed
+            if one.body == parcel.body and one.date_created is not None and one.date_created >= since - SKEW
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held here: the session belongs to the runtime."""
+
+
+def _form(data: Mapping[str, Any]) -> bytes:
+    """A form's bytes. A query is one too, and quoted in C; the SDK's headers say that it is one."""
+    return _QUERY.with_query(data).raw_query_string.encode()
+
+
+def _refusal(error: TwilioRestException | TwilioServiceException) -> SendResult:
+    """A 4xx: nothing was sent. The code says whether it may be later."""
+    verdict = judge(error.code)
+    words = error.msg if isinstance(error, TwilioRestException) else error.detail or error.title
+    if verdict.retry:
+        return Retry(verdict.reason, str(error.code), words, slow=True)
+    return Refused(verdict.reason, str(error.code), words)
+
+
+def _whole(text: Any) -> int | None:
+    """A count Twilio gives as text; 0 means that it has not counted yet."""
+    return int(text) or None if str(text or "").isdigit() else None

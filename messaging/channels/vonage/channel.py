@@ -1,0 +1,168 @@
+"""SMS by Vonage's Messages API: https://developer.vonage.com/en/api/messages.
+
+Not by its older SMS API: that answers 200 to everything, with an id and a receipt for each part of a long text. This
+one has a real HTTP status, one id a text, and receipts signed over their body, in which our sealed id comes back.
+Vonage's own library is not used: it keeps a thread waiting for each request.
+
+It has no idempotency key either: nothing here ever repeats a request.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import aiohttp
+import orjson
+
+from core.errors import Unavailable
+from core.http.http_answers import describe_failure, read_retry_after
+from core.settings import Settings
+from messaging.channels.channel import (
+    Accepted,
+    OutboundMessage,
+    OutboundText,
+    Refused,
+    Retry,
+    SendResult,
+    Trace,
+    Unknown,
+    Withheld,
+)
+from messaging.channels.smtp.last_look import GuardedBody
+from messaging.channels.vonage.codes import code_of, reason_of
+from messaging.states import Reason
+
+BASE_URL: Final = "https://api.nexmo.com"
+TIMEOUT: Final = 30.0
+"""Seconds a request may take: giving up early only makes outcomes unknown."""
+SKEW: Final = timedelta(minutes=2)
+"""How far Vonage's clock and ours may differ when its records are searched."""
+PERIOD: Final = timedelta(hours=24)
+"""The longest period its records can be searched for in one request; the end is not in it."""
+NO_LIST: Final = frozenset({400, 401, 402, 403, 404, 422})
+"""Answers that will not change by asking again: the Reports API is a paid extra, and not every account has it."""
+
+
+class VonageChannel:
+    """Texts through one Vonage account.
+
+    Args:
+        settings: has the account and base URL.
+        http: the shared session; not closed here.
+        timeout: seconds for a request.
+    """
+
+    name: Final = "sms"
+    provider: Final = "vonage"
+
+    def __init__(self, settings: Settings, http: aiohttp.ClientSession, *, timeout: float = TIMEOUT) -> None:
+        self._http = http
+        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(10.0, timeout))
+        self._url = (settings.vonage_base_url or BASE_URL).rstrip("/")
+        self._webhook = f"{settings.public_url}/webhooks/vonage/status"
+        self._account = settings.vonage_api_key or ""
+        secret = settings.vonage_api_secret.get_secret_value() if settings.vonage_api_secret else ""
+        credentials = base64.b64encode(f"{self._account}:{secret}".encode()).decode()
+        self._headers = {"Authorization": f"Basic {credentials}", "Accept": "application/json"}
+        self.connections: Final = settings.sms_connections
+
+    async def send(self, parcel: OutboundMessage) -> SendResult:
+        """Create one message at Vonage."""
+        assert isinstance(parcel, OutboundText)
+        body = {
+            "channel": "sms",
+            "message_type": "text",
+            "to": parcel.to.removeprefix("+"),
+            "from": parcel.sender.removeprefix("+"),
+            "text": parcel.body,
+            "sms": {"encoding_type": "auto"},
+        }
+        if parcel.seal:
+            body |= {"client_ref": parcel.seal, "webhook_url": self._webhook, "webhook_version": "v1"}
+        guarded = GuardedBody(orjson.dumps(body), parcel.still_ours)
+        try:
+            async with self._http.post(
+                f"{self._url}/v1/messages",
+                data=guarded,
+                headers=self._headers | {"Content-Type": "application/json"},
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as response:
+                return _outcome(response.status, response.headers.get("Retry-After"), await response.read())
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            return Retry(Reason.NOT_REACHED, reply=describe_failure(error), slow=True)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            return Withheld() if guarded.withheld else Unknown(describe_failure(error))
+
+    async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:
+        """The record with our sealed id among those of this number since then.
+
+        Only what is there proves something: records come late, and accounts without the Reports API have none.
+
+        Returns:
+            None where none is found.
+        """
+        assert isinstance(parcel, OutboundText)
+        begin = since.astimezone(UTC) - SKEW
+        asked = {
+            "account_id": self._account,
+            "product": "MESSAGES",
+            "direction": "outbound",
+            "to": parcel.to.removeprefix("+"),
+            "date_start": begin.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "date_end": (begin + PERIOD).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        }
+        try:
+            async with self._http.get(
+                f"{self._url}/v2/reports/records",
+                params=asked,
+                headers=self._headers,
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as response:
+                if response.status in NO_LIST:
+                    return None
+                response.raise_for_status()
+                records = orjson.loads(await response.read())["records"]
+            found = [Trace(str(one["message_id"])) for one in records if one.get("client_ref") == parcel.seal]
+        except (
+            aiohttp.ClientError,
+            TimeoutError,
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+        ) as error:
+            raise Unavailable(f"Vonage's records could not be read: {describe_failure(error)}.") from error
+        return found or None
+
+    async def close(self) -> None:
+        """Nothing is held here: the session belongs to the runtime."""
+
+
+def _outcome(status: int, after: str | None, body: bytes) -> SendResult:
+    """What an answer says. Only a 4xx is a certain no: whatever is between us and Vonage may answer anything else."""
+    said = _object(body)
+    words = str(said.get("detail") or said.get("title") or f"Vonage answered {status}.")[:500]
+    if status == 429:
+        return Retry(Reason.BUSY, code_of(said) or "429", words, slow=True, after=read_retry_after(after))
+    if status == 202:
+        uuid = said.get("message_uuid")
+        return Accepted("202", uuid) if isinstance(uuid, str) and uuid else Unknown("The answer had no id in it.")
+    if 400 <= status < 500 and status != 408:
+        reason, code = reason_of(said, status), code_of(said) or str(status)
+        return Retry(reason, code, words, slow=True) if reason is Reason.BUSY else Refused(reason, code, words)
+    return Unknown(words)
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    """The JSON object in an answer; an empty one where there is none."""
+    try:
+        said = orjson.loads(body)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}

@@ -1,0 +1,142 @@
+"""The courier: sends whatever is due, by every channel at once, and stops cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from core.runtime import Runtime
+from messaging.channels.channel import Channel
+from messaging.outbox.compose import Composers
+from messaging.outbox.heartbeat import Heartbeat
+from messaging.outbox.pipeline import Pipeline
+from messaging.outbox.rate_limits import RateLimits
+from messaging.outbox.steps import finish_drained
+from messaging.states import WITHDRAWN, State
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchCounts:
+    """What one run came to.
+
+    Attributes:
+        accepted: the provider took them.
+        retried: not sent; tried again later.
+        failed: refused, or impossible to compose.
+        ambiguous: nobody can say whether they left.
+        withdrawn: stopped by the gate.
+        handed_back: claimed and put back unsent.
+    """
+
+    accepted: int
+    retried: int
+    failed: int
+    ambiguous: int
+    withdrawn: int
+    handed_back: int
+
+
+class Dispatcher:
+    """Sends what is due; one a worker process, for as long as it lives.
+
+    Args:
+        runtime: what it works on.
+        channels: by name; what is queued for others waits.
+    """
+
+    def __init__(self, runtime: Runtime, channels: Mapping[str, Channel]) -> None:
+        self._runtime = runtime
+        self._channels = channels
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+        self._pace = RateLimits(runtime.redis, self.name, runtime.outages)
+        self._presence = Heartbeat(runtime, self.name)
+        self._composers = Composers(runtime.settings, runtime.keyring)
+        self._running: list[Pipeline] = []
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        """What it sends by."""
+        return self._channels
+
+    @property
+    def courier_id(self) -> int | None:
+        """Its row among the workers that are present; None while it has none."""
+        return self._presence.courier_id
+
+    def stay(self) -> AbstractAsyncContextManager[None]:
+        """Be present as long as this is open, with or without anything to send."""
+        return self._presence.stay()
+
+    async def run(
+        self, *, only: str | None = None, until_idle: bool = True, deadline: datetime | None = None
+    ) -> DispatchCounts:
+        """Send what is due. When cancelled it claims nothing more, finishes what is in flight, hands back the rest.
+
+        Args:
+            only: the one channel to send by; None for all.
+            until_idle: end when nothing is due any more; False to go on until stopped.
+            deadline: claim nothing after it.
+        """
+        counts: Counter[str] = Counter()
+        pipelines = [
+            Pipeline(self._runtime, channel, self._pace, self._composers, self._presence, counts)
+            for name, channel in self._channels.items()
+            if only in {None, name}
+        ]
+        self._running.extend(pipelines)
+        work = asyncio.gather(
+            *(one.run(until_idle=until_idle, deadline=deadline) for one in pipelines), return_exceptions=True
+        )
+        try:
+            async with self._presence.run():
+                results = await _to_the_end(work, pipelines)
+        finally:
+            self._running = [one for one in self._running if one not in pipelines]
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        if counts:
+            log.info("messages dealt with", **{name: n for name, n in sorted(counts.items()) if n})
+            async with self._runtime.pool.acquire() as db:
+                await finish_drained(db)
+        return _sum(counts)
+
+    def stop(self) -> None:
+        """End every run: claim nothing more, finish what is in flight, hand back the rest."""
+        for pipeline in self._running:
+            pipeline.stop()
+
+
+async def _to_the_end(
+    work: asyncio.Future[list[BaseException | None]], pipelines: list[Pipeline]
+) -> list[BaseException | None]:
+    """Wait for the pipelines; a cancellation asks them to stop and is passed on when they have."""
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        for pipeline in pipelines:
+            pipeline.stop()
+        await asyncio.wait([work])
+        raise
+
+
+def _sum(counts: Counter[str]) -> DispatchCounts:
+    return DispatchCounts(
+        accepted=counts[State.ACCEPTED],
+        retried=counts[State.QUEUED],
+        failed=counts[State.FAILED],
+        ambiguous=counts[State.AMBIGUOUS],
+        withdrawn=sum(counts[state] for state in WITHDRAWN),
+        handed_back=counts["handed_back"],
+    )

@@ -1,0 +1,191 @@
+"""What waits for a person to decide: messages of unknown outcome, and senders that were stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from core.addresses import normalise_email, normalise_phone
+from core.alerts import raise_alert, resolve_alert
+from core.db import Connection, load_queries
+from core.db.numbers import read_id
+from core.errors import AddressError, InputError, NotFound
+from core.keyring import Keyring
+from core.plurals import plural
+from messaging.outbox.senders import resume_sender
+
+SQL: Final = load_queries(__file__)
+
+_PHONE_DIGITS: Final = 10
+"""Digits that are a phone number where nothing says that they are a message's: no Muster has written so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMessage:
+    """A message of unknown outcome that waits for a person.
+
+    Attributes:
+        position: its step's, in its campaign.
+        wire_at: when it was marked for the wire.
+    """
+
+    message_id: int
+    campaign_id: int
+    position: int
+    channel: str
+    address: str
+    wire_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedMessages:
+    """Messages that somebody named one by one.
+
+    Attributes:
+        ids: by their numbers, or by the Message-ID or envelope sender that a relay's log shows.
+        addresses: by who they are for.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which held messages are meant; everything that is not None must fit.
+
+    Attributes:
+        named: these alone.
+        position: of the step in its campaign.
+        after: marked for the wire then or later.
+        before: marked for the wire before then.
+    """
+
+    named: NamedMessages | None = None
+    campaign_id: int | None = None
+    position: int | None = None
+    channel: str | None = None
+    after: datetime | None = None
+    before: datetime | None = None
+
+
+def read_names(words: Iterable[tuple[int, str]], keyring: Keyring, *, region: str) -> NamedMessages:
+    """Read names of messages: `17`, `#17`, a number or mailbox they are for, a Message-ID or envelope sender of ours.
+
+    Digits alone that begin with 0, or are as many as a phone number has, are a phone number; after `#` they never are.
+
+    Args:
+        words: one name each, with the line of the file it comes from, 0 where somebody typed it; empty ones are
+            passed over.
+        keyring: knows our Message-IDs.
+        region: country whose way of writing phone numbers is assumed.
+
+    Raises:
+        InputError: some are none of these; each is named, with its line.
+    """
+    named, problems = NamedMessages(), []
+    for line, word in words:
+        name = word.strip().strip("<>")
+        if not name:
+            continue
+        try:
+            if (message_id := _message_id(name, keyring)) is not None:
+                named.ids.append(message_id)
+            elif "@" in name:
+                named.addresses.append(normalise_email(name))
+            else:
+                named.addresses.append(normalise_phone(name, region=region, mobile=False))
+        except AddressError:
+            place = f"line {line}: " if line else ""
+            problems.append(f"{place}“{name[:60]}” names no message")
+    if problems:
+        raise InputError(
+            "Not everything there is the name of a message.",
+            problems=problems[:20],
+            remedy="Each is a message's number, the Message-ID, or the address or phone number (+44…) it is for.",
+        )
+    return named
+
+
+def _message_id(name: str, keyring: Keyring) -> int | None:
+    is_phone = name.startswith("0") or (name.isdecimal() and len(name) >= _PHONE_DIGITS)
+    if (number := read_id(name)) is not None and not is_phone:
+        return number
+    return keyring.unseal(name.partition("@")[0].removeprefix("b+"), "bounce")
+
+
+async def list_held(db: Connection, selection: Selection) -> list[HeldMessage]:
+    """Return the held messages that are meant, in the order of their numbers."""
+    named = selection.named
+    rows = await db.fetch(
+        SQL["list_held"],
+        None if named is None else named.ids,
+        None if named is None else named.addresses,
+        selection.campaign_id,
+        selection.position,
+        selection.channel,
+        selection.after,
+        selection.before,
+    )
+    return [HeldMessage(**row) for row in rows]
+
+
+async def settle_held(
+    db: Connection, message_ids: Sequence[int] | None = None, *, again: bool, actor: str, now: datetime
+) -> int:
+    """Decide about messages that are held because nobody knows whether they left.
+
+    Args:
+        db: in the caller's transaction.
+        message_ids: which; those that are not held any more stay as they are. None: all that are held.
+        again: send them again; False to count them as sent.
+        actor: who decided.
+        now: from when on they may go.
+
+    Returns:
+        How many there were.
+    """
+    settled: int = await db.fetchval(SQL["settle"], again, now, actor, message_ids)
+    await tell_of_held(db)
+    return settled
+
+
+async def tell_of_held(db: Connection) -> None:
+    """Alert to everything that is held, and resolve that when nothing is any more, whoever or whatever settled it."""
+    row = await db.fetchrow(SQL["count_held"])
+    assert row is not None
+    held, told = row["held"], row["told"]
+    if held == (told or 0):
+        return
+    if not held:
+        await resolve_alert(db, "held")
+        return
+    await raise_alert(
+        db,
+        key="held",
+        severity="warning",
+        title=f"{plural(held, 'message')} may or may not have been sent, and {'waits' if held == 1 else 'wait'} for a"
+        " decision.",
+        remedy="See them: muster messages list --reason held. Look for them in the provider's log; then, for all or for"
+        " some: muster messages settle --as sent (or unsent).",
+        detail={"held": held},
+    )
+
+
+async def resume_by_address(db: Connection, address: str, *, now: datetime) -> int:
+    """Let a sender send again, by the number or mailbox people know it by.
+
+    Returns:
+        How many messages it had been refused are tried again.
+
+    Raises:
+        NotFound: there is no such sender; names those that are stopped.
+    """
+    sender = await db.fetchrow(SQL["sender"], address)
+    if sender is None:
+        stopped = [row["address"] for row in await db.fetch(SQL["paused"])]
+        remedy = f"These are stopped: {', '.join(stopped)}" if stopped else "No sender is stopped."
+        raise NotFound(f"Nothing is sent from {address}.", remedy=remedy)
+    return await resume_sender(db, sender["sender_id"], now=now)

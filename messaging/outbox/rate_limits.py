@@ -1,0 +1,173 @@
+"""How fast each sender may go: one token bucket a sender in Redis, shared by all workers on all hosts.
+
+A token is an SMS segment or an email. A sender without a pace of its own has no bucket; it only holds back when the
+provider says so (429, 421). Holding back doubles each time until something is accepted again. Without Redis a worker
+goes at its share of the pace: the pace divided by as many workers as were last seen, or by `STRANGERS` if it never saw.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from core.outages import REDIS, Outages
+
+Key = int | str
+"""Whose bucket: a sender's id, or the name of a group of domains."""
+
+BURST: Final = 0.1
+"""Seconds of pace that may go at once after a pause; at least one token."""
+STRANGERS: Final = 8
+"""How many workers are assumed by one that never saw Redis."""
+HOLD: Final = 0.5
+LONGEST_HOLD: Final = 30.0
+REDIS_PATIENCE: Final = 0.5
+AWAY: Final = 1.0
+"""Seconds before Redis is asked again after it did not answer."""
+
+_SCRIPT: Final = """
+-- KEYS: bucket, workers. ARGV: rate, burst, wanted, worker, slow (1: halve the rate for a while)
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
+local rate, burst, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local kept = redis.call('HMGET', KEYS[1], 'tokens', 'at', 'factor')
+local tokens, at = tonumber(kept[1]) or burst, tonumber(kept[2]) or now
+local factor = tonumber(kept[3]) or 1
+local passed = math.max(0, now - at)
+factor = math.min(1, factor + passed / 60)
+if ARGV[5] == '1' then factor = math.max(0.05, factor / 2) end
+tokens = math.min(burst, tokens + passed * rate * factor)
+local granted = math.min(wanted, math.floor(tokens))
+tokens = tokens - granted
+redis.call('HSET', KEYS[1], 'tokens', tostring(tokens), 'at', string.format('%.6f', now), 'factor', tostring(factor))
+redis.call('EXPIRE', KEYS[1], 120)
+redis.call('ZADD', KEYS[2], now, ARGV[4])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 10)
+redis.call('EXPIRE', KEYS[2], 20)
+local wait = granted > 0 and 0 or (1 - tokens) / (rate * factor)
+return {granted, tostring(wait), redis.call('ZCARD', KEYS[2])}
+"""
+
+
+@dataclass(slots=True)
+class _Sender:
+    """What this worker knows of one sender.
+
+    Attributes:
+        credit: tokens granted and not used; below zero where a message cost more than there was.
+        ready_at: nothing leaves before (monotonic).
+        hold: the last hold; doubles.
+        tokens, filled_at: the bucket of this worker's own while Redis is away.
+    """
+
+    credit: float = 0.0
+    ready_at: float = 0.0
+    hold: float = 0.0
+    tokens: float = 0.0
+    filled_at: float = 0.0
+    slowed: bool = False
+
+
+class RateLimits:
+    """The pace of every sender, as one worker sees it.
+
+    Args:
+        redis: shared with all workers.
+        worker: this one's name.
+        outages: where it says that Redis is away.
+    """
+
+    def __init__(self, redis: Redis, worker: str, outages: Outages | None = None) -> None:
+        self._outages = outages or Outages()
+        self._script = redis.register_script(_SCRIPT)
+        self._worker = worker
+        self._senders: dict[Key, _Sender] = {}
+        self._seen = 0
+        self._redis_from = 0.0
+
+    @property
+    def sharers(self) -> int:
+        """How many workers share the paces, as far as is known."""
+        return self._seen or 1
+
+    def wait(self, key: Key) -> float:
+        """Seconds until this sender may be tried again; 0 when now."""
+        sender = self._senders.get(key)
+        return max(0.0, sender.ready_at - time.monotonic()) if sender else 0.0
+
+    def spend(self, key: Key, rate: float | None, cost: int) -> bool:
+        """Use tokens for one message, if there is credit; a sender without a pace always has."""
+        if rate is None:
+            return True
+        sender = self._sender(key)
+        if sender.credit <= 0:
+            return False
+        sender.credit -= cost
+        return True
+
+    async def fill(self, key: Key, rate: float, wanted: int) -> None:
+        """Ask for tokens, so that `spend` can go on or `wait` says when to ask again."""
+        sender = self._sender(key)
+        if sender.credit >= wanted:
+            return
+        granted, wait = await self._take(key, sender, rate, wanted - min(0.0, sender.credit))
+        sender.credit += granted
+        if sender.credit <= 0:
+            sender.ready_at = max(sender.ready_at, time.monotonic() + min(wait, 1.0))
+
+    def slow(self, key: Key, after: float | None) -> float:
+        """The provider asks for less: hold everything of this sender, longer each time.
+
+        Returns:
+            Seconds it is held.
+        """
+        sender = self._sender(key)
+        now = time.monotonic()
+        if sender.ready_at <= now:  # one complaint of many connections at once counts once
+            sender.hold = min(LONGEST_HOLD, sender.hold * 2 or HOLD)
+            sender.slowed = True
+        sender.ready_at = max(sender.ready_at, now + max(sender.hold, min(after or 0.0, LONGEST_HOLD)))
+        return sender.ready_at - now
+
+    def went_well(self, key: Key) -> bool:
+        """Something was accepted: the next hold is a short one again. Whether it had been holding."""
+        sender = self._senders.get(key)
+        if sender is None or not sender.hold:
+            return False
+        sender.hold = 0.0
+        return True
+
+    def _sender(self, key: Key) -> _Sender:
+        return self._senders.setdefault(key, _Sender())
+
+    async def _take(self, key: Key, sender: _Sender, rate: float, wanted: float) -> tuple[float, float]:
+        now = time.monotonic()
+        if now >= self._redis_from:
+            try:
+                return await self._take_shared(key, sender, rate, wanted)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._redis_from = now + AWAY
+                self._outages.away(REDIS, error)
+        return self._take_own(sender, rate / (self._seen or STRANGERS), wanted, now)
+
+    async def _take_shared(self, key: Key, sender: _Sender, rate: float, wanted: float) -> tuple[float, float]:
+        keys = [f"muster:pace:{key}", f"muster:pace:{key}:workers"]
+        args: list[Any] = [rate, max(1.0, rate * BURST), wanted, self._worker, int(sender.slowed)]
+        sender.slowed = False
+        async with asyncio.timeout(REDIS_PATIENCE):
+            granted, wait, sharers = await self._script(keys=keys, args=args)
+        self._seen = int(sharers)
+        return float(granted), float(wait)
+
+    def _take_own(self, sender: _Sender, rate: float, wanted: float, now: float) -> tuple[float, float]:
+        burst = max(1.0, rate * BURST)
+        passed = now - sender.filled_at if sender.filled_at else 0.0
+        sender.tokens, sender.filled_at = min(burst, sender.tokens + passed * rate), now
+        granted = float(min(wanted, int(sender.tokens)))
+        sender.tokens -= granted
+        return granted, 0.0 if granted else (1 - sender.tokens) / rate

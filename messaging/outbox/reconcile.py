@@ -1,0 +1,209 @@
+"""What nobody else will do: take over from workers that are gone, settle what is ambiguous, withdraw what is too late.
+
+Any number of workers may sweep at once; each part is one set-based statement that skips what another is at. Run it
+every second: with nothing to do it costs a few index probes.
+
+Whatever is judged by its age (heartbeats, unknown outcomes) is judged only by a worker whose own heart has been steady
+for a whole lease: after an outage everybody gets time to beat, and to write down what came of the last messages.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import asyncpg
+import structlog
+
+from core.alerts import raise_alert, resolve_alert
+from core.db import Connection, exclusive, load_queries
+from core.errors import MusterError, Unavailable
+from core.runtime import Runtime
+from messaging.channels.channel import Channel, OutboundText, Route, Router
+from messaging.outbox.claim import Claimed
+from messaging.outbox.compose import Composers
+from messaging.outbox.heartbeat import LEASE
+from messaging.outbox.manual_review import tell_of_held
+from messaging.outbox.senders import tell_of_doubts
+from messaging.outbox.steps import finish_drained
+
+SQL: Final = load_queries(__file__)
+
+AT_ONCE: Final = 5_000
+WITHDRAWN_AT_ONCE: Final = 20_000
+ASKED_AT_ONCE: Final = 20
+"""Texts looked up at the provider in one sweep: one request each."""
+SETTLE: Final = 15.0
+"""Seconds an outcome stays unknown before it is settled: a late answer or receipt may settle it better, and a
+provider's list needs a moment to show what it took."""
+PATIENCE: Final = 600.0
+"""Seconds that a provider which cannot say whether it has a text gets to send its receipt; then a person decides."""
+EMAIL_TRIES: Final = 5
+"""Tries without an answer after which an email waits for a person."""
+NAMED: Final = 5
+"""Lost workers whose names an alert says."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What one sweep did.
+
+    Attributes:
+        returned: messages whose worker is gone and that never left: queued again.
+        ambiguous: messages whose worker is gone and that may have left.
+        again: ambiguous ones queued again, by policy or because the provider shows no trace.
+        found: ambiguous ones that the provider's list shows.
+        held: ambiguous ones that wait for a person.
+        withdrawn: too late, or of a cancelled campaign.
+        finished: steps that are done.
+    """
+
+    returned: int = 0
+    ambiguous: int = 0
+    again: int = 0
+    found: int = 0
+    held: int = 0
+    withdrawn: int = 0
+    finished: int = 0
+
+
+async def sweep(
+    runtime: Runtime,
+    channels: Mapping[str, Channel] | None = None,
+    *,
+    judge: int | None,
+    settle: float = SETTLE,
+    patience: float = PATIENCE,
+) -> Reconciled:
+    """Do one sweep.
+
+    Args:
+        runtime: what it works on.
+        channels: by name; those that keep a list are asked about texts of unknown outcome. None leaves them waiting.
+        judge: the sweeping worker's row among those present; None where it has none, and judges nobody.
+        settle: seconds an outcome stays unknown before it is settled.
+        patience: seconds a text waits for its receipt where its provider cannot be asked.
+    """
+    now = runtime.clock()
+    async with runtime.pool.acquire() as db:
+        lost = await db.fetchrow(SQL["free_lost"], AT_ONCE, judge, LEASE)
+        assert lost is not None
+        settled = Counter[str]()
+        if await db.fetchval(SQL["is_steady"], judge, LEASE):
+            settled = await _settle_emails(runtime, db, settle)
+            if channels and "sms" in channels:
+                settled += await _reconcile(runtime, db, channels["sms"], settle, patience)
+        await db.execute(SQL["forget_couriers"])
+        await tell_of_doubts(db)
+        await tell_of_held(db)
+        await _tell_of_lost(db)
+        swept = Reconciled(
+            returned=lost["returned"],
+            ambiguous=lost["ambiguous"],
+            again=settled["again"],
+            found=settled["found"],
+            held=settled["held"],
+            withdrawn=await db.fetchval(SQL["withdraw_overdue"], now, WITHDRAWN_AT_ONCE),
+            finished=len(await finish_drained(db)),
+        )
+    if swept != Reconciled():
+        log.info("swept", **{name: count for name, count in asdict(swept).items() if count})
+    if swept.returned or swept.again:
+        await runtime.wake("deliver")
+    return swept
+
+
+async def _settle_emails(runtime: Runtime, db: Connection, settle: float) -> Counter[str]:
+    """Emails of unknown outcome: how many go `again` or are `held`, by policy."""
+    resend = runtime.settings.email_unanswered == "retry"
+    row = await db.fetchrow(SQL["settle_emails"], AT_ONCE, settle, resend, EMAIL_TRIES, runtime.clock())
+    assert row is not None
+    return Counter(again=row["again"], held=row["held"])
+
+
+async def _reconcile(
+    runtime: Runtime, db: Connection, channel: Channel, settle: float, patience: float
+) -> Counter[str]:
+    """Ask the providers about texts of unknown outcome; how many were `found`, go `again` or are `held`."""
+    doubtful = await db.fetch(SQL["doubtful_texts"], ASKED_AT_ONCE, settle)
+    if not doubtful:
+        return Counter()
+    assert runtime.settings.database_url is not None
+    # one worker at a time; and no transaction is open while the provider is asked
+    async with exclusive(runtime.settings.database_url, "reconcile") as alone:
+        return await _ask_about(runtime, alone, channel, doubtful, patience) if alone is not None else Counter()
+
+
+async def _ask_about(
+    runtime: Runtime, db: Connection, channel: Channel, doubtful: Sequence[asyncpg.Record], patience: float
+) -> Counter[str]:
+    came_of_it = Counter[str]()
+    composers = Composers(runtime.settings, runtime.keyring)
+    away: set[str | None] = set()
+    for row in doubtful:
+        if row["provider"] in away:
+            continue
+        try:
+            came_of_it[await _ask(runtime, db, channel, composers, row, patience)] += 1
+        except Unavailable as error:
+            log.warning("unknown outcomes wait for the provider", provider=row["provider"], error=str(error))
+            away.add(row["provider"])
+        except MusterError as error:
+            log.warning("a text cannot be looked up", message_id=row["message_id"], error=str(error))
+    return came_of_it
+
+
+async def _ask(
+    runtime: Runtime, db: Connection, channel: Channel, composers: Composers, row: asyncpg.Record, patience: float
+) -> str:
+    """Look for one text in the list of the provider that may have it.
+
+    Returns:
+        `found`, `again`, `held`, `waits`; `settled` where something else was quicker.
+    """
+    message = Claimed(row["message_id"], row["attempt"], row["address"], row["variables"], row["sender_id"], 0)
+    composer = await composers.get(db, row["step_id"], "sms")
+    parcel = composer.compose(message, runtime.clock()).parcel
+    assert isinstance(parcel, OutboundText)
+    parcel.route = Route(row["provider"], row["sent_from"]) if row["provider"] else None
+    # a provider that is no longer set up cannot be asked, and no other one can speak for it
+    known = isinstance(channel, Router) or row["provider"] in {None, channel.provider}
+    traces = await channel.trace(parcel, row["wire_at"] or row["changed_at"]) if known else None
+    if traces is None:  # nobody can say: never sent again on a guess
+        held = await db.fetchval(SQL["not_said"], message.message_id, message.attempt, patience)
+        return "held" if held else "waits"
+    taken = await db.fetch(SQL["known_elsewhere"], [one.provider_id for one in traces])
+    others = {other["provider_id"] for other in taken}
+    trace = next((one for one in traces if one.provider_id not in others), None)
+    if trace is None:
+        again = await db.fetchval(SQL["not_found"], message.message_id, message.attempt, runtime.clock())
+        return "again" if again else "settled"
+    found = await db.fetchval(SQL["found"], message.message_id, message.attempt, trace.provider_id, trace.segments)
+    return "found" if found else "settled"
+
+
+async def _tell_of_lost(db: Connection) -> None:
+    """Alert to workers that were declared gone and have not come back, and resolve that an hour after the last."""
+    row = await db.fetchrow(SQL["lost_workers"])
+    assert row is not None
+    names, told = row["names"], row["told"]
+    if names == (told or []):
+        return
+    if not names:
+        await resolve_alert(db, "workers")
+        return
+    workers = "A worker" if len(names) == 1 else f"{len(names)} workers"
+    log.warning("a worker is gone", workers=names)
+    await raise_alert(
+        db,
+        key="workers",
+        severity="warning",
+        title=f"{workers} stopped without finishing: {', '.join(names[:NAMED])}{', …' * (len(names) > NAMED)}.",
+        remedy="What they had claimed goes by the others. See that as many run as you mean to; the log of each, and the"
+        " system's, say why it stopped. This closes by itself after an hour.",
+        detail={"workers": names},
+    )

@@ -1,0 +1,115 @@
+"""A lane's claimed messages in one worker, and which of them is next."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from core.domain_paces import DomainGroup
+from messaging.outbox.claim import Claimed, StepChannel
+from messaging.outbox.compose import Composed, Composer
+from messaging.outbox.domain_limits import DomainLimits
+from messaging.outbox.outcomes import Outcome
+from messaging.outbox.retries import handed_back
+from messaging.states import Reason, State
+
+AHEAD: Final = 10.0
+"""Seconds of a pace that all workers together claim or keep at once: what is claimed has been past the gate, where the
+hour counts."""
+FRESH: Final = 60.0
+"""Seconds after which what is claimed goes past the gate again, where the hour may count by now: a sender that had to
+hold back for long must not go on in people's quiet time."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextMessage:
+    """The next message, composed once though it may wait for its sender's pace."""
+
+    message: Claimed
+    composed: Composed
+
+
+@dataclass(slots=True)
+class StepQueue:
+    """What a worker has claimed of a lane.
+
+    Attributes:
+        lane: the step and channel.
+        composer: makes its parcels.
+        domains: the paces of mail providers.
+        claimed: in the order they were due.
+        held: whose provider has had enough for the moment, by its group.
+        head: the next.
+        put_off: what goes back to the outbox, for its provider is slow and there is more of it than is worth keeping.
+        served: when it had its last turn; orders lanes of one priority.
+        drained: the last claim found less than it could have taken.
+    """
+
+    lane: StepChannel
+    composer: Composer
+    domains: DomainLimits
+    claimed: deque[Claimed] = field(default_factory=deque)
+    held: dict[DomainGroup, deque[Claimed]] = field(default_factory=dict)
+    head: NextMessage | None = None
+    put_off: list[Outcome] = field(default_factory=list)
+    served: int = 0
+    drained: bool = False
+
+    def __iter__(self) -> Iterator[Claimed]:
+        if self.head is not None:
+            yield self.head.message
+        for held in self.held.values():
+            yield from held
+        yield from self.claimed
+
+    def __len__(self) -> int:
+        return len(self.claimed) + sum(map(len, self.held.values())) + (self.head is not None)
+
+    def forget(self, courier_id: int | None) -> None:
+        """Let go of what another courier than this one claimed: it is no longer this worker's."""
+        self.claimed = deque(one for one in self.claimed if one.courier_id == courier_id)
+        for group, held in self.held.items():
+            self.held[group] = deque(one for one in held if one.courier_id == courier_id)
+        if self.head is not None and self.head.message.courier_id != courier_id:
+            self.head = None
+
+    def draw(self) -> Claimed | None:
+        """Take the next message that its provider will take now; None where there is none."""
+        for group, held in self.held.items():
+            while held and self.is_stale(held[0]):
+                held.popleft()
+            if held and self.domains.spend(group):
+                return held.popleft()
+        while self.claimed:
+            message = self.claimed.popleft()
+            if self.is_stale(message):
+                continue
+            provider = self.domains.group(message.address)
+            if provider is None or (not self.held.get(provider) and self.domains.spend(provider)):
+                return message
+            self._hold(message, provider)
+        return None
+
+    def is_stale(self, message: Claimed) -> bool:
+        """Whether a message was claimed too long ago; then it goes back, to be claimed again."""
+        if time.monotonic() - message.claimed_at <= FRESH:
+            return False
+        self.put_off.append(handed_back(message))
+        return True
+
+    def wait(self) -> float:
+        """Seconds until there may be something to draw."""
+        if self.head is not None or self.claimed:
+            return 0.0
+        return min((self.domains.wait(group) for group, held in self.held.items() if held), default=0.0)
+
+    def _hold(self, message: Claimed, group: DomainGroup) -> None:
+        held = self.held.setdefault(group, deque())
+        if len(held) < self.domains.most_held(group, AHEAD):
+            held.append(message)
+            return
+        delay = self.domains.slot(group, AHEAD)
+        self.put_off.append(Outcome(message.message_id, message.attempt, State.QUEUED, Reason.DOMAIN_PACE, delay=delay))

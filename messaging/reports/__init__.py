@@ -1,0 +1,1 @@
+"""Refusals: what servers and providers say of an address, weighed."""

@@ -1,0 +1,238 @@
+"""Diagnosis of a refusal: a server's code and words, as one of five weights for the address it was meant for.
+
+One function judges, whether a relay refuses in the dialogue, a report comes as mail (RFC 3464), or a provider tells.
+
+The server's own enhanced code (RFC 3463) and its words come before the `Status` that a relay made of them: relays write
+5.1.1 or 5.0.0 for any 550. Where they contradict each other, nobody is suppressed at once: a living address that is
+lost is worse than a dead one that is written to three times.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from messaging.reports.refusal_words import LONGEST, RefusalSubject, subjects
+from messaging.states import OUR_FAULT, Reason
+
+PERMANENT: Final[Mapping[str, Reason]] = MappingProxyType(
+    {
+        # 1: the address
+        "1": Reason.HARD_BOUNCED,  # 5.1.x: anything about the destination address
+        "1.0": Reason.RECIPIENT_REFUSED,  # an address, and not even said whose
+        "1.7": Reason.SENDER_REFUSED,  # the sender's mailbox syntax is bad
+        "1.8": Reason.SENDER_REFUSED,  # the sender's system is bad
+        "1.9": Reason.SENDER_REFUSED,  # relayed to a system that does not speak SMTP
+        # 2: the mailbox
+        "2": Reason.RECIPIENT_REFUSED,  # 5.2.x: anything else about the mailbox
+        "2.1": Reason.HARD_BOUNCED,  # disabled
+        "2.2": Reason.MAILBOX_FULL,
+        "2.3": Reason.CONTENT_REFUSED,  # too large for this mailbox
+        # 3: the mail system speaks of itself and of us, never of the recipient
+        "3": Reason.SENDER_REFUSED,
+        "3.4": Reason.CONTENT_REFUSED,  # too large for the system
+        # 4: the network and routing
+        "4": Reason.RECIPIENT_REFUSED,
+        # 5: the protocol: our mistake or theirs
+        "5": Reason.SENDER_REFUSED,
+        "5.0": Reason.RECIPIENT_REFUSED,  # some servers give it to every 550
+        # 6: the content
+        "6": Reason.CONTENT_REFUSED,
+        # 7: policy and security: reputation, authentication, relaying
+        "7": Reason.SENDER_REFUSED,
+        "7.13": Reason.RECIPIENT_REFUSED,  # the recipient's account is disabled (RFC 5248)
+    }
+)
+"""Permanent refusals by subject, then by subject and detail."""
+
+_ENHANCED: Final = r"(?P<code>(?P<class>[45])\.(?P<subject>[0-7])\.(?P<detail>\d{1,3}))(?![\d.]*\d)"
+_ATTACHED: Final = re.compile(rf"(?<![\w.])(?P<reply>[45]\d\d)(?:[ -]+['#(\[]?|: ?|-?['\"(\[]){_ENHANCED}")
+_MARKED: Final = re.compile(
+    rf"(?:^|[\n#(\[<:;'\"]|\b(?:status|code|error|dsn|failure|reason|answered|said)\b)[ \t]*(?<![\d.]){_ENHANCED}",
+    re.IGNORECASE,
+)
+_STATUS: Final = re.compile(rf"(?<![\d.]){_ENHANCED}")
+_REPLY: Final = re.compile(r"(?<![\w.:/-])(?P<class>[45])[0-5]\d(?=[ \-:,;]|$)(?![ -]?\d)")
+_TYPE: Final = re.compile(r"^[ \t]*[\w-]{1,40}[ \t]*;[ \t]*")
+"""`smtp;` before a diagnostic, which says how it is written."""
+
+
+class Weight(StrEnum):
+    """How much a refusal weighs against an address."""
+
+    HARD = "hard"  # suppressed at once
+    FULL = "full"  # a full mailbox: counts as soft
+    SOFT = "soft"  # enough of them, over days, suppress
+    SENDER = "sender"  # speaks of us: enough of them pause the sender
+    NONE = "none"  # says nothing about anybody
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a refusal says.
+
+    Attributes:
+        reason: in our words.
+        soft: it may pass: it counts, and enough of them suppress.
+        code: the enhanced code that was found, the server's own before a relay's; "" where there is none.
+    """
+
+    reason: Reason
+    soft: bool = False
+    code: str = ""
+
+    @property
+    def weight(self) -> Weight:
+        """How much it weighs against the address."""
+        if self.reason is Reason.HARD_BOUNCED:
+            return Weight.HARD
+        if self.reason is Reason.MAILBOX_FULL:
+            return Weight.FULL
+        if self.soft:
+            return Weight.SOFT
+        return Weight.SENDER if self.reason in OUR_FAULT else Weight.NONE
+
+
+UNKNOWN: Final = Judged(Reason.RECIPIENT_REFUSED, soft=True)
+_HARD: Final = Judged(Reason.HARD_BOUNCED)
+_FULL: Final = Judged(Reason.MAILBOX_FULL, soft=True)
+_SOFT: Final = UNKNOWN
+_PASSES: Final = Judged(Reason.EXPIRED_AT_PROVIDER, soft=True)
+_BUSY: Final = Judged(Reason.BUSY)
+_SENDER: Final = Judged(Reason.SENDER_REFUSED)
+_CONTENT: Final = Judged(Reason.CONTENT_REFUSED)
+
+_BY_RECIPIENT: Final[Mapping[str, Judged]] = MappingProxyType(
+    dict.fromkeys(("7.12", "7.124", "7.129", "7.133", "7.134", "7.135", "7.136", "7.504", "7.505"), _SOFT)
+    | dict.fromkeys(("2.121", "2.122"), _BUSY)
+)
+"""Details of Microsoft's own, by which a recipient refuses and the words still speak of the sender: they take no mail
+from outside or only from some ("Sender not authenticated for group"), are no valid recipient, or get too much an hour.
+"""
+_GENERIC: Final = frozenset({"", "1.0", "3.0", "5.0"})
+"""Codes that some servers give to every refusal, sendmail 5.3.0 to what an operator wrote: the words decide."""
+
+
+def judge_bounce(status: str, words: str = "", otherwise: Judged = UNKNOWN) -> Judged:
+    """What the refusal of an email means.
+
+    Args:
+        status: `5.1.1`, as a report or a provider gives it; may be empty.
+        words: what the server said, with its own codes; they come before the status.
+        otherwise: where neither says anything.
+    """
+    words = _TYPE.sub("", words[:LONGEST])
+    codes = _codes(words) or list(_STATUS.finditer(status[:100]))
+    telling = [one for one in codes if one["subject"] != "0"]
+    if not telling:
+        telling = [one for one in _STATUS.finditer(status[:100]) if one["subject"] != "0"]
+    found = _mildest(telling) or next(iter(codes), None)
+    said = subjects(words)
+    if found is not None and not said and _is_only_of(status, found, words):
+        return Judged(Reason.RECIPIENT_REFUSED, soft=True, code=found["code"])
+    passing = _is_temporary(found, status, words)
+    judged = _temporary(found, said, otherwise) if passing else _permanent(found, said, otherwise, status)
+    return Judged(judged.reason, judged.soft, found["code"] if found else "")
+
+
+def _is_only_of(status: str, code: re.Match[str], words: str) -> bool:
+    """Whether a hard code is a relay's alone, for a reply of a server that gave none and that nobody can read."""
+    return (
+        code.string == status[:100]
+        and _reason(code) is Reason.HARD_BOUNCED
+        and code["class"] == "5"
+        and _REPLY.search(words) is not None
+    )
+
+
+def _codes(words: str) -> list[re.Match[str]]:
+    """The enhanced codes that servers gave: those behind a reply's three digits, else any that stand as codes do."""
+    return list(_ATTACHED.finditer(words)) or list(_MARKED.finditer(words))
+
+
+def _mildest(codes: Sequence[re.Match[str]]) -> re.Match[str] | None:
+    """Of several codes the first that does not condemn the address: a relay that repeats another's may add its own."""
+    mild = (one for one in codes if one["class"] == "4" or _reason(one) is not Reason.HARD_BOUNCED)
+    return next(mild, codes[0] if codes else None)
+
+
+def _key(code: re.Match[str] | None) -> str:
+    return f"{code['subject']}.{code['detail']}" if code and code["subject"] != "0" else ""
+
+
+def _reason(code: re.Match[str] | None) -> Reason | None:
+    key = _key(code)
+    return PERMANENT.get(key) or PERMANENT.get(key[:1]) if key else None
+
+
+def _is_temporary(code: re.Match[str] | None, status: str, words: str) -> bool:
+    """Whether the server may take it another time. Its own reply says so, or else the status."""
+    if code is not None and _key(code):
+        return code["class"] == "4"
+    replies = {one["class"] for one in _REPLY.finditer(words)}
+    if replies:
+        return replies == {"4"}
+    return status.strip().startswith("4") or (code is not None and code["class"] == "4")
+
+
+def _temporary(code: re.Match[str] | None, said: frozenset[RefusalSubject], otherwise: Judged) -> Judged:
+    key = _key(code)
+    if key == "2.2" or (RefusalSubject.FULL in said and RefusalSubject.RATE not in said and key[:1] != "7"):
+        return _FULL
+    if key[:1] == "7" or said & {
+        RefusalSubject.SENDER,
+        RefusalSubject.POLICY,
+        RefusalSubject.RATE,
+        RefusalSubject.BUSY_MAILBOX,
+    }:
+        return _BUSY
+    return _PASSES if key or said else Judged(otherwise.reason, soft=True)
+
+
+def _permanent(code: re.Match[str] | None, said: frozenset[RefusalSubject], otherwise: Judged, status: str) -> Judged:
+    """What it means for good. What clears the address of blame is asked first."""
+    key, by_code = _key(code), _reason(code)
+    base = by_code or otherwise.reason
+    dead = bool(said & {RefusalSubject.DEAD, RefusalSubject.NO_DOMAIN})
+    doubted = by_code is None and otherwise.reason in OUR_FAULT | {Reason.EXPIRED_AT_PROVIDER}
+    uncertain = doubted or status.strip().startswith("4")
+    rules = (
+        (key in _BY_RECIPIENT, _BY_RECIPIENT.get(key, _SOFT)),
+        (RefusalSubject.SENDER in said, _SENDER),
+        (RefusalSubject.BUSY_MAILBOX in said, _BUSY),
+        (base is Reason.MAILBOX_FULL or (RefusalSubject.FULL in said and RefusalSubject.RATE not in said), _FULL),
+        (bool(said & {RefusalSubject.POLICY, RefusalSubject.RATE}), _blamed(key, said, base, dead=dead)),
+        (RefusalSubject.CONTENT in said, _SOFT if dead else _CONTENT),
+        (RefusalSubject.PASSING in said, Judged(base) if base in OUR_FAULT and not dead else _PASSES),
+        (dead, _SOFT if uncertain or not _agrees(key, said, base) else _HARD),
+        (bool(said) and base is not Reason.HARD_BOUNCED, _refused(key, said, base)),
+        (by_code is None, otherwise),
+    )
+    return next((judged for applies, judged in rules if applies), Judged(base, base is Reason.RECIPIENT_REFUSED))
+
+
+def _agrees(key: str, said: frozenset[RefusalSubject], base: Reason) -> bool:
+    """Whether a code lets an address be as dead as the words say."""
+    if base is Reason.HARD_BOUNCED:
+        return True
+    if RefusalSubject.DISABLED in said:
+        return False
+    return key in _GENERIC or (RefusalSubject.NO_DOMAIN in said and key.startswith("4."))
+
+
+def _refused(key: str, said: frozenset[RefusalSubject], base: Reason) -> Judged:
+    """Words that say only that the recipient is refused, or that the mailbox is closed."""
+    if key == "1.0" and RefusalSubject.UNAVAILABLE in said:
+        return _HARD
+    return Judged(base) if base in OUR_FAULT and RefusalSubject.DISABLED not in said else _SOFT
+
+
+def _blamed(key: str, said: frozenset[RefusalSubject], base: Reason, *, dead: bool) -> Judged:
+    """Words that speak of us, and what else is said: never hard, whatever the code."""
+    if dead or (said & {RefusalSubject.UNAVAILABLE, RefusalSubject.DISABLED} and key[:1] not in {"3", "7"}):
+        return _SOFT
+    return _CONTENT if RefusalSubject.CONTENT in said or base is Reason.CONTENT_REFUSED else _SENDER

@@ -1,0 +1,97 @@
+"""Words in which mail servers refuse a mail, by what they speak of.
+
+Servers follow no wording. `refusal_words.toml` lists the usual ones of the large mail systems, in English and in the
+languages in which some of them answer. Names of hosts and mailboxes are left out before the words are looked for: a
+server called `antispam` says nothing about spam.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+LONGEST: Final = 2000
+"""Characters that are looked at."""
+
+
+class RefusalSubject(StrEnum):
+    """What words speak of."""
+
+    SENDER = "sender"  # our address or domain
+    POLICY = "policy"  # our reputation or authentication, their lists and rules
+    RATE = "rate"  # how much we send
+    BUSY_MAILBOX = "busy_mailbox"  # how much everybody sends to this mailbox
+    CONTENT = "content"  # the mail itself
+    FULL = "full"  # their mailbox
+    DEAD = "dead"  # there is no such mailbox
+    NO_DOMAIN = "no_domain"  # there is no such domain, or it takes no mail
+    DISABLED = "disabled"  # the mailbox is there, and closed
+    UNAVAILABLE = "unavailable"  # the recipient is refused; nobody says why
+    PASSING = "passing"  # something that may be otherwise tomorrow
+
+
+@dataclass(frozen=True, slots=True)
+class _Lexicon:
+    """The words, compiled: of each subject, and the names of block lists."""
+
+    patterns: Mapping[RefusalSubject, re.Pattern[str]]
+    lists: re.Pattern[str]
+
+
+_NAMED: Final = re.compile(r"\{([a-z]+)\}")
+_URL: Final = re.compile(r"<?\bhttps?://\S*")
+_MAILBOX: Final = re.compile(r"<?[^\s<>,;:\"'()\[\]]+@[^\s<>,;:\"'()\[\]]*[^\s<>,;:\"'()\[\].]>?")
+_HOST: Final = re.compile(r"\b(?:[a-z0-9_-]{1,63}\.){1,8}[a-z][a-z0-9-]{1,62}\b(?:\[[0-9a-f.:]+\])?")
+_CODES: Final = re.compile(
+    r"(?<![\w.])[245]\d\d(?:[ -](?:#?[245]\.\d{1,3}\.\d{1,3}\b)?)|(?<![\w.])#?[245]\.\d{1,3}\.\d{1,3}\b"
+)
+_HEDGED: Final = re.compile(
+    r"\b(?:may|might|could|possibly|perhaps|probably|whether|if|or)(?: \w+){0,2} not exist\b|\bif the \w+ exists"
+)
+_WRAPPED: Final = re.compile(
+    r"\b(?:unknown address|other address status|other mail system|other network)(?: error| problem)?(?= \d)"
+)
+"""What an IronPort makes of another server's reply, before it repeats that."""
+_MARKS: Final = str.maketrans({"\u2019": "'", "\u2018": "'", "_": " ", '"': None, "*": None})
+_SPACES: Final = re.compile(r"\s+")
+
+
+def subjects(words: str) -> frozenset[RefusalSubject]:
+    """What a refusal speaks of; nothing where its words are no usual ones.
+
+    Args:
+        words: of a server, or of a report in a form of its own.
+    """
+    lexicon = _load()
+    said = _plain(words[:LONGEST], lexicon.lists)
+    return frozenset(subject for subject, pattern in lexicon.patterns.items() if pattern.search(said))
+
+
+@cache
+def _load() -> _Lexicon:
+    read = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    words: Mapping[str, str] = read["words"]
+
+    def whole(pattern: str) -> str:
+        filled = _NAMED.sub(lambda found: words[found[1]], pattern)
+        return whole(filled) if filled != pattern else pattern
+
+    patterns = {RefusalSubject(name): re.compile("|".join(map(whole, said))) for name, said in read["subjects"].items()}
+    return _Lexicon(patterns, re.compile(words["lists"]))
+
+
+def _plain(words: str, lists: re.Pattern[str]) -> str:
+    """The words alone, in lower case: without codes between them, and names that were chosen by somebody else."""
+    said = _URL.sub(lambda found: " rbl " if lists.search(found[0]) else " ", words.lower())
+    said = said.translate(_MARKS)
+    said = _MAILBOX.sub("<>", said)
+    said = _HOST.sub(lambda found: " rbl " if lists.search(found[0]) else "<host>", said)
+    said = _WRAPPED.sub("", said)
+    said = _HEDGED.sub(" ", _CODES.sub(" ", said))
+    return _SPACES.sub(" ", said)

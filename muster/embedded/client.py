@@ -1,0 +1,184 @@
+"""Use the embedded servers of a MUSTER_HOME: join the ones that run, or have a keeper start them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from core.errors import MusterError, NotFound, SettingsError, Unavailable
+from muster.embedded.home import open_home
+
+PATIENCE: Final = 150.0
+"""Seconds to wait for servers: recovery after a crash takes a while, and a machine may be slow."""
+
+
+BYE: Final = b"bye"
+"""Said to the keeper by one who waits for the servers to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Embedded servers in use: they stay up at least until this is closed, or its process ends in any way.
+
+    Attributes:
+        database_url: PostgreSQL, for work.
+        owner_url: the same, for migrations.
+        redis_url: Valkey.
+        line: the connection that tells the keeper we are here.
+    """
+
+    database_url: str
+    owner_url: str
+    redis_url: str
+    line: socket.socket
+
+    def close(self) -> None:
+        """Leave; the keeper stops the servers a little after the last one has left."""
+        self.line.close()
+
+    def close_and_wait(self) -> None:
+        """Leave; if nobody else uses the servers they stop now, and this returns when they have."""
+        with self.line as line, contextlib.suppress(OSError):
+            line.settimeout(PATIENCE)
+            line.sendall(BYE)
+            line.shutdown(socket.SHUT_WR)
+            while line.recv(1024):
+                pass
+
+
+def attach(home: Path, *, make: bool = True) -> Servers:
+    """Join the embedded servers of a MUSTER_HOME, starting them where they do not run.
+
+    Args:
+        home: MUSTER_HOME.
+        make: make a new Muster where there is none; otherwise that is refused, for whoever is in the wrong folder
+            should hear so instead of finding an empty Muster.
+
+    Raises:
+        NotFound: there is no Muster, and none is to be made.
+        SettingsError: the folder cannot be used, or a server is not installed.
+        Unavailable: the servers did not start.
+    """
+    home = home.resolve()
+    if not make and not is_muster(home):
+        raise NotFound(
+            f"There is no Muster in {home}.",
+            remedy="`muster run` makes one there and stays up; `muster migrate` only makes it. If you have one, go to "
+            "the folder it was started in, or set MUSTER_HOME (its own data) or MUSTER_DATABASE_URL (your servers).",
+        )
+    open_home(home)
+    deadline = time.monotonic() + PATIENCE
+    keeper: int | None = None
+    while time.monotonic() < deadline:
+        if (line := _call(home)) is not None:
+            if (servers := _listen(line, deadline)) is not None:
+                return servers
+            continue  # it was on its way out
+        if keeper is None or not _alive(keeper, home):
+            keeper = _start_keeper(home)
+        time.sleep(0.05)
+    raise Unavailable(f"The embedded servers did not start within {PATIENCE:.0f} seconds.", remedy=f"See {_log(home)}.")
+
+
+def is_muster(home: Path) -> bool:
+    """Whether embedded servers have ever been started on this folder."""
+    return _log(home).exists()
+
+
+def _log(home: Path) -> Path:
+    return home / "keeper.log"
+
+
+def contact(home: Path) -> Path:
+    """The file that says where the keeper of a MUSTER_HOME listens; the folder itself may be too deep for a socket."""
+    return home / "keeper.json"
+
+
+def _call(home: Path) -> socket.socket | None:
+    try:
+        where = json.loads(contact(home).read_text(encoding="utf-8"))["socket"]
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+    except OSError as error:
+        raise SettingsError(f"MUSTER_HOME {home} cannot be used: {error.strerror}.") from error
+    line = socket.socket(socket.AF_UNIX)
+    try:
+        line.connect(where)
+    except PermissionError as error:
+        line.close()
+        raise SettingsError(
+            f"The embedded servers of {home} belong to another user.", remedy="Set MUSTER_HOME to a folder of your own."
+        ) from error
+    except OSError:
+        line.close()
+        return None
+    return line
+
+
+def _listen(line: socket.socket, deadline: float) -> Servers | None:
+    """What the keeper says once its servers are up; None where it hangs up without a word."""
+    line.settimeout(max(deadline - time.monotonic(), 0.1))
+    try:
+        words = line.makefile("rb").readline()
+    except OSError:
+        words = b""
+    line.settimeout(None)
+    if not words.endswith(b"\n"):
+        line.close()
+        return None
+    said: Mapping[str, str] = json.loads(words)
+    if "error" in said:
+        line.close()
+        raise _error(said)
+    return Servers(said["database_url"], said["owner_url"], said["redis_url"], line)
+
+
+def _error(said: Mapping[str, str]) -> MusterError:
+    kind = SettingsError if said["kind"] == "SettingsError" else Unavailable
+    return kind(said["error"], remedy=said["remedy"])
+
+
+def _start_keeper(home: Path) -> int:
+    """Start a keeper that is nobody's child to wait for: it outlives us when others use its servers."""
+    try:
+        log = os.open(_log(home), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise SettingsError(f"MUSTER_HOME {home} cannot be used: {error.strerror}.") from error
+    try:
+        return os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-P", "-m", "muster.embedded.daemon", str(home)],
+            # Not our settings: it needs none, and secrets in an environment show in /proc.
+            {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, log, 1),
+                (os.POSIX_SPAWN_DUP2, log, 2),
+            ],
+            setsid=True,
+        )
+    finally:
+        os.close(log)
+
+
+def _alive(keeper: int, home: Path) -> bool:
+    """Whether the keeper we started still runs; it may have left in favour of another one.
+
+    Raises:
+        Unavailable: it broke.
+    """
+    done, status = os.waitpid(keeper, os.WNOHANG)
+    if done == 0:
+        return True
+    if os.waitstatus_to_exitcode(status) == 0:
+        return False
+    last = _log(home).read_text(errors="replace").strip().splitlines()[-1:] or ["(no log)"]
+    raise Unavailable(f"The embedded servers did not start: {last[0]}", remedy=f"See {_log(home)}.")

@@ -1,0 +1,231 @@
+"""The process that keeps the embedded servers of one MUSTER_HOME: `python -m muster.embedded.daemon HOME`.
+
+Everybody who uses the servers holds a connection to the keeper's socket. The kernel closes it however its owner ends,
+so the keeper always knows whether anybody is left; when nobody is, it stops both servers in order and exits. Only one
+keeper works on a MUSTER_HOME: it holds a lock on `keeper.lock`, and says in `keeper.json` where it listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+from core.errors import MusterError, Unavailable
+from muster.embedded.client import BYE, PATIENCE, contact
+from muster.embedded.orphans import forget_dead_keeper, stop_orphans
+from muster.embedded.postgres import Postgres, start_postgres
+from muster.embedded.roles import APPLICATION, OWNER
+from muster.embedded.valkey import Valkey, start_valkey
+
+GRACE: Final = 2.0
+"""Seconds between the last user's leaving and the stop: the next command of a script finds the servers still up."""
+
+
+_PREFIX: Final = "muster-keeper-"
+_TMP: Final = Path("/tmp")  # noqa: S108  # only ever through mkdtemp
+
+log = logging.getLogger(__name__)
+
+Pair = tuple[Postgres, Valkey]
+
+
+@dataclass(slots=True)
+class Daemon:
+    """Starts both servers, tells every user where they are, and stops them when the last user has left.
+
+    Attributes:
+        home: MUSTER_HOME.
+        users: how many hold a connection.
+        changed: set whenever somebody came or left, or a signal asked us to stop.
+        stopping: a signal asked us to stop.
+        hurrying: the last user to leave waits for the end, so there is no grace.
+        waiting: the lines of those who wait for the end; they close with us.
+    """
+
+    home: Path
+    users: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: bool = False
+    hurrying: bool = False
+    waiting: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    async def keep(self) -> None:
+        """Serve until nobody is left."""
+        self._obey_signals()
+        forget_dead_keeper(self.home)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_TMP))  # short enough for a socket, and ours alone
+        starting = asyncio.create_task(asyncio.to_thread(_start_servers, self.home))
+        try:
+            # Users may call while the servers start: their answer waits.
+            server = await asyncio.start_unix_server(
+                lambda reader, writer: self._answer(reader, writer, starting), folder / "sock"
+            )
+            _publish(self.home, [folder])
+            await asyncio.wait([starting])
+            if starting.exception() is None:
+                _publish(self.home, [folder, *(one.socket_dir for one in starting.result())])
+            await self._until_nobody_is_left(starting)
+            contact(self.home).unlink(missing_ok=True)  # who comes from here on starts the next keeper
+            server.close()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            await asyncio.wait([starting])
+            if starting.exception() is None:
+                await asyncio.to_thread(_stop_servers, *starting.result())
+
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, starting: asyncio.Task[Pair]
+    ) -> None:
+        """Tell one user where the servers are, and hold the line until it leaves."""
+        self.users += 1
+        self.hurrying = False
+        self.changed.set()
+        last_words = b""
+        try:
+            with contextlib.suppress(ConnectionError):
+                writer.write(json.dumps(await _news(starting)).encode() + b"\n")
+                await writer.drain()
+                last_words = await reader.read()
+        finally:
+            self.users -= 1
+            if last_words == BYE and self.users == 0:
+                self.hurrying = True
+                self.waiting.append(writer)
+            else:
+                writer.close()
+            self.changed.set()
+
+    async def _until_nobody_is_left(self, starting: asyncio.Task[Pair]) -> None:
+        """Wait for the last user to leave and the grace to pass, for a signal, or for a server to die."""
+        grace = 0.0 if starting.exception() is not None else GRACE  # where nothing started, nobody need wait
+        busy_at = time.monotonic()
+        while not self.stopping and not self.hurrying and _all_run(starting):
+            if self.users:
+                busy_at = time.monotonic()
+            elif time.monotonic() - busy_at >= grace:
+                return
+            self.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.changed.wait(), GRACE / 4)
+
+    def _obey_signals(self) -> None:
+        def stop() -> None:
+            self.stopping = True
+            self.changed.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+def _all_run(starting: asyncio.Task[Pair]) -> bool:
+    """Whether no server that started has died since: whoever uses it must come again, and gets a new pair."""
+    if starting.exception() is not None:
+        return True
+    dead = [one for one in starting.result() if one.process.poll() is not None]
+    for one in dead:
+        log.warning("%s died with status %s", type(one).__name__, one.process.returncode)
+    return not dead
+
+
+async def _news(servers: asyncio.Task[Pair]) -> dict[str, str]:
+    try:
+        postgres, valkey = await asyncio.shield(servers)
+    except MusterError as error:
+        return {"error": error.message, "remedy": error.remedy, "kind": type(error).__name__}
+    except Exception as error:  # noqa: BLE001  # whoever waits must hear of it, whatever it is
+        return {"error": f"The embedded servers did not start: {error!r}", "remedy": "", "kind": "Unavailable"}
+    return {
+        "database_url": postgres.url(role=APPLICATION),
+        "owner_url": postgres.url(role=OWNER),
+        "redis_url": valkey.url,
+    }
+
+
+def _start_servers(home: Path) -> Pair:
+    stop_orphans(home)
+    valkey = start_valkey(home)
+    try:
+        return start_postgres(home), valkey
+    except BaseException:
+        valkey.stop()
+        raise
+
+
+def _stop_servers(postgres: Postgres, valkey: Valkey) -> None:
+    postgres.stop()
+    valkey.stop()
+
+
+def _publish(home: Path, folders: list[Path]) -> None:
+    """Say where we listen, all at once: a reader sees the old file, none, or the whole new one.
+
+    Args:
+        home: MUSTER_HOME.
+        folders: ours in /tmp, the first with our socket; whoever follows a killed keeper removes them.
+    """
+    partial = home / "keeper.json.new"
+    news = {"pid": os.getpid(), "socket": str(folders[0] / "sock"), "folders": [str(folder) for folder in folders]}
+    partial.write_text(json.dumps(news), encoding="utf-8")
+    partial.rename(contact(home))
+
+
+def _lock(home: Path) -> IO[bytes] | None:
+    """The lock of the one keeper; None where another keeper serves already.
+
+    A keeper that is stopping still holds it, and we wait until it has gone.
+
+    Raises:
+        Unavailable: it neither serves nor goes.
+    """
+    file = (home / "keeper.lock").open("wb")
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if _somebody_answers(home):
+                file.close()
+                return None
+            time.sleep(0.05)
+        else:
+            return file
+    file.close()
+    raise Unavailable(f"Another keeper holds {file.name} and does not answer.")
+
+
+def _somebody_answers(home: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as line:
+        try:
+            line.connect(json.loads(contact(home).read_text(encoding="utf-8"))["socket"])
+        except (OSError, ValueError, KeyError):
+            return False
+        return True
+
+
+def main() -> None:
+    """Keep the servers of the MUSTER_HOME named on the command line."""
+    home = Path(sys.argv[1]).resolve()
+    os.chdir("/")
+    os.umask(0o077)  # for Valkey, too: what it keeps is nobody else's to read
+    lock = _lock(home)
+    if lock is None:
+        return
+    with lock:
+        asyncio.run(Daemon(home).keep())
+
+
+if __name__ == "__main__":
+    main()

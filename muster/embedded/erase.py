@@ -1,0 +1,51 @@
+"""Forget a MUSTER_HOME: its servers' data wherever it is kept."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import time
+from pathlib import Path
+from typing import IO, Final
+
+from core.errors import Conflict
+from muster.embedded.orphans import forget_dead_keeper, stop_orphans
+from muster.embedded.postgres import data_folder
+
+PATIENCE: Final = 15.0
+"""Seconds to wait for a keeper that may be about to stop: it gives the next command a grace, then stops in order."""
+
+
+def erase(home: Path, *, patience: float = PATIENCE) -> None:
+    """Remove the folder and its data; servers that a killed keeper left behind are stopped first.
+
+    Args:
+        home: MUSTER_HOME.
+        patience: seconds to wait for its servers to stop by themselves.
+
+    Raises:
+        Conflict: its servers are in use.
+    """
+    home = home.resolve()
+    if not home.exists():
+        return
+    data = data_folder(home)
+    with (home / "keeper.lock").open("a") as lock:
+        deadline = time.monotonic() + patience
+        while not _locked(lock):
+            if time.monotonic() > deadline:
+                raise Conflict(f"The servers of {home} are in use.", remedy="Stop what uses them, then try again.")
+            time.sleep(0.05)
+        stop_orphans(home)
+        forget_dead_keeper(home)
+        shutil.rmtree(home)
+        if not data.is_relative_to(home):  # root's, where a folder above is closed
+            shutil.rmtree(data.parent, ignore_errors=True)
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,223 @@
+"""What a worker does, whoever asks for it: deliver, read the inbox, and look after whatever is due."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+
+from ballots.counts import refresh_due, squash
+from ballots.exports import export_due
+from ballots.leavers import strike_off
+from campaigns.launch import launch_due_steps
+from campaigns.retention import alone, archive_due, last_close
+from core.http.outbound_http import OutboundHttp
+from core.runtime import Runtime
+from messaging.outbox.archive import is_sending
+from messaging.outbox.dispatcher import Dispatcher
+from messaging.outbox.erasure import drop_old_places
+from messaging.outbox.reconcile import sweep
+from muster.erasure import erase_late
+from muster.periodic import PeriodicJob
+from staff.sign_in import forget_expired
+from webhooks import drop_leftovers, fetch_missed, process_inbox
+from webhooks.members.page_views import PageViews
+from webhooks.subscriptions.event_log import EventLog, drop_old
+from webhooks.subscriptions.sender import Sender
+
+INBOX_BATCH: Final = 500
+INBOX_PAUSE: Final = 0.1
+"""Seconds in which receipts gather: a batch costs the database little more than a single one."""
+COUNT_EVERY: Final = 5.0
+"""Seconds between two looks whether turnout counts want upkeep."""
+MISSED_EVERY: Final = 60.0
+"""Seconds between two questions whether it is time to look for texts that did not reach us."""
+EXPORT_EVERY: Final = 20.0
+"""Seconds between two looks for exports that are due."""
+TIDY_AFTER: Final = 300.0
+"""Seconds from a worker's start, or from when something was being sent, until it looks for what is over."""
+TIDY_EVERY: Final = 3600.0
+"""Seconds between two looks where nothing is over."""
+RECEIPTS_COME_FOR: Final = timedelta(days=60)
+"""How long something may still be said of what was written to somebody who was erased."""
+TIDY_SHARE: Final = 0.2
+"""The most of the time that moving what is over may take."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Jobs:
+    """The duties of one worker process. Each stands by itself: one that fails keeps none of the others waiting.
+
+    Args:
+        runtime: what they work on.
+        courier: sends what is due.
+        outside: asks addresses that people have entered.
+    """
+
+    runtime: Runtime
+    courier: Dispatcher
+    outside: OutboundHttp
+    deliveries: list[PeriodicJob] = field(init=False)
+    inbox: PeriodicJob = field(init=False)
+    launch: PeriodicJob = field(init=False)
+    sweep: PeriodicJob = field(init=False)
+    counts: PeriodicJob = field(init=False)
+    missed: PeriodicJob = field(init=False)
+    tidying: PeriodicJob = field(init=False)
+    webhooks: PeriodicJob = field(init=False)
+    exports: PeriodicJob = field(init=False)
+    stream: EventLog = field(init=False)
+    sender: Sender = field(init=False)
+    count_at: float = 0.0
+    missed_at: float = 0.0
+    export_at: float = 0.0
+    tidy_at: float = field(default_factory=lambda: time.monotonic() + TIDY_AFTER)
+
+    def __post_init__(self) -> None:
+        outages = self.runtime.outages
+        # one for each channel: texts may trickle for hours at their sender's pace, and emails must not wait for them
+        self.deliveries = [
+            PeriodicJob(f"deliver {name}", partial(self._deliver, name), outages=outages)
+            for name in self.courier.channels
+        ]
+        self.inbox = PeriodicJob("inbox", self._read_inbox, INBOX_PAUSE, outages=outages)
+        self.launch = PeriodicJob("launch", self._launch, outages=outages)
+        self.sweep = PeriodicJob("sweep", self._sweep, outages=outages)
+        self.counts = PeriodicJob("counts", self._count, outages=outages)
+        self.missed = PeriodicJob("missed texts", self._fetch_missed, outages=outages)
+        self.tidying = PeriodicJob("tidying", self._tidy, outages=outages)
+        self.stream, self.sender = EventLog(self.runtime), Sender(self.runtime, self.outside)
+        self.webhooks = PeriodicJob("webhooks", self._tell_others, outages=outages)
+        self.exports = PeriodicJob("exports", self._export, outages=outages)
+
+    def tick(self) -> list[asyncio.Task[None]]:
+        """Have everything done that is due by the clock."""
+        due = [self.launch, self.sweep, self.inbox, self.webhooks, *self.deliveries]
+        if time.monotonic() >= self.count_at:
+            due.append(self.counts)
+        if time.monotonic() >= self.missed_at:
+            due.append(self.missed)
+        if time.monotonic() >= self.export_at:
+            due.append(self.exports)
+        if time.monotonic() >= self.tidy_at:
+            due.append(self.tidying)
+        return [duty.ask() for duty in due]
+
+    def deliver(self) -> list[asyncio.Task[None]]:
+        """Have whatever is due sent, by every channel."""
+        return [duty.ask() for duty in self.deliveries]
+
+    async def finish(self, patience: float) -> None:
+        """Begin nothing new, finish what is in flight, hand the rest back.
+
+        Args:
+            patience: seconds; what is not finished by then is cancelled.
+        """
+        mine = (
+            self.inbox,
+            self.launch,
+            self.sweep,
+            self.counts,
+            self.missed,
+            self.tidying,
+            self.webhooks,
+            self.exports,
+        )
+        duties = (*self.deliveries, *mine)
+        going = [task for duty in duties if (task := duty.close()) is not None]
+        self.courier.stop()
+        going.append(asyncio.create_task(self.sender.stop(patience), name="webhooks on their way"))
+        _, late = await asyncio.wait(going, timeout=patience)
+        for task in late:
+            log.warning("a duty did not finish in time", duty=task.get_name())
+            task.cancel()
+        await asyncio.gather(*going, return_exceptions=True)
+
+    async def _deliver(self, channel: str) -> bool:
+        await self.courier.run(only=channel)
+        return False
+
+    async def _read_inbox(self) -> bool:
+        return await process_inbox(self.runtime, INBOX_BATCH) >= INBOX_BATCH
+
+    async def _launch(self) -> bool:
+        await launch_due_steps(self.runtime)
+        return False
+
+    async def _tell_others(self) -> bool:
+        more = await self.stream.notice()
+        await self.sender.start()
+        return more
+
+    async def _export(self) -> bool:
+        self.export_at = time.monotonic() + EXPORT_EVERY
+        await export_due(self.runtime, self.outside)
+        return False
+
+    async def _sweep(self) -> bool:
+        await sweep(self.runtime, self.courier.channels, judge=self.courier.courier_id)
+        return False
+
+    async def _count(self) -> bool:
+        self.count_at = time.monotonic() + COUNT_EVERY
+        async with self.runtime.pool.acquire() as db:
+            await strike_off(db, self.runtime.clock())
+            await refresh_due(db, self.runtime.clock())
+            await squash(db)
+        return False
+
+    async def _fetch_missed(self) -> bool:
+        self.missed_at = time.monotonic() + MISSED_EVERY  # also when it fails
+        await fetch_missed(self.runtime)
+        return False
+
+    async def _tidy(self) -> bool:
+        """Move one chunk of what is over out of the way, and delete what has been kept long enough."""
+        began = time.monotonic()
+        self.tidy_at = began + TIDY_AFTER  # also when it fails: it is never urgent
+        async with self.runtime.pool.acquire() as db:
+            if await is_sending(db, self.runtime.clock()):
+                return False
+        more = await self._tidy_alone()
+        took = time.monotonic() - began
+        self.tidy_at = began + (max(1.0, took / TIDY_SHARE) if more else TIDY_EVERY)
+        return False
+
+    async def _tidy_alone(self) -> bool:
+        settings, now = self.runtime.settings, self.runtime.clock()
+        assert settings.database_url is not None
+        async with alone(settings.database_url, patience=0) as db:
+            if db is None:
+                return False
+            if await archive_due(db, last_close(now, settings.archive_after), PageViews(), now=now):
+                return True
+            await _all_of(
+                partial(erase_late, db, now - RECEIPTS_COME_FOR),
+                partial(drop_old_places, db, now),
+                partial(drop_leftovers, db, now - timedelta(days=settings.keep_inbox), now=now),
+                partial(forget_expired, db, now=now),
+                partial(drop_old, db, now - timedelta(days=settings.keep_events)),
+            )
+            return False
+
+
+async def _all_of(*works: Callable[[], Awaitable[object]]) -> None:
+    """Do several things that have nothing to do with each other: one that fails keeps none of the others from it."""
+    failed: list[Exception] = []
+    for work in works:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001  # whichever it is, it is reported when all have had their turn
+            failed.append(error)
+    for another in failed[1:]:
+        log.error("something that is done with others failed", exc_info=another)
+    if failed:
+        raise failed[0]

@@ -1,0 +1,39 @@
+"""A server that went away in the middle of something: which one, and what to say."""
+
+from __future__ import annotations
+
+import redis.exceptions
+
+from core.db.away import POSTGRES_AWAY
+from core.db.pool import went_away
+from core.errors import DatabaseAway, MusterError, Unavailable, in_words
+from core.outages import POSTGRES, REDIS
+
+_REDIS = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+
+
+def server_lost(error: BaseException) -> MusterError | None:
+    """What to say when a server of ours went away; None where the error is something else."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((lost for one in error.exceptions if (lost := server_lost(one)) is not None), None)
+    if isinstance(error, MusterError):
+        return error
+    if _is_postgres(error):
+        return went_away(error)
+    if isinstance(error, _REDIS):
+        return Unavailable(f"Redis went away ({in_words(error)}).", remedy="Nothing is lost with it; try again.")
+    return None
+
+
+def server_of(error: BaseException) -> str | None:
+    """Which of our servers an error says is away; None where it says so of none, as of a relay or a bucket."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((name for one in error.exceptions if (name := server_of(one)) is not None), None)
+    if isinstance(error, _REDIS):
+        return REDIS
+    return POSTGRES if isinstance(error, DatabaseAway) or _is_postgres(error) else None
+
+
+def _is_postgres(error: BaseException) -> bool:
+    # a wrong argument is an InterfaceError too
+    return isinstance(error, POSTGRES_AWAY) and not isinstance(error, ValueError)

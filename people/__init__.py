@@ -1,0 +1,1 @@
+"""People: who they are, their units, addresses and attributes, the files and lists they come in."""

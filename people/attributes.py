@@ -1,0 +1,75 @@
+"""Attributes of people, as files ask for them: which there are, and which values somebody has."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
+
+from core.db import Connection, load_queries
+from core.spec_errors import near_miss
+
+SQL = load_queries(__file__)
+
+Wanted = Mapping[str, bool | Sequence[str]]
+"""Attributes by name: one of these values; or true or false, whether there is any."""
+
+
+async def missing_attributes(db: Connection, wanted: Wanted, *, key: str) -> list[str]:
+    """Find what is asked for that nobody can have.
+
+    Args:
+        db: a connection.
+        wanted: what a file asks for.
+        key: of the table in the file, for the words.
+
+    Returns:
+        A line for each attribute that no member file has brought, and each value that is only spelt otherwise.
+    """
+    names = await _names(db)
+    missing = [
+        f"{key}.attribute.{name}: no member file has brought this attribute{near_miss(name, names)}"
+        for name in wanted
+        if name not in names
+    ]
+    return missing + [line for line, only_spelt in await unheld_attributes(db, wanted, key=key) if only_spelt]
+
+
+async def unheld_attributes(db: Connection, wanted: Wanted, *, key: str) -> list[tuple[str, bool]]:
+    """Find the values that nobody has; see `unheld_values`."""
+    lines: list[tuple[str, bool]] = []
+    for name in wanted.keys() & await _names(db):
+        values = wanted[name]
+        if not isinstance(values, bool):
+            held = [row["value"] for row in await db.fetch(SQL["values_held"], name)]
+            lines += unheld_values(values, held, key=f"{key}.attribute.{name}")
+    return lines
+
+
+def unheld_values(wanted: Sequence[str], held: Sequence[str], *, key: str) -> list[tuple[str, bool]]:
+    """Find the values that nobody has, with what comes close.
+
+    Args:
+        wanted: by a file.
+        held: by anybody, the most frequent first.
+        key: in the file, for the words.
+
+    Returns:
+        A line for each, and whether somebody has it in other letters: `live` for Live.
+    """
+    alike = {plain(value): value for value in reversed(held)}
+    lines: list[tuple[str, bool]] = []
+    for value in wanted:
+        if value not in held:
+            close = get_close_matches(plain(value), alike, n=1)
+            hint = f"; did you mean {alike[close[0]]}?" if close else ""
+            lines.append((f"{key}: nobody has {value!r}{hint}", plain(value) in alike))
+    return lines
+
+
+def plain(name: str) -> str:
+    """A name or path without regard to case and spacing, to compare by."""
+    return "/".join(" ".join(part.split()) for part in name.casefold().split("/"))
+
+
+async def _names(db: Connection) -> Collection[str]:
+    return {row["name"] for row in await db.fetch(SQL["attribute_names"])}

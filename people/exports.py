@@ -1,0 +1,102 @@
+"""Writing everybody to a CSV file that the import reads back as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from core.db import Pool, load_queries
+from core.errors import InputError
+from core.files.atomic_files import sheet_or_nothing
+from core.files.guarded_csv import GuardedCsv
+from messaging.content.templates import STANDARD_VARIABLES
+from people.imports.columns import map_columns
+from people.imports.mapping import Mapping
+from people.units import UNIT_KINDS
+
+SQL = load_queries(__file__)
+
+_PAGE: Final = 2000
+_TIMEOUT: Final = 900
+
+
+async def export_people(pool: Pool, path: Path, *, actor: str = "cli", replace: bool = False) -> int:
+    """Write everybody to a file only its owner can read: UTF-8 with a byte-order mark, so that Excel opens it rightly.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe before it; the import takes it away again. The
+    file appears under its name when it is complete, or not at all.
+
+    Args:
+        pool: the database.
+        path: where to.
+        actor: who takes the members' details out, for the audit.
+        replace: whether a file that is there may be replaced.
+
+    Returns:
+        How many people were written.
+
+    Raises:
+        Conflict: the file is there already.
+        InputError: it cannot be written.
+    """
+    with sheet_or_nothing(path, replace=replace) as sheet:
+        return await _write(pool, sheet, path.name, actor)
+
+
+async def _write(pool: Pool, sheet: GuardedCsv, name: str, actor: str) -> int:
+    people = 0
+    async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
+        widths = await db.fetchrow(SQL["widths"], timeout=_TIMEOUT)
+        assert widths is not None
+        attributes = await db.fetch(SQL["attributes"])
+        header, names = _header(widths["phones"], widths["emails"], attributes)
+        sheet.writerow(header)
+        cursor = await db.cursor(SQL["everybody"], timeout=_TIMEOUT)
+        while page := await cursor.fetch(_PAGE, timeout=_TIMEOUT):
+            sheet.writerows(_row(person, widths["phones"], widths["emails"], names) for person in page)
+            people += len(page)
+        await db.execute(SQL["record_audit"], actor, name, {"people": people})
+    return people
+
+
+def _header(phones: int, emails: int, attributes: Sequence[asyncpg.Record]) -> tuple[list[str], list[str]]:
+    """The column names, and the attributes the last of them hold.
+
+    An attribute stands under its label if the import would take that for this attribute again, or else under
+    `attributes.<name>`, which it always does.
+    """
+    header = ["member_id", "first_name", "last_name", *_numbered("mobile", phones), *_numbered("email", emails)]
+    header += [*UNIT_KINDS, "language", "time_zone"]
+    for row in attributes:
+        label, certain = row["label"], f"attributes.{row['name']}"
+        header.append(label if _is_read_as(header, label, certain) else certain)
+    return header, [row["name"] for row in attributes]
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [name if number == 1 else f"{name}_{number}" for number in range(1, max(count, 1) + 1)]
+
+
+def _is_read_as(header: list[str], label: str, meaning: str) -> bool:
+    try:
+        columns = map_columns([*header, label], Mapping(), reserved=STANDARD_VARIABLES)
+    except InputError:  # two labels are the same
+        return False
+    return columns.meanings().get(label) == meaning
+
+
+def _row(person: asyncpg.Record, phones: int, emails: int, names: list[str]) -> list[str]:
+    units, attributes = person["units"], person["attributes"]
+    return [
+        person["external_id"], person["first_name"], person["last_name"],
+        *_padded(person["phones"], max(phones, 1)), *_padded(person["emails"], max(emails, 1)),
+        *(units.get(kind, "") for kind in UNIT_KINDS), person["language"], person["time_zone"],
+        *(attributes.get(name, "") for name in names),
+    ]  # fmt: skip
+
+
+def _padded(values: Sequence[str], width: int) -> list[str]:
+    return [*values, *[""] * (width - len(values))]

@@ -1,0 +1,1 @@
+"""Member files: columns, rows, staging, the import and its report."""

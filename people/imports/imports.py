@@ -1,0 +1,230 @@
+"""Importing a member file: read it row by row, stage it, merge it; in one transaction, one import at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from core.clock import Clock, system_clock
+from core.db import Connection, Pool, load_queries
+from core.errors import InputError
+from core.files.readers import open_table
+from core.files.tables import Table
+from messaging.content.templates import STANDARD_VARIABLES
+from messaging.suppression_digests import NO_KEYS, DigestKeys
+from people.imports import staging
+from people.imports.columns import Columns, judge_headings, map_columns
+from people.imports.mapping import Mapping
+from people.imports.report import ImportReport
+from people.imports.rows import RowReader, StagedPerson
+from people.returning import restore_suppressions
+
+SQL = load_queries(__file__)
+
+log = structlog.get_logger(__name__)
+
+Progress = Callable[[int, int | None], None]
+"""Told now and then how many rows were read, of about how many."""
+
+_NO_ADDRESSES: Final = "No column was taken for a phone number or an email address, so nobody new can be reached."
+_CHUNK: Final = 5000
+"""Rows held at a time; a COPY of that size costs a fraction of a second."""
+
+
+async def import_people(
+    pool: Pool,
+    path: Path,
+    *,
+    mapping: Mapping | None = None,
+    header_row: int | None = None,
+    encoding: str | None = None,
+    strict: bool = False,
+    dry_run: bool = False,
+    actor: str = "cli",
+    region: str = "GB",
+    time_zone: str = "Europe/London",
+    progress: Progress | None = None,
+    clock: Clock = system_clock,
+    keys: DigestKeys = NO_KEYS,
+) -> ImportReport:
+    """Make the people be what a member file says, recognising them by their external id.
+
+    The addresses and attributes of the file's columns replace those a person had; what it has no column for stays. Who
+    is not in the file stays too. Units are made as the file names them. All of it happens in one transaction.
+
+    Whoever has left stays struck off although the file names them, and the report says who that is. Whoever was erased
+    comes in as somebody new, and what stood against them stands.
+
+    Args:
+        pool: the database.
+        path: a CSV, XLSX, ODS or XLS file.
+        mapping: what its columns mean, where their names do not say.
+        header_row: the line or row that names the columns, where a person says so.
+        encoding: of a CSV file, where a person says so.
+        strict: keep nothing if there is any problem.
+        dry_run: say what would happen, and keep nothing.
+        actor: who does it, for the audit.
+        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        time_zone: of people whose time zone the file does not say.
+        progress: told how far it is.
+        clock: what time it is.
+        keys: under which opt-outs of people who were erased are kept.
+
+    Raises:
+        SettingsError: some of those are kept under another secret.
+        InputError: the file cannot be read, is empty, or has no column of membership numbers.
+        Conflict: another import is still running after a long wait.
+    """
+    with _open_members(path, mapping or Mapping(), header_row, encoding, region, time_zone) as members:
+        async with pool.acquire() as db:
+            origin = _Origin(path.name, members.table.sha256, actor, clock())
+            async with _kept_if(db) as outcome:
+                report = await _import(db, keys, origin, members, time_zone, progress)
+                if not dry_run and not (strict and report.problems):
+                    report = await _record(db, origin, report)
+                    outcome.is_kept = True
+    log.info(
+        "people imported" if report.written else "people not imported",
+        file=report.file, created=report.created, updated=report.updated, unchanged=report.unchanged,
+        rejected=report.rejected,
+    )  # fmt: skip
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """An open member file: its table, what its columns mean, and its rows as people."""
+
+    table: Table
+    columns: Columns
+    rows: RowReader
+
+
+@contextmanager
+def _open_members(
+    path: Path, mapping: Mapping, header_row: int | None, encoding: str | None, region: str, time_zone: str
+) -> Iterator[_Members]:
+    judge = judge_headings(mapping, "external_id")
+    with open_table(path, judge, header_row=header_row, encoding=encoding) as table:
+        columns = map_columns(table.header, mapping, reserved=STANDARD_VARIABLES, line=table.header_line)
+        yield _Members(table, columns, RowReader(table, columns, phone_region=region, time_zone=time_zone))
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """Whether a transaction is kept at its end."""
+
+    is_kept: bool = False
+
+
+@asynccontextmanager
+async def _kept_if(db: Connection) -> AsyncIterator[_Outcome]:
+    """Open a transaction that is kept only where its outcome says so."""
+    outcome = _Outcome()
+    transaction = db.transaction()
+    await transaction.start()
+    try:
+        yield outcome
+    except BaseException:
+        if not db.is_closed():  # else the server has rolled back, and its error is the one to tell
+            await transaction.rollback()
+        raise
+    await (transaction.commit() if outcome.is_kept else transaction.rollback())
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where an import comes from: the file, its fingerprint, who started it, and when."""
+
+    file: str
+    sha256: str
+    actor: str
+    started_at: datetime
+
+
+async def _import(
+    db: Connection, keys: DigestKeys, origin: _Origin, members: _Members, time_zone: str, progress: Progress | None
+) -> ImportReport:
+    table, columns, rows = members.table, members.columns, members.rows
+    await staging.wait_for_turn(db)
+    await staging.clear(db)
+    await _stage(db, rows, table, progress)
+    if not rows.rows:
+        raise InputError(f"{origin.file} has a header and no rows under it.")
+    label = columns.fields["external_id"][0].label
+    repeated, contradictions = await staging.take_out_repeats(db, label)
+    contradictions += await staging.take_out_erased(db, label)
+    for problem in await staging.stage_units(db, columns):
+        rows.problems.note_cell(problem)
+    merged = await staging.merge(db, columns, time_zone=time_zone, now=origin.started_at)
+    dropped = await staging.drop_attributes(db, columns.formerly)
+    restored = await restore_suppressions(db, keys)
+    problems = sorted([*rows.problems.kept, *contradictions], key=lambda problem: problem.line)
+    return ImportReport(
+        file=origin.file,
+        kind=table.kind,
+        columns=columns.meanings(),
+        rows=rows.rows,
+        created=merged.created,
+        updated=merged.updated,
+        unchanged=merged.unchanged,
+        repeated=repeated,
+        rejected=rows.problems.rejected + len(contradictions),
+        unreachable=merged.unreachable,
+        restored=restored.entries,
+        returned=restored.members,
+        left=await staging.who_left(db),
+        problems=problems,
+        further=rows.problems.further,
+        notices=[
+            *table.notices,
+            *rows.placeholders.notices(),
+            *columns.taken_as_they_are(),
+            *(
+                [f"Attributes that these columns were before they were mapped are taken off: {dropped:,} people."]
+                if dropped
+                else []
+            ),
+            *([] if columns.has("phone", "email") else [_NO_ADDRESSES]),
+        ],
+        written=False,
+    )
+
+
+async def _stage(db: Connection, rows: RowReader, table: Table, progress: Progress | None) -> None:
+    people: Iterator[StagedPerson] = iter(rows)
+    while chunk := list(islice(people, _CHUNK)):
+        await staging.stage(db, chunk)
+        if progress:
+            progress(rows.rows, max(table.total, rows.rows))
+    if progress:
+        progress(rows.rows, rows.rows)
+
+
+async def _record(db: Connection, origin: _Origin, report: ImportReport) -> ImportReport:
+    """Leave a trace of the import, empty the staging tables, and say that it is kept."""
+    counts = report.created, report.updated, report.unchanged, report.rejected
+    import_id: int = await db.fetchval(
+        SQL["record_import"], origin.file, origin.sha256, origin.actor, origin.started_at, *counts
+    )
+    detail = {
+        "import_id": import_id,
+        "created": report.created,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "repeated": report.repeated,
+        "rejected": report.rejected,
+        "problems": report.by_code(),
+        "left": len(report.left),
+        "restored": report.restored,
+    }
+    await db.execute(SQL["record_audit"], origin.actor, "people.imported", origin.file, detail)
+    await staging.clear(db)
+    return replace(report, import_id=import_id, written=True)

@@ -1,0 +1,162 @@
+"""What became of a member file: counts, and every row and cell that could not be used."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from core.errors import InputError
+
+MOST_REJECTED: Final = 250_000
+"""Rows of a file that are left out; one with more of them is another kind of file."""
+MOST_KEPT: Final = 250_000
+"""Problems of cells that are kept one by one; each costs a few hundred bytes, and nobody reads further."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One row or cell that could not be used.
+
+    Attributes:
+        line: the line of a CSV file, or the row of a sheet, on which the row begins.
+        column: the cell's header as it stands in the file; empty where it is the whole row.
+        code: the reason as a program reads it.
+        message: the reason as a person reads it.
+        value: what the cell holds.
+        member_id: the membership number of its row, as the file has it.
+    """
+
+    line: int
+    column: str
+    code: str
+    message: str
+    value: str = ""
+    member_id: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return {
+            "line": self.line, "column": self.column or None, "code": self.code, "message": self.message,
+            "value": self.value or None, "member_id": self.member_id or None,
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class ProblemLog:
+    """The problems of a file, as it is read.
+
+    Attributes:
+        kept: each row that was left out, and each cell as far as they are kept, in the order they were met.
+        further: cells that are only counted, by code.
+        rejected: how many rows were left out.
+    """
+
+    kept: list[Problem] = field(default_factory=list)
+    further: Counter[str] = field(default_factory=Counter)
+    rejected: int = 0
+    _first_rejected: Problem | None = None
+
+    def reject(self, problem: Problem) -> None:
+        """Note a row that is left out.
+
+        Raises:
+            InputError: there are so many that it is another kind of file.
+        """
+        first = self._first_rejected = self._first_rejected or problem
+        if self.rejected >= MOST_REJECTED:
+            raise InputError(
+                f"More than {MOST_REJECTED:,} rows of this file cannot be used; the first is in line {first.line:,}:"
+                f" {first.message}",
+                remedy="Is it the right file, exported with its headings and a line for each row?",
+            )
+        self.rejected += 1
+        self.kept.append(problem)
+
+    def note_cell(self, problem: Problem) -> None:
+        """Note a cell that cannot be used, whose row is used all the same: a column of landlines costs no file."""
+        if len(self.kept) - self.rejected < MOST_KEPT:
+            self.kept.append(problem)
+        else:
+            self.further[problem.code] += 1
+
+
+def count_by_code(problems: Sequence[Problem], further: Mapping[str, int]) -> Counter[str]:
+    """How many problems there are of each code, with those that are only counted."""
+    return Counter(problem.code for problem in problems) + Counter(further)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did, or would do.
+
+    Every row is one of created, updated, unchanged, repeated or rejected.
+
+    Attributes:
+        file: its name.
+        kind: what it is: `CSV (UTF-8, commas)`.
+        columns: what each header was taken for.
+        rows: rows under the header, blank ones left out.
+        created: people who are new.
+        updated: people of whom something changed.
+        unchanged: people known just so.
+        repeated: rows that say the same as an earlier one about the same person.
+        rejected: rows left out; each has a problem.
+        unreachable: people of this file who have no address at all; they count in an electorate all the same.
+        restored: addresses and people that are not written to, for that stood against somebody who was erased.
+        returned: the membership numbers of those whose these are.
+        left: membership numbers in the file of people who have left; they stay struck off.
+        problems: every row, and cells as far as they are kept, that could not be used, in the order of the file.
+        further: problems of cells beyond those, by code.
+        notices: what people should know of the file besides: where its headings were found, what is hidden in it.
+        written: whether anything was kept: not with `dry_run`, nor with `strict` and a problem.
+        import_id: the row in `member_import`.
+    """
+
+    file: str
+    kind: str
+    columns: Mapping[str, str]
+    rows: int
+    created: int
+    updated: int
+    unchanged: int
+    repeated: int
+    rejected: int
+    unreachable: int
+    restored: int
+    returned: Sequence[str]
+    left: Sequence[str]
+    problems: Sequence[Problem]
+    further: Mapping[str, int]
+    notices: Sequence[str]
+    written: bool
+    import_id: int | None = None
+
+    def by_code(self) -> dict[str, int]:
+        """How many problems there are of each code, the most frequent first."""
+        return dict(count_by_code(self.problems, self.further).most_common())
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values, for `--json`."""
+        return {
+            "file": self.file,
+            "kind": self.kind,
+            "columns": dict(self.columns),
+            "rows": self.rows,
+            "created": self.created,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "repeated": self.repeated,
+            "rejected": self.rejected,
+            "unreachable": self.unreachable,
+            "restored": self.restored,
+            "returned": list(self.returned),
+            "left": list(self.left),
+            "written": self.written,
+            "import_id": self.import_id,
+            "notices": list(self.notices),
+            "problem_counts": self.by_code(),
+            "problems": [problem.to_json() for problem in self.problems],
+            "problems_not_listed": sum(self.further.values()),
+        }

@@ -1,0 +1,162 @@
+"""From rows to people, set by set: COPY into a staging table, then a handful of statements, all in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from core.db import Connection, load_queries
+from core.errors import Conflict
+from people.imports.columns import Columns
+from people.imports.report import Problem
+from people.imports.rows import DEFAULT_LANGUAGE, STAGED_COLUMNS, StagedPerson
+from people.people_lock import try_import_lock, wait_import_lock
+from people.units import UNIT_KINDS, Path, place
+
+SQL = load_queries(__file__)
+
+_TIMEOUT: Final = 900
+"""Seconds a statement may take: a million members, or the import before us."""
+_WORTH_ANALYSING: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """How many people there are of each kind after a merge."""
+
+    created: int
+    updated: int
+    unchanged: int
+    unreachable: int
+
+
+async def wait_for_turn(db: Connection) -> None:
+    """Take the import lock of this transaction, waiting for the import that has it.
+
+    Raises:
+        Conflict: it still had not ended after a quarter of an hour.
+    """
+    if await try_import_lock(db):
+        return
+    await db.execute(f"set local lock_timeout = '{_TIMEOUT - 60}s'")
+    try:
+        await wait_import_lock(db, within=_TIMEOUT)
+    except asyncpg.LockNotAvailableError:
+        raise Conflict("Another import is still running.", remedy="Try again when it has ended.") from None
+
+
+async def clear(db: Connection) -> None:
+    """Empty the staging tables."""
+    await db.execute(SQL["clear"], timeout=_TIMEOUT)
+
+
+async def stage(db: Connection, people: Sequence[StagedPerson]) -> None:
+    """Copy some people into the staging table."""
+    await db.copy_records_to_table("staged_person", records=people, columns=STAGED_COLUMNS, timeout=_TIMEOUT)
+
+
+async def take_out_repeats(db: Connection, external_id: str) -> tuple[int, list[Problem]]:
+    """Take rows out of the staging table that name a person an earlier row named.
+
+    Args:
+        db: in the import's transaction.
+        external_id: the header of that column.
+
+    Returns:
+        How many said the same as the earlier row; and a problem for each that contradicts it.
+    """
+    await db.execute("analyze staged_person", timeout=_TIMEOUT)
+    rows = await db.fetch(SQL["take_out_repeats"], timeout=_TIMEOUT)
+    problems = [
+        Problem(
+            row["line"],
+            external_id,
+            "duplicate",
+            f"Line {row['first_line']} has the same membership number with other details; that one was taken.",
+            value=row["external_id"],
+            member_id=row["external_id"],
+        )
+        for row in rows
+        if not row["same"]
+    ]
+    return len(rows) - len(problems), problems
+
+
+async def take_out_erased(db: Connection, external_id: str) -> list[Problem]:
+    """Take rows out of the staging table that name somebody who was erased by what stands for them since.
+
+    Args:
+        db: in the import's transaction.
+        external_id: the header of that column.
+    """
+    message = "That is no membership number: it stands for somebody who was erased."
+    rows = await db.fetch(SQL["take_out_erased"], timeout=_TIMEOUT)
+    return [Problem(row["line"], external_id, "erased", message) for row in rows]
+
+
+async def who_left(db: Connection) -> list[str]:
+    """The membership numbers of people the file names although they have left."""
+    return [row["external_id"] for row in await db.fetch(SQL["who_left"], timeout=_TIMEOUT)]
+
+
+async def drop_attributes(db: Connection, names: Sequence[str]) -> int:
+    """Take attributes off the people of a file whose column is something else by now; how many had one."""
+    return int((await db.execute(SQL["drop_attributes"], list(names), timeout=_TIMEOUT)).split()[-1]) if names else 0
+
+
+async def stage_units(db: Connection, columns: Columns) -> list[Problem]:
+    """Find or make the units the staged people are in.
+
+    Returns:
+        A problem for each row whose unit could be any of several.
+    """
+    if not columns.has(*UNIT_KINDS):
+        return []
+    paths: list[Path] = [tuple(row) for row in await db.fetch(SQL["staged_paths"], timeout=_TIMEOUT)]
+    ids = await place(db, paths)
+    regions, branches, workplaces = zip(*paths, strict=True) if paths else ((), (), ())
+    await db.execute(
+        SQL["stage_units"], regions, branches, workplaces,
+        [ids.get(path) for path in paths], [path in ids for path in paths],
+        timeout=_TIMEOUT,
+    )  # fmt: skip
+    if len(ids) == len(paths):
+        return []
+    label = next(column.label for kind in UNIT_KINDS if (column := columns.one(kind)))
+    message = "Several units have this name; a column above it would say which. The unit was left as it is."
+    lines = await db.fetch(SQL["ambiguous_lines"], timeout=_TIMEOUT)
+    return [Problem(row["line"], label, "ambiguous_unit", message, row["unit"], row["external_id"]) for row in lines]
+
+
+async def merge(db: Connection, columns: Columns, *, time_zone: str, now: datetime) -> Merged:
+    """Make the people be what the staging tables say.
+
+    Args:
+        db: in the import's transaction.
+        columns: what the file has columns for.
+        time_zone: of new people where the file has no column for it.
+        now: when it happens.
+    """
+    attributes = [column.name for column in columns.attributes]
+    await db.execute(
+        SQL["register_attributes"], attributes, [column.label for column in columns.attributes], timeout=_TIMEOUT
+    )
+    await db.execute("analyze staged_unit", timeout=_TIMEOUT)
+    await db.execute(SQL["recognise"], attributes, timeout=_TIMEOUT)
+    known = await db.fetchrow(SQL["count_known"], timeout=_TIMEOUT)
+    assert known is not None
+    if known["changed"]:
+        await db.execute(SQL["update_people"], attributes, now, timeout=_TIMEOUT)
+        await db.execute(SQL["remove_addresses"], timeout=_TIMEOUT)
+    inserted = await db.execute(SQL["insert_people"], DEFAULT_LANGUAGE, time_zone, timeout=_TIMEOUT)
+    created = int(inserted.split()[-1])
+    if created or known["changed"]:
+        await db.execute(SQL["insert_addresses"], timeout=_TIMEOUT)
+    if created + known["changed"] > _WORTH_ANALYSING:
+        await db.execute("analyze person, address, unit", timeout=_TIMEOUT)  # a launch may follow at once
+    unreachable = await db.fetchval(SQL["count_unreachable"], timeout=_TIMEOUT)
+    return Merged(created, known["changed"], known["same"], unreachable)

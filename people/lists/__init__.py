@@ -1,0 +1,1 @@
+"""Lists of suppressions and consents, brought in and handed on."""

@@ -1,0 +1,238 @@
+"""Lists of consents: bringing in what members agreed to on paper or elsewhere, and handing the ledger on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+from zoneinfo import ZoneInfo
+
+from core.db import Connection, Pool, load_queries
+from core.errors import InputError
+from core.files.atomic_files import sheet_or_nothing
+from messaging.consent import Action, Consent, record_consents
+from messaging.content.templates import Channel
+from people.imports.columns import header_key
+from people.imports.report import Problem
+from people.lists.lists import BadRow, List, one_piece, open_list, read_moment
+
+SQL: Final = load_queries(__file__)
+
+FIELDS: Final[Mapping[str, Sequence[str]]] = {
+    "member_id": ("membership number", "member number", "external id", "member ref"),
+    "channel": ("medium", "by"),
+    "purpose": ("for",),
+    "consent": ("agreed", "opt in", "answer", "yes no", "permission", "marketing"),
+    "source": ("origin", "form", "where"),
+    "wording": ("words", "text", "statement", "question"),
+    "at": ("date", "time", "when", "since", "consented at", "agreed on"),
+}
+
+_CHANNELS: Final[Mapping[str, tuple[Channel, ...]]] = {
+    **dict.fromkeys(("", "both", "all", "any"), ("sms", "email")),
+    **dict.fromkeys(("sms", "text", "texts", "mobile"), ("sms",)),
+    **dict.fromkeys(("email", "emails", "mail"), ("email",)),
+}
+_ANSWERS: Final[Mapping[str, Action]] = {
+    **dict.fromkeys(("", "yes", "y", "true", "1", "given", "give", "agreed", "optedin", "ie", "ydw"), "give"),
+    **dict.fromkeys(("no", "n", "false", "0", "withdrawn", "withdraw", "refused", "optedout", "na"), "withdraw"),
+}
+_CHUNK: Final = 5000
+_WITHIN: Final = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """What holds for rows that do not say it themselves.
+
+    Attributes:
+        source: where they said so.
+        wording: what they said it to.
+        at: when; aware.
+    """
+
+    source: str = ""
+    wording: str = ""
+    at: datetime | None = None
+
+
+@dataclass(slots=True)
+class ConsentReport:
+    """What became of a list.
+
+    Attributes:
+        file: its name.
+        kind: what file it is.
+        rows: under the header.
+        rejected: rows left out; each has a problem.
+        given, withdrawn: words that are in the ledger now; a row about both channels is two.
+        known: words that were in it already.
+        notices: what people should know of the file besides.
+        written: whether anything was kept.
+    """
+
+    file: str
+    kind: str = ""
+    rows: int = 0
+    rejected: int = 0
+    given: int = 0
+    withdrawn: int = 0
+    known: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    written: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return asdict(self) | {"problems": [one.to_json() for one in self.problems]}
+
+
+async def import_consents(
+    pool: Pool, path: Path, otherwise: Otherwise, *, actor: str, zone: ZoneInfo, now: datetime, dry_run: bool = False,
+    header_row: int | None = None, encoding: str | None = None,
+) -> ConsentReport:  # fmt: skip
+    """Write down what a list says members have agreed to; all of it or, on an error, nothing.
+
+    Args:
+        pool: the database.
+        path: a CSV, XLSX, ODS or XLS file.
+        otherwise: what holds where a row does not say.
+        actor: who brings it in.
+        zone: of dates that name none.
+        now: the time.
+        dry_run: only say what would happen.
+        header_row: the line or row that names the columns, where a person says so.
+        encoding: of a CSV file, where a person says so.
+
+    Raises:
+        InputError: the file cannot be read, has no column of membership numbers, or the date for all is in the future.
+    """
+    if otherwise.at is not None and otherwise.at > now:
+        raise InputError("Nobody has agreed in the future.", remedy="Give --at the day on which they did.")
+    report = ConsentReport(path.name)
+    with open_list(path, FIELDS, needs=["member_id"], header_row=header_row, encoding=encoding) as table:
+        async with one_piece(pool, keep=not dry_run) as db:
+            await _import(db, table, report, otherwise, actor, zone, now)
+            detail = {name: getattr(report, name) for name in ("rows", "rejected", "given", "withdrawn", "known")}
+            await db.execute(SQL["record_audit"], actor, "consents.imported", path.name, detail)
+    report.written = not dry_run
+    return report
+
+
+async def _import(
+    db: Connection, table: List, report: ConsentReport, otherwise: Otherwise, actor: str, zone: ZoneInfo, now: datetime
+) -> None:
+    held: list[tuple[int, dict[str, str]]] = []
+    for row in table:
+        held.append(row)
+        if len(held) >= _CHUNK:
+            await _take(db, held, table, report, otherwise, actor, zone, now)
+            held = []
+    await _take(db, held, table, report, otherwise, actor, zone, now)
+    report.kind, report.rows, report.rejected = table.kind, table.rows, table.problems.rejected
+    report.notices = list(table.notices)
+    report.problems = sorted(table.problems.kept, key=lambda one: one.line)
+
+
+async def _take(
+    db: Connection, rows: Sequence[tuple[int, dict[str, str]]], table: List, report: ConsentReport,
+    otherwise: Otherwise, actor: str, zone: ZoneInfo, now: datetime,
+) -> None:  # fmt: skip
+    members = await db.fetch(SQL["members"], [row["member_id"] for _, row in rows], timeout=_WITHIN)
+    ids = {member["external_id"]: member["person_id"] for member in members}
+    said: list[Consent] = []
+    for line, row in rows:
+        try:
+            said += _read(row, ids, otherwise, actor, zone, now)
+        except BadRow as bad:
+            table.reject(line, bad, row)
+    for action in ("give", "withdraw"):
+        some = [one for one in said if one.action == action]
+        news = await record_consents(db, some)
+        report.known += len(some) - news
+        if action == "give":
+            report.given += news
+        else:
+            report.withdrawn += news
+
+
+def _read(
+    row: Mapping[str, str], ids: Mapping[str, int], otherwise: Otherwise, actor: str, zone: ZoneInfo, now: datetime
+) -> list[Consent]:
+    """What one row says, by channel.
+
+    Raises:
+        BadRow: it cannot be understood, or lacks something a consent is worth nothing without.
+    """
+    if not row["member_id"]:
+        raise BadRow("no_member", "There is no membership number.", "member_id")
+    if (person_id := ids.get(row["member_id"])) is None:
+        raise BadRow("unknown_member", "Nobody has that membership number.", "member_id")
+    channels, action = _CHANNELS.get(header_key(row["channel"])), _ANSWERS.get(header_key(row["consent"]))
+    purpose = row["purpose"].lower() or "marketing"
+    if channels is None:
+        raise BadRow("unknown_channel", f"“{row['channel']}” is not a channel: sms, email or both.", "channel")
+    if action is None:
+        raise BadRow("unknown_answer", f"“{row['consent']}” is neither yes nor no.", "consent")
+    if purpose not in {"service", "marketing"}:
+        raise BadRow("unknown_purpose", f"“{row['purpose']}” is not a purpose: service or marketing.", "purpose")
+    if purpose == "service" and action == "withdraw":
+        message = "Service messages need nobody's consent. To stop them: muster suppression import."
+        raise BadRow("objection", message, "purpose")
+    source = row["source"] or otherwise.source
+    if not source:
+        raise BadRow("no_source", "It does not say where they agreed; --source says it for all.", "source")
+    at = read_moment(row["at"], zone, now=now, column="at") if row["at"] else otherwise.at
+    if at is None:
+        raise BadRow("no_date", "It does not say when they agreed; --at says it for all.", "at")
+    wording = row["wording"] or otherwise.wording
+    return [
+        Consent(
+            person_id, channel, cast("Literal['service', 'marketing']", purpose), action, source, wording, at, actor
+        )
+        for channel in channels
+    ]
+
+
+async def export_consents(pool: Pool, path: Path, *, actor: str, replace: bool = False) -> int:
+    """Write the whole ledger to a CSV file only its owner can read, which an import reads back.
+
+    Args:
+        pool: the database.
+        path: where to.
+        actor: who takes it out, for the audit.
+        replace: whether a file that is there may be replaced.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        Conflict, InputError: it is there already, or cannot be written.
+    """
+    count = 0
+    with sheet_or_nothing(path, replace=replace) as sheet:
+        sheet.writerow(["member_id", "channel", "purpose", "consent", "source", "wording", "at", "recorded_by"])
+        async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
+            cursor = await db.cursor(SQL["everything"], timeout=_WITHIN)
+            while page := await cursor.fetch(_CHUNK, timeout=_WITHIN):
+                sheet.writerows(
+                    [
+                        row["external_id"], row["channel"], row["purpose"],
+                        "yes" if row["action"] == "give" else "no", row["source"], row["wording"],
+                        row["at"].isoformat(), row["recorder"],
+                    ]
+                    for row in page
+                )  # fmt: skip
+                count += len(page)
+            await db.execute(SQL["record_audit"], actor, "consents.exported", path.name, {"rows": count})
+    return count
+
+
+def in_words(said: Consent, zone: ZoneInfo) -> str:
+    """One word of a person as staff read it: `agreed to marketing by email on 2026-05-03 (joining form): “…”`."""
+    did = "agreed to" if said.action == "give" else "said no to"
+    how = "text" if said.channel == "sms" else "email"
+    wording = f": “{said.wording}”" if said.wording else ""
+    return f"{did} {said.purpose} by {how} on {said.at.astimezone(zone):%Y-%m-%d} ({said.source}){wording}"

@@ -1,0 +1,96 @@
+"""Suppressions that stand against an address or a member, and everything that was ever said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from core.db import Connection, load_queries
+from core.typed_address import read_address
+from messaging.suppression import Medium, Suppression, standing
+from messaging.suppression_digests import NO_KEYS, DigestKeys, find_digests
+
+SQL: Final = load_queries(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One event of the ledger."""
+
+    action: str
+    purpose: str
+    reason: str
+    source: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of one address: what stands, and everything that was said, the first first."""
+
+    address: str
+    standing: Sequence[Suppression]
+    history: Sequence[LedgerEntry]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class OfMember:
+    """What is known of a member: of them, wherever they are written to, and of each of their addresses."""
+
+    member_id: str
+    name: str
+    everywhere: Known
+    addresses: Sequence[Known]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return asdict(self)
+
+
+async def find_suppression(db: Connection, text: str, *, region: str, keys: DigestKeys = NO_KEYS) -> Known:
+    """Whether a number or mailbox may be written to.
+
+    Args:
+        db: a connection.
+        text: as somebody types it.
+        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        keys: under which opt-outs of people who were erased are kept.
+
+    Raises:
+        AddressError: it is neither.
+    """
+    channel, address = read_address(text, region)
+    return await _known(db, channel, address, keys)
+
+
+async def find_members_suppressions(db: Connection, member_id: str, *, keys: DigestKeys = NO_KEYS) -> OfMember | None:
+    """Whether a member may be written to at all, and at each of their addresses.
+
+    Args:
+        db: a connection.
+        member_id: a membership number.
+        keys: under which opt-outs of people who were erased are kept.
+
+    Returns:
+        None where nobody has that number.
+    """
+    person = await db.fetchrow(SQL["member"], member_id)
+    if person is None:
+        return None
+    everywhere = await _known(db, "person", str(person["person_id"]), keys)
+    rows = await db.fetch(SQL["addresses"], person["person_id"])
+    addresses = [await _known(db, row["channel"], row["address"], keys) for row in rows]
+    return OfMember(member_id, person["name"], everywhere, addresses)
+
+
+async def _known(db: Connection, channel: Medium, address: str, keys: DigestKeys) -> Known:
+    stands = await standing(db, channel=channel, address=address)
+    digests = await find_digests(db, keys, [(channel, address)])
+    stands += [Suppression(channel, address, one.purpose, one.reason, one.since) for one in digests]
+    return Known(address, stands, [LedgerEntry(**row) for row in await db.fetch(SQL["history"], channel, address)])

@@ -1,0 +1,309 @@
+"""Suppression lists: taking in whom others know not to write to, and handing on whom we do.
+
+A list names addresses, members, or only fingerprints of addresses. What it names is kept whether or not it belongs to
+anybody we know: people come later. Fingerprints say nothing about strangers, so those that match nobody are left out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from core.addresses import normalise_email, normalise_phone
+from core.db import Connection, Pool, load_queries
+from core.errors import AddressError
+from core.files.atomic_files import sheet_or_nothing
+from messaging.bulk_suppression import suppress_many
+from messaging.states import Reason
+from messaging.suppression_digests import NO_KEYS, DigestKeys, Kept, has_digests, keep_wishes
+from people.imports.columns import header_key
+from people.imports.report import Problem
+from people.lists.lists import BadRow, List, one_piece, open_list, read_moment
+
+SQL: Final = load_queries(__file__)
+
+FIELDS: Final[Mapping[str, Sequence[str]]] = {
+    "address": ("recipient", "contact"),
+    "phone": ("mobile", "mobile phone", "telephone", "number", "msisdn"),
+    "email": ("email address", "mail", "e-mail"),
+    "member_id": ("membership number", "member number", "external id"),
+    "sha256": ("hash", "sha 256", "hashed", "fingerprint"),
+    "channel": ("medium", "type"),
+    "purpose": ("scope", "list"),
+    "reason": ("why", "status"),
+    "source": ("origin", "from"),
+    "since": ("date", "at", "time", "created at", "opted out at", "unsubscribed at", "suppressed at"),
+}
+NAMES: Final = ("address", "phone", "email", "member_id", "sha256")
+"""Fields that say who is meant; a row may have several."""
+REASONS: Final = (
+    Reason.OPTED_OUT, Reason.HARD_BOUNCED, Reason.SOFT_BOUNCED, Reason.COMPLAINED, Reason.INVALID_NUMBER,
+    Reason.WRONG_NUMBER, Reason.MOVED, Reason.DECEASED, Reason.DO_NOT_CONTACT, Reason.BY_STAFF, Reason.ERASED,
+)  # fmt: skip
+
+_REASONS: Final[Mapping[str, str]] = {
+    **{header_key(reason): str(reason) for reason in REASONS},
+    **dict.fromkeys(("", "optout", "unsubscribed", "unsubscribe", "stop", "stopped"), str(Reason.OPTED_OUT)),
+    **dict.fromkeys(("bounced", "bounce", "hardbounce"), str(Reason.HARD_BOUNCED)),
+    **dict.fromkeys(("complaint", "spam", "abuse", "spamreport"), str(Reason.COMPLAINED)),
+    **dict.fromkeys(("invalid",), str(Reason.INVALID_NUMBER)),
+}
+_PURPOSES: Final = {"": "all", "all": "all", "everything": "all", "service": "all", "marketing": "marketing"}
+_CHANNELS: Final = {"sms": "sms", "text": "sms", "phone": "sms", "mobile": "sms", "email": "email", "mail": "email",
+                    "person": "person", "member": "person", "everything": "person"}  # fmt: skip
+_CHUNK: Final = 5000
+_WITHIN: Final = 900
+_HEX: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionEntry:
+    """One address of a list, or one member.
+
+    Attributes:
+        line: of the file.
+        channel: `sms`, `email`, `person` (its address is a membership number), or `hash`.
+        since: aware.
+    """
+
+    line: int
+    channel: Literal["sms", "email", "person", "hash"]
+    address: str
+    purpose: str
+    reason: str
+    source: str
+    since: datetime
+
+
+@dataclass(slots=True)
+class SuppressionReport:
+    """What became of a list.
+
+    Attributes:
+        file: its name.
+        kind: what file it is.
+        rows: under the header.
+        rejected: rows left out; each has a problem.
+        entries: addresses and members that it names.
+        added: that are suppressed now and were not before.
+        standing: that were suppressed already, which keep their first reason.
+        lifted_since: whose owner has asked for messages again after the date in the list; left as they are.
+        matched: that belong to somebody we know.
+        unmatched: that belong to nobody we know; kept all the same.
+        unknown_hashes: fingerprints of nobody we know; these cannot be kept.
+        withdrawn: queued messages that were taken back.
+        by_reason: how many were added for which reason.
+        notices: what people should know of the file besides.
+        written: whether anything was kept.
+    """
+
+    file: str
+    kind: str = ""
+    rows: int = 0
+    rejected: int = 0
+    entries: int = 0
+    added: int = 0
+    standing: int = 0
+    lifted_since: int = 0
+    matched: int = 0
+    unmatched: int = 0
+    unknown_hashes: int = 0
+    withdrawn: int = 0
+    by_reason: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    written: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return asdict(self) | {"problems": [one.to_json() for one in self.problems]}
+
+
+async def import_suppressions(
+    pool: Pool,
+    path: Path,
+    *,
+    actor: str,
+    region: str,
+    zone: ZoneInfo,
+    now: datetime,
+    dry_run: bool = False,
+    header_row: int | None = None,
+    encoding: str | None = None,
+    keys: DigestKeys = NO_KEYS,
+) -> SuppressionReport:
+    """Suppress everybody a list names, and withdraw what is queued for them; all of it or, on an error, nothing.
+
+    Args:
+        pool: the database.
+        path: a CSV, XLSX, ODS or XLS file.
+        actor: who does it, for the audit.
+        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        zone: of dates that name none.
+        now: the time.
+        dry_run: only say what would happen.
+        header_row: the line or row that names the columns, where a person says so.
+        encoding: of a CSV file, where a person says so.
+        keys: under which opt-outs of people who were erased are kept.
+
+    Raises:
+        SettingsError: some of those are kept under another secret.
+        InputError: the file cannot be read, or says of nobody who is meant.
+    """
+    report = SuppressionReport(path.name)
+    with open_list(path, FIELDS, needs=NAMES, header_row=header_row, encoding=encoding) as table:
+        async with one_piece(pool, keep=not dry_run) as db:
+            await _import(db, keys, table, report, region, zone, now)
+            detail = {name: getattr(report, name) for name in ("rows", "rejected", "added", "standing", "withdrawn")}
+            await db.execute(SQL["record_audit"], actor, "suppressions.imported", path.name, detail)
+    report.written = not dry_run
+    return report
+
+
+async def _import(
+    db: Connection, keys: DigestKeys, table: List, report: SuppressionReport, region: str, zone: ZoneInfo, now: datetime
+) -> None:
+    held: list[SuppressionEntry] = []
+    for line, row in table:
+        try:
+            held += _entries(line, row, report.file, region, zone, now)
+        except BadRow as bad:
+            table.reject(line, bad, row)
+        if len(held) >= _CHUNK:
+            await _take(db, keys, held, table, report)
+            held = []
+    await _take(db, keys, held, table, report)
+    report.kind, report.rows, report.rejected = table.kind, table.rows, table.problems.rejected
+    report.notices = list(table.notices)
+    report.problems = sorted(table.problems.kept, key=lambda one: one.line)
+
+
+async def _take(
+    db: Connection, keys: DigestKeys, entries: Sequence[SuppressionEntry], table: List, report: SuppressionReport
+) -> None:
+    """Look up who is meant, suppress them, and withdraw what waits for them."""
+    columns = [[getattr(one, name) for one in entries] for name in SuppressionEntry.__slots__]
+    found = await db.fetch(SQL["meant"], *columns, timeout=_WITHIN)
+    numbers = {one.line: one.address for one in entries if one.channel == "person"}
+    erased, news = await _keep_erased(db, keys, found, numbers)
+    meant = []
+    for row in found:
+        if row["address"] is not None or (row["given"] == "person" and numbers[row["line"]] in erased):
+            meant.append(row)
+        elif row["given"] == "person":
+            bad = BadRow("unknown_member", "Nobody has that membership number.", "member_id")
+            table.reject(row["line"], bad, {"member_id": numbers[row["line"]]})
+        else:
+            report.unknown_hashes += 1
+    report.entries += len(meant)
+    report.matched += sum(row["known"] for row in meant)
+    report.unmatched += sum(not row["known"] for row in meant)
+    done = await suppress_many(db, [row for row in meant if row["known"] or row["address"] not in {None, *erased}])
+    report.added += done.added + len(news)
+    report.lifted_since += done.lifted_since
+    report.standing += len(meant) - done.added - len(news) - done.lifted_since
+    report.by_reason.update(done.by_reason)
+    report.by_reason.update(one.reason for one in news)
+    report.withdrawn += done.withdrawn
+
+
+async def _keep_erased(
+    db: Connection, keys: DigestKeys, found: Sequence[asyncpg.Record], numbers: Mapping[int, str]
+) -> tuple[set[str], list[Kept]]:
+    """Keep as digests what a list says of people who were erased: by way of a list, no address of theirs comes back.
+
+    Returns:
+        Their addresses and membership numbers, and what had not been kept yet.
+    """
+    if not await has_digests(db, keys):
+        return set(), []
+    wishes = [
+        Kept(row["given"], row["address"] or numbers[row["line"]], row["purpose"], row["reason"], row["since"])
+        for row in found
+        if not row["known"] and row["given"] != "hash"
+    ]
+    return await keep_wishes(db, keys, wishes)
+
+
+def _entries(
+    line: int, row: Mapping[str, str], file: str, region: str, zone: ZoneInfo, now: datetime
+) -> list[SuppressionEntry]:
+    """Whom a row names.
+
+    Raises:
+        BadRow: it names nobody, or cannot be understood.
+    """
+    purpose, reason = _PURPOSES.get(header_key(row["purpose"])), _REASONS.get(header_key(row["reason"]))
+    if purpose is None:
+        raise BadRow("unknown_purpose", f"“{row['purpose']}” is not a purpose: all, or marketing.", "purpose")
+    if reason is None:
+        words = ", ".join(REASONS)
+        raise BadRow("unknown_reason", f"“{row['reason']}” is not a reason Muster knows: {words}.", "reason")
+    since = read_moment(row["since"], zone, now=now, column="since") if row["since"] else now
+    named = [_named(name, row, region) for name in NAMES if row[name]]
+    if not named:
+        raise BadRow("nobody", "The row names nobody.")
+    source = row["source"] or f"list {file}"
+    return [SuppressionEntry(line, channel, address, purpose, reason, source, since) for channel, address in named]
+
+
+def _named(name: str, row: Mapping[str, str], region: str) -> tuple[Literal["sms", "email", "person", "hash"], str]:
+    text = row[name]
+    channel = _CHANNELS.get(header_key(row["channel"]), "") if row["channel"] else None
+    if channel == "":
+        raise BadRow("unknown_channel", f"“{row['channel']}” is not a channel: sms, email or person.", "channel")
+    if name == "sha256":
+        if len(text) != _HEX or not set(text.lower()) <= set("0123456789abcdef"):
+            raise BadRow("not_a_hash", "That is not a SHA-256 of 64 hexadecimal digits.", name)
+        return "hash", text.lower()
+    if name == "member_id" or (name == "address" and channel == "person"):
+        return "person", text
+    try:
+        if name == "email" or channel == "email" or (name == "address" and "@" in text):
+            return "email", normalise_email(text)
+        return "sms", normalise_phone(text, region=region, mobile=False)
+    except AddressError as error:
+        raise BadRow(error.code, error.message, name) from None
+
+
+async def export_suppressions(
+    pool: Pool, path: Path, *, actor: str, hashed: bool = False, replace: bool = False
+) -> int:
+    """Write everybody we do not write to into a CSV file only its owner can read, which an import reads back.
+
+    Args:
+        pool: the database.
+        path: where to.
+        actor: who takes it out, for the audit.
+        hashed: SHA-256 fingerprints (hex, of the normalised address in UTF-8) instead of addresses: whoever gets the
+            list can tell whom of their own people it names, and little more.
+        replace: whether a file that is there may be replaced.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        Conflict, InputError: it is there already, or cannot be written.
+    """
+    count = 0
+    with sheet_or_nothing(path, replace=replace) as sheet:
+        sheet.writerow(["channel", "sha256" if hashed else "address", "purpose", "reason", "source", "since"])
+        async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
+            cursor = await db.cursor(SQL["everybody"], hashed, timeout=_WITHIN)
+            while page := await cursor.fetch(_CHUNK, timeout=_WITHIN):
+                sheet.writerows(
+                    [row[name] for name in ("channel", "address", "purpose", "reason", "source")]
+                    + [row["since"].isoformat()]
+                    for row in page
+                )
+                count += len(page)
+            detail = {"rows": count, "hashed": hashed}
+            await db.execute(SQL["record_audit"], actor, "suppressions.exported", path.name, detail)
+    return count

@@ -1,0 +1,163 @@
+"""The members: finding one, and counting them all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from core.db import Connection, load_queries
+from core.errors import NotFound
+from people.units import UnitReach, unit_names
+
+SQL = load_queries(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonAddress:
+    """One way to reach a person.
+
+    Attributes:
+        channel: `sms` or `email`.
+        address: E.164, or the mailbox.
+        rank: lower is tried first.
+        suppressed: why nothing is sent to it (`opted_out`, `hard_bounced` …); None where it may be used.
+        purpose: what is suppressed: `all`, or `marketing` only; None where nothing is.
+    """
+
+    channel: str
+    address: str
+    rank: int
+    suppressed: str | None
+    purpose: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A member, with everything Muster holds about who they are.
+
+    Attributes:
+        person_id: our own number.
+        external_id: the membership number.
+        units: names by kind, from the root down.
+        attributes: the other columns of member files, by name.
+        addresses: in the order they are tried.
+        left_at: since when they are no member, or will be none; None for members.
+    """
+
+    person_id: int
+    external_id: str
+    first_name: str
+    last_name: str
+    units: Mapping[str, str]
+    language: str
+    time_zone: str
+    attributes: Mapping[str, str]
+    addresses: tuple[PersonAddress, ...]
+    created_at: datetime
+    updated_at: datetime
+    left_at: datetime | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return {
+            "external_id": self.external_id,
+            "first_name": self.first_name,
+            "last_name": self.last_name,
+            "units": dict(self.units),
+            "language": self.language,
+            "time_zone": self.time_zone,
+            "attributes": dict(self.attributes),
+            "addresses": [
+                {
+                    "channel": address.channel,
+                    "address": address.address,
+                    "suppressed": address.suppressed,
+                    "purpose": address.purpose,
+                }
+                for address in self.addresses
+            ],
+            "created_at": self.created_at.isoformat(),
+            "updated_at": self.updated_at.isoformat(),
+            "left_at": self.left_at and self.left_at.isoformat(),
+        }
+
+
+async def find_person(db: Connection, external_id: str) -> Person:
+    """The member with a membership number.
+
+    Raises:
+        NotFound: nobody has it; says whose come close.
+    """
+    row = await db.fetchrow(SQL["person"], external_id)
+    if row is None:
+        close = [similar["external_id"] for similar in await db.fetch(SQL["similar_ids"], external_id)]
+        raise NotFound(
+            f"Nobody has the membership number {external_id}.",
+            remedy=f"Did you mean {' or '.join(close)}?" if close else "",
+        )
+    addresses = await db.fetch(SQL["addresses_of"], row["person_id"])
+    return Person(
+        person_id=row["person_id"],
+        external_id=row["external_id"],
+        first_name=row["first_name"],
+        last_name=row["last_name"],
+        units=await unit_names(db, row["unit_id"]),
+        language=row["language"],
+        time_zone=row["time_zone"],
+        attributes=row["attributes"],
+        addresses=tuple(
+            PersonAddress(each["channel"], each["address"], each["rank"], each["reason"], each["purpose"])
+            for each in addresses
+        ),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        left_at=row["left_at"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Who somebody is, in as many words as a line of a list has.
+
+    Attributes:
+        external_id: the membership number; None of who was erased.
+        name: first and last; may be empty.
+    """
+
+    external_id: str | None
+    name: str
+
+    def __str__(self) -> str:
+        """`0001006  Amy Jones`."""
+        return f"{self.external_id}  {self.name}".rstrip() if self.external_id else "somebody who was erased"
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return {"external_id": self.external_id, "name": self.name}
+
+
+async def names_of(db: Connection, person_ids: Collection[int]) -> dict[int, Named]:
+    """Say who some people are, by their ids."""
+    rows = {row["person_id"]: row for row in await db.fetch(SQL["names"], list(person_ids))}
+    erased = Named(None, "")
+    return {one: Named(rows[one]["external_id"], rows[one]["name"]) if one in rows else erased for one in person_ids}
+
+
+async def members_named(db: Connection, external_ids: Sequence[str]) -> list[Named]:
+    """Say who has some membership numbers, once each and in their order; nobody for numbers that nobody has."""
+    rows = {row["external_id"]: row["name"] for row in await db.fetch(SQL["names_by_number"], list(external_ids))}
+    return [Named(one, rows[one]) for one in dict.fromkeys(external_ids) if one in rows]
+
+
+async def has_people(db: Connection) -> bool:
+    """Tell whether any member has been imported."""
+    return bool(await db.fetchval(SQL["has_people"]))
+
+
+async def count_people(db: Connection) -> UnitReach:
+    """How many people there are in all, and how they can be reached; the name is empty."""
+    row = await db.fetchrow(SQL["count_people"])
+    assert row is not None
+    return UnitReach("", row["people"], row["sms"], row["email"], row["unreachable"])

@@ -1,0 +1,130 @@
+"""People who were erased and come back in a member file: new people, but what stood against them stands.
+
+Their digests are looked up for every address and membership number that is new. What is found stands in clear from then
+on, so that they can take it back as anybody can; whoever has said START since they were erased has taken it back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, cast
+
+from core.db import Connection, atomic, load_queries
+from core.errors import AddressError, NotFound
+from core.typed_address import read_address
+from messaging.bulk_suppression import suppress_many
+from messaging.states import Reason
+from messaging.suppression import Medium, lift
+from messaging.suppression_digests import SOURCE, DigestKeys, drop_digests, find_digests, has_digests
+
+SQL: Final = load_queries(__file__)
+
+_WITHIN: Final = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What stands again for somebody who was erased.
+
+    Attributes:
+        entries: how many addresses and people are not to be written to for it.
+        members: the membership numbers of those whose they are.
+    """
+
+    entries: int = 0
+    members: tuple[str, ...] = ()
+
+
+async def restore_suppressions(db: Connection, keys: DigestKeys) -> Restored:
+    """Let stand what stood against whoever a member file brings back.
+
+    Args:
+        db: in the import's transaction, after people and addresses were merged.
+        keys: under which it is kept.
+
+    Raises:
+        SettingsError: something is kept under a secret that is in the list no more.
+    """
+    if not await has_digests(db, keys):
+        return Restored()
+    rows = await db.fetch(SQL["arrivals"], timeout=_WITHIN)
+    meant = {(row["channel"], row["address"]): row["meant"] for row in rows}
+    found = await find_digests(db, keys, meant)
+    spoken = {
+        (row["channel"], row["address"]): row["at"]
+        for row in await db.fetch(SQL["started"], [one.channel for one in found], [one.address for one in found])
+    }
+    entries = [
+        {
+            "channel": one.channel,
+            "address": meant[one.channel, one.address],
+            "purpose": one.purpose,
+            "reason": one.reason,
+            "source": SOURCE,
+            "since": one.since,
+        }
+        for one in found
+        if not (
+            one.reason in {Reason.OPTED_OUT, Reason.ERASED}
+            and (said := spoken.get((one.channel, one.address))) is not None
+            and said > one.made_at
+        )
+    ]
+    await suppress_many(db, entries)
+    await drop_digests(db, found)
+    places = sorted({(one["channel"], one["address"]) for one in entries})
+    whose = await db.fetch(SQL["whose"], [channel for channel, _ in places], [address for _, address in places])
+    return Restored(len(places), tuple(row["external_id"] for row in whose))
+
+
+async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys, actor: str) -> bool:
+    """Let somebody be written to again who was erased and has come back; what they opted out of stays.
+
+    Args:
+        db: a connection; a transaction is opened if there is none.
+        who: a membership number, or a number or mailbox.
+        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        keys: under which opt-outs of people who were erased are kept.
+        actor: who does it, for the audit.
+
+    Returns:
+        Whether they were kept from being written to because they were erased.
+
+    Raises:
+        NotFound: it is neither a membership number we have nor an address.
+    """
+    async with atomic(db):
+        person = await db.fetchrow(SQL["with_addresses"], who)
+        channel, address = ("person", str(person["person_id"])) if person else _read_address(who, region)
+        targets = [(channel, address), *(tuple(one) for one in (person["addresses"] if person else ()))]
+        lifted = False
+        for medium, place in targets:
+            lifted |= bool(
+                await lift(
+                    db,
+                    channel=cast("Medium", medium),
+                    address=place,
+                    reason="returned",
+                    source="staff",
+                    of=Reason.ERASED,
+                )
+            )
+        arrivals = [(channel, who if person else address), *targets[1:]]
+        digests = [one for one in await find_digests(db, keys, arrivals) if one.reason == Reason.ERASED]
+        await drop_digests(db, digests)
+        if lifted or digests:
+            subject = f"person {person['person_id']}" if person else f"an address ({channel})"
+            await db.execute(SQL["audit"], actor, subject)
+        return lifted or bool(digests)
+
+
+def _read_address(who: str, region: str) -> tuple[str, str]:
+    try:
+        return read_address(who, region)
+    except AddressError as error:
+        if "@" in who:
+            raise
+        raise NotFound(
+            f"Nobody who has come back has the membership number {who}, and it is no phone number.",
+            remedy="Give the mailbox or the phone number they came back with; members are found by: muster people find",
+        ) from error

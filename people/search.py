@@ -1,0 +1,123 @@
+"""Looking for members by any part of their name, by number, by phone in any notation, by mailbox."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from core.addresses import normalise_email, normalise_phone
+from core.db import Connection, load_queries
+from core.db.like import literal
+from core.errors import AddressError
+
+SQL: Final = load_queries(__file__)
+
+_WORDS: Final = 3
+"""Words that are looked for one by one; more are looked for as they stand."""
+_FEWEST_DIGITS: Final = 4
+"""Digits of a phone number from which on a part of it says enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPerson:
+    """A member who was found.
+
+    Attributes:
+        person_id: our own number.
+        external_id: the membership number.
+        name: first and last; may be empty.
+        unit: the unit they are in directly; may be empty.
+        left_at: since when they are no member; None for members.
+        addresses: where they can be reached.
+    """
+
+    person_id: int
+    external_id: str
+    name: str
+    unit: str
+    left_at: datetime | None
+    addresses: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A member who has an address.
+
+    Attributes:
+        channel: of the address.
+        address: which.
+        person_id: our own number.
+        external_id: the membership number.
+    """
+
+    channel: str
+    address: str
+    person_id: int
+    external_id: str
+
+
+async def search_people(db: Connection, text: str, *, region: str, limit: int = 50) -> list[FoundPerson]:
+    """Look for members.
+
+    Args:
+        db: a connection.
+        text: words of a name in any order, accents and case left out or not; a membership number or a part of it; a
+            phone number in any notation, or at least four digits of one; a mailbox or a part of it.
+        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        limit: the most to find.
+
+    Returns:
+        Whoever has just that membership number first, then by name.
+    """
+    text = " ".join(text.split())
+    if not text:
+        return []
+    words = _folded(text).split()
+    if len(words) > _WORDS:
+        words = [" ".join(words)]
+    patterns = [f"%{literal(word)}%" for word in words] + ["%"] * (_WORDS - len(words))
+    parts = [*_parts_of_address(text), None, None][:2]
+    rows = await db.fetch(SQL["people"], *patterns, text, _addresses(text, region), *parts, limit)
+    return [FoundPerson(**row) for row in rows]
+
+
+async def who_has(db: Connection, places: Collection[tuple[str, str]]) -> list[Holder]:
+    """The people who have some addresses.
+
+    Args:
+        db: a connection.
+        places: addresses, by channel.
+    """
+    rows = await db.fetch(SQL["holders"], [one[0] for one in places], [one[1] for one in places])
+    return [Holder(**row) for row in rows]
+
+
+def _addresses(text: str, region: str) -> list[str]:
+    """What the text is as an address, if it is one."""
+    try:
+        return [normalise_email(text) if "@" in text else normalise_phone(text, region=region, mobile=False)]
+    except AddressError:
+        return []
+
+
+def _parts_of_address(text: str) -> list[str]:
+    """Patterns for a part of a number or mailbox; none where the text is neither."""
+    digits = re.sub(r"\(0\)|[\s().+/-]", "", text)
+    if digits.isdigit():
+        # the part may stand anywhere in a number, or begin one as it is written here, with zeros that +44… has not
+        parts = dict.fromkeys((digits, digits.removeprefix("00").removeprefix("0")))
+        return [f"+%{part}%" for part in parts if len(part) >= _FEWEST_DIGITS]
+    return [f"%{literal(text.lower())}%"] if re.fullmatch(r"[^\s@]*@?[^\s@]+|[^\s@]+@", text) else []
+
+
+def _folded(text: str) -> str:
+    """As the database folds names: without case and accents."""
+    return re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFD", text)).lower()

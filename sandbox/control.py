@@ -1,0 +1,304 @@
+"""The sandbox's own pages and JSON: see every mail and text, open one, answer as a member."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import cache
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import orjson
+from aiohttp import web
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup, escape
+
+from sandbox.mailbox import Mail
+from sandbox.record import Act
+from sandbox.replies import REPLIES
+from sandbox.twilio.messages import Message
+from sandbox.twilio.optouts import keyword
+from sandbox.twilio.refusals import Refusal
+
+if TYPE_CHECKING:
+    # the sandbox serves these pages, so it imports this module
+    from sandbox.sandbox import Sandbox
+
+SANDBOX: Final[web.AppKey[Sandbox]] = web.AppKey("sandbox")
+
+SHOWN: Final = 50
+MOST_SHOWN: Final = 10_000
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-src 'self'; base-uri 'none'"
+_MAIL_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-popups allow-popups-to-escape-sandbox"
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": _POLICY,
+    # the Origin of our own forms must survive: `no-referrer` would make it "null"
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_URL = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)]")
+
+
+def control_routes() -> list[web.RouteDef]:
+    """Every page and every JSON answer."""
+    return [
+        web.get("/", _overview),
+        web.get("/mails/{number:[0-9]+}", _mail),
+        web.get("/mails/{number:[0-9]+}/html", _mail_html),
+        web.get(r"/phones/{phone:\+[0-9]+}", _phone),
+        web.post(r"/phones/{phone:\+[0-9]+}", _reply_by_form),
+        web.get("/sandbox/mails", _mails_json),
+        web.get("/sandbox/mails/{number:[0-9]+}", _mail_json),
+        web.get("/sandbox/messages", _messages_json),
+        web.get("/sandbox/record", _record_json),
+        web.get("/sandbox/summary", _summary_json),
+        web.get("/sandbox/state", _state_json),
+        web.post("/sandbox/reply", _reply_by_json),
+    ]
+
+
+_PHONE: Final = re.compile(r"[+\d][\d\s().\u00a0/-]*")
+"""A telephone number, or a part of one, in whatever notation."""
+
+
+def _linked(text: str) -> Markup:
+    """A text with its addresses as links."""
+    parts, end = [], 0
+    for found in _URL.finditer(text):
+        link = escape(found[0])
+        parts += [
+            escape(text[end : found.start()]),
+            Markup('<a href="{0}" target="_blank" rel="noreferrer">{0}</a>').format(link),
+        ]
+        end = found.end()
+    return Markup("").join([*parts, escape(text[end:])])
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")
+
+
+def _moment(at: float) -> str:
+    there = datetime.fromtimestamp(at, UTC).astimezone()
+    return f"{there:%A} {there.day} {there:%B}, {there:%H:%M:%S}"
+
+
+@cache
+def _pages() -> Environment:
+    pages = Environment(loader=PackageLoader("sandbox", "pages"), autoescape=True, trim_blocks=True)
+    pages.filters.update(linked=_linked, clock=_clock, moment=_moment)
+    return pages
+
+
+def _page(request: web.Request, name: str, **values: object) -> web.Response:
+    return web.Response(text=_html(request, name, **values), content_type="text/html", headers=_HEADERS)
+
+
+def _html(request: web.Request, name: str, **values: object) -> str:
+    return _pages().get_template(name).render(started=request.app[SANDBOX].started, **values)
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
+
+
+async def _overview(request: web.Request) -> web.Response:
+    sandbox = request.app[SANDBOX]
+    who = request.query.get("who", "").strip()
+    now = time.time()
+    return _page(
+        request,
+        "overview.html",
+        who=who,
+        mails=[(mail, _subject(mail)) for mail in _mails(sandbox, who, SHOWN)],
+        messages=[(message, message.stage(now)) for message in _messages(sandbox, who, SHOWN)],
+        mail_counts=sandbox.mailbox.counts(),
+        message_counts=sandbox.twilio.messages.counts(now),
+        people=sandbox.record.summary(),
+        environment=sandbox.environment,
+    )
+
+
+def _mails(sandbox: Sandbox, who: str, limit: int) -> Iterable[Mail]:
+    """The newest mails to anybody whose address has that in it."""
+    wanted = who.lower()
+    return islice(
+        (mail for mail in sandbox.mailbox.newest() if any(wanted in one.lower() for one in mail.recipients)), limit
+    )
+
+
+def _messages(sandbox: Sandbox, who: str, limit: int) -> Iterable[Message]:
+    """The newest texts from or to any number that has that in it, however it is written."""
+    wanted = _as_numbers_are(who)
+    return islice((one for one in sandbox.twilio.messages.newest() if wanted in one.to or wanted in one.sender), limit)
+
+
+def _as_numbers_are(who: str) -> str:
+    """`07400 123404` and `+44 (0)7400 123404` as they stand in an international number; anything else as it is."""
+    if _PHONE.fullmatch(who) is None:
+        return who
+    digits = re.sub(r"\D", "", who.replace("(0)", ""))
+    return digits.lstrip("0") or who
+
+
+def _subject(mail: Mail) -> str:
+    return str(mail.parse().get("Subject", "")) if mail.raw is not None else "(no longer kept)"
+
+
+def _find_mail(request: web.Request) -> Mail:
+    """The mail an address is about.
+
+    Raises:
+        web.HTTPNotFound: the sandbox has none of that number; says why that may be.
+    """
+    mail = request.app[SANDBOX].mailbox.get(int(request.match_info["number"]))
+    if mail is None:
+        raise web.HTTPNotFound(text=_html(request, "missing.html"), content_type="text/html", headers=_HEADERS)
+    return mail
+
+
+def _part(mail: Mail, kind: str) -> str:
+    """The text of its `plain` or `html` part; empty if it has none."""
+    body = mail.parse().get_body(preferencelist=(kind,))
+    return str(body.get_content()) if body is not None else ""
+
+
+async def _mail(request: web.Request) -> web.Response:
+    mail = _find_mail(request)
+    return _page(
+        request,
+        "mail.html",
+        mail=mail,
+        subject=_subject(mail),
+        headers=mail.parse(),
+        text=_part(mail, "plain"),
+        has_html=bool(_part(mail, "html")),
+    )
+
+
+async def _mail_html(request: web.Request) -> web.Response:
+    """The HTML part, shut in: nothing of it runs, and nothing outside is loaded."""
+    html = _part(_find_mail(request), "html").replace("<head>", '<head><base target="_blank">', 1)
+    return web.Response(text=html, content_type="text/html", headers={"Content-Security-Policy": _MAIL_POLICY})
+
+
+async def _phone(request: web.Request) -> web.Response:
+    phone = request.match_info["phone"]
+    sandbox, now = request.app[SANDBOX], time.time()
+    conversation = sandbox.twilio.messages.about(phone)
+    answerable = _latest_to(sandbox, phone) is not None
+    return _page(
+        request,
+        "phone.html",
+        phone=phone,
+        conversation=[(message, message.stage(now)) for message in conversation],
+        answerable=answerable,
+        suggestions=[texts[0] for texts in REPLIES.values()],
+    )
+
+
+def _latest_to(sandbox: Sandbox, phone: str) -> Message | None:
+    """The text somebody with that phone would answer: the newest that can be answered."""
+    for message in sandbox.twilio.messages.to(phone):
+        if message.direction != "inbound" and message.sender.lstrip("+").isdecimal():
+            return message
+    return None
+
+
+async def _reply(sandbox: Sandbox, phone: str, text: str) -> bool:
+    """Answer as a member, by hand; it goes into the record like any other answer.
+
+    Raises:
+        web.HTTPConflict: there is nothing to answer.
+    """
+    message = _latest_to(sandbox, phone)
+    if message is None:
+        raise web.HTTPConflict(text="That phone has no text it could answer.")
+    try:
+        taken = await sandbox.twilio.receive(phone, message, text)
+    except Refusal as refusal:
+        raise web.HTTPConflict(text=refusal.message) from refusal
+    word = keyword(text)
+    sandbox.record.note(
+        Act(
+            phone,
+            "sms",
+            message.sid,
+            "",
+            "opted_out" if word == "STOP" else "replied",
+            "sms_reply",
+            answer={"STOP": "stop", "START": "opt_in"}.get(word or "", "by_hand"),
+            text=text,
+            succeeded=taken,
+        )
+    )
+    return taken
+
+
+async def _reply_by_form(request: web.Request) -> web.Response:
+    phone = request.match_info["phone"]
+    # the button STOP comes after what stands in the field, and is what was pressed
+    text = str((await request.post()).getall("text", [""])[-1]).strip()
+    if text:
+        await _reply(request.app[SANDBOX], phone, text)
+    raise web.HTTPSeeOther(f"/phones/{phone}")
+
+
+async def _reply_by_json(request: web.Request) -> web.Response:
+    if request.content_type != "application/json":  # a page of another site cannot send that without asking first
+        raise web.HTTPUnsupportedMediaType(text="Send JSON.")
+    try:
+        asked = orjson.loads(await request.read())
+        phone, text = str(asked["phone"]), str(asked["text"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise web.HTTPBadRequest(text='Send {"phone": "+44…", "text": "…"}.') from error
+    return _json({"taken": await _reply(request.app[SANDBOX], phone, text)}, 201)
+
+
+def _limit(request: web.Request) -> int:
+    text = request.query.get("limit", "100")
+    return min(int(text), MOST_SHOWN) if text.isdecimal() else 100
+
+
+async def _mails_json(request: web.Request) -> web.Response:
+    mails = _mails(request.app[SANDBOX], request.query.get("to", ""), _limit(request))
+    return _json([{**mail.to_json(), "subject": _subject(mail)} for mail in mails])
+
+
+async def _mail_json(request: web.Request) -> web.Response:
+    mail = _find_mail(request)
+    headers = [[name, str(value)] for name, value in mail.parse().items()]
+    return _json({**mail.to_json(), "headers": headers, "text": _part(mail, "plain"), "html": _part(mail, "html")})
+
+
+async def _messages_json(request: web.Request) -> web.Response:
+    sandbox, now = request.app[SANDBOX], time.time()
+    who = re.sub(r"^ ", "+", request.query.get("who", ""))  # a + that nobody quoted
+    messages = _messages(sandbox, who, _limit(request))
+    return _json([message.to_json(sandbox.config.twilio.account_sid, now) for message in messages])
+
+
+async def _record_json(request: web.Request) -> web.Response:
+    record = request.app[SANDBOX].record
+    return _json(
+        {
+            "summary": record.summary(),
+            "standing": [asdict(one) for one in record.standing()],
+            "acts": [asdict(act) for act in record.acts],
+            "hits": [asdict(hit) for hit in record.hits],
+        }
+    )
+
+
+async def _summary_json(request: web.Request) -> web.Response:
+    return _json(request.app[SANDBOX].summary(time.time()))
+
+
+async def _state_json(request: web.Request) -> web.Response:
+    pending = request.app[SANDBOX].pending
+    return _json({"idle": not any(pending.values()), "pending": pending})

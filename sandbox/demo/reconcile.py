@@ -1,0 +1,137 @@
+"""Hold Muster's counts against the sandbox's own record: who really got what, pressed what, replied what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from core.db import Connection, load_queries
+from core.keyring import digest
+from sandbox.record import RecordedStatus
+from sandbox.sandbox import Sandbox
+
+SQL = load_queries(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One count on both sides.
+
+    Attributes:
+        name: what was counted, in words.
+        muster: what Muster says.
+        sandbox: what really happened.
+        odd: a few of the things one side has and the other has not; never a member's name.
+    """
+
+    name: str
+    muster: int
+    sandbox: int
+    odd: tuple[str, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both sides hold the same things, not only the same number of them."""
+        return self.muster == self.sandbox and not self.odd
+
+
+async def reconcile(db: Connection, campaign_id: int, ballot_id: int, sandbox: Sandbox) -> list[Check]:
+    """Compare everything that can be compared.
+
+    Args:
+        db: Muster's database, after everything has settled.
+        campaign_id: the demo's campaign.
+        ballot_id: its ballot.
+        sandbox: the outside, with its record.
+    """
+    people = await _People.load(db)
+    sent = {(row["channel"], row["address"]): row["n"] for row in await db.fetch(SQL["sent"], campaign_id)}
+    voters = {row["person_id"] for row in await db.fetch(SQL["voters"], ballot_id)}
+    silenced = {(row["channel"], row["address"]) for row in await db.fetch(SQL["silenced"])}
+    said = people.who_voted(sandbox.record.confirmed())
+    return [
+        _same("emails: what was sent is what arrived", _of(sent, "email"), _mails(sandbox)),
+        _same("texts: what was sent is what arrived", _of(sent, "sms"), _texts(sandbox)),
+        Check("copies of one email, or of one text to a number", 0, _doubled(sandbox)),
+        _same("voted: who counts is who said so", Counter(voters), Counter(said)),
+        _same(
+            "opted out: who is silenced is who asked", Counter(silenced), Counter(people.who_stopped(sandbox, silenced))
+        ),
+        Check(
+            "numbers that had opted out before",
+            await db.fetchval(SQL["silenced_before"]),
+            sandbox.twilio.refused.get(21610, 0),
+        ),
+        Check("texts received", await db.fetchval(SQL["replies"]), _inbound(sandbox)),
+        Check("confirmations that only a link scanner made", len(voters - said), 0),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _People:
+    """Who is behind a link, a text and an address."""
+
+    by_link: dict[bytes, int]
+    by_text: dict[str, int]
+    by_address: dict[tuple[str, str], set[int]]
+
+    @classmethod
+    async def load(cls, db: Connection) -> _People:
+        by_address: dict[tuple[str, str], set[int]] = {}
+        for row in await db.fetch(SQL["holders"]):
+            by_address.setdefault((row["channel"], row["address"]), set()).add(row["person_id"])
+        return cls(
+            by_link={row["digest"]: row["person_id"] for row in await db.fetch(SQL["senders_of_links"])},
+            by_text={row["provider_id"]: row["person_id"] for row in await db.fetch(SQL["receivers_of_texts"])},
+            by_address=by_address,
+        )
+
+    def who_voted(self, standings: Iterable[RecordedStatus]) -> set[int]:
+        """The members who really said so, as far as one can tell them apart.
+
+        A link is one member's own. A text from a phone that several share confirms for none of them by itself: it waits
+        for a person, so it is not expected to count.
+        """
+        said = set()
+        for one in standings:
+            if one.route == "link":
+                said.add(self.by_link[digest(one.token)])
+            elif len(self.by_address["sms", one.address]) == 1:
+                said.add(self.by_text[one.message])
+        return said
+
+    def who_stopped(self, sandbox: Sandbox, silenced: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        """The addresses that had to be silenced: those that asked, and whichever others their holders have."""
+        asked = {("email" if "@" in address else "sms", address) for address in sandbox.record.opted_out()}
+        persons = {person for address in asked for person in self.by_address[address]}
+        theirs = {address for address, holders in self.by_address.items() if holders & persons}
+        return asked | (theirs & silenced)
+
+
+def _of(sent: dict[tuple[str, str], int], channel: str) -> Counter[object]:
+    return Counter({address: n for (kind, address), n in sent.items() if kind == channel})
+
+
+def _mails(sandbox: Sandbox) -> Counter[object]:
+    return Counter(address for mail in sandbox.mailbox for address in mail.recipients)
+
+
+def _texts(sandbox: Sandbox) -> Counter[object]:
+    return Counter(text.to for text in sandbox.twilio.messages if text.direction == "outbound-api")
+
+
+def _inbound(sandbox: Sandbox) -> int:
+    return sum(text.direction == "inbound" for text in sandbox.twilio.messages)
+
+
+def _doubled(sandbox: Sandbox) -> int:
+    """Mails that came twice with one Message-ID, and texts that came twice with the same words to the same number."""
+    texts = Counter((text.to, text.body) for text in sandbox.twilio.messages if text.direction == "outbound-api")
+    mails = sum(copies - 1 for copies in sandbox.mailbox.repeats().values())
+    return mails + sum(copies - 1 for copies in texts.values() if copies > 1)
+
+
+def _same(name: str, muster: Counter[object], sandbox: Counter[object]) -> Check:
+    odd = tuple(repr(key)[:24] for key in ((muster - sandbox) + (sandbox - muster)))[:5]
+    return Check(name, muster.total(), sandbox.total(), odd)

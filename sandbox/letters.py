@@ -1,0 +1,123 @@
+"""Reading a message as its recipient does: which links it holds, and what may be answered to it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import Message as MimePart
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+from core.keyring import ALPHABET, LENGTH
+
+_URL = re.compile(r"https?://[^\s<>\"'()\[\]{}]+")
+_OURS = re.compile(rf"(?P<origin>https?://[^/]+)(?:/[^?#]*?)??/(?P<page>[up]/)?(?P<token>[{ALPHABET}]{{{LENGTH}}})")
+_LINK_TAG = re.compile(r"<a\s[^>]*>", re.IGNORECASE)
+_TRAILING = ".,;:!?…"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedMessage:
+    """What a recipient finds in a message.
+
+    Attributes:
+        text: the words.
+        confirm: the link that asks whether the member has voted.
+        unsubscribe: the link to stop messages.
+        one_click: where the mail program's own unsubscribe button posts to (RFC 8058).
+        links: every link to the place the confirm link leads to, hidden ones too. Others are never fetched: the
+            sandbox makes no request to anybody else.
+        token: of the confirm link.
+    """
+
+    text: str
+    confirm: str | None
+    unsubscribe: str | None
+    one_click: str | None
+    links: tuple[str, ...]
+    token: str
+
+
+def read_text(body: str) -> ReceivedMessage:
+    """Read a text message."""
+    return _letter(body, _find(body), None)
+
+
+def read_mail(raw: bytes, *, html_too: bool = False) -> ReceivedMessage:
+    """Read an email: its plain part and its List-Unsubscribe header.
+
+    Args:
+        raw: the bytes as they came.
+        html_too: look for links in the HTML part as well, as a scanner does; people read one of the two.
+    """
+    mail = message_from_bytes(raw)
+    parts: dict[str, MimePart] = {}
+    for part in mail.walk():
+        parts.setdefault(part.get_content_type(), part)
+    plain = _decode(parts.get("text/plain"))
+    links = _find(plain)
+    if html_too or not links:
+        links = list(dict.fromkeys([*links, *_hrefs(_decode(parts.get("text/html")))]))
+    return _letter(plain, links, _one_click(mail))
+
+
+def _one_click(mail: MimePart) -> str | None:
+    """Where RFC 8058 says to post."""
+    if "one-click" not in str(mail.get("List-Unsubscribe-Post", "")).lower():
+        return None
+    found = re.search(r"<(https?://[^>]+)>", re.sub(r"\s+", "", str(mail.get("List-Unsubscribe", ""))))
+    return found[1] if found else None
+
+
+def _letter(text: str, links: list[str], one_click: str | None) -> ReceivedMessage:
+    confirm = unsubscribe = None
+    token = ""
+    for link in links:
+        if (found := _OURS.fullmatch(link)) is None:
+            continue
+        if found["page"] == "u/":
+            unsubscribe = unsubscribe or link
+        elif found["page"] is None and confirm is None:
+            confirm, token = link, found["token"]
+    homes = {_home(link) for link in (confirm, unsubscribe) if link is not None}
+    return ReceivedMessage(
+        text, confirm, unsubscribe, one_click, tuple(link for link in links if _home(link) in homes), token
+    )
+
+
+def _home(link: str) -> tuple[str, str]:
+    parts = urlsplit(link)
+    return parts.scheme, parts.netloc
+
+
+def _find(text: str) -> list[str]:
+    return list(dict.fromkeys(url.rstrip(_TRAILING) for url in _URL.findall(text)))
+
+
+def _decode(part: MimePart | None) -> str:
+    payload = part.get_payload(decode=True) if part is not None else None
+    if part is None or not isinstance(payload, bytes):
+        return ""
+    return payload.decode(part.get_content_charset("utf-8"), "replace")
+
+
+class _Links(HTMLParser):
+    """Collects the addresses of links."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note where a link leads."""
+        if tag == "a" and (href := dict(attrs).get("href")) and href.startswith(("http://", "https://")):
+            self.found.append(href)
+
+
+def _hrefs(html: str) -> list[str]:
+    reader = _Links()
+    # only the tags that can be links go to the parser: it is the slow part of reading a mail
+    reader.feed("".join(_LINK_TAG.findall(html)))
+    reader.close()
+    return list(dict.fromkeys(reader.found))

@@ -1,0 +1,214 @@
+"""Simulated members: they get mails and texts, read them, and do about them what people do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+
+from sandbox.agenda import Agenda
+from sandbox.browser import Browser, Page, open_session
+from sandbox.letters import ReceivedMessage, read_mail, read_text
+from sandbox.mailbox import Mail, Mailbox
+from sandbox.profile import Profile, choose
+from sandbox.record import Act, Channel, Deed, Record, Route
+from sandbox.replies import word
+from sandbox.twilio import Message, Twilio
+from sandbox.twilio.refusals import Refusal
+
+_CHROME: Final = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome"
+AGENTS: Final = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Safari/604.1",
+    f"Mozilla/5.0 (Linux; Android 14; SM-A155F) {_CHROME}/138.0.0.0 Mobile Safari/537.36",
+    f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_CHROME}/138.0.0.0 Safari/537.36",
+    f"Mozilla/5.0 (Linux; Android 5.0; SM-G900V) {_CHROME}/70.0.3538.64 Mobile Safari/537.36",
+)
+TRIES: Final = 3
+MOST_PRESSES: Final = 3
+SECONDS_TO_READ_A_PAGE: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A message in somebody's hand."""
+
+    address: str
+    channel: Channel
+    message: str
+    letter: ReceivedMessage
+    text: Message | None = None
+
+    def act(self, did: Deed, route: Route = "", **more: object) -> Act:
+        return Act(self.address, self.channel, self.message, self.letter.token, did, route, **more)  # type: ignore[arg-type]
+
+
+class Members:
+    """A membership at work while the block lasts: `async with Members(…) as members: …; await members.idle()`.
+
+    Args:
+        profile: how they behave.
+        twilio: where their texts come from.
+        mailbox: where their mails come from.
+        record: where everything they did is written down.
+    """
+
+    def __init__(self, profile: Profile, twilio: Twilio, mailbox: Mailbox, record: Record) -> None:
+        self._profile = profile
+        self._twilio = twilio
+        self._mailbox = mailbox
+        self._record = record
+        self._agenda = Agenda("members", at_once=profile.at_once)
+        self._received: Counter[str] = Counter()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = open_session(self._profile.at_once)
+        self._mailbox.readers.append(self._see_mail)
+        self._twilio.handsets.append(self._see_text)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._mailbox.readers.remove(self._see_mail)
+        self._twilio.handsets.remove(self._see_text)
+        await self._agenda.close()
+        if self._session is not None:
+            await self._session.close()
+
+    @property
+    def pending(self) -> int:
+        """How many things members still mean to do."""
+        return self._agenda.pending
+
+    async def idle(self) -> None:
+        """Wait until everybody has done what they meant to do and no text is on its way."""
+        while self._agenda.pending or self._twilio.webhooks.agenda.pending:
+            await self._agenda.idle()
+            await self._twilio.idle()
+
+    def _see_mail(self, mail: Mail) -> None:
+        for address in mail.recipients:
+            luck = self._luck(address)
+            habit = choose(self._profile.email, luck)
+            if habit == "ignore" or mail.raw is None:
+                self._record.note(Act(address, "email", mail.message_id, "", "ignored"))
+            else:
+                opened = _Opened(address, "email", mail.message_id, read_mail(mail.raw))
+                self._agenda.later(self._profile.wait(luck), self._do, opened, habit, luck)
+
+    def _see_text(self, message: Message) -> None:
+        luck = self._luck(message.to)
+        habit = choose(self._profile.sms, luck)
+        if habit == "ignore":
+            self._record.note(Act(message.to, "sms", message.sid, "", "ignored"))
+        else:
+            opened = _Opened(message.to, "sms", message.sid, read_text(message.body), message)
+            self._agenda.later(self._profile.wait(luck), self._do, opened, habit, luck)
+
+    def _luck(self, address: str) -> Random:
+        self._received[address] += 1
+        return self._profile.luck(address, self._received[address], "member")
+
+    async def _do(self, opened: _Opened, habit: str, luck: Random) -> None:
+        """Do it, and write down how it went."""
+        kind, _, choice = habit.partition(":")
+        if kind == "reply" and opened.text is not None:
+            await self._reply(opened.text, opened, choice, luck)
+        elif kind == "one_click" and opened.letter.one_click:
+            self._record.note(await self._one_click(opened, opened.letter.one_click, luck))
+        elif kind == "unsubscribe_page" and opened.letter.unsubscribe:
+            self._record.note(await self._unsubscribe(opened, opened.letter.unsubscribe, luck))
+        elif kind == "press" and opened.letter.confirm:
+            await self._press(opened, opened.letter.confirm, choice, luck)
+        elif opened.letter.confirm:
+            page = await self._open(self._browser(luck), opened.letter.confirm)
+            status = page.status if page else 0
+            self._record.note(opened.act("opened", "link", status=status, succeeded=status == 200))
+        else:
+            self._record.note(opened.act("ignored"))
+
+    def _browser(self, luck: Random) -> Browser:
+        assert self._session is not None
+        return Browser(self._session, luck.choice(AGENTS))
+
+    async def _open(self, browser: Browser, url: str) -> Page | None:
+        """Open a page, trying again as people do when it does not load; None where it never does."""
+        for attempt in range(TRIES):
+            with suppress(aiohttp.ClientError, TimeoutError):
+                page = await browser.get(url)
+                if page.status < 500:
+                    return page
+            await asyncio.sleep(0.2 * 2**attempt)
+        return None
+
+    async def _press(self, opened: _Opened, link: str, answer: str, luck: Random) -> None:
+        """Answer by link; a few take it back."""
+        browser = self._browser(luck)
+        page, times = await self._insist(browser, await self._open(browser, link), answer)
+        succeeded = page is not None and page.status == 200 and times > 0 and page.find(answer) is None
+        did: Deed = "opted_out" if answer == "stop" else "answered"
+        self._record.note(
+            opened.act(
+                did,
+                "link",
+                answer=answer,
+                status=page.status if page else 0,
+                succeeded=succeeded,
+                asked_again=times > 1,
+            )
+        )
+        if succeeded and did == "answered" and luck.random() < self._profile.undo:
+            page, times = await self._insist(browser, page, "undo")
+            succeeded = page is not None and page.status == 200 and times > 0 and page.find("undo") is None
+            self._record.note(opened.act("undone", "link", status=page.status if page else 0, succeeded=succeeded))
+
+    async def _insist(self, browser: Browser, page: Page | None, answer: str) -> tuple[Page | None, int]:
+        """Press the same answer until nobody asks for it again: there may be a second question.
+
+        Returns:
+            The page that came of it, None where nothing answered; and how often it was pressed.
+        """
+        times = 0
+        while page is not None and times < MOST_PRESSES and (found := page.find(answer)):
+            await asyncio.sleep(SECONDS_TO_READ_A_PAGE / self._profile.speed)
+            try:
+                page = await browser.press(*found)
+            except (aiohttp.ClientError, TimeoutError):
+                page = None
+            times += 1
+        return page, times
+
+    async def _unsubscribe(self, opened: _Opened, link: str, luck: Random) -> Act:
+        browser = self._browser(luck)
+        page = await self._open(browser, link)
+        status = 0 if page is None else page.status
+        found = page.find() if page is not None and status == 200 else None
+        if found is not None:
+            with suppress(aiohttp.ClientError, TimeoutError):
+                status = (await browser.press(*found)).status
+        succeeded = found is not None and status == 200
+        return opened.act("opted_out", "unsubscribe_page", answer="stop", status=status, succeeded=succeeded)
+
+    async def _one_click(self, opened: _Opened, link: str, luck: Random) -> Act:
+        status = 0
+        with suppress(aiohttp.ClientError, TimeoutError):
+            status = (await self._browser(luck).post(link, {"List-Unsubscribe": "One-Click"})).status
+        return opened.act("opted_out", "one_click", answer="stop", status=status, succeeded=200 <= status < 300)
+
+    async def _reply(self, text: Message, opened: _Opened, meaning: str, luck: Random) -> None:
+        words = word(meaning, text.body, luck)
+        did: Deed = "opted_out" if meaning == "opt_out" else "replied"
+        try:
+            posted = await self._twilio.receive(text.to, text, words)
+        except Refusal:  # a text from a name cannot be answered
+            self._record.note(opened.act("ignored"))
+            return
+        answer = "stop" if did == "opted_out" else meaning
+        self._record.note(opened.act(did, "sms_reply", answer=answer, text=words, succeeded=posted))

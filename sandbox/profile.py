@@ -1,0 +1,96 @@
+"""How a simulated membership behaves: the share of people who do what, and how fast their time runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+Habits = Mapping[str, float]
+"""Share of messages answered in each way; what is left over is ignored.
+
+`open` (look at the page, press nothing), `press:` with the value of a button (`voted`, `not_yet`, `no_ballot_paper`,
+`call_me`, `stop`), `unsubscribe_page` (the link in the foot), `one_click` (the mail program's own button), and for
+texts `reply:` with a meaning of `sandbox.replies`.
+"""
+
+BY_EMAIL: Final[Habits] = {
+    "open": 0.08,
+    "press:voted": 0.24,
+    "press:not_yet": 0.05,
+    "press:no_ballot_paper": 0.02,
+    "press:call_me": 0.01,
+    "press:stop": 0.004,
+    "unsubscribe_page": 0.006,
+    "one_click": 0.008,
+}
+BY_SMS: Final[Habits] = {
+    "open": 0.05,
+    "press:voted": 0.15,
+    "press:not_yet": 0.03,
+    "press:no_ballot_paper": 0.01,
+    "press:call_me": 0.005,
+    "press:stop": 0.003,
+    "unsubscribe_page": 0.002,
+    "reply:voted": 0.12,
+    "reply:not_voted": 0.04,
+    "reply:will_vote": 0.02,
+    "reply:no_ballot_paper": 0.01,
+    "reply:call_me": 0.005,
+    "reply:opt_out": 0.02,
+    "reply:help": 0.002,
+    "reply:unclear": 0.02,
+}
+LONGEST_THOUGHT: Final = 6.0
+"""Nobody waits longer than so many times the mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A membership.
+
+    Attributes:
+        seed: the same seed makes the same person do the same about the same message.
+        email: what people do about an email.
+        sms: what people do about a text.
+        undo: share of those who pressed a button and then take it back.
+        thinks: mean time, in seconds of theirs, before somebody acts.
+        speed: how many seconds of theirs pass in one of ours.
+        at_once: most people acting at the same moment.
+        scanned: share of messages that link scanners look at.
+        scanner_speed: the same as `speed`, for scanners, who wait seconds where people wait hours.
+    """
+
+    seed: int = 1
+    email: Habits = field(default_factory=lambda: BY_EMAIL)
+    sms: Habits = field(default_factory=lambda: BY_SMS)
+    undo: float = 0.01
+    thinks: float = 2 * 3600.0
+    speed: float = 7200.0
+    at_once: int = 16
+    scanned: float = 0.08
+    scanner_speed: float = 20.0
+
+    def __post_init__(self) -> None:
+        for name, habits in (("email", self.email), ("sms", self.sms)):
+            if sum(habits.values()) > 1 + 1e-9 or min(habits.values(), default=0) < 0:
+                raise ValueError(f"the shares of {name} must be positive and come to at most 1")
+
+    def luck(self, who: str, nth: int, what: str = "") -> Random:
+        """The dice of one person about their nth message; the order in which messages arrive changes nothing."""
+        return Random(f"{self.seed}:{what}:{who}:{nth}")  # noqa: S311  # behaviour, not secrets
+
+    def wait(self, luck: Random) -> float:
+        """How long, in our seconds, somebody takes to act."""
+        return min(luck.expovariate(1.0), LONGEST_THOUGHT) * self.thinks / self.speed
+
+
+def choose(habits: Habits, luck: Random) -> str:
+    """Draw what is done; `ignore` for what is left over."""
+    draw = luck.random()
+    for habit, share in habits.items():
+        draw -= share
+        if draw < 0:
+            return habit
+    return "ignore"

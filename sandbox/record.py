@@ -1,0 +1,157 @@
+"""What really happened: who did what with which message, and which machine looked at it.
+
+Muster's counts are held against this. It is written by those who act, at the moment they know how it went.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+Channel = Literal["email", "sms"]
+Deed = Literal["ignored", "opened", "answered", "undone", "replied", "opted_out"]
+Route = Literal["", "link", "sms_reply", "unsubscribe_page", "one_click"]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing a member did.
+
+    Attributes:
+        address: the mailbox or phone it was done from.
+        channel: which of the two.
+        message: Message-ID or SID of what it was done about.
+        token: the token in that message's confirm link; empty if it had none.
+        did: what.
+        route: by which way.
+        answer: `voted`, `not_yet`, `no_ballot_paper`, `call_me`, `stop` by link; what a reply means, by text.
+        text: a reply as it was typed.
+        status: the last HTTP status seen; 0 if nothing answered.
+        succeeded: whether the member was told that it worked.
+        asked_again: whether the member had to answer a second question.
+        at: seconds since 1970.
+    """
+
+    address: str
+    channel: Channel
+    message: str
+    token: str
+    did: Deed
+    route: Route = ""
+    answer: str = ""
+    text: str = ""
+    status: int = 0
+    succeeded: bool = True
+    asked_again: bool = False
+    at: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, slots=True)
+class PageHit:
+    """One request of a link scanner.
+
+    Attributes:
+        kind: which scanner, see `sandbox.scanners`.
+        address: whose message it looked at.
+        message: Message-ID or SID.
+        method: HEAD, GET, or POST where it pressed a button.
+        url: what it fetched.
+        status: the answer; 0 if none.
+        at: seconds since 1970.
+    """
+
+    kind: str
+    address: str
+    message: str
+    method: str
+    url: str
+    status: int
+    at: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedStatus:
+    """The last word about one message.
+
+    Attributes:
+        address: whose.
+        channel: mailbox or phone.
+        message: Message-ID or SID.
+        token: of its confirm link.
+        answer: what it came to; empty after an undo.
+        route: by which way.
+    """
+
+    address: str
+    channel: Channel
+    message: str
+    token: str
+    answer: str
+    route: Route
+
+
+class Record:
+    """Everything members and scanners did, in order."""
+
+    def __init__(self) -> None:
+        self.acts: list[Act] = []
+        self.hits: list[PageHit] = []
+
+    def note(self, act: Act) -> None:
+        """Write down what a member did."""
+        self.acts.append(act)
+
+    def note_hit(self, hit: PageHit) -> None:
+        """Write down what a scanner did."""
+        self.hits.append(hit)
+
+    def standing(self) -> list[RecordedStatus]:
+        """The last word about every message somebody answered, in whatever way that worked."""
+        last: dict[str, RecordedStatus] = {}
+        for act in self.acts:
+            if act.succeeded and act.did in {"answered", "undone", "replied", "opted_out"}:
+                answer = "" if act.did == "undone" else "stop" if act.did == "opted_out" else act.answer
+                last[act.message] = RecordedStatus(act.address, act.channel, act.message, act.token, answer, act.route)
+        return list(last.values())
+
+    def confirmed(self) -> list[RecordedStatus]:
+        """The messages whose last word is that the member has voted."""
+        return [one for one in self.standing() if one.answer == "voted"]
+
+    def opted_out(self) -> dict[str, Route]:
+        """Addresses that opted out for good, and by which way first; texting START undoes it."""
+        out: dict[str, Route] = {}
+        for act in self.acts:
+            if not act.succeeded:
+                continue
+            if act.did == "opted_out":
+                out.setdefault(act.address, act.route)
+            elif act.answer == "opt_in":
+                out.pop(act.address, None)
+        return out
+
+    def summary(self) -> dict[str, object]:
+        """The counts a reconciliation starts from."""
+        done = [act for act in self.acts if act.succeeded]
+        return {
+            "ignored": sum(act.did == "ignored" for act in done),
+            "opened": sum(act.did == "opened" for act in done),
+            "answers": _table((act.route, act.answer) for act in done if act.did in {"answered", "replied"}),
+            "undone": sum(act.did == "undone" for act in done),
+            "confirmed": dict(Counter(one.route for one in self.confirmed())),
+            "opted_out": dict(Counter(self.opted_out().values())),
+            "asked_again": sum(act.asked_again for act in done),
+            "failed": _table((act.route or act.did, str(act.status)) for act in self.acts if not act.succeeded),
+            "scanners": _table((hit.kind, hit.method) for hit in self.hits),
+        }
+
+
+def _table(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    """Counts of pairs, as a table of the first by the second."""
+    table: dict[str, dict[str, int]] = {}
+    for (row, column), times in Counter(pairs).items():
+        table.setdefault(row, {})[column] = times
+    return table

@@ -1,0 +1,203 @@
+"""The outside world in one process: a Twilio and a Vonage account, a mail server, and whoever gets the messages."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from core.errors import Unavailable
+from core.http.web import refuse_compressed
+from sandbox.access import only_for
+from sandbox.control import SANDBOX, control_routes
+from sandbox.mailbox import Mailbox
+from sandbox.members import Members
+from sandbox.postmaster import FAIR, MailWeather, Postmaster
+from sandbox.profile import Profile
+from sandbox.record import Record
+from sandbox.scanners import Scanners
+from sandbox.smtp import open_smtp
+from sandbox.twilio import Twilio, TwilioConfig
+from sandbox.twilio.api import TwilioApi
+from sandbox.vonage import Vonage, VonageConfig
+from sandbox.vonage.api import VonageApi
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxConfig:
+    """What a sandbox is made of.
+
+    Attributes:
+        host: address both providers' APIs and the pages listen on.
+        port: its port; 0 for any free one.
+        host_names: names by which it is reached beside `localhost`, where it is not reached by its address.
+        smtp_host: address the mail server listens on.
+        smtp_port: its port; 0 for any free one.
+        twilio: the simulated account.
+        vonage: the simulated account of the second provider; nobody reads what it sends.
+        members: how simulated members and scanners behave; None: nobody reads anything.
+        bouncing: share of mailboxes that do not exist.
+        mail: what goes wrong with anybody's mail.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    host_names: tuple[str, ...] = ()
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = 0
+    twilio: TwilioConfig = field(default_factory=TwilioConfig)
+    vonage: VonageConfig = field(default_factory=VonageConfig)
+    members: Profile | None = None
+    bouncing: float = 0.0
+    mail: MailWeather = FAIR
+
+
+@dataclass(slots=True)
+class Sandbox:
+    """A running sandbox.
+
+    Attributes:
+        config: what it was made of.
+        twilio: the simulated account; `twilio.inbound_url` may be set at any time.
+        vonage: the simulated account of the second provider, at the same address.
+        mailbox: every mail.
+        record: what members and scanners really did.
+        members: the simulated members, or None.
+        scanners: the simulated link scanners, or None.
+        twilio_base_url: for MUSTER_TWILIO_BASE_URL; in a browser, the page that shows every message.
+        smtp_url: for MUSTER_SMTP_URL.
+        started: when it started, empty, in seconds since 1970.
+    """
+
+    config: SandboxConfig
+    twilio: Twilio
+    vonage: Vonage
+    mailbox: Mailbox
+    record: Record
+    members: Members | None = None
+    scanners: Scanners | None = None
+    twilio_base_url: str = ""
+    smtp_url: str = ""
+    started: float = field(default_factory=time.time)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which Muster is pointed at it."""
+        return {
+            "MUSTER_TWILIO_BASE_URL": self.twilio_base_url,
+            "MUSTER_TWILIO_ACCOUNT_SID": self.config.twilio.account_sid,
+            "MUSTER_TWILIO_AUTH_TOKEN": self.config.twilio.auth_token,
+            "MUSTER_SMTP_URL": self.smtp_url,
+        }
+
+    @property
+    def second_provider(self) -> dict[str, str]:
+        """The variables by which Muster is given its second provider of texts, besides a sender."""
+        account = self.config.vonage
+        return {
+            "MUSTER_VONAGE_BASE_URL": self.twilio_base_url,
+            "MUSTER_VONAGE_API_KEY": account.api_key,
+            "MUSTER_VONAGE_API_SECRET": account.api_secret,
+            "MUSTER_VONAGE_SIGNATURE_SECRET": account.signature_secret,
+        }
+
+    @property
+    def pending(self) -> dict[str, int]:
+        """How much is still going to happen by itself."""
+        return {
+            "webhooks": self.twilio.webhooks.agenda.pending + self.vonage.webhooks.agenda.pending,
+            "members": self.members.pending if self.members else 0,
+            "scanners": self.scanners.pending if self.scanners else 0,
+        }
+
+    async def idle(self) -> None:
+        """Wait until nothing more will happen by itself: texts arrived, receipts posted, members and scanners done."""
+        while any(self.pending.values()):
+            await self.twilio.idle()
+            await self.vonage.idle()
+            if self.members:
+                await self.members.idle()
+            if self.scanners:
+                await self.scanners.idle()
+
+    def summary(self, now: float) -> dict[str, object]:
+        """Every count there is."""
+        return {
+            "mails": self.mailbox.counts(),
+            "messages": {
+                "by_status": self.twilio.messages.counts(now),
+                "refused": {str(code): times for code, times in self.twilio.refused.items()},
+                "opted_out_numbers": len(self.twilio.opt_outs),
+                "webhooks": dict(self.twilio.webhooks.answers),
+            },
+            "people": self.record.summary(),
+        }
+
+
+@asynccontextmanager
+async def open_sandbox(config: SandboxConfig) -> AsyncIterator[Sandbox]:
+    """Run a sandbox until the block is left.
+
+    Args:
+        config: what it is made of.
+
+    Raises:
+        Unavailable: a port is taken.
+    """
+    async with AsyncExitStack() as stack:
+        twilio = Twilio(config.twilio)
+        stack.push_async_callback(twilio.close)
+        vonage = Vonage(config.vonage)
+        stack.push_async_callback(vonage.close)
+        sandbox = Sandbox(config, twilio, vonage, Mailbox(), Record())
+        if config.members is not None:
+            cast = (config.members, twilio, sandbox.mailbox, sandbox.record)
+            sandbox.members = await stack.enter_async_context(Members(*cast))
+            sandbox.scanners = await stack.enter_async_context(Scanners(*cast))
+        postmaster = Postmaster(bouncing=config.bouncing, seed=config.twilio.seed, weather=config.mail)
+        try:
+            port = await stack.enter_async_context(
+                open_smtp(config.smtp_host, config.smtp_port, sandbox.mailbox, postmaster)
+            )
+            sandbox.smtp_url = f"smtp://{_named(config.smtp_host)}:{port}?starttls=never"
+            sandbox.twilio_base_url = await stack.enter_async_context(_serve(config, sandbox))
+        except OSError as error:
+            raise Unavailable(
+                f"The sandbox cannot listen there: {error.strerror or error}.",
+                remedy="Another program has that port; choose another, or 0 for any free one.",
+            ) from error
+        yield sandbox
+
+
+@asynccontextmanager
+async def _serve(config: SandboxConfig, sandbox: Sandbox) -> AsyncIterator[str]:
+    """Both providers' APIs and the sandbox's own pages, on one port."""
+    app = web.Application(middlewares=[only_for({config.host, *config.host_names}), refuse_compressed])
+    app[SANDBOX] = sandbox
+    app.on_response_prepare.append(_name_server)
+    app.add_routes(TwilioApi(sandbox.twilio).routes())
+    app.add_routes(VonageApi(sandbox.vonage).routes())
+    app.add_routes(control_routes())
+    # a create that hangs on purpose must not hold up the end; compressed bodies would hold up everything
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, config.host, config.port, backlog=1024)
+        await site.start()
+        yield f"http://{_named(config.host)}:{runner.addresses[0][1]}"
+    finally:
+        await asyncio.shield(runner.cleanup())
+
+
+async def _name_server(_request: web.Request, response: web.StreamResponse) -> None:
+    """Say what this is, and not which versions of what it is made of."""
+    response.headers["Server"] = "Muster"
+
+
+def _named(host: str) -> str:
+    """An address one can connect to, for one that listens everywhere."""
+    return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)

@@ -1,0 +1,168 @@
+"""Simulated link scanners: machines that follow the links in messages, and must never be taken for members."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+from types import TracebackType
+from typing import Final, Literal, Self
+
+import aiohttp
+
+from sandbox.agenda import Agenda
+from sandbox.browser import Browser, Button, Form, Page, open_session
+from sandbox.letters import ReceivedMessage, read_mail, read_text
+from sandbox.mailbox import Mail, Mailbox
+from sandbox.profile import Profile
+from sandbox.record import Channel, PageHit, Record
+from sandbox.twilio import Message, Twilio
+
+_CHROME: Final = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of scanner seen in the wild.
+
+    Attributes:
+        name: what the record calls it.
+        channels: which messages it looks at.
+        agent: its User-Agent.
+        requests: what it sends to each link, in order.
+        after: seconds from the delivery, from and to.
+        every_link: all links of the message, or only the first.
+        presses: whether it presses a button at once, and which: the first in the source, or the first one can see.
+    """
+
+    name: str
+    channels: tuple[Channel, ...]
+    agent: str
+    requests: tuple[str, ...]
+    after: tuple[float, float]
+    every_link: bool = True
+    presses: Literal["", "first", "first_seen"] = ""
+
+
+KINDS: Final = (
+    Kind("mail_gateway", ("email",), "", ("HEAD", "GET"), (0.0, 2.0)),
+    Kind(
+        "headless_browser",
+        ("email",),
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/126.0.0.0 Safari/537.36",
+        ("GET", "GET"),
+        (20.0, 24.0),
+    ),
+    Kind("ordinary_looking", ("email", "sms"), _CHROME, ("GET",), (11.0, 13.0)),
+    Kind("form_filler", ("email",), _CHROME, ("GET",), (1.0, 6.0), every_link=False, presses="first"),
+    Kind("button_presser", ("email", "sms"), _CHROME, ("GET",), (5.0, 15.0), every_link=False, presses="first_seen"),
+    Kind(
+        "imessage_preview",
+        ("sms",),
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_11_1) AppleWebKit/601.2.4 (KHTML, like Gecko) Version/9.0.1 "
+        "Safari/601.2.4 facebookexternalhit/1.1 Facebot Twitterbot/1.0",
+        ("GET",),
+        (0.5, 4.0),
+        every_link=False,
+    ),
+    Kind("whatsapp_preview", ("sms",), "WhatsApp/2.25.18 A", ("GET",), (0.5, 4.0), every_link=False),
+    Kind("carrier", ("sms",), "okhttp/4.12.0", ("HEAD", "GET"), (1.0, 5.0)),
+)
+
+
+class Scanners:
+    """Scanners at work while the block lasts.
+
+    Args:
+        profile: how many messages are looked at, and how fast.
+        twilio: where texts come from.
+        mailbox: where mails come from.
+        record: where every hit is written down.
+    """
+
+    def __init__(self, profile: Profile, twilio: Twilio, mailbox: Mailbox, record: Record) -> None:
+        self._profile = profile
+        self._twilio = twilio
+        self._mailbox = mailbox
+        self._record = record
+        self._agenda = Agenda("scanners", at_once=profile.at_once)
+        self._received: Counter[str] = Counter()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = open_session(self._profile.at_once)
+        self._mailbox.readers.append(self._see_mail)
+        self._twilio.handsets.append(self._see_text)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._mailbox.readers.remove(self._see_mail)
+        self._twilio.handsets.remove(self._see_text)
+        await self._agenda.close()
+        if self._session is not None:
+            await self._session.close()
+
+    @property
+    def pending(self) -> int:
+        """How many messages are still to be scanned."""
+        return self._agenda.pending
+
+    async def idle(self) -> None:
+        """Wait until every message has been looked at."""
+        await self._agenda.idle()
+
+    def _see_mail(self, mail: Mail) -> None:
+        for address in mail.recipients:
+            luck = self._luck(address)
+            if luck.random() < self._profile.scanned and mail.raw is not None:
+                self._plan("email", address, mail.message_id, read_mail(mail.raw, html_too=True), luck)
+
+    def _see_text(self, message: Message) -> None:
+        luck = self._luck(message.to)
+        if luck.random() < self._profile.scanned:
+            self._plan("sms", message.to, message.sid, read_text(message.body), luck)
+
+    def _luck(self, address: str) -> Random:
+        self._received[address] += 1
+        return self._profile.luck(address, self._received[address], "scanner")
+
+    def _plan(self, channel: Channel, address: str, message: str, letter: ReceivedMessage, luck: Random) -> None:
+        kind = luck.choice([one for one in KINDS if channel in one.channels])
+        wait = luck.uniform(*kind.after) / self._profile.scanner_speed
+        self._agenda.later(wait, self.scan, kind, address, message, letter)
+
+    async def scan(self, kind: Kind, address: str, message: str, letter: ReceivedMessage) -> None:
+        """Look at the links of one message as that kind of scanner does."""
+        assert self._session is not None
+        browser = Browser(self._session, kind.agent)
+        for link in letter.links if kind.every_link else letter.links[:1]:
+            for method in kind.requests:
+                await self._fetch(browser, kind, method, link, address, message)
+
+    async def _fetch(self, browser: Browser, kind: Kind, method: str, link: str, address: str, message: str) -> None:
+        status = 0
+        with suppress(aiohttp.ClientError, TimeoutError):
+            if method == "HEAD":
+                status = await browser.head(link)
+            else:
+                page = await browser.get(link)
+                status = page.status
+                if found := _what_it_presses(kind, page):
+                    pressed = await browser.press(*found)
+                    self._record.note_hit(PageHit(kind.name, address, message, "POST", found[0].action, pressed.status))
+        self._record.note_hit(PageHit(kind.name, address, message, method, link, status))
+
+
+def _what_it_presses(kind: Kind, page: Page) -> tuple[Form, Button] | None:
+    """The button that kind of scanner presses on a page."""
+    match kind.presses:
+        case "first":
+            return page.first_button()
+        case "first_seen":
+            return page.find()
+    return None

@@ -1,0 +1,180 @@
+"""The HTTP face of the simulated account: https://developer.vonage.com/en/api/messages, and …/api/reports."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import uuid4
+
+import orjson
+from aiohttp import web
+
+from sandbox.vonage.magic import problem
+from sandbox.vonage.simulator import Vonage, VonageMessage
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+_NUMBER: Final = re.compile(r"[1-9]\d{6,14}")
+_SENDER: Final = re.compile(r"[1-9]\d{2,14}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
+LONGEST_BODY: Final = 1000
+LONGEST_PERIOD: Final = timedelta(hours=24)
+_GENERAL: Final = {
+    401: ("unauthorized", "Unauthorized", "You did not provide correct credentials."),
+    403: ("forbidden", "Forbidden", "Your account does not have permission to perform this action."),
+    429: ("throttled", "Rate Limit Hit", "Please wait, then retry your request"),
+    500: ("internal-error", "Internal server error", "There was an error processing your request in the Platform."),
+    503: ("unavailable", "Service unavailable", "Please try again later."),
+}
+
+
+class VonageApi:
+    """Answers requests for one account.
+
+    Args:
+        vonage: the account.
+    """
+
+    def __init__(self, vonage: Vonage) -> None:
+        self._vonage = vonage
+
+    def routes(self) -> list[web.RouteDef]:
+        """The two resources' paths."""
+        return [
+            web.post("/v1/messages", self._guarded(self._create)),
+            web.get("/v2/reports/records", self._guarded(self._records)),
+        ]
+
+    def _guarded(self, handler: Handler) -> Handler:
+        """Ask for the password, and answer refusals in Vonage's shape."""
+
+        async def answer(request: web.Request) -> web.Response:
+            try:
+                self._check_password(request)
+                return await handler(request)
+            except VonageRefusal as refusal:
+                headers = {"Retry-After": "1"} if refusal.status == 429 else None
+                return _json(refusal.said, refusal.status, headers)
+
+        return answer
+
+    def _check_password(self, request: web.Request) -> None:
+        config = self._vonage.config
+        credentials = b64encode(f"{config.api_key}:{config.api_secret}".encode()).decode()
+        if request.headers.get("Authorization") != f"Basic {credentials}":
+            raise VonageRefusal(401)
+
+    async def _create(self, request: web.Request) -> web.Response:
+        vonage, config = self._vonage, self._vonage.config
+        said = _parameters(await request.read())
+        self._weather()
+        trick = vonage.trick(f"+{said['to']}")
+        if trick.refuse is not None:
+            raise VonageRefusal(422, trick.refuse)
+        message: VonageMessage | None = None
+        if trick.stored or (trick.status is None and not trick.drop):
+            message = vonage.create(said, trick)
+        if trick.delay:
+            await asyncio.sleep(trick.delay)
+        if trick.status is not None:
+            raise VonageRefusal(trick.status)
+        if message is None or trick.drop or (config.dropped and vonage.rng.random() < config.dropped):
+            return _hang_up(request)
+        if trick.receipts == "early":
+            await vonage.notify(message, "submitted")
+        return _json({"message_uuid": message.uuid}, 202)
+
+    def _weather(self) -> None:
+        """Now and then the API is busy or broken, whoever the message is for."""
+        config, rng = self._vonage.config, self._vonage.rng
+        if config.busy and rng.random() < config.busy:
+            raise VonageRefusal(429)
+        if config.broken and rng.random() < config.broken:
+            raise VonageRefusal(500)
+
+    async def _records(self, request: web.Request) -> web.Response:
+        """What has been sent to a number in a period."""
+        vonage, query = self._vonage, request.query
+        if not vonage.config.reports or query.get("account_id") != vonage.config.api_key:
+            raise VonageRefusal(403)
+        try:
+            begin, end = (datetime.fromisoformat(query[name]) for name in ("date_start", "date_end"))
+        except (KeyError, ValueError):
+            raise VonageRefusal(422, 1150, ["date_start", "date_end"]) from None
+        if end - begin > LONGEST_PERIOD or query.get("product") != "MESSAGES" or query.get("direction") != "outbound":
+            raise VonageRefusal(422, 1150, ["date_end", "product", "direction"])
+        shown = time.time() - vonage.config.reported_after
+        records = [
+            vonage.to_record(one)
+            for one in vonage.messages
+            if one.direction == "outbound"
+            and one.to == f"+{query['to']}"
+            and begin.timestamp() <= one.created < end.timestamp()
+            and one.created <= shown
+        ]
+        return _json({"request_id": str(uuid4()), "request_status": "SUCCESS", "records": records}, 200)
+
+
+class VonageRefusal(Exception):  # noqa: N818  # it is what the API answers, not a fault of ours
+    """A request is answered with an error.
+
+    Args:
+        status: HTTP status.
+        code: of the Messages API; 0: the status says it all.
+        wrong: parameters that are.
+    """
+
+    def __init__(self, status: int, code: int = 0, wrong: Sequence[str] = ()) -> None:
+        super().__init__(status, code)
+        self.status = status
+        self.said: dict[str, object]
+        if code:
+            self.said = problem(code, str(uuid4()))
+        else:
+            kind, title, detail = _GENERAL[status]
+            address = f"https://developer.vonage.com/api-errors#{kind}"
+            self.said = {"type": address, "title": title, "detail": detail, "instance": str(uuid4())}
+        if wrong:
+            self.said["invalid_parameters"] = [{"name": name, "reason": "is missing or wrong"} for name in wrong]
+
+
+def _parameters(body: bytes) -> dict[str, Any]:
+    """What a create says.
+
+    Raises:
+        Refusal: parameters of it are wrong.
+    """
+    try:
+        said = orjson.loads(body)
+    except ValueError:
+        raise VonageRefusal(422, 1150, ["body"]) from None
+    if not isinstance(said, dict):
+        raise VonageRefusal(422, 1150, ["body"])
+    fits = {
+        "channel": said.get("channel") == "sms",
+        "message_type": said.get("message_type") == "text",
+        "to": bool(_NUMBER.fullmatch(str(said.get("to") or ""))),
+        "from": bool(_SENDER.fullmatch(str(said.get("from") or ""))),
+        "text": bool(said.get("text")) and len(str(said.get("text"))) <= LONGEST_BODY,
+        "client_ref": len(str(said.get("client_ref") or "")) <= 100,
+        "webhook_url": str(said.get("webhook_url") or "https://x.test").startswith(("https://", "http://")),
+    }
+    wrong = [name for name, right in fits.items() if not right]
+    if wrong:
+        raise VonageRefusal(422, 1150, wrong)
+    return said
+
+
+def _hang_up(request: web.Request) -> web.Response:
+    """Drop the connection: nothing of the answer arrives."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=500)
+
+
+def _json(said: object, status: int, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(body=orjson.dumps(said), status=status, headers=headers, content_type="application/json")

@@ -1,0 +1,253 @@
+"""How staff get in: a link that works once, then a session. No passwords; only digests are stored."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from core.db import Connection, atomic, load_queries
+from core.errors import Conflict, InputError, NotFound
+
+SQL = load_queries(__file__)
+
+SIGN_IN_PATH: Final = "/console/sign-in"
+SESSION_LASTS: Final = timedelta(hours=12)
+"""How long a session lives after the last page somebody opened."""
+SESSION_ENDS: Final = timedelta(days=7)
+"""How long after the sign-in it ends, whatever was opened since."""
+_TOUCH_EVERY: Final = timedelta(minutes=5)
+_ROTATE_EVERY: Final = timedelta(hours=1)
+_GRACE: Final = timedelta(minutes=1)
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """A member of staff who is signed in.
+
+    Attributes:
+        staff_id: who.
+        name: as they are greeted.
+        email: in lower case.
+        until: when the session ends if no further page is opened; aware.
+    """
+
+    staff_id: int
+    name: str
+    email: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who changes somebody's access.
+
+    Attributes:
+        actor: as they call themselves.
+        system_user: as the system knows them.
+    """
+
+    actor: str
+    system_user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a session cookie opened.
+
+    Attributes:
+        staff: whose session it is.
+        cookie: the token the browser should be given, for another twelve hours; None where nothing changes.
+    """
+
+    staff: Staff
+    cookie: str | None = None
+
+
+async def find_staff(db: Connection, email: str) -> asyncpg.Record | None:
+    """Look a member of staff up by their address; the row has staff_id, name, email and disabled_at."""
+    return await db.fetchrow(SQL["find_staff"], email.strip().lower())
+
+
+async def add_staff(db: Connection, email: str, name: str, *, by: By, now: datetime) -> asyncpg.Record | None:
+    """Add a member of staff, with a note in the audit.
+
+    Args:
+        db: in the caller's transaction, if any.
+        email: theirs, in lower case.
+        name: what to call them.
+        by: who adds them.
+        now: the time, aware.
+
+    Returns:
+        The row, as `find_staff` returns it; None where they are on the staff already.
+    """
+    row = await db.fetchrow(SQL["add_staff"], email, name)
+    if row is not None:
+        await record(db, row["staff_id"], "added", by=by, now=now)
+    return row
+
+
+async def make_sign_in_link(
+    db: Connection,
+    *,
+    email: str,
+    now: datetime,
+    by: By,
+    name: str | None = None,
+    minutes: int = 15,
+    create: bool = False,
+) -> str:
+    """Make a link that signs somebody in once.
+
+    Args:
+        db: in the caller's transaction, if any.
+        email: whose; case does not matter.
+        now: the time, aware.
+        by: who lets them in, for the audit.
+        name: what to call somebody new; default the part before the @.
+        minutes: how long the link works.
+        create: whether somebody unknown becomes a member of staff.
+
+    Returns:
+        The path, `/console/sign-in/<token>`; put `public_url` in front. It is not stored and cannot be shown again.
+
+    Raises:
+        InputError: that is not an email address.
+        NotFound: nobody on the staff has it, and `create` is off.
+        Conflict: their access was taken away.
+    """
+    mailbox = email.strip().lower()
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", mailbox):
+        raise InputError(f"“{email}” is not an email address.", remedy="It looks like ada@union.example.")
+    row = await find_staff(db, mailbox)
+    if row is None and create:
+        row = await add_staff(db, mailbox, name or mailbox.partition("@")[0], by=by, now=now)
+        row = row or await find_staff(db, mailbox)  # None: somebody else has just added them
+    if row is None:
+        raise NotFound(f"Nobody on the staff has the address {mailbox}.", remedy=f"Add them: muster user add {mailbox}")
+    if row["disabled_at"] is not None:
+        raise Conflict(f"The access of {mailbox} was taken away.", remedy=f"First: muster user enable {mailbox}")
+    token = secrets.token_urlsafe(32)
+    await db.execute(SQL["forget_old_links"], now)
+    async with atomic(db):
+        await db.execute(SQL["add_link"], _digest(token), row["staff_id"], now + timedelta(minutes=minutes))
+        await record(db, row["staff_id"], "sign-in link made", by=by, now=now, minutes=minutes)
+    return f"{SIGN_IN_PATH}/{token}"
+
+
+async def drop_link(db: Connection, path: str) -> None:
+    """Take back a link that did not reach anybody."""
+    await db.execute(SQL["drop_link"], _digest(path.rpartition("/")[2]))
+
+
+async def record(db: Connection, staff_id: int, action: str, *, by: By, now: datetime, **detail: object) -> None:
+    """Note in the audit what was done to somebody's access, and by whom."""
+    await db.execute(SQL["record"], now, by.actor, action, staff_id, {**detail, "system_user": by.system_user})
+
+
+async def link_works(db: Connection, token: str, *, now: datetime) -> bool:
+    """Whether a link would sign somebody in; looking does not use it."""
+    return bool(_TOKEN.fullmatch(token)) and await db.fetchval(SQL["look_at_link"], _digest(token), now) is not None
+
+
+async def use_link(db: Connection, token: str, *, now: datetime, replaces: str | None = None) -> str | None:
+    """Use a link and open a session.
+
+    Args:
+        db: outside any transaction.
+        token: from the link's path.
+        now: the time, aware.
+        replaces: the session token the browser held until now; that session ends, so that nobody can plant one.
+
+    Returns:
+        The session's token, or None where the link is unknown, used or expired.
+    """
+    if not _TOKEN.fullmatch(token):
+        return None
+    async with db.transaction():
+        await db.execute(SQL["hold_to_sign_in"], _digest(token), _digest(replaces or ""))
+        staff_id = await db.fetchval(SQL["use_link"], _digest(token), now)
+        if staff_id is None:
+            return None
+        if replaces is not None:
+            await end_session(db, replaces, now=now)
+        await db.execute(SQL["forget_old_sessions"], now)
+        await db.execute(SQL["record_sign_in"], now, staff_id)
+        token = secrets.token_urlsafe(32)
+        await db.execute(SQL["add_session"], _digest(token), staff_id, now, now + SESSION_LASTS)
+        return token
+
+
+async def admit(db: Connection, token: str | None, *, now: datetime, opens_page: bool = True) -> Admission | None:
+    """Let the holder of a session in.
+
+    Args:
+        db: any connection.
+        token: from the cookie.
+        now: the time, aware.
+        opens_page: whether a person asked for a page: that keeps the session alive and changes its token every hour.
+            A page that follows along by itself must not keep itself signed in for ever.
+
+    Returns:
+        None where nobody is signed in with that token.
+    """
+    if token is None or not _TOKEN.fullmatch(token):
+        return None
+    row = await db.fetchrow(SQL["find_session"], _digest(token), now, now - SESSION_ENDS)
+    if row is None:
+        return None
+    staff = Staff(row["staff_id"], row["name"], row["email"], row["expires_at"])
+    if row["retired"] or not opens_page:  # retired: it has been changed for another already
+        return Admission(staff)
+    until = min(now + SESSION_LASTS, row["began_at"] + SESSION_ENDS)
+    if now - row["created_at"] >= _ROTATE_EVERY:
+        renewed = secrets.token_urlsafe(32)
+        async with db.transaction():
+            await db.execute(SQL["hold_by_session"], _digest(token))
+            changed = await db.fetchval(SQL["change_token"], _digest(token), now, now + _GRACE, _digest(renewed), until)
+        return Admission(staff, renewed if changed else None)  # None: another request has just changed it
+    if now - row["seen_at"] >= _TOUCH_EVERY:
+        seen = await db.fetchval(SQL["see_session"], _digest(token), now, until)
+        return Admission(staff, token if seen else None)  # None: as above
+    return Admission(staff)
+
+
+async def forget_expired(db: Connection, *, now: datetime) -> None:
+    """Delete the sign-in links and sessions that ended a month ago."""
+    await db.execute(SQL["forget_old_links"], now)
+    await db.execute(SQL["forget_old_sessions"], now)
+
+
+async def end_session(db: Connection, token: str, *, now: datetime) -> None:
+    """Sign out: neither the token nor any that it came from or became opens anything from now on."""
+    async with atomic(db):
+        await db.execute(SQL["hold_to_end_session"], _digest(token))
+        await db.execute(SQL["end_session"], _digest(token), now)
+
+
+async def end_access(db: Connection, staff_id: int, *, now: datetime) -> tuple[int, int]:
+    """End everything that lets somebody in at this moment: sessions, and links that have not been used.
+
+    Args:
+        db: in the caller's transaction.
+        staff_id: whose.
+        now: the time, aware.
+
+    Returns:
+        How many sessions and how many links could still have been used.
+    """
+    await db.execute(SQL["hold_to_end"], staff_id)
+    sessions = await db.fetchval(SQL["end_sessions"], staff_id, now)
+    return sessions, await db.fetchval(SQL["drop_unused_links"], staff_id, now)
+
+
+def _digest(token: str) -> bytes:
+    """What is stored and looked up: guessing at digests by how long a look-up takes tells nothing about tokens."""
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,309 @@
+"""The turnout feed as other systems read it: by key, waited for, streamed, as a file; and what cannot be asked."""
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+import orjson
+import pytest
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from pyarrow import parquet
+
+from api.keys import list_keys, make_key, revoke_key
+from api.openapi import document
+from api.turnout.long_poll import LongPoll
+from ballots.ballots import enrol
+from ballots.claims import record_claim, retract_claim
+from core.db import Connection
+from core.errors import Conflict, InputError, NotFound
+from core.http.rate_limit import PER_NETWORK
+from core.runtime import Runtime
+from tests.support.electorate import add_ballot, add_person, add_unit
+from tests.support.inbound_rows import serve
+from tests.support.outbox_rows import until
+
+Client = TestClient[web.Request, web.Application]
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+CHANGES = "/api/v1/turnout/pay-2026/changes"
+SNAPSHOT = "/api/v1/turnout/pay-2026/snapshot"
+
+
+@pytest.fixture
+async def people(db: Connection) -> list[int]:
+    unit = await add_unit(db, "Leeds", parent=await add_unit(db, "North", "region"))
+    ballot, people = await add_ballot(db), [await add_person(db, f"M{n}", unit=unit) for n in range(6)]
+    await enrol(db, ballot)
+    return people
+
+
+@pytest.fixture
+async def client(runtime: Runtime, db: Connection) -> AsyncIterator[Client]:
+    key = await make_key(db, "crm", actor="ada", now=NOW)
+    async with serve(runtime) as client:
+        client.session.headers["Authorization"] = f"Bearer {key}"
+        yield client
+
+
+async def ballot_of(db: Connection) -> int:
+    found: int = await db.fetchval("select ballot_id from ballot where name = 'pay-2026'")
+    return found
+
+
+async def say(db: Connection, person: int, kind: str = "voted", source: str = "link") -> int:
+    return await record_claim(
+        db, ballot_id=await ballot_of(db), person_id=person, kind=kind, source=source, recorder="member", confidence=0.9
+    )
+
+
+async def trouble(answer: ClientResponse, status: int) -> str:
+    assert (answer.status, answer.content_type) == (status, "application/problem+json"), await answer.text()
+    said = await answer.json(content_type=None)
+    assert said["status"] == status
+    Draft202012Validator({**document("")["components"]["schemas"]["Trouble"]}).validate(said)
+    detail: str = said["detail"]
+    return detail
+
+
+async def test_changes_come_in_order_by_cursor(client: Client, db: Connection, people: list[int]) -> None:
+    claims = [await say(db, person) for person in people[:3]]
+    await retract_claim(db, claims[0], recorder="member", source="link")
+    first = await (await client.get(f"{CHANGES}?limit=3")).json()
+    assert [one["claim_id"] for one in first["changes"]] == claims
+    assert first["more"] is True
+    assert first["changes"][1].items() >= {"member_id": "M1", "kind": "voted", "standing": "voted"}.items()
+    assert "recorder" not in first["changes"][0]
+    rest = await (await client.get(f"{CHANGES}?after={first['cursor']}")).json()
+    assert [(one["kind"], one["retracts"]) for one in rest["changes"]] == [("retracted", claims[0])]
+    none = await (await client.get(f"{CHANGES}?after={rest['cursor']}")).json()
+    assert (none["changes"], none["cursor"], none["more"]) == ([], rest["cursor"], False)
+    schemas = document("")["components"]["schemas"]
+    Draft202012Validator({**schemas["Changes"], "components": {"schemas": schemas}}).validate(first)
+
+
+async def test_one_can_wait_for_a_change(client: Client, db: Connection, people: list[int]) -> None:
+    waiting = asyncio.create_task(client.get(f"{CHANGES}?wait=30"))
+    await asyncio.sleep(0)
+    await say(db, people[0])
+    async with asyncio.timeout(20):
+        assert len((await (await waiting).json())["changes"]) == 1
+    nothing = await (await client.get(f"{CHANGES}?after=999&wait=0.05")).json()
+    assert nothing["changes"] == []
+
+
+async def test_who_waits_is_told_after_a_look_that_failed(
+    client: Client, db: Connection, people: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[object] = []
+    look = LongPoll._ends
+
+    async def stumble(tide: LongPoll, ballots: list[int]) -> dict[int, int]:
+        looks.append(ballots)
+        return {1 // 0: 0} if len(looks) == 1 else await look(tide, ballots)
+
+    monkeypatch.setattr(LongPoll, "_ends", stumble)
+    waiting = asyncio.create_task(client.get(f"{CHANGES}?wait=30"))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        while not looks:  # noqa: ASYNC110  # the server looks in a task of its own
+            await asyncio.sleep(0.02)
+        await say(db, people[0])
+        assert len((await (await waiting).json())["changes"]) == 1
+
+
+async def read_events(answer: ClientResponse, n: int) -> list[tuple[int, dict[str, object]]]:
+    events, place = [], 0
+    async with asyncio.timeout(20):
+        async for line in answer.content:
+            name, _, value = line.decode().rstrip().partition(": ")
+            if name == "id":
+                place = int(value)
+            elif name == "data":
+                events.append((place, orjson.loads(value)))
+                if len(events) == n:
+                    break
+    return events
+
+
+async def test_a_stream_goes_on_where_it_was_cut(client: Client, db: Connection, people: list[int]) -> None:
+    stream = {"Accept": "text/event-stream"}
+    await say(db, people[0])
+    async with client.get(CHANGES, headers=stream) as answer:
+        assert answer.content_type == "text/event-stream"
+        [(place, first)] = await read_events(answer, 1)
+        await say(db, people[1])
+        [(_, second)] = await read_events(answer, 1)
+    assert [first["member_id"], second["member_id"]] == ["M0", "M1"]
+    async with client.get(CHANGES, headers={**stream, "Last-Event-ID": str(place)}) as answer:
+        assert await read_events(answer, 1) == [(second["seq"], second)]
+
+
+async def test_streams_end_when_the_server_stops(runtime: Runtime, db: Connection, people: list[int]) -> None:
+    key = await make_key(db, "crm", actor="ada", now=NOW)
+    headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {key}"}
+    async with serve(runtime) as client:
+        answer = await client.get(CHANGES, headers=headers)
+        await client.server.runner.shutdown()  # type: ignore[union-attr]
+        async with asyncio.timeout(10):
+            assert await answer.content.read() == b""
+
+
+async def test_a_snapshot_is_where_everybody_stands(client: Client, db: Connection, people: list[int]) -> None:
+    await say(db, people[0])
+    await say(db, people[1], "will_vote")
+    await say(db, await add_person(db, "=M9"))
+    async with client.get(SNAPSHOT) as answer:
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="pay-2026.csv"'
+        cursor = int(answer.headers["Muster-Cursor"])
+        rows = list(csv.DictReader(io.StringIO((await answer.read()).decode("utf-8-sig"))))
+    assert len(rows) == 7
+    assert {name: rows[0][name] for name in ("member_id", "unit", "elector", "standing", "source", "confidence")} == {
+        "member_id": "M0", "unit": "North / Leeds", "elector": "yes", "standing": "voted", "source": "link",
+        "confidence": "0.9",
+    }  # fmt: skip
+    assert (rows[2]["standing"], rows[6]["member_id"], rows[6]["elector"]) == ("", "'=M9", "no")
+    assert (await (await client.get(f"{CHANGES}?after={cursor}")).json())["changes"] == []
+    async with client.get(f"{SNAPSHOT}?format=parquet") as answer:
+        table = parquet.read_table(io.BytesIO(await answer.read())).to_pylist()
+    assert [row["member_id"] for row in table][-1] == "=M9"
+    assert [row["standing"] for row in table[:3]] == ["voted", "will_vote", None]
+    assert datetime.fromisoformat(rows[0]["at"]) == table[0]["at"]
+    taken = await db.fetch("select actor, subject from audit where action = 'turnout.exported'")
+    assert [tuple(row) for row in taken] == [("key crm", "ballot pay-2026")] * 2
+
+
+async def test_the_feed_followed_live_comes_to_what_the_snapshot_says(
+    client: Client, db: Connection, people: list[int]
+) -> None:
+    stands: dict[str, str | None] = {}
+
+    async def follow() -> None:
+        after = 0
+        while True:
+            async with client.get(f"{CHANGES}?after={after}&wait=5") as answer:
+                said = await answer.json()
+            after = said["cursor"]
+            stands.update({one["member_id"]: one["standing"] for one in said["changes"]})
+
+    following = asyncio.create_task(follow())
+    claims = []
+    for n in range(30):
+        claims.append(await say(db, people[n % 5], ["voted", "will_vote", "refused"][n % 3]))
+        if n % 4 == 3:
+            await retract_claim(db, claims[n // 2], recorder="member", source="link")
+    for claim in claims[2::5]:  # everything one of them said is taken back
+        await retract_claim(db, claim, recorder="member", source="link")
+    async with client.get(SNAPSHOT) as answer:
+        rows = list(csv.DictReader(io.StringIO((await answer.read()).decode("utf-8-sig"))))
+    wanted = {row["member_id"]: row["standing"] or None for row in rows}
+
+    async def same() -> bool:
+        return {member: stands.get(member) for member in wanted} == wanted
+
+    await until(same)
+    following.cancel()
+    with suppress(asyncio.CancelledError):
+        await following
+    assert wanted["M2"] is None
+    assert "voted" in wanted.values()
+
+
+async def test_who_has_no_key_that_works_is_refused(client: Client, db: Connection, people: list[int]) -> None:
+    good = client.session.headers["Authorization"]
+    forged = good[:-32] + "a" * 32
+    for shown in ("", "Bearer", "Basic eDp5", forged, "Bearer mk_aaaaaaaa_" + "a" * 32, f"{good}a", "Bearer \udcff"):
+        answer = await client.get(CHANGES, headers={"Authorization": shown})
+        assert await trouble(answer, 401) == "A key is needed."
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    only = await make_key(db, "one", ballots=["pay-2026"], actor="ada", now=NOW)
+    await add_ballot(db, "other")
+    with_it = {"Authorization": f"bearer {only}"}
+    assert (await client.get(CHANGES, headers=with_it)).status == 200
+    for ballot in ("other", "nowhere"):
+        answer = await client.get(f"/api/v1/turnout/{ballot}/changes", headers=with_it)
+        assert await trouble(answer, 403) == "This key is not for that."
+    await revoke_key(db, "one", actor="ada", now=NOW)
+    await trouble(await client.get(CHANGES, headers=with_it), 401)
+    assert [(one.name, one.revoked_at) for one in await list_keys(db)] == [("crm", None), ("one", NOW)]
+    assert only.encode() not in await db.fetchval("select digest from api_key where name = 'one'")
+
+
+async def test_who_guesses_too_often_waits_and_a_good_key_does_not(client: Client, people: list[int]) -> None:
+    for _ in range(PER_NETWORK):
+        await trouble(await client.get(CHANGES, headers={"Authorization": "Bearer guess"}), 401)
+    answer = await client.get(CHANGES, headers={"Authorization": "Bearer guess"})
+    await trouble(answer, 429)
+    assert answer.headers["Retry-After"] == "60"
+    assert (await client.get(CHANGES)).status == 200
+
+
+async def test_keys_that_cannot_be_made(db: Connection) -> None:
+    with pytest.raises(InputError):
+        await make_key(db, "No Good", actor="ada", now=NOW)
+    with pytest.raises(NotFound):
+        await make_key(db, "crm", ballots=["nowhere"], actor="ada", now=NOW)
+    await make_key(db, "crm", actor="ada", now=NOW)
+    await revoke_key(db, "crm", actor="ada", now=NOW + timedelta(days=1))
+    with pytest.raises(Conflict):
+        await make_key(db, "crm", actor="ada", now=NOW)
+    with pytest.raises(NotFound):
+        await revoke_key(db, "crm", actor="ada", now=NOW)
+
+
+async def test_what_cannot_be_asked(client: Client, people: list[int]) -> None:
+    for after in ("-1", "99999999999999999999", "one", ""):
+        await trouble(await client.get(f"{CHANGES}?after={after}"), 400)
+    for query in (
+        "changes?limit=0",
+        "changes?limit=1001",
+        "changes?wait=inf",
+        "changes?wait=nan",
+        "snapshot?format=xml",
+    ):
+        await trouble(await client.get(f"/api/v1/turnout/pay-2026/{query}"), 400)
+    await trouble(await client.get("/api/v1/turnout/pay-2026/nothing"), 404)
+
+
+async def test_no_such_ballot_or_method(client: Client, people: list[int]) -> None:
+    for name in ("nowhere", "%00", "%ff", "%ED%A0%80", "a%2Fb"):
+        await trouble(await client.get(f"/api/v1/turnout/{name}/changes"), 404)
+    await trouble(await client.post(CHANGES), 405)
+    stream = {"Accept": "text/event-stream", "Last-Event-ID": "x"}
+    await trouble(await client.get(CHANGES, headers=stream), 400)
+
+
+async def test_the_openapi_document_is_served_to_everybody(client: Client) -> None:
+    answer = await client.get("/api/v1/openapi.json", headers={"Authorization": ""})
+    said = await answer.json()
+    assert said == document("http://muster.test")
+    Draft202012Validator.check_schema(said["components"]["schemas"]["Changes"])
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+async def test_whatever_is_asked_is_answered(client: Client, people: list[int], data: st.DataObject) -> None:
+    words = st.text(max_size=30)
+    ballot = data.draw(st.one_of(st.just("pay-2026"), words.filter(lambda word: word not in {"", ".", ".."})))
+    what = data.draw(st.sampled_from(["changes", "snapshot"]))
+    query = data.draw(
+        st.dictionaries(
+            st.sampled_from(["after", "limit", "wait", "format", "x"]), st.one_of(words, st.integers().map(str))
+        )
+    )
+    headers = {"Accept": data.draw(st.sampled_from(["*/*", "application/json"]))}
+    if query.get("wait", "0") not in {"0", ""}:
+        query["wait"] = f"{query['wait']}x"
+    path = f"/api/v1/turnout/{quote(ballot, safe='')}/{what}"
+    async with asyncio.timeout(20):
+        answer = await client.get(path, params=query, headers=headers)
+        body = await answer.read()
+    assert answer.status in {200, 400, 404}, (answer.status, body)
+    if answer.status != 200:
+        await trouble(answer, answer.status)

@@ -1,0 +1,196 @@
+"""Leavers stay in what is over and leave everything else; a file does not bring them back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ballots.ballots import enrol
+from ballots.claims import record_claim
+from ballots.counts import recount, totals
+from ballots.leavers import Leaver, come_back, leave, read_leavers, strike_off
+from campaigns.audience import compile_audience, unheld_in_audience
+from campaigns.languages import people_by_language
+from campaigns.spec import Filter
+from core.db import Connection, Pool
+from core.errors import NotFound
+from core.http.outbound_http import open_outside
+from core.runtime import Runtime
+from messaging.outbox.dispatcher import Dispatcher
+from messaging.suppression import standing, suppress
+from muster.jobs import Jobs
+from people.imports.imports import import_people
+from people.lists.suppressions import import_suppressions
+from people.people import count_people, find_person
+from tests.support.electorate import NOW, add_ballot, add_person
+from tests.support.outbox_rows import add_messages, add_step
+
+TODAY = NOW.replace(hour=0)
+
+
+async def two_ballots(db: Connection) -> tuple[int, int, list[int]]:
+    """One that is over and one that is open, and three members in both; the first has voted in each."""
+    people = [await add_person(db, f"M{n}", sms=f"+44770090000{n}") for n in (1, 2, 3)]
+    over = await add_ballot(db, "over", opens=NOW - timedelta(days=30), closes=NOW - timedelta(days=3))
+    going = await add_ballot(db, "open")
+    for ballot_id in (over, going):
+        await enrol(db, ballot_id)
+        await record_claim(
+            db, ballot_id=ballot_id, person_id=people[0], kind="voted", source="link", recorder="member", confidence=1.0
+        )
+    return over, going, people
+
+
+async def figures(db: Connection, ballot_id: int) -> tuple[int, int]:
+    now = await totals(db, ballot_id)
+    assert await recount(db, ballot_id) == []
+    return now["electorate"], now["voted"]
+
+
+async def test_a_leaver_stays_in_what_is_over_and_leaves_the_rest(db: Connection) -> None:
+    over, going, people = await two_ballots(db)
+    step = await add_step(db)
+    (waiting,) = await add_messages(db, step, "sms", ["+447700900001"], first_person=people[0])
+    left = await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    assert (left.struck_off, left.withdrawn, left.ballots, left.problems) == (1, 1, 1, [])
+    assert await figures(db, over) == (3, 1)
+    assert await figures(db, going) == (2, 0)
+    row = await db.fetchrow("select state::text, reason from message where message_id = $1", waiting)
+    assert tuple(row or ()) == ("suppressed", "left")
+    audience = await compile_audience(db, Filter(), ballot_id=over)
+    assert await audience.size(db) == 2, "nobody asks a leaver, whatever the ballot"
+    assert (await count_people(db)).people == 2
+    assert await db.fetchval("select count(*) from claim where person_id = $1", people[0]) == 2
+    assert await enrol(db, going) == 0
+    again = await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    assert (again.struck_off, again.known) == (0, 1)
+
+    assert await come_back(db, ["M1", "M2"], actor="olga", now=NOW) == ["M1"]
+    assert await figures(db, going) == (3, 1)
+    assert not await standing(db, channel="person", address=str(people[0]))
+    noted = await db.fetch("select actor, action, subject from audit order by audit_id")
+    assert [tuple(one) for one in noted] == [("olga", "people.left", "M1"), ("olga", "people.came_back", "M1")]
+
+
+async def test_a_day_to_come_strikes_off_when_it_has_come(runtime: Runtime, db: Connection) -> None:
+    _, going, _ = await two_ballots(db)
+    left = await leave(db, [Leaver("M1", TODAY + timedelta(days=2))], actor="olga", now=NOW)
+    assert (left.struck_off, left.to_come) == (0, 1)
+    assert await figures(db, going) == (3, 1)
+    assert (await strike_off(db, NOW + timedelta(days=1))).struck_off == 0
+    there = replace(runtime, clock=lambda: NOW + timedelta(days=2))
+    async with open_outside(()) as outside:
+        await Jobs(there, Dispatcher(there, {}), outside).counts.ask()
+    assert await figures(db, going) == (2, 0)
+
+
+async def left_on(db: Connection, member_id: str) -> str:
+    at = await db.fetchval("select left_at from person where external_id = $1", member_id)
+    return f"{at:%m-%d}"
+
+
+async def test_a_list_that_names_leavers_again_changes_nothing(db: Connection) -> None:
+    """As monthly lists do: without a date, with an older one, or with one that is to come."""
+    await two_ballots(db)
+    await leave(db, [Leaver("M1", TODAY - timedelta(days=30))], actor="olga", now=NOW - timedelta(days=20))
+    day = await left_on(db, "M1")
+    for at in (TODAY, TODAY - timedelta(days=60), TODAY + timedelta(days=60)):
+        again = await leave(db, [Leaver("M1", at)], actor="olga", now=NOW)
+        assert (again.struck_off, again.to_come, again.known) == (0, 0, 1)
+        assert await left_on(db, "M1") == day
+    assert await db.fetchval("select count(*) from audit where action = 'people.left'") == 1
+
+
+async def test_a_date_to_come_is_corrected_until_it_has_come(db: Connection) -> None:
+    await two_ballots(db)
+    await leave(db, [Leaver("M1", TODAY + timedelta(days=9))], actor="olga", now=NOW)
+    later = await leave(db, [Leaver("M1", TODAY + timedelta(days=12))], actor="olga", now=NOW)
+    assert (later.to_come, later.known) == (1, 0)
+    now = await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    assert (now.struck_off, now.to_come, now.known) == (1, 0, 0)
+
+
+async def test_who_is_named_twice_counts_once(db: Connection) -> None:
+    await two_ballots(db)
+    twice = [Leaver("M1", TODAY, 2), Leaver("M2", TODAY, 3), Leaver("M1", TODAY, 4), Leaver("M2", NOW, 5)]
+    left = await leave(db, twice, actor="olga", now=NOW)
+    assert (left.struck_off, left.known, left.repeated) == (2, 0, 2)
+    assert [(one.line, one.code) for one in left.problems] == [(5, "another_date")]
+
+
+async def test_leaving_anew_after_coming_back_holds_whatever_our_clock_says(db: Connection) -> None:
+    """Ours is behind the database's, which is what comings back are dated by."""
+    _, _, people = await two_ballots(db)
+    behind = await db.fetchval("select now() - interval '5 minutes'")
+    for _ in range(2):
+        assert (await leave(db, [Leaver("M1", TODAY)], actor="olga", now=behind)).struck_off == 1
+        assert [one.reason for one in await standing(db, channel="person", address=str(people[0]))] == ["left"]
+        await come_back(db, ["M1"], actor="olga", now=behind)
+
+
+async def test_coming_back_takes_no_list_its_word(pool: Pool, db: Connection, tmp_path: Path) -> None:
+    """Staff lets somebody be a member again: that they asked for no messages before, a list may still say."""
+    _, _, people = await two_ballots(db)
+    await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    await come_back(db, ["M1"], actor="olga", now=NOW)
+    path = tmp_path / "stopped.csv"
+    path.write_text("member id,reason,since\nM1,opted out,2026-10-01\n")
+    report = await import_suppressions(pool, path, actor="olga", region="GB", zone=ZoneInfo("Europe/London"), now=NOW)
+    assert (report.added, report.lifted_since) == (1, 0)
+    assert [one.reason for one in await standing(db, channel="person", address=str(people[0]))] == ["opted_out"]
+
+
+async def test_who_has_left_is_counted_with_no_members(db: Connection) -> None:
+    await two_ballots(db)
+    await db.execute("insert into attribute (name, label) values ('grade', 'Grade')")
+    await db.execute("update person set language = 'cy', attributes = '{\"grade\": \"5\"}' where external_id = 'M1'")
+    assert await people_by_language(db) == {"en": 2, "cy": 1}
+    for asked in (Filter(language=["cy"]), Filter(attribute={"grade": ["5"]})):
+        assert not await unheld_in_audience(db, asked)
+    await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    assert await people_by_language(db) == {"en": 2}
+    for asked in (Filter(language=["cy"]), Filter(attribute={"grade": ["5"]})):
+        assert len(await unheld_in_audience(db, asked)) == 1
+
+
+async def test_no_while_away_stays_no_when_they_are_back(db: Connection) -> None:
+    _, _, people = await two_ballots(db)
+    await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    assert await suppress(db, channel="person", address=str(people[0]), reason="opted_out", source="preferences")
+    await come_back(db, ["M1"], actor="olga", now=NOW)
+    assert [one.reason for one in await standing(db, channel="person", address=str(people[0]))] == ["opted_out"]
+
+
+async def test_a_file_that_still_names_leavers_says_so_and_leaves_them_struck_off(
+    pool: Pool, db: Connection, tmp_path: Path
+) -> None:
+    _, going, _ = await two_ballots(db)
+    await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
+    path = tmp_path / "members.csv"
+    path.write_text("member id,first name,mobile\nM1,Anna,07700 900009\nM2,Ann,07700 900002\n")
+    await leave(db, [Leaver("M2", NOW + timedelta(days=30))], actor="olga", now=NOW)  # a member until then
+    report = await import_people(pool, path)
+    assert (report.updated, report.left, report.to_json()["left"]) == (1, ["M1"], ["M1"])
+    back = await find_person(db, "M1")
+    assert (back.first_name, back.left_at) == ("Anna", TODAY)
+    await enrol(db, going)
+    assert (await figures(db, going))[0] == 2
+
+
+async def test_many_leave_by_a_list(db: Connection, tmp_path: Path) -> None:
+    await two_ballots(db)
+    path = tmp_path / "leavers.csv"
+    path.write_text("Membership number,Left\nM1,01/11/2026\nM2,\n,2026-11-02\nM9,2026-11-02\nM3,soon\n")
+    leavers, problems = read_leavers(path, otherwise=TODAY, zone=ZoneInfo("Europe/London"))
+    assert [(one.member_id, f"{one.at:%Y-%m-%d}") for one in leavers] == [
+        ("M1", "2026-11-01"), ("M2", "2026-11-22"), ("M9", "2026-11-02"),
+    ]  # fmt: skip
+    left = await leave(db, leavers, actor="olga", now=NOW)
+    assert (left.struck_off, [one.code for one in left.problems]) == (2, ["unknown_member"])
+    assert sorted((one.line, one.code) for one in problems) == [(4, "no_member"), (6, "not_a_date")]
+    with pytest.raises(NotFound, match="M9"):
+        await come_back(db, ["M9"], actor="olga", now=NOW)

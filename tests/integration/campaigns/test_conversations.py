@@ -1,0 +1,120 @@
+"""Replies that need a person: listed, closed, read again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from campaigns.replies.answers import Inbound, answer_reply
+from campaigns.replies.reply_inbox import close_reply, open_replies, read_by_staff
+from core.db import Connection
+from core.errors import Conflict, InputError, NotFound
+from core.runtime import Runtime
+from tests.support.electorate import add_person
+from tests.support.inbound_rows import NUMBER, PHONE, Asked, Campaign, make_campaign
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
+
+
+@pytest.fixture
+async def campaign(runtime: Runtime, db: Connection) -> Campaign:
+    return await make_campaign(runtime, db, now=NOW)
+
+
+async def say(campaign: Campaign, text: str, *, inbox_id: int = 1, sender: str = PHONE, at: datetime = NOW) -> int:
+    answered = await answer_reply(campaign.db, Inbound(inbox_id, "sms", sender, (NUMBER,), text, at))
+    assert answered.reply_id is not None
+    return answered.reply_id
+
+
+@pytest.fixture
+async def ann(campaign: Campaign) -> Asked:
+    return await campaign.ask(sms=PHONE)
+
+
+async def test_those_that_wait_are_listed_longest_first(campaign: Campaign, ann: Asked) -> None:
+    await campaign.db.execute("update message set sent_at = $1", NOW - timedelta(hours=3))
+    await say(campaign, "Voted", inbox_id=1)
+    second = await say(campaign, "hm?", inbox_id=2, at=NOW - timedelta(hours=1), sender="+447400999999")
+    first = await say(campaign, "who is this", inbox_id=3, at=NOW - timedelta(hours=2))
+    replies = await open_replies(campaign.db, 10)
+    assert [reply.reply_id for reply in replies] == [first, second]
+    known, stranger = replies
+    assert (known.person_id, known.name, known.unit, known.ballot) == (ann.person_id, "Ann Lee", "Leeds", "pay-2026")
+    assert (known.why_open, known.holders) == ("unclear", (ann.person_id,))
+    assert (stranger.why_open, stranger.person_id, stranger.holders) == ("unknown_sender", None, ())
+    assert len(await open_replies(campaign.db, 1)) == 1
+
+
+async def test_a_reply_is_closed_once(campaign: Campaign, ann: Asked) -> None:
+    reply = await say(campaign, "who is this")
+    assert await close_reply(campaign.db, reply, reader="eve", at=LATER)
+    assert not await close_reply(campaign.db, reply, reader="bob", at=LATER)
+    assert await open_replies(campaign.db) == []
+    assert tuple(await campaign.db.fetchrow("select closed_by, closed_at from reply")) == ("eve", LATER)
+    assert [row["action"] for row in await campaign.db.fetch("select action from audit")] == ["close_reply"]
+
+
+async def test_what_a_person_reads_becomes_a_claim(campaign: Campaign, ann: Asked) -> None:
+    reply = await say(campaign, "Aye, it's away in the post box hen")
+    assert await campaign.standing(ann) is None
+    claim = await read_by_staff(campaign.db, reply, reading="voted", reader="eve", at=LATER)
+    assert await campaign.standing(ann) == "voted"
+    assert await campaign.waiting(ann) == ("cancelled", "answered")
+    row = await campaign.db.fetchrow("select recorder, source, confidence, at from claim where claim_id = $1", claim)
+    assert tuple(row) == ("eve", "sms_reply", pytest.approx(0.9), NOW)
+    assert tuple(await campaign.db.fetchrow("select reading, rule, state from reply")) == ("voted", "staff", "closed")
+    detail = await campaign.db.fetchval("select detail from audit where action = 'read_reply'")
+    assert detail == {"from": "unclear", "to": "voted", "rule": "none"}
+
+
+async def test_a_rules_mistake_is_taken_back(campaign: Campaign, ann: Asked) -> None:
+    reply = await say(campaign, "Voted")
+    await read_by_staff(campaign.db, reply, reading="not_voted", reader="eve", at=LATER)
+    assert await campaign.standing(ann) == "not_voted"
+    await read_by_staff(campaign.db, reply, reading="unclear", reader="eve", at=LATER)
+    assert await campaign.standing(ann) is None
+    kinds = [row["kind"] for row in await campaign.db.fetch("select kind from claim order by claim_id")]
+    assert kinds == ["voted", "retracted", "not_voted", "retracted"]
+
+
+async def test_on_a_shared_phone_the_reader_says_who(campaign: Campaign, ann: Asked) -> None:
+    bob = await add_person(campaign.db, "bob", sms=PHONE)
+    reply = await say(campaign, "This is Bob, voted")
+    with pytest.raises(Conflict):
+        await read_by_staff(campaign.db, reply, reading="voted", reader="eve", at=LATER)
+    await read_by_staff(campaign.db, reply, reading="voted", reader="eve", at=LATER, person_id=bob)
+    assert await campaign.standing(ann) is None
+    assert await campaign.db.fetchval("select kind from standing where person_id = $1", bob) == "voted"
+
+
+async def test_a_vote_that_answers_nothing_is_recorded_from_a_file(campaign: Campaign, ann: Asked) -> None:
+    await campaign.db.execute("delete from link")
+    await campaign.db.execute("delete from message where message_id = $1", ann.message_id)
+    reply = await say(campaign, "Voted")
+    for person_id in (None, ann.person_id):
+        with pytest.raises(Conflict, match="answers no message") as refused:
+            await read_by_staff(campaign.db, reply, reading="voted", reader="eve", at=LATER, person_id=person_id)
+        assert f"--source import --apply; then: muster replies close {reply}" in refused.value.remedy
+    assert await campaign.standing(ann) is None
+
+
+async def test_a_reader_may_find_an_opt_out_and_a_start(campaign: Campaign, ann: Asked) -> None:
+    reply = await say(campaign, "enough already with these")
+    await read_by_staff(campaign.db, reply, reading="opt_out", reader="eve", at=LATER)
+    assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+    await read_by_staff(campaign.db, reply, reading="opt_in", reader="eve", at=LATER)
+    assert await campaign.suppressed() == set()
+
+
+async def test_mistakes_are_said_plainly_and_change_nothing(campaign: Campaign, ann: Asked) -> None:
+    reply = await say(campaign, "who is this")
+    with pytest.raises(InputError):
+        await read_by_staff(campaign.db, reply, reading="maybe", reader="eve", at=LATER)
+    with pytest.raises(NotFound):
+        await read_by_staff(campaign.db, 999, reading="voted", reader="eve", at=LATER)
+    with pytest.raises(NotFound):
+        await close_reply(campaign.db, 999, reader="eve", at=LATER)
+    assert len(await open_replies(campaign.db)) == 1

@@ -1,0 +1,453 @@
+"""Answers to emails: read like texts where they prove what they answer, and for a person to read where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+
+from campaigns.replies.answered_messages import said_in
+from campaigns.replies.reclassify import reread
+from campaigns.replies.reply_inbox import open_replies, read_by_staff, undo_opt_out
+from core.db import Connection
+from core.errors import Conflict
+from core.runtime import Runtime
+from messaging.content.templates import Template
+from messaging.outbox.claim import SQL, Claimed
+from messaging.outbox.compose import Composer
+from messaging.outbox.history import history
+from messaging.suppression import suppress
+from tests.support.electorate import add_person
+from tests.support.inbound_rows import Asked, Moving
+from tests.support.mail_rows import ANN, REPLIES, Room, open_room
+from webhooks import process_inbox
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+QUOTED = (
+    "\r\n\r\nOn Sun, 22 Nov 2026 at 11:00, The Union <ballot@union.test> wrote:\r\n> Have you voted? STOP to stop.\r\n"
+)
+
+
+@pytest.fixture
+async def room(runtime: Runtime, db: Connection) -> AsyncIterator[Room]:
+    async with open_room(runtime, db, Moving(NOON)) as room:
+        yield room
+
+
+def letter(words: str, *, sender: str = f"Ann Jones <{ANN}>", attach: int = 0, **headers: str) -> bytes:
+    mail = EmailMessage()
+    mail["From"] = sender
+    mail["Subject"] = headers.pop("Subject", "Re: Have you posted your ballot paper?")
+    for name, value in headers.items():
+        mail[name.replace("_", "-")] = value
+    mail.set_content(words.replace("\r\n", "\n"))
+    for number in range(attach):
+        mail.add_attachment(b"%PDF secret", maintype="application", subtype="pdf", filename=f"{number}.pdf")
+    return mail.as_bytes()
+
+
+async def answer(room: Room, to: str, words: str, *, envelope: str = ANN, **more: Any) -> dict[str, Any]:
+    """Somebody writes; the reply it became."""
+    assert await room.hand_over(letter(words, **more), to, envelope) == 250
+    await process_inbox(room.runtime, 10)
+    return await last_reply(room.campaign.db)
+
+
+async def last_reply(db: Connection) -> dict[str, Any]:
+    row = await db.fetchrow("select * from reply order by reply_id desc limit 1")
+    return dict(row) if row else {}
+
+
+def reply_address(room: Room, asked: Asked) -> str:
+    return f"r+{room.seal(asked, 'reply')}@{REPLIES}"
+
+
+async def test_an_answer_is_read_like_a_text(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    reply = await answer(room, reply_address(room, asked), f"I have voted\n\nThanks,\nAnn{QUOTED}")
+    assert (reply["text"], reply["reading"], reply["why_open"]) == ("I have voted", "voted", None)
+    assert (reply["message_id"], reply["person_id"]) == (asked.message_id, asked.person_id)
+    assert await room.campaign.standing(asked) == "voted"
+    assert await room.campaign.waiting(asked) == ("cancelled", "answered")
+    claim = await room.campaign.db.fetchrow("select source::text, confidence from claim")
+    assert (claim["source"], round(claim["confidence"], 2)) == ("email_reply", 0.85)
+
+
+async def test_the_same_answer_twice_is_one(room: Room, db: Connection) -> None:
+    to = reply_address(room, await room.campaign.ask(email=ANN))
+    for _ in range(3):
+        await answer(room, to, "Voted")
+    assert await db.fetchval("select count(*) from reply") == await db.fetchval("select count(*) from claim") == 1
+
+
+async def test_an_opt_out_in_any_words_stops_emails(room: Room) -> None:
+    for number, words in enumerate(("STOP", "please stop emailing me", "stopiwch plis")):
+        address = f"m{number}@member.test"
+        asked = await room.campaign.ask(email=address)
+        await answer(room, reply_address(room, asked), words + QUOTED, sender=address, envelope=address)
+        assert ("email", address, "opted_out") in await room.campaign.suppressed()
+    asked = await room.campaign.ask(email=ANN)
+    await answer(room, reply_address(room, asked), "", Subject="STOP")  # only the subject says it
+    assert ("email", ANN, "opted_out") in await room.campaign.suppressed()
+
+
+async def test_an_opt_out_stops_emails_to_where_we_wrote(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    elsewhere = "ann.at.home@elsewhere.test"  # they have their mail forwarded
+    reply = await answer(room, reply_address(room, asked), "STOP" + QUOTED, sender=elsewhere, envelope=elsewhere)
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+    assert reply["reading"] == "opt_out"
+    start = await answer(room, reply_address(room, asked), "START", sender=elsewhere, envelope=elsewhere)
+    assert start["reading"] == "opt_in"
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}  # only they themselves can take it back
+    await answer(room, reply_address(room, asked), "START")
+    assert await room.campaign.suppressed() == set()
+
+
+async def test_what_staff_read_in_an_answer_is_about_where_we_wrote(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    elsewhere = "ann.at.home@elsewhere.test"
+    words = "enough already with these"
+    reply = await answer(room, reply_address(room, asked), words, sender=elsewhere, envelope=elsewhere)
+    assert await room.campaign.suppressed() == set()
+    await read_by_staff(db, reply["reply_id"], reading="opt_out", reader="eve", at=NOON)
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+    await read_by_staff(db, reply["reply_id"], reading="opt_in", reader="eve", at=NOON)
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}, "somebody else's wish"
+
+
+async def test_an_answer_without_proof_changes_nothing_and_waits_for_a_person(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    for number, words in enumerate(("I have voted", "STOP", "wrong person")):
+        reply = await answer(room, "ballot@union.test", words, Date=f"Sun, 22 Nov 2026 12:0{number}:00 +0000")
+        assert (reply["state"], reply["why_open"], reply["person_id"]) == ("open", "no_message", asked.person_id)
+    stranger = await answer(room, "ballot@union.test", "STOP", sender="x@else.test", envelope="x@else.test")
+    assert (stranger["state"], stranger["why_open"]) == ("open", "unknown_sender")
+    assert await room.campaign.suppressed() == set()
+    assert await room.campaign.standing(asked) is None
+    assert len(await open_replies(db)) == 4
+
+
+async def test_our_own_footer_opts_nobody_out(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    for message_form in await said_in(db, asked.message_id):
+        assert "Unsubscribe" in message_form
+        for beginning in (
+            "",
+            "Od: Union <b@union.example>\nWysłano: 22 listopada 2026\nDo: ann@member.test\nTemat: x\n\n",
+        ):
+            await db.execute("delete from inbox_mail")
+            reply = await answer(room, reply_address(room, asked), f"I have voted\n\n{beginning}{message_form}")
+            assert (reply["text"], reply["reading"], reply["why_open"]) == ("I have voted", "voted", None)
+            thanks = await answer(room, reply_address(room, asked), f"Thanks\n\n{beginning}{message_form}")
+            assert (thanks["text"], thanks["reading"], thanks["why_open"]) == ("Thanks", "unclear", "unclear")
+    assert await room.campaign.standing(asked) == "voted"
+    assert await room.campaign.suppressed() == set()
+
+
+async def test_a_mail_that_only_repeats_ours_waits_and_is_shown_whole(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    ours = (await said_in(db, asked.message_id))[0]
+    reply = await answer(room, reply_address(room, asked), ours, Subject="Have you posted your ballot paper?")
+    assert (reply["reading"], reply["rule"], reply["why_open"]) == ("unclear", "repeated", "unclear")
+    assert "Unsubscribe" in reply["text"]
+    await db.execute("update reply set rule_version = 'older'")
+    assert await reread(db, reader="eve", at=NOON) == (0, [])
+    assert await room.campaign.suppressed() == set()
+
+
+async def test_a_reaction_by_email_is_noted_and_nobody_has_to_read_it(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    reply = await answer(room, reply_address(room, asked), "👍\n\nAnn Jones reacted via Gmail")
+    assert (reply["reading"], reply["claim_id"], reply["why_open"]) == ("reaction", None, None)
+
+
+async def test_the_part_in_which_the_quotation_is_marked_is_read(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    mail = EmailMessage()
+    mail["From"] = f"Ann Jones <{ANN}>"
+    mail["Subject"] = "Re: x"
+    mail.set_content("Not voted yet\n\nWords of somebody else. Unsubscribe me")
+    mail.add_alternative(
+        "<p>Not voted\nyet</p><blockquote>Words of somebody else. Unsubscribe me</blockquote>", subtype="html"
+    )
+    assert await room.hand_over(mail.as_bytes(), reply_address(room, asked), ANN) == 250
+    await process_inbox(room.runtime, 10)
+    assert await room.campaign.standing(asked) == "not_voted"
+    assert await room.campaign.suppressed() == set()
+
+
+async def test_an_opt_out_among_other_words_stays_visible_and_can_be_undone(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    alone = await answer(room, reply_address(room, asked), "Please stop emailing me\n\nThanks,\nAnn")
+    assert (alone["reading"], alone["why_open"]) == ("opt_out", None)
+    await undo_opt_out(db, alone["reply_id"], reader="eve", at=NOON)
+    assert await room.campaign.suppressed() == set()
+    reply = await answer(
+        room, reply_address(room, asked), "My colleague Sue told me how to unsubscribe from her newsletter"
+    )
+    assert (reply["reading"], reply["state"], reply["why_open"]) == ("opt_out", "open", "opt_out")
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}, "obeyed, until somebody says otherwise"
+    assert reply["reply_id"] in [one.reply_id for one in await open_replies(db)]
+    assert await undo_opt_out(db, reply["reply_id"], reader="eve", at=NOON) == ANN
+    assert await room.campaign.suppressed() == set()
+    assert (await last_reply(db))["why_open"] == "unclear"
+    assert await db.fetchval("select actor from audit where action = 'undo_opt_out' limit 1") == "eve"
+    with pytest.raises(Conflict):
+        await undo_opt_out(db, reply["reply_id"], reader="eve", at=NOON)
+
+
+async def test_an_opt_out_made_in_another_way_is_not_undone_with_a_reply(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    await suppress(db, channel="email", address=ANN, reason="opted_out", source="link", message_id=asked.message_id)
+    reply = await answer(room, reply_address(room, asked), "Voted, unsubscribe me from this")
+    with pytest.raises(Conflict):
+        await undo_opt_out(db, reply["reply_id"], reader="eve", at=NOON)
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+
+
+async def test_escape_sequences_of_a_mail_reach_nobody(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    reply = await answer(room, reply_address(room, asked), "\x1b]52;c;cm0gLXJmIH4K\x07\x9b31m who\x1b[2K is this\u202e")
+    assert reply["text"].replace("\ufffd", "").split() == ["who", "is", "this"]
+
+
+async def test_a_message_id_of_ours_proves_what_is_answered(room: Room) -> None:
+    ann, bob = await room.campaign.ask(email=ANN), await room.campaign.ask(email="bob@member.test")
+    thread = f"<{room.seal(ann, 'bounce')}@bounces.union.test>"
+    reply = await answer(room, "ballot@union.test", "Voted", In_Reply_To=thread)
+    assert (reply["message_id"], await room.campaign.standing(ann)) == (ann.message_id, "voted")
+    thread = " ".join([f"<{n}@x.test>" for n in range(90)] + [f"<{room.seal(bob, 'bounce')}@bounces.union.test>"])
+    bobs = "Bob <bob@member.test>"
+    await answer(room, "ballot@union.test", "Voted", sender=bobs, envelope="bob@member.test", References=thread)
+    assert await room.campaign.standing(bob) == "voted"
+    forged = f"<{room.seal(ann, 'bounce')[:-1]}!@bounces.union.test>"
+    reply = await answer(room, "ballot@union.test", "STOP", In_Reply_To=forged)
+    assert (reply["message_id"], reply["why_open"]) == (None, "no_message")
+
+
+async def test_an_answer_to_what_is_forgotten_waits_for_a_person(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    gone = replace(asked, message_id=asked.message_id + 1000)
+    reply = await answer(room, reply_address(room, gone), "STOP")
+    assert (reply["state"], reply["why_open"], reply["message_id"]) == ("open", "no_message", None)
+    assert await room.campaign.suppressed() == set()
+
+
+async def test_a_shared_mailbox_never_confirms_for_one_of_them(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    await add_person(db, "P99", unit=room.campaign.unit_id, email=ANN, sms=(), first_name="Bob")
+    reply = await answer(room, reply_address(room, asked), "I have voted")
+    assert (reply["why_open"], reply["claim_id"], reply["message_id"]) == ("shared_address", None, asked.message_id)
+    assert await room.campaign.standing(asked) is None
+
+
+async def test_somebody_a_mail_was_forwarded_to_does_not_answer_for_its_recipient(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    for sender in ("Eve <eve@else.test>", f"Eve <eve@else.test>, Ann <{ANN}>", "no address at all"):
+        reply = await answer(room, reply_address(room, asked), f"I have voted, {sender[:3]}", sender=sender)
+        assert reply["claim_id"] is None
+        assert reply["state"] == "open"
+    assert await room.campaign.standing(asked) is None
+
+
+async def test_digits_mean_nothing_in_an_email_and_a_late_vote_waits(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    reply = await answer(room, reply_address(room, asked), "1")
+    assert (reply["reading"], reply["why_open"]) == ("unclear", "unclear")
+    room.clock.wait(days=11)
+    assert (await answer(room, reply_address(room, asked), "I have voted"))["why_open"] == "late"
+    assert await room.campaign.standing(asked) is None
+
+
+async def test_attachments_are_not_kept_and_the_words_are(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    reply = await answer(room, reply_address(room, asked), "I have voted, here is a picture", attach=2)
+    assert reply["text"] == "I have voted, here is a picture"
+    assert reply["note"] == "2 attachments were not kept: Muster takes words only."
+    assert await db.fetchval("select count(*) from inbox_mail") == 0
+    alone = await answer(room, reply_address(room, asked), "", attach=1)
+    assert (alone["reading"], alone["rule"], alone["why_open"]) == ("unclear", "media", "unclear")
+    waiting = [one for one in await open_replies(db) if one.reply_id == alone["reply_id"]]
+    assert waiting[0].note == "1 attachment was not kept: Muster takes words only."
+
+
+async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    digit = await answer(room, reply_address(room, asked), "1")
+    unproven = await answer(room, "ballot@union.test", "STOP")
+    await db.execute("update reply set rule_version = 'older', reading = 'unclear', rule = 'none'")
+    looked, _ = await reread(db, reader="test", at=NOON)
+    assert looked == 2
+    assert await room.campaign.standing(asked) is None
+    assert await room.campaign.suppressed() == set()
+    open_now = {one.reply_id: (one.reading, one.why_open) for one in await open_replies(db)}
+    assert open_now == {digit["reply_id"]: ("unclear", "unclear"), unproven["reply_id"]: ("opt_out", "no_message")}
+
+
+async def test_machines_do_not_answer(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    to = reply_address(room, asked)
+    for headers in ({"Auto-Submitted": "auto-replied"}, {"X-Autoreply": "yes", "Precedence": "bulk"}):
+        assert await room.hand_over(letter("I have voted. STOP", **headers), to, ANN) == 250
+    assert await room.hand_over(letter("I have voted", Subject="Out of office: voted"), to, ANN) == 250
+    assert await room.hand_over(letter("I have voted"), to, "") == 250  # nobody's envelope
+    await process_inbox(room.runtime, 10)
+    assert await db.fetchval("select count(*) from reply") == await db.fetchval("select count(*) from claim") == 0
+    assert await room.campaign.suppressed() == set()
+    told = [one.words for one in await history(db, asked.message_id) if one.code == "auto_reply"]
+    assert told == ["A machine answered it: a holiday notice or the like."] * 4
+
+
+@pytest.mark.parametrize("headers", [
+    {"Precedence": "list", "List-Id": "<members.lists.test>", "List-Unsubscribe": "<mailto:leave@lists.test>"},
+    {"Precedence": "bulk"},
+    {"sender": "Ann <noreply@member.test>"},
+])  # fmt: skip
+async def test_what_a_list_passes_on_is_seen_and_a_lone_opt_out_is_obeyed(
+    room: Room, db: Connection, headers: dict[str, str]
+) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    thread = f"<{room.seal(asked, 'bounce')}@bounces.union.test>"
+    voted = await answer(room, "ballot@union.test", "I have voted", In_Reply_To=thread, **headers)
+    assert (voted["reading"], voted["rule"], voted["state"]) == ("unclear", "list", "open")
+    assert (voted["message_id"], voted["text"]) == (asked.message_id, "I have voted")
+    more = await answer(
+        room, reply_address(room, asked), "My neighbour asks how to unsubscribe, can you say?", **headers
+    )
+    assert (more["reading"], more["state"]) == ("unclear", "open")
+    assert await room.campaign.suppressed() == set()
+    stop = await answer(room, reply_address(room, asked), "Please stop emailing me", **headers)
+    assert (stop["reading"], stop["message_id"]) == ("opt_out", asked.message_id)
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+    assert await room.campaign.standing(asked) is None
+    await db.execute("update reply set rule_version = 'older' where rule = 'list'")
+    assert await reread(db, reader="test", at=NOON) == (0, [])
+
+
+async def test_a_list_that_answers_nothing_of_ours_or_says_nothing_is_nobodys_answer(
+    room: Room, db: Connection
+) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    for to, words in (("ballot@union.test", "Our newsletter. Unsubscribe"), (reply_address(room, asked), QUOTED)):
+        assert await room.hand_over(letter(words, Precedence="bulk"), to, ANN) == 250
+    await process_inbox(room.runtime, 10)
+    assert await db.fetchval("select count(*) from reply") == 0
+    assert [one.code for one in await history(db, asked.message_id)].count("auto_reply") == 1
+
+
+@pytest.mark.parametrize(("subject", "words", "reading", "text"), [
+    ("unsubscribe please", "thanks\nAnn", "opt_out", "Subject: unsubscribe please\n\nthanks"),
+    ("Re: Have you posted your ballot paper? - UNSUBSCRIBE", "Sent from my iPhone", "opt_out", "UNSUBSCRIBE"),
+    ("Re: STOP", "", "opt_out", "STOP"),
+    ("AW: [EXTERNAL] Have you posted your ballot paper?", "Hm", "unclear", "Hm"),
+    ("Re: My paper", "I have not had it", "no_ballot_paper", "Subject: My paper\n\nI have not had it"),
+])  # fmt: skip
+async def test_a_subject_of_the_members_own_is_read_and_shown(
+    room: Room, db: Connection, subject: str, words: str, reading: str, text: str
+) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    reply = await answer(room, reply_address(room, asked), words, Subject=subject)
+    assert (reply["reading"], reply["text"]) == (reading, text)
+    assert bool(await room.campaign.suppressed()) is (reading == "opt_out")
+    await db.execute("update reply set rule_version = 'older'")
+    _, otherwise = await reread(db, reader="test", at=NOON)
+    assert otherwise == []
+
+
+@pytest.mark.parametrize("subject", ["Re: Have you posted your ballot paper?", "Antwort: x", "My complaint"])
+@pytest.mark.parametrize("attached", [False, True])
+async def test_a_mail_whose_words_nobody_can_tell_is_kept_below_its_subject(
+    room: Room, db: Connection, subject: str, attached: bool
+) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    ours = (await said_in(db, asked.message_id))[0].partition("\n")[2]
+    mail = EmailMessage()
+    mail["From"], mail["Subject"] = f"Ann Jones <{ANN}>", subject
+    head = "From: The Union <ballot@union.test>\nSent: Monday, 30 November 2026 10:00\nTo: Ann\nSubject: x"
+    mail.set_content(f"See my question below.\n\n{head}\n\n{ours}\n\nWhich of the two envelopes is it?\n")
+    if attached:
+        mail.add_attachment(b"jpeg", maintype="image", subtype="jpeg")
+    assert await room.hand_over(mail.as_bytes(), reply_address(room, asked), ANN) == 250
+    await process_inbox(room.runtime, 10)
+    reply = await last_reply(room.campaign.db)
+    assert (reply["reading"], reply["rule"], reply["why_open"]) == ("unclear", "repeated", "unclear")
+    assert reply["text"].endswith("Which of the two envelopes is it?")
+    assert reply["text"].startswith("Subject: My complaint\n\nSee" if subject == "My complaint" else "S")
+    await db.execute("update reply set rule_version = 'older'")
+    assert await reread(db, reader="eve", at=NOON) == (0, [])
+
+
+async def test_an_opt_out_below_a_picture_is_obeyed(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    mail = EmailMessage()
+    mail["From"], mail["Subject"] = f"Ann Jones <{ANN}>", "Re: Have you posted your ballot paper?"
+    mail.set_content("Look at what came:")
+    mail.add_attachment(b"jpeg", maintype="image", subtype="jpeg", disposition="inline")
+    mail.add_attachment("Please stop emailing me.", disposition="inline")
+    assert await room.hand_over(mail.as_bytes(), reply_address(room, asked), ANN) == 250
+    await process_inbox(room.runtime, 10)
+    reply = await last_reply(room.campaign.db)
+    assert (reply["reading"], reply["note"]) == ("opt_out", "1 attachment was not kept: Muster takes words only.")
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+
+
+async def test_a_ballot_about_leave_is_answered_like_any_other(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    to, subject = reply_address(room, asked), "Annual leave: have your say"
+    voted = await answer(room, to, "I have voted", Subject=f"Re: {subject}", X_Auto_Response_Suppress="OOF")
+    assert (voted["reading"], await room.campaign.standing(asked)) == ("voted", "voted")
+    # their program writes no Re: only the subject would speak for a machine, and no machine writes STOP
+    assert (await answer(room, to, "STOP", Subject=subject))["reading"] == "opt_out"
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+
+
+async def test_a_subject_alone_makes_no_bounce_of_an_answer(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    to = reply_address(room, asked)
+    # no machine: our subject, answered
+    voted = await answer(room, to, "I have voted", Subject="Re: Undelivered ballot papers")
+    assert (voted["reading"], await room.campaign.standing(asked)) == ("voted", "voted")
+    # of doubtful ones a person reads all but an opt-out
+    not_voted = await answer(room, to, "I have not voted", Subject="Undelivered ballot paper")
+    assert (not_voted["reading"], not_voted["rule"], not_voted["why_open"]) == ("unclear", "subject", "unclear")
+    assert (not_voted["message_id"], not_voted["text"]) == (
+        asked.message_id,
+        "Subject: Undelivered ballot paper\n\nI have not voted",
+    )
+    assert await room.campaign.standing(asked) == "voted"
+    assert (await answer(room, to, "STOP", Subject="Undelivered ballot paper"))["reading"] == "opt_out"
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+    assert await db.fetchval("select count(*) from soft_bounce") == 0
+    assert await db.fetchval("select state from message where message_id = $1", asked.message_id) != "bounced"
+    # newer rules do not read what a machine may have written, either
+    await db.execute("update reply set rule_version = 'older' where rule = 'subject'")
+    assert await reread(db, reader="test", at=NOON) == (0, [])
+
+
+@pytest.mark.parametrize("subject", ["Failure notice", "Out of office", "Automatic reply: your ballot"])
+async def test_a_mail_to_us_with_a_machines_subject_is_seen(room: Room, subject: str) -> None:
+    await room.campaign.ask(email=ANN)
+    reply = await answer(room, "ballot@union.test", "My ballot paper came back to me", Subject=subject)
+    assert (reply["state"], reply["why_open"]) == ("open", "no_message")
+
+
+async def test_each_email_says_where_its_answer_goes(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    template = Template(name="t", purpose="service", sms=None, subject="Hi", email="Hello\n")
+    await db.execute(
+        "update step set content = $2, constants = '{}' where step_id = $1", room.campaign.step_id, template.to_json()
+    )
+    step = await db.fetchrow(SQL["step"], room.campaign.step_id)
+    assert step is not None
+    message = Claimed(asked.message_id, 0, ANN, {"first_name": "Ann"}, 1, 1)
+    composer = Composer(room.runtime.settings, room.runtime.keyring, step, "email")
+    parcel = composer.compose(message, NOON + timedelta(hours=1)).parcel
+    content = parcel.content.decode()  # type: ignore[union-attr]
+    assert f"<{reply_address(room, asked)}>\r\n" in content
+    assert f" <mailto:u+{room.seal(asked, 'unsubscribe')}@{REPLIES}?subject=unsubscribe>\r\n" in content
+    assert content.count("Reply-To:") == 1

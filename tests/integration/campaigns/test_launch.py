@@ -1,0 +1,360 @@
+"""From an audience to the outbox: everybody once, a reason for whoever gets nothing, at any interruption."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import asyncpg
+import pytest
+
+import campaigns.addressing
+from ballots.ballots import create_ballot
+from ballots.claims import record_claim
+from campaigns import campaigns as lifecycle
+from campaigns.campaigns import Campaign, create_campaign
+from campaigns.launch import launch, launch_due_steps, launch_step_now, plan
+from campaigns.variables import known_variables, person_variables
+from core.db import Connection
+from core.errors import Conflict, NotFound
+from core.frequency_caps import parse_caps
+from core.runtime import Runtime
+from messaging.states import Reason
+from messaging.suppression import suppress
+from tests.support.electorate import NOW, STEPS, add_person, add_unit, at_noon, ballot_spec, campaign_spec, connected
+
+
+@pytest.fixture
+def muster(runtime: Runtime) -> Runtime:
+    """With providers, at a fixed time."""
+    return at_noon(runtime)
+
+
+async def _campaign(runtime: Runtime, **changes: object) -> Campaign:
+    async with connected(runtime) as db:
+        if not await db.fetchval("select count(*) from ballot"):
+            await create_ballot(db, ballot_spec())
+    return await create_campaign(runtime, campaign_spec(**changes), "staff")
+
+
+async def _people(runtime: Runtime, n: int) -> None:
+    async with connected(runtime) as db:
+        unit = await add_unit(db, "Leeds")
+        for i in range(n):
+            await add_person(db, f"M{i}", unit=unit, sms=f"+4477009{i:05}", email=f"m{i}@x.test", grade="AO")
+
+
+async def _rows(db: Connection, position: int = 1) -> dict[str, tuple[str | None, str, str | None]]:
+    rows = await db.fetch(
+        "select external_id, channel, message.state::text, reason from message join step using (step_id)"
+        " join person using (person_id) where position = $1",
+        position,
+    )
+    return {row["external_id"]: (row["channel"], row["state"], row["reason"]) for row in rows}
+
+
+async def test_everybody_in_the_audience_has_a_row_and_a_reason(muster: Runtime) -> None:
+    async with connected(muster) as db:
+        unit = await add_unit(db, "Leeds")
+        await add_person(db, "both", unit=unit, sms="+447700900001", email="a@x.test")
+        await add_person(db, "phone", unit=unit, sms="+447700900002")
+        await add_person(db, "flatmate", unit=unit, sms="+447700900002")
+        await add_person(db, "flatmate-with-mail", unit=unit, sms="+447700900002", email="d@x.test")
+        await add_person(db, "none", unit=unit)
+        voter = await add_person(db, "voter", unit=unit, sms="+447700900003")
+        await add_person(db, "out", unit=unit, sms="+447700900004")
+        await add_person(db, "out-by-mail", unit=unit, sms="+447700900005", email="h@x.test")
+        gone = await add_person(db, "gone", unit=unit, sms="+447700900006")
+        ballot = await create_ballot(db, ballot_spec())
+        await suppress(db, channel="sms", address="+447700900004", reason="opted_out", source="sms_reply")
+        await suppress(db, channel="email", address="h@x.test", reason="hard_bounced", source="smtp")
+        await suppress(db, channel="person", address=str(gone), reason="deceased", source="staff")
+        await record_claim(
+            db, ballot_id=ballot.ballot_id, person_id=voter, kind="voted", source="rep", recorder="x", confidence=1
+        )
+    campaign = await _campaign(muster)
+
+    async with connected(muster) as db:
+        planned = await plan(db, campaign.campaign_id, public_url="http://muster.test")
+    [launched] = await launch(muster, campaign.campaign_id, "staff")
+
+    expected = {
+        "both": ("email", "queued", None),
+        "phone": ("sms", "queued", None),
+        "flatmate": (None, "skipped", "shared_address"),
+        "flatmate-with-mail": ("email", "queued", None),
+        "none": (None, "skipped", "no_address"),
+        "voter": (None, "skipped", "answered"),
+        "out": (None, "suppressed", "opted_out"),
+        "out-by-mail": ("sms", "queued", None),
+        "gone": (None, "suppressed", "deceased"),
+    }
+    async with connected(muster) as db:
+        assert await _rows(db) == expected
+        assert {reason for _, _, reason in expected.values() if reason} <= {reason.value for reason in Reason}
+        events = await db.fetch(
+            "select m.state = e.state as same_state, m.reason is not distinct from e.code as same_reason, e.source"
+            " from message m join message_event e using (message_id)"
+        )
+    assert [tuple(event) for event in events] == [(True, True, "launch")] * len(expected)
+    assert (planned.steps[0].by_channel, planned.steps[0].not_sent) == (launched.by_channel, launched.not_sent)
+    assert planned.steps[0].audience == len(expected)
+
+
+async def test_variables_are_a_snapshot_of_what_the_template_uses(muster: Runtime) -> None:
+    async with connected(muster) as db:
+        north = await add_unit(db, "North", "region")
+        leeds = await add_unit(db, "Leeds", "branch", north)
+        person = await add_person(db, "1", unit=leeds, sms="+447700900001", grade="AO")
+        await add_person(db, "2", email="b@x.test", dept="DWP")
+        known = await known_variables(db)
+        assert {"first_name", "grade", "dept", "confirm_link", "ballot"} <= known
+        variables = await person_variables(db, person)
+        assert variables == {
+            "first_name": "Ann", "last_name": "Lee", "full_name": "Ann Lee", "member_id": "1", "language": "en",
+            "unit": "Leeds", "branch": "Leeds", "region": "North", "workplace": "", "grade": "AO", "dept": "",
+        }  # fmt: skip
+        assert set((await person_variables(db, person + 1)).values()) > {"", "DWP"}
+        with pytest.raises(NotFound):
+            await person_variables(db, person + 2)
+    campaign = await _campaign(muster)
+
+    await launch(muster, campaign.campaign_id, "staff")
+
+    async with connected(muster) as db:
+        await db.execute("update person set first_name = 'Zoe'")
+        rows = await db.fetch("select variables, sender_id, time_zone, not_before from message order by person_id")
+    assert [row["variables"] for row in rows] == [{"first_name": "Ann", "language": "en"}] * 2
+    assert all(row["sender_id"] and row["time_zone"] == "Europe/London" and row["not_before"] == NOW for row in rows)
+
+
+async def test_a_killed_launch_goes_on_where_it_stopped(muster: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaigns.addressing, "PAGE", 10)
+    await _people(muster, 35)
+    campaign = await _campaign(muster)
+    async with connected(muster) as db:
+        # the third page cannot be written
+        await db.execute("create function stop() returns trigger language plpgsql as $$ begin raise 'killed'; end $$")
+        await db.execute(
+            "create trigger stop before insert on message for each row"
+            " when (new.address = 'm25@x.test') execute function stop()"
+        )
+    with pytest.raises(asyncpg.RaiseError, match="killed"):
+        await launch(muster, campaign.campaign_id, "staff")
+    async with connected(muster) as db:
+        assert await db.fetchval("select state from step where position = 1") == "launching"
+        assert len(await _rows(db)) == 20, "whole pages only"
+        planned = await plan(db, campaign.campaign_id, public_url="http://muster.test")
+        assert planned.steps[0].audience == 15, "what is left"
+        await db.execute("drop trigger stop on message")
+
+    assert await launch_due_steps(muster) == 1
+
+    async with connected(muster) as db:
+        assert len(await _rows(db)) == 35
+        assert await db.fetchval("select count(*) from message_event") == 35
+        assert await db.fetchval("select state from step where position = 1") == "running"
+
+
+async def test_an_interrupted_launch_remembers_the_addresses_it_has_used(
+    muster: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaigns.addressing, "PAGE", 1)
+    async with connected(muster) as db:
+        for name in ("first", "second"):
+            await add_person(db, name, sms="+447700900001")
+    campaign = await _campaign(muster)
+    await launch(muster, campaign.campaign_id, "staff")
+    async with connected(muster) as db:
+        await db.execute("delete from message where person_id = (select max(person_id) from person)")
+        first = await db.fetchval("select min(person_id) from person")
+        await db.execute("update step set state = 'launching', launch_cursor = $1 where position = 1", first)
+    await launch_due_steps(muster)
+    async with connected(muster) as db:
+        assert (await _rows(db))["second"] == (None, "skipped", "shared_address")
+
+
+@pytest.mark.parametrize("page", [1, 2, 10_000])
+async def test_a_shared_phone_gets_one_message_however_people_fall_into_pages(
+    muster: Runtime, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(campaigns.addressing, "PAGE", page)
+    async with connected(muster) as db:
+        for n in range(9):
+            await add_person(db, f"P{n}", sms=f"+44770090000{n % 3}")
+    campaign = await _campaign(muster)
+    async with connected(muster) as db:
+        planned = (await plan(db, campaign.campaign_id, public_url="http://muster.test")).steps[0]
+    assert (planned.by_channel, planned.not_sent) == ({"sms": 3}, {"shared_address": 6})
+
+    [launched] = await launch(muster, campaign.campaign_id, "staff")
+
+    assert (launched.by_channel, launched.not_sent) == (planned.by_channel, planned.not_sent)
+    async with connected(muster) as db:
+        assert [who for who, (channel, *_) in (await _rows(db)).items() if channel] == ["P0", "P1", "P2"]
+
+
+async def test_launching_twice_at_once_sends_once(muster: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaigns.addressing, "PAGE", 5)
+    await _people(muster, 40)
+    campaign = await _campaign(muster)
+
+    results = await asyncio.gather(
+        *(launch(muster, campaign.campaign_id, f"staff {n}") for n in range(3)), launch_due_steps(muster),
+        return_exceptions=True,
+    )  # fmt: skip
+
+    refused = [one for one in results if isinstance(one, BaseException)]
+    assert all(isinstance(one, Conflict) for one in refused), refused
+    assert any("right now" in str(one) or "launched already" in str(one) for one in refused)
+    async with connected(muster) as db:
+        assert len(await _rows(db)) == 40
+        assert await db.fetchval("select count(*) from message_event") == 40
+        assert await db.fetchval("select count(*) from audit where action = 'launch'") == 1
+    with pytest.raises(Conflict, match="launched already"):
+        await launch(muster, campaign.campaign_id, "staff")
+
+
+async def test_later_steps_start_when_their_time_comes_and_skip_who_has_answered(muster: Runtime) -> None:
+    await _people(muster, 4)
+    campaign = await _campaign(muster)
+    await launch(muster, campaign.campaign_id, "staff")
+    async with connected(muster) as db:
+        voter = await db.fetchval("select person_id from person where external_id = 'M1'")
+        await record_claim(
+            db, ballot_id=campaign.ballot_id, person_id=voter, kind="voted", source="link", recorder="x", confidence=1
+        )
+        assert (await _rows(db))["M1"] == ("email", "cancelled", "answered")
+
+    assert await launch_due_steps(replace(muster, clock=lambda: NOW + timedelta(days=2))) == 0
+    assert await launch_due_steps(replace(muster, clock=lambda: NOW + timedelta(days=3))) == 1
+    assert await launch_due_steps(replace(muster, clock=lambda: NOW + timedelta(days=3))) == 0
+
+    async with connected(muster) as db:
+        rows = await _rows(db, 2)
+    assert rows.pop("M1") == (None, "skipped", "answered")
+    assert set(rows.values()) == {("sms", "queued", None)}
+
+
+async def test_a_step_can_be_launched_before_its_time(muster: Runtime) -> None:
+    await _people(muster, 2)
+    campaign = await _campaign(muster)
+    with pytest.raises(Conflict, match="is draft"):
+        await launch_step_now(muster, campaign.campaign_id, 2)
+    await launch(muster, campaign.campaign_id, "staff")
+
+    assert (await launch_step_now(muster, campaign.campaign_id, 2)).by_channel == {"sms": 2}
+
+    with pytest.raises(Conflict, match="launched already"):
+        await launch_step_now(muster, campaign.campaign_id, 2)
+    with pytest.raises(NotFound, match="no step 3"):
+        await launch_step_now(muster, campaign.campaign_id, 3)
+    with pytest.raises(NotFound):
+        await launch(muster, 10**6, "staff")
+
+
+async def test_members_imported_between_two_steps_get_the_second(muster: Runtime) -> None:
+    await _people(muster, 1)
+    campaign = await _campaign(muster)
+    await launch(muster, campaign.campaign_id, "staff")
+    async with connected(muster) as db:
+        await add_person(db, "late", sms="+447700900999")
+    await launch_step_now(muster, campaign.campaign_id, 2)
+    async with connected(muster) as db:
+        assert set(await _rows(db, 1)) == {"M0"}
+        assert set(await _rows(db, 2)) == {"M0", "late"}
+
+
+async def test_pausing_in_the_middle_of_a_launch_stops_it_and_resuming_goes_on(
+    muster: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaigns.addressing, "PAGE", 5)
+    await _people(muster, 20)
+    campaign = await _campaign(muster)
+    async with connected(muster) as db:  # as if a launch had been killed after the first page
+        await db.execute("update campaign set state = 'running'")
+        await db.execute("update step set state = 'launching' where position = 1")
+        await lifecycle.pause(db, campaign.name, "amy")
+    assert await launch_due_steps(muster) == 0
+
+    async with connected(muster) as db:
+        await lifecycle.resume(db, campaign.name, "amy")
+    assert await launch_due_steps(muster) == 1
+    async with connected(muster) as db:
+        assert len(await _rows(db)) == 20
+
+
+async def test_a_step_that_cannot_be_launched_raises_an_alert_until_it_can(muster: Runtime) -> None:
+    await _people(muster, 2)
+    campaign = await _campaign(muster, audience={"unit": "Leeds"})
+    async with connected(muster) as db:
+        await db.execute("update unit set name = 'Bradford'")
+    with pytest.raises(Exception, match="cannot be found"):
+        await launch(muster, campaign.campaign_id, "staff")
+    assert await launch_due_steps(muster) == 0
+    async with connected(muster) as db:
+        assert await db.fetchval("select count(*) from alert where resolved_at is null and key like 'launch:%'") == 1
+        await db.execute("update unit set name = 'Leeds'")
+    assert await launch_due_steps(muster) == 1
+    async with connected(muster) as db:
+        assert await db.fetchval("select count(*) from alert where resolved_at is null") == 0
+
+
+async def test_the_plan_counts_segments_and_cost_by_rendering(muster: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    await _people(muster, 30)
+    async with connected(muster) as db:
+        await db.execute("update person set first_name = 'Ŵil' where external_id = 'M7'")
+    price = {"sms_segment": 0.05, "email": 0.001, "currency": "GBP"}
+    campaign = await _campaign(muster, price=price)
+
+    async with connected(muster) as db:
+        first, second = (await plan(db, campaign.campaign_id, public_url="http://muster.test")).steps
+
+        assert (first.by_channel, first.segments, first.exact) == ({"email": 30}, 0, True)
+        assert first.cost == pytest.approx(0.03)
+        (example,) = first.examples
+        assert (example.channel, example.messages) == ("email", 30)
+        assert example.text.startswith("Subject: Ann, have you posted")
+        assert second.by_channel == {"sms": 30}
+        assert (second.rendered, second.ucs2) == (30, 1)
+        assert second.segments == 29 * 1 + 3, "one segment each, three for the one beyond GSM-7"
+        assert second.cost == pytest.approx(second.segments * 0.05)
+
+        monkeypatch.setattr("campaigns.preview.SAMPLE", 10)
+        sampled = (await plan(db, campaign.campaign_id, public_url="http://muster.test")).steps[1]
+        assert (sampled.rendered, sampled.exact) == (10, False)
+        assert await db.fetchval("select count(*) from message") == 0, "planning changes nothing"
+
+
+async def test_the_plan_foretells_caps_and_closed_windows(muster: Runtime) -> None:
+    async with connected(muster) as db:
+        had = [await add_person(db, f"{n}", sms=f"+4477009000{n:02}") for n in range(4)]
+        await create_ballot(db, ballot_spec())
+    earlier = await _campaign(muster, name="earlier", steps=STEPS[:1])
+    await launch(muster, earlier.campaign_id, "staff")
+    async with connected(muster) as db:
+        await db.execute(
+            "update message set state = 'delivered', sent_at = $2 where person_id = any ($1)",
+            had[:3], NOW - timedelta(days=2),
+        )  # fmt: skip
+        await db.execute("update message set state = 'failed' where person_id = $1", had[2])
+    step = {**STEPS[0], "window": {"days": "Tue"}, "send_before": "2026-11-27T12:00:00"}
+    soon = await _campaign(muster, name="soon", steps=[step, {**step, "window": {}, "when": {"after": "1 hour"}}])
+
+    async with connected(muster) as db:
+        first, second = (
+            await plan(
+                db, soon.campaign_id, public_url="http://muster.test", now=NOW, caps=parse_caps("1 in 6 days")
+            )
+        ).steps  # fmt: skip
+    assert first.opens_at is not None
+    assert f"{first.opens_at:%A %H:%M}" == "Tuesday 00:00"
+    assert (first.by_channel, first.capped_wait, first.capped_out) == ({"sms": 4}, 2, 0)
+    assert (second.opens_at, second.never) == (None, False)
+    assert (second.capped_wait, second.capped_out) == (2, 0)
+    async with connected(muster) as db:
+        [first, _] = (
+            await plan(
+                db, soon.campaign_id, public_url="http://muster.test", now=NOW, caps=parse_caps("1 in 14 days")
+            )
+        ).steps  # fmt: skip
+    assert (first.capped_wait, first.capped_out) == (0, 2)

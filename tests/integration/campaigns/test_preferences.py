@@ -1,0 +1,322 @@
+"""A member's preferences: what goes where, changed by whom the link was made for, and never more than they may have."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from urllib.parse import urljoin
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+
+from campaigns.replies.answers import Inbound, answer_reply
+from core.db import Connection
+from core.runtime import Runtime
+from messaging.suppression import suppress
+from tests.support.inbound_rows import (
+    BROWSER,
+    HEADLESS,
+    NUMBER,
+    PHONE,
+    Asked,
+    Campaign,
+    Forms,
+    Moving,
+    everything,
+    look,
+    make_campaign,
+    press,
+    serve,
+)
+from tests.support.member_states import NOON
+
+Client = TestClient[web.Request, web.Application]
+MAIL = "ann@x.test"
+LEDGERS = ("consent_event", "consent", "audit")
+
+
+@pytest.fixture
+def clock() -> Moving:
+    return Moving(NOON)
+
+
+@pytest.fixture
+async def campaign(runtime: Runtime, db: Connection, clock: Moving) -> Campaign:
+    return await make_campaign(replace(runtime, clock=clock), db, now=NOON)
+
+
+@pytest.fixture
+async def client(campaign: Campaign) -> AsyncIterator[Client]:
+    async with serve(campaign.runtime) as client:
+        yield client
+
+
+@pytest.fixture
+async def ann(campaign: Campaign) -> Asked:
+    return await campaign.ask(sms=PHONE, email=MAIL)
+
+
+class Reader:
+    """Somebody with a link, who reads before they press."""
+
+    def __init__(self, client: Client, clock: Moving, ann: Asked) -> None:
+        self.client, self.clock, self.ann = client, clock, ann
+
+    async def look(self) -> Forms:
+        return await look(self.client, self.ann.preferences)
+
+    async def press(self, page: Forms, answer: str, **choices: str) -> Forms:
+        self.clock.wait(seconds=30)
+        page.fields |= {list(page.choices)[0 if channel == "sms" else -1]: to for channel, to in choices.items()}
+        return await press(self.client, self.ann.preferences, page, answer)
+
+    async def save(self, **choices: str) -> Forms:
+        return await self.press(await self.look(), "save", **choices)
+
+
+@pytest.fixture
+def reader(client: Client, clock: Moving, ann: Asked) -> Reader:
+    return Reader(client, clock, ann)
+
+
+async def agreed(db: Connection) -> list[tuple[str, bool]]:
+    return [tuple(row) for row in await db.fetch("select channel, given from consent order by channel")]
+
+
+async def standing(db: Connection) -> list[tuple[str, str, str]]:
+    return [tuple(row) for row in await db.fetch("select channel, address, purpose from suppression order by 1, 2, 3")]
+
+
+async def test_it_says_what_goes_where_and_masks_the_addresses(reader: Reader) -> None:
+    page = await reader.look()
+    assert "Texts to +44 ••• 456" in page.words
+    assert "Emails to a•••@x.test" in page.words
+    assert PHONE not in page.words
+    assert list(page.choices.values()) == ["service", "service"], "nobody has agreed to more"
+    assert page.shown == ["save", "stop_all"]
+
+
+async def test_addresses_that_would_look_alike_can_be_told_apart(
+    campaign: Campaign, client: Client, clock: Moving, db: Connection
+) -> None:
+    max_ = await campaign.ask(email="max@example.net")
+    for rank, address in enumerate(("max2@example.net", "moritz@example.net"), start=1):
+        await db.execute(
+            "insert into address (person_id, channel, address, rank) values ($1, 'email', $2, $3)",
+            max_.person_id, address, rank,
+        )  # fmt: skip
+    page = await look(client, max_.preferences)
+    for shown in ("m•••x@example.net", "m•••2@example.net", "m•••z@example.net"):
+        assert f"Emails to {shown}" in page.words
+    clock.wait(seconds=60)
+    second = await db.fetchval("select address_id from address where address = 'max2@example.net'")
+    chosen = {**page.fields, f"to-{second}": "everything", "answer": "save"}
+    async with client.post(max_.preferences, data=chosen, headers={"User-Agent": BROWSER}) as answer:
+        page = Forms(await answer.text())
+    assert "Emails to m•••2@example.net: everything" in page.words, "the question names the one it is about"
+    assert "m•••x@" not in page.words
+
+
+async def test_every_link_of_the_message_leads_there(client: Client, ann: Asked) -> None:
+    for path in (ann.confirm, ann.unsubscribe):
+        page = await look(client, f"{path}?lang=cy")
+        (link,) = [one for one in page.links if "p/" in one]
+        response = await client.get(urljoin(path, link))
+        assert response.status == 200
+        assert "Beth rydym yn ei anfon atoch" in await response.text()
+
+
+async def test_looking_changes_nothing(client: Client, db: Connection, ann: Asked) -> None:
+    before = await everything(db), [await db.fetchval(f"select count(*) from {name}") for name in LEDGERS]
+    for method in ("GET", "HEAD", "GET"):
+        assert (await client.request(method, f"{ann.preferences}?answer=stop_all&to-1=nothing")).status == 200
+    after = await everything(db), [await db.fetchval(f"select count(*) from {name}") for name in LEDGERS]
+    assert after == before
+
+
+async def test_less_is_granted_at_once_and_withdraws_what_waits(campaign: Campaign, reader: Reader) -> None:
+    page = await reader.save(sms="nothing")
+    assert "Saved" in page.words
+    assert page.choices.popitem()[1] == "service"
+    assert await standing(campaign.db) == [("sms", PHONE, "all")]
+    assert await campaign.waiting(reader.ann) == ("suppressed", "opted_out")
+    audit = await campaign.db.fetchrow("select actor, action, detail from audit")
+    assert (audit["actor"], audit["action"]) == ("member", "preferences.changed")
+    assert audit["detail"]["changes"] == [
+        {"channel": "sms", "address": "+44 ••• 456", "from": "service", "to": "nothing"}
+    ]
+
+
+async def test_undo_of_less_asks_first_and_puts_everything_back(campaign: Campaign, reader: Reader) -> None:
+    page = await reader.save(sms="nothing", email="nothing")
+    assert ("person", str(reader.ann.person_id), "all") in await standing(campaign.db)
+    page = await reader.press(page, "undo")
+    assert "Shall we write to you again?" in page.words
+    assert "Texts to +44 ••• 456: only what concerns" in page.words
+    assert page.buttons == ["nothing", "yes"]
+    assert len(await standing(campaign.db)) == 3, "it was only asked"
+    page = await reader.press(page, "yes")
+    assert list(page.choices.values()) == ["service", "service"]
+    assert {purpose for _, _, purpose in await standing(campaign.db)} <= {"marketing"}
+
+
+async def test_saying_no_to_the_question_leaves_it_as_it_is(campaign: Campaign, reader: Reader) -> None:
+    await reader.save(sms="nothing")
+    page = await reader.save(sms="service")
+    page = await reader.press(page, "nothing")
+    assert "Nothing has been noted" in page.words
+    assert await standing(campaign.db) == [("sms", PHONE, "all")]
+
+
+async def test_everything_is_consent_with_wording_source_and_time(campaign: Campaign, reader: Reader) -> None:
+    page = await reader.press(await reader.save(email="everything"), "yes")
+    assert list(page.choices.values()) == ["service", "everything"]
+    assert await agreed(campaign.db) == [("email", True)]
+    (event,) = await campaign.db.fetch("select purpose, action, source, wording, at, recorder from consent_event")
+    assert tuple(event) == (
+        "marketing", "give", "preferences", "Everything, also news, campaigns and appeals", reader.clock(), "member",
+    )  # fmt: skip
+    await reader.save(email="service")
+    assert await agreed(campaign.db) == [("email", False)]
+    assert await standing(campaign.db) == [("email", MAIL, "marketing")]
+    page = await look(reader.client, reader.ann.confirm)
+    assert "Messages to you are stopped" not in page.words, "no to marketing is no stop"
+
+
+async def test_one_address_of_two_can_speak_again_after_everything_was_stopped(
+    campaign: Campaign, reader: Reader
+) -> None:
+    await reader.press(await reader.look(), "stop_all")
+    page = await reader.press(await reader.save(email="service"), "yes")
+    assert list(page.choices.values()) == ["nothing", "service"]
+    assert ("person", str(reader.ann.person_id), "all") not in await standing(campaign.db)
+    assert ("sms", PHONE, "all") in await standing(campaign.db)
+
+
+# ---- what a page cannot lift
+
+
+async def text(db: Connection, words: str, inbox_id: int, opt_out_type: str | None = None) -> None:
+    at = await db.fetchval("select clock_timestamp()")  # what is said on a page is dated by the database's clock
+    await answer_reply(db, Inbound(inbox_id, "sms", PHONE, (NUMBER,), words, at, opt_out_type))
+
+
+async def test_a_stop_by_text_is_lifted_by_a_text_of_start_alone(campaign: Campaign, reader: Reader) -> None:
+    before = await reader.look()
+    await text(campaign.db, "STOP", 1, "STOP")
+    page = await reader.look()
+    assert f"text START to {NUMBER}" in page.words
+    assert len(page.offered) == 1, "nothing is to be chosen for the phone"
+    page.fields |= dict.fromkeys(before.choices, "everything") | page.choices
+    page = await reader.press(page, "save")
+    assert "Nothing was changed" in page.words
+    assert await standing(campaign.db) == [("sms", PHONE, "all")]
+    await text(campaign.db, "START", 2, "START")
+    assert await standing(campaign.db) == []
+    audit = await campaign.db.fetchrow("select actor, action, subject, detail from audit")
+    lifted = await campaign.db.fetchval("select event_id from suppression_event where action = 'lift'")
+    assert tuple(audit) == ("member", "messages.resumed", f"suppression_event {lifted}", {"source": "sms_reply"})
+    assert "service" in (await reader.look()).choices.values()
+
+
+async def test_start_after_everything_was_stopped_brings_back_that_number_alone(
+    campaign: Campaign, reader: Reader
+) -> None:
+    await reader.press(await reader.look(), "stop_all")
+    await text(campaign.db, "STOP", 1, "STOP")
+    await text(campaign.db, "START", 2, "START")
+    assert await standing(campaign.db) == [("email", MAIL, "all")]
+    assert list((await reader.look()).choices.values()) == ["service", "nothing"]
+
+
+async def test_a_stop_by_text_after_one_by_page_is_the_carriers(campaign: Campaign, reader: Reader) -> None:
+    await reader.save(sms="nothing")
+    await text(campaign.db, "STOP", 1, "STOP")
+    assert "text START" in (await reader.look()).words
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [("hard_bounced", "came back"), ("complained", "as spam"), ("do_not_contact", "Nothing is sent there")],
+)
+async def test_other_blocks_are_explained_and_stay(campaign: Campaign, reader: Reader, reason: str, words: str) -> None:
+    await suppress(campaign.db, channel="email", address=MAIL, reason=reason, source="smtp")
+    page = await reader.look()
+    assert words in page.words
+    await reader.save(email="everything")
+    assert await campaign.suppressed() == {("email", MAIL, reason)}
+
+
+async def test_a_shared_address_says_so_and_keeps_the_wish_of_whoever_shares_it(
+    campaign: Campaign, reader: Reader
+) -> None:
+    bob = await campaign.ask(email="bob@x.test")
+    await campaign.db.execute(
+        "insert into address (person_id, channel, address) values ($1, 'sms', $2)", bob.person_id, PHONE
+    )
+    page = await reader.save(sms="nothing")
+    assert "goes for everybody who shares it" in page.words
+    page = await look(reader.client, bob.preferences)
+    assert "Somebody who shares this one has asked us to stop" in page.words
+    assert len(page.offered) == 1, "of the email"
+
+
+async def test_whoever_has_the_address_now_sees_nothing_of_who_had_it(campaign: Campaign, reader: Reader) -> None:
+    await campaign.db.execute("delete from address where address = $1", PHONE)
+    page = await reader.look()
+    assert "Texts to +44 ••• 456" in page.words
+    assert "x.test" not in page.words
+    await reader.press(page, "save", sms="nothing")
+    assert await standing(campaign.db) == [("sms", PHONE, "all")]
+
+
+async def test_whoever_has_the_address_now_says_yes_to_nothing_for_who_had_it(
+    campaign: Campaign, reader: Reader
+) -> None:
+    await campaign.db.execute("delete from address where address = $1", PHONE)
+    page = await reader.look()
+    assert "former address" in page.words
+    await reader.press(page, "save", sms="everything")
+    assert (await standing(campaign.db), await agreed(campaign.db)) == ([], [])
+
+
+async def test_nor_lifts_what_they_stopped(campaign: Campaign, reader: Reader) -> None:
+    await reader.press(await reader.look(), "stop_all")
+    await campaign.db.execute("delete from address where address = $1", PHONE)
+    page = await reader.look()
+    assert not page.choices
+    assert "former address" in page.words
+
+
+# ---- who may
+
+
+async def test_a_nonce_is_of_one_look_at_one_page(campaign: Campaign, reader: Reader, db: Connection) -> None:
+    page = await reader.look()
+    await reader.press(page, "save", sms="nothing")
+    before = await everything(db)
+    confirm = await look(reader.client, reader.ann.confirm)
+    for fields in (page.fields, confirm.fields, {"nonce": "guess"}, {}):
+        data = {**fields, "answer": "stop_all"}
+        assert (await reader.client.post(reader.ann.preferences, data=data)).status == 409
+    assert await everything(db) == before
+
+
+async def test_a_token_of_nobody_is_the_same_page_as_ever(client: Client, ann: Asked) -> None:
+    nobody, elsewhere = await client.get("/p/0000000000000"), await client.get("/0000000000000")
+    assert (nobody.status, await nobody.read()) == (404, await elsewhere.read())
+
+
+async def test_a_machine_that_presses_what_it_finds_changes_nothing(
+    campaign: Campaign, client: Client, clock: Moving, ann: Asked
+) -> None:
+    for agent in (HEADLESS, "okhttp/4.12.0", ""):
+        for answer in ("save", "stop_all"):
+            clock.wait(seconds=300)
+            page = await look(client, ann.preferences, agent)
+            page.fields |= dict.fromkeys(page.choices, "nothing")
+            page = await press(client, ann.preferences, page, answer, agent)
+            assert page.buttons == ["nothing", "yes"]
+            await press(client, ann.preferences, page, page.buttons[0], agent)
+    assert await standing(campaign.db) == []

@@ -1,0 +1,233 @@
+"""`muster replies`, as people type it, and replies read again by newer rules."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+
+from campaigns.replies.answers import Inbound, answer_reply
+from campaigns.replies.classification.rules import load_rules
+from campaigns.replies.reclassify import reread
+from campaigns.replies.reply_inbox import read_by_staff
+from core.db import Connection
+from core.runtime import Runtime
+from core.settings import Settings
+from tests.support.command import run_command
+from tests.support.electorate import add_person
+from tests.support.inbound_rows import NUMBER, PHONE, Asked, Campaign, make_campaign
+from tests.support.receivers import environment
+
+ROOT = Path(__file__).parents[3]
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+async def campaign(runtime: Runtime, db: Connection) -> Campaign:
+    return await make_campaign(runtime, db, now=NOW)
+
+
+@pytest.fixture
+async def ann(campaign: Campaign) -> Asked:
+    return await campaign.ask(sms=PHONE)
+
+
+async def say(campaign: Campaign, text: str, inbox_id: int = 1) -> int:
+    answered = await answer_reply(campaign.db, Inbound(inbox_id, "sms", PHONE, (NUMBER,), text, NOW))
+    assert answered.reply_id is not None
+    return answered.reply_id
+
+
+def muster(settings: Settings, *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    done = run_command(["replies", *words], environment(settings))
+    assert done.returncode == status, done.stderr
+    return done
+
+
+async def test_staff_list_show_read_and_close(settings: Settings, campaign: Campaign, ann: Asked) -> None:
+    hm = await say(campaign, "[b]hm[/b]\nwhat is this", 1)
+    ring = await say(campaign, "can someone ring me", 2)
+    listed = [orjson.loads(line) for line in muster(settings, "list", "--json").stdout.splitlines()]
+    assert [(one["reply_id"], one["why_open"]) for one in listed] == [(hm, "unclear"), (ring, "call_me")]
+    assert "Wants a call" in muster(settings, "list", "--why", "call_me").stdout
+    assert "[b]hm[/b] what is this" in muster(settings, "list").stdout
+
+    read = muster(settings, "read", str(hm), "voted", "--actor", "eve")
+    assert read.stdout == f"Reply {hm} is read as voted, and counts.\n"
+    assert await campaign.standing(ann) == "voted"
+    closed = muster(settings, "close", str(ring), "--actor", "bob", "--json")
+    assert orjson.loads(closed.stdout) == {"reply_id": ring, "was_open": True}
+    assert muster(settings, "list").stdout == "No reply waits for a person.\n"
+
+    story = orjson.loads(muster(settings, "show", str(hm), "--json").stdout)
+    assert [(past["reading"], past["rule"], past["reader"]) for past in story["readings"]] == [
+        ("unclear", "none", None),
+        ("voted", "staff", "eve"),
+    ]
+    assert (story["state"], story["closed_by"], len(story["others"])) == ("closed", "eve", 1)
+    told = muster(settings, "show", str(hm)).stdout
+    assert "Closed by eve" in told
+    assert f"read as unclear by none, rules {load_rules().version}" in told
+    audit = await campaign.db.fetch("select actor, action, subject from audit order by audit_id")
+    assert [tuple(row) for row in audit] == [
+        ("eve", "read_reply", f"reply:{hm}"),
+        ("bob", "close_reply", f"reply:{ring}"),
+    ]
+
+
+async def test_reactions_are_shown_to_whoever_asks(settings: Settings, campaign: Campaign, ann: Asked) -> None:
+    await say(campaign, "Liked “Have you voted? Reply STOP to opt out”")
+    assert muster(settings, "list").stdout == "No reply waits for a person.\n"
+    assert "Liked “Have you voted?" in muster(settings, "list", "--reading", "reaction").stdout
+    assert muster(settings, "list", "--reading", "voted").stdout == "There is no such reply.\n"
+
+
+async def test_an_opt_out_is_undone_and_old_rows_command_no_terminal(
+    settings: Settings, campaign: Campaign, ann: Asked
+) -> None:
+    reply = await say(campaign, "stop I have left the union")
+    assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+    await campaign.db.execute(
+        "update reply set state = 'open', why_open = 'opt_out', text = $1", "a\x1b]52;c;eA==\x07b\x1b[2K\x9b31mc\u202ed"
+    )
+    for words in (["list"], ["show", str(reply)]):
+        shown = muster(settings, *words).stdout
+        assert "abcd" in shown
+        assert not set(shown) & {"\x1b", "\x07", "\x9b", "\u202e"}
+    assert f"muster replies undo {reply}" in muster(settings, "show", str(reply)).stdout
+    assert f"Messages go to {PHONE} again" in muster(settings, "undo", str(reply), "--actor", "eve").stdout
+    assert await campaign.suppressed() == set()
+    assert "nothing to undo" in muster(settings, "undo", str(reply), status=1).stderr
+
+
+async def test_mistakes_are_explained(settings: Settings, campaign: Campaign, ann: Asked) -> None:
+    await add_person(campaign.db, "M-2", sms=PHONE)
+    reply = await say(campaign, "Bob here, voted")
+    whose = muster(settings, "read", str(reply), "voted", status=1)
+    assert "Nobody knows whose answer this is" in whose.stderr
+    muster(settings, "read", str(reply), "voted", "--person", "M-2")
+    assert await campaign.db.fetchval("select count(*) from standing where kind = 'voted'") == 1
+    assert "There is no reply 99." in muster(settings, "show", "99", status=1).stderr
+    assert "'maybe' is not one of" in muster(settings, "read", str(reply), "maybe", status=2).stderr
+
+
+async def pretend_old(db: Connection, reply_id: int, reading: str, why: str | None) -> None:
+    """As if rules of another day had read it so."""
+    await db.execute(
+        "update reply set reading = $2, rule = 'older', rule_version = 'older', why_open = $3::text,"
+        " state = case when $3 is null then 'closed' else 'open' end where reply_id = $1",
+        reply_id, reading, why,
+    )  # fmt: skip
+
+
+async def test_newer_rules_read_what_older_ones_could_not(settings: Settings, campaign: Campaign, ann: Asked) -> None:
+    reply = await say(campaign, "hm")
+    await campaign.db.execute("update reply set text = 'Posted mine on Monday'")
+    await pretend_old(campaign.db, reply, "unclear", "unclear")
+    foretold = orjson.loads(muster(settings, "reread", "--dry-run", "--json").stdout)
+    assert [(one["before"], one["after"]) for one in foretold["otherwise"]] == [("unclear", "voted")]
+    assert await campaign.standing(ann) is None
+
+    assert muster(settings, "reread", "--actor", "eve").stdout == (
+        f"  {reply}: unclear → voted  Posted mine on Monday\n1 reply read again, 1 otherwise.\n"
+    )
+    assert await campaign.standing(ann) == "voted"
+    assert tuple(await campaign.db.fetchrow("select state, why_open from reply")) == ("closed", None)
+    assert await campaign.db.fetchval("select actor from audit where action = 'reread_reply'") == "eve"
+    assert muster(settings, "reread").stdout == "0 replies read again, 0 otherwise.\n"
+
+
+async def test_a_false_vote_of_older_rules_is_taken_back(campaign: Campaign, ann: Asked) -> None:
+    reply = await say(campaign, "Voted")
+    await campaign.db.execute("update reply set text = 'voted with my feet'")
+    await pretend_old(campaign.db, reply, "voted", None)
+    _, (found,) = await reread(campaign.db, reader="eve", at=NOW)
+    assert (found.after, found.why_open) == ("unclear", "unclear")
+    assert await campaign.standing(ann) is None
+    rows = await campaign.db.fetch("select reading, rule_version from reply_reading order by reading_id")
+    assert [row["reading"] for row in rows] == ["voted", "voted", "unclear"]
+    assert [row["rule_version"] for row in rows] == [load_rules().version, "older", load_rules().version]
+
+
+async def test_what_staff_have_read_or_closed_stays(campaign: Campaign, ann: Asked) -> None:
+    reply = await say(campaign, "Voted")
+    await read_by_staff(campaign.db, reply, reading="not_voted", reader="eve", at=NOW)
+    await campaign.db.execute("update reply set rule_version = 'older'")
+    assert await reread(campaign.db, reader="bob", at=NOW) == (0, [])
+    assert await campaign.standing(ann) == "not_voted"
+
+
+async def test_a_missed_opt_out_is_obeyed_unless_they_said_start_since(campaign: Campaign, ann: Asked) -> None:
+    for inbox_id, text in ((1, "hm"), (2, "START")):
+        reply = await say(campaign, text, inbox_id)
+        if text == "hm":
+            await campaign.db.execute("update reply set text = 'take me off your list' where reply_id = $1", reply)
+            await pretend_old(campaign.db, reply, "unclear", "unclear")
+            await reread(campaign.db, reader="eve", at=NOW)
+            assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+            first = reply
+    assert await campaign.suppressed() == set()
+    await pretend_old(campaign.db, first, "unclear", "unclear")
+    await reread(campaign.db, reader="eve", at=NOW + timedelta(hours=1))
+    assert await campaign.suppressed() == set()
+    earlier = NOW - timedelta(minutes=5)  # it only came in later
+    await campaign.db.execute("update reply set received_at = $1 where reply_id <> $2", earlier, first)
+    await pretend_old(campaign.db, first, "unclear", "unclear")
+    await reread(campaign.db, reader="eve", at=NOW + timedelta(hours=2))
+    assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+
+
+async def test_a_shared_phone_stays_a_question(campaign: Campaign, ann: Asked) -> None:
+    await add_person(campaign.db, "bob", sms=PHONE)
+    reply = await say(campaign, "Voted")
+    await pretend_old(campaign.db, reply, "unclear", "shared_address")
+    _, (found,) = await reread(campaign.db, reader="eve", at=NOW)
+    assert (found.after, found.claim_id, found.why_open) == ("voted", None, "shared_address")
+
+
+@pytest.mark.parametrize(("days", "why"), [(-11, "early"), (11, "late")])
+async def test_newer_rules_make_no_vote_outside_the_ballot_count(
+    campaign: Campaign, ann: Asked, days: int, why: str
+) -> None:
+    reply = await say(campaign, "hm")
+    said_at = NOW + timedelta(days=days)
+    await campaign.db.execute("update reply set text = 'Posted mine on Monday', received_at = $1", said_at)
+    await pretend_old(campaign.db, reply, "unclear", "unclear")
+    _, (found,) = await reread(campaign.db, reader="eve", at=NOW)
+    assert (found.after, found.claim_id, found.why_open) == ("voted", None, why)
+    assert await campaign.standing(ann) is None
+
+
+async def test_who_opts_out_of_a_shared_phone_claims_for_nobody(campaign: Campaign, ann: Asked) -> None:
+    await add_person(campaign.db, "bob", sms=PHONE)
+    replies = [await say(campaign, "hm", number) for number in (1, 2)]
+    await campaign.db.execute("update reply set text = 'Voted, now stop texting me'")
+    await campaign.db.execute("update reply set message_id = null where reply_id = $1", replies[1])
+    for reply in replies:
+        await pretend_old(campaign.db, reply, "opt_out", None)
+    assert await reread(campaign.db, reader="eve", at=NOW) == (2, [])
+    assert await campaign.db.fetchval("select count(*) from standing") == 0
+    assert await campaign.suppressed() == set(), "it was obeyed when it came; nothing is new"
+
+
+async def test_a_vote_in_answer_to_what_is_forgotten_by_now_stands(campaign: Campaign, ann: Asked) -> None:
+    reply = await say(campaign, "Voted")
+    await campaign.db.execute("delete from link")
+    await campaign.db.execute("delete from message where message_id = $1", ann.message_id)
+    await campaign.db.execute("update reply set rule_version = 'older' where reply_id = $1", reply)
+    assert await reread(campaign.db, reader="eve", at=NOW) == (0, [])
+    assert await campaign.standing(ann) == "voted"
+
+
+async def test_one_reply_that_cannot_be_read_again_keeps_no_other_back(campaign: Campaign, ann: Asked) -> None:
+    stuck, other = [await say(campaign, "hm", number) for number in (1, 2)]
+    await campaign.db.execute("update reply set claim_id = 99 where reply_id = $1", stuck)  # of which nobody knows
+    await campaign.db.execute("update reply set text = 'Posted mine on Monday' where reply_id = $1", other)
+    for reply in (stuck, other):
+        await pretend_old(campaign.db, reply, "unclear", "unclear")
+    _, (found,) = await reread(campaign.db, reader="eve", at=NOW)
+    assert (found.reply_id, found.after) == (other, "voted")
+    assert await campaign.db.fetchval("select rule_version from reply where reply_id = $1", stuck) == "older"

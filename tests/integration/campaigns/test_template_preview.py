@@ -1,0 +1,243 @@
+"""`muster template`: what one person would get, from an imported member to the HTML file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ballots.ballots import create_ballot
+from ballots.spec import load_ballot_spec
+from core.db import open_pool
+from core.settings import ROOT, Settings
+from people.imports.imports import import_people
+from tests.support.command import run_command
+
+MEMBERS = """\
+member_id,first_name,last_name,mobile,email,branch,shirt size
+M1,Siân <b>,O'Brien,07700 900123,sian@example.org,Leeds,XL
+M2,Bob,Nobody,,,Hull,
+"""
+WELSH = """\
+member_id,first_name,preferred language
+M3,Gwen,Welsh
+M4,Ewa,Polish
+"""
+
+BALLOT = """\
+[ballot]
+name = "pay-2026"
+title = "Pay 2026"
+opens = 2026-11-02
+closes = 2026-12-04T12:00:00
+last_posting = 2026-12-01
+threshold = 0.5
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    status: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Muster = Callable[..., Done]
+
+
+@pytest.fixture
+def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
+    """What the command is told by its environment; a test may change it."""
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
+    (tmp_path / "own" / "messages").mkdir(parents=True)
+    told = {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "SECRET_KEY": "a secret for tests only and long enough",
+        "PUBLIC_URL": "http://muster.test",
+        "EMAIL_FROM": "Muster Union <ballot@union.test>",
+        "ORGANISATION": "The Union",
+        "TEMPLATES": str(tmp_path / "own"),
+        "SMS_FROM": "+447700900000",
+    }
+    return os.environ | {"PYTHONPATH": str(ROOT)} | {f"MUSTER_{name}": value for name, value in told.items()}
+
+
+@pytest.fixture
+def muster(environment: dict[str, str], tmp_path: Path) -> Muster:
+    """The command, on the test's own servers, with two members, a ballot and a folder for templates."""
+    (tmp_path / "members.csv").write_text(MEMBERS, encoding="utf-8")
+    (tmp_path / "ballot.toml").write_text(BALLOT, encoding="utf-8")
+    asyncio.run(_fill(environment["MUSTER_DATABASE_URL"], tmp_path))
+
+    def call(*words: str) -> Done:
+        done = run_command(words, environment, cwd=tmp_path)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return call
+
+
+async def _fill(url: str, folder: Path) -> None:
+    pool = await open_pool(url, size=2)
+    await import_people(pool, folder / "members.csv")
+    async with pool.acquire() as db:
+        await create_ballot(db, load_ballot_spec(folder / "ballot.toml"))
+    await pool.close()
+
+
+def own(folder: Path, name: str, text: str) -> None:
+    (folder / "own" / "messages" / name).mkdir(parents=True)
+    (folder / "own" / "messages" / name / "sms.txt").write_text(text, encoding="utf-8")
+
+
+def test_a_preview_is_what_that_person_would_get(muster: Muster) -> None:
+    shown = muster("template", "preview", "ballot-reminder", "--person", "M1", "--ballot", "pay-2026", "--json").json()
+    sms, email = shown["sms"], shown["email"]
+    assert sms["to"] == "+447700900123"
+    assert sms["text"].startswith("Hi Siân <b>, The Union here.")
+    assert "http://muster.test/0123456789abc" in sms["text"]
+    assert (sms["encoding"], sms["segments"]) == ("ucs2", 3)
+    assert sms["menu"] == {"1": "voted", "2": "not_voted", "3": "no_ballot_paper"}
+    assert (email["from"], email["to"]) == ("Muster Union <ballot@union.test>", "sian@example.org")
+    assert email["subject"] == "Siân <b>, have you posted your ballot paper?"
+    assert "Pay 2026" in email["text"]
+    assert "Friday 4 December, 12:00" in email["text"]
+    assert "http://muster.test/u/0123456789abc" in email["text"]
+    assert "Hello Si&#226;n &lt;b&gt;," in email["html"]
+
+
+def test_a_preview_for_the_eye(muster: Muster, tmp_path: Path) -> None:
+    own(tmp_path, "shirt", "---\npurpose: service\n---\n{{ first_name }}’s shirt: {{ shirt_size }}. STOP to opt out")
+    done = muster("template", "preview", "shirt", "--person", "M1")
+    assert done.status == 0
+    assert "SMS to +447700900123" in done.out
+    assert "1 segment: 37 characters of UCS-2 because of â" in done.out
+    assert "Siân <b>'s shirt: XL." in done.out
+    assert "Replaced: right single quotation mark by “'”, 1 time" in done.out
+    assert "Email" not in done.out
+
+
+def test_the_html_goes_to_a_file(muster: Muster, tmp_path: Path) -> None:
+    done = muster("template", "preview", "ballot-reminder", "--person", "M1", "--html", "page.html")
+    assert done.status == 0
+    assert "The HTML part is in page.html." in done.out
+    assert "[closes]" in done.out  # no ballot was named: an example that cannot be mistaken for one
+    assert (tmp_path / "page.html").read_text(encoding="ascii").startswith("<!DOCTYPE html>")
+    assert muster("template", "preview", "ballot-reminder", "--person", "M1", "--html", "/nowhere/x.html").status == 1
+
+
+def test_somebody_without_addresses_is_said_to_get_nothing(muster: Muster) -> None:
+    done = muster("template", "preview", "ballot-reminder", "--person", "M2")
+    assert done.status == 0
+    assert "SMS to nobody" in done.out
+    assert "Email to nobody" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("ballot-remindr", "--person", "M1"), "Did you mean “ballot-reminder”?"),
+        (("ballot-reminder", "--person", "M9"), "Nobody has the membership number M9."),
+        (("ballot-reminder", "--person", "M1", "--ballot", "pay"), "There is no ballot pay."),
+    ],
+)
+def test_what_there_is_not_is_said(muster: Muster, words: tuple[str, ...], said: str) -> None:
+    done = muster("template", "preview", *words)
+    assert (done.status, done.out) == (1, "")
+    assert said in done.err
+
+
+def test_bad_usage_is_2(muster: Muster) -> None:
+    assert muster("template", "preview", "ballot-reminder").status == 2
+
+
+def test_check_names_an_unknown_variable_by_line_and_knows_the_attributes(muster: Muster, tmp_path: Path) -> None:
+    own(tmp_path, "typo", "---\npurpose: service\n---\n{{ first_name }}\n{{ shirt_sise }}")
+    done = muster("template", "check", "typo")
+    assert done.status == 1
+    assert "typo/sms.txt line 5: there is no variable “shirt_sise”. Did you mean “shirt_size”?" in done.err
+
+
+def test_check_says_what_a_template_offers(muster: Muster) -> None:
+    done = muster("template", "check", "ballot-reminder")
+    assert done.status == 0
+    assert "Reply 3: no_ballot_paper" in done.out
+    assert "Nothing is wrong with it." in done.out
+    told = muster("template", "check", "ballot-reminder", "--json").json()
+    assert told["menu"]["1"] == "voted"
+    assert told["warnings"] == []
+    assert "confirm_link" in told["variables"]
+
+
+def test_every_language_is_shown_and_one_can_be_asked_for(muster: Muster, tmp_path: Path) -> None:
+    (tmp_path / "welsh.csv").write_text(WELSH, encoding="utf-8")
+    assert muster("people", "import", "welsh.csv").status == 0
+    preview = ("template", "preview", "ballot-reminder", "--ballot", "pay-2026", "--json", "--person")
+    gwen = muster(*preview, "M3").json()
+    assert (gwen["language"], gwen["sms"]["text"][:10]) == ("cy", "Helo Gwen,")
+    assert "dydd Gwener 4 Rhagfyr am 12:00" in gwen["email"]["text"]
+    assert [(one["language"], one["sms"]["text"][:8]) for one in gwen["other_languages"]] == [("en", "Hi Gwen,")]
+    sian = muster(*preview, "M1", "--language", "cy").json()
+    assert (sian["sms"]["text"][:8], sian["other_languages"]) == ("Helo Siâ", [])
+    words = muster("template", "preview", "ballot-reminder", "--person", "M1").out
+    assert words.index("Hi Siân") < words.index("The same in Welsh (cy)") < words.index("Helo Siân")
+
+    checked = muster("template", "check", "ballot-reminder")
+    assert "Languages: English (en): sms and email; Welsh (cy): sms and email" in checked.out
+    assert "Warning: One member has the language Polish (pl), which the template is not in: they get" in checked.out
+    assert "It can be used; see the warnings." in checked.out
+    told = muster("template", "check", "ballot-reminder", "--language", "cy", "--json").json()
+    assert (told["languages"], told["warnings"]) == ({"en": ["sms", "email"], "cy": ["sms", "email"]}, [])
+    polish = muster("template", "check", "ballot-reminder", "--language", "pl")
+    assert polish.status == 1
+    assert "is not in Polish (pl); it is in English (en) and Welsh (cy)" in polish.err
+    assert "Put sms.pl.txt and email.pl.md beside its files." in polish.err
+
+
+@pytest.mark.parametrize("name", ["appointment-reminder", "feedback-request"])
+def test_a_menu_nobody_understands_is_not_said_to_be_all_right(muster: Muster, name: str) -> None:
+    done = muster("template", "check", name)
+    assert done.status == 0
+    assert "Warning: Nothing understands the answer 1 (" in done.out
+    assert "Nothing is wrong with it." not in done.out
+
+
+def test_check_warns_without_failing(muster: Muster, tmp_path: Path) -> None:
+    own(tmp_path, "curt", "---\npurpose: service\n---\nHello")
+    done = muster("template", "check", "curt")
+    assert done.status == 0
+    assert "Warning: The text does not say that STOP opts out." in done.out
+
+
+def test_a_name_as_sender_refuses_the_digits(muster: Muster, environment: dict[str, str]) -> None:
+    environment["MUSTER_SMS_FROM"] = "TheUnion"
+    done = muster("template", "check", "ballot-reminder")
+    assert done.status == 1
+    assert "texts from “TheUnion” cannot be answered" in done.err
+
+
+def test_list_shows_every_template_and_what_is_wrong_with_one(muster: Muster, tmp_path: Path) -> None:
+    own(tmp_path, "broken", "no head")
+    done = muster("template", "list")
+    assert done.status == 0
+    assert "ballot-reminder" in done.out
+    assert "sms and email  service" in done.out
+    assert "broken" in done.out
+    rows = {row["name"]: row for row in muster("template", "list", "--json").json()}
+    assert rows["ballot-reminder"] == {
+        "name": "ballot-reminder",
+        "purpose": "service",
+        "channels": ["sms", "email"],
+        "error": None,
+    }
+    assert "does not say what it is for" in rows["broken"]["error"]

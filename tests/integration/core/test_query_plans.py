@@ -1,0 +1,172 @@
+"""The hot queries are pinned to their indexes, on tables that have grown and as prepared statements plan them.
+
+A statement's generic plan outlives the statistics it was made from, so one that is right by accident, because a table
+was small, becomes quadratic in the middle of a campaign.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+
+from core.db import Connection, load_queries, open_pool
+from muster.embedded.postgres import Postgres
+from tests.conftest import TEMPLATE
+from tests.integration.core.test_schema import ROOT
+
+SQL = load_queries(__file__)
+BUSY = {
+    "message", "message_event", "link", "suppression", "suppression_event", "goal_met", "inbox", "claim", "standing",
+    "person", "link_visit", "reply", "address", "consent", "consent_event",
+}  # fmt: skip
+"""Tables that grow with the electorate."""
+
+
+@pytest.fixture(scope="module")
+def grown_url(postgres: Postgres) -> Iterator[str]:
+    """A database in the midst of its fourth campaign; one for all of these tests, none of which writes."""
+    asyncio.run(_grow(postgres))
+    yield postgres.url("grown")
+    asyncio.run(_drop(postgres))
+
+
+async def _grow(postgres: Postgres) -> None:
+    admin = await asyncpg.connect(postgres.url("postgres"))
+    await admin.execute(f"create database grown template {TEMPLATE}")
+    await admin.close()
+    db = await asyncpg.connect(postgres.url("grown"))
+    await db.execute(SQL["grow"])
+    await db.execute("vacuum analyze")
+    await db.close()
+
+
+async def _drop(postgres: Postgres) -> None:
+    admin = await asyncpg.connect(postgres.url("postgres"))
+    await admin.execute("drop database grown with (force)")
+    await admin.close()
+
+
+@pytest.fixture
+async def grown(grown_url: str) -> AsyncIterator[Connection]:
+    """A connection as the pool makes them, that plans as a prepared statement does after its fifth run."""
+    pool = await open_pool(grown_url, size=1)
+    async with pool.acquire() as db:
+        await db.execute("set plan_cache_mode = force_generic_plan")
+        yield db
+    await pool.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A query, and the indexes it must be answered by.
+
+    Attributes:
+        module: it stands beside.
+        name: of the query.
+        indexes: each is used in the plan.
+    """
+
+    module: str
+    name: str
+    indexes: tuple[str, ...]
+
+
+PINS = (
+    Pin("messaging/outbox/claim", "due_lanes", ("message_due",)),
+    Pin(
+        "messaging/outbox/claim",
+        "claim",
+        ("message_due", "message_pkey", "goal_met_pkey", "suppression_pkey", "consent_pkey"),
+    ),
+    Pin("messaging/outbox/claim", "hand_back", ("message_pkey",)),
+    Pin("messaging/outbox/outcomes", "record", ("message_pkey", "goal_met_pkey", "suppression_pkey", "consent_pkey")),
+    Pin("messaging/outbox/reconcile", "free_lost", ("message_claimed", "message_pkey")),
+    Pin("messaging/outbox/reconcile", "settle_emails", ("message_ambiguous", "message_pkey")),
+    Pin("messaging/outbox/reconcile", "doubtful_texts", ("message_ambiguous",)),
+    Pin("messaging/outbox/reconcile", "known_elsewhere", ("message_provider",)),
+    Pin("messaging/outbox/reconcile", "found", ("message_pkey",)),
+    Pin("messaging/outbox/reconcile", "not_found", ("message_pkey",)),
+    Pin("messaging/outbox/steps", "finish_drained", ("message_progress",)),
+    Pin("messaging/outbox/receipts", "named", ("message_provider", "message_try_provider")),
+    Pin("messaging/outbox/receipts", "receipted", ("message_pkey",)),
+    Pin("messaging/outbox/receipts", "move", ("message_pkey",)),
+    Pin("messaging/outbox/history", "events", ("message_event_pkey",)),
+    Pin("messaging/outbox/history", "of_person", ("message_step_id_person_id_key",)),
+    Pin("messaging/suppression", "suppress", ("suppression_pkey",)),
+    Pin("messaging/suppression", "withdraw_address", ("message_one_per_address",)),
+    Pin("messaging/suppression", "withdraw_person", ("message_step_id_person_id_key",)),
+    Pin("messaging/consent", "record", ("consent_event_person",)),
+    Pin("messaging/consent", "of_person", ("consent_event_person",)),
+    Pin("messaging/goals", "meet", ("message_step_id_person_id_key",)),
+    Pin("webhooks/inbound_log/inbound_log", "claim", ("inbox_new", "inbox_subject")),
+    Pin("webhooks/members/recipient", "find", ("link_pkey", "message_pkey", "standing_pkey", "person_pkey")),
+    Pin("webhooks/members/recipient", "look", ("link_pkey", "message_pkey", "standing_pkey", "person_pkey")),
+    Pin(
+        "webhooks/members/recipient",
+        "press",
+        ("link_pkey", "message_pkey", "link_visit_nonce_key", "link_visit_message"),
+    ),
+    Pin(
+        "campaigns/preferences",
+        "ways",
+        ("message_pkey", "address_person_id_channel_address_key", "address_lookup", "suppression_pkey", "consent_pkey"),
+    ),
+    Pin(
+        "campaigns/addressing",
+        "candidates",
+        ("address_person_id_channel_address_key", "suppression_pkey", "consent_pkey"),
+    ),
+    Pin("campaigns/replies/answered_messages", "asked_at", ("message_one_per_address",)),
+    Pin("campaigns/replies/answers", "link_claim", ("claim_person",)),
+    Pin("campaigns/replies/answers", "replied_stop_since", ("reply_address",)),
+    Pin("campaigns/replies/reply_inbox", "others", ("reply_address",)),
+    Pin("campaigns/replies/reclassify", "hold_stale", ("reply_pkey", "reply_address")),
+    Pin("webhooks/subscriptions/event_sources", "messages", ("message_event_order", "message_pkey")),
+    Pin("webhooks/subscriptions/event_sources", "suppressions", ("suppression_event_pkey",)),
+    Pin("webhooks/subscriptions/event_sources", "replies", ("reply_pkey",)),
+)
+
+
+@pytest.mark.parametrize("pin", PINS, ids=lambda pin: f"{pin.module.rpartition('/')[2]}.{pin.name}")
+async def test_a_hot_query_goes_by_its_index(grown: Connection, pin: Pin) -> None:
+    nodes = await plan_of(grown, load_queries(str(ROOT / f"{pin.module}.py"))[pin.name])
+    scanned = [node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"]
+    assert not BUSY.intersection(scanned), scanned
+    used = {node["Index Name"] for node in nodes if "Index Name" in node}
+    assert set(pin.indexes) <= used, (sorted(used), shape(nodes))
+
+
+async def test_a_table_read_from_end_to_end_would_be_seen(grown: Connection) -> None:
+    nodes = await plan_of(grown, "select count(*) from message_event where code = $1::text")
+    assert "message_event" in [node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"]
+
+
+async def plan_of(db: Connection, sql: str) -> list[dict[str, Any]]:
+    """Every node of the plan that a prepared statement keeps, whatever its parameters."""
+    await db.execute(f"prepare pinned as {sql}")
+    parameters = await db.fetchval(
+        "select cardinality(parameter_types) from pg_prepared_statements where name = 'pinned'"
+    )
+    given = f"({', '.join(['null'] * parameters)})" if parameters else ""
+    found = await db.fetchval(f"explain (format json) execute pinned{given}")
+    (top,) = orjson.loads(found)
+    return list(_nodes(top["Plan"]))
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for below in node.get("Plans", ()):
+        yield from _nodes(below)
+
+
+def shape(nodes: list[dict[str, Any]]) -> list[str]:
+    """A plan in short, to be read when a test fails."""
+    return [
+        " ".join(filter(None, (node["Node Type"], node.get("Relation Name"), node.get("Index Name")))) for node in nodes
+    ]

@@ -1,0 +1,252 @@
+"""Erasing one of those who share a mailbox takes no opt-out from the others, whether it was said before or after."""
+
+from __future__ import annotations
+
+import base64
+import quopri
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from campaigns.replies.reply_inbox import read_by_staff
+from core.addresses import normalise_email
+from core.db import Connection
+from core.errors import Conflict, NotFound
+from core.runtime import Runtime
+from messaging.outbox.erasure import drop_old_places
+from messaging.outbox.receipts import Receipt, apply_receipts
+from messaging.states import Reason, State
+from messaging.suppression_digests import DigestKeys
+from muster import erasure
+from people.lists.suppression_lookup import find_suppression
+from tests.integration.campaigns.test_email_replies import letter, reply_address
+from tests.integration.muster.test_erasure import found_in
+from tests.support.electorate import add_person
+from tests.support.inbound_rows import Asked, Forms, Moving, look, read, serve
+from tests.support.mail_rows import ANN, REPLIES, Room, open_room
+from webhooks import process_inbox
+from webhooks.email.mail_server.mentions import find_mention
+
+BEA = "bea@member.test"
+OPT_OUT = ("email", ANN, "opted_out")
+
+
+@pytest.fixture
+async def room(runtime: Runtime, db: Connection) -> AsyncIterator[Room]:
+    """A mailroom; `P1` shares the mailbox of `BOB`, if the test adds him."""
+    async with open_room(runtime, db, Moving(datetime.now(UTC))) as room:
+        yield room
+
+
+async def erase(room: Room, who: str = "P1", *, may_return: bool = False) -> None:
+    found = await erasure.look_for(room.runtime, who)
+    await erasure.erase(room.runtime, found, actor="olga", may_return=may_return)
+
+
+def farewell_address(room: Room, asked: Asked) -> str:
+    return f"u+{room.seal(asked, 'unsubscribe')}@{REPLIES}"
+
+
+def places(room: Room, asked: Asked) -> dict[str, str]:
+    return {"r": reply_address(room, asked), "u": farewell_address(room, asked)}
+
+
+@pytest.mark.parametrize("to", ["r", "u"])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_stop_from_a_shared_mailbox_is_obeyed(room: Room, db: Connection, to: str, when: str) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    await add_person(db, "BOB", email=ANN)
+    mail = letter("STOP", Subject="unsubscribe")
+    if when == "before":  # and nobody has read it when the erasure begins
+        assert await room.hand_over(mail, places(room, asked)[to], ANN) == 250
+        await erase(room)
+    else:
+        await erase(room)
+        assert await room.hand_over(mail, places(room, asked)[to], ANN) == 250
+        await process_inbox(room.runtime, 10)
+    assert OPT_OUT in await room.campaign.suppressed()
+    assert not await db.fetchval("select exists (select from inbox where state = 'new')")
+    told = await db.fetchval("select message_id from suppression_event where address = $1", ANN)
+    assert told == (asked.message_id if when == "before" else None), "the ledger ties nobody to whoever was erased"
+
+
+@pytest.mark.parametrize("may_return", [True, False])
+async def test_a_stop_that_waits_outlasts_whoever_said_it(room: Room, db: Connection, may_return: bool) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    assert await room.hand_over(letter("STOP"), reply_address(room, asked), ANN) == 250
+    await db.execute("update inbox set next_try_at = now() + interval '1 day'")  # it failed before, and waits
+    await erase(room, may_return=may_return)
+    keys = DigestKeys(room.runtime.settings.secret_key)
+    known = await find_suppression(db, ANN, region="GB", keys=keys)
+    assert [one.reason for one in known.standing] == ["opted_out"]
+    assert await found_in(db, (ANN,)) == set()
+
+
+async def test_what_cannot_be_read_yet_is_not_thrown_away(
+    room: Room, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    assert await room.hand_over(letter("STOP"), reply_address(room, asked), ANN) == 250
+    await db.execute("alter table suppression rename to away")  # so that nothing can be done about it
+    with pytest.raises(Conflict, match="may be an opt-out"):
+        await erase_only_reading(room)
+    await db.execute("alter table away rename to suppression")
+    assert await db.fetchval("select state from inbox") == "new"
+    await erase(room)
+    assert await db.fetchval("select reason from suppression_digest where channel = 'email'") == "opted_out"
+
+
+async def erase_only_reading(room: Room) -> None:
+    """As an erasure does with what waits."""
+    async with room.runtime.pool.acquire() as db:
+        ids = [row["inbox_id"] for row in await db.fetch("select inbox_id from inbox")]
+        await erasure.read_waiting(room.runtime, db, ids)
+
+
+async def test_the_button_of_a_message_in_a_shared_mailbox_still_stops_it(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN, first_name="Quackenbush")
+    await add_person(db, "BOB", email=ANN)
+    await erase(room)
+    async with serve(room.runtime) as client:
+        page = await look(client, asked.unsubscribe)
+        assert page.shown == ["stop"], "one button: nobody knows whose everything would be"
+        assert "Quackenbush" not in page.words
+        for path in (asked.confirm, asked.preferences, f"/p{asked.unsubscribe.removeprefix('/u')}"):
+            assert (await client.get(path)).status == 404, path
+        response = await client.post(asked.unsubscribe, data={"List-Unsubscribe": "One-Click"})
+        assert response.status == 200
+        done: Forms = await read(response)
+        assert "undo_stop" not in done.buttons
+        undo = await client.post(asked.unsubscribe, data={**done.fields, "answer": "undo_stop"})
+        assert undo.status == 200
+    assert OPT_OUT in await room.campaign.suppressed()
+    person = await db.fetchval("select reason from suppression where channel = 'person'")
+    assert person == "erased", "whoever pressed was not the one who was erased"
+
+
+async def test_a_complaint_about_a_message_in_a_shared_mailbox_counts(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    await add_person(db, "BOB", email=ANN)
+    await erase(room)
+    told = Receipt(asked.message_id, None, State.COMPLAINED, "ses", None, room.clock(), reason=Reason.COMPLAINED)
+    await apply_receipts(db, [told])
+    assert ("email", ANN, "complained") in await room.campaign.suppressed()
+
+
+async def test_what_staff_read_as_an_opt_out_counts_as_well(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    await add_person(db, "BOB", email=ANN)
+    await erase(room)
+    assert await room.hand_over(letter("enough already with these"), reply_address(room, asked), ANN) == 250
+    await process_inbox(room.runtime, 10)
+    reply_id = await db.fetchval("select max(reply_id) from reply")
+    await read_by_staff(db, reply_id, reading="opt_out", reader="eve", at=room.clock())
+    assert OPT_OUT in await room.campaign.suppressed()
+
+
+async def test_where_nobody_shares_it_a_person_sees_the_wish(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    await erase(room, may_return=True)
+    async with serve(room.runtime) as client:
+        assert (await client.post(asked.unsubscribe, data={"List-Unsubscribe": "One-Click"})).status == 404
+    assert await room.hand_over(letter("", Subject="unsubscribe"), farewell_address(room, asked), ANN) == 250
+    await process_inbox(room.runtime, 10)
+    row = await db.fetchrow("select address, state, why_open, note from reply")
+    assert row is not None
+    assert (row["address"], row["state"], row["why_open"]) == (ANN, "open", "unknown_sender")
+    assert "read it as an opt-out" in row["note"]
+    assert OPT_OUT not in await room.campaign.suppressed(), "anybody can write a From line"
+
+
+async def test_the_last_who_has_a_shared_mailbox_takes_it_along(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    await add_person(db, "BOB", email=ANN)
+    await erase(room)
+    assert await found_in(db, (ANN,)) == {"address", "erased_place"}
+    await erase(room, "BOB")
+    assert await found_in(db, (ANN,)) == set()
+    async with serve(room.runtime) as client:
+        assert (await client.get(asked.unsubscribe)).status == 404
+
+
+async def test_who_is_known_by_such_a_place_alone_is_found(room: Room, db: Connection) -> None:
+    await room.campaign.ask(email=ANN)
+    bob = await add_person(db, "BOB", email=ANN)
+    await erase(room)
+    await db.execute("delete from address where person_id = $1", bob)  # a member file has another one now
+    assert await found_in(db, (ANN,)) == {"erased_place"}
+    await erase(room, normalise_email(ANN))
+    assert await found_in(db, (ANN,)) == set()
+    with pytest.raises(NotFound):
+        await erasure.look_for(room.runtime, ANN)
+
+
+async def test_it_is_forgotten_when_links_are_no_good_any_more(room: Room, db: Connection) -> None:
+    await room.campaign.ask(email=ANN)
+    await add_person(db, "BOB", email=ANN)
+    await erase(room)
+    kept = "select count(*) from erased_place"
+    closes = await db.fetchval("select closes_at from ballot")
+    await drop_old_places(db, closes + timedelta(days=60))
+    assert await db.fetchval(kept) == 2, "the message, and the one that was queued"
+    await drop_old_places(db, closes + timedelta(days=62))
+    assert await db.fetchval(kept) == 0
+
+
+def written(words: str, how: str) -> bytes:
+    """A neighbour's mail that names somebody, in one encoding or another."""
+    head, body = f"From: Bea <{BEA}>\r\nSubject: Re: x\r\nMIME-Version: 1.0\r\n", words.encode()
+    text = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
+    match how:
+        case "base64":
+            return f"{head}{text}base64\r\n\r\n".encode() + base64.encodebytes(body).replace(b"\n", b"\r\n")
+        case "soft break":
+            broken = quopri.encodestring(body).replace(b"anna@x.exam", b"anna@x.exam=\r\n")
+            assert b"anna@x.example" not in broken
+            return f"{head}{text}quoted-printable\r\n\r\n".encode() + broken
+        case "html":
+            marked = words.replace("@", "<wbr>&#64;")
+            return f"{head}Content-Type: text/html; charset=utf-8\r\n\r\n<p>{marked}</p>\r\n".encode()
+        case "utf-16":
+            text = text.replace("utf-8", "utf-16le")
+            return f"{head}{text}base64\r\n\r\n".encode() + base64.encodebytes(words.encode("utf-16-le"))
+    return f"{head}{text}8bit\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize("how", ["plain", "base64", "soft break", "html", "utf-16"])
+async def test_a_neighbours_mail_is_read_without_the_address_however_it_is_written(
+    room: Room, db: Connection, how: str
+) -> None:
+    asked = await room.campaign.ask(email=BEA)
+    await add_person(db, "Z1", email="anna@x.example")
+    raw = written("Please write to anna@x.example instead, zoë.", how)
+    assert await room.hand_over(raw, reply_address(room, asked), BEA) == 250
+    await erase(room, "Z1")
+    text = await db.fetchval("select text from reply")
+    assert text == "Subject: x\n\nPlease write to erased instead, zoë."
+    assert not await db.fetchval("select exists (select from inbox_mail)")
+    assert await db.fetchval("select payload ->> 'sender' from inbox") == BEA
+
+
+@pytest.mark.parametrize("read", [True, False])
+async def test_who_wrote_a_mail_is_known_by_a_folded_header_too(room: Room, db: Connection, read: bool) -> None:
+    await room.campaign.ask(email=BEA)
+    await add_person(db, "Z1", email="anna@x.example")
+    name = "Dr Anna Constantinopolitanischer-Dudelsackpfeifer of the Branch"
+    raw = f"From: {name}\r\n <anna@x.example>\r\nSubject: x\r\n\r\nturquoise\r\n".encode()
+    assert await room.hand_over(raw, "ballot@union.test", "bounces+17@relay.example") == 250
+    if read:
+        await process_inbox(room.runtime, 10)
+    await erase(room, "Z1")
+    assert await found_in(db, ("anna@x", "turquoise", "dudelsack")) == set()
+
+
+@pytest.mark.parametrize(
+    "mail", [b"", b"\xff\xfe\x00", b"From: x\r\n" + b"(" * 9000, b"Subject: =?x?b?a?=\r\n\r\n" + b"\xe9"]
+)
+def test_a_mail_that_nobody_can_read_is_looked_at_as_it_is(mail: bytes) -> None:
+    pattern = re.compile("anna@x", re.IGNORECASE)
+    assert find_mention(mail, pattern) is None
+    assert find_mention(mail + b"\r\n\r\n ANNA@X", pattern) == "named"

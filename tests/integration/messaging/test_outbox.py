@@ -1,0 +1,529 @@
+"""The whole way from the outbox to the provider and back, with real servers: once each, whoever is killed."""
+
+import asyncio
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from pydantic import SecretStr
+
+from core.alerts import open_alerts
+from core.keyring import digest
+from core.runtime import Runtime, open_runtime
+from core.settings import Settings
+from messaging.channels import open_channels
+from messaging.channels.channel import Accepted, OutboundMessage, SendResult, Trace
+from messaging.content.templates import Template
+from messaging.goals import meet
+from messaging.outbox.counts import step_counts
+from messaging.outbox.dispatcher import Dispatcher
+from messaging.outbox.history import account, history, list_messages
+from messaging.outbox.rate_limits import RateLimits
+from messaging.outbox.steps import pause_steps, resume_steps
+from messaging.states import State
+from messaging.suppression import standing, suppress
+from sandbox import Sandbox, SandboxConfig, open_sandbox
+from sandbox.twilio.messages import Message
+from tests.support.outbox_rows import (
+    TEMPLATE,
+    add_messages,
+    add_step,
+    deliver,
+    events,
+    message,
+    open_courier,
+    states,
+    stop_hearts,
+    sweep_as_judge,
+    until,
+    with_sandbox,
+)
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with open_sandbox(SandboxConfig()) as one:
+        yield one
+
+
+@pytest.fixture
+async def runtime(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Runtime]:
+    async with open_runtime(with_sandbox(settings, sandbox), pool_size=8) as one:
+        await one.redis.flushdb()
+        yield one
+
+
+def mailboxes(count: int) -> list[str]:
+    return [f"m{n}@x.test" for n in range(count)]
+
+
+def numbers(count: int) -> list[str]:
+    return [f"+4477001{n:05}" for n in range(count)]
+
+
+def received(sandbox: Sandbox) -> Counter[str]:
+    return Counter(recipient for mail in sandbox.mailbox for recipient in mail.recipients)
+
+
+def texts_of(sandbox: Sandbox) -> list[Message]:
+    return [one for one in sandbox.twilio.messages.newest() if one.direction == "outbound-api"]
+
+
+async def test_everybody_gets_theirs_once_by_either_channel(runtime: Runtime, sandbox: Sandbox) -> None:
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        mails = await add_messages(db, step, "email", mailboxes(300))
+        texts = await add_messages(db, step, "sms", numbers(60), first_person=1001)
+    delivered = await deliver(runtime)
+    assert (delivered.accepted, delivered.failed, delivered.ambiguous, delivered.handed_back) == (360, 0, 0, 0)
+    assert received(sandbox) == Counter(mailboxes(300))
+    assert Counter(text.to for text in texts_of(sandbox)) == Counter(numbers(60))
+    async with runtime.pool.acquire() as db:
+        assert await states(db, step) == {"accepted": 360}
+        assert [state for state, _, _ in await events(db, mails[0])] == ["queued", "sending", "accepted"]
+        row = await message(db, texts[0])
+        assert row["provider_id"].startswith("SM")
+        assert row["segments"] == 1
+        assert row["sent_at"] is not None
+        assert await db.fetchval("select state from step") == "finished"
+        (counts,) = await step_counts(db, step.campaign_id)
+        assert counts.counts == {State.ACCEPTED: 360}
+        assert counts.segments == 60
+        assert counts.seconds_left == 0
+        assert counts.rate_per_second > 0
+
+
+async def test_a_mail_says_who_it_is_for_and_how_to_stop(runtime: Runtime, sandbox: Sandbox) -> None:
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        (only,) = await add_messages(db, step, "email", ["ann@x.test"])
+    await deliver(runtime)
+    (mail,) = sandbox.mailbox
+    parsed = mail.parse()
+    confirm = runtime.keyring.token(only, "confirm")
+    unsubscribe = runtime.keyring.token(only, "unsubscribe")
+    assert parsed["To"] == "ann@x.test"
+    assert parsed["From"] == "The Union <ballot@union.test>"
+    assert parsed["Subject"] == "Ann, have you voted?"
+    assert parsed["List-Unsubscribe"] == f"<http://muster.test/u/{unsubscribe}>"
+    assert parsed["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    body = parsed.get_body(("plain",))
+    assert body is not None
+    assert f"http://muster.test/{confirm}" in body.get_content()
+    seal = mail.sender.removeprefix("b+").removesuffix("@union.test")
+    assert runtime.keyring.unseal(seal, "bounce") == only
+    assert parsed["Message-ID"] == f"<{seal}@union.test>"
+    async with runtime.pool.acquire() as db:
+        links = await db.fetch("select digest, action from link where message_id = $1 order by action", only)
+    assert [tuple(row) for row in links] == [(digest(confirm), "confirm"), (digest(unsubscribe), "unsubscribe")]
+
+
+async def test_a_text_carries_its_sealed_id_in_the_callback(runtime: Runtime, sandbox: Sandbox) -> None:
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        (only,) = await add_messages(db, step, "sms", ["+447700123456"])
+    await deliver(runtime)
+    (text,) = texts_of(sandbox)
+    assert runtime.keyring.token(only, "confirm") in text.body
+    callback = urlsplit(text.callback or "")
+    assert callback.path == "/webhooks/twilio/status"
+    assert runtime.keyring.unseal(parse_qs(callback.query)["m"][0], "status") == only
+
+
+async def test_two_couriers_never_send_twice(runtime: Runtime, sandbox: Sandbox) -> None:
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        await add_messages(db, step, "email", mailboxes(800))
+    first, second = await asyncio.gather(deliver(runtime), deliver(runtime))
+    assert first.accepted + second.accepted == 800
+    assert received(sandbox) == Counter(mailboxes(800))
+
+
+async def test_bad_recipients_fail_alone_and_their_addresses_are_dead(runtime: Runtime, sandbox: Sandbox) -> None:
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        (gone,) = await add_messages(db, step, "email", ["bounce@x.test"])
+        await add_messages(db, step, "email", mailboxes(20), first_person=100)
+        (wrong, out) = await add_messages(db, step, "sms", ["+447700900901", "+447700900904"], first_person=500)
+    delivered = await deliver(runtime)
+    assert (delivered.accepted, delivered.failed) == (20, 3)
+    async with runtime.pool.acquire() as db:
+        fates = ((gone, "email", "hard_bounced"), (wrong, "sms", "invalid_number"), (out, "sms", "opted_out"))
+        for message_id, channel, reason in fates:
+            row = await message(db, message_id)
+            assert (row["state"], row["reason"]) == ("failed", reason)
+            (stands,) = await standing(db, channel=channel, address=row["address"])  # type: ignore[arg-type]
+            assert stands.reason == reason
+        assert await open_alerts(db) == []
+
+
+async def test_a_full_mailbox_refused_in_the_dialogue_counts_as_when_it_comes_back(runtime: Runtime) -> None:
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        (full,) = await add_messages(db, step, "email", ["quota@x.test"])
+    await deliver(runtime)
+    async with runtime.pool.acquire() as db:
+        row = await message(db, full)
+        assert (row["state"], row["reason"]) == ("failed", "mailbox_full")
+        (counted,) = await db.fetch("select message_id, address, code from soft_bounce")
+        assert tuple(counted) == (full, "quota@x.test", "5.2.2")
+        assert await standing(db, channel="email", address="quota@x.test") == []
+
+
+async def test_a_busy_recipient_is_tried_again_later(runtime: Runtime, sandbox: Sandbox) -> None:
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        (only,) = await add_messages(db, step, "email", ["greylist@x.test"])
+    assert (await deliver(runtime)).retried == 1
+    async with runtime.pool.acquire() as db:
+        row = await message(db, only)
+        assert (row["state"], row["reason"], row["wire_at"]) == ("queued", "busy", None)
+        assert timedelta(seconds=5) < row["not_before"] - row["changed_at"] < timedelta(seconds=20)
+        await db.execute("update message set not_before = now()")
+    assert (await deliver(runtime)).accepted == 1
+    assert received(sandbox) == {"greylist@x.test": 1}
+
+
+async def test_an_unanswered_mail_is_called_ambiguous_and_nothing_else(runtime: Runtime, sandbox: Sandbox) -> None:
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        (only,) = await add_messages(db, step, "email", ["hang@x.test"])
+    assert (await deliver(runtime)).ambiguous == 1
+    async with runtime.pool.acquire() as db:
+        row = await message(db, only)
+        assert (row["state"], row["reason"]) == ("ambiguous", "no_answer")
+        assert await db.fetchval("select state from step") == "running"  # not finished while nobody knows
+        told = await account(db, only)
+        assert told.words == (
+            "Whether it left became unknown. It was handed over, but the provider never said whether it took it."
+        )
+        story = await history(db, only)
+        assert [event.state for event in story] == [State.QUEUED, State.SENDING, State.AMBIGUOUS]
+        assert all(event.words.endswith((".", "BODY")) or "The provider said" in event.words for event in story)
+        (listed,) = await list_messages(db, campaign_id=step.campaign_id, states=[State.AMBIGUOUS])
+        assert listed.message_id == only
+
+
+async def test_a_sender_that_is_refused_stops_with_an_alert_and_the_rest_waits(
+    runtime: Runtime, sandbox: Sandbox
+) -> None:
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current, sms_from="+15005550007")
+        await add_messages(db, step, "sms", numbers(200))
+    delivered = await deliver(runtime)
+    async with runtime.pool.acquire() as db:
+        (alert,) = await open_alerts(db)
+        assert alert.key == f"sender:{step.senders['sms']}"
+        assert "+15005550007" in alert.remedy
+        counts = await states(db, step)
+    assert counts["failed"] == delivered.failed
+    assert 10 <= counts["failed"] <= 30  # what was on the wire by then
+    assert counts["failed"] + counts["queued"] == 200
+    assert texts_of(sandbox) == []
+
+
+class Slow:
+    """A channel whose parcels leave one by one when told; for what happens between claim and wire."""
+
+    name = "email"
+    provider = "slow"
+    connections = 1
+
+    def __init__(self) -> None:
+        self.sent: list[int] = []
+        self.gate = asyncio.Semaphore(0)
+
+    async def send(self, parcel: OutboundMessage) -> SendResult:
+        await self.gate.acquire()
+        self.sent.append(parcel.message_id)
+        return Accepted("250 ok")
+
+    async def trace(self, parcel: OutboundMessage, since: object) -> list[Trace] | None:
+        return None
+
+    async def close(self) -> None:
+        return None
+
+
+async def test_an_answer_or_an_opt_out_between_claim_and_wire_stops_the_message(runtime: Runtime) -> None:
+    channel = Slow()
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        ids = await add_messages(db, step, "email", mailboxes(20))
+        running = asyncio.create_task(Dispatcher(runtime, {"email": channel}).run())  # type: ignore[dict-item]
+
+        async def on_wire() -> bool:
+            return bool(await db.fetchval("select count(*) = 2 from message where wire_at is not null"))
+
+        await until(on_wire)
+        assert await states(db, step) == {"sending": 20}
+        await meet(db, step.goal_id, 11, source="link")
+        await suppress(db, channel="email", address="m15@x.test", reason="opted_out", source="link")
+        for _ in range(20):
+            channel.gate.release()
+        delivered = await running
+        assert (delivered.accepted, delivered.withdrawn) == (18, 2)
+        assert set(ids) - set(channel.sent) == {ids[10], ids[15]}
+        assert (await message(db, ids[10]))["reason"] == "answered"
+        assert (await message(db, ids[15]))["reason"] == "opted_out"
+
+
+async def test_a_pause_stops_at_once_and_a_resume_goes_on_without_doubling(runtime: Runtime) -> None:
+    channel = Slow()
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        await add_messages(db, step, "email", mailboxes(30))
+        running = asyncio.create_task(Dispatcher(runtime, {"email": channel}).run())  # type: ignore[dict-item]
+        for _ in range(5):
+            channel.gate.release()
+
+        async def five() -> bool:
+            return len(channel.sent) == 5
+
+        await until(five)
+        await pause_steps(db, step.campaign_id, "a look")
+        for _ in range(30):
+            channel.gate.release()
+        await running
+        paused_at = len(channel.sent)
+        assert paused_at <= 5 + 2 * channel.connections + 1
+        assert await states(db, step) == {"accepted": paused_at, "queued": 30 - paused_at}
+        await resume_steps(db, step.campaign_id)
+        await Dispatcher(runtime, {"email": channel}).run()  # type: ignore[dict-item]
+        assert Counter(channel.sent).most_common(1)[0][1] == 1
+        assert await states(db, step) == {"accepted": 30}
+
+
+@pytest.mark.parametrize("by", ["stop", "cancel"])
+async def test_a_worker_that_is_told_to_stop_finishes_and_hands_back(runtime: Runtime, by: str) -> None:
+    channel = Slow()
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        await add_messages(db, step, "email", mailboxes(30))
+        courier = Dispatcher(runtime, {"email": channel})  # type: ignore[dict-item]
+        running = asyncio.create_task(courier.run())
+
+        async def on_wire() -> bool:
+            return bool(await db.fetchval("select count(*) = 2 from message where wire_at is not null"))
+
+        await until(on_wire)
+        courier.stop() if by == "stop" else running.cancel()
+
+        async def heard() -> bool:
+            return courier._running[0]._stopping
+
+        await until(heard)
+        channel.gate.release()  # the one in flight comes back; the other was marked, but never left
+        if by == "stop":
+            assert (await running).accepted == 1
+        else:
+            with pytest.raises(asyncio.CancelledError):
+                await running
+        assert await states(db, step) == {"accepted": 1, "queued": 29}
+        assert await db.fetchval("select count(*) from courier where gone_at is null") == 0
+    assert len(channel.sent) == 1
+
+
+async def test_a_step_that_cannot_be_compiled_raises_an_alert_and_stops_nobody_else(
+    runtime: Runtime, sandbox: Sandbox
+) -> None:
+    async with runtime.pool.acquire() as db:
+        bad = TEMPLATE.to_json() | {"email": "{{ nobody closes this"}
+        broken = await add_step(db, secret=runtime.keyring.current, content=bad)
+        await add_messages(db, broken, "email", mailboxes(3))
+        good = await add_step(db, campaign_id=2, secret=runtime.keyring.current)
+        await add_messages(db, good, "email", mailboxes(3))
+    assert (await deliver(runtime)).accepted == 3
+    async with runtime.pool.acquire() as db:
+        assert await states(db, broken) == {"queued": 3}
+        assert [alert.key for alert in await open_alerts(db)] == [f"step:{broken.step_id}"]
+
+
+async def test_what_nobody_foresaw_leaves_no_message_behind(
+    runtime: Runtime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection's task that ends ends the run, and what it had is not kept from others by a heart that beats on."""
+    monkeypatch.setattr("messaging.outbox.pipeline.DRAIN", 0.2)
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        await add_messages(db, step, "email", mailboxes(40))
+        async with open_courier(runtime) as sender, sender.stay():
+            with monkeypatch.context() as broken:
+                broken.setattr("messaging.outbox.pipeline.verdict", lambda *_args, **_more: 1 / 0)
+                with pytest.raises(ZeroDivisionError):
+                    await sender.run(until_idle=True)
+            held = await db.fetchval("select courier_id from message where state = 'sending' limit 1")
+            assert held is not None
+
+            async def another() -> bool:
+                return sender.courier_id not in {None, held}
+
+            await sender.run(until_idle=True)
+            await until(another)
+            counts = await states(db, step)
+    assert counts["accepted"] == 40 - counts["sending"]
+    assert counts["sending"] <= len(sandbox.mailbox)
+
+
+async def test_one_message_that_cannot_be_composed_fails_alone(runtime: Runtime) -> None:
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        ids = await add_messages(db, step, "email", mailboxes(3))
+        await db.execute("update message set variables = '{}' where message_id = $1", ids[1])
+    delivered = await deliver(runtime)
+    assert (delivered.accepted, delivered.failed) == (2, 1)
+    async with runtime.pool.acquire() as db:
+        row = await message(db, ids[1])
+        assert (row["state"], row["reason"]) == ("failed", "cannot_render")
+
+
+async def test_a_template_that_one_persons_words_make_run_away_fails_for_them_alone(runtime: Runtime) -> None:
+    asked = "Dear {% for letter in first_name %}{% for again in first_name %}{{ again }}{% endfor %}{% endfor %}"
+    template = Template("loops", "service", subject="Hi", email=asked)
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current, template=template)
+        ids = await add_messages(db, step, "email", mailboxes(3))
+        await db.execute(
+            "update message set variables = jsonb_build_object('first_name', repeat('x', 5000)) where message_id = $1",
+            ids[1],
+        )
+    delivered = await deliver(runtime)
+    assert (delivered.accepted, delivered.failed) == (2, 1)
+    async with runtime.pool.acquire() as db:
+        row = await message(db, ids[1])
+        assert (row["state"], row["reason"]) == ("failed", "cannot_render")
+
+
+async def test_what_is_urgent_overtakes_and_equals_take_turns(runtime: Runtime) -> None:
+    channel = Slow()
+    async with runtime.pool.acquire() as db:
+        first = await add_step(db, secret=runtime.keyring.current)
+        second = await add_step(db, campaign_id=2, secret=runtime.keyring.current)
+        urgent = await add_step(db, campaign_id=3, priority=9, secret=runtime.keyring.current)
+        firsts = await add_messages(db, first, "email", mailboxes(20))
+        seconds = await add_messages(db, second, "email", mailboxes(20))
+        urgents = await add_messages(db, urgent, "email", mailboxes(5))
+        for _ in range(100):
+            channel.gate.release()
+        await Dispatcher(runtime, {"email": channel}).run()  # type: ignore[dict-item]
+    assert set(channel.sent[:5]) == set(urgents)
+    turns = channel.sent[5:25]
+    assert 8 <= len(set(turns) & set(firsts)) <= 12
+    assert 8 <= len(set(turns) & set(seconds)) <= 12
+
+
+async def test_a_sender_keeps_its_pace_and_holds_up_nobody_else(runtime: Runtime, sandbox: Sandbox) -> None:
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        await add_messages(db, step, "sms", numbers(30))
+        await db.execute("update sender set pace = 20 where channel = 'sms'")
+        await add_messages(db, step, "email", mailboxes(100), first_person=1000)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    delivered = await deliver(runtime)
+    took = loop.time() - began
+    assert delivered.accepted == 130
+    assert took >= 28 / 20 - 0.1  # the burst is two
+    times = sorted(text.created for text in texts_of(sandbox))
+    mails = sorted(mail.at for mail in sandbox.mailbox)
+    assert mails[-1] < times[-1]  # a hundred emails are through before the thirtieth text
+
+
+async def test_pace_is_shared_by_workers_and_goes_on_without_redis(runtime: Runtime) -> None:
+    one, two = RateLimits(runtime.redis, "one"), RateLimits(runtime.redis, "two")
+    loop = asyncio.get_running_loop()
+    granted = 0
+    until_ = loop.time() + 1.0
+    while loop.time() < until_:
+        for pace in (one, two):
+            if not pace.wait(1):
+                await pace.fill(1, 50.0, 4)
+            while pace.spend(1, 50.0, 1):
+                granted += 1
+        await asyncio.sleep(0.005)
+    assert 42 <= granted <= 56
+    await runtime.redis.aclose()
+    lost = RateLimits(type(runtime.redis).from_url("redis://127.0.0.1:1/0"), "three")
+    granted, until_ = 0, loop.time() + 1.0
+    while loop.time() < until_:
+        if not lost.wait(1):
+            await lost.fill(1, 80.0, 4)
+        while lost.spend(1, 80.0, 1):
+            granted += 1
+        await asyncio.sleep(0.005)
+    assert 5 <= granted <= 12  # an eighth: it never saw how many there are
+
+
+async def test_a_relay_that_is_away_costs_no_message(runtime: Runtime, sandbox: Sandbox, unused_tcp_port: int) -> None:
+    away = with_sandbox(runtime.settings, sandbox, smtp_url=SecretStr(f"smtp://127.0.0.1:{unused_tcp_port}"))
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        await add_messages(db, step, "email", mailboxes(50))
+        async with open_channels(away, runtime.http) as channels:
+            courier = Dispatcher(runtime, channels)
+            running = asyncio.create_task(courier.run())
+
+            async def tried() -> bool:
+                return bool(await db.fetchval("select count(*) > 0 from message where reason = 'not_reached'"))
+
+            await until(tried)
+            courier.stop()
+            assert (await running).accepted == 0
+        assert await states(db, step) == {"queued": 50}
+        assert await db.fetchval("select max(attempt) from message") < 5
+        await db.execute("update message set not_before = now()")
+    assert (await deliver(runtime)).accepted == 50
+    assert received(sandbox) == Counter(mailboxes(50))
+
+
+async def test_a_killed_worker_leaves_at_most_twice_its_connections_unknown(
+    runtime: Runtime, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    connections, total = 4, 3000
+    async with runtime.pool.acquire() as db:
+        step = await add_step(db, secret=runtime.keyring.current)
+        await add_messages(db, step, "email", mailboxes(total))
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, str(Path(__file__).parents[2] / "support" / "outbox_worker.py"),
+        runtime.settings.database_url or "",
+        runtime.settings.redis_url or "", sandbox.smtp_url, str(connections),
+        cwd=Path(__file__).parents[3],
+    )  # fmt: skip
+
+    async def well_under_way() -> bool:
+        return len(sandbox.mailbox) > 300
+
+    await until(well_under_way)
+    worker.send_signal(signal.SIGKILL)
+    await worker.wait()
+    at_kill = received(sandbox)
+    async with runtime.pool.acquire() as db:
+        counts = await states(db, step)
+        on_wire = await db.fetchval("select count(*) from message where state = 'sending' and wire_at is not null")
+        assert on_wire <= 2 * connections
+        assert counts["accepted"] <= sum(at_kill.values()) <= counts["accepted"] + on_wire
+        assert counts["accepted"] < total
+    async with open_courier(runtime) as courier:
+        await courier.run()  # what the dead one still has is left alone
+        async with runtime.pool.acquire() as db:
+            await stop_hearts(db)
+        swept = await sweep_as_judge(runtime, courier.channels, settle=0)
+        assert swept.ambiguous == on_wire
+        await courier.run()
+    after = received(sandbox)
+    assert set(after) == set(mailboxes(total))
+    doubled = [address for address, times in after.items() if times > 1]
+    assert len(doubled) <= on_wire
+    async with runtime.pool.acquire() as db:
+        assert await states(db, step) == {"accepted": total}
+        known = await db.fetch(
+            "select m.address from message m join message_event e using (message_id) where e.state = 'ambiguous'"
+        )
+        assert set(doubled) <= {row["address"] for row in known}
+    for address in doubled:
+        assert len({mail.message_id for mail in sandbox.mailbox.to(address)}) == 1

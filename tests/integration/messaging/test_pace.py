@@ -1,0 +1,124 @@
+"""Paces, counted where messages arrive: never above rate and burst in any second, close to the rate on the whole."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from itertools import pairwise
+
+import pytest
+
+from core.runtime import Runtime, open_runtime
+from core.settings import Settings
+from messaging.states import State
+from sandbox import Sandbox, SandboxConfig, open_sandbox
+from tests.support.outbox_rows import add_messages, add_step, events, open_courier, states, until, with_sandbox
+
+RATE = 100.0
+BURST = 0.1
+IN_HAND = 2 * 4
+"""What each worker may have marked and not yet sent: twice its connections."""
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with open_sandbox(SandboxConfig()) as one:
+        yield one
+
+
+@pytest.fixture
+async def paced(settings: Settings, sandbox: Sandbox) -> AsyncIterator[Runtime]:
+    more = {"email_domain_pace": f"gmail.test+googlemail.test:{RATE:.0f}"}
+    async with open_runtime(with_sandbox(settings, sandbox, **more), pool_size=12) as one:
+        await one.redis.flushdb()
+        yield one
+
+
+def busiest_second(times: Sequence[float]) -> int:
+    """The most that arrived in any window of a second."""
+    times = sorted(times)
+    return max(sum(1 for time in times[first:] if time < times[first] + 1.0) for first in range(len(times)))
+
+
+def rate(times: Sequence[float]) -> float:
+    return (len(times) - 1) / (max(times) - min(times))
+
+
+async def send_by_two_workers(runtime: Runtime) -> None:
+    async with open_courier(runtime) as one, open_courier(runtime) as two:
+        await asyncio.gather(one.run(), two.run())
+
+
+async def test_two_workers_keep_a_senders_pace_together(paced: Runtime, sandbox: Sandbox) -> None:
+    async with paced.pool.acquire() as db:
+        step = await add_step(db, secret=paced.keyring.current)
+        await db.execute("update sender set pace = $1 where channel = 'email'", RATE)
+        await add_messages(db, step, "email", [f"m{n}@example.test" for n in range(400)])
+    await send_by_two_workers(paced)
+    times = [mail.at for mail in sandbox.mailbox]
+    assert len(times) == 400
+    assert busiest_second(times) <= RATE * (1 + BURST) + 2 * IN_HAND
+    assert rate(times) >= 0.95 * RATE
+
+
+async def test_a_mail_provider_gets_its_own_pace_and_keeps_nobody_else_waiting(
+    paced: Runtime, sandbox: Sandbox
+) -> None:
+    slow = [f"m{n}@{'gmail' if n % 2 else 'googlemail'}.test" for n in range(300)]
+    quick = [f"m{n}@example.test" for n in range(300)]
+    async with paced.pool.acquire() as db:
+        step = await add_step(db, secret=paced.keyring.current)
+        ids = await add_messages(db, step, "email", [*slow, *quick])
+    await send_by_two_workers(paced)
+    async with paced.pool.acquire() as db:
+        assert await states(db, step) == {State.ACCEPTED: 600}
+        assert len(await events(db, ids[0])) == 3  # queued, taken, accepted: kept, not sent to and fro
+    arrived = {mail.recipients[0]: mail.at for mail in sandbox.mailbox}
+    assert len(arrived) == 600
+    times = [arrived[address] for address in slow]
+    assert busiest_second(times) <= RATE * (1 + BURST) + 2 * IN_HAND
+    assert rate(times) >= 0.95 * RATE
+    assert max(arrived[address] for address in quick) < sorted(times)[len(times) // 2]
+
+
+async def test_what_a_slow_provider_cannot_take_soon_goes_back_until_its_turn(
+    settings: Settings, sandbox: Sandbox
+) -> None:
+    more = {"email_domain_pace": "slow.test:0.5"}
+    async with open_runtime(with_sandbox(settings, sandbox, **more), pool_size=5) as runtime:
+        async with runtime.pool.acquire() as db:
+            step = await add_step(db, secret=runtime.keyring.current)
+            await add_messages(db, step, "email", [f"m{n}@slow.test" for n in range(50)])
+        async with open_courier(runtime) as courier:
+            sending = asyncio.create_task(courier.run())
+
+            async def under_way() -> bool:
+                return len(sandbox.mailbox) >= 2
+
+            await until(under_way)
+            courier.stop()
+            await sending
+        async with runtime.pool.acquire() as db:
+            counts = await states(db, step)
+            assert counts["queued"] + counts["accepted"] == 50
+            put_off = await db.fetch(
+                "select not_before from message where reason = 'domain_pace' and not_before > now() order by not_before"
+            )
+            assert len(put_off) >= 30
+            apart = [(two[0] - one[0]).total_seconds() for one, two in pairwise(put_off)]
+            assert min(apart) > 0  # each has its own turn
+            assert await db.fetchval("select count(*) from courier where gone_at is null") == 0
+
+
+async def test_what_waited_long_goes_past_the_gate_again(
+    paced: Runtime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("messaging.outbox.step_queue.FRESH", 0.5)
+    async with paced.pool.acquire() as db:
+        step = await add_step(db, secret=paced.keyring.current)
+        await db.execute("update sender set pace = 4 where channel = 'email'")
+        ids = await add_messages(db, step, "email", [f"m{n}@example.test" for n in range(12)])
+    async with open_courier(paced) as courier:
+        await courier.run()
+    async with paced.pool.acquire() as db:
+        assert await states(db, step) == {State.ACCEPTED: 12}
+        assert ("queued", "smtp", "handed_back") in await events(db, ids[-1])
+    assert len(sandbox.mailbox) == 12

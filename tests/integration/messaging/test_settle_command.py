@@ -1,0 +1,136 @@
+"""`muster messages settle`: for one, for some and for all, after their list has been shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from core.db import Connection
+from core.errors import InputError
+from core.keyring import Keyring
+from core.settings import Settings
+from messaging.outbox.manual_review import read_names, tell_of_held
+from tests.integration.messaging.test_outbox_commands import muster
+from tests.support.outbox_rows import Step, add_messages, add_step, events, states
+
+
+async def held(db: Connection, count: int = 4, **columns: object) -> tuple[Step, list[int]]:
+    """Emails of unknown outcome that wait for a person."""
+    step = await add_step(db, **columns)
+    ids = await add_messages(db, step, "email", [f"m{n}.{step.step_id}@x.test" for n in range(count)])
+    await db.execute(
+        "update message set state = 'ambiguous', reason = 'held', wire_at = '2026-11-20 09:00Z'::timestamptz"
+        " + make_interval(mins => (message_id - $2)::int) where message_id = any ($1)",
+        ids, ids[0],
+    )  # fmt: skip
+    await tell_of_held(db)
+    return step, ids
+
+
+async def alert(db: Connection) -> str | None:
+    title: str | None = await db.fetchval("select title from alert where key = 'held' and resolved_at is null")
+    return title
+
+
+async def test_some_are_decided_and_the_alert_counts_what_is_left(
+    settings: Settings, db: Connection, tmp_path: Path
+) -> None:
+    step, ids = await held(db)
+    assert await alert(db) == "4 messages may or may not have been sent, and wait for a decision."
+    keyring = Keyring(settings.secret_key)
+
+    one = muster(settings, "settle", "--as", "sent", f"#{ids[0]}")
+    assert one.returncode == 0, one.stderr
+    assert f"m0.{step.step_id}@x.test" in one.stdout
+    assert f"m1.{step.step_id}@x.test" not in one.stdout
+    assert one.stdout.endswith("1 message taken for sent.\n")
+    assert await states(db, step) == {"accepted": 1, "ambiguous": 3}
+    assert await alert(db) == "3 messages may or may not have been sent, and wait for a decision."
+
+    log = tmp_path / "from the relay.txt"
+    log.write_text(
+        f"<{keyring.seal(ids[1], 'bounce')}@bounces.union.test>\n\nM2.{step.step_id}@x.test\n".lower()
+        + f"{ids[0]}\nnobody@x.test\n"
+    )
+    some = muster(settings, "settle", "--as", "unsent", "--file", str(log), "--actor", "ann")
+    assert some.returncode == 0, some.stderr
+    assert f"Not held, and left as they are: #{ids[0]}, nobody@x.test" in some.stdout
+    assert some.stdout.endswith("2 messages to be sent again.\n")
+    assert await states(db, step) == {"accepted": 1, "queued": 2, "ambiguous": 1}
+    detail = await db.fetchval("select detail from message_event where message_id = $1 and source = 'staff'", ids[2])
+    assert detail == {"by": "ann"}
+
+    rest = muster(settings, "settle", "--as", "sent", "--yes")
+    assert rest.stdout.endswith("1 message taken for sent.\n")
+    assert await alert(db) is None
+    assert (await events(db, ids[3]))[-1] == ("accepted", "staff", None)
+    assert "No message is held." in muster(settings, "settle", "--as", "sent").stdout
+
+
+async def test_they_are_chosen_by_step_channel_and_time(settings: Settings, db: Connection) -> None:
+    first, _ = await held(db, 3)
+    second, _ = await held(db, 3, position=2)
+    by_time = muster(settings, "settle", "--as", "sent", "--step", "2", "--after", "2026-11-20T09:01", "--before",
+                     "2026-11-20T09:02")  # fmt: skip
+    assert by_time.stdout.endswith("1 message taken for sent.\n"), by_time.stderr
+    assert (await states(db, first), await states(db, second)) == ({"ambiguous": 3}, {"accepted": 1, "ambiguous": 2})
+    assert "No message is held." in muster(settings, "settle", "--as", "sent", "--channel", "sms").stdout
+    assert muster(settings, "settle", "--as", "sent", "--step", "1").stdout.endswith("3 messages taken for sent.\n")
+    nobody = muster(settings, "settle", "--as", "sent", "--campaign", "none")
+    assert (nobody.returncode, "There is no campaign none." in nobody.stderr) == (1, True)
+
+
+async def test_many_are_shown_by_step(settings: Settings, db: Connection) -> None:
+    _, ids = await held(db, 30)
+    shown = muster(settings, "settle", "--as", "sent").stdout
+    assert f"#{ids[0]} … #{ids[-1]}" in shown
+    assert shown.endswith("30 messages taken for sent.\n")
+
+
+async def test_what_is_not_held_is_not_decided(settings: Settings, db: Connection) -> None:
+    step = await add_step(db)
+    (only,) = await add_messages(db, step, "email", ["a@x.test"])
+    await db.execute("update message set state = 'delivered'")
+    told = muster(settings, "settle", "--as", "unsent", str(only), "--yes")
+    assert (told.returncode, "None of these messages is held." in told.stderr) == (1, True)
+    assert await states(db, step) == {"delivered": 1}
+
+
+def test_a_name_that_is_none_is_named_by_its_line(settings: Settings) -> None:
+    keyring = Keyring(settings.secret_key)
+    sealed = keyring.seal(77, "bounce")
+    named = read_names(
+        enumerate(["17", " #18 ", "", f"b+{sealed}@b.test", f"<{sealed}@b.test>", "#7700900123"]), keyring, region="GB"
+    )
+    assert (named.ids, named.addresses) == ([17, 18, 77, 77, 7700900123], [])
+    with pytest.raises(InputError) as wrong:
+        read_names(
+            [(0, "delivered"), (2, "99999999999999999999"), (3, "a@b"), (4, f"#{'9' * 5000}")], keyring, region="GB"
+        )
+    assert wrong.value.problems == (
+        "“delivered” names no message",
+        "line 2: “99999999999999999999” names no message",
+        "line 3: “a@b” names no message",
+        f"line 4: “#{'9' * 59}” names no message",
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("07700900123", "+447700900123"),
+        ("07700 900 123", "+447700900123"),
+        ("7700900123", "+447700900123"),
+        ("447700900123", "+447700900123"),
+        ("00447700900123", "+447700900123"),
+        ("+44 7700 900123", "+447700900123"),
+        ("+44 (0)7700-900123", "+447700900123"),
+        ("<Sian@Example.ORG>", "sian@example.org"),
+    ],
+)
+def test_whom_messages_are_for_is_read_as_addresses_are_kept(typed: str, kept: str) -> None:
+    keyring = Keyring([SecretStr("a secret for tests only and long enough")])
+    named = read_names([(0, typed)], keyring, region="GB")
+    assert (named.ids, named.addresses) == ([], [kept])

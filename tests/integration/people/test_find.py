@@ -1,0 +1,194 @@
+"""Members are found by whatever somebody has of them, and what they said stands beside what was sent to them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import orjson
+import pytest
+
+from ballots.claims import record_claim, retract_claim
+from campaigns.replies.answer_history import said_by, said_to
+from core.db import Connection
+from core.settings import Settings
+from messaging.suppression import lift, suppress
+from people.search import search_people
+from tests.integration.campaigns.test_campaign_commands import muster as at_once
+from tests.support.command import run_command
+from tests.support.electorate import NOW, add_ballot, add_person, add_unit
+from tests.support.known_person import NUMBER, PHONE, fill
+from tests.support.outbox_rows import add_messages, add_step
+
+
+async def members(db: Connection) -> None:
+    unit = await add_unit(db, "Leeds")
+    for number, first, last, sms, email in (
+        ("0001", "Siân", "Ŵyn-Jones", "+447400123456", "sian@example.org"),
+        ("0002", "Amy", "Jones", "+447400123457", "a_jones@example.org"),
+        ("0003", "Ahmed", "O'Brien", "+447400999999", "ajones2@work.example"),
+    ):
+        person = await add_person(db, number, unit=unit, sms=sms, email=email, first_name=first)
+        await db.execute("update person set last_name = $2 where person_id = $1", person, last)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("jones", ["0002", "0003", "0001"]), ("sian", ["0001"]), ("SIÂN wyn", ["0001"]), ("jones amy", ["0002"]),
+        ("o'br", ["0003"]), ("0002", ["0002"]), ("003", ["0003"]), ("07400 123456", ["0001"]),
+        ("+44 (0)7400-123457", ["0002"]), ("0044 7400 999 999", ["0003"]), ("123456", ["0001"]),
+        ("07400123", ["0002", "0001"]), ("Sian@Example.org", ["0001"]), ("@work.example", ["0003"]),
+        ("3456", ["0001"]), ("0123", ["0002", "0001"]), ("0012", ["0002", "0001"]),
+        ("+44 (0)7400 123", ["0002", "0001"]), ("00447400999", ["0003"]), ("012", []),
+        ("a_jones", ["0002"]), ("a%j", []), ("nobody", []), ("", []), ("amy jones of leeds", []),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("indexed", [True, False])
+async def test_any_part_of_anything_finds_them(db: Connection, text: str, found: list[str], *, indexed: bool) -> None:
+    await members(db)
+    if not indexed:
+        await db.execute("drop index person_search, address_search")
+    assert sorted(hit.external_id for hit in await search_people(db, text, region="GB")) == sorted(found)
+
+
+async def test_a_search_is_answered_by_its_indexes(db: Connection) -> None:
+    await members(db)
+    await db.execute("set enable_seqscan = off")
+    plan = await db.fetch(
+        "explain select person_id from person"
+        " where folded(first_name || ' ' || last_name || ' ' || external_id) like '%jones%'"
+    )
+    assert "person_search" in "\n".join(row[0] for row in plan)
+
+
+async def test_what_somebody_said_stands_in_order_with_what_it_answers(db: Connection) -> None:
+    person = await add_person(db, "M1", sms="+447400123456")
+    ballot_id = await add_ballot(db)
+    campaign_id = await db.fetchval(
+        "insert into campaign (name, title, ballot_id, state, audience, spec, created_by)"
+        " values ('n', 'N', $1, 'running', '{}', '{}', 'ann') returning campaign_id", ballot_id,
+    )  # fmt: skip
+    step = await add_step(db, campaign_id=campaign_id)
+    (message_id,) = await add_messages(db, step, "sms", ["+447400123456"], first_person=person)
+    claim_id = await record_claim(
+        db, ballot_id=ballot_id, person_id=person, kind="voted", source="sms_reply", recorder="member", confidence=0.9,
+        message_id=message_id, at=NOW,
+    )  # fmt: skip
+    await retract_claim(db, claim_id, recorder="olga", source="rep")
+    await db.execute(
+        "insert into reply (inbox_id, channel, address, sender, person_id, message_id, text, reading, rule,"
+        " rule_version, claim_id, received_at)"
+        " values (1, 'sms', '+447400123456', 'us', $1, $2, 'done it', 'voted', 'r', '1', $3, $4)",
+        person, message_id, claim_id, NOW,
+    )  # fmt: skip
+    await suppress(db, channel="sms", address="+447400123456", reason="opted_out", source="sms_reply")
+    await lift(db, channel="sms", address="+447400123456", reason="opted_in", source="sms_reply")
+
+    said = await said_by(db, [person], [message_id])
+    assert [one.kind for one in said] == ["reply", "claim", "retraction", "suppress", "lift"] or [
+        one.kind for one in said
+    ] == ["claim", "reply", "retraction", "suppress", "lift"]
+    words = " ".join(one.words for one in said)
+    assert "“done it”, read as voted" in words
+    assert "In the ballot pay-2026 they are counted as: voted (from" in words
+    assert "no longer counted as: voted (taken back from a rep)" in words
+    assert {one.kind for one in await said_to(db, message_id)} == {"reply", "claim", "retraction"}
+
+
+def muster(settings: Settings, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "MUSTER_DATABASE_URL": settings.database_url or "",
+        "MUSTER_REDIS_URL": settings.redis_url or "",
+        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
+        "MUSTER_PUBLIC_URL": settings.public_url,
+    }
+    if stdin is not None:
+        return run_command(words, environment, stdin=stdin)
+    return run_command(words, environment, said=b"n\n")
+
+
+def in_a_terminal(settings: Settings, typed: bytes, *words: str) -> subprocess.CompletedProcess[str]:
+    ours, theirs = os.openpty()
+    os.write(ours, typed)
+    try:
+        return muster(settings, *words, stdin=os.ttyname(theirs))
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+async def test_who_leaves_is_named_and_in_a_terminal_asked_for(settings: Settings, db: Connection) -> None:
+    await members(db)
+    tried, found = at_once(settings, "people leave 0002 nobody --on 2026-11-20 --dry-run", "people find 0002")
+    assert (tried.code, "  0002  Amy Jones\n" in tried.out, "struck off 1" in tried.out) == (0, True, True), tried.err
+    assert "nothing was changed" in tried.err
+    assert "left" not in found.out
+    refused = in_a_terminal(settings, b"n\n", "people", "leave", "0002")
+    assert (refused.returncode, "Strike this member off?" in refused.stdout) == (1, True)
+    refused = in_a_terminal(settings, b"n\n", "people", "leave", "0002", "--json")
+    assert (refused.returncode, refused.stdout, "Strike this member off?" in refused.stderr) == (1, "", True)
+    assert "  0002  Amy Jones\n" in refused.stderr
+    assert await db.fetchval("select count(*) from person where left_at is not null") == 0
+    agreed = in_a_terminal(settings, b"y\n", "people", "leave", "0002", "--json")
+    assert (agreed.returncode, orjson.loads(agreed.stdout)["struck_off"]) == (0, 1)
+    silent = in_a_terminal(settings, b"", "people", "leave", "0002", "--undo", "--yes", "--json")
+    assert (silent.returncode, orjson.loads(silent.stdout)["returned"], silent.stderr) == (0, ["0002"], "")
+
+
+async def test_a_number_that_nobody_has_is_answered_with_whose_may_be_meant(settings: Settings, db: Connection) -> None:
+    await add_person(db, "0001040")
+    near, far, dated, ballots = at_once(
+        settings,
+        "people leave 40 --yes",
+        "people leave 777 --yes",
+        "people leave 0001040 --on 31/12/2026 --yes",
+        "ballot list",
+    )
+    assert (near.code, near.err) == (1, "Nobody has the membership number 40. Did you mean 0001040?\n")
+    assert far.err == "Nobody has the membership number 777.\n"
+    assert "on a day to come 1" in dated.out, dated.err
+    assert ballots.code == 0
+
+
+async def test_the_commands(settings: Settings, db: Connection) -> None:
+    person, _ = await fill(db)
+    found = muster(settings, "people", "find", "quacken", "--json")
+    assert [one["external_id"] for one in orjson.loads(found.stdout)] == [NUMBER]
+    assert PHONE in muster(settings, "people", "find", "07700900471").stdout
+    assert muster(settings, "people", "find", "nobody").returncode == 1
+
+    why = muster(settings, "messages", "why", "07700 900471").stdout
+    assert "They answered by text: “My turquoise door”, read as voted. It waits for a person: call me." in why
+    assert "All messages to them by email were stopped: opted out (from their page)." in why
+    told = orjson.loads(muster(settings, "messages", "why", NUMBER, "--json").stdout)
+    assert {"history", "answers"} <= told[0].keys()
+    assert (told[-1]["message_id"], bool(told[-1]["answers"])) == (None, True)
+
+    left = muster(settings, "people", "leave", NUMBER, "--on", "2026-11-20", "--json")
+    assert orjson.loads(left.stdout)["struck_off"] == 1
+    assert "left        2026-11-20" in muster(settings, "people", "show", NUMBER).stdout
+    assert muster(settings, "people", "leave", "nobody").returncode == 1
+    assert "1 is a member again: M-4711" in muster(settings, "people", "leave", NUMBER, "--undo").stdout
+    unknown = muster(settings, "messages", "why", "07400123437").stderr
+    assert "Nobody has the membership number or the phone number 07400123437" in unknown
+
+    asked = muster(settings, "people", "erase", NUMBER)
+    assert (asked.returncode, "nothing was done" in asked.stderr) == (1, True)
+    assert "Zebedee Quackenbush" in asked.stdout
+    assert muster(settings, "people", "erase", NUMBER, "--yes", "--actor", "olga").returncode == 0
+    assert (
+        await db.fetchval("select actor from audit where action = 'people.erased' and subject = $1", f"person {person}")
+        == "olga"
+    )
+    assert muster(settings, "people", "erase", NUMBER, "--yes").returncode == 1
+    shown = muster(settings, "suppression", "show", PHONE).stdout
+    assert "They asked to be erased." in shown
+    refused = muster(settings, "suppression", "lift", NUMBER)
+    assert refused.returncode == 1
+    assert f"Nobody who has come back has the membership number {NUMBER}" in refused.stderr
+    assert "Give the mailbox or the phone number they came back with" in refused.stderr
+    assert "Write the mailbox, or the phone number in full" in muster(settings, "suppression", "show", "5").stderr
+    assert muster(settings, "suppression", "lift", PHONE).returncode == 0
+    assert muster(settings, "suppression", "lift", PHONE).returncode == 1

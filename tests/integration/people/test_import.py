@@ -1,0 +1,430 @@
+"""Member files become people: all that is good in them, once, in one piece; and the rest is reported by line."""
+
+import asyncio
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.db import Connection, Pool, open_pool
+from core.errors import InputError
+from people.imports.imports import import_people
+from people.imports.mapping import Mapping
+from people.imports.report import ImportReport
+from sandbox.demo.union import write_union
+from tests.support.effort import effort_of_async
+
+HEADER = "member id,first name,surname,mobile,email,region,branch,workplace,language,time zone,pay band\n"
+
+
+def write(tmp_path: Path, text: str, name: str = "members.csv") -> Path:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+async def load(pool: Pool, tmp_path: Path, text: str, **options: Any) -> ImportReport:
+    return await import_people(pool, write(tmp_path, text), **options)
+
+
+def counts(report: ImportReport) -> tuple[int, int, int, int]:
+    return report.created, report.updated, report.unchanged, report.rejected
+
+
+async def addresses(pool: Pool, external_id: str) -> list[tuple[str, str]]:
+    rows = await pool.fetch(
+        "select channel, address from address join person using (person_id) where external_id = $1"
+        " order by channel desc, rank",
+        external_id,
+    )
+    return [(row["channel"], row["address"]) for row in rows]
+
+
+async def person(pool: Pool, external_id: str) -> dict[str, Any]:
+    row = await pool.fetchrow("select * from person where external_id = $1", external_id)
+    assert row is not None
+    return dict(row)
+
+
+async def everything(pool: Pool) -> list[Any]:
+    """All that an import could have left behind."""
+    return [
+        [dict(row) for row in await pool.fetch(f"select * from {table}")]
+        for table in (
+            "person",
+            "address",
+            "unit",
+            "attribute",
+            "member_import",
+            "audit",
+            "staged_person",
+            "staged_unit",
+        )
+    ]
+
+
+async def test_a_person_is_made_of_every_column(pool: Pool, tmp_path: Path) -> None:
+    report = await load(
+        pool,
+        tmp_path,
+        HEADER + "007,Siân,Ŵyn,07700 900001,Sian@Example.org,Wales,Cardiff,Tŷ Glas,Welsh,Europe/Paris,AO\n",
+        actor="amy",
+    )
+    assert counts(report) == (1, 0, 0, 0)
+    assert report.problems == []
+    found = await person(pool, "007")
+    assert (found["first_name"], found["last_name"], found["language"], found["time_zone"], found["attributes"]) == (
+        "Siân", "Ŵyn", "cy", "Europe/Paris", {"pay_band": "AO"},
+    )  # fmt: skip
+    assert await addresses(pool, "007") == [("sms", "+447700900001"), ("email", "sian@example.org")]
+    assert await pool.fetchval("select label from attribute where name = 'pay_band'") == "pay band"
+    trace = await pool.fetchrow("select * from member_import where import_id = $1", report.import_id)
+    assert trace is not None
+    assert (trace["file_name"], trace["actor"], trace["created"], len(trace["sha256"])) == ("members.csv", "amy", 1, 64)
+    audit = await pool.fetchrow("select * from audit")
+    assert audit is not None
+    assert (audit["actor"], audit["action"], audit["subject"]) == ("amy", "people.imported", "members.csv")
+    assert await pool.fetchval("select count(*) from staged_person") == 0
+
+
+async def test_importing_again_changes_nothing(pool: Pool, tmp_path: Path) -> None:
+    text = HEADER + "1,Amy,Jones,07700900001,a@example.org,Wales,Cardiff,,,,AO\n2,Bob,,,,,,,,,\n"
+    await load(pool, tmp_path, text)
+    before = (await everything(pool))[:4]
+    assert counts(await load(pool, tmp_path, text)) == (0, 0, 2, 0)
+    assert (await everything(pool))[:4] == before
+
+
+async def test_what_the_file_has_columns_for_is_replaced_and_the_rest_stays(pool: Pool, tmp_path: Path) -> None:
+    await load(pool, tmp_path, HEADER + "1,Amy,Jones,07700900001,a@example.org,Wales,Cardiff,,Welsh,,AO\n")
+    unit = (await person(pool, "1"))["unit_id"]
+    report = await load(
+        pool, tmp_path, "member id,surname,email,second email,shoe size\n1,Smith,b@example.org,c@example.org,7\n"
+    )
+    assert counts(report) == (0, 1, 0, 0)
+    found = await person(pool, "1")
+    assert (found["first_name"], found["last_name"], found["language"], found["unit_id"]) == (
+        "Amy",
+        "Smith",
+        "cy",
+        unit,
+    )
+    assert found["attributes"] == {"pay_band": "AO", "shoe_size": "7"}
+    assert await addresses(pool, "1") == [
+        ("sms", "+447700900001"), ("email", "b@example.org"), ("email", "c@example.org"),
+    ]  # fmt: skip
+
+
+async def test_emptied_cells_empty_what_was_known(pool: Pool, tmp_path: Path) -> None:
+    await load(pool, tmp_path, HEADER + "1,Amy,Jones,07700900001,a@example.org,Wales,Cardiff,,Welsh,,AO\n")
+    assert counts(await load(pool, tmp_path, HEADER + "1,Amy,,,,,,,,,\n")) == (0, 1, 0, 0)
+    found = await person(pool, "1")
+    assert (found["last_name"], found["unit_id"], found["language"], found["attributes"]) == ("", None, "en", {})
+    assert await addresses(pool, "1") == []
+
+
+async def test_another_order_of_preference_is_a_change(pool: Pool, tmp_path: Path) -> None:
+    await load(pool, tmp_path, "id,email,email 2\n1,a@example.org,b@example.org\n")
+    assert counts(await load(pool, tmp_path, "id,email,email 2\n1,b@example.org,a@example.org\n")) == (0, 1, 0, 0)
+    assert await addresses(pool, "1") == [("email", "b@example.org"), ("email", "a@example.org")]
+
+
+async def test_a_bad_cell_never_blocks_the_person(pool: Pool, tmp_path: Path) -> None:
+    report = await load(
+        pool,
+        tmp_path,
+        "id,mobile,second mobile,email,language,time zone\n"
+        "1,02079460991,07700900001,amy@,Klingon?,Mars/North\n"
+        "2,ask her,,to follow,,\n",
+    )
+    assert counts(report) == (2, 0, 0, 0)
+    assert [(problem.line, problem.column, problem.code) for problem in report.problems] == [
+        (2, "language", "unknown_language"),
+        (2, "time zone", "unknown_time_zone"),
+        (2, "mobile", "landline"),
+        (2, "email", "bad_domain"),
+        (3, "mobile", "not_a_number"),
+        (3, "email", "not_an_email"),
+    ]
+    assert await addresses(pool, "1") == [("sms", "+447700900001")]
+    assert await addresses(pool, "2") == []
+    assert report.unreachable == 1
+
+
+async def test_words_for_nothing_are_no_names_units_and_attributes(pool: Pool, tmp_path: Path) -> None:
+    report = await load(
+        pool,
+        tmp_path,
+        "id,first name,last name,region,branch,language,grade\n"
+        "1,NULL,Jones,Wales,None,NULL,-\n2,nan,(null),-,--,n/a,NIL\n3,Jo,Null,None,Null,,None\nNULL,Ann,Lee,,,,\n-,Bob,Lee,,,,\n",
+    )
+    assert counts(report) == (3, 0, 0, 2)
+    names = await pool.fetch("select first_name, last_name, attributes from person order by external_id")
+    assert [tuple(row) for row in names] == [("", "Jones", {}), ("", "", {}), ("Jo", "Null", {})]
+    assert [row["name"] for row in await pool.fetch("select name from unit")] == ["Wales"]
+    assert {problem.code for problem in report.problems} == {"no_external_id"}
+    assert [notice for notice in report.notices if "“branch”" in notice] == [
+        "Read as empty cells in the column “branch”: “None” 1 ×, “--” 1 ×, “Null” 1 ×."
+    ]
+    assert len([notice for notice in report.notices if "Read as empty" in notice]) == 6
+
+
+async def test_words_for_nothing_are_no_addresses_either(pool: Pool, tmp_path: Path) -> None:
+    report = await load(pool, tmp_path, "id,mobile,email\n1,NULL,n/a\n2,-,bob@example.org\n3,none,None\n")
+    assert (counts(report), report.problems) == ((3, 0, 0, 0), [])
+    assert report.unreachable == 2
+    assert [notice for notice in report.notices if "Read as empty" in notice] == [
+        "Read as empty cells in the column “mobile”: “NULL” 1 ×, “-” 1 ×, “none” 1 ×.",
+        "Read as empty cells in the column “email”: “n/a” 1 ×, “None” 1 ×.",
+    ]
+
+
+async def test_a_column_that_may_be_meant_for_something_is_named_and_no_attribute_once_it_is_mapped(
+    pool: Pool, tmp_path: Path
+) -> None:
+    text = "id,Spoken languge,Workplce\n1,Welsh,Depot\n2,,Depot\n"
+    report = await load(pool, tmp_path, text)
+    [notice] = [one for one in report.notices if "is kept as the attribute" in one]
+    assert "“Workplce” is kept as the attribute workplce. If it is the members' workplace" in notice
+    assert (await person(pool, "1"))["attributes"] == {"workplce": "Depot", "spoken_languge": "Welsh"}
+    mapped = Mapping(fields={"language": ("spoken languge",), "workplace": ("Workplce",)})
+    report = await load(pool, tmp_path, text, mapping=mapped)
+    assert ((await person(pool, "1"))["language"], (await person(pool, "1"))["attributes"]) == ("cy", {})
+    assert any("before they were mapped are taken off: 2 people" in one for one in report.notices)
+
+
+@pytest.mark.parametrize("label", ["Pref. language", "Language preference", "preferred LANG"])
+async def test_languages_are_known_by_more_names(pool: Pool, tmp_path: Path, label: str) -> None:
+    await load(pool, tmp_path, f"id,{label}\n1,Welsh\n")
+    assert (await person(pool, "1"))["language"] == "cy"
+
+
+async def test_full_names_of_nothing_are_none(pool: Pool, tmp_path: Path) -> None:
+    report = await load(pool, tmp_path, 'id,name\n1,NULL NULL\n2,n/a\n3,"NULL, Amy"\n4,Christopher Null\n')
+    names = await pool.fetch("select first_name, last_name from person order by external_id")
+    assert [tuple(row) for row in names] == [("", ""), ("", ""), ("Amy", ""), ("Christopher", "Null")]
+    assert "“NULL” 3 ×" in report.notices[-1] or "“NULL” 3 ×" in report.notices[0]
+
+
+async def test_every_bad_row_is_reported_and_the_good_ones_imported(pool: Pool, tmp_path: Path) -> None:
+    report = await load(
+        pool,
+        tmp_path,
+        "id,name,email\n"
+        "1,Amy Jones,a@example.org\n"
+        ",Nobody,n@example.org\n"
+        "2,Jones, Bob,b@example.org\n"
+        "3,short\n"
+        '4,"Big" Jim,j@example.org\n'
+        "1.2E+15,Rounded,\n"
+        "1,Amy Jones,a@example.org\n"
+        '5,"two\nlines",\n'
+        "1,Amy Smith,a@example.org\n"
+        "6.0,Float,\n",
+    )
+    assert counts(report) == (3, 0, 0, 6)
+    assert (report.rows, report.repeated) == (10, 1)
+    assert [(problem.line, problem.column, problem.code) for problem in report.problems] == [
+        (3, "id", "no_external_id"),
+        (4, "", "too_many_cells"),
+        (5, "", "too_few_cells"),
+        (6, "", "broken_row"),
+        (7, "id", "lost_digits"),
+        (11, "id", "duplicate"),
+    ]
+    assert "Line 2 has the same membership number" in report.problems[-1].message
+    ids = [row["external_id"] for row in await pool.fetch("select external_id from person order by person_id")]
+    assert ids == ["1", "5", "6"]
+
+
+async def test_strict_imports_nothing_if_anything_is_wrong(pool: Pool, tmp_path: Path) -> None:
+    before = await everything(pool)
+    report = await load(pool, tmp_path, "id,email\n1,a@example.org\n2,nonsense\n", strict=True)
+    assert not report.written
+    assert [problem.code for problem in report.problems] == ["not_an_email"]
+    assert await everything(pool) == before
+    assert (await load(pool, tmp_path, "id,email\n1,a@example.org\n", strict=True)).written
+
+
+async def test_a_dry_run_says_the_same_and_changes_nothing(pool: Pool, tmp_path: Path) -> None:
+    text = "id,email,branch,grade\n1,a@example.org,Cardiff,x\n,b@example.org,,\n"
+    before = await everything(pool)
+    rehearsal = await load(pool, tmp_path, text, dry_run=True)
+    assert await everything(pool) == before
+    performance = await load(pool, tmp_path, text)
+    assert counts(rehearsal) == counts(performance) == (1, 0, 0, 1)
+    assert (rehearsal.written, performance.written) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is empty"),
+        ("id,email\n", "no rows under it"),
+        ("id,email\n,\n\n", "no rows under it"),
+        ("name,email\nAmy,a@example.org\n", "No column holds the membership number"),
+        ("id,email,Email\n1,,\n", "Two columns are called"),
+        ("\x00\x01\x02", "not a text file"),
+    ],
+)
+async def test_a_file_that_cannot_be_used_changes_nothing(pool: Pool, tmp_path: Path, text: str, words: str) -> None:
+    before = await everything(pool)
+    with pytest.raises(InputError, match=words):
+        await load(pool, tmp_path, text)
+    assert await everything(pool) == before
+
+
+async def test_a_mapping_file_and_another_country(pool: Pool, tmp_path: Path) -> None:
+    report = await load(
+        pool, tmp_path, "Nummer;Handy\n1;087 123 4567\n",
+        mapping=Mapping(fields={"external_id": ("Nummer",), "phone": ("Handy",)}),
+        region="IE", time_zone="Europe/Dublin",
+    )  # fmt: skip
+    assert counts(report) == (1, 0, 0, 0)
+    assert await addresses(pool, "1") == [("sms", "+353871234567")]
+    assert (await person(pool, "1"))["time_zone"] == "Europe/Dublin"
+
+
+async def test_spreadsheets_are_imported_too(pool: Pool, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    for row in (["Member ID", "Mobile", "Email"], [1001, 7700900123, None], [1002, "landline", "b@example.org"]):
+        sheet.append(row)
+    book.save(tmp_path / "members.xlsx")
+    report = await import_people(pool, tmp_path / "members.xlsx")
+    assert counts(report) == (2, 0, 0, 0)
+    assert [(problem.line, problem.code) for problem in report.problems] == [(3, "not_a_number")]
+    assert await addresses(pool, "1001") == [("sms", "+447700900123")]
+
+
+async def test_the_same_file_imported_twice_at_once(pool: Pool, tmp_path: Path) -> None:
+    path = write(tmp_path, "id,email,branch\n" + "".join(f"{n},m{n}@example.org,B{n % 7}\n" for n in range(3000)))
+    reports = await asyncio.gather(*(import_people(pool, path) for _ in range(3)))
+    assert sorted(report.created for report in reports) == [0, 0, 3000]
+    assert sorted(report.unchanged for report in reports) == [0, 3000, 3000]
+    assert await pool.fetchval("select count(*) from person") == 3000
+    assert await pool.fetchval("select count(*) from address") == 3000
+    assert await pool.fetchval("select count(*) from unit") == 7
+
+
+async def test_an_import_that_is_killed_leaves_nothing(database_url: str, pool: Pool, tmp_path: Path) -> None:
+    path = write(tmp_path, "id,email\n" + "".join(f"{n},m{n}@example.org\n" for n in range(30_000)))
+    before = await everything(pool)
+
+    def stop(rows: int, _total: int | None) -> None:
+        if rows >= 10_000:
+            raise KeyboardInterrupt
+
+    other = await open_pool(database_url, size=1)
+    with pytest.raises(KeyboardInterrupt):
+        await import_people(other, path, progress=stop)
+    await other.close()
+    assert await everything(pool) == before
+    assert counts(await import_people(pool, path)) == (30_000, 0, 0, 0)
+
+
+async def test_progress_is_told(pool: Pool, tmp_path: Path) -> None:
+    seen: list[tuple[int, int | None]] = []
+    await load(pool, tmp_path, "id\n" + "\n".join(map(str, range(12_000))), progress=lambda *now: seen.append(now))
+    assert [rows for rows, _ in seen] == [5000, 10_000, 12_000, 12_000]
+    assert all(total is not None and rows <= total for rows, total in seen)
+
+
+async def test_a_made_up_union_comes_out_as_it_was_planted(pool: Pool, tmp_path: Path) -> None:
+    union = write_union(tmp_path / "union.csv", members=3000, branches=40)
+    report = await import_people(pool, union.path)
+    assert (report.rows, report.created, report.repeated, report.rejected, report.unreachable) == (
+        union.rows, union.people, union.repeated, union.rejected, union.unreachable,
+    )  # fmt: skip
+    assert report.by_code() == union.problems
+    assert min(union.repeated, union.rejected, union.unreachable, union.shared_phone, union.bouncing, union.magic) > 0
+    assert await pool.fetchval("select count(*) from unit where kind = 'branch'") == union.branches
+    for channel, people in (("sms", union.with_mobile), ("email", union.with_email)):
+        reached = await pool.fetchval("select count(distinct person_id) from address where channel = $1", channel)
+        assert reached == people
+    shared = await pool.fetchval(
+        "select sum(n) from (select count(*) as n from address where channel = 'sms' group by address) t where n > 1"
+    )
+    assert shared == union.shared_phone
+
+
+async def test_120_000_rows_cost_little(pool: Pool, tmp_path: Path) -> None:
+    union = write_union(tmp_path / "union.csv", members=119_000)
+
+    async def read() -> None:
+        report = await import_people(pool, union.path)
+        assert report.created == 119_000
+
+    assert await effort_of_async(read) < 1500  # 350 on a machine that does nothing else
+
+
+CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from(" ,;\"'\n\r\t=+-@"), max_size=8)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 9).map(str), CELLS, CELLS, CELLS | st.sampled_from(["07700900001", "+447700900002"]),
+                  CELLS | st.sampled_from(["a@example.org", "B@EXAMPLE.org"]), CELLS, CELLS, CELLS),
+        min_size=1, max_size=8,
+    )
+)  # fmt: skip
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_whatever_is_in_a_file_importing_it_twice_changes_nothing(
+    pool: Pool, tmp_path: Path, rows: list[tuple[str, ...]]
+) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["member id", "first name", "surname", "mobile", "email", "branch", "workplace", "note"])
+    writer.writerows(rows)
+    path = tmp_path / "any.csv"
+    path.write_text(text.getvalue(), encoding="utf-8", newline="")
+    first = await import_people(pool, path)
+    before = (await everything(pool))[:4]
+    again = await import_people(pool, path)
+    assert (again.created, again.updated) == (0, 0)
+    assert again.unchanged == first.created + first.updated + first.unchanged
+    assert first.rows == again.rows == again.unchanged + again.repeated + again.rejected
+    assert (await everything(pool))[:4] == before
+
+
+async def test_bad_cells_refuse_no_file_however_many_there_are(
+    pool: Pool, db: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("people.imports.report.MOST_KEPT", 3)
+    lines = [f"{number},m{number}@example.org,020 7946 0000" for number in range(8)]
+    report = await load(pool, tmp_path, "\n".join(["member_id,email,phone", *lines, ",x@example.org,"]))
+    assert (report.created, report.rejected, report.written) == (8, 1, True)
+    assert [one.line for one in report.problems] == [2, 3, 4, 10]
+    assert report.by_code() == {"landline": 8, "no_external_id": 1}
+    assert report.to_json()["problems_not_listed"] == 5
+    detail = await db.fetchval("select detail from audit where action = 'people.imported'")
+    assert detail["problems"] == {"landline": 8, "no_external_id": 1}
+
+
+async def test_too_many_rows_that_cannot_be_used_refuse_the_file(
+    pool: Pool, db: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("people.imports.report.MOST_REJECTED", 3)
+    with pytest.raises(InputError, match="More than 3 rows of this file cannot be used; the first is in line 3"):
+        await load(pool, tmp_path, "member_id,email\n1,a@example.org\n" + ",b@example.org\n" * 4)
+    assert await db.fetchval("select count(*) from person") == 0
+
+
+async def test_a_workbook_whose_members_are_in_another_sheet_names_both(pool: Pool, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    cover = book.active
+    assert cover is not None
+    cover.title = "Cover"
+    cover.append(["Membership at 1 November"])
+    book.create_sheet("Members").append(["Member ID", "First name"])
+    book.create_sheet("Old").sheet_state = "hidden"
+    path = tmp_path / "members.xlsx"
+    book.save(path)
+    with pytest.raises(InputError, match="No column holds the membership number") as refused:
+        await import_people(pool, path)
+    assert "The sheet “Cover” was read, the first that people see; not read: “Members”." in str(refused.value)

@@ -1,0 +1,152 @@
+"""`muster user`: letting staff in and out again, as an operator types it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pwd
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.clock import system_clock
+from core.db import Connection
+from muster.embedded.valkey import Valkey
+from sandbox import SandboxConfig, open_sandbox
+from staff.sign_in import admit, link_works, use_link
+from tests.support.command import run_command
+
+Muster = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def user(database_url: str, valkey: Valkey, tmp_path: Path) -> Muster:
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+    settings = {
+        "MUSTER_DATABASE_URL": database_url,
+        "MUSTER_REDIS_URL": valkey.url,
+        "MUSTER_SECRET_KEY": "a quiet river of nine green otters at dawn",
+        "MUSTER_PUBLIC_URL": "https://vote.example.org",
+        "MUSTER_ORGANISATION": "The Union",
+        "MUSTER_EMAIL_FROM": "The Union <ballot@union.test>",
+    }
+
+    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return run_command(["user", *words], rest | settings | more, cwd=tmp_path)
+
+    return run
+
+
+async def test_in_and_out_again(user: Muster, db: Connection) -> None:
+    assert "muster user add" in user("list").stdout
+
+    added = user("add", "Ada@Union.example.com", "--name", "Ada")
+    assert added.returncode == 0, added.stderr
+    where, _, token = added.stdout.strip().rpartition("/")
+    assert where == "https://vote.example.org/console/sign-in"
+    assert added.stderr == "This link works once, for 15 minutes; anybody who has it can use it.\n"
+    assert await link_works(db, token, now=system_clock())
+
+    again = user("add", "ada@union.example.com")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "muster user link ada@union.example.com" in again.stderr
+
+    assert user("disable", "ADA@union.example.com").returncode == 0
+    assert not await link_works(db, token, now=system_clock())
+    refused = user("link", "ada@union.example.com")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("Error: The access of ada@union.example.com was taken away.")
+
+    assert user("enable", "ada@union.example.com").returncode == 0
+    assert user("link", "ada@union.example.com").stdout.startswith("https://vote.example.org/console/sign-in/")
+    [ada] = json.loads(user("list", "--json").stdout)
+    assert (ada["email"], ada["name"], ada["disabled_at"]) == ("ada@union.example.com", "Ada", None)
+    me = pwd.getpwuid(os.getuid()).pw_name
+    audit = await db.fetch("select actor, action, detail from audit order by audit_id")
+    assert [row["action"] for row in audit] == [
+        "added", "sign-in link made", "disabled", "enabled", "sign-in link made",
+    ]  # fmt: skip
+    assert {row["detail"]["system_user"] for row in audit} == {me}
+    assert {row["actor"] for row in audit} == {me}
+
+
+async def test_who_did_it_stands_beside_the_system_user(user: Muster, db: Connection) -> None:
+    for words in (("add", "ada@union.example.com"), ("link",), ("sign-out",), ("disable",), ("enable",)):
+        assert user(*words, *(["ada@union.example.com"] if len(words) == 1 else []), "--actor", "Grace").returncode == 0
+    audit = await db.fetch("select actor, detail from audit")
+    assert len(audit) == 6
+    assert {row["actor"] for row in audit} == {"Grace"}
+    assert {row["detail"]["system_user"] for row in audit} == {pwd.getpwuid(os.getuid()).pw_name}
+
+
+async def test_signing_somebody_out_ends_sessions_and_unused_links(user: Muster, db: Connection) -> None:
+    tokens = [user("add", "ada@union.example.com").stdout.strip().rpartition("/")[2]]
+    tokens += [user("link", "ada@union.example.com").stdout.strip().rpartition("/")[2] for _ in range(2)]
+    sessions = [await use_link(db, token, now=system_clock()) for token in tokens[:2]]
+    ended = user("sign-out", "Ada@union.example.com")
+    assert "Ended: 2 sessions and 1 unused link." in ended.stdout, ended.stderr
+    for session in sessions:
+        assert await admit(db, session, now=system_clock()) is None
+    assert not await link_works(db, tokens[2], now=system_clock())
+    [ada] = json.loads(user("list", "--json").stdout)
+    assert ada["signed_in_at"], "when somebody was here last is still known"
+
+
+async def test_a_link_is_mailed_and_not_printed(user: Muster, db: Connection) -> None:
+    async with open_sandbox(SandboxConfig()) as sandbox:
+        mailed = await asyncio.to_thread(
+            user,
+            "add",
+            "ada@union.example.com",
+            "--name",
+            "Ada <b>Price</b>",
+            "--send",
+            MUSTER_SMTP_URL=sandbox.smtp_url,
+        )
+        assert mailed.returncode == 0, mailed.stderr
+        assert mailed.stdout.startswith("The link was mailed to ada@union.example.com")
+        assert "/console/sign-in/" not in mailed.stdout + mailed.stderr
+        [mail] = sandbox.mailbox.newest()
+        parsed = mail.parse()
+        assert parsed["From"] == "The Union <ballot@union.test>"
+        assert parsed["Subject"] == "Sign in to The Union on Muster"
+        assert parsed["Auto-Submitted"] == "auto-generated"
+        text = parsed.get_body(("plain",)).get_content()
+        html = parsed.get_body(("html",)).get_content()
+        [link] = re.findall(r"https://vote\.example\.org/console/sign-in/\S+", text)
+        assert html.count(f'href="{link}"') == 2
+        assert "Ada &lt;b&gt;Price" in html
+        assert await link_works(db, link.rpartition("/")[2], now=system_clock())
+    stored = await db.fetchval("select count(*) from message")
+    assert stored == 0, "a key has no place in the outbox"
+
+
+async def test_a_mail_that_cannot_be_sent_leaves_no_link_and_shows_none(user: Muster, db: Connection) -> None:
+    user("add", "ada@union.example.com")
+    await db.execute("delete from sign_in")
+    for smtp, words in (
+        ({}, "There is no mail relay"),
+        ({"MUSTER_SMTP_URL": "smtp://127.0.0.1:1"}, "The mail relay did not take the mail to ada@union.example.com"),
+    ):
+        failed = user("link", "ada@union.example.com", "--send", **smtp)
+        assert (failed.returncode, failed.stdout) == (1, "")
+        assert words in failed.stderr
+        assert "/console/sign-in/" not in failed.stderr
+    assert await db.fetchval("select count(*) from sign_in") == 0
+    unset = user("add", "eve@union.example.com", "--send")
+    assert (unset.returncode, unset.stdout) == (1, "")
+    assert "There is no mail relay" in unset.stderr
+    added = user("add", "eve@union.example.com", "--send", MUSTER_SMTP_URL="smtp://127.0.0.1:1")
+    assert (added.returncode, added.stdout) == (1, "")
+    assert "eve@union.example.com was added, but has no link yet." in added.stderr, "nobody was added before"
+
+
+@pytest.mark.parametrize("words", [("link", "nobody@x.org"), ("disable", "nobody@x.org"), ("add", "not an address")])
+def test_what_cannot_be_is_refused(user: Muster, words: tuple[str, ...]) -> None:
+    refused = user(*words)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("Error: ")

@@ -1,0 +1,548 @@
+"""`muster mailroom`: what is answered with 250 is kept, bounces do what they say, and forged ones nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import mailbox
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.alerts import open_alerts
+from core.db import Connection, open_pool
+from core.errors import Conflict, InputError, SettingsError
+from core.runtime import Runtime
+from messaging.outbox.bounces import ENOUGH, QUIET, forget_soft_bounces
+from messaging.outbox.senders import THRESHOLD, resume_sender
+from tests.support.inbound_rows import Moving
+from tests.support.mail_rows import ANN, BOUNCES, REPLIES, Room, open_room
+from tests.support.outbox_rows import until
+from webhooks import process_inbox
+from webhooks.email.mail_server import classify, listener
+from webhooks.email.mail_server.listener import listening
+from webhooks.email.mail_server.mail_files import Counted, read_mailbox
+
+UNREADABLE = (
+    b"From: MAILER-DAEMON@mail.member.test\r\nSubject: Avis\r\n\r\nVotre message nous est revenu, voyez plus bas.\r\n"
+)
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+async def room(runtime: Runtime, db: Connection) -> AsyncIterator[Room]:
+    async with open_room(runtime, db, Moving(NOON)) as room:
+        yield room
+
+
+async def standing(db: Connection, message_id: int) -> tuple[str, str | None]:
+    row = await db.fetchrow("select state::text, reason from message where message_id = $1", message_id)
+    assert row is not None
+    return row["state"], row["reason"]
+
+
+# ---- bounces and complaints
+
+
+async def test_each_bounce_does_what_its_code_says(room: Room, db: Connection) -> None:
+    expected = {
+        "dsn-hard": ("bounced", "hard_bounced", "hard_bounced"),
+        "dsn-global": ("bounced", "hard_bounced", "hard_bounced"),
+        "qmail": ("bounced", "hard_bounced", "hard_bounced"),
+        "dsn-full": ("bounced", "mailbox_full", None),
+        "dsn-expired": ("bounced", "expired_at_provider", None),
+        "dsn-policy": ("bounced", "sender_refused", None),
+        "dsn-system": ("bounced", "sender_refused", None),
+        "dsn-delayed": ("sent", None, None),
+        "dsn-delivered": ("delivered", None, None),
+        "vacation": ("sent", None, None),
+        "out-of-office": ("sent", None, None),
+    }
+    found = {}
+    for number, name in enumerate(expected):
+        address = f"m{number}@member.test"
+        asked = await room.campaign.ask(email=address)
+        await room.tell(name, asked)
+        why = await db.fetchval("select reason from suppression where address = $1", address)
+        found[name] = (*await standing(db, asked.message_id), why)
+    assert found == expected
+    assert await db.fetchval("select count(*) from soft_bounce") == 2
+    assert await db.fetchval("select count(*) from reply") == 0  # what machines say is no answer
+    assert await db.fetchval("select count(*) from inbox where state <> 'done'") == 0
+
+
+async def test_servers_that_refuse_our_sender_in_a_bounce_stop_it_and_mending_tries_again(
+    room: Room, db: Connection
+) -> None:
+    asked = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(THRESHOLD + 2)]
+    await room.tell("dsn-hard", asked[0])  # a bad address stops nobody
+    for one in asked[1:THRESHOLD]:
+        await room.tell("dsn-policy", one)
+    assert await open_alerts(db) == []
+    await room.tell("dsn-policy", asked[THRESHOLD])
+    (alert,) = await open_alerts(db)
+    assert alert.title.startswith("Sending from")
+    assert "refused our sender" in alert.title
+    sender_id = await db.fetchval("select sender_id from message where message_id = $1", asked[1].message_id)
+    assert await db.fetchval("select paused_reason from sender where sender_id = $1", sender_id)
+    assert await resume_sender(db, sender_id, now=room.clock()) == THRESHOLD
+    assert await standing(db, asked[1].message_id) == ("queued", None)
+    assert (await standing(db, asked[0].message_id))[0] == "bounced"
+    assert await open_alerts(db) == []
+
+
+async def test_a_bounce_that_nobody_can_read_counts_as_soft_and_is_shown(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    assert await room.hand_over(UNREADABLE, room.bounce_address(asked)) == 250
+    await process_inbox(room.runtime, 10)
+    assert await standing(db, asked.message_id) == ("bounced", "unread_bounce")
+    assert await db.fetchval("select count(*) from soft_bounce") == 1
+    (alert,) = await open_alerts(db)
+    assert (alert.severity, alert.detail) == ("notice", {"message_id": asked.message_id})
+    now = datetime.now(UTC)
+    await forget_soft_bounces(db, now)
+    assert await open_alerts(db) != []
+    await forget_soft_bounces(db, now + QUIET + timedelta(minutes=1))
+    assert await open_alerts(db) == []
+
+
+async def test_who_writes_to_a_bounce_address_in_person_is_read(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    raw = b"From: ann@member.test\r\nSubject: Paper\r\n\r\nMy ballot paper was not delivered.\r\n"
+    assert await room.hand_over(raw, room.bounce_address(asked), ANN) == 250
+    await process_inbox(room.runtime, 10)
+    assert (await standing(db, asked.message_id))[0] == "sent"
+    assert await db.fetchval("select count(*) from reply") == 1
+
+
+async def test_the_address_suppressed_is_the_one_written_to(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    raw = room.mail("dsn-hard", asked).replace(b"ann@member.test", b"chair@union.test")
+    await room.hand_over(raw, room.bounce_address(asked))
+    await process_inbox(room.runtime, 10)
+    assert await room.campaign.suppressed() == {("email", ANN, "hard_bounced")}
+
+
+async def test_soft_bounces_suppress_after_repeats_over_days(room: Room, db: Connection) -> None:
+    from tests.integration.webhooks.test_email_events import another
+
+    person = (await room.campaign.ask(email="first@member.test")).person_id
+    for day in range(ENOUGH):
+        assert await room.campaign.suppressed() == set()
+        room.clock.wait(days=2)
+        message_id = await another(room.campaign, person, day)
+        for _ in range(2):
+            await room.tell("dsn-full", message_id)
+    assert await room.campaign.suppressed() == {("email", ANN, "soft_bounced")}
+
+
+async def test_a_complaint_suppresses_at_once_and_only_with_an_id_of_ours(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    complaints = f"complaints@{BOUNCES}"
+    forged = room.mail("arf-abuse", asked).replace(room.seal(asked, "bounce").encode(), b"1-00000000")
+    assert await room.hand_over(forged, complaints, "abuse@provider.test") == 250
+    await process_inbox(room.runtime, 10)
+    assert await room.campaign.suppressed() == set()
+    await room.tell("arf-not-spam", asked, complaints, "abuse@provider.test")
+    assert await room.campaign.suppressed() == set()
+    await room.tell("arf-redacted", asked, complaints, "abuse@provider.test")
+    assert await room.campaign.suppressed() == {("email", ANN, "complained")}
+    assert (await standing(db, asked.message_id))[0] == "complained"
+
+
+async def test_without_a_token_of_ours_nobody_is_suppressed(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    seal = room.seal(asked, "bounce")
+    forged = [
+        f"b+{seal[:-1]}{'0' if seal[-1] != '0' else '1'}@{BOUNCES}",
+        f"b+{asked.message_id}@{BOUNCES}",
+        f"b+{room.seal(asked, 'reply')}@{BOUNCES}",
+        f"b@{BOUNCES}",
+        f"ann@{BOUNCES}",
+        f"b+{seal}@elsewhere.test",
+        f"r+{seal}@{REPLIES}",
+    ]
+    for address in forged:
+        assert await room.hand_over(room.mail("dsn-hard", asked), address) == 550, address
+    assert await db.fetchval("select count(*) from inbox") == 0
+    # a mailbox that takes any mail: a bounce there proves nothing, whatever it holds
+    assert await room.hand_over(room.mail("dsn-hard", asked), "ballot@union.test") == 250
+    await process_inbox(room.runtime, 10)
+    assert await room.campaign.suppressed() == set()
+    assert (await standing(db, asked.message_id))[0] == "sent"
+
+
+@pytest.mark.parametrize(("head", "sender"), [
+    ("From: Ann <ann@member.test>\r\nSubject: unsubscribe", ANN),
+    ("From: Ann <ann@member.test>\r\nAuto-Submitted: auto-generated", ANN),  # so do mail programs, for the person
+    ("From: no-reply@mail.test\r\nPrecedence: bulk", ""),
+])  # fmt: skip
+async def test_a_mail_to_the_unsubscribe_address_opts_out(room: Room, head: str, sender: str) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    address = f"u+{room.seal(asked, 'unsubscribe')}@{REPLIES}"
+    assert await room.hand_over(f"{head}\r\n\r\n".encode(), address, sender) == 250
+    await process_inbox(room.runtime, 10)
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+    assert await room.campaign.waiting(asked) == ("suppressed", "opted_out")
+
+
+# ---- what is promised with 250
+
+
+async def test_what_is_answered_with_250_is_kept_as_it_came_and_once(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    raw = room.mail("dsn-hard", asked).replace(
+        b"This is the mail system", b".dot\r\n..dots\r\n.\r\nThis is the mail system"
+    )
+    to = room.bounce_address(asked)
+    codes = await asyncio.gather(*(room.hand_over(raw, to) for _ in range(5)))
+    assert codes == [250] * 5
+    (row,) = await db.fetch("select payload, raw from inbox join inbox_mail using (inbox_id)")
+    assert row["raw"] == raw
+    assert row["payload"]["recipient"] == to
+    assert row["payload"]["sender"] == ""
+
+
+async def test_while_the_database_is_away_mail_is_asked_to_come_again(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    pool = await open_pool(room.runtime.settings.database_url or "", size=1)
+    await pool.close()
+    async with listening(replace(room.runtime, pool=pool), "lmtp", "127.0.0.1:0") as where:
+        away = replace(room, port=int(where.rpartition(":")[2]))
+        assert await away.hand_over(room.mail("dsn-hard", asked), room.bounce_address(asked)) == 451
+    assert await db.fetchval("select count(*) from inbox") == 0
+    assert await room.hand_over(room.mail("dsn-hard", asked), room.bounce_address(asked)) == 250
+
+
+async def test_a_mail_that_is_too_large_is_refused_for_good(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    to = room.bounce_address(asked)
+    raw = b"Subject: large\r\n\r\n" + b"a line of text that is not short\r\n" * 40_000
+    assert await room.hand_over(raw, to) == 552
+    reader, writer = await asyncio.open_connection(room.host, room.port)
+    with closing(writer):
+        for said, code in ((b"", b"220"), (b"LHLO x", b"250"), (b"MAIL FROM:<> SIZE=2000000", b"552")):
+            assert (await talk(reader, writer, said)).startswith(code)
+    assert await db.fetchval("select count(*) from inbox") == 0
+
+
+async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: bytes) -> bytes:
+    """Say a line, and hear all of the answer."""
+    if line:
+        writer.write(line + b"\r\n")
+    while True:
+        answer = await asyncio.wait_for(reader.readline(), 10)
+        if answer[3:4] != b"-":
+            return answer
+
+
+async def test_a_mail_nobody_can_read_is_set_aside_and_holds_up_no_other(room: Room, db: Connection) -> None:
+    asked, other = await room.campaign.ask(email=ANN), await room.campaign.ask(email="bob@member.test")
+    poison = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(2000))
+    assert await room.hand_over(poison, room.bounce_address(asked)) == 250
+    await room.tell("dsn-hard", other)
+    states = [row["state"] for row in await db.fetch("select state from inbox order by inbox_id")]
+    assert states == ["parked", "done"]
+    assert await db.fetchval("select severity from alert where key = 'inbox:mail'") == "warning"
+    assert (await standing(db, other.message_id))[0] == "bounced"
+
+
+async def test_a_header_made_to_stop_the_inbox_does_not(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    to = f"r+{room.seal(asked, 'reply')}@{REPLIES}"
+    assert await room.hand_over(b"From: " + b"(" * 1500 + b"\r\n\r\nhm\r\n", to, ANN) == 250
+    assert await room.hand_over(f"From: {ANN}\r\nSubject: x\r\n\r\nSTOP\r\n".encode(), to, ANN) == 250
+    await process_inbox(room.runtime, 10)
+    assert {row["state"] for row in await db.fetch("select state from inbox")} == {"done"}
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+
+
+async def test_what_the_library_cannot_take_apart_is_set_aside_at_once(
+    room: Room, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(classify, "read_answer", fail)
+    asked = await room.campaign.ask(email=ANN)
+    to = f"r+{room.seal(asked, 'reply')}@{REPLIES}"
+    assert await room.hand_over(f"From: {ANN}\r\n\r\nhm\r\n".encode(), to, ANN) == 250
+    await process_inbox(room.runtime, 10)
+    assert await db.fetchval("select state from inbox") == "parked"
+
+
+# ---- those who mean ill
+
+
+async def test_mail_is_read_beside_the_event_loop(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    where: dict[str, threading.Thread] = {}
+
+    def noting(name: str, read: Callable[..., Any]) -> Callable[..., Any]:
+        def note(*said: Any, **named: Any) -> Any:
+            where[name] = threading.current_thread()
+            return read(*said, **named)
+
+        return note
+
+    for name in ("read_letter", "read_bounce", "read_answer"):
+        monkeypatch.setattr(classify, name, noting(name, getattr(classify, name)))
+    asked = await room.campaign.ask(email=ANN)
+    assert await room.hand_over(b"From: ann@member.test\r\n\r\nhm\r\n", room.bounce_address(asked), ANN) == 250
+    await process_inbox(room.runtime, 10)
+    assert set(where) == {"read_letter", "read_bounce", "read_answer"}
+    assert threading.current_thread() not in where.values()
+
+
+async def test_slow_silent_and_too_many_clients_are_turned_away(
+    room: Room, db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "WHOLE_MAIL", 0.3)
+    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 2)
+    to = room.bounce_address(await room.campaign.ask(email=ANN)).encode()
+    reader, writer = await asyncio.open_connection(room.host, room.port)
+    with closing(writer):
+        for said in (b"", b"LHLO x", b"MAIL FROM:<>", b"RCPT TO:<" + to + b">", b"DATA"):
+            await talk(reader, writer, said)
+        _, second = await asyncio.open_connection(room.host, room.port)
+        with closing(second):
+            third_reader, third = await asyncio.open_connection(room.host, room.port)
+            with closing(third):
+                assert (await asyncio.wait_for(third_reader.readline(), 10)).startswith(b"421 4.3.2")
+                assert await asyncio.wait_for(third_reader.read(), 10) == b""
+        answer = asyncio.create_task(asyncio.wait_for(reader.readline(), 10))
+        while not answer.done():  # never silent for long, and never done
+            writer.write(b"a\r\n")
+            await asyncio.wait({answer}, timeout=0.02)
+        assert (await answer).startswith(b"421 4.4.2")
+    assert await db.fetchval("select count(*) from inbox") == 0
+
+
+@asynccontextmanager
+async def deaf_client(host: str, port: int) -> AsyncIterator[asyncio.Task[None]]:
+    """A client that asks without end and reads nothing; its task ends when it is hung up on."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.setblocking(False)
+        await loop.sock_connect(one, (host, port))
+
+        async def ask() -> None:
+            with suppress(ConnectionResetError, BrokenPipeError):
+                while True:
+                    await loop.sock_sendall(one, b"LHLO x\r\n" * 1000)
+
+        asking = asyncio.create_task(ask())
+        try:
+            yield asking
+        finally:
+            asking.cancel()
+            await asyncio.wait({asking})
+
+
+async def test_clients_that_take_no_answer_keep_nobody_out(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "QUIET", 0.3)
+    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 1)
+
+    async def is_let_in() -> bool:
+        reader, writer = await asyncio.open_connection(room.host, room.port)
+        with closing(writer):
+            return (await asyncio.wait_for(reader.readline(), 10)).startswith(b"220")
+
+    async with deaf_client(room.host, room.port) as asking:
+        await asyncio.wait_for(asking, 60)
+        await until(is_let_in)
+
+
+async def test_clients_that_come_at_once_are_counted(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 3)
+    came = await asyncio.gather(*(asyncio.open_connection(room.host, room.port) for _ in range(20)))
+    heard = [await asyncio.wait_for(reader.readline(), 10) for reader, _ in came]
+    assert sorted(line[:3] for line in heard) == [b"220"] * 3 + [b"421"] * 17
+    for _, writer in came:
+        writer.close()
+
+
+async def test_a_listener_stops_although_nobody_takes_its_answers(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = asyncio.Event()
+    monkeypatch.setattr(asyncio.StreamReaderProtocol, "pause_writing", pausing(stuck))
+    serving = listening(room.runtime, "lmtp", "127.0.0.1:0")
+    where = await serving.__aenter__()
+    async with deaf_client(room.host, int(where.rpartition(":")[2])) as asking:
+        await asyncio.wait_for(stuck.wait(), 60)
+        await asyncio.wait_for(serving.__aexit__(None, None, None), 15)
+        await asyncio.wait_for(asking, 15)
+
+
+def pausing(stuck: asyncio.Event) -> Callable[[asyncio.StreamReaderProtocol], None]:
+    pause = asyncio.StreamReaderProtocol.pause_writing
+
+    def noting(protocol: asyncio.StreamReaderProtocol) -> None:
+        stuck.set()
+        pause(protocol)
+
+    return noting
+
+
+async def test_whatever_is_said_to_it_the_listener_stays(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    to = room.bounce_address(asked).encode()
+    nonsense = [
+        b"\x00\xff\xfe", b"A" * 5000, b"LHLO", b"LHLO " + b"x" * 600, b"DATA", b"RCPT TO:<x>",
+        b"MAIL FROM:<" + b"a" * 900,
+        b"MAIL FROM:<a@b.test> BODY=9BITMIME", b"RCPT TO:<" + to, b"RCPT TO:<" + to + b"\x00>", b"VRFY root", b"EXPN x",
+        b"AUTH PLAIN AGEAYg==", b"STARTTLS", b"BDAT 5 LAST", b"HELO x", b"MAIL FROM:<> SMTPUTF8 SIZE=-1",
+    ]  # fmt: skip
+    for line in nonsense:
+        reader, writer = await asyncio.open_connection(room.host, room.port)
+        with closing(writer):
+            assert (await talk(reader, writer, b"")).startswith(b"220")
+            writer.write(b"LHLO x\r\n" + line + b"\r\n" + b"QUIT\r\n")
+            heard = await asyncio.wait_for(reader.read(), 10)
+        assert b"Stored" not in heard
+        assert b"Traceback" not in heard
+    reader, writer = await asyncio.open_connection(room.host, room.port)
+    with closing(writer):  # cut off in the middle of a mail
+        for said in (b"", b"LHLO x", b"MAIL FROM:<>", b"RCPT TO:<" + to + b">", b"DATA"):
+            await talk(reader, writer, said)
+        writer.write(b"Subject: half\r\n\r\nhalf a ma")
+        await writer.drain()
+    assert await db.fetchval("select count(*) from inbox") == 0
+    assert await room.hand_over(room.mail("dsn-hard", asked), to.decode()) == 250
+
+
+async def test_lmtp_answers_for_one_recipient_and_smtp_for_several(room: Room, db: Connection) -> None:
+    asked = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(2)]
+    recipients = [room.bounce_address(one).encode() for one in asked]
+    async with listening(room.runtime, "smtp", "127.0.0.1:0") as where:
+        for port, hello, second in ((room.port, b"LHLO x", b"452"), (int(where.rpartition(":")[2]), b"EHLO x", b"250")):
+            reader, writer = await asyncio.open_connection(room.host, port)
+            with closing(writer):
+                for said in (b"", hello, b"MAIL FROM:<>", b"RCPT TO:<" + recipients[0] + b">"):
+                    assert (await talk(reader, writer, said))[:1] == b"2"
+                assert (await talk(reader, writer, b"RCPT TO:<" + recipients[1] + b">")).startswith(second)
+                await talk(reader, writer, b"DATA")
+                assert (await talk(reader, writer, f"Subject: {second!r}\r\n\r\nx\r\n.".encode())).startswith(b"250")
+    assert await db.fetchval("select count(*) from inbox") == 3
+
+
+async def test_commands_may_come_together(room: Room, db: Connection) -> None:
+    to = room.bounce_address(await room.campaign.ask(email=ANN)).encode()
+    reader, writer = await asyncio.open_connection(room.host, room.port)
+    with closing(writer):
+        assert (await talk(reader, writer, b"")).startswith(b"220")
+        writer.write(b"LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<nobody@union.test>\r\nRCPT TO:<" + to + b">\r\nDATA\r\n")
+        writer.write(b"Subject: x\r\n\r\nx\r\n.\r\nQUIT\r\n")
+        heard = (await asyncio.wait_for(reader.read(), 10)).decode()
+    assert "250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n" in heard
+    assert [line[:3] for line in heard.splitlines() if line[3:4] == " "] == [
+        "250",
+        "250",
+        "550",
+        "250",
+        "354",
+        "250",
+        "221",
+    ]
+    assert await db.fetchval("select count(*) from inbox") == 1
+
+
+async def test_a_listener_that_stops_finishes_the_mail_in_flight(room: Room, db: Connection) -> None:
+    to = room.bounce_address(await room.campaign.ask(email=ANN)).encode()
+    serving = listening(room.runtime, "lmtp", "127.0.0.1:0")
+    where = await serving.__aenter__()
+    reader, writer = await asyncio.open_connection(room.host, int(where.rpartition(":")[2]))
+    with closing(writer):
+        for said in (b"", b"LHLO x", b"MAIL FROM:<>", b"RCPT TO:<" + to + b">", b"DATA"):
+            await talk(reader, writer, said)
+        stopping = asyncio.create_task(serving.__aexit__(None, None, None))
+        await asyncio.sleep(0)
+        assert (await talk(reader, writer, b"Subject: x\r\n\r\nx\r\n.")).startswith(b"250")
+        await asyncio.wait_for(stopping, 15)
+    assert await db.fetchval("select count(*) from inbox") == 1
+
+
+async def test_where_it_cannot_listen_it_says_so(room: Room, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("not a socket")
+    for where, error in (
+        ("nonsense", SettingsError), ("127.0.0.1:x", SettingsError), (f"unix:{file}", Conflict),
+        (f"127.0.0.1:{room.port}", Conflict), ("unix:/nowhere/at/all", Conflict),
+    ):  # fmt: skip
+        with pytest.raises(error):
+            async with listening(room.runtime, "lmtp", where):
+                pass
+    assert file.read_text() == "not a socket"
+    socket = f"unix:{tmp_path / 'lmtp'}"
+    async with listening(room.runtime, "lmtp", socket):
+        with pytest.raises(Conflict, match="already"):
+            async with listening(room.runtime, "lmtp", socket):
+                pass
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "lmtp")
+        with closing(writer):
+            assert (await talk(reader, writer, b"")).startswith(b"220")
+    assert not (tmp_path / "lmtp").exists()
+
+
+# ---- mailboxes that somebody else filled
+
+
+async def test_a_mailbox_is_read_again_and_again_and_counts_once(room: Room, db: Connection, tmp_path: Path) -> None:
+    asked = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(3)]
+    maildir = mailbox.Maildir(tmp_path / "maildir")
+    mbox = mailbox.mbox(tmp_path / "mbox")
+    for one in asked:
+        raw = room.mail("dsn-hard", one)
+        maildir.add(b"Return-Path: <>\nDelivered-To: " + room.bounce_address(one).encode() + b"\n" + raw)
+        mbox.add(b"From MAILER-DAEMON Sun Nov 22 12:00:00 2026\n" + raw.replace(b"\r\n", b"\n"))
+    mbox.add(b"From x@y.test Sun Nov 22 12:00:00 2026\nTo: somebody@else.test\n\nhi\n")
+    mbox.add(b"From x@y.test Sun Nov 22 12:00:00 2026\nTo: x\n\n" + b"large\n" * 300_000)
+    mbox.close()
+    assert await read_mailbox(room.runtime, tmp_path / "mbox") == Counted(new=3, strange=1, too_large=1)
+    assert await read_mailbox(room.runtime, tmp_path / "mbox") == Counted(known=3, strange=1, too_large=1)
+    # the same mails by another way: they are the same
+    assert await read_mailbox(room.runtime, tmp_path / "maildir") == Counted(known=3)
+    assert await room.hand_over(room.mail("dsn-hard", asked[0]), room.bounce_address(asked[0])) == 250
+    assert await db.fetchval("select count(*) from inbox") == 3
+    await process_inbox(room.runtime, 10)
+    assert [(await standing(db, one.message_id))[0] for one in asked] == ["bounced"] * 3
+    assert len(maildir) == 3
+
+
+async def test_a_mail_without_a_return_path_is_its_writers(room: Room, db: Connection, tmp_path: Path) -> None:
+    asked = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(3)]
+    to = [f"r+{room.seal(one, 'reply')}@{REPLIES}" for one in asked]
+    maildir = mailbox.Maildir(tmp_path / "maildir")
+    maildir.add(f"From: m0@member.test\nTo: {to[0]}\nSubject: Vote\n\nSTOP\n")
+    maildir.add(f"From: Mail Delivery System <x@mx.test>\nTo: {to[2]}\nSubject: Returned mail\n\n550 5.1.1 unknown\n")
+    program = tmp_path / "mbox"
+    program.write_text(f"From - Sun Nov 22 12:00:00 2026\nFrom: m1@member.test\nTo: {to[1]}\nSubject: Vote\n\nSTOP\n")
+    assert await read_mailbox(room.runtime, tmp_path / "maildir") == Counted(new=2)
+    assert await read_mailbox(room.runtime, program) == Counted(new=1)
+    await process_inbox(room.runtime, 10)
+    assert {("email", f"m{number}@member.test", "opted_out") for number in (0, 1)} <= await room.campaign.suppressed()
+    assert (await standing(db, asked[2].message_id))[0] == "bounced"
+
+
+async def test_what_is_no_mailbox_is_named(room: Room, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("Dear all,\n")
+    (tmp_path / "folder").mkdir()
+    for path, words in (("text", "no mbox file"), ("folder", "no maildir"), ("nothing", "cannot be read")):
+        with pytest.raises(InputError, match=words):
+            await read_mailbox(room.runtime, tmp_path / path)
+
+
+async def test_what_has_been_read_goes_with_its_row(room: Room, db: Connection) -> None:
+    from datetime import timedelta
+
+    from webhooks import drop_leftovers
+
+    await room.tell("dsn-hard", await room.campaign.ask(email=ANN))
+    await until(lambda: db.fetchval("select state = 'done' from inbox"))
+    await drop_leftovers(db, NOON + timedelta(days=1), now=NOON + timedelta(days=31))
+    assert await db.fetchval("select count(*) from inbox_mail") == 0

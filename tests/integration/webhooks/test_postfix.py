@@ -1,0 +1,118 @@
+"""Behind a real Postfix, set up with the very lines of docs/mailroom.md: what comes back to it comes to us."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import aiosmtplib
+import pytest
+from pydantic import SecretStr
+
+from core.db import Connection, open_pool
+from core.runtime import Runtime
+from messaging.channels.channel import Accepted, OutboundEmail
+from messaging.channels.smtp.channel import SmtpChannel
+from sandbox import Sandbox, SandboxConfig, open_sandbox
+from tests.support.inbound_rows import Asked, Moving
+from tests.support.mail_rows import ANN, BOUNCES, Room, open_room
+from tests.support.outbox_rows import until
+from tests.support.postfix import Postfix, open_postfix
+from webhooks import process_inbox
+from webhooks.email.mail_server.listener import listening
+
+NOBODY = "bounce@member.test"
+"""The sandbox refuses this one: 550 5.1.1."""
+
+
+@pytest.fixture
+async def room(runtime: Runtime, db: Connection) -> AsyncIterator[Room]:
+    async with open_room(runtime, db, Moving(datetime(2026, 11, 22, 12, tzinfo=UTC))) as room:
+        yield room
+
+
+@pytest.fixture
+async def members() -> AsyncIterator[Sandbox]:
+    async with open_sandbox(SandboxConfig()) as sandbox:
+        yield sandbox
+
+
+def ports(factory: Callable[[], int]) -> tuple[int, int]:
+    return factory(), factory()
+
+
+async def send(postfix: Postfix, room: Room, asked: Asked, to: str) -> None:
+    """An email of ours, by our own channel."""
+    settings = room.runtime.settings.model_copy(
+        update={"smtp_url": SecretStr(f"smtp://127.0.0.1:{postfix.submission}")}
+    )
+    channel = SmtpChannel(settings)
+    envelope = room.bounce_address(asked)
+    content = (
+        f"From: The Union <ballot@union.test>\r\nTo: {to}\r\nMessage-ID: <{envelope[2:]}>\r\n\r\nHave you voted?\r\n"
+    )
+    try:
+        outcome = await channel.send(OutboundEmail(asked.message_id, envelope, to, content.encode()))
+        assert isinstance(outcome, Accepted), outcome
+    finally:
+        await channel.close()
+
+
+async def test_what_postfix_cannot_deliver_comes_back_and_forged_mail_does_not_come_in(
+    room: Room, members: Sandbox, db: Connection, unused_tcp_port_factory: Callable[[], int]
+) -> None:
+    ann, gone = await room.campaign.ask(email=ANN), await room.campaign.ask(email=NOBODY)
+    smtp = int(members.smtp_url.rpartition(":")[2].partition("/")[0].partition("?")[0])
+    async with open_postfix(*ports(unused_tcp_port_factory), lmtp=room.port, members=smtp) as postfix:
+        await send(postfix, room, ann, ANN)
+        await send(postfix, room, gone, NOBODY)
+
+        async def came_back() -> bool:
+            await process_inbox(room.runtime, 10)
+            return bool(await db.fetchval("select exists (select from suppression)"))
+
+        await until(came_back, seconds=40)
+        assert await room.campaign.suppressed() == {("email", NOBODY, "hard_bounced")}
+        row = await db.fetchrow("select state::text, reason from message where message_id = $1", gone.message_id)
+        assert tuple(row) == ("bounced", "hard_bounced")
+        assert await db.fetchval("select code from message_event where source = 'bounce'") == "5.1.1"
+        assert "ann@member.test" in {to for one in members.mailbox for to in one.recipients}
+
+        # a forged address is refused at Postfix's own door: no mail is taken that would bounce to a stranger
+        async with aiosmtplib.SMTP(hostname="127.0.0.1", port=postfix.port, start_tls=False) as world:
+            await world.ehlo()
+            await world.mail("stranger@elsewhere.test")
+            with pytest.raises(aiosmtplib.SMTPRecipientRefused) as refused:
+                await world.rcpt(f"b+1-00000000@{BOUNCES}")
+            assert refused.value.code == 550
+        assert await db.fetchval("select count(*) from inbox") == 1
+
+
+async def test_while_the_database_is_away_postfix_keeps_the_mail(
+    room: Room, db: Connection, unused_tcp_port_factory: Callable[[], int]
+) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    pool = await open_pool(room.runtime.settings.database_url or "", size=1)
+    await pool.close()
+    away = listening(replace(room.runtime, pool=pool), "lmtp", "127.0.0.1:0")
+    where = await away.__aenter__()
+    port = int(where.rpartition(":")[2])
+    async with open_postfix(*ports(unused_tcp_port_factory), lmtp=port, members=1) as postfix:
+        async with aiosmtplib.SMTP(hostname="127.0.0.1", port=postfix.port, start_tls=False) as world:
+            await world.sendmail("", [room.bounce_address(asked)], room.mail("dsn-hard", asked))
+
+        async def is_deferred() -> bool:
+            return "status=deferred" in postfix.log and "451 4.3.0" in postfix.log
+
+        await until(is_deferred, seconds=40)
+        await away.__aexit__(None, None, None)
+        async with listening(room.runtime, "lmtp", where):  # the database is back
+
+            async def is_kept() -> bool:
+                await postfix.flush()
+                return bool(await db.fetchval("select exists (select from inbox)"))
+
+            await until(is_kept, seconds=40)
+    await process_inbox(room.runtime, 10)
+    assert await room.campaign.suppressed() == {("email", ANN, "hard_bounced")}

@@ -1,0 +1,478 @@
+"""Twilio's webhooks: only what Twilio signed, once, in any order; and nothing of what it did not."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient
+from multidict import MultiDict
+from pydantic import SecretStr
+from twilio.request_validator import RequestValidator
+
+from campaigns.replies.answered_messages import said_in
+from core.db import Connection, open_pool
+from core.runtime import Runtime
+from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve
+from webhooks import process_inbox
+
+Client = TestClient[web.Request, web.Application]
+NEW, OLD = "the new token of the account", "the old token of the account"
+SID = "SM" + "0a" * 16
+STATUS, INBOUND = "/webhooks/twilio/status", "/webhooks/twilio/inbound"
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture
+async def here(runtime: Runtime) -> Runtime:
+    tokens = {"twilio_auth_token": (SecretStr(NEW), SecretStr(OLD)), "public_url": "https://muster.test"}
+    clock = Moving(datetime(2026, 11, 22, 12, tzinfo=UTC))
+    return replace(runtime, settings=runtime.settings.model_copy(update=tokens), clock=clock)
+
+
+@pytest.fixture
+async def campaign(here: Runtime, db: Connection) -> Campaign:
+    return await make_campaign(here, db, now=here.clock())
+
+
+@pytest.fixture
+async def client(here: Runtime) -> AsyncIterator[Client]:
+    async with serve(here) as client:
+        yield client
+
+
+def signed(path: str, form: dict[str, str], *, token: str = NEW, url: str = "https://muster.test") -> dict[str, str]:
+    return {"X-Twilio-Signature": RequestValidator(token).compute_signature(url + path, form), "Content-Type": FORM}
+
+
+async def send(client: Client, path: str, form: dict[str, str], **how: str) -> ClientResponse:
+    return await client.post(path, data=urlencode(form), headers=signed(path, form, **how))
+
+
+def status(name: str, sid: str = SID, **more: str) -> dict[str, str]:
+    return {"AccountSid": "AC1", "MessageSid": sid, "MessageStatus": name, "To": PHONE, "From": NUMBER, **more}
+
+
+def text(body: str, sid: str = SID, sender: str = PHONE, **more: str) -> dict[str, str]:
+    return {"MessageSid": sid, "From": sender, "To": NUMBER, "Body": body, "NumMedia": "0", "FromCity": "", **more}
+
+
+async def rows(db: Connection, table: str = "inbox") -> int:
+    return int(await db.fetchval(f"select count(*) from {table}"))
+
+
+async def state(db: Connection, message_id: int) -> str:
+    return str(await db.fetchval("select state::text from message where message_id = $1", message_id))
+
+
+# ---- signatures
+
+
+@pytest.mark.parametrize("token", [NEW, OLD])
+@pytest.mark.parametrize("path", [STATUS, INBOUND])
+async def test_what_either_token_signed_is_taken(client: Client, db: Connection, path: str, token: str) -> None:
+    form = status("sent") if path == STATUS else text("Voted")
+    response = await send(client, path, form, token=token)
+    assert response.status in {200, 204}
+    assert await rows(db) == 1
+
+
+@pytest.mark.parametrize("path", [STATUS, INBOUND])
+async def test_forged_requests_are_refused_and_leave_nothing(client: Client, db: Connection, path: str) -> None:
+    form = status("delivered") | text("STOP")
+    good = signed(path, form)["X-Twilio-Signature"]
+    flipped = [good[:at] + ("A" if good[at] != "A" else "B") + good[at + 1 :] for at in range(0, len(good) - 2, 5)]
+    others = [
+        signed(path, form, token="another token")["X-Twilio-Signature"],
+        signed(path, form, url="http://muster.test")["X-Twilio-Signature"],
+        signed(path, form, url="https://evil.test")["X-Twilio-Signature"],
+        signed(path + "?m=1", form)["X-Twilio-Signature"],
+        signed(path, form | {"Body": "1"})["X-Twilio-Signature"],
+        signed(path, {name: value for name, value in form.items() if value})["X-Twilio-Signature"][:-2],
+    ]
+    for signature in ["", " ", good.lower(), good[:-1], good + "=", good * 2, "é", *flipped, *others]:
+        headers = {"X-Twilio-Signature": signature, "Content-Type": FORM}
+        response = await client.post(path, data=urlencode(form), headers=headers)
+        assert response.status == 403, signature
+    response = await client.post(path, data=urlencode(form), headers={"Content-Type": FORM})
+    assert response.status == 403
+    assert await rows(db) == await rows(db, "inbox_malformed") == 0
+
+
+async def test_any_change_to_a_signed_request_is_seen(client: Client, db: Connection) -> None:
+    form = text("not yet")
+    headers = signed(INBOUND, form)
+    changed = [
+        (INBOUND, form | {"Body": "voted"}),
+        (INBOUND, form | {"From": "+447400999999"}),
+        (INBOUND, form | {"Extra": "1"}),
+        (INBOUND, {name: value for name, value in form.items() if name != "NumMedia"}),
+        (f"{INBOUND}?m=abc", form),
+        (STATUS, form),
+        (f"{INBOUND}/", form),
+    ]
+    for path, other in changed:
+        response = await client.post(path, data=urlencode(other), headers=headers)
+        assert response.status in {403, 404}
+    assert await rows(db) == 0
+
+
+async def test_without_an_account_nothing_is_believed(runtime: Runtime, db: Connection) -> None:
+    async with serve(runtime) as client:
+        form = text("STOP")
+        assert (await send(client, INBOUND, form, token="", url="http://muster.test")).status == 403
+    assert await rows(db) == 0
+
+
+async def test_the_query_is_part_of_what_is_signed(here: Runtime, campaign: Campaign, client: Client) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    path = f"{STATUS}?m={here.keyring.seal(ann.message_id, 'status')}"
+    assert (await send(client, path, status("delivered"))).status == 204
+
+
+async def test_what_proxies_say_changes_nothing_about_what_is_signed(client: Client, db: Connection) -> None:
+    form = text("not yet")
+    said = {
+        "X-Forwarded-Host": "evil.test",
+        "X-Forwarded-Proto": "http",
+        "X-Forwarded-Port": "1",
+        "Forwarded": "host=e",
+    }
+    good = signed(INBOUND, form) | said
+    assert (await client.post(INBOUND, data=urlencode(form), headers=good)).status == 200
+    forged = signed(INBOUND, form, url="http://evil.test") | said
+    assert (await client.post(INBOUND, data=urlencode(form), headers=forged)).status == 403
+    assert await rows(db) == 1
+
+
+async def test_a_slow_client_is_not_waited_for(client: Client, db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.http.request_bodies.READS_WITHIN", 0.2)
+    form = urlencode(text("STOP")).encode()
+    assert client.port is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    signature = signed(INBOUND, text("STOP"))["X-Twilio-Signature"]
+    writer.write(
+        f"POST {INBOUND} HTTP/1.1\r\nHost: muster.test\r\nContent-Type: {FORM}\r\nContent-Length: {len(form)}\r\n"
+        f"X-Twilio-Signature: {signature}\r\n\r\n".encode()
+        + form[:-1]
+    )
+    answer = await asyncio.wait_for(reader.readline(), 10)
+    writer.close()
+    assert b" 408 " in answer
+    assert await rows(db) == await rows(db, "inbox_malformed") == 0
+
+
+# ---- what cannot be read
+
+
+UNREADABLE = [
+    (b"\xff\xfe\xfd", FORM),
+    (b"Body=%ff%fe", FORM),
+    (b"&".join(b"a%d=1" % number for number in range(300)), FORM),
+    (b"no equals sign", FORM),
+    (b'{"MessageSid": 1}', "application/json"),
+    (b"--x\r\n\r\n", "multipart/form-data; boundary=x"),
+]
+
+
+def signed_rubbish(body: bytes, content_type: str) -> dict[str, str]:
+    """The headers of something unreadable that Twilio has signed."""
+    form = MultiDict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True)) if content_type == FORM else {}
+    signature = RequestValidator(NEW).compute_signature(f"https://muster.test{INBOUND}", form)
+    return {"X-Twilio-Signature": signature, "Content-Type": content_type}
+
+
+@pytest.mark.parametrize(("body", "content_type"), UNREADABLE)
+async def test_what_twilio_signed_and_nobody_can_read_is_kept_for_a_while(
+    client: Client, db: Connection, here: Runtime, body: bytes, content_type: str
+) -> None:
+    assert (await client.post(INBOUND, data=body, headers=signed_rubbish(body, content_type))).status == 400
+    [kept] = await db.fetch("select source, body, expires_at from inbox_malformed")
+    assert (kept["source"], kept["body"]) == ("twilio_inbound", body)
+    assert here.clock() < kept["expires_at"] <= here.clock() + timedelta(days=7)
+    assert await rows(db) == 0
+
+
+@pytest.mark.parametrize(("body", "content_type"), UNREADABLE)
+async def test_what_a_stranger_sends_is_not_kept_however_odd(
+    client: Client, db: Connection, body: bytes, content_type: str
+) -> None:
+    headers = {"X-Twilio-Signature": "x" * 28, "Content-Type": content_type}
+    assert (await client.post(INBOUND, data=body, headers=headers)).status == 403
+    assert await rows(db) == await rows(db, "inbox_malformed") == 0
+
+
+@pytest.mark.parametrize("form", [{}, {"MessageSid": SID}, text("x", sid="nonsense"), text("x", sender="")])
+async def test_signed_but_useless_is_kept_for_a_while(client: Client, db: Connection, form: dict[str, str]) -> None:
+    assert (await send(client, INBOUND, form)).status == 400
+    assert (await rows(db), await rows(db, "inbox_malformed")) == (0, 1)
+
+
+async def test_rubbish_cannot_fill_the_database(client: Client, db: Connection, here: Runtime) -> None:
+    await db.execute(
+        "insert into inbox_malformed (source, problem, body, expires_at)"
+        " select 't', 'p', '', $1 from generate_series(1, 999)",
+        here.clock() + timedelta(days=1),
+    )
+    for _ in range(3):
+        headers = signed_rubbish(b"y" * 60_000, "text/plain")
+        assert (await client.post(INBOUND, data=b"y" * 60_000, headers=headers)).status == 400
+    assert await rows(db, "inbox_malformed") == 1000
+    assert await db.fetchval("select max(length(body)) from inbox_malformed") == 8192
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_an_oversized_body_is_refused_unread(client: Client, db: Connection, chunked: bool) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b"a" * 10_000
+
+    body: object = pieces() if chunked else b"a" * 1_000_000
+    headers = {"X-Twilio-Signature": "x" * 28, "Content-Type": FORM}
+    response = await client.post(INBOUND, data=body, headers=headers)
+    assert response.status == 413
+    assert await rows(db) == await rows(db, "inbox_malformed") == 0
+
+
+async def test_an_odd_character_does_not_stop_the_inbox(campaign: Campaign, client: Client, db: Connection) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    assert (await send(client, INBOUND, text("vo\0ted 🎉 ŵ"))).status == 200
+    assert await process_inbox(campaign.runtime, 10) == 1
+    assert await db.fetchval("select text from reply where message_id = $1", ann.message_id) == "vo\ufffdted 🎉 ŵ"
+
+
+async def test_when_the_database_is_away_twilio_is_asked_to_try_again(here: Runtime, db: Connection) -> None:
+    pool = await open_pool(here.settings.database_url or "", size=1)
+    await pool.close()
+    async with serve(replace(here, pool=pool)) as client:
+        assert (await send(client, STATUS, status("sent"))).status == 503
+        assert (await send(client, INBOUND, text("STOP"))).status == 503
+
+
+# ---- receipts
+
+
+async def test_receipts_in_any_order_end_in_the_same_state(here: Runtime, campaign: Campaign, client: Client) -> None:
+    luck = random.Random(7)
+    for number in range(6):
+        asked = await campaign.ask(sms=f"+4474001000{number:02}")
+        path = f"{STATUS}?m={here.keyring.seal(asked.message_id, 'status')}"
+        said = ["queued", "sending", "sent", "delivered"] * 2
+        luck.shuffle(said)
+        for name in said:
+            assert (await send(client, path, status(name, sid=f"SM{number:032x}"))).status == 204
+        while await process_inbox(here, 100):
+            pass
+        assert await state(campaign.db, asked.message_id) == "delivered"
+    assert await campaign.db.fetchval("select count(*) from inbox where state = 'done'") == 24
+
+
+async def test_the_same_receipt_twice_is_stored_once(campaign: Campaign, client: Client, db: Connection) -> None:
+    for _ in range(3):
+        assert (await send(client, STATUS, status("delivered"))).status == 204
+    assert await rows(db) == 1
+
+
+async def test_a_receipt_of_an_unknown_text_is_done_with(campaign: Campaign, client: Client, db: Connection) -> None:
+    assert (await send(client, STATUS, status("delivered"))).status == 204
+    assert await process_inbox(campaign.runtime, 10) == 1
+    assert await db.fetchval("select state from inbox") == "done"
+
+
+async def test_a_receipt_before_the_request_returned_finds_its_message(
+    here: Runtime, campaign: Campaign, client: Client, db: Connection
+) -> None:
+    ann = await campaign.ask(sms=PHONE, sent=False)
+    path = f"{STATUS}?m={here.keyring.seal(ann.message_id, 'status')}"
+    await send(client, path, status("sent"))
+    await process_inbox(here, 10)
+    assert await state(db, ann.message_id) == "sent"
+    assert await db.fetchval("select provider_id from message where message_id = $1", ann.message_id) == SID
+
+
+async def test_a_forged_seal_is_no_message_id(campaign: Campaign, client: Client, db: Connection) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    seal = campaign.runtime.keyring.seal(ann.message_id, "bounce")
+    await send(client, f"{STATUS}?m={seal}", status("delivered"))
+    await process_inbox(campaign.runtime, 10)
+    assert await state(db, ann.message_id) == "sent"
+
+
+async def test_a_failure_that_speaks_of_the_number_suppresses_it(
+    here: Runtime, campaign: Campaign, client: Client, db: Connection
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    path = f"{STATUS}?m={here.keyring.seal(ann.message_id, 'status')}"
+    await send(client, path, status("undelivered", ErrorCode="30005"))
+    await process_inbox(here, 10)
+    assert await state(db, ann.message_id) == "undelivered"
+    assert await campaign.suppressed() == {("sms", PHONE, "invalid_number")}
+
+
+async def test_a_status_nobody_knows_is_parked_and_told_and_holds_up_nothing(
+    here: Runtime, campaign: Campaign, client: Client, db: Connection
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    await send(client, STATUS, status("levitated", sid="SM" + "1" * 32))
+    path = f"{STATUS}?m={here.keyring.seal(ann.message_id, 'status')}"
+    await send(client, path, status("delivered"))
+    await process_inbox(here, 10)
+    assert {row[0] for row in await db.fetch("select state from inbox")} == {"parked", "done"}
+    assert await state(db, ann.message_id) == "delivered"
+    assert await db.fetchval("select severity from alert where key = 'inbox:twilio_status'") == "warning"
+
+
+# ---- texts
+
+
+async def test_a_reply_by_digit_confirms_and_withdraws(campaign: Campaign, client: Client, db: Connection) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    response = await send(client, INBOUND, text("1"))
+    assert (response.status, response.content_type) == (200, "text/xml")
+    assert await response.text() == '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+    assert await campaign.standing(ann) is None, "processed only after the answer"
+    await process_inbox(campaign.runtime, 10)
+    assert await campaign.standing(ann) == "voted"
+    assert await campaign.waiting(ann) == ("cancelled", "answered")
+    assert await db.fetchval("select confidence from claim") == pytest.approx(0.95)
+
+
+async def test_the_same_text_twice_is_one_reply(campaign: Campaign, client: Client, db: Connection) -> None:
+    await campaign.ask(sms=PHONE)
+    for _ in range(3):
+        assert (await send(client, INBOUND, text("Voted"))).status == 200
+        await process_inbox(campaign.runtime, 10)
+    assert (await rows(db, "reply"), await rows(db, "claim")) == (1, 1)
+
+
+@pytest.mark.parametrize("word", ["STOP", "stop", " Unsubscribe ", "end"])
+async def test_twilio_itself_confirms_its_keywords(campaign: Campaign, client: Client, word: str) -> None:
+    await campaign.ask(sms=PHONE)
+    response = await send(client, INBOUND, text(word))
+    assert "<Message>" not in await response.text()
+    await process_inbox(campaign.runtime, 10)
+    assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+
+
+@pytest.mark.parametrize(
+    ("words", "confirmed"),
+    [("please stop texting me", "The Union: you will get no more texts"), ("stopiwch plis", "ni chewch ragor")],
+)
+async def test_an_opt_out_in_other_words_is_confirmed_by_us_once(
+    campaign: Campaign, client: Client, words: str, confirmed: str
+) -> None:
+    await campaign.ask(sms=PHONE)
+    first = await (await send(client, INBOUND, text(words))).text()
+    assert confirmed in first
+    second = await (await send(client, INBOUND, text(words))).text()
+    assert "<Message>" not in second
+    await process_inbox(campaign.runtime, 10)
+    assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+
+
+async def test_an_opt_out_is_confirmed_by_whose_ballot_it_was(
+    campaign: Campaign, client: Client, db: Connection
+) -> None:
+    await db.execute("update ballot set organisation = 'Sprocket Makers' where ballot_id = $1", campaign.ballot_id)
+    await campaign.ask(sms=PHONE)
+    answer = await (await send(client, INBOUND, text("please stop texting me"))).text()
+    assert "Sprocket Makers: you will get no more texts" in answer
+
+
+async def test_an_opt_out_is_confirmed_by_nobody_rather_than_by_your_organisation(here: Runtime) -> None:
+    known = {name: getattr(here.settings, name) for name in here.settings.model_fields_set - {"organisation"}}
+    async with serve(replace(here, settings=type(here.settings)(**known))) as client:
+        answer = await (await send(client, INBOUND, text("please stop texting me"))).text()
+    assert "<Message>You will get no more texts" in answer
+    assert "Your organisation" not in answer
+
+
+async def test_what_organisations_are_called_cannot_break_the_answer(here: Runtime, db: Connection) -> None:
+    odd = here.settings.model_copy(update={"organisation": "A & B <Union>"})
+    async with serve(replace(here, settings=odd)) as client:
+        answer = await (await send(client, INBOUND, text("please stop texting me"))).text()
+    assert "A &amp; B &lt;Union&gt;" in answer
+
+
+async def test_a_text_from_nobody_we_know_is_a_conversation(campaign: Campaign, client: Client, db: Connection) -> None:
+    await send(client, INBOUND, text("voted", sender="+15005550006"))
+    await process_inbox(campaign.runtime, 10)
+    assert tuple(await db.fetchrow("select person_id, why_open, state from reply")) == (None, "unknown_sender", "open")
+    assert await rows(db, "claim") == 0
+
+
+# ---- what is answered at once
+
+
+async def answer(client: Client, form: dict[str, str]) -> str:
+    return await (await send(client, INBOUND, form)).text()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Liked “Hi Ann, have you voted? To stop these texts, text STOP to 12345”",
+        "Thanks\n{ours}",
+        "{ours} ok",
+    ],
+)
+async def test_our_own_words_sent_back_are_no_wish(campaign: Campaign, client: Client, said: str) -> None:
+    asked = await campaign.ask(sms=PHONE)
+    (ours,) = await said_in(campaign.db, asked.message_id)
+    assert "<Message>" not in await answer(client, text(said.format(ours=ours)))
+    await process_inbox(campaign.runtime, 10)
+    assert await campaign.suppressed() == set()
+
+
+async def test_an_escape_sequence_in_a_text_is_not_kept(campaign: Campaign, client: Client, db: Connection) -> None:
+    await campaign.ask(sms=PHONE)
+    await send(client, INBOUND, text("\x1b]0;PWN\x07\x1b[2J\x1b[31mwho\u202e is this"))
+    await process_inbox(campaign.runtime, 10)
+    assert await db.fetchval("select text from reply") == "who is this"
+
+
+async def test_who_is_out_already_hears_nothing_more(campaign: Campaign, client: Client) -> None:
+    assert "<Message>" in await answer(client, text("take me off your list"))
+    await process_inbox(campaign.runtime, 10)
+    assert "<Message>" not in await answer(client, text("please stop texting me", sid=SID[:-1] + "b"))
+    assert "<Message>" not in await answer(client, text("", sid=SID[:-1] + "c", NumMedia="1"))
+
+
+async def test_pictures_are_not_read_which_is_said_once_and_their_words_are(
+    campaign: Campaign, client: Client, db: Connection
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    picture = {"NumMedia": "1", "MediaUrl0": "https://api.twilio.test/p", "MediaContentType0": "image/jpeg"}
+    assert "cannot see pictures" in await answer(client, text("Posted mine on Monday", **picture))
+    assert "<Message>" not in await answer(client, text("", sid=SID[:-1] + "b", **picture))
+    await process_inbox(campaign.runtime, 10)
+    assert await campaign.standing(ann) == "voted"
+    said = await db.fetch("select text, rule, why_open from reply order by reply_id")
+    assert [tuple(row) for row in said] == [
+        ("Posted mine on Monday", "posted_phrase", None),
+        ("", "media", "unclear"),
+    ]
+
+
+async def test_a_text_in_many_parts_is_one_and_whole(campaign: Campaign, client: Client, db: Connection) -> None:
+    await campaign.ask(sms=PHONE)
+    long = "I have something to say about this ballot. " * 30
+    await send(client, INBOUND, text(long, NumSegments="9"))
+    await process_inbox(campaign.runtime, 10)
+    assert await db.fetchval("select text from reply") == long
+
+
+@pytest.mark.parametrize(("kind", "reading"), [("STOP", "opt_out"), ("HELP", "help")])
+async def test_what_twilio_has_acted_on_is_believed_whatever_the_words(
+    campaign: Campaign, client: Client, db: Connection, kind: str, reading: str
+) -> None:
+    await campaign.ask(sms=PHONE)
+    assert "<Message>" not in await answer(client, text("ARRET", OptOutType=kind))
+    await process_inbox(campaign.runtime, 10)
+    assert tuple(await db.fetchrow("select reading, rule from reply")) == (reading, "provider")

@@ -1,0 +1,378 @@
+"""Vonage's webhooks: only what Vonage signed, once, in any order; and nothing of what it did not."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import random
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient
+from pydantic import SecretStr
+
+from core.db import Connection, open_pool
+from core.runtime import Runtime
+from sandbox import Sandbox, SandboxConfig, open_sandbox
+from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve
+from tests.support.two_providers import VONAGE_FROM, with_vonage
+from webhooks import process_inbox
+
+Client = TestClient[web.Request, web.Application]
+NEW, OLD = "the new signature secret of the account, long enough", "the old signature secret of the account"
+ACCOUNT = "sandbox0"
+UUID = "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab"
+STATUS, INBOUND = "/webhooks/vonage/status", "/webhooks/vonage/inbound"
+DATA = Path(__file__).parents[2] / "data" / "vonage"
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with open_sandbox(SandboxConfig()) as one:
+        yield one
+
+
+@pytest.fixture
+async def here(runtime: Runtime, sandbox: Sandbox) -> Runtime:
+    secrets = (SecretStr(NEW), SecretStr(OLD))
+    settings = with_vonage(runtime.settings, sandbox, vonage_signature_secret=secrets)
+    return replace(runtime, settings=settings, clock=Moving(datetime(2026, 11, 22, 12, tzinfo=UTC)))
+
+
+@pytest.fixture
+async def campaign(here: Runtime, db: Connection) -> Campaign:
+    return await make_campaign(here, db, now=here.clock())
+
+
+@pytest.fixture
+async def client(here: Runtime) -> AsyncIterator[Client]:
+    async with serve(here) as client:
+        yield client
+
+
+def token(body: bytes, *, secret: str = NEW, algorithm: str = "HS256", without: str = "", **claims: Any) -> str:
+    said = {
+        "iat": int(datetime.now(UTC).timestamp()),
+        "jti": "c5ba8f24-1a14-4c10-bfdf-3fbe8ce511b5",
+        "iss": "Vonage",
+        "payload_hash": hashlib.sha256(body).hexdigest(),
+        "api_key": ACCOUNT,
+    } | claims
+    said.pop(without, None)
+    return jwt.encode(said, secret, algorithm=algorithm)
+
+
+async def send(client: Client, path: str, said: dict[str, Any], **how: Any) -> ClientResponse:
+    body = json.dumps(said).encode()
+    headers = {"Authorization": f"Bearer {token(body, **how)}", "Content-Type": "application/json"}
+    return await client.post(path, data=body, headers=headers)
+
+
+def payload(name: str, **more: Any) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))
+    return said | more
+
+
+def status(name: str, uuid: str = UUID, **more: Any) -> dict[str, Any]:
+    return payload(f"status-{name}", message_uuid=uuid, **more)
+
+
+def text(words: str, uuid: str = UUID, sender: str = PHONE, **more: Any) -> dict[str, Any]:
+    to = VONAGE_FROM.removeprefix("+")
+    return payload("inbound", text=words, message_uuid=uuid, to=to, **{"from": sender.removeprefix("+")}) | more
+
+
+async def rows(db: Connection, table: str = "inbox") -> int:
+    return int(await db.fetchval(f"select count(*) from {table}"))
+
+
+async def state(db: Connection, message_id: int) -> str:
+    return str(await db.fetchval("select state::text from message where message_id = $1", message_id))
+
+
+def seal(here: Runtime, message_id: int) -> str:
+    return here.keyring.seal(message_id, "status")
+
+
+async def by_vonage(db: Connection, message_id: int) -> None:
+    await db.execute(
+        "update message set provider = 'vonage', sent_from = $2 where message_id = $1", message_id, VONAGE_FROM
+    )
+
+
+# ---- signatures
+
+
+@pytest.mark.parametrize("secret", [NEW, OLD])
+@pytest.mark.parametrize("path", [STATUS, INBOUND])
+async def test_what_either_secret_signed_is_taken(client: Client, db: Connection, path: str, secret: str) -> None:
+    said = status("submitted") if path == STATUS else text("Voted")
+    assert (await send(client, path, said, secret=secret)).status == 200
+    assert await rows(db) == 1
+
+
+@pytest.mark.parametrize("how", [
+    {"secret": "somebody else's signature secret of an account"},
+    {"payload_hash": hashlib.sha256(b"another body").hexdigest()},
+    {"payload_hash": ""},
+    {"payload_hash": None},
+    {"api_key": "another0"},
+    {"api_key": None},
+    {"without": "payload_hash"},
+    {"without": "api_key"},
+    {"without": "iat"},
+    {"iat": int(datetime.now(UTC).timestamp()) + 3600},
+    {"iat": int(datetime(2026, 11, 21, 9, tzinfo=UTC).timestamp())},  # 27 hours ago
+    {"iat": 0},
+    {"exp": int(datetime.now(UTC).timestamp()) - 3600},
+    {"algorithm": "HS384"},
+])  # fmt: skip
+@pytest.mark.parametrize("path", [STATUS, INBOUND])
+async def test_forged_requests_are_refused_and_leave_nothing(
+    client: Client, db: Connection, path: str, how: dict[str, Any]
+) -> None:
+    assert (await send(client, path, status("delivered") | text("STOP"), **how)).status == 403
+    assert await rows(db) == await rows(db, "inbox_malformed") == 0
+
+
+async def test_a_token_that_claims_to_need_no_signature_is_refused(client: Client, db: Connection) -> None:
+    body = json.dumps(text("STOP")).encode()
+    good = token(body)
+    head, claims, signature = good.split(".")
+    none = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').rstrip(b"=").decode()
+    for bad in (f"{none}.{claims}.", f"{none}.{claims}.{signature}", f"{head}.{claims}.", f"{good}A", good[:-2], "x"):
+        response = await client.post(INBOUND, data=body, headers={"Authorization": f"Bearer {bad}"})
+        assert response.status == 403, bad
+    assert await rows(db) == 0
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic YTpi"])
+async def test_vonage_is_asked_to_sign_what_it_forgot_to(client: Client, db: Connection, header: str | None) -> None:
+    headers = {} if header is None else {"Authorization": header}
+    response = await client.post(INBOUND, data=json.dumps(text("STOP")), headers=headers)
+    assert response.status == 503
+    assert await rows(db) == await rows(db, "inbox_malformed") == 0
+
+
+async def test_without_a_secret_nothing_is_believed(runtime: Runtime, db: Connection) -> None:
+    async with serve(runtime) as client:
+        assert (await send(client, INBOUND, text("STOP"), api_key=None)).status == 403
+    assert await rows(db) == 0
+
+
+# ---- what cannot be read
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"not JSON", b"[]", b"5", b"{}", b'{"message_uuid": "x", "from": "447400123456", "to": "447700900001"}',
+    json.dumps(text("x", sender="")).encode(), json.dumps(text("x", sender="+44 7400")).encode(),
+    json.dumps(text("x") | {"from": {"number": 1}}).encode(),
+])  # fmt: skip
+async def test_signed_but_useless_is_kept_for_a_while(
+    client: Client, db: Connection, here: Runtime, body: bytes
+) -> None:
+    headers = {"Authorization": f"Bearer {token(body)}"}
+    assert (await client.post(INBOUND, data=body, headers=headers)).status == 400
+    [kept] = await db.fetch("select source, expires_at from inbox_malformed")
+    assert kept["source"] == "vonage_inbound"
+    assert here.clock() < kept["expires_at"] <= here.clock() + timedelta(days=7)
+    assert await rows(db) == 0
+
+
+async def test_an_oversized_body_is_refused_unread(client: Client, db: Connection) -> None:
+    body = b"a" * 1_000_000
+    response = await client.post(INBOUND, data=body, headers={"Authorization": f"Bearer {token(body)}"})
+    assert response.status == 413
+    assert await rows(db) == 0
+
+
+async def test_an_odd_character_does_not_stop_the_inbox(campaign: Campaign, client: Client, db: Connection) -> None:
+    assert (await send(client, INBOUND, text("vo\0ted 🎉 ŵ"))).status == 200
+    assert await process_inbox(campaign.runtime, 10) == 1
+    assert await db.fetchval("select text from reply") == "vo\ufffdted 🎉 ŵ"
+
+
+async def test_when_the_database_is_away_vonage_is_asked_to_try_again(here: Runtime, db: Connection) -> None:
+    pool = await open_pool(here.settings.database_url or "", size=1)
+    await pool.close()
+    async with serve(replace(here, pool=pool)) as client:
+        assert (await send(client, STATUS, status("delivered"))).status == 503
+        assert (await send(client, INBOUND, text("STOP"))).status == 503
+
+
+# ---- receipts
+
+
+async def test_receipts_in_any_order_end_in_the_same_state(here: Runtime, campaign: Campaign, client: Client) -> None:
+    luck = random.Random(7)
+    for number in range(6):
+        asked = await campaign.ask(sms=f"+4474001000{number:02}", sent=False)
+        uuid = f"aaaaaaaa-bbbb-4ccc-8ddd-{number:012}"
+        said = ["submitted", "delivered"] * 2
+        luck.shuffle(said)
+        for name in said:
+            receipt = status(name, uuid, client_ref=seal(here, asked.message_id))
+            assert (await send(client, STATUS, receipt)).status == 200
+        while await process_inbox(here, 100):
+            pass
+        assert await state(campaign.db, asked.message_id) == "delivered"
+        row = await campaign.db.fetchrow("select provider_id from message where message_id = $1", asked.message_id)
+        assert row["provider_id"] == uuid
+    assert await campaign.db.fetchval("select count(*) from inbox where state = 'done'") == 12
+
+
+@pytest.mark.parametrize(("name", "ends", "reason", "suppressed"), [
+    ("rejected", "failed", "opted_out", "opted_out"),
+    ("undeliverable", "undelivered", "invalid_number", "invalid_number"),
+])  # fmt: skip
+async def test_a_failure_that_speaks_of_the_number_suppresses_it(
+    here: Runtime,
+    campaign: Campaign,
+    client: Client,
+    db: Connection,
+    name: str,
+    ends: str,
+    reason: str,
+    suppressed: str,
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    await send(client, STATUS, status(name, client_ref=seal(here, ann.message_id)))
+    await process_inbox(here, 10)
+    row = await db.fetchrow("select state::text, reason from message where message_id = $1", ann.message_id)
+    assert tuple(row) == (ends, reason)
+    assert await campaign.suppressed() == {("sms", PHONE, suppressed)}
+
+
+async def test_a_receipt_without_a_seal_finds_its_message_by_vonages_id(
+    here: Runtime, campaign: Campaign, client: Client, db: Connection
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    await db.execute("update message set provider_id = $2 where message_id = $1", ann.message_id, UUID)
+    for reference in ({"client_ref": "somebody else's"}, {"client_ref": None}):
+        await send(client, STATUS, status("delivered", **reference))
+    await process_inbox(here, 10)
+    assert await state(db, ann.message_id) == "delivered"
+
+
+async def test_a_forged_seal_is_no_message_id(campaign: Campaign, client: Client, db: Connection) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    other = campaign.runtime.keyring.seal(ann.message_id, "bounce")
+    await send(client, STATUS, status("delivered", client_ref=other))
+    await process_inbox(campaign.runtime, 10)
+    assert await state(db, ann.message_id) == "sent"
+
+
+async def test_a_status_nobody_knows_is_parked_and_told(here: Runtime, client: Client, db: Connection) -> None:
+    await send(client, STATUS, status("delivered") | {"status": "levitated"})
+    await process_inbox(here, 10)
+    assert await db.fetchval("select state from inbox") == "parked"
+    assert await db.fetchval("select severity from alert where key = 'inbox:vonage_status'") == "warning"
+
+
+# ---- texts
+
+
+async def test_a_reply_answers_what_went_from_the_number_it_was_sent_to(
+    campaign: Campaign, client: Client, db: Connection
+) -> None:
+    ann, bob = await campaign.ask(sms=PHONE), await campaign.ask(sms="+447400123457")
+    await by_vonage(db, ann.message_id)
+    await send(client, INBOUND, text("1"))
+    await send(client, INBOUND, text("1", uuid=UUID[:-1] + "c", sender="+447400123457"))  # got theirs from NUMBER
+    await process_inbox(campaign.runtime, 10)
+    assert await campaign.standing(ann) == "voted"
+    assert await campaign.waiting(ann) == ("cancelled", "answered")
+    assert await campaign.standing(bob) is None
+    replies = await db.fetch("select message_id, sender, why_open from reply order by reply_id")
+    assert [tuple(row) for row in replies] == [
+        (ann.message_id, VONAGE_FROM, None),
+        (None, VONAGE_FROM, "no_message"),
+    ]
+    assert NUMBER != VONAGE_FROM
+
+
+async def test_the_same_text_twice_is_one_reply(campaign: Campaign, client: Client, db: Connection) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    await by_vonage(db, ann.message_id)
+    for _ in range(3):
+        assert (await send(client, INBOUND, text("Voted"))).status == 200
+        await process_inbox(campaign.runtime, 10)
+    assert (await rows(db, "reply"), await rows(db, "claim")) == (1, 1)
+
+
+@pytest.mark.parametrize(("words", "confirmed"), [
+    ("STOP", "The Union: you will get no more texts"),
+    ("please stop texting me", "The Union: you will get no more texts"),
+    ("stopiwch plis", "ni chewch ragor"),
+])  # fmt: skip
+async def test_an_opt_out_is_ours_to_do_and_is_confirmed_once(
+    campaign: Campaign, client: Client, sandbox: Sandbox, words: str, confirmed: str
+) -> None:
+    await campaign.ask(sms=PHONE)
+    for _ in range(2):
+        assert (await send(client, INBOUND, text(words))).status == 200
+    await process_inbox(campaign.runtime, 10)
+    assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+    (said,) = sandbox.vonage.messages
+    assert confirmed in said.body
+    assert (said.to, said.sender, said.client_ref, said.webhook) == (PHONE, VONAGE_FROM, None, None)
+
+
+async def test_who_is_out_already_hears_nothing_more(campaign: Campaign, client: Client, sandbox: Sandbox) -> None:
+    for number in range(3):
+        await send(client, INBOUND, text("STOP", uuid=f"{UUID[:-1]}{number}"))
+        await process_inbox(campaign.runtime, 10)
+    assert len(sandbox.vonage.messages) == 1
+
+
+async def test_a_confirmation_that_cannot_be_sent_undoes_no_opt_out(
+    here: Runtime, campaign: Campaign, sandbox: Sandbox, unused_tcp_port: int
+) -> None:
+    settings = here.settings.model_copy(update={"vonage_base_url": f"http://127.0.0.1:{unused_tcp_port}"})
+    async with serve(replace(here, settings=settings)) as client:
+        assert (await send(client, INBOUND, text("STOP"))).status == 200
+    await process_inbox(here, 10)
+    assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+    assert sandbox.vonage.messages == []
+
+
+async def test_start_lifts_an_opt_out(campaign: Campaign, client: Client) -> None:
+    for number, words in enumerate(("STOP", "START")):
+        await send(client, INBOUND, text(words, uuid=f"{UUID[:-1]}{number}"))
+        await process_inbox(campaign.runtime, 10)
+    assert await campaign.suppressed() == set()
+
+
+async def test_a_picture_is_for_a_person(campaign: Campaign, client: Client, db: Connection) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    await by_vonage(db, ann.message_id)
+    said = text("", message_type="image", image={"url": "https://x.test/1.jpg"})
+    del said["text"]
+    assert (await send(client, INBOUND, said)).status == 200
+    await process_inbox(campaign.runtime, 10)
+    assert tuple(await db.fetchrow("select rule, why_open from reply")) == ("media", "unclear")
+
+
+async def test_the_sandbox_signs_and_repeats_as_vonage_does(
+    here: Runtime, campaign: Campaign, client: Client, sandbox: Sandbox, db: Connection
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    await by_vonage(db, ann.message_id)
+    account = here.settings.model_copy(
+        update={"vonage_signature_secret": (SecretStr(sandbox.config.vonage.signature_secret),)}
+    )
+    async with serve(replace(here, settings=account)) as known:
+        sandbox.vonage.inbound_url = str(known.make_url(INBOUND))
+        assert await sandbox.vonage.receive(PHONE, VONAGE_FROM, "1")
+    sandbox.vonage.inbound_url = str(client.make_url(INBOUND))  # which knows another secret
+    assert not await sandbox.vonage.receive(PHONE, VONAGE_FROM, "2")
+    assert sandbox.vonage.webhooks.answers == {"2xx": 1, "4xx": sandbox.config.vonage.retries + 1}
+    await process_inbox(here, 10)
+    assert await campaign.standing(ann) == "voted"

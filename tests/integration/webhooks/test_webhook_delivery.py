@@ -1,0 +1,288 @@
+"""Events reach their receivers: signed, in order, once or under the same id, whatever receivers and workers do."""
+
+import asyncio
+import signal
+import sys
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from aiohttp import web
+from standardwebhooks import WebhookVerificationError
+
+from core.alerts import open_alerts
+from core.clock import system_clock
+from core.db import Connection
+from core.errors import Conflict, InputError
+from core.runtime import Runtime
+from tests.integration.core.test_schema import ROOT
+from tests.support.inbound_rows import Moving
+from tests.support.outbox_rows import until
+from tests.support.receivers import (
+    Got,
+    Receiver,
+    Telling,
+    hang,
+    happen,
+    on_loopback,
+    open_receiver,
+    sources,
+    take,
+    telling,
+)
+from webhooks.subscriptions.redelivery import resend, send_test
+from webhooks.subscriptions.sender import GIVES_UP_AFTER, LONGEST_PAUSE
+from webhooks.subscriptions.subscriptions import deliveries, get_subscription, pause, replay, resume
+
+
+async def test_events_arrive_signed_and_in_order(told: Telling, receiver: Receiver, db: Connection) -> None:
+    _, secret = await told.add(receiver)
+    await happen(db, 5)
+    await told.tell()
+    assert sources(receiver) == ["0", "1", "2", "3", "4"]
+    for one in receiver.got:
+        assert one.verify(secret)["type"] == "opt_out.added"
+        assert one.event["id"] == one.webhook_id == f"evt_{one.event['cursor']}"
+        with pytest.raises(WebhookVerificationError):
+            one.verify("whsec_" + "A" * 43)
+    one.body += b" "
+    with pytest.raises(WebhookVerificationError):
+        one.verify(secret)
+    await told.tell()
+    assert len(receiver.got) == 5
+    assert [(one.status, one.attempt, one.problem) for one in await deliveries(db, "crm")] == [(204, 1, None)] * 5
+
+
+async def test_each_is_told_what_it_asked_for(told: Telling, db: Connection) -> None:
+    async with open_receiver() as one, open_receiver() as other:
+        await told.add(one, "opt_out.*", name="one")
+        await told.add(other, "claim.voted", name="other")
+        await happen(db, 2)
+        await told.tell()
+        assert (one.types, other.types) == (["opt_out.added"] * 2, [])
+        assert (await get_subscription(db, "other")).cursor == one.cursors[-1], "it need not look at these again"
+
+
+async def test_a_receiver_that_fails_is_tried_again_and_nothing_overtakes(
+    told: Telling, receiver: Receiver, db: Connection
+) -> None:
+    clock = Moving(system_clock())
+    told.runtime = told.sender.runtime = replace(told.runtime, clock=clock)
+    await told.add(receiver)
+    receiver.answers(500, 503, 204)
+    await happen(db, 2)
+    await told.tell()
+    await told.tell()  # not before its time
+    assert len(receiver.got) == 1
+    for _ in range(3):
+        clock.wait(seconds=60)
+        await told.tell()
+    assert sources(receiver) == ["0", "0", "0", "1"]
+    assert len({one.webhook_id for one in receiver.got[:3]}) == 1
+    tries = await deliveries(db, "crm")
+    assert [(one.attempt, one.status) for one in reversed(tries)] == [(1, 500), (2, 503), (3, 204), (1, 204)]
+    assert tries[-1].problem == "It answered 500."
+    assert tries[-1].answer == "as told"
+
+
+async def test_pauses_grow_and_a_receivers_wish_is_heeded(told: Telling, receiver: Receiver, db: Connection) -> None:
+    clock = Moving(system_clock())
+    told.runtime = told.sender.runtime = replace(told.runtime, clock=clock)
+    await told.add(receiver)
+    receiver.answers(500)
+    await happen(db, 1)
+    pauses = []
+    for _ in range(11):
+        await told.tell()
+        waits = (await get_subscription(db, "crm")).next_try_at - clock.now
+        pauses.append(waits.total_seconds())
+        clock.now += waits
+    assert all(longer > shorter for shorter, longer in pairwise(pauses[:8]))
+    assert pauses[0] <= 6
+    assert pauses[-1] <= LONGEST_PAUSE * 1.2
+    receiver.answers(429, **{"Retry-After": "1800"})
+    await told.tell()
+    assert (await get_subscription(db, "crm")).next_try_at - clock.now == timedelta(seconds=1800)
+
+
+async def test_after_three_days_it_is_paused_staff_are_told_and_nothing_is_lost(
+    told: Telling, receiver: Receiver, db: Connection
+) -> None:
+    clock = Moving(system_clock())
+    told.runtime = told.sender.runtime = replace(told.runtime, clock=clock)
+    await told.add(receiver, "opt_out.*")
+    receiver.answers(500)
+    await happen(db, 2)
+    await told.tell()
+    clock.wait(hours=2)
+    await told.tell()
+    [alert] = await open_alerts(db)
+    assert (alert.severity, alert.title) == ("warning", "The receiver of the webhook crm takes no events.")
+    clock.now += GIVES_UP_AFTER - timedelta(hours=3)
+    await told.tell()
+    assert (await get_subscription(db, "crm")).state == "active"
+    clock.wait(hours=2)
+    await told.tell()
+    paused = await get_subscription(db, "crm")
+    assert (paused.state, paused.waiting) == ("paused", 2)
+    [alert] = await open_alerts(db)
+    assert (alert.severity, alert.remedy.startswith("Mend the receiver")) == ("error", True)
+    clock.wait(days=1)
+    await told.tell()
+    assert len(receiver.got) == 4, "paused means that it is left alone"
+
+    receiver.answer = take
+    await resume(db, "crm", now=clock.now, actor="ada")
+    await told.tell()
+    assert sources(receiver)[4:] == ["0", "1"]
+    assert await open_alerts(db) == []
+
+
+async def test_410_pauses_for_good(told: Telling, receiver: Receiver, db: Connection) -> None:
+    await told.add(receiver)
+    receiver.answers(410)
+    await happen(db, 1)
+    await told.tell()
+    assert (await get_subscription(db, "crm")).state == "gone"
+    assert "gone for good" in (await open_alerts(db))[0].title
+    with pytest.raises(Conflict, match="gone"):
+        await resume(db, "crm", now=told.runtime.clock(), actor="ada")
+
+
+async def test_a_receiver_that_hangs_holds_up_nobody_else(runtime: Runtime, db: Connection) -> None:
+    async with open_receiver() as slow, open_receiver() as quick, telling(on_loopback(runtime)) as told:
+        slow.answer = hang
+        await told.add(slow, name="slow")
+        await told.add(quick, name="quick")
+        for n in range(3):
+            await happen(db, 1, first=n)
+            await told.notice()
+            await told.sender.start()
+
+            async def arrived(n: int = n) -> bool:
+                return len(quick.got) == n + 1
+
+            await until(arrived)
+        assert len(slow.got) == 1
+
+
+async def test_who_does_not_answer_in_time_has_failed(runtime: Runtime, receiver: Receiver, db: Connection) -> None:
+    async with telling(on_loopback(runtime), patience=0.3) as told:
+        receiver.answer = hang
+        await told.add(receiver)
+        await happen(db, 1)
+        await told.tell()
+        assert (await deliveries(db, "crm"))[0].problem == "It did not answer within 0.3 seconds."
+
+
+async def test_down_and_up_again(told: Telling, db: Connection, unused_tcp_port: int) -> None:
+    clock = Moving(system_clock())
+    told.runtime = told.sender.runtime = replace(told.runtime, clock=clock)
+    await told.add(Receiver(f"http://127.0.0.1:{unused_tcp_port}/hook"))
+    await happen(db, 3)
+    await told.tell()
+    assert "could not be reached" in ((await deliveries(db, "crm"))[0].problem or "")
+    async with open_receiver(port=unused_tcp_port) as receiver:
+        clock.wait(seconds=10)
+        await told.tell()
+        assert sources(receiver) == ["0", "1", "2"]
+
+
+async def test_many_workers_keep_the_order(runtime: Runtime, receiver: Receiver, db: Connection) -> None:
+    async def think(_got: Got) -> web.Response:
+        await asyncio.sleep(0.002)
+        return web.Response()
+
+    receiver.answer = think
+    here = on_loopback(runtime)
+    async with telling(here) as one, telling(here) as two, telling(here) as three:
+        await one.add(receiver)
+        for n in range(0, 60, 12):
+            await happen(db, 12, first=n)
+            await asyncio.gather(one.tell(), two.tell(), three.tell())
+
+        async def all_there() -> bool:
+            await asyncio.gather(one.tell(), two.tell(), three.tell())
+            return len(receiver.got) == 60
+
+        await until(all_there)
+    assert sources(receiver) == [str(n) for n in range(60)]
+
+
+async def test_a_worker_that_is_killed_loses_nothing(
+    told: Telling, receiver: Receiver, db: Connection, database_url: str
+) -> None:
+    await told.add(receiver)
+    await happen(db, 8)
+    await told.notice()
+    reached = asyncio.Event()
+
+    async def wait_at_the_fourth(got: Got) -> web.Response:
+        if got.event["data"]["source"] == "3" and not reached.is_set():
+            reached.set()
+            await asyncio.Event().wait()
+        return web.Response()
+
+    receiver.answer = wait_at_the_fourth
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, str(ROOT / "tests/support/webhook_worker.py"), database_url,
+        told.runtime.settings.redis_url or "", cwd=ROOT,
+    )  # fmt: skip
+    await asyncio.wait_for(reached.wait(), 60)
+    worker.send_signal(signal.SIGKILL)
+    await worker.wait()
+    await told.tell()
+    assert len(receiver.got) == 4, "its lease still holds"
+    await db.execute("update webhook_subscription set lease_until = now() - interval '1 second'")
+    await told.tell()
+    assert sources(receiver) == ["0", "1", "2", "3", "3", "4", "5", "6", "7"]
+    assert Counter(one.webhook_id for one in receiver.got).most_common(1)[0][1] == 2
+    assert receiver.got[3].webhook_id == receiver.got[4].webhook_id
+
+
+async def test_who_lost_the_lease_moves_no_cursor(told: Telling, receiver: Receiver, db: Connection) -> None:
+    await told.add(receiver)
+    await happen(db, 3)
+    await told.tell()
+
+    async def replayed_meanwhile(_got: Got) -> web.Response:
+        await replay(db, "crm", after=0, now=told.runtime.clock(), actor="ada")
+        receiver.answer = take
+        return web.Response()
+
+    receiver.answer = replayed_meanwhile
+    await happen(db, 1, first=3)
+    await told.tell()
+    await told.tell()
+    assert sources(receiver) == ["0", "1", "2", "3", "0", "1", "2", "3"]
+
+
+async def test_replay_tells_again_from_a_cursor_under_the_same_ids(
+    told: Telling, receiver: Receiver, db: Connection
+) -> None:
+    await told.add(receiver)
+    await happen(db, 4)
+    await told.tell()
+    await replay(db, "crm", after=receiver.cursors[1], now=told.runtime.clock(), actor="ada")
+    await told.tell()
+    assert sources(receiver) == ["0", "1", "2", "3", "2", "3"]
+    assert [one.body for one in receiver.got[2:4]] == [one.body for one in receiver.got[4:]]
+    with pytest.raises(InputError, match="nothing to replay after 99"):
+        await replay(db, "crm", after=99, now=told.runtime.clock(), actor="ada")
+
+
+async def test_resend_and_test_leave_the_stream_where_it_is(told: Telling, receiver: Receiver, db: Connection) -> None:
+    _, secret = await told.add(receiver)
+    await happen(db, 2)
+    await told.tell()
+    await pause(db, "crm", actor="ada")
+    first = receiver.cursors[0]
+    again = await resend(told.runtime, told.outside, "crm", first)
+    tested = await send_test(told.runtime, told.outside, "crm")
+    assert (again.problem, tested.problem) == (None, None)
+    assert receiver.got[2].webhook_id == receiver.got[0].webhook_id
+    assert receiver.got[3].verify(secret)["data"] == {"subscription": "crm"}
+    assert (await get_subscription(db, "crm")).cursor == receiver.cursors[1]
+    assert [one.reason for one in await deliveries(db, "crm")][:2] == ["test", "resend"]

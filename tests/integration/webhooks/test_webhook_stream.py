@@ -1,0 +1,238 @@
+"""What there is to tell: found in the ledgers, in order, nothing missed, nothing twice, only what is wanted."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import orjson
+from jsonschema import Draft202012Validator
+
+from ballots.ballots import enrol
+from ballots.claims import record_claim, retract_claim
+from campaigns.campaigns import cancel, pause, resume
+from campaigns.launch import launch_due_steps
+from core.alerts import raise_alert, resolve_alert
+from core.db import Connection, Pool
+from messaging.outbox.receipts import Receipt, apply_receipts
+from messaging.states import State
+from messaging.suppression import lift, suppress
+from tests.support.electorate import NOW, add_ballot, add_person, add_unit
+from tests.support.inbound_rows import make_campaign
+from tests.support.receivers import Receiver, Telling
+from webhooks.subscriptions.event_log import drop_old
+from webhooks.subscriptions.event_types import schemas, write
+
+VALIDATOR = Draft202012Validator(schemas())
+RECEIVER = Receiver("http://127.0.0.1:9/hook")
+
+
+async def events(db: Connection) -> list[tuple[str, dict[str, object]]]:
+    rows = await db.fetch("select seq, type, at, data from webhook_event order by seq")
+    for row in rows:  # whatever is noted can be sent, and is what its schema says
+        body = write(row["type"], event_id="evt_1", cursor=row["seq"], at=row["at"], data=row["data"])
+        VALIDATOR.validate(orjson.loads(body))
+    return [(row["type"], row["data"]) for row in rows]
+
+
+async def types(db: Connection) -> list[str]:
+    return [kind for kind, _ in await events(db)]
+
+
+async def voter(db: Connection) -> tuple[int, int]:
+    ballot, person = await add_ballot(db), await add_person(db, "M1", unit=await add_unit(db, "Leeds"))
+    await enrol(db, ballot)
+    return ballot, person
+
+
+async def vote(db: Connection, ballot: int, person: int) -> int:
+    return await record_claim(
+        db, ballot_id=ballot, person_id=person, kind="voted", source="link", recorder="member", confidence=0.9
+    )
+
+
+async def test_nobody_to_tell_means_nothing_is_noted(told: Telling, db: Connection) -> None:
+    await vote(db, *await voter(db))
+    await told.notice()
+    assert await events(db) == []
+
+
+async def test_what_happened_before_somebody_was_to_be_told_is_not_told(told: Telling, db: Connection) -> None:
+    ballot, person = await voter(db)
+    first = await vote(db, ballot, person)
+    await told.add(RECEIVER, "claim.*")
+    await retract_claim(db, first, recorder="member", source="link")
+    await told.notice()
+    assert await types(db) == ["claim.retracted"]
+    await told.add(RECEIVER, "opt_out.*", name="other")
+    await vote(db, ballot, person)
+    await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
+    await told.notice()
+    assert await types(db) == ["claim.retracted", "claim.voted", "opt_out.added"]
+
+
+async def test_claims_are_told_with_ids_and_where_the_member_stands(told: Telling, db: Connection) -> None:
+    await told.add(RECEIVER, "claim.voted")
+    ballot, person = await voter(db)
+    claim = await vote(db, ballot, person)
+    await told.notice()
+    [(kind, data)] = await events(db)
+    assert kind == "claim.voted"
+    assert data.items() >= {
+        "ballot": "pay-2026", "claim_id": claim, "person_id": person, "member_id": "M1", "source": "link",
+        "standing": "voted", "retracts": None,
+    }.items()  # fmt: skip
+
+
+async def test_opt_outs_name_everybody_who_has_the_address_and_no_address(told: Telling, db: Connection) -> None:
+    await told.add(RECEIVER, "*")
+    people = [await add_person(db, f"M{n}", sms="+447700900001") for n in (1, 2)]
+    await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
+    await suppress(db, channel="person", address=str(people[0]), reason="deceased", source="staff")
+    await lift(db, channel="sms", address="+447700900001", reason="opted_in", source="sms_reply")
+    await told.notice()
+    (opted, stopped, lifted) = await events(db)
+    assert (opted[0], opted[1]["person_ids"], opted[1]["member_ids"]) == ("opt_out.added", people, ["M1", "M2"])
+    assert (stopped[0], stopped[1]["person_ids"]) == ("suppression.added", people[:1])
+    assert lifted[0] == "opt_out.lifted"
+    assert "+447700900001" not in str(await events(db))
+
+
+async def test_messages_are_told_by_what_became_of_them(told: Telling, db: Connection) -> None:
+    campaign = await make_campaign(told.runtime, db, now=NOW)
+    asked = await campaign.ask(sms="+447700900001")
+    await db.execute(
+        "update message set provider_id = 'SM1', state = 'accepted' where message_id = $1", asked.message_id
+    )
+    await told.add(RECEIVER, "message.*")
+    for state in (State.SENT, State.DELIVERED, State.DELIVERED):
+        await apply_receipts(db, [Receipt(None, "SM1", state, "twilio", None, NOW)])
+    await suppress(db, channel="sms", address="+447700900001", reason="opted_out", source="sms_reply")
+    await told.notice()
+    assert await types(db) == ["message.sent", "message.delivered", "message.withdrawn"]
+    said = (await events(db))[1][1]
+    assert said.items() >= {"campaign": "pay", "step": 1, "member_id": "P1", "channel": "sms"}.items()
+    assert "+4477" not in str(said)
+
+
+async def test_replies_are_told_without_what_they_say(told: Telling, db: Connection) -> None:
+    await told.add(RECEIVER, "reply.received")
+    person = await add_person(db, "M1")
+    await db.execute(
+        "insert into reply (inbox_id, channel, address, sender, person_id, text, reading, rule, rule_version, why_open)"
+        " values (1, 'sms', '+447700900001', '+447480111111', $1, 'call me, Ann', 'call_me', 'r', '1', 'call_me')",
+        person,
+    )
+    await told.notice()
+    [(kind, data)] = await events(db)
+    assert (kind, data["reading"], data["member_id"], data["why_open"]) == (
+        "reply.received",
+        "call_me",
+        "M1",
+        "call_me",
+    )
+    assert "Ann" not in str(data)
+
+
+async def test_a_campaigns_life_is_told(told: Telling, db: Connection) -> None:
+    await make_campaign(told.runtime, db, now=NOW)
+    await told.add(RECEIVER, "campaign.*")
+    await pause(db, "pay", "ada", "the wrong date")
+    await resume(db, "pay", "ada")
+    await db.execute("update step set state = 'finished', reopens_as = 'running'")
+    await launch_due_steps(told.runtime)
+    await db.execute("update step set state = 'running' where position = 1")
+    await launch_due_steps(told.runtime)
+    await cancel(db, "pay", "ada")
+    await told.notice()
+    assert await types(db) == [f"campaign.{one}" for one in ("paused", "resumed", "finished", "resumed", "cancelled")]
+    said = (await events(db))[0][1]
+    assert said == {"campaign": "pay", "ballot": "pay-2026", "by": "ada", "why": "the wrong date"}
+
+
+async def test_a_ballots_milestones_are_told_once_each(told: Telling, db: Connection) -> None:
+    ballot = await add_ballot(db, opens=NOW + timedelta(days=1), threshold=0.5)
+    people = [await add_person(db, f"M{n}") for n in range(4)]
+    await enrol(db, ballot)
+    await told.add(RECEIVER, "ballot.*")
+    told.stream.runtime = replace(told.runtime, clock=lambda: NOW)
+    await told.notice()
+    assert await types(db) == []
+
+    told.stream.runtime = replace(told.runtime, clock=lambda: NOW + timedelta(days=2))
+    claims = [await vote(db, ballot, person) for person in people[:3]]
+    await told.notice()
+    await told.notice()
+    assert await types(db) == ["ballot.opened", "ballot.threshold_reached", "ballot.passed"]
+    assert (await events(db))[1][1].items() >= {"ballot": "pay-2026", "electorate": 4, "confirmed": 3}.items()
+
+    for claim in claims[:2]:
+        await retract_claim(db, claim, recorder="member", source="link")
+    await told.notice()
+    told.stream.runtime = replace(told.runtime, clock=lambda: NOW + timedelta(days=20))
+    await told.notice()
+    assert (await types(db))[3:] == ["ballot.threshold_lost", "ballot.closed"]
+
+
+async def test_a_ballot_that_was_open_before_is_not_news(told: Telling, db: Connection) -> None:
+    await add_ballot(db)
+    told.runtime = replace(told.runtime, clock=lambda: NOW)
+    told.stream.runtime = told.runtime
+    await told.add(RECEIVER, "ballot.*")
+    await told.notice()
+    assert await types(db) == []
+
+
+async def test_alerts_are_told_when_they_begin_and_end(told: Telling, db: Connection) -> None:
+    await raise_alert(db, key="old", severity="notice", title="Old.", remedy="Nothing.")
+    await told.add(RECEIVER, "alert.*")
+    for _ in range(2):
+        await raise_alert(db, key="sender:1", severity="error", title="It stands still.", remedy="Look.")
+        await told.notice()
+    await resolve_alert(db, "sender:1")
+    await told.notice()
+    assert [(kind, data["key"]) for kind, data in await events(db)] == [
+        ("alert.raised", "sender:1"), ("alert.resolved", "sender:1"),
+    ]  # fmt: skip
+
+
+async def test_what_is_committed_late_is_not_missed(told: Telling, db: Connection, pool: Pool) -> None:
+    await told.add(RECEIVER, "opt_out.*")
+    async with pool.acquire() as slow:
+        late = slow.transaction()
+        await late.start()
+        await suppress(slow, channel="sms", address="+447700900001", reason="opted_out", source="early id")
+        await suppress(db, channel="sms", address="+447700900002", reason="opted_out", source="late id")
+        await told.notice()
+        assert await events(db) == [], "nothing is told while an earlier one may still come"
+        noticing = asyncio.create_task(told.notice())
+        await late.commit()
+        await noticing
+    assert [data["source"] for _, data in await events(db)] == ["early id", "late id"]
+
+
+async def test_any_number_of_workers_notice_each_event_once(told: Telling, db: Connection, pool: Pool) -> None:
+    await told.add(RECEIVER, "opt_out.*")
+    addresses = [f"+4477009{n:05}" for n in range(120)]
+
+    async def opt_out(address: str) -> None:
+        async with pool.acquire() as one, one.transaction():
+            await suppress(one, channel="sms", address=address, reason="opted_out", source=address)
+            await asyncio.sleep(0)
+
+    writing = asyncio.gather(*(opt_out(address) for address in addresses))
+    while not writing.done():
+        await asyncio.gather(told.notice(), told.notice(), told.notice())
+    await told.notice()
+    assert sorted(str(data["source"]) for _, data in await events(db)) == addresses
+
+
+async def test_events_and_their_log_are_kept_for_a_while(told: Telling, db: Connection) -> None:
+    await told.add(RECEIVER, "opt_out.*")
+    for n in (1, 2):
+        await suppress(db, channel="sms", address=f"+44770090000{n}", reason="opted_out", source=f"{n}")
+    await told.tell()
+    await db.execute("update webhook_event set noticed_at = $1 where data ->> 'source' = '1'", NOW)
+    await db.execute("update webhook_delivery set at = $1", NOW)
+    await drop_old(db, NOW + timedelta(hours=1))
+    assert [data["source"] for _, data in await events(db)] == ["2"]
+    assert await db.fetchval("select count(*) from webhook_delivery") == 0

@@ -1,0 +1,86 @@
+"""The console on a real web server, with a browser's cookie jar and a clock that tests move."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+import console
+from core.http.web import RUNTIME
+from core.runtime import Runtime
+from staff.sign_in import By, make_sign_in_link
+
+BY = By("an operator", "root")
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@dataclass
+class Site:
+    """A console that is up."""
+
+    client: TestClient[web.Request, web.Application]
+    runtime: Runtime
+    clock: Clock
+
+    @property
+    def own(self) -> dict[str, str]:
+        """What a browser says when it sends a form of our own page."""
+        return {"Origin": self.runtime.settings.public_url}
+
+    async def link(self, email: str = "ada@union.test", *, create: bool = True, minutes: int = 15) -> str:
+        async with self.runtime.pool.acquire() as db:
+            return await make_sign_in_link(
+                db, email=email, name="Ada Price", now=self.clock(), by=BY, create=create, minutes=minutes
+            )
+
+    async def get(self, path: str) -> tuple[int, str]:
+        async with self.client.get(path, allow_redirects=False) as response:
+            return response.status, await response.text()
+
+    async def get_with(self, token: str) -> tuple[int, bool]:
+        """Ask for the first page with a session token and no cookie jar: the status, and whether it sets a cookie."""
+        jar = aiohttp.DummyCookieJar()
+        async with (
+            aiohttp.ClientSession(cookie_jar=jar, headers={"Cookie": f"muster={token}"}) as browser,
+            browser.get(self.client.make_url("/console/")) as response,
+        ):
+            return response.status, "Set-Cookie" in response.headers
+
+    async def post(self, path: str, **headers: str) -> aiohttp.ClientResponse:
+        return await self.client.post(path, headers=headers or self.own, allow_redirects=False)
+
+    async def sign_in(self) -> None:
+        answer = await self.post(await self.link())
+        assert (answer.status, answer.headers["Location"]) == (303, "/console/")
+
+
+@asynccontextmanager
+async def console_site(runtime: Runtime, **settings: Any) -> AsyncIterator[Site]:
+    """Start the console."""
+    clock = Clock()
+    runtime = replace(runtime, clock=clock, settings=runtime.settings.model_copy(update=settings))
+    app = web.Application()
+    app[RUNTIME] = runtime
+    console.setup(app)
+    # a jar that keeps cookies of an address without a name, as browsers do
+    async with TestClient(TestServer(app), cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
+        yield Site(client, runtime, clock)

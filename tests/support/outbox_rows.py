@@ -1,0 +1,196 @@
+"""What the outbox's tests work with: steps and messages as a launch writes them, and providers in the sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+from pydantic import SecretStr
+
+from core.db import Connection
+from core.runtime import Runtime
+from core.settings import Settings
+from messaging.channels import Channel as ChannelOut
+from messaging.channels import open_channels
+from messaging.consent import Action, Consent, record_consents
+from messaging.content.templates import Channel, Template
+from messaging.goals import create_goal
+from messaging.outbox.claim import StepChannel
+from messaging.outbox.dispatcher import DispatchCounts, Dispatcher
+from messaging.outbox.reconcile import Reconciled, sweep
+from sandbox import Sandbox
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+SMS_FROM = "+447480111111"
+MAIL_FROM = "ballot@union.test"
+TEMPLATE = Template(
+    name="nudge",
+    purpose="service",
+    sms="Dear {{ first_name }}, have you voted? {{ confirm_link }}",
+    subject="{{ first_name }}, have you voted?",
+    email="Dear {{ first_name }},\n\n[I have voted]({{ confirm_link }})\n",
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step and what it belongs to."""
+
+    step_id: int
+    campaign_id: int
+    goal_id: int
+    senders: dict[str, int]
+
+    def lane(self, channel: str, *, pace: float | None = None) -> StepChannel:
+        return StepChannel(self.step_id, channel, 0, self.senders[channel], pace)
+
+
+async def add_step(
+    db: Connection,
+    *,
+    campaign_id: int = 1,
+    position: int = 1,
+    secret: str = "none",
+    template: Template = TEMPLATE,
+    sms_from: str = SMS_FROM,
+    **columns: Any,
+) -> Step:
+    """A running step that may use both channels."""
+    senders = {}
+    for channel, address in (("sms", sms_from), ("email", MAIL_FROM)):
+        senders[channel] = await db.fetchval(
+            "insert into sender (channel, address, display_name) values ($1, $2, 'The Union')"
+            " on conflict (channel, address) do update set display_name = excluded.display_name returning sender_id",
+            channel, address,
+        )  # fmt: skip
+    goal_id = await create_goal(db, f"goal {campaign_id}.{position}")
+    row = {
+        "campaign_id": campaign_id, "position": position, "template": template.name, "content": template.to_json(),
+        "constants": {}, "purpose": template.purpose, "channels": ["email", "sms"], "sms_sender_id": senders["sms"],
+        "email_sender_id": senders["email"], "goal_id": goal_id, "state": "running", "secret": secret,
+        "launched_at": datetime.now(UTC),
+    } | columns  # fmt: skip
+    names, places = ", ".join(row), ", ".join(f"${n}" for n in range(1, len(row) + 1))
+    step_id = await db.fetchval(f"insert into step ({names}) values ({places}) returning step_id", *row.values())
+    return Step(step_id, campaign_id, goal_id, senders)
+
+
+async def add_messages(
+    db: Connection, step: Step, channel: str, addresses: Sequence[str], *, first_person: int = 1, **columns: Any
+) -> list[int]:
+    """Queued messages, as a launch writes them; person ids count up."""
+    more = "".join(f", {name}" for name in columns)
+    given = "".join(f", ${n}" for n in range(8, 8 + len(columns)))
+    rows = await db.fetch(
+        f"""
+        with placed as (
+          insert into message
+            (step_id, campaign_id, person_id, channel, address, sender_id, variables, not_before{more})
+          select $1, $2, $3 + n - 1, $4, address, $5, $6, '2026-01-01Z'{given}
+          from unnest($7::text[]) with ordinality as a (address, n) order by n
+          returning message_id
+        ), told as (
+          insert into message_event (message_id, state, source) select message_id, 'queued', 'launch' from placed
+        )
+        select message_id from placed order by message_id
+        """,
+        step.step_id, step.campaign_id, first_person, channel, step.senders[channel], {"first_name": "Ann"},
+        list(addresses), *columns.values(),
+    )  # fmt: skip
+    return [row["message_id"] for row in rows]
+
+
+async def agree(db: Connection, *people: int, channel: Channel = "sms", action: Action = "give", **more: Any) -> None:
+    """What people say about marketing by a channel."""
+    said = {"source": "form", "wording": "Tell me of offers.", "at": NOON, "recorder": "ann"} | more
+    await record_consents(db, [Consent(one, channel, "marketing", action, **said) for one in people])
+
+
+async def courier(db: Connection, name: str = "w1") -> int:
+    """A courier that is present."""
+    entered: int = await db.fetchval(
+        "insert into courier (name, until) values ($1, now() + interval '1 minute') returning courier_id", name
+    )
+    return entered
+
+
+async def stop_hearts(db: Connection) -> None:
+    """No courier that is present has been heard of lately."""
+    await db.execute("update courier set until = now() - interval '1 second' where gone_at is null")
+
+
+async def message(db: Connection, message_id: int) -> asyncpg.Record:
+    row = await db.fetchrow("select * from message where message_id = $1", message_id)
+    assert row is not None
+    return row
+
+
+async def states(db: Connection, step: Step) -> dict[str, int]:
+    rows = await db.fetch("select state, count(*) as n from message where step_id = $1 group by state", step.step_id)
+    return {row["state"]: row["n"] for row in rows}
+
+
+async def events(db: Connection, message_id: int) -> list[tuple[str | None, str, str | None]]:
+    rows = await db.fetch(
+        "select state, source, code from message_event where message_id = $1 order by event_id", message_id
+    )
+    return [(row["state"], row["source"], row["code"]) for row in rows]
+
+
+def with_sandbox(settings: Settings, sandbox: Sandbox, **more: Any) -> Settings:
+    """Settings whose providers are a sandbox."""
+    return settings.model_copy(
+        update={
+            "smtp_url": SecretStr(sandbox.smtp_url),
+            "smtp_connections": 4,
+            "twilio_base_url": sandbox.twilio_base_url,
+            "twilio_account_sid": sandbox.config.twilio.account_sid,
+            "twilio_auth_token": (SecretStr(sandbox.config.twilio.auth_token),),
+            "sms_from": SMS_FROM,
+            "sms_connections": 4,
+        }
+        | more
+    )
+
+
+@asynccontextmanager
+async def open_courier(runtime: Runtime) -> AsyncIterator[Dispatcher]:
+    async with open_channels(runtime.settings, runtime.http) as channels:
+        yield Dispatcher(runtime, channels)
+
+
+async def deliver(runtime: Runtime) -> DispatchCounts:
+    async with open_courier(runtime) as courier:
+        return await courier.run(until_idle=True)
+
+
+async def until(true: Callable[[], Awaitable[bool]], *, seconds: float = 20) -> None:
+    """Poll until something is so."""
+    deadline = time.monotonic() + seconds
+    while not await true():
+        assert time.monotonic() < deadline, "it did not become so in time"
+        await asyncio.sleep(0.02)
+
+
+def later(**parts: float) -> datetime:
+    return NOON + timedelta(**parts)
+
+
+async def sweep_as_judge(
+    runtime: Runtime, channels: Mapping[str, ChannelOut] | None = None, **more: float
+) -> Reconciled:
+    """One sweep by a worker whose heart has long been steady."""
+    judge = await runtime.pool.fetchval(
+        "insert into courier (name, until, steady_since)"
+        " values ('judge', now() + interval '1 minute', now() - interval '1 minute') returning courier_id"
+    )
+    try:
+        return await sweep(runtime, channels, judge=judge, **more)
+    finally:
+        await runtime.pool.execute("delete from courier where courier_id = $1", judge)

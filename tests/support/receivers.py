@@ -1,0 +1,190 @@
+"""Who is told: a real web server on loopback that does what receivers do, good and bad, and keeps what it got."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
+from typing import Any
+
+import orjson
+from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
+from standardwebhooks import Webhook
+
+from core.db import Connection
+from core.http.outbound_http import OutboundHttp, open_outside
+from core.runtime import Runtime
+from core.settings import Settings
+from messaging.suppression import suppress
+from webhooks.subscriptions.event_log import EventLog
+from webhooks.subscriptions.sender import Sender
+from webhooks.subscriptions.subscriptions import Subscription, add_subscription
+
+LOOPBACK = ip_network("127.0.0.1/32")
+
+
+@dataclass
+class Got:
+    """One request as it came."""
+
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def event(self) -> dict[str, Any]:
+        said: dict[str, Any] = orjson.loads(self.body)
+        return said
+
+    @property
+    def webhook_id(self) -> str:
+        return self.headers["webhook-id"]
+
+    def verify(self, secret: str) -> Any:
+        """By the library that receivers use."""
+        return Webhook(secret).verify(self.body, self.headers)
+
+
+async def take(_got: Got) -> web.Response:
+    return web.Response(status=204)
+
+
+@dataclass
+class Receiver:
+    """A receiver; `answer` is what it does with each request."""
+
+    url: str = ""
+    answer: Callable[[Got], Awaitable[web.Response]] = take
+    got: list[Got] = field(default_factory=list)
+
+    @property
+    def types(self) -> list[str]:
+        return [one.event["type"] for one in self.got]
+
+    @property
+    def cursors(self) -> list[int]:
+        return [one.event["cursor"] for one in self.got]
+
+    def answers(self, *statuses: int, **headers: str) -> None:
+        """Answer with these, one after the other; the last one from then on."""
+        left = list(statuses)
+
+        async def answer(_got: Got) -> web.Response:
+            return web.Response(status=left.pop(0) if len(left) > 1 else left[0], headers=headers, text="as told")
+
+        self.answer = answer
+
+
+@asynccontextmanager
+async def open_receiver(host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+
+    async def receive(request: web.Request) -> web.Response:
+        got = Got({name.lower(): value for name, value in request.headers.items()}, await request.read())
+        receiver.got.append(got)
+        return await receiver.answer(got)
+
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", receive)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    await site.start()
+    receiver.url = f"http://{host}:{runner.addresses[0][1]}/hook"
+    try:
+        yield receiver
+    finally:
+        await runner.cleanup()
+
+
+def on_loopback(runtime: Runtime, **settings: Any) -> Runtime:
+    """A runtime that may tell receivers on this machine."""
+    update = {"outgoing_allow": (LOOPBACK,), **settings}
+    return replace(runtime, settings=runtime.settings.model_copy(update=update))
+
+
+@dataclass
+class Telling:
+    """What a worker does to tell others, one look at a time."""
+
+    runtime: Runtime
+    outside: OutboundHttp
+    stream: EventLog
+    sender: Sender
+
+    async def notice(self) -> None:
+        while await self.stream.notice():
+            pass
+
+    async def tell(self) -> None:
+        """Notice and deliver until nothing is left to do now."""
+        await self.notice()
+        await self.sender.start()
+        await self.sender.idle()
+
+    async def add(self, receiver: Receiver, *events: str, name: str = "crm") -> tuple[Subscription, str]:
+        added, secret = await add_subscription(
+            self.runtime, name=name, url=receiver.url, events=events or ("*",), actor="ada"
+        )
+        return added, secret.get_secret_value()
+
+
+@asynccontextmanager
+async def telling(
+    runtime: Runtime, *, patience: float = 15.0, resolver: AbstractResolver | None = None
+) -> AsyncIterator[Telling]:
+    async with open_outside(runtime.settings.outgoing_allow, resolver=resolver, patience=patience) as outside:
+        sender = Sender(runtime, outside)
+        yield Telling(runtime, outside, EventLog(runtime, milestones_every=0), sender)
+        await sender.stop(0.2)
+
+
+class Names(AbstractResolver):
+    """A name server that may say something else each time: the next of some addresses, the last one from then on."""
+
+    def __init__(self, *addresses: str) -> None:
+        self._left = list(addresses)
+        self.asked = 0
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        self.asked += 1
+        address = self._left.pop(0) if len(self._left) > 1 else self._left[0]
+        return [ResolveResult(hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0)]
+
+    async def close(self) -> None:
+        pass
+
+
+async def hang(_got: Got) -> web.Response:
+    await asyncio.Event().wait()
+    raise AssertionError("nobody waits that long")
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What a command of its own process needs to work on the test's servers."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
+        "MUSTER_DATABASE_URL": settings.database_url or "",
+        "MUSTER_REDIS_URL": settings.redis_url or "",
+        "MUSTER_SECRET_KEY": settings.secret_key[0].get_secret_value(),
+        "MUSTER_PUBLIC_URL": settings.public_url,
+        "MUSTER_OUTGOING_ALLOW": "127.0.0.1",
+        "COLUMNS": "150",
+    }
+
+
+async def happen(db: Connection, n: int = 1, *, first: int = 0) -> None:
+    """Something that is told: each an opt-out whose source is its number."""
+    for one in range(first, first + n):
+        await suppress(db, channel="sms", address=f"+4477009{one:05}", reason="opted_out", source=f"{one}")
+
+
+def sources(receiver: Receiver) -> list[str]:
+    """What of it arrived, in order."""
+    return [one.event["data"]["source"] for one in receiver.got]

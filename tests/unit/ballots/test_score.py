@@ -1,0 +1,80 @@
+"""The formulas of a score."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ballots.score import ScoreTerms, judge, votes_needed
+
+TERMS = ScoreTerms(threshold=0.5, over_report=0.13, days_left=5, window=7)
+
+
+def test_nothing_said_means_nothing_known() -> None:
+    stands = judge({"electorate": 1000}, 0, TERMS)
+    assert (stands.estimate, stands.low, stands.high) == (0, 0, 870)
+    assert stands.needed == 575
+
+
+def test_the_silent_are_assumed_to_vote_like_those_who_spoke_at_the_high_end_only() -> None:
+    stands = judge({"electorate": 1000, "voted": 100, "not_voted": 100}, 70, TERMS)
+    assert (stands.estimate, stands.low, stands.high) == (87, 74, 448)
+    assert stands.rate_per_day == 10
+
+
+def test_a_threshold_is_reached_exactly() -> None:
+    assert judge({"electorate": 3}, 0, TERMS).target == 2
+    assert judge({"electorate": 10}, 0, ScoreTerms(0.3, 0.13, 1, 1)).target == 3, "not 4, for all that 0.3 is not exact"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "electorate", "votes"),
+    [(0.5, 12_001, 6_001), (0.5, 12_000, 6_000), (0.4, 10, 4), (1 / 3, 3, 1), (0.5, 0, 0)],
+)
+def test_a_threshold_is_whole_votes(threshold: float, electorate: int, votes: int) -> None:
+    assert votes_needed(threshold, electorate) == votes
+
+
+def test_nothing_can_be_done_a_day_when_no_days_are_left() -> None:
+    stands = judge({"electorate": 10, "voted": 1}, 0, ScoreTerms(0.5, 0.13, 0, 7))
+    assert stands.needed > 0
+    assert stands.needed_per_day is None
+    assert stands.projection == stands.estimate
+
+
+@given(
+    electorate=st.integers(0, 10**6),
+    shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    threshold=st.floats(0.01, 1),
+    over_report=st.floats(0, 0.49),
+)
+def test_the_band_holds_the_estimate_and_needed_reaches_the_target(
+    electorate: int, shares: tuple[float, float], threshold: float, over_report: float
+) -> None:
+    voted = int(electorate * shares[0])
+    not_voted = int((electorate - voted) * shares[1])
+    terms = ScoreTerms(threshold, over_report, 3, 7)
+
+    stands = judge({"electorate": electorate, "voted": voted, "not_voted": not_voted}, 0, terms)
+
+    assert 0 <= stands.low <= stands.estimate <= stands.high <= electorate
+    reached = judge({"electorate": electorate, "voted": voted + stands.needed}, 0, terms)
+    assert reached.needed == 0
+    if stands.passed:
+        assert stands.needed == 0
+
+
+def test_the_example_in_the_docs_is_reckoned_right() -> None:
+    page = " ".join((Path(__file__).parents[3] / "docs" / "turnout.md").read_text(encoding="utf-8").split())
+    counts = {"electorate": 120_000, "voted": 40_000, "not_voted": 8_000}
+    stands = judge(counts, 10_500, ScoreTerms(threshold=0.5, over_report=0.13, days_left=10, window=7))
+    assert stands.needed_per_day is not None
+    for words in (
+        f"the estimate is {stands.estimate:,} ({stands.estimate / 120_000:.1%})",
+        f"between {stands.low:,} and {stands.high:,}",
+        f"{stands.target:,} are the threshold, so {stands.needed:,} more",
+        f"{stands.needed_per_day:,.0f} a day, against {stands.rate_per_day:,.0f} a day lately",
+        f"{stands.projection:,} ({stands.projection / 120_000:.1%}) in the end",
+    ):
+        assert words in page

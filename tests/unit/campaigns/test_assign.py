@@ -1,0 +1,71 @@
+"""Who gets a step by what."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaigns.addressing import Candidate, CandidateAddress, assign
+from messaging.states import State
+
+
+def _person(
+    person_id: int, *addresses: CandidateAddress, answered: bool = False, barred: str | None = None
+) -> Candidate:
+    return Candidate(person_id, answered, barred, addresses)
+
+
+def test_a_shared_phone_gets_one_message_and_the_next_channel_steps_in() -> None:
+    phone = CandidateAddress("sms", "+447700900001")
+    decisions = assign(
+        [_person(1, phone), _person(2, phone, CandidateAddress("email", "b@x.test")), _person(3, phone)], set()
+    )
+    assert [(one.channel, one.state, one.reason) for one in decisions] == [
+        ("sms", State.QUEUED, None), ("email", State.QUEUED, None), (None, State.SKIPPED, "shared_address"),
+    ]  # fmt: skip
+
+
+def test_who_has_answered_leaves_a_shared_phone_to_the_others() -> None:
+    phone = CandidateAddress("sms", "+447700900001")
+    decisions = assign([_person(1, phone, answered=True), _person(2, phone)], set())
+    assert [one.reason for one in decisions] == ["answered", None]
+
+
+def test_everybody_who_gets_nothing_has_the_reason_that_fits() -> None:
+    stopped = CandidateAddress("sms", "+447700900001", suppressed="opted_out")
+    people = [
+        _person(1), _person(2, stopped), _person(3, stopped, CandidateAddress("email", "c@x.test")),
+        _person(4, CandidateAddress("email", "d@x.test"), barred="deceased"),
+    ]  # fmt: skip
+    assert [(one.address, one.state, one.reason) for one in assign(people, set())] == [
+        (None, State.SKIPPED, "no_address"), (None, State.SUPPRESSED, "opted_out"),
+        ("c@x.test", State.QUEUED, None), (None, State.SUPPRESSED, "deceased"),
+    ]  # fmt: skip
+
+
+_ADDRESS = st.builds(
+    CandidateAddress,
+    st.sampled_from(["sms", "email"]),
+    st.sampled_from("abcde"),
+    st.sampled_from([None, None, "opted_out"]),
+)
+_PEOPLE = st.lists(st.tuples(st.booleans(), st.lists(_ADDRESS, max_size=3)), max_size=12)
+
+
+@given(_PEOPLE, st.integers(0, 12))
+def test_one_message_an_address_and_one_decision_a_person(
+    drawn: list[tuple[bool, list[CandidateAddress]]], page: int
+) -> None:
+    people = [_person(n, *addresses, answered=answered) for n, (answered, addresses) in enumerate(drawn)]
+    taken: set[tuple[str, str]] = set()
+
+    decisions = [*assign(people[:page], taken), *assign(people[page:], taken)]
+
+    used = [(one.channel, one.address) for one in decisions if one.channel]
+    assert len(used) == len(set(used))
+    assert decisions == assign(people, set()), "pages make no difference"
+    assert [one.person_id for one in decisions] == list(range(len(people)))
+    for person, one in zip(people, decisions, strict=True):
+        assert (one.reason is None) == (one.address is not None) == (one.state is State.QUEUED)
+        if one.reason == "shared_address":
+            allowed = [address for address in person.addresses if address.suppressed is None]
+            assert allowed
+            assert all((address.channel, address.address) in used for address in allowed)

@@ -1,0 +1,248 @@
+"""Replies are read by rules that are data: never a vote that is none, never a missed STOP."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaigns.replies.classification import READINGS, OwnMail, read_reply
+from campaigns.replies.classification.plain import LONGEST
+from campaigns.replies.classification.rules import FOLDER, load_rules
+from tests.support.effort import effort_of
+from tests.support.reply_cases import Case, cases
+
+GIVEN = list(cases("replies.tsv"))
+HARD = list(cases("replies_hard.tsv"))
+VOTED = [case.text for case in HARD if case.reading == "voted" and case.menu is None]
+
+
+@pytest.mark.parametrize("case", GIVEN + HARD, ids=lambda case: case.text)
+def test_a_reply_is_read_as_a_person_would(case: Case) -> None:
+    assert read_reply(case.text, case.menu).reading == case.reading
+
+
+def test_the_set_is_a_fair_one() -> None:
+    assert len(HARD) >= 300
+    assert {case.reading for case in HARD} == READINGS
+
+
+@pytest.mark.parametrize("before", [
+    "if ", "when ", "my wife says ", "not sure whether ", "I would have ", "you ", "he says ", "maybe ", "tomorrow ",
+    "I'll say ", "did you know ", "I wish ", "never ", "nobody ", "as if ", "who ", "have you ", "my son ", "she ",
+])  # fmt: skip
+def test_no_vote_survives_a_word_of_doubt_before_it(before: str) -> None:
+    assert [text for text in VOTED if read_reply(before + text).reading == "voted"] == []
+
+
+@pytest.mark.parametrize("after", [
+    " tomorrow", " not", " lol", " my wife", "?", " yeah right", " maybe", " if I could", " as if", " but not really",
+    " soon", " 🙄", " I wish", " in my dreams", " last year", " in the election", " said nobody",
+])  # fmt: skip
+def test_no_vote_survives_a_word_of_doubt_after_it(after: str) -> None:
+    assert [text for text in VOTED if read_reply(text.rstrip("!. ") + after).reading == "voted"] == []
+
+
+@pytest.mark.parametrize("word", ["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"])
+@pytest.mark.parametrize(
+    "form", ["{}", " {} ", "{}.", "{}!!!", '"{}"', "({})", "{}\n", "{} please", "please {}", "\u200b{}"]
+)
+@pytest.mark.parametrize("case", [str.upper, str.lower, str.title])
+def test_no_single_word_opt_out_is_missed(word: str, form: str, case: object) -> None:
+    text = form.format(case(word))  # type: ignore[operator]
+    assert read_reply(text).reading == "opt_out"
+    assert read_reply(text, {"1": "voted"}).reading == "opt_out"
+
+
+@pytest.mark.parametrize(
+    ("text", "reading", "also"),
+    [
+        ("I've voted, now stop texting me", "opt_out", "voted"),
+        ("Not voted yet. Take me off your list", "opt_out", "not_voted"),
+        ("If I say I voted will you stop texting me", "opt_out", None),
+        ("stop texting me and I'll say I voted", "opt_out", None),
+        ("lost my ballot please ring me", "no_ballot_paper", "call_me"),
+    ],
+)
+def test_a_reply_may_say_two_things(text: str, reading: str, also: str | None) -> None:
+    read = read_reply(text)
+    assert (read.reading, read.also) == (reading, also)
+
+
+VOTES = ["1", "Voted", "Yes voted", "Yes, voted", "I have posted it", "I've already posted my ballot", "Have voted"]
+WISHES = [
+    "stop", "STOP", "please stop", "stop texting me", "stop texting", "please stop texting me",
+    "please remove me from this list", "don't text me again", "no more texts please",
+    "unsubscribe me", "take my number off your list",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [
+    "{vote} {wish}", "{vote}, {wish}", "{vote}. {wish}", "{vote}, but {wish}", "{vote}, thanks! {wish}",
+    "{vote} and {wish}", "{vote}\n{wish}", "{wish}. {vote}", "{wish}, {vote}", "{wish}\n{vote}. STOP",
+])  # fmt: skip
+def test_a_vote_beside_an_opt_out_counts_in_every_order(form: str) -> None:
+    for vote, wish in product(VOTES, WISHES):
+        read = read_reply(form.format(vote=vote, wish=wish), {"1": "voted", "2": "not_voted"})
+        assert (read.reading, read.also) == ("opt_out", "voted"), form.format(vote=vote, wish=wish)
+
+
+@pytest.mark.parametrize("text", [
+    "stop texting me when I have voted", "stop texting me until I've voted", "Stop asking me whether I have voted",
+    "my wife voted, stop texting", "stop texting me i voted in the general election",
+    "Stop texting me, I voted for Dave", "stop asking me have i voted",
+    "stop texting me, I'll vote for nobody", "9 stop", "stop 9",
+])  # fmt: skip
+def test_no_vote_is_made_of_the_words_beside_an_opt_out(text: str) -> None:
+    read = read_reply(text, {"1": "voted", "2": "not_voted"})
+    assert (read.reading, read.also) == ("opt_out", None)
+
+
+@pytest.mark.parametrize("text", ["stop the vote", "1 stop the vote", "Stop the count I voted", "stop done deals"])
+def test_what_others_should_stop_is_no_opt_out(text: str) -> None:
+    read = read_reply(text, {"1": "voted"})
+    assert (read.reading, read.also) == ("unclear", None)
+
+
+@pytest.mark.parametrize("text", [
+    "STOP voted", "Stop posted it", "STOP sent", "I voted and I want you to stop", "can I opt out? voted already",
+    "Dwi wedi pleidleisio, stopiwch plis",
+])  # fmt: skip
+def test_a_stop_beside_a_vote_is_never_missed(text: str) -> None:
+    assert read_reply(text).reading == "opt_out"
+
+
+def test_a_vote_in_our_own_words_beside_an_opt_out_is_not_the_members() -> None:
+    ours = "Have you posted your ballot paper? Reply 1 posted, 2 not yet. Reply STOP to opt out."
+    menu = {"1": "voted", "2": "not_voted"}
+    for text in (f"{ours}\nstop", f"> {ours}\nstop", "Reply 1 posted, 2 not yet. STOP to opt out. stop"):
+        read = read_reply(text, menu, (ours,))
+        assert (read.reading, read.also) == ("opt_out", None), text
+    assert read_reply(ours, menu, (ours,)).reading == "unclear"
+    assert read_reply(f"{ours}\n1 stop", menu, (ours,)).also == "voted", "theirs, below ours"
+
+
+def test_a_vote_in_the_subject_of_a_mail_that_opts_out_counts() -> None:
+    assert OwnMail("Please stop emailing me", "I have voted").read().also == "voted"
+    assert OwnMail("Please stop emailing me", "Have you voted?").read().also is None
+
+
+def test_a_reading_names_its_rule_and_version() -> None:
+    assert read_reply("STOP").rule == "opt_out_keyword"
+    assert read_reply("1", {"1": "voted"}).rule == "digit"
+    assert read_reply("hm").rule == "none"
+    assert read_reply("hm").version == load_rules().version
+
+
+def test_any_change_of_the_rules_is_another_version(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "rules")
+    assert load_rules.__wrapped__(tmp_path / "rules").version == load_rules().version
+    with (tmp_path / "rules" / "cy.toml").open("a", encoding="utf-8") as file:
+        file.write("# another word\n")
+    changed = load_rules.__wrapped__(tmp_path / "rules").version
+    assert changed != load_rules().version
+    assert changed.partition("+")[0] == load_rules().version.partition("+")[0]
+
+
+def test_a_new_language_is_a_file(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "rules")
+    order = tmp_path / "rules" / "order.toml"
+    order.write_text(order.read_text(encoding="utf-8").replace('["en", "cy"]', '["en", "cy", "pl"]'), encoding="utf-8")
+    (tmp_path / "rules" / "pl.toml").write_text(
+        """
+harmless = ['nie ma za co']
+familiar = "tak dziekuje"
+menu = { before = [], after = ["dziekuje"], numbers = { jeden = "1" } }
+spellings = { "zagłosowałem" = ["zaglosowalem"] }
+vocabulary = { voted = ["zagłosował(?:em|am)"] }
+guards.negation.words = ["nie"]
+[[rule]]
+name = "voted_pl"
+stage = "voted"
+reading = "voted"
+examples = ["Tak, zagłosowałam"]
+clause = ['(?:tak |juz )*{voted}']
+unless = ["negation"]
+""",
+        encoding="utf-8",
+    )
+    rules = load_rules(tmp_path / "rules")
+    for text, reading in (("Tak, zaglosowalem!", "voted_pl"), ("Nie zagłosowałem", None), ("I have voted, nie?", None)):
+        found = rules.read(rules.plain(text))[1]
+        assert (found.name if found else None) == reading
+
+
+def test_a_rule_that_does_not_fit_in_is_refused_by_name(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "rules")
+    with (tmp_path / "rules" / "cy.toml").open("a", encoding="utf-8") as file:
+        file.write('[[rule]]\nname = "odd"\nstage = "voted"\nreading = "voted"\n')
+    with pytest.raises(ValueError, match=r"cy \(odd\) lacks 'examples'"):
+        load_rules(tmp_path / "rules")
+
+
+def test_a_menu_that_offers_nonsense_is_not_believed() -> None:
+    assert read_reply("1", {"1": "elect the king"}).reading == "unclear"
+
+
+@given(st.text(max_size=400), st.sampled_from([None, {"1": "voted", "2": "not_voted"}]))
+def test_any_text_has_a_reading(text: str, menu: Mapping[str, str] | None) -> None:
+    assert read_reply(text, menu).reading in READINGS
+
+
+WORDS = [
+    "i",
+    "have",
+    "voted",
+    "not",
+    "stop",
+    "my",
+    "ballot",
+    "paper",
+    "never",
+    "will",
+    "call",
+    "me",
+    "done",
+    "it",
+    "?",
+    ",",
+    "wedi",
+    "1",
+]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=60))
+def test_the_order_of_words_never_breaks_it(words: list[str]) -> None:
+    assert read_reply(" ".join(words)).reading in READINGS
+
+
+LONG = [
+    "a",
+    "not ",
+    "stop ",
+    "1",
+    "i will just ",
+    "? , ",
+    "never get my ",
+    "already now ",
+    "hi yes ",
+    "'",
+    " ",
+    "😂",
+    "it s not a ",
+]
+
+
+@pytest.mark.parametrize("piece", LONG)
+def test_a_long_text_takes_no_longer_than_a_person_would_notice(piece: str) -> None:
+    def read() -> None:
+        for end in ("", "voted", "?", "!"):
+            read_reply((piece * (10_000 // len(piece)))[:LONGEST] + end, {"1": "voted"})
+            read_reply(piece * (390 // len(piece)) + end, {"1": "voted"})
+
+    assert effort_of(read) < 120

@@ -1,0 +1,95 @@
+"""Figures and states as a person reads them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaigns.replies.answers import FOR_A_PERSON
+from console.words import (
+    GROUPS,
+    STATES,
+    WHY_OPEN,
+    ago,
+    duration,
+    in_words,
+    mask_text,
+    short_name,
+    shorten,
+)
+from core.address_masks import mask
+from core.plurals import plural
+from messaging.states import State
+
+
+def test_every_message_state_has_words_and_one_group() -> None:
+    assert set(STATES) == set(State)
+    assert sorted(state for group in GROUPS for state in group.states) == sorted(State)
+
+
+def test_every_reason_to_read_a_reply_has_words() -> None:
+    assert {*FOR_A_PERSON, "opt_out", "shared_address", "unknown_sender", "no_message", "early", "late"} == set(
+        WHY_OPEN
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "less than a minute"),
+        (60, "1 minute"),
+        (89, "1 minute"),
+        (5000, "83 minutes"),
+        (5400, "2 hours"),
+        (86400, "24 hours"),
+        (200_000, "2 days"),
+    ],
+)
+def test_durations(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+def test_ago() -> None:
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    assert ago(now + timedelta(seconds=5), now) == "just now"
+    assert ago(now - timedelta(minutes=8), now) == "8 minutes ago"
+
+
+def test_plurals() -> None:
+    assert (plural(1, "branch", "branches"), plural(0, "reply", "replies")) == ("1 branch", "0 replies")
+
+
+def test_a_long_text_is_cut_at_a_word() -> None:
+    assert shorten("one two three", 9) == "one two …"
+    assert shorten("one two", 9) == "one two"
+    assert shorten("x" * 20, 9) == "x" * 9 + " …"
+
+
+def test_a_name_is_short() -> None:
+    assert short_name("Bethan", "okafor") == "Bethan O."
+    assert short_name("", "") == "A member"
+
+
+@given(st.from_regex(r"\A\+[1-9][0-9]{7,14}\Z"))
+def test_a_masked_number_keeps_at_most_its_ends(number: str) -> None:
+    assert mask(number) in {"•••", f"{number[:3]} ••• {number[-3:]}"}
+    assert sum(char.isdigit() for char in mask(number)) <= 5
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("ring 07700 900123 please", "ring 077 ••• 123 please"),
+        ("+44 (0)7700-900-123", "+44 ••• 123"),
+        ("mail jo.price@union.example ok", "mail j•••@union.example ok"),
+        ("branch 12 voted at 9.30", "branch 12 voted at 9.30"),
+    ],
+)
+def test_addresses_in_a_text_are_masked(said: str, shown: str) -> None:
+    assert mask_text(said) == shown
+
+
+def test_a_word_without_words_is_shown_readably() -> None:
+    assert in_words({}, "some_new_reason") == "Some new reason"
+    assert in_words({}, None) == ""

@@ -1,0 +1,123 @@
+"""What strangers write commands no terminal: on its way in, and on its way out."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.control_characters import without_controls
+from core.http.request_bodies import plain_json
+from muster.cli.output import guarded, json_text
+from tests.support.effort import effort_of
+from webhooks.email.mail_server.markup import read_html
+from webhooks.email.mail_server.parsed_mail import read_letter
+
+ATTACKS = {
+    "title": "\x1b]0;PWN\x07",
+    "clipboard": "\x1b]52;c;cm0gLXJmIH4K\x07",
+    "clipboard, ended by ST": "\x1b]52;c;cm0gLXJmIH4K\x1b\\",
+    "clear": "\x1b[2J",
+    "line away": "\x1b[1A\x1b[2K",
+    "red": "\x1b[31m",
+    "hidden": "\x1b[8m",
+    "C1": "\x9b31m",
+    "C1 clipboard": "\x9d52;c;cm0gLXJmIH4K\x9c",
+    "override": "\u202e",
+    "isolate": "\u2066",
+    "device control": "\x1bP+q544e\x1b\\",
+    "reset": "\x1bc",
+    "bell": "\x07",
+    "backspaces": "\x08\x08\x08",
+}
+FORBIDDEN = {
+    *map(chr, range(0x20)),
+    *map(chr, range(0x7F, 0xA0)),
+    *"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
+} - {"\n", "\t"}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_nothing_that_commands_a_terminal_is_left(name: str) -> None:
+    said = without_controls(f"I have {ATTACKS[name]}voted")
+    assert said.replace("\ufffd", "") == "I have voted"
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_mail_brings_none_in(name: str) -> None:
+    attack = ATTACKS[name]
+    head = f"From: Ann {attack}<a@b.test>\nSubject: x{attack}y\nContent-Type: text/plain; charset=utf-8"
+    raw = f"{head}\n\nvoted{attack}".encode()
+    letter = read_letter(raw)
+    for said in (letter.text, letter.header("Subject"), letter.header("From")):
+        assert not FORBIDDEN & set(said)
+    references = "".join(f"&#{ord(letter)};" for letter in attack)
+    assert not FORBIDDEN & set(read_html(f"<p>voted{references}</p>").text)
+
+
+def test_nor_does_what_a_provider_posts() -> None:
+    assert plain_json({"a": ["\x1b]0;x\x07b", {"c": "\u202ed"}]}) == {"a": ["b", {"c": "d"}]}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_command_prints_none(name: str) -> None:
+    out = io.StringIO()
+    guarded(out).write(f"17  {ATTACKS[name]}Ann\tvoted\n")
+    assert not FORBIDDEN & set(out.getvalue())
+    assert "Ann\tvoted\n" in out.getvalue().replace("\ufffd", "")
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_json_for_programs_commands_no_terminal_and_says_what_was_written(name: str) -> None:
+    said = {"words": f"17{ATTACKS[name]}\x7f\x85\u2028", f"key{ATTACKS[name]}": [1]}
+    for indent in (False, True):
+        text = json_text(said, indent=indent)
+        assert not FORBIDDEN & set(text)
+        assert orjson.loads(text) == said
+
+
+@given(st.text())
+def test_json_says_any_text_as_it_is_on_one_line(text: str) -> None:
+    printed = json_text([text])
+    assert not (FORBIDDEN | {"\n", "\t", "\u061c", "\u2028", "\u2029"}) & set(printed)
+    assert orjson.loads(printed) == [text]
+
+
+def test_every_command_prints_through_the_guard() -> None:
+    around = re.compile(r"stdout\.buffer|orjson\.dumps|json\.dumps|echo\(b|sys\.__stdout__")
+    folder = Path(__file__).parents[3] / "muster" / "cli"
+    found = {file.name for file in folder.glob("*.py") if around.search(file.read_text())}
+    assert found == {"output.py"}, "JSON is printed by print_json, words by click.echo"
+
+
+def test_a_terminal_gets_our_colours_and_nothing_else() -> None:
+    out = Terminal()
+    guarded(out).write("\x1b[1mbold\x1b[0m \x1b]52;c;x\x07\x9b31mred\u202e\r")
+    assert out.getvalue() == "\x1b[1mbold\x1b[0m red\r"
+
+
+@pytest.mark.parametrize("text", ["Dwi wedi pleidleisio", "👩🏽‍⚕️ yes\n\tno", "שלום\u200f!", "e\u0301", "a\u00a0b", ""])
+def test_what_people_write_stays(text: str) -> None:
+    assert without_controls(text) == text
+
+
+@given(st.text())
+def test_whatever_comes_is_harmless_and_doing_it_twice_changes_nothing(text: str) -> None:
+    said = without_controls(text)
+    assert not FORBIDDEN & set(said)
+    assert without_controls(said) == said
+
+
+@pytest.mark.parametrize("piece", ["\x1b]", "\x1b[", "\x9b1;", "\x1b[0", "\x1bP\x07", "\x1b "])
+def test_it_takes_no_longer_than_its_length(piece: str) -> None:
+    assert effort_of(lambda: without_controls(piece * 100_000)) < 300

@@ -1,0 +1,344 @@
+"""Settings are documented, read as documented, and refused in words."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from pathlib import Path
+
+import pytest
+
+from core.errors import SettingsError
+from core.setting_types import is_guessable
+from core.settings import Settings, check_for_production, load_settings
+from tools.settings_page import PAGE, ROOT, page
+
+RELIED_ON = [
+    "HOME",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "PUBLIC_URL",
+    "SECRET_KEY",
+    "LISTEN",
+    "SMTP_URL",
+    "EMAIL_FROM",
+    "BOUNCE_DOMAIN",
+    "SMS_FROM",
+    "TWILIO_ACCOUNT_SID",
+    "TWILIO_AUTH_TOKEN",
+    "TWILIO_BASE_URL",
+]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"MUSTER_{name.upper()}", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_page_is_what_the_settings_say() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: make docs"
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented(name: str) -> None:
+    assert Settings.model_fields[name].description
+    assert f"### `MUSTER_{name.upper()}`" in PAGE.read_text(encoding="utf-8")
+
+
+def test_no_document_names_a_setting_that_does_not_exist() -> None:
+    known = {f"MUSTER_{name.upper()}" for name in Settings.model_fields}
+    known.add("MUSTER_PICTURES")  # of the browser tests, not of Muster
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    named = {name for path in pages for name in re.findall(r"\bMUSTER_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8"))}
+    assert named <= known, named - known
+
+
+@pytest.mark.parametrize("name", RELIED_ON)
+def test_names_that_other_programs_rely_on_stay(name: str) -> None:
+    assert name.lower() in Settings.model_fields
+
+
+def test_nothing_is_needed() -> None:
+    settings = load_settings()
+    check_for_production(settings)
+    assert settings.database_url is None
+    assert not settings.has_sms
+    assert not settings.has_email
+
+
+def test_a_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("MUSTER_ORGANISATION=From the file\nMUSTER_CONTACT=file\nOTHER=1\n")
+    monkeypatch.setenv("MUSTER_CONTACT", "environment")
+    settings = load_settings()
+    assert (settings.organisation, settings.contact) == ("From the file", "environment")
+
+
+def test_secrets_may_be_lists_while_rotating(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSTER_SECRET_KEY", "the newest secret of all, the one before that")
+    monkeypatch.setenv("MUSTER_TWILIO_AUTH_TOKEN", "one")
+    settings = load_settings()
+    assert [one.get_secret_value() for one in settings.secret_key] == [
+        "the newest secret of all",
+        "the one before that",
+    ]
+    assert [one.get_secret_value() for one in settings.twilio_auth_token] == ["one"]
+    assert "newest" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MUSTER_SECRET_KEY", "too short"),
+        ("MUSTER_PUBLIC_URL", "vote.example.org"),
+        ("MUSTER_TIME_ZONE", "Mars/Olympus"),
+        ("MUSTER_LOG_FORMAT", "xml"),
+        ("MUSTER_SMS_CONNECTIONS", "many"),
+    ],
+)
+def test_a_value_that_cannot_be_right_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name) as refused:
+        load_settings()
+    if name == "MUSTER_SECRET_KEY":
+        assert value not in str(refused.value)
+
+
+@pytest.mark.parametrize("missing", ["MUSTER_SECRET_KEY", "MUSTER_REDIS_URL", "MUSTER_PUBLIC_URL"])
+def test_own_servers_need_what_has_no_safe_default(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    complete = {
+        "MUSTER_DATABASE_URL": "postgresql://db.example.org/muster",
+        "MUSTER_SECRET_KEY": "a quiet river of nine green otters at dawn",
+        "MUSTER_REDIS_URL": "redis://db.example.org",
+        "MUSTER_PUBLIC_URL": "https://vote.example.org",
+    }
+    for name, value in complete.items():
+        monkeypatch.setenv(name, value)
+    check_for_production(load_settings())
+    monkeypatch.delenv(missing)
+    with pytest.raises(SettingsError, match=missing):
+        check_for_production(load_settings())
+
+
+PRODUCTION = {
+    "MUSTER_DATABASE_URL": "postgresql://db.example.org/muster",
+    "MUSTER_SECRET_KEY": "a quiet river of nine green otters at dawn",
+    "MUSTER_REDIS_URL": "redis://db.example.org",
+    "MUSTER_PUBLIC_URL": "https://vote.example.org",
+}
+
+
+def start_with(monkeypatch: pytest.MonkeyPatch, **other: str) -> None:
+    for name, value in (PRODUCTION | other).items():
+        monkeypatch.setenv(name, value)
+    check_for_production(load_settings())
+
+
+@pytest.mark.parametrize("secret", [
+    "aaaaaaaaaaaaaaaa", "a" * 64, "ababababababababababababababababab", "0123456789abcdef", "password" * 8,
+    "abcdefghij" * 4, "0123456789" * 4, "password1234" * 3, "changemechangeme-changeme1234567890",
+    "qwertyuiopasdfghjklzxcvbnm123456", "1qaz2wsx3edc4rfv!QAZ@WSX#EDC$RFV", "zyxwvutsrqponmlkjihgfedcba9876543210",
+    "this-is-my-secret-key-change-in-production", "Password!Password!Password!Admin1",
+    "thirty-one characters: not yet.", "aaaaaaaaaaaaaaaa,a quiet river of nine green otters at dawn",
+])  # fmt: skip
+def test_a_secret_that_can_be_guessed_does_not_start(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    with pytest.raises(SettingsError, match=r"MUSTER_SECRET_KEY can be guessed.*at least 32") as refused:
+        start_with(monkeypatch, MUSTER_SECRET_KEY=secret)
+    assert "secrets.token_urlsafe(32)" in refused.value.remedy
+    assert secret not in str(refused.value)
+
+
+def test_the_command_that_makes_a_secret_is_none() -> None:
+    for taken in ("python3 -c 'import secrets; print(secrets.token_urlsafe(32))'", "print(secrets.token_urlsafe(32))"):
+        assert is_guessable(taken)
+
+
+def test_a_former_secret_may_be_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    start_with(monkeypatch, MUSTER_SECRET_KEY="a quiet river of nine green otters at dawn,aaaaaaaaaaaaaaaa")
+    for _ in range(200):
+        for made in (secrets.token_urlsafe(32), secrets.token_hex(16), secrets.token_urlsafe(24)):
+            assert not is_guessable(made)
+    start_with(monkeypatch, MUSTER_SECRET_KEY=secrets.token_urlsafe(32))
+    start_with(monkeypatch, MUSTER_SECRET_KEY=secrets.token_hex(16))
+
+
+@pytest.mark.parametrize("address", [
+    "http://vote.example.org", "http://93.184.216.34", "http://93.184.216.34:8000", "http://[2606:2800:220:1::1]",
+    "http://localhost.example.org", "http://vote", "http://0.0.0.0", "http://contest",
+])  # fmt: skip
+def test_an_address_that_anybody_can_listen_to_does_not_start(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    with pytest.raises(SettingsError, match="MUSTER_PUBLIC_URL begins with http://") as refused:
+        start_with(monkeypatch, MUSTER_PUBLIC_URL=address)
+    assert "https://" in refused.value.remedy
+    assert "MUSTER_INSECURE=1" in refused.value.remedy
+    start_with(monkeypatch, MUSTER_PUBLIC_URL=address, MUSTER_INSECURE="1")
+
+
+@pytest.mark.parametrize("address", [
+    "https://vote.example.org", "https://vote.example.org/muster/", "http://127.0.0.1:8000", "http://localhost:8000",
+    "http://10.0.0.7", "http://192.168.1.4:8000", "http://[::1]:8000", "http://[fd00::7]", "http://muster.internal",
+    "http://muster.test",
+])  # fmt: skip
+def test_https_and_what_stays_inside_starts(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    start_with(monkeypatch, MUSTER_PUBLIC_URL=address)
+
+
+@pytest.mark.parametrize("address", [
+    "https://vote.example.org/?a=1", "https://vote.example.org?", "https://vote.example.org/#top", "https://vote.example.org#",
+    "https://vote.example.org/../other", "https://vote.example.org/a/..", "https://vote.example.org/%2e%2e/a", "https://",
+    "https://user:secret@vote.example.org", "https://vote.example.org:port", "https://vote example.org",
+    "https://vote.example.org/\na", "https://[::1", "https:///path",
+])  # fmt: skip
+def test_an_address_to_which_links_cannot_be_added_is_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    with pytest.raises(SettingsError, match="MUSTER_PUBLIC_URL: ") as refused:
+        start_with(monkeypatch, MUSTER_PUBLIC_URL=address)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("https://vote.example.org:443", "https://vote.example.org"),
+        ("https://vote.example.org:443/ballots/", "https://vote.example.org/ballots"),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("https://[2001:db8::1]:443", "https://[2001:db8::1]"),
+        ("https://[2001:db8::443]", "https://[2001:db8::443]"),
+        ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
+        ("https://vote.example.org:", "https://vote.example.org"),
+        ("https://vote.example.org:80", "https://vote.example.org:80"),
+        ("http://127.0.0.1:443", "http://127.0.0.1:443"),
+        ("https://vote.example.org", "https://vote.example.org"),
+        ("https://vote.example.org:8443/", "https://vote.example.org:8443"),
+    ],
+)
+def test_the_usual_port_is_left_out_of_an_address_as_browsers_do(
+    monkeypatch: pytest.MonkeyPatch, typed: str, kept: str
+) -> None:
+    monkeypatch.setenv("MUSTER_PUBLIC_URL", typed)
+    assert load_settings().public_url == kept
+
+
+def test_on_the_embedded_servers_nothing_of_this_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSTER_PUBLIC_URL", "http://vote.example.org")
+    monkeypatch.setenv("MUSTER_SECRET_KEY", "a" * 16)
+    check_for_production(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("templates", "/nowhere", "there is no folder /nowhere/messages"),
+        ("sms_region", "XX", "XX is not a country"),
+        ("time_zone", "Europe/Nowhere", "is not a time zone"),
+        *(
+            ("proxies", value, "is so wide that members are in it")
+            for value in (
+                "0.0.0.0/0",
+                "10.0.3.0/24,0.0.0.0/1",
+                "128.0.0.0/1",
+                "64.0.0.0/7",
+                "::/0",
+                "2000::/3",
+                "::/64",
+                "::ffff:0:0/96",
+                "::ffff:0.0.0.0/97",
+            )
+        ),
+        ("proxies", "10.0.3.5/24", "has host bits set"),
+        ("proxies", "the balancer", "does not appear to be"),
+    ],
+)
+def test_a_value_that_cannot_be_right_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(f"MUSTER_{name.upper()}", value)
+    with pytest.raises(SettingsError, match=f"MUSTER_{name.upper()}: .*{words}"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "networks"),
+    [
+        ("10.0.0.0/8", ["10.0.0.0/8"]),
+        ("172.64.0.0/13,104.16.0.0/12", ["172.64.0.0/13", "104.16.0.0/12"]),
+        ("::ffff:10.0.0.0/104", ["10.0.0.0/8"]),
+        ("::ffff:10.0.3.7", ["10.0.3.7/32"]),
+        ("fc00::/7,2600:9000::/28", ["fc00::/7", "2600:9000::/28"]),
+    ],
+)
+def test_proxies_are_networks_as_addresses_are_compared_with_them(
+    monkeypatch: pytest.MonkeyPatch, given: str, networks: list[str]
+) -> None:
+    monkeypatch.setenv("MUSTER_PROXIES", given)
+    assert list(map(str, load_settings().proxies)) == networks
+
+
+TWILIO = {"twilio_account_sid": "AC1", "twilio_auth_token": "token"}
+VONAGE = {
+    "vonage_api_key": "abcd1234",
+    "vonage_api_secret": "secret",
+    "vonage_signature_secret": "new secret, old secret",
+}
+
+
+@pytest.mark.parametrize(("given", "costs"), [
+    (TWILIO, {"twilio": 0.0}),
+    (VONAGE, {"vonage": 0.0}),
+    (TWILIO | VONAGE, {"twilio": 0.0, "vonage": 0.0}),
+    (TWILIO | VONAGE | {"sms_providers": "vonage, twilio"}, {"vonage": 0.0, "twilio": 0.0}),
+    (TWILIO | VONAGE | {"sms_providers": "Twilio=0.0463,vonage = 0.0405"}, {"twilio": 0.0463, "vonage": 0.0405}),
+    (TWILIO | VONAGE | {"sms_providers": "twilio"}, {"twilio": 0.0}),
+])  # fmt: skip
+def test_who_sends_texts_at_what_cost(given: dict[str, str], costs: dict[str, float]) -> None:
+    settings = Settings(_env_file=None, sms_from="+447480111111", **given)  # type: ignore[arg-type]
+    assert settings.has_sms
+    assert list(settings.sms_costs.items()) == list(costs.items())
+
+
+@pytest.mark.parametrize(("providers", "problem"), [
+    ("messagebird", "messagebird is none of twilio and vonage"),
+    ("twilio,twilio=1", "names a provider twice"),
+    ("twilio=0.04,vonage", "at every provider, or at none"),
+    ("twilio=cheap", "cheap is not what a segment costs"),
+    ("twilio=-1", "cannot cost that"),
+    ("twilio=inf", "cannot cost that"),
+    ("twilio=nan", "cannot cost that"),
+])  # fmt: skip
+def test_providers_that_cannot_be_right_are_named(
+    providers: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSTER_SMS_PROVIDERS", providers)
+    with pytest.raises(SettingsError, match=problem):
+        load_settings()
+
+
+@pytest.mark.parametrize("lacking", list(VONAGE))
+def test_vonage_is_not_set_up_without_all_three(lacking: str) -> None:
+    given = {name: value for name, value in VONAGE.items() if name != lacking}
+    settings = Settings(_env_file=None, sms_from="+447480111111", **given)  # type: ignore[arg-type]
+    assert not settings.is_set_up("vonage")
+    assert not settings.has_sms
+
+
+def test_a_frequency_cap_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSTER_FREQUENCY_CAP", "1 in 1 day, 3 in 7 days")
+    assert [str(cap) for cap in load_settings().frequency_cap] == ["1 in 1 day", "3 in 7 days"]
+    monkeypatch.setenv("MUSTER_FREQUENCY_CAP", "thrice")
+    with pytest.raises(SettingsError, match="MUSTER_FREQUENCY_CAP: write the most messages in a time"):
+        load_settings()
+
+
+def test_vonages_address_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSTER_VONAGE_BASE_URL", "https://api-eu.vonage.com/")
+    assert load_settings().vonage_base_url == "https://api-eu.vonage.com"
+    monkeypatch.setenv("MUSTER_VONAGE_BASE_URL", "api-eu.vonage.com")
+    with pytest.raises(SettingsError, match="MUSTER_VONAGE_BASE_URL: it must start with http"):
+        load_settings()
+
+
+def test_a_short_secret_is_told_how_long_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSTER_SECRET_KEY", "short")
+    with pytest.raises(SettingsError, match="the secret that signs needs at least 32 characters") as refused:
+        load_settings()
+    assert "16" in str(refused.value)

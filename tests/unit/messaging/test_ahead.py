@@ -1,0 +1,35 @@
+"""The stock of marked messages follows what is used up while one statement runs."""
+
+from __future__ import annotations
+
+from messaging.outbox.waiting_messages import WINDOW, WaitingMessages
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_it_begins_with_one_and_grows_at_once() -> None:
+    ahead = WaitingMessages(16)
+    assert ahead.size == 1
+    ahead.used(6)
+    assert ahead.size == 7
+    ahead.used(40)
+    assert ahead.size == 16, "never more than one for each connection"
+
+
+def test_it_shrinks_to_what_is_used() -> None:
+    clock = Clock()
+    ahead = WaitingMessages(32, clock)
+    ahead.used(32)
+    sizes = []
+    for _ in range(12):
+        clock.now += WINDOW
+        ahead.used(2)
+        sizes.append(ahead.size)
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] == 3

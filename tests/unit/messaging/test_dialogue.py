@@ -1,0 +1,225 @@
+"""A conversation by SMTP, byte by byte: every reply answers what was asked, or the connection is given up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from messaging.channels.smtp.smtp_connection import LONGEST, Reply, SmtpConnection
+
+pytestmark = pytest.mark.both_loops
+
+words = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp", "Zs"]) | st.just(" "), max_size=40).map(
+    str.strip
+)
+codes = st.integers(200, 599).filter(lambda code: code != 421)
+replies = st.tuples(codes, st.lists(words, min_size=1, max_size=4))
+
+
+def wire(code: int, lines: list[str], end: str = "\r\n") -> bytes:
+    last = len(lines) - 1
+    return "".join(f"{code}{' ' if n == last else '-'}{line}{end}" for n, line in enumerate(lines)).encode()
+
+
+class Server:
+    """The other end, which says exactly what a test tells it to."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def hears(self, size: int) -> bytes:
+        return await self.reader.readexactly(size)
+
+    def says(self, data: bytes) -> None:
+        self.writer.write(data)
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[SmtpConnection, Server]]:
+    accepted: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.set_result(Server(reader, writer))
+
+    listening = await asyncio.start_server(accept, "127.0.0.1", 0)
+    host, port = listening.sockets[0].getsockname()
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, host, port)
+    dialogue = SmtpConnection(cast("asyncio.Transport", transport), {})
+    server = await accepted
+    try:
+        yield dialogue, server
+    finally:
+        dialogue.close()
+        server.writer.close()
+        listening.close()
+        await listening.wait_closed()
+
+
+async def until_unsound(dialogue: SmtpConnection) -> None:
+    async with asyncio.timeout(10):
+        while dialogue.is_sound:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+@given(st.lists(replies, min_size=1, max_size=4), st.sampled_from(["\r\n", "\n"]), st.data())
+async def test_replies_may_be_cut_anywhere(said: list[tuple[int, list[str]]], end: str, data: st.DataObject) -> None:
+    stream = b"".join(wire(code, lines, end) for code, lines in said)
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=12)))
+    async with connected() as (dialogue, _):
+        dialogue.say(*[b"NOOP"] * len(said))
+        hearing = asyncio.ensure_future(dialogue.hear())
+        await asyncio.sleep(0)
+        for start, stop in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+            dialogue.data_received(stream[start:stop])
+        assert await hearing == [(code, "\n".join(lines)) for code, lines in said]
+        assert dialogue.is_sound
+
+
+async def test_commands_go_out_together_and_replies_come_back_together() -> None:
+    async with connected() as (dialogue, server):
+        dialogue.say(b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>", b"DATA")
+        assert await server.hears(48) == b"MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n"
+        server.says(b"250 2.1.0 ok\r\n550-5.1.1 no\r\n550 such user\r\n354 go on\r\n")
+        assert await dialogue.hear() == [(250, "2.1.0 ok"), (550, "5.1.1 no\nsuch user"), (354, "go on")]
+        assert dialogue.is_sound
+
+
+@pytest.mark.parametrize("byte_by_byte", [False, True])
+async def test_a_reply_may_come_before_it_is_waited_for(*, byte_by_byte: bool) -> None:
+    async with connected() as (dialogue, server):
+        dialogue.say(b"NOOP")
+        await server.hears(6)
+        for piece in [b"250 fine\r\n"] if not byte_by_byte else [bytes([byte]) for byte in b"250 fine\r\n"]:
+            server.says(piece)
+            await server.writer.drain()
+            await asyncio.sleep(0)
+        assert await dialogue.hear() == [(250, "fine")]
+
+
+async def test_421_ends_it_whatever_else_was_asked() -> None:
+    async with connected() as (dialogue, server):
+        dialogue.say(b"MAIL", b"RCPT", b"DATA")
+        server.says(b"250 ok\r\n421 4.3.2 shutting down\r\n503 what\r\n250 ok\r\n")
+        assert await dialogue.hear() == [(250, "ok"), (421, "4.3.2 shutting down")]
+        assert not dialogue.is_sound
+        with pytest.raises(ConnectionResetError, match="closing"):
+            dialogue.say(b"RSET")
+
+
+@pytest.mark.parametrize("extra", [b"250 ok\r\n", b"250-ok\r\n", b"2", b"421 idle for too long\r\n"])
+async def test_nothing_is_sent_where_more_was_said_than_asked(extra: bytes) -> None:
+    async with connected() as (dialogue, server):
+        dialogue.say(b"DATA")
+        server.says(b"354 go on\r\n" + extra)
+        assert await dialogue.hear() == [(354, "go on")]
+        await until_unsound(dialogue)
+        with pytest.raises(ConnectionResetError):
+            dialogue.hand_over(b"text\r\n.\r\n")
+        dialogue.close()
+        assert await server.reader.read() == b"DATA\r\n"
+
+
+async def test_a_reply_too_many_makes_all_of_them_doubtful() -> None:
+    async with connected() as (dialogue, server):
+        dialogue.say(b"MAIL", b"RCPT", b"DATA")
+        server.says(b"250 ok\r\n250 ok\r\n550 no\r\n354 go on\r\n")
+        with pytest.raises(ConnectionResetError, match="nobody had asked"):
+            await dialogue.hear()
+
+
+async def test_what_comes_while_it_is_idle_ends_it() -> None:
+    async with connected() as (dialogue, server):
+        assert dialogue.is_sound
+        server.says(b"421 4.4.2 idle\r\n")
+        await until_unsound(dialogue)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"hello\r\n",
+        b"\r\n",
+        b"25\r\n",
+        b"2 50 ok\r\n",
+        b"250x\r\n",
+        b"250_ok\r\n",
+        b"\xff\xfe\x00\r\n",
+        "٢٥٠ ok\r\n".encode(),
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"x" * (LONGEST + 1),
+        b"250-" + b"x" * (LONGEST + 1),
+        b"250-" + b"x" * LONGEST + b"\r\n250 ok\r\n",
+        b"250-more\r\n" * LONGEST,
+    ],
+)
+async def test_what_is_not_smtp_ends_it(said: bytes) -> None:
+    async with connected() as (dialogue, server):
+        dialogue.say(b"NOOP")
+        server.says(said)
+        with pytest.raises(ConnectionResetError):
+            await dialogue.hear()
+        assert not dialogue.is_sound
+        assert len(dialogue._unread) <= 5 * LONGEST  # what one read of the loop may bring on top
+
+
+async def test_replies_without_end_are_not_kept() -> None:
+    async with connected() as (dialogue, server):
+        dialogue.say(b"NOOP")
+        server.says(b"250 ok\r\n" * 100_000)
+        assert await dialogue.hear() == [(250, "ok")]
+        await until_unsound(dialogue)
+        assert not dialogue._replies
+
+
+@pytest.mark.parametrize(("said", "heard"), [
+    (b"", None), (b"25", None), (b"250-ok\r\n", None), (b"250 ok\r\n", [(250, "ok")]),
+    (b"250 ok\r\n550 no\r\n", [(250, "ok"), (550, "no")]),
+])  # fmt: skip
+async def test_a_server_that_hangs_up_is_heard_to_the_end(said: bytes, heard: list[Reply] | None) -> None:
+    async with connected() as (dialogue, server):
+        dialogue.say(b"MAIL", b"RCPT", b"DATA")
+        await server.hears(18)
+        server.says(said)
+        server.writer.close()
+        if heard is None:
+            with pytest.raises(ConnectionResetError):
+                await dialogue.hear()
+        else:
+            assert await dialogue.hear() == heard
+        assert not dialogue.is_sound
+
+
+async def test_words_are_kept_as_far_as_a_database_takes_them() -> None:
+    async with connected() as (dialogue, server):
+        dialogue.say(b"NOOP")
+        server.says(b"250 caf\xe9 \xc5\xb5\x00!\r\n")
+        assert await dialogue.hear() == [(250, "caf\ufffd ŵ!")]
+
+
+async def test_a_reply_that_came_too_late_answers_nothing_else() -> None:
+    async with connected() as (dialogue, server):
+        dialogue.say(b"NOOP")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await dialogue.hear()
+        assert not dialogue.is_sound
+        server.says(b"250 ok\r\n")
+        with pytest.raises(ConnectionResetError):
+            dialogue.say(b"RSET")
+
+
+async def test_closing_twice_is_closing() -> None:
+    async with connected() as (dialogue, server):
+        dialogue.close()
+        dialogue.close()
+        assert not dialogue.is_sound
+        with pytest.raises(ConnectionResetError, match="closed"):
+            await dialogue.hear()
+        assert await server.reader.read() == b""

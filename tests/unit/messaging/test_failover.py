@@ -1,0 +1,364 @@
+"""Who gets a text: the cheapest provider that is well; who is left out, who is tried again, and who is never asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from core.errors import Unavailable
+from messaging.channels.breaker import LONGEST, PAUSE, THRESHOLD, Breaker
+from messaging.channels.channel import (
+    Accepted,
+    OutboundMessage,
+    OutboundText,
+    Refused,
+    Retry,
+    Route,
+    Router,
+    SendResult,
+    StatusReport,
+    Trace,
+    Unknown,
+)
+from messaging.channels.failover import FailoverChannel, Member
+from messaging.states import Reason
+
+YES = Accepted("202")
+AWAY = Retry(Reason.NOT_REACHED, slow=True)
+BUSY = Retry(Reason.BUSY, slow=True)
+ACCOUNT = Refused(Reason.ACCOUNT_REFUSED)
+SENDER = Refused(Reason.SENDER_REFUSED)
+BAD_NUMBER = Refused(Reason.INVALID_NUMBER)
+NO_ANSWER = Unknown()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Provider:
+    """A provider that answers what it is told to, and writes down what it was given."""
+
+    name: Literal["sms"] = "sms"
+    connections = 4
+
+    def __init__(self, provider: str, says: SendResult = YES, knows: list[Trace] | None = None) -> None:
+        self.provider = provider
+        self.says = says
+        self.knows = knows
+        self.given: list[int] = []
+        self.asked = 0
+
+    async def send(self, parcel: OutboundMessage) -> SendResult:
+        self.given.append(parcel.message_id)
+        return self.says
+
+    async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:
+        self.asked += 1
+        return self.knows
+
+    async def close(self) -> None:
+        self.given.clear()
+
+
+def text(number: int = 1) -> OutboundText:
+    return OutboundText(number, "+447480111111", "+447700900123", "Have you voted?", f"{number}-abc", 1)
+
+
+def make(clock: Clock, *providers: Provider, costs: Sequence[float] = ()) -> FailoverChannel:
+    costs = costs or [0.0] * len(providers)
+    own = "+447480222222"
+    members = [
+        Member(one, cost, own if one.provider == "vonage" else None) for one, cost in zip(providers, costs, strict=True)
+    ]
+    return FailoverChannel(members, clock=clock)
+
+
+def alarms(channel: FailoverChannel) -> list[StatusReport]:
+    return [one for one in channel.news() if one.severity is not None]
+
+
+async def give(channel: FailoverChannel, number: int) -> tuple[str, SendResult]:
+    parcel = text(number)
+    route = channel.route(parcel)
+    return route.provider, await channel.send(parcel)
+
+
+# ---- the breaker
+
+
+def test_a_breaker_opens_after_failures_in_a_row_only() -> None:
+    breaker = Breaker(Clock())
+    for number in range(THRESHOLD * 3):
+        assert not breaker.failed(number)
+        breaker.went_well()
+    opened = [breaker.failed(number) for number in range(THRESHOLD)]
+    assert opened == [False] * (THRESHOLD - 1) + [True]
+    assert not breaker.closed
+
+
+def test_an_open_breaker_lets_one_probe_through_after_its_pause() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    for number in range(THRESHOLD):
+        breaker.failed(number)
+    assert not breaker.wants_probe
+    clock.now += PAUSE
+    assert breaker.wants_probe
+    breaker.probe_with(77)
+    assert not breaker.wants_probe
+    assert breaker.lets_through(77)
+    assert not breaker.lets_through(78)
+    assert breaker.went_well()
+    assert breaker.lets_through(78)
+
+
+def test_each_probe_that_fails_doubles_the_pause_up_to_a_limit() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    for number in range(THRESHOLD):
+        breaker.failed(number)
+    pauses = []
+    for number in range(10):
+        assert breaker.open_until is not None
+        pauses.append(breaker.open_until - clock.now)
+        clock.now = breaker.open_until
+        breaker.probe_with(number)
+        assert not breaker.failed(number)
+    assert pauses[:3] == [PAUSE, 2 * PAUSE, 4 * PAUSE]
+    assert max(pauses) == LONGEST
+
+
+def test_what_was_on_its_way_when_it_opened_keeps_it_open_no_longer() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    for number in range(THRESHOLD + 30):
+        breaker.failed(number)
+    assert breaker.open_until == clock.now + PAUSE
+
+
+def test_a_probe_that_never_comes_back_is_given_up() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    for number in range(THRESHOLD):
+        breaker.failed(number)
+    clock.now += PAUSE
+    breaker.probe_with(1)
+    clock.now += 200
+    assert breaker.wants_probe
+
+
+# ---- who gets it
+
+
+async def test_the_cheapest_is_first_and_equals_stay_in_order() -> None:
+    twilio, vonage = Provider("twilio"), Provider("vonage")
+    assert (await give(make(Clock(), twilio, vonage), 1))[0] == "twilio"
+    assert (await give(make(Clock(), twilio, vonage, costs=[0.046, 0.04]), 1))[0] == "vonage"
+
+
+async def test_each_provider_sends_from_its_own_number() -> None:
+    twilio, vonage = Provider("twilio"), Provider("vonage")
+    parcel = text()
+    assert make(Clock(), twilio, vonage).route(parcel) == Route("twilio", None)
+    assert parcel.sender == "+447480111111"
+    assert make(Clock(), vonage, twilio).route(parcel) == Route("vonage", "+447480222222")
+    assert parcel.sender == "+447480222222"
+
+
+@pytest.mark.parametrize("outcome", [AWAY, BUSY, ACCOUNT, SENDER])
+async def test_what_was_certainly_not_sent_may_leave_by_the_other_at_once(outcome: SendResult) -> None:
+    twilio, vonage = Provider("twilio", outcome), Provider("vonage")
+    channel = make(Clock(), twilio, vonage)
+    _, first = await give(channel, 1)
+    assert isinstance(first, Retry)
+    assert (first.elsewhere, first.slow) == (True, False)
+    assert await give(channel, 1) == ("vonage", YES)
+    assert (twilio.given, vonage.given) == ([1], [1])
+
+
+async def test_silence_never_moves_a_text_to_another_provider() -> None:
+    twilio, vonage = Provider("twilio", NO_ANSWER), Provider("vonage")
+    channel = make(Clock(), twilio, vonage)
+    for number in range(THRESHOLD):
+        assert await give(channel, number) == ("twilio", NO_ANSWER)
+    assert vonage.given == []
+    assert (await give(channel, 99))[0] == "vonage"  # others need not go the same way
+
+
+@pytest.mark.parametrize("outcome", [BAD_NUMBER, Refused(Reason.OPTED_OUT), Refused(Reason.CONTENT_REFUSED)])
+async def test_what_speaks_of_the_message_is_no_other_providers_business(outcome: SendResult) -> None:
+    twilio, vonage = Provider("twilio", outcome), Provider("vonage")
+    channel = make(Clock(), twilio, vonage)
+    for number in range(2 * THRESHOLD):
+        assert await give(channel, number) == ("twilio", outcome)
+    assert vonage.given == []
+
+
+async def test_a_provider_that_fails_is_left_out_and_said_so_once() -> None:
+    twilio, vonage = Provider("twilio", ACCOUNT), Provider("vonage")
+    channel = make(Clock(), twilio, vonage)
+    for number in range(3 * THRESHOLD):
+        await give(channel, number)
+    assert len(twilio.given) == THRESHOLD
+    [news] = alarms(channel)
+    assert (news.provider, news.severity) == ("twilio", "error")
+    assert news.title == "Twilio is left out. The provider refused our account, not this person. Texts go by Vonage."
+    await give(channel, 99)
+    assert channel.news() == []
+
+
+async def test_the_first_text_that_goes_well_ends_what_a_worker_before_was_alarmed_about() -> None:
+    channel = make(Clock(), Provider("twilio"), Provider("vonage"))
+    for number in range(3):
+        await give(channel, number)
+    assert channel.news() == [StatusReport("twilio", None)]
+
+
+async def test_what_was_marked_before_it_failed_is_not_handed_over_any_more() -> None:
+    twilio, vonage = Provider("twilio", NO_ANSWER), Provider("vonage")
+    channel = make(Clock(), twilio, vonage)
+    marked = [text(number) for number in range(2 * THRESHOLD)]
+    for parcel in marked:
+        channel.route(parcel)
+    outcomes = [await channel.send(parcel) for parcel in marked]
+    assert outcomes[:THRESHOLD] == [NO_ANSWER] * THRESHOLD
+    assert all(isinstance(one, Retry) and one.elsewhere for one in outcomes[THRESHOLD:])
+    assert len(twilio.given) == THRESHOLD
+
+
+async def test_one_text_shows_that_a_provider_is_well_again() -> None:
+    clock = Clock()
+    twilio, vonage = Provider("twilio", AWAY), Provider("vonage")
+    channel = make(clock, twilio, vonage)
+    for number in range(THRESHOLD):
+        await give(channel, number)
+    channel.news()
+    clock.now += PAUSE
+    assert (await give(channel, 50))[0] == "twilio"  # still away: this one goes by the other next
+    assert await give(channel, 50) == ("vonage", YES)
+    assert channel.news() == [StatusReport("vonage", None)]
+    twilio.says = YES
+    clock.now += PAUSE
+    assert (await give(channel, 51))[0] == "vonage"  # the pause has doubled
+    clock.now += PAUSE
+    assert await give(channel, 52) == ("twilio", YES)
+    assert channel.news() == [StatusReport("twilio", None)]
+    assert await give(channel, 53) == ("twilio", YES)
+
+
+async def test_a_dearer_provider_is_tried_again_too() -> None:
+    clock = Clock()
+    twilio, vonage = Provider("twilio", AWAY), Provider("vonage", AWAY)
+    channel = make(clock, twilio, vonage)
+    for number in range(4 * THRESHOLD):
+        await give(channel, number)
+    twilio.says = vonage.says = YES
+    clock.now += LONGEST
+    for number in range(100, 104):
+        await give(channel, number)
+    assert {one.provider for one in channel.news() if one.severity is None} == {"twilio", "vonage"}
+
+
+async def test_where_none_is_well_the_sender_as_a_whole_slows_down() -> None:
+    twilio, vonage = Provider("twilio", AWAY), Provider("vonage", AWAY)
+    channel = make(Clock(), twilio, vonage)
+    for number in range(6 * THRESHOLD):
+        await give(channel, number)
+    outcomes = [(await give(channel, number))[1] for number in range(900, 905)]
+    assert all(isinstance(one, Retry) and one.slow and not one.elsewhere for one in outcomes)
+
+
+async def test_where_every_provider_refuses_us_the_message_fails_and_its_sender_is_paused_as_ever() -> None:
+    twilio, vonage = Provider("twilio", SENDER), Provider("vonage", SENDER)
+    channel = make(Clock(), twilio, vonage)
+    first, second = await give(channel, 1), await give(channel, 1)
+    assert (first[0], second) == ("twilio", ("vonage", SENDER))
+
+
+@given(st.lists(st.tuples(st.sampled_from([YES, AWAY, BUSY, ACCOUNT, SENDER, BAD_NUMBER, NO_ANSWER]),
+                          st.sampled_from([YES, AWAY, BUSY, ACCOUNT, SENDER, BAD_NUMBER, NO_ANSWER]),
+                          st.floats(0, 100)), max_size=60))  # fmt: skip
+async def test_nobody_is_given_a_text_that_somebody_else_may_have(
+    weather: list[tuple[SendResult, SendResult, float]],
+) -> None:
+    clock = Clock()
+    twilio, vonage = Provider("twilio"), Provider("vonage")
+    channel = make(clock, twilio, vonage)
+    for number, (twilios, vonages, passed) in enumerate(weather):
+        twilio.says, vonage.says = twilios, vonages
+        clock.now += passed
+        may_have: set[str] = set()
+        for _ in range(4):  # as the outbox does: again only after a Retry
+            parcel = text(number)
+            chosen = channel.route(parcel).provider
+            assert not may_have
+            before = {one.provider: len(one.given) for one in (twilio, vonage)}
+            outcome = await channel.send(parcel)
+            after = {one.provider: len(one.given) for one in (twilio, vonage)}
+            given_to = {name for name in before if after[name] > before[name]}
+            assert given_to <= {chosen}
+            if not isinstance(outcome, Retry):
+                break
+            said = {"twilio": twilios, "vonage": vonages}[chosen]
+            if given_to and isinstance(said, (Accepted, Unknown)):
+                may_have.add(chosen)
+
+
+# ---- whom to ask
+
+
+async def test_only_the_provider_that_had_it_is_asked() -> None:
+    twilio, vonage = Provider("twilio", knows=[]), Provider("vonage", knows=[Trace("v")])
+    channel = make(Clock(), twilio, vonage)
+    now = datetime.now(UTC)
+    parcel = text()
+    parcel.route = Route("twilio")
+    assert await channel.trace(parcel, now) == []
+    parcel.route = Route("vonage")
+    assert await channel.trace(parcel, now) == [Trace("v")]
+    assert (twilio.asked, vonage.asked) == (1, 1)
+
+
+async def test_a_provider_that_is_no_longer_set_up_cannot_say() -> None:
+    parcel = text()
+    parcel.route = Route("messagebird")
+    assert await make(Clock(), Provider("twilio", knows=[])).trace(parcel, datetime.now(UTC)) is None
+
+
+@pytest.mark.parametrize(("twilios", "vonages", "answer"), [
+    ([], [], []), ([], None, None), (None, [], None), ([Trace("t")], None, [Trace("t")]),
+    ([], [Trace("v")], [Trace("v")]),
+])  # fmt: skip
+async def test_where_nobody_knows_who_had_it_all_are_asked(
+    twilios: list[Trace] | None, vonages: list[Trace] | None, answer: list[Trace] | None
+) -> None:
+    channel = make(Clock(), Provider("twilio", knows=twilios), Provider("vonage", knows=vonages))
+    assert await channel.trace(text(), datetime.now(UTC)) == answer
+
+
+async def test_one_that_cannot_be_asked_is_an_answer_too() -> None:
+    class Away(Provider):
+        async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:
+            raise Unavailable("It is away.")
+
+    parcel = text()
+    parcel.route = Route("vonage")
+    with pytest.raises(Unavailable):
+        await make(Clock(), Provider("twilio"), Away("vonage")).trace(parcel, datetime.now(UTC))
+
+
+def test_it_is_a_channel_of_several_and_one_provider_is_not() -> None:
+    channel = make(Clock(), Provider("twilio"), Provider("vonage"))
+    assert isinstance(channel, Router)
+    assert not isinstance(Provider("twilio"), Router)
+    assert channel.connections == 4

@@ -1,0 +1,210 @@
+"""Templates in several languages: who gets which, and what is refused or said about them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+import pytest
+
+from core.errors import NotFound, TemplateError
+from core.settings import ROOT
+from messaging.content.languages import code, direction, spoken
+from messaging.content.render import Renderer
+from messaging.content.templates import PERSONAL, Template, load_template
+from messaging.content.translations import day_and_time
+
+BROUGHT = (ROOT / "templates",)
+LINKS = {f"{name}_link": f"https://m.test/{name}" for name in ("confirm", "unsubscribe", "preferences")}
+CONSTANTS = {
+    "organisation": "The Union",
+    "contact": "0800 000 000",
+    "ballot": {"title": "Pay", "closes": "Monday 7 December", "last_posting": "Thursday 3 December"},
+    "languages": {"cy": {"ballot": {"title": "Pay", "closes": "dydd Llun 7 Rhagfyr", "last_posting": "dydd Iau"}}},
+}
+SMS = (
+    "---\npurpose: service\nmenu: {1: voted, 2: not_voted}\n---\nHi {{ first_name }}: 1 posted, 2 not. STOP to opt out"
+)
+SMS_CY = "Helo {{ first_name }}: 1 wedi postio, 2 heb. STOP i optio allan"
+EMAIL = (
+    "---\npurpose: service\nsubject: Hello\npreheader: Soon\n---\n"
+    "It closes on {{ ballot.closes }}: [tell us]({{ confirm_link }})"
+)
+EMAIL_CY = "---\nsubject: Helo\npreheader: Cyn hir\n---\nMae'n cau {{ ballot.closes }}: [dywedwch]({{ confirm_link }})"
+
+
+def write(root: Path, **files: str) -> tuple[Path, ...]:
+    folder = root / "messages" / "nudge"
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        channel, _, language = name.partition("_")
+        suffix = f".{language.replace('_', '-')}" if language else ""
+        (folder / f"{channel}{suffix}.{'txt' if channel == 'sms' else 'md'}").write_text(text, encoding="utf-8")
+    return (root,)
+
+
+def person(language: str) -> dict[str, str]:
+    return dict.fromkeys(PERSONAL, "") | LINKS | {"first_name": "Ann", "language": language}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "known", "found"),
+    [
+        ("cy", ("en", "cy"), "cy"),
+        ("cy-GB", ("en", "cy"), "cy"),
+        ("cy_gb", ("cy-gb", "cy"), "cy-gb"),
+        ("zh-hant-tw", ("zh", "zh-hant"), "zh-hant"),
+        ("cy", ("en", "cy-gb"), None),
+        ("pl", ("en", "cy"), None),
+        ("", ("en",), None),
+    ],
+)
+def test_a_language_is_understood_by_who_speaks_a_kind_of_it(wanted: str, known: tuple[str, ...], found: str) -> None:
+    assert spoken(wanted, known) == found
+
+
+def test_codes_have_one_form() -> None:
+    assert [code(text) for text in ("CY", " cy_GB ", "welsh!", "english", "")] == ["cy", "cy-gb", None, None, None]
+    assert [direction(one) for one in ("cy", "ur", "ar-eg")] == ["ltr", "rtl", "rtl"]
+
+
+def test_each_person_gets_their_language_or_the_templates_own(tmp_path: Path) -> None:
+    template = load_template(write(tmp_path, sms=SMS, email=EMAIL, sms_cy=SMS_CY, email_cy=EMAIL_CY), "nudge")
+    template.check(PERSONAL)
+    assert template.languages == ("en", "cy")
+    assert "language" in template.variables, "a launch keeps it with each message"
+    said = Renderer(template, CONSTANTS)
+    for language, greeting, closes in (
+        ("en", "Hi Ann", "Monday 7 December"), ("cy", "Helo Ann", "dydd Llun 7 Rhagfyr"),
+        ("cy-gb", "Helo Ann", "dydd Llun 7 Rhagfyr"), ("pl", "Hi Ann", "Monday 7 December"), ("", "Hi Ann", "Monday"),
+    ):  # fmt: skip
+        assert said.sms(person(language)).text.startswith(greeting)
+        email = said.email(person(language))
+        assert closes in email.text
+        assert closes in email.html
+
+
+def test_a_welsh_email_is_welsh_to_its_foot(tmp_path: Path) -> None:
+    said = Renderer(load_template(write(tmp_path, email=EMAIL, email_cy=EMAIL_CY), "nudge"), CONSTANTS)
+    welsh, english = said.email(person("cy")), said.email(person("en"))
+    assert (welsh.subject, english.subject) == ("Helo", "Hello")
+    assert '<html lang="cy" dir="ltr">' in welsh.html
+    assert '<html lang="en" dir="ltr">' in english.html
+    for words in ("Cyn hir", "Dad-danysgrifio", "Dewiswch beth rydym yn ei anfon atoch"):
+        assert words in welsh.html
+    for words in ("Cysylltwch â ni: 0800 000 000", "Dad-danysgrifio: https://m.test/unsubscribe", "Rydych yn cael"):
+        assert words in welsh.text
+    for words in ("Contact", "Unsubscribe", "Choose", "You get this", "Soon", "closes"):
+        assert words not in welsh.text + welsh.html
+    assert "Unsubscribe: https://m.test/unsubscribe" in english.text
+
+
+def test_the_foot_has_no_words_or_colours_that_filters_hold_against_a_mail() -> None:
+    email = Renderer(load_template(BROUGHT, "ballot-reminder"), CONSTANTS).email(person("en"))
+    assert "Stop these emails" not in email.text + email.html
+    preheader = email.html.partition('<div class="preheader"')[2].partition(">")[0]
+    assert "display: none" in preheader
+    assert "color" not in preheader
+
+
+def test_a_channel_that_a_language_lacks_is_said_in_the_templates_own(tmp_path: Path) -> None:
+    template = load_template(write(tmp_path, sms=SMS, email=EMAIL, sms_cy=SMS_CY), "nudge")
+    said = Renderer(template, CONSTANTS)
+    assert said.sms(person("cy")).text.startswith("Helo")
+    assert said.email(person("cy")).subject == "Hello"
+    assert '<html lang="en"' in said.email(person("cy")).html
+    assert (said.language("sms", person("cy")), said.language("email", person("cy"))) == ("cy", "en")
+    warning = "There is no email in Welsh (cy): whoever speaks it gets the email in English (en)."
+    assert f"In Welsh (cy): {warning}" in template.warnings()
+
+
+def test_what_was_kept_says_the_same_bytes(tmp_path: Path) -> None:
+    template = load_template(write(tmp_path, sms=SMS, email=EMAIL, sms_cy=SMS_CY, email_cy=EMAIL_CY), "nudge")
+    kept = Template.from_json(orjson.loads(orjson.dumps(template.to_json())))
+    assert kept == template
+    for language in ("en", "cy"):
+        first, again = Renderer(template, CONSTANTS), Renderer(kept, CONSTANTS)
+        assert first.email(person(language)) == again.email(person(language))
+        assert first.sms(person(language)) == again.sms(person(language))
+
+
+def test_a_template_that_was_kept_before_there_were_languages_still_speaks() -> None:
+    kept = load_template(BROUGHT, "ballot-reminder").to_json()
+    for later in ("language", "translations", "suffix"):
+        del kept[later]
+    old = Template.from_json(kept)
+    assert old.languages == ("en",)
+    assert "language" not in old.variables
+    assert Renderer(old, CONSTANTS).sms({**LINKS, "first_name": "Ann"}).text.startswith("Hi Ann")
+
+
+def test_the_unmarked_files_may_be_in_another_language(tmp_path: Path) -> None:
+    template = load_template(
+        write(tmp_path, sms="---\npurpose: service\nlanguage: cy\n---\nHelo. STOP", sms_en="Hello. STOP"), "nudge"
+    )
+    assert template.languages == ("cy", "en")
+    said = Renderer(template, {})
+    assert [said.sms(person(one)).text[:4] for one in ("cy", "en", "pl")] == ["Helo", "Hell", "Helo"]
+
+
+def test_a_menu_may_be_another_in_another_language(tmp_path: Path) -> None:
+    other = f"---\nmenu: {{2: voted, 1: not_voted}}\n---\n{SMS_CY}"
+    template = load_template(write(tmp_path, sms=SMS, sms_cy=other), "nudge")
+    assert template.version("sms", "cy").menu == {"2": "voted", "1": "not_voted"}
+    assert template.version("sms", "en").menu == template.version("sms", "pl").menu == {"1": "voted", "2": "not_voted"}
+    assert any("offers 2 voted, 1 not_voted, and the one in English (en) 1 voted" in one for one in template.warnings())
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"email_cy": EMAIL_CY, "sms": SMS}, "There is nudge/email.cy.md, but no nudge/email.md."),
+        ({"sms_cy": SMS_CY}, "There is nudge/sms.cy.txt, but no nudge/sms.txt."),
+        ({"sms": SMS, "sms_welsh": SMS_CY}, "nudge/sms.welsh.txt: “welsh” is not a language's code."),
+        ({"sms": SMS, "sms_en": SMS_CY}, "is in English (en) twice"),
+        ({"sms": SMS, "sms_cy": SMS_CY, "sms_CY": SMS_CY}, "are the same language twice"),
+        ({"sms": SMS, "sms_cy": "Helo. 1 wedi postio. STOP"}, "nudge/sms.cy.txt: the menu offers 2 (not_voted)"),
+        ({"sms": SMS, "sms_cy": "Helo {{ frist_name }} 1 2 STOP"}, "nudge/sms.cy.txt line 1: there is no variable"),
+        ({"sms": SMS, "sms_cy": "---\npurpose: marketing\n---\n1 2 STOP"}, "service by one channel and marketing"),
+        ({"sms": SMS, "sms_cy": "---\nlanguage: pl\n---\n1 2 STOP"}, "says that it is in pl, and its name cy"),
+        ({"email": EMAIL, "email_cy": "Helo"}, "nudge/email.cy.md has no subject."),
+        ({"email": EMAIL, "email_cy": "---\nsubject: Helo\n---\n{% if x"}, "nudge/email.cy.md line 4"),
+        ({"sms": "---\npurpose: service\nlanguage: welsh!\n---\nHelo"}, "“welsh!” is not a language's code"),
+    ],
+)
+def test_files_that_do_not_fit_each_other_are_refused(tmp_path: Path, files: dict[str, str], words: str) -> None:
+    with pytest.raises(TemplateError) as refused:
+        load_template(write(tmp_path, **files), "nudge").check(PERSONAL)
+    assert words in str(refused.value)
+
+
+def test_a_language_that_muster_has_no_words_in_is_said(tmp_path: Path) -> None:
+    template = load_template(write(tmp_path, email=EMAIL, email_pl=EMAIL_CY.replace("Helo", "Dzień dobry")), "nudge")
+    assert any(
+        "The foot of the email and its dates are in English (en)" in one for one in template.warnings(language="pl")
+    )
+    assert not any("In Polish" in one for one in template.warnings(language="en"))
+
+
+def test_a_folder_with_nothing_but_a_translation_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        load_template((tmp_path,), "nudge")
+    with pytest.raises(TemplateError, match=r"no nudge/sms\.txt"):
+        load_template(write(tmp_path, sms_cy=SMS_CY), "nudge")
+
+
+@pytest.mark.parametrize("name", ["ballot-reminder", "ballot-last-days"])
+def test_the_ballots_templates_speak_welsh_in_as_few_segments(name: str) -> None:
+    said = Renderer(load_template(BROUGHT, name), CONSTANTS)
+    welsh, english = said.sms(person("cy")), said.sms(person("en"))
+    assert welsh.text != english.text
+    assert (welsh.segments.encoding, welsh.segments.segments) == ("gsm7", english.segments.segments)
+    assert said.email(person("cy")).subject != said.email(person("en")).subject
+
+
+def test_dates_are_told_in_the_language() -> None:
+    at = datetime(2026, 12, 7, 12, tzinfo=UTC)
+    assert day_and_time(at, "Europe/London") == "Monday 7 December, 12:00"
+    assert day_and_time(at, "Europe/London", "cy") == "dydd Llun 7 Rhagfyr am 12:00"
+    assert day_and_time(datetime(2026, 12, 3, tzinfo=UTC), "Europe/London", "cy-gb") == "dydd Iau 3 Rhagfyr"

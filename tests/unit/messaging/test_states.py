@@ -1,0 +1,97 @@
+"""The law of receipts: in whatever order, however often, they end in the same state, and never go backwards."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from messaging.states import (
+    OPEN,
+    OUR_FAULT,
+    PROOF,
+    RANK,
+    RECEIPTS,
+    SENTENCES,
+    SUPPRESSES,
+    WITHDRAWN,
+    Reason,
+    State,
+    sentence,
+    settle,
+)
+
+states = st.sampled_from(list(State))
+receipts = st.lists(st.sampled_from(sorted(RECEIPTS)), max_size=12)
+
+
+def settled(state: State, received: list[State]) -> State:
+    for one in received:
+        state = settle(state, one)
+    return state
+
+
+@given(states, receipts, st.data())
+def test_any_order_and_any_repetition_ends_in_the_same_state(
+    start: State, received: list[State], data: st.DataObject
+) -> None:
+    repeated = received + data.draw(
+        st.lists(st.sampled_from(received or [State.SENT]), max_size=6) if received else st.just([])
+    )
+    shuffled = data.draw(st.permutations(repeated))
+    assert settled(start, list(shuffled)) is settled(start, received)
+    assert settled(start, received) is max([start, *received], key=RANK.__getitem__)
+
+
+@given(states, receipts)
+def test_a_receipt_never_moves_a_message_backwards(start: State, received: list[State]) -> None:
+    state = start
+    for one in received:
+        moved = settle(state, one)
+        assert RANK[moved] >= RANK[state]
+        assert moved is state or moved in RECEIPTS
+        state = moved
+
+
+@given(states, receipts)
+def test_of_an_earlier_try_only_proof_that_it_arrived_moves_a_message(start: State, received: list[State]) -> None:
+    state = start
+    for one in received:
+        moved = settle(state, one, earlier=True)
+        assert moved is state or one in PROOF
+        assert moved is (settle(state, one) if one in PROOF else state)
+        state = moved
+
+
+@given(states, states)
+def test_nothing_but_a_receipt_moves_a_message_like_one(current: State, other: State) -> None:
+    if other not in RECEIPTS:
+        assert settle(current, other) is current
+
+
+def test_every_state_has_a_rank() -> None:
+    assert set(RANK) == set(State)
+
+
+def test_a_delivered_email_may_still_bounce_and_be_complained_about() -> None:
+    assert settle(State.DELIVERED, State.BOUNCED) is State.BOUNCED
+    assert settle(State.BOUNCED, State.COMPLAINED) is State.COMPLAINED
+    assert settle(State.COMPLAINED, State.DELIVERED) is State.COMPLAINED
+
+
+def test_late_news_of_the_way_changes_nothing() -> None:
+    for late in (State.ACCEPTED, State.SENT, State.UNDELIVERED, State.FAILED):
+        assert settle(State.DELIVERED, late) is State.DELIVERED
+
+
+def test_nobody_without_an_address_receives_anything() -> None:
+    assert all(settle(State.SKIPPED, received) is State.SKIPPED for received in RECEIPTS)
+
+
+def test_what_is_withdrawn_is_open_no_more() -> None:
+    assert not OPEN & WITHDRAWN
+
+
+def test_every_reason_has_a_sentence() -> None:
+    assert set(SENTENCES) == set(Reason)
+    assert all(words.endswith(".") and words[0].isupper() for words in SENTENCES.values())
+    assert sentence("30007") == "30007"
+    assert sentence(None) == ""
+    assert not SUPPRESSES & OUR_FAULT

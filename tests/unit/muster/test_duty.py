@@ -1,0 +1,89 @@
+"""A duty is done once at a time, goes round again when asked meanwhile, and outlives its failures."""
+
+from __future__ import annotations
+
+import asyncio
+
+from structlog.testing import capture_logs
+
+from core.errors import Unavailable
+from muster.periodic import PeriodicJob
+
+
+class Work:
+    """Counts its rounds; each waits until it is let go."""
+
+    def __init__(self, more: int = 0) -> None:
+        self.rounds = 0
+        self.at_once = 0
+        self.most_at_once = 0
+        self.more = more
+        self.gate = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def __call__(self) -> bool:
+        self.rounds += 1
+        self.at_once += 1
+        self.most_at_once = max(self.at_once, self.most_at_once)
+        try:
+            await self.gate.wait()
+            if self.error is not None:
+                raise self.error
+        finally:
+            self.at_once -= 1
+        self.more -= 1
+        return self.more >= 0
+
+
+async def test_asked_many_times_at_once_it_goes_round_twice_and_never_beside_itself() -> None:
+    work = Work()
+    duty = PeriodicJob("test", work)
+    duty.ask()
+    await asyncio.sleep(0)
+    tasks = {duty.ask() for _ in range(100)}  # in the middle of the first round: one more covers them all
+    assert len(tasks) == 1
+    work.gate.set()
+    await asyncio.wait(tasks)
+    assert (work.rounds, work.most_at_once) == (2, 1)
+
+
+async def test_goes_on_while_there_is_more() -> None:
+    work = Work(more=3)
+    work.gate.set()
+    await PeriodicJob("test", work).ask()
+    assert work.rounds == 4
+
+
+async def test_can_be_asked_again_after_it_is_done() -> None:
+    work = Work()
+    work.gate.set()
+    duty = PeriodicJob("test", work)
+    await duty.ask()
+    await duty.ask()
+    assert work.rounds == 2
+
+
+async def test_a_failure_is_logged_once_and_so_is_the_recovery() -> None:
+    work = Work()
+    work.gate.set()
+    duty = PeriodicJob("test", work)
+    with capture_logs() as logs:
+        for error in (Unavailable("it is away"), Unavailable("it is away"), ValueError("a bug"), None, None):
+            work.error = error
+            await duty.ask()
+    assert [one["log_level"] for one in logs] == ["warning", "error", "info"]
+    assert work.rounds == 5
+
+
+async def test_closed_it_finishes_its_round_and_begins_no_other() -> None:
+    work = Work(more=5)
+    duty = PeriodicJob("test", work)
+    duty.ask()
+    await asyncio.sleep(0)
+    duty.ask()
+    going = duty.close()
+    work.gate.set()
+    assert going is not None
+    await going
+    await duty.ask()
+    assert work.rounds == 1

@@ -1,0 +1,32 @@
+"""What commands say of a file's problems: numbers and nouns agree, and what is only counted is counted in."""
+
+from pathlib import Path
+
+import pytest
+
+from muster.cli.problems import SHOWN, tell_problems, write_problems
+from people.imports.report import Problem
+
+
+def landlines(count: int) -> list[Problem]:
+    return [Problem(line, "phone", "landline", "A landline.") for line in range(2, 2 + count)]
+
+
+def test_one_problem_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "to-mend.csv"
+    tell_problems(landlines(1))
+    write_problems(path, landlines(1))
+    said = capsys.readouterr()
+    assert said.out.startswith("1 problem: 1 landline\n")
+    assert said.err == f"1 problem is in {path}.\n"
+
+
+def test_problems_that_are_only_counted_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "to-mend.csv"
+    tell_problems(landlines(SHOWN + 2), {"landline": 3, "not_an_email": 1})
+    write_problems(path, landlines(SHOWN + 2), {"landline": 3, "not_an_email": 1})
+    said = capsys.readouterr()
+    assert said.out.startswith("26 problems: 25 landline, 1 not_an_email\n")
+    assert said.out.endswith("  … and 6 more; --problems FILE.csv writes 22 of them.\n")
+    assert said.err == f"22 problems are in {path}.\n4 more problems of cells were counted, but not written.\n"
+    assert len(path.read_text().splitlines()) == 23

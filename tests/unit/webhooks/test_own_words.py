@@ -1,0 +1,428 @@
+"""Our own words are never the member's: quotations, reactions, and what they write beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaigns.replies.classification import read_reply
+from campaigns.replies.classification.own import own_text
+from campaigns.replies.classification.quotation import find_quotation, repeats
+from messaging.content.sent import say_again
+from messaging.content.templates import Template
+from tests.support.effort import effort_of
+from webhooks.email.mail_server.markup import read_html
+from webhooks.email.mail_server.own_words import own_words
+from webhooks.email.mail_server.quoted_text import names_of
+
+DATA = Path(__file__).parents[2] / "data"
+MENU = {"1": "voted", "2": "not_voted", "3": "no_ballot_paper"}
+TEXT = "Hi Amy, have you posted your ballot paper? Reply 1 posted, 2 not yet, 3 none came. Reply STOP to unsubscribe"
+MAILS: list[dict[str, Any]] = [
+    json.loads(line) for line in (DATA / "mail" / "replies.jsonl").read_text(encoding="utf-8").splitlines()
+]
+BEGINNINGS: list[str] = [
+    json.loads(line) for line in (DATA / "mail" / "beginnings.jsonl").read_text(encoding="utf-8").splitlines()
+]
+BALLOT = Template(
+    name="ballot",
+    purpose="service",
+    subject="Have you posted your ballot paper?",
+    email=(
+        "Hello {{ first_name }},\n\nVoting papers for *National pay ballot 2026* went out to members' homes.\n\n"
+        "Have you posted yours?\n\n[Tell us here]({{ confirm_link }}){.button}\n\nThe page lets you say I have voted,"
+        " not yet or no ballot paper has come. Once you have told us, we won't ask again.\n\nThank you,  \nThe Union"
+    ),
+)
+
+
+def given_in(name: str) -> list[tuple[str, str]]:
+    lines = (DATA / name).read_text(encoding="utf-8").splitlines()[1:]
+    return [(json.loads(text), right) for text, right in (line.split("\t") for line in lines)]
+
+
+def sent_email() -> tuple[str, ...]:
+    return say_again(json.dumps(BALLOT.to_json()), "{}", "email", {"first_name": "Amy"})
+
+
+@pytest.mark.parametrize(("text", "right"), given_in("replies_reactions.tsv"))
+def test_a_reaction_is_no_answer_whatever_it_repeats(text: str, right: str) -> None:
+    assert right == "unclear"
+    for sent in ((), (text.strip("> \u200b"),)):
+        assert read_reply(text, MENU, sent).reading in {"reaction", "unclear"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Liked “Have you voted? Reply STOP to opt out”",
+        "Loved an image",
+        "Reacted 😂 to your message",
+        "Removed 👍 from “Have you voted?”",
+        "\u200a👍\u200a to \u200a“Have you voted? STOP to opt out”",
+        "Hat mit 👍 auf „Have you voted?“ reagiert",
+        "A réagi avec 👍 à « Have you voted? »",
+        "N’a pas aimé « Reply STOP to opt out »",
+        "Le encantó “Have you voted?”",
+        "Ha messo mi piace a “Have you voted?”",
+        "Vindt “Have you voted?” leuk",
+        "Gillade “Have you voted?”",
+        "Reagerade med ❤️ på “Have you voted?”",
+        "「Have you voted?」にハートを付けました",
+        "Zareagowano 👍 na „Have you voted?”",
+        "Liked “Have you voted? Reply STOP to opt o",
+        "👍\n\nAmy Jones reacted via Gmail",
+        'Emphasised "Reply STOP to opt out"',
+        "Páči sa mi „Reply STOP to opt out“",
+        "Všeč mi je »Reply STOP to opt out«",
+        "Ne sviđa mi se „Reply STOP to opt out“",
+        "Μου άρεσε «Reply STOP to opt out»",
+        "Хареса „Reply STOP to opt out“",
+        "Patiko „Reply STOP to opt out“",
+        "Patīk “Reply STOP to opt out”",
+        "Apreciat „Reply STOP to opt out”",
+        "“Reply STOP to opt out” को पसंद किया",
+        "“Reply STOP to opt out” ਨੂੰ ਪਸੰਦ ਕੀਤਾ",
+        "“Reply STOP to opt out” کو پسند کیا",
+        "“Reply STOP to opt out” பிடித்தது",
+        "Đã thích “Reply STOP to opt out”",
+        "Menyukai “Reply STOP to opt out”",
+        "ถูกใจ “Reply STOP to opt out”",
+        "Nagustuhan ang “Reply STOP to opt out”",
+        "أُعجب بـ “Reply STOP to opt out”",
+        "J’aime « Reply STOP to opt out »",
+    ],
+)
+def test_reactions_of_many_telephones_are_known(text: str) -> None:
+    assert read_reply(text, MENU).reading == "reaction"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Voted “Have you posted it?”",
+        "I like “STOP”",
+        "J’aime « STOP »",
+        "Suka “STOP”",
+        "I have voted 👍",
+        "Who is this? “Have you voted?”",
+        "STOP",
+        "“STOP”",
+        "Liked it, and voted",
+        "👍",
+        "Love it",
+        "“STOP” 🛑",
+        '"STOP" 🙏',
+        "🙏 «STOP»",
+        "“Stop texting me” 😡",
+        "😡 “Take me off your list",
+        '"no ballot paper" 😡',
+        '"not voted" 😢',
+        'mis "STOP"',
+        "no “STOP” 🛑",
+        "Reacted 😡 to “stop texting me please”",
+        "Disliked “unsubscribe”",
+        "“Wrong number” 🙄",
+    ],
+)
+def test_what_a_member_writes_is_no_reaction(text: str) -> None:
+    for sent in ((), (TEXT,), sent_email()):
+        assert read_reply(text, MENU, sent).reading != "reaction"
+
+
+@pytest.mark.parametrize(
+    "text", ["“STOP” 🛑", '"STOP" 🙏', "“Stop texting me” 😡", "😡 “Take me off your list", "“unsubscribe me” 👋"]
+)
+def test_stop_in_quotation_marks_is_obeyed(text: str) -> None:
+    for sent in ((), (TEXT,), sent_email()):
+        assert read_reply(text, MENU, sent).reading == "opt_out"
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        (f"👍 to “{TEXT}”", TEXT),
+        (f"“{TEXT}” 👍", TEXT),
+        (f"Liked “{TEXT[:60]}…", TEXT),
+        ("Loved “Have you voted?\nSTOP”", "Have you voted?\nSTOP"),
+        ("👍 to “No ballot paper? Ring us”", "No ballot paper? Ring us"),
+        ("Laughed at “Last week's message, which is another one”", TEXT),
+    ],
+)
+def test_a_reaction_to_the_message_that_is_answered_is_one(text: str, sent: str) -> None:
+    assert read_reply(text, MENU, (sent,)).reading == "reaction"
+
+
+def test_a_picture_beside_words_that_are_not_ours_is_seen_by_somebody() -> None:
+    assert read_reply("“You lot are useless” 😡", MENU, (TEXT,)).reading == "unclear"
+
+
+@pytest.mark.parametrize("indent", ["", "    ", "\t", " \u00a0 "])
+@pytest.mark.parametrize("above", ["Thanks", "Thanks\n", "  Thanks  \n\nsee below", "You sent:", "“"])
+@pytest.mark.parametrize("own", ["STOP please", "stop", "Not voted yet"])
+def test_what_stands_below_our_text_is_whole_however_lines_are_indented(above: str, indent: str, own: str) -> None:
+    for text in (f"{above}\n{indent}see below {TEXT}\n{own}", f"{indent}{above}\n{indent}{TEXT}\n{indent}{own}"):
+        assert own_text(text, (TEXT,)).text.split("\n")[-1].strip() == own
+    assert read_reply(f"\n{indent}{TEXT}\n{own}", sent=(TEXT,)).reading == read_reply(own).reading != "unclear"
+
+
+@pytest.mark.parametrize(("text", "right"), given_in("replies_repeated.tsv"))
+def test_a_word_beside_our_text_counts(text: str, right: str) -> None:
+    for sent in ((), (TEXT,)):
+        assert read_reply(text, MENU, sent).reading in right.split(" or ")
+
+
+@pytest.mark.parametrize(
+    ("text", "reading"),
+    [
+        (f"Voted. {TEXT}", "voted"),
+        (f"{TEXT} not yet", "not_voted"),
+        (f"{TEXT}\n1", "voted"),
+        (f"STOP {TEXT}", "opt_out"),
+        (f'"{TEXT}" stop', "opt_out"),
+        (f"> {TEXT}\nI have voted", "voted"),
+        (TEXT, "unclear"),
+        (TEXT.upper(), "unclear"),
+        (TEXT.replace(" ", "\n"), "unclear"),
+        (TEXT[:70] + "...", "unclear"),
+        (f"Re: {TEXT[10:]}\n\nstop texting me", "opt_out"),
+        ("3 none came", "no_ballot_paper"),
+        ("none came", "no_ballot_paper"),
+        ("posted", "voted"),
+        ("2 not yet", "not_voted"),
+        ("No ballot paper has come", "no_ballot_paper"),
+    ],
+)
+def test_with_the_text_known_only_their_own_word_is_read(text: str, reading: str) -> None:
+    assert read_reply(text, MENU, (TEXT,)).reading == reading
+
+
+@pytest.mark.parametrize(("text", "right"), [*given_in("replies_stop.tsv"), *given_in("replies_menu.tsv")])
+def test_a_reason_beside_stop_and_the_words_of_the_menu_are_read(text: str, right: str) -> None:
+    assert read_reply(text, MENU).reading == right
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2 stop",
+        "Stop wrong person",
+        "stop my husband died",
+        "I have left the union stop",
+        "Stop not interested",
+        "STOP GMB",
+        "stop who is this",
+        "stop he has passed away",
+        "Hi please stop I am retired",
+        "Stopiwch dwi wedi gadael yr undeb",
+        "ffs stop",
+        "I have told you to stop",
+    ],
+)
+def test_neighbours_of_stop_are_opt_outs(text: str) -> None:
+    assert read_reply(text, MENU).reading == "opt_out"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(text for text, _ in given_in("replies_stop_controls.tsv")),
+        "how do we stop these cuts",
+        "Stop my pay being cut",
+        "when will it stop",
+        "I want management to stop",
+        "Stop I think the offer is fair",
+        "make them stop",
+        "we need to stop this",
+        "Stop this nonsense",
+    ],
+)
+def test_who_wants_something_else_to_stop_is_not_opted_out(text: str) -> None:
+    assert read_reply(text, MENU).reading != "opt_out"
+
+
+def test_a_vote_beside_stop_counts() -> None:
+    assert read_reply("stop ive voted").also == read_reply("Please stop I already voted").also == "voted"
+
+
+@pytest.mark.parametrize("mail", MAILS, ids=lambda mail: mail["name"])
+def test_quoted_mails_of_many_programs_are_known(mail: dict[str, Any]) -> None:
+    text = read_html(mail["body"]).text if mail["kind"] == "html" else mail["body"]
+    words = own_words(text, names_of(mail["from_name"]))
+    assert mail["words"] in {None, words}
+    assert read_reply(words).reading == mail["reading"]
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_a_beginning_is_known_in_any_language_and_by_any_program(beginning: str) -> None:
+    for words in ("I have voted", "I have voted\n\nAmy"):
+        for gap in ("\n", "\n\n"):
+            assert own_words(f"{words}{gap}{beginning}{gap}Stop these emails\n\nUnion", {"amy"}) == "I have voted"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I got an email from amy@example.org on 28/11/2026 at 10:15 about this. Not voted yet",
+        "I posted it on 28/11/2026 at 10:15",
+        "I wrote to ballot@union.example.org on 12 November 2026: no answer",
+        "Hi, on 28 November 2026 at 10:15 I voted",
+        "Name: Amy Jones\nMember: 1234\nEmail: amy@example.org\nI have voted",
+        "Voted at 10:15 on 28/11/2026. My rep said: well done",
+        "On 28 November my ballot came:\nvoted today",
+    ],
+)
+def test_a_date_and_an_address_in_what_a_member_writes_begin_no_mail(text: str) -> None:
+    assert own_words(text, {"zed"}) == text
+
+
+def quoted_without_a_beginning(words: str, form: int) -> str:
+    return f"{words}\n\nxx yy zz\n{sent_email()[form]}"
+
+
+@pytest.mark.parametrize("form", [0, 1])
+@pytest.mark.parametrize(
+    ("words", "reading"),
+    [("I have voted", "voted"), ("Thanks", "unclear"), ("No ballot paper has come", "no_ballot_paper")],
+)
+def test_the_message_itself_is_known_where_no_beginning_is(words: str, reading: str, form: int) -> None:
+    found = own_words(quoted_without_a_beginning(words, form).replace("xx yy zz\n", ""), {"amy"}, sent_email())
+    assert found == words
+    assert read_reply(found).reading == reading
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda sent: sent.replace(" ", "\n"),
+        lambda sent: sent.replace("\n", "\n> "),
+        lambda sent: sent.replace("'", "&#39;"),
+        lambda sent: sent.replace("won't", "won’t").replace("\n\n", "\n* "),
+        lambda sent: sent.replace("https://link.invalid/", "https://safe.example/?url=x"),
+        lambda sent: sent.upper(),
+        lambda sent: "\n".join(sent[at : at + 40] for at in range(0, len(sent), 40) if sent),
+    ],
+)
+def test_it_is_known_however_it_was_broken_and_marked(change: Any) -> None:
+    for form in sent_email():
+        words = own_words(f"Not voted yet\n\n{change(form)}", {"amy"}, sent_email())
+        assert read_reply(words).reading in {"not_voted", "unclear"}
+        assert read_reply(own_words(change(form), {"amy"}, sent_email())).reading == "unclear"
+
+
+def test_scraps_of_our_footer_below_a_quotation_are_ours() -> None:
+    first, last = sent_email()[0].split("Thank you,", 1)
+    said = f"{first}\nAmy Jones wrote this\n{last.strip()}"
+    assert "Stop" not in own_words(said, {"amy"}, sent_email())
+
+
+def test_a_greeting_above_a_mail_that_is_not_marked_hides_no_answer_below_it() -> None:
+    quoted = f"On Sun, 22 Nov 2026 at 11:59, Union <b@union.example> wrote:\n\n{sent_email()[0]}"
+    said = f"Hi,\n\n{quoted}\n\nPlease stop emailing me"
+    assert read_reply(own_words(said, {"amy"}, sent_email())).reading == "opt_out"
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        "Amy Jones\nSenior Porter, Ward 7\nLeeds Teaching Hospitals\nT: 0113 496 0000",
+        "Amy Jones (she/her)\nWard Manager",
+        "Kind regards,\n\nAmy Jones RGN\nStaff Nurse",
+        "To unsubscribe from our mailing list click here",
+        "If you no longer wish to receive these emails, click here to unsubscribe",
+        "Unsubscribe | Privacy policy | Contact us",
+        "You are receiving this because you are subscribed to Staff News. Unsubscribe here",
+        "This email has been scanned for viruses",
+        "Von meinem iPhone gesendet",
+        "Please consider the environment before printing this email.",
+    ],
+)
+def test_what_stands_below_the_words_is_nobodys_wish(below: str) -> None:
+    read = read_reply(own_words(f"I have voted\n\n{below}", {"amy", "jones"}))
+    assert (read.reading, read.also) == ("voted", None)
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "[EXTERNAL EMAIL]",
+        "[EXTERNAL]",
+        "*** EXTERNAL EMAIL ***",
+        "CAUTION: This email originated from outside of the organisation. Do not click links.",
+        "You don't often get email from amy@example.org. Learn why this is important",
+        "This message originated outside the council.",
+    ],
+)
+def test_an_employers_banner_is_nobodys_word(above: str) -> None:
+    assert own_words(f"{above}\n\nI have voted", {"amy"}) == "I have voted"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I have voted\n\nAmy\nnot really",
+        "Amy\nNot Voted",
+        "Please unsubscribe me from your list",
+        "To unsubscribe me would be kind",
+        "stop emailing me, click nothing",
+        "Name: Amy\nVoted: yes",
+        "On Monday I wrote to you: not voted yet",
+    ],
+)
+def test_what_may_be_an_answer_is_left(text: str) -> None:
+    assert own_words(text, {"amy"}) == text
+
+
+def test_a_subject_of_ours_says_nothing() -> None:
+    assert repeats("Have you posted your ballot paper?", sent_email())
+    assert not repeats("STOP", sent_email())
+    assert not repeats("I have posted it", sent_email())
+
+
+@given(st.text(alphabet="abcd \n", max_size=200), st.text(alphabet="abcd \n", max_size=200))
+def test_only_words_of_the_message_are_taken_out(text: str, sent: str) -> None:
+    quoted = find_quotation(text, (sent,))
+    left = " ".join(quoted.around(text))
+    assert set(left.split()) <= set(text.split())
+    if not quoted.spans:
+        assert left.strip() == text.strip()
+
+
+HOSTILE = {
+    "our own words for ever": f"{TEXT} " * 200,
+    "one word of ours": "posted " * 3000,
+    "pieces of ours": "have you posted your " * 1000,
+    "passages": '"' * 9000,
+    "passages of words": "“a b c d ” " * 1800,
+    "unclosed": "“" * 9000,
+    "instructions": "reply 1 " * 2500,
+    "attributions": "On 1 Jan 2026 at 10:00,\n" * 800,
+    "addresses": "a@b.cd <" * 2500,
+    "address without end": "a" * 64 + "@" + "b." * 9000,
+    "labels": "Ab: c\n" * 3000,
+    "labels in a line": "a: b " * 100 + "\n",
+    "dashes": ("--- a" + "-" * 400 + "\n") * 40,
+    "banners": ("[" * 100 + "external" + " " * 300 + "\n") * 40,
+    "lists": ("to unsubscribe " * 30 + "\n") * 40,
+    "names": "Amy\n" * 5000,
+    "posts": "Amy\n" + "Post Post Post\n" * 1000,
+    "entities": "&amp;" * 4000,
+    "links": "https://a.b " * 1600,
+    "punctuation": ".,;:" * 5000,
+    "quotes and beginnings": "> a\nOn 1 Jan 2026, a <a@b.cd> wrote:\n" * 500,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_mail_made_to_keep_it_busy_does_not(name: str) -> None:
+    def read() -> None:
+        words = own_words(HOSTILE[name], {"amy"}, (TEXT, *sent_email()))
+        read_reply(words, MENU, (TEXT,))
+        read_reply(HOSTILE[name], MENU, (TEXT,))
+
+    assert effort_of(read) < 300  # thousands, where a pattern goes over it again and again

@@ -1,0 +1,80 @@
+"""Bodies of senders nobody knows: however they arrive, no more bytes are held than there is room for."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from aiohttp import StreamReader, web
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.test_utils import make_mocked_request
+
+from core.clock import system_clock
+from core.errors import Unavailable
+from core.http.web import RUNTIME
+from core.log_limit import LOG_LIMIT, LogLimit
+from core.runtime import Runtime
+from core.settings import Settings
+from webhooks.email.uploads import IN_ALL, OF_A_NETWORK, Uploads
+
+LARGEST = 1000
+
+
+def upload_from(where: str) -> tuple[web.Request, StreamReader]:
+    app = web.Application()
+    app[RUNTIME] = cast("Runtime", SimpleNamespace(settings=Settings(), clock=system_clock))
+    app[LOG_LIMIT] = LogLimit()
+    loop = asyncio.get_running_loop()
+    protocol = BaseProtocol(loop)
+    protocol.connection_made(asyncio.Transport())
+    content = StreamReader(protocol, 2**16, loop=loop)
+    return make_mocked_request("POST", "/", app=app, payload=content).clone(remote=where), content
+
+
+async def take(uploads: Uploads, held: AsyncExitStack, request: web.Request) -> int:
+    """Receive one and keep it; how many bytes that are."""
+    try:
+        return len(await held.enter_async_context(uploads.receive(request, LARGEST)))
+    except Unavailable:
+        return 0
+
+
+ONE = ["8.8.8.8"] * 40
+MANY = [f"20.0.{number}.1" for number in range(40)]
+
+
+@pytest.mark.parametrize(("networks", "room"), [(ONE, OF_A_NETWORK), (MANY, IN_ALL)])
+@pytest.mark.parametrize("size", [LARGEST, LARGEST - 1, LARGEST // 2 + 1])
+async def test_what_is_complete_when_it_is_read_is_counted(networks: list[str], room: int, size: int) -> None:
+    uploads = Uploads()
+    async with AsyncExitStack() as held:
+        sizes = []
+        for where in networks:
+            request, content = upload_from(where)
+            content.feed_data(b"x" * size)
+            content.feed_eof()
+            sizes.append(await take(uploads, held, request))
+        assert room * LARGEST - size < sum(sizes) <= room * LARGEST
+        assert set(sizes[room * LARGEST // size :]) == {0}, "the ones that are here stay"
+    async with AsyncExitStack() as held:
+        request, content = upload_from(networks[0])
+        content.feed_eof()
+        await take(uploads, held, request)  # and when they are done with, there is room again
+
+
+@pytest.mark.parametrize(("networks", "room"), [(ONE, OF_A_NETWORK), (MANY, IN_ALL)])
+async def test_what_ends_in_the_moment_in_which_it_is_too_much_is_not_taken(networks: list[str], room: int) -> None:
+    uploads = Uploads()
+    async with AsyncExitStack() as held:
+        began = [upload_from(where) for where in networks]
+        tasks = [asyncio.create_task(take(uploads, held, request)) for request, _ in began]
+        for piece in (1, LARGEST - 1):
+            for _, content in began:
+                content.feed_data(b"x" * piece)
+                if piece > 1:
+                    content.feed_eof()
+            await asyncio.sleep(0)
+        assert sum(await asyncio.gather(*tasks)) <= room * LARGEST

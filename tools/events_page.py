@@ -1,0 +1,75 @@
+"""The catalogue in docs/events.md and docs/events.json, written from the code: `python -m tools.events_page`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from core.settings import ROOT
+from webhooks.subscriptions.event_types import EVENTS, PRIVATE, Payload, schemas
+
+PAGE: Final = ROOT / "docs" / "events.md"
+SCHEMAS: Final = ROOT / "docs" / "events.json"
+
+_BEGIN: Final = (
+    "<!-- The catalogue is written by `make docs` from webhooks/subscriptions/event_types.py; change it there. -->\n"
+)
+_END: Final = "<!-- End of the catalogue. -->\n"
+
+
+def page(text: str) -> str:
+    """The page with its catalogue as the code has it.
+
+    Args:
+        text: the page as it is.
+
+    Raises:
+        ValueError: the marks that the catalogue stands between are missing.
+    """
+    before, mark, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not mark or not end:
+        raise ValueError(f"{PAGE.name} has lost the marks around its catalogue")
+    return f"{before}{mark}\n{catalogue()}\n{end}{after}"
+
+
+def catalogue() -> str:
+    """Every event and what it says, as Markdown."""
+    parts = []
+    for model in dict.fromkeys(model for model, _ in EVENTS.values()):
+        kinds = {kind: words for kind, (one, words) in EVENTS.items() if one is model}
+        groups = dict.fromkeys(kind.partition(".")[0] for kind in kinds)
+        parts += [f"### {' and '.join(f'`{group}.*`' for group in groups)}\n", f"{(model.__doc__ or '').strip()}\n"]
+        parts += ["| event | when |", "| --- | --- |", *(f"| `{kind}` | {words} |" for kind, words in kinds.items())]
+        parts += ["", "| in `data` | |", "| --- | --- |", *_fields(model), ""]
+    return "\n".join(parts)
+
+
+def schema_text() -> str:
+    """docs/events.json."""
+    return orjson.dumps(schemas(), option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _fields(model: type[Payload]) -> list[str]:
+    rows = []
+    properties = model.model_json_schema()["properties"]
+    for name, field in model.model_fields.items():
+        kinds = [word for kind in properties[name].get("anyOf", [properties[name]]) for word in _kinds(kind)]
+        listed = " or ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
+        private = " *private*" if name in PRIVATE else ""
+        rows.append(f"| `{name}`{private} | {' '.join(filter(None, [listed + '.', field.description]))} |")
+    return rows
+
+
+def _kinds(schema: dict[str, Any]) -> list[str]:
+    if "enum" in schema:
+        return [f"`{one}`" for one in schema["enum"]]
+    if schema["type"] == "array":
+        return [f"a list of {_kinds(schema['items'])[0]}s"]
+    return [str(schema["type"])]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    SCHEMAS.write_text(schema_text(), encoding="utf-8")

@@ -1,0 +1,8 @@
+"""Mail that comes to us: taken in by the listener or a provider, kept in the inbox, and sorted by a worker."""
+
+from __future__ import annotations
+
+from webhooks.email.mail_server.mail_store import MAIL
+from webhooks.email.mail_server.processing import sort_mail
+
+__all__ = ["MAIL", "sort_mail"]

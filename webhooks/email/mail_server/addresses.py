@@ -1,0 +1,84 @@
+"""What a mail has come for, by the address it was sent to.
+
+| address | what for |
+| --- | --- |
+| `b+<sealed id>@MUSTER_BOUNCE_DOMAIN` | a message came back |
+| `r+<sealed id>@MUSTER_REPLY_DOMAIN` | somebody answers a message |
+| `u+<sealed id>@MUSTER_REPLY_DOMAIN` | somebody wants no more emails |
+| `complaints@MUSTER_BOUNCE_DOMAIN` | mailbox providers' complaints |
+| the mailboxes of MUSTER_EMAIL_FROM and MUSTER_EMAIL_REPLY_TO | a mail to us |
+
+Anything else is not for us. A sealed id that we did not make is no address of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parseaddr
+from typing import Final, Literal
+
+from core.keyring import Keyring
+from core.settings import Settings
+
+Purpose = Literal["bounce", "reply", "unsubscribe", "complaint", "conversation"]
+
+COMPLAINTS: Final = "complaints"
+_SEALED: Final[Mapping[str, Purpose]] = {"b": "bounce", "r": "reply", "u": "unsubscribe"}
+
+
+def purpose_of(address: str) -> Purpose | None:
+    """What an address is for by its form alone, whoever's it is; None where it has no form of ours.
+
+    Args:
+        address: in any case.
+    """
+    local, _ = _halves(address)
+    return "complaint" if local == COMPLAINTS else _parts(local)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What a mail has come for.
+
+    Attributes:
+        purpose: what.
+        message_id: the message it is about, where the address says so.
+    """
+
+    purpose: Purpose
+    message_id: int | None = None
+
+
+def read_destination(settings: Settings, keyring: Keyring, address: str) -> Destination | None:
+    """What a recipient's address is for; None where it is not ours.
+
+    Args:
+        settings: our domains and mailboxes.
+        keyring: knows our seals.
+        address: from RCPT TO, in any case.
+    """
+    local, domain = _halves(address)
+    address = f"{local}@{domain}"
+    purpose, seal = _parts(local)
+    if purpose is not None:
+        host = settings.bounce_host if purpose == "bounce" else settings.reply_host
+        if domain == (host or "").lower():
+            message_id = keyring.unseal(seal, purpose)
+            return None if message_id is None else Destination(purpose, message_id)
+    if address == f"{COMPLAINTS}@{settings.bounce_host}".lower():
+        return Destination("complaint")
+    ours = {parseaddr(mailbox or "")[1].lower() for mailbox in (settings.email_from, settings.email_reply_to)}
+    return Destination("conversation") if address in ours - {""} else None
+
+
+def _halves(address: str) -> tuple[str, str]:
+    """What stands before an address's @ and behind it."""
+    local, _, domain = address.strip("<> \t\r\n").lower().rpartition("@")
+    return local, domain
+
+
+def _parts(local: str) -> tuple[Purpose | None, str]:
+    """What a sealed address is for, and its seal."""
+    kind, plus, seal = local.partition("+")
+    return (_SEALED.get(kind) if plus else None), seal

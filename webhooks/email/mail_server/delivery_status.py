@@ -1,0 +1,98 @@
+"""Delivery statuses: the fields of a report (RFC 3464, RFC 6533), read the way servers really write them.
+
+Many put all fields into one group, or leave the message's group out; write a space before the colon; fold a reply
+without indenting it; or set the fields into the text, with no part of their own.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import quopri
+import re
+from collections.abc import Mapping, Sequence
+from email.message import Message
+from typing import Final
+
+from core.http.request_bodies import without_nul
+from webhooks.email.mail_server.parsed_mail import header
+
+Fields = Mapping[str, str]
+"""What a report says: fields by their names in lower case."""
+
+MOST: Final = 50
+"""Recipients that are looked at; a message of ours has one."""
+_LONGEST: Final = 2000
+_NAMES: Final = frozenset(
+    {
+        "reporting-mta", "dsn-gateway", "received-from-mta", "arrival-date", "original-envelope-id",
+        "original-recipient", "final-recipient", "action", "status", "remote-mta", "diagnostic-code",
+        "last-attempt-date", "will-retry-until", "final-log-id", "localized-recipient",
+    }
+)  # fmt: skip
+_OF_A_RECIPIENT: Final = frozenset({"final-recipient", "original-recipient", "action", "status", "diagnostic-code"})
+_ONCE: Final = frozenset({"final-recipient", "action", "status"})
+"""Fields a recipient has once: where one comes again, the next recipient begins."""
+_FIELD: Final = re.compile(r"[ \t]{0,8}(?P<name>[A-Za-z][A-Za-z-]{2,40})[ \t]{0,8}:[ \t]*(?P<said>.*)")
+_REPLY: Final = re.compile(r"[ \t]*[245]\d\d[ -]")
+
+
+def statuses_of(part: Message) -> Sequence[Fields]:
+    """What a part of a report says of each recipient; none where it is empty."""
+    return statuses_in(_text_of(part))
+
+
+def statuses_in(text: str) -> Sequence[Fields]:
+    """What a text says of recipients in the fields of a report; none where it has no such fields."""
+    found: list[dict[str, str]] = [{}]
+    last = ""
+    gap = False
+    for line in text.split("\n"):
+        field = _FIELD.match(line)
+        name = field["name"].lower() if field else ""
+        if field and (name in _NAMES or name.startswith("x-")):
+            if name in _ONCE and name in found[-1]:
+                found.append({})
+            found[-1].setdefault(name, field["said"].strip()[:_LONGEST])
+            last, gap = name, False
+        elif not line.strip():
+            gap = True
+            if found[-1].keys() & {"action", "status"}:
+                found.append({})
+        elif last and (not gap or _REPLY.match(line)):  # the field goes on, indented or not
+            said = found[-1] if last in found[-1] else found[-2] if len(found) > 1 else {}
+            said[last] = f"{said.get(last, '')}\n{line.strip()}"[:_LONGEST]
+    return [one for one in found if one.keys() & _OF_A_RECIPIENT][:MOST]
+
+
+def fields_of(part: Message) -> Fields:
+    """The fields of a part that is one group, such as a complaint's; of a name that comes again the first."""
+    found: dict[str, str] = {}
+    for line in _text_of(part).split("\n"):
+        field = _FIELD.match(line)
+        if field:
+            found.setdefault(field["name"].lower(), field["said"].strip()[:_LONGEST])
+    return found
+
+
+def _text_of(part: Message) -> str:
+    """The text of a report's part, whichever way the standard library read it.
+
+    It makes a list of `message/delivery-status`, but of the other types it keeps the first group only as fields and the
+    rest as text, and it undoes no encoding inside them.
+    """
+    payload = part.get_payload()
+    if isinstance(payload, list):
+        whole = "\n\n".join(one.as_string().strip("\n") for one in payload if isinstance(one, Message))
+    else:
+        whole = str(payload)
+    encoding = header(part, "Content-Transfer-Encoding").lower()
+    try:
+        if encoding == "base64":
+            whole = base64.b64decode("".join(whole.split())).decode(errors="replace")
+        elif encoding == "quoted-printable":
+            whole = quopri.decodestring(whole.encode(errors="replace")).decode(errors="replace")
+    except (ValueError, binascii.Error):
+        return ""
+    whole = whole.encode(errors="replace").decode(errors="replace")
+    return without_nul(whole.replace("\r\n", "\n").replace("\r", "\n"))

@@ -1,0 +1,194 @@
+"""What stands below a person's words: notices, lists' footers, a signature.
+
+Nothing is below a greeting alone: what follows it is what they say. Of a person's own lines only the name at the end
+goes, with the farewell above it and the post below it; what reads as an opt-out or a claim by itself stays everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from campaigns.replies.classification import read_reply
+from webhooks.email.mail_server.added_lines import (
+    ENDINGS,
+    LONGEST_READ,
+    is_greeting,
+    is_personal,
+    speaks_for_itself,
+    speaks_of_writer,
+)
+
+LONGEST_NAME: Final = 60
+"""Characters of a line with a name in it."""
+MOST_SIGNED: Final = 12
+"""Lines of a signature."""
+MOST_GREETINGS: Final = 40
+"""Lines of greetings before what a person says."""
+MOST_BELOW: Final = 200
+"""Lines below a notice that are read for what a person may have written there."""
+
+_DASHES: Final = re.compile(r"--\s?")
+_FAREWELL: Final = re.compile(
+    r"(?:(?:many|kind|best|warm|kindest|warmest|with)\s+){0,2}(?:regards|wishes|thanks|thank you|cheers|ta|sincerely"
+    r"|rgds|yours(?: sincerely| faithfully)?|all the best|best|in solidarity|solidarity"
+    r"|diolch(?: yn fawr)?|cofion(?: gorau| cynnes)?|hwyl|yn gywir|mewn undod)",
+    re.IGNORECASE,
+)
+_WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
+_SMALL: Final = frozenset(
+    {"of", "and", "the", "for", "in", "at", "to", "on", "a", "an", "i", "o", "y", "yr", "ar", "de", "la", "von", "van"}
+)
+_CONTACT: Final = re.compile(
+    r"(?:\W{0,3}(?:t|m|e|w|f|tel|mob|mobile|phone|email|e-mail|web|fax|ext|ff[oô]n|direct|office|dd|teams)\b\W{0,3})?(?:\+?[\d()\s./-]{6,30}|\S{1,64}@\S{1,100}|(?:https?://|www\.)\S{1,200})(?:\W{1,5}(.{0,60}))?",
+    re.IGNORECASE,
+)
+_ASIDE: Final = re.compile(r"\([^()]{1,30}\)")
+_NEWSLETTERS: Final = re.compile(
+    r"[|\u00b7\u2022]|\bnewsletters?\b|\bpreferences\b|\bmailing list\b|\bbecause you\b", re.IGNORECASE
+)
+_SENTENCE_END: Final = re.compile(r"[.!?]\s{1,3}")
+_PRONOUNS: Final = re.compile(
+    r"\W{0,2}(?:she|he|they|her|him|hers|his|them)(?:\s?/\s?(?:she|he|they|her|him|them|hers|his|theirs)){1,2}\W{0,2}",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Patterns:
+    """See `endings.toml`."""
+
+    notice: re.Pattern[str]
+    list: re.Pattern[str]
+
+
+def without_ending(text: str, names: Collection[str]) -> str:
+    """Take off what stands below a person's words: notices, lists' footers, a signature.
+
+    Args:
+        text: their words, and what stands below.
+        names: what they are called, in lower case.
+    """
+    lines = text.split("\n")
+    greeted = said = False
+    for number, line in enumerate(lines):
+        following = lines[number + 1] if number + 1 < len(lines) else ""
+        if (said and _ends(line, following)) or (greeted and (_DASHES.fullmatch(line) or _is_newsletters(line))):
+            lines = [*lines[:number], *_own_below(lines[number:])]
+            break
+        if (own := _before_footer(line)) is not None:
+            lines = [*lines[:number], own, *_own_below(lines[number:])]
+            break
+        greeted = greeted or any(letter.isalnum() for letter in line)
+        said = said or number >= MOST_GREETINGS or not is_greeting(line)
+    return _without_signature("\n".join(lines).strip(), names)
+
+
+def _ends(line: str, following: str) -> bool:
+    """Whether what stands below a person's words begins with a line."""
+    if _DASHES.fullmatch(line):
+        return True
+    if _patterns().notice.match(line):
+        return not is_personal(line)
+    return _is_footer(line, following)
+
+
+def _is_footer(line: str, following: str = "") -> bool:
+    """Whether a line says how to leave a list, or begins to, and not for the writer."""
+    return (
+        _patterns().list.match(f"{line}\n{following}") is not None
+        and not speaks_of_writer(line)
+        and not is_personal(line)
+    )
+
+
+def _is_newsletters(line: str) -> bool:
+    """Whether a line is a footer by its form alone, so that nobody has to have said anything above it."""
+    return _NEWSLETTERS.search(line) is not None and _is_footer(line)
+
+
+def _before_footer(line: str) -> str | None:
+    """What stands before a footer on its line; None where none follows a sentence there."""
+    if len(line) > LONGEST_READ:
+        return None
+    ends = (found.end() for found in _SENTENCE_END.finditer(line))
+    at = next((end for end in ends if _is_footer(line[end:])), None)
+    return None if at is None else line[:at].rstrip()
+
+
+def _own_below(lines: Sequence[str]) -> list[str]:
+    """Keep of what stands below only lines that read as an opt-out or a claim, and are no footer's."""
+    below = [line for line in lines[1:] if line][:MOST_BELOW]
+    return [line for line in below if is_personal(line) and not _ends(line, "")]
+
+
+def _without_signature(text: str, names: Collection[str]) -> str:
+    """Without the name at the end, the farewell before it and the post after it; what may be an answer stays."""
+    lines = text.split("\n")
+    end = len(lines)
+    start = next(
+        (
+            number
+            for number in range(max(1, end - MOST_SIGNED), end)
+            if _is_name(lines[number], names) and all(_is_post(line) for line in lines[number + 1 :])
+        ),
+        end,
+    )
+    least = max(1, start - MOST_SIGNED)
+    while start > least and (not lines[start - 1] or _is_name(lines[start - 1], names)):
+        start -= 1
+    if start > 1 and _FAREWELL.fullmatch(lines[start - 1].strip(" ,.!-")):
+        rest = lines[start:]
+        start -= 1 if all(_is_post(line) for line in rest) else 0
+    return "\n".join(lines[:start]).strip()
+
+
+def _is_name(line: str, names: Collection[str]) -> bool:
+    """Whether a line is the writer's name, with other parts of it that their From line may leave out."""
+    line = _ASIDE.sub("", line).strip()
+    words = _WORD.findall(line)
+    if not words or len(line) > LONGEST_NAME or not {word.casefold() for word in words} & set(names):
+        return False
+    if {word.casefold() for word in words} <= set(names):
+        return not speaks_for_itself(line)  # whose mailbox is called stop@… may write STOP
+    line = line.strip(" ,.-")
+    return (
+        len(words) <= 4
+        and all(word[0].isupper() for word in words)
+        and not re.search(r"[?!:;]|\d", line)
+        and _says_nothing(line)
+    )
+
+
+def _is_post(line: str) -> bool:
+    """Whether a line below a name is what people do, where, and how to reach them; never what is read as an answer."""
+    if not line or _PRONOUNS.fullmatch(line):
+        return True
+    contact = _CONTACT.fullmatch(line)
+    if contact is not None:
+        return not speaks_for_itself(contact[1] or "") and not speaks_for_itself(line)
+    words = _WORD.findall(line)
+    titled = all(word[0].isupper() or word.casefold() in _SMALL for word in words)
+    return len(line) <= 100 and titled and not line.rstrip().endswith(("?", "!")) and _says_nothing(line)
+
+
+def _says_nothing(line: str) -> bool:
+    return read_reply(line).reading == "unclear" and not re.search(
+        r"\b(?:not|no|never|stop|ddim)\b", line, re.IGNORECASE
+    )
+
+
+@cache
+def _patterns() -> _Patterns:
+    endings = tomllib.loads(ENDINGS.read_text(encoding="utf-8"))
+    leave = f"(?:{'|'.join(endings['leave'])})"
+    lists = [pattern.replace("{leave}", leave) for pattern in endings["list"]]
+    return _Patterns(notice=_lines_of(endings["notice"]), list=_lines_of(lists))
+
+
+def _lines_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile(rf"^\W{{0,4}}(?:{'|'.join(f'(?:{one})' for one in patterns)})", re.IGNORECASE | re.MULTILINE)

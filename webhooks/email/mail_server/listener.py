@@ -1,0 +1,262 @@
+"""Listens for mail by LMTP (RFC 2033) and SMTP, behind a mail server that faces the world; aiosmtpd talks.
+
+250 means that the mail is committed. A recipient we do not know is refused before anything is sent; while the database
+is away everything is answered with 4xx, so that the server in front of us keeps it and tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import structlog
+from aiosmtpd.lmtp import LMTP
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from core.errors import Conflict, SettingsError, Unavailable
+from core.runtime import Runtime
+from webhooks.email.mail_server.addresses import Destination, read_destination
+from webhooks.email.mail_server.mail_store import keep_mail
+
+Protocol = Literal["lmtp", "smtp"]
+
+MOST_CONNECTIONS: Final = 50
+MOST_RECIPIENTS: Final = 20
+"""… in one mail by SMTP; by LMTP it is one, so that each has an answer of its own."""
+QUIET: Final = 60.0
+"""Seconds a client may say nothing."""
+WHOLE_MAIL: Final = 300.0
+"""Seconds it has for a mail, however busily it dribbles."""
+PATIENCE: Final = 10.0
+"""Seconds that mails in flight get when the listener stops."""
+LONGEST_LINE: Final = 64 * 1024
+
+log = structlog.get_logger(__name__)
+
+
+class _Limits:
+    """What aiosmtpd leaves to us: a clock over the whole mail, and no line that is kept without end."""
+
+    line_length_limit = LONGEST_LINE
+
+    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802  # aiosmtpd's name for a command
+        """Take a mail in, within its time."""
+        taking: Callable[[str | None], Awaitable[None]] = super().smtp_DATA  # type: ignore[misc]
+        clock = asyncio.get_running_loop().call_later(WHOLE_MAIL, self._end_mail)
+        try:
+            await taking(arg)
+        finally:
+            clock.cancel()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Give its place to another."""
+        super().connection_lost(error)  # type: ignore[misc]
+        self.event_handler.talking.discard(self)  # type: ignore[attr-defined]
+
+    def _timeout_cb(self) -> None:
+        """End a conversation in which nothing was said for too long; aiosmtpd would wait for answers to be taken."""
+        _hang_up(self.transport)  # type: ignore[attr-defined]
+
+    def _end_mail(self) -> None:
+        if self.transport is not None:  # type: ignore[attr-defined]
+            self.transport.write(b"421 4.4.2 That took too long.\r\n")  # type: ignore[attr-defined]
+            _hang_up(self.transport)  # type: ignore[attr-defined]
+
+
+class _Lmtp(_Limits, LMTP):  # type: ignore[misc]
+    pass
+
+
+class _Smtp(_Limits, SMTP):  # type: ignore[misc]
+    pass
+
+
+def _hang_up(transport: asyncio.Transport | None) -> None:
+    """End a connection, and drop what its client has not taken: a closed transport waits for that without end."""
+    if transport is not None:
+        transport.close()
+        if transport.get_write_buffer_size():
+            transport.abort()
+
+
+class _Busy(asyncio.Protocol):
+    """What the one connection too many gets."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(b"421 4.3.2 Too many connections; please come again.\r\n")
+        _hang_up(transport)
+
+
+class _Receiver:
+    """aiosmtpd's hooks: says whom we know, and stores what comes.
+
+    Args:
+        runtime: where to.
+        protocol: what is spoken here.
+
+    Attributes:
+        talking: conversations, from the moment a client is let in until its connection is gone.
+    """
+
+    def __init__(self, runtime: Runtime, protocol: Protocol) -> None:
+        self._runtime = runtime
+        self._protocol: Protocol = protocol
+        self.talking: set[Any] = set()
+
+    def open(self) -> asyncio.Protocol:
+        """A conversation, if there is room for one."""
+        if len(self.talking) >= MOST_CONNECTIONS:
+            log.warning("too many connections to the mailroom", most=MOST_CONNECTIONS)
+            return _Busy()
+        kind = _Lmtp if self._protocol == "lmtp" else _Smtp
+        largest = self._runtime.settings.mailroom_largest * 1024 * 1024
+        one: SMTP = kind(
+            self, data_size_limit=largest, enable_SMTPUTF8=True, hostname="muster", ident="Muster", timeout=QUIET
+        )
+        self.talking.add(one)
+        return one  # type: ignore[no-any-return]
+
+    async def handle_EHLO(  # noqa: N802
+        self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Say what LMTP has to offer (RFC 2033, 5); commands may come together, for they are read one by one."""
+        session.host_name = hostname
+        return [responses[0], "250-PIPELINING", "250-ENHANCEDSTATUSCODES", *responses[1:]]
+
+    async def handle_MAIL(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str | None, options: list[str]
+    ) -> str:
+        """Anybody may send, also nobody: that is who sends bounces."""
+        envelope.mail_from = address or "<>"  # aiosmtpd takes an empty one for none given
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 OK"
+
+    async def handle_RCPT(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Only addresses of ours."""
+        destination = self._destination(address)
+        if destination is None:
+            return "550 5.1.1 There is no such mailbox here."
+        if len(envelope.rcpt_tos) >= (1 if self._protocol == "lmtp" else MOST_RECIPIENTS):
+            return "452 4.5.3 Too many recipients; please send the others by themselves."
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Store it for each of its recipients, and only then say so."""
+        assert isinstance(envelope.content, bytes)
+        sender = (envelope.mail_from or "").strip("<>")
+        try:
+            for recipient in envelope.rcpt_tos:
+                destination = self._destination(recipient)
+                if destination is not None:
+                    await keep_mail(
+                        self._runtime, envelope.content, sender=sender, recipient=recipient,
+                        destination=destination, way=self._protocol,
+                    )  # fmt: skip
+        except Unavailable:
+            return "451 4.3.0 It cannot be stored just now; please come again."
+        return "250 2.0.0 Stored."
+
+    async def handle_exception(self, error: Exception) -> str:
+        """Whatever it is, nothing was stored that was not said to be."""
+        log.error("a mail could not be taken in: an unexpected error", error=repr(error))
+        return "451 4.3.0 Something went wrong here; please come again."
+
+    def _destination(self, address: str) -> Destination | None:
+        return read_destination(self._runtime.settings, self._runtime.keyring, address)
+
+
+@asynccontextmanager
+async def listening(runtime: Runtime, protocol: Protocol, where: str) -> AsyncIterator[str]:
+    """Take mail in as long as this is open.
+
+    Args:
+        runtime: where it is stored.
+        protocol: what is spoken.
+        where: `host:port`, or `unix:/path/of/socket`.
+
+    Yields:
+        Where: with the port that was given when it asked for port 0.
+
+    Raises:
+        SettingsError, Conflict: nothing can listen there.
+    """
+    # aiosmtpd logs every command, with members' addresses in it
+    logging.getLogger("mail.log").setLevel(logging.CRITICAL)
+    clerk = _Receiver(runtime, protocol)
+    server, address, path = await _bind(clerk.open, protocol, where)
+    try:
+        yield address
+    finally:
+        server.close()
+        await _finish(clerk)
+        await server.wait_closed()
+        if path is not None:
+            path.unlink(missing_ok=True)
+
+
+async def _finish(clerk: _Receiver) -> None:
+    """Let mails in flight end, then hang up."""
+    tasks = [one._handler_coroutine for one in clerk.talking if one._handler_coroutine is not None]  # noqa: SLF001
+    idle = [one for one in clerk.talking if not (one.envelope and one.envelope.rcpt_tos)]
+    busy = [one for one in clerk.talking if one not in idle]
+    for one in idle:
+        _hang_up(one.transport)
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while any(
+        one.envelope and one.envelope.rcpt_tos and not one.transport.is_closing() for one in busy if one.transport
+    ):
+        if asyncio.get_running_loop().time() > deadline:
+            break
+        await asyncio.sleep(0.05)
+    for one in busy:
+        _hang_up(one.transport)
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _bind(
+    factory: Callable[[], asyncio.Protocol], protocol: Protocol, where: str
+) -> tuple[asyncio.Server, str, Path | None]:
+    loop = asyncio.get_running_loop()
+    name = f"MUSTER_MAILROOM_{protocol.upper()}"
+    try:
+        if where.startswith("unix:"):
+            path = Path(where.removeprefix("unix:"))
+            _make_way(path)
+            server = await loop.create_unix_server(factory, path)
+            os.chmod(path, 0o666)  # noqa: PTH101, S103  # the folder says who may come near; Postfix is another user
+            return server, where, path
+        host, _, port = where.rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+            raise SettingsError(f"{name} is {where!r}.", remedy="It must be host:port or unix:/path/of/socket.")
+        server = await loop.create_server(factory, host.strip("[]"), int(port))
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise Conflict(f"Nothing can listen on {where}: {why}.", remedy=f"Check {name}.") from error
+    return server, f"{host}:{server.sockets[0].getsockname()[1]}", None
+
+
+def _make_way(path: Path) -> None:
+    """Take away the socket a killed listener left; one that somebody listens on, or another file, stays."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.stat().st_mode):
+            raise Conflict(f"{path} is no socket.", remedy="Check MUSTER_MAILROOM_LMTP and MUSTER_MAILROOM_SMTP.")
+        import socket
+
+        with socket.socket(socket.AF_UNIX) as one:
+            try:
+                one.connect(str(path))
+            except OSError:
+                path.unlink()
+                return
+        raise Conflict(f"Somebody listens on {path} already.", remedy="Stop that mailroom first.")

@@ -1,0 +1,85 @@
+"""Mail on its way into the inbox: stored as it came, once, and committed before anybody is told that we have it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+from core.control_characters import without_controls
+from core.db import load_queries
+from core.db.in_time import answer_in_time
+from core.http.request_bodies import without_nul
+from core.runtime import Runtime
+from webhooks.email.mail_server.addresses import Destination
+
+SQL: Final = load_queries(__file__)
+
+MAIL: Final = "mail"
+"""What the inbox calls it."""
+
+_TRACE: Final = re.compile(
+    rb"(?i)(?:received|return-path|delivered-to|x-original-to|x-envelope-[a-z-]+|status|x-status|lines)[ \t]*:"
+)
+
+
+async def keep_mail(
+    runtime: Runtime,
+    raw: bytes,
+    *,
+    sender: str,
+    recipient: str,
+    destination: Destination,
+    way: str,
+    once: tuple[str, str] | None = None,
+) -> int | None:
+    """Store a mail, and wake the workers.
+
+    Args:
+        runtime: where to.
+        raw: as it came.
+        sender: of the envelope; "" for a bounce.
+        recipient: of the envelope.
+        destination: what the recipient's address is for.
+        way: how it came: `lmtp`, `smtp`, `file`, or a provider's name.
+        once: what may bring one thing only, such as a signed token that does not cover what it comes with: the source
+            and the key it has in the inbox, whatever it brought first.
+
+    Returns:
+        The row's id, committed; None where it was stored before, by whichever way.
+
+    Raises:
+        Unavailable: the database does not answer; the mail should be offered again.
+    """
+    about = f"message:{destination.message_id}" if destination.message_id else f"mailbox:{sender}"
+    payload = {
+        "sender": without_controls(sender)[:320],
+        "recipient": without_controls(recipient)[:320],
+        "purpose": destination.purpose,
+        "message_id": destination.message_id,
+        "way": way,
+    }
+    key = fingerprint(raw, recipient)
+    row = (MAIL, key, without_nul(about)[:200], payload, runtime.clock(), raw, *(once or (None, None)))
+    inbox_id: int | None = await answer_in_time(runtime.pool.fetchval(SQL["keep"], *row))
+    if inbox_id is not None:
+        await runtime.wake("inbox")
+    return inbox_id
+
+
+def fingerprint(raw: bytes, recipient: str) -> str:
+    """The same for the same mail to the same recipient, whichever servers it came through.
+
+    They add lines at its head, and change how lines end; what its sender wrote stays.
+    """
+    head, _, body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")
+    own: list[bytes] = []
+    skipping = True
+    for line in head.split(b"\n"):
+        if not line.startswith((b" ", b"\t")):
+            skipping = _TRACE.match(line) is not None or line.startswith(b"From ")
+        if not skipping:
+            own.append(line)
+    digest = hashlib.sha256(recipient.lower().encode(errors="replace") + b"\n")
+    digest.update(b"\n".join(own) + b"\n\n" + body.rstrip(b"\n"))
+    return digest.hexdigest()[:40]

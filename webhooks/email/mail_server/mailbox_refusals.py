@@ -1,0 +1,88 @@
+"""Refusals in a report's text: what a mail system says of a recipient's mailbox, right beside it.
+
+A report's text says much besides: why mail fails in general, what to do, whom to ask, what became of others. Only what
+stands with a mailbox tells what became of that one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+
+from messaging.reports.diagnostics import UNKNOWN, Weight, judge_bounce
+
+_PARAGRAPHS: Final = re.compile(r"\n[ \t]*\n")
+_QUOTED: Final = re.compile(r"[ \t]*(?:>(?!>>)|(?:subject|from|to|cc|sent|date)[ \t]*:)", re.IGNORECASE)
+"""A line of somebody else's words: quoted, or out of the mail that came back."""
+_MAILBOX: Final = re.compile(r"[\w.+=!#$%&*/?^`{|}~-]{1,64}@[\w.-]{1,253}\w")
+_REPLY: Final = re.compile(r"(?<![\w.:-])[45]\d\d[ :-]")
+_LABELLED: Final = re.compile(r"\s*(?:(?:the )?(?:error|reason)\b|because\b|diagnos|<<<)", re.IGNORECASE)
+"""How a paragraph below a mailbox begins that says why."""
+_DOUBTED: Final = re.compile(
+    r"\bmay\b(?! \d)|\b(?:might|could be|possibly|perhaps|probably|maybe|either|whether|unless|if)\b"
+    r"|\bor (?:is|it|that|has|was|they)\b|\?(?=\s|$)"
+    r"|peut-[êe]tre|vielleicht|m[öo]glicherweise|eventuell|\bforse\b|\bpotrebbe\b|\bquiz[áa]s?\b|\btal vez\b|\btalvez\b"
+    r"|by[ćc] mo[żz]e|misschien|wellicht|возможно"
+    r"|verif|call-?(?:back|out)|\bauth(?:entication)?\b|\blog ?in\b|\blook-?up\b|\bis down\b"
+    r"|\byour (?:address|server|domain)\b",
+    re.IGNORECASE,
+)
+"""How a sentence guesses at a reason, names several, or speaks of who sends and of their own trouble."""
+
+
+def says_dead(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
+    """Whether a report's text says for certain of the recipient's mailbox that there is none.
+
+    Args:
+        text: what the report says, without the mail that came back.
+        recipient: whose mailbox it is about, in lower case; "" where nobody knows: then of each that it refuses.
+        ours: mailboxes of ours, in lower case. A sentence that names their domains may speak of us.
+    """
+    said = {mailbox: words for mailbox, words in _by_mailbox(text).items() if mailbox not in ours}
+    telling = [said.get(recipient, "")] if recipient else [words for words in said.values() if _tells(words)]
+    domains = {one.rpartition("@")[2] for one in ours} - {""}
+    return bool(telling) and all(_is_dead(words, domains) for words in telling)
+
+
+def _by_mailbox(text: str) -> Mapping[str, str]:
+    """What is said beside each mailbox: in its paragraph, and below where that says nothing.
+
+    A line that names several is said of each of them, with a mark of doubt: nobody knows whom it means.
+    """
+    said: defaultdict[str, str] = defaultdict(str)
+    last = ""
+    for paragraph in (_own_lines(one) for one in _PARAGRAPHS.split(text)):
+        about, lead = "", ""
+        for line in paragraph.split("\n"):
+            named = dict.fromkeys(_mailboxes(line))
+            if named:
+                about = next(iter(named))
+            doubt = " ?" if len(named) > 1 else ""
+            for mailbox in named or filter(None, (about,)):
+                said[mailbox] += f"{lead}{line}{doubt}\n"
+            lead = "" if about else f"{lead}{line}\n"
+        if last and not about and not _tells(said[last]) and (_REPLY.search(lead) or _LABELLED.match(lead)):
+            said[last] += lead
+        last = about
+    return said
+
+
+def _mailboxes(line: str) -> Iterator[str]:
+    return (found[0].lower() for found in _MAILBOX.finditer(line))
+
+
+def _own_lines(paragraph: str) -> str:
+    return "\n".join(line for line in paragraph.split("\n") if not _QUOTED.match(line))
+
+
+def _tells(words: str) -> bool:
+    """Whether words beside a mailbox refuse it, in usual words or by a server's reply."""
+    return judge_bounce("", words) != UNKNOWN or _REPLY.search(words) is not None
+
+
+def _is_dead(words: str, domains: Collection[str]) -> bool:
+    elsewhere = _MAILBOX.sub("", words).lower()
+    certain = _DOUBTED.search(elsewhere) is None and not any(domain in elsewhere for domain in domains)
+    return certain and judge_bounce("", words).weight is Weight.HARD

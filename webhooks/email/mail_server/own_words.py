@@ -1,0 +1,142 @@
+"""The words a person wrote in a mail, without the mail they answer.
+
+The words of the message that is answered are known, and are never the person's. What stands above a quotation is
+theirs, and below one whose every line is marked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
+
+from campaigns.replies.classification import read_reply
+from campaigns.replies.classification.quotation import find_quotation
+from webhooks.email.mail_server.added_lines import is_greeting
+from webhooks.email.mail_server.endings import without_ending
+from webhooks.email.mail_server.marked_lines import own_marked, unmarked
+from webhooks.email.mail_server.quoted_text import DRAWN, NAMES, beginning, lines_of, parted
+
+WHOLE: Final = 0.8
+"""How much of our message is enough to know the rest of its quotation for the person's, however much that is."""
+
+_PICTURE: Final = re.compile(r"(?:\[[^\[\]]{1,80}\]\W{0,3})+")
+_LINK: Final = re.compile(r"\s?[<(\[]?(?:https?://|www\.)[^\s<>\"]{1,500}[>)\]]?")
+_GAPS: Final = re.compile(r"\n{3,}")
+
+
+def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) -> str:
+    """Take the person's own words out of a mail.
+
+    Args:
+        text: a mail's text.
+        names: what they are called: words of the From line, in any case.
+        sent: the message it answers, in each of its forms, where it is known: its words are not theirs.
+
+    Returns:
+        Their words, stripped; "" where all of it is quoted.
+    """
+    lines = lines_of(text)
+    names = {name.casefold() for name in names}
+    if _are_all_own_or_marked(lines, names):  # then nothing says whose the marked ones are
+        for number in own_marked(lines, sent):
+            lines[number] = unmarked(lines[number])
+    quoted = find_quotation("\n".join(lines), sent)
+    left = quoted.lines(lines)
+    parts = parted(_without_ours(lines, left), names)
+    above = _joined(left, (number for number in parts.above if not DRAWN.fullmatch(left[number])))
+    inside = _written_inside(lines, left, parts.below, names, quoted.share)
+    if inside is None:  # whose it is cannot be told: the words above it count where they are an answer
+        return "" if read_reply(above).reading == "unclear" else without_ending(above, names)
+    between, after = inside
+    if not is_greeting(above) and read_reply(_joined(left, after)).reading == "unclear":
+        if _goes_on(above, _joined(left, after), names):
+            return ""
+        after = ()
+    kept = (*parts.above, *between, *after)
+    words = without_ending(_joined(left, (number for number in kept if not DRAWN.fullmatch(left[number]))), names)
+    said = "\n".join(lines)
+    doubtful = any(said.count("\n", 0, at) in kept for at in quoted.doubts)
+    if doubtful and read_reply(words).reading != "opt_out":
+        return ""
+    rest = _without_footer(words, sent)
+    if rest == words or read_reply(rest).reading != "unclear":
+        return rest
+    return words if read_reply(f"STOP\n{rest}").alone else ""  # with "please" beside it, the link may be their wish
+
+
+def _goes_on(above: str, below: str, names: Collection[str]) -> bool:
+    """Whether words that nobody can read go on below what is quoted: then all of the mail has to be seen."""
+    if read_reply(above).reading != "unclear":
+        return False
+    return without_ending(f"{above}\n\n{below}", names) != without_ending(above, names)
+
+
+def _without_footer(words: str, sent: Sequence[str]) -> str:
+    """Words without the lines of a message's footer that came back with their link: "Unsubscribe: https://…".
+
+    Nothing goes where such lines are all that is said: who sends the link back may want what it offers.
+    """
+    ours = {_LINK.sub("", line).strip() for form in sent for line in form.split("\n") if _LINK.search(line)} - {""}
+    lines = words.split("\n")
+    left = [line for line in lines if not (_LINK.search(line) and _LINK.sub("", line).strip() in ours)]
+    return words if not any(map(str.strip, left)) else _GAPS.sub("\n\n", "\n".join(left)).strip()
+
+
+def _are_all_own_or_marked(lines: Sequence[str], names: Collection[str]) -> bool:
+    """Whether no line announces a quoted mail, nor stands in one, but for those that are marked."""
+    return len(parted(lines, names).above) + sum(line.startswith(">") for line in lines) == len(lines)
+
+
+def _without_ours(lines: Sequence[str], left: Sequence[str]) -> list[str]:
+    """The lines, but nothing of those that are all ours, which would look like a quoted mail's beginning."""
+    return [line if rest else ">" * line.startswith(">") for line, rest in zip(lines, left, strict=True)]
+
+
+def _joined(lines: Sequence[str], numbers: Iterable[int]) -> str:
+    return _GAPS.sub("\n\n", "\n".join(lines[number] for number in numbers)).strip()
+
+
+def _written_inside(
+    lines: Sequence[str], left: Sequence[str], below: Sequence[int], names: Collection[str], share: float
+) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Find what a person wrote into a mail of ours that they quote without marks, and below it.
+
+    Args:
+        lines: of their mail.
+        left: the same without our words.
+        below: the numbers of the lines below where the quoted mail begins.
+        names: what they are called.
+        share: how much of our message is repeated.
+
+    Returns:
+        The numbers of the lines between lines of ours, and of those after them; None where there are such lines, and
+        too little of our message is known to say that they are not ours, or they may be somebody else's.
+    """
+    said = _without_ours(lines, left)
+    start = below[0] if below else len(lines)
+    while (first := next((number for number in range(start, len(lines)) if lines[number]), None)) is not None:
+        start, goes_on = first, beginning(said, first)
+        if goes_on is None:
+            break
+        start = goes_on
+    end = next((number for number in range(start, len(lines)) if beginning(said, number) is not None), len(lines))
+    section = [number for number in range(start, end) if not lines[number].startswith(">")]
+    ours = [number for number in section if left[number] != lines[number]]
+    if not ours:
+        return (), ()
+    theirs = [number for number in section if not lines[number] or _is_said(left[number], names)]
+    before = _joined(left, (number for number in theirs if number < ours[0]))
+    between = tuple(number for number in theirs if ours[0] <= number <= ours[-1])
+    after = tuple(number for number in theirs if number > ours[-1])
+    written = sum(len(left[number].split()) for number in (*between, *after))
+    quoted = sum(len(lines[number].split()) - len(left[number].split()) for number in ours)
+    if (share < WHOLE and written > quoted / 2) or read_reply(before).reading != "unclear":
+        return None
+    return between, after
+
+
+def _is_said(line: str, names: Collection[str]) -> bool:
+    """Whether what is left of a line may be somebody's words: not only a name, nor what stands for a picture."""
+    words = {word.casefold() for word in NAMES.findall(line)}
+    return bool(words - set(names)) and _PICTURE.fullmatch(line) is None

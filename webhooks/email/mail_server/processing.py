@@ -1,0 +1,107 @@
+"""What comes of a mail: a bounce, a complaint, a wish to get no more, an answer; or nothing, where a machine wrote it.
+
+A bounce counts only at the address that was made for the message, a complaint only with an id of ours in it. Whatever
+else either says, nobody is suppressed for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from campaigns.replies.answered_messages import said_in
+from campaigns.replies.answers import opt_out
+from campaigns.replies.classification import OwnMail
+from campaigns.replies.reply_inbox import note_reply
+from core.db import Connection
+from core.errors import NotFound
+from core.runtime import Runtime
+from messaging.outbox.bounces import address_of, tell_of_unread
+from messaging.states import Reason
+from webhooks.email.events import ReportedEvent, apply_events
+from webhooks.email.mail_server.classify import DoubtfulMail, MessageEvent, Origin, UnsubscribeWish, classify_mail
+from webhooks.email.mail_server.mail_store import SQL
+from webhooks.email.mail_server.replies import MailAnswer, take_reply
+from webhooks.inbound_log.inbound_log import Item
+
+FORGOTTEN: Final = (
+    "They want no more emails: this came to the unsubscribe address of a message that is forgotten or was erased."
+    " If the mailbox is theirs, read it as an opt-out."
+)
+"""What staff are told of such a wish, where nobody knows any more where the message went."""
+
+log = structlog.get_logger(__name__)
+
+
+async def sort_mail(runtime: Runtime, db: Connection, items: Sequence[Item]) -> None:
+    """Process mails, in the order they came.
+
+    Args:
+        runtime: knows our seals.
+        db: in the inbox's transaction.
+        items: rows of the inbox.
+
+    Raises:
+        InputError: one cannot be read; it is set aside.
+    """
+    for item in items:
+        raw = await db.fetchval(SQL["raw"], item.inbox_id)
+        if raw is not None:
+            # in a thread: one made for it keeps the parsers busy for half a second, and a courier's heart has to beat
+            origin = await _origin(db, item)
+            await _deal_with(db, item, await asyncio.to_thread(classify_mail, raw, origin, runtime.keyring))
+
+
+async def _origin(db: Connection, item: Item) -> Origin:
+    said = item.payload
+    message_id = said["message_id"]
+    recipient = await address_of(db, message_id) if message_id is not None else ""
+    return Origin(said["purpose"], message_id, said["sender"], item.received_at, recipient)
+
+
+async def _deal_with(
+    db: Connection, item: Item, found: MessageEvent | UnsubscribeWish | DoubtfulMail | MailAnswer
+) -> None:
+    match found:
+        case DoubtfulMail(answer=answer):
+            mail = await _own(db, answer)
+            settled = found.settle(mail)
+            if isinstance(settled, MessageEvent):
+                await _tell(db, settled, item.received_at)
+            else:
+                await take_reply(db, item, settled, mail)
+        case MessageEvent():
+            await _tell(db, found, item.received_at)
+        case UnsubscribeWish():
+            await _unsubscribe(db, item, found)
+        case MailAnswer():
+            await take_reply(db, item, found, await _own(db, found))
+
+
+async def _own(db: Connection, answer: MailAnswer) -> OwnMail:
+    """The person's own words: what they repeat of the message they answer is ours."""
+    sent = await said_in(db, answer.message_id)
+    return await asyncio.to_thread(answer.own, sent)
+
+
+async def _unsubscribe(db: Connection, item: Item, farewell: UnsubscribeWish) -> None:
+    assert farewell.message_id is not None  # its address is made for one message
+    try:
+        await opt_out(db, message_id=farewell.message_id, everywhere=False, source="unsubscribe")
+    except NotFound:  # its year has been forgotten, or its person erased: whose wish it is, a From line does not prove
+        reply_id = await take_reply(db, item, farewell.answer, await _own(db, farewell.answer))
+        if reply_id is not None:
+            await note_reply(db, reply_id, FORGOTTEN)
+
+
+async def _tell(db: Connection, news: MessageEvent, at: datetime) -> None:
+    if news.message_id is None:
+        log.info("mail about no message of ours", source=news.source, code=news.event.code)
+        return
+    await apply_events(db, news.source, [ReportedEvent(news.message_id, news.event, at)])
+    if news.event.reason is Reason.UNREAD_BOUNCE:
+        await tell_of_unread(db, news.message_id)

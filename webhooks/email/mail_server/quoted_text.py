@@ -1,0 +1,336 @@
+"""Where a quoted mail begins in a mail.
+
+It is known by its shape, in any language: a line with a date and an address that leads on to it, or a block of labelled
+lines (`quotes.toml` has words that help).
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from webhooks.email.mail_server.added_lines import any_of, is_greeting, speaks_for_itself, without_added
+
+LONGEST: Final = 20_000
+"""Characters that are looked at."""
+LONGEST_LINE: Final = 500
+"""Longer lines are no beginning of a quoted mail."""
+LONGEST_NAMED: Final = 120
+"""Characters of such a line with a name and no date in it."""
+MOST_LINES: Final = 4
+"""Lines over which a program may break the line before a quoted mail."""
+MOST_HEADERS: Final = 24
+"""Lines of a quoted mail's headers."""
+MOST_ABOVE: Final = 40
+"""Lines above a drawn line that are looked at for words."""
+MOST_BEGINNINGS: Final = 50
+"""Quoted mails inside quoted mails that are looked for."""
+
+WORDS: Final = Path(__file__).with_name("quotes.toml")
+
+_ADDRESS: Final = re.compile(r"[\w.+'=-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,8}")
+_BRACKETED: Final = re.compile(r"[<(\[]\s?(?:mailto:)?[\w.+'=-]{1,64}@[\w.-]{1,150}\s?[>)\]]")
+_DATE: Final = re.compile(
+    r"\b(?:19|20)\d\d(?!\d)|\b\d{1,2}[./-] ?\d{1,2}[./-] ?(?:\d{4}|\d\d)\b|\d{1,4} ?[年년]|\d{1,2} ?[月월] ?\d{1,2}"
+)
+_TIME: Final = re.compile(r"\b\d{1,2}[:.h時时] ?[0-5]\d(?!\d)|\b\d{1,2} ?[ap]\.?m\b", re.IGNORECASE)
+_LEADS_ON: Final = re.compile(r"[:\uff1a]\W{0,3}$")
+_GOES_ON: Final = re.compile(r"[:\uff1a]\s{1,3}\s+(?=\S)")
+_NAMED: Final = re.compile(r"[<(\[]\s?(?:mailto:)?[\w.+'=-]{1,64}@[\w.-]{1,150}\s?[>)\]]\s?[:\uff1a]\W{0,3}$")
+_ENDS: Final = re.compile(r"^\W{0,12}$|[\w.+'=-]{1,64}@[\w.-]{1,150}\W{0,4}$")
+_GROUPWISE: Final = re.compile(r">{2,4} .{1,300}\d\d.{1,60} >{2,4}")
+_SPEAKER: Final = re.compile(r"\W{0,3}(?:i|we|you|he|she|they|my|fi|dwi)\b", re.IGNORECASE)
+"""How a sentence begins that somebody wrote, and no program."""
+_LABELLED: Final = re.compile(
+    r"[*_ ]{0,4}([^\W\d_][^\W\d_]{0,19}(?:[ '.\u2019-][^\W\d_]{1,15}){0,3})[ \u00a0]?[*_]{0,2}[:\uff1a][*_]{0,2}"
+    r"(?:\s+(.*)|)$"
+)
+_LABEL: Final = re.compile(r"(?:^|[\s>-])([^\W\d_]{1,12}(?: [^\W\d_]{1,10})?) ?:\s")
+DRAWN: Final = re.compile(r"[_*=]{15,}")
+"""A line drawn across."""
+_DASHES: Final = re.compile(r"[-_*=\u2010-\u2015]{3,}\s{0,3}([^\W\d_].{2,60}?)\s{0,3}[-_*=\u2010-\u2015]{3,}(.*)")
+NAMES: Final = re.compile(r"[^\W\d_]+")
+"""Words of letters alone."""
+_RE: Final = re.compile(
+    r"(?:\s*(?:re|aw|sv|vs|vb|vl|atb|ateb|yml|fw|fwd|wg|rif|odp|pd|ynt|i\u0307?lt|antw|antwort|doorst|tr|res|enc|rv|r[e\u00e9]f|r[e\u00e9]p|r|ang"
+    r"|v[a\u00e1]|tov\u00e1bb\u00edt\u00e1s|ats|bls|trs|fs|\u03b1\u03c0|\u03c3\u03c7\u03b5\u03c4|\u03c0\u03c1\u03b8|\u043e\u0442\u0432|\u0431\u0430|\u56de\u590d|\u56de\u8986|\u7b54\u590d|\u7b54\u8986|\u8f6c\u53d1|\u8f49\u5bc4|\u8fd4\u4fe1|\u8ee2\u9001"
+    r"|\ud68c\uc2e0|\uc804\ub2ec|\u05ea\u05d2\u05d5\u05d1\u05d4|\u05d4\u05e9\u05d1|\u0631\u062f)\s*(?:\[\d{1,3}\]|\(\d{1,3}\)|\^\d{1,3})?\s*[:\uff1a])+\s*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Words of mail programs.
+
+    Attributes:
+        wrote: "wrote", wherever it stands.
+        labels: of headers.
+        senders: of the header that says who wrote.
+        details: labels of what people say of themselves.
+        titles: "original message".
+        opens: how the line before a quoted mail begins.
+    """
+
+    wrote: re.Pattern[str]
+    labels: frozenset[str]
+    senders: frozenset[str]
+    details: frozenset[str]
+    titles: re.Pattern[str]
+    opens: re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A mail's lines, parted at what is quoted.
+
+    Attributes:
+        above: the numbers of the lines above what is quoted, and between lines that are marked as quoted.
+        below: those below the beginning of a quoted mail whose lines are not marked: its own, or an answer after it.
+        marked: whether anything is marked as quoted, or begins as a quoted mail does.
+    """
+
+    above: tuple[int, ...]
+    below: tuple[int, ...]
+    marked: bool
+
+
+def marks_quotation(text: str) -> bool:
+    """Whether a mail's text shows where it quotes another."""
+    return parted(lines_of(text)).marked
+
+
+def words_of_subject(subject: str) -> str:
+    """Take what a subject says of its own; "" where it only repeats that of a mail."""
+    return "" if _RE.match(subject) else subject.strip()
+
+
+def without_re(subject: str) -> str:
+    """A subject without the `Re:` before it, of which there may be several."""
+    found = _RE.match(subject)
+    return subject if found is None else subject[found.end() :]
+
+
+def names_of(*said: str) -> set[str]:
+    """The words of a name, or of what stands before the @ of an address."""
+    return {word.casefold() for text in said for word in NAMES.findall(text.partition("@")[0]) if len(word) > 1}
+
+
+def parted(lines: Sequence[str], names: Collection[str] = ()) -> Parts:
+    """Part a mail's lines at what is quoted in it.
+
+    Args:
+        lines: stripped.
+        names: what the writer is called, in lower case: a letter's head with their own name in it is theirs.
+    """
+    number, marked, found = _own_head(lines, names), False, 0
+    above = list(range(number))
+    while number < len(lines):
+        if lines[number].startswith(">") and not _GROUPWISE.fullmatch(lines[number]):
+            marked = True
+            number += 1
+            continue
+        end = beginning(lines, number) if found < MOST_BEGINNINGS else None
+        if end is None:
+            above.append(number)
+            number += 1
+            continue
+        found += 1
+        marked = True
+        following = next((one for one in range(end, len(lines)) if lines[one]), len(lines))
+        if following == len(lines) or not lines[following].startswith(">"):
+            return Parts(tuple(above), tuple(range(end, len(lines))), marked)
+        number = following
+    return Parts(tuple(above), (), marked)
+
+
+def lines_of(text: str) -> list[str]:
+    """Its lines, without those that a server or a program added; a drawn line below a banner begins no quotation."""
+    return without_added([line.strip() for line in text[:LONGEST].replace("\u00a0", " ").split("\n")])
+
+
+def beginning(lines: Sequence[str], number: int) -> int | None:
+    """Where the mail that begins to be quoted at a line goes on; None where none begins there."""
+    line = lines[number]
+    if not line or len(line) > LONGEST_LINE:
+        return None
+    if DRAWN.fullmatch(line):
+        return _drawn(lines, number)
+    if _is_announced(line, has_headers=_headers(lines, number + 1) is not None):
+        return number + 1
+    return _headers(lines, number) or _attribution(lines, number)
+
+
+def _drawn(lines: Sequence[str], number: int) -> int | None:
+    """The same for a line drawn across. People draw lines too, so what follows it has to say whose mail it is.
+
+    A single header does so only if it names a sender, and below words: below a banner a person's own mail may begin so.
+    """
+    first = next((one for one in range(number + 1, min(number + 3, len(lines))) if lines[one]), None)
+    if first is None:
+        return None
+    end = _headers(lines, first) or _attribution(lines, first)
+    if end is None and _label(lines[first]) in _words().senders:
+        above = lines[max(0, number - MOST_ABOVE) : number]
+        end = first + 1 if any(not line.startswith(">") and not is_greeting(line) for line in above) else None
+    return end
+
+
+def _is_announced(line: str, *, has_headers: bool) -> bool:
+    """Whether a line of its own announces a quoted mail: titled, or with all its headers in one."""
+    if _GROUPWISE.fullmatch(line):
+        return True
+    titled = _DASHES.match(line)
+    if titled is not None:
+        return _words().titles.search(titled[1]) is not None or (not titled[2].strip() and has_headers)
+    if line.endswith((":", "\uff1a")) and _words().titles.match(line):
+        return True
+    labels = [label.casefold() for label in _LABEL.findall(line)]
+    return (
+        len(labels) >= 3
+        and sum(label in _words().labels for label in labels) >= 2
+        and any(label in _words().senders for label in labels)
+        and _ADDRESS.search(line) is not None
+        and _DATE.search(line) is not None
+    )
+
+
+def _label(line: str) -> str | None:
+    """The label a line begins with, in lower case."""
+    found = _LABELLED.match(line) if len(line) <= LONGEST_LINE else None
+    return None if found is None else found[1].casefold()
+
+
+def _headers(lines: Sequence[str], first: int) -> int | None:
+    """Where a block of labelled lines ends that are a quoted mail's headers.
+
+    Two of its labels are known, one of them that of who wrote, and an address or a date stands in it; or it has three
+    of any, an address, and a date with a time. An empty line or a value on a line of its own may stand between. What
+    people say of themselves ("Date of birth: …") looks alike: where such a label stands, no block begins or goes on.
+    """
+    words = _words()
+    if _follows_details(lines, first):
+        return None
+    labels, known, sender, dated, timed, addressed = 0, 0, False, False, False, False
+    number = end = first
+    while number < len(lines) and number - first < MOST_HEADERS:
+        line = lines[number]
+        found = _LABELLED.match(line) if len(line) <= LONGEST_LINE else None
+        if found is not None:
+            label = found[1].casefold()
+            if label in words.details:
+                if lines[number - 1]:
+                    return None
+                break
+            labels += 1
+            known += label in words.labels
+            sender = sender or label in words.senders
+            value = found[2] or ""
+        elif number == first or (line and lines[number - 1]):
+            value = line
+            if not (
+                labels and line and _LABELLED.match(lines[number - 1]) and (_ADDRESS.search(line) or _DATE.search(line))
+            ):
+                break
+        elif line:
+            break
+        else:
+            number += 1
+            continue
+        is_date = _DATE.search(value) is not None
+        dated = dated or is_date
+        timed = timed or (is_date and _TIME.search(value) is not None)
+        addressed = addressed or _ADDRESS.search(value) is not None
+        number += 1
+        end = number
+    enough = (known >= 2 and sender and (dated or addressed)) or (labels >= 3 and timed and addressed)
+    return end if enough else None
+
+
+def _own_head(lines: Sequence[str], names: Collection[str]) -> int:
+    """Where the head of a person's own letter ends, "From: Ann Jones", "To: the union"; 0 where there is none."""
+    first = next((number for number, line in enumerate(lines[:MOST_ABOVE]) if not is_greeting(line)), 0)
+    end = _headers(lines, first) or 0
+    for line in lines[first:end]:
+        found = _LABELLED.match(line)
+        if found is not None and found[1].casefold() in _words().senders:
+            said = names_of(found[2] or "")
+            return end if said and said <= set(names) else 0
+    return 0
+
+
+def _follows_details(lines: Sequence[str], number: int) -> bool:
+    """Whether a line goes on with what somebody says of themselves."""
+    for above in range(number - 1, max(number - MOST_HEADERS, 0) - 1, -1):
+        label = _label(lines[above])
+        if label is None or label in _words().details:
+            return label is not None
+    return False
+
+
+def _attribution(lines: Sequence[str], first: int) -> int | None:
+    """Where the line ends, broken or not, that says who wrote the mail quoted below it and when."""
+    for end in range(first + 1, min(first + MOST_LINES, len(lines)) + 1):
+        if not lines[end - 1] or lines[end - 1].startswith(">"):
+            return None
+        said = " ".join(lines[first:end])
+        if len(said) > LONGEST_LINE:
+            return None
+        if _is_attribution(said, lines[first], _follows(lines, end)):
+            # a date, an address and what a person says between them are no line of a program's, broken
+            return end if end == first + 1 or not any(map(speaks_for_itself, lines[first:end])) else None
+    return None
+
+
+def _is_attribution(said: str, opening: str, follows: str) -> bool:
+    goes_on = _GOES_ON.search(said)  # a program that quotes on the same line
+    if goes_on is not None:
+        said = said[: goes_on.end()].rstrip()
+    leads_on = _LEADS_ON.search(said) is not None
+    if _SPEAKER.match(said):
+        return False
+    wrote = _words().wrote.search(said)
+    dated, timed = _DATE.search(said) is not None, _TIME.search(said) is not None
+    addressed = _ADDRESS.search(said) is not None
+    if not (dated or timed):  # "The Union wrote:" leads on only to lines that are marked
+        named = _NAMED.search(said) is not None and len(said) <= LONGEST_NAMED
+        return leads_on and (named or (wrote is not None and (addressed or follows.startswith(">"))))
+    starts = _DATE.search(opening) or _TIME.search(opening) or _ADDRESS.search(opening) or _words().opens.match(opening)
+    if not starts:
+        return False
+    if addressed and leads_on:
+        return True
+    if wrote is not None and dated and (leads_on or (addressed and _ENDS.search(said[wrote.end() :]))):
+        return (
+            addressed
+            or (timed and leads_on)
+            or _words().opens.match(said) is not None
+            or _DATE.match(said.lstrip("-* ")) is not None
+        )
+    return _BRACKETED.search(said) is not None and dated and timed and said.rstrip().endswith((">", ")", "]"))
+
+
+def _follows(lines: Sequence[str], end: int) -> str:
+    return next((line for line in lines[end : end + 3] if line), "")
+
+
+@cache
+def _words() -> _Words:
+    data = tomllib.loads(WORDS.read_text(encoding="utf-8"))
+    joined = "|".join(data["wrote_joined"])
+    return _Words(
+        re.compile(rf"(?<!\w)(?:{any_of(data['wrote'])})(?!\w)|{joined}", re.IGNORECASE),
+        frozenset(data["labels"]),
+        frozenset(data["senders"]),
+        frozenset(data["details"]),
+        re.compile(any_of(data["titles"]), re.IGNORECASE),
+        re.compile(
+            rf"\W{{0,6}}(?:(?:{any_of(data['openings'])})(?!\w)|[^\W\d_]{{2,12}}[.,]|\d{{1,4}}\W)",
+            re.IGNORECASE,
+        ),
+    )

@@ -1,0 +1,154 @@
+"""An answer to an email: the person's own words, read by the same rules as a text, and filed where it belongs.
+
+It counts by itself only where it proves what it answers: it came to the Reply-To made for one message, or names that
+message's Message-ID, neither of which anybody else has. Anybody can write a From line; so what proves nothing waits for
+a person, whatever it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from campaigns.replies.answers import Inbound, answer_reply
+from campaigns.replies.classification import OwnMail
+from campaigns.replies.mail_classification import Doubt, read_mail
+from campaigns.replies.reply_inbox import note_reply
+from core.addresses import normalise_email
+from core.db import Connection
+from core.errors import AddressError
+from core.keyring import Keyring
+from core.plurals import plural
+from webhooks.email.events import find_message
+from webhooks.email.mail_server.mail_store import SQL
+from webhooks.email.mail_server.own_words import own_words
+from webhooks.email.mail_server.parsed_mail import ParsedMail, mailboxes
+from webhooks.email.mail_server.quoted_text import marks_quotation, names_of
+from webhooks.email.mail_server.subjects import own_subject
+from webhooks.inbound_log.inbound_log import Item
+
+KEPT: Final = 4000
+"""Characters of a mail that are kept where nothing in it is known to be the writer's own."""
+MOST_IDS: Final = 20
+_THREADS: Final = ("In-Reply-To", "References")
+
+
+@dataclass(frozen=True, slots=True)
+class MailAnswer:
+    """A mail that somebody wrote.
+
+    Attributes:
+        message_id: the message it proves to answer; None where it proves none.
+        address: the mailbox they say they wrote from.
+        names: what they are called.
+        subject: of the mail.
+        text: the mail's, in the form that shows best where it quotes another.
+        attachments: how many things came with it.
+        doubt: why a machine may have written it, if it may: then only an opt-out is acted on.
+    """
+
+    message_id: int | None
+    address: str
+    names: frozenset[str]
+    subject: str
+    text: str
+    attachments: int
+    doubt: Doubt | None = None
+
+    def own(self, sent: Sequence[str]) -> OwnMail:
+        """Take the person's own words out of it, and its subject as far as they chose it.
+
+        Args:
+            sent: the message that is answered, in each of its forms.
+        """
+        return OwnMail(own_words(self.text, self.names, sent), own_subject(self.subject, sent))
+
+    def kept(self, mail: OwnMail) -> str:
+        """Take what is kept of it, and shown: their own words, or all of it where none are known to be theirs.
+
+        Args:
+            mail: their own words; a subject that says what they want needs no more.
+        """
+        whole = self.text[:KEPT].strip()
+        if mail.words or not whole or (mail.subject and read_mail(mail, self.doubt).reading != "unclear"):
+            return mail.text
+        return OwnMail(whole, mail.subject).text
+
+
+def read_answer(letter: ParsedMail, keyring: Keyring, *, message_id: int | None, sender: str) -> MailAnswer:
+    """Read what a mail answers, and who wrote it.
+
+    Args:
+        letter: the mail.
+        keyring: knows our seals.
+        message_id: the message it was addressed to.
+        sender: of the envelope.
+    """
+    if message_id is None:
+        message_id = find_message(keyring, *(ids for name in _THREADS for ids in _ids(letter, name)))
+    address, name = _writer(letter, sender)
+    names = frozenset(names_of(name, address))
+    return MailAnswer(message_id, address, names, letter.header("Subject"), _text(letter), letter.attachments)
+
+
+def _text(letter: ParsedMail) -> str:
+    """A mail's text; its HTML where only that shows what is quoted, or where there is no other."""
+    plain = letter.plain
+    if plain.strip() and marks_quotation(plain):
+        return plain
+    html = letter.html
+    return html.text if html.text and (html.marks or not plain.strip()) else plain
+
+
+async def take_reply(db: Connection, item: Item, answer: MailAnswer, mail: OwnMail) -> int | None:
+    """What an answer says is done, or waits for a person.
+
+    Args:
+        db: in the inbox's transaction.
+        item: the row of the inbox.
+        answer: what came.
+        mail: the person's own words.
+
+    Returns:
+        Its row in the conversations, if it has one.
+    """
+    answered = await answer_reply(
+        db,
+        Inbound(
+            inbox_id=item.inbox_id,
+            channel="email",
+            address=answer.address,
+            senders=(item.payload["recipient"],),
+            text=answer.kept(mail),
+            mail=mail,
+            received_at=item.received_at,
+            media=answer.attachments,
+            message_id=answer.message_id,
+            proven=answer.message_id is not None,
+            doubt=answer.doubt,
+        ),
+    )
+    if answer.attachments:
+        await db.execute(SQL["drop_raw"], item.inbox_id)
+        if answered.reply_id is not None:
+            things = plural(answer.attachments, "attachment was", "attachments were")
+            await note_reply(db, answered.reply_id, f"{things} not kept: Muster takes words only.")
+    return answered.reply_id
+
+
+def _writer(letter: ParsedMail, sender: str) -> tuple[str, str]:
+    """Who says they wrote it: a mailbox in our form, and a name. A From of several people, or of none, is nobody's."""
+    addresses = letter.addresses("From")
+    address = ", ".join(addresses)[:300] or f"unknown, by way of {sender}"[:300]
+    if len(addresses) == 1:
+        with suppress(AddressError):
+            address = normalise_email(address)
+    return address, next((name for name, _ in mailboxes(letter.header("From"))), "")
+
+
+def _ids(letter: ParsedMail, name: str) -> list[str]:
+    """The ids a mail says it answers, one by one: of a long thread the first, which may be ours, and the last."""
+    ids = letter.header(name).split()
+    return [*ids[:MOST_IDS], *ids[-MOST_IDS:]]

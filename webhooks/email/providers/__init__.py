@@ -1,0 +1,1 @@
+"""Providers' webhooks about emails, a module each."""

@@ -1,0 +1,183 @@
+"""Mailgun's webhooks: https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhook-payloads.
+
+What is signed (HMAC-SHA256) is a timestamp and a token, not what is said. So a token counts once, with whatever came
+with it first, be it an event, a mail, or something of which nothing is kept: a signature somebody saw cannot be used
+for anything else.
+https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from core.runtime import Runtime
+from core.settings import Settings
+from messaging.channels.smtp.provider_headers import NAME
+from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
+from messaging.states import Reason
+from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
+from webhooks.email.inbound import MOST_FIELDS, Posted, put_together, read_multipart, said
+from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, table, text
+
+IGNORED: Final = frozenset({"opened", "clicked"})
+"""We follow nobody's reading. Nothing of them is kept but their tokens."""
+
+_TOKEN: Final = re.compile(r"[0-9A-Za-z_-]{16,100}", re.ASCII)
+_KINDS: Final[Mapping[str, Kind]] = MappingProxyType({"accepted": "taken", "delivered": "delivered", "stored": "noted"})
+_NEVER_TRIED: Final[Mapping[str, Reason]] = MappingProxyType(
+    {
+        "suppress-bounce": Reason.RECIPIENT_REFUSED,  # Mailgun's own list, for whatever reason it once bounced
+        "suppress-complaint": Reason.COMPLAINED,
+        "suppress-unsubscribe": Reason.OPTED_OUT,
+    }
+)
+_REASONS: Final[Mapping[str, Judged]] = MappingProxyType(
+    {
+        "old": Judged(Reason.EXPIRED_AT_PROVIDER, soft=True),
+        "espblock": Judged(Reason.SENDER_REFUSED),  # the mailbox provider blocks what Mailgun sends for us
+    }
+)
+"""Mailgun's reasons, where the receiving server gave no enhanced code and no usual words."""
+
+
+class Mailgun:
+    """The webhooks."""
+
+    name = "mailgun"
+    proves_date = True
+
+    def is_set_up(self, settings: Settings) -> bool:
+        """Whether there is a signing key."""
+        return bool(settings.mailgun_webhook_key)
+
+    async def read(self, runtime: Runtime, _request: web.Request, body: bytes) -> Sequence[Arrival]:
+        """The one event of a request. The signature is inside it, so it has to be read to be verified."""
+        try:
+            told = read_object(body)
+        except Malformed as error:  # nobody's word yet, so nothing of it is kept
+            raise Forged(str(error)) from None
+        token = verify(runtime, table(told.get("signature")))
+        event = table(told.get("event-data"))
+        word = text(event.get("event"))
+        if not word:
+            raise Malformed("no event-data", token)
+        if word in IGNORED:
+            return [Arrival(token, None, {}, ignored=True)]
+        headers = table(table(event.get("message")).get("headers"))
+        message_id = find_message(
+            runtime.keyring,
+            table(event.get("user-variables")).get(NAME),
+            headers.get("message-id"),
+            table(event.get("envelope")).get("sender"),
+        )
+        return [Arrival(token, message_id, event)]
+
+    def recognise(self, _runtime: Runtime, _request: web.Request) -> bool:
+        """Never: what is signed is in the body."""
+        return False
+
+    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
+        """The mail that a route forwards, raw or taken apart.
+
+        https://documentation.mailgun.com/docs/mailgun/user-manual/receive-forward-store/receive-http
+        """
+        form = _form(request.headers.get("Content-Type", ""), body)
+        token = verify(runtime, {name: said(form, name) for name in ("timestamp", "token", "signature")})
+        raw = form.get("body-mime")
+        if raw is None:
+            attached = said(form, "attachment-count")
+            number = int(attached) if attached.isdecimal() and len(attached) < 4 else 0
+            raw = put_together(_headers(form, token), said(form, "body-plain"), said(form, "body-html"), number)
+        return Posted(raw, said(form, "sender"), said(form, "recipient").split(","), once=token)
+
+    def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
+        """What an event means."""
+        word, when = text(event.get("event")), read_time(event.get("timestamp"), at)
+        match word:
+            case "failed":
+                return _failed(event, when)
+            case "rejected":
+                return EmailEvent(
+                    "refused", when, word, text(table(event.get("reject")).get("reason")), Reason.CONTENT_REFUSED
+                )
+            case "complained":
+                return EmailEvent("complained", when, word, reason=Reason.COMPLAINED)
+            case "unsubscribed":
+                return EmailEvent("unsubscribed", when, word, reason=Reason.OPTED_OUT)
+        kind = _KINDS.get(word)
+        return None if kind is None else EmailEvent(kind, when, word)
+
+
+def _form(content_type: str, body: bytes) -> Mapping[str, bytes]:
+    """Nobody's word yet, so nothing of what cannot be read is kept."""
+    try:
+        if content_type.lower().startswith("multipart/form-data"):
+            return read_multipart(content_type, body)
+        # a letter for each byte: of bytes themselves it takes ASCII only
+        fields = parse_qsl(
+            body.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_FIELDS, encoding="latin-1"
+        )
+    except (Malformed, ValueError) as error:
+        raise Forged(str(error)) from None
+    plain = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reversed(fields)]
+    return {name.decode(errors="replace"): value for name, value in plain}
+
+
+def _headers(form: Mapping[str, bytes], token: str) -> list[tuple[str, str]]:
+    """`message-headers`: a list of names and values, as JSON."""
+    try:
+        pairs = read_json(form.get("message-headers", b"[]"))
+    except Malformed as error:
+        raise Malformed(str(error), token) from None
+    pairs = pairs if isinstance(pairs, list) else []
+    return [(text(one[0]), text(one[1])) for one in pairs if isinstance(one, list) and len(one) == 2]
+
+
+def _failed(event: Mapping[str, Any], when: datetime) -> EmailEvent:
+    status = table(event.get("delivery-status"))
+    enhanced, why = text(status.get("enhanced-code")), text(event.get("reason"))
+    words = " ".join(filter(None, (text(status.get("message")), text(status.get("description")))))
+    if event.get("severity") == "temporary":
+        return EmailEvent("deferred", when, enhanced or why, words)
+    if why in _NEVER_TRIED:
+        return EmailEvent("refused", when, why, words, _NEVER_TRIED[why])
+    judged = judge_bounce(enhanced, words, _REASONS.get(why, UNKNOWN))
+    return bounced(judged, when, word=why or "failed", words=words)
+
+
+def verify(runtime: Runtime, signature: Mapping[str, Any]) -> str:
+    """Make sure that Mailgun signed this, lately.
+
+    Args:
+        runtime: the keys.
+        signature: `timestamp`, `token` and `signature`, from an event or the form of a route.
+
+    Returns:
+        The token, which counts once.
+
+    Raises:
+        Forged: it did not.
+    """
+    timestamp, token = text(signature.get("timestamp")), text(signature.get("token"))
+    given = text(signature.get("signature")).encode(errors="replace")
+    content = (timestamp + token).encode(errors="replace")
+    # every key is tried, whichever fits: the time taken tells nothing
+    fits = [
+        hmac.compare_digest(
+            hmac.new(key.get_secret_value().encode(), content, hashlib.sha256).hexdigest().encode(), given
+        )
+        for key in runtime.settings.mailgun_webhook_key
+    ]
+    if not any(fits) or not _TOKEN.fullmatch(token):
+        raise Forged("the signature is wrong")
+    check_time(read_time(timestamp, None), runtime.clock())
+    return token

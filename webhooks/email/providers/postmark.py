@@ -1,0 +1,196 @@
+"""Postmark's webhooks: https://postmarkapp.com/developer/webhooks/webhooks-overview.
+
+They are not signed. What tells them from others is a user and a password in the webhook's address, which come as basic
+authentication; several are let in while they are changed. 403 makes Postmark stop trying.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from email.utils import formataddr
+from types import MappingProxyType
+from typing import Any, Final
+
+from aiohttp import web
+
+from core.runtime import Runtime
+from core.settings import Settings
+from messaging.channels.smtp.provider_headers import NAME
+from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
+from messaging.states import Reason
+from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
+from webhooks.email.inbound import Posted, put_together
+from webhooks.email.receiver import Arrival, Forged, Malformed, read_object, table, text
+
+IGNORED: Final = frozenset({"Open", "Click"})
+"""We follow nobody's reading. They are not even kept."""
+
+_WHEN: Final[Mapping[str, str]] = MappingProxyType(
+    {"Delivery": "DeliveredAt", "Bounce": "BouncedAt", "SpamComplaint": "BouncedAt", "SubscriptionChange": "ChangedAt"}
+)
+_BOUNCES: Final[Mapping[str, Judged]] = MappingProxyType(
+    {
+        "HardBounce": Judged(Reason.HARD_BOUNCED),
+        "BadEmailAddress": Judged(Reason.HARD_BOUNCED),
+        "SoftBounce": Judged(Reason.EXPIRED_AT_PROVIDER, soft=True),
+        "DnsError": Judged(Reason.EXPIRED_AT_PROVIDER, soft=True),
+        "Blocked": Judged(Reason.SENDER_REFUSED),
+        "DMARCPolicy": Judged(Reason.SENDER_REFUSED),
+        "SpamNotification": Judged(Reason.CONTENT_REFUSED),
+        "VirusNotification": Judged(Reason.CONTENT_REFUSED),
+        "Unknown": UNKNOWN,
+    }
+)
+"""Kinds of bounces that are bounces, where the receiving server gave no enhanced code.
+https://postmarkapp.com/developer/api/bounce-api#bounce-types"""
+_NEVER_TRIED: Final[Mapping[str, Reason]] = MappingProxyType(
+    {
+        "ManuallyDeactivated": Reason.RECIPIENT_REFUSED,
+        "Unconfirmed": Reason.RECIPIENT_REFUSED,
+        "SMTPApiError": Reason.CONTENT_REFUSED,
+        "TemplateRenderingFailed": Reason.CONTENT_REFUSED,
+    }
+)
+_OTHERS: Final[Mapping[str, tuple[Kind, Reason | None]]] = MappingProxyType(
+    {
+        "Transient": ("deferred", None),
+        "SpamComplaint": ("complained", Reason.COMPLAINED),
+        "Unsubscribe": ("unsubscribed", Reason.OPTED_OUT),
+        "AutoResponder": ("noted", None),
+        "ChallengeVerification": ("noted", None),
+        "AddressChange": ("noted", None),
+        "OpenRelayTest": ("noted", None),
+        "Subscribe": ("noted", None),
+        "InboundError": ("noted", None),
+    }
+)
+"""Kinds of bounces that are none: it is still tried, somebody is on holiday, or their server asks who we are."""
+
+
+class Postmark:
+    """The webhooks of a server or a stream."""
+
+    name = "postmark"
+    proves_date = False
+
+    def is_set_up(self, settings: Settings) -> bool:
+        """Whether there is a password."""
+        return bool(settings.postmark_webhook_auth)
+
+    async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
+        """The one event of a request."""
+        verify(runtime, request)
+        event = read_object(body)
+        kind = text(event.get("RecordType"))
+        if not kind:
+            raise Malformed("no RecordType")
+        if kind in IGNORED:
+            return []
+        about = (kind, event.get("ID"), event.get("MessageID"), event.get("Recipient"), event.get(_WHEN.get(kind, "")))
+        message_id = find_message(runtime.keyring, table(event.get("Metadata")).get(NAME))
+        return [Arrival(":".join(map(text, about)), message_id, event)]
+
+    def recognise(self, runtime: Runtime, request: web.Request) -> bool:
+        """Always: the password is in the headers."""
+        verify(runtime, request)
+        return True
+
+    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
+        """The mail of an inbound webhook, raw (where *Include raw email content* is ticked) or taken apart.
+
+        https://postmarkapp.com/developer/webhooks/inbound-webhook
+        """
+        verify(runtime, request)
+        mail = read_object(body)
+        recipient = text(mail.get("OriginalRecipient"))
+        if not recipient:
+            raise Malformed("no OriginalRecipient")
+        headers = _headers(mail)
+        sender = next((value.strip("<> ") for name, value in headers if name.lower() == "return-path"), None)
+        raw = text(mail.get("RawEmail")).encode(errors="replace")
+        if not raw:
+            attached = mail.get("Attachments")
+            number = len(attached) if isinstance(attached, list) else 0
+            raw = put_together(headers, text(mail.get("TextBody")), text(mail.get("HtmlBody")), number)
+        full = text(table(mail.get("FromFull")).get("Email"))
+        return Posted(raw, full if sender is None else sender, [recipient])
+
+    def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
+        """What an event means."""
+        kind = text(event.get("RecordType"))
+        when = read_time(event.get(_WHEN.get(kind, "")), at)
+        said = text(event.get("Details"))
+        words = said or text(event.get("Description"))
+        match kind:
+            case "Delivery":
+                return EmailEvent("delivered", when, kind, words)
+            case "SpamComplaint":
+                return EmailEvent("complained", when, kind, reason=Reason.COMPLAINED)
+            case "Bounce":
+                return _bounce(text(event.get("Type")), when, words, said)
+            case "SubscriptionChange":
+                return _subscription(event, when)
+        return None
+
+
+def _headers(mail: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Postmark lists all but a few headers, which have fields of their own."""
+    listed = mail.get("Headers")
+    found = [
+        (text(one.get("Name")), text(one.get("Value")))
+        for one in (listed if isinstance(listed, list) else ())
+        if isinstance(one, dict)
+    ]
+    sender = table(mail.get("FromFull"))
+    mailbox = formataddr((text(sender.get("Name")), text(sender.get("Email"))))
+    return [("From", mailbox), ("Subject", text(mail.get("Subject"))), ("Date", text(mail.get("Date"))), *found]
+
+
+def _bounce(kind: str, when: datetime, words: str, said: str) -> EmailEvent | None:
+    """A bounce by its type, and by what the server said; Postmark's description of the type is nobody's diagnosis."""
+    if kind in _BOUNCES:
+        return bounced(judge_bounce("", said, _BOUNCES[kind]), when, word=kind, words=words)
+    if kind in _NEVER_TRIED:
+        return EmailEvent("refused", when, kind, words, _NEVER_TRIED[kind])
+    if kind not in _OTHERS:
+        return None
+    what, reason = _OTHERS[kind]
+    return EmailEvent(what, when, kind, words, reason)
+
+
+def _subscription(event: Mapping[str, Any], when: datetime) -> EmailEvent:
+    """Postmark began or stopped suppressing an address; only what the person asked for is ours to obey.
+
+    A hard bounce and a complaint come as events of their own too, with their reason.
+    """
+    reason = text(event.get("SuppressionReason"))
+    by_person = text(event.get("Origin")) == "Recipient" and reason in {"ManualSuppression", ""}
+    if event.get("SuppressSending") is True and by_person:
+        return EmailEvent("unsubscribed", when, "SubscriptionChange", reason=Reason.OPTED_OUT)
+    if event.get("SuppressSending") is True and reason == "SpamComplaint":
+        return EmailEvent("complained", when, "SubscriptionChange", reason=Reason.COMPLAINED)
+    return EmailEvent("noted", when, "SubscriptionChange", reason)
+
+
+def verify(runtime: Runtime, request: web.Request) -> None:
+    """Make sure that a request carries one of our passwords.
+
+    Raises:
+        Forged: it does not.
+    """
+    scheme, _, said = request.headers.get("Authorization", "").partition(" ")
+    try:
+        given = base64.b64decode(said.strip(), validate=True)
+    except (ValueError, binascii.Error):
+        given = b""
+    # every password is compared, whichever fits: the time taken tells nothing
+    fits = [
+        hmac.compare_digest(known.get_secret_value().encode(), given)
+        for known in runtime.settings.postmark_webhook_auth
+    ]
+    if scheme.lower() != "basic" or not any(fits):
+        raise Forged("the user or the password is wrong")

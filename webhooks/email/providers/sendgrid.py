@@ -1,0 +1,191 @@
+"""SendGrid's event webhook: https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event.
+
+Each request is signed (ECDSA, P-256, SHA-256) over its timestamp and its body as it came; every public key we know is
+tried. https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from aiohttp import web
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA256, Hash
+
+from core.public_keys import read_public_key
+from core.runtime import Runtime
+from core.settings import Settings
+from messaging.channels.smtp.provider_headers import NAME
+from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
+from messaging.states import Reason
+from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
+from webhooks.email.inbound import Posted, header_lines, put_together, read_multipart, said
+from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, text
+
+SIGNATURE: Final = "X-Twilio-Email-Event-Webhook-Signature"
+TIMESTAMP: Final = "X-Twilio-Email-Event-Webhook-Timestamp"
+MOST_EVENTS: Final = 4000
+"""In one request; 768 KB hold about half of that."""
+IGNORED: Final = frozenset({"open", "click"})
+"""We follow nobody's reading. They are not even kept."""
+
+_KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {
+        "processed": "taken",
+        "deferred": "deferred",
+        "delivered": "delivered",
+        "group_resubscribe": "noted",  # only the person can take back what they told us
+    }
+)
+_DROPPED: Final[Mapping[str, Reason]] = MappingProxyType(
+    {
+        "unsubscribed address": Reason.OPTED_OUT,
+        "spam reporting address": Reason.COMPLAINED,
+        "bounced address": Reason.RECIPIENT_REFUSED,  # SendGrid's own list, for whatever reason it once bounced
+        "invalid": Reason.RECIPIENT_REFUSED,
+        "spam content": Reason.CONTENT_REFUSED,
+        "invalid smtpapi header": Reason.CONTENT_REFUSED,
+        "recipient list over package quota": Reason.ACCOUNT_REFUSED,
+    }
+)
+_CLASSES: Final[Mapping[str, Judged]] = MappingProxyType(
+    {
+        "invalid address": Judged(Reason.HARD_BOUNCED),
+        "mailbox unavailable": Judged(Reason.RECIPIENT_REFUSED, soft=True),
+        "technical": Judged(Reason.EXPIRED_AT_PROVIDER, soft=True),
+        "content": Judged(Reason.CONTENT_REFUSED),
+        "reputation": Judged(Reason.SENDER_REFUSED),
+        "frequency or volume too high": Judged(Reason.SENDER_REFUSED),
+    }
+)
+"""What SendGrid makes of a bounce, where the receiving server gave no enhanced code."""
+
+
+class SendGrid:
+    """The event webhook."""
+
+    name = "sendgrid"
+    proves_date = True
+
+    def is_set_up(self, settings: Settings) -> bool:
+        """Whether there is a public key."""
+        return bool(settings.sendgrid_webhook_key)
+
+    async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
+        """The events of one request."""
+        verify(runtime, request, body)
+        events = read_json(body)
+        if not isinstance(events, list) or len(events) > MOST_EVENTS:
+            raise Malformed("not a list of events, or too long a one")
+        return [_arrival(runtime, event) for event in events if _counts(event)]
+
+    def recognise(self, runtime: Runtime, request: web.Request) -> bool:
+        """Never: they say only whether there is a signature, and of when."""
+        _signature(runtime, request)
+        return False
+
+    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
+        """The mail of one request of inbound parse, raw or taken apart.
+
+        https://www.twilio.com/docs/sendgrid/for-developers/parsing-email/setting-up-the-inbound-parse-webhook
+        """
+        verify(runtime, request, body)
+        form = read_multipart(request.headers.get("Content-Type", ""), body)
+        envelope = read_object(form.get("envelope", b""))
+        to = envelope.get("to")
+        recipients = [text(one) for one in to] if isinstance(to, list) else [text(to)]
+        raw = form.get("email")
+        if raw is None:
+            attached = said(form, "attachments")
+            number = int(attached) if attached.isdecimal() and len(attached) < 4 else 0
+            headers = header_lines(said(form, "headers"))
+            raw = put_together(headers, said(form, "text"), said(form, "html"), number)
+        return Posted(raw, text(envelope.get("from")), recipients)
+
+    def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
+        """What an event means."""
+        word, when = text(event.get("event")), read_time(event.get("timestamp"), at)
+        words = text(event.get("reason")) or text(event.get("response"))
+        status = text(event.get("status"))
+        match word:
+            case "bounce":
+                otherwise = _CLASSES.get(text(event.get("bounce_classification")).lower(), UNKNOWN)
+                judged = judge_bounce(status, words, otherwise)
+                return bounced(judged, when, word=text(event.get("type")) or word, words=words)
+            case "dropped":
+                reason = _DROPPED.get(words.lower(), Reason.RECIPIENT_REFUSED)
+                return EmailEvent("refused", when, word, words, reason)
+            case "spamreport":
+                return EmailEvent("complained", when, word, reason=Reason.COMPLAINED)
+            case "unsubscribe" | "group_unsubscribe":
+                return EmailEvent("unsubscribed", when, word, reason=Reason.OPTED_OUT)
+        kind = _KINDS.get(word)
+        return None if kind is None else EmailEvent(kind, when, status or word, words)
+
+
+def _counts(event: object) -> bool:
+    word = text(event.get("event")) if isinstance(event, dict) else ""
+    if not word:
+        raise Malformed("an event that is none")
+    return word not in IGNORED
+
+
+def _arrival(runtime: Runtime, event: Mapping[str, Any]) -> Arrival:
+    key = text(event.get("sg_event_id"))
+    if not key:
+        raise Malformed("an event without sg_event_id")
+    return Arrival(key, find_message(runtime.keyring, event.get(NAME), event.get("smtp-id")), event)
+
+
+def verify(runtime: Runtime, request: web.Request, body: bytes) -> None:
+    """Make sure that SendGrid signed this, lately: events, and mail that inbound parse hands on.
+
+    Raises:
+        Forged: it did not.
+    """
+    timestamp, signature = _signature(runtime, request)
+    digest = _digest(timestamp, body)
+    # every key is tried, whichever fits: the time taken tells nothing
+    fits = [_signed(key, signature, digest) for key in runtime.settings.sendgrid_webhook_key]
+    if not any(fits):
+        raise Forged("the signature is wrong")
+
+
+def _signature(runtime: Runtime, request: web.Request) -> tuple[str, bytes]:
+    """The timestamp and the signature that a request carries.
+
+    Raises:
+        Forged: it has none, or was not signed lately.
+    """
+    timestamp, said = request.headers.get(TIMESTAMP, ""), request.headers.get(SIGNATURE, "")
+    try:
+        signature = base64.b64decode(said, validate=True)
+    except (ValueError, binascii.Error):
+        signature = b""
+    if not signature:
+        raise Forged("no signature")
+    check_time(read_time(timestamp, None), runtime.clock())
+    return timestamp, signature
+
+
+def _digest(timestamp: str, body: bytes) -> bytes:
+    """Of both together, without a copy of a body that may have the size of a mail."""
+    hashed = Hash(SHA256())
+    hashed.update(timestamp.encode(errors="replace"))
+    hashed.update(body)
+    return hashed.finalize()
+
+
+def _signed(key: str, signature: bytes, digest: bytes) -> bool:
+    try:
+        read_public_key(key).verify(signature, digest, ECDSA(Prehashed(SHA256())))
+    except InvalidSignature:
+        return False
+    return True

@@ -1,0 +1,198 @@
+"""Amazon SES, which tells its events by Amazon SNS: event publishing, and feedback notifications of an identity.
+
+https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
+https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from aiohttp import web
+
+from core.alerts import raise_alert
+from core.http.client_network import client_network
+from core.runtime import Runtime
+from core.settings import Settings
+from messaging.channels.smtp.provider_headers import NAME
+from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
+from messaging.states import Reason
+from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
+from webhooks.email.inbound import Posted
+from webhooks.email.providers.sns import CONFIRMATION, FAREWELL, NOTIFICATION, Sns
+from webhooks.email.receiver import Arrival, Forged, Malformed, read_object, table, text
+
+IGNORED: Final = frozenset({"Open", "Click"})
+"""We follow nobody's reading. They are not even kept."""
+
+_KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {"Send": "taken", "Delivery": "delivered", "DeliveryDelay": "deferred"}
+)
+_PARTS: Final = MappingProxyType(
+    {
+        "Send": "send", "Delivery": "delivery", "DeliveryDelay": "deliveryDelay", "Bounce": "bounce",
+        "Complaint": "complaint", "Reject": "reject", "Rendering Failure": "failure", "Subscription": "subscription",
+    }
+)  # fmt: skip
+"""Where an event's own fields are, by its type."""
+_TRANSIENT: Final[Mapping[str, Judged]] = MappingProxyType(
+    {
+        "MailboxFull": Judged(Reason.MAILBOX_FULL, soft=True),
+        "MessageTooLarge": Judged(Reason.CONTENT_REFUSED),
+        "ContentRejected": Judged(Reason.CONTENT_REFUSED),
+        "AttachmentRejected": Judged(Reason.CONTENT_REFUSED),
+    }
+)
+"""Transient bounces without an enhanced code, by their sub-type."""
+
+
+class Ses:
+    """The subscription of our topics."""
+
+    name = "ses"
+    proves_date = True
+
+    def __init__(self) -> None:
+        self._sns = Sns()
+
+    def is_set_up(self, settings: Settings) -> bool:
+        """Whether there is a topic."""
+        return bool(settings.ses_topic_arn)
+
+    async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
+        """The one event of a request; a new subscription is confirmed at once."""
+        told = await self._verified(runtime, request, body)
+        if told is None:
+            return []
+        key = text(told.get("MessageId"))
+        event = read_object(text(told.get("Message")))
+        if not _type(event):
+            raise Malformed("no eventType")
+        if _type(event) in IGNORED:
+            return []
+        return [Arrival(key, _message(runtime, table(event.get("mail"))), event)]
+
+    def recognise(self, _runtime: Runtime, _request: web.Request) -> bool:
+        """Never: what is signed is in the body."""
+        return False
+
+    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
+        """The mail that an SNS action of a receipt rule publishes, as it came; a new subscription is confirmed at once.
+
+        https://docs.aws.amazon.com/ses/latest/dg/receiving-email-action-sns.html
+        """
+        told = await self._verified(runtime, request, body)
+        if told is None:
+            return None
+        event = read_object(text(told.get("Message")))
+        content = text(event.get("content"))
+        if _type(event) != "Received" or not content:
+            raise Malformed("not a mail with its content")
+        receipt, mail = table(event.get("receipt")), table(event.get("mail"))
+        recipients = receipt.get("recipients") or mail.get("destination")
+        to = [text(one) for one in recipients] if isinstance(recipients, list) else []
+        return Posted(_raw(content, text(table(receipt.get("action")).get("encoding"))), text(mail.get("source")), to)
+
+    async def _verified(self, runtime: Runtime, request: web.Request, body: bytes) -> dict[str, Any] | None:
+        """What SNS says; None where it was about the subscription itself, and has been seen to."""
+        try:
+            told = read_object(body)
+        except Malformed as error:  # nobody's word yet, so nothing of it is kept
+            raise Forged(str(error)) from None
+        kind = await self._sns.verify(runtime, told, where=client_network(request))
+        if kind == CONFIRMATION:
+            await self._sns.confirm(runtime, told)
+        elif kind == FAREWELL:
+            await _tell_staff(runtime, told["TopicArn"])
+        return told if kind == NOTIFICATION else None
+
+    def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
+        """What an event means."""
+        kind = _type(event)
+        part = table(event.get(_PARTS.get(kind, "")))
+        when = read_time(part.get("timestamp"), at)
+        match kind:
+            case "Bounce":
+                return _bounce(part, when)
+            case "Complaint":
+                return _complaint(part, when)
+            case "Reject":
+                return EmailEvent("refused", when, kind, text(part.get("reason")), Reason.CONTENT_REFUSED)
+            case "Rendering Failure":
+                return EmailEvent("refused", when, kind, text(part.get("errorMessage")), Reason.CONTENT_REFUSED)
+            case "Subscription":
+                left = table(part.get("newTopicPreferences")).get("unsubscribeAll") is True
+                return (
+                    EmailEvent("unsubscribed", when, kind, reason=Reason.OPTED_OUT)
+                    if left
+                    else EmailEvent("noted", when, kind)
+                )
+        words = text(part.get("smtpResponse")) or text(part.get("delayType"))
+        return EmailEvent(_KINDS[kind], when, kind, words) if kind in _KINDS else None
+
+
+def _raw(content: str, encoding: str) -> bytes:
+    if encoding.lower() != "base64":
+        return content.encode(errors="replace")
+    try:
+        return base64.b64decode(content, validate=True)
+    except (ValueError, binascii.Error):
+        raise Malformed("content that is not base64") from None
+
+
+async def _tell_staff(runtime: Runtime, topic: str) -> None:
+    """Somebody ended a subscription: from now on nobody tells us what bounces."""
+    async with runtime.pool.acquire() as db:
+        await raise_alert(
+            db,
+            key="ses:unsubscribed",
+            severity="warning",
+            title="Amazon SES no longer tells Muster what becomes of emails: its subscription was ended.",
+            remedy="Subscribe the topic again, as docs/email-ses.md says.",
+            detail={"topic": topic},
+        )
+
+
+def _type(event: Mapping[str, Any]) -> str:
+    return text(event.get("eventType")) or text(event.get("notificationType"))
+
+
+def _message(runtime: Runtime, mail: Mapping[str, Any]) -> int | None:
+    """By our tag, which event publishing gives back; or by the headers, where the operator has SES include them."""
+    tagged = table(mail.get("tags")).get(NAME)
+    headers = mail.get("headers")
+    named = [
+        one.get("value")
+        for one in (headers if isinstance(headers, list) else ())
+        if isinstance(one, dict) and text(one.get("name")).lower() in {"message-id", "x-ses-message-tags"}
+    ]
+    return find_message(runtime.keyring, *(tagged if isinstance(tagged, list) else ()), *named, mail.get("source"))
+
+
+def _bounce(part: Mapping[str, Any], when: datetime) -> EmailEvent:
+    kind, sub = text(part.get("bounceType")), text(part.get("bounceSubType"))
+    recipients = part.get("bouncedRecipients")
+    first = table(recipients[0]) if isinstance(recipients, list) and recipients else {}
+    status, words = text(first.get("status")), text(first.get("diagnosticCode"))
+    if sub in {"Suppressed", "OnAccountSuppressionList"}:  # it was not even tried
+        known = sub == "Suppressed"  # on Amazon's list are mailboxes that lately did not exist
+        return EmailEvent("refused", when, sub, words, Reason.HARD_BOUNCED if known else Reason.RECIPIENT_REFUSED)
+    if kind == "Transient" and sub == "General" and not status:
+        return EmailEvent("noted", when, f"{kind} {sub}", words)  # so come answers of people on holiday
+    otherwise = Judged(Reason.HARD_BOUNCED) if kind == "Permanent" else _TRANSIENT.get(sub, UNKNOWN)
+    judged = judge_bounce(status, words, otherwise)
+    return bounced(judged, when, word=f"{kind} {sub}".strip(), words=words)
+
+
+def _complaint(part: Mapping[str, Any], when: datetime) -> EmailEvent:
+    kind = text(part.get("complaintFeedbackType"))
+    if kind == "not-spam":  # somebody took it out of the spam folder
+        return EmailEvent("noted", when, kind)
+    if text(part.get("complaintSubType")) == "OnAccountSuppressionList":
+        return EmailEvent("refused", when, "OnAccountSuppressionList", reason=Reason.COMPLAINED)
+    return EmailEvent("complained", when, kind or "Complaint", reason=Reason.COMPLAINED)

@@ -1,0 +1,54 @@
+"""What a provider's webhook is told that we do not take: nothing of it is kept unless we know who sent it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from core.control_characters import without_controls
+from core.http.web import RUNTIME
+from core.log_limit import LOG_LIMIT
+from webhooks.inbound_log.inbound_log import keep_malformed
+
+WINDOW: Final = timedelta(hours=26)
+"""How old what is signed may be. Providers try again for a day with what they signed first; within this time what comes
+twice is known by its id, which the inbox keeps for two days at least."""
+
+log = structlog.get_logger(__name__)
+
+
+def forged(request: web.Request) -> web.HTTPForbidden:
+    """Its signature is missing or wrong; nothing is kept."""
+    note_forged(request, "a webhook with a wrong signature")
+    return web.HTTPForbidden(text="The signature is missing or wrong.\n")
+
+
+def note_forged(request: web.Request, event: str, **more: object) -> None:
+    """Write into the log that somebody sends what is not the provider's; not each time, for it costs them nothing."""
+    request.app[LOG_LIMIT].write(event, request.path, remote=request.remote, **more)
+
+
+async def malformed(request: web.Request, source: str, problem: str, body: bytes) -> web.HTTPBadRequest:
+    """It is the provider's and cannot be read; it is kept for a person to look at.
+
+    Args:
+        request: the webhook.
+        source: who sent it.
+        problem: what is wrong with it.
+        body: as it came.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    log.warning("a webhook that cannot be read", path=request.path, problem=problem)
+    await keep_malformed(request.app[RUNTIME], source=source, problem=without_controls(problem)[:500], body=body)
+    return web.HTTPBadRequest(text="The body cannot be read.\n")
+
+
+def lacking(said: Mapping[str, Any], needed: Sequence[str]) -> list[str]:
+    """Which of the fields we need are not there, or are no words."""
+    return [name for name in needed if not isinstance(said.get(name), str) or not said[name]]

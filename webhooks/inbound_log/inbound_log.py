@@ -1,0 +1,293 @@
+"""Everything the outside says: stored as it came and committed before the answer, processed after it.
+
+The provider gets its 2xx only once the row is committed; the same thing said twice is stored once. Processing happens
+in the worker: what it does and that it is done are one transaction, so doing it again changes nothing. Of one subject
+(a message, a phone number) things are processed one at a time, in the order they came. What fails is tried again with
+growing pauses; what can never be processed is parked, and staff are told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any, Final, TypeVar
+
+import asyncpg
+import structlog
+
+from core.alerts import raise_alert
+from core.db import AWAY, Connection, in_time, load_queries
+from core.db.in_time import answer_in_time, as_unavailable
+from core.errors import InputError, Unavailable
+from core.runtime import Runtime
+from people.people_lock import people_stay
+from webhooks.erased import forget_late
+
+SQL: Final = load_queries(__file__)
+T = TypeVar("T")
+
+BATCH: Final = 100
+"""Items in one transaction."""
+FEW: Final = 5
+"""… of those that take long: others wait for the rows it holds."""
+MOST_TRIES: Final = 15
+LONGEST_PAUSE: Final = timedelta(minutes=10)
+MOST_WAITING: Final = 5000
+"""Arrivals that may wait to be stored: a few seconds' worth."""
+MALFORMED_KEPT: Final = 1000
+MALFORMED_CAP: Final = 8 * 1024
+"""Bytes kept of a body that could not be read."""
+MALFORMED_LASTS: Final = timedelta(days=7)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing the outside said.
+
+    Attributes:
+        inbox_id: its row.
+        source: who said it, `twilio_status` …
+        payload: what, as the receiving endpoint stored it.
+        received_at: when it came; aware.
+        attempts: how often it has been tried.
+    """
+
+    inbox_id: int
+    source: str
+    payload: Mapping[str, Any]
+    received_at: datetime
+    attempts: int
+
+
+Handler = Callable[[Connection, Sequence[Item]], Awaitable[None]]
+"""Does what items of one source ask for, in the caller's transaction. `InputError`: it never will be possible."""
+
+
+class Intake:
+    """Stores what comes in: whatever arrives while one batch is being written goes together in the next.
+
+    So a lone request waits for nothing, and a thousand a second share a commit. One for each web application.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[_Arrival] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def store(
+        self,
+        runtime: Runtime,
+        *,
+        source: str,
+        dedupe_key: str,
+        subject: str,
+        payload: Mapping[str, Any],
+        at: datetime | None = None,
+        done: bool = False,
+    ) -> int | None:
+        """Store one thing the outside said, and wake the workers.
+
+        Args:
+            runtime: where to.
+            source: who says it; decides who processes it.
+            dedupe_key: the same for the same thing said twice.
+            subject: what it is about; of one subject, things are processed in order.
+            payload: JSON-able; no NUL characters.
+            at: when it was said, if that was long before now; aware.
+            done: nothing is to be done about it but to know it again.
+
+        Returns:
+            The row's id, committed; None where it was stored before, be it deleted since.
+
+        Raises:
+            Unavailable: the database does not answer; the provider should try again.
+        """
+        if len(self._waiting) >= MOST_WAITING:
+            raise Unavailable("More comes in than can be stored.", remedy="Please try again in a minute.")
+        loop = asyncio.get_running_loop()
+        stored: asyncio.Future[int | None] = loop.create_future()
+        row = (source, dedupe_key, subject, dict(payload), at or runtime.clock(), done)
+        self._waiting.append(_Arrival(row, stored, loop.time() + in_time.SECONDS))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write(runtime))
+        with as_unavailable():  # the writer keeps the time
+            inbox_id = await stored
+        if inbox_id is not None and not done:
+            await runtime.wake("inbox")
+        return inbox_id
+
+    async def _write(self, runtime: Runtime) -> None:
+        while self._waiting:
+            taken, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            # whoever was told to come again will: stored now, that second time would look like a repetition
+            batch = [arrival for arrival in taken if not arrival.stored.done()]
+            if not batch:
+                continue
+            try:
+                # that of the one who came first; it also rids the pool of a connection that hangs
+                async with asyncio.timeout_at(batch[0].until):
+                    await _store(runtime, batch)
+            except Exception as error:  # noqa: BLE001  # whoever waits is told, and the next batch has its own try
+                for arrival in batch:
+                    arrival.tell(error)
+            finally:
+                for arrival in batch:
+                    arrival.tell(TimeoutError("The process is stopping."))
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """Something that waits to be stored: its row, who wants to know the row's id, and until when (the loop's time)."""
+
+    row: tuple[str, str, str, dict[str, Any], datetime, bool]
+    stored: asyncio.Future[int | None]
+    until: float
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.row[:2]
+
+    def tell(self, said: int | Exception | None) -> None:
+        """Answer whoever waits, if anybody still does."""
+        if self.stored.done():
+            return
+        if isinstance(said, Exception):
+            self.stored.set_exception(said)
+        else:
+            self.stored.set_result(said)
+
+
+async def _store(runtime: Runtime, batch: Sequence[_Arrival]) -> None:
+    """Write a batch in one statement; where that cannot be, one by one, so that a bad one costs none of the others."""
+    try:
+        rows = await runtime.pool.fetch(SQL["store"], *zip(*(arrival.row for arrival in batch), strict=True))
+    except (asyncpg.DataError, asyncpg.ProgramLimitExceededError, asyncpg.TransactionRollbackError) as error:
+        if len(batch) == 1:
+            batch[0].tell(error)
+            return
+        for arrival in batch:
+            await _store(runtime, [arrival])
+        return
+    ids = {(row["source"], row["dedupe_key"]): row["inbox_id"] for row in rows}
+    for arrival in batch:
+        arrival.tell(ids.pop(arrival.key, None))  # of two that say the same only the first is news
+
+
+async def keep_malformed(runtime: Runtime, *, source: str, problem: str, body: bytes) -> None:
+    """Keep a body nobody could read, cut short and for a while.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    now = runtime.clock()
+    await answer_in_time(
+        runtime.pool.execute(
+            SQL["keep_malformed"], source, problem, body[:MALFORMED_CAP], now, now + MALFORMED_LASTS, MALFORMED_KEPT
+        )
+    )
+
+
+async def process(runtime: Runtime, limit: int, handlers: Mapping[str, Handler], *, slow: Collection[str] = ()) -> int:
+    """Process what is due.
+
+    Args:
+        runtime: where it is stored.
+        limit: most items.
+        handlers: who processes which source.
+        slow: the sources whose items take long; only a few of them share a transaction.
+
+    Returns:
+        How many items were looked at; fewer than `limit` where nothing else is due.
+    """
+    done = 0
+    left = {True: FEW, False: BATCH}
+    while done < limit and left:
+        for long, most in list(left.items()):
+            async with runtime.pool.acquire() as db, db.transaction():
+                await people_stay(db)
+                rows = await db.fetch(SQL["claim"], runtime.clock(), min(most, limit - done), list(slow), long)
+                for source, group in groupby(sorted(rows, key=_order), key=lambda row: str(row["source"])):
+                    await _process(runtime, db, handlers.get(source, _nobody), [Item(**row) for row in group])
+            if not rows:  # to look for these again would be to go through all of the others
+                del left[long]
+            done += len(rows)
+    return done
+
+
+async def process_these(
+    runtime: Runtime, db: Connection, inbox_ids: Collection[int], handlers: Mapping[str, Handler]
+) -> bool:
+    """Process some rows that wait, whether or not they are due.
+
+    Args:
+        runtime: where they are stored.
+        db: a connection without a transaction.
+        inbox_ids: which; they are taken in the order they came.
+        handlers: who processes which source.
+
+    Returns:
+        Whether all have been dealt with; what cannot be processed at all has been set aside.
+    """
+    for inbox_id in sorted(inbox_ids):
+        async with db.transaction():
+            await people_stay(db)
+            for row in await db.fetch(SQL["take"], inbox_id):
+                await _process(runtime, db, handlers.get(row["source"], _nobody), [Item(**row)])
+    return not await find_waiting(db, inbox_ids)
+
+
+async def find_waiting(db: Connection, inbox_ids: Collection[int]) -> list[int]:
+    """Say which of some rows nobody has processed yet."""
+    return [row["inbox_id"] for row in await db.fetch(SQL["waiting"], list(inbox_ids))]
+
+
+def _order(row: asyncpg.Record) -> tuple[str, int]:
+    return row["source"], row["inbox_id"]
+
+
+async def _nobody(_db: Connection, items: Sequence[Item]) -> None:
+    raise InputError(f"Nobody processes what comes from {items[0].source}.")
+
+
+async def _process(runtime: Runtime, db: Connection, handler: Handler, items: Sequence[Item]) -> None:
+    """All at once; where that fails, one by one, so that a bad one holds up none of the others."""
+    try:
+        await _finish(runtime, db, handler, items)
+    except AWAY:
+        raise  # the transaction is lost with all of them: the next look takes them again
+    except Exception as error:  # noqa: BLE001  # whatever it is, it must not stop the inbox
+        if len(items) == 1:
+            await _postpone(runtime, db, items[0], error)
+            return
+        for item in items:
+            await _process(runtime, db, handler, [item])
+
+
+async def _finish(runtime: Runtime, db: Connection, handler: Handler, items: Sequence[Item]) -> None:
+    async with db.transaction():
+        await handler(db, items)
+        ids = [item.inbox_id for item in items]
+        await db.execute(SQL["finish"], ids, runtime.clock())
+        await forget_late(db, ids)
+
+
+async def _postpone(runtime: Runtime, db: Connection, item: Item, error: Exception) -> None:
+    hopeless = isinstance(error, InputError) or item.attempts + 1 >= MOST_TRIES
+    pause = min(timedelta(seconds=2**item.attempts), LONGEST_PAUSE)
+    state = "parked" if hopeless else "new"
+    await db.execute(SQL["postpone"], item.inbox_id, f"{type(error).__name__}: {error}", state, runtime.clock() + pause)
+    log.warning("an inbox item failed", inbox_id=item.inbox_id, source=item.source, state=state, exc_info=error)
+    if hopeless:
+        await forget_late(db, [item.inbox_id])
+        await raise_alert(
+            db,
+            key=f"inbox:{item.source}",
+            severity="warning",
+            title=f"Something that came in ({item.source}) could not be processed and was set aside.",
+            remedy="Nothing is lost: it is kept as it came. To look at it and try again: docs/inbound.md.",
+            detail={"inbox_id": item.inbox_id, "error": type(error).__name__},
+        )

@@ -1,0 +1,1 @@
+"""Members' pages: links, preferences, unsubscribing."""

@@ -1,0 +1,125 @@
+"""The one way to a member through their link: found, or turned away like anybody else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+from aiohttp import web
+
+from core.db import Connection
+from core.db.in_time import answer_in_time
+from core.errors import Unavailable
+from core.http.client_network import client_network
+from core.http.rate_limit import RateLimit
+from core.http.web import RUNTIME
+from core.keyring import find_token
+from core.runtime import Runtime
+from people.people_lock import people_stay
+from webhooks.members.page_views import new_nonce
+from webhooks.members.pages import respond_to_nobody
+from webhooks.members.recipient import Page, Pressed, Recipient, find_asked, look, press
+from webhooks.members.user_agents import classify, misfits
+
+Act = Callable[[web.Request, Connection, Recipient], Awaitable[web.Response]]
+"""Something done for the member a link was made for, in one transaction."""
+OnPress = Callable[[web.Request, Connection, Pressed], Awaitable[web.Response]]
+"""The same for a press of a button."""
+Show = Callable[[web.Request, Recipient, str], web.Response | Awaitable[web.Response]]
+"""The page they see, with the nonce of this look at it."""
+_Do = Callable[[Runtime, str, datetime], Awaitable[web.Response | None]]
+"""What is done for a token; None where nobody is behind it."""
+
+
+class LinkAccess:
+    """Lets requests in by the token in their path.
+
+    Args:
+        misses: counts links that do not exist.
+        page: what is shown.
+    """
+
+    def __init__(self, misses: RateLimit, page: Page) -> None:
+        self._misses = misses
+        self._page = page
+
+    async def enter(self, request: web.Request, act: Act) -> web.Response:
+        """Do something for the member behind a link.
+
+        Args:
+            request: its path holds `{token}`.
+            act: what to do; everything it does in the database is committed before the answer.
+        """
+
+        async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
+            async with runtime.pool.acquire() as db, db.transaction():
+                await people_stay(db)
+                asked = await find_asked(db, token, self._page, now)
+                return None if asked is None else await act(request, db, asked)
+
+        return await self._let_in(request, do)
+
+    async def press(self, request: web.Request, act: OnPress, *, nonce: str, answer: str) -> web.Response:
+        """Do what somebody asks for by a button on the member's page.
+
+        Args:
+            request: its path holds `{token}`.
+            act: what to do; everything it does in the database is committed before the answer.
+            nonce: from the form.
+            answer: the button.
+        """
+
+        async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
+            async with runtime.pool.acquire() as db, db.transaction():
+                await people_stay(db)
+                pressed = await press(db, token, self._page, now, nonce=nonce, answer=answer)
+                return None if pressed is None else await act(request, db, pressed)
+
+        return await self._let_in(request, do)
+
+    async def look(self, request: web.Request, show: Show, *, signals: Sequence[str] = ()) -> web.Response:
+        """Show the member behind a link a page, and note the look; of HEAD nothing is noted.
+
+        Args:
+            request: its path holds `{token}`.
+            show: makes the page.
+            signals: what speaks for a machine already.
+        """
+        agent = classify(request.headers.get("User-Agent", ""))
+        seen = [*signals, *misfits(request.headers, secure=is_secure(request), presses=False)]
+
+        async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
+            if request.method == "HEAD":
+                asked = await find_asked(runtime.pool, token, self._page, now)
+                return None if asked is None else await _made(show(request, asked, new_nonce()))  # good for nothing
+            looked = await look(runtime.pool, token, self._page, now, agent=agent, signals=seen, alone=True)
+            return None if looked is None else await _made(show(request, *looked))
+
+        return await self._let_in(request, do)
+
+    async def _let_in(self, request: web.Request, do: _Do) -> web.Response:
+        runtime = request.app[RUNTIME]
+        given, where, now = request.match_info["token"], client_network(request), runtime.clock()
+        token = find_token(given)
+        if token is None and "." in given:
+            return respond_to_nobody(request, 404)  # robots.txt, favicon.ico: nobody's link, and nobody's guess
+        if token is not None:
+            async with self._misses.turn(where, now):
+                try:
+                    answer = await answer_in_time(do(runtime, token, now))
+                except Unavailable:
+                    return respond_to_nobody(request, 503)
+            if answer is not None:
+                return answer
+        if await self._misses.count(runtime.redis, where, now):
+            return respond_to_nobody(request, 429)
+        return respond_to_nobody(request, 404)
+
+
+async def _made(page: web.Response | Awaitable[web.Response]) -> web.Response:
+    return page if isinstance(page, web.Response) else await page
+
+
+def is_secure(request: web.Request) -> bool:
+    """Whether members' browsers come by TLS, as they do where anybody but a developer is asked."""
+    return request.app[RUNTIME].settings.public_url.startswith("https://")

@@ -1,0 +1,202 @@
+"""A member's link: looking changes nothing, an answer is a press of a button.
+
+`GET` shows the question and notes that somebody looked. `POST` with the page's nonce is an answer, once. What speaks
+for a machine (see `webhooks/members/page_views.py`) never decides alone: it makes the page ask a second, plain
+question first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+from aiohttp import web
+
+from campaigns.replies.answers import PRESSED, PRESSED_IN_HASTE, PRESSED_TWICE, Press, answer_link, opt_in, undo_link
+from core.db import Connection
+from core.http.rate_limit import RateLimit
+from core.http.request_bodies import read_form
+from core.http.web import RUNTIME
+from core.keyring import find_token
+from webhooks.members.link_access import LinkAccess, is_secure
+from webhooks.members.page_views import HASTY, Stage, Used, nonce_key, open_visit, suspicions
+from webhooks.members.pages import MemberView, respond, respond_to_nobody
+from webhooks.members.paths import LINK, way_back
+from webhooks.members.recipient import Pressed, Recipient, keep_press, look
+from webhooks.members.user_agents import classify, misfits
+from webhooks.members.views import ANSWERS, PRESSES, UNDOS, answered, question, second_question
+
+TRAP: Final = "page"
+"""The last word of the link people cannot see, and the value of the button they cannot see."""
+
+
+def routes(misses: RateLimit) -> list[web.RouteDef]:
+    """The member's page and what is set out for machines on it.
+
+    Args:
+        misses: counts links that do not exist.
+    """
+    links = Links(LinkAccess(misses, "confirm"))
+    return [
+        web.get(f"/{LINK}", links.show),
+        web.post(f"/{LINK}", links.answer),
+        web.get(f"/{{token:[^/]{{1,64}}}}/{TRAP}", links.trap),
+    ]
+
+
+class Links:
+    """Shows members' pages and takes their answers.
+
+    Args:
+        door: finds the member behind a link.
+    """
+
+    def __init__(self, door: LinkAccess) -> None:
+        self._door = door
+
+    async def show(self, request: web.Request) -> web.Response:
+        """The question, with buttons. Changes nothing; that somebody looked is noted, except for HEAD."""
+        return await self._door.look(request, _show)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """What was pressed."""
+        form = await read_form(request)
+        nonce, answer = form.get("nonce", ""), form.get("answer", "")
+
+        async def take(request: web.Request, db: Connection, pressed: Pressed) -> web.Response:
+            return await _Press(request, db, pressed, nonce, answer).take()
+
+        return await self._door.press(request, take, nonce=nonce, answer=answer)
+
+    async def trap(self, request: web.Request) -> web.Response:
+        """The link people cannot see was followed: noted, and as unknown as any other."""
+        return await self._door.look(request, _fall_in, signals=["honeypot"])
+
+
+def _show(request: web.Request, asked: Recipient, nonce: str) -> web.Response:
+    now = request.app[RUNTIME].clock()
+    return respond(request, asked, question(asked, now), nonce=nonce, honeypot=_honeypot(request))
+
+
+def _fall_in(request: web.Request, _asked: Recipient, _nonce: str) -> web.Response:
+    return respond_to_nobody(request, 404)
+
+
+def _honeypot(request: web.Request) -> str:
+    """The address of the link people cannot see."""
+    return f"{way_back(request)}{find_token(request.match_info['token'])}/{TRAP}"
+
+
+class _Press:
+    """One press of a button on a member's page."""
+
+    def __init__(self, request: web.Request, db: Connection, press: Pressed, nonce: str, pressed: str) -> None:
+        self._request = request
+        self._db = db
+        self._asked = press.asked
+        self._used = press.used
+        self._around = press.around
+        self._nonce = nonce
+        self._pressed = pressed
+        self._now = request.app[RUNTIME].clock()
+        self._agent = classify(request.headers.get("User-Agent", ""))
+
+    async def take(self) -> web.Response:
+        """Do what was pressed, or ask first whether it was a person who pressed."""
+        used = self._used
+        if used is None:
+            return await self._again()
+        if self._pressed in UNDOS and used.stage == 1 and (signals := self._signals(used)):
+            return await self._ask_again(signals)  # what was said stays said until a person takes it back
+        match self._pressed:
+            case "undo":
+                return await self._undo()
+            case "undo_stop":
+                return await self._resume()
+            case "nothing":
+                return await self._page(question(self._asked, self._now, note="said_nothing"), signals=used.signals)
+            case _:
+                return await self._weigh(used)
+
+    async def _weigh(self, used: Used) -> web.Response:
+        """Accept an answer, or ask a second question where something speaks for a machine."""
+        signals = self._signals(used) if used.stage == 1 else list(used.signals)
+        if self._pressed not in PRESSES or (used.stage == 1 and signals):
+            return await self._ask_again(signals)
+        if used.stage == 1:
+            return await self._accept(PRESSED, signals)
+        in_haste = self._now - used.at < HASTY or self._agent != "browser"
+        return await self._accept(PRESSED_IN_HASTE if in_haste else PRESSED_TWICE, signals)
+
+    def _signals(self, used: Used) -> list[str]:
+        signals = suspicions(used, self._around, agent=self._agent, sent_at=self._asked.sent_at, at=self._now)
+        signals += misfits(self._request.headers, secure=is_secure(self._request), presses=True)
+        return signals if self._pressed in (*PRESSES, *UNDOS) else [*signals, "decoy"]
+
+    async def _again(self) -> web.Response:
+        """The page had been used, or was too old: shows where things stand, changes nothing."""
+        asked, nonce = await self._look()  # anew: who pressed at the same moment was quicker
+        if asked.standing is not None or asked.stopped:
+            return self._respond(asked, question(asked, self._now), nonce)
+        return self._respond(asked, question(asked, self._now, note="once_more"), nonce, status=409)
+
+    async def _ask_again(self, signals: Sequence[str]) -> web.Response:
+        pressed = self._pressed if self._pressed in (*PRESSES, *UNDOS) else None
+        view = second_question(pressed, self._asked, self._now)
+        return await self._page(view, stage=2, signals=signals, pressed=pressed)
+
+    async def _accept(self, confidence: float, signals: Sequence[str]) -> web.Response:
+        if self._pressed in ANSWERS and self._asked.phase(self._now) != "open":
+            return await self._page(question(self._asked, self._now))
+        press = cast("Press", self._pressed)
+        inbox_id = await self._keep({"confidence": confidence, "signals": list(signals)})
+        await answer_link(
+            self._db, message_id=self._asked.message_id, press=press, confidence=confidence, inbox_id=inbox_id,
+            at=self._now,
+        )  # fmt: skip
+        asked, nonce = await self._look()
+        return self._respond(asked, answered(asked, self._now, press), nonce)
+
+    async def _undo(self) -> web.Response:
+        await self._keep({})
+        undone = await undo_link(self._db, message_id=self._asked.message_id, at=self._now)
+        asked, nonce = await self._look()
+        note = "undone" if undone else "said_nothing"
+        return self._respond(asked, question(asked, self._now, note=note), nonce)
+
+    async def _resume(self) -> web.Response:
+        await self._keep({})
+        await opt_in(self._db, message_id=self._asked.message_id, source="link")
+        asked, nonce = await self._look()
+        return self._respond(asked, question(asked, self._now, note="undone_stop"), nonce)
+
+    async def _keep(self, more: dict[str, object]) -> int:
+        payload = {"message_id": self._asked.message_id, "answer": self._pressed, "agent": self._agent} | more
+        return await keep_press(
+            self._db, self._asked, source="link", key=nonce_key(self._nonce), payload=payload, at=self._now
+        )
+
+    async def _look(self) -> tuple[Recipient, str]:
+        """Where the member stands after what was just done, in the same transaction, and the nonce of this new look."""
+        token = find_token(self._request.match_info["token"])
+        assert token is not None
+        looked = await look(self._db, token, "confirm", self._now, agent=self._agent)
+        assert looked is not None
+        return looked
+
+    async def _page(
+        self,
+        view: MemberView,
+        *,
+        stage: Stage = 1,
+        signals: Sequence[str] = (),
+        pressed: str | None = None,
+    ) -> web.Response:
+        nonce = await open_visit(
+            self._db, message_id=self._asked.message_id, action="confirm", agent=self._agent, at=self._now,
+            stage=stage, signals=signals, asked=pressed,
+        )  # fmt: skip
+        return self._respond(self._asked, view, nonce)
+
+    def _respond(self, asked: Recipient, view: MemberView, nonce: str, *, status: int = 200) -> web.Response:
+        return respond(self._request, asked, view, nonce=nonce, status=status, honeypot=_honeypot(self._request))

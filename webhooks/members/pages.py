@@ -1,0 +1,245 @@
+"""Members' pages: small, warm and plain. They work without scripts, on old phones, and ask nobody else for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import jinja2
+from aiohttp import web
+from markupsafe import Markup
+
+from core.http.web import RUNTIME
+from core.keyring import find_token
+from core.settings import ROOT, Settings
+from webhooks.members.paths import way_back
+from webhooks.members.recipient import Recipient
+from webhooks.members.translations import accepted, language, languages, local_time, wording
+
+FOLDER: Final = ROOT / "templates" / "pages"
+
+Say = Callable[..., Markup]
+"""Says a line of the wording by its key, with what it is filled in with beside what is known."""
+Button = tuple[str, str, str]
+"""Its value, the key of its words, and the class it is shown as."""
+Wish = tuple[str, str]
+"""The value of a smaller button, and the key of its words."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberView:
+    """What one page says, as keys of the wording.
+
+    Attributes:
+        heading: the headline.
+        lines: what stands below it.
+        note: what has just been done, or is known.
+        buttons: the answers, in order.
+        others: more that can be asked for, shown smaller.
+        pressed: the key of the button that was pressed, where that is said.
+        undo: the key of the button that takes back what was said.
+        greet: whether it greets the member by name.
+        secret: whether it says that nobody asks how they voted.
+        decoy: whether it sets out what only machines touch.
+    """
+
+    heading: str
+    lines: Sequence[str] = ()
+    note: str | None = None
+    buttons: Sequence[Button] = ()
+    others: Sequence[Wish] = ()
+    pressed: str | None = None
+    undo: str | None = None
+    greet: bool = False
+    secret: bool = False
+    decoy: bool = False
+
+
+_ABOUT: Final = {404: "missing", 429: "waiting", 500: "broken", 503: "unavailable"}
+"""What a page says that could not be shown, by HTTP status; anything else was not asked for as it should be."""
+_WAITS: Final = {429: 60, 503: 30}
+"""Seconds after which trying again makes sense."""
+
+
+def respond(
+    request: web.Request,
+    asked: Recipient,
+    view: MemberView,
+    *,
+    nonce: str,
+    status: int = 200,
+    honeypot: str | None = None,
+) -> web.Response:
+    """Show a member a page, in their language or the one they have switched to.
+
+    Args:
+        request: what asked for it.
+        asked: the member, for their language and the ballot's facts.
+        view: what it says.
+        nonce: what the page's form carries.
+        status: HTTP status.
+        honeypot: where the link leads that people cannot see.
+    """
+    say = speak(request, asked)
+    pressed = [say("pressed", button=say(view.pressed))] if view.pressed else []
+    return show(
+        request, asked, "member/page.html", status,
+        name=asked.first_name,
+        heading=say(view.heading),
+        note=say(view.note) if view.note else None,
+        lines=[*pressed, *(say(line) for line in view.lines)],
+        buttons=[(value, say(key), kind) for value, key, kind in view.buttons],
+        others=[(value, say(key)) for value, key in view.others],
+        undo=view.undo,
+        nonce=nonce,
+        greet=view.greet,
+        secret=view.secret,
+        decoy=view.decoy,
+        honeypot=honeypot,
+        preferences=None if asked.erased else _preferences(request),
+    )  # fmt: skip
+
+
+def speak(request: web.Request, asked: Recipient) -> Say:
+    """Says lines of the wording in a member's language, filled in with what is known of them and their ballot."""
+    words = wording(_spoken(request, asked))
+    values = _facts(request.app[RUNTIME].settings, asked, words)
+
+    def say(key: str, **more: str) -> Markup:
+        return Markup(words[key]).format(**(values | more))  # noqa: S704  # words are ours; what is filled in is escaped
+
+    return say
+
+
+def show(request: web.Request, asked: Recipient, template: str, status: int = 200, **context: Any) -> web.Response:
+    """A page of a member's own.
+
+    Args:
+        request: what asked for it.
+        asked: the member.
+        template: under `templates/pages`.
+        status: HTTP status.
+        context: what the template asks for.
+    """
+    settings = request.app[RUNTIME].settings
+    return _render(
+        settings, template, _spoken(request, asked), status, say=speak(request, asked),
+        organisation=asked.organisation or settings.organisation, **context,
+    )  # fmt: skip
+
+
+def _spoken(request: web.Request, asked: Recipient) -> str:
+    return language(request.query.get("lang"), asked.language)
+
+
+def _preferences(request: web.Request) -> str:
+    """Where the same link's preferences are."""
+    language = f"?lang={chosen}" if (chosen := request.query.get("lang", "")) in languages() else ""
+    return f"{way_back(request)}p/{find_token(request.match_info['token'])}{language}"
+
+
+def respond_to_nobody(request: web.Request, status: int) -> web.Response:
+    """A page for somebody we do not know, the same for everybody: a link that leads nowhere, or that has to wait.
+
+    Args:
+        request: what asked for it; in which language, its address or else its browser says.
+        status: HTTP status, which says what the page is about.
+    """
+    settings, about = request.app[RUNTIME].settings, _ABOUT.get(status, "refused")
+    spoken = language(request.query.get("lang"), *accepted(request.headers.get("Accept-Language", "")))
+    words = wording(spoken)
+
+    def say(key: str, **values: str) -> Markup:
+        return Markup(words[key]).format(**values)  # noqa: S704  # as above
+
+    response = _render(
+        settings, "member/page.html", spoken, status, say=say, organisation=settings.named, name="",
+        heading=say(about), note=None,
+        lines=[say(f"{about}_why")], buttons=[], others=[], undo=None, nonce="", greet=False, secret=False,
+        decoy=False, honeypot=None, preferences=None,
+    )  # fmt: skip
+    if status in _WAITS:
+        response.headers["Retry-After"] = str(_WAITS[status])
+    return response
+
+
+def respond_at_front(request: web.Request) -> web.Response:
+    """Show who comes without a link whose page this is, and the way in for members and for staff."""
+    settings = request.app[RUNTIME].settings
+    spoken = language(request.query.get("lang"), *accepted(request.headers.get("Accept-Language", "")))
+    words = wording(spoken)
+    return _render(
+        settings, "member/front.html", spoken, 200, organisation=settings.named,
+        say=lambda key, **values: Markup(words[key]).format(**values),  # noqa: S704  # as above
+    )  # fmt: skip
+
+
+def _facts(settings: Settings, asked: Recipient, words: Mapping[str, Any]) -> dict[str, str]:
+    times = {
+        "opens": asked.opens_at,
+        "closes": asked.closes_at,
+        "last_posting": asked.last_posting_at,
+        "replacement_by": asked.replacement_by,
+    }
+    told = {name: local_time(at, asked.time_zone, words) for name, at in times.items() if at is not None}
+    return told | {
+        "organisation": asked.organisation or settings.organisation,
+        "title": asked.title,
+        "name": asked.first_name,
+        "address": asked.address,
+    }
+
+
+def _render(settings: Settings, template: str, spoken: str, status: int, **context: Any) -> web.Response:
+    text = (
+        _environment()
+        .get_template(template)
+        .render(
+            language=spoken, others_spoken=_others_spoken(spoken), style=_style(), contact=settings.contact, **context
+        )
+    )
+    response = web.Response(text=text, status=status, content_type="text/html", headers=_headers())
+    response.headers["Content-Language"] = spoken
+    return response
+
+
+@cache
+def _others_spoken(spoken: str) -> list[tuple[str, str]]:
+    """The other languages the page can be read in, each with its own name for itself."""
+    return [(one, wording(one)["language_name"]) for one in languages() if one != spoken]
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def _style() -> Markup:
+    return Markup((FOLDER / "member" / "member.css").read_text(encoding="utf-8").strip())  # noqa: S704  # our own file
+
+
+@cache
+def _headers() -> Mapping[str, str]:
+    """Nothing from elsewhere, no script at all, no trace left elsewhere; the one style sheet is known by its digest."""
+    style = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+    return {
+        "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{style}'; img-src data:; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "Referrer-Policy": "no-referrer",
+        "X-Robots-Tag": "noindex, nofollow, noarchive",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Cache-Control": "no-store",
+    }

@@ -1,0 +1,125 @@
+"""Unsubscribing: the link in a message shows a page first; a mail program's own button acts at once (RFC 8058).
+
+Neither asks for a log-in, a reason or a second thought, and doing it twice is as good as once. What it stops is
+everything to that address, whoever shares it; a second button stops everything to the person. Both can be taken back,
+but where the person was erased: whoever shares their address stops what goes there, and nobody knows who that was.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+from multidict import MultiDict
+
+from campaigns.replies.answers import opt_in, opt_out
+from core.db import Connection
+from core.http.rate_limit import RateLimit
+from core.http.request_bodies import read_form
+from core.http.web import RUNTIME
+from webhooks.members.link_access import LinkAccess
+from webhooks.members.page_views import Stage, new_nonce, nonce_key, open_visit, use_visit
+from webhooks.members.pages import MemberView, respond
+from webhooks.members.paths import LINK
+from webhooks.members.recipient import Recipient, keep_press
+from webhooks.members.user_agents import classify
+from webhooks.members.views import second_question, stopped
+
+HERE: Final = "stop"
+EVERYWHERE: Final = "stop_everywhere"
+UNDO: Final = "undo_stop"
+
+
+def routes(misses: RateLimit) -> list[web.RouteDef]:
+    """The unsubscribe page.
+
+    Args:
+        misses: counts links that do not exist.
+    """
+    pages = Unsubscribe(LinkAccess(misses, "unsubscribe"))
+    return [web.get(f"/u/{LINK}", pages.show), web.post(f"/u/{LINK}", pages.act)]
+
+
+class Unsubscribe:
+    """Shows the unsubscribe page and does what is asked there.
+
+    Args:
+        door: finds the member behind a link.
+    """
+
+    def __init__(self, door: LinkAccess) -> None:
+        self._door = door
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Ask; change nothing."""
+        return await self._door.look(request, _show)
+
+    async def act(self, request: web.Request) -> web.Response:
+        """Stop, or take it back. Whatever else a mail program sends, a POST means stop."""
+        form = await read_form(request)
+
+        async def take(request: web.Request, db: Connection, asked: Recipient) -> web.Response:
+            return await _take(request, db, asked, form)
+
+        return await self._door.enter(request, take)
+
+
+def _show(request: web.Request, asked: Recipient, nonce: str) -> web.Response:
+    if asked.stopped:
+        return respond(
+            request,
+            asked,
+            MemberView(heading=stopped(asked) or "are_stopped", undo=UNDO if asked.stopped_by_link else None),
+            nonce=nonce,
+        )
+    view = MemberView(
+        heading="unsubscribe",
+        lines=["unsubscribe_why"],
+        buttons=[(HERE, "unsubscribe_here", "main")]
+        + ([] if asked.erased else [(EVERYWHERE, "unsubscribe_everywhere", "")]),
+    )
+    return respond(request, asked, view, nonce=nonce)
+
+
+async def _take(request: web.Request, db: Connection, asked: Recipient, form: MultiDict[str]) -> web.Response:
+    match form.get("answer"):
+        case "undo_stop" if not asked.erased:
+            return await _resume(request, db, asked, form.get("nonce", ""))
+        case "nothing" | "undo_stop":  # the answer of a machine to the second question: everything stays as it is
+            return _show(request, asked, await _note(request, db, asked))
+    everywhere = form.get("answer") == EVERYWHERE and not asked.erased
+    one_click = form.get("List-Unsubscribe") == "One-Click"
+    await keep_press(
+        db,
+        asked,
+        source="unsubscribe",
+        key=f"{asked.message_id}:{'everywhere' if everywhere else 'here'}",
+        payload={"message_id": asked.message_id, "everywhere": everywhere, "one_click": one_click},
+        at=request.app[RUNTIME].clock(),
+    )
+    await opt_out(db, message_id=asked.message_id, everywhere=everywhere, source="unsubscribe")
+    nonce = await _note(request, db, asked)
+    heading = "unsubscribed_everywhere" if everywhere else "unsubscribed"
+    return respond(request, asked, MemberView(heading=heading, undo=None if asked.erased else UNDO), nonce=nonce)
+
+
+async def _resume(request: web.Request, db: Connection, asked: Recipient, nonce: str) -> web.Response:
+    """Only from a page, once, and after a second question: a machine that presses what it finds signs nobody up."""
+    now = request.app[RUNTIME].clock()
+    used = await use_visit(db, nonce=nonce, message_id=asked.message_id, action="unsubscribe", answer=UNDO, at=now)
+    if used is None:
+        return _show(request, asked, await _note(request, db, asked))
+    if used.stage == 1:
+        nonce = await _note(request, db, asked, stage=2)
+        return respond(request, asked, second_question(UNDO, asked, now), nonce=nonce)
+    payload = {"message_id": asked.message_id, "undo": True}
+    await keep_press(db, asked, source="unsubscribe", key=nonce_key(nonce), payload=payload, at=now)
+    await opt_in(db, message_id=asked.message_id, source="unsubscribe")
+    return respond(request, asked, MemberView(heading="undone_stop"), nonce=new_nonce())
+
+
+async def _note(request: web.Request, db: Connection, asked: Recipient, *, stage: Stage = 1) -> str:
+    """Note that somebody looked; machines that open every link are known by it."""
+    agent = classify(request.headers.get("User-Agent", ""))
+    now = request.app[RUNTIME].clock()
+    return await open_visit(db, message_id=asked.message_id, action="unsubscribe", agent=agent, at=now, stage=stage)

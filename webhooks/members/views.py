@@ -1,0 +1,159 @@
+"""Which page a member sees: what was asked, what they have said, and what can still be said."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from webhooks.members.pages import Button, MemberView, Wish
+from webhooks.members.recipient import Recipient
+
+ANSWERS: Final = ("voted", "not_yet", "no_ballot_paper")
+"""What can be said about a ballot while it is open; the first is shown as the main one."""
+OTHERS: Final = ("call_me", "stop")
+"""What can be asked for at any time."""
+PRESSES: Final = (*ANSWERS, *OTHERS)
+UNDOS: Final = ("undo", "undo_stop")
+"""What takes back what was said, or lets messages come again."""
+
+_SAID: Final = {
+    "not_voted": "said_not_voted",
+    "will_vote": "said_will_vote",
+    "no_ballot_paper": "said_no_ballot_paper",
+    "replacement_requested": "said_no_ballot_paper",
+}
+
+
+def stopped(asked: Recipient) -> str | None:
+    """Say what is stopped: everything, or only what went the way this message went; None for nothing."""
+    if not asked.stopped:
+        return None
+    if asked.stopped_everywhere:
+        return "are_stopped"
+    return f"{asked.channel}_alone_stopped" if asked.reached_otherwise else f"{asked.channel}_are_stopped"
+
+
+def question(asked: Recipient, now: datetime, *, note: str | None = None) -> MemberView:
+    """The page a link opens, whatever has been said before."""
+    match asked.phase(now):
+        case "before":
+            return _short(asked, "before", ["opens", "why"], ("call_me", "stop"), note)
+        case "closed":
+            return _short(asked, "closed", ["closed_when", "why_closed"], ("stop",), note)
+    if asked.standing == "voted":
+        return _voted(asked, note)
+    return MemberView(
+        heading="question",
+        lines=["why", "closes", *_posting(asked, now)],
+        note=note or _SAID.get(asked.standing or "") or stopped(asked),
+        buttons=_buttons(()),
+        others=_others(asked),
+        undo="undo" if asked.said_here else _resume(asked),
+        greet=True,
+        secret=True,
+        decoy=True,
+    )
+
+
+def answered(asked: Recipient, now: datetime, press: str) -> MemberView:
+    """The page after an answer: says so, offers to take it back, and leaves open what may change."""
+    if press == "stop":
+        return MemberView(heading="thanks_voted_nobody", note="said_stop", undo="undo_stop")
+    if press == "voted":
+        return _voted(asked, None)
+    lines = _posting(asked, now) if press == "not_yet" else []
+    if press == "no_ballot_paper" and asked.replacement_by is not None and now < asked.replacement_by:
+        lines.append("replacement")
+    still_open = asked.phase(now) == "open" and asked.standing != "voted"
+    return MemberView(
+        heading="thanks_voted_nobody",
+        note={"not_yet": "said_not_voted", "no_ballot_paper": "said_no_ballot_paper", "call_me": "said_call_me"}[press],
+        lines=[*lines, "changed"] if still_open else lines,
+        buttons=_buttons((press,)) if still_open else (),
+        others=_others(asked, press),
+        undo="undo",
+        secret=True,
+        decoy=still_open,
+    )
+
+
+def second_question(press: str | None, asked: Recipient, now: datetime) -> MemberView:
+    """A plain question that takes reading: says what was pressed, and offers sentences.
+
+    The first is always that nothing was pressed, so that a machine that presses the first button says so itself. A wish
+    (a call, an end of the messages) or an undo is what the question is about, and everything else stands below it.
+    Answers about the ballot come in any order, but never first the one that was pressed: no vote is to be counted that
+    a machine has pressed twice in one place.
+    """
+    nothing = ("nothing", "second_nothing", "")
+    if press in UNDOS:
+        return MemberView(heading="second", pressed=press, lines=["sure_why"], buttons=[nothing, (press, press, "")])
+    is_open = asked.phase(now) == "open"
+    if press in OTHERS:
+        rest = [*(_shuffled(ANSWERS, press) if is_open else ()), *(other for other in OTHERS if other != press)]
+        return MemberView(
+            heading="second",
+            pressed=press,
+            lines=["sure_why"],
+            buttons=[nothing, (press, f"second_{press}", "")],
+            others=[(other, f"second_{other}") for other in rest],
+        )
+    choices = _shuffled(ANSWERS if is_open else OTHERS, press)
+    return MemberView(
+        heading="second",
+        pressed=press,
+        lines=["second_why"],
+        buttons=[nothing, *((choice, f"second_{choice}", "") for choice in choices)],
+        others=[(other, f"second_{other}") for other in _shuffled(OTHERS, press)] if is_open else [],
+    )
+
+
+def _shuffled(choices: Sequence[str], press: str | None) -> list[str]:
+    """Choices in any order, but not first the one that was pressed."""
+    shuffled = random.SystemRandom().sample(choices, len(choices))
+    if shuffled[0] == press:
+        shuffled.append(shuffled.pop(0))
+    return shuffled
+
+
+def _voted(asked: Recipient, note: str | None) -> MemberView:
+    return MemberView(
+        heading="thanks_voted" if asked.first_name else "thanks_voted_nobody",
+        note=note or ("said_voted" if asked.said_here else "said_voted_elsewhere"),
+        others=_others(asked),
+        undo="undo" if asked.said_here else _resume(asked),
+        secret=True,
+        decoy=True,
+    )
+
+
+def _short(asked: Recipient, heading: str, lines: Sequence[str], others: Sequence[str], note: str | None) -> MemberView:
+    said = "said_voted" if asked.standing == "voted" else None
+    return MemberView(
+        heading=heading,
+        lines=lines,
+        note=note or said or stopped(asked),
+        others=[other for other in _others(asked) if other[0] in others],
+        undo=_resume(asked),
+        decoy=True,
+    )
+
+
+def _posting(asked: Recipient, now: datetime) -> list[str]:
+    """The last safe time to post, while it has not passed."""
+    return ["posting"] if asked.last_posting_at is not None and now < asked.last_posting_at else []
+
+
+def _buttons(without: Sequence[str]) -> list[Button]:
+    return [(one, one, "main" if one == "voted" else "") for one in ANSWERS if one not in without]
+
+
+def _others(asked: Recipient, pressed: str = "") -> list[Wish]:
+    gone = {pressed} | ({"stop"} if asked.stopped else set())
+    return [(other, other) for other in OTHERS if other not in gone]
+
+
+def _resume(asked: Recipient) -> str | None:
+    return "undo_stop" if asked.stopped_by_link else None

@@ -1,0 +1,1 @@
+"""Providers' webhooks about texts."""

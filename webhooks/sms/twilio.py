@@ -1,0 +1,233 @@
+"""What Twilio tells us: what became of a text, and what members text back.
+
+Every request is signed over the public URL and the form, by any auth token we have, so that a token can be rotated
+(`signatures`). What is not signed so is not looked at any further. What a proxy says in `X-Forwarded-*` is never
+looked at here: the address that counts is the configured one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
+
+from aiohttp import web
+from multidict import MultiDict
+from pydantic import SecretStr
+
+from campaigns.replies.answers import Inbound, answer_reply
+from core.control_characters import without_controls
+from core.db import Connection
+from core.errors import InputError
+from core.http.request_bodies import parse_form, read_body, without_nul
+from core.http.web import RUNTIME
+from core.runtime import Runtime
+from messaging.channels.twilio.codes import STATES, judge, reason_of
+from messaging.channels.twilio.signature import Signatures
+from messaging.outbox.receipts import Receipt, apply_receipts
+from webhooks.errors import forged, lacking, malformed
+from webhooks.inbound_log.inbound_log import Intake, Item
+from webhooks.sms.auto_replies import ToSay, say, what_to_say
+
+STATUS: Final = "twilio_status"
+INBOUND: Final = "twilio_inbound"
+KEYWORDS: Final = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
+"""The texts Twilio itself confirms. https://help.twilio.com/articles/223134027"""
+EMPTY: Final = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+
+FORM: Final = "application/x-www-form-urlencoded"
+
+_SID: Final = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
+
+
+def routes(intake: Intake) -> list[web.RouteDef]:
+    """Twilio's two webhooks.
+
+    Args:
+        intake: stores what comes in.
+    """
+    endpoint = _Endpoint(intake)
+    return [
+        web.post("/webhooks/twilio/status", endpoint.receive_status),
+        web.post("/webhooks/twilio/inbound", endpoint.receive_inbound),
+    ]
+
+
+class _Endpoint:
+    """Takes what Twilio posts: verified, stored, committed, and only then answered."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    async def receive_status(self, request: web.Request) -> web.Response:
+        """Take what became of a text; answered with 204."""
+        runtime = request.app[RUNTIME]
+        form = await _read_signed(request, STATUS, ("MessageSid", "MessageStatus"))
+        sid, status = form["MessageSid"], form["MessageStatus"]
+        message_id = runtime.keyring.unseal(request.query.get("m", ""), "status")
+        await self._intake.store(
+            runtime,
+            source=STATUS,
+            dedupe_key=without_nul(f"{sid}:{status}")[:200],
+            subject=f"twilio:{sid}",
+            payload={"form": _plain(form), "message_id": message_id},
+        )
+        return web.Response(status=204)
+
+    async def receive_inbound(self, request: web.Request) -> web.Response:
+        """Take a member's text; answered with TwiML.
+
+        The answer is empty, for Twilio itself confirms STOP. An opt-out in words of one's own is confirmed by us, once:
+        when the text is new, and the phone not out already.
+        """
+        runtime = request.app[RUNTIME]
+        form = _plain(await _read_signed(request, INBOUND, ("MessageSid", "From", "To")))
+        to_say = await _what_to_say(runtime, form)
+        new = await self._intake.store(runtime, **inbox_row(form))
+        answer = await say(runtime, form["From"], to_say) if to_say is not None and new is not None else None
+        text = EMPTY if answer is None else EMPTY.replace("<Response/>", _say(answer))
+        return web.Response(text=text, content_type="text/xml")
+
+
+def inbox_row(form: dict[str, Any]) -> dict[str, Any]:
+    """A member's text as the inbox stores it, by whichever way we heard of it.
+
+    Args:
+        form: the fields that Twilio posts; `MessageSid`, `From`, `To` and `Body` at least.
+    """
+    return {
+        "source": INBOUND,
+        "dedupe_key": form["MessageSid"],
+        "subject": f"phone:{form['From']}"[:200],
+        "payload": {"form": form},
+    }
+
+
+async def _what_to_say(runtime: Runtime, form: dict[str, Any]) -> ToSay | None:
+    """What we answer to a text that Twilio itself does not answer."""
+    text = form.get("Body", "")
+    if form.get("OptOutType") or text.strip().upper() in KEYWORDS:
+        return None
+    return await what_to_say(
+        runtime, phone=form["From"], senders=_senders(form), text=text, pictures=_pictures(form) > 0
+    )
+
+
+def _senders(form: dict[str, Any]) -> tuple[str, ...]:
+    """What a text was sent to: our number, and the messaging service if there is one."""
+    return tuple(dict.fromkeys(to for to in (form["To"], form.get("MessagingServiceSid")) if to))
+
+
+def _pictures(form: dict[str, Any]) -> int:
+    return int(form["NumMedia"]) if re.fullmatch(r"[0-9]{1,3}", form.get("NumMedia", "")) else 0
+
+
+def _say(text: str) -> str:
+    return f"<Response><Message>{escape(text)}</Message></Response>"
+
+
+async def apply_statuses(db: Connection, items: Sequence[Item]) -> None:
+    """Process status callbacks: each is a receipt.
+
+    Raises:
+        InputError: a status Twilio has not told anybody about.
+    """
+    await apply_receipts(db, [_receipt(item) for item in items])
+
+
+def _receipt(item: Item) -> Receipt:
+    form = item.payload["form"]
+    status = form["MessageStatus"]
+    if status not in STATES:
+        raise InputError(f"Twilio says that a message is “{status}”, which is no status we know.")
+    code = form.get("ErrorCode") or None
+    return Receipt(
+        message_id=item.payload["message_id"],
+        provider_id=form["MessageSid"],
+        state=STATES[status],
+        source="twilio",
+        code=code or status,
+        at=item.received_at,
+        detail={"status": status} | ({"words": form["ErrorMessage"]} if form.get("ErrorMessage") else {}),
+        reason=reason_of(code),
+        again=judge(code).again,
+    )
+
+
+async def read_texts(db: Connection, items: Sequence[Item]) -> None:
+    """Process texts from members, in the order they came."""
+    for item in items:
+        form = item.payload["form"]
+        await answer_reply(
+            db,
+            Inbound(
+                inbox_id=item.inbox_id,
+                channel="sms",
+                address=form["From"],
+                senders=_senders(form),
+                text=form.get("Body", ""),
+                received_at=item.received_at,
+                opt_out_type=form.get("OptOutType") or None,
+                media=_pictures(form),
+            ),
+        )
+
+
+async def _read_signed(request: web.Request, source: str, needed: Sequence[str]) -> MultiDict[str]:
+    """The form of a request that Twilio signed and that has the fields we need.
+
+    Raises:
+        HTTPForbidden: it is not from Twilio; nothing is kept.
+        HTTPBadRequest: it is, but cannot be read; it is kept for a person to look at.
+    """
+    signature = request.headers.get("X-Twilio-Signature", "")
+    if not signature:
+        raise forged(request)
+    body = await read_body(request)
+    is_form = request.content_type == FORM
+    form, problem = _read(body) if is_form else (MultiDict(), f"not a form but {request.content_type}")
+    if not is_from_twilio(request.app[RUNTIME], request.raw_path, form, signature):
+        raise forged(request)
+    missing = lacking(form, needed)
+    if problem is None and (missing or not _SID.fullmatch(form["MessageSid"])):
+        problem = f"lacks {', '.join(missing) or 'a MessageSid'}"
+    if problem is not None:
+        raise await malformed(request, source, problem, body)
+    return form
+
+
+def _read(body: bytes) -> tuple[MultiDict[str], str | None]:
+    """The form, and what is wrong with it: what is wrong can be signed all the same, and only then is it kept."""
+    try:
+        return parse_form(body), None
+    except ValueError as error:
+        return MultiDict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True)), f"not a form: {error}"
+
+
+def is_from_twilio(runtime: Runtime, path: str, form: MultiDict[str], signature: str) -> bool:
+    """Whether one of our auth tokens signed a request to this path of our public address.
+
+    Args:
+        runtime: the tokens and the address.
+        path: with its query, as it was asked for.
+        form: every field, empty ones included.
+        signature: `X-Twilio-Signature`.
+    """
+    settings = runtime.settings
+    return _signatures(settings.public_url, settings.twilio_auth_token).fits(path, form, signature)
+
+
+@lru_cache(maxsize=8)
+def _signatures(public_url: str, tokens: tuple[SecretStr, ...]) -> Signatures:
+    return Signatures(public_url, tokens)
+
+
+def _plain(form: MultiDict[str]) -> dict[str, Any]:
+    """The first value of each field, as PostgreSQL can keep it and a terminal may show it."""
+    plain: dict[str, Any] = {}
+    for name, value in form.items():
+        plain.setdefault(without_nul(name), without_controls(value))
+    return plain

@@ -1,0 +1,131 @@
+"""Texts that Twilio took for us while we were down: its own list is read now and then, and what we lack comes in late.
+
+They go through the inbox like any other, under the same key, so that what has come already is known. What is asked for
+is everything since the last look that succeeded, and an hour before it; but nothing from before the inbox's memory
+begins, for what came then would come again. Twilio is asked by our numbers, where all senders are such: its list is of
+the whole account, and what we sent is most of it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import aiohttp
+import structlog
+from twilio.base.exceptions import TwilioException
+from twilio.rest import Client
+
+from core.db import load_queries
+from core.errors import Unavailable
+from core.runtime import Runtime
+from messaging.channels.twilio.channel import UNREADABLE, SessionClient
+from webhooks.inbound_log.inbound_log import Intake
+from webhooks.sms.twilio import INBOUND, inbox_row
+
+SQL: Final = load_queries(__file__)
+
+OVERLAP: Final = timedelta(hours=1)
+"""How long Twilio's list may lag behind."""
+DAY: Final = timedelta(days=1)
+WINDOW: Final = timedelta(hours=6)
+"""How much of the list is read at once: what is lost in a week is not held in memory together."""
+PAGE: Final = 500
+"""Messages Twilio gives in one answer."""
+TIMEOUT: Final = 30.0
+"""Seconds for one answer."""
+
+log = structlog.get_logger(__name__)
+
+
+async def fetch_missed(runtime: Runtime) -> int:
+    """Take in what Twilio has and we lack, if it is time to look; one worker at a time does.
+
+    Returns:
+        How many texts were new to us.
+
+    Raises:
+        Unavailable: Twilio's list cannot be read, or the database does not answer; the next look asks for it again.
+    """
+    settings, now = runtime.settings, runtime.clock()
+    if not settings.is_set_up("twilio") or not settings.twilio_catch_up:
+        return 0
+    every = timedelta(minutes=settings.twilio_catch_up)
+    through = await runtime.pool.fetchval(SQL["begin_look"], INBOUND, now, every)
+    if through is None:
+        return 0
+    client = _client(runtime)
+    senders = {row["address"] for row in await runtime.pool.fetch(SQL["senders"])} | {settings.sms_from}
+    remembered = now - timedelta(days=settings.keep_inbox) + DAY
+    if through < remembered:
+        log.warning("texts from before are left alone: they may have been read", since=through, before=remembered)
+    intake, found, start = Intake(), 0, max(through - OVERLAP, remembered)
+    while start < now:
+        end = min(start + WINDOW, now)
+        for listed in await _listed(client, _numbers(senders), start, end):
+            row = _row(listed, senders, settings.sms_from)
+            if row is not None:
+                found += await intake.store(runtime, **row, at=min(listed.date_sent, now)) is not None
+        await runtime.pool.execute(SQL["have_through"], INBOUND, end, runtime.clock())
+        start = end
+    if found:
+        log.warning("texts had not reached us and have been fetched", texts=found, since=through.isoformat())
+    return found
+
+
+def _client(runtime: Runtime) -> Client:
+    settings = runtime.settings
+    client = Client(
+        settings.twilio_account_sid,
+        settings.twilio_auth_token[0].get_secret_value(),
+        http_client=SessionClient(runtime.http, TIMEOUT),
+        environment={"": ""},  # region and edge there would override the base URL
+    )
+    if settings.twilio_base_url:
+        client.api.base_url = settings.twilio_base_url.rstrip("/")
+    return client
+
+
+def _numbers(senders: set[str | None]) -> list[str | None]:
+    """What to ask Twilio's list for, one after the other; None for everything, where not each sender is a number."""
+    numbers = sorted(one for one in senders if one)
+    return [*numbers] if numbers and all(one.startswith("+") for one in numbers) else [None]
+
+
+async def _listed(client: Client, numbers: list[str | None], start: datetime, end: datetime) -> list[Any]:
+    """What came in a time, as Twilio's list has it, oldest first."""
+    found: list[Any] = []
+    try:
+        for number in numbers:
+            to = {} if number is None else {"to": number}
+            listed = await client.messages.stream_async(
+                date_sent_after=start, date_sent_before=end, page_size=PAGE, **to
+            )
+            found += [one async for one in listed if one.direction == "inbound" and one.date_sent is not None]
+    except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, *UNREADABLE) as error:
+        raise Unavailable(
+            f"Twilio's list of texts could not be read ({type(error).__name__}).", remedy="It will be tried again."
+        ) from error
+    return sorted(found, key=lambda one: one.date_sent)
+
+
+def _row(listed: Any, senders: set[str | None], sms_from: str | None) -> dict[str, Any] | None:
+    """A text as the inbox stores it; None where it was not sent to us but to something else on the same account."""
+    service = listed.messaging_service_sid
+    if service is None and (sms_from or "").startswith("MG"):
+        service = sms_from  # the list does not say by which service a text came, nor which numbers it has
+    if not {listed.to, service} & senders:
+        return None
+    form = {
+        "MessageSid": listed.sid,
+        "From": listed.from_,
+        "To": listed.to,
+        "Body": listed.body or "",
+        "NumMedia": str(listed.num_media or 0),
+        "NumSegments": str(listed.num_segments or 1),
+    }
+    return inbox_row({name: value.replace("\0", "\ufffd") for name, value in form.items()} | _named(service))
+
+
+def _named(service: str | None) -> dict[str, str]:
+    return {"MessagingServiceSid": service} if service else {}

@@ -1,0 +1,239 @@
+"""What Vonage tells us: what became of a text, and what members text back.
+
+Every request carries a JSON Web Token signed with the account's signature secret, with a hash of the body in it. Every
+secret we have is tried, so that it can be rotated. https://developer.vonage.com/en/getting-started/concepts/webhooks
+
+Vonage does nothing about STOP in the United Kingdom: opting out is ours to do, and ours to confirm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import jwt
+import orjson
+import structlog
+from aiohttp import web
+
+from campaigns.replies.answers import Inbound, answer_reply
+from core.db import Connection
+from core.errors import InputError
+from core.http.request_bodies import plain_json, read_body
+from core.http.web import RUNTIME
+from core.runtime import Runtime
+from messaging.channels.channel import Accepted, OutboundText
+from messaging.channels.vonage.channel import VonageChannel
+from messaging.channels.vonage.codes import STATES, code_of, reason_of
+from messaging.content import segments
+from messaging.outbox.receipts import Receipt, apply_receipts
+from messaging.states import State
+from webhooks.errors import WINDOW, forged, lacking, malformed, note_forged
+from webhooks.inbound_log.inbound_log import Intake, Item
+from webhooks.sms.auto_replies import say, what_to_say
+
+STATUS: Final = "vonage_status"
+INBOUND: Final = "vonage_inbound"
+SKEW: Final = 300
+"""Seconds Vonage's clock may be ahead of ours."""
+ANSWERS_WITHIN: Final = 5.0
+"""Seconds for the text that confirms an opt-out: Vonage waits for our answer meanwhile."""
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NUMBER: Final = re.compile(r"[1-9][0-9]{6,14}")
+_FAILED: Final = frozenset({State.FAILED, State.UNDELIVERED})
+
+log = structlog.get_logger(__name__)
+
+
+def routes(intake: Intake) -> list[web.RouteDef]:
+    """Vonage's two webhooks.
+
+    Args:
+        intake: stores what comes in.
+    """
+    endpoint = _Endpoint(intake)
+    return [
+        web.post("/webhooks/vonage/status", endpoint.receive_status),
+        web.post("/webhooks/vonage/inbound", endpoint.receive_inbound),
+    ]
+
+
+class _Endpoint:
+    """Takes what Vonage posts: verified, stored, committed, and only then answered."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    async def receive_status(self, request: web.Request) -> web.Response:
+        """Take what became of a text."""
+        runtime = request.app[RUNTIME]
+        said = await _read_signed(request, STATUS, ("message_uuid", "status"))
+        uuid, status = said["message_uuid"], said["status"]
+        await self._intake.store(
+            runtime,
+            source=STATUS,
+            dedupe_key=f"{uuid}:{status}"[:200],
+            subject=f"vonage:{uuid}",
+            # unlike an address, the reference is part of what is signed
+            payload={"said": said, "message_id": runtime.keyring.unseal(str(said.get("client_ref") or ""), "status")},
+        )
+        return web.Response()
+
+    async def receive_inbound(self, request: web.Request) -> web.Response:
+        """Take a member's text; what has to be answered at once is, by a text of ours, when theirs is new."""
+        runtime = request.app[RUNTIME]
+        said = await _read_signed(request, INBOUND, ("message_uuid", "from", "to"))
+        if not (_NUMBER.fullmatch(said["from"]) and _NUMBER.fullmatch(said["to"])):
+            raise await malformed(request, INBOUND, "from or to is no number", orjson.dumps(said))
+        phone = f"+{said['from']}"
+        to_say = await what_to_say(
+            runtime, phone=phone, senders=(f"+{said['to']}",), text=_words(said), pictures=_pictures(said) > 0
+        )
+        new = await self._intake.store(
+            runtime,
+            source=INBOUND,
+            dedupe_key=said["message_uuid"],
+            subject=f"phone:{phone}",
+            payload={"said": said},
+        )
+        if new is not None and to_say is not None and (body := await say(runtime, phone, to_say)) is not None:
+            await _text_back(runtime, said, body)
+        return web.Response()
+
+
+async def _text_back(runtime: Runtime, said: Mapping[str, Any], body: str) -> None:
+    """Answer at once. It is not tried again, whatever comes of it."""
+    channel = VonageChannel(runtime.settings, runtime.http, timeout=ANSWERS_WITHIN)
+    text = OutboundText(0, f"+{said['to']}", f"+{said['from']}", body, "", segments.count(body).segments)
+    outcome = await channel.send(text)
+    if not isinstance(outcome, Accepted):
+        log.warning("a text could not be answered", outcome=type(outcome).__name__, reply=outcome.reply)
+
+
+async def apply_statuses(db: Connection, items: Sequence[Item]) -> None:
+    """Process status webhooks: each is a receipt.
+
+    Raises:
+        InputError: a status Vonage has not told anybody about.
+    """
+    await apply_receipts(db, [_receipt(item) for item in items])
+
+
+def _receipt(item: Item) -> Receipt:
+    said = item.payload["said"]
+    status = said["status"]
+    if status not in STATES:
+        raise InputError(f"Vonage says that a message is “{status}”, which is no status we know.")
+    problem = said.get("error")
+    problem = problem if isinstance(problem, dict) else {}
+    state = STATES[status]
+    return Receipt(
+        message_id=item.payload["message_id"],
+        provider_id=said["message_uuid"],
+        state=state,
+        source="vonage",
+        code=(code_of(problem) or status)[:200],
+        at=item.received_at,
+        detail={"status": status} | ({"words": str(problem["detail"])} if problem.get("detail") else {}),
+        # an error beside a better status tells of a try of Vonage's that failed, and not of the number
+        reason=reason_of(problem) if state in _FAILED else None,
+    )
+
+
+async def read_texts(db: Connection, items: Sequence[Item]) -> None:
+    """Process texts from members, in the order they came."""
+    for item in items:
+        said = item.payload["said"]
+        await answer_reply(
+            db,
+            Inbound(
+                inbox_id=item.inbox_id,
+                channel="sms",
+                address=f"+{said['from']}",
+                senders=(f"+{said['to']}",),
+                text=_words(said),
+                received_at=item.received_at,
+                media=_pictures(said),
+            ),
+        )
+
+
+def _words(said: Mapping[str, Any]) -> str:
+    """What they wrote, be it below a picture."""
+    text, picture = said.get("text"), said.get(str(said.get("message_type")))
+    caption = picture.get("caption") if isinstance(picture, dict) else None
+    return next((words for words in (text, caption) if isinstance(words, str)), "")
+
+
+def _pictures(said: Mapping[str, Any]) -> int:
+    return 0 if said.get("message_type", "text") == "text" else 1
+
+
+async def _read_signed(request: web.Request, source: str, needed: Sequence[str]) -> dict[str, Any]:
+    """What a request says that Vonage signed and that has the fields we need.
+
+    Raises:
+        HTTPServiceUnavailable: it is not signed; nothing is kept. Vonage says that its own may come so by mistake, and
+            that only a 5xx makes it sign them and come again.
+        HTTPForbidden: it is not from Vonage; nothing is kept.
+        HTTPBadRequest: it cannot be read; it is kept for a person to look at.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        note_forged(request, "a webhook without a signature")
+        raise web.HTTPServiceUnavailable(text="The signature is missing.\n")
+    body = await read_body(request)
+    if not is_from_vonage(request.app[RUNTIME], body, token.strip()):
+        raise forged(request)
+    try:
+        said = orjson.loads(body)
+    except ValueError as error:
+        raise await malformed(request, source, f"not JSON: {error}", body) from None
+    if not isinstance(said, dict):
+        raise await malformed(request, source, "not a JSON object", body)
+    missing = lacking(said, needed)
+    if missing or not _UUID.fullmatch(said["message_uuid"]):
+        raise await malformed(request, source, f"lacks {', '.join(missing) or 'a message_uuid'}", body)
+    plain = plain_json(said)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def is_from_vonage(runtime: Runtime, body: bytes, token: str) -> bool:
+    """Whether one of our signature secrets signed exactly this body, for our account, lately.
+
+    Args:
+        runtime: the secrets and the account.
+        body: as it came.
+        token: the JSON Web Token of the request.
+    """
+    settings = runtime.settings
+    digest = hashlib.sha256(body).hexdigest()
+    oldest = (runtime.clock() - WINDOW).timestamp()
+    # every secret is tried, whichever fits: the time taken tells nothing
+    fits = [
+        _signs(secret.get_secret_value(), token, digest, settings.vonage_api_key, oldest)
+        for secret in settings.vonage_signature_secret
+    ]
+    return any(fits)
+
+
+def _signs(secret: str, token: str, digest: str, account: str | None, oldest: float) -> bool:
+    try:
+        claims = jwt.decode(
+            token,
+            secret,
+            algorithms=["HS256"],
+            leeway=SKEW,
+            options={"require": ["iat", "payload_hash", "api_key"], "verify_aud": False},
+        )
+    except jwt.PyJWTError:
+        return False
+    if int(claims["iat"]) < oldest:
+        return False
+    hashed = str(claims["payload_hash"]).lower()
+    return hmac.compare_digest(hashed.encode(), digest.encode()) and claims["api_key"] == account

@@ -1,0 +1,136 @@
+"""The one stream of events: found in the ledgers, numbered once, read by every subscription from its own cursor.
+
+Only what somebody is to be told of is noted, and only ids of it; so without a subscription there is nothing here, and
+nothing to do. A look reads each ledger from where the last one ended, in one transaction with the new positions: a
+worker that is killed in the middle has told nothing and lost nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from ballots import feed
+from core.db import Connection, load_queries
+from core.runtime import Runtime
+from webhooks.subscriptions.event_sources import CLAIMS, LEDGERS, SourceEvents, last_change, read, wanted_ledgers
+from webhooks.subscriptions.event_types import EVENTS, GROUPS, expand
+from webhooks.subscriptions.high_water_mark import ends, settled
+from webhooks.subscriptions.state_changes import milestones, wants_milestones
+
+SQL: Final = load_queries(__file__)
+
+PAGE: Final = 5000
+"""Rows of a ledger in one look."""
+MILESTONES_EVERY: Final = 10.0
+"""Seconds between two looks at what has a state and no ledger."""
+_SETTLING: Final = {table: ledger.column for table, ledger in LEDGERS.items() if table != CLAIMS}
+
+
+@dataclass(slots=True)
+class EventLog:
+    """Finds what there is to tell.
+
+    Args:
+        runtime: the database.
+        milestones_every: seconds between two looks at ballots and alerts.
+    """
+
+    runtime: Runtime
+    milestones_every: float = MILESTONES_EVERY
+    milestones_at: float = 0.0
+
+    async def notice(self) -> bool:
+        """Look once through the ledgers; returns whether there is more to read at once."""
+        async with self.runtime.pool.acquire() as db:
+            types = await wanted_types(db)
+            if not types:
+                return False
+            if wanted_ledgers(types) & {CLAIMS}:
+                await feed.number(db)
+            async with db.transaction():
+                if not await db.fetchval(SQL["hold"]):
+                    return False
+                found, more = await self._read_on(db, types)
+                if wants_milestones(types) and time.monotonic() >= self.milestones_at:
+                    self.milestones_at = time.monotonic() + self.milestones_every
+                    found += [one for one in await milestones(db, self.runtime.clock()) if one.type in types]
+                await _add(db, sorted(found, key=lambda one: one.at))
+                return more
+
+    async def _read_on(self, db: Connection, types: Collection[str]) -> tuple[list[SourceEvents], bool]:
+        wanted = wanted_ledgers(types)
+        before = {row["ledger"]: row["position"] for row in await db.fetch(SQL["positions"])}
+        heads = await _heads(db, wanted)
+        found, now, more = [], {}, False
+        for table, head in heads.items():
+            start = before.get(table, head)
+            if table in wanted and head > start:
+                now[table] = min(head, start + PAGE)
+                more = more or head > now[table]
+                found += await read(db, table, start, now[table], types)
+            else:
+                now[table] = max(head, start)
+        await db.execute(SQL["advance"], list(now), list(now.values()))
+        return found, more
+
+
+@asynccontextmanager
+async def beginning(runtime: Runtime, types: Collection[str]) -> AsyncIterator[tuple[Connection, int]]:
+    """A transaction to add somebody in who is to be told events of some types from this moment on.
+
+    Yields:
+        The connection, and the last event there is: the new one's cursor.
+    """
+    async with runtime.pool.acquire() as db:
+        await feed.number(db)  # what was claimed before is not news
+        async with db.transaction():
+            await db.execute(SQL["wait"])
+            known = await wanted_types(db)
+            fresh = set(LEDGERS) - wanted_ledgers(known)
+            heads = {table: place for table, place in (await _heads(db, ())).items() if table in fresh}
+            await db.execute(SQL["advance"], list(heads), list(heads.values()))
+            if wants_milestones(types) and not wants_milestones(known):
+                await milestones(db, runtime.clock())
+            yield db, await head(db)
+
+
+async def wanted_types(db: Connection) -> set[str]:
+    """The types somebody is to be told of."""
+    patterns = [row["pattern"] for row in await db.fetch(SQL["wanted"])]
+    # one that a newer release knew, before it was taken back: those it still stands for
+    return set(expand(one for one in patterns if one == "*" or one in EVENTS or one in GROUPS))
+
+
+async def head(db: Connection) -> int:
+    """The last event there is."""
+    return int(await db.fetchval(SQL["head"]))
+
+
+async def drop_old(db: Connection, before: datetime) -> None:
+    """Delete events that were noticed, and deliveries that were tried, before a time."""
+    await db.execute(SQL["drop_old"], before)
+    await db.execute(SQL["drop_log"], before)
+
+
+async def _heads(db: Connection, wanted: Collection[str]) -> dict[str, int]:
+    """Up to where each ledger can be read: settled where it is wanted, anyhow where nobody wants it."""
+    careful = {table: column for table, column in _SETTLING.items() if table in wanted}
+    heads = await settled(db, careful) if careful else {}
+    careless = {table: column for table, column in _SETTLING.items() if table not in wanted}
+    return {**(heads or {}), **await ends(db, careless), CLAIMS: await last_change(db)}
+
+
+async def _add(db: Connection, found: list[SourceEvents]) -> None:
+    if found:
+        await db.execute(
+            SQL["add"],
+            [one.type for one in found],
+            [one.at for one in found],
+            [dict(one.data) for one in found],
+            [one.ref for one in found],
+        )

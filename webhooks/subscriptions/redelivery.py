@@ -1,0 +1,74 @@
+"""One request at once, outside the stream: an event that is sent again, or a test. The cursor stays where it is."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import uuid4
+
+from core.db import Connection, load_queries
+from core.errors import NotFound
+from core.http.outbound_http import OutboundHttp, OutboundReply
+from core.runtime import Runtime
+from webhooks.subscriptions.event_types import webhook_id, write
+from webhooks.subscriptions.payload import WebhookEvent, bodies, sign
+from webhooks.subscriptions.sender import HeldDelivery, held_from
+from webhooks.subscriptions.subscriptions import get_subscription
+
+SQL: Final = load_queries(__file__)
+
+
+async def resend(runtime: Runtime, outside: OutboundHttp, name: str, seq: int) -> OutboundReply:
+    """Send one event of the stream again, under the id it had, of whatever type it is.
+
+    Args:
+        runtime: the runtime.
+        outside: asks the receiver.
+        name: the subscription.
+        seq: the event's cursor.
+
+    Raises:
+        NotFound: there is no such subscription or event.
+    """
+    async with runtime.pool.acquire() as db:
+        held = await _held(runtime, db, name)
+        row = await db.fetchrow(SQL["event"], seq)
+        if row is None:
+            raise NotFound(
+                f"There is no event {seq}.",
+                remedy="It was never noted, or is older than MUSTER_KEEP_EVENTS days.",
+            )
+        event = WebhookEvent(**row)
+        [body] = await bodies(db, [event], held.include)
+    return await _send(runtime, outside, held, (event.seq, webhook_id(event.seq), event.type, "resend"), body)
+
+
+async def send_test(runtime: Runtime, outside: OutboundHttp, name: str) -> OutboundReply:
+    """Send a `webhook.test`, signed like everything else.
+
+    Raises:
+        NotFound: there is no such subscription.
+    """
+    async with runtime.pool.acquire() as db:
+        held = await _held(runtime, db, name)
+    event_id = f"test_{uuid4().hex}"
+    body = write("webhook.test", event_id=event_id, cursor=None, at=runtime.clock(), data={"subscription": held.name})
+    return await _send(runtime, outside, held, (None, event_id, "webhook.test", "test"), body)
+
+
+async def _held(runtime: Runtime, db: Connection, name: str) -> HeldDelivery:
+    row = await db.fetchrow(SQL["subscription"], name)
+    if row is None:
+        await get_subscription(db, name)  # says which there are
+    assert row is not None
+    return held_from(row, runtime.settings, runtime.clock())
+
+
+async def _send(
+    runtime: Runtime, outside: OutboundHttp, held: HeldDelivery, what: tuple[int | None, str, str, str], body: bytes
+) -> OutboundReply:
+    at, event_id = runtime.clock(), what[1]
+    reply = await outside.send("POST", held.url, body, sign(held.secrets, event_id, at, body))
+    await runtime.pool.execute(
+        SQL["log"], held.subscription_id, *what, at, reply.took, reply.status, reply.problem, reply.text
+    )
+    return reply

@@ -1,0 +1,258 @@
+"""Delivers events: to each subscription in order, one request at a time; to different ones side by side.
+
+A worker takes a subscription by a lease in the database, which outlasts a request by far and is renewed with each event
+that is delivered. So of any number of workers one delivers to a receiver, and a receiver that is slow, hangs or is down
+holds up nobody but itself. A worker that is killed loses its leases when they end; the event it was at is sent again
+under the same `webhook-id`, by which receivers know a copy.
+
+What a receiver does not take with a 2xx is tried again, with growing pauses, for three days; nothing overtakes it. Then
+the subscription is paused and staff are told. A 410 pauses it for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import asyncpg
+import structlog
+from pydantic import SecretStr
+
+from core.alerts import Severity, raise_alert, resolve_alert
+from core.db import AWAY, Connection, load_queries
+from core.errors import MusterError, Unavailable
+from core.http.outbound_http import PATIENCE, OutboundHttp, OutboundReply
+from core.outages import POSTGRES
+from core.runtime import Runtime
+from core.settings import Settings
+from webhooks.subscriptions.event_log import head
+from webhooks.subscriptions.event_types import EVENTS, GROUPS, expand, webhook_id
+from webhooks.subscriptions.payload import WebhookEvent, bodies, sign
+from webhooks.subscriptions.secret_box import unseal
+from webhooks.subscriptions.subscriptions import alert_key
+
+SQL: Final = load_queries(__file__)
+
+LEASE: Final = 3 * PATIENCE
+"""Seconds."""
+BATCH: Final = 100
+"""Events that are looked up at once."""
+AT_ONCE: Final = 50
+"""Subscriptions a worker delivers to side by side."""
+FIRST_PAUSE: Final = 5.0
+LONGEST_PAUSE: Final = 900.0
+LONGEST_WISH: Final = 3600.0
+"""Seconds a receiver may ask us to wait."""
+WARNS_AFTER: Final = timedelta(hours=1)
+GIVES_UP_AFTER: Final = timedelta(days=3)
+GONE: Final = 410
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDelivery:
+    """A subscription, as it is delivered to.
+
+    Attributes:
+        subscription_id: which.
+        name: what commands call it.
+        url: where events go.
+        types: the types it is told of.
+        include: what it is told beside ids, as far as that is allowed.
+        cursor: every event up to here has been dealt with.
+        attempts: failed tries of the next one.
+        failing_since: when the first of these failed.
+        secrets: those that sign.
+    """
+
+    subscription_id: int
+    name: str
+    url: str
+    types: list[str]
+    include: frozenset[str]
+    cursor: int
+    attempts: int
+    failing_since: datetime | None
+    secrets: tuple[SecretStr, ...]
+
+
+@dataclass(slots=True)
+class Sender:
+    """Delivers what is due.
+
+    Args:
+        runtime: the database and the clock.
+        outside: asks the receivers.
+        lease: seconds a subscription is ours; longer than a request may take.
+    """
+
+    runtime: Runtime
+    outside: OutboundHttp
+    lease: float = LEASE
+    _going: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    _stopping: bool = False
+
+    async def start(self) -> None:
+        """Begin with every subscription that is due; returns at once, whatever receivers do."""
+        rows = await self.runtime.pool.fetch(SQL["due"], self.runtime.clock())
+        for row in rows:
+            which = row["subscription_id"]
+            if which not in self._going and len(self._going) < AT_ONCE and not self._stopping:
+                task = asyncio.create_task(self._run(which), name=f"webhook {which}")
+                self._going[which] = task
+                task.add_done_callback(self._done)
+
+    async def idle(self) -> None:
+        """Wait until nothing is being delivered."""
+        while self._going:
+            await asyncio.wait(self._going.values())
+
+    async def stop(self, patience: float) -> None:
+        """Send nothing new, and see to the end what is on its way.
+
+        Args:
+            patience: seconds; what is not done by then is cancelled, and sent again by somebody.
+        """
+        self._stopping = True
+        if not self._going:
+            return
+        tasks = list(self._going.values())
+        _, late = await asyncio.wait(tasks, timeout=patience)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._going = {which: one for which, one in self._going.items() if one is not task}
+
+    async def _run(self, which: int) -> None:
+        try:
+            await self._deliver_all(which, uuid4())
+        except AWAY as error:
+            self.runtime.outages.away(POSTGRES, error)
+        except asyncpg.PostgresError as error:
+            log.warning("webhooks cannot be delivered just now", subscription=which, error=repr(error))
+        except Exception:
+            log.exception("a webhook failed in an unforeseen way", subscription=which)
+
+    async def _deliver_all(self, which: int, token: UUID) -> None:
+        try:
+            while not self._stopping and await self._deliver(which, token):
+                pass
+        except Unavailable:  # no fault of the subscription's
+            raise
+        except MusterError as error:
+            await self._give_up(which, token, error)
+        else:
+            await self.runtime.pool.execute(SQL["release"], which, token)
+
+    async def _give_up(self, which: int, token: UUID, error: MusterError) -> None:
+        """It cannot be sent at all: a person has to look."""
+        async with self.runtime.pool.acquire() as db, db.transaction():
+            name = await db.fetchval(SQL["give_up"], which, token, error.message)
+            if name is not None:
+                title = f"The webhook {name} was paused: {error.message}"
+                await raise_alert(db, key=alert_key(which), severity="error", title=title, remedy=error.remedy)
+
+    async def _deliver(self, which: int, token: UUID) -> bool:
+        """Take it and deliver a batch; returns whether there may be more."""
+        ours_until = time.monotonic() + self.lease
+        async with self.runtime.pool.acquire() as db:
+            row = await db.fetchrow(SQL["take"], which, token, self.lease)
+            if row is None:
+                return False
+            held = held_from(row, self.runtime.settings, self.runtime.clock())
+            upto = await head(db)
+            events = [
+                WebhookEvent(**one) for one in await db.fetch(SQL["events"], held.cursor, upto, held.types, BATCH)
+            ]
+            texts = await bodies(db, events, held.include)
+        for event, body in zip(events, texts, strict=True):
+            if self._stopping or time.monotonic() + self.outside.patience > ours_until:
+                return True
+            ours_until = time.monotonic() + self.lease
+            if not await self._send(held, token, event, body):
+                return False
+            held = _fresh(held, event.seq)
+        if len(events) < BATCH:
+            await self.runtime.pool.execute(SQL["skip"], which, token, upto)
+        return len(events) == BATCH
+
+    async def _send(self, held: HeldDelivery, token: UUID, event: WebhookEvent, body: bytes) -> bool:
+        """Send one event; returns whether the next one may go."""
+        at = self.runtime.clock()
+        event_id, attempt = webhook_id(event.seq), held.attempts + 1
+        reply = await self.outside.send("POST", held.url, body, sign(held.secrets, event_id, at, body))
+        tried = (held.subscription_id, token, event.seq, event_id, event.type, attempt, at, reply.took, reply.status)
+        async with self.runtime.pool.acquire() as db, db.transaction():
+            if reply.problem is None:
+                if held.attempts:
+                    await resolve_alert(db, alert_key(held.subscription_id))
+                return await db.fetchval(SQL["delivered"], *tried, reply.text, self.lease) is not None
+            state, why = _judge(held, reply, at)
+            again = at + timedelta(seconds=_pause(attempt, reply.wait))
+            ours = await db.fetchval(SQL["failed"], *tried, reply.problem, reply.text, again, state, why)
+            if ours is not None:
+                await _tell_staff(db, held, state, reply.problem, at)
+            return False
+
+
+def held_from(row: asyncpg.Record, settings: Settings, now: datetime) -> HeldDelivery:
+    """A row of the database as deliveries need it; only secrets that hold at that time.
+
+    Raises:
+        SettingsError: its secret was sealed with a key we do not have.
+    """
+    sealed = [row["secret"]]
+    if row["old_until"] is not None and row["old_until"] > now:
+        sealed.append(row["old_secret"])
+    types = expand(one for one in row["events"] if one == "*" or one in EVENTS or one in GROUPS)
+    return HeldDelivery(
+        row["subscription_id"], row["name"], row["url"], types,
+        frozenset(row["include"]) & frozenset(settings.webhook_include), row["cursor"], row["attempts"],
+        row["failing_since"], tuple(unseal(settings.secret_key, one) for one in sealed),
+    )  # fmt: skip
+
+
+def _fresh(held: HeldDelivery, seq: int) -> HeldDelivery:
+    return replace(held, cursor=seq, attempts=0, failing_since=None)
+
+
+def _judge(held: HeldDelivery, reply: OutboundReply, at: datetime) -> tuple[str, str | None]:
+    """What a failed try makes of the subscription."""
+    if reply.status == GONE:
+        return "gone", "Its receiver answered 410: it is gone for good."
+    if held.failing_since is not None and at - held.failing_since >= GIVES_UP_AFTER:
+        return "paused", f"It has not taken an event for {GIVES_UP_AFTER.days} days. {reply.problem}"
+    return "active", None
+
+
+def _pause(attempt: int, wish: float | None) -> float:
+    """Seconds until the next try: doubling, a little apart from others that failed at the same moment."""
+    pause: float = min(FIRST_PAUSE * 2 ** min(attempt - 1, 10), LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311
+    return max(pause, min(wish or 0.0, LONGEST_WISH))
+
+
+async def _tell_staff(db: Connection, held: HeldDelivery, state: str, problem: str, at: datetime) -> None:
+    detail: dict[str, Any] = {"webhook": held.name, "problem": problem}
+    if state == "gone":
+        title = f"The webhook {held.name} was told that its receiver is gone for good."
+        remedy = f"If that is a mistake, add it anew; else: muster webhooks remove {held.name}"
+    elif state == "paused":
+        title = f"The webhook {held.name} was paused: its receiver has taken nothing for three days."
+        remedy = f"Mend the receiver, then: muster webhooks resume {held.name}; it goes on where it stopped."
+    elif held.failing_since is not None and at - held.failing_since >= WARNS_AFTER:
+        title = f"The receiver of the webhook {held.name} takes no events."
+        remedy = f"What it says is in: muster webhooks log {held.name} --failed. It is tried again for three days."
+    else:
+        return
+    severity: Severity = "warning" if state == "active" else "error"
+    await raise_alert(
+        db, key=alert_key(held.subscription_id), severity=severity, title=title, remedy=remedy, detail=detail
+    )

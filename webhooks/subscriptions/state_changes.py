@@ -1,0 +1,76 @@
+"""What has a state and no ledger: a ballot's phase, its threshold, and alerts. What was told last is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+
+from ballots.score import score
+from core.db import Connection, load_queries
+from webhooks.subscriptions.event_sources import SourceEvents
+
+SQL: Final = load_queries(__file__)
+
+_FIGURES: Final = (
+    "electorate", "confirmed", "estimate", "low", "high", "threshold", "target", "needed", "passed",
+)  # fmt: skip
+_RISE: Final = ("below", "reached", "passed")
+
+
+def wants_milestones(types: Collection[str]) -> bool:
+    """Whether any of these types is told from here."""
+    return any(one.startswith(("ballot.", "alert.")) for one in types)
+
+
+async def milestones(db: Connection, now: datetime) -> list[SourceEvents]:
+    """What has changed since it was told last; from here on it counts as told."""
+    return [*await _alerts(db), *await _ballots(db, now)]
+
+
+async def _ballots(db: Connection, now: datetime) -> list[SourceEvents]:
+    found = []
+    for row in await db.fetch(SQL["ballots"], now):
+        stands = await score(db, row["ballot_id"], now)
+        level = "passed" if stands.passed else "reached" if stands.reached else "below"
+        said = {"ballot": row["name"], **{name: asdict(stands)[name] for name in _FIGURES}}
+        found += [SourceEvents(f"ballot.{kind}", at, said) for kind, at in _news(row, level, now)]
+        await db.execute(SQL["tell"], "phase", row["ballot_id"], row["phase"])
+        await db.execute(SQL["tell"], "threshold", row["ballot_id"], level)
+    return found
+
+
+def _news(row: asyncpg.Record, level: str, now: datetime) -> list[tuple[str, datetime]]:
+    """What to say about one ballot, and when it happened."""
+    before, news = row["told_phase"] or "before", []
+    if before == "before" and row["phase"] != "before":
+        news.append(("opened", row["opens_at"]))
+    had, has = _RISE.index(row["told_threshold"] or "below"), _RISE.index(level)
+    if had < 1 <= has:
+        news.append(("threshold_reached", now))
+    if had < 2 <= has:
+        news.append(("passed", now))
+    if has < 1 <= had:
+        news.append(("threshold_lost", now))
+    if before != "closed" and row["phase"] == "closed":
+        news.append(("closed", row["closes_at"]))
+    return news
+
+
+async def _alerts(db: Connection) -> list[SourceEvents]:
+    raised = [row["id"] for row in await db.fetch(SQL["new_alerts"])]
+    ended = [row["id"] for row in await db.fetch(SQL["ended_alerts"])]
+    return [
+        *[SourceEvents("alert.raised", row["first_at"], _alert(row)) for row in await db.fetch(SQL["alerts"], raised)],
+        *[
+            SourceEvents("alert.resolved", row["resolved_at"], _alert(row))
+            for row in await db.fetch(SQL["alerts"], ended)
+        ],
+    ]
+
+
+def _alert(row: asyncpg.Record) -> dict[str, Any]:
+    return {name: row[name] for name in ("alert_id", "key", "severity", "title", "remedy")}

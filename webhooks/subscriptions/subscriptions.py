@@ -1,0 +1,316 @@
+"""Who is told: added, rotated, paused, resumed, replayed, removed, each with a line in the audit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from core.alerts import resolve_alert
+from core.db import Connection, load_queries
+from core.errors import Conflict, InputError, NotFound
+from core.http.outbound_http import check_url, is_open_to_read
+from core.runtime import Runtime
+from core.settings import Settings
+from core.spec_errors import names_instead
+from webhooks.subscriptions import event_log
+from webhooks.subscriptions.event_types import EVENTS, expand
+from webhooks.subscriptions.secret_box import make_secret, seal
+
+SQL: Final = load_queries(__file__)
+
+OVERLAP: Final = timedelta(hours=24)
+"""How long the former secret signs as well after a rotation, unless somebody says otherwise."""
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_TYPES: Final = [name for name in EVENTS if name != "webhook.test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Who is told, of what, and how far.
+
+    Attributes:
+        subscription_id: its id.
+        name: what commands call it.
+        url: where events go.
+        events: types, or groups of them.
+        include: what it is told beside ids.
+        state: active; paused: waits for a person; gone: the receiver said that it is no more (410).
+        paused_reason: why it is not active.
+        cursor: every event up to here has been dealt with.
+        attempts: failed tries of the event after it.
+        failing_since: when the first of these failed.
+        next_try_at: not before then.
+        old_until: until then the former secret signs as well.
+        created_at: when it was added; aware, like every time here.
+        created_by: who added it.
+        delivered_at: when the receiver last took an event.
+        waiting: events that it is behind, at most 1,000.
+    """
+
+    subscription_id: int
+    name: str
+    url: str
+    events: list[str]
+    include: list[str]
+    state: str
+    paused_reason: str | None
+    cursor: int
+    attempts: int
+    failing_since: datetime | None
+    next_try_at: datetime
+    old_until: datetime | None
+    created_at: datetime
+    created_by: str
+    delivered_at: datetime | None
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One try to deliver an event.
+
+    Attributes:
+        delivery_id: its row.
+        at: when it began.
+        seq: the event's place in the stream; None for a test.
+        webhook_id: what the receiver knows it by.
+        type: of the event.
+        reason: stream, resend or test.
+        attempt: which try, from 1.
+        took: seconds.
+        status: HTTP; None where there was no answer.
+        problem: why it does not count; None where it was delivered.
+        answer: the beginning of what the receiver said.
+    """
+
+    delivery_id: int
+    at: datetime
+    seq: int | None
+    webhook_id: str
+    type: str
+    reason: str
+    attempt: int
+    took: float
+    status: int | None
+    problem: str | None
+    answer: str
+
+
+async def add_subscription(
+    runtime: Runtime, *, name: str, url: str, events: Sequence[str], include: Sequence[str] = (), actor: str
+) -> tuple[Subscription, SecretStr]:
+    """Have somebody told, from this moment on.
+
+    Args:
+        runtime: the runtime.
+        name: what to call it: lowercase letters, digits and dashes.
+        url: where events go; `http://` reaches only what MUSTER_OUTGOING_ALLOW names.
+        events: types or groups of the catalogue.
+        include: `addresses`, `texts`, where MUSTER_WEBHOOK_INCLUDE allows them.
+        actor: who adds it, for the audit.
+
+    Returns:
+        The subscription, and its secret: nobody can see that again.
+
+    Raises:
+        InputError: something of it cannot be right.
+        Conflict: the name is taken.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{name!r} cannot be a name: use up to 63 lowercase letters, digits and dashes.")
+    check_url(url)
+    _check_scheme(runtime.settings, url)
+    types = expand(events)
+    _check_include(runtime.settings, include)
+    secret, now = make_secret(), runtime.clock()
+    async with event_log.beginning(runtime, types) as (db, cursor):
+        added = await db.fetchval(
+            SQL["add"], name, url, list(dict.fromkeys(events)), sorted(set(include)),
+            seal(runtime.settings.secret_key, secret), cursor, actor, now,
+        )  # fmt: skip
+        if added is None:
+            raise Conflict(f"There is already a webhook {name}.", remedy=f"See: muster webhooks show {name}")
+        await _note(db, actor, "add", name, {"url": url, "events": list(events), "include": list(include)})
+        return await get_subscription(db, name), secret
+
+
+async def get_subscription(db: Connection, name: str) -> Subscription:
+    """One by its name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = await db.fetchrow(SQL["all"], name, _TYPES)
+    if row is None:
+        raise await _nobody(db, name)
+    return Subscription(**row)
+
+
+async def list_subscriptions(db: Connection) -> list[Subscription]:
+    """All of them, by name."""
+    return [Subscription(**row) for row in await db.fetch(SQL["all"], None, _TYPES)]
+
+
+async def rotate(runtime: Runtime, name: str, *, overlap: timedelta = OVERLAP, actor: str) -> SecretStr:
+    """Give a subscription a new secret; for a while the former one signs as well.
+
+    Returns:
+        The new secret: nobody can see it again.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    secret, now = make_secret(), runtime.clock()
+    async with runtime.pool.acquire() as db, db.transaction():
+        sealed = seal(runtime.settings.secret_key, secret)
+        if await db.fetchval(SQL["rotate"], name, sealed, now + overlap, now) is None:
+            raise await _nobody(db, name)
+        await _note(db, actor, "rotate", name, {"overlap_hours": overlap / timedelta(hours=1)})
+    return secret
+
+
+async def pause(db: Connection, name: str, *, reason: str = "", actor: str) -> Subscription:
+    """Tell it nothing for now; what happens meanwhile waits.
+
+    Raises:
+        NotFound: there is none of that name.
+        Conflict: it is not active.
+    """
+    async with db.transaction():
+        await _change(db, "pause", name, reason or f"paused by {actor}")
+        await _note(db, actor, "pause", name, {"reason": reason})
+        return await get_subscription(db, name)
+
+
+async def resume(db: Connection, name: str, *, now: datetime, actor: str) -> Subscription:
+    """Go on with the event it stood at.
+
+    Raises:
+        NotFound: there is none of that name.
+        Conflict: it is not paused, or gone for good.
+    """
+    async with db.transaction():
+        subscription_id = await _change(db, "resume", name, now)
+        await resolve_alert(db, alert_key(subscription_id))
+        await _note(db, actor, "resume", name, {})
+        return await get_subscription(db, name)
+
+
+async def replay(
+    db: Connection, name: str, *, after: int | None = None, since: datetime | None = None, now: datetime, actor: str
+) -> Subscription:
+    """Tell everything from a place on once more, in order, each event under the id it had.
+
+    Args:
+        db: a connection.
+        name: the subscription.
+        after: the cursor of the last event not to be told again; 0 for everything that is kept.
+        since: or a moment: what was noticed from then on.
+        now: what time it is.
+        actor: who wants it, for the audit.
+
+    Raises:
+        NotFound: there is none of that name.
+        InputError: the place is no longer kept, or not there yet.
+    """
+    async with db.transaction():
+        oldest, head = int(await db.fetchval(event_log.SQL["oldest"])), await event_log.head(db)
+        cursor = int(await db.fetchval(event_log.SQL["at"], since)) if since is not None else after or oldest
+        cursor = max(cursor, oldest) if since is not None else cursor
+        if not oldest <= cursor <= max(head, oldest):
+            raise InputError(
+                f"There is nothing to replay after {cursor}: kept are the events after {oldest} and up to {head}.",
+                remedy="How long they are kept is MUSTER_KEEP_EVENTS.",
+            )
+        if await db.fetchval(SQL["replay"], name, cursor, now) is None:
+            raise await _nobody(db, name)
+        await _note(db, actor, "replay", name, {"after": cursor})
+        found = await get_subscription(db, name)
+        if found.state == "active":
+            await resolve_alert(db, alert_key(found.subscription_id))  # its tries begin anew
+        return found
+
+
+async def remove(db: Connection, name: str, *, actor: str) -> None:
+    """Forget a subscription, its secret and its log.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    async with db.transaction():
+        removed = await db.fetchval(SQL["remove"], name)
+        if removed is None:
+            raise await _nobody(db, name)
+        await resolve_alert(db, alert_key(removed))
+        await _note(db, actor, "remove", name, {})
+
+
+async def deliveries(
+    db: Connection, name: str, *, failed: bool = False, seq: int | None = None, limit: int = 50
+) -> list[Tried]:
+    """What was tried, the latest first.
+
+    Args:
+        db: a connection.
+        name: the subscription.
+        failed: only what failed.
+        seq: only of this event.
+        limit: most tries.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    await get_subscription(db, name)
+    return [Tried(**row) for row in await db.fetch(SQL["log"], name, failed, seq, limit)]
+
+
+def alert_key(subscription_id: int) -> str:
+    """What alerts about a subscription are coalesced by."""
+    return f"webhook:{subscription_id}"
+
+
+async def _change(db: Connection, what: str, name: str, argument: object) -> int:
+    changed = await db.fetchval(SQL[what], name, argument)
+    if changed is not None:
+        return int(changed)
+    found = await get_subscription(db, name)
+    raise Conflict(
+        f"The webhook {name} is {found.state} and cannot be {what}d.",
+        remedy="Its receiver said that it is gone for good (410): remove it, and add it anew."
+        if found.state == "gone"
+        else "",
+    )
+
+
+async def _nobody(db: Connection, name: str) -> NotFound:
+    names = [row["name"] for row in await db.fetch(SQL["names"])]
+    known = names_instead(name, names) if names else "Add one with: muster webhooks add NAME URL --event '*'"
+    return NotFound(f"There is no webhook {name}.", remedy=known)
+
+
+async def _note(db: Connection, actor: str, action: str, name: str, detail: dict[str, Any]) -> None:
+    await db.execute(SQL["audit"], actor, action, f"webhook {name}", detail)
+
+
+def _check_scheme(settings: Settings, url: str) -> None:
+    if is_open_to_read(url) and not settings.outgoing_allow:
+        raise InputError(
+            "An http:// address can be read and changed on the way.",
+            remedy="Use https://; or, for a receiver in your own network, name that network in MUSTER_OUTGOING_ALLOW.",
+        )
+
+
+def _check_include(settings: Settings, include: Sequence[str]) -> None:
+    for one in include:
+        if one not in {"addresses", "texts"}:
+            raise InputError(f"{one!r} cannot be included: there are addresses and texts.")
+        if one not in settings.webhook_include:
+            raise InputError(
+                f"Webhooks may not tell {one} here.",
+                remedy=f"Whoever runs Muster can allow it: MUSTER_WEBHOOK_INCLUDE={one}",
+            )
