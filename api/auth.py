@@ -1,4 +1,4 @@
-"""Who may ask: a key in the header, for this and this ballot. Whoever guesses too often is asked to wait."""
+"""API authentication by a key in the header, for its scope and ballots; clients with too many bad keys have to wait."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ WAIT: Final = {"Retry-After": "60"}
 
 @dataclass(frozen=True, slots=True)
 class ApiAuth:
-    """Lets those in who have a key.
+    """Authenticate requests by API key.
 
     Attributes:
-        misses: how often who has come without one.
+        misses: counts requests without a valid key, by network.
     """
 
     misses: RateLimit = field(default_factory=lambda: RateLimit("keys"))
 
     def reads_turnout(self, answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """A handler that answers only who may read the turnout of the ballot in the path."""
+        """Wrap a handler so that it answers only keys that may read the turnout of the ballot in the path."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             runtime = request.app[RUNTIME]
             where = client_network(request)
             key = await self._key(request, where)
-            if key is None:  # only now: a key that works is never refused because of who else asks from there
+            if key is None:  # only now, so that a valid key is never refused because of others on its network
                 if await self.misses.count(runtime.redis, where, runtime.clock()):
                     return _wait()
                 return problem(
@@ -65,7 +65,7 @@ class ApiAuth:
 
 
 async def still_admitted(request: web.Request) -> bool:
-    """Whether the key of a request that was let in still works."""
+    """Tell whether the key of an admitted request still works."""
     return await _admit(request, request.headers["Authorization"].partition(" ")[2].strip()) is not None
 
 

@@ -1,7 +1,7 @@
-"""Keys by which other systems read: shown once, stored as a digest, limited to what they are for, revoked at once.
+"""API keys of other systems: shown once, stored as a digest, limited to scopes and ballots, revoked at once.
 
-A key looks like `mk_k3x7q2ab_` and 32 characters more. What stands in the middle finds its row and is no secret; the
-rest is 160 bits, so a plain digest of it is safe to store, and is compared in constant time.
+A key looks like `mk_k3x7q2ab_` and 32 characters more. The middle part finds the row and is no secret; the rest is 160
+bits, so a plain digest of it is safe to store, and is compared in constant time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SQL: Final = load_queries(__file__)
 
 READ_TURNOUT: Final = "turnout:read"
 SCOPES: Final = (READ_TURNOUT,)
-"""What keys can be for."""
+"""Scopes a key can have."""
 
 _KEY: Final = re.compile(r"mk_(?P<handle>[a-z2-7]{8})_(?P<secret>[a-z2-7]{32})")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -33,12 +33,12 @@ _NOBODY: Final = bytes(32)
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Who asks.
+    """API key that authenticated a request.
 
     Attributes:
         key_id: its row.
         name: what people call it.
-        scopes: what it is for.
+        scopes: what it may be used for.
         ballots: which ballots it may read; None: all of them.
     """
 
@@ -48,13 +48,13 @@ class Key:
     ballots: frozenset[str] | None
 
     def may(self, scope: str, ballot: str) -> bool:
-        """Whether it may do that with a ballot."""
+        """Tell whether the key has a scope, and has it for a ballot."""
         return scope in self.scopes and (self.ballots is None or ballot in self.ballots)
 
 
 @dataclass(frozen=True, slots=True)
 class ListedKey:
-    """A key as people see it: everything but the key."""
+    """API key as lists show it: everything but the secret."""
 
     key_id: int
     name: str
@@ -75,13 +75,13 @@ async def make_key(
     Args:
         db: a connection.
         name: what to call it: lowercase letters, digits and dashes.
-        scopes: what it is for, of `SCOPES`.
+        scopes: what it may be used for, of `SCOPES`.
         ballots: which ballots it may read; none named: all of them.
         actor: who makes it, for the audit.
         now: what time it is.
 
     Returns:
-        The key: nobody can see it again.
+        The key, which cannot be shown again.
 
     Raises:
         InputError: the name or a scope cannot be right.
@@ -108,12 +108,12 @@ async def make_key(
 
 
 async def list_keys(db: Connection) -> list[ListedKey]:
-    """All keys, those that were revoked last."""
+    """List all keys, revoked ones last."""
     return [ListedKey(**row) for row in await db.fetch(SQL["all"])]
 
 
 async def revoke_key(db: Connection, name: str, *, actor: str, now: datetime) -> None:
-    """Refuse a key from now on; streams that are open end within a minute.
+    """Revoke a key; open streams end within a minute.
 
     Raises:
         NotFound: there is no such key, or not any more.
@@ -125,12 +125,12 @@ async def revoke_key(db: Connection, name: str, *, actor: str, now: datetime) ->
 
 
 def may_be_key(text: str) -> bool:
-    """Whether something has the form of a key, so that it is worth looking up."""
+    """Tell whether a text has the form of a key, so that it is worth looking up."""
     return _KEY.fullmatch(text) is not None
 
 
 async def admit(db: Connection, key: str, *, now: datetime) -> Key | None:
-    """Whose key it is; None where it is nobody's, or was revoked."""
+    """Find the API key that a text is; None where it is unknown or was revoked."""
     parts = _KEY.fullmatch(key)
     row = await db.fetchrow(SQL["find"], parts["handle"]) if parts else None
     # compared also where there is nothing to compare with: a guess takes as long whether or not its handle exists

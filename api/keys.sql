@@ -20,5 +20,5 @@ update api_key set used_at = $2 where key_id = $1 and (used_at is null or used_a
 update api_key set revoked_at = $2 where name = $1 and revoked_at is null returning key_id;
 
 -- name: audit
--- Who did what.
+-- Records who made or revoked a key.
 insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);

@@ -1,4 +1,4 @@
-"""`GET /api/v1/openapi.json`: what can be asked, for programs that read such documents."""
+"""`GET /api/v1/openapi.json`: the OpenAPI document of the turnout feed."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _TROUBLES: Final = {
 
 
 async def get_openapi(request: web.Request) -> web.Response:
-    """The document; it needs no key."""
+    """Answer with the OpenAPI document; needs no key."""
     return web.json_response(document(request.app[RUNTIME].settings.public_url))
 
 
 def document(public_url: str) -> dict[str, Any]:
-    """The OpenAPI document (3.1).
+    """Build the OpenAPI document (3.1).
 
     Args:
         public_url: where this is served.

@@ -1,4 +1,4 @@
-"""A ballot: its dates, its threshold, and who may vote in it."""
+"""Ballots: dates, threshold, phases and electorate."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from people.unit_names import find_units
 SQL = load_queries(__file__)
 
 PATIENCE: Final = 900.0
-"""Seconds an enrolment may take: a million electors take one."""
+"""Seconds an enrolment may take. A million electors take far less."""
 _DEFAULT_ZONE: Final = "Europe/London"
 
 
 class Phase(StrEnum):
-    """Where a ballot is in its life; what is asked of a member changes with it."""
+    """Phase of a ballot; it decides what members are asked to do."""
 
     BEFORE = "before"
-    """Not open yet: intentions, volunteers."""
+    """Not open yet: members are asked for intentions and to volunteer."""
     OPEN = "open"
     """Papers are out, and another can still be asked for."""
     NO_REPLACEMENT = "no_replacement"
@@ -47,7 +47,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BallotTerms:
-    """What a ballot is decided by: instants, in UTC; the threshold; the constituency where each must pass by itself."""
+    """Terms of a ballot: dates (UTC), threshold, and the kind of unit that must pass by itself, or None."""
 
     opens_at: datetime
     closes_at: datetime
@@ -58,7 +58,7 @@ class BallotTerms:
 
     @classmethod
     def of(cls, spec: BallotSpec, time_zone: str) -> BallotTerms:
-        """The terms a file means, its local times read in its own time zone or else in this one."""
+        """Read the terms from a file; local times are in its own time zone, or else in this one."""
         here = ZoneInfo(spec.time_zone or time_zone)
         return cls(
             at_zone(spec.opens, here),
@@ -72,24 +72,24 @@ class BallotTerms:
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """A ballot as it stands in the database.
+    """Ballot as stored in the database.
 
     Attributes:
         ballot_id: its id.
         name: what commands and files call it.
         title: what members read.
-        organisation: who asks; empty means the one in the settings.
+        organisation: whose ballot it is; empty means the one in the settings.
         opens_at: aware, UTC, like every time here.
         closes_at: nothing counts after it.
-        time_zone: what its dates are shown in.
+        time_zone: the zone its dates are shown in.
         last_posting_at: the last safe moment to post a paper.
         replacement_by: the last moment to ask for another paper.
         threshold: the share of the electorate that must vote.
         disaggregated: each constituency must pass by itself.
-        constituency: the kind of unit that is one.
-        over_report: how much self-report over-states turnout.
-        goal_id: what its messages are for.
-        units: whose members vote; empty means everybody's.
+        constituency: the kind of unit that counts as a constituency.
+        over_report: share of the confirmations that were no votes, 0.13 for 13%.
+        goal_id: the goal its messages work towards.
+        units: the units whose members vote; empty means all members.
         attributes: what electors must have, as a campaign's audience says it; empty means nothing.
     """
 
@@ -112,11 +112,11 @@ class Ballot:
 
     @property
     def dates(self) -> Dates:
-        """The dates that members are asked to act before."""
+        """Return the dates that members are asked to act before."""
         return {"last_posting": self.last_posting_at, "replacement_by": self.replacement_by}
 
     def phase(self, now: datetime) -> Phase:
-        """Where the ballot is at a moment."""
+        """Return the phase the ballot is in at a moment."""
         if now < self.opens_at:
             return Phase.BEFORE
         if now >= self.closes_at:
@@ -128,7 +128,7 @@ class Ballot:
         return Phase.OPEN
 
     def is_made_from(self, spec: BallotSpec, *, time_zone: str = _DEFAULT_ZONE) -> bool:
-        """Whether a file says what this ballot is: its dates, its threshold and how it is counted."""
+        """Tell whether a file describes this ballot: the same dates, threshold and way of counting."""
         return BallotTerms.of(spec, time_zone) == BallotTerms(
             self.opens_at,
             self.closes_at,
@@ -139,12 +139,12 @@ class Ballot:
         )
 
     def constants(self, settings: Settings, languages: Sequence[str] = (DEFAULT,)) -> dict[str, Any]:
-        """The template variables that are the same for everybody, dates as members read them.
+        """Return the template variables that are the same for everybody, with dates as members read them.
 
         Args:
             settings: has the organisation and how to reach it.
             languages: the template's; in others than the first the dates differ. (Which dates are past is known when
-                a message goes: `ballots.past_dates`.)
+                a message is sent: `ballots.past_dates`.)
         """
         base, *others = languages
         return {
@@ -165,21 +165,21 @@ class Ballot:
         }
 
     def local(self, at: datetime | None, language: str = DEFAULT) -> str:
-        """A moment as members read it, `Monday 7 December` or `Monday 7 December, 12:00`; empty for None."""
+        """Format a moment as members read it: `Monday 7 December` or `Monday 7 December, 12:00`; empty for None."""
         return "" if at is None else day_and_time(at, self.time_zone, language)
 
 
 async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = _DEFAULT_ZONE) -> Ballot:
-    """Make a ballot and enrol its electorate.
+    """Create a ballot and enrol its electorate.
 
     Args:
         db: a connection; a transaction is opened if there is none.
         spec: its file.
-        time_zone: what local times mean where the file names no time zone.
+        time_zone: the zone of local times where the file names none.
 
     Raises:
         Conflict: there is a ballot of that name.
-        SpecError: the file names units or attributes that are not there.
+        SpecError: the file names units or attributes that do not exist.
     """
     terms = BallotTerms.of(spec, time_zone)
     async with db.transaction():
@@ -214,10 +214,10 @@ async def create_ballot(db: Connection, spec: BallotSpec, *, time_zone: str = _D
 
 
 async def enrol(db: Connection, ballot_id: int) -> int:
-    """Enrol everybody the ballot is for who is not yet, and follow those who have moved to another unit.
+    """Enrol everybody entitled to vote who is not enrolled yet, and update the unit of electors who have moved.
 
-    No file strikes anybody off: an electorate is settled by its notice. Whoever leaves is struck off by
-    `ballots.leavers`.
+    An import never strikes anybody off, because the notice of the ballot fixes the electorate. Leavers are struck off
+    by `ballots.leavers`.
 
     Returns:
         How many were enrolled or moved.
@@ -231,7 +231,7 @@ async def enrol(db: Connection, ballot_id: int) -> int:
 
 
 async def get_ballot(db: Connection, name: str) -> Ballot:
-    """A ballot by its name.
+    """Look up a ballot by its name.
 
     Raises:
         NotFound: there is none.
@@ -245,5 +245,5 @@ async def get_ballot(db: Connection, name: str) -> Ballot:
 
 
 async def ballot_names(db: Connection) -> list[str]:
-    """The names of all ballots, the soonest to close first."""
+    """List the names of all ballots, the soonest to close first."""
     return [row["name"] for row in await db.fetch(SQL["ballot_names"])]

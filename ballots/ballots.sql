@@ -1,5 +1,5 @@
 -- name: create_ballot
--- The name is taken or not in one statement, so two files at once cannot both make it.
+-- Checks the name and inserts in one statement, so two files at once cannot both create the ballot.
 insert into ballot (
   name, title, organisation, opens_at, closes_at, time_zone, last_posting_at, replacement_by,
   threshold, disaggregated, constituency, over_report, goal_id, attributes
@@ -9,7 +9,7 @@ on conflict (name) do nothing
 returning ballot_id;
 
 -- name: add_units
--- Which parts of the organisation vote.
+-- The units whose members vote.
 insert into ballot_unit (ballot_id, unit_id) select $1, unit_id from unnest($2::bigint[]) as u (unit_id);
 
 -- name: get_ballot
@@ -27,8 +27,9 @@ where b.name = $1;
 select name from ballot order by closes_at, name;
 
 -- name: enrol
--- Everybody in the ballot's units, or everybody where it names none, with the attributes it asks for (a list: one of these;
--- true or false: has it or not). Who is enrolled already follows a move to another unit. Nobody who has left or was erased.
+-- Enrols everybody in the ballot's units, or all members where it names none, with the attributes it requires (a list:
+-- one of these; true or false: has it or not). Electors already enrolled follow a move to another unit. Members who
+-- have left or were erased are not enrolled.
 insert into elector (ballot_id, person_id, unit_id)
 select $1, p.person_id, p.unit_id
 from person p

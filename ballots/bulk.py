@@ -1,4 +1,4 @@
-"""Many claims of one source at once: what `claims.record_claim` does, as a handful of statements."""
+"""Bulk recording of claims from one source: does what `claims.record_claim` does, in a handful of statements."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SQL: Final = load_queries(__file__)
 
 @dataclass(frozen=True, slots=True)
 class NewClaim:
-    """What is said of one member.
+    """Claim to be recorded about one member.
 
     Attributes:
         person_id: the member.
-        kind: what is said.
+        kind: what the claim says.
         confidence: how sure it is, above 0 and up to 1.
         at: when it was said; aware.
     """
@@ -33,25 +33,25 @@ class NewClaim:
 
 
 async def hold(db: Connection, ballot_id: int) -> None:
-    """Be alone with a ballot until the transaction ends; claims wait for it. Call it before `record_claims`."""
+    """Lock a ballot's counts until the transaction ends; claims wait. Call it before `record_claims`."""
     await counts.hold(db, ballot_id)
 
 
 async def record_claims(
     db: Connection, *, ballot_id: int, goal_id: int, source: ClaimSource, recorder: str, claims: Sequence[NewClaim]
 ) -> int:
-    """Write down what a list says, and settle where its members stand; all in the caller's transaction, after `hold`.
+    """Record the claims of a list and update its members' status, in the caller's transaction, after `hold`.
 
     Args:
         db: a connection in a transaction.
         ballot_id: the ballot.
-        goal_id: its goal: met for those who come to stand as *voted*, reopened for those who no longer do.
-        source: by what way all of it came.
-        recorder: who brings it in.
-        claims: one for a member at most.
+        goal_id: its goal: met for those whose status becomes *voted*, reopened for those whose no longer is.
+        source: the source of all of them.
+        recorder: who imports them.
+        claims: at most one for each member.
 
     Returns:
-        How many members stand elsewhere than before.
+        How many members have another status than before.
     """
     people = [one.person_id for one in claims]
     await db.execute(

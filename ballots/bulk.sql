@@ -1,5 +1,5 @@
 -- name: add
--- The ledger, and the notes that the feed has not numbered these yet; as `claims.add_claim`, many at once.
+-- As `claims.add_claim`, for many claims at once.
 with added as (
   insert into claim (ballot_id, person_id, kind, source, recorder, confidence, at)
   select $1, n.person_id, n.kind, $2, $3, n.confidence, n.at
@@ -12,7 +12,7 @@ with added as (
 select count(*) from added;
 
 -- name: settle
--- As `claims.settle`, for many members at once: where each stands now, and the differences as rows of the sums.
+-- As `claims.settle`, for many members at once: recomputes each one's status and writes the differences as rows.
 with ranking as (
   select * from unnest($3::text[], $4::text[], $5::int[]) as r (kind, source, strength)
 ), best as (

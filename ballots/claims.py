@@ -1,7 +1,7 @@
-"""What somebody said about one member and one ballot: a ledger, and where each member stands by it.
+"""Ledger of claims about one member and one ballot, and each member's status by it.
 
-Nothing in the ledger is ever changed: a correction is another claim, an undo is a claim that *retracts* one. Where a
-member stands is decided by the strongest claim that nobody has retracted; among equally strong ones the latest wins.
+Nothing in the ledger is ever changed: a correction is another claim, an undo is a claim that *retracts* one. The
+strongest claim that nobody has retracted decides a member's status; among equally strong ones the latest wins.
 
 | strength | who says what |
 | --- | --- |
@@ -12,8 +12,8 @@ member stands is decided by the strongest claim that nobody has retracted; among
 | 0 | anybody, anything else: intentions, "not yet", no ballot paper, refused |
 
 So *voted* is never undone by a later "not yet" (an old text that arrives late, a rep who did not know), only by
-retracting it, or by the scrutineer. Going from "will vote" to "voted" resets nothing: the intention stays in the
-ledger, and stands again if the vote is retracted. A member counts once, whatever the number of claims.
+retracting it, or by the scrutineer. Going from "will vote" to "voted" deletes nothing: the intention stays in the
+ledger, and holds again if the vote is retracted. A member counts once, whatever the number of claims.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SQL = load_queries(__file__)
 
 
 class ClaimKind(StrEnum):
-    """What a claim says."""
+    """Kind of a claim: what it says."""
 
     VOTED = "voted"
     WILL_VOTE = "will_vote"
@@ -42,7 +42,7 @@ class ClaimKind(StrEnum):
 
 
 class ClaimSource(StrEnum):
-    """By what way a claim came."""
+    """Source of a claim: how it reached us."""
 
     LINK = "link"
     SMS_REPLY = "sms_reply"
@@ -67,7 +67,7 @@ _VOTED_BY: Final = {
 
 
 def strength(kind: ClaimKind, source: ClaimSource) -> int:
-    """How strong a claim is; the table in this module's docstring."""
+    """Return how strong a claim is, by the table in this module's docstring."""
     if source is ClaimSource.SCRUTINEER:
         return _OFFICIAL
     return _VOTED_BY[source] if kind is ClaimKind.VOTED else 0
@@ -80,12 +80,12 @@ RANKING: Final = tuple(list(column) for column in zip(*_PAIRS, strict=True))
 
 @dataclass(frozen=True, slots=True)
 class ClaimStatus:
-    """Where a member stands in a ballot.
+    """Status of a member in a ballot.
 
     Attributes:
         claim_id: the claim that decides.
         kind: what it says.
-        source: by what way it came.
+        source: how it reached us.
         confidence: how sure it is, above 0 and up to 1.
         at: when it was said.
         message_id: the message it answers, if any.
@@ -111,10 +111,10 @@ async def record_claim(
     message_id: int | None = None,
     at: datetime | None = None,
 ) -> int:
-    """Write down what somebody said, and settle where the member stands now.
+    """Record a claim and update the member's status.
 
-    All of it happens in the caller's transaction: when the member comes to stand as *voted*, the ballot's goal is met
-    and what was still queued for them is withdrawn; either everything is committed or nothing. It waits for another
+    All of it happens in the caller's transaction: when the member's status becomes *voted*, the ballot's goal is met
+    and messages still queued for them are withdrawn; either everything is committed or nothing. It waits for another
     claim about the same member, never for one about anybody else.
 
     Args:
@@ -123,7 +123,7 @@ async def record_claim(
         person_id: the member; somebody outside the electorate is recorded, but never counted.
         kind: a `ClaimKind`.
         source: a `ClaimSource`.
-        recorder: who wrote it down: `member`, or a member of staff.
+        recorder: who recorded it: `member`, or a member of staff.
         confidence: above 0 and up to 1.
         message_id: the message it answers.
         at: when it was said; now if not given.
@@ -133,7 +133,7 @@ async def record_claim(
 
     Raises:
         NotFound: no such ballot or person.
-        ValueError: not a kind, source or confidence; a mistake in the program.
+        ValueError: not a valid kind, source or confidence; a mistake in the program.
     """
     kind, source = ClaimKind(kind), ClaimSource(source)
     if not 0 < confidence <= 1:
@@ -148,15 +148,15 @@ async def record_claim(
 
 
 async def retract_claim(db: Connection, claim_id: int, *, recorder: str, source: str) -> int:
-    """Take a claim back: what stood before it stands again, and the member is asked again if they no longer count.
+    """Retract a claim: the status before it holds again, and the member is written to again if they no longer count.
 
-    Retracting twice is harmless: the second time returns what the first one wrote.
+    Retracting twice is harmless: the second call returns the retraction of the first.
 
     Args:
         db: a connection; a transaction is opened if there is none.
-        claim_id: the claim to take back.
-        recorder: who takes it back.
-        source: by what way, a `ClaimSource`.
+        claim_id: the claim to retract.
+        recorder: who retracts it.
+        source: a `ClaimSource`.
 
     Returns:
         The id of the claim that retracts it.
@@ -176,7 +176,7 @@ async def retract_claim(db: Connection, claim_id: int, *, recorder: str, source:
     ballot_id, person_id = found["ballot_id"], found["person_id"]
     async with atomic(db):
         goal_id = await _hold(db, ballot_id, person_id)
-        again = await db.fetchrow(SQL["find_claim"], claim_id)  # somebody may have been quicker
+        again = await db.fetchrow(SQL["find_claim"], claim_id)  # it may have been retracted meanwhile
         if again is not None and again["retracted_by"] is not None:
             return int(again["retracted_by"])
         retraction: int = await db.fetchval(
@@ -187,7 +187,7 @@ async def retract_claim(db: Connection, claim_id: int, *, recorder: str, source:
 
 
 async def standing(db: Connection, ballot_id: int, person_id: int) -> ClaimStatus | None:
-    """Where a member stands; None while nobody has said anything that still holds."""
+    """Return a member's status; None while no claim about them holds."""
     row = await db.fetchrow(SQL["standing"], ballot_id, person_id)
     if row is None:
         return None
@@ -202,7 +202,7 @@ async def standing(db: Connection, ballot_id: int, person_id: int) -> ClaimStatu
 
 
 async def _hold(db: Connection, ballot_id: int, person_id: int) -> int:
-    """Keep others from claiming about this member until the transaction ends; returns the ballot's goal."""
+    """Lock the member's claims until the transaction ends; returns the ballot's goal."""
     row = await db.fetchrow(SQL["hold"], ballot_id, person_id)
     if row is None:
         raise NotFound(f"There is no ballot {ballot_id}.")

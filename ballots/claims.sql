@@ -1,6 +1,7 @@
 -- name: hold
--- One at a time for one member and ballot, so that two claims never both see "nobody has voted yet"; the shared lock
--- keeps an enrolment of the whole ballot from counting in between. Locks, not rows: an import may hold the person's row.
+-- One claim at a time for one member and ballot, so that two never both see "has not voted yet"; the shared lock keeps
+-- an enrolment of the whole ballot from counting in between. Advisory locks, as an import may have locked the person's
+-- row.
 select
   b.goal_id,
   exists (select from person where person_id = $2) as known,
@@ -10,7 +11,7 @@ from ballot b
 where b.ballot_id = $1;
 
 -- name: add_claim
--- The ledger and the note that the feed has not numbered this one yet.
+-- Adds a claim to the ledger, and notes that the feed has not numbered it yet.
 with added as (
   insert into claim (ballot_id, person_id, kind, source, recorder, confidence, at, message_id, retracts)
   values ($1, $2, $3, $4, $5, $6, coalesce($7, now()), $8, $9)
@@ -19,7 +20,7 @@ with added as (
 insert into claim_unfed (claim_id) select claim_id from added returning claim_id;
 
 -- name: settle
--- Works out again where the member stands and writes the difference as rows of +1 and -1: nobody waits for a counter.
+-- Recomputes the member's status and writes the difference as rows of +1 and -1, so that nobody waits for a counter.
 with ranking as (
   select * from unnest($3::text[], $4::text[], $5::int[]) as r (kind, source, strength)
 ), best as (
@@ -51,14 +52,14 @@ with ranking as (
 select (select kind from before) as before, (select kind from best) as now;
 
 -- name: find_claim
--- A claim and what has been done about it.
+-- A claim, and the claim that retracts it, if any.
 select c.ballot_id, c.person_id, c.kind, undone.claim_id as retracted_by
 from claim c
 left join claim undone on undone.retracts = c.claim_id
 where c.claim_id = $1;
 
 -- name: standing
--- Where one member stands, and on whose word.
+-- A member's status, and the claim it comes from.
 select s.claim_id, s.kind, s.source, c.confidence, c.at, c.message_id
 from standing s
 join claim c using (claim_id)

@@ -1,11 +1,12 @@
-"""How many, by unit: running sums kept by adding rows, so that the 120,000th confirmation is as cheap as the first.
+"""Counts of a ballot by unit: running sums of count changes, so the 120,000th confirmation is as cheap as the first.
 
-Every change of a standing adds `-1` to one sum and `+1` to another (`tally`); a reader adds up a few hundred rows and
-hands each sum to the units above. `squash` keeps the rows few, `recount` compares them with the ledger itself.
+Every change of a member's status adds `-1` to one sum and `+1` to another (`tally`); a reader adds up a few hundred
+rows and passes each sum to the units above. `squash` keeps the rows few, `recount` compares them with the ledger
+itself.
 
 Who can be reached and who has been contacted follow from addresses, suppressions and messages, which change by the
-thousand; `refresh` counts those anew, set-based, and adds the differences. Workers refresh open ballots on their ticks
-(`refresh_due`), one of them at a time; the command line does before it prints.
+thousand; `refresh` recounts those in one statement and adds the differences. Workers refresh open ballots on their
+ticks (`refresh_due`), one worker at a time; the command line refreshes before it prints.
 """
 
 from __future__ import annotations
@@ -26,22 +27,22 @@ SQL = load_queries(__file__)
 MEASURES: Final = (
     "electorate", "reachable", "reachable_sms", "reachable_email", "contacted", *(kind.value for kind in ClaimKind),
 )  # fmt: skip
-"""Everything that is counted: who there is, who can be and has been reached, and where they stand."""
+"""All measures: the electorate, who can be and has been reached, and how many members have each status."""
 
 REACH_EVERY: Final = 10.0
-"""Seconds between two counts of who can be reached and who has been."""
+"""Seconds between two recounts of who can be reached and who has been."""
 REACH_SHARE: Final = 0.05
-"""The most of the time that counting may take, in an electorate of any size."""
+"""Largest share of the time that recounting may take, whatever the size of the electorate."""
 REACH_LEASE: Final = 60.0
-"""Seconds until somebody else counts what a killed worker was counting."""
+"""Seconds until another worker takes over a recount from one that was killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnitTurnout:
-    """The counts of one unit and everything below it.
+    """Counts of one unit and everything below it.
 
     Attributes:
-        unit_id: None for the row of everybody who has no unit of the kind asked for.
+        unit_id: its id; None for the row of everybody who has no unit of the requested kind.
         name: the unit's own name; empty in that row.
         kind: region, branch, workplace …; empty in that row.
         path: the names from the top down, `North / Leeds`.
@@ -57,13 +58,13 @@ class UnitTurnout:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A running sum that does not say what a full recount says.
+    """Difference between a running sum and a full recount.
 
     Attributes:
         unit_id: the unit people are in directly, None where none is known.
         measure: one of `MEASURES`.
-        tallied: what the running sum says.
-        counted: what the recount says.
+        tallied: the running sum.
+        counted: the recount.
     """
 
     unit_id: int | None
@@ -73,12 +74,12 @@ class Difference:
 
 
 async def totals(db: Connection, ballot_id: int) -> dict[str, int]:
-    """The counts of a whole ballot: every one of `MEASURES`."""
+    """Return the counts of a whole ballot: every one of `MEASURES`."""
     return _complete({row["measure"]: row["n"] for row in await db.fetch(SQL["totals"], ballot_id)})
 
 
 async def unit_counts(db: Connection, ballot_id: int, kind: str | None) -> list[UnitTurnout]:
-    """The counts of every unit of a kind that has electors, each with everything below it.
+    """Return the counts of every unit of a kind that has electors, each with everything below it.
 
     Args:
         db: a connection.
@@ -96,15 +97,15 @@ async def unit_counts(db: Connection, ballot_id: int, kind: str | None) -> list[
 
 
 async def recount(db: Connection, ballot_id: int) -> list[Difference]:
-    """Compare the running sums with a full recount of electors and claims; an empty list is how it should be.
+    """Compare the running sums with a full recount of electors and claims; returns no differences if all is well.
 
-    One statement on one snapshot: claims may go on meanwhile.
+    It is one statement on one snapshot, so claims may be recorded meanwhile.
     """
     return _differences(await db.fetch(SQL["ledger_differences"], ballot_id, *RANKING))
 
 
 async def settle(db: Connection, ballot_id: int) -> int:
-    """Bring the sums of electors and standings to what a recount says, after the electorate itself has changed.
+    """Correct the sums of electors and statuses by a recount, after the electorate itself has changed.
 
     Call it in the transaction that changed the electorate, after `hold`.
 
@@ -115,14 +116,14 @@ async def settle(db: Connection, ballot_id: int) -> int:
 
 
 async def hold(db: Connection, ballot_id: int) -> None:
-    """Be alone with a ballot's counts until the transaction ends: claims wait."""
+    """Lock a ballot's counts until the transaction ends; claims wait."""
     await db.execute(SQL["hold_ballot"], ballot_id)
 
 
 async def refresh(db: Connection, ballot_id: int) -> int:
-    """Count anew who can be reached, by which channel, and who has been contacted.
+    """Recount who can be reached, by which channel, and who has been contacted.
 
-    *Reachable* has an address that nothing suppresses; *contacted* had at least one message that a provider took.
+    *Reachable* have an address that nothing suppresses; *contacted* had at least one message that a provider accepted.
 
     Returns:
         How many sums were off.
@@ -133,7 +134,7 @@ async def refresh(db: Connection, ballot_id: int) -> int:
 
 
 async def finish_contacted(db: Connection, ballot_id: int, now: datetime) -> None:
-    """Count a last time who has been contacted, and leave that as it is: the ballot's messages are to be archived.
+    """Count for the last time who has been contacted, before the ballot's messages are archived.
 
     Doing it again changes nothing.
     """
@@ -145,7 +146,7 @@ async def finish_contacted(db: Connection, ballot_id: int, now: datetime) -> Non
 
 
 async def finish_reach(db: Connection, person_id: int, now: datetime) -> None:
-    """Count a last time who could be reached in a person's ballots that are over, before their addresses go for good.
+    """Count for the last time who could be reached in a person's closed ballots, before their addresses are erased.
 
     Doing it again changes nothing.
     """
@@ -156,19 +157,19 @@ async def finish_reach(db: Connection, person_id: int, now: datetime) -> None:
 
 
 async def squash(db: Connection) -> int:
-    """Replace the rows of each sum by one.
+    """Replace the rows of each sum by one row.
 
     Returns:
-        How many rows went.
+        How many rows were replaced.
     """
     return int(await db.fetchval(SQL["squash"]))
 
 
 async def refresh_due(db: Connection, now: datetime) -> int:
-    """Refresh the ballots that are not over and whose time has come, and that no other worker is at.
+    """Refresh the open ballots whose recount is due and that no other worker is recounting.
 
     Returns:
-        How many were counted.
+        How many were recounted.
     """
     counted = 0
     while (ballot_id := await db.fetchval(SQL["take_due_ballot"], now, REACH_LEASE)) is not None:

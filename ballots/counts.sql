@@ -3,8 +3,8 @@
 select measure, sum(n)::bigint as n from tally where ballot_id = $1 group by measure;
 
 -- name: by_unit
--- Sums the rows of the units people are in, then hands each sum to every unit above; the last row, without a unit, is
--- everybody who has no unit of the kind asked for, so that the rows of one kind always add up to the ballot.
+-- Sums the rows of the units people are in, then adds each sum to every unit above; the last row, without a unit, is
+-- everybody who has no unit of the requested kind, so that the rows of one kind always add up to the ballot.
 with direct as (
   select unit_id, measure, sum(n) as n from tally where ballot_id = $1 group by unit_id, measure
 ), spread as (
@@ -37,7 +37,7 @@ left join unit u using (unit_id)
 order by u.unit_id is null, path, u.unit_id;
 
 -- name: ledger_differences
--- Counts electors and standings once more from the ledger of claims itself, and says where the running sums differ.
+-- Recounts electors and statuses from the ledger of claims, and returns where the running sums differ.
 with ranking as (
   select * from unnest($2::text[], $3::text[], $4::int[]) as r (kind, source, strength)
 ), stands as (
@@ -65,10 +65,10 @@ where coalesce(t.n, 0) <> coalesce(c.n, 0)
 order by 1, 2;
 
 -- name: reach_differences
--- Counts who can be reached and who has been, and says where the running sums differ. An address counts while nothing
--- suppresses it altogether; contacted is whoever had at least one message that a provider took. Once messages of the
--- ballot have begun to go into the archive, contacted stays what it was; and once somebody of a ballot that is over has
--- been erased, so does who could be reached.
+-- Recounts who can be reached and who has been, and returns where the running sums differ. An address counts while
+-- nothing suppresses it altogether; contacted are members with at least one message that a provider accepted. Once
+-- messages of the ballot have begun to be archived, contacted no longer changes; once an elector of a closed ballot has
+-- been erased, nor do the counts of who could be reached.
 with usable as (
   select
     e.person_id, coalesce(e.unit_id, 0) as unit_id,
@@ -116,16 +116,16 @@ where coalesce(t.n, 0) <> coalesce(c.n, 0)
 order by 1, 2;
 
 -- name: add_differences
--- Mends running sums the way everything else changes them: by adding rows.
+-- Corrects running sums by adding rows, as every other change does.
 insert into tally (ballot_id, unit_id, measure, n)
 select $1, unit_id, measure, n from unnest($2::bigint[], $3::text[], $4::bigint[]) as d (unit_id, measure, n);
 
 -- name: hold_ballot
--- Alone with the ballot's counts: waits for claims that are being settled, and they wait for us.
+-- Locks the ballot's counts: waits for claims that are being recorded, and new ones wait.
 select pg_advisory_xact_lock(hashtextextended('ballot:' || $1::bigint, 0));
 
 -- name: hold_reach
--- One recount of reach at a time; claims go on.
+-- Allows one recount of reach at a time; claims do not wait.
 select pg_advisory_xact_lock(hashtextextended('reach:' || $1::bigint, 0));
 
 -- name: contacted_is_final
@@ -136,7 +136,7 @@ select contacted_final_at is not null from ballot where ballot_id = $1;
 update ballot set contacted_final_at = $2 where ballot_id = $1 and contacted_final_at is null;
 
 -- name: over_for
--- A person's ballots that are over and whose reach may still change.
+-- A person's closed ballots whose reach may still change.
 select b.ballot_id
 from elector e
 join ballot b using (ballot_id)
@@ -148,7 +148,7 @@ order by b.ballot_id;
 update ballot set reach_final_at = $2 where ballot_id = $1 and reach_final_at is null;
 
 -- name: squash
--- Replaces the rows of one sum by one row. A claim that is being settled meanwhile adds its own row and is not disturbed.
+-- Replaces the rows of each sum by one row. A claim recorded meanwhile adds its own row and is not disturbed.
 with crowded as (
   select unnest(array_agg(tally_id)) as tally_id
   from tally group by ballot_id, unit_id, measure having count(*) > 1
@@ -164,8 +164,9 @@ with crowded as (
 select count(*) from gone;
 
 -- name: take_due_ballot
--- A ballot whose reach still changes and is to be counted now, for whoever comes first: a hundred workers then cost no more
--- than one. Should that one be killed, it is due again in $2 seconds. By this server's clock, for those of hosts differ.
+-- Takes an open ballot whose reach is due for a recount; only one worker gets it, so a hundred workers cost no more
+-- than one. If that one is killed, it is due again in $2 seconds. By the server's clock, because the hosts' clocks
+-- differ.
 update ballot b set reach_due_at = clock_timestamp() + $2 * interval '1 second'
 from (
   select ballot_id from ballot
@@ -178,5 +179,5 @@ where b.ballot_id = due.ballot_id
 returning b.ballot_id;
 
 -- name: reach_counted
--- Counted; again in $2 seconds.
+-- Notes that reach was recounted; it is due again in $2 seconds.
 update ballot set reach_due_at = clock_timestamp() + $2 * interval '1 second' where ballot_id = $1

@@ -1,8 +1,8 @@
-"""Exports that the clock asks for: each ballot's snapshot, at set times of day, to a folder or an address.
+"""Scheduled exports: each ballot's snapshot, written at set times of day to a folder or sent to an address.
 
-Which ones have been made is in the database, so an export that was due while every worker was down is made when one is
-up again, and of any number of workers one makes it. One that a killed worker had begun is made again, under the same
-name.
+The database records which exports have been made, so one that came due while every worker was down is made once a
+worker is up again, and only one of the workers makes it. An export that a killed worker had begun is made again under
+the same name.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ SQL: Final = load_queries(__file__)
 
 ACTOR: Final = "muster"
 PATIENCE: Final = 300.0
-"""Seconds an address has to take a file."""
+"""Seconds within which an address has to accept a file."""
 ALERT: Final = "turnout-export"
 
 log = structlog.get_logger(__name__)
 
 
 def last_slot(now: datetime, times: Sequence[time], zone: ZoneInfo) -> datetime:
-    """The latest of some times of day that has come, in UTC. A time that the clock skips counts an hour later."""
+    """Return the latest of some times of day that has passed, in UTC. A time the clock skips counts an hour later."""
     here = now.astimezone(zone).date()
     slots = [
         datetime.combine(here - timedelta(days=days), one, tzinfo=zone).astimezone(UTC)
@@ -47,7 +47,7 @@ def last_slot(now: datetime, times: Sequence[time], zone: ZoneInfo) -> datetime:
 
 
 def export_name(ballot: str, slot: datetime, kind: str) -> str:
-    """What a file is called, by the time it was due: `pay-2026-20261125T0700Z.csv`."""
+    """Name an export file by the time it was due: `pay-2026-20261125T0700Z.csv`."""
     return f"{ballot}-{slot:%Y%m%dT%H%MZ}.{kind}"
 
 
@@ -55,8 +55,8 @@ async def export_due(runtime: Runtime, outside: OutboundHttp) -> int:
     """Make the exports that are due; returns how many were made.
 
     Args:
-        runtime: says where to, when and as what; nothing is due where it says no place.
-        outside: reaches the address.
+        runtime: its settings name the destination, times and format; without a destination nothing is due.
+        outside: sends the file where the destination is an address.
     """
     settings, now = runtime.settings, runtime.clock()
     if settings.turnout_export_to is None or not settings.turnout_export_at:

@@ -1,6 +1,6 @@
 -- name: due
--- Ballots that were there at that time and whose close is not more than a day before it, and whose export of that time has
--- not been made; one that failed is made again when its pause is over.
+-- Ballots that existed at that time, had not closed more than a day before it, and whose export for it has not been
+-- made; one that failed is tried again when its pause is over.
 select b.ballot_id, b.name
 from ballot b
 left join turnout_export x on x.ballot_id = b.ballot_id and x.slot = $1
@@ -9,7 +9,7 @@ where b.created_at <= $1::timestamptz and b.closes_at > $1 - interval '1 day'
 order by b.ballot_id;
 
 -- name: still_due
--- Asked again by whoever has got the lock: somebody else may just have made it.
+-- Checks again once the lock is held: another worker may just have made the export.
 select not exists (
   select from turnout_export x where x.ballot_id = $1 and x.slot = $2 and (x.done_at is not null or x.next_try_at > $3)
 );

@@ -1,11 +1,11 @@
-"""The change feed: every claim of a ballot, numbered in the order they were committed, for other code to follow.
+"""Change feed: every claim of a ballot, numbered in the order of commit, for other code to follow.
 
 A claim's own id cannot serve as a cursor: ids are handed out before the commit, so id 8 may appear after a reader has
-already passed 9. Claims are therefore noted in `claim_unfed` as they are recorded, and whoever reads next gives those
-that have been committed their place (`turnout_change.seq`), alone, under a lock. A reader that keeps the last `seq` it
-has dealt with misses nothing and sees nothing twice, however many claim and read at once.
+already passed 9. Claims are therefore noted in `claim_unfed` as they are recorded, and the next reader numbers those
+that have been committed (`turnout_change.seq`) under a lock. A reader that keeps the last `seq` it has dealt with
+misses nothing and sees nothing twice, however many record and read claims at once.
 
-Following is by looking once a second: `NOTIFY` would make every commit of a claim wait for the one before.
+Followers poll once a second, because `NOTIFY` would make every commit of a claim wait for the one before.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ SQL = load_queries(__file__)
 
 @dataclass(frozen=True, slots=True)
 class TurnoutChange:
-    """One claim as the feed tells it.
+    """Change in the feed: one claim.
 
     Attributes:
-        seq: its place; pass the last one as `after` to go on from there. Numbers may be missing, never late.
+        seq: its position; pass the last one as `after` to continue from there. Numbers may be missing, never late.
         claim_id: the claim.
         ballot_id: its ballot.
         person_id: the member.
         external_id: the member's own number in the organisation.
         unit_id: the unit the member counts in; None outside the electorate or without a unit.
         kind: what it says; `retracted` takes another claim back.
-        source: by what way it came.
-        recorder: who wrote it down.
+        source: a `ClaimSource`.
+        recorder: who recorded it.
         confidence: how sure it is, above 0 and up to 1.
         at: when it was said.
         message_id: the message it answers.
         retracts: the claim it takes back.
-        standing: where the member stands as of reading, all claims considered; None: nothing holds any more.
+        standing: the member's status at the time of reading, by all claims; None where no claim holds any more.
     """
 
     seq: int
@@ -59,9 +59,9 @@ class TurnoutChange:
 
 
 async def changes(db: Connection, ballot_id: int, after: int, limit: int = 1000) -> list[TurnoutChange]:
-    """What happened in a ballot after a place in the feed.
+    """Return the changes of a ballot after a position in the feed.
 
-    Call it outside any transaction: a place must be committed before the next is given out.
+    Call it outside any transaction: a position must be committed before the next is given out.
 
     Args:
         db: a connection.
@@ -74,7 +74,7 @@ async def changes(db: Connection, ballot_id: int, after: int, limit: int = 1000)
 
 
 async def number(db: Connection) -> None:
-    """Give every committed claim that has none its place in the feed."""
+    """Number every committed claim that has no position in the feed yet."""
     if await db.fetchval(SQL["unfed"]):
         async with db.transaction():
             await db.execute(SQL["hold"])
@@ -82,7 +82,7 @@ async def number(db: Connection) -> None:
 
 
 async def last(db: Connection) -> int:
-    """The last place given out; following from here shows only what is new."""
+    """Return the last position given out; following from here shows only new changes."""
     await number(db)
     return int(await db.fetchval(SQL["last"]))
 
@@ -90,7 +90,7 @@ async def last(db: Connection) -> int:
 async def follow(
     runtime: Runtime, ballot_id: int, after: int = 0, *, every: float = 1.0, limit: int = 1000
 ) -> AsyncIterator[TurnoutChange]:
-    """Every change of a ballot, as it happens, for as long as it is listened to.
+    """Yield every change of a ballot as it happens, until the iterator is closed.
 
     No connection is held while waiting. Cancel the task, or close the iterator, to stop.
 
@@ -98,7 +98,7 @@ async def follow(
         runtime: the runtime.
         ballot_id: the ballot.
         after: the last `seq` dealt with; 0 from the beginning.
-        every: seconds between two looks while nothing happens.
+        every: seconds between two polls while nothing happens.
         limit: most changes to fetch at once.
     """
     while True:

@@ -1,7 +1,7 @@
 """Turnout figures as people read them: one rounding for the console, the command line and the demonstration.
 
-A figure is rounded to the nearest, but never up to a mark that it has not reached: 49.96% is not 50.0%, and an estimate
-of 5,999.6 votes is not the 6,000 that are needed. Then it is cut off instead.
+A figure is rounded to the nearest, but never up to a threshold that it has not reached: 49.96% is not 50.0%, and an
+estimate of 5,999.6 votes is not the 6,000 that are needed. In such a case it is rounded down.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from ballots.score import Score
 
 
 def number(value: float) -> str:
-    """`12,345`; a value under ten that is not whole keeps one digit: `0.4`."""
+    """Format a number: `12,345`; a value under ten that is not whole keeps one digit: `0.4`."""
     if abs(value) < 10 and (shown := round(value, 1)) != int(shown):
         return f"{shown:.1f}"
     return f"{round(value):,}"
 
 
 def at_least(value: float) -> str:
-    """A need in whole ones: `12` for 11.2, since 11 would not do."""
+    """Format a number that is needed, rounded up: `12` for 11.2, since 11 would not do."""
     return number(math.ceil(round(value, 6)))
 
 
 def percent(share: float, digits: int = 1, *, mark: float = 1.0) -> str:
-    """`41.6%`, never rounded up to a whole per cent, or to a mark, that it has not reached.
+    """Format a share: `41.6%`, never rounded up to a whole per cent, or to `mark`, that it has not reached.
 
     Args:
         share: 0 to 1.
         digits: after the point.
-        mark: the share it is held against, such as a threshold.
+        mark: the share it is compared with, such as a threshold.
     """
     exact = share * 100
     shown = round(exact, digits)
@@ -39,12 +39,12 @@ def percent(share: float, digits: int = 1, *, mark: float = 1.0) -> str:
 
 
 def threshold(share: float) -> str:
-    """A ballot's threshold with as many digits as it has: `50%`, `33.3%`."""
+    """Format a ballot's threshold with as many digits as it has: `50%`, `33.3%`."""
     return f"{round(share * 100, 4):g}%"
 
 
 def estimate(stands: Score) -> str:
-    """The votes we can count on; under ten with one digit, since 2 confirmations are 1.7 votes."""
+    """Format the estimated votes; under ten with one digit, since 2 confirmations are 1.7 votes."""
     exact = stands.estimated
     if exact >= 10:
         return number(stands.estimate)
@@ -53,12 +53,12 @@ def estimate(stands: Score) -> str:
 
 
 def over_report(stands: Score) -> str:
-    """How much of what people say is taken off: `13%`."""
+    """Format the correction for over-reporting: `13%`."""
     return f"{round(stands.over_report * 100, 4):g}%"
 
 
 def needed(stands: Score) -> str:
-    """Further confirmations, or that none are missing: `1,204`, `reached`, `all have confirmed`."""
+    """Format the further confirmations needed, or say that none are: `1,204`, `reached`, `all have confirmed`."""
     if stands.reached:
         return "reached"
     if stands.needed:

@@ -1,8 +1,8 @@
-"""Bringing in what others know about turnout: phone banks, reps' sheets, the scrutineer's list.
+"""Imports of turnout lists: phone banks, reps' sheets, the scrutineer's list.
 
-Everything is found out first, and then recorded in one transaction or not at all. Each row becomes a claim of its
-source, so `claims` decides what it counts for: a file never overrules a member, the scrutineer overrules everybody. A
-row that tells nothing new is left out, so importing a file again changes nothing.
+The whole file is read and matched first, and then recorded in one transaction or not at all. Each row becomes a claim
+of its source, so `claims` decides how much it counts: a file never overrules a member, the scrutineer overrules
+everybody. A row with nothing new is left out, so importing a file again changes nothing.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ SOURCES: Final[Mapping[ClaimSource, float]] = {
     ClaimSource.IMPORT: 0.8,
     ClaimSource.SCRUTINEER: 1.0,
 }
-"""What a list can be, and how sure it is where the file does not say."""
+"""Sources a list can have, and the confidence of its claims where the file gives none."""
 PATIENCE: Final = 900.0
-"""Seconds for one statement; a list of 120,000 takes a few."""
+"""Seconds one statement may take; a list of 120,000 rows takes a few."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A row that says otherwise than what was known.
+    """Row that contradicts the member's status.
 
     Attributes:
         line: where it begins in the file.
-        member_id: the membership number as the file has it; empty where it went by an address.
+        member_id: the membership number as the file has it; empty where the row was matched by an address.
         says: what the file says.
-        stands: where the member stood before.
-        source: on whose word.
-        prevails: whether the member stands as the file says from now on.
+        stands: the member's status before.
+        source: the source of that status.
+        prevails: whether the member's status is what the file says from now on.
     """
 
     line: int
@@ -61,19 +61,19 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True)
 class TurnoutImportReport:
-    """What an import did, or would do. Every row is one of recorded, known, silent, or faulty.
+    """Report of an import that was made, or would be. Every row is one of recorded, known, silent, or faulty.
 
     Attributes:
         sheet: the file, read.
-        source: what it is.
-        recorded: members something new is said of.
-        by_kind: the same by what is said.
-        known: rows that tell nothing new.
+        source: the source of its claims.
+        recorded: members with a new claim.
+        by_kind: the same by kind of claim.
+        known: rows with nothing new.
         silent: rows that say nothing about the ballot (no answer, busy …).
-        contradictions: of those recorded, the ones that say otherwise than what was known.
+        contradictions: of those recorded, the ones that contradict the member's status.
         faults: rows nothing can be recorded for, and why.
-        moved: members who stand elsewhere than before; 0 where nothing was written.
-        written: whether anything was kept.
+        moved: members with another status than before; 0 where nothing was written.
+        written: whether the import was recorded.
     """
 
     sheet: TurnoutList
@@ -88,14 +88,14 @@ class TurnoutImportReport:
     written: bool = False
 
     def count(self, kind: str) -> int:
-        """How many rows are `ambiguous`, `unmatched` or `unreadable`."""
+        """Count the rows that are `ambiguous`, `unmatched` or `unreadable`."""
         groups = {"ambiguous": AMBIGUOUS, "unmatched": UNMATCHED}
         if kind in groups:
             return sum(fault.code in groups[kind] for fault in self.faults)
         return sum(fault.code not in AMBIGUOUS | UNMATCHED for fault in self.faults)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values, for `--json`."""
+        """Convert to plain values, for `--json`."""
         return {
             "rows": len(self.sheet.cells), "columns": dict(self.sheet.columns), "source": self.source,
             "matched": self.recorded + self.known, "recorded": self.recorded, "by_kind": dict(self.by_kind),
@@ -110,23 +110,23 @@ async def import_claims(
     runtime: Runtime, ballot_name: str, path: Path, *, source: str, actor: str, says: str | None = None, write: bool,
     header_row: int | None = None, encoding: str | None = None,
 ) -> TurnoutImportReport:  # fmt: skip
-    """Bring in a list, or say what it would come to.
+    """Import a list, or report what importing it would do.
 
     Args:
         runtime: the runtime.
         ballot_name: the ballot it is about.
         path: a CSV, XLSX, ODS or XLS file.
         source: one of `SOURCES`.
-        actor: who brings it in: the recorder of its claims, and for the audit.
-        says: what every row says, where the file has no column for that.
+        actor: who imports it: the recorder of its claims, and for the audit.
+        says: the answer of every row, where the file has no column of answers.
         write: record it; else nothing is changed.
-        header_row: the line or row that names the columns, where a person says so.
-        encoding: of a CSV file, where a person says so.
+        header_row: the line or row that names the columns; None to detect it.
+        encoding: of a CSV file; None to detect it.
 
     Raises:
         NotFound: there is no such ballot.
         InputError: the file cannot be read at all.
-        Conflict: something else changed the same members at that moment.
+        Conflict: another transaction changed the same members at that moment.
     """
     kind_of_list, now = ClaimSource(source), runtime.clock()
     if kind_of_list not in SOURCES:
@@ -156,7 +156,7 @@ async def import_claims(
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One list and everything that is known about it before the ballot is held."""
+    """Import of one list: everything known about it before the ballot is locked."""
 
     ballot: Ballot
     sheet: TurnoutList
@@ -182,7 +182,7 @@ class _Job:
         return replace(report, moved=moved, written=True)
 
     async def judge(self, db: Connection) -> tuple[TurnoutImportReport, list[bulk.NewClaim]]:
-        """What each row comes to, as things stand."""
+        """Decide what to do with each row, given the members' present status."""
         spoken, repeats, faults = self._one_for_each()
         people = [self.found[entry.line] for entry in spoken]
         rows = await db.fetch(SQL["standings"], self.ballot.ballot_id, people, self.source, timeout=PATIENCE)
@@ -198,10 +198,10 @@ class _Job:
         return report, claims
 
     def _one_for_each(self) -> tuple[list[TurnoutEntry], int, list[RowProblem]]:
-        """One entry for each member who is said something of; of two that say different things, neither.
+        """Choose one entry for each member; of two that say different things, neither.
 
         Returns:
-            The entries, how many more say the same, and the faults.
+            The entries, how many others repeat them, and the faults.
         """
         by_person: dict[int, list[TurnoutEntry]] = defaultdict(list)
         chosen, faults = [], []
@@ -224,7 +224,7 @@ class _Job:
         return chosen, repeats, faults
 
     def _is_known(self, entry: TurnoutEntry, before: asyncpg.Record) -> bool:
-        """Whether it tells nothing new: the same list said it before, or the member stands there on as good a word."""
+        """Tell whether an entry is known: its source said so last, or an equally strong claim did."""
         kind = _spoken(entry)
         if before["said_before"] == kind:
             return True

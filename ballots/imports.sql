@@ -1,5 +1,5 @@
 -- name: standings
--- Where each of these stands, and what the same source said of them last.
+-- Each member's status, and what the same source said about them last.
 select who.person_id, s.kind, s.source, c.at, latest.kind as said_before
 from unnest($2::bigint[]) as who (person_id)
 left join standing s on s.ballot_id = $1 and s.person_id = who.person_id
@@ -13,5 +13,5 @@ left join lateral (
 ) as latest on true;
 
 -- name: audit
--- Who brought it in, and what it came to.
+-- Records who imported the list, and the result.
 insert into audit (actor, action, subject, detail) values ($1, 'turnout.imported', $2, $3);

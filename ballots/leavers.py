@@ -1,8 +1,8 @@
-"""Leavers: struck off from a date on. They stay in every count that is over and leave all others.
+"""Leavers: members struck off from a date on. They stay in the counts of closed ballots and leave all others.
 
-From their date on they are in no audience and in no electorate of a ballot that has not closed, nothing that is queued
-goes to them, and nothing new does. What they said stays in the ledger. A member file that still names one keeps their
-details up to date and does not bring them back: only `come_back` does.
+From their date on they are in no audience and in no electorate of a ballot that has not closed, and no message is sent
+to them, queued or new. Their claims stay in the ledger. A member file that still names them updates their details but
+does not bring them back: only `come_back` does.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ FIELDS: Final[Mapping[str, Sequence[str]]] = {
     "left_on": ("left", "date", "leaving date", "date left", "on", "resigned", "resigned on", "end date"),
 }
 _MANY: Final = 4
-"""So many numbers that may be meant say nothing."""
+"""With so many similar numbers, none is suggested."""
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
 _WITHIN: Final = 900
 
 
 @dataclass(frozen=True, slots=True)
 class Leaver:
-    """Somebody who leaves.
+    """Member who leaves.
 
     Attributes:
         member_id: their membership number.
-        at: the first moment when they are no member; aware.
-        line: of the file they come from; 0 where somebody typed them.
+        at: the moment from which they are no longer a member; aware.
+        line: of the file they come from; 0 where the number was typed.
     """
 
     member_id: str
@@ -54,15 +54,15 @@ class Leaver:
 
 @dataclass(slots=True)
 class LeaversReport:
-    """What came of leavers.
+    """Report of recording leavers.
 
     Attributes:
-        struck_off: how many are members no longer.
-        to_come: how many will be none from a date that is to come.
+        struck_off: how many were struck off.
+        to_come: how many will be struck off on a later date.
         known: how many had left already, whenever that was, or were to leave on that day.
-        repeated: how many more times somebody was named who had been named before.
-        withdrawn: queued messages that were taken back.
-        ballots: how many ballots have fewer electors for it.
+        repeated: rows that name somebody named before.
+        withdrawn: queued messages that were withdrawn.
+        ballots: how many ballots lost electors.
         problems: who could not be found, and rows that could not be read.
     """
 
@@ -75,7 +75,7 @@ class LeaversReport:
     problems: list[Problem] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Convert to plain values."""
         return asdict(self) | {"problems": [one.to_json() for one in self.problems]}
 
 
@@ -84,7 +84,7 @@ def read_leavers(path: Path, *, otherwise: datetime, zone: ZoneInfo) -> tuple[li
 
     Args:
         path: the file.
-        otherwise: when those leave whose row has no date; aware.
+        otherwise: the leaving date of rows without one; aware.
         zone: of dates that name none.
 
     Raises:
@@ -106,17 +106,17 @@ def read_leavers(path: Path, *, otherwise: datetime, zone: ZoneInfo) -> tuple[li
 
 
 async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: datetime) -> LeaversReport:
-    """Note who leaves and from when on, and strike off whose date has come.
+    """Record leavers and their dates, and strike off those whose date has come.
 
     Args:
         db: a connection; a transaction is opened if there is none.
-        leavers: who.
-        actor: who says so, for the audit.
+        leavers: the leavers.
+        actor: who records it, for the audit.
         now: the time.
     """
     report = LeaversReport()
     async with db.transaction():
-        await people_go(db)  # first: whoever waits for it holds nobody's row
+        await people_go(db)  # first: nobody who waits for this lock holds a person's row
         rows = await db.fetch(SQL["members"], [one.member_id for one in leavers], timeout=_WITHIN)
         known = {row["external_id"]: row for row in rows}
         named: dict[str, Leaver] = {}
@@ -147,7 +147,7 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: d
 
 
 async def _instead(db: Connection, one: Leaver) -> str:
-    """Whose number may have been meant by one that somebody typed; "" where nobody can tell."""
+    """Suggest membership numbers similar to an unknown one that was typed; "" where there are none, or too many."""
     close = await db.fetch(SQL["close_numbers"], one.member_id) if not one.line else []
     near = [row["external_id"] for row in close]
     return f" Did you mean {' or '.join(near)}?" if 0 < len(near) < _MANY else ""
@@ -163,10 +163,10 @@ async def strike_off(db: Connection, now: datetime) -> LeaversReport:
     if not await db.fetch(SQL["due"], now):
         return LeaversReport()
     async with db.transaction():
-        await people_go(db)  # no page of a launch that was decided before is written after
+        await people_go(db)  # no launch page decided before this is written after it
         ids = [row["person_id"] for row in await db.fetch(SQL["due"], now)]
         ballots = [row["ballot_id"] for row in await db.fetch(SQL["ballots"], ids, now)]
-        for ballot_id in ballots:  # before any message is held: a list from elsewhere holds its ballot, then messages
+        for ballot_id in ballots:  # before any message is locked: an import locks its ballot, then messages
             await counts.hold(db, ballot_id)
         for ballot_id in ballots:
             await db.execute(SQL["leave_ballot"], ballot_id, ids)
@@ -192,15 +192,15 @@ async def come_back(db: Connection, member_ids: Sequence[str], *, actor: str, no
 
     Args:
         db: a connection; a transaction is opened if there is none.
-        member_ids: whose.
-        actor: who says so, for the audit.
+        member_ids: their membership numbers.
+        actor: who records it, for the audit.
         now: the time.
 
     Returns:
         The numbers of those who had left, or were going to.
 
     Raises:
-        NotFound: somebody has none of these numbers.
+        NotFound: nobody has one of these numbers.
     """
     async with db.transaction():
         known = {row["external_id"]: row["person_id"] for row in await db.fetch(SQL["members"], list(member_ids))}

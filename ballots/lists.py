@@ -1,7 +1,7 @@
-"""A list from elsewhere: who is meant by each row, and what it says about the ballot.
+"""Turnout lists from elsewhere: which member each row names, and what it says about the ballot.
 
-Phone banks, reps' sheets and scrutineers' lists come as they come, so columns and answers are known by many names. What
-cannot be read for certain is a fault of its row, never a guess.
+Phone banks, reps and scrutineers each use their own headings and words, so columns and answers are recognised by many
+names. A row that cannot be read for certain is reported as a fault, never guessed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ANSWERS: Final = (
     "standing", "kind", "answer", "voted", "vote", "has_voted", "response", "result", "outcome", "said", "disposition",
     "status",
 )  # fmt: skip
-"""Columns that say what somebody said; the first of these that is there."""
+"""Columns that hold the answer; the first of these that is there is used."""
 TIMES: Final = ("at", "said_at", "answered_at", "called_at", "voted_at", "when", "time", "timestamp", "date")
 CONFIDENCES: Final = ("confidence",)
 
@@ -47,19 +47,19 @@ WORDS: Final[Mapping[str, ClaimKind | None]] = {
     }.items()
     for word in words.split("|")
 }
-"""What answers mean; None: nothing about the ballot."""
+"""Meaning of each answer; None where it says nothing about the ballot."""
 
 _DATES: Final = ("%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d-%m-%Y")
 _LEAST: Final = 0.001
-"""The least confidence there is."""
+"""Lowest confidence accepted."""
 _EARLIEST: Final = 2000
-"""The year before which a date is a slip."""
+"""First year accepted; an earlier date is taken for a typing error."""
 _SPACES: Final = re.compile(r"[\s_]+")
 
 
 @dataclass(frozen=True, slots=True)
 class TurnoutEntry:
-    """A row that can be read.
+    """Row of a list that could be read.
 
     Attributes:
         line: where it begins in the file.
@@ -84,12 +84,12 @@ class TurnoutEntry:
 
 @dataclass(frozen=True, slots=True)
 class RowProblem:
-    """A row that nothing can be recorded for.
+    """Row of a list that nothing can be recorded for.
 
     Attributes:
         line: where it begins in the file.
-        code: why, as a program reads it.
-        message: why, as a person reads it.
+        code: why, as a code for programs.
+        message: why, as a sentence for people.
     """
 
     line: int
@@ -99,16 +99,16 @@ class RowProblem:
 
 @dataclass(frozen=True, slots=True)
 class TurnoutList:
-    """A list, read.
+    """Turnout list as read from a file.
 
     Attributes:
-        header: the column names as they stand in the file.
-        cells: every row as it stands in the file, by line.
-        columns: what each header was taken for.
+        header: the column names as in the file.
+        cells: every row as in the file, by line.
+        columns: the meaning recognised for each header.
         entries: the rows that can be read.
         faults: those that cannot.
         sha256: fingerprint of the file, in hex.
-        notices: what people should know of the file besides.
+        notices: further remarks about the file, as sentences.
     """
 
     header: list[str]
@@ -140,12 +140,12 @@ def read_list(
 
     Args:
         path: the file.
-        says: what every row says, where the file has no column that says it.
-        region: country whose way of writing phone numbers is assumed where there is no `+`.
-        zone: whose clock its times are written in.
-        now: what time it is: nothing was said later.
-        header_row: the line or row that names the columns, where a person says so.
-        encoding: of a CSV file, where a person says so.
+        says: the answer of every row, where the file has no column of answers.
+        region: country assumed for phone numbers without a `+`.
+        zone: time zone of its times.
+        now: the current time; a row with a later one is a fault.
+        header_row: the line or row that names the columns; None to detect it.
+        encoding: of a CSV file; None to detect it.
 
     Raises:
         InputError: the file cannot be read, names nobody, or says nothing.
@@ -172,10 +172,10 @@ def read_list(
 
 
 def _reads_of(path: Path, columns: Columns, says: ClaimKind | None, zone: ZoneInfo, now: datetime) -> _Reads:
-    """How the rows of a file with these columns are read.
+    """Find the columns that hold answers and times.
 
     Raises:
-        InputError: no column says what was said, and nobody has said it for all.
+        InputError: no column holds answers, and `says` gives none for all rows.
     """
     names = {column.name for column in columns.attributes}
     answer = next((name for name in ANSWERS if name in names), None)
@@ -190,7 +190,7 @@ def _reads_of(path: Path, columns: Columns, says: ClaimKind | None, zone: ZoneIn
 
 
 def _read_rows(rows: RowReader, reads: _Reads) -> tuple[list[TurnoutEntry], list[RowProblem]]:
-    """All rows: those that can be read, and what is wrong with the others."""
+    """Read all rows; returns those that can be read, and the faults of the others."""
     entries: list[TurnoutEntry] = []
     faults: list[RowProblem] = []
     for row in rows:
@@ -206,7 +206,7 @@ def _read_rows(rows: RowReader, reads: _Reads) -> tuple[list[TurnoutEntry], list
 
 @dataclass(frozen=True, slots=True)
 class _Reads:
-    """How the rows of one file are read; `telling` are the headers of the columns that say something."""
+    """Reader of one file's rows; `telling` are the headers of the answer, time and confidence columns."""
 
     answer: str | None
     time: str | None
@@ -219,7 +219,7 @@ class _Reads:
         """Refuse a row whose answer, time or confidence a spreadsheet could not show.
 
         Raises:
-            _Unreadable: the first of these problems is why.
+            _Unreadable: for the first such problem.
         """
         for one in problems:
             if one.code in FAULTS and one.column in self.telling:
@@ -292,7 +292,7 @@ def _remember(records: Iterator[Record], cells: dict[int, list[str]]) -> Iterato
 
 
 def faulty_rows(sheet: TurnoutList, faults: Sequence[RowProblem]) -> Iterator[list[str]]:
-    """The faulty rows as they stand, each with its line and what is wrong: to be mended, and imported again."""
+    """Yield the faulty rows as in the file, each with its line and problem, to be corrected and imported again."""
     width = len(sheet.header)
     yield [*sheet.header, "problem_line", "problem"]
     for fault in sorted(faults, key=lambda one: one.line):

@@ -1,4 +1,4 @@
-"""Whom the rows of a list mean: by membership number, or by an address that leads to exactly one elector."""
+"""Match rows of a list to electors: by membership number, or by an address that leads to exactly one member."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SQL: Final = load_queries(__file__)
 
 AMBIGUOUS: Final = frozenset({"several", "two_answers"})
 UNMATCHED: Final = frozenset({"unmatched", "no_elector"})
-"""What the codes of faults come to in a report; every other one is a row that cannot be read."""
+"""Fault codes as a report groups them; a row with any other code is unreadable."""
 
 _NOBODY: Final = "No member has this membership number, phone number or mailbox."
 _SEVERAL: Final = "Several members have this phone number or mailbox, and no name says which: add a membership number."
@@ -32,7 +32,7 @@ class _Holder:
 async def match(
     db: Connection, ballot_id: int, entries: Sequence[TurnoutEntry]
 ) -> tuple[dict[int, int], list[RowProblem]]:
-    """Find out whom each entry means.
+    """Match each entry to one elector.
 
     A membership number decides alone. Without one, an address must lead to one member; where several share it, the name
     in the row must fit exactly one of them.
@@ -40,10 +40,10 @@ async def match(
     Args:
         db: a connection.
         ballot_id: only its electors count.
-        entries: what was read.
+        entries: the rows that could be read.
 
     Returns:
-        The person of each line, and the lines that mean nobody for certain.
+        The person id by line, and a fault for each line that cannot be matched for certain.
     """
     numbers = await _numbers(db, entries)
     holders = await _holders(db, entries)

@@ -1,4 +1,4 @@
-"""Dates of a ballot that are past by the time a step is sent: templates can ask for it, and plans warn of it."""
+"""Dates of a ballot that are past by the time a step is sent: templates can test for them, and plans warn of them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from messaging.content.templates import CONSTANTS, LINKS, PAST_FIELDS, Template
 _FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {"last_posting": "last_posting_past", "replacement_by": "replacement_past"}
 )
-"""The dates that members are asked to act before, and the field that says that one is over."""
+"""The dates that members are asked to act before, and the field that says that a date is past."""
 _SAMPLES: Final = ("Sample", "")
-"""What a member's variables may say: what stands inside an `if` is looked at, too."""
+"""Values tried for each of a member's variables, so that text inside an `if` is checked, too."""
 
 assert frozenset(_FIELDS.values()) == PAST_FIELDS
 
@@ -25,7 +25,7 @@ Dates = Mapping[str, datetime | None]
 
 
 def dates_of(row: Record) -> Dates:
-    """The dates in a ballot's row.
+    """Return the dates in a ballot's row.
 
     Args:
         row: has `last_posting_at` and `replacement_by`.
@@ -34,12 +34,12 @@ def dates_of(row: Record) -> Dates:
 
 
 def constants_at(constants: Mapping[str, Any], dates: Dates, at: datetime) -> dict[str, Any]:
-    """A step's constants as they are at a moment: `ballot.replacement_past` and the like are "yes" once that is so.
+    """Return a step's constants at a moment: `ballot.replacement_past` and the like are "yes" once the date is past.
 
     Args:
         constants: of the step.
         dates: of its ballot.
-        at: when its messages go.
+        at: when its messages are sent.
     """
     past = {field: "yes" if _is_past(dates, date, at) else "" for date, field in _FIELDS.items()}
     others = constants.get("languages", {})
@@ -53,14 +53,14 @@ def constants_at(constants: Mapping[str, Any], dates: Dates, at: datetime) -> di
 def past_dates(
     template: Template, constants: Mapping[str, Any], dates: Dates, at: datetime, channels: Sequence[str]
 ) -> Iterator[str]:
-    """Say which dates a template's messages name though they are past when they go, a sentence each.
+    """Yield a warning sentence for each date that a template names though it is past when the message is sent.
 
     Args:
-        template: what is said.
+        template: the template.
         constants: of the step, as they are at that moment.
         dates: of the ballot.
-        at: when its messages go.
-        channels: by which they go.
+        at: when its messages are sent.
+        channels: those of the step.
     """
     past = [date for date in _FIELDS if _is_past(dates, date, at)]
     words = list(_words(template, constants, channels)) if past else []
@@ -88,7 +88,7 @@ def _others(constants: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def _words(template: Template, constants: Mapping[str, Any], channels: Sequence[str]) -> Iterator[str]:
-    """Everything the template may say to somebody, in each language, on one line each."""
+    """Yield every text the template may produce, in each language, on one line each."""
     renderer = Renderer(template, constants, Branding())
     names = (template.variables - CONSTANTS) | LINKS
     for language in template.languages:

@@ -1,23 +1,22 @@
-"""How a ballot stands against its threshold, said honestly.
+"""Score of a ballot against its threshold: estimate, band, and confirmations still needed.
 
-What is known is how many members *say* that they have voted: **confirmed**. It is never called turnout, for two
+The only thing known is how many members *say* that they have voted: **confirmed**. It is never called turnout, for two
 reasons. People over-report voting (by 13 points, on average over 130 studies that checked what people said against
 the records), and most members say nothing at all. So, with `o` the ballot's `over_report` (0.13 by default):
 
-- **estimate** = confirmed * (1 - o). Each confirmation is worth 0.87 of a vote; who has not told us is not in it.
+- **estimate** = confirmed * (1 - o). Each confirmation is worth 0.87 of a vote; silent members count as 0.
 - **low** = confirmed * (1 - 2o): the studies' average hides studies with twice the gap.
 - **high** = confirmed + silent * said * (1 - o), where *silent* are the electors who have said nothing and *said* is
   the share of *voted* among those who have said anything. No correction for those who confirmed, and the silent voted
   as often as those who spoke.
 
-The band is not a confidence interval: it lies between two assumptions, and early in a ballot it is as wide as our
-ignorance. The threshold is a **target** in whole votes. It is **reached** when the estimate, unrounded, is not below
-it; or when everybody has confirmed and the estimate is not below the threshold's share of them, since in a branch of
-one the only member's confirmation is all there can be. **needed** is the number of further confirmations until then,
-never more than there are members who have not confirmed, so it compares directly with **rate_per_day**, the
-confirmations a day of the last seven days. **passed** is said only when even the low end reaches the target. In a
-disaggregated ballot each constituency must: the whole has reached or passed when every one of them has, and needs what
-they need together.
+The band is not a confidence interval: it lies between two assumptions, and early in a ballot it is very wide.
+The threshold is a **target** in whole votes. It is **reached** when the estimate, unrounded, is not below it; or when
+everybody has confirmed and the estimate is not below the threshold's share of them, since in a branch of one the only
+member's confirmation is all there can be. **needed** is the number of further confirmations until then, never more than
+there are members who have not confirmed, so it compares directly with **rate_per_day**, the confirmations a day of the
+last seven days. **passed** is said only when even the low end reaches the target. In a disaggregated ballot each
+constituency must: the whole has reached or passed when every one of them has, and needs what they need together.
 How figures are rounded is in `figures.py`.
 """
 
@@ -40,7 +39,7 @@ from core.errors import NotFound
 SQL = load_queries(__file__)
 
 WINDOW: Final = timedelta(days=7)
-"""How far back the present rate looks."""
+"""Period over which the present rate is measured."""
 
 _DAY: Final = timedelta(days=1)
 _SILENT_MEASURES: Final = tuple(kind.value for kind in ClaimKind)
@@ -48,23 +47,23 @@ _SILENT_MEASURES: Final = tuple(kind.value for kind in ClaimKind)
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How a ballot, or one constituency of it, stands.
+    """Score of a ballot, or of one of its constituencies.
 
     Attributes:
         electorate: members who may vote.
-        reachable: of these, who have an address that nothing suppresses.
+        reachable: of these, members with an address that nothing suppresses.
         reachable_sms: … a mobile number.
         reachable_email: … an email address.
-        contacted: who had at least one message that a provider took.
-        confirmed: who stand as *voted*; what people say, not turnout.
-        estimate: votes we can count on, rounded, but never up to a target that is not reached.
+        contacted: members with at least one message that a provider accepted.
+        confirmed: members whose status is *voted*; self-reported, not turnout.
+        estimate: votes to expect from the confirmations, rounded, but never up to a target that is not reached.
         low: the low end of the band, in votes.
         high: the high end of the band, in votes.
         over_report: the correction that was applied, 0.13 for 13 points.
         threshold: the share of the electorate that must vote.
         target: the same in votes.
         reached: the estimate has reached the target, in every constituency that must pass by itself.
-        needed: further confirmations until then, at most as many as are missing; 0 when it has.
+        needed: further confirmations until then, at most as many as are missing; 0 when it is reached.
         days_left: until the last safe posting day, or the close; before the opening, the whole time.
         needed_per_day: confirmations; None when there is no time left or nothing is needed.
         rate_per_day: confirmations a day in the last seven days, or since the opening if that is less.
@@ -100,13 +99,13 @@ class Score:
 
     @property
     def estimated(self) -> float:
-        """The estimate, unrounded."""
+        """Return the estimate, unrounded."""
         return self.confirmed * (1 - self.over_report)
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreTerms:
-    """What a ballot is judged by at a moment.
+    """Terms a ballot is scored by at a moment.
 
     Attributes:
         threshold: share of the electorate that must vote, above 0 and up to 1.
@@ -122,12 +121,12 @@ class ScoreTerms:
 
 
 async def score(db: Connection, ballot_id: int, now: datetime) -> Score:
-    """How a ballot stands.
+    """Score a ballot.
 
     Args:
         db: a connection.
         ballot_id: the ballot.
-        now: the time it is judged at.
+        now: the time it is scored at.
 
     Raises:
         NotFound: no such ballot.
@@ -159,7 +158,7 @@ async def score(db: Connection, ballot_id: int, now: datetime) -> Score:
 
 
 def votes_needed(threshold: float, electorate: int) -> int:
-    """How many must vote for a threshold to be reached: whole votes, since 6,000 of 12,001 are not half of them."""
+    """Return how many whole votes reach a threshold: rounded up, since 6,000 of 12,001 are not half of them."""
     return math.ceil(round(threshold * electorate, 6))
 
 
@@ -167,7 +166,7 @@ def judge(measures: Mapping[str, int], recent: int, terms: ScoreTerms) -> Score:
     """Score one set of counts; the formulas are in this module's docstring.
 
     Args:
-        measures: `electorate`, `reachable` …, and the number of members who stand as each kind.
+        measures: `electorate`, `reachable` …, and the number of members with each status.
         recent: confirmations within the window.
         terms: threshold, correction and time left.
     """
@@ -208,7 +207,7 @@ def judge(measures: Mapping[str, int], recent: int, terms: ScoreTerms) -> Score:
 
 
 def judge_unit(unit: UnitTurnout, whole: Score) -> Score:
-    """Score a unit as the whole ballot is scored. Its own rate is not known.
+    """Score a unit by the terms of the whole ballot. Its own rate is not known, so it counts as 0.
 
     Args:
         unit: its counts.
@@ -219,7 +218,7 @@ def judge_unit(unit: UnitTurnout, whole: Score) -> Score:
 
 
 def _rounded(votes: float, target: int | None) -> int:
-    """Votes to the nearest whole one, but not up to a target that they have not reached."""
+    """Round votes to the nearest whole one, but not up to a target that they have not reached."""
     return target - 1 if target is not None and round(votes, 6) < target <= round(votes) else round(votes)
 
 

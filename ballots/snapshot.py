@@ -1,7 +1,7 @@
-"""Where every member of a ballot stands at one moment, as a file: CSV or Parquet.
+"""Snapshot of every member's status in a ballot at one moment, as a CSV or Parquet file.
 
-It fits the change feed: whoever reads a snapshot and then follows from its cursor knows everything. (A claim of that
-very moment may be in both; dealing with it twice changes nothing.)
+A reader that loads a snapshot and then follows the change feed from its cursor misses nothing. (A claim of that very
+moment may be in both; processing it twice changes nothing.)
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Format = Literal["csv", "parquet"]
 MEDIA: Final[dict[str, str]] = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 
 COLUMNS: Final = ("member_id", "unit", "elector", "standing", "source", "confidence", "at", "claim_id")
-"""Ids and where each stands; no names, no addresses."""
+"""Ids and statuses; no names, no addresses."""
 
 _PAGE: Final = 5000
 _TIMEOUT: Final = 900
@@ -36,7 +36,7 @@ Rows = list[tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was written.
+    """Snapshot that was written.
 
     Attributes:
         ballot: its name.
@@ -50,18 +50,18 @@ class Snapshot:
 
 
 class NoParquet(MusterError):  # noqa: N818
-    """Parquet cannot be written here."""
+    """Parquet cannot be written, because pyarrow is not installed."""
 
 
 async def write_snapshot(pool: Pool, ballot: Ballot, path: Path, kind: Format, *, actor: str) -> Snapshot:
-    """Write a ballot's standings to a file that is there already, or to a new one.
+    """Write the status of every member of a ballot to a file, new or existing.
 
     Args:
         pool: the database.
-        ballot: whose.
-        path: where to.
-        kind: as what.
-        actor: who takes it out, for the audit.
+        ballot: the ballot.
+        path: the file; what it held is replaced.
+        kind: the format.
+        actor: who exports it, for the audit.
 
     Raises:
         NoParquet: the package for it is missing.
@@ -96,7 +96,7 @@ def _open_sheet(path: Path, kind: Format) -> Iterator[Callable[[Rows], None]]:
         with _open_parquet(path) as write:
             yield write
         return
-    with path.open("w", encoding="utf-8-sig", newline="") as file:  # with a mark, so that Excel opens it rightly
+    with path.open("w", encoding="utf-8-sig", newline="") as file:  # with a byte order mark, so that Excel reads UTF-8
         sheet = GuardedCsv(file)
         sheet.writerow(COLUMNS)
         yield lambda rows: sheet.writerows(_plain(row) for row in rows)

@@ -7,7 +7,7 @@ select
 from unit u;
 
 -- name: members
--- The electorate, and whoever else has said something that holds. Read through a cursor, a page at a time.
+-- The electorate, and everybody else with a status in the ballot. Read through a cursor, a page at a time.
 select
   p.external_id as member_id, who.unit_id, who.elector, s.kind as standing, s.source, c.confidence, c.at, s.claim_id
 from (
@@ -24,9 +24,9 @@ left join claim c on c.claim_id = s.claim_id
 order by who.person_id;
 
 -- name: last
--- Where the feed ends as of this snapshot.
+-- The last position in the feed as of this snapshot.
 select coalesce(max(seq), 0) from turnout_change where ballot_id = $1;
 
 -- name: audit
--- Who took it out.
+-- Records who exported it.
 insert into audit (actor, action, subject, detail) values ($1, 'turnout.exported', $2, $3);

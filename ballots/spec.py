@@ -1,4 +1,4 @@
-"""The `[ballot]` of a file: what a ballot is, before it is made. docs/campaigns.md explains every key."""
+"""Ballot files: the `[ballot]` table that describes a ballot. docs/campaigns.md explains every key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.spec_file import Moment, Name, OneOrMore, SpecTable, Text, at_zone, re
 
 
 class BallotSpec(SpecTable):
-    """A `[ballot]`."""
+    """Contents of a `[ballot]` table."""
 
     name: Name
     title: Text

@@ -1,5 +1,5 @@
-"""Campaigns: whom to ask about what, when, and what they answered.
+"""Campaigns: audience, steps, preview, launch, and the replies to them.
 
-`campaigns.create_campaign` makes one of a file that `spec` has read, `preview.plan` says what a launch would do,
-`launch.launch` does it, and `replies.answers` takes in whatever people answer.
+`campaigns.create_campaign` creates a campaign from a file read by `spec`, `preview.plan` previews a launch,
+`launch.launch` does it, and `replies.answers` processes the answers.
 """

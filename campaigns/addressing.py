@@ -1,9 +1,9 @@
-"""Who gets a step by what: one address a person, one person an address, and a reason for everybody who gets nothing.
+"""Addressing of a step: recipient and channel choice, with a reason for everybody who gets nothing.
 
-People are taken in the order of their ids, and each gets the first of their addresses that nobody else in the step has
-and nothing stops: channels in the step's order, then the member file's. So a household's shared phone gets one message,
-and whoever else lives there gets theirs by email where they have one. The plan before a launch and the launch itself
-both decide here, so what was announced is what happens.
+Each person gets one address and each address one person. People are taken in the order of their ids, and each gets the
+first of their addresses that nobody else in the step has and nothing stops: channels in the step's order, then the
+member file's. So a household's shared phone gets one message, and others who live there get theirs by email where they
+have one. The preview and the launch both decide here, so the launch does what the preview said.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from messaging.states import Reason, State
 SQL = load_queries(__file__)
 
 PAGE: Final = 10_000
-"""People a page: large enough that the round trips do not matter, small enough that little is done again."""
+"""People on a page: enough that round trips do not matter, few enough that little is redone after a crash."""
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateAddress:
-    """One way to reach a person.
+    """Address that a person could be written to at.
 
     Attributes:
         channel: `sms` or `email`.
@@ -41,11 +41,11 @@ class CandidateAddress:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A person in the audience of a step.
+    """Person in the audience of a step.
 
     Attributes:
-        person_id: who.
-        answered: they have done what the step asks for.
+        person_id: their id.
+        answered: whether they have met the goal of the step.
         barred: why nothing at all may be sent to them; None where it may.
         addresses: in order of preference.
     """
@@ -58,7 +58,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person gets: an address and `queued`, or no address, `skipped` or `suppressed`, and the reason."""
+    """Decision for a person: an address and `queued`; or no address, `skipped` or `suppressed`, and the reason."""
 
     person_id: int
     channel: str | None
@@ -75,10 +75,10 @@ async def decide(
     Args:
         db: a connection.
         step: its `step_id`, `channels`, `goal_id` and `purpose`.
-        audience: who is asked, in the order in which they may choose.
-        after: the last person for whom it is decided already.
-        written: each page is in the outbox before the next but one is asked for, so that only the last one's addresses
-            are kept in mind, and a million people need no more memory than ten thousand. Otherwise nothing is written.
+        audience: the people to decide for; earlier ones take addresses first.
+        after: the last person already decided for.
+        written: whether the caller writes each page to the outbox before it requests the next but one. Then only the
+            last page's addresses are kept, and a million people need no more memory than ten thousand.
     """
     taken: set[tuple[str, str]] = set()
     while people := await audience.page(db, after=after, limit=PAGE):
@@ -96,13 +96,13 @@ async def decide(
 async def candidates(
     db: Connection, *, people: Sequence[int], channels: Sequence[str], goal_id: int | None, purpose: str
 ) -> list[Candidate]:
-    """What decides for a page of people.
+    """Load what is needed to decide for a page of people.
 
     Args:
         db: a connection.
         people: ids, any number.
         channels: the step's, in order of preference.
-        goal_id: what the step asks for.
+        goal_id: the goal of the step.
         purpose: `service` or `marketing`: a suppression may be for marketing only.
     """
     found: dict[int, Candidate] = {}
@@ -118,7 +118,7 @@ async def candidates(
 
 
 async def addresses_taken(db: Connection, step_id: int, people: Iterable[Candidate]) -> set[tuple[str, str]]:
-    """Which of some people's addresses (with their channels) a step has used already."""
+    """Return which of these people's addresses (with their channels) a step has used already."""
     theirs = [one for person in people for one in person.addresses]
     rows = await db.fetch(SQL["taken"], step_id, [one.channel for one in theirs], [one.address for one in theirs])
     return {(row["channel"], row["address"]) for row in rows}
@@ -128,8 +128,8 @@ def assign(people: Iterable[Candidate], taken: set[tuple[str, str]]) -> list[Dec
     """Decide for each person.
 
     Args:
-        people: in the order in which they may choose.
-        taken: channel and address of messages decided before; what is decided now is added.
+        people: the people; earlier ones take addresses first.
+        taken: channel and address of messages decided before; those decided now are added.
     """
     return [_decide(person, taken) for person in people]
 

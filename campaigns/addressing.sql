@@ -1,7 +1,7 @@
 -- name: candidates
--- What decides who gets a step by what: whether they have answered, whether anything stops messages to them altogether,
--- and their addresses in order of preference with what stands against each: marketing needs that they have agreed to it.
--- A row an address, or one without for who has none.
+-- The candidates of a step: whether each has met the goal, whether anything stops messages to them altogether, and
+-- their addresses in order of preference with what suppresses each; marketing also needs their consent. One row per
+-- address, or one without an address for people who have none.
 select
   asked.person_id,
   exists (select from goal_met g where g.goal_id = $3 and g.person_id = asked.person_id) as answered,

@@ -1,4 +1,4 @@
-"""Advice about a campaign before it is launched: all that is allowed but seldom meant."""
+"""Advice about a campaign before it is launched: warnings about what is allowed but seldom intended."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _OF_A_VOTE: Final = re.compile(
 
 
 def step_advice(step: Record, at: datetime) -> tuple[str, ...]:
-    """Say what about a step's message is seldom meant, a sentence each.
+    """List what is seldom intended in a step's message, a sentence each.
 
     Args:
-        step: has what was kept with it, its channels, the number its texts come from, and its ballot's dates.
-        at: when its first message may go.
+        step: has its `content`, `constants`, `channels`, `sms_from`, and its ballot's dates.
+        at: when its first message may be sent.
     """
     template, dates = Template.from_json(step["content"]), dates_of(step)
     constants = constants_at(step["constants"], dates, at)
@@ -37,11 +37,11 @@ def step_advice(step: Record, at: datetime) -> tuple[str, ...]:
 
 
 def unset_settings(settings: Settings, spec: Mapping[str, Any], *, organisation: str) -> Iterator[str]:
-    """Say which settings members would notice the lack of, a sentence each.
+    """Warn of unset settings that members would notice, a sentence each.
 
     Args:
         settings: the settings.
-        spec: the campaign's file, as it is kept.
+        spec: the campaign's file, as stored.
         organisation: the ballot's; "" where it names none.
     """
     by_email = any("email" in step["channels"] for step in spec["steps"])
@@ -63,7 +63,7 @@ def unset_settings(settings: Settings, spec: Mapping[str, Any], *, organisation:
 
 
 def _of_another_subject(template: Template) -> Iterator[str]:
-    """Say that a template speaks of no vote, where nothing in it does."""
+    """Warn of a template that mentions neither a ballot nor a vote."""
     said = " ".join(source.text for source in template.sources())
     if "ballot" in template.variables or _CLAIMS & set(template.menu.values()) or _OF_A_VOTE.search(said):
         return

@@ -1,6 +1,6 @@
-"""Whom a campaign asks: a filter over the electorate, compiled to one SQL query.
+"""Audience of a campaign: a filter over the electorate, compiled to one SQL query.
 
-Every part of a filter is a fixed piece of SQL; what people wrote reaches PostgreSQL as parameters only.
+Every part of a filter is a fixed piece of SQL; values from the file reach PostgreSQL as parameters only.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from people.unit_names import find_units
 SQL = load_queries(__file__)
 
 REACHED: Final = ("accepted", "sent", "delivered", "read", "complained")
-"""A message in one of these states was taken by a provider: its person has received the step."""
+"""States of a message that a provider accepted: the person has received the step."""
 
 _EVERYBODY: Final = "true"
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """A compiled filter.
+    """Audience: a compiled filter.
 
     Attributes:
         clause: an SQL condition on `p` (person) of an elector, with numbered parameters.
@@ -39,7 +39,7 @@ class Audience:
     parameters: tuple[Any, ...]
 
     async def page(self, db: Connection, *, after: int, limit: int) -> list[int]:
-        """The next ids of the people asked, in ascending order.
+        """Return the next person ids of the audience, in ascending order.
 
         Args:
             db: a connection.
@@ -58,7 +58,7 @@ class Audience:
         return [row["person_id"] for row in rows]
 
     async def size(self, db: Connection) -> int:
-        """How many people are asked."""
+        """Count the people in the audience."""
         sql = (
             "select count(*) from elector e join person p using (person_id)"  # noqa: S608  # fixed pieces only
             f" where e.ballot_id = $1 and p.struck_off_at is null and {self.clause}"
@@ -69,16 +69,16 @@ class Audience:
 async def compile_audience(
     db: Connection, *filters: Filter, ballot_id: int, campaign_id: int | None = None
 ) -> Audience:
-    """Make the query of an audience; several filters must all hold.
+    """Compile filters, which must all hold, to an audience.
 
     Args:
-        db: where the units are looked up.
-        filters: what the file says.
-        ballot_id: whose electorate is filtered.
-        campaign_id: whose steps `received` speaks of; None while the campaign is not made yet.
+        db: a connection, to look up units.
+        filters: the filters of the file.
+        ballot_id: the ballot whose electorate is filtered.
+        campaign_id: the campaign whose steps `received` refers to; None while it is not created yet.
 
     Raises:
-        SpecError: a unit is not there, or its name fits several.
+        SpecError: a unit does not exist, or its name fits several.
     """
     names = [name for one in filters for name in _unit_names(one)]
     units = await find_units(db, names, key="audience.unit") if names else {}
@@ -88,11 +88,11 @@ async def compile_audience(
 
 
 async def step_audience(db: Connection, step: asyncpg.Record) -> Audience:
-    """The audience of a step: the campaign's, narrowed by the step's own.
+    """Compile the audience of a step: the campaign's, narrowed by the step's own.
 
     Args:
-        db: where the units are looked up.
-        step: `campaign_id`, `ballot_id`, `position`, and of the campaign `audience` and `spec`, as they are kept.
+        db: a connection, to look up units.
+        step: has `campaign_id`, `ballot_id`, `position`, and the campaign's `audience` and `spec`, as stored.
     """
     own = step["spec"]["steps"][step["position"] - 1].get("audience")
     filters = [Filter.model_validate(one) for one in (step["audience"], own) if one]
@@ -100,7 +100,7 @@ async def step_audience(db: Connection, step: asyncpg.Record) -> Audience:
 
 
 async def check_audience(db: Connection, one: Filter, *, key: str = "audience") -> list[str]:
-    """What in a filter does not exist: units, attributes, members.
+    """List what a filter names that does not exist: units, attributes, members.
 
     Returns:
         One line for each, naming the key; empty when all is well.
@@ -120,7 +120,7 @@ async def check_audience(db: Connection, one: Filter, *, key: str = "audience") 
 
 
 async def unheld_in_audience(db: Connection, one: Filter, *, key: str = "audience") -> list[str]:
-    """The values of attributes and languages in a filter that nobody has, one line each, with what comes close."""
+    """List attribute values and languages in a filter that nobody has, one line each, with similar ones."""
     lines: list[str] = []
     for part in _parts(one):
         unheld = await unheld_attributes(db, part.attribute or {}, key=key)
@@ -136,7 +136,7 @@ async def _unheld_languages(db: Connection, part: Filter, *, key: str) -> list[t
 
 
 def _parts(one: Filter) -> Iterable[Filter]:
-    """A filter and every filter inside it."""
+    """Yield a filter and every filter inside it."""
     yield one
     for inner in (*(one.all or ()), *(one.any or ()), *((one.not_,) if one.not_ else ())):
         yield from _parts(inner)
@@ -147,7 +147,7 @@ def _unit_names(one: Filter) -> Iterable[str]:
 
 
 class _Compiler:
-    """Turns filters into SQL and collects the parameters on the way."""
+    """Compiler of filters to SQL; collects the parameters."""
 
     def __init__(self, units: Mapping[str, int], ballot_id: int, campaign_id: int | None) -> None:
         self.parameters: list[Any] = [ballot_id]
@@ -158,7 +158,7 @@ class _Compiler:
         return _join(" and ", [self.condition(one) for one in filters])
 
     def condition(self, one: Filter) -> str:
-        """All keys of one table: each a condition that is true or false, never null."""
+        """Compile all keys of one table, each to a condition that is true or false, never null."""
         conditions = [
             *((self.every(one.all),) if one.all else ()),
             *((_join(" or ", [self.condition(inner) for inner in one.any]),) if one.any else ()),
@@ -193,7 +193,7 @@ class _Compiler:
         return f"exists (select from address a where a.person_id = p.person_id and a.channel = any ({wanted}::text[]))"
 
     def _answered(self, answered: bool | tuple[str, ...]) -> str:
-        """True and false speak of the answer the ballot waits for; a list, of what members stand as."""
+        """Compile `answered`: true and false refer to having voted, a list to members' statuses."""
         kinds = self._value([ClaimKind.VOTED] if isinstance(answered, bool) else list(answered))
         stands = (
             "exists (select from standing s where s.ballot_id = $1 and s.person_id = p.person_id"

@@ -1,4 +1,4 @@
-"""A campaign: whom it asks, in which steps, and where it is in its life.
+"""Campaigns: creation and lifecycle.
 
 ```
 draft ──launch──► running ◄──pause / resume──► paused
@@ -6,8 +6,8 @@ draft ──launch──► running ◄──pause / resume──► paused
   └──────cancel─────┴──cancel──► cancelled
 ```
 
-Everything that can be known to be wrong is found when a campaign is made: templates, senders, units, attributes, dates,
-and whether there is anybody it could reach at all.
+A campaign is validated when it is created: templates, senders, units, attributes, dates, and whether it can reach
+anybody at all.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ SQL = load_queries(__file__)
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """A campaign as it stands in the database.
+    """Campaign as stored in the database.
 
     Attributes:
         campaign_id: its id.
         name: what commands and files call it.
-        title: what people read.
-        ballot_id: the ballot it asks about.
+        title: its title for people.
+        ballot_id: the ballot it is about.
         ballot: that ballot's name.
         state: draft, running, paused, cancelled or finished.
-        audience: the filter, as it was written.
-        spec: the whole file it was made from.
+        audience: the filter, as in the file.
+        spec: the whole file it was created from.
         paused_reason: why it is paused.
-        created_by: who made it.
+        created_by: who created it.
         created_at: when; aware, UTC, like every time here.
-        launched_at: when it was launched first.
-        finished_at: when it was over.
+        launched_at: when it was first launched.
+        finished_at: when it finished or was cancelled.
     """
 
     campaign_id: int
@@ -75,7 +75,7 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class CampaignStatus:
-    """How a campaign is doing: each step's messages by state, and what the ballot has come to."""
+    """Status of a campaign: each step's messages by state, and the score of the ballot."""
 
     campaign: Campaign
     steps: tuple[StepCounts, ...]
@@ -85,13 +85,13 @@ class CampaignStatus:
 async def create_campaign(
     runtime: Runtime, spec: CampaignSpec, actor: str, *, own: BallotSpec | None = None
 ) -> Campaign:
-    """Make a campaign, ready to be launched.
+    """Create a campaign, ready to be launched.
 
     Args:
         runtime: the runtime.
         spec: its file.
-        actor: who makes it, for the audit.
-        own: the ballot in the same file; made with the campaign, or not at all, where there is none of that name.
+        actor: who creates it, for the audit.
+        own: the ballot in the same file; created in the same transaction where there is none of that name yet.
 
     Raises:
         NotFound: there is no such ballot.
@@ -128,7 +128,7 @@ async def create_campaign(
 
 
 async def _ensure_ballot(db: Connection, spec: BallotSpec, time_zone: str) -> None:
-    """Make the file's ballot, or see that the one of that name is the same."""
+    """Create the file's ballot, or check that the one of that name is the same."""
     if spec.name not in await ballot_names(db):
         await create_ballot(db, spec, time_zone=time_zone)
     elif not (await get_ballot(db, spec.name)).is_made_from(spec, time_zone=time_zone):
@@ -139,7 +139,7 @@ async def _ensure_ballot(db: Connection, spec: BallotSpec, time_zone: str) -> No
 
 
 async def get_campaign(db: Connection, name: str) -> Campaign:
-    """A campaign by its name.
+    """Look up a campaign by its name.
 
     Raises:
         NotFound: there is none.
@@ -153,18 +153,18 @@ async def get_campaign(db: Connection, name: str) -> Campaign:
 
 
 async def name_of(db: Connection, campaign_id: int) -> str | None:
-    """What commands call a campaign; None where there is none with that id."""
+    """Return the name of a campaign; None where there is none with that id."""
     name: str | None = await db.fetchval(SQL["name_of"], campaign_id)
     return name
 
 
 async def campaign_names(db: Connection) -> list[str]:
-    """The names of all campaigns, the newest first."""
+    """List the names of all campaigns, the newest first."""
     return [row["name"] for row in await db.fetch(SQL["campaign_names"])]
 
 
 async def pause(db: Connection, name: str, actor: str, reason: str = "") -> Campaign:
-    """Stop sending; what is on its way arrives, what is queued waits.
+    """Pause a campaign: messages in flight still arrive, queued ones wait.
 
     Raises:
         NotFound: there is no such campaign.
@@ -180,7 +180,7 @@ async def pause(db: Connection, name: str, actor: str, reason: str = "") -> Camp
 
 
 async def resume(db: Connection, name: str, actor: str, reason: str = "") -> Campaign:
-    """Go on where it was paused.
+    """Resume a campaign where it was paused.
 
     Raises:
         NotFound: there is no such campaign.
@@ -194,7 +194,7 @@ async def resume(db: Connection, name: str, actor: str, reason: str = "") -> Cam
 
 
 async def cancel(db: Connection, name: str, actor: str, reason: str = "") -> Campaign:
-    """End a campaign for good: what is queued is withdrawn, steps to come never start.
+    """Cancel a campaign for good: queued messages are withdrawn, later steps never start.
 
     Raises:
         NotFound: there is no such campaign.
@@ -209,17 +209,17 @@ async def cancel(db: Connection, name: str, actor: str, reason: str = "") -> Cam
 
 
 async def reopen(db: Connection, name: str | None = None) -> None:
-    """Let campaigns run again that were over and have something to send again; all of them where none is named."""
+    """Reopen finished campaigns that have something to send again; all such where none is named."""
     await db.execute(SQL["reopen"], name)
 
 
 async def status(db: Connection, name: str, now: datetime) -> CampaignStatus:
-    """How a campaign is doing.
+    """Return the status of a campaign.
 
     Args:
         db: a connection.
         name: the campaign.
-        now: the time the turnout is judged at.
+        now: the time the ballot is scored at.
 
     Raises:
         NotFound: there is no such campaign.
@@ -233,7 +233,7 @@ async def status(db: Connection, name: str, now: datetime) -> CampaignStatus:
 
 
 async def _senders(db: Connection, settings: Settings, spec: CampaignSpec) -> dict[str, int | None]:
-    """The senders a campaign uses, by channel: the file's, or the ones in the settings."""
+    """Return the senders a campaign uses, by channel: the file's, or those in the settings."""
     name, mailbox = parseaddr(spec.senders.email or settings.email_from)
     number = spec.senders.sms or settings.sms_from
     return {
@@ -255,7 +255,7 @@ async def _change(
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A campaign that is being made, for its steps."""
+    """Campaign being created, for making its steps."""
 
     runtime: Runtime
     spec: CampaignSpec
@@ -265,7 +265,7 @@ class _Made:
     now: datetime
 
     def step(self, position: int, step: StepSpec, template: Template) -> NewStep:
-        """A step as delivery needs to know it."""
+        """Make a step as the outbox needs it."""
         zone, quiet = ZoneInfo(self.ballot.time_zone), self.spec.quiet(step)
         window = step.window.within(self.spec.window)
         opens, closes = window.hours or (None, None)

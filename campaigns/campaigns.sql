@@ -1,5 +1,5 @@
 -- name: create_campaign
--- The name is taken or not in one statement, so two files at once cannot both make it.
+-- Checks the name and inserts in one statement, so two files at once cannot both create the campaign.
 insert into campaign (name, title, ballot_id, audience, spec, created_by, created_at)
 values ($1, $2, $3, $4, $5, $6, $7)
 on conflict (name) do nothing
@@ -22,14 +22,14 @@ select name from campaign where campaign_id = $1;
 select name from campaign order by campaign_id desc;
 
 -- name: change_state
--- Guarded by the states it may leave: of two people at once, one is told how it stands by now.
+-- Changes the state only from one of the given states: of two people at once, one gets an error with the new state.
 update campaign set state = $3, paused_reason = $4, finished_at = case when $3 = 'cancelled' then now() end
 where campaign_id = $1 and state = any ($2::text[])
 returning campaign_id;
 
 -- name: reopen
--- Messages have come back to a campaign that was over (its sender was mended, a text is tried again): it runs, and can be
--- paused and cancelled, like any other.
+-- Reopens finished campaigns that have messages to send again (a sender works again, a text is retried): they run, and
+-- can be paused and cancelled, like any other.
 with again as (
   update campaign c set state = 'running', finished_at = null
   where c.state = 'finished' and ($1::text is null or c.name = $1)

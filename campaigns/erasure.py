@@ -1,8 +1,8 @@
-"""Erasing somebody: names, addresses, words and raw mails go; what happened stays, under a number that leads to nobody.
+"""Erasure of a person: names, addresses, texts and raw mails are removed; events stay, under an anonymous number.
 
-`find_traces` says what there is, `erase_traces` takes it out in the caller's transaction; the whole act, with what came
-in from outside, is `muster.erasure`. The order of the locks is the same everywhere: first the one that keeps launches
-and the inbox away, which is waited for while nothing else is held; then everything else, without waiting.
+`find_traces` finds what is kept about somebody, `erase_traces` removes it in the caller's transaction; the whole
+procedure, with the inbound log, is `muster.erasure`. Locks are taken in the same order everywhere: first the one that
+keeps launches and the inbox out, waited for while nothing else is held; then all others, without waiting.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from people.search import who_has
 SQL: Final = load_queries(__file__)
 
 PATIENCE: Final = "100ms"
-"""How long a lock is waited for while others are held."""
+"""Longest wait for a lock while others are held."""
 _TURN: Final = "2s"
-"""How long launches and the inbox are waited for, while nothing is held; whoever comes after us waits as long."""
+"""Longest wait for launches and the inbox, while no lock is held; others queued behind us wait as long."""
 
 Address = tuple[str, str]
 """A channel and an address."""
@@ -49,19 +49,19 @@ Address = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What is known of somebody.
+    """Traces of a person: everything kept about them.
 
     Attributes:
         person_id: the member; None for somebody known by an address alone.
         external_id: their membership number; empty without a member.
-        name: theirs; may be empty.
-        listed: addresses that member files, or whoever asks, give them.
-        own: those of them, and of where messages to them went, that nobody else has. Where they wrote from alone may be
-            somebody's who answers for many.
-        shared: addresses that others have too: what stands against those stays.
+        name: their name; may be empty.
+        listed: their addresses by member files, or the address that was named for the erasure.
+        own: those of the listed addresses, and of the addresses messages to them went to, that nobody else has.
+            Addresses they only wrote from are left out: they may belong to somebody who answers for many.
+        shared: addresses that others have too: suppressions of those stay.
         written: messages to them.
-        reply_ids: what they said.
-        inbox_ids: how that came in.
+        reply_ids: their replies.
+        inbox_ids: the inbound log rows of those.
         pattern: a regular expression, of Python and PostgreSQL alike, that finds their own addresses in any text.
     """
 
@@ -78,26 +78,26 @@ class Traces:
 
     @property
     def likes(self) -> list[str]:
-        """Patterns for LIKE on squeezed text that find no less."""
+        """Return LIKE patterns on squeezed text that match at least whatever `pattern` does."""
         return [like for address in self.addresses for like in likes_of(address)]
 
     @property
     def addresses(self) -> list[str]:
-        """Their own addresses, without the channel."""
+        """Return their own addresses, without the channel."""
         return [address for _, address in self.own]
 
 
 async def find_traces(db: Connection, who: str, *, region: str) -> Traces:
-    """Find everything that is known of somebody.
+    """Find everything that is kept about somebody.
 
     Args:
         db: a connection.
         who: a membership number; or, for somebody in no member file, a number or mailbox.
-        region: country whose way of writing phone numbers is assumed where there is no `+`.
+        region: country assumed for phone numbers without a `+`.
 
     Raises:
-        NotFound: nothing is known of them.
-        Conflict: it is an address, and a member's.
+        NotFound: nothing is kept about them.
+        Conflict: it is an address, and a member has it.
     """
     person = await db.fetchrow(SQL["person"], who)
     if person is not None:
@@ -120,7 +120,7 @@ async def find_traces(db: Connection, who: str, *, region: str) -> Traces:
 
 
 async def traces_of(db: Connection, person_id: int, external_id: str, name: str = "") -> Traces:
-    """Everything that is known of a member."""
+    """Find everything that is kept about a member."""
     written = await written_to(db, person_id)
     listed = frozenset((row["channel"], row["address"]) for row in await db.fetch(SQL["addresses"], person_id))
     every = sorted(one for one in {*listed, *written.addresses} if not one[1].startswith("erased-"))
@@ -135,7 +135,7 @@ async def traces_of(db: Connection, person_id: int, external_id: str, name: str 
 
 
 async def look_again(db: Connection, traces: Traces) -> Traces:
-    """What there is by now, once nobody can add to it.
+    """Find the traces again, once the locks are held and nobody can add to them.
 
     Raises:
         NotFound: somebody else has erased them.
@@ -154,10 +154,10 @@ async def hold_everything(db: Connection, traces: Traces) -> None:
 
     Args:
         db: in the caller's transaction, which has done nothing yet.
-        traces: whose.
+        traces: of the person to erase.
 
     Raises:
-        asyncpg.LockNotAvailableError: somebody is in the way; begin again in a moment.
+        asyncpg.LockNotAvailableError: another transaction holds one of them; try again in a moment.
         Conflict: a member file is being imported.
     """
     await db.fetchval(SQL["wait_little"], _TURN)
@@ -167,7 +167,7 @@ async def hold_everything(db: Connection, traces: Traces) -> None:
         raise Conflict("A member file is being imported just now.", remedy="Erase when it has ended.")
     if traces.person_id is not None:
         for row in await db.fetch(SQL["left_behind"], traces.person_id, None):
-            await counts.hold(db, row["ballot_id"])  # before any message, as everybody does
+            await counts.hold(db, row["ballot_id"])  # before any message, in the same order as everywhere
         await db.fetch(SQL["hold_person"], traces.person_id)
     await hold_messages(db, traces.written.messages)
 
@@ -175,17 +175,17 @@ async def hold_everything(db: Connection, traces: Traces) -> None:
 async def erase_traces(
     db: Connection, keys: DigestKeys, traces: Traces, *, may_return: bool, now: datetime
 ) -> tuple[str, int]:
-    """Take out everything that says who somebody is; their opt-outs are kept as digests.
+    """Remove everything that identifies a person; their opt-outs are kept as digests.
 
     Args:
-        db: in the caller's transaction, which holds everything.
-        keys: to make digests with.
-        traces: what there is.
-        may_return: if a member file brings them again they may be written to, but where they had opted out.
+        db: in the caller's transaction, which holds every lock.
+        keys: for the digests.
+        traces: what to remove.
+        may_return: if a member file names them again they may be written to, except where they had opted out.
         now: the time.
 
     Returns:
-        What their membership number is from now on, and how many queued messages were withdrawn.
+        Their membership number from now on, and how many queued messages were withdrawn.
     """
     new = f"erased-{secrets.token_hex(8)}"
     channels, addresses = _columns(traces.own)
@@ -199,7 +199,7 @@ async def erase_traces(
     await db.execute(SQL["empty_replies"], list(traces.reply_ids), now)
     await db.execute(SQL["mend_replies"], traces.pattern, traces.likes, addresses)
     if traces.person_id is not None:
-        # what is claimed just now is stopped by this, at the gate's last look
+        # this also stops messages already claimed, at their last eligibility check
         await suppress(db, channel="person", address=str(traces.person_id), reason=Reason.ERASED, source="staff")
         await db.execute(SQL["drop_addresses"], traces.person_id)
         await drop_consents(db, traces.person_id)
@@ -226,25 +226,25 @@ async def _empty_ledgers(db: Connection, traces: Traces) -> None:
 
 
 async def _leave_ballots(db: Connection, person_id: int, now: datetime) -> None:
-    """Strike somebody who was going to leave off the ballots that close after that: nobody could on the day."""
+    """Strike a person with a coming leaving date off the ballots that close after it; later nothing would find them."""
     for row in await db.fetch(SQL["left_behind"], person_id, now):
         await db.execute(SQL["leave_ballot"], row["ballot_id"], person_id)
         await counts.settle(db, row["ballot_id"])
 
 
 async def forget_statistics(db: Connection) -> None:
-    """Have the planner's samples made anew, once what was erased is gone."""
+    """Refresh the planner's statistics, so that they hold no samples of what was erased."""
     await db.execute(SQL["forget_statistics"])
 
 
 async def note_erasure(db: Connection, traces: Traces, *, actor: str, detail: Mapping[str, Any], now: datetime) -> None:
-    """Write down that somebody was erased, and by whom."""
+    """Record in the audit that somebody was erased, and by whom."""
     subject = "an address" if traces.person_id is None else f"person {traces.person_id}"
     await db.execute(SQL["audit"], actor, subject, dict(detail), now)
 
 
 async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: datetime) -> list[Kept]:
-    """What stands against them, and unless they may return: that they were erased."""
+    """List the suppressions to keep as digests, and unless they may return, that they were erased."""
     channels, addresses = _columns(traces.own)
     kept = [Kept(**row) for row in await db.fetch(SQL["stands"], channels, addresses)]
     if traces.person_id is not None:
@@ -264,12 +264,12 @@ async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: dateti
 
 
 def renamed(value: Any, old: str, new: str) -> Any:
-    """A campaign's file or audience with a member's number replaced where it names members.
+    """Replace a member's number in a campaign's file or audience, where it names members.
 
     Args:
-        value: as it is kept.
-        old: the number that goes.
-        new: what stands in its place.
+        value: the file or audience as stored.
+        old: the number to replace.
+        new: its replacement.
     """
     if isinstance(value, list):
         return [renamed(one, old, new) for one in value]

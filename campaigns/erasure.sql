@@ -1,15 +1,15 @@
 -- name: person
--- Who is to be erased.
+-- The person to be erased.
 select person_id, external_id, trim(first_name || ' ' || last_name) as name
 from person where external_id = $1 and erased_at is null;
 
 -- name: addresses
--- Where they can be reached by what member files say.
+-- Their addresses by the member files.
 select channel, address from address where person_id = $1;
 
 -- name: replies
--- What they said, from wherever; and what somebody nobody knows said from an address of theirs, or in answer to a message
--- to them. What is somebody else's stays, whoever wrote it down.
+-- Their replies, from any address; and replies by unknown people from an address of theirs, or in answer to a message
+-- to them. Replies of other members stay, whatever address they came from.
 select reply_id, inbox_id
 from reply
 where person_id = $1
@@ -17,27 +17,27 @@ where person_id = $1
     and (message_id = any ($2::bigint[]) or (channel, address) in (select * from unnest($3::text[], $4::text[])));
 
 -- name: stands
--- What stands against addresses, or against a person everywhere.
+-- Suppressions of addresses, or of a person on every channel.
 select s.channel, s.address, s.purpose, s.reason, s.since
 from unnest($1::text[], $2::text[]) as given (channel, address)
 join suppression s using (channel, address);
 
 -- name: was_said
--- Whether anything was ever said of an address, so that its ledger has it, or from it by somebody for a member.
+-- Whether an address is in the suppression ledger, in a reply, or among the erased.
 select exists (select from suppression_event where channel = $1 and address = $2)
   or exists (select from reply where channel = $1 and address = $2)
   or exists (select from erased_place where channel = $1 and address = $2);
 
 -- name: hold_person
--- Whoever is changing them is not waited for: messages may be held by them that come next.
+-- Locks the person without waiting: a transaction that is changing them may hold messages that we lock next.
 select person_id from person where person_id = $1 for update nowait;
 
 -- name: wait_little
--- Nothing here is worth waiting for: whoever is in the way is done in a moment, and it is all begun again.
+-- Limits the wait for locks: another holder is done in a moment, and the erasure starts again.
 select set_config('lock_timeout', $1, true);
 
 -- name: empty_person
--- The row stays for what points at it. Its new number says nothing and cannot be guessed.
+-- The row stays, because other rows refer to it. Its new number identifies nobody and cannot be guessed.
 update person
 set external_id = $2, first_name = '', last_name = '', unit_id = null, language = 'en', time_zone = 'Europe/London',
   attributes = '{}', left_at = null, struck_off_at = coalesce(struck_off_at, $3), erased_at = $3, created_at = $3,
@@ -45,8 +45,8 @@ set external_id = $2, first_name = '', last_name = '', unit_id = null, language 
 where person_id = $1;
 
 -- name: left_behind
--- Ballots that close after the day on which somebody was going to leave, and, once that is known, after now: they vote in
--- those before.
+-- Ballots that close after a person's coming leaving date, and after $2 where it is given; in those that close before,
+-- they keep their vote.
 select b.ballot_id
 from person p
 join elector e using (person_id)
@@ -56,22 +56,22 @@ where p.person_id = $1 and p.struck_off_at is null and p.left_at is not null
 order by b.ballot_id;
 
 -- name: leave_ballot
--- As leavers do on their day.
+-- As for leavers on their date.
 delete from elector where ballot_id = $1 and person_id = $2;
 
 -- name: drop_addresses
--- An import finds people by them.
+-- Deletes their addresses, by which an import would find them.
 delete from address where person_id = $1;
 
 -- name: empty_replies
--- That they answered stays, and what it was taken for; nobody need deal with it any more.
+-- That they answered stays, and its classification; the reply is closed.
 update reply
 set text = '', address = 'erased-' || reply_id, note = null, state = 'closed',
   closed_at = case state when 'open' then $2 else closed_at end, closed_by = case state when 'open' then 'erased' else closed_by end
 where reply_id = any ($1::bigint[]);
 
 -- name: mend_replies
--- What others said of them stays without the address; and who wrote from theirs for somebody else wrote from nowhere.
+-- Replies of others that mention their address stay without it; replies sent from it for other members lose it, too.
 update reply
 set text = regexp_replace(text, $1, 'erased', 'gi'), note = regexp_replace(note, $1, 'erased', 'gi'),
   address = case when address = any ($3::text[]) then 'erased-' || reply_id else address end
@@ -79,23 +79,23 @@ where address = any ($3::text[])
   or squeezed(text || ' ' || coalesce(note, '')) like any ($2::text[]) and text || ' ' || coalesce(note, '') ~* $1;
 
 -- name: naming_campaigns
--- Campaigns whose audience names members by their number.
+-- Campaigns whose audience names this membership number.
 select campaign_id, audience, spec from campaign
 where strpos(audience::text || spec::text, '"members"') > 0 and strpos(audience::text || spec::text, to_json($1::text)::text) > 0
 for update;
 
 -- name: rename_in_campaign
--- Its audience is as large as before, and names nobody.
+-- The audience stays as large as before, without the old number.
 update campaign set audience = $2, spec = $3 where campaign_id = $1;
 
 -- name: empty_ledgers
--- The one function that may change a ledger, in the migration that made it.
+-- Calls the only function that may change a ledger; it is defined in a migration.
 select erase_personal_detail($1::bigint, $2::text, $3::text[], $4::text[], $5::bigint[]);
 
 -- name: forget_statistics
--- The planner keeps samples of what stood in columns, where the application can read them.
+-- Refreshes the planner's statistics, which keep samples of column values that the application can read.
 select forget_statistics();
 
 -- name: audit
--- That somebody was erased, by whom and how much it was; not who.
+-- Records that somebody was erased, by whom and how much was removed; not who it was.
 insert into audit (actor, action, subject, detail, at) values ($1, 'people.erased', $2, $3, $4);

@@ -1,4 +1,4 @@
-"""A step's messages and segments, by the languages of those who get them."""
+"""Messages and segments of a step, by the languages of the recipients."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from messaging.content.templates import Channel
 SQL: Final = load_queries(__file__)
 
 _LEAST: Final = 10
-"""The part of a sample that each language gets at least, so that a few texts in Welsh are not guessed from one."""
+"""Each language gets at least one part in so many of a sample, so that a few Welsh texts are not guessed from one."""
 
 
 @dataclass(frozen=True, slots=True)
 class LanguagePlan:
-    """A step's messages to people of one language.
+    """Preview of a step's messages to people of one language.
 
     Attributes:
-        language: theirs.
+        language: the recipients' language.
         messages: how many they get, by channel.
-        first: one of them, by channel.
-        said_in: the language they get them in, by channel; another one where the template is not in theirs.
+        first: the person id of one of them, by channel.
+        said_in: the language they get them in, by channel; another one where the template lacks theirs.
         segments: SMS segments of all their texts.
-        rendered: texts really rendered for that number; less than all of them means it is an estimate.
+        rendered: texts rendered for that number; less than all of them means it is an estimate.
         ucs2: of those rendered, texts with characters that make a segment hold 70 instead of 160.
     """
 
@@ -42,22 +42,22 @@ class LanguagePlan:
 
     @property
     def missing(self) -> Mapping[Channel, str]:
-        """The channels by which the template does not speak their language, each with the language it has instead."""
+        """Return the channels for which the template lacks their language, each with the language used instead."""
         return {channel: said for channel, said in self.said_in.items() if spoken(self.language, (said,)) is None}
 
 
 async def plan_languages(
     db: Connection, renderer: Renderer, people: Sequence[int], texts: Sequence[int], public_url: str, *, sample: int
 ) -> tuple[LanguagePlan, ...]:
-    """Count a step's messages by language, and render its texts, or about so many of them.
+    """Count a step's messages by language, and render its texts, or a sample of them.
 
     Args:
         db: a connection.
         renderer: of the step.
-        people: who gets it.
-        texts: … as a text.
-        public_url: what members' links start with.
-        sample: most texts rendered; of more than that, as many of each language as are its share, evenly spread.
+        people: ids of the recipients.
+        texts: ids of those who get a text.
+        public_url: the beginning of members' links.
+        sample: about how many texts to render at most; with more, each language gets its share, evenly spread.
 
     Returns:
         The languages of these people, the most spoken first.
@@ -107,7 +107,7 @@ async def people_by_language(db: Connection) -> dict[str, int]:
 
 
 async def variables_of(db: Connection, people: Sequence[int], public_url: str) -> list[dict[str, Any]]:
-    """The variables of some people, with links as long as real ones."""
+    """Return the variables of some people, with links as long as real ones."""
     token = "0" * LENGTH
     links = {
         "confirm_link": f"{public_url}/{token}",

@@ -1,13 +1,13 @@
-"""From an audience to rows in the outbox.
+"""Launch of a step: turns its audience into rows in the outbox.
 
-A step is launched page by page: what the next people of the audience get (`decide`), and one `INSERT … SELECT` that
+A step is launched page by page: `decide` chooses what the next people of the audience get, and one `INSERT … SELECT`
 writes a row for every one of them, also for those who get nothing, so that "why did this person get nothing?"
-always has an answer. A page and the cursor behind it are one transaction: killed at any point, the next launch goes on
-where this one stopped. Nothing is sent before the last page is in.
+always has an answer. A page and its cursor are one transaction: if killed at any point, the next launch continues
+where this one stopped. Nothing is sent before the last page is written.
 
-- Who has met the goal is `skipped: answered`; who may not be written to is `suppressed` with the reason that stands
-  against them. What changes between the launch and the sending is judged again at the last instant, by the gate.
-- A lock for each step, held by a connection and not by a row, keeps two launches apart.
+- People who have met the goal are `skipped: answered`; people who may not be written to are `suppressed`, with the
+  reason. Changes between launch and sending are caught by the last eligibility check, right before a message is sent.
+- An advisory lock for each step, held by a connection and not on a row, prevents two launches at once.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ SQL = load_queries(__file__)
 log = structlog.get_logger(__name__)
 
 _PATIENCE: Final = 60.0
-"""Seconds a launch waits for its second connection before it gives up, and is taken up again later."""
+"""Seconds a launch waits for its second connection before it gives up; it is resumed later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """What launching a step came to.
+    """Result of launching a step.
 
     Attributes:
         step_id: the step.
@@ -76,7 +76,7 @@ class Launched:
 async def launch(runtime: Runtime, campaign_id: int, actor: str) -> list[Launched]:
     """Start a campaign: launch every step that is due now; the worker launches the others when their time comes.
 
-    A launch that was killed is taken up again by the next one, or by the worker.
+    A launch that was killed is resumed by the next one, or by the worker.
 
     Args:
         runtime: the runtime.
@@ -84,7 +84,7 @@ async def launch(runtime: Runtime, campaign_id: int, actor: str) -> list[Launche
         actor: who launches it, for the audit.
 
     Returns:
-        What was launched now, in the order of the steps.
+        The steps launched now, in order.
 
     Raises:
         NotFound: no such campaign.
@@ -135,9 +135,9 @@ async def launch_step_now(runtime: Runtime, campaign_id: int, position: int, *, 
 
 
 async def launch_due_steps(runtime: Runtime) -> int:
-    """Launch every step whose time has come, and close campaigns that are over; the worker's tick calls this.
+    """Launch every step whose time has come, and finish campaigns that are over; the worker's tick calls this.
 
-    A step that cannot be launched raises an alert and keeps none of the others back.
+    A step that cannot be launched raises an alert and does not delay the others.
 
     Returns:
         How many steps were launched.
@@ -153,7 +153,7 @@ async def launch_due_steps(runtime: Runtime) -> int:
         try:
             await _launch_step(runtime, step_id)
         except Conflict:
-            continue  # another worker is at it
+            continue  # another worker is launching it
         except MusterError as error:
             await _raise_launch_alert(runtime, step_id, error)
             continue
@@ -185,19 +185,19 @@ async def _launch_step(runtime: Runtime, step_id: int) -> Launched:
 
 
 async def _begin(db: Connection, step_id: int) -> bool:
-    """Begin to launch a step, or go on; only while its campaign runs."""
+    """Begin or resume the launch of a step; only while its campaign runs."""
     async with db.transaction():
         return await db.fetchval(SQL["hold_running"], step_id) is not None and await begin_step(db, step_id)
 
 
 async def _tell_dates(db: Connection, step: asyncpg.Record, now: datetime) -> None:
-    """Let the step's template know which of the ballot's dates are past when its first message may go."""
+    """Set the step's constants by which of the ballot's dates are past when its first message may be sent."""
     at = max(now, step["send_after"] or now)
     await set_constants(db, step["step_id"], constants_at(step["constants"], dates_of(step), at))
 
 
 async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
-    """Write a step's rows from its cursor on, a page a transaction.
+    """Write a step's rows from its cursor on, one page per transaction.
 
     Returns:
         Whether everybody has a row; False where the step was paused or cancelled meanwhile.
@@ -220,7 +220,7 @@ async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
 
 
 async def _one_ahead(pages: AsyncGenerator[list[Decision], None]) -> AsyncGenerator[list[Decision], None]:
-    """The same pages, the next one being decided while one is written."""
+    """Yield the same pages, deciding the next one while one is written."""
 
     async def following() -> list[Decision] | None:
         return await anext(pages, None)
@@ -267,10 +267,10 @@ async def _launched(db: Connection, step: asyncpg.Record) -> Launched:
 
 @asynccontextmanager
 async def _held(runtime: Runtime, step_id: int) -> AsyncIterator[Connection]:
-    """Be the only one who launches a step, on a connection of its own.
+    """Hold the launch lock of a step, on a connection of its own.
 
     Raises:
-        Conflict: somebody else is.
+        Conflict: it is held already: the step is being launched.
     """
     assert runtime.settings.database_url is not None
     async with exclusive(runtime.settings.database_url, f"launch:{step_id}") as db:

@@ -1,5 +1,5 @@
 -- name: launching_step
--- What a launch needs of its step.
+-- The step to launch, with its campaign and ballot dates.
 select
   s.step_id, s.campaign_id, s.position, s.state, s.channels, s.purpose, s.goal_id, s.content, s.constants,
   s.sms_sender_id, s.email_sender_id, s.launch_cursor, s.launched_at,
@@ -11,21 +11,21 @@ join ballot b using (ballot_id)
 where s.step_id = $1;
 
 -- name: campaign_of
--- Whose step it is, by name.
+-- The name of a step's campaign.
 select c.name from step s join campaign c using (campaign_id) where s.step_id = $1;
 
 -- name: hold_running
--- The campaign of a step, while it runs: the share lock makes a pause wait for us, and then find the step launching, or us
--- find the campaign paused.
+-- Locks the running campaign of a step. The share lock makes a concurrent pause wait, and then find the step launching;
+-- or this statement finds the campaign paused.
 select campaign_id from campaign
 where campaign_id = (select campaign_id from step where step_id = $1) and state = 'running'
 for share;
 
 -- name: recipients
--- A page of a step, for the outbox: everybody in the audience, whatever became of them, with the variables the template
--- uses ($6, and $7 of them are attributes) as they are now. Whoever has gone since the page was decided is left out. A
--- variable that nobody uses is null here, and stripped: building and taking out all of them took longer than everything
--- else that is done for a row.
+-- A page of a step, for the outbox: everybody in the audience, whatever was decided for them, with the variables the
+-- template uses as they are now ($6 personal ones, $7 attributes). People who have left since the page was decided are
+-- left out. Unused variables are null here, and stripped: building all of them and removing the unused took longer than
+-- everything else done for a row.
 select
   d.person_id, d.channel, d.address,
   case when d.state <> 'queued' then '{}' else own.variables || jsonb_strip_nulls(
@@ -66,19 +66,19 @@ where c.state = 'running' and ($2::bigint is null or c.campaign_id = $2)
 order by s.campaign_id, s.position;
 
 -- name: step_at
--- By the number people use.
+-- A step by its number in the campaign.
 select s.step_id, s.state, c.name, c.state as campaign_state
 from campaign c left join step s on s.campaign_id = c.campaign_id and s.position = $2
 where c.campaign_id = $1;
 
 -- name: start_campaign
--- From draft to running, once: of two launches at once only one does it.
+-- Moves a campaign from draft to running, once: of two launches at once only one succeeds.
 update campaign set state = 'running', launched_at = $2
 where campaign_id = $1 and state = 'draft'
 returning name;
 
 -- name: finish_campaigns
--- A campaign is over when each of its steps is. The audit says so too: who follows it would else have to compare states.
+-- Finishes campaigns whose steps have all ended. The audit records it, so that its readers need not compare states.
 with over as (
   update campaign c set state = 'finished', finished_at = $1
   where c.state = 'running'
@@ -92,7 +92,7 @@ with over as (
 select campaign_id, name from over;
 
 -- name: launched_counts
--- What a launch came to.
+-- The result of a launch, by channel and reason.
 select coalesce(channel, '') as channel, coalesce(reason, '') as reason, count(*) as n
 from message where step_id = $1 group by 1, 2;
 

@@ -1,4 +1,4 @@
-"""The steps of campaigns that have no message for a person, and why: "and why nothing else?"."""
+"""Steps that have no message for a person, and the reason for each."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _CHANNELS: Final = {"sms": "text", "email": "email"}
 
 @dataclass(frozen=True, slots=True)
 class OtherStep:
-    """A step that has no message for a person.
+    """Step that has no message for a person.
 
     Attributes:
         campaign: its campaign's name.
         step: its number there.
-        template: what it says.
+        template: the name of its template.
         state: the step's; `draft` before its campaign is launched.
-        starts_at: when it was or will be launched; None where nobody knows. Aware.
+        starts_at: when it was or will be launched; None where that is unknown. Aware.
         words: why there is no message, as a sentence.
     """
 
@@ -46,9 +46,9 @@ async def other_steps(db: Connection, person_id: int, *, now: datetime, zone: tz
 
     Args:
         db: a connection.
-        person_id: who.
+        person_id: the person.
         now: the time.
-        zone: whose clock the sentences go by.
+        zone: time zone of times in the sentences.
     """
     rows = await db.fetch(SQL["without_message"], person_id)
     waiting = {
@@ -69,7 +69,7 @@ async def other_steps(db: Connection, person_id: int, *, now: datetime, zone: tz
 
 
 def _never(row: asyncpg.Record, zone: tzinfo) -> str:
-    """Why a step that is past has no message."""
+    """Say why a past step has no message."""
     if row["launched_at"] is None:
         return "It was called off before it started."
     launched = f"It was launched on {_moment(row['launched_at'], zone)}"
@@ -83,7 +83,7 @@ def _never(row: asyncpg.Record, zone: tzinfo) -> str:
 async def _to_come(
     db: Connection, row: asyncpg.Record, step: asyncpg.Record, times: Times, person_id: int, zone: tzinfo
 ) -> tuple[datetime | None, str]:
-    """When a step that is to come starts, and what it would bring a person."""
+    """Return when a later step starts, and what a person would get from it."""
     if row["campaign_state"] == "draft" and step["due_at"] is None:
         starts_at, when = None, "It is planned; its campaign is not launched yet."
     else:
@@ -99,12 +99,12 @@ async def _to_come(
 
 
 async def _foretold(db: Connection, row: asyncpg.Record, step: asyncpg.Record, person_id: int) -> str:
-    """What a step would bring a person, as things stand now; decided as a launch decides."""
+    """Say what a person would get from a step if it were launched now; decided as a launch decides."""
     if not row["votes"]:
         return f"They are not in the electorate of {row['ballot']} now."
     try:
         audience = await step_audience(db, step)
-    except SpecError:  # a unit that the file names is gone: the plan says so
+    except SpecError:  # a unit that the file names is gone; the preview reports that
         return ""
     if await audience.page(db, after=person_id - 1, limit=1) != [person_id]:
         return "As things stand now, they are not in its audience."

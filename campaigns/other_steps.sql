@@ -1,6 +1,6 @@
 -- name: without_message
--- The steps that have no row for a person: of campaigns that are not over, and of those that wrote to them. Rows of a
--- campaign that is over may have been forgotten; what it did not write to them is told only beside what it did.
+-- The steps that have no row for a person: of campaigns that are not over, and of those that wrote to them. Other
+-- campaigns that are over are left out, because their rows may have been deleted.
 with theirs as (
   select step_id, campaign_id from messages_of($1)
   union all

@@ -1,9 +1,9 @@
-"""What an organisation sends a person by which address, and how they change it.
+"""Preferences: what a person gets at each of their contact points, and changes they make to that.
 
 Each address has one of three choices: everything, service messages only, or nothing. Nothing and service are
-suppressions, so they go for everybody who shares the address; everything is that person's consent to marketing as well.
-Asking for less is always granted. More is not to be had where a carrier, a mail server or somebody else stands in the
-way: then the address is `held`, and only what holds it can let it go.
+suppressions, so they apply to everybody who shares the address; everything is that person's consent to marketing as
+well. Asking for less is always granted. More is refused where a provider, a mail server or another person blocks it:
+then the address is `held`, until that cause is removed.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ Choice = Literal["nothing", "service", "everything"]
 CHOICES: Final[tuple[Choice, ...]] = ("nothing", "service", "everything")
 """From least to most."""
 Held = Literal["start", "bounced", "complained", "shared", "moved", "other"]
-"""Why an address can get no more: a text of STOP, which only START lifts; mail that came back, or a number that does
-not exist; a complaint of spam; the wish of somebody else who shares it; it is no longer theirs, so that whoever reads
-there may be a stranger; any other reason, which staff know."""
+"""Reasons why an address can get no more, in order: a text of STOP, which only START lifts; mail that bounced, or a
+number that does not exist; a spam complaint; an opt-out by somebody else who shares it; the address is no longer the
+person's, so a stranger may read it; any other reason, which staff can look up."""
 
 SOURCE: Final = "preferences"
 _RETURNED: Final = frozenset({Reason.HARD_BOUNCED, Reason.SOFT_BOUNCED, Reason.INVALID_NUMBER})
@@ -38,17 +38,17 @@ _RETURNED: Final = frozenset({Reason.HARD_BOUNCED, Reason.SOFT_BOUNCED, Reason.I
 
 @dataclass(frozen=True, slots=True)
 class ContactPoint:
-    """One address of a person.
+    """Contact point of a person: one address and what goes there.
 
     Attributes:
-        address_id: our number for it; 0 where it is only the message's, and no longer theirs.
+        address_id: its id; 0 where it is the address of the message but no longer the person's.
         channel: `sms` or `email`.
         address: normalised.
-        masked: the address as it can be recognised, and told from their others, but not used.
+        masked: the address masked: it can be recognised and told apart from their others, but not used.
         choice: what goes there now.
         shared: whether somebody else has it too.
         held: why it can get no more than that; None where it can.
-        start_to: the number a text of START has to go to, where that is what holds it and we know it.
+        start_to: the number to send START to, where `held` is `start` and the number is known.
     """
 
     address_id: int
@@ -63,21 +63,21 @@ class ContactPoint:
 
 @dataclass(frozen=True, slots=True)
 class PreferenceChange:
-    """What a way has, and what it is to have."""
+    """Change of a contact point from its present choice to another."""
 
     way: ContactPoint
     to: Choice
 
     @property
     def more(self) -> bool:
-        """Whether it is to get more than it does."""
+        """Return whether the new choice is more than the present one."""
         return CHOICES.index(self.to) > CHOICES.index(self.way.choice)
 
 
 async def ways_of(db: Connection | Pool, message_id: int) -> list[ContactPoint]:
-    """The addresses of whoever a message was sent to, with what goes there.
+    """List the contact points of a message's recipient, with what goes there.
 
-    Where the message's address is no longer theirs, whoever reads it may be a stranger: they see that address alone.
+    Where the message's address is no longer the recipient's, a stranger may read it: then only that address is listed.
 
     Args:
         db: a connection.
@@ -89,11 +89,11 @@ async def ways_of(db: Connection | Pool, message_id: int) -> list[ContactPoint]:
 
 
 def changes(ways: Sequence[ContactPoint], wanted: Mapping[int, str]) -> list[PreferenceChange]:
-    """What has to change for somebody to get what they want; what cannot be had is left out.
+    """List the changes that give somebody what they want; changes that are not allowed are left out.
 
     Args:
-        ways: as they are.
-        wanted: choices by address id; one that is missing, or no choice, leaves that address as it is.
+        ways: the contact points as they are.
+        wanted: choices by address id; a missing or invalid one leaves that address as it is.
     """
     found = [
         PreferenceChange(way, cast("Choice", wanted[way.address_id]))
@@ -106,14 +106,14 @@ def changes(ways: Sequence[ContactPoint], wanted: Mapping[int, str]) -> list[Pre
 async def change_preferences(
     db: Connection, *, message_id: int, changes: Sequence[PreferenceChange], wording: str, at: datetime
 ) -> None:
-    """Give a person what they asked for on their page, and write down what it was.
+    """Apply the changes a person made on their preferences page, and record them.
 
     Args:
         db: in the caller's transaction.
         message_id: the message whose link they followed.
-        changes: as `changes` found them in the same transaction.
-        wording: what they said yes to where they asked for everything, word for word.
-        at: when.
+        changes: as returned by `changes` in the same transaction.
+        wording: the exact text they agreed to where they chose everything.
+        at: the time.
     """
     person_id: int = await db.fetchval(SQL["person"], message_id)
     ways = await ways_of(db, message_id)
@@ -123,7 +123,7 @@ async def change_preferences(
     for one in changes:
         await _apply(db, one, message_id)
     if set(targets.values()) == {"nothing"} and any(way.address_id for way in ways):
-        await _suppress(db, "person", str(person_id), "all", message_id)  # what a later file brings stays silent, too
+        await _suppress(db, "person", str(person_id), "all", message_id)  # later addresses get nothing, either
     await record_consents(db, _consents(person_id, ways, targets, wording, at, message_id))
     detail = [
         {"channel": one.way.channel, "address": mask(one.way.address), "from": one.way.choice, "to": one.to}
@@ -135,14 +135,14 @@ async def change_preferences(
 async def resume_address(
     db: Connection, person_id: int, channel: suppression.Medium, address: str, *, source: str
 ) -> None:
-    """Let messages go to one address of a person who had stopped them everywhere; the others stay silent.
+    """Allow messages to one address of a person who had stopped them everywhere; their others stay suppressed.
 
     Args:
         db: in the caller's transaction.
-        person_id: whose address it is, and nobody else's.
+        person_id: the only person with that address.
         channel: of the address.
         address: normalised.
-        source: who says so.
+        source: the source of the opt-in.
     """
     stands = await suppression.standing(db, channel="person", address=str(person_id))
     if {one.reason for one in stands} != {Reason.OPTED_OUT}:
@@ -162,7 +162,7 @@ async def resume_address(
 async def _free_person(
     db: Connection, person_id: int, ways: Sequence[ContactPoint], targets: Mapping[int, Choice], message_id: int
 ) -> None:
-    """Lift what stops every channel, and stop one by one what is to stay silent."""
+    """Lift the suppression of the person, and suppress one by one the addresses that stay stopped."""
     for way in ways:
         if targets[way.address_id] == "nothing":
             await _suppress(db, way.channel, way.address, "all", message_id)
@@ -187,9 +187,9 @@ def _consents(
     at: datetime,
     message_id: int,
 ) -> list[Consent]:
-    """What the person said about marketing, by channel, where it is another word than before."""
+    """List the person's consents and withdrawals for marketing, by channel, where they changed."""
     said = []
-    theirs = [way for way in ways if way.address_id]  # who has an old phone of theirs does not speak for them
+    theirs = [way for way in ways if way.address_id]  # the holder of an old phone of theirs cannot consent for them
     for channel in sorted({way.channel for way in theirs}):
         before = any(way.choice == "everything" for way in theirs if way.channel == channel)
         after = any(targets[way.address_id] == "everything" for way in theirs if way.channel == channel)
@@ -227,7 +227,7 @@ def _way(row: asyncpg.Record, masked: str) -> ContactPoint:
 
 
 def _held(row: asyncpg.Record) -> Held | None:
-    """Why more is not to be had; None where this person asked for less themselves, or nobody else has the address."""
+    """Return why more is refused; None where this person opted out themselves, or nobody else has the address."""
     if row["barred"] is not None and row["barred"] != Reason.OPTED_OUT:
         return "other"
     match row["reason"]:

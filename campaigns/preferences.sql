@@ -1,7 +1,7 @@
 -- name: ways
--- The addresses of whoever a message was sent to, in the order they are tried, with the strictest that stands against
--- each, whose wish that was, and whether they have agreed to marketing. A message whose address is no longer theirs may
--- be in a stranger's hands: that address alone.
+-- The addresses of a message's recipient, in the order they are tried, with the strictest suppression of each, whose
+-- wish it was, and whether they have agreed to marketing. Where the message's address is no longer theirs, a stranger
+-- may read it: then only that address is returned.
 with asked as (
   select m.person_id, m.channel, m.address,
     exists (
@@ -56,7 +56,7 @@ left join consent agreed
 order by w.channel desc, w.rank, w.address_id;
 
 -- name: other_addresses
--- A person's addresses but for one, and where the wish came from that stops them all.
+-- A person's addresses except one, and the source of the opt-out that stops them all.
 select a.channel, a.address, e.source, e.message_id
 from suppression s
 join suppression_event e using (event_id)
@@ -64,10 +64,10 @@ join address a on a.person_id = $1::bigint and (a.channel, a.address) <> ($2, $3
 where s.channel = 'person' and s.address = $1::bigint::text and s.reason = 'opted_out';
 
 -- name: person
--- Whom a message was sent to.
+-- The recipient of a message.
 select person_id from message where message_id = $1;
 
 -- name: record_audit
--- A member changed what they get.
+-- Records that a member changed their preferences.
 insert into audit (actor, action, subject, detail)
 values ('member', 'preferences.changed', 'person ' || $1::bigint, $2);

@@ -1,7 +1,7 @@
-"""What a launch would do, before anybody says yes: who gets what by which channel, who gets nothing and why, the cost.
+"""Preview of a launch: who gets which step by which channel, who gets nothing and why, and the cost.
 
-People are decided by the same code as in the launch. Costs come from really rendering the message, for everybody or,
-where there are many, for a sample spread evenly over them; the plan says which.
+Recipients are chosen by the same code as in the launch. Costs come from rendering the message, for everybody or, where
+there are many, for a sample spread evenly over them; the plan says which.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from messaging.content.templates import Channel, Template
 SQL = load_queries(__file__)
 
 SAMPLE: Final = 4_000
-"""Messages rendered for the estimate; with fewer, everybody's is."""
+"""Most messages rendered for the estimate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One text or email as somebody would get it.
+    """Example of a text or email as somebody would get it.
 
     Attributes:
         channel: `sms` or `email`.
-        language: the one it is in.
+        language: its language.
         messages: how many get it by this channel in this language.
-        text: all of it; a mail's begins with its subject.
+        text: the whole text; an email's begins with its subject.
     """
 
     channel: Channel
@@ -52,33 +52,33 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class StepPlan:
-    """What launching one step now would do.
+    """Preview of launching one step now.
 
     Attributes:
         position: its number in the campaign.
-        template: what it says.
+        template: its name.
         channels: in order of preference.
         due_at: when it starts, where it has a time.
         after: how long after the step before, where it follows one.
-        starts_at: when that is, as things stand now; in the ballot's zone, as the next two.
-        opens_at: when its first message may go by the ballot's clock, where that is after its start.
+        starts_at: when that is, as far as is known now; in the ballot's time zone, as the next two.
+        opens_at: when its first message may be sent in the ballot's time zone, where that is after its start.
         opens: the same by channel; None where its hours leave no time at all.
-        never: its hours leave no time at all in which it may be sent.
-        quiet: when nothing is sent by some of its channels, by each recipient's clock; None for no such hours.
-        at_night: texts that go at night where their readers are, if they go as soon as the step's hours let them.
+        never: whether its hours leave no time at all in which it may be sent.
+        quiet: quiet hours of some of its channels, in each recipient's time zone; None where there are none.
+        at_night: texts that recipients would get at night, if sent as soon as the step's hours allow.
         audience: people the filter finds.
         by_channel: messages, by channel.
         not_sent: people who would get nothing, by reason.
-        capped_wait: of those who get a message, who has had so many by its start that it waits first.
-        capped_out: who has had so many that it would come too late, and get nothing.
+        capped_wait: of those who get a message, how many are at a frequency cap, so that theirs waits first.
+        capped_out: how many would get theirs too late because of a frequency cap, and so get nothing.
         segments: SMS segments of all texts.
-        rendered: texts really rendered for that number; less than all of them means it is an estimate.
+        rendered: texts rendered for that number; less than all of them means it is an estimate.
         ucs2: of those rendered, texts with characters that make a segment hold 70 instead of 160.
         cost: by the prices in the file; None where it names none.
         currency: of the cost.
         languages: the same for the people of each language, the most spoken first.
-        warnings: what about its template is allowed but seldom meant.
-        examples: one message of each channel and language that somebody gets, that of the most people first.
+        warnings: things about its template that are allowed but seldom intended.
+        examples: one message of each channel and language, the one most people get first.
     """
 
     position: int
@@ -108,13 +108,13 @@ class StepPlan:
 
     @property
     def exact(self) -> bool:
-        """Whether every text was rendered."""
+        """Return whether every text was rendered."""
         return self.rendered == self.by_channel.get("sms", 0)
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchPlan:
-    """What launching a campaign would do, step by step, as things stand now."""
+    """Preview of launching a campaign now, step by step."""
 
     campaign_id: int
     steps: tuple[StepPlan, ...]
@@ -129,16 +129,16 @@ async def plan(
     caps: Sequence[Cap] = (),
     at_once: int | None = None,
 ) -> LaunchPlan:
-    """Work out what a launch would do; changes nothing.
+    """Preview a launch; changes nothing.
 
-    Later steps are judged as things stand now: whoever answers before they start gets nothing from them.
+    Later steps are previewed by what is known now: people who answer before they start will get nothing from them.
 
     Args:
         db: a connection.
         campaign_id: the campaign.
-        public_url: what members' links start with; its length counts in a text.
-        now: when it would be launched; the moment where it is left out.
-        caps: the organisation's, on how often people are written to.
+        public_url: the beginning of members' links; its length counts in a text.
+        now: when it would be launched; the current time where it is left out.
+        caps: the organisation's frequency caps.
         at_once: the number of a step that would be launched before its time.
 
     Raises:
@@ -154,7 +154,7 @@ async def plan(
 async def waiting_steps(
     db: Connection, campaign_id: int, now: datetime, *, at_once: int | None = None
 ) -> list[tuple[asyncpg.Record, Times]]:
-    """The steps that a launch has still to do, in their order, and when each starts.
+    """List the steps that are still to be launched, in their order, and when each starts.
 
     Args:
         db: a connection.
@@ -172,24 +172,24 @@ async def waiting_steps(
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When a step starts, and when its first message may go by each channel; None for never."""
+    """Times of a step: when it starts, and when its first message may be sent by each channel; None for never."""
 
     starts_at: datetime
     opens: Mapping[str, datetime | None]
 
     @property
     def opens_at(self) -> datetime | None:
-        """When the first message may go by any channel."""
+        """Return when the first message may be sent by any channel."""
         return min((at for at in self.opens.values() if at is not None), default=None)
 
     @property
     def goes_at(self) -> datetime:
-        """When the first message goes, as far as is known."""
+        """Return when the first message is sent, as far as is known."""
         return self.opens_at or self.starts_at
 
 
 async def advice_of_steps(db: Connection, campaign_id: int, now: datetime) -> list[tuple[int, str]]:
-    """Say what about the steps that wait is seldom meant: each step's number, and a sentence.
+    """List what is allowed but seldom intended in the steps still to be launched: step number and sentence.
 
     Args:
         db: a connection.
@@ -209,12 +209,12 @@ async def _times(db: Connection, step: asyncpg.Record, before: datetime | None, 
 
 @dataclass(slots=True)
 class _Tally:
-    """What a step comes to, added up page by page."""
+    """Totals of a step, added up page by page."""
 
     audience: int = 0
     by_channel: Counter[str] = field(default_factory=Counter)
     not_sent: Counter[str] = field(default_factory=Counter)
-    people: list[int] = field(default_factory=list)  # who get one
+    people: list[int] = field(default_factory=list)  # who get a message
     texts: list[int] = field(default_factory=list)  # … as a text
 
     def add(self, decisions: Sequence[Decision]) -> None:
@@ -275,7 +275,7 @@ def _quiet(step: asyncpg.Record) -> Quiet | None:
 async def _capped(
     db: Connection, step: asyncpg.Record, times: Times, people: Sequence[int], caps: Sequence[Mapping[str, Any]]
 ) -> tuple[int, int]:
-    """How many of some people would wait, and how many would get nothing, for having had enough."""
+    """Count how many of these people would wait, and how many would get nothing, because of frequency caps."""
     if not caps:
         return 0, 0
     at = times.opens_at or times.starts_at
@@ -295,7 +295,7 @@ async def _decide(db: Connection, step: asyncpg.Record) -> _Tally:
 async def _examples(
     db: Connection, renderer: Renderer, languages: Sequence[LanguagePlan], public_url: str
 ) -> tuple[Example, ...]:
-    """A message of each channel and language: what most people get, and what the others get."""
+    """Render one message of each channel and language, the one most people get first."""
     messages: Counter[tuple[Channel, str]] = Counter()
     people: dict[tuple[Channel, str], int] = {}
     for one in languages:

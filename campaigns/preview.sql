@@ -1,5 +1,5 @@
 -- name: waiting_steps
--- The steps a launch would still have to do, in order, with when the one before was launched, if it was.
+-- The steps still to be launched, in order, with when the one before each was launched, if it was.
 select
   s.step_id, s.campaign_id, s.position, s.template, s.channels, s.purpose, s.goal_id, s.content, s.constants,
   s.due_at, s.after, s.launch_cursor, s.quiet_from, s.quiet_until, s.quiet_channels, s.send_before, s.frequency_caps,
@@ -13,8 +13,8 @@ where s.campaign_id = $1 and s.state in ('planned', 'launching')
 order by s.position;
 
 -- name: opens
--- When a step starts ($4: now, whatever its own time), and when, by the ballot's clock, its first message may go by each
--- of its channels.
+-- When a step starts ($4: now, whatever its own time), and when, in the ballot's time zone, its first message may be
+-- sent by each of its channels.
 select
   starts.at as starts_at,
   c.channel,
@@ -37,7 +37,7 @@ cross join lateral (
 where s.step_id = $1;
 
 -- name: at_night
--- How many of some people would get a text at night where they are, if it went as soon as its step's hours let it.
+-- How many of some people would get a text at night where they are, if it is sent as soon as the step's hours allow.
 select count(*)
 from person p
 join step s on s.step_id = $2
@@ -53,7 +53,7 @@ where p.person_id = any ($1::bigint[]) and goes.at is not null
   and not may_send_at(goes.at, p.time_zone, $4, $5, null, null, null, null);
 
 -- name: capped
--- Who of the people a step would write to has had enough by then: how many would wait, how many would get nothing.
+-- Of the people a step would write to, how many would wait for a frequency cap, and how many would get nothing.
 select count(*) filter (where frees < $5 or $5 is null) as wait, count(*) filter (where frees >= $5) as too_late
 from (
   select cap_frees_at(person_id, $2, $3, $4, null) as frees from unnest($1::bigint[]) as one (person_id)

@@ -1,8 +1,7 @@
-"""How long messages stay in the outbox, and in the archive: what is over moves out, and a year is forgotten at once.
+"""Retention of messages: those of finished campaigns move to the archive, and the archive is deleted a year at a time.
 
-A campaign's messages may move when it and its steps are over and its ballot closed long enough ago that nobody's link
-works any more. What a ballot has come to (claims, turnout, replies, opt-outs) is not touched, nor are the numbers of
-any report.
+A campaign's messages may be archived when it and its steps are over and its ballot closed so long ago that members'
+links no longer work. The ballot's results (claims, turnout, replies, opt-outs) and the numbers of reports stay.
 """
 
 from __future__ import annotations
@@ -34,20 +33,22 @@ from messaging.outbox.archive import (
 SQL: Final = load_queries(__file__)
 
 SOONEST: Final = timedelta(days=61)
-"""After a ballot's close: until a day before, members' links say that it has closed
+"""Least time after a ballot's close: until a day before, members' links say that it has closed
 (webhooks.members.recipient.LASTS)."""
 PATIENCE: Final = 30.0
-"""Seconds to wait for a worker that is just moving a chunk."""
+"""Seconds to wait for a worker that is moving a chunk."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A campaign whose messages may be archived.
+    """Campaign whose messages may be archived.
 
     Attributes:
+        campaign_id: its id.
         name: what commands call it.
+        ballot_id: its ballot.
         ballot: its ballot's name.
         closes_at: when that closed; aware.
     """
@@ -61,9 +62,10 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class YearHeld:
-    """What the archive holds of a year.
+    """Contents of the archive for one year.
 
     Attributes:
+        year: the year.
         campaigns: messages by campaign.
         still_hot: messages of that year that have not been archived.
     """
@@ -74,20 +76,20 @@ class YearHeld:
 
     @property
     def messages(self) -> int:
-        """All of them."""
+        """Return the number of archived messages of all campaigns."""
         return sum(self.campaigns.values())
 
 
 @asynccontextmanager
 async def alone(url: str, *, patience: float = PATIENCE) -> AsyncIterator[Connection | None]:
-    """Be the only one, on any host, who moves or forgets messages.
+    """Hold the lock, across all hosts, under which messages are archived or deleted.
 
     Args:
         url: the database.
-        patience: seconds to wait for somebody else, who is done after each chunk.
+        patience: seconds to wait for another holder, who releases it after each chunk.
 
     Yields:
-        A connection of its own; None where somebody else was at it all the time.
+        A connection of its own; None where the lock was not free in time.
     """
     deadline = time.monotonic() + patience
     async with AsyncExitStack() as stack:
@@ -101,32 +103,32 @@ async def alone(url: str, *, patience: float = PATIENCE) -> AsyncIterator[Connec
 
 
 async def due_campaigns(db: Connection, before: datetime, *, name: str | None = None) -> list[Due]:
-    """The campaigns with messages to archive, the oldest ballot first.
+    """List the campaigns with messages to archive, the oldest ballot first.
 
     Args:
         db: a connection.
-        before: their ballots closed before then.
+        before: the time before which their ballots closed.
         name: only this one.
     """
     return [Due(**row) for row in await db.fetch(SQL["due"], before, name)]
 
 
 async def waiting_messages(db: Connection, due: Due) -> int:
-    """How many messages of a campaign would be moved."""
+    """Count the messages of a campaign that would be archived."""
     waiting: int = await db.fetchval(SQL["waiting"], due.campaign_id)
     return waiting
 
 
 def last_close(now: datetime, days: int, before: datetime | None = None) -> datetime:
-    """The moment before which a ballot has to have closed for its messages to be archived.
+    """Return the moment before which a ballot must have closed for its messages to be archived.
 
     Args:
         now: the time.
         days: how many days ago, by the settings.
-        before: what somebody wants instead; aware.
+        before: a moment to use instead; aware.
 
     Raises:
-        InputError: that is too late: members' links still work.
+        InputError: the moment is too late: members' links still work.
     """
     wanted = now - timedelta(days=days) if before is None else before
     if wanted > now - SOONEST:
@@ -138,10 +140,10 @@ def last_close(now: datetime, days: int, before: datetime | None = None) -> date
 
 
 async def check_due(db: Connection, name: str, before: datetime) -> None:
-    """See that a campaign somebody named is old enough.
+    """Check that a campaign may be archived.
 
     Raises:
-        Conflict: it is not, and why.
+        Conflict: it is not over, or its ballot closed too recently.
         NotFound: there is no such campaign.
     """
     row = await db.fetchrow(SQL["stands"], name)
@@ -162,21 +164,21 @@ async def check_due(db: Connection, name: str, before: datetime) -> None:
 async def archive_next(
     db: Connection, due: Due, visits: PageViewArchive, *, actor: str, now: datetime, limit: int = CHUNK
 ) -> Moved:
-    """Move the next messages of a campaign, in one transaction.
+    """Archive the next messages of a campaign, in one transaction.
 
     Args:
-        db: a connection without a transaction, of whoever is `alone`.
+        db: a connection from `alone`, without a transaction.
         due: the campaign.
-        visits: looks at its messages' pages.
-        actor: who wants it, for the audit.
+        visits: the page views of its messages.
+        actor: who does it, for the audit.
         now: the time.
         limit: most messages.
 
     Returns:
-        What was moved; nothing where nothing is left, or the rest is being used by somebody else.
+        What was moved; nothing where nothing is left, or the rest is locked by another transaction.
 
     Raises:
-        Conflict: somebody reads the archive, which has to grow by a year.
+        Conflict: the archive is being read, and a year has to be added to it.
     """
     await finish_contacted(db, due.ballot_id, now)
     for step in await db.fetch(SQL["steps"], due.campaign_id):
@@ -192,12 +194,12 @@ async def archive_next(
 
 
 async def archive_due(db: Connection, before: datetime, visits: PageViewArchive, *, now: datetime) -> bool:
-    """What a worker does from time to time: one chunk of whatever is due, if anything is.
+    """Archive one chunk of what is due, if anything is; workers call this from time to time.
 
     Args:
         db: as for `archive_next`.
-        before: when ballots have to have closed.
-        visits: looks at messages' pages.
+        before: the time before which ballots must have closed.
+        visits: the page views of messages.
         now: the time.
 
     Returns:
@@ -219,19 +221,19 @@ async def archive_campaign(
     limit: int = CHUNK,
     tell: Callable[[Moved], None] = lambda _moved: None,
 ) -> Moved:
-    """Move everything of a campaign that can be moved now.
+    """Archive all messages of a campaign that can be archived now.
 
     Args:
         db: as for `archive_next`.
         due: the campaign.
-        visits: looks at its messages' pages.
-        actor: who wants it.
+        visits: the page views of its messages.
+        actor: who does it, for the audit.
         now: the time.
         limit: most messages in one transaction.
         tell: called after each transaction with what has been moved so far.
 
     Returns:
-        What was moved in all.
+        What was moved in total.
     """
     total = Moved()
     while (moved := await archive_next(db, due, visits, actor=actor, now=now, limit=limit)).messages:
@@ -241,10 +243,10 @@ async def archive_campaign(
 
 
 async def year_held(db: Connection, year: int) -> YearHeld:
-    """What the archive holds of a year.
+    """Return the contents of the archive for one year.
 
     Raises:
-        NotFound: nothing; names the years it has.
+        NotFound: it has nothing of that year; the error names the years it has.
     """
     await check_year(db, year)
     rows = await db.fetch(SQL["year_holds"], year)
@@ -257,13 +259,13 @@ async def forget_year(db: Connection, held: YearHeld, *, actor: str) -> None:
     """Delete a year's archived messages and their history for good, however many, at once.
 
     Args:
-        db: a connection without a transaction, of whoever is `alone`.
-        held: the year, and what it was seen to hold.
-        actor: who wants it, for the audit.
+        db: a connection from `alone`, without a transaction.
+        held: the year and its contents, as `year_held` returned them.
+        actor: who does it, for the audit.
 
     Raises:
-        NotFound: the archive does not have that year any more.
-        Conflict: somebody reads the archive.
+        NotFound: the archive no longer has that year.
+        Conflict: the archive is being read.
     """
     async with briefly(db):
         await drop_year(db, held.year, actor)

@@ -1,6 +1,6 @@
 -- name: due
 -- Campaigns that are over with all their steps, whose ballot closed before a time, and that still have messages in the
--- outbox; those that wait for a decision do not count. The oldest first.
+-- outbox; messages that are queued or have no outcome yet do not count. The oldest first.
 select c.campaign_id, c.name, c.ballot_id, b.name as ballot, b.closes_at
 from campaign c
 join ballot b using (ballot_id)
@@ -18,21 +18,21 @@ where c.state in ('finished', 'cancelled') and b.closes_at < $1 and ($2::text is
 order by b.closes_at, c.campaign_id;
 
 -- name: stands
--- Why a campaign is not due: where it is in its life, and when its ballot closed.
+-- Why a campaign is not due: its state, and when its ballot closed.
 select c.state, b.name as ballot, b.closes_at
 from campaign c
 join ballot b using (ballot_id)
 where c.name = $1;
 
 -- name: waiting
--- How many messages would be moved.
+-- How many messages would be archived.
 select count(*)
 from step s
 join message m using (step_id)
 where s.campaign_id = $1 and m.state not in ('queued', 'sending', 'ambiguous');
 
 -- name: steps
--- Those of a campaign that still have something to move.
+-- The steps of a campaign that still have messages to archive.
 select s.step_id
 from step s
 where s.campaign_id = $1
@@ -42,7 +42,7 @@ where s.campaign_id = $1
 order by s.position;
 
 -- name: year_holds
--- What goes with a year, by campaign.
+-- The archived messages of a year, by campaign.
 select c.name, count(*) as messages
 from message_archive m
 join campaign c using (campaign_id)
@@ -51,7 +51,7 @@ group by c.campaign_id, c.name
 order by c.campaign_id;
 
 -- name: year_still_hot
--- Messages of steps launched in that year that have not been archived, and would stay.
+-- Messages of steps launched in that year that have not been archived, and so would not be deleted.
 select count(*)
 from step s
 join message m using (step_id)

@@ -1,4 +1,4 @@
-"""When and how often may be written to people, as files say it: hours, days, pauses, and caps."""
+"""Sending windows and frequency caps as campaign files write them: hours, days, pauses, caps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HOURS: Final = re.compile(r"(\d{1,2}:\d{2})\s*(?:-|–|to)\s*(\d{1,2}:\d{2})") 
 
 
 class Pause(timedelta):
-    """A pause as a file says it. Its days and weeks keep the hour across a clock change; hours and minutes are exact.
+    """Pause as a file gives it. Its days and weeks keep the hour across a clock change; hours and minutes are exact.
 
     Attributes:
         calendar_days: the days and weeks.
@@ -29,7 +29,7 @@ class Pause(timedelta):
     exact: timedelta
 
     def __new__(cls, calendar_days: int = 0, exact: timedelta = timedelta()) -> Self:
-        """Make one; it compares as the time both parts come to on ordinary days."""
+        """Create a pause; it compares as the sum of both parts on days without a clock change."""
         self = super().__new__(cls, days=calendar_days, seconds=exact.total_seconds())
         self.calendar_days, self.exact = calendar_days, exact
         return self
@@ -39,7 +39,7 @@ class Pause(timedelta):
         return type(self), (self.calendar_days, self.exact)
 
     def to_iso(self) -> str:
-        """ISO 8601, which keeps the two parts apart, as PostgreSQL does: `P3D`, `P1DT43200S`, `P0DT129600S`."""
+        """Format as ISO 8601, which keeps both parts apart, as PostgreSQL does: `P3D`, `P1DT43200S`, `P0DT129600S`."""
         seconds = int(self.exact.total_seconds())
         return f"P{self.calendar_days}D" + (f"T{seconds}S" if seconds else "")
 
@@ -92,7 +92,7 @@ def _open_hours(value: object) -> object:
 
 
 def _days(value: object) -> object:
-    """Days as numbers, 1 for Monday: from `Mon-Fri`, `["Mon", "Thu-Sat"]`."""
+    """Parse days as numbers, 1 for Monday: from `Mon-Fri`, `["Mon", "Thu-Sat"]`."""
     parts = [part for one in (value if isinstance(value, list | tuple) else [value]) for part in str(one).split(",")]
     days: set[int] = set()
     for part in parts:
@@ -105,7 +105,7 @@ def _days(value: object) -> object:
 
 
 def _day(word: str) -> int | None:
-    """A day's number, 0 for Monday, by its name or the beginning of it."""
+    """Return a day's number, 0 for Monday, by its name or the beginning of it."""
     return next((n for n, day in enumerate(_DAYS) if len(word) >= len("mon") and day.startswith(word)), None)
 
 
@@ -116,13 +116,13 @@ def _caps(value: object) -> object:
 
 
 Duration = Annotated[Pause, PlainValidator(_pause), PlainSerializer(Pause.to_iso, return_type=str)]
-"""How long after something else."""
+"""Time between one event and another."""
 QuietHours = Annotated[tuple[time, time], BeforeValidator(_hours)]
-"""From when until when nothing is sent; may span midnight."""
+"""Start and end of the hours in which nothing is sent; may span midnight."""
 OpenHours = Annotated[tuple[time, time], BeforeValidator(_open_hours)]
-"""From when until when it may be sent, within one day."""
+"""Start and end of the hours in which messages may be sent, within one day."""
 NIGHT: Final = (time(21), time(8))
-"""When texts are held back in a campaign that says nothing of quiet hours."""
+"""Quiet hours for texts in a campaign that sets none."""
 Days = Annotated[tuple[int, ...], BeforeValidator(_days)]
 """Days of the week, 1 for Monday."""
 Caps = Annotated[tuple[Cap, ...], BeforeValidator(_caps)]

@@ -1,8 +1,8 @@
-"""Campaign files: TOML that people write, read with errors in their words.
+"""Campaign files: TOML written by people, read with errors in plain words.
 
 One file may hold a `[ballot]`, or a `[campaign]` with its `[campaign.audience]` and `[[campaign.steps]]`, or both;
-docs/campaigns.md explains every key. Nothing here looks at the database: what exists there is checked when the ballot
-or campaign is made.
+docs/campaigns.md explains every key. Nothing here reads the database: what a file names is checked when the ballot or
+campaign is created.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ ChannelName = Literal["sms", "email"]
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """Quiet hours: nothing is sent then, by each recipient's own clock.
+    """Quiet hours: times in each recipient's own time zone when nothing is sent.
 
     Attributes:
-        start, end: may span midnight.
-        channels: by which channels; None for all of the step's.
+        start: when they begin.
+        end: when they end; may be after midnight.
+        channels: the channels they apply to; None for all of the step's.
     """
 
     start: time
@@ -40,7 +41,7 @@ class Quiet:
 
 
 class Filter(SpecTable):
-    """Whom to ask: every key that is there must hold; a list means "one of". See docs/campaigns.md."""
+    """Audience filter: every key that is given must hold; a list means "one of". See docs/campaigns.md."""
 
     all: tuple[Filter, ...] | None = Field(None, min_length=1)
     any: tuple[Filter, ...] | None = Field(None, min_length=1)
@@ -63,12 +64,12 @@ class Filter(SpecTable):
         return self
 
     def to_json(self) -> dict[str, Any]:
-        """As it is kept in the database; `Filter.model_validate` reads it back."""
+        """Convert to the form stored in the database; `Filter.model_validate` reads it back."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 class When(SpecTable):
-    """When a step starts: at a time, some time after the step before, or (neither) with the launch."""
+    """Start of a step: at a time, some time after the step before, or (neither) with the launch."""
 
     at: Moment | None = None
     after: Duration | None = None
@@ -102,13 +103,13 @@ class Window(SpecTable):
         return value
 
     def within(self, other: Window) -> Window:
-        """This one, with the keys it leaves out as `other` has them."""
+        """Return this window with the keys it leaves out taken from `other`."""
         own = {name: getattr(self, name) for name in type(self).model_fields if getattr(self, name) is not None}
         return other.model_copy(update=own)
 
 
 class StepSpec(SpecTable):
-    """One of the `[[campaign.steps]]`, in the order they stand."""
+    """Step: one of the `[[campaign.steps]]`, in the order of the file."""
 
     template: Text
     channels: Annotated[tuple[ChannelName, ...], BeforeValidator(read_many), Field(min_length=1)]
@@ -129,7 +130,7 @@ class StepSpec(SpecTable):
 
 
 class Senders(SpecTable):
-    """`[campaign.senders]`: who messages come from, where it is not what the settings say."""
+    """`[campaign.senders]`: the senders of its messages, where they differ from those in the settings."""
 
     sms: str | None = None
     email: str | None = None
@@ -151,7 +152,7 @@ class Price(SpecTable):
 
 
 class CampaignSpec(SpecTable):
-    """A `[campaign]` and the tables that belong to it."""
+    """Contents of a `[campaign]` table and the tables inside it."""
 
     name: Name
     title: Text
@@ -176,7 +177,7 @@ class CampaignSpec(SpecTable):
         return self
 
     def quiet(self, step: StepSpec) -> Quiet | None:
-        """The quiet hours of one of its steps: the step's, or the campaign's, or the night for texts."""
+        """Return the quiet hours of a step: its own, or the campaign's, or the night for texts."""
         said = step.quiet_hours if step.quiet_hours is not None else self.quiet_hours
         if isinstance(said, tuple):
             return Quiet(*said, channels=None)
@@ -210,11 +211,11 @@ def load_campaign_file(path: Path) -> tuple[CampaignSpec, BallotSpec | None]:
     """Read the `[campaign]` of a file and, where it has one, its `[ballot]`.
 
     Raises:
-        SpecError: see `load_campaign_spec`; what is wrong with either table is told at once.
+        SpecError: see `load_campaign_spec`; the problems of both tables are reported together.
     """
     problems: list[str] = []
     ballot = campaign = None
-    document = _document(path)  # a file that cannot be read at all is said to be so once
+    document = _document(path)  # a file that cannot be read at all is reported once
     try:
         ballot = load_ballot_spec(path) if "ballot" in document else None
     except SpecError as error:

@@ -1,4 +1,4 @@
-"""What must be true before there is a campaign: everything its file names exists, and somebody can be reached."""
+"""Validation of a campaign file: everything it names exists, and somebody can be reached."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _UNSET: Final = {
 async def check_campaign(
     db: Connection, settings: Settings, spec: CampaignSpec, ballot: Ballot, now: datetime
 ) -> list[Template]:
-    """Check a file against what there is.
+    """Check a campaign file against the database, the settings and the templates.
 
     Args:
         db: a connection.
         settings: providers and template folders.
         spec: the file.
         ballot: the one it names; its electorate is up to date.
-        now: what is past.
+        now: the current time.
 
     Returns:
         The template of each step.
@@ -70,7 +70,7 @@ async def check_campaign(
 def _template(
     settings: Settings, spec: CampaignSpec, step: StepSpec, known: frozenset[str]
 ) -> tuple[Template | None, list[str]]:
-    """A step's template, and what is wrong with it, each line starting with the key."""
+    """Load a step's template, and list its problems, each line starting with the key."""
     wrong = [f"channels: {_UNSET[channel]}" for channel in step.channels if not _has(settings, channel)]
     try:
         template = load_template(settings.template_roots, step.template)
@@ -92,7 +92,7 @@ def _has(settings: Settings, channel: ChannelName) -> bool:
 
 
 def step_ends(spec: CampaignSpec, step: StepSpec, ballot: Ballot) -> datetime:
-    """Until when a step may be sent: its own end or the close of the ballot, or its window's end if that is earlier."""
+    """Return when a step's sending ends: its own end or the ballot's close, or its window's end if that is earlier."""
     zone = ZoneInfo(ballot.time_zone)
     own = at_zone(step.send_before, zone, end=True) if step.send_before else ballot.closes_at
     until = step.window.within(spec.window).until
@@ -119,7 +119,7 @@ def _times(spec: CampaignSpec, step: StepSpec, ballot: Ballot, now: datetime) ->
 
 
 async def _refuse_unreachable(db: Connection, spec: CampaignSpec, ballot: Ballot, templates: list[Template]) -> None:
-    """Refuse a campaign that would reach nobody at all, and say why it would not.
+    """Refuse a campaign that would reach nobody at all, with the reasons.
 
     Raises:
         SpecError: with a line for each reason.

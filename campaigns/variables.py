@@ -1,7 +1,7 @@
-"""What a message template may say about a person.
+"""Template variables about a person.
 
-One definition serves the preview, the check when a campaign is made and the launch: the view `template_variables`
-(one jsonb object of texts a person). A launch snapshots from it in SQL; nothing here is computed twice.
+One definition serves the preview, the validation of a campaign and the launch: the view `template_variables` (one jsonb
+object of texts per person). A launch copies from it in SQL; nothing here is computed twice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ SQL = load_queries(__file__)
 
 
 async def person_variables(db: Connection, person_id: int) -> dict[str, str]:
-    """The variables of one person: every name `known_variables` promises about a person, "" where there is nothing.
+    """Return the variables of one person: every personal name in `known_variables`, "" where there is no value.
 
     Raises:
         NotFound: there is no such person.
@@ -26,10 +26,10 @@ async def person_variables(db: Connection, person_id: int) -> dict[str, str]:
 
 
 async def personal_variables(db: Connection) -> frozenset[str]:
-    """The names a person brings: the personal ones and every attribute."""
+    """List the names of variables about a person: the personal ones and every attribute."""
     return PERSONAL | {row["name"] for row in await db.fetch(SQL["attribute_names"])}
 
 
 async def known_variables(db: Connection) -> frozenset[str]:
-    """Every name a template may use: the standard ones and every attribute an import has brought."""
+    """List every name a template may use: the standard ones and every imported attribute."""
     return frozenset(STANDARD_VARIABLES) | await personal_variables(db)

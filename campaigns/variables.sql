@@ -1,7 +1,7 @@
 -- name: person_variables
--- One person's variables; the view says what they are, so a preview shows what a launch snapshots.
+-- One person's variables, from the same view as a launch, so that a preview shows the same.
 select variables from template_variables where person_id = $1;
 
 -- name: attribute_names
--- Everything an import has ever brought: these names are variables as well.
+-- All attributes ever imported: their names are variables as well.
 select name from attribute order by name

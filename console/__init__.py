@@ -1,7 +1,7 @@
-"""What staff see: a live, read-only console under `/console/`.
+"""Staff console: live, read-only pages under `/console/`.
 
-`setup(app)` is all a web application needs; it must hold the runtime at `app[core.http.web.RUNTIME]`. `explain` is the
-page for what goes wrong under `/console/` before or behind the console's own handlers.
+`setup(app)` is all a web application needs; it must hold the runtime at `app[core.http.web.RUNTIME]`. `explain` makes
+the page for errors under `/console/` outside the console's own handlers.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def setup(app: web.Application) -> None:
 
 
 def explain(request: web.Request, status: int, message: str, remedy: str) -> web.Response:
-    """Show staff what went wrong and what to do.
+    """Make the page that shows staff what went wrong and what to do.
 
     Args:
-        request: what asked for a page.
+        request: the request that failed.
         status: HTTP status.
         message: what went wrong.
         remedy: what to do; may be empty.

@@ -1,4 +1,4 @@
-"""The style sheet, script and pictures of the console, under names that change with their content."""
+"""Assets of the console (style sheet, script, pictures), under names that change with their content."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PATH: Final = "/console/static"
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file.
+    """Static file.
 
     Attributes:
         url: its path, which holds a hash of the body: a browser may keep it for ever.
-        body: what is in it.
-        content_type: what it is.
+        body: its content.
+        content_type: its media type.
     """
 
     url: str
@@ -32,7 +32,7 @@ class Asset:
 
 @cache
 def assets() -> dict[str, Asset]:
-    """Every file in `static/` by its plain name, read once."""
+    """Read every file in `static/`, once; by its plain name."""
     found = {}
     for path in sorted(FOLDER.iterdir()):
         body = path.read_bytes()
@@ -47,12 +47,12 @@ def _by_url() -> dict[str, Asset]:
 
 
 def asset_url(name: str) -> str:
-    """Where a page finds one of the files."""
+    """Return the path of an asset for use in a page."""
     return assets()[name].url
 
 
 async def get_asset(request: web.Request) -> web.Response:
-    """Serve one file; these hold no secrets and the sign-in page needs them, so anybody may."""
+    """Serve an asset, to anybody: they hold no secrets, and the sign-in page needs them."""
     asset = _by_url().get(request.path)
     if asset is None:
         return web.Response(status=404, text="There is no such file.\n")

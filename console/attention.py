@@ -1,4 +1,4 @@
-"""What needs a person: replies no rule could deal with, and what went wrong."""
+"""Replies that need a person, because no rule could deal with them."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from core.db import Connection, load_queries
 SQL = load_queries(__file__)
 
 SHOWN: Final = 12
-"""Replies on the first page."""
+"""Most replies on the first page."""
 LONGEST: Final = 400
-"""Characters of a reply on the first page."""
+"""Most characters of a reply on the first page."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingReply:
-    """A reply that waits, with no more about its writer than it takes to see what it is about.
+    """Reply that waits for a person, with no more about its writer than staff need to deal with it.
 
     Attributes:
-        reply_id: which.
-        who: first name and last initial, or that nobody knows.
+        reply_id: its id.
+        who: the writer's first name and last initial, or that they are unknown.
         branch: the writer's branch, or None.
         channel: `sms`, `email`, or `link` for a button on the member's page.
-        address: masked.
+        address: the writer's address, masked.
         text: what they wrote, shortened, addresses in it masked; "" for a button.
         why: why it waits, a code of `console.words.WHY_OPEN`.
-        received_at: when it came.
+        note: what staff should know beside its text, such as that attachments were not kept.
+        received_at: when it came in.
     """
 
     reply_id: int
@@ -49,14 +50,14 @@ class WaitingReply:
 
 @dataclass(frozen=True, slots=True)
 class WaitingReplies:
-    """The replies that wait: how many, and the oldest of them."""
+    """Replies that wait for a person: how many, and the oldest of them."""
 
     waiting: int
     shown: tuple[WaitingReply, ...]
 
 
 async def replies(db: Connection) -> WaitingReplies:
-    """The replies that need a person, those that have waited longest first."""
+    """Read the replies that wait for a person, the longest waiting first."""
     waiting = await open_replies(db, SHOWN)
     rows = await db.fetch(SQL["writers"], [one.person_id for one in waiting if one.person_id is not None])
     writers = {row["person_id"]: row for row in rows}

@@ -1,6 +1,6 @@
 -- name: writers
--- Who wrote, as far as staff need it here: only the initial of a last name leaves the database. The branch is the unit of
--- that kind above them, or else the unit they are in.
+-- The writers, as far as staff need to know them here: only the initial of a last name leaves the database. The branch
+-- is the unit of that kind above them, or else the unit they are in.
 select
   p.person_id, p.first_name, left(p.last_name, 1) as last_initial,
   (select b.name from unit u join unit b on b.unit_id = any (u.lineage)

@@ -1,4 +1,4 @@
-"""What stands before every page of the console: who asks, from where, and what the browser may do with the answer."""
+"""Access control of every console page: sign-in, protection from other sites' forms, and security headers."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ HEADERS: Final = {
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # the Origin of our own forms must survive: `no-referrer` would make it "null"
+    # our own forms need their Origin: `no-referrer` would make it "null"
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
 }
-"""Sent with every answer of the console."""
+"""Headers of every response of the console."""
 
 
 def for_anyone(handler: Handler) -> Handler:
-    """Let everybody in, but not another site's form; turn what goes wrong into a page that says what to do."""
+    """Wrap a handler open to everybody: refuse other sites' forms, and turn errors into pages that say what to do."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         try:
@@ -57,10 +57,10 @@ def for_anyone(handler: Handler) -> Handler:
 
 
 def for_staff(handler: Handler, *, opens_page: bool = True) -> Handler:
-    """Let staff in; show everybody else how to get in (401).
+    """Wrap a handler that is open to staff only; everybody else is shown how to sign in (401).
 
     Args:
-        handler: finds who is signed in at `request[STAFF]`.
+        handler: the handler; it finds the person signed in at `request[STAFF]`.
         opens_page: see `staff.sign_in.admit`.
     """
 
@@ -82,32 +82,32 @@ def for_staff(handler: Handler, *, opens_page: bool = True) -> Handler:
 
 
 def from_our_own_page(request: web.Request) -> bool:
-    """Whether a form was sent from a page of ours: by Sec-Fetch-Site, or by Origin where a browser sends none."""
+    """Whether a form was sent from a page of ours: by Sec-Fetch-Site, or by Origin if a browser sends none."""
     if (site := request.headers.get("Sec-Fetch-Site")) is not None:
         return site == "same-origin"
-    try:  # never with the request's own Host, which whoever leads a name of theirs here chooses
+    try:  # not with the request's Host, which anybody chooses who points a name of their own here
         return URL(request.headers.get("Origin", "")).origin() == URL(request.app[RUNTIME].settings.public_url).origin()
     except ValueError:
         return False
 
 
 def is_https(settings: Settings) -> bool:
-    """Whether browsers reach us by HTTPS."""
+    """Whether browsers reach the console by HTTPS."""
     return settings.public_url.startswith("https://")
 
 
 def cookie_name(settings: Settings) -> str:
-    """`__Host-` makes the browser refuse the cookie from anybody but this very host over HTTPS."""
+    """Return the cookie's name; `__Host-` makes browsers accept it only from this host over HTTPS."""
     return "__Host-muster" if is_https(settings) else "muster"
 
 
 def session_token(request: web.Request) -> str | None:
-    """The token in the browser's cookie."""
+    """Return the token in the browser's cookie."""
     return request.cookies.get(cookie_name(request.app[RUNTIME].settings))
 
 
 def set_session(response: web.StreamResponse, token: str, settings: Settings) -> None:
-    """Give the browser a session's token; scripts cannot read it."""
+    """Set the session cookie; scripts cannot read it."""
     response.set_cookie(
         cookie_name(settings),
         token,
@@ -120,5 +120,5 @@ def set_session(response: web.StreamResponse, token: str, settings: Settings) ->
 
 
 def forget_session(response: web.StreamResponse, settings: Settings) -> None:
-    """Take the token away again."""
+    """Delete the session cookie."""
     response.del_cookie(cookie_name(settings), path="/", secure=is_https(settings), httponly=True, samesite="Lax")

@@ -1,4 +1,4 @@
-"""Pages that follow along: one reader of the database for all who look, and server-sent events to each of them."""
+"""Live updates of pages: one reader of the database for all viewers, and server-sent events to each of them."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from staff.sign_in import admit
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY: Final = 2.0
-"""Seconds between two looks at the database."""
+"""Seconds between two reads of the database."""
 REST: Final = 10
-"""After a slow look, the pause is this many times as long: watching never takes more than a tenth of a connection."""
+"""After a slow read, the pause is this many times as long: updates never take more than a tenth of a connection."""
 CHECK_EVERY: Final = timedelta(seconds=60)
-"""How soon a stream ends after its session has."""
+"""Time in which a stream ends after its session has ended."""
 
 
 class Viewer:
-    """One open page: what it has not been told yet. A slow reader gets the latest of each section, not every one.
+    """Viewer of one open page, with the updates still to send. A slow one gets only the latest state of each section.
 
     Args:
-        have: digests of the sections the page shows already.
+        have: digests of the sections the page already shows.
     """
 
     def __init__(self, have: Collection[str]) -> None:
@@ -47,7 +47,7 @@ class Viewer:
         self.over = False
 
     def show(self, sections: Collection[Section], beat: dict[str, str]) -> None:
-        """Tell the page how things are now."""
+        """Queue the sections that have changed, and the beat."""
         for section in sections:
             if section.digest not in self._have:
                 self._news[section.name] = section
@@ -56,12 +56,12 @@ class Viewer:
         self._stir.set()
 
     def end(self) -> None:
-        """Let the stream end."""
+        """End the stream."""
         self.over = True
         self._stir.set()
 
     async def news(self, patience: float) -> list[tuple[str, dict[str, str]]]:
-        """What to send next: `(event, data)`; nothing after `patience` seconds in which nothing happened."""
+        """Wait for updates: pairs `(event, data)`; none after `patience` seconds without one."""
         try:
             async with asyncio.timeout(patience):
                 await self._stir.wait()
@@ -78,11 +78,11 @@ class Viewer:
 
 
 class Live:
-    """Looks at the database while anybody looks at a page, and shows every page what has changed on it.
+    """Reads the database while any page is open, and sends every page what has changed on it.
 
     Args:
-        runtime: where to read.
-        every: seconds between two looks.
+        runtime: has the database to read.
+        every: seconds between two reads.
     """
 
     def __init__(self, runtime: Runtime, *, every: float = LOOK_EVERY) -> None:
@@ -96,14 +96,14 @@ class Live:
 
     @contextlib.asynccontextmanager
     async def watch(self, view: View, have: Collection[str] = ()) -> AsyncIterator[Viewer]:
-        """Follow a view for as long as the context lasts.
+        """Follow a view while the context is open.
 
         Args:
-            view: what to follow.
-            have: digests of the sections the page shows already.
+            view: the view to follow.
+            have: digests of the sections the page already shows.
 
         Raises:
-            NotFound: there is nothing of that name.
+            NotFound: there is no campaign or ballot of that name.
         """
         viewer = Viewer(have)
         picture = await take_picture(view, self.figures)
@@ -122,11 +122,11 @@ class Live:
 
     @property
     def looking(self) -> bool:
-        """Whether the database is being read at all."""
+        """Whether the database is being read for any page."""
         return self._looking is not None and not self._looking.done()
 
     async def close(self) -> None:
-        """Let every stream end, so that the server can stop."""
+        """End every stream, so that the server can stop."""
         self._closed = True
         for viewers in self._viewers.values():
             for viewer in viewers:
@@ -146,7 +146,7 @@ class Live:
             await asyncio.sleep(max(0.0, REST * (loop.time() - began) - self._every))
 
     async def _show(self, view: View) -> None:
-        """Show one view to all who look at it. Without a beat, their pages say by themselves that they are not live."""
+        """Send a view's updates to all its viewers. Without a beat, their pages show that they are not live."""
         try:
             picture = await take_picture(view, self.figures)
             beat = self._beat(picture)
@@ -154,7 +154,7 @@ class Live:
             self._runtime.outages.away(POSTGRES, error)
             return
         except Exception:
-            # looking must go on for the others
+            # the other views must still be read
             log.exception("a live page could not be made", page=type(view).__name__)
             return
         for viewer in self._viewers.get(view, ()):
@@ -196,4 +196,4 @@ async def _still_admitted(request: web.Request, runtime: Runtime) -> bool:
         async with runtime.pool.acquire() as db:
             return await admit(db, session_token(request), now=runtime.clock(), opens_page=False) is not None
     except AWAY:
-        return True  # the page says that it is not live; signing out would only hide why
+        return True  # the page shows that it is not live; signing out would only hide the reason

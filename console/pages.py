@@ -1,4 +1,4 @@
-"""What answers under `/console/`: each path behind its guard."""
+"""Routes and handlers under `/console/`, each with its access control."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ HOME: Final = "/console/"
 LONGEST_SEARCH: Final = 80
 
 MakeView = Callable[[web.Request], View]
-"""What somebody wants to look at, read from the path and query."""
+"""Function that reads the view to show from the path and query."""
 
 
 def routes() -> list[web.RouteDef]:
-    """Every path of the console."""
+    """List every route of the console."""
     return [
         web.get("/console", for_anyone(go_home)),
         web.get(f"{ASSETS}/{{name}}", for_anyone(get_asset)),
@@ -43,7 +43,7 @@ def routes() -> list[web.RouteDef]:
 
 
 def _page(path: str, live: str, make: MakeView) -> list[web.RouteDef]:
-    """A page, and the stream of its updates."""
+    """Make the routes of a page and of the stream of its updates."""
     return [
         web.get(path, for_staff(partial(show, make))),
         web.get(f"/console/live/{live}", for_staff(partial(follow, make), opens_page=False), allow_head=False),
@@ -51,17 +51,17 @@ def _page(path: str, live: str, make: MakeView) -> list[web.RouteDef]:
 
 
 def overview(_request: web.Request) -> View:
-    """The first page."""
+    """Return the view of the first page."""
     return OverviewView()
 
 
 def campaign(request: web.Request) -> View:
-    """One campaign."""
+    """Return the view of one campaign."""
     return CampaignView(request.match_info["name"])
 
 
 def ballot(request: web.Request) -> View:
-    """One ballot, sorted and filtered as the query says."""
+    """Return the view of one ballot, sorted and filtered as the query says."""
     return BallotView(
         request.match_info["name"],
         request.query.get("sort", DEFAULT_ORDER)[:LONGEST_SEARCH],
@@ -70,29 +70,29 @@ def ballot(request: web.Request) -> View:
 
 
 async def show(make: MakeView, request: web.Request) -> web.Response:
-    """The page as it stands now."""
+    """Answer with the page in its current state."""
     view = make(request)
     picture = await take_picture(view, request.app[LIVE].figures)
     return render_page(request, view.template, picture=picture, stream=view.stream, **picture.facts)
 
 
 async def follow(make: MakeView, request: web.Request) -> web.StreamResponse:
-    """The page's updates."""
+    """Stream the page's updates."""
     return await stream(request, make(request))
 
 
 async def go_home(_request: web.Request) -> web.Response:
-    """`/console` is `/console/`."""
+    """Redirect `/console` to `/console/`."""
     return _to(HOME)
 
 
 async def get_sign_in(request: web.Request) -> web.Response:
-    """How to get in."""
+    """Show how to sign in."""
     return render_page(request, "sign_in")
 
 
 async def get_link(request: web.Request) -> web.Response:
-    """A button: programs that look at links press none, so looking uses nothing up."""
+    """Show a button: link scanners press none, so that fetching the link does not use it up."""
     runtime = request.app[RUNTIME]
     async with runtime.pool.acquire() as db:
         works = await link_works(db, request.match_info["token"], now=runtime.clock())
@@ -100,13 +100,13 @@ async def get_link(request: web.Request) -> web.Response:
 
 
 async def post_link(request: web.Request) -> web.Response:
-    """The button was pressed: the link is used up and a session begins."""
+    """Sign in after the button was pressed: the link is used up and a session begins."""
     runtime = request.app[RUNTIME]
     held = session_token(request)
     async with runtime.pool.acquire() as db:
         token = await use_link(db, request.match_info["token"], now=runtime.clock(), replaces=held)
         if token is None and await admit(db, held, now=runtime.clock(), opens_page=False) is not None:
-            return _to(HOME)  # a double click: the first one signed in
+            return _to(HOME)  # a double click: the first click signed in
     if token is None:
         return _spent(request)
     response = _to(HOME)
@@ -126,12 +126,12 @@ async def post_sign_out(request: web.Request) -> web.Response:
 
 
 async def no_such_page(request: web.Request) -> web.Response:
-    """Anything else; only staff learn what there is."""
+    """Answer any other path; only staff learn which paths exist."""
     raise NotFound(f"There is no page at {request.path}.", remedy="The overview leads everywhere.")
 
 
 def _spent(request: web.Request) -> web.Response:
-    """One page for links that are unknown, used or expired: which it was is nobody's business."""
+    """Show one page for links that are unknown, used or expired, so that it does not reveal which."""
     return render_page(request, "spent", status=404)
 
 

@@ -1,4 +1,4 @@
-"""How far the campaigns have come: what staff watch while messages go out."""
+"""Progress of campaigns, as staff watch it while messages go out."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from messaging.outbox.counts import StepCounts, step_counts
 SQL = load_queries(__file__)
 
 SHOWN_IN_FULL: Final = 5
-"""Campaigns whose steps are counted on the first page; the others are linked."""
+"""Most campaigns whose steps are counted on the first page; the others are linked."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelProgress:
-    """What became of a step's messages on one channel.
+    """Progress of a step's messages on one channel.
 
     Attributes:
         channel: `sms` or `email`.
@@ -39,26 +39,26 @@ class ChannelProgress:
 
 @dataclass(frozen=True, slots=True)
 class StepProgress:
-    """How far one step of a campaign has come.
+    """Progress of one step of a campaign.
 
     Attributes:
         position: 1 for the first.
-        template: what is said.
+        template: name of its template.
         state: `planned`, `running` …
         channels: in order of preference.
         counts: people by message state.
         groups: people by `console.words.GROUPS` key.
-        reasons: people by reason, of those who got nothing or whom it did not reach.
-        total: everybody in the step's audience.
+        reasons: people by reason, of those who got nothing or whom no message reached.
+        total: people in the step's audience.
         segments: SMS segments so far.
-        rate: messages a second just now.
-        seconds_left: until nothing waits, at that rate; None where nobody can know.
+        rate: current rate, in messages a second.
+        seconds_left: until its queue is empty, at that rate; None where it is unknown.
         due_at: when it starts, where that is set.
-        after: how long after the step before, where that is set.
+        after: time after the step before, where that is set.
         launched_at: when it was launched.
-        finished_at: when nothing of it was left to do.
-        stopped: why its sender was stopped; None while it is not.
-        by_channel: only on the campaign's own page.
+        finished_at: when it finished.
+        stopped: reason why its sender was stopped; None while it is not.
+        by_channel: progress by channel; only on the campaign's own page.
     """
 
     position: int
@@ -81,19 +81,19 @@ class StepProgress:
 
     @property
     def handled(self) -> int:
-        """People who need nothing more from this step: it went out, or it never will."""
+        """Count people with whom this step is done: their message was sent, or never will be."""
         return self.total - self.groups["waiting"]
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignProgress:
-    """A campaign and its steps.
+    """Progress of a campaign and its steps.
 
     Attributes:
-        name: what commands call it.
-        title: what people call it.
+        name: its name in commands.
+        title: its title for people.
         state: `draft`, `running` …
-        paused_reason: why it stands still.
+        paused_reason: why it is paused.
         ballot: the ballot's name.
         ballot_title: the ballot's title.
         created_at: when it was made.
@@ -116,7 +116,7 @@ class CampaignProgress:
 
 @dataclass(frozen=True, slots=True)
 class StepStart:
-    """What there is already; the rest is what a newcomer does next."""
+    """Setup state of an installation; the console lists the missing steps for a newcomer."""
 
     has_people: bool
     has_ballot: bool
@@ -124,21 +124,21 @@ class StepStart:
 
 
 async def beginning(db: Connection) -> StepStart:
-    """How far somebody who has just installed Muster has come."""
+    """Read the setup state of an installation."""
     row = await db.fetchrow(SQL["newcomer"])
     assert row is not None
     return StepStart(**row)
 
 
 async def campaigns(db: Connection) -> tuple[tuple[CampaignProgress, ...], tuple[CampaignProgress, ...]]:
-    """The campaigns: those shown in full, with their steps, and the others, without."""
+    """Read the campaigns: those shown in full, with their steps, and the others, without."""
     rows = await db.fetch(SQL["campaigns"])
     full = [await _with_steps(db, row) for row in rows[:SHOWN_IN_FULL]]
     return tuple(full), tuple(_campaign(row) for row in rows[SHOWN_IN_FULL:])
 
 
 async def campaign(db: Connection, name: str) -> CampaignProgress:
-    """One campaign with its steps by channel.
+    """Read one campaign with its steps by channel.
 
     Raises:
         NotFound: no campaign has that name.
@@ -187,12 +187,12 @@ def _step(one: StepCounts, plan: asyncpg.Record, by_channel: tuple[ChannelProgre
 
 
 def _channels(step_id: int, rows: Sequence[asyncpg.Record]) -> tuple[ChannelProgress, ...]:
-    """The channels of one step, the one that carried most first; people without any are in the step's reasons."""
+    """List the channels of one step, the one with most messages first; people without any are in the step's reasons."""
     found: dict[str, dict[str, int]] = {}
     segments: dict[str, int] = {}
     for row in rows:
         if row["step_id"] == step_id and row["channel"] is not None:
-            counts = found.setdefault(row["channel"], {})  # a state comes twice while a step is being archived
+            counts = found.setdefault(row["channel"], {})  # a state has two rows while a step is being archived
             counts[row["state"]] = counts.get(row["state"], 0) + row["n"]
             segments[row["channel"]] = segments.get(row["channel"], 0) + row["segments"]
     made = [ChannelProgress(name, counts, sum(counts.values()), segments[name]) for name, counts in found.items()]

@@ -1,6 +1,6 @@
 -- name: campaigns
--- What is going on comes first, then what was launched last. The list ends somewhere: the console shows a few in full
--- and links to the rest.
+-- Running campaigns first, then the most recently launched. The list is limited: the console shows a few in full and
+-- links to the rest.
 select
   c.campaign_id, c.name, c.title, c.state, c.paused_reason, c.launched_at, c.finished_at, c.created_at,
   b.name as ballot, b.title as ballot_title
@@ -20,7 +20,7 @@ join ballot b using (ballot_id)
 where c.name = $1;
 
 -- name: steps
--- How each step goes out and when; a sender that was stopped stops the step without changing its state.
+-- Each step's channels and times; a stopped sender stops the step without changing its state.
 select
   s.step_id, s.channels, s.due_at, s.after, s.send_before, s.launched_at, s.finished_at,
   coalesce(sms.paused_reason, mail.paused_reason) as sender_paused
@@ -31,7 +31,7 @@ where s.campaign_id = $1
 order by s.position;
 
 -- name: by_channel
--- For one campaign's own page only: it reads every message of the campaign, and the numbers of those that were archived.
+-- For one campaign's own page only: it reads every message of the campaign, and the counts of those that were archived.
 select
   step_id, channel, state::text as state, count(*) as n,
   coalesce(sum(segments), 0)::bigint as segments
@@ -45,7 +45,7 @@ where step_id = any (select step_id from step where campaign_id = $1)
 group by step_id, channel, state;
 
 -- name: newcomer
--- What a newcomer still has to do.
+-- Setup state: what a new installation has already.
 select
   exists (select from person) as has_people,
   exists (select from ballot) as has_ballot,

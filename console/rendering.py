@@ -1,4 +1,4 @@
-"""Pages from `templates/pages/console/`, escaped, with the words and figures they use."""
+"""Rendering of the templates in `templates/pages/console/`, escaped, with the filters they use."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from messaging.states import sentence
 from staff.sign_in import Staff
 
 STAFF: Final = web.RequestKey("staff", Staff)
-"""Who is signed in: `request[STAFF]`, on every handler behind `console.guard.for_staff`."""
+"""Person signed in: `request[STAFF]`, in every handler behind `console.guard.for_staff`."""
 
 _WORTH_COMPRESSING: Final = 2_000
 
 
 @cache
 def environment() -> jinja2.Environment:
-    """The templates, compiled as they are first used."""
+    """Make the template environment; a template is compiled when it is first used."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ROOT / "templates" / "pages" / "console"),
         autoescape=True,
@@ -69,14 +69,14 @@ def render(template: str, *, zone: ZoneInfo, **context: Any) -> Markup:
 
     Args:
         template: its name, without `.html`.
-        zone: the time zone times are shown in.
-        context: its variables; one it misses is an error.
+        zone: the time zone in which times are shown.
+        context: its variables; a missing one is an error.
     """
     return Markup(environment().get_template(f"{template}.html").render(when=_clock_face(zone), **context))  # noqa: S704
 
 
 def render_page(request: web.Request, template: str, *, status: int = 200, **context: Any) -> web.Response:
-    """Render a whole page as an answer that no cache keeps."""
+    """Render a whole page as a response that no cache keeps."""
     runtime = request.app[RUNTIME]
     body = render(
         template,
@@ -94,7 +94,7 @@ def render_page(request: web.Request, template: str, *, status: int = 200, **con
 
 
 def _clock_face(zone: ZoneInfo) -> Callable[..., Markup]:
-    """A function that writes a moment as local time, readable by machines too."""
+    """Make a function that renders a time as local time in a `<time>` element."""
 
     def when(moment: datetime, shape: str = "full") -> Markup:
         local = moment.astimezone(zone)

@@ -1,4 +1,4 @@
-"""Mail with a sign-in link: composed, handed to the relay at once, and kept nowhere, for the link is a key."""
+"""Mail with a sign-in link: composed, sent to the relay at once, and not stored, because the link is a credential."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from messaging.content.mime import ascii_domain
 async def send_sign_in_link(
     settings: Settings, *, name: str, email: str, link: str, minutes: int, now: datetime
 ) -> bool:
-    """Mail somebody their link.
+    """Mail a member of staff their sign-in link.
 
     Args:
-        settings: has the relay and who mails are from.
-        name: whom it greets.
+        settings: has the relay and the sender of mails.
+        name: the name in the greeting.
         email: their mailbox.
-        link: the whole address.
+        link: the whole URL.
         minutes: how long it works.
         now: the time, aware.
 
     Returns:
-        Whether the relay said that it took the mail; it may have one of which it did not say so.
+        Whether the relay confirmed that it took the mail; it may have taken one without confirming.
 
     Raises:
-        SettingsError: there is no relay, or none that can be used.
+        SettingsError: no usable relay is configured.
         Unavailable: the relay did not take it.
     """
     if not settings.has_email:
@@ -46,7 +46,7 @@ async def send_sign_in_link(
         await channel.close()
     if isinstance(outcome, Accepted | Unknown):
         return isinstance(outcome, Accepted)
-    assert not isinstance(outcome, Withheld)  # only what a worker has claimed can be somebody else's by now
+    assert not isinstance(outcome, Withheld)  # only messages that a worker has claimed can be withheld
     raise Unavailable(
         f"The mail relay did not take the mail to {email}: {outcome.reply or outcome.reason}.",
         remedy="Check MUSTER_SMTP_URL, or leave out --send to have the link printed.",
@@ -54,7 +54,7 @@ async def send_sign_in_link(
 
 
 def compose(settings: Settings, *, name: str, email: str, link: str, minutes: int, now: datetime) -> bytes:
-    """The complete mail, in text and HTML."""
+    """Compose the complete mail, in text and HTML."""
     where = f"{settings.named} on Muster" if settings.named else "Muster"
     said = {"where": where, "name": name, "link": link, "time": in_words(minutes)}
     mail = EmailMessage(policy=SMTP)
@@ -63,7 +63,7 @@ def compose(settings: Settings, *, name: str, email: str, link: str, minutes: in
     mail["Subject"] = " ".join(f"Sign in to {where}".split())
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = make_msgid("sign-in", settings.bounce_host)
-    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice is an answer to it
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: stops automatic replies
     mail.set_content(
         "Hello {name},\n\nsign in to {where} here:\n\n{link}\n\n"
         "The link works once, for {time}. Nobody but you should have it: do not pass this mail on.\n\n"
@@ -77,7 +77,7 @@ def compose(settings: Settings, *, name: str, email: str, link: str, minutes: in
 
 
 def in_words(minutes: int) -> str:
-    """How long a link works: `15 minutes`, `one hour`."""
+    """Put a link's lifetime in words: `15 minutes`, `one hour`."""
     hours, rest = divmod(minutes, 60)
     if rest or not hours:
         return f"{minutes} minutes" if minutes != 1 else "one minute"

@@ -1,4 +1,4 @@
-"""How a ballot stands, as staff read it: the headline, the days, and every branch against the threshold."""
+"""Status of a ballot, as staff read it: the headline, the days, and every branch against the threshold."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from core.errors import NotFound
 SQL = load_queries(__file__)
 
 DAYS_SHOWN: Final = 14
-"""How many days of confirmations the chart goes back."""
+"""Days of confirmations in the chart."""
 
 
 @dataclass(frozen=True, slots=True)
 class BranchStatus:
-    """One unit of the ballot against its threshold.
+    """Status of one unit against the ballot's threshold.
 
     Attributes:
         name: the unit's own name.
         within: the units above it, `North / Leeds`; empty where there are none.
         score: its counts, judged as the whole ballot is.
-        share: confirmed as a share of its electorate, 0 to 1.
+        share: confirmed votes as a share of its electorate, 0 to 1.
     """
 
     name: str
@@ -41,7 +41,7 @@ class BranchStatus:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """Confirmations on one local day."""
+    """Confirmations of one local day."""
 
     day: date
     confirmed: int
@@ -49,19 +49,19 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class BallotStatus:
-    """A ballot, its score, and its branches.
+    """Status of a ballot, with its score and its branches.
 
     Attributes:
-        name: what commands call it.
-        title: what people call it.
-        organisation: whose ballot it is.
+        name: its name in commands.
+        title: its title for people.
+        organisation: the organisation that holds it.
         opens_at, closes_at, last_posting_at, replacement_by: its dates.
         zone: the time zone its dates are written in.
-        disaggregated: each constituency must pass by itself.
+        disaggregated: whether each constituency must reach the threshold by itself.
         kind: the kind of unit it is counted by: branch, workplace …
-        score: of the whole.
+        score: of the whole ballot.
         branches: those with members, furthest from the threshold first.
-        days: the last days, oldest first, none left out; empty before the ballot opens.
+        days: the last days, oldest first, without gaps; empty before the ballot opens.
         phase: `before`, `open` or `closed`.
     """
 
@@ -82,12 +82,12 @@ class BallotStatus:
 
     @property
     def there(self) -> int:
-        """Branches that have reached the threshold, as `ballots.score` judges it."""
+        """Count branches that have reached the threshold, by `ballots.score`."""
         return sum(branch.score.reached for branch in self.branches)
 
     @property
     def share(self) -> float:
-        """Confirmed as a share of the electorate, 0 to 1."""
+        """Return confirmed votes as a share of the electorate, 0 to 1."""
         return _share(self.score)
 
 
@@ -101,18 +101,18 @@ ORDERS: Final[Mapping[str, Callable[[BranchStatus], Any]]] = MappingProxyType(
         "share": lambda branch: (branch.share, branch.name.casefold()),
     }
 )
-"""The ways to sort branches, each with those first that its reader looks for. A minus in front turns it round."""
+"""Sort orders of branches, each with those first that its reader looks for. A minus in front reverses it."""
 
 DEFAULT_ORDER: Final = "needed"
 
 
 async def ballots(db: Connection, now: datetime) -> tuple[BallotStatus, ...]:
-    """The ballots that are near, without their days."""
+    """Read the current ballots, without their days."""
     return tuple([await _ballot(db, row, now, with_days=False) for row in await db.fetch(SQL["ballots"], now)])
 
 
 async def ballot(db: Connection, name: str, now: datetime) -> BallotStatus:
-    """One ballot.
+    """Read one ballot with its days.
 
     Raises:
         NotFound: no ballot has that name.
@@ -124,11 +124,11 @@ async def ballot(db: Connection, name: str, now: datetime) -> BallotStatus:
 
 
 def arrange(branches: tuple[BranchStatus, ...], *, order: str, find: str) -> tuple[BranchStatus, ...]:
-    """The branches somebody asked for.
+    """Filter and sort branches.
 
     Args:
         branches: all of them.
-        order: a key of `ORDERS`, with a minus in front to turn it round; anything else is the default.
+        order: a key of `ORDERS`, with a minus in front to reverse it; anything else is the default.
         find: part of a branch's name or of a unit above it, in any case.
     """
     wanted = find.casefold().strip()
@@ -168,7 +168,7 @@ def _branch(unit: UnitTurnout, whole: Score) -> BranchStatus:
 
 
 async def _days(db: Connection, row: asyncpg.Record, now: datetime, zone: ZoneInfo) -> tuple[Day, ...]:
-    """The days from the opening, or the last fourteen, to today or the close."""
+    """Read the days from the opening to today or the close, at most the last fourteen."""
     last = min(now, row["closes_at"]).astimezone(zone).date()
     first = max(row["opens_at"].astimezone(zone).date(), last - timedelta(days=DAYS_SHOWN - 1))
     since = now - timedelta(days=DAYS_SHOWN + 21)

@@ -1,5 +1,5 @@
 -- name: ballots
--- The ballots people care about now: not over for more than two weeks, the one that closes next first.
+-- Current ballots: closed no more than two weeks ago, the one that closes next first.
 select
   ballot_id, name, title, organisation, opens_at, closes_at, last_posting_at, replacement_by, time_zone,
   disaggregated, constituency
@@ -16,7 +16,7 @@ from ballot
 where name = $1;
 
 -- name: by_day
--- Who stands as voted, by the local day they said so; the last three weeks are what a reader compares.
+-- Members with the status voted, by the local day of their claim, since a given time.
 select date_trunc('day', c.at at time zone $2)::date as day, count(*) as n
 from standing s
 join claim c using (claim_id)

@@ -1,4 +1,4 @@
-"""The pages that follow along: each is a set of sections, made the same way for a page and for an update of it."""
+"""Views of live pages: each is a set of sections, made the same way for a page and for its updates."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a page that is replaced as a whole when it changes.
+    """Section of a page, replaced as a whole when it changes.
 
     Attributes:
         name: its id in the page.
-        html: what is in it.
+        html: its content.
         digest: changes when the html does.
     """
 
@@ -41,12 +41,12 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A page's sections at a moment.
+    """Sections of a page at one moment.
 
     Attributes:
-        summary: one line that says it all, for a screen reader.
-        sections: by name, in the order of the page.
-        facts: what they were made from.
+        summary: one line that sums up the page, for a screen reader.
+        sections: the sections by name, in the order of the page.
+        facts: the data they were made from.
     """
 
     summary: str
@@ -55,30 +55,30 @@ class Picture:
 
 
 class View(Protocol):
-    """A page somebody can look at; equal views share their updates."""
+    """View of a page; equal views share their updates."""
 
     @property
     def stream(self) -> str:
-        """The path of its updates."""
+        """Path of the stream of its updates."""
 
     @property
     def template(self) -> str:
-        """The template of the page."""
+        """Name of the page's template."""
 
     @property
     def sections(self) -> tuple[str, ...]:
-        """The templates of its sections."""
+        """Names of its sections' templates."""
 
     async def gather(self, figures: Figures) -> tuple[str, dict[str, Any]]:
-        """Its summary and what its sections show."""
+        """Return its summary and the variables of its sections."""
 
 
 class Figures:
-    """What the pages show, read from the database at most once in `max_age`, however many people look.
+    """Figures of the pages, read from the database at most once in `max_age`, however many viewers there are.
 
     Args:
-        runtime: where to read.
-        max_age: seconds.
+        runtime: has the database to read.
+        max_age: seconds for which figures are reused.
     """
 
     def __init__(self, runtime: Runtime, *, max_age: float = 1.0) -> None:
@@ -88,15 +88,15 @@ class Figures:
         self._reading: dict[tuple[str, str], asyncio.Task[Any]] = {}
 
     async def overview(self) -> dict[str, Any]:
-        """Everything on the first page."""
+        """Read everything on the first page."""
         return await self._once("overview", "", self._read_overview)
 
     async def campaign(self, name: str) -> progress.CampaignProgress:
-        """One campaign, by step and channel."""
+        """Read one campaign, by step and channel."""
         return await self._once("campaign", name, lambda db: progress.campaign(db, name))
 
     async def ballot(self, name: str) -> standing.BallotStatus:
-        """One ballot with all its branches."""
+        """Read one ballot with all its branches."""
         return await self._once("ballot", name, lambda db: standing.ballot(db, name, self.runtime.clock()))
 
     async def _read_overview(self, db: Connection) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class Figures:
         }
 
     async def _once(self, kind: str, name: str, read: Callable[[Connection], Awaitable[T]]) -> T:
-        """What was read a moment ago, or what is just being read, or else a fresh reading."""
+        """Return recent figures, or join a read in progress, or start a new one."""
         key = (kind, name)
         kept = self._kept.get(key)
         if kept is not None and asyncio.get_running_loop().time() - kept[0] < self._max_age:
@@ -119,7 +119,7 @@ class Figures:
         if (reading := self._reading.get(key)) is None:
             reading = self._reading[key] = asyncio.create_task(self._read(read))
             reading.add_done_callback(lambda done: self._keep(key, done))
-        # whoever asked first may go away; the others still wait for it
+        # the viewer that started the read may leave; the others still wait for it
         return cast("T", await asyncio.shield(reading))
 
     async def _read(self, read: Callable[[Connection], Awaitable[Any]]) -> Any:
@@ -133,10 +133,10 @@ class Figures:
 
 
 async def take_picture(view: View, figures: Figures) -> Picture:
-    """Make a page's sections from what is known now.
+    """Make a page's sections from current figures.
 
     Raises:
-        NotFound: there is nothing of that name.
+        NotFound: there is no campaign or ballot of that name.
     """
     summary, facts = await view.gather(figures)
     runtime = figures.runtime
@@ -152,18 +152,18 @@ def _section(template: str, facts: dict[str, Any], zone: ZoneInfo) -> Section:
 
 @dataclass(frozen=True, slots=True)
 class OverviewView:
-    """The first page."""
+    """View of the first page."""
 
     template = "overview"
     sections = ("overview/alerts", "overview/ballots", "overview/campaigns", "overview/replies")
 
     @property
     def stream(self) -> str:
-        """The path of its updates."""
+        """Path of the stream of its updates."""
         return "/console/live/overview"
 
     async def gather(self, figures: Figures) -> tuple[str, dict[str, Any]]:
-        """How the ballots stand and what needs a person."""
+        """Return the status of the ballots and campaigns, and what needs a person."""
         facts = dict(await figures.overview())
         said = [
             f"{ballot.title}: {number(ballot.score.confirmed)} of {number(ballot.score.electorate)} confirmed."
@@ -182,7 +182,7 @@ class OverviewView:
 
 @dataclass(frozen=True, slots=True)
 class CampaignView:
-    """One campaign.
+    """View of one campaign.
 
     Attributes:
         name: which.
@@ -194,11 +194,11 @@ class CampaignView:
 
     @property
     def stream(self) -> str:
-        """The path of its updates."""
+        """Path of the stream of its updates."""
         return f"/console/live/campaigns/{quote(self.name, safe='')}"
 
     async def gather(self, figures: Figures) -> tuple[str, dict[str, Any]]:
-        """How far its steps have come."""
+        """Return the progress of its steps."""
         campaign = await figures.campaign(self.name)
         said = [f"{campaign.title}: {in_words(CAMPAIGN_STATES, campaign.state).lower()}."]
         said += [
@@ -211,7 +211,7 @@ class CampaignView:
 
 @dataclass(frozen=True, slots=True)
 class BallotView:
-    """One ballot, with its branches as the reader wants them.
+    """View of one ballot, with its branches sorted and filtered.
 
     Attributes:
         name: which.
@@ -227,11 +227,11 @@ class BallotView:
 
     @property
     def stream(self) -> str:
-        """The path of its updates."""
+        """Path of the stream of its updates."""
         return f"/console/live/ballots/{quote(self.name, safe='')}?{urlencode({'sort': self.sort, 'find': self.find})}"
 
     async def gather(self, figures: Figures) -> tuple[str, dict[str, Any]]:
-        """How it stands, as a whole and by branch."""
+        """Return its status, as a whole and by branch."""
         ballot = await figures.ballot(self.name)
         summary = (
             f"{ballot.title}: {number(ballot.score.confirmed)} of {number(ballot.score.electorate)} confirmed, "

@@ -1,4 +1,4 @@
-"""Figures, times and states as a person reads them."""
+"""Figures, times and states in words for people."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from core.plurals import plural
 
 @dataclass(frozen=True, slots=True)
 class WordGroup:
-    """Message states that are one thing to somebody who watches.
+    """Message states that are shown as one.
 
     Attributes:
-        key: names its colour in the style sheet.
-        label: what it is called.
-        states: the message states in it.
-        help: what it means, in a sentence.
+        key: name of its colour in the style sheet.
+        label: its name on pages.
+        states: its message states.
+        help: its meaning, in a sentence.
     """
 
     key: str
@@ -40,7 +40,7 @@ GROUPS: Final = (
         "left_out", "Not sent", ("cancelled", "suppressed", "expired", "skipped"), "Nothing was or will be sent."
     ),
 )
-"""In the order a bar shows them."""
+"""Groups of message states, in the order a bar shows them."""
 
 STATES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -61,7 +61,7 @@ STATES: Final[Mapping[str, str]] = MappingProxyType(
         "skipped": "Left out",
     }
 )
-"""In the order a table lists them."""
+"""Names of message states, in the order a table lists them."""
 
 WHY_OPEN: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -95,14 +95,14 @@ CHANNELS: Final[Mapping[str, str]] = MappingProxyType({"sms": "Text", "email": "
 
 
 def in_words(vocabulary: Mapping[str, str], code: str | None) -> str:
-    """A code in words; one that has none yet is shown readably rather than hidden."""
+    """Put a code in words; a code without any is shown readably rather than hidden."""
     if not code:
         return ""
     return vocabulary.get(code) or code.replace("_", " ").capitalize()
 
 
 def duration(seconds: float) -> str:
-    """About how long: `less than a minute`, `8 minutes`, `3 hours`, `2 days`."""
+    """Put a duration in words: `less than a minute`, `8 minutes`, `3 hours`, `2 days`."""
     if seconds < 60:
         return "less than a minute"
     for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
@@ -112,23 +112,23 @@ def duration(seconds: float) -> str:
 
 
 def ago(then: datetime, now: datetime) -> str:
-    """`just now`, `8 minutes ago`."""
+    """Put a past time in words: `just now`, `8 minutes ago`."""
     seconds = (now - then).total_seconds()
     return "just now" if seconds < 60 else f"{duration(seconds)} ago"
 
 
 def pause(gap: timedelta) -> str:
-    """How long a step waits after the one before: `3 days`."""
+    """Put the time between two steps in words: `3 days`."""
     return duration(gap.total_seconds())
 
 
 def short_name(first: str, last: str) -> str:
-    """First name and the last name's initial: enough to talk about somebody, not enough to find them."""
+    """Shorten a name to the first name and last initial: enough to talk about a person, not enough to find them."""
     return f"{first} {last[:1].upper() + '.' if last else ''}".strip() or "A member"
 
 
 def shorten(text: str, longest: int) -> str:
-    """The beginning of a text, to a whole word where there is one."""
+    """Shorten a text to its beginning, at a word's end where there is one."""
     if len(text) <= longest:
         return text
     return (text[:longest].rsplit(None, 1)[0] or text[:longest]) + " …"
@@ -138,7 +138,7 @@ _ADDRESS_IN_TEXT: Final = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+\.\w+|\+?\d[\d\s()
 
 
 def mask_text(text: str) -> str:
-    """What somebody wrote, with phone numbers and email addresses in it masked."""
+    """Mask phone numbers and email addresses in a text."""
     return _ADDRESS_IN_TEXT.sub(_mask_found, text)
 
 

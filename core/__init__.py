@@ -1,4 +1,4 @@
-"""The ground that everything stands on: settings, errors, addresses, the database, HTTP and files.
+"""Foundation of all packages: settings, errors, addresses, the database, HTTP and files.
 
-It imports nothing of ours.
+Imports none of our other packages.
 """

@@ -1,4 +1,4 @@
-"""Addresses as pages show them: recognised by their owner, of no use to anybody else."""
+"""Masks of addresses for pages: recognisable to their owner, of no use to anybody else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 
 def mask(address: str) -> str:
-    """An address that can be recognised but not used: `+44 ••• 123`, `a•••@union.example`."""
+    """Mask an address so that it can be recognised but not used: `+44 ••• 123`, `a•••@union.example`."""
     if "@" in address:
         mailbox, _, host = address.partition("@")
         return f"{mailbox[:1]}•••@{host}"
@@ -14,10 +14,10 @@ def mask(address: str) -> str:
 
 
 def mask_apart(addresses: Collection[str]) -> dict[str, str]:
-    """Mask the addresses of one person so that they can tell them from each other.
+    """Mask the addresses of one person so that they can be told apart.
 
     Those that would look alike show as many of their last characters as it takes: `m•••x@union.example` and
-    `m•••2@union.example`. Those are shown whole that no part tells apart, as it may be with four of two letters.
+    `m•••2@union.example`. Addresses that no part tells apart are shown whole, as can happen with four of two letters.
 
     Args:
         addresses: normalised; each has a mask of its own.
@@ -29,7 +29,7 @@ def mask_apart(addresses: Collection[str]) -> dict[str, str]:
 
 
 def _alike(shown: Mapping[str, str]) -> list[str]:
-    """The addresses whose mask another has as well."""
+    """List the addresses whose mask another address shares."""
     return [address for address, masked in shown.items() if list(shown.values()).count(masked) > 1]
 
 

@@ -55,9 +55,9 @@ _THOUSANDS: Final = re.compile(r"\+?[0-9]{1,3}(?:,[0-9]{3}){2,}")
 _NUMERAL: Final = re.compile(r"\+?[0-9]+")
 _ENOUGH_DIGITS: Final = 7
 _MOST_DIGITS: Final = 15
-"""E.164 numbers have no more, country code included."""
+"""Most digits of an E.164 number, country code included."""
 _LONGEST_CELL: Final = 200
-"""Characters; what is longer is no list of numbers."""
+"""Characters; a longer cell is no list of numbers."""
 _MOBILE: Final = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 _MAILBOX: Final = re.compile(r"([a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*)@([a-z0-9.-]+)")
@@ -67,7 +67,7 @@ _MISSPELT_ENDS: Final = {
     **dict.fromkeys(("nte", "ent", "met", "nett"), "net"),
     **dict.fromkeys(("ogr", "rog", "orgg", "prg"), "org"),
 }
-"""Ends that no domain has, and which was meant: slips of the keyboard that would bounce for ever."""
+"""Misspelt domain endings, which would bounce for ever, each with the one that was meant."""
 _LONGEST_SHOWN: Final = 100
 """Characters of a domain that an error repeats."""
 _LONGEST_LOCAL_PART: Final = 64
@@ -75,7 +75,7 @@ _LONGEST_EMAIL: Final = 254
 
 
 def normalise_phone(text: str, *, region: str = "GB", mobile: bool = True) -> str:
-    """A phone number as E.164, however a person, a form or a spreadsheet wrote it.
+    """Normalise a phone number to E.164, however a person, a form or a spreadsheet wrote it.
 
     Args:
         text: `07700 900123`, `0044 7700-900-123`, `+44 (0)7700 900123`, `7700900123.0` …
@@ -105,7 +105,7 @@ def normalise_phone(text: str, *, region: str = "GB", mobile: bool = True) -> st
 
 
 def normalise_email(text: str) -> str:
-    """A mailbox in lower case and plain ASCII (an international domain in its `xn--` form).
+    """Normalise a mailbox to lower case and plain ASCII (an international domain in its `xn--` form).
 
     The local part is lower-cased too: no provider people use tells `Amy@` from `amy@`, and one person must not be two.
 
@@ -126,7 +126,7 @@ def normalise_email(text: str) -> str:
 
 
 def _as_typed(text: str) -> str:
-    """The number without what programs put around it: invisible marks, `tel:`, a spreadsheet's decimals."""
+    """Strip what programs put around a number: invisible characters, `tel:`, a spreadsheet's decimals."""
     number = "".join(char for char in text if unicodedata.category(char) != "Cf").strip().lstrip("'").strip()
     number = re.sub(r"^tel:\s*", "", number, flags=re.IGNORECASE)
     if not number:
@@ -149,7 +149,7 @@ def _from_scientific(mantissa: str, exponent: int) -> str:
 
 
 def _one_number(typed: str, region: str, *, mobile: bool) -> str:
-    """The one number that was typed, as E.164.
+    """Return the one number that was typed, as E.164.
 
     Raises:
         AddressError: it is none, or could be several.
@@ -222,7 +222,7 @@ def _is_gb_mobile(number: PhoneNumber) -> bool:
 
 
 def _readings(typed: str, countries: Iterable[int]) -> dict[str, bool]:
-    """The numbers that may be behind zeros and country codes, be these written once, twice, or in the wrong order.
+    """List the numbers that may be behind zeros and country codes, written once, twice or in the wrong order.
 
     A country code of one digit counts once only: a second one may as well be a slip of the finger. After the `00` of
     calls abroad there must be one.
@@ -250,7 +250,7 @@ def _readings(typed: str, countries: Iterable[int]) -> dict[str, bool]:
 
 
 def _existing(international: str) -> str:
-    """The number as E.164; empty where nobody can have it."""
+    """Return the number as E.164; empty where no such number exists."""
     try:
         number = phonenumbers.parse(international)
     except NumberParseException:
@@ -259,7 +259,7 @@ def _existing(international: str) -> str:
 
 
 def _numbers_in(typed: str, region: str) -> list[str]:
-    """The numbers that a cell of several is made of, whatever stands between them; empty where it is not so."""
+    """Split a cell into the numbers it is made of, whatever separates them; empty where it is not made of numbers."""
     numerals = _NUMERAL.findall(typed) if len(typed) <= _LONGEST_CELL else []
     if sum(map(len, numerals)) < 2 * _ENOUGH_DIGITS:
         return []
@@ -268,7 +268,7 @@ def _numbers_in(typed: str, region: str) -> list[str]:
 
 
 def _split(parts: tuple[str, ...], region: str, known: dict[tuple[str, ...], list[str]]) -> list[str]:
-    """The first way to make whole numbers of all these parts in a row."""
+    """Find the first way to make whole numbers of all these parts in a row."""
     if parts in known:
         return known[parts]
     known[parts] = []
@@ -288,7 +288,7 @@ def _split(parts: tuple[str, ...], region: str, known: dict[tuple[str, ...], lis
 
 
 def _complain_about_length(number: PhoneNumber, *, mobile: bool) -> None:
-    """Raise where digits are missing or too many. Some landlines are shorter than mobiles: it depends on the need."""
+    """Raise an error where digits are missing or too many. Some landlines are shorter than mobiles."""
     length = (
         phonenumbers.is_possible_number_for_type_with_reason(number, PhoneNumberType.MOBILE)
         if mobile
@@ -313,7 +313,7 @@ def _too_long() -> AddressError:
 
 
 def _normalise_odd_email(mailbox: str) -> str:
-    """What the short path does not know: international domains, quoted local parts, and everything that is wrong."""
+    """Normalise what the short path does not know: international domains, quoted local parts, and anything invalid."""
     shown = "".join(char for char in mailbox if unicodedata.category(char) != "Cf").strip()
     mailbox = bare_mailbox(shown)
     if shown in {"", "mailto:"}:
@@ -333,7 +333,7 @@ def _normalise_odd_email(mailbox: str) -> str:
 
 
 def _why_no_mailbox(local: str, error: str) -> str:
-    """What is wrong with something that is no mailbox, for whoever wrote it."""
+    """Say why something is no mailbox, in words for the person who wrote it."""
     if not local:
         return "That is no mailbox: there must be a name, an @ and a domain, as in amy@example.org."
     if "@" in local:
@@ -351,7 +351,7 @@ def _domain_is_at_fault(domain: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _domain(domain: str) -> str:
-    """The domain as DNS writes it. Cached: a whole union writes from a few hundred domains."""
+    """Return the domain as DNS writes it. Cached, because a whole union uses only a few hundred domains."""
     try:
         checked = validate_email(f"x@{domain}", check_deliverability=False, test_environment=True)
     except EmailNotValidError:

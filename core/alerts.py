@@ -1,4 +1,4 @@
-"""What went wrong lately and what to do about it; staff see each until it is resolved."""
+"""Alerts: what went wrong lately and what to do about it; staff see each until it is resolved."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Alert:
 async def raise_alert(
     db: Connection, *, key: str, severity: Severity, title: str, remedy: str, detail: Mapping[str, Any] | None = None
 ) -> int:
-    """Tell staff. Raising an open key again counts it and renews its words.
+    """Raise an alert for staff. Raising an open key again counts it and replaces its words.
 
     Args:
         db: in the caller's transaction.
@@ -56,7 +56,7 @@ async def raise_alert(
 
 
 async def resolve_alert(db: Connection, key: str) -> bool:
-    """Close the open alert with this key; whether there was one."""
+    """Close the open alert with this key; return whether there was one."""
     return await db.fetchval(SQL["resolve_alert"], key) is not None
 
 
@@ -66,12 +66,12 @@ async def resolve_quiet_alert(db: Connection, key: str, before: datetime) -> Non
 
 
 async def open_alerts(db: Connection) -> list[Alert]:
-    """Every alert nobody has resolved, worst first, then newest."""
+    """List unresolved alerts, worst first, then newest."""
     return [Alert(**row) for row in await db.fetch(SQL["open_alerts"])]
 
 
 async def empty_alerts(db: Connection, pattern: str) -> None:
-    """Take words out of every alert.
+    """Erase words from every alert.
 
     Args:
         db: in the caller's transaction.

@@ -12,7 +12,7 @@ returning alert_id;
 update alert set resolved_at = now() where key = $1 and resolved_at is null returning alert_id;
 
 -- name: resolve_quiet_alert
--- What nobody can mend, and only lies back: closed once it has not happened again since a time.
+-- For alerts about a past event that nobody can fix: closed once it has not happened again since a time.
 update alert set resolved_at = now() where key = $1 and resolved_at is null and last_at < $2;
 
 -- name: open_alerts
@@ -23,7 +23,7 @@ where resolved_at is null
 order by array_position(array['error', 'warning', 'notice'], severity), last_at desc;
 
 -- name: empty
--- Staff are shown alerts for as long as nobody resolves them.
+-- Unresolved alerts stay in front of staff, so erasure covers their words, too.
 update alert
 set title = regexp_replace(title, $1, 'erased', 'gi'), remedy = regexp_replace(remedy, $1, 'erased', 'gi'),
   detail = jsonb_without(detail, $1)

@@ -1,7 +1,8 @@
-"""Characters that command a terminal or turn text around, taken out of what strangers write.
+"""Control characters that command a terminal or reorder text, removed from what strangers write.
 
-Whoever can text or mail an organisation chooses what its staff see: an escape sequence clears lines, sets titles and
-fills a clipboard (OSC 52), C1 characters do the same in one byte, and a bidirectional override shows words backwards.
+Anybody who can text or mail an organisation chooses what its staff see: an escape sequence clears lines, sets titles
+and fills a clipboard (OSC 52), C1 characters do the same in one byte, and a bidirectional override shows words
+backwards.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def without_controls(text: str) -> str:
 
 
 def escape_controls(json: str) -> str:
-    """Write those that JSON leaves as they are by their codes, as it writes the others: a program reads the same."""
+    """Escape the control characters that JSON leaves as they are; a program reads the same."""
     if json.isprintable():
         return json
     return _DANGEROUS.sub(lambda found: f"\\u{ord(found[0]):04x}", json)

@@ -1,4 +1,4 @@
-"""How many emails a second the mailboxes of one provider are given, as MUSTER_EMAIL_DOMAIN_PACE says it."""
+"""Email rates for the mailboxes of each provider, in emails a second, as MUSTER_EMAIL_DOMAIN_PACE sets them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _GROUP: Final = re.compile(r"(?P<domains>\*|[a-z0-9.-]+(?:\+[a-z0-9.-]+)*):(?P<r
 
 @dataclass(frozen=True, slots=True)
 class DomainGroup:
-    """Domains of one provider.
+    """Domains of one mailbox provider, which share a rate.
 
     Attributes:
-        key: of its bucket.
+        key: name of its rate-limit bucket.
         rate: emails a second.
     """
 
@@ -24,10 +24,10 @@ class DomainGroup:
 
 
 def read_groups(text: str) -> dict[str, DomainGroup]:
-    """Groups by domain, from `gmail.com+googlemail.com:50,outlook.com:20,*:100`.
+    """Read groups by domain, from `gmail.com+googlemail.com:50,outlook.com:20,*:100`.
 
     Raises:
-        ValueError: it is not like that; the words are for people.
+        ValueError: the text is malformed; the message is for people.
     """
     groups: dict[str, DomainGroup] = {}
     for part in filter(None, (one.strip().lower() for one in text.split(","))):

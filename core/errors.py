@@ -1,4 +1,4 @@
-"""The exceptions people see.
+"""Exceptions with messages for people.
 
 ```
 MusterError                what a person reads, and what to do next
@@ -45,7 +45,7 @@ class SettingsError(MusterError):
 
 
 class InputError(MusterError):
-    """A file or value somebody gave is wrong.
+    """A file or value that somebody gave us is wrong.
 
     Args:
         message: what is wrong with the whole.
@@ -96,11 +96,11 @@ class Unavailable(MusterError):  # noqa: N818
 
 
 class DatabaseAway(Unavailable, OSError):  # noqa: N818
-    """PostgreSQL does not answer. An `OSError` as well, which its client would have passed on bare."""
+    """PostgreSQL does not answer. Also an `OSError`, as which its client would have passed the error on."""
 
 
 def in_words(error: BaseException | str) -> str:
-    """What an error says; its kind where it says nothing, as a timeout does."""
+    """Return the words of an error, or its kind where it has none, as with a timeout."""
     if isinstance(error, str):
         return error
     if isinstance(error, TimeoutError) and not str(error):

@@ -1,4 +1,4 @@
-"""How often one person may be written to: caps such as `3 in 7 days`, as settings and campaign files say them."""
+"""Frequency caps on messages to one person, such as `3 in 7 days`, as settings and campaign files write them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _CAP: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """At most so many messages to one person in any span of that length, over all campaigns and both channels.
+    """Cap on messages to one person in any span of a given length, over all campaigns and both channels.
 
     Attributes:
-        messages: how many.
-        window: in which time.
+        messages: how many at most.
+        window: the length of the span.
         purpose: `marketing` counts and holds back only messages of that purpose, `all` every one.
     """
 
@@ -31,14 +31,14 @@ class Cap:
     purpose: Literal["all", "marketing"] = "all"
 
     def __str__(self) -> str:
-        """As people write it."""
+        """Return the cap as people write it."""
         days, rest = divmod(self.window, timedelta(days=1))
         n, unit = (self.window // timedelta(hours=1), "hour") if rest else (days, "day")
         kind = "marketing " if self.purpose == "marketing" else ""
         return f"{self.messages} {kind}in {plural(n, unit)}"
 
     def to_json(self) -> dict[str, Any]:
-        """As a step keeps it and the gate reads it."""
+        """Return the cap as a step stores it and the eligibility check reads it."""
         return {"messages": self.messages, "seconds": self.window.total_seconds(), "purpose": self.purpose}
 
 
@@ -64,10 +64,10 @@ def _parse(words: str) -> Cap:
 
 
 def effective(own: Sequence[dict[str, Any]] | None, organisation: Sequence[Cap]) -> list[dict[str, Any]]:
-    """The caps a step is held to.
+    """Return the caps that apply to a step.
 
     Args:
-        own: what its file says: None nothing, an empty list that it is exempt.
+        own: those of its file; None where it says nothing, an empty list where the step is exempt.
         organisation: the settings'.
     """
     if own is not None and not own:

@@ -1,7 +1,7 @@
-"""The tokens in members' links: derived, never stored, so that a retry renders the same bytes.
+"""Tokens in members' links: derived, never stored, so that a retry renders the same bytes.
 
 A token is 13 lowercase Crockford base32 characters, 65 bits of HMAC-SHA256 over the message's id and the action.
-The database keeps a digest only: who reads a backup cannot press anyone's link.
+The database keeps a digest only, so that a reader of a backup cannot press anyone's link.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ Action = Literal["confirm", "unsubscribe"]
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 LENGTH: Final = 13
 _PAIRS: Final = tuple(one + other for one in ALPHABET for other in ALPHABET)
-"""Two characters for ten bits: half the steps of one at a time."""
+"""Pairs of characters, for ten bits at a time: half the steps of single characters."""
 _READ_AS: Final = str.maketrans("oil", "011")
 _SEAL_LENGTH: Final = 8
 _GLUED: Final = re.compile(rf"[^0-9A-Za-z]*(?P<token>[0-9A-Za-z]{{{LENGTH}}})(?![0-9A-Za-z])")
-"""What comes after the token does not matter, but that it is no letter or digit, which might belong to it."""
+"""Token and what is glued to it; anything may follow it but a letter or digit, which might belong to it."""
 
 
 class Keyring:
-    """The secrets links are derived with: the first signs, all verify.
+    """Secrets that links are derived with: the first signs, all verify.
 
     Args:
         secrets: `MUSTER_SECRET_KEY`, newest first.
@@ -46,7 +46,7 @@ class Keyring:
         self.current: Final = next(iter(self._keys))
 
     def token(self, message_id: int, action: Action, *, secret: str | None = None) -> str:
-        """The token of one message's link.
+        """Derive the token of one message's link.
 
         Args:
             message_id: the message.
@@ -58,7 +58,7 @@ class Keyring:
         return _base32(bits, LENGTH)
 
     def seal(self, message_id: int, purpose: str, *, secret: str | None = None) -> str:
-        """A message's id that reads back without a look-up and cannot be forged: for bounce addresses, callbacks.
+        """Sign a message's id, so that it needs no look-up and cannot be forged: for bounce addresses, callbacks.
 
         Returns:
             `<id in base32>-<8 characters of HMAC>`, lowercase letters and digits, at most 22 characters.
@@ -66,7 +66,7 @@ class Keyring:
         return f"{_base32(message_id)}-{self._tag(message_id, purpose, secret)}"
 
     def unseal(self, sealed: str, purpose: str) -> int | None:
-        """The message id inside a sealed one, or None where it was not sealed with one of our secrets."""
+        """Return the message id in a signed one, or None where it was not signed with one of our secrets."""
         body, _, tag = sealed.lower().partition("-")
         try:
             message_id = _number(body)
@@ -76,11 +76,11 @@ class Keyring:
         return message_id if any(known) and message_id < 2**63 else None
 
     def sign(self, text: str) -> str:
-        """40 hexadecimal characters of HMAC over any text of ours."""
+        """Sign any text of ours with 40 hexadecimal characters of HMAC."""
         return self._mac(None, f"sign:{text}").hex()[:40]
 
     def verify(self, text: str, signature: str) -> bool:
-        """Whether `sign` made this signature with any of the secrets; constant time."""
+        """Tell whether `sign` made this signature with any of the secrets; constant time."""
         made = [self._mac(name, f"sign:{text}").hex()[:40] for name in self]
         return any([hmac.compare_digest(one.encode(), signature.encode()) for one in made])  # noqa: C419  # all are compared
 
@@ -96,13 +96,13 @@ class Keyring:
 
 
 def read_token(text: str) -> str | None:
-    """The token as a person may have typed it: any case, o for 0, i or l for 1. None where it cannot be one."""
+    """Read the token as a person may have typed it: any case, o for 0, i or l for 1. None where it cannot be one."""
     token = text.lower().translate(_READ_AS)
     return token if len(token) == LENGTH and all(char in ALPHABET for char in token) else None
 
 
 def find_token(text: str) -> str | None:
-    """The token in what stands in a link, whatever was glued to it; None where there is none.
+    """Find the token in a part of a link, whatever was glued to it; None where there is none.
 
     A full stop, a quotation mark, a bracket or a space of the sentence around a link becomes part of it where a program
     guesses where links end; messengers add characters that nobody sees, also between the letters.
@@ -118,12 +118,12 @@ def find_token(text: str) -> str | None:
 
 
 def digest(token: str) -> bytes:
-    """What the database keeps of a token: 16 bytes of SHA-256 (a token has 65 random bits, so it needs no salt)."""
+    """Digest a token for the database: 16 bytes of SHA-256 (a token has 65 random bits, so it needs no salt)."""
     return hashlib.sha256(token.encode()).digest()[:16]
 
 
 def fingerprint(key: bytes) -> str:
-    """A name for a secret that says nothing about it: what is made with it is kept beside this."""
+    """Name a secret without revealing it; the name is stored beside what is made with the secret."""
     return hashlib.sha256(b"fingerprint:" + key).hexdigest()[:12]
 
 

@@ -1,4 +1,4 @@
-"""Log lines that strangers could have written without end: the first at once, then one a minute with their number."""
+"""Rate-limited log lines, which strangers could cause without end: the first at once, then one a minute, counted."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ EVERY: Final = 60.0
 """Seconds between two lines about the same thing."""
 
 Kind = tuple[str, str]
-"""What happened, and what it was about."""
+"""Event, and what it was about."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class LogLimit:
-    """Writes warnings that repeat themselves, counted by their words and what they are about.
+    """Write repeated warnings at a limited rate, counted by their words and what they are about.
 
     Attributes:
         every: seconds between two lines about the same thing.
@@ -44,7 +44,7 @@ class LogLimit:
         self._write((event, about), logging.WARNING, detail)
 
     def note(self, event: str, **detail: object) -> None:
-        """Write what is daily life in the same way, as a line that only who looks closely reads."""
+        """Write a routine event in the same way, at debug level."""
         self._write((event, ""), logging.DEBUG, detail)
 
     def _write(self, kind: Kind, level: int, detail: Mapping[str, object]) -> None:
@@ -58,7 +58,7 @@ class LogLimit:
         self._wait(kind)
 
     def close(self) -> None:
-        """Write what was only counted so far."""
+        """Write what has only been counted so far."""
         for kind, timer in self._timers.items():
             timer.cancel()
             self._tell(kind)

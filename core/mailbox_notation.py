@@ -15,7 +15,7 @@ _QUOTES: Final = {'"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019"}
 
 
 def bare_mailbox(text: str) -> str:
-    """A mailbox without what mail programs and pages put around it: a name, brackets, a link, a delimiter at its end.
+    """Strip a mailbox of what mail programs and pages put around it: a name, brackets, a link, a delimiter at its end.
 
     Args:
         text: in lower case.

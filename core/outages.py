@@ -1,7 +1,7 @@
-"""Logs when a server goes away, once a minute while it stays away, and when it is back: one voice for a process.
+"""Outages of servers: logged when one goes away, once a minute while it stays away, and when it is back.
 
-Everybody who meets the outage says so here; a task of its own asks the server once a second until it answers, so the
-end is noticed whether or not anybody has something to do.
+All code of a process that meets an outage reports it here; a task of its own probes the server once a second until it
+answers, so the end is noticed whether or not anything else uses the server.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from core.errors import MusterError, in_words
 POSTGRES: Final = "PostgreSQL"
 REDIS: Final = "Redis"
 ASK_EVERY: Final = 1.0
-"""Seconds between two questions whether a server is back."""
+"""Seconds between two probes of a server that is away."""
 ANSWERS_WITHIN: Final = 5.0
-"""Seconds it gets to answer one."""
+"""Seconds a server has to answer a probe."""
 REMIND_EVERY: Final = 60.0
-"""Seconds between two lines while it stays away."""
+"""Seconds between two log lines while a server stays away."""
 ECHO: Final = 15.0
-"""Seconds after an outage in which an error may still be of it: a connection that broke then, and is used only now."""
+"""Seconds after an outage in which an error may still be part of it, such as a broken connection used only now."""
 
 _MEANWHILE: Final[Mapping[str, str]] = {
     POSTGRES: "nothing is sent or counted meanwhile, and nothing is lost",
@@ -41,12 +41,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Outage:
-    """One outage.
+    """Outage of a server.
 
     Attributes:
         began: on the monotonic clock.
-        errors: how often somebody met it.
-        told: it has been logged.
+        errors: how often it was reported.
+        told: whether it has been logged.
     """
 
     began: float
@@ -56,12 +56,12 @@ class _Outage:
 
 
 class Outages:
-    """The outages of the servers that one process stands on.
+    """Outages of the servers that one process depends on.
 
     Args:
-        probes: by server, a question that raises while it is away.
-        every: seconds between two questions.
-        remind: seconds between two lines while a server stays away.
+        probes: by server, a function that raises an error while it is away.
+        every: seconds between two probes.
+        remind: seconds between two log lines while a server stays away.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class Outages:
         self._said_again_at: dict[str, float] = {}
 
     def away(self, server: str, error: BaseException | str) -> None:
-        """Note that a server did not answer; the first time, log it and begin to ask whether it is back.
+        """Note that a server did not answer; the first time, log it and begin to probe it.
 
-        Right after an outage it is logged only if the server does not answer a question either.
+        Right after an outage it is logged only if the server does not answer a probe either.
         """
         outage = self._open.get(server)
         if outage is not None:
@@ -95,10 +95,10 @@ class Outages:
         )
 
     def met(self, error: Exception) -> None:
-        """Note an error of a statement that is tried again: an outage, what the server says that passes, or a bug.
+        """Note an error of a statement that is tried again: an outage, a temporary error of the server, or a bug.
 
-        A deadlock or a full disk is said once a minute: the server is there, and does not do what it is asked. So is
-        what nobody foresaw, with its traceback.
+        A deadlock or a full disk is logged once a minute: the server is there, but cannot do what it is asked. So is an
+        unexpected error, with its traceback.
         """
         if isinstance(error, AWAY):
             self.away(POSTGRES, error)
@@ -112,7 +112,7 @@ class Outages:
                 log.error("something failed in an unforeseen way; it is tried again", kind=kind, exc_info=error)
 
     async def close(self) -> None:
-        """Stop asking."""
+        """Stop probing."""
         self._closed = True
         watches = [one.watch for one in self._open.values() if one.watch is not None]
         self._open.clear()
@@ -143,7 +143,7 @@ class Outages:
         finally:
             if asking is not None:
                 asking.cancel()
-            self._open.pop(server, None)  # however this ends: while it stands here nobody would ask again
+            self._open.pop(server, None)  # in any case: while it is in here, it is not probed again
         self._back_at[server] = time.monotonic()
         if outage.told:
             log.info("a server is back", server=server, seconds=_since(outage), errors=outage.errors)

@@ -1,10 +1,10 @@
-"""Counted nouns and their verbs, as every sentence for a person has them."""
+"""Counted nouns and their verbs, for sentences that people read."""
 
 from __future__ import annotations
 
 
 def plural(count: float, one: str, many: str | None = None) -> str:
-    """`1 reply`, `2,000 replies`.
+    """Format a count with its noun: `1 reply`, `2,000 replies`.
 
     Args:
         count: how many; rounded.
@@ -15,5 +15,5 @@ def plural(count: float, one: str, many: str | None = None) -> str:
 
 
 def verb(count: float, one: str, many: str) -> str:
-    """The verb of so many: `1 of 300 branches has`, `2 of 300 branches have`."""
+    """Choose the verb for a count: `1 of 300 branches has`, `2 of 300 branches have`."""
     return one if count == 1 else many

@@ -1,4 +1,4 @@
-"""Public keys that providers show for checking what they sign."""
+"""Public keys that providers show for verifying their signatures."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 
 def read_public_key(text: str) -> EllipticCurvePublicKey:
-    """A P-256 public key as SendGrid shows it: base64 of DER, without the lines of PEM.
+    """Read a P-256 public key as SendGrid shows it: base64 of DER, without the lines of PEM.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is no such key.
     """
     try:
         key = load_der_public_key(base64.b64decode(text, validate=True))

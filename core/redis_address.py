@@ -1,7 +1,8 @@
-"""Where Redis is: one server (`redis://`, `rediss://`, `unix://`), or whoever the sentinels say leads.
+"""Redis address: one server (`redis://`, `rediss://`, `unix://`), or the master that sentinels name.
 
 `redis+sentinel://:password@one:26379,two:26379,three:26379/service/0` asks the sentinels each time it connects, so that
-a failover costs the moment it takes. https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/
+a failover interrupts only for as long as it takes.
+https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ CONNECTS_WITHIN: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Sentinels:
-    """What a `redis+sentinel://` address says.
+    """Parts of a `redis+sentinel://` address.
 
     Attributes:
         hosts: the sentinels.
@@ -46,10 +47,10 @@ class Sentinels:
 
 
 def read_sentinels(url: str) -> Sentinels | None:
-    """The sentinels of an address; None where it is one of a single server.
+    """Read the sentinels of an address; None where it is one of a single server.
 
     Raises:
-        SettingsError: it is meant to be one of sentinels, and is not; never repeats the password.
+        SettingsError: it is meant for sentinels, but malformed; the message never repeats the password.
     """
     if "+sentinel:" not in url:
         return None
@@ -71,10 +72,10 @@ def read_sentinels(url: str) -> Sentinels | None:
 
 
 def open_redis_pool(url: str) -> ConnectionPool:
-    """Connections to Redis; none is made yet.
+    """Create a pool of connections to Redis; none is opened yet.
 
     Raises:
-        SettingsError: that is no address of Redis.
+        SettingsError: it is no address of Redis.
     """
     sentinels = read_sentinels(url)
     if sentinels is None:
@@ -104,10 +105,10 @@ def open_redis_pool(url: str) -> ConnectionPool:
 
 
 class _LedPool(SentinelConnectionPool):
-    """Connections to whoever leads; closed together with those to the sentinels."""
+    """Connections to the current master; closed together with those to the sentinels."""
 
     async def disconnect(self, inuse_connections: bool = True) -> None:
-        """Close them all."""
+        """Close all connections."""
         await super().disconnect(inuse_connections)
         for sentinel in self.sentinel_manager.sentinels:
             await sentinel.aclose()

@@ -1,4 +1,4 @@
-"""Everything a running part of Muster needs, built once and passed explicitly."""
+"""Runtime: everything a running part of Muster needs, built once and passed explicitly."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from core.redis_address import open_redis_pool
 from core.settings import Settings
 
 Wake = Callable[[str], Awaitable[None]]
-"""Tell the workers that there is something to do now: `await wake("deliver")`. Losing a wake-up only costs time."""
+"""Function that wakes the workers for a job: `await wake("deliver")`. Losing a wake-up only costs time."""
 
 
 async def nobody_to_wake(_job: str) -> None:
-    """The wake-up of a process that has no Redis: the workers' sweep finds the work by itself."""
+    """Do nothing, in a process that has no Redis: the workers find the work by polling."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What is passed to everything that does something.
+    """Shared resources, passed to everything that does something.
 
     Attributes:
         settings: the configuration.
-        pool: PostgreSQL, the truth.
-        redis: wake-ups and pacing; flushing it loses nothing.
+        pool: PostgreSQL, which holds all data.
+        redis: wake-ups and rate limits; flushing it loses nothing.
         http: one shared session for every outgoing request.
         keyring: derives and checks the tokens in members' links.
-        clock: what time it is.
-        wake: tell the workers.
-        outages: log when a server goes away and comes back.
+        clock: returns the current time.
+        wake: wakes the workers.
+        outages: logs when a server goes away and comes back.
     """
 
     settings: Settings
@@ -58,10 +58,11 @@ async def open_runtime(
     """Open everything a runtime holds, and close it again.
 
     Args:
-        settings: must have `database_url`, `redis_url`, `secret_key`; the roof fills them in for embedded servers.
+        settings: must have `database_url`, `redis_url`, `secret_key`; the package `muster` fills them in for embedded
+            servers.
         pool_size: most database connections at once.
         clock: another clock, for tests.
-        wake: how to wake the workers; the roof passes one through Redis.
+        wake: how to wake the workers; the package `muster` passes one through Redis.
 
     Raises:
         SettingsError, Unavailable: a server is not configured or does not answer.

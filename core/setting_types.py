@@ -1,6 +1,6 @@
-"""What a setting's value can be, beyond its type: how it is written in the environment, and what is wrong with it.
+"""Types of settings: how a value is written in the environment, and what is wrong with it.
 
-Each name here is a type for a field of `Settings`; what a value lacks is said for the person who wrote it.
+Each name here is a type for a field of `Settings`; errors are worded for the person who wrote the value.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from core.frequency_caps import Cap, parse_caps
 from core.public_keys import read_public_key
 
 SMS_PROVIDERS: Final = ("twilio", "vonage")
-"""Who can send texts, in the order they are preferred where nobody says otherwise."""
+"""SMS providers, in the order they are preferred where nobody says otherwise."""
 LEAST_SECRET: Final = 16
-"""Characters."""
+"""Fewest characters of a secret."""
 STRONG_SECRET: Final = (32, 10)
-"""Characters, and how many of them differ: members' links can be tried against a guess without asking anybody."""
+"""Characters of a strong secret, and how many of them differ: guesses can be tried offline against members' links."""
 _SURPRISES: Final = 16
-"""How many characters must not follow from the ones before: 32 random hexadecimal ones have that without fail."""
+"""Characters that must not follow from the ones before: 32 random hexadecimal ones always have that many."""
 _BY_CHANCE: Final = 3
 _ROWS: Final = (
     "abcdefghijklmnopqrstuvwxyzabc 01234567890123 qwertyuiop asdfghjkl zxcvbnm qwertzuiop yxcvbnm azertyuiop qsdfghjklm"
@@ -47,7 +47,7 @@ _WORDS: Final = (
     "the", "not", "use", "is", "my", "in", "to", "of", "it",
 )  # fmt: skip
 _NEVER_PUBLIC: Final = ("localhost", "test", "local", "internal", "home.arpa")
-"""Ends of names that lead nowhere from the outside (RFC 6761, 6762, 8375; ICANN for `internal`)."""
+"""Endings of host names that lead nowhere from the outside (RFC 6761, 6762, 8375; ICANN for `internal`)."""
 
 Network = IPv4Network | IPv6Network
 
@@ -58,19 +58,19 @@ _WIDEST_IPV4: Final = 8
 _WIDEST_IPV6: Final = 20
 _INSIDE_IPV6: Final = (IPv6Network("fc00::/7"), IPv6Network("fe80::/10"))
 NEAR_PROXIES: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-"""A proxy on this machine, which nobody else can be."""
+"""Loopback networks: only a proxy on this machine connects from there."""
 
 _TOPIC: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?")
 
 
 def read_costs(text: str) -> list[tuple[str, float | None]]:
-    """Providers of texts and what a segment costs there.
+    """Read the SMS providers and what a segment costs at each.
 
     Args:
         text: `twilio=0.0463,vonage=0.0405`, or the names alone.
 
     Raises:
-        ValueError: a cost is none.
+        ValueError: a cost is no valid number.
     """
     costs: list[tuple[str, float | None]] = []
     for part in split(text):
@@ -85,7 +85,7 @@ def read_costs(text: str) -> list[tuple[str, float | None]]:
 
 
 def split(text: str) -> tuple[str, ...]:
-    """The parts between commas."""
+    """Split a text at its commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
@@ -98,7 +98,7 @@ def _networks(value: object) -> object:
 
 
 def _network(text: str) -> Network:
-    """A network as addresses are compared with it: IPv4 that is written as IPv6 (`::ffff:10.0.0.0/104`) is IPv4."""
+    """Read a network in the form addresses are compared in: IPv4 written as IPv6 (`::ffff:10.0.0.0/104`) is IPv4."""
     network = ip_network(text)
     if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
         address = network.network_address.ipv4_mapped
@@ -190,7 +190,7 @@ def _address(value: str) -> str:
 
 
 def _without_usual_port(parts: SplitResult) -> str:
-    """The address as browsers write it: they name `https://vote.example.org:443` without its port in `Origin`."""
+    """Return the address as browsers write it: `https://vote.example.org:443` has no port in `Origin`."""
     host = parts.netloc
     if not host.endswith("]") and parts.port in {None, _USUAL_PORTS[parts.scheme]}:
         host = host.partition(":")[0] if host[0] != "[" else host.rpartition(":")[0]
@@ -198,12 +198,12 @@ def _without_usual_port(parts: SplitResult) -> str:
 
 
 def is_guessable(secret: str) -> bool:
-    """Whether a secret is short, has few different characters, or is made of what people think of first."""
+    """Return whether a secret is short, has few different characters, or is made of what people think of first."""
     return len(secret) < STRONG_SECRET[0] or len(set(secret)) < STRONG_SECRET[1] or _surprises(secret) < _SURPRISES
 
 
 def _surprises(secret: str) -> int:
-    """How many characters of a secret do not follow from those before: a repetition, run or word counts as one."""
+    """Count the characters of a secret that do not follow from those before; a repetition, run or word is one."""
     text = secret.lower()
     place = found = 0
     while place < len(text):
@@ -213,7 +213,7 @@ def _surprises(secret: str) -> int:
 
 
 def _repeated(text: str, place: int) -> int:
-    """How much of what follows has stood before; three characters can by chance."""
+    """Count the following characters that have stood before; three can by chance."""
     length = 0
     while place + length < len(text) and text[place : place + length + 1] in text[: place + length]:
         length += 1
@@ -221,7 +221,7 @@ def _repeated(text: str, place: int) -> int:
 
 
 def _run(text: str, place: int) -> int:
-    """How far it goes on as an alphabet, in numbers, along a row of keys, or with one character: either way."""
+    """Count how far the text runs on, either way, as an alphabet, numbers, a row of keys or one character."""
     length = 0
     while length < len(text) - place:
         piece = text[place : place + length + 1]
@@ -236,7 +236,7 @@ def _word(text: str, place: int) -> int:
 
 
 def is_inside(address: str) -> bool:
-    """Whether an address of the web leads to this machine or a private network, and to nobody's elsewhere."""
+    """Tell whether a web address leads to this machine or a private network, not to a host elsewhere."""
     host = (urlsplit(address).hostname or "").rstrip(".")
     try:
         place = ip_address(host)

@@ -1,4 +1,4 @@
-"""What can be configured: environment variables that start with MUSTER_, or a `.env` file in the working directory."""
+"""Settings: environment variables that start with MUSTER_, or a `.env` file in the working directory."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Settings(BaseSettings):
-    """Every setting, typed, with its default. `docs/settings.md` is generated from here."""
+    """Settings, typed, each with its default. `docs/settings.md` is generated from here."""
 
     model_config = SettingsConfigDict(
         env_prefix="MUSTER_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
@@ -258,18 +258,18 @@ class Settings(BaseSettings):
 
     @property
     def named(self) -> str:
-        """The organisation's name where somebody has set it; nobody is called “Your organisation” on a page."""
+        """Return the organisation's name where it has been set; no page shows the default, “Your organisation”."""
         return self.organisation if "organisation" in self.model_fields_set else ""
 
     @property
     def template_roots(self) -> tuple[Path, ...]:
-        """The folders templates are looked up in, first match wins."""
+        """List the folders templates are looked up in, first match wins."""
         own = (self.templates,) if self.templates else ()
         return (*own, ROOT / "templates")
 
     @property
     def bounce_host(self) -> str:
-        """Domain bounces come back to, as DNS writes it (IDNA).
+        """Return the domain that bounces come back to, as DNS writes it (IDNA).
 
         Raises:
             SettingsError: it cannot be a domain.
@@ -278,7 +278,7 @@ class Settings(BaseSettings):
 
     @property
     def reply_host(self) -> str | None:
-        """Domain replies come to, as DNS writes it; None where people read them elsewhere.
+        """Return the domain that replies come to, as DNS writes it; None where people read them elsewhere.
 
         Raises:
             SettingsError: it cannot be a domain.
@@ -287,26 +287,26 @@ class Settings(BaseSettings):
 
     @property
     def has_sms(self) -> bool:
-        """Whether texts can be sent."""
+        """Return whether texts can be sent."""
         return bool(self.sms_from and any(self.is_set_up(name) for name in SMS_PROVIDERS))
 
     @property
     def sms_costs(self) -> dict[str, float]:
-        """What a segment costs, by provider, in order of preference; 0 where nobody said."""
+        """Return the cost of a segment by provider, in order of preference; 0 where none is set."""
         named = read_costs(self.sms_providers)
         if named:
             return {name: cost or 0.0 for name, cost in named}
         return dict.fromkeys((name for name in SMS_PROVIDERS if self.is_set_up(name)), 0.0)
 
     def is_set_up(self, provider: str) -> bool:
-        """Whether there is everything that a provider of texts needs."""
+        """Tell whether everything is set that an SMS provider needs."""
         if provider == "twilio":
             return bool(self.twilio_account_sid and self.twilio_auth_token)
         return bool(self.vonage_api_key and self.vonage_api_secret and self.vonage_signature_secret)
 
     @property
     def has_email(self) -> bool:
-        """Whether emails can be sent."""
+        """Return whether emails can be sent."""
         return self.smtp_url is not None
 
 
@@ -321,7 +321,7 @@ def load_settings() -> Settings:
     """Read the settings from the environment.
 
     Raises:
-        SettingsError: a value cannot be right; names every such setting in one line each.
+        SettingsError: a value cannot be right; the message has a line for each such setting.
     """
     try:
         return Settings()
@@ -334,10 +334,10 @@ def load_settings() -> Settings:
 
 
 def check_for_production(settings: Settings) -> None:
-    """Refuse to start on servers of one's own without the secrets and the address that make it safe.
+    """Refuse to start on an external database without the secrets and the address that make it safe.
 
     Raises:
-        SettingsError: naming what is missing, or cannot be kept, and how to make it right.
+        SettingsError: names what is missing or unsafe, and how to make it right.
     """
     if settings.database_url is None:
         return

@@ -1,4 +1,4 @@
-"""What is wrong in a file, one line for each key, in the words of whoever wrote it."""
+"""Errors in a file, one line for each key, in words for the person who wrote it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 
 _INNER: Final = re.compile(r"(?P<key>[a-z_]+(?:\[\d+\])?(?:\.[a-z_]+)*): (?P<words>.*)", re.DOTALL)
-"""A complaint about a whole table that starts with the key it is really about."""
+"""Complaint about a whole table that starts with the key it is really about."""
 
 _LOOKED_AT: Final = 3
 _BEGINNING: Final = 3
-"""Letters: `closing` is a slip of `closes`, though `last_posting` has more letters in common with it."""
+"""Letters that a close name has in common at its beginning: `closing` is a slip of `closes`, though `last_posting` has
+more letters in common with it."""
 _PLAIN: Final = {
     "missing": "is missing",
     "string_pattern_mismatch": "may hold only letters, digits and . _ -, like pay-2026",
@@ -26,13 +27,13 @@ _PLAIN: Final = {
 
 
 def near_miss(word: str, known: Iterable[str]) -> str:
-    """`; did you mean …?`, or nothing where nothing is close."""
+    """Suggest `; did you mean …?`, or nothing where nothing is close."""
     close = _closest(word, known)
     return f"; did you mean {close}?" if close else ""
 
 
 def names_instead(word: str, known: Sequence[str]) -> str:
-    """What to call instead of a name that there is none of: the one it is like, or all there are."""
+    """List names to use instead of an unknown one: the one it is like, or all there are."""
     close = _closest(word, known)
     if close:
         return f"Did you mean {close}?"
@@ -41,7 +42,7 @@ def names_instead(word: str, known: Sequence[str]) -> str:
 
 
 def _closest(word: str, known: Iterable[str]) -> str:
-    """The most alike, one that begins alike before one that does not; "" where nothing is close."""
+    """Find the closest word, preferring one that begins alike; "" where nothing is close."""
     by_key = {name.lower(): name for name in sorted(known, reverse=True)}
     close = get_close_matches(word.lower(), by_key, n=_LOOKED_AT, cutoff=0.6)
     begins_alike = [key for key in close if key[:_BEGINNING] == word.lower()[:_BEGINNING]]
@@ -49,7 +50,7 @@ def _closest(word: str, known: Iterable[str]) -> str:
 
 
 def problems(model: type[BaseModel], error: ValidationError, section: str) -> list[str]:
-    """One line for each key that is wrong, `campaign.steps[2].channels: …`, counted from 1 as people do.
+    """List what is wrong, one line for each key: `campaign.steps[2].channels: …`, counted from 1 as people do.
 
     Where a value could have been of several kinds, only the most telling complaint is kept.
 
@@ -73,7 +74,7 @@ def problems(model: type[BaseModel], error: ValidationError, section: str) -> li
 
 
 def _walk(model: type[BaseModel], loc: Sequence[str | int], *, unknown: bool) -> tuple[list[str], type[BaseModel]]:
-    """The keys as the file has them, and the table the last one stands in.
+    """Find the keys as the file has them, and the table the last one stands in.
 
     pydantic counts from 0 and puts in the names of types; people count from 1 and wrote only keys.
     """
@@ -97,7 +98,7 @@ def _fields(table: type[BaseModel]) -> dict[str, Any]:
 
 
 def _table_in(annotation: Any) -> type[BaseModel] | None:
-    """The kind of table inside a field's type: `Filter` of `tuple[Filter, ...] | None`."""
+    """Find the kind of table inside a field's type: `Filter` of `tuple[Filter, ...] | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for one in get_args(annotation) if (found := _table_in(one)) is not None), None)

@@ -1,6 +1,6 @@
-"""Files that people write in TOML: the kinds of value they share, and errors in the words of whoever wrote them.
+"""TOML files that people write: the kinds of value they share, and errors in words for the person who wrote them.
 
-A file may hold several tables, `[ballot]` and `[campaign]`; whoever reads one of them reads past the other.
+A file may hold several tables, `[ballot]` and `[campaign]`; the reader of one of them ignores the other.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class SpecTable(BaseModel):
-    """A table of a file: it has the keys of its class and no others."""
+    """Table of a file, with the keys of its class and no others."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, str_strip_whitespace=True)
 
@@ -53,7 +53,7 @@ Spec = TypeVar("Spec", bound=SpecTable)
 
 
 def at_zone(value: date, zone: ZoneInfo, *, end: bool = False) -> datetime:
-    """The instant a file means.
+    """Convert a date or time in a file to an instant.
 
     Args:
         value: a date, a local time, or a time with its own offset.
@@ -100,7 +100,7 @@ def _misplaced(key: str, tables: Mapping[str, Collection[str]]) -> str:
 
 
 def read_table(model: type[Spec], table: object, path: Path, name: str) -> Spec:
-    """Make a checked table of what a file says.
+    """Validate a table of a file.
 
     Args:
         model: what it should be.

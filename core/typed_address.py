@@ -9,7 +9,7 @@ from core.errors import AddressError
 
 
 def read_address(text: str, region: str) -> tuple[Literal["sms", "email"], str]:
-    """The channel and the normalised address of what somebody types.
+    """Return the channel and the normalised address of what somebody types.
 
     Raises:
         AddressError: it is neither a number nor a mailbox.

@@ -1,6 +1,6 @@
-"""Delivery of one message to one person, once.
+"""Deliver one message to one person, once.
 
-Whoever stands above makes steps with `outbox.steps`, fills them with `outbox.enqueue`, asks what became of them with
-`outbox.counts` and `outbox.history`, tells who is not to be written to with `suppression`, `bulk_suppression` and
-`consent`, and that something is met with `goals`. The worker runs `outbox.dispatcher` over `channels.open_channels`.
+Packages above add steps with `outbox.steps`, put messages in with `outbox.enqueue`, read progress from `outbox.counts`
+and `outbox.history`, record who must not be written to with `suppression`, `bulk_suppression` and `consent`, and who
+has met a goal with `goals`. The worker runs `outbox.dispatcher` over `channels.open_channels`.
 """

@@ -1,4 +1,4 @@
-"""Suppression of many addresses or people at once: a list's, or those of members who have left."""
+"""Suppress many addresses or people at once: those on a list, or members who have left."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _WITHIN: Final = 900
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """What came of many suppressions at once.
+    """Counts of suppressions that were added at once.
 
     Attributes:
-        added: that were news.
-        lifted_since: whose owner has asked for messages again since.
-        by_reason: how many were added for which reason.
-        withdrawn: queued messages that were taken back.
+        added: new suppressions.
+        lifted_since: entries that were ignored, for their owner has asked for messages again since.
+        by_reason: new suppressions by reason.
+        withdrawn: queued messages that were withdrawn.
     """
 
     added: int
@@ -34,11 +34,15 @@ class Suppressed:
 
 
 async def suppress_many(db: Connection, entries: Sequence[Mapping[str, Any] | asyncpg.Record]) -> Suppressed:
-    """Suppress many addresses or people, and withdraw what waits for them.
+    """Suppress many addresses or people, and withdraw their queued messages.
 
     Args:
         db: in the caller's transaction.
-        entries: each with `channel`, `address` (of a person their id), `purpose`, `reason`, `source` and `since`.
+        entries: each with `channel`, `address` (a person's id where the channel is `person`), `purpose`, `reason`,
+            `source` and `since`.
+
+    Returns:
+        The counts.
     """
     names = ("channel", "address", "purpose", "reason", "source", "since")
     done = await db.fetch(SQL["suppress"], *([row[name] for row in entries] for name in names), timeout=_WITHIN)

@@ -1,7 +1,8 @@
 -- name: suppress
--- The ledger's events and the standing rows, for what does not stand yet. Whoever asked for messages again after the date
--- in the list has had the last word. Whoever has left, or was erased and came back, and now says no has said no for when
--- that is taken back; of several reasons at once, that one counts.
+-- Adds the ledger's events and the suppressions, for those that do not exist yet. A person who asked for messages again
+-- after the date in the list stays unsuppressed. If somebody who has left, or was erased and came back, now opts out,
+-- the opt-out replaces the former reason, so that it stays in force when that is lifted; of several reasons in one list
+-- the opt-out counts, too.
 with entry as (
   select distinct on (channel, address, purpose) *
   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
@@ -9,7 +10,7 @@ with entry as (
   order by channel, address, purpose, reason_weight(reason) desc, since
 ), judged as (
   select e.*,
-    -- who has left and who is back is staff's word, and neither asks for messages nor ends asking for none
+    -- staff record who has left and who is back; neither is an opt-in, and neither ends an opt-out
     e.reason <> 'left' and exists (
       select from suppression_event v
       where v.channel = e.channel and v.address = e.address and v.action = 'lift' and v.reason is distinct from 'returned'
@@ -37,7 +38,7 @@ from judged j
 left join fresh f using (channel, address, purpose);
 
 -- name: withdraw_addresses
--- What is queued for addresses that have just been suppressed goes with them.
+-- Withdraws messages queued for addresses that have just been suppressed.
 with withdrawn as (
   update message m
   set state = 'suppressed', reason = e.reason, changed_at = now()
@@ -52,7 +53,7 @@ with withdrawn as (
 select count(*) from withdrawn;
 
 -- name: withdraw_people
--- The same for members who are not to be written to at all, whatever the address.
+-- The same for people who are suppressed whatever the address.
 with withdrawn as (
   update message m
   set state = 'suppressed', reason = e.reason, changed_at = now()

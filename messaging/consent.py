@@ -1,8 +1,8 @@
-"""What people have agreed to, by purpose and channel: a ledger with source, wording and time, and where it stands.
+"""Consent of people by purpose and channel: a ledger with source, wording and time, and the present status.
 
-Service messages need nobody's consent, and an objection to them is a suppression. Marketing needs it: the gate lets
-nothing of that purpose go to whoever has not said yes, or has taken it back. The latest word counts, by when it was
-said, not by when we came to know it. Everything here runs in the caller's transaction.
+Service messages need no consent, and an objection to them is a suppression. Marketing needs consent: the eligibility
+check stops marketing messages to people who have not given it, or have withdrawn it. The latest entry counts, by the
+time of the consent, not by the time it was recorded. Everything here runs in the caller's transaction.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _WITHIN: Final = 900
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """One person's word about one purpose by one channel.
+    """Consent given or withdrawn by one person, for one purpose by one channel.
 
     Attributes:
-        person_id: whose.
+        person_id: the person.
         channel: `sms` or `email`.
         purpose: `service` or `marketing`.
         action: `give` or `withdraw`.
-        source: where they said so.
-        wording: what they said it to, word for word; may be empty where nobody knows it any more.
-        at: when they said so; aware.
-        recorder: who wrote it down.
-        message_id: the message whose link they followed; None where they came another way.
+        source: where they gave or withdrew it.
+        wording: the text they agreed to, word for word; may be empty where it is not known any more.
+        at: when they gave or withdrew it; aware.
+        recorder: who recorded it.
+        message_id: the message whose link they followed; None where it came another way.
     """
 
     person_id: int
@@ -51,14 +51,14 @@ class Consent:
 
 
 async def record_consents(db: Connection, consents: Sequence[Consent]) -> int:
-    """Write people's words down, and let the latest of each stand. What is in the ledger already is not written again.
+    """Add consents to the ledger and update the status of each person; entries in the ledger already are skipped.
 
     Args:
         db: in the caller's transaction.
         consents: any number.
 
     Returns:
-        How many were news.
+        How many were new.
     """
     columns = [[getattr(one, each.name) for one in consents] for each in fields(Consent)]
     news: int = await db.fetchval(SQL["record"], *columns, timeout=_WITHIN)
@@ -66,15 +66,15 @@ async def record_consents(db: Connection, consents: Sequence[Consent]) -> int:
 
 
 async def consents_of(db: Connection, person_id: int) -> list[Consent]:
-    """Everything a person has said, the latest first."""
+    """Return all entries of a person, the latest first."""
     return [Consent(**row) for row in await db.fetch(SQL["of_person"], person_id)]
 
 
 def standing_of(said: Sequence[Consent]) -> Iterator[Consent]:
-    """Of everything one person has said, the latest first: what stands, for each purpose and channel.
+    """Return the present status of one person: the latest entry for each purpose and channel.
 
     Args:
-        said: as `consents_of` gives it.
+        said: the person's entries, as `consents_of` returns them.
     """
     seen: set[tuple[str, str]] = set()
     for one in said:
@@ -84,5 +84,5 @@ def standing_of(said: Sequence[Consent]) -> Iterator[Consent]:
 
 
 async def drop_consents(db: Connection, person_id: int) -> None:
-    """Forget what a person agreed to; that somebody did stays in the ledger."""
+    """Delete a person's consent status; the ledger keeps its entries."""
     await db.execute(SQL["drop"], person_id)

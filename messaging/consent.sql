@@ -1,6 +1,6 @@
 -- name: record
--- The ledger's rows, and the latest word of each person by when they said it. The same word of the same moment is in the
--- ledger once, so a file imported again says nothing new.
+-- Adds to the ledger, and keeps the latest entry of each person by the time of the consent. The same action of the same
+-- moment is in the ledger only once, so a file imported again adds nothing.
 with said as (
   select distinct on (person_id, channel, purpose, at, action) *
   from unnest(
@@ -37,5 +37,5 @@ where person_id = $1
 order by at desc, event_id desc;
 
 -- name: drop
--- What they agreed to; that somebody did stays in the ledger.
+-- Deletes the status; the ledger keeps its entries.
 delete from consent where person_id = $1;

@@ -1,8 +1,8 @@
-"""The address of a message whose person was erased: it leads nowhere, and says which message it was."""
+"""Recognise the placeholder that replaces the address of a message whose person was erased."""
 
 from __future__ import annotations
 
 
 def is_erased(message_id: int, address: str | None) -> bool:
-    """Whether a message was emptied: its address says so."""
+    """Return whether the address of a message is the placeholder of an erased one."""
     return address == f"erased-{message_id}"

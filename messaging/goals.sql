@@ -2,8 +2,8 @@
 insert into goal (name) values ($1) returning goal_id;
 
 -- name: meet
--- Marks the goal met and withdraws what is queued for it, as one statement: no moment in between where a nudge could
--- be claimed unseen. What is claimed but not yet on the wire is stopped by the gate's last look.
+-- Records that the goal is met and withdraws the queued messages for it, in one statement: at no moment in between
+-- could a message be claimed. Messages claimed but not yet on the wire are stopped by the last eligibility check.
 with met as (
   insert into goal_met (goal_id, person_id) values ($1, $2) on conflict do nothing
 ), withdrawn as (
@@ -19,12 +19,12 @@ with met as (
 select count(*) from withdrawn;
 
 -- name: reopen
--- The answer was taken back: they may be asked again. Messages withdrawn for it stay withdrawn; later steps ask anew.
+-- The answer was taken back: the person may be asked again. Withdrawn messages stay withdrawn; later steps ask again.
 delete from goal_met where goal_id = $1 and person_id = $2 returning person_id;
 
 
 -- name: meet_many
--- The same for many people at once, who were all said to have answered by one list.
+-- The same for many people at once, whose answers came in one list.
 with met as (
   insert into goal_met (goal_id, person_id) select $1, unnest($2::bigint[]) on conflict do nothing
 ), withdrawn as (

@@ -1,4 +1,4 @@
-"""The life of a message: its states, the one table of allowed changes, and the words for every reason.
+"""States of a message, their allowed changes, and the reasons with a sentence for each.
 
 ```
 queued ──claim──► sending ──accepted──► accepted ─► sent ─► delivered ─► read
@@ -7,15 +7,15 @@ queued ──claim──► sending ──accepted──► accepted ─► sent
   │                     └──no answer──► ambiguous ──reconcile──► accepted │ queued │ failed
   └──► cancelled(reason) · suppressed(reason) · expired · skipped(reason)
 
-undelivered │ failed │ bounced ──a reason that passes, or its sender is mended──► queued: another try
+undelivered │ failed │ bounced ──temporary reason, or its sender is resumed──► queued: another try
 ```
 
-Receipts are *ranked*: one moves a message only to a state of higher rank, so any order, repetition or delay of the same
-receipts ends in the same state. What a receipt proves (it left us, it arrived) outranks what we only believed, so a
-message thought withdrawn or failed gives way to proof that an earlier try went out after all.
+Receipts are *ranked*: one changes a message only to a state of higher rank, so any order, repetition or delay of the
+same receipts ends in the same state. A receipt (it left, it arrived) outranks what we only assumed, so a message taken
+for withdrawn or failed changes on proof that an earlier try went out after all.
 
-A message that is tried again keeps the provider's ids of its earlier tries. What is said of those changes nothing more,
-but for one thing: proof that one of them arrived, which ends the message and with it the next try.
+A message that is tried again keeps the provider's ids of its earlier tries. Their receipts change nothing any more,
+with one exception: proof that one of them was delivered, which ends the message and withdraws the next try.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Final
 
 
 class State(StrEnum):
-    """Where a message is; the same words as the database's `message_state`."""
+    """State of a message; the values are those of the database's `message_state`."""
 
     QUEUED = "queued"
     SENDING = "sending"
@@ -47,10 +47,10 @@ class State(StrEnum):
 
 
 OPEN: Final = frozenset({State.QUEUED, State.SENDING, State.AMBIGUOUS})
-"""Something is still to be done about these; a step with none of them has finished."""
+"""States of messages that are not finished; a step without any has finished."""
 
 WITHDRAWN: Final = frozenset({State.CANCELLED, State.SUPPRESSED, State.EXPIRED})
-"""Ours to decide: taken back before they left."""
+"""States of messages that we withdrew before they left."""
 
 RECEIPTS: Final = frozenset(
     {
@@ -64,7 +64,7 @@ RECEIPTS: Final = frozenset(
         State.COMPLAINED,
     }
 )
-"""What the outside can tell us about a message."""
+"""States that a receipt can report."""
 
 RANK: Final[Mapping[State, int]] = MappingProxyType(
     {
@@ -77,28 +77,28 @@ RANK: Final[Mapping[State, int]] = MappingProxyType(
         State.ACCEPTED: 4,
         State.SENT: 5,
         State.FAILED: 6,
-        State.UNDELIVERED: 7,  # a network's guess: gives way to a receipt from the handset
+        State.UNDELIVERED: 7,  # a network's guess: replaced by a receipt from the handset
         State.DELIVERED: 8,
         State.READ: 9,
-        State.BOUNCED: 10,  # real life: an email that was delivered may still come back …
+        State.BOUNCED: 10,  # an email that was delivered may still bounce …
         State.COMPLAINED: 11,  # … or be reported as spam
         State.SKIPPED: 12,  # never had an address; nothing can be received about it
     }
 )
-"""How much a state knows. A receipt never moves a message to a lower or equal rank."""
+"""Rank of each state. A receipt never changes a message to a state of lower or equal rank."""
 
 
 PROOF: Final = frozenset({State.DELIVERED, State.READ, State.COMPLAINED})
-"""What shows that a message reached its recipient, whichever try it was."""
+"""States that prove that a message reached its recipient, whichever try it was."""
 
 
 def settle(current: State, received: State, *, earlier: bool = False) -> State:
-    """Where a message stands after a receipt: moved up, or where it was.
+    """Return a message's state after a receipt: a higher one, or the same.
 
     Args:
-        current: the state it has.
-        received: what the outside says; anything but a state in `RECEIPTS` changes nothing.
-        earlier: it speaks of a try before the one the message is at.
+        current: its present state.
+        received: the reported state; one that is not in `RECEIPTS` changes nothing.
+        earlier: the receipt is for a try before the current one.
     """
     if earlier and received not in PROOF:
         return current
@@ -106,9 +106,9 @@ def settle(current: State, received: State, *, earlier: bool = False) -> State:
 
 
 class Reason(StrEnum):
-    """Why a message is where it is: a closed vocabulary, with a sentence for each in `SENTENCES`."""
+    """Reason of a message's state: a closed vocabulary, with a sentence for each in `SENTENCES`."""
 
-    # withdrawn: ours to decide
+    # withdrawn by us
     ANSWERED = "answered"
     CAMPAIGN_CANCELLED = "campaign_cancelled"
     PAST_DEADLINE = "past_deadline"
@@ -131,20 +131,20 @@ class Reason(StrEnum):
     LANDLINE = "landline"
     NO_CONSENT = "no_consent"
     FREQUENCY_CAP = "frequency_cap"
-    # refused or lost on the way: the recipient
+    # refused or lost on the way, because of the recipient
     RECIPIENT_REFUSED = "recipient_refused"
     MAILBOX_FULL = "mailbox_full"
     UNREACHABLE = "unreachable"
     EXPIRED_AT_PROVIDER = "expired_at_provider"
     UNKNOWN_AT_PROVIDER = "unknown_at_provider"
     UNREAD_BOUNCE = "unread_bounce"
-    # … the sender, the content or the account
+    # … because of the sender, the content or the account
     SENDER_REFUSED = "sender_refused"
     ACCOUNT_REFUSED = "account_refused"
     CONTENT_REFUSED = "content_refused"
     FILTERED = "filtered"
     CANNOT_RENDER = "cannot_render"
-    # … and time
+    # … or for a time
     BUSY = "busy"
     NOT_REACHED = "not_reached"
     NO_ANSWER = "no_answer"
@@ -210,22 +210,22 @@ SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.TRIED_AGAIN: "What stopped it often passes, so it is tried again.",
     }
 )
-"""Every reason in words a person can follow."""
+"""Sentence for each reason, for staff."""
 
 SUPPRESSES: Final = frozenset(
     {Reason.OPTED_OUT, Reason.HARD_BOUNCED, Reason.SOFT_BOUNCED, Reason.COMPLAINED, Reason.INVALID_NUMBER}
 )
-"""Reasons that speak of the address itself: when a provider gives one, nothing is sent there again."""
+"""Reasons that concern the address itself: when a provider gives one, the address is suppressed."""
 
 OUR_FAULT: Final = frozenset({Reason.SENDER_REFUSED, Reason.ACCOUNT_REFUSED, Reason.CONTENT_REFUSED, Reason.FILTERED})
-"""Reasons that speak of the sender, the account or the content: enough of them pause the sender."""
+"""Reasons that concern the sender, the account or the content: enough of them pause the sender."""
 
 MENDABLE: Final = frozenset({Reason.SENDER_REFUSED, Reason.ACCOUNT_REFUSED})
-"""Refusals that say nothing about the message: tried again once a person has mended the sender."""
+"""Reasons that do not concern the message: it is tried again once staff have resumed the sender."""
 
 
 def sentence(reason: str | None) -> str:
-    """The sentence for a reason, or the bare word where it is not one of ours (a provider's code)."""
+    """Return the sentence for a reason, or the word itself where it is not one of ours (a provider's code)."""
     try:
         return SENTENCES[Reason(reason or "")]
     except ValueError:

@@ -1,7 +1,8 @@
-"""Whom not to write to: opt-outs, hard bounces, complaints, wrong numbers; a ledger, and where it stands now.
+"""Suppressions: opt-outs, hard bounces, complaints, wrong numbers; a ledger, and the present status.
 
-Keyed by normalised address, so that it holds for everybody who shares it and outlives the person's record. Everything
-here runs in the caller's transaction: an opt-out, its claim and its confirmation are committed together or not at all.
+Keyed by normalised address, so that a suppression holds for everybody who shares the address and outlives the person's
+record. Everything here runs in the caller's transaction: an opt-out, its claim and its confirmation are committed
+together or not at all.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ Medium = Literal["sms", "email", "person"]
 Purpose = Literal["all", "marketing"]
 
 BY_TEXT: Final = ("sms_reply", "twilio", "vonage")
-"""Sources of an opt-out that the carrier may have acted on too: only a text of START lifts it."""
+"""Sources of an opt-out that the network may have acted on, too: only a text of START lifts it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """An address, or a person, that gets nothing: for which purpose, why, and since when."""
+    """Suppression of an address or a person: for which purpose, why, and since when."""
 
     channel: str
     address: str
@@ -44,20 +45,21 @@ async def suppress(
     source: str,
     message_id: int | None = None,
 ) -> bool:
-    """Never write to an address again, and withdraw what is queued for it.
+    """Suppress an address or a person, and withdraw the messages queued for it.
 
     Args:
         db: in the caller's transaction.
         channel: `sms`, `email`, or `person` to stop every channel.
         address: normalised; for `person` the person's id as text.
         purpose: `all`, or `marketing` where service messages may still go.
-        reason: a word of `Reason`.
-        source: who says so: `link`, `sms_reply`, `twilio`, `smtp`, `staff` …
-        message_id: the message it came in answer to. If its person was erased, it is about where the message went.
+        reason: a value of `Reason`.
+        source: where it comes from: `link`, `sms_reply`, `twilio`, `smtp`, `staff` …
+        message_id: the message it is an answer to. If its person was erased, the address the message went to is
+            suppressed.
 
     Returns:
-        Whether it is news; False where it stood already (then only newly queued messages are withdrawn), and where
-        nobody knows any more where the message went.
+        Whether it is new; False where it existed already (then only newly queued messages are withdrawn), and where the
+        address of the message is not known any more.
     """
     known = await find_place(db, channel, address, message_id)
     if known is None:
@@ -74,7 +76,7 @@ async def suppress(
 
 
 async def find_place(db: Connection, channel: Medium, address: str, message_id: int | None) -> str | None:
-    """Find where a message went: its address, and once its person is erased the one that others have too.
+    """Find the address a message went to; once its person is erased, only if other people share it.
 
     Args:
         db: in the caller's transaction.
@@ -83,7 +85,7 @@ async def find_place(db: Connection, channel: Medium, address: str, message_id: 
         message_id: the message; None for an address by itself.
 
     Returns:
-        None where the address went with the person.
+        The address; None where it was erased with the person.
     """
     if message_id is None or not is_erased(message_id, address):
         return address
@@ -94,33 +96,33 @@ async def find_place(db: Connection, channel: Medium, address: str, message_id: 
 async def lift(
     db: Connection, *, channel: Medium, address: str, reason: str, source: str, of: str = "opted_out"
 ) -> list[int]:
-    """Take an opt-out back, for every purpose. What stands for another reason stays, and what was withdrawn does too.
+    """Lift an opt-out, for every purpose. Suppressions for other reasons and withdrawn messages stay as they are.
 
     Args:
         db: in the caller's transaction.
         channel: `sms`, `email` or `person`.
         address: normalised; for `person` the person's id as text.
         reason: why it is lifted, `opted_in` …
-        source: who says so.
-        of: the reason that is lifted; an opt-out is the member's own to take back, others are for staff.
+        source: where the request comes from.
+        of: the reason of the suppressions to lift; members lift only their own opt-outs, staff any other.
 
     Returns:
-        The ledger's events of it; none where there was nothing to take back.
+        The ids of its events in the ledger; none where there was nothing to lift.
     """
     return [row["event_id"] for row in await db.fetch(SQL["lift"], channel, address, reason, source, of)]
 
 
 async def standing(db: Connection, *, channel: Medium, address: str) -> list[Suppression]:
-    """What stands against an address now; empty when it may be written to."""
+    """Return the suppressions of an address now; none when it may be written to."""
     return [Suppression(**row) for row in await db.fetch(SQL["standing"], channel, address)]
 
 
 async def drop_suppressions(db: Connection, channels: Sequence[str], addresses: Sequence[str]) -> None:
-    """Forget what stands against addresses, of whoever is erased; it is kept as digests.
+    """Delete suppressions of people who are being erased; digests of them are kept elsewhere.
 
     Args:
         db: in the caller's transaction.
-        channels: of each address.
+        channels: the channel of each address.
         addresses: normalised.
     """
     await db.execute(SQL["drop"], channels, addresses)

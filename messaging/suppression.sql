@@ -1,8 +1,9 @@
 -- name: suppress
--- One statement: the ledger's event, the standing row, and whether it is news. The lock on the row orders two at once;
--- an address that is suppressed already keeps its first reason, and gets no second event; but whoever had left, or had been
--- erased and came back, and now says no has said no for when that is taken back. What a provider says late of a message
--- whose person was erased has no address, but where others have it too; the ledger does not say then which message it was.
+-- Adds the ledger's event and the suppression in one statement; returns a row where it is new. The lock on the row
+-- orders two at once; an address that is suppressed already keeps its first reason, and gets no second event. But if
+-- somebody who has left, or was erased and came back, now opts out, the opt-out replaces the former reason, so that it
+-- stays in force when that is lifted. A late report about a message whose person was erased has an address only if
+-- other people share it; the ledger does not name the message then.
 with fresh as (
   insert into suppression_event (channel, address, purpose, action, reason, source, message_id)
   select
@@ -27,11 +28,11 @@ on conflict (channel, address, purpose) do update
 returning event_id;
 
 -- name: place
--- Where a message went whose person was erased: known as long as others have the address.
+-- The address of a message whose person was erased: kept as long as other people have it.
 select address from erased_place where message_id = $1 and channel = $2;
 
 -- name: restate
--- A phone that had opted out on a page now says so by text, and the carrier has heard it: from here on no page lifts it.
+-- A phone that had opted out on a page now does so by text, and the network has seen it: from now on no page lifts it.
 with said as (
   insert into suppression_event (channel, address, purpose, action, reason, source, message_id)
   select s.channel, s.address, s.purpose, 'suppress', s.reason, $3, $4
@@ -45,8 +46,9 @@ from said
 where s.channel = 'sms' and s.address = $1 and s.purpose = said.purpose;
 
 -- name: withdraw_address
--- What is still queued for the address goes with it, in the same transaction. What is claimed but not on the wire is
--- stopped by the gate's last look. A look in each step, and the state as text: nobody walks through all that is queued.
+-- Withdraws the messages queued for the address, in the same transaction. Messages claimed but not on the wire are
+-- stopped by the last eligibility check. By step, and with the state as text, so that the planner does not scan the
+-- whole queue.
 with withdrawn as (
   update message m
   set state = 'suppressed', reason = $4, changed_at = now()
@@ -59,7 +61,7 @@ insert into message_event (message_id, state, source, code)
 select message_id, 'suppressed', $5, $4 from withdrawn;
 
 -- name: withdraw_person
--- The same for somebody who must not be written to at all, whatever the address.
+-- The same for a person who is suppressed whatever the address.
 with withdrawn as (
   update message m
   set state = 'suppressed', reason = $3, changed_at = now()
@@ -71,8 +73,8 @@ insert into message_event (message_id, state, source, code)
 select message_id, 'suppressed', $4, $3 from withdrawn;
 
 -- name: lift
--- START, or a choice on a page: the opt-out of every purpose is lifted, and the ledger says so for each. Whatever else
--- stands against the address is not theirs to lift, but for a reason ($5) that is staff's.
+-- START, or a choice on a page: lifts the opt-out for every purpose, and records each in the ledger. Only suppressions
+-- of reason $5 are lifted; reasons other than an opt-out are for staff.
 with lifted as (
   delete from suppression where channel = $1 and address = $2 and reason = $5 returning purpose
 )
@@ -81,14 +83,14 @@ select $1, $2, purpose, 'lift', $3, $4 from lifted
 returning event_id;
 
 -- name: standing
--- Where an address stands now, strictest first.
+-- The suppressions of an address now, the strictest first.
 select channel, address, purpose, reason, since
 from suppression
 where channel = $1 and address = $2
 order by purpose;
 
 -- name: drop
--- They stand as digests from now on.
+-- Digests of these are kept from now on.
 delete from suppression s
 using unnest($1::text[], $2::text[]) as given (channel, address)
 where s.channel = given.channel and s.address = given.address;

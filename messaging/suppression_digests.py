@@ -1,9 +1,9 @@
-"""Suppressions of people who were erased: keyed digests, looked up when an address comes in, never when one is claimed.
+"""Keep suppressions of erased people as keyed digests, looked up when an address is imported, never at claim time.
 
 A digest is HMAC-SHA256 of the address under a key derived from `MUSTER_SECRET_KEY`: phone numbers are few enough to try
-them all against a bare digest. It is kept with the fingerprint of its secret. While a secret is being rotated the
-former one stays in the list, and digests made with it are found; nobody can make them anew, for the addresses are gone.
-So a former secret stays in the list for as long as digests of it are kept, and an import refuses to run without it.
+them all against a plain hash. It is kept with the fingerprint of its secret. While a secret is being rotated the former
+one stays in the list, and digests made with it are found; they cannot be made anew, for the addresses are gone. So a
+former secret stays in the list for as long as digests of it are kept, and an import refuses to run without it.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from messaging.states import Reason
 SQL: Final = load_queries(__file__)
 
 SOURCE: Final = "before erasure"
-"""Where a suppression comes from that stood against somebody who was erased and has come back."""
+"""Source of a suppression of somebody who was erased and has come back."""
 
 Arrival = tuple[str, str]
-"""A channel and an address that come in; `person` and a membership number."""
+"""Channel and address of an imported entry; or `person` and a membership number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A suppression that is to be kept as a digest.
+    """Suppression to be kept as a digest.
 
     Attributes:
         channel: `sms`, `email`, or `person` for a membership number.
         address: normalised, or the membership number.
         purpose: `all` or `marketing`.
-        reason: why, a word of `Reason`.
+        reason: why, a value of `Reason`.
         since: since when; aware.
     """
 
@@ -52,14 +52,14 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class FoundDigest:
-    """A suppression that stands against something that came in.
+    """Suppression found for an imported entry.
 
     Attributes:
-        channel: of what came in.
-        address: of what came in.
-        digest: under which it is kept.
+        channel: of the entry.
+        address: of the entry.
+        digest: the digest it is kept under.
         purpose: `all` or `marketing`.
-        reason: why, a word of `Reason`.
+        reason: why, a value of `Reason`.
         since: since when; aware.
         made_at: when its person was erased; aware.
     """
@@ -74,7 +74,7 @@ class FoundDigest:
 
 
 class DigestKeys:
-    """The keys that digests are made with: the first makes, all are looked under.
+    """Keys of digests: new digests are made with the first, lookups try all.
 
     Args:
         secrets: `MUSTER_SECRET_KEY`, newest first.
@@ -87,7 +87,7 @@ class DigestKeys:
         self._keys = {fingerprint(word): hmac.digest(word, b"digests of erased addresses", "sha256") for word in words}
 
     def current(self, channel: str, address: str) -> tuple[bytes, str]:
-        """The digest an address is kept under from now on, and the fingerprint of its secret.
+        """Return the digest of an address by the newest key, and the fingerprint of its secret.
 
         Raises:
             SettingsError: no secret is set.
@@ -97,25 +97,25 @@ class DigestKeys:
         raise SettingsError("MUSTER_SECRET_KEY is not set.", remedy="What stands against people is kept under it.")
 
     def every(self, channel: str, address: str) -> list[bytes]:
-        """The digests an address may be kept under."""
+        """Return the digests of an address by all keys."""
         return [_digest(key, channel, address) for key in self._keys.values()]
 
     def names(self) -> list[str]:
-        """The fingerprints of the secrets."""
+        """Return the fingerprints of the secrets."""
         return list(self._keys)
 
 
 NO_KEYS: Final = DigestKeys(())
-"""For where nobody was ever erased."""
+"""Keys for an installation where nobody was ever erased."""
 
 
 async def keep_digests(db: Connection, keys: DigestKeys, suppressions: Collection[Kept]) -> None:
-    """Keep suppressions as digests; what is kept already stays, unless it says only that somebody was erased.
+    """Keep suppressions as digests; a digest kept already keeps its reason, unless that is only `erased`.
 
     Args:
         db: in the caller's transaction.
-        keys: to make them with.
-        suppressions: what stands.
+        keys: the keys to make digests with.
+        suppressions: the suppressions.
     """
     made = [keys.current(one.channel, one.address) for one in suppressions]
     await db.execute(
@@ -130,15 +130,16 @@ async def keep_digests(db: Connection, keys: DigestKeys, suppressions: Collectio
 
 
 async def keep_wishes(db: Connection, keys: DigestKeys, wishes: Sequence[Kept]) -> tuple[set[str], list[Kept]]:
-    """Keep what is said of people who were erased; it outweighs that they were, and stays when that is taken back.
+    """Keep new suppressions of erased people; they outrank the reason `erased`, and stay when that is lifted.
 
     Args:
         db: in the caller's transaction.
-        keys: to look them up with.
-        wishes: what is said of anybody; what is kept for an address already stays.
+        keys: the keys to look them up with.
+        wishes: suppressions of anybody; those of people who were not erased are ignored, and digests with another
+            reason than `erased` stay.
 
     Returns:
-        The addresses and membership numbers that are kept, and what had not been kept of them yet.
+        The addresses and membership numbers of erased people among them, and the suppressions that are new.
     """
     found = await find_digests(db, keys, {(one.channel, one.address) for one in wishes})
     erased = {(one.channel, one.address) for one in found}
@@ -163,10 +164,10 @@ async def keep_wishes(db: Connection, keys: DigestKeys, wishes: Sequence[Kept]) 
 
 
 async def has_digests(db: Connection, keys: DigestKeys) -> bool:
-    """Whether anything is kept, so that what comes in has to be looked up.
+    """Return whether any digests are kept, so that imported entries have to be looked up.
 
     Raises:
-        SettingsError: something is kept under a secret that is in the list no more, and would not be found.
+        SettingsError: a digest's secret is not in the list any more, so that it would not be found.
     """
     if missing := await db.fetchval(SQL["count_unreadable"], keys.names()):
         raise SettingsError(
@@ -177,12 +178,12 @@ async def has_digests(db: Connection, keys: DigestKeys) -> bool:
 
 
 async def find_digests(db: Connection, keys: DigestKeys, arrivals: Collection[Arrival]) -> list[FoundDigest]:
-    """What is kept against what comes in.
+    """Find the suppressions kept as digests for imported entries.
 
     Args:
         db: a connection.
-        keys: to look it up with.
-        arrivals: any number; the whole of a member file costs about a second.
+        keys: the keys to look them up with.
+        arrivals: any number of entries; a whole member file costs about a second.
     """
     kept: dict[bytes, list[Mapping[str, object]]] = {}
     for row in await db.fetch(SQL["all"]):
@@ -198,11 +199,11 @@ async def find_digests(db: Connection, keys: DigestKeys, arrivals: Collection[Ar
 
 
 async def drop_digests(db: Connection, found: Collection[FoundDigest]) -> None:
-    """Forget digests: what they stood for stands in clear again, or was lifted.
+    """Delete digests whose suppressions were stored in clear again, or lifted.
 
     Args:
-        db: in the transaction that sees to that.
-        found: which.
+        db: in the transaction that does that.
+        found: the digests.
     """
     await db.execute(SQL["drop"], [one.digest for one in found], [one.purpose for one in found])
 

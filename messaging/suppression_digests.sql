@@ -1,6 +1,6 @@
 -- name: keep
--- One for each purpose; the first reason stays, but that somebody was erased gives way to a wish of theirs. The moment is the
--- latest one: by it the database knows that what it is to take out of the ledger is kept here.
+-- One for each purpose; the first reason stays, but `erased` gives way to an opt-out and the like. The time is the
+-- latest one: by it the database knows that what it is to erase from the ledger is kept here.
 insert into suppression_digest (digest, key, channel, purpose, reason, since)
 select * from unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
 on conflict (digest, purpose) do update
@@ -10,7 +10,7 @@ on conflict (digest, purpose) do update
   where reason_weight(suppression_digest.reason) <= reason_weight(excluded.reason);
 
 -- name: count_unreadable
--- Kept under a secret that nobody has told us.
+-- Digests under a secret that is not in the list.
 select count(*) from suppression_digest where key <> all ($1::text[]);
 
 -- name: any
@@ -18,11 +18,11 @@ select count(*) from suppression_digest where key <> all ($1::text[]);
 select exists (select from suppression_digest);
 
 -- name: all
--- As few as people have been erased who have not come back: read whole, and compared with what comes in.
+-- Only as many as people have been erased who have not come back: all are read, and compared with the imported entries.
 select digest, purpose, reason, since, made_at from suppression_digest;
 
 -- name: drop
--- One purpose may be taken back while another stands.
+-- By purpose: one may be lifted while another stays.
 delete from suppression_digest d
 using unnest($1::bytea[], $2::text[]) as gone (digest, purpose)
 where d.digest = gone.digest and d.purpose = gone.purpose;

@@ -1,1 +1,1 @@
-"""The roof: commands, the web application, the worker, and the embedded servers."""
+"""Program entry points: commands, the web application, the worker, and the embedded servers."""

@@ -1,4 +1,4 @@
-"""`python -m muster`: the command `muster` of this very Python."""
+"""Run the command `muster` with this Python: `python -m muster`."""
 
 from muster.cli import main
 

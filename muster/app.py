@@ -1,4 +1,4 @@
-"""The web application: what the outside says, what staff see, and how it fares."""
+"""Web application: webhooks and members' pages, the turnout API, the staff console, health and metrics."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from muster.server_errors import server_of
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LARGEST_REQUEST: Final = 1024 * 1024
-"""Bytes; no provider's webhook and no form of ours comes near."""
+"""Bytes; far more than any provider's webhook or any form of ours."""
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -42,13 +42,13 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
     "Server": "Muster",
 }
-"""Sent with every answer that does not say otherwise itself."""
+"""Headers of every response that does not set them itself."""
 
 KEPT: Final = ("Accept-Encoding", "Allow", "WWW-Authenticate")
-"""What of an error's headers its answer carries, too."""
+"""Headers of an aiohttp error that its response keeps."""
 
 FOR_PROGRAMS: Final = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
-"""Paths at which what goes wrong is told as JSON."""
+"""Paths at which errors are reported as JSON."""
 
 _STATUS: Final[dict[type[MusterError], int]] = {NotFound: 404, Conflict: 409, InputError: 400, Unavailable: 503}
 
@@ -56,7 +56,7 @@ log = structlog.get_logger(__name__)
 
 
 def make_app(runtime: Runtime) -> web.Application:
-    """The whole web application on one runtime."""
+    """Make the whole web application on one runtime."""
     app = web.Application(middlewares=[_measure, _explain, refuse_compressed], client_max_size=LARGEST_REQUEST)
     app[RUNTIME] = runtime
     app[METRICS] = Metrics()
@@ -71,17 +71,17 @@ def make_app(runtime: Runtime) -> web.Application:
 
 
 async def get_front(request: web.Request) -> web.Response:
-    """Lead who comes without a link on."""
+    """Answer a visitor who comes without a link."""
     return webhooks.respond_at_front(request)
 
 
 async def get_health(_request: web.Request) -> web.Response:
-    """Say that this process is alive, whatever it stands on."""
+    """Report that this process is alive, whether or not its servers answer."""
     return web.Response(text="alive\n")
 
 
 async def get_ready(request: web.Request) -> web.Response:
-    """Say whether this process can do its work: 200, or 503 and what is missing."""
+    """Report whether this process can do its work: 200, or 503 and what is missing."""
     runtime = request.app[RUNTIME]
     database, redis = await asyncio.gather(_database_state(runtime), _redis_state(runtime))
     ready = database == redis == "ok"
@@ -93,7 +93,7 @@ async def _database_state(runtime: Runtime) -> str:
     try:
         async with asyncio.timeout(3), runtime.pool.acquire() as db:
             pending = await missing(db)
-    except Exception as error:  # noqa: BLE001  # any failure means: not ready
+    except Exception as error:  # noqa: BLE001  # any failure means not ready
         return f"does not answer ({type(error).__name__})"
     return f"lacks {plural(len(pending), 'migration')}; run: muster migrate" if pending else "ok"
 
@@ -109,7 +109,7 @@ async def _redis_state(runtime: Runtime) -> str:
 
 @web.middleware
 async def _measure(request: web.Request, handler: Handler) -> web.StreamResponse:
-    started, status = time.perf_counter(), 499  # the one who asked hung up
+    started, status = time.perf_counter(), 499  # the client hung up
     try:
         response = await handler(request)
         status = response.status
@@ -124,20 +124,20 @@ async def _measure(request: web.Request, handler: Handler) -> web.StreamResponse
 
 @web.middleware
 async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn what goes wrong into an answer a person or a program can read."""
+    """Turn an error into a response that a person or a program can read."""
     try:
         return await handler(request)
     except web.HTTPException as answer:
         own_words = answer.text != f"{answer.status}: {answer.reason}"
         kept = own_words and not webhooks.is_members(request) and not request.path.startswith("/webhooks/")
         if answer.status < 400 or kept:
-            raise  # a redirect, or words of its own for a person
+            raise  # a redirect, or an error with a text of its own for a person
         words = ((answer.text or "").strip(), "") if own_words else _words(answer.status)
         response = _answer(request, answer.status, *words)
         response.headers.update({name: answer.headers[name] for name in KEPT if name in answer.headers})
         return response
     except (HttpProcessingError, web.RequestPayloadError):
-        return _answer(request, 400, "The request's body could not be read.", "")  # its words may hold what is in it
+        return _answer(request, 400, "The request's body could not be read.", "")  # the error's text may quote the body
     except MusterError as error:
         return _answer_error(request, error)
     except Exception as error:
@@ -157,7 +157,7 @@ def _answer_error(request: web.Request, error: MusterError) -> web.Response:
 
 
 def _answer_away(request: web.Request, server: str, error: Exception) -> web.Response:
-    """Say that a server of ours is away; which one is for the log."""
+    """Answer 503 when a server of ours is away; the log says which one."""
     request.app[RUNTIME].outages.away(server, error)
     return _answer(request, 503, "Muster cannot answer just now.", "Please try again in a few minutes.")
 
@@ -183,11 +183,11 @@ def _answer(request: web.Request, status: int, message: str, remedy: str) -> web
         return problem(status, message, remedy=remedy, headers={"Retry-After": "30"} if status == 503 else {})
     if request.path.startswith("/console/"):
         return console.explain(request, status, message, remedy)
-    return webhooks.respond_to_nobody(request, status)  # whoever comes by a path that is none may well be a member
+    return webhooks.respond_to_nobody(request, status)  # a visitor at an unknown path may well be a member
 
 
 def _is_program(request: web.Request) -> bool:
-    """Whether a program asks: by where it asks, or because nothing says that a person would look at the answer."""
+    """Whether the client is a program: by the path, or because no header says that a person reads the response."""
     if request.path.startswith(FOR_PROGRAMS):
         return True
     agent = webhooks.classify(request.headers.get("User-Agent", ""))
@@ -202,7 +202,7 @@ def _route(request: web.Request) -> str:
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     for name, value in HEADERS.items():
         if name == "Server":
-            response.headers[name] = value  # not which library, in which version
+            response.headers[name] = value  # hides the library and its version
         else:
             response.headers.setdefault(name, value)
     if request.app[RUNTIME].settings.public_url.startswith("https://"):

@@ -1,4 +1,4 @@
-"""Limits of connections to the web server: how many there may be, and how long a client may take."""
+"""Limits on connections to the web server: how many there may be, and how long a client may take."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from core.settings import Settings
 HEADERS_WITHIN: Final = 20.0
 """Seconds from the first byte of a request, on a new connection from its first moment, to the end of its headers."""
 TAKES_WITHIN: Final = 60.0
-"""Seconds in which a client has to take some of an answer that waits for it; a phone that reads slowly does."""
+"""Seconds in which a client has to read some of a waiting response; even a slow phone does."""
 RESERVED: Final = 200
-"""Open files that are not clients': the database, Redis, requests of our own, what is being read."""
+"""Open files kept for the database, Redis, outbound requests and files being read."""
 FEWEST: Final = 64
-"""Connections that are taken even where the system gives hardly any files."""
+"""Connections that are accepted even where the system allows hardly any open files."""
 MOST_FILES: Final = 65_536
-"""Open files that a process asks for; some systems would give it a thousand million."""
+"""Most open files that a process asks for; some systems would allow a thousand million."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of the web server one client, and all of them, may take.
+    """Limits on what one client, and all of them, may take of the web server.
 
     Attributes:
         in_all: most connections to this process.
         per_network: most from one network, proxies excepted.
         headers_within: seconds to the end of a request's headers.
-        takes_within: seconds in which some of an answer has to be taken.
+        takes_within: seconds in which a client has to read some of a response.
     """
 
     in_all: int
@@ -41,16 +41,16 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
-        """The limits that are configured, as far as the system has files for them."""
+        """Return the configured limits, as far as the system allows enough open files."""
         room = max(FEWEST, raise_file_limit() - RESERVED)
         return cls(min(settings.web_connections, room), settings.web_connections_per_network)
 
 
 def raise_file_limit() -> int:
-    """Take as many open files as the system lets us; the usual 1,024 are for programs that use `select`.
+    """Raise the limit of open files as far as the system allows; the usual 1,024 is for programs that use `select`.
 
     Returns:
-        How many there are.
+        The limit that now holds.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
@@ -67,14 +67,14 @@ def raise_file_limit() -> int:
 
 
 def network_of(peer: str, proxies: Sequence[Network] = ()) -> str | None:
-    """The network whose connections are counted together: /24 of IPv4, /48 of IPv6.
+    """Return the network whose connections are counted together: /24 of IPv4, /48 of IPv6.
 
     Args:
         peer: the address a connection comes from.
-        proxies: networks of the proxies that stand before us.
+        proxies: networks of the proxies in front of us.
 
     Returns:
-        None for a proxy, and for what is no public address, as a balancer next to us: it holds everybody's connections.
+        None for a proxy and for any private address, such as a load balancer's: it holds everybody's connections.
     """
     address = read_host_address(peer)
     if address is None or not address.is_global or any(address in network for network in proxies):

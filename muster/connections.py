@@ -1,7 +1,8 @@
-"""Connections that are open, of one web server process.
+"""Open connections of one web server process.
 
-A network holds so many, and so do all together. When that is reached, one that waits for its client makes room: first
-one that is idle, then one whose request's body has not come, then one whose answer is not taken.
+There is a limit for each network, and one for all together. When it is reached, one connection that waits for its
+client is closed: first one that is idle, then one whose request's body has not come, then one whose client does not
+read its response.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
     from muster.http_connection import Connection
 
 _CROWDED: Final = 0.5
-"""The part of the connections there may be from which on those that say nothing are worth a line in the log."""
+"""Share of the limit from which on clients that send no headers are worth a line in the log."""
 LOOKS: Final = 12
-"""Times within `Limits.takes_within` that is looked at which answers are taken."""
+"""Checks, within `Limits.takes_within`, of which responses are being read."""
 
 
 class Awaited(Enum):
-    """Act of a client that its connection waits for."""
+    """Action of the client that a connection waits for."""
 
     REQUEST = auto()
     BODY = auto()
@@ -34,13 +35,13 @@ class Awaited(Enum):
 
 @dataclass(slots=True)
 class Connections:
-    """The open connections of one process, by network, the one last asked or answered at the end.
+    """Open connections of one process, by network, the most recently active last.
 
     Attributes:
         limits: how many there may be.
-        count: told of each connection that is ended early or request that cannot be read, by a short name.
-        network: the network of a peer; None for one that is never limited, as a proxy that speaks for others.
-        log_limit: where the log's lines are counted.
+        count: called with a short reason for each connection that is ended early and each unreadable request.
+        network: returns the network of a peer; None for one that is never limited, such as a proxy.
+        log_limit: limits the lines in the log.
     """
 
     limits: Limits
@@ -55,14 +56,14 @@ class Connections:
         return len(self._open)
 
     def enter(self, connection: Connection, peer: str) -> bool:
-        """Take a new connection in, if need be in place of one that waits for its client.
+        """Admit a new connection, if need be in place of one that waits for its client.
 
         Args:
-            connection: it.
+            connection: the new connection.
             peer: the address it comes from.
 
         Returns:
-            Whether there is room; where there is none, the caller ends it.
+            Whether there is room; if not, the caller ends it.
         """
         network = self.network(peer)
         held = self._networks.get(network, {}) if network is not None else {}
@@ -87,14 +88,14 @@ class Connections:
         return True
 
     def note_activity(self, connection: Connection) -> None:
-        """Note that a request has come or been answered: the others have waited for longer."""
+        """Move a connection to the end of the order: a request has come or been answered."""
         for held in (self._open, self._networks.get(connection.network or "", {})):
             if connection in held:
                 del held[connection]
                 held[connection] = None
 
     def leave(self, connection: Connection) -> None:
-        """Forget one that has ended."""
+        """Remove a connection that has ended."""
         self._open.pop(connection, None)
         if (held := self._networks.get(connection.network or "")) is not None:
             held.pop(connection, None)
@@ -102,9 +103,9 @@ class Connections:
                 del self._networks[connection.network or ""]
 
     def end_slow(self, connection: Connection) -> None:
-        """End one whose headers do not come.
+        """End a connection whose headers do not come.
 
-        Browsers open connections that they never use: that is daily life, unless there are so many that room runs out.
+        Browsers open connections that they never use: that is normal, unless there are so many that room runs out.
         """
         self.count("slow_headers")
         held = self._networks.get(connection.network or "", {})
@@ -117,9 +118,9 @@ class Connections:
         self._look = asyncio.get_running_loop().call_later(self.limits.takes_within / LOOKS, self._end_stalled)
 
     def _end_stalled(self) -> None:
-        """End those whose clients have taken nothing of their answers for too long; also ones aiohttp has closed.
+        """End connections whose clients have read nothing of a response for too long; also ones aiohttp has closed.
 
-        A closed connection stays open until all of its answer is taken.
+        A closed connection stays open until all of its response is read.
         """
         self._look = None
         now = asyncio.get_running_loop().time()
@@ -132,13 +133,13 @@ class Connections:
             self._look_later()
 
     def note_unreadable(self, error: BaseException | None) -> None:
-        """Note a request that cannot be read: never its words, which may hold a link, a key or a cookie."""
+        """Count a request that cannot be read; its text is not logged, for it may hold a link, a key or a cookie."""
         self.count("malformed")
         self.log_limit.write("a malformed request was refused", kind=type(error).__name__)
 
 
 def _make_room(held: dict[Connection, None]) -> bool:
-    """End one that waits for its client; False where each is being answered."""
+    """End one connection that waits for its client; False where each is being answered."""
     bodiless, unread = None, None
     for connection in held:
         match connection.awaits:

@@ -1,4 +1,4 @@
-"""The host of a demo: Muster's own embedded servers, home and wake-ups, for the demo that stands outside of it."""
+"""Demo host: Muster's embedded servers, home folder and wake-ups for the demo, which does not import this package."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from sandbox.demo.host import HostServers
 
 
 class DemoHost:
-    """Plays the demo on embedded servers."""
+    """Runs the demo on embedded servers."""
 
     supervisor = supervised.VARIABLE
 
     def open_home(self, folder: Path) -> None:
-        """Make a MUSTER_HOME that nobody else reads."""
+        """Make a MUSTER_HOME that no other user can read."""
         home.open_home(folder)
 
     def erase(self, folder: Path) -> None:
-        """Erase a MUSTER_HOME on which nothing runs."""
+        """Erase a MUSTER_HOME whose servers are not in use."""
         erase.erase(folder)
 
     def secret(self, folder: Path) -> SecretStr:
-        """Keep a secret key in a MUSTER_HOME, and return it."""
+        """Return the secret key of a MUSTER_HOME, made the first time."""
         return secret.kept_secret(folder)
 
     def servers(self, folder: Path) -> HostServers:
@@ -37,5 +37,5 @@ class DemoHost:
         return attach(folder)
 
     def wake(self, redis_url: str) -> AbstractAsyncContextManager[Wake]:
-        """Open the way to wake the workers."""
+        """Open the connection that wakes the workers."""
         return ArqWake(redis_url)

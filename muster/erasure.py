@@ -1,12 +1,11 @@
-"""Erasing somebody altogether: the person, what was written to them, what came in from them, what others are told.
+"""Erasure of a person: their record, the messages to them, what came in from them, and webhook events about them.
 
-What is slow (looking through all that came in) comes first and holds nothing. Then one short transaction does
-everything: it waits for nobody while it holds anything, and begins again where somebody is in the way. What came in
-from them or about their messages and nobody has read yet is read before, in transactions of its own: it may be the
-opt-out of somebody who shares their mailbox, or theirs, which outlasts them. A message that
-is on the wire at that moment leaves nothing behind either: what its provider says of it is gone through once more when
-it has settled. Receipts that come later are emptied as they are dealt with, and once an hour (`erase_late`) what an
-older worker or a slow answer has left.
+The slow part (searching everything that came in) comes first and holds no locks. Then one short transaction does
+everything: it never waits for a lock while it holds another, and starts again where one is taken. Unprocessed inbound
+rows from them or about their messages are processed before, in transactions of their own: one may be the opt-out of
+somebody who shares their mailbox, or their own, which outlasts them. A message in flight at that moment leaves nothing
+behind either: its provider's answer is erased once it has settled. Receipts that come later are emptied as they are
+processed, and once an hour (`erase_late`) what an older worker or a slow answer has left.
 """
 
 from __future__ import annotations
@@ -43,19 +42,19 @@ from webhooks.erasure import Arrivals, StillWritten, Wanted, empty_arrivals, fin
 from webhooks.inbound_log.inbound_log import find_waiting
 
 TRIES: Final = 100
-"""How often the transaction is begun again where somebody is in the way."""
+"""Most attempts at the transaction where locks are taken by others."""
 PAUSE: Final = 0.3
-"""Seconds between two tries at most; the first come sooner."""
+"""Most seconds between two attempts; the first ones follow sooner."""
 PAGE: Final = 500
-"""Messages that are gone through once more in one transaction."""
+"""Messages that are cleared again in one transaction."""
 SETTLES_WITHIN: Final = 30.0
-"""Seconds in which what is on the wire is waited for."""
+"""Most seconds to wait for messages in flight."""
 
 T = TypeVar("T")
 
 
-class Unread(Exception):  # noqa: N818  # no fault: it is read, and all is begun again
-    """Something of theirs has come in that nobody has processed."""
+class Unread(Exception):  # noqa: N818  # no error: the rows are read, and the erasure starts again
+    """Something came in from them that has not been processed."""
 
     def __init__(self, inbox_ids: Sequence[int]) -> None:
         super().__init__(inbox_ids)
@@ -69,18 +68,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FoundTraces:
-    """Somebody, with everything that would go.
+    """Person with everything that would be erased.
 
     Attributes:
-        traces: who it is, what was written to them and what they said.
-        arrivals: what came in and what others are told of it.
+        traces: the person, the messages to them and their replies.
+        arrivals: what came in, and the webhook events about it.
     """
 
     traces: Traces
     arrivals: Arrivals
 
     def counts(self) -> dict[str, int]:
-        """How much of each there is."""
+        """Count what would be erased, by kind."""
         return {
             "addresses": len(self.traces.own),
             "messages": len(self.traces.written.messages),
@@ -91,7 +90,7 @@ class FoundTraces:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values, for whoever is asked."""
+        """Return the same as JSON values, for the confirmation."""
         traces = self.traces
         return {
             "member_id": traces.external_id or None,
@@ -102,15 +101,15 @@ class FoundTraces:
 
 
 async def look_for(runtime: Runtime, who: str) -> FoundTraces:
-    """Find somebody and everything that would go with them.
+    """Find a person and everything that would be erased with them.
 
     Args:
-        runtime: where to look.
+        runtime: has the database.
         who: a membership number; or, for somebody in no member file, a number or mailbox.
 
     Raises:
-        NotFound: nothing is known of them.
-        Conflict: it is an address, and a member's.
+        NotFound: nothing is known of such a person.
+        Conflict: it is the address of a member.
     """
     async with runtime.pool.acquire() as db:
         traces = await find_traces(db, who, region=runtime.settings.sms_region)
@@ -118,20 +117,20 @@ async def look_for(runtime: Runtime, who: str) -> FoundTraces:
 
 
 async def erase(runtime: Runtime, found: FoundTraces, *, actor: str, may_return: bool = False) -> dict[str, int]:
-    """Erase somebody, and write down that it was done.
+    """Erase a person, and record in the audit that it was done.
 
     Args:
-        runtime: where.
-        found: as `look_for` found it; what has come since goes too.
+        runtime: has the database.
+        found: as `look_for` found it; what has come since is erased, too.
         actor: who does it, for the audit.
-        may_return: if a member file brings them again they may be written to, but where they had opted out.
+        may_return: if a member file brings them back they may be written to, except where they had opted out.
 
     Returns:
-        How much of each there was, and how many queued messages were withdrawn.
+        The counts by kind, and how many queued messages were withdrawn.
 
     Raises:
-        Conflict: a member file is being imported, somebody was in the way all the time, or something that came in from
-            them cannot be processed.
+        Conflict: a member file is being imported, others held locks all the time, or something that came in from them
+            cannot be processed.
     """
     keys, now = DigestKeys(runtime.settings.secret_key), runtime.clock()
     async with runtime.pool.acquire() as db:
@@ -146,22 +145,22 @@ async def erase(runtime: Runtime, found: FoundTraces, *, actor: str, may_return:
 
 
 async def erase_late(db: Connection, since: datetime) -> None:
-    """Take out what was written about people's messages after they were erased.
+    """Erase what was recorded about people's messages after they were erased.
 
     Args:
         db: a connection without a transaction.
-        since: people erased before then are over and done with.
+        since: people erased before then are not looked at.
     """
     ids = await erased_messages(db, since)
     for first in range(0, len(ids), PAGE):
-        with contextlib.suppress(*_BUSY):  # there is another time in an hour
+        with contextlib.suppress(*_BUSY):  # it runs again in an hour
             async with db.transaction():
                 await _clear_late(db, ids[first : first + PAGE])
     await forget_late(db)
 
 
 def wanted_of(traces: Traces) -> Wanted:
-    """What to look for in what came in."""
+    """Return what to search for in inbound rows and webhook events."""
     return Wanted(
         person_id=traces.person_id,
         message_ids=traces.written.ids,
@@ -175,7 +174,7 @@ def wanted_of(traces: Traces) -> Wanted:
 
 
 async def _until_free(runtime: Runtime, db: Connection, act: Callable[[], Awaitable[T]]) -> T:
-    """Do something in one transaction, begun again for as long as somebody is in the way."""
+    """Run a function in one transaction, and start again while others hold locks it needs."""
     in_the_way: Exception | None = None
     for attempt in range(TRIES):
         try:
@@ -183,7 +182,7 @@ async def _until_free(runtime: Runtime, db: Connection, act: Callable[[], Awaita
                 return await act()
         except _BUSY as busy:
             in_the_way = busy
-        # nothing is held any more: now there is time to wait
+        # no lock is held any more: now it may wait
         if isinstance(in_the_way, Unread):
             await read_waiting(runtime, db, in_the_way.inbox_ids)
         elif isinstance(in_the_way, StillWritten):
@@ -203,12 +202,12 @@ async def _until_free(runtime: Runtime, db: Connection, act: Callable[[], Awaita
 
 
 async def read_waiting(runtime: Runtime, db: Connection, inbox_ids: Sequence[int]) -> None:
-    """Process what has come in from somebody, or about messages to them, before it is erased.
+    """Process what has come in from a person, or about messages to them, before it is erased.
 
     Args:
-        runtime: where.
+        runtime: has the database and settings.
         db: a connection without a transaction.
-        inbox_ids: its rows.
+        inbox_ids: the inbound rows.
 
     Raises:
         Conflict: something cannot be processed now.
@@ -226,7 +225,7 @@ async def _erase(
 ) -> tuple[FoundTraces, dict[str, int]]:
     await hold_everything(db, found.traces)
     traces = await look_again(db, found.traces)
-    await hold_messages(db, traces.written.messages)  # what was launched just before as well
+    await hold_messages(db, traces.written.messages)  # includes what was launched just before
     wanted = wanted_of(traces)
     done = FoundTraces(traces, await find_arrivals(db, wanted, found.arrivals))
     if unread := await find_waiting(db, done.arrivals.inbox | done.arrivals.mails):
@@ -240,7 +239,7 @@ async def _erase(
 
 
 async def _wait_for_the_wire(runtime: Runtime, db: Connection, written: Written) -> None:
-    """Wait until what was on the wire has settled, and take out what was said of it."""
+    """Wait until messages in flight have settled, and erase what was recorded about them."""
     until = asyncio.get_running_loop().time() + SETTLES_WITHIN
     waited = False
     while await in_flight(db, written) and asyncio.get_running_loop().time() < until:

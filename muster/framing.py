@@ -1,4 +1,4 @@
-"""Framing of the requests on one connection: whether the next one has begun."""
+"""Framing of the requests on one connection: detects whether the next one has begun."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ _BLANK_LINE: Final = (b"\n\r\n", b"\n\n")
 
 
 class Framing:
-    """Whether a client has sent more than whole requests.
+    """Detects whether a client has sent part of another request.
 
-    aiohttp's parser does not say so: it is told from how much of what came was a body, and how the rest ended. A body
-    made to look like the end of headers hides the beginning behind it; that connection then only counts as idle.
+    aiohttp's parser does not say so: this follows from how many of the received bytes were a body, and how the rest
+    ended. A body made to look like the end of headers hides the beginning after it; that connection then only counts as
+    idle.
 
     Attributes:
         begun: whether part of another request's headers has come.
-        whole: whether nothing is missing of the latest request.
+        whole: whether the latest request is complete.
     """
 
     __slots__ = ("_body", "_chunked", "_end", "_size", "begun", "whole")
@@ -33,10 +34,10 @@ class Framing:
         self._end = b""
 
     def note(self, data: bytes, latest: tuple[Any, StreamReader] | None) -> None:
-        """Note what came.
+        """Take note of received bytes.
 
         Args:
-            data: bytes.
+            data: the bytes.
             latest: the last request whose headers they completed, and its body; None where they completed none.
         """
         was_whole, known = self.whole, self._size
@@ -53,7 +54,7 @@ class Framing:
         self._end = (self._end + data)[-2:]
 
     def _goes_on(self, data: bytes, body: int, *, headers: bool) -> bool:
-        """Whether something stands behind the end of a request in `data`, of which so many bytes are its body."""
+        """Whether `data`, of which `body` bytes are a request's body, goes on after the end of that request."""
         if self._chunked or headers:
             data = self._end + data
         if not self._chunked:

@@ -1,4 +1,4 @@
-"""Garbage collection in a process that stays up: seldom, and not of what stays for good."""
+"""Garbage collection tuned for a process that stays up: it runs seldom and skips long-lived objects."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import gc
 from typing import Final
 
 GARBAGE: Final = 20_000
-"""Objects made, and not gone by themselves, between two looks for garbage."""
+"""Objects allocated, less those freed, between two collections of the youngest generation."""
 
 
 def look_less_for_garbage() -> None:
-    """Leave out what stays for good, and look seldom: next to nothing here is in cycles."""
+    """Freeze the objects there are, and collect seldom: hardly any objects here are in cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE)

@@ -1,7 +1,7 @@
-"""HTTP connection of one client: deadlines, and requests that cannot be read.
+"""HTTP connection of one client: deadlines, and handling of unreadable requests.
 
-aiohttp waits for headers and for the reading of its answers as long as it takes, and logs what it could not read, links
-and cookies included.
+aiohttp itself waits without limit for headers and for clients to read its responses, and logs what it could not read,
+links and cookies included.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from muster.framing import Framing
 UNREADABLE: Final = "This request could not be read. Check the address: it may have been changed when it was copied.\n"
 
 NOT_EXPECTED: Final = "Send the request without an Expect header, or with “Expect: 100-continue”.\n"
-"""Answers an `Expect` that is not known; aiohttp would send its value back."""
+"""Response to an unknown `Expect` header; aiohttp would send its value back."""
 
 _TCP_INFO: Final[int | None] = getattr(socket, "TCP_INFO", None)
 _BYTES_ACKED: Final = struct.Struct("=120xQ")
@@ -32,8 +32,8 @@ class Connection(web.RequestHandler):
 
     Args:
         manager: aiohttp's server.
-        connections: the ones that are open.
-        headers: what an answer to a malformed request carries.
+        connections: all open connections.
+        headers: sent with the response to a malformed request.
         options: for aiohttp.
     """
 
@@ -60,37 +60,37 @@ class Connection(web.RequestHandler):
         self._deadline: asyncio.TimerHandle | None = None
         self._framing = Framing()
         self._answered = 0
-        self._wire: asyncio.Transport | None = None  # aiohttp forgets its own when it closes it, sent or not
+        self._wire: asyncio.Transport | None = None  # aiohttp drops its own reference on close, sent or not
         self.progress_at = self._loop.time()
         self._taken = self._unsent = 0
 
     @property
     def awaits(self) -> Awaited | None:
-        """What its client has to do for it to go on; None while its only request is being answered."""
+        """Return the action of the client it waits for; None while its only request is being answered."""
         if self._is_idle:
             return Awaited.READING if self._count_unsent() else Awaited.REQUEST
         if not self._framing.whole and not self._messages and not self._reading_paused:
             return Awaited.BODY
         if self._request_count - self._answered > 1:
-            return Awaited.READING  # it has asked again, and so may others who never read: our system keeps megabytes
+            return Awaited.READING  # it may pipeline requests and never read: our system buffers megabytes
         if self.writing_paused or (self._wire is not None and self._wire.is_closing()):
             return Awaited.READING
         return None
 
     def note_progress(self, now: float) -> float:
-        """Note whether the client has taken some of what is written to it.
+        """Check whether the client has read some of what was written to it.
 
         Args:
             now: the event loop's time.
 
         Returns:
-            Seconds since it last did, or since nothing waited for it.
+            Seconds since it last did, or since nothing was waiting to be sent.
         """
         unsent = self._count_unsent()
         if unsent == 0:
             self.progress_at = now
         else:
-            # the system may take more of ours only when a third of megabytes has been read, which takes a phone minutes
+            # the send buffer holds megabytes, and takes more only once a third is read, which takes a phone minutes
             taken = self._count_taken()
             if taken > self._taken or unsent < self._unsent:
                 self.progress_at = now
@@ -99,10 +99,10 @@ class Connection(web.RequestHandler):
         return now - self.progress_at
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let a client in, or end the connection where there are too many."""
+        """Accept a client, or end the connection where there are too many."""
         peer = transport.get_extra_info("peername")
         if not self._connections.enter(self, str(peer[0]) if isinstance(peer, tuple) else ""):
-            self._manager = None  # aiohttp has not heard of it: nothing to undo when it is lost
+            self._manager = None  # aiohttp does not know of it: nothing to undo when it is lost
             cast("asyncio.Transport", transport).abort()
             return
         self._wire = cast("asyncio.Transport", transport)
@@ -110,7 +110,7 @@ class Connection(web.RequestHandler):
         self._start_deadline()
 
     def data_received(self, data: bytes) -> None:
-        """Read on; headers that have begun have a deadline, once all that came before is answered."""
+        """Read data; headers that have begun get a deadline once every earlier request is answered."""
         before = self._request_count
         super().data_received(data)
         came = self._request_count > before
@@ -123,7 +123,7 @@ class Connection(web.RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Answer, and be idle from then on."""
+        """Send a response, and be idle from then on."""
         if isinstance(resp, web.HTTPExpectationFailed):
             resp.text = NOT_EXPECTED
         try:
@@ -134,23 +134,23 @@ class Connection(web.RequestHandler):
             self._expect_headers()
 
     def leave(self) -> None:
-        """End a connection at once, so that another has room."""
+        """End the connection at once, to make room for another."""
         self._connections.leave(self)
         self.hang_up()
 
     def hang_up(self) -> None:
-        """End it, and drop what its client has not taken: a transport that is closed waits for that without end."""
+        """Abort it, dropping what its client has not read: a closed transport would wait for that without limit."""
         self.force_close()
         if self._wire is not None and self._count_unsent():
             self._wire.abort()
 
-    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109  # aiohttp's own
-        """Let the request in flight be answered, then end it."""
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109  # aiohttp's signature
+        """End the connection after the request in progress is answered."""
         await super().shutdown(timeout)
         self.hang_up()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget it."""
+        """Remove it from the open connections."""
         self._stop_deadline()
         self._connections.leave(self)
         self._wire = None
@@ -163,9 +163,9 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what aiohttp could not: a request that cannot be read, or a fault outside every page of ours."""
+        """Answer an unreadable request, or an error raised outside our handlers."""
         if isinstance(exc, ConnectionError):
-            raise exc  # who asked has hung up
+            raise exc  # the client has hung up
         if isinstance(exc, HttpProcessingError):
             self._connections.note_unreadable(exc)
             response = web.Response(status=400, text=UNREADABLE)
@@ -176,7 +176,7 @@ class Connection(web.RequestHandler):
         return response
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Log what went wrong; of what could not be read, not a byte."""
+        """Log an error; nothing of an unreadable request is logged."""
         error = kw.get("exc_info")
         if isinstance(error, HttpProcessingError | web.RequestPayloadError):
             self._connections.note_unreadable(error)
@@ -184,7 +184,7 @@ class Connection(web.RequestHandler):
             super().log_exception(*args, **kw)
 
     def _expect_headers(self) -> None:
-        """Wait for the rest of headers that have begun, unless they stand behind a request without an answer."""
+        """Start the deadline of headers that have begun, unless an earlier request is not answered yet."""
         idle = self._answered == self._request_count and self.transport is not None
         if idle and self._framing.begun and self._deadline is None:
             self._start_deadline()
@@ -204,15 +204,15 @@ class Connection(web.RequestHandler):
 
     @property
     def _is_idle(self) -> bool:
-        """Whether no request is being answered: none came, or not the whole of its headers."""
+        """Whether no request is being answered: none came, or its headers are incomplete."""
         return self._waiter is not None and not self._waiter.done()
 
     def _count_unsent(self) -> int:
-        """Bytes of answers that not even our own system has taken."""
+        """Count bytes of responses that our own system has not taken yet."""
         return self._wire.get_write_buffer_size() if self._wire is not None else 0
 
     def _count_taken(self) -> int:
-        """Bytes that the client's system has confirmed; 0 where ours does not count them."""
+        """Count bytes that the client's system has acknowledged; 0 where ours does not say."""
         if self._wire is None or _TCP_INFO is None:
             return 0
         try:

@@ -1,4 +1,4 @@
-"""HTTP server of the web application: aiohttp's, on connections of ours."""
+"""HTTP server of the web application: aiohttp's, with our connection class."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ IDLE_FOR: Final = 130.0
 
 
 class _Server(web.Server):
-    """aiohttp's server, whose connections are ours."""
+    """aiohttp's server with our connection class."""
 
     def __init__(self, plain: web.Server, **ours: Any) -> None:
         super().__init__(
             plain.request_handler,
             request_factory=plain.request_factory,
             handler_cancellation=plain.handler_cancellation,
-            loop=plain._loop,  # noqa: SLF001  # as below: aiohttp lets nobody choose the protocol of an application
+            loop=plain._loop,  # noqa: SLF001  # as below: aiohttp has no option for an application's protocol
             **plain._kwargs,  # noqa: SLF001
         )
         self._ours = ours
@@ -35,8 +35,8 @@ class Runner(web.AppRunner):
 
     Args:
         app: the application.
-        connections: counts and limits them.
-        headers: what an answer to a malformed request carries.
+        connections: counts and limits the connections.
+        headers: sent with the response to a malformed request.
         options: for aiohttp.
     """
 
@@ -45,7 +45,7 @@ class Runner(web.AppRunner):
     def __init__(
         self, app: web.Application, *, connections: Connections, headers: dict[str, str], **options: Any
     ) -> None:
-        # aiohttp would inflate whatever comes, 300 MB out of 291 KB, in the event loop, and also after its 413
+        # aiohttp would inflate any body, 300 MB out of 291 KB, in the event loop, and also after its 413
         super().__init__(app, access_log=None, auto_decompress=False, keepalive_timeout=IDLE_FOR, **options)
         self._ours = {"connections": connections, "headers": headers}
 

@@ -1,4 +1,4 @@
-"""What a worker does, whoever asks for it: deliver, read the inbox, and look after whatever is due."""
+"""Jobs of one worker process: deliver messages, process the inbound log, and do whatever is due by the clock."""
 
 from __future__ import annotations
 
@@ -33,33 +33,33 @@ from webhooks.subscriptions.sender import Sender
 
 INBOX_BATCH: Final = 500
 INBOX_PAUSE: Final = 0.1
-"""Seconds in which receipts gather: a batch costs the database little more than a single one."""
+"""Seconds in which receipts are collected: a batch costs the database little more than a single one."""
 COUNT_EVERY: Final = 5.0
-"""Seconds between two looks whether turnout counts want upkeep."""
+"""Seconds between two checks of whether turnout counts need an update."""
 MISSED_EVERY: Final = 60.0
-"""Seconds between two questions whether it is time to look for texts that did not reach us."""
+"""Seconds between two checks of whether to look for texts whose webhooks did not reach us."""
 EXPORT_EVERY: Final = 20.0
-"""Seconds between two looks for exports that are due."""
+"""Seconds between two checks for exports that are due."""
 TIDY_AFTER: Final = 300.0
-"""Seconds from a worker's start, or from when something was being sent, until it looks for what is over."""
+"""Seconds after a worker's start, and after sending was last in progress, before it archives and deletes old rows."""
 TIDY_EVERY: Final = 3600.0
-"""Seconds between two looks where nothing is over."""
+"""Seconds between two rounds where nothing is left to archive."""
 RECEIPTS_COME_FOR: Final = timedelta(days=60)
-"""How long something may still be said of what was written to somebody who was erased."""
+"""How long receipts may still come for messages to a person who was erased."""
 TIDY_SHARE: Final = 0.2
-"""The most of the time that moving what is over may take."""
+"""Largest share of the time that archiving may take."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class Jobs:
-    """The duties of one worker process. Each stands by itself: one that fails keeps none of the others waiting.
+    """Jobs of one worker process. They are independent: one that fails does not delay the others.
 
     Args:
-        runtime: what they work on.
-        courier: sends what is due.
-        outside: asks addresses that people have entered.
+        runtime: has the database, settings and clock they work with.
+        courier: dispatcher that sends due messages.
+        outside: HTTP client for addresses that people have entered.
     """
 
     runtime: Runtime
@@ -83,7 +83,7 @@ class Jobs:
 
     def __post_init__(self) -> None:
         outages = self.runtime.outages
-        # one for each channel: texts may trickle for hours at their sender's pace, and emails must not wait for them
+        # one for each channel: texts may take hours at their sender's rate, and emails must not wait for them
         self.deliveries = [
             PeriodicJob(f"deliver {name}", partial(self._deliver, name), outages=outages)
             for name in self.courier.channels
@@ -99,7 +99,7 @@ class Jobs:
         self.exports = PeriodicJob("exports", self._export, outages=outages)
 
     def tick(self) -> list[asyncio.Task[None]]:
-        """Have everything done that is due by the clock."""
+        """Start every job that is due by the clock."""
         due = [self.launch, self.sweep, self.inbox, self.webhooks, *self.deliveries]
         if time.monotonic() >= self.count_at:
             due.append(self.counts)
@@ -112,11 +112,11 @@ class Jobs:
         return [duty.ask() for duty in due]
 
     def deliver(self) -> list[asyncio.Task[None]]:
-        """Have whatever is due sent, by every channel."""
+        """Start sending due messages on every channel."""
         return [duty.ask() for duty in self.deliveries]
 
     async def finish(self, patience: float) -> None:
-        """Begin nothing new, finish what is in flight, hand the rest back.
+        """Start nothing new, finish what is in flight, hand the rest back.
 
         Args:
             patience: seconds; what is not finished by then is cancelled.
@@ -175,14 +175,14 @@ class Jobs:
         return False
 
     async def _fetch_missed(self) -> bool:
-        self.missed_at = time.monotonic() + MISSED_EVERY  # also when it fails
+        self.missed_at = time.monotonic() + MISSED_EVERY  # also after a failure
         await fetch_missed(self.runtime)
         return False
 
     async def _tidy(self) -> bool:
-        """Move one chunk of what is over out of the way, and delete what has been kept long enough."""
+        """Archive one chunk of old messages; when none is left, delete rows whose retention is over."""
         began = time.monotonic()
-        self.tidy_at = began + TIDY_AFTER  # also when it fails: it is never urgent
+        self.tidy_at = began + TIDY_AFTER  # also after a failure: it is never urgent
         async with self.runtime.pool.acquire() as db:
             if await is_sending(db, self.runtime.clock()):
                 return False
@@ -210,12 +210,12 @@ class Jobs:
 
 
 async def _all_of(*works: Callable[[], Awaitable[object]]) -> None:
-    """Do several things that have nothing to do with each other: one that fails keeps none of the others from it."""
+    """Run independent functions one after the other; all are run even if one fails, and the first error is raised."""
     failed: list[Exception] = []
     for work in works:
         try:
             await work()
-        except Exception as error:  # noqa: BLE001  # whichever it is, it is reported when all have had their turn
+        except Exception as error:  # noqa: BLE001  # any error is reported once all have been run
             failed.append(error)
     for another in failed[1:]:
         log.error("something that is done with others failed", exc_info=another)

@@ -1,4 +1,4 @@
-"""What Muster says while it works: structlog to stderr, without telephone numbers, addresses or secrets."""
+"""Logging: structlog to stderr, without telephone numbers, addresses or secrets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 _SECRET: Final = re.compile(r"secret|password|token|authorization|cookie|api_key|signature", re.IGNORECASE)
 _EMAIL: Final = re.compile(r"[\w.+%-]+@(?=[\w-]+\.[\w.-]+)")
 _PHONE: Final = re.compile(
-    r"\+[1-9][\d ()-]{6,17}\d"  # international, wherever it stands
+    r"\+[1-9][\d ()-]{6,17}\d"  # international, anywhere
     r"|(?<![\w.:/+-])0\d[\d ()-]{6,15}\d(?![\w:-])"  # national, as people write it
 )
 _PASSWORD_IN_URL: Final = re.compile(r"(?<=://)[^/@\s]+@")
@@ -21,11 +21,11 @@ _HIDDEN: Final = "(hidden)"
 
 
 def configure_logs(form: str = "text", *, level: int = logging.INFO) -> None:
-    """Send every log line of Muster and of the libraries it stands on to stderr, in one form.
+    """Send every log line of Muster and of its libraries to stderr, in one format.
 
     Args:
         form: `text` for people, `json` for programs (one object a line).
-        level: what is less important is dropped.
+        level: less important lines are dropped.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -84,7 +84,7 @@ def _hide(value: Any, people_too: bool) -> Any:
 
 
 def hide_people(text: str) -> str:
-    """The text with every telephone number cut to its end and every email address to its domain."""
+    """Cut every telephone number in a text to its end and every email address to its domain."""
     return _PHONE.sub(_short_number, _EMAIL.sub("…@", text))
 
 

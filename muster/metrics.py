@@ -1,4 +1,4 @@
-"""What Muster tells Prometheus at /metrics."""
+"""Metrics for Prometheus at /metrics."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ INBOX_BACKLOG = SQL["inbox_backlog"]
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 FRESH: Final = 5.0
-"""Seconds a count from the database is told again before it is counted anew: scrapers must not load it."""
+"""Seconds for which a count from the database is reused, so that scrapers do not load it."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class Metrics:
-    """The numbers of one web server process, in a registry of its own."""
+    """Metrics of one web server process, in a registry of its own."""
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     requests: Counter = field(init=False)
@@ -68,10 +68,10 @@ class Metrics:
         self.inbox = Gauge("muster_inbox_items", "What the outside said, by state.", ["state"], registry=home)
 
     def record(self, request: web.Request, status: int, seconds: float) -> None:
-        """Count one answered request; by its route, never by its path, which may hold a member's token."""
+        """Count one answered request by its route, never by its path, which may hold a member's token."""
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "(none)"
-        # a client may call its method anything, and everything it says would be kept for ever
+        # a client may send any method name, and each would be kept for ever
         key = (route, request.method if request.method in METHODS else "(other)", status)
         if (counted := self._counted.get(key)) is None:
             counted = self._counted[key] = self.requests.labels(*key), self.seconds.labels(route)
@@ -79,15 +79,15 @@ class Metrics:
         counted[1].observe(seconds)
 
     def count_open(self, connections: Callable[[], int]) -> None:
-        """Ask, at each scrape, how many connections are open."""
+        """Report the number of open connections at each scrape."""
         self.connections.set_function(connections)
 
     def count_ended(self, why: str) -> None:
-        """Count one connection that was ended early, or had no room."""
+        """Count one connection that was ended early or refused for lack of room."""
         self.ended.labels(why).inc()
 
     async def count(self, runtime: Runtime) -> None:
-        """Look into the database, unless that was just done; a database that is away is told as such."""
+        """Read the counts from the database, unless that was just done; a database that is away is reported as such."""
         if time.monotonic() - self.counted_at < FRESH:
             return
         self.counted_at = time.monotonic()
@@ -96,7 +96,7 @@ class Metrics:
                 states = await db.fetch(MESSAGES_BY_STATE, timeout=10)
                 age = await db.fetchval(QUEUE_AGE, runtime.clock(), timeout=10)
                 inbox = await db.fetchrow(INBOX_BACKLOG, timeout=10)
-        except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the scrape must go on
+        except Exception as error:  # noqa: BLE001  # the scrape must go on whatever fails
             log.warning("the database could not be counted", error=repr(error))
             self.database_up.set(0)
             return
@@ -114,12 +114,12 @@ METRICS: Final = web.AppKey("metrics", Metrics)
 
 
 async def get_metrics(request: web.Request) -> web.Response:
-    """Answer a scrape by somebody who may know.
+    """Answer an authorised scrape.
 
     Raises:
-        HTTPUnauthorized: a token is set, and they did not send it.
-        HTTPNotFound: none is set, and they do not come from this machine or a private network, or ask by a name that
-            is not ours, as a page in somebody's browser would.
+        HTTPUnauthorized: a token is set, and the request lacks it.
+        HTTPNotFound: none is set, and the request comes from outside this machine and private networks, or names a host
+            that is not ours, as a page in somebody's browser would.
     """
     _check_may_know(request)
     metrics = request.app[METRICS]
@@ -144,9 +144,9 @@ def _own_name(request: web.Request) -> set[str]:
 
 
 def _is_near(request: web.Request) -> bool:
-    """Whether it comes from this machine or a private network, and through no proxy that speaks for somebody outside.
+    """Whether a request comes from this machine or a private network, and not through a proxy for a client outside.
 
-    Any name in the headers that proxies add may be made up; so they are only ever taken against who asks.
+    Addresses in the headers that proxies add may be made up, so they are only used to refuse a request.
     """
     hops = [request.remote or ""]
     for header in request.headers.getall("X-Forwarded-For", []) + request.headers.getall("X-Real-IP", []):

@@ -1,5 +1,5 @@
 -- name: messages_by_state
--- One index-only scan; asked for at most every few seconds, see Gauges. Archiving must not look like a loss.
+-- One index-only scan, at most every few seconds (see Metrics). Archived messages stay counted.
 select state::text as state, sum(n)::bigint as n
 from (
   select state, count(*) as n from message group by state
@@ -9,7 +9,7 @@ from (
 group by state;
 
 -- name: queue_age
--- How long the longest waiting message has been due, in seconds: looks at the head of each running step's index only.
+-- How long the longest waiting message has been due, in seconds: reads only the head of each running step's index.
 select coalesce(extract(epoch from $1::timestamptz - min(head.not_before)), 0)::float8 as seconds
 from step
 cross join unnest(step.channels) as channel
@@ -21,7 +21,7 @@ cross join lateral (
 where step.state = 'running';
 
 -- name: inbox_backlog
--- What the outside said and nobody has read yet, or could not be read.
+-- Inbound rows that are not processed yet, and those that could not be processed.
 select
   (select count(*) from inbox where state = 'new') as new,
   (select count(*) from inbox where state = 'parked') as parked;

@@ -1,4 +1,4 @@
-"""The person at the shell who runs a command, as the audit names them."""
+"""Operator: the person at the shell who runs a command, as the audit names them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pwd
 
 
 def this_user() -> str:
-    """The user's name; `cli` where a container has none for them."""
+    """Return the user's name; `cli` where a container has none for them."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -16,7 +16,7 @@ def this_user() -> str:
 
 
 def system_user() -> str:
-    """The account the command runs as, which no option and no variable changes; its number where it has no name."""
+    """Return the account the command runs as, whatever options and variables say; its number where it has no name."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

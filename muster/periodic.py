@@ -1,4 +1,4 @@
-"""Work that one process does once at a time, as often as anybody asks."""
+"""Periodic jobs: work that runs in one process at most once at a time, whenever it is requested."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class PeriodicJob:
-    """Work that one process does once at a time; asked for in the middle, it goes round once more.
+    """Job that runs at most once at a time; a request during a round starts one more round after it.
 
     Attributes:
-        name: what logs call it.
-        work: one round; says whether there is more to do at once.
-        pause: seconds between two rounds, in which what is asked for gathers to be done in one.
-        asked: somebody asked since the round began.
-        task: the rounds that are going on.
-        trouble: what went wrong last, so that it is logged once and not every second.
-        closed: nobody can ask any more.
-        outages: where it says that a server of ours is away, one line for the whole process.
+        name: its name in logs.
+        work: does one round; returns whether there is more to do at once.
+        pause: seconds between two rounds, in which requests are collected into one round.
+        asked: whether it was requested since the round began.
+        task: the task that runs the rounds.
+        trouble: the last error, so that it is logged once and not every second.
+        closed: whether further requests are ignored.
+        outages: logs that a server of ours is away, in one line for the whole process.
     """
 
     name: str
@@ -40,14 +40,14 @@ class PeriodicJob:
     outages: Outages = field(default_factory=Outages)
 
     def ask(self) -> asyncio.Task[None]:
-        """Have it done from now on; returns the task that does it."""
+        """Request a round; return the task that runs it."""
         self.asked = not self.closed
         if self.task is None or self.task.done():
             self.task = asyncio.create_task(self._rounds(), name=self.name)
         return self.task
 
     def close(self) -> asyncio.Task[None] | None:
-        """Begin no other round; returns the one that is going on."""
+        """Start no other round; return the task of the one in progress."""
         self.closed, self.asked = True, False
         return self.task
 
@@ -56,7 +56,7 @@ class PeriodicJob:
             self.asked = False
             try:
                 more = await self.work()
-            except Exception as error:  # noqa: BLE001  # the next second tries again
+            except Exception as error:  # noqa: BLE001  # it is tried again within a second
                 self._report(error)
                 return
             if self.trouble:

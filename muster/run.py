@@ -1,4 +1,4 @@
-"""Everything on one machine: `muster run` starts servers, sandbox, web server and worker, and keeps them up."""
+"""`muster run`: start servers, sandbox, web server and worker on one machine, and keep them up."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ WEB_PORT: Final = 8000
 SANDBOX_PORT: Final = 8025
 SANDBOX_SMTP_PORT: Final = 2525
 SANDBOX_SMS_FROM: Final = "+447700900000"
-"""A number that Ofcom keeps for fiction."""
+"""Number that Ofcom reserves for drama."""
 _SANDBOX_TRIES: Final = 3
-"""Starts of the sandbox, where another program takes its port between the look and the start."""
+"""Most attempts to start the sandbox, where another program takes its port between the check and the start."""
 STAFF: Final = "staff@localhost"
 PORTS_TRIED: Final = 100
 START: Final = 60.0
-"""Seconds a process has to come up."""
+"""Seconds a process has to start."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxPorts:
-    """The ports from which on the sandbox looks for a free one: for its pages and API, and for its mail server."""
+    """Ports from which on the sandbox looks for a free one: for its pages and API, and for its mail server."""
 
     page: int = SANDBOX_PORT
     mail: int = SANDBOX_SMTP_PORT
@@ -58,16 +58,16 @@ class SandboxPorts:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where everything is.
+    """Addresses of everything that was started.
 
     Attributes:
         web: the web server, from this machine.
-        public: the same, as the outside sees it.
-        console: a one-time sign-in link, if anybody may have one unasked.
+        public: the same, as members' browsers reach it.
+        console: a one-time sign-in link, where one may be shown without a request.
         sandbox: the page with every message, or None when texts and emails really go out.
-        home: MUSTER_HOME, or None on servers of one's own.
-        moved: what had to go to another port than usual, one line each.
-        demo: where `muster demo` left its union, as long as there are no other members.
+        home: MUSTER_HOME, or None on configured servers.
+        moved: what listens on another port than usual, one line each.
+        demo: the folder in which `muster demo` left its union, as long as there are no other members.
     """
 
     web: str
@@ -84,21 +84,21 @@ async def everything(members: str = "none", sandbox: SandboxPorts | None = None)
     """Start everything and keep it up while this is open; then stop it, last started first, the servers last.
 
     Args:
-        members: who answers in the sandbox: `none` or `lively`.
-        sandbox: where it is to be; the usual ports where nobody says.
+        members: simulated members in the sandbox: `none` or `lively`.
+        sandbox: its ports; default the usual ones.
 
     Yields:
-        Where everything is.
+        The addresses.
 
     Raises:
-        Conflict: it runs already on this MUSTER_HOME, or MUSTER_LISTEN is taken.
-        SettingsError, Unavailable: something cannot start; what did is stopped again.
+        Conflict: a `muster run` is already up on this MUSTER_HOME, or MUSTER_LISTEN is taken.
+        SettingsError, Unavailable: a part cannot start; the others are stopped again.
     """
     settings = load_settings()
     configure_logs(settings.log_format)
     check_for_production(settings)
     if settings.has_email:
-        # late: providers' SDKs take a second to import; and here, because a worker that ends is only started again
+        # late, because providers' SDKs take a second to import; and here, because a worker that ends is just restarted
         from messaging.channels import check_channels
 
         check_channels(settings)
@@ -107,11 +107,11 @@ async def everything(members: str = "none", sandbox: SandboxPorts | None = None)
 
 
 class _Start:
-    """One start.
+    """One start of everything.
 
     Args:
         settings: as the operator gave them.
-        members: who answers in the sandbox.
+        members: simulated members in the sandbox.
         stack: stops what was started.
     """
 
@@ -144,7 +144,7 @@ class _Start:
         return Addresses(web, public, console, page, home, tuple(self._moved), demo)
 
     async def _open_servers(self) -> str:
-        """Servers of one's own, or embedded ones; with the newest schema."""
+        """Open the configured servers, or embedded ones, with the newest schema."""
         url = owner = self.settings.database_url
         if url is None or owner is None:
             home = self.settings.home.resolve()
@@ -161,10 +161,10 @@ class _Start:
         return url
 
     async def _stay_attached(self, home: Path) -> None:
-        """When the servers stop under us, have them started again; web server and worker do the same by themselves."""
+        """Start the embedded servers again whenever they stop; web server and worker reconnect by themselves."""
         loop = asyncio.get_running_loop()
         while self._servers is not None:
-            with contextlib.suppress(OSError):  # a line that breaks says the same as one that ends
+            with contextlib.suppress(OSError):  # a broken connection means the same as a closed one
                 self._servers.line.setblocking(False)
                 await loop.sock_recv(self._servers.line, 1)
             log.warning("the embedded servers stopped; starting them again")
@@ -176,7 +176,7 @@ class _Start:
             await asyncio.to_thread(self._servers.close_and_wait)
 
     def _choose_address(self) -> tuple[str, str]:
-        """Where the web server listens: MUSTER_LISTEN, or the usual port, or the next free one."""
+        """Choose where the web server listens: MUSTER_LISTEN, or the usual port, or the next free one."""
         host, port = address(self.settings.listen)
         if "listen" in self.settings.model_fields_set and port != 0:
             if not _is_free(host, port):
@@ -202,7 +202,7 @@ class _Start:
         return web, public
 
     async def _start_sandbox(self, public: str) -> SandboxPlace:
-        """Texts and emails go to the sandbox, as nobody said where else."""
+        """Start the sandbox for texts and emails, where no provider is configured."""
         ports = self._sandbox_ports
         for tries_left in reversed(range(_SANDBOX_TRIES)):
             ports = SandboxPorts(
@@ -212,7 +212,7 @@ class _Start:
             child, line = await self._try_sandbox(ports, public)
             if line:
                 break
-            # another program may have been quicker by a moment
+            # another program may have taken the port a moment before
             if not tries_left or all(_is_free("127.0.0.1", port) for port in (ports.page, ports.mail)):
                 raise Unavailable("The sandbox did not start.", remedy="What it said is above.")
         said = orjson.loads(line)
@@ -223,7 +223,7 @@ class _Start:
         return SandboxPlace(said["twilio"], said["environment"]["MUSTER_SMTP_URL"])
 
     async def _try_sandbox(self, ports: SandboxPorts, public: str) -> tuple[Child, bytes]:
-        """Start a sandbox; the line that says where it is, empty where it ended instead."""
+        """Start a sandbox; also return the line that says where it is, empty where it ended instead."""
         places = [f"127.0.0.1:{ports.page}", f"127.0.0.1:{ports.mail}"]
         words = ["sandbox", "--json", "--members", self._members, "--twilio", places[0], "--smtp", places[1]]
         child = Child([*words, "--inbound-url", f"{public}/webhooks/twilio/inbound"], self._environment)
@@ -249,7 +249,7 @@ class _Start:
 
 
 async def _attach_again(home: Path) -> Servers:
-    """Join the embedded servers, however often they do not start."""
+    """Connect to the embedded servers, trying again for as long as they do not start."""
     while True:
         try:
             return await asyncio.to_thread(attach, home)
@@ -259,12 +259,12 @@ async def _attach_again(home: Path) -> Servers:
 
 
 async def run(members: str, sandbox: SandboxPorts, announce: Callable[[Addresses], None]) -> None:
-    """Start everything, say where it is, and stay up until SIGTERM or SIGINT.
+    """Start everything, announce the addresses, and stay up until SIGTERM or SIGINT.
 
     Args:
-        members: who answers in the sandbox: `none` or `lively`.
-        sandbox: where it is to be.
-        announce: told once everything is up.
+        members: simulated members in the sandbox: `none` or `lively`.
+        sandbox: its ports.
+        announce: called with the addresses once everything is up.
 
     Raises:
         Conflict, SettingsError, Unavailable: see `everything`.
@@ -292,7 +292,7 @@ def _is_free(host: str, port: int) -> bool:
         try:
             one.bind((host, port))
         except OSError as error:
-            return error.errno != errno.EADDRINUSE  # anything else the web server says better itself
+            return error.errno != errno.EADDRINUSE  # for any other error the web server has the better message
         return True
 
 
@@ -300,7 +300,7 @@ async def _until_ready(url: str, server: Child) -> None:
     """Wait until the web server can do its work.
 
     Raises:
-        Unavailable: it ended, or takes too long.
+        Unavailable: it ended, or took too long.
     """
     assert server.process is not None
     async with aiohttp.ClientSession() as http:
@@ -316,7 +316,7 @@ async def _until_ready(url: str, server: Child) -> None:
 
 
 async def _sign_in_link(database_url: str, public: str) -> str | None:
-    """A link that lets whoever sits at this machine in, once; None where that user was disabled on purpose."""
+    """Make a one-time sign-in link for the user of this machine; None where that user was disabled on purpose."""
     db = await connect(database_url)
     try:
         path = await make_sign_in_link(

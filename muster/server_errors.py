@@ -1,4 +1,4 @@
-"""A server that went away in the middle of something: which one, and what to say."""
+"""Errors of database and Redis connections: tell which server went away, and word it for people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REDIS = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
 
 def server_lost(error: BaseException) -> MusterError | None:
-    """What to say when a server of ours went away; None where the error is something else."""
+    """Return an error worded for people if a server of ours went away; None for any other error."""
     if isinstance(error, BaseExceptionGroup):
         return next((lost for one in error.exceptions if (lost := server_lost(one)) is not None), None)
     if isinstance(error, MusterError):
@@ -26,7 +26,7 @@ def server_lost(error: BaseException) -> MusterError | None:
 
 
 def server_of(error: BaseException) -> str | None:
-    """Which of our servers an error says is away; None where it says so of none, as of a relay or a bucket."""
+    """Return which server of ours an error reports as away; None for any other error, such as a relay's."""
     if isinstance(error, BaseExceptionGroup):
         return next((name for one in error.exceptions if (name := server_of(one)) is not None), None)
     if isinstance(error, _REDIS):
@@ -35,5 +35,5 @@ def server_of(error: BaseException) -> str | None:
 
 
 def _is_postgres(error: BaseException) -> bool:
-    # a wrong argument is an InterfaceError too
+    # a wrong argument is an InterfaceError, too
     return isinstance(error, POSTGRES_AWAY) and not isinstance(error, ValueError)

@@ -1,4 +1,4 @@
-"""Keep processes of our own up: start them, start again those that end, stop them all in order."""
+"""Supervisor of child processes: start them, restart those that end, stop them all in order."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ import structlog
 from muster.supervised import VARIABLE
 
 PATIENCE: Final = 40.0
-"""Seconds a process gets to stop in order before it is killed; longer than a worker's own patience."""
+"""Seconds a process gets to stop in order before it is killed; longer than a worker gives its jobs."""
 LONGEST_PAUSE: Final = 30.0
 STEADY: Final = 60.0
-"""Seconds after which a process counts as having come up well: its next end is the first again."""
+"""Seconds after which a process counts as started well, and its count of ends in a row begins again."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class Child:
-    """One process that is to stay up: `muster <words>`.
+    """Child process that is to stay up: `muster <words>`.
 
     Attributes:
         words: the command and its options.
         environment: variables on top of ours.
-        process: the one that runs now.
+        process: the current process.
         ends: how often it ended in a row without having been steady.
     """
 
@@ -43,7 +43,7 @@ class Child:
 
     @property
     def name(self) -> str:
-        """What logs call it."""
+        """Return its name in logs."""
         return self.words[0]
 
     async def start(self, *, output: int | None = None) -> asyncio.subprocess.Process:
@@ -57,12 +57,12 @@ class Child:
             env={**os.environ, **self.environment, VARIABLE: str(os.getpid())},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
-            start_new_session=True,  # Ctrl-C reaches us only: we stop it when it is its turn
+            start_new_session=True,  # Ctrl-C reaches only this process, which stops it in its turn
         )  # fmt: skip
         return self.process
 
     def keep_up(self) -> None:
-        """From now on, start it again whenever it ends, with growing pauses if it keeps ending."""
+        """Restart it whenever it ends from now on, with growing pauses if it keeps ending."""
         self.keeping = asyncio.create_task(self._keep_up(), name=f"keep up {self.name}")
 
     async def _keep_up(self) -> None:
@@ -77,12 +77,12 @@ class Child:
             await self._start_again()
 
     async def _start_again(self) -> None:
-        """Start it, however long the machine has no memory, processes or files left for it."""
+        """Restart it, trying for as long as the machine lacks memory, processes or files for it."""
         while True:
             try:
                 await self.start(output=asyncio.subprocess.DEVNULL)
             except OSError as error:
-                log.error(  # noqa: TRY400  # its words say it all
+                log.error(  # noqa: TRY400  # the message is enough
                     "a process cannot be started; trying again", process=self.name, error=str(error),
                     pause=LONGEST_PAUSE,
                 )  # fmt: skip
@@ -91,7 +91,7 @@ class Child:
                 return
 
     async def stop(self) -> None:
-        """Have it stop in order; kill it when it takes too long."""
+        """Stop it in order; kill it when it takes too long."""
         if self.keeping is not None:
             self.keeping.cancel()
             await asyncio.gather(self.keeping, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Serve the web application on an address until told to stop."""
+"""Web server: serve the web application on an address until a signal stops it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from muster.http_server import Runner
 from muster.metrics import METRICS
 
 PATIENCE: Final = 10.0
-"""Seconds that requests in flight get when the server stops."""
+"""Seconds that requests in progress get when the server stops."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ def address(listen: str) -> tuple[str, int]:
 
 
 async def serve(runtime: Runtime) -> None:
-    """Serve on MUSTER_LISTEN until SIGTERM or SIGINT; requests in flight are finished.
+    """Serve on MUSTER_LISTEN until SIGTERM or SIGINT; requests in progress are finished.
 
     Raises:
         Conflict: the address is taken.
@@ -61,15 +61,15 @@ async def serve(runtime: Runtime) -> None:
 async def listening(
     runtime: Runtime, *, limits: Limits | None = None, network: Callable[[str], str | None] | None = None
 ) -> AsyncIterator[str]:
-    """Serve as long as this is open.
+    """Serve while this context is open.
 
     Args:
-        runtime: what to serve from.
-        limits: of connections; default the ones that are configured.
-        network: see `Connections`; default by address, and none for the proxies that are configured.
+        runtime: the application's runtime.
+        limits: of connections; default the configured ones.
+        network: see `Connections`; default by address, and None for configured proxies.
 
     Yields:
-        Where: `http://127.0.0.1:8000`, with the port that was given when MUSTER_LISTEN asked for port 0.
+        The address: `http://127.0.0.1:8000`, with the assigned port when MUSTER_LISTEN asked for port 0.
     """
     host, port = address(runtime.settings.listen)
     app = make_app(runtime)
@@ -91,7 +91,7 @@ async def listening(
 
 
 def stop_signal() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set."""
+    """Return an event that SIGTERM and SIGINT set."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -1,11 +1,11 @@
-"""The only module that imports arq: wake-ups, and the worker that heeds them.
+"""Worker process and its wake-ups; the only module that imports arq.
 
-A wake-up is never a message: it has a duty done (see `muster/jobs.py`), which claims batches of rows in PostgreSQL.
-So nothing is lost when Redis is flushed or away, or when a worker dies with a job: every worker also looks by itself,
-every second, and runs the clock's duties itself while Redis is away.
+A wake-up carries no message: it starts a job (see `muster/jobs.py`), which claims batches of rows in PostgreSQL. So
+nothing is lost when Redis is flushed or away, or when a worker dies: every worker also checks the database by itself
+every second, and runs the clock's jobs itself while Redis is away.
 
-What one worker can do is a job, which one of them takes: the inbox, the clock. What all of them share is a bell (Redis'
-publish and subscribe) that each hears at once: there is something to send.
+Work for one worker (the inbox, the clock) is an arq job, which one of them takes. Work that all share (sending) is
+announced on the deliver channel (Redis' publish and subscribe), which reaches each at once.
 """
 
 from __future__ import annotations
@@ -32,35 +32,35 @@ if TYPE_CHECKING:
 
 QUEUE: Final = "muster:queue"
 BELL: Final = "muster:bell"
-"""One for all databases of a Redis server: who has nothing to send looks once in vain."""
+"""Deliver channel, shared by all databases of a Redis server: a worker with nothing to send looks once in vain."""
 POLL: Final = 0.1
-"""Seconds between two looks for a job."""
+"""Seconds between two polls for an arq job."""
 LOOK: Final = 1.0
-"""Seconds between two looks into the database without a wake-up."""
+"""Seconds between two checks of the database without a wake-up."""
 JOB_LASTS: Final = 20.0
-"""Seconds a job goes along with its duty, which goes on after it. A killed worker's job blocks its name this long."""
+"""Seconds an arq job waits for its work, which goes on after it. A killed worker's job blocks its name for as long."""
 PATIENCE: Final = 25.0
-"""Seconds a duty gets to finish when the worker stops."""
+"""Seconds a job gets to finish when the worker stops."""
 
 MOMENT: Final = 0.05
-"""Seconds after a wake-up in which others gather."""
+"""Seconds after a wake-up in which further ones are merged into one."""
 
 log = structlog.get_logger(__name__)
 
 
 def _to_json(value: Any) -> bytes:
-    # arq also stores exceptions; their words are enough
+    # arq also stores exceptions; their text is enough
     return orjson.dumps(value, default=repr)
 
 
 async def work(runtime: Runtime, stop: asyncio.Event) -> None:
-    """Do a worker's duties until told to stop; then finish what is in flight and hand back the rest.
+    """Run a worker's jobs until `stop` is set; then finish what is in flight and hand back the rest.
 
     Args:
-        runtime: its `settings.redis_url` is where wake-ups come from.
-        stop: set to stop.
+        runtime: wake-ups come from its `settings.redis_url`.
+        stop: set it to stop the worker.
     """
-    # Late: a command that only rings the bell does without the SDKs of every provider.
+    # Late: a command that only wakes the workers does not need every provider's SDK.
     from core.http.outbound_http import open_outside
     from messaging.channels import open_channels
     from messaging.outbox.dispatcher import Dispatcher
@@ -103,7 +103,7 @@ def _say_what_it_sends(channels: Collection[str]) -> None:
 
 
 def _look(duties: Jobs, *, clock_too: bool) -> None:
-    """Have done what no wake-up told us of."""
+    """Start the jobs for which no wake-up came."""
     if clock_too:
         duties.tick()
     else:
@@ -112,10 +112,10 @@ def _look(duties: Jobs, *, clock_too: bool) -> None:
 
 
 class _Listener:
-    """Heeds wake-ups and the clock through arq, and comes back by itself after Redis was away.
+    """Listener for wake-ups and clock ticks through arq; it reconnects by itself after Redis was away.
 
     Attributes:
-        hears: whether Redis answers.
+        hears: whether it is connected to Redis.
     """
 
     def __init__(self, duties: Jobs, redis_url: str, outages: Outages) -> None:
@@ -127,7 +127,7 @@ class _Listener:
         self.hears = False
 
     async def listen(self) -> None:
-        """Heed wake-ups until cancelled."""
+        """Handle wake-ups until cancelled."""
         redis = open_arq(self._redis_url)
         hearing = asyncio.create_task(self._hear_bell(redis), name="bell")
         try:
@@ -142,7 +142,7 @@ class _Listener:
                 except (RedisError, OSError) as error:
                     self._outages.away(REDIS, error)
                     self.hears = False
-                except Exception as error:  # noqa: BLE001  # a worker that thinks it hears has no clock of its own
+                except Exception as error:  # noqa: BLE001  # while `hears` is true the worker has no clock of its own
                     self._outages.met(error)
                     self.hears = False
                 finally:
@@ -156,22 +156,22 @@ class _Listener:
                 await redis.aclose(close_connection_pool=True)
 
     async def _hear_bell(self, redis: ArqRedis) -> None:
-        """Send whatever is due when the bell rings, and listen again after Redis was away."""
+        """Start deliveries on each message of the deliver channel, and subscribe again after Redis was away."""
         while True:
             try:
                 async with redis.pubsub(ignore_subscribe_messages=True) as bell:
                     await bell.subscribe(BELL)
-                    self._duties.deliver()  # what rang while nobody listened
+                    self._duties.deliver()  # for wake-ups missed before the subscription
                     async for _ in bell.listen():
                         self._duties.deliver()
             except (RedisError, OSError):
-                pass  # `listen` meets the same, and says so
-            except Exception as error:  # noqa: BLE001  # without the bell every message would wait for the next look
+                pass  # `listen` meets the same error, and logs it
+            except Exception as error:  # noqa: BLE001  # without it every message would wait for the next check
                 self._outages.met(error)
             await asyncio.sleep(LOOK)
 
     def stop(self) -> None:
-        """Take no other job."""
+        """Take no further arq job."""
         self._stopped = True
         if self._worker is not None:
             self._worker.allow_pick_jobs = False
@@ -187,15 +187,15 @@ class _Listener:
             job_timeout=JOB_LASTS + 5,
             keep_result=0,  # a result would block its job's name
             poll_delay=POLL,
-            retry_jobs=False,  # the next look does it
-            max_tries=1000,  # a try is used up by each worker that dies; none of them says the work is bad
+            retry_jobs=False,  # the next check does the work
+            max_tries=1000,  # each worker that dies uses up a try, though the work is not at fault
             health_check_interval=30,
             job_serializer=_to_json,
             job_deserializer=orjson.loads,
             log_results=False,
         )
 
-    # Jobs only go along with a duty: however arq ends them, the duty goes on to its end.
+    # An arq job only waits for the work it started: however arq ends the job, the work goes on to its end.
 
     async def _inbox(self, _context: dict[Any, Any]) -> None:
         await asyncio.wait([self._duties.inbox.ask()], timeout=JOB_LASTS)
@@ -207,12 +207,12 @@ class _Listener:
 class ArqWake:
     """Wakes the workers: `await wake("deliver")`.
 
-    A job's id is its name, so any number of wake-ups before a worker heeds them are one; and those that are asked for
-    within a moment of one go as one after it. Nobody waits for Redis: a wake-up that it does not take is dropped, and
-    so are those of the next second. That only costs time, the workers look by themselves every second.
+    An arq job's id is its name, so wake-ups that no worker has taken yet are merged into one; those within `MOMENT`
+    seconds of one are sent as one after it. No caller waits for Redis: a wake-up that it does not take is dropped, and
+    so are those of the next second. That only costs time, as the workers check by themselves every second.
 
     Args:
-        redis_url: where the workers listen.
+        redis_url: the Redis on which the workers listen.
     """
 
     def __init__(self, redis_url: str) -> None:
@@ -247,7 +247,7 @@ class ArqWake:
                     log.exception("a wake-up failed in an unforeseen way", job=job)
                 await asyncio.sleep(MOMENT)
         finally:
-            del self._ringing[job]  # however it ends: as long as it stands here nobody is woken
+            del self._ringing[job]  # however it ends: while it is listed, further wake-ups only set `_again`
 
     async def __aenter__(self) -> Self:
         return self
@@ -262,7 +262,7 @@ class ArqWake:
 
 
 def open_arq(redis_url: str) -> ArqRedis:
-    """A client of arq's queue that speaks JSON instead of pickle: nobody who reaches Redis can run code here."""
+    """Open a client of arq's queue that uses JSON, not pickle, so that access to Redis lets nobody run code."""
     return ArqRedis(
         open_redis_pool(redis_url), job_serializer=_to_json, job_deserializer=orjson.loads, default_queue_name=QUEUE
     )

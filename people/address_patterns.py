@@ -1,7 +1,7 @@
 """Patterns that find an address in any text: as people write it, as forms encode it, inside a sentence or a document.
 
-A regular expression says whether it is there; a pattern for LIKE on `squeezed` text, which finds no less, says so first
-and costs a tenth. Both are PostgreSQL's; the expression is Python's too, without regard to case.
+A regular expression finds it; a pattern for LIKE on `squeezed` text, which finds no less, is tried first and costs a
+tenth. Both are PostgreSQL's; the expression is Python's too, without regard to case.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ async def find_pattern(db: Connection, addresses: Sequence[str]) -> str:
     """Write a regular expression that finds any of several mailboxes and numbers.
 
     Args:
-        db: a connection; the database writes it, for it takes addresses out of its ledgers by none but its own.
+        db: a connection; the database writes the expression, because its ledgers allow erasure by no other expression.
         addresses: normalised.
     """
     pattern: str | None = await db.fetchval(SQL["pattern"], list(addresses))
@@ -44,7 +44,7 @@ def likes_of(address: str) -> list[str]:
 
 
 def _parts(number: str) -> tuple[str, str]:
-    """The country code and what follows it; a short code has none."""
+    """Split a number into its country code and what follows it; a short code has none."""
     try:
         parsed = phonenumbers.parse(number)
     except NumberParseException:
@@ -53,7 +53,7 @@ def _parts(number: str) -> tuple[str, str]:
 
 
 def _squeezed(text: str) -> str:
-    """As the database's function of this name does."""
+    """Squeeze a text as the database's function of this name does."""
     for encoded, plain in (("%40", "@"), ("%2b", ""), ("%20", ""), ("%2e", "")):
         text = text.lower().replace(encoded, plain)
     return re.sub("[ \u00a0()./+-]", "", text)

@@ -1,4 +1,4 @@
-"""Attributes of people, as files ask for them: which there are, and which values somebody has."""
+"""Attributes of people, as files refer to them: which there are, and which values somebody has."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from core.spec_errors import near_miss
 SQL = load_queries(__file__)
 
 Wanted = Mapping[str, bool | Sequence[str]]
-"""Attributes by name: one of these values; or true or false, whether there is any."""
+"""Attributes by name, each with the values it may have, or with true or false for whether there is any."""
 
 
 async def missing_attributes(db: Connection, wanted: Wanted, *, key: str) -> list[str]:
-    """Find what is asked for that nobody can have.
+    """Find attributes and values in a file that nobody can have.
 
     Args:
         db: a connection.
-        wanted: what a file asks for.
+        wanted: the attributes that a file refers to.
         key: of the table in the file, for the words.
 
     Returns:
@@ -67,7 +67,7 @@ def unheld_values(wanted: Sequence[str], held: Sequence[str], *, key: str) -> li
 
 
 def plain(name: str) -> str:
-    """A name or path without regard to case and spacing, to compare by."""
+    """Fold a name or path to compare it without regard to case and spacing."""
     return "/".join(" ".join(part.split()) for part in name.casefold().split("/"))
 
 

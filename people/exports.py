@@ -1,4 +1,4 @@
-"""Writing everybody to a CSV file that the import reads back as it was."""
+"""Export of everybody to a CSV file that the import reads back as it was."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ async def export_people(pool: Pool, path: Path, *, actor: str = "cli", replace: 
 
     Args:
         pool: the database.
-        path: where to.
-        actor: who takes the members' details out, for the audit.
+        path: the file to write.
+        actor: who exports the members' details, for the audit.
         replace: whether a file that is there may be replaced.
 
     Returns:
@@ -63,9 +63,9 @@ async def _write(pool: Pool, sheet: GuardedCsv, name: str, actor: str) -> int:
 
 
 def _header(phones: int, emails: int, attributes: Sequence[asyncpg.Record]) -> tuple[list[str], list[str]]:
-    """The column names, and the attributes the last of them hold.
+    """Return the column names, and the attributes the last of them hold.
 
-    An attribute stands under its label if the import would take that for this attribute again, or else under
+    An attribute stands under its label if the import would read it as this attribute again, or else under
     `attributes.<name>`, which it always does.
     """
     header = ["member_id", "first_name", "last_name", *_numbered("mobile", phones), *_numbered("email", emails)]

@@ -9,8 +9,8 @@ from (select channel, count(*) as n from address group by person_id, channel) as
 select name, label from attribute order by created_at, name
 
 -- name: everybody
--- Read through a cursor, a page at a time, so that memory does not grow with the membership. Whoever has left is no member
--- any more: read back elsewhere, the file would make them one again.
+-- Read through a cursor, a page at a time, so that memory does not grow with the membership. People who have left are
+-- no members any more: read back elsewhere, the file would make them members again.
 select p.external_id, p.first_name, p.last_name, p.language, p.time_zone, p.attributes,
        array(select address from address as a where a.person_id = p.person_id and a.channel = 'sms'
              order by a.rank, a.address_id) as phones,
@@ -23,5 +23,5 @@ where p.struck_off_at is null
 order by p.person_id
 
 -- name: record_audit
--- Who took the members' details out, and how many.
+-- Records who exported the members' details, and how many.
 insert into audit (actor, action, subject, detail) values ($1, 'people.exported', $2, $3)

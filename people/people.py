@@ -1,4 +1,4 @@
-"""The members: finding one, and counting them all."""
+"""Members: finding one, and counting them all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SQL = load_queries(__file__)
 
 @dataclass(frozen=True, slots=True)
 class PersonAddress:
-    """One way to reach a person.
+    """Contact point of a person: a phone number or mailbox.
 
     Attributes:
         channel: `sms` or `email`.
@@ -35,7 +35,7 @@ class PersonAddress:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A member, with everything Muster holds about who they are.
+    """Member, with everything Muster holds about who they are.
 
     Attributes:
         person_id: our own number.
@@ -43,7 +43,7 @@ class Person:
         units: names by kind, from the root down.
         attributes: the other columns of member files, by name.
         addresses: in the order they are tried.
-        left_at: since when they are no member, or will be none; None for members.
+        left_at: when they left, or will leave; None for members who stay.
     """
 
     person_id: int
@@ -60,7 +60,7 @@ class Person:
     left_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Return the same as plain values."""
         return {
             "external_id": self.external_id,
             "first_name": self.first_name,
@@ -85,10 +85,10 @@ class Person:
 
 
 async def find_person(db: Connection, external_id: str) -> Person:
-    """The member with a membership number.
+    """Find the member with a membership number.
 
     Raises:
-        NotFound: nobody has it; says whose come close.
+        NotFound: nobody has it; the message lists similar numbers.
     """
     row = await db.fetchrow(SQL["person"], external_id)
     if row is None:
@@ -119,10 +119,10 @@ async def find_person(db: Connection, external_id: str) -> Person:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Who somebody is, in as many words as a line of a list has.
+    """Name and number of a person, for a line of a list.
 
     Attributes:
-        external_id: the membership number; None of who was erased.
+        external_id: the membership number; None for somebody who was erased.
         name: first and last; may be empty.
     """
 
@@ -130,23 +130,23 @@ class Named:
     name: str
 
     def __str__(self) -> str:
-        """`0001006  Amy Jones`."""
+        """Return the number and the name: `0001006  Amy Jones`."""
         return f"{self.external_id}  {self.name}".rstrip() if self.external_id else "somebody who was erased"
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Return the same as plain values."""
         return {"external_id": self.external_id, "name": self.name}
 
 
 async def names_of(db: Connection, person_ids: Collection[int]) -> dict[int, Named]:
-    """Say who some people are, by their ids."""
+    """Look up the names of some people by their ids."""
     rows = {row["person_id"]: row for row in await db.fetch(SQL["names"], list(person_ids))}
     erased = Named(None, "")
     return {one: Named(rows[one]["external_id"], rows[one]["name"]) if one in rows else erased for one in person_ids}
 
 
 async def members_named(db: Connection, external_ids: Sequence[str]) -> list[Named]:
-    """Say who has some membership numbers, once each and in their order; nobody for numbers that nobody has."""
+    """Look up the members with some membership numbers, once each and in their order; unknown numbers are left out."""
     rows = {row["external_id"]: row["name"] for row in await db.fetch(SQL["names_by_number"], list(external_ids))}
     return [Named(one, rows[one]) for one in dict.fromkeys(external_ids) if one in rows]
 
@@ -157,7 +157,7 @@ async def has_people(db: Connection) -> bool:
 
 
 async def count_people(db: Connection) -> UnitReach:
-    """How many people there are in all, and how they can be reached; the name is empty."""
+    """Count the people in all, and how they can be reached; the name is empty."""
     row = await db.fetchrow(SQL["count_people"])
     assert row is not None
     return UnitReach("", row["people"], row["sms"], row["email"], row["unreachable"])

@@ -1,11 +1,11 @@
 -- name: person
--- One member by the number the union knows them by.
+-- One member by membership number.
 select
   person_id, external_id, first_name, last_name, unit_id, language, time_zone, attributes, created_at, updated_at, left_at
 from person where external_id = $1
 
 -- name: addresses_of
--- In the order they are tried, each with what stands in its way: its own suppression, or one of the person everywhere.
+-- In the order they are tried, each with the suppression in force: its own, or one of the person everywhere.
 select a.channel, a.address, a.rank, s.purpose, s.reason
 from address as a
 left join lateral (
@@ -17,7 +17,7 @@ where a.person_id = $1
 order by a.channel desc, a.rank, a.address_id
 
 -- name: names
--- Who they are, in a few words; nobody who was erased.
+-- Names and numbers of people; of nobody who was erased.
 select person_id, external_id, trim(first_name || ' ' || last_name) as name
 from person where person_id = any ($1::bigint[]) and erased_at is null
 
@@ -27,7 +27,7 @@ select external_id, trim(first_name || ' ' || last_name) as name
 from person where external_id = any ($1::text[]) and erased_at is null
 
 -- name: similar_ids
--- What somebody may have meant who typed a number that nobody has: another case, or zeros lost in a spreadsheet.
+-- Numbers similar to one that nobody has: another case, or zeros lost in a spreadsheet.
 select external_id from person
 where erased_at is null and (lower(external_id) = lower($1) or ltrim(external_id, '0') = ltrim($1, '0'))
 order by external_id limit 3
@@ -37,7 +37,7 @@ order by external_id limit 3
 select exists (select from person)
 
 -- name: count_people
--- Every member, and who can be reached how; whoever has left or was erased is none.
+-- Every member, and how they can be reached; without people who have left or were erased.
 select count(*) as people,
        count(*) filter (where r.sms) as sms,
        count(*) filter (where r.email) as email,

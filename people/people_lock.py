@@ -1,7 +1,7 @@
-"""The lock on who there is: whoever erases people or strikes them off is alone; whoever decides about people shares it.
+"""Lock on the set of people: exclusive to erase people or strike them off, shared to decide about people.
 
-It is the first lock of a transaction, in a statement of its own: what is read after it is what stands until the commit,
-and whoever waits for it has nothing that somebody else could want. A second one keeps imports of member files apart.
+It is the first lock of a transaction, in a statement of its own: what is read after it holds until the commit, and a
+transaction that waits for it holds nothing that another could want. A second lock keeps imports of member files apart.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ async def people_stay(db: Connection) -> None:
     """Let nobody be erased or struck off until the transaction ends.
 
     Args:
-        db: in a transaction that has done nothing yet; whoever was waited for, what is read from now on knows of it.
+        db: in a transaction that has done nothing yet; what is read from now on includes what other transactions did
+            while this one waited.
     """
     await db.execute(SQL["stay"])
 
 
 async def people_go(db: Connection) -> None:
-    """Be alone with who there is: wait for pages of launches, for what is read of the inbox and for presses on pages.
+    """Take the lock alone: wait for pages of launches, for reading of the inbox and for presses on pages.
 
     Args:
         db: in a transaction that has done nothing yet.
@@ -32,7 +33,7 @@ async def people_go(db: Connection) -> None:
 
 
 async def try_import_lock(db: Connection) -> bool:
-    """Keep every import of a member file away until the transaction ends; False where one is running."""
+    """Keep every import of a member file away until the transaction ends; return False where one is running."""
     free: bool = await db.fetchval(SQL["try_import"])
     return free
 

@@ -1,9 +1,9 @@
 -- name: stay
--- Shared: any number of them decide about people at the same time.
+-- Shared: any number of transactions decide about people at the same time.
 select pg_advisory_xact_lock_shared(hashtextextended('muster: people go', 0));
 
 -- name: go
--- Alone.
+-- Exclusive: waits for all that share it.
 select pg_advisory_xact_lock(hashtextextended('muster: people go', 0));
 
 -- name: try_import

@@ -1,7 +1,7 @@
-"""People who were erased and come back in a member file: new people, but what stood against them stands.
+"""Erased people who come back in a member file: new people, but their suppressions apply again.
 
-Their digests are looked up for every address and membership number that is new. What is found stands in clear from then
-on, so that they can take it back as anybody can; whoever has said START since they were erased has taken it back.
+Their digests are looked up for every address and membership number that is new. Suppressions that are found are stored
+in clear from then on, so that they can be lifted as anybody's can; a START since the erasure has lifted them.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _WITHIN: Final = 900
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What stands again for somebody who was erased.
+    """Suppressions that apply again for people who were erased.
 
     Attributes:
-        entries: how many addresses and people are not to be written to for it.
-        members: the membership numbers of those whose they are.
+        entries: how many addresses and people are suppressed again.
+        members: the membership numbers of the people concerned.
     """
 
     entries: int = 0
@@ -36,14 +36,14 @@ class Restored:
 
 
 async def restore_suppressions(db: Connection, keys: DigestKeys) -> Restored:
-    """Let stand what stood against whoever a member file brings back.
+    """Restore the suppressions of erased people whom a member file brings back.
 
     Args:
         db: in the import's transaction, after people and addresses were merged.
-        keys: under which it is kept.
+        keys: under which they are kept.
 
     Raises:
-        SettingsError: something is kept under a secret that is in the list no more.
+        SettingsError: one is kept under a secret that is no longer in the list.
     """
     if not await has_digests(db, keys):
         return Restored()
@@ -78,7 +78,7 @@ async def restore_suppressions(db: Connection, keys: DigestKeys) -> Restored:
 
 
 async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys, actor: str) -> bool:
-    """Let somebody be written to again who was erased and has come back; what they opted out of stays.
+    """Lift the suppression of somebody who was erased and has come back; what they opted out of stays.
 
     Args:
         db: a connection; a transaction is opened if there is none.
@@ -88,7 +88,7 @@ async def lift_erased(db: Connection, who: str, *, region: str, keys: DigestKeys
         actor: who does it, for the audit.
 
     Returns:
-        Whether they were kept from being written to because they were erased.
+        Whether they were suppressed because they had been erased.
 
     Raises:
         NotFound: it is neither a membership number we have nor an address.

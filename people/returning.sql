@@ -1,5 +1,5 @@
 -- name: arrivals
--- The addresses of everybody a file has brought or changed, and the numbers of those who are new, with whom they mean.
+-- The addresses of everybody a file has brought or changed, and the numbers of new people, each with its person.
 select distinct a.channel, a.address, a.address as meant
 from staged_person s
 join person p using (external_id)
@@ -28,11 +28,11 @@ from person p
 where p.external_id = $1 and p.erased_at is null;
 
 -- name: audit
--- Who let somebody be written to again.
+-- Records who lifted the suppression of an erased person.
 insert into audit (actor, action, subject) values ($1, 'people.returned', $2);
 
 -- name: whose
--- The members of a file whose addresses these are, or who are meant themselves.
+-- The members of a file who have these addresses, or are listed as a person themselves.
 select distinct p.external_id
 from staged_person s
 join person p using (external_id)

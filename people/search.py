@@ -1,4 +1,4 @@
-"""Looking for members by any part of their name, by number, by phone in any notation, by mailbox."""
+"""Search for members by any part of their name, by number, by phone in any notation, by mailbox."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from core.errors import AddressError
 SQL: Final = load_queries(__file__)
 
 _WORDS: Final = 3
-"""Words that are looked for one by one; more are looked for as they stand."""
+"""Most words that are searched one by one; a text with more is searched as it stands."""
 _FEWEST_DIGITS: Final = 4
-"""Digits of a phone number from which on a part of it says enough."""
+"""Fewest digits by which part of a phone number is searched."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPerson:
-    """A member who was found.
+    """Member who was found.
 
     Attributes:
         person_id: our own number.
         external_id: the membership number.
         name: first and last; may be empty.
         unit: the unit they are in directly; may be empty.
-        left_at: since when they are no member; None for members.
+        left_at: when they left; None for members.
         addresses: where they can be reached.
     """
 
@@ -43,13 +43,13 @@ class FoundPerson:
     addresses: list[str]
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Return the same as plain values."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A member who has an address.
+    """Member who has an address.
 
     Attributes:
         channel: of the address.
@@ -65,7 +65,7 @@ class Holder:
 
 
 async def search_people(db: Connection, text: str, *, region: str, limit: int = 50) -> list[FoundPerson]:
-    """Look for members.
+    """Search for members.
 
     Args:
         db: a connection.
@@ -75,7 +75,7 @@ async def search_people(db: Connection, text: str, *, region: str, limit: int = 
         limit: the most to find.
 
     Returns:
-        Whoever has just that membership number first, then by name.
+        The member with exactly that membership number first, then by name.
     """
     text = " ".join(text.split())
     if not text:
@@ -90,7 +90,7 @@ async def search_people(db: Connection, text: str, *, region: str, limit: int = 
 
 
 async def who_has(db: Connection, places: Collection[tuple[str, str]]) -> list[Holder]:
-    """The people who have some addresses.
+    """List the people who have some addresses.
 
     Args:
         db: a connection.
@@ -101,7 +101,7 @@ async def who_has(db: Connection, places: Collection[tuple[str, str]]) -> list[H
 
 
 def _addresses(text: str, region: str) -> list[str]:
-    """What the text is as an address, if it is one."""
+    """Read the text as an address, if it is one."""
     try:
         return [normalise_email(text) if "@" in text else normalise_phone(text, region=region, mobile=False)]
     except AddressError:
@@ -109,7 +109,7 @@ def _addresses(text: str, region: str) -> list[str]:
 
 
 def _parts_of_address(text: str) -> list[str]:
-    """Patterns for a part of a number or mailbox; none where the text is neither."""
+    """Write patterns for a part of a number or mailbox; none where the text is neither."""
     digits = re.sub(r"\(0\)|[\s().+/-]", "", text)
     if digits.isdigit():
         # the part may stand anywhere in a number, or begin one as it is written here, with zeros that +44… has not
@@ -119,5 +119,5 @@ def _parts_of_address(text: str) -> list[str]:
 
 
 def _folded(text: str) -> str:
-    """As the database folds names: without case and accents."""
+    """Fold a name as the database does: without case and accents."""
     return re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFD", text)).lower()

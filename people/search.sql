@@ -1,6 +1,7 @@
 -- name: people
--- Whoever has every word in their name or number, this very number, one of these addresses, or an address with these
--- characters in it, or with those. Each by an index of its own, hence one after the other; who has the number comes first.
+-- Members who have every word in their name or number, this very number, one of these addresses, or an address with
+-- these characters in it, or with those. Each by an index of its own, hence one after the other; the member with the
+-- number comes first.
 with hit as (
   select person_id from person
   where folded(first_name || ' ' || last_name || ' ' || external_id) like $1

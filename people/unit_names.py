@@ -13,7 +13,7 @@ SQL = load_queries(__file__)
 
 
 async def find_units(db: Connection, names: Sequence[str], *, key: str) -> dict[str, int]:
-    """The ids of units by name, or by path (`North/Leeds`) where a name alone fits several. Case does not matter.
+    """Find the ids of units by name, or by path (`North/Leeds`) where a name alone fits several. Case does not matter.
 
     Args:
         db: a connection.

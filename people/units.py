@@ -1,4 +1,4 @@
-"""The organisation as a tree: regions, branches in them, workplaces in those; made on the fly as files name them."""
+"""Units: the organisation as a tree of regions, branches and workplaces; created as files name them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNIT_KINDS: Final = ("region", "branch", "workplace")
 """The kinds of unit a member file can name, from the root down."""
 
 Path = tuple[str, str, str]
-"""The names of region, branch and workplace; empty where the file does not say."""
+"""Names of region, branch and workplace; empty where the file does not say."""
 
 _TIMEOUT: Final = 600
 
@@ -28,7 +28,7 @@ class AmbiguousNameError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class UnitReach:
-    """How many people are in a unit and below, and how they can be reached.
+    """Number of people in a unit and below, and how they can be reached.
 
     Attributes:
         name: the unit's; empty for people who are in none of that kind.
@@ -43,9 +43,9 @@ class UnitReach:
 
 
 class UnitTree:
-    """The units there are, by name.
+    """Units by name.
 
-    Names are compared without regard to case and spacing. A unit is called as it was called first; but a name without
+    Names are compared without regard to case and spacing. A unit keeps its first spelling, except that a name without
     any capital gives way to one that has some.
 
     Attributes:
@@ -59,18 +59,18 @@ class UnitTree:
         self.respelt: dict[int, str] = {}
 
     def add(self, unit_id: int, parent_id: int | None, kind: str, name: str) -> None:
-        """Take a unit in."""
+        """Add a unit."""
         self._ids[parent_id, kind, _key(name)] = unit_id
         self._by_name.setdefault((kind, _key(name)), set()).add(unit_id)
         self._names[unit_id] = name
 
     def see(self, unit_id: int, name: str) -> None:
-        """Note how a unit that was found is spelt here."""
+        """Note the spelling of a unit that was found."""
         if better_spelling(self._names[unit_id], name) != self._names[unit_id]:
             self._names[unit_id] = self.respelt[unit_id] = name
 
     def find(self, parent_id: int | None, kind: str, name: str) -> int | None:
-        """The unit of that name below a parent. Without a parent: the root of that name, or else the only one.
+        """Find the unit of that name below a parent. Without a parent: the root of that name, or else the only one.
 
         Raises:
             AmbiguousNameError: without a parent, and several units are called so.
@@ -85,7 +85,7 @@ class UnitTree:
 
 
 async def load_tree(db: Connection) -> UnitTree:
-    """Read the tree."""
+    """Read the tree of units."""
     tree = UnitTree()
     for row in await db.fetch(SQL["units"]):
         tree.add(row["unit_id"], row["parent_id"], row["kind"], row["name"])
@@ -93,7 +93,7 @@ async def load_tree(db: Connection) -> UnitTree:
 
 
 async def place(db: Connection, paths: Iterable[Path]) -> dict[Path, int | None]:
-    """Find the unit each path ends in, making those that are missing.
+    """Find the unit each path ends in, creating those that are missing.
 
     Args:
         db: in a transaction.
@@ -151,7 +151,7 @@ async def _make(db: Connection, tree: UnitTree, kind: str, missing: dict[tuple[i
 async def count_by_unit(db: Connection, kind: str) -> list[UnitReach]:
     """Count people by the unit of one kind they are in; those in none come last.
 
-    Units of one name, such as the branch Leeds of two regions, are called with the unit above them.
+    Units of one name, such as the branch Leeds of two regions, are named with the unit above them.
     """
     rows = await db.fetch(SQL["unit_counts"], kind)
     names = Counter(_key(row["name"] or "") for row in rows)
@@ -164,12 +164,12 @@ async def count_by_unit(db: Connection, kind: str) -> list[UnitReach]:
 
 
 async def unit_names(db: Connection, unit_id: int | None) -> dict[str, str]:
-    """The names of a unit and those above it, by kind, from the root down."""
+    """Return the names of a unit and those above it, by kind, from the root down."""
     return {row["kind"]: row["name"] for row in await db.fetch(SQL["unit_names"], unit_id)}
 
 
 def better_spelling(known: str, name: str) -> str:
-    """Of two spellings of one name the first, unless only the second has capitals: Swansea rather than swansea."""
+    """Choose the first of two spellings of a name, unless only the second has capitals: Swansea rather than swansea."""
     has_capitals = any(map(str.isupper, name)) and not any(map(str.isupper, known))
     return name if has_capitals and name.lower() == known.lower() else known
 

@@ -28,7 +28,7 @@ select kind, name from unit where unit_id = any((select lineage from unit where 
 order by cardinality(lineage)
 
 -- name: unit_counts
--- Everybody counts in the unit of that kind they are in or below; those in none come last, without a name.
+-- Everybody counts in the unit of that kind they are in or below; people in none come last, without a name.
 select u.name, above.name as above,
        count(*) as people,
        count(*) filter (where r.sms) as sms,

@@ -1,6 +1,6 @@
-"""The outside world, simulated: a Twilio account, a mail server, members who answer and scanners who do not.
+"""Sandbox: a simulated Twilio and Vonage account, mail server, members and link scanners.
 
-`async with open_sandbox(SandboxConfig(...)) as sandbox:` runs one; `docs/sandbox.md` says what it can do.
+`async with open_sandbox(SandboxConfig(...)) as sandbox:` runs one; `docs/sandbox.md` describes it.
 """
 
 from sandbox.profile import Profile

@@ -1,7 +1,7 @@
-"""Who may use the sandbox: this machine's programs, and its owner's browser on no other site's behalf.
+"""Access control of the sandbox: for this machine's programs and its owner's browser, not for other sites' pages.
 
-Its pages hold every mail and text, in a demonstration with a real member file too. A page of another site could have
-its own name lead to this machine (DNS rebinding) and read them; so the name that a request is for is looked at.
+Its pages hold every mail and text, in a demo with a real member file, too. A page of another site could point its own
+name to this machine (DNS rebinding) and read them; so the host name of each request is checked.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from core.http.web import leads_here
 
 
 def only_for(names: Collection[str]) -> Middleware:
-    """Make the middleware that lets in what is asked for by a name of ours.
+    """Make the middleware that lets in requests for our own host names.
 
     Args:
-        names: host names that lead here beside `localhost`. An address without a name always does: nobody else's
-            page is at one of ours.
+        names: host names of the sandbox beside `localhost`. Requests for a plain IP address are always let in: no other
+            site has a page at one of ours.
     """
     ours = {name.lower() for name in names}
 
@@ -38,7 +38,7 @@ def only_for(names: Collection[str]) -> Middleware:
 
 
 def _is_own(request: web.Request) -> bool:
-    """Whether a program asks, or a browser for a page of ours: by Sec-Fetch-Site, or by Origin where it sends none."""
+    """Whether a program or a page of ours sent a request: by Sec-Fetch-Site, or by Origin if a browser sends none."""
     if (site := request.headers.get("Sec-Fetch-Site")) is not None:
         return site == "same-origin"
     origin = request.headers.get("Origin")

@@ -1,4 +1,4 @@
-"""Things to do later, at most so many at once: receipts to post, messages to read, buttons to press."""
+"""Agenda of delayed actions with a limit of concurrency: receipts to post, messages to read, buttons to press."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Act = Callable[..., Awaitable[None]]
 
 
 class Agenda:
-    """A heap of things that are due at a time, on one timer.
+    """Heap of delayed actions, on one timer.
 
     Args:
-        name: what it is for, in the log.
-        at_once: most things under way at the same time; what is due beyond that waits.
+        name: its name in the log.
+        at_once: most actions running at the same time; further due ones wait.
     """
 
     def __init__(self, name: str, *, at_once: int) -> None:
@@ -36,11 +36,11 @@ class Agenda:
 
     @property
     def pending(self) -> int:
-        """How many things are waiting or under way."""
+        """Count actions that are waiting or running."""
         return len(self._heap) + len(self._running)
 
     def later(self, seconds: float, act: Act, *args: object) -> None:
-        """Do something in so many seconds; nothing is accepted once closed."""
+        """Schedule an action in so many seconds; none is accepted once closed."""
         if self._closed:
             return
         due = asyncio.get_running_loop().time() + max(seconds, 0.0)
@@ -49,11 +49,11 @@ class Agenda:
         self._set_timer()
 
     async def idle(self) -> None:
-        """Wait until nothing is waiting or under way."""
+        """Wait until no action is waiting or running."""
         await self._idle.wait()
 
     async def close(self) -> None:
-        """Drop what is waiting and stop what is under way."""
+        """Drop waiting actions and cancel running ones."""
         self._closed = True
         self._heap.clear()
         if self._timer is not None:
@@ -64,7 +64,7 @@ class Agenda:
         self._idle.set()
 
     def _set_timer(self) -> None:
-        """Ring when the first thing is due; while all hands are busy, the next free one looks instead."""
+        """Set the timer for the first due action; at the limit of concurrency the next action to end does so."""
         if not self._heap or len(self._running) >= self._at_once:
             return
         due = self._heap[0][0]
@@ -78,7 +78,7 @@ class Agenda:
     def _start_due(self) -> None:
         self._timer, self._timer_at = None, float("inf")
         loop = asyncio.get_running_loop()
-        # a loop's timer may ring a clock tick early
+        # a loop's timer may fire a clock tick early
         horizon = loop.time() + 0.002
         while self._heap and self._heap[0][0] <= horizon and len(self._running) < self._at_once:
             _, _, act, args = heapq.heappop(self._heap)
@@ -91,7 +91,7 @@ class Agenda:
         try:
             await act(*args)
         except Exception:
-            # one simulated person who stumbles must not stop the others
+            # an error in one action must not stop the others
             log.exception("Something in the sandbox went wrong", agenda=self._name)
 
     def _done(self, task: asyncio.Task[None]) -> None:

@@ -1,4 +1,4 @@
-"""A browser small enough to run ten thousand of: fetches a page, reads its forms, presses a button."""
+"""Minimal browser, of which ten thousand can run: fetches a page, reads its forms, presses a button."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _SKIPPED_TYPES = frozenset({"submit", "button", "image", "reset", "file"})
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button that submits a form.
+    """Button that submits a form.
 
     Attributes:
         name: of the field it sets.
         value: of that field.
-        hidden: whether people cannot see it; machines that do not look press it all the same.
+        hidden: whether people cannot see it; machines may still press it.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Button:
 
 @dataclass(slots=True)
 class Form:
-    """A form on a page.
+    """Form on a page.
 
     Attributes:
-        action: the absolute address it is sent to.
+        action: the absolute URL it is sent to.
         method: `get` or `post`.
-        fields: what is sent whichever button is pressed: hidden inputs, and the others with their defaults.
+        fields: the fields sent with every button: hidden inputs, and the others with their defaults.
         buttons: in their order on the page.
     """
 
@@ -47,18 +47,18 @@ class Form:
     buttons: list[Button] = field(default_factory=list)
 
     def button(self, *values: str) -> Button | None:
-        """The first button a person sees that has one of these values, or any at all if none are given."""
+        """Find the first visible button that has one of these values, or any if none are given."""
         seen = (one for one in self.buttons if not one.hidden)
         return next((one for one in seen if not values or one.value in values), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page that was fetched.
+    """Page that was fetched.
 
     Attributes:
         status: HTTP status.
-        url: where it was in the end.
+        url: its URL after redirects.
         forms: its forms.
     """
 
@@ -67,19 +67,19 @@ class Page:
     forms: list[Form]
 
     def find(self, *values: str) -> tuple[Form, Button] | None:
-        """The first button a person sees that has one of these values (or any, if none are given), and its form."""
+        """Find the first visible button that has one of these values (or any, if none are given), with its form."""
         for form in self.forms:
             if button := form.button(*values):
                 return form, button
         return None
 
     def first_button(self) -> tuple[Form, Button] | None:
-        """The first button in the source, whoever can see it."""
+        """Find the first button in the source, visible or not, with its form."""
         return next(((form, form.buttons[0]) for form in self.forms if form.buttons), None)
 
 
 def open_session(at_once: int) -> aiohttp.ClientSession:
-    """The session a crowd of browsers shares: so many connections, no cookies."""
+    """Open the session that all browsers share: at most so many connections, no cookies."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=at_once),
         timeout=aiohttp.ClientTimeout(total=30),
@@ -88,7 +88,7 @@ def open_session(at_once: int) -> aiohttp.ClientSession:
 
 
 class Browser:
-    """One person's browser, on a session many share; it keeps no cookies.
+    """Browser of one person, on a shared session; it keeps no cookies.
 
     Args:
         session: the shared session.
@@ -104,10 +104,10 @@ class Browser:
         }
 
     async def head(self, url: str) -> int:
-        """Ask for the headers only.
+        """Fetch the headers only.
 
         Raises:
-            aiohttp.ClientError, TimeoutError: nothing answered.
+            aiohttp.ClientError, TimeoutError: there was no response.
         """
         async with self._session.head(URL(url, encoded=True), headers=self._headers) as response:
             return response.status
@@ -116,7 +116,7 @@ class Browser:
         """Open a page.
 
         Raises:
-            aiohttp.ClientError, TimeoutError: nothing answered.
+            aiohttp.ClientError, TimeoutError: there was no response.
         """
         async with self._session.get(URL(url, encoded=True), headers=self._headers) as response:
             return await _read(response)
@@ -125,7 +125,7 @@ class Browser:
         """Press a button of a form.
 
         Raises:
-            aiohttp.ClientError, TimeoutError: nothing answered.
+            aiohttp.ClientError, TimeoutError: there was no response.
         """
         return await self.post(form.action, {**form.fields, **({button.name: button.value} if button.name else {})})
 
@@ -133,7 +133,7 @@ class Browser:
         """Send a form.
 
         Raises:
-            aiohttp.ClientError, TimeoutError: nothing answered.
+            aiohttp.ClientError, TimeoutError: there was no response.
         """
         async with self._session.post(URL(url, encoded=True), data=dict(fields), headers=self._headers) as response:
             return await _read(response)
@@ -150,10 +150,10 @@ def read_forms(html: str, url: str) -> list[Form]:
 
     Args:
         html: the page.
-        url: where it was, for relative actions.
+        url: its URL, for relative actions.
     """
     reader = _FormReader(url)
-    # only the tags that matter go to the parser: it is the slow part of reading a page
+    # only the relevant tags go to the parser, which is the slow part of reading a page
     reader.feed("".join(_FORM_TAG.findall(html)))
     reader.close()
     return reader.forms
@@ -183,7 +183,7 @@ class _FormReader(HTMLParser):
             self._read_input(self._open, said)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """`<input />` is `<input>`."""
+        """Treat `<input />` as `<input>`."""
         self.handle_starttag(tag, attrs)
 
     def handle_endtag(self, tag: str) -> None:

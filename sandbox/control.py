@@ -1,4 +1,4 @@
-"""The sandbox's own pages and JSON: see every mail and text, open one, answer as a member."""
+"""Pages and JSON API of the sandbox: list every mail and text, open one, answer as a member."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MAIL_POLICY: Final = (
 )
 _HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
-    # the Origin of our own forms must survive: `no-referrer` would make it "null"
+    # our own forms need their Origin: `no-referrer` would make it "null"
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
@@ -45,7 +45,7 @@ _URL = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)]")
 
 
 def control_routes() -> list[web.RouteDef]:
-    """Every page and every JSON answer."""
+    """List the routes of the pages and the JSON API."""
     return [
         web.get("/", _overview),
         web.get("/mails/{number:[0-9]+}", _mail),
@@ -63,11 +63,11 @@ def control_routes() -> list[web.RouteDef]:
 
 
 _PHONE: Final = re.compile(r"[+\d][\d\s().\u00a0/-]*")
-"""A telephone number, or a part of one, in whatever notation."""
+"""Telephone number, or a part of one, in any notation."""
 
 
 def _linked(text: str) -> Markup:
-    """A text with its addresses as links."""
+    """Turn the URLs in a text into links."""
     parts, end = [], 0
     for found in _URL.finditer(text):
         link = escape(found[0])
@@ -125,7 +125,7 @@ async def _overview(request: web.Request) -> web.Response:
 
 
 def _mails(sandbox: Sandbox, who: str, limit: int) -> Iterable[Mail]:
-    """The newest mails to anybody whose address has that in it."""
+    """List the newest mails to addresses that contain `who`."""
     wanted = who.lower()
     return islice(
         (mail for mail in sandbox.mailbox.newest() if any(wanted in one.lower() for one in mail.recipients)), limit
@@ -133,13 +133,13 @@ def _mails(sandbox: Sandbox, who: str, limit: int) -> Iterable[Mail]:
 
 
 def _messages(sandbox: Sandbox, who: str, limit: int) -> Iterable[Message]:
-    """The newest texts from or to any number that has that in it, however it is written."""
+    """List the newest texts from or to numbers that contain `who`, in any notation."""
     wanted = _as_numbers_are(who)
     return islice((one for one in sandbox.twilio.messages.newest() if wanted in one.to or wanted in one.sender), limit)
 
 
 def _as_numbers_are(who: str) -> str:
-    """`07400 123404` and `+44 (0)7400 123404` as they stand in an international number; anything else as it is."""
+    """Convert `07400 123404` and `+44 (0)7400 123404` to international digits; leave anything else as it is."""
     if _PHONE.fullmatch(who) is None:
         return who
     digits = re.sub(r"\D", "", who.replace("(0)", ""))
@@ -151,10 +151,10 @@ def _subject(mail: Mail) -> str:
 
 
 def _find_mail(request: web.Request) -> Mail:
-    """The mail an address is about.
+    """Find the mail whose number is in the URL.
 
     Raises:
-        web.HTTPNotFound: the sandbox has none of that number; says why that may be.
+        web.HTTPNotFound: there is no such mail; the message gives likely reasons.
     """
     mail = request.app[SANDBOX].mailbox.get(int(request.match_info["number"]))
     if mail is None:
@@ -163,7 +163,7 @@ def _find_mail(request: web.Request) -> Mail:
 
 
 def _part(mail: Mail, kind: str) -> str:
-    """The text of its `plain` or `html` part; empty if it has none."""
+    """Return the text of a mail's `plain` or `html` part; empty if it has none."""
     body = mail.parse().get_body(preferencelist=(kind,))
     return str(body.get_content()) if body is not None else ""
 
@@ -182,7 +182,7 @@ async def _mail(request: web.Request) -> web.Response:
 
 
 async def _mail_html(request: web.Request) -> web.Response:
-    """The HTML part, shut in: nothing of it runs, and nothing outside is loaded."""
+    """Serve the HTML part, confined: no script runs, and nothing from outside is loaded."""
     html = _part(_find_mail(request), "html").replace("<head>", '<head><base target="_blank">', 1)
     return web.Response(text=html, content_type="text/html", headers={"Content-Security-Policy": _MAIL_POLICY})
 
@@ -203,7 +203,7 @@ async def _phone(request: web.Request) -> web.Response:
 
 
 def _latest_to(sandbox: Sandbox, phone: str) -> Message | None:
-    """The text somebody with that phone would answer: the newest that can be answered."""
+    """Find the newest text to a phone that can be answered."""
     for message in sandbox.twilio.messages.to(phone):
         if message.direction != "inbound" and message.sender.lstrip("+").isdecimal():
             return message
@@ -211,10 +211,10 @@ def _latest_to(sandbox: Sandbox, phone: str) -> Message | None:
 
 
 async def _reply(sandbox: Sandbox, phone: str, text: str) -> bool:
-    """Answer as a member, by hand; it goes into the record like any other answer.
+    """Answer a text as a member, by hand; it is recorded like any other answer.
 
     Raises:
-        web.HTTPConflict: there is nothing to answer.
+        web.HTTPConflict: there is no text to answer.
     """
     message = _latest_to(sandbox, phone)
     if message is None:
@@ -242,7 +242,7 @@ async def _reply(sandbox: Sandbox, phone: str, text: str) -> bool:
 
 async def _reply_by_form(request: web.Request) -> web.Response:
     phone = request.match_info["phone"]
-    # the button STOP comes after what stands in the field, and is what was pressed
+    # the button STOP comes after the text field in the form, and takes precedence
     text = str((await request.post()).getall("text", [""])[-1]).strip()
     if text:
         await _reply(request.app[SANDBOX], phone, text)
@@ -250,7 +250,7 @@ async def _reply_by_form(request: web.Request) -> web.Response:
 
 
 async def _reply_by_json(request: web.Request) -> web.Response:
-    if request.content_type != "application/json":  # a page of another site cannot send that without asking first
+    if request.content_type != "application/json":  # a page of another site cannot send that without a CORS preflight
         raise web.HTTPUnsupportedMediaType(text="Send JSON.")
     try:
         asked = orjson.loads(await request.read())
@@ -278,7 +278,7 @@ async def _mail_json(request: web.Request) -> web.Response:
 
 async def _messages_json(request: web.Request) -> web.Response:
     sandbox, now = request.app[SANDBOX], time.time()
-    who = re.sub(r"^ ", "+", request.query.get("who", ""))  # a + that nobody quoted
+    who = re.sub(r"^ ", "+", request.query.get("who", ""))  # a + that was not percent-encoded
     messages = _messages(sandbox, who, _limit(request))
     return _json([message.to_json(sandbox.config.twilio.account_sid, now) for message in messages])
 

@@ -1,4 +1,4 @@
-"""Reading a message as its recipient does: which links it holds, and what may be answered to it."""
+"""Parsing of a received message: its text and its links."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _TRAILING = ".,;:!?…"
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
-    """What a recipient finds in a message.
+    """Message as its recipient reads it.
 
     Attributes:
         text: the words.
         confirm: the link that asks whether the member has voted.
         unsubscribe: the link to stop messages.
         one_click: where the mail program's own unsubscribe button posts to (RFC 8058).
-        links: every link to the place the confirm link leads to, hidden ones too. Others are never fetched: the
-            sandbox makes no request to anybody else.
+        links: every link to the server of the confirm or unsubscribe link, hidden ones too. Others are never fetched:
+            the sandbox makes no request to any other server.
         token: of the confirm link.
     """
 
@@ -48,8 +48,8 @@ def read_mail(raw: bytes, *, html_too: bool = False) -> ReceivedMessage:
     """Read an email: its plain part and its List-Unsubscribe header.
 
     Args:
-        raw: the bytes as they came.
-        html_too: look for links in the HTML part as well, as a scanner does; people read one of the two.
+        raw: the mail's bytes.
+        html_too: look for links in the HTML part as well, as a scanner does; people read only one part.
     """
     mail = message_from_bytes(raw)
     parts: dict[str, MimePart] = {}
@@ -63,7 +63,7 @@ def read_mail(raw: bytes, *, html_too: bool = False) -> ReceivedMessage:
 
 
 def _one_click(mail: MimePart) -> str | None:
-    """Where RFC 8058 says to post."""
+    """Find the URL for one-click unsubscribing (RFC 8058)."""
     if "one-click" not in str(mail.get("List-Unsubscribe-Post", "")).lower():
         return None
     found = re.search(r"<(https?://[^>]+)>", re.sub(r"\s+", "", str(mail.get("List-Unsubscribe", ""))))
@@ -110,14 +110,14 @@ class _Links(HTMLParser):
         self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note where a link leads."""
+        """Collect the URL of a link."""
         if tag == "a" and (href := dict(attrs).get("href")) and href.startswith(("http://", "https://")):
             self.found.append(href)
 
 
 def _hrefs(html: str) -> list[str]:
     reader = _Links()
-    # only the tags that can be links go to the parser: it is the slow part of reading a mail
+    # only tags that can be links go to the parser, which is the slow part of reading a mail
     reader.feed("".join(_LINK_TAG.findall(html)))
     reader.close()
     return list(dict.fromkeys(reader.found))

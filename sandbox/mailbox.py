@@ -1,4 +1,4 @@
-"""Every mail the sandbox took, and what became of it."""
+"""Mailbox of the sandbox: every mail it took, and its fate."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from itertools import count
 from typing import Final
 
 BODIES_KEPT: Final = 20_000
-"""Of how many of the newest mails the text is kept: 120,000 of them would fill the memory of a small machine."""
+"""Newest mails of which the bytes are kept: 120,000 would fill the memory of a small machine."""
 
 _MESSAGE_ID = re.compile(rb"^message-id:[ \t\r\n]*(<[^>\r\n]+>)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(slots=True)
 class Mail:
-    """One mail the sandbox said 250 to (or hung up on after storing it).
+    """Mail that the sandbox answered with 250 (or stored before it hung up).
 
     Attributes:
         number: counts up from 1.
         at: when, in seconds since 1970.
         sender: envelope sender.
         recipients: envelope recipients.
-        message_id: the header, with its angle brackets; empty if it has none.
+        message_id: the Message-ID header, with its angle brackets; empty if it has none.
         size: bytes.
-        raw: the bytes as they came; None once let go.
+        raw: its bytes; None once dropped.
         fate: `delivered`, `bounced` or `complained` (later, by a mail of its own), or `unacknowledged`.
     """
 
@@ -44,11 +44,11 @@ class Mail:
     fate: str = "delivered"
 
     def parse(self) -> EmailMessage:
-        """Read its MIME structure; an empty message once its bytes were let go."""
+        """Parse its MIME structure; an empty message once its bytes were dropped."""
         return message_from_bytes(self.raw or b"", policy=modern)
 
     def to_json(self) -> dict[str, object]:
-        """For lists: everything but the text."""
+        """Return everything but the text as JSON values, for lists."""
         return {
             "number": self.number,
             "at": self.at,
@@ -61,14 +61,14 @@ class Mail:
 
 
 Reader = Callable[[Mail], None]
-"""Somebody who is shown every mail the moment it is taken; must not block."""
+"""Function called with every mail at once when it is taken; must not block."""
 
 
 class Mailbox:
-    """Every mail, and a tally of those refused.
+    """Mailbox with every mail, and counts of those refused.
 
     Args:
-        bodies_kept: of how many of the newest mails the bytes are kept.
+        bodies_kept: number of newest mails whose bytes are kept.
     """
 
     def __init__(self, *, bodies_kept: int = BODIES_KEPT) -> None:
@@ -79,7 +79,7 @@ class Mailbox:
         self._copies: Counter[tuple[str, str]] = Counter()
         self.readers: list[Reader] = []
         self.refused: Counter[str] = Counter()
-        """How often which reply was given instead of 250, by its first words: `550 5.1.1`."""
+        """Count of replies other than 250, by their first words: `550 5.1.1`."""
 
     def __len__(self) -> int:
         return len(self._mails)
@@ -88,7 +88,7 @@ class Mailbox:
         return iter(self._mails)
 
     def take(self, sender: str, recipients: tuple[str, ...], raw: bytes, *, fate: str = "delivered") -> Mail:
-        """Keep a mail and show it to the readers."""
+        """Store a mail and pass it to the readers."""
         header, _, _ = raw.partition(b"\r\n\r\n")
         found = _MESSAGE_ID.search(header)
         message_id = found[1].decode("ascii", "replace") if found else ""
@@ -107,24 +107,24 @@ class Mailbox:
             self._with_body.popleft().raw = None
 
     def get(self, number: int) -> Mail | None:
-        """The mail with that number."""
+        """Return the mail with that number, or None."""
         return self._mails[number - 1] if 0 < number <= len(self._mails) else None
 
     def newest(self) -> Iterator[Mail]:
-        """Every mail, newest first."""
+        """Iterate over all mails, newest first."""
         return reversed(self._mails)
 
     def to(self, address: str) -> list[Mail]:
-        """The mails to one address, oldest first."""
+        """List the mails to one address, oldest first."""
         wanted = address.lower()
         return [mail for mail in self._mails if any(wanted == one.lower() for one in mail.recipients)]
 
     def repeats(self) -> dict[tuple[str, str], int]:
-        """How many copies came of each (Message-ID, recipient) that came more than once."""
+        """Count the copies of each (Message-ID, recipient) that came more than once."""
         return {key: copies for key, copies in self._copies.items() if copies > 1 and key[0]}
 
     def counts(self) -> dict[str, object]:
-        """How many mails became what."""
+        """Count mails in all and by fate, refusals by reply, and repeats."""
         return {
             "accepted": len(self._mails),
             "by_fate": dict(Counter(mail.fate for mail in self._mails)),

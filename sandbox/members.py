@@ -1,4 +1,4 @@
-"""Simulated members: they get mails and texts, read them, and do about them what people do."""
+"""Simulated members: they get mails and texts, and answer, ignore or unsubscribe as people do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SECONDS_TO_READ_A_PAGE: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A message in somebody's hand."""
+    """Message that a member has opened."""
 
     address: str
     channel: Channel
@@ -49,13 +49,13 @@ class _Opened:
 
 
 class Members:
-    """A membership at work while the block lasts: `async with Members(…) as members: …; await members.idle()`.
+    """Simulated members, active while the block lasts: `async with Members(…) as members: …; await members.idle()`.
 
     Args:
-        profile: how they behave.
-        twilio: where their texts come from.
-        mailbox: where their mails come from.
-        record: where everything they did is written down.
+        profile: their behaviour.
+        twilio: source of their texts.
+        mailbox: source of their mails.
+        record: gets everything they did.
     """
 
     def __init__(self, profile: Profile, twilio: Twilio, mailbox: Mailbox, record: Record) -> None:
@@ -84,11 +84,11 @@ class Members:
 
     @property
     def pending(self) -> int:
-        """How many things members still mean to do."""
+        """Count the actions members still plan."""
         return self._agenda.pending
 
     async def idle(self) -> None:
-        """Wait until everybody has done what they meant to do and no text is on its way."""
+        """Wait until all members have acted and no text is on its way."""
         while self._agenda.pending or self._twilio.webhooks.agenda.pending:
             await self._agenda.idle()
             await self._twilio.idle()
@@ -117,7 +117,7 @@ class Members:
         return self._profile.luck(address, self._received[address], "member")
 
     async def _do(self, opened: _Opened, habit: str, luck: Random) -> None:
-        """Do it, and write down how it went."""
+        """Do what a habit says about a message, and record the result."""
         kind, _, choice = habit.partition(":")
         if kind == "reply" and opened.text is not None:
             await self._reply(opened.text, opened, choice, luck)
@@ -139,7 +139,7 @@ class Members:
         return Browser(self._session, luck.choice(AGENTS))
 
     async def _open(self, browser: Browser, url: str) -> Page | None:
-        """Open a page, trying again as people do when it does not load; None where it never does."""
+        """Open a page, trying again when it does not load; None if it never does."""
         for attempt in range(TRIES):
             with suppress(aiohttp.ClientError, TimeoutError):
                 page = await browser.get(url)
@@ -149,7 +149,7 @@ class Members:
         return None
 
     async def _press(self, opened: _Opened, link: str, answer: str, luck: Random) -> None:
-        """Answer by link; a few take it back."""
+        """Answer by link; a few members undo it."""
         browser = self._browser(luck)
         page, times = await self._insist(browser, await self._open(browser, link), answer)
         succeeded = page is not None and page.status == 200 and times > 0 and page.find(answer) is None
@@ -170,10 +170,10 @@ class Members:
             self._record.note(opened.act("undone", "link", status=page.status if page else 0, succeeded=succeeded))
 
     async def _insist(self, browser: Browser, page: Page | None, answer: str) -> tuple[Page | None, int]:
-        """Press the same answer until nobody asks for it again: there may be a second question.
+        """Press the same answer until the page no longer asks for it: there may be a second question.
 
         Returns:
-            The page that came of it, None where nothing answered; and how often it was pressed.
+            The resulting page, None without a response; and how often it was pressed.
         """
         times = 0
         while page is not None and times < MOST_PRESSES and (found := page.find(answer)):

@@ -1,6 +1,6 @@
-"""Recipients whose mail always goes wrong in the same way, and how well the rest of the post works.
+"""Rules of the simulated mail server: recipients whose mail always fails in the same way, and random failures.
 
-`docs/sandbox.md` has the table for people; a test holds it against this one.
+`docs/sandbox.md` has the table for people; a test compares it with this one.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import Final, Literal
 from zlib import crc32
 
 Phase = Literal["rcpt", "text", "data"]
-"""At the recipient, in the middle of the text, or after it."""
+"""At RCPT, in the middle of the text, or after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quirk:
-    """What happens to mail for one kind of recipient.
+    """Treatment of mail for one kind of recipient.
 
     Attributes:
-        what: the words for people.
+        what: description for people.
         phase: when `reply` is given, or the connection closed.
-        reply: what the server says instead of 250.
-        once: only the first of every two tries is treated so; the second goes well.
+        reply: the server's reply instead of 250.
+        once: only the first of every two tries is treated so; the second succeeds.
         close: the connection is closed after the reply, or instead of one.
         stored: the mail is taken.
-        fate: what becomes of a mail that is taken.
+        fate: fate of a mail that is taken.
         pause: seconds before the recipient is answered.
         delay: seconds before the text is taken and answered.
         silence: seconds between taking a text and closing the connection.
@@ -70,12 +70,12 @@ QUIRKS: Final[dict[str, Quirk]] = {
     "bounced": Quirk("taken, bounces later", stored=True, fate="bounced"),
     "complain": Quirk("taken, marked as spam later", stored=True, fate="complained"),
 }
-"""By keyword: `KEYWORD@…`, `KEYWORD.anything@…` or `anything+KEYWORD@…`."""
+"""Quirks by keyword: `KEYWORD@…`, `KEYWORD.anything@…` or `anything+KEYWORD@…`."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailWeather:
-    """What goes wrong with mail whoever it is for; each share is drawn anew for every try.
+    """Random failures of mail to any recipient; each share is drawn anew for every try.
 
     Attributes:
         busy: share answered with 421 at the recipient, and hung up on.
@@ -84,7 +84,7 @@ class MailWeather:
         cut: share whose connection drops in the middle of the text; nothing is taken.
         silent: share taken and never answered: after `silence` the connection drops.
         silence: seconds.
-        callout: seconds before any other recipient is answered, as a relay takes that asks elsewhere first.
+        callout: seconds before any other recipient is answered, as with a relay that checks recipients elsewhere first.
         latency: seconds before any other text is answered.
     """
 
@@ -98,7 +98,7 @@ class MailWeather:
     latency: float = 0.0
 
     def quirks(self) -> tuple[tuple[float, Quirk], ...]:
-        """The shares, and what happens to each."""
+        """Return the shares, each with its quirk."""
         return (
             (self.busy, QUIRKS["shutdown"]),
             (self.deferred, QUIRKS["tempfail"]),
@@ -113,27 +113,27 @@ FAIR: Final = MailWeather()
 
 
 class Postmaster:
-    """Says what happens to mail for a recipient.
+    """Decides what happens to mail for a recipient.
 
     Args:
         bouncing: share of addresses that do not exist, always the same ones.
-        seed: which ones.
-        weather: what goes wrong with anybody's mail; see `turn`.
+        seed: selects those addresses.
+        weather: random failures; see `turn`.
     """
 
     def __init__(self, *, bouncing: float = 0.0, seed: int = 1, weather: MailWeather = FAIR) -> None:
         self._bouncing = bouncing
         self._seed = seed
         self._tried: Counter[str] = Counter()
-        self._rng = Random(seed)  # noqa: S311  # weather, not secrets
+        self._rng = Random(seed)  # noqa: S311  # random failures, not secrets
         self.turn(weather)
 
     def turn(self, weather: MailWeather) -> None:
-        """From now on the weather is this."""
+        """Change the random failures from now on."""
         self._weather = [(share, quirk) for share, quirk in weather.quirks() if share]
 
     def quirk(self, recipient: str) -> Quirk:
-        """What happens to this try."""
+        """Return the quirk for this try."""
         local = recipient.partition("@")[0].lower()
         found = QUIRKS.get(local.rpartition("+")[2]) or QUIRKS.get(local.partition(".")[0])
         if found is None:

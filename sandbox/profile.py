@@ -1,4 +1,4 @@
-"""How a simulated membership behaves: the share of people who do what, and how fast their time runs."""
+"""Profile of the simulated members' behaviour: the share of people for each action, and how fast their time runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Habits = Mapping[str, float]
 
 `open` (look at the page, press nothing), `press:` with the value of a button (`voted`, `not_yet`, `no_ballot_paper`,
 `call_me`, `stop`), `unsubscribe_page` (the link in the foot), `one_click` (the mail program's own button), and for
-texts `reply:` with a meaning of `sandbox.replies`.
+texts `reply:` with a meaning from `sandbox.replies`.
 """
 
 BY_EMAIL: Final[Habits] = {
@@ -43,21 +43,21 @@ BY_SMS: Final[Habits] = {
     "reply:unclear": 0.02,
 }
 LONGEST_THOUGHT: Final = 6.0
-"""Nobody waits longer than so many times the mean."""
+"""Longest waiting time, as a multiple of the mean."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A membership.
+    """Behaviour of a membership.
 
     Attributes:
-        seed: the same seed makes the same person do the same about the same message.
-        email: what people do about an email.
-        sms: what people do about a text.
-        undo: share of those who pressed a button and then take it back.
-        thinks: mean time, in seconds of theirs, before somebody acts.
-        speed: how many seconds of theirs pass in one of ours.
-        at_once: most people acting at the same moment.
+        seed: the same seed gives the same person the same reaction to the same message.
+        email: shares of reactions to an email.
+        sms: shares of reactions to a text.
+        undo: share of people who undo a button they pressed.
+        thinks: mean time before a person acts, in simulated seconds.
+        speed: simulated seconds in a real one.
+        at_once: most people acting at the same time.
         scanned: share of messages that link scanners look at.
         scanner_speed: the same as `speed`, for scanners, who wait seconds where people wait hours.
     """
@@ -78,16 +78,16 @@ class Profile:
                 raise ValueError(f"the shares of {name} must be positive and come to at most 1")
 
     def luck(self, who: str, nth: int, what: str = "") -> Random:
-        """The dice of one person about their nth message; the order in which messages arrive changes nothing."""
+        """Return the random generator for a person's nth message; the order of other messages changes nothing."""
         return Random(f"{self.seed}:{what}:{who}:{nth}")  # noqa: S311  # behaviour, not secrets
 
     def wait(self, luck: Random) -> float:
-        """How long, in our seconds, somebody takes to act."""
+        """Draw how long a person takes to act, in real seconds."""
         return min(luck.expovariate(1.0), LONGEST_THOUGHT) * self.thinks / self.speed
 
 
 def choose(habits: Habits, luck: Random) -> str:
-    """Draw what is done; `ignore` for what is left over."""
+    """Draw a habit by its share; `ignore` for the rest."""
     draw = luck.random()
     for habit, share in habits.items():
         draw -= share

@@ -1,6 +1,6 @@
-"""What really happened: who did what with which message, and which machine looked at it.
+"""Record of what really happened: what each member did with each message, and which scanner fetched its links.
 
-Muster's counts are held against this. It is written by those who act, at the moment they know how it went.
+Muster's counts are compared with this. The simulated members and scanners write it as soon as they know the result.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ Route = Literal["", "link", "sms_reply", "unsubscribe_page", "one_click"]
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One thing a member did.
+    """Action of a member.
 
     Attributes:
         address: the mailbox or phone it was done from.
-        channel: which of the two.
-        message: Message-ID or SID of what it was done about.
+        channel: email or sms.
+        message: Message-ID or SID of the message it was about.
         token: the token in that message's confirm link; empty if it had none.
-        did: what.
-        route: by which way.
-        answer: `voted`, `not_yet`, `no_ballot_paper`, `call_me`, `stop` by link; what a reply means, by text.
+        did: the kind of action.
+        route: its route.
+        answer: `voted`, `not_yet`, `no_ballot_paper`, `call_me`, `stop` by link; a reply's meaning, by text.
         text: a reply as it was typed.
-        status: the last HTTP status seen; 0 if nothing answered.
-        succeeded: whether the member was told that it worked.
+        status: the last HTTP status; 0 without a response.
+        succeeded: whether the member saw that it worked.
         asked_again: whether the member had to answer a second question.
         at: seconds since 1970.
     """
@@ -51,15 +51,15 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class PageHit:
-    """One request of a link scanner.
+    """Request of a link scanner.
 
     Attributes:
-        kind: which scanner, see `sandbox.scanners`.
-        address: whose message it looked at.
+        kind: the kind of scanner, see `sandbox.scanners`.
+        address: the recipient of the message.
         message: Message-ID or SID.
         method: HEAD, GET, or POST where it pressed a button.
-        url: what it fetched.
-        status: the answer; 0 if none.
+        url: the URL it fetched.
+        status: HTTP status; 0 without a response.
         at: seconds since 1970.
     """
 
@@ -74,15 +74,15 @@ class PageHit:
 
 @dataclass(frozen=True, slots=True)
 class RecordedStatus:
-    """The last word about one message.
+    """Final answer to one message.
 
     Attributes:
-        address: whose.
-        channel: mailbox or phone.
+        address: its recipient.
+        channel: email or sms.
         message: Message-ID or SID.
         token: of its confirm link.
-        answer: what it came to; empty after an undo.
-        route: by which way.
+        answer: the final answer; empty after an undo.
+        route: its route.
     """
 
     address: str
@@ -94,22 +94,22 @@ class RecordedStatus:
 
 
 class Record:
-    """Everything members and scanners did, in order."""
+    """Record of everything members and scanners did, in order."""
 
     def __init__(self) -> None:
         self.acts: list[Act] = []
         self.hits: list[PageHit] = []
 
     def note(self, act: Act) -> None:
-        """Write down what a member did."""
+        """Record a member's action."""
         self.acts.append(act)
 
     def note_hit(self, hit: PageHit) -> None:
-        """Write down what a scanner did."""
+        """Record a scanner's request."""
         self.hits.append(hit)
 
     def standing(self) -> list[RecordedStatus]:
-        """The last word about every message somebody answered, in whatever way that worked."""
+        """Return the final answer to every message that was answered successfully."""
         last: dict[str, RecordedStatus] = {}
         for act in self.acts:
             if act.succeeded and act.did in {"answered", "undone", "replied", "opted_out"}:
@@ -118,11 +118,11 @@ class Record:
         return list(last.values())
 
     def confirmed(self) -> list[RecordedStatus]:
-        """The messages whose last word is that the member has voted."""
+        """Return the messages whose final answer is that the member has voted."""
         return [one for one in self.standing() if one.answer == "voted"]
 
     def opted_out(self) -> dict[str, Route]:
-        """Addresses that opted out for good, and by which way first; texting START undoes it."""
+        """Return the addresses that stay opted out, with the first route; texting START undoes it."""
         out: dict[str, Route] = {}
         for act in self.acts:
             if not act.succeeded:
@@ -134,7 +134,7 @@ class Record:
         return out
 
     def summary(self) -> dict[str, object]:
-        """The counts a reconciliation starts from."""
+        """Return the counts for a reconciliation."""
         done = [act for act in self.acts if act.succeeded]
         return {
             "ignored": sum(act.did == "ignored" for act in done),
@@ -150,7 +150,7 @@ class Record:
 
 
 def _table(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
-    """Counts of pairs, as a table of the first by the second."""
+    """Count pairs, as a table of the first by the second."""
     table: dict[str, dict[str, int]] = {}
     for (row, column), times in Counter(pairs).items():
         table.setdefault(row, {})[column] = times

@@ -1,4 +1,4 @@
-"""What members text back, and what they mean by it."""
+"""Replies that members send by text, by meaning."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ REPLIES: Final[dict[str, tuple[str, ...]]] = {
         "is the rally still on saturday",
     ),
 }
-"""By meaning: real ways of saying it, none of them in doubt; a test has each read by Muster's own rules.
+"""Realistic, unambiguous replies by meaning; a test classifies each with Muster's own rules.
 
-`opt_out` holds only the keywords the provider acts on as well: both sides then know of every opt-out by text.
+`opt_out` holds only keywords that the provider acts on as well: so both sides know of every opt-out by text.
 """
 
 DIGITS: Final = {"voted": ("1", "1.", " 1 "), "not_voted": ("2",), "no_ballot_paper": ("3", "3.")}
-"""The same by digit, where the text offered that menu."""
+"""Replies by digit, for texts that offer that menu."""
 _OFFERS_DIGITS = re.compile(r"\b(?:reply|atebwch) 1\b.*\b2\b.*\b3\b", re.IGNORECASE | re.DOTALL)
 
 
 def word(meaning: str, asked: str, luck: Random) -> str:
-    """Put a meaning into words; half the people use the digits, if digits were offered.
+    """Draw a reply with a meaning; half the people use the digits, if the text offered them.
 
     Args:
         meaning: a key of `REPLIES`.
         asked: the text that is answered.
-        luck: draws which words.
+        luck: the random generator.
     """
     by_digit = meaning in DIGITS and luck.random() < 0.5 and _OFFERS_DIGITS.search(asked)
     return luck.choice(DIGITS[meaning] if by_digit else REPLIES[meaning])

@@ -1,4 +1,4 @@
-"""The outside world in one process: a Twilio and a Vonage account, a mail server, and whoever gets the messages."""
+"""Sandbox in one process: a simulated Twilio and Vonage account, a mail server, and recipients of the messages."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from sandbox.vonage.api import VonageApi
 
 @dataclass(frozen=True, slots=True)
 class SandboxConfig:
-    """What a sandbox is made of.
+    """Configuration of a sandbox.
 
     Attributes:
-        host: address both providers' APIs and the pages listen on.
+        host: address on which both providers' APIs and the pages listen.
         port: its port; 0 for any free one.
-        host_names: names by which it is reached beside `localhost`, where it is not reached by its address.
-        smtp_host: address the mail server listens on.
+        host_names: host names by which it is reached, beside `localhost` and IP addresses.
+        smtp_host: address on which the mail server listens.
         smtp_port: its port; 0 for any free one.
         twilio: the simulated account.
-        vonage: the simulated account of the second provider; nobody reads what it sends.
-        members: how simulated members and scanners behave; None: nobody reads anything.
+        vonage: the simulated account of the second provider; no simulated member reads its texts.
+        members: behaviour of simulated members and scanners; None: there are none.
         bouncing: share of mailboxes that do not exist.
-        mail: what goes wrong with anybody's mail.
+        mail: random failures of mail.
     """
 
     host: str = "127.0.0.1"
@@ -58,17 +58,17 @@ class SandboxConfig:
 
 @dataclass(slots=True)
 class Sandbox:
-    """A running sandbox.
+    """Running sandbox.
 
     Attributes:
-        config: what it was made of.
+        config: its configuration.
         twilio: the simulated account; `twilio.inbound_url` may be set at any time.
         vonage: the simulated account of the second provider, at the same address.
-        mailbox: every mail.
-        record: what members and scanners really did.
+        mailbox: every mail it took.
+        record: everything members and scanners did.
         members: the simulated members, or None.
         scanners: the simulated link scanners, or None.
-        twilio_base_url: for MUSTER_TWILIO_BASE_URL; in a browser, the page that shows every message.
+        twilio_base_url: for MUSTER_TWILIO_BASE_URL; also the URL of the pages that show every message.
         smtp_url: for MUSTER_SMTP_URL.
         started: when it started, empty, in seconds since 1970.
     """
@@ -86,7 +86,7 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which Muster is pointed at it."""
+        """Return the environment variables that make Muster use it."""
         return {
             "MUSTER_TWILIO_BASE_URL": self.twilio_base_url,
             "MUSTER_TWILIO_ACCOUNT_SID": self.config.twilio.account_sid,
@@ -96,7 +96,7 @@ class Sandbox:
 
     @property
     def second_provider(self) -> dict[str, str]:
-        """The variables by which Muster is given its second provider of texts, besides a sender."""
+        """Return the variables that give Muster its second provider of texts, apart from a sender."""
         account = self.config.vonage
         return {
             "MUSTER_VONAGE_BASE_URL": self.twilio_base_url,
@@ -107,7 +107,7 @@ class Sandbox:
 
     @property
     def pending(self) -> dict[str, int]:
-        """How much is still going to happen by itself."""
+        """Count what is still going to happen by itself."""
         return {
             "webhooks": self.twilio.webhooks.agenda.pending + self.vonage.webhooks.agenda.pending,
             "members": self.members.pending if self.members else 0,
@@ -115,7 +115,7 @@ class Sandbox:
         }
 
     async def idle(self) -> None:
-        """Wait until nothing more will happen by itself: texts arrived, receipts posted, members and scanners done."""
+        """Wait until nothing more will happen by itself: texts, receipts, members and scanners are done."""
         while any(self.pending.values()):
             await self.twilio.idle()
             await self.vonage.idle()
@@ -125,7 +125,7 @@ class Sandbox:
                 await self.scanners.idle()
 
     def summary(self, now: float) -> dict[str, object]:
-        """Every count there is."""
+        """Return all counts."""
         return {
             "mails": self.mailbox.counts(),
             "messages": {
@@ -143,7 +143,7 @@ async def open_sandbox(config: SandboxConfig) -> AsyncIterator[Sandbox]:
     """Run a sandbox until the block is left.
 
     Args:
-        config: what it is made of.
+        config: its configuration.
 
     Raises:
         Unavailable: a port is taken.
@@ -175,14 +175,14 @@ async def open_sandbox(config: SandboxConfig) -> AsyncIterator[Sandbox]:
 
 @asynccontextmanager
 async def _serve(config: SandboxConfig, sandbox: Sandbox) -> AsyncIterator[str]:
-    """Both providers' APIs and the sandbox's own pages, on one port."""
+    """Serve both providers' APIs and the sandbox's own pages, on one port."""
     app = web.Application(middlewares=[only_for({config.host, *config.host_names}), refuse_compressed])
     app[SANDBOX] = sandbox
     app.on_response_prepare.append(_name_server)
     app.add_routes(TwilioApi(sandbox.twilio).routes())
     app.add_routes(VonageApi(sandbox.vonage).routes())
     app.add_routes(control_routes())
-    # a create that hangs on purpose must not hold up the end; compressed bodies would hold up everything
+    # a create that hangs on purpose must not delay the stop; compressed bodies could block the event loop
     runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=0.1)
     await runner.setup()
     try:
@@ -194,10 +194,10 @@ async def _serve(config: SandboxConfig, sandbox: Sandbox) -> AsyncIterator[str]:
 
 
 async def _name_server(_request: web.Request, response: web.StreamResponse) -> None:
-    """Say what this is, and not which versions of what it is made of."""
+    """Set the Server header to a name without library versions."""
     response.headers["Server"] = "Muster"
 
 
 def _named(host: str) -> str:
-    """An address one can connect to, for one that listens everywhere."""
+    """Return an address to connect to, for one that listens on all interfaces."""
     return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)

@@ -1,4 +1,4 @@
-"""Simulated link scanners: machines that follow the links in messages, and must never be taken for members."""
+"""Simulated link scanners: machines that fetch the links in messages, and must never be counted as members."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _CHROME: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of scanner seen in the wild.
+    """Kind of scanner, as seen in practice.
 
     Attributes:
-        name: what the record calls it.
-        channels: which messages it looks at.
+        name: its name in the record.
+        channels: channels whose messages it scans.
         agent: its User-Agent.
-        requests: what it sends to each link, in order.
-        after: seconds from the delivery, from and to.
-        every_link: all links of the message, or only the first.
-        presses: whether it presses a button at once, and which: the first in the source, or the first one can see.
+        requests: HTTP methods it sends to each link, in order.
+        after: seconds after the delivery, from and to.
+        every_link: whether it fetches all links of the message, or only the first.
+        presses: the button it presses at once, if any: the first in the source, or the first visible one.
     """
 
     name: str
@@ -74,13 +74,13 @@ KINDS: Final = (
 
 
 class Scanners:
-    """Scanners at work while the block lasts.
+    """Simulated scanners, active while the block lasts.
 
     Args:
-        profile: how many messages are looked at, and how fast.
-        twilio: where texts come from.
-        mailbox: where mails come from.
-        record: where every hit is written down.
+        profile: share of messages that are scanned, and the speed.
+        twilio: source of texts.
+        mailbox: source of mails.
+        record: gets every request.
     """
 
     def __init__(self, profile: Profile, twilio: Twilio, mailbox: Mailbox, record: Record) -> None:
@@ -109,11 +109,11 @@ class Scanners:
 
     @property
     def pending(self) -> int:
-        """How many messages are still to be scanned."""
+        """Count messages that are still to be scanned."""
         return self._agenda.pending
 
     async def idle(self) -> None:
-        """Wait until every message has been looked at."""
+        """Wait until every message has been scanned."""
         await self._agenda.idle()
 
     def _see_mail(self, mail: Mail) -> None:
@@ -137,7 +137,7 @@ class Scanners:
         self._agenda.later(wait, self.scan, kind, address, message, letter)
 
     async def scan(self, kind: Kind, address: str, message: str, letter: ReceivedMessage) -> None:
-        """Look at the links of one message as that kind of scanner does."""
+        """Fetch the links of one message as that kind of scanner does."""
         assert self._session is not None
         browser = Browser(self._session, kind.agent)
         for link in letter.links if kind.every_link else letter.links[:1]:
@@ -159,7 +159,7 @@ class Scanners:
 
 
 def _what_it_presses(kind: Kind, page: Page) -> tuple[Form, Button] | None:
-    """The button that kind of scanner presses on a page."""
+    """Return the button that kind of scanner presses on a page, with its form; or None."""
     match kind.presses:
         case "first":
             return page.first_button()

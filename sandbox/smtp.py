@@ -1,4 +1,4 @@
-"""The sandbox's mail server: aiosmtpd, made quick enough to stand at the far end of a campaign."""
+"""Mail server of the sandbox: aiosmtpd, made fast enough to receive a whole campaign."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from sandbox.postmaster import ORDINARY, Postmaster, Quirk
 
 LARGEST_MAIL: Final = 10 * 1024 * 1024
 _FIRST_WORDS: Final = 256
-"""Bytes of a text that are read before its connection is cut."""
+"""Bytes of a text that are read before its connection is dropped."""
 _PLAIN_ADDRESS = re.compile(r"<([^<>\s\"\\,:;()\[\]]+@[^<>\s\"\\,:;()\[\]@]+)>(?: +(.*))?")
 
 
 class Server(SMTP):  # type: ignore[misc]  # aiosmtpd has no types
-    """aiosmtpd's protocol with its two slow parts done quickly: reading an address, and reading the text.
+    """aiosmtpd's protocol with faster versions of its two slow parts: parsing an address, and reading the text.
 
-    As it comes, it parses every address with the email package's grammar and awaits every line of every mail: 800
+    aiosmtpd itself parses every address with the email package's grammar and awaits every line of every mail: 800
     mails a second on one core. With both replaced it takes three times as many.
     """
 
-    line_length_limit = LARGEST_MAIL  # how much the stream may hold before a line (or here: a text) is called too long
+    line_length_limit = LARGEST_MAIL  # most bytes in the stream before a line (here: a text) counts as too long
 
     def __init__(self, hand: Hand) -> None:
         super().__init__(
@@ -37,24 +37,24 @@ class Server(SMTP):  # type: ignore[misc]  # aiosmtpd has no types
         self._refused = hand.refuse
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the connection, so that closing the sandbox closes it."""
+        """Register the connection, so that closing the sandbox closes it."""
         super().connection_made(transport)
         self._connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Forget it."""
+        """Unregister the connection."""
         self._connections.discard(self)
         super().connection_lost(error)
 
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
-        """An ordinary address by one regular expression, any other by aiosmtpd's grammar."""
+        """Parse an ordinary address by one regular expression, any other by aiosmtpd's grammar."""
         if found := _PLAIN_ADDRESS.fullmatch(arg):
             return found[1], found[2] or ""
         address: tuple[str | None, str | None] = super()._getaddr(arg)
         return address
 
     async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802  # aiosmtpd's name for a command
-        """Take the text in as few reads as it has lines that end in a full stop, instead of one a line."""
+        """Take the text with one read for each line that ends in a full stop, instead of one for every line."""
         if await self.check_helo_needed():
             return
         if not self.envelope.rcpt_tos:
@@ -83,7 +83,7 @@ class Server(SMTP):  # type: ignore[misc]  # aiosmtpd has no types
             await self.push(status)
 
     async def _read_text(self) -> bytes:
-        """Everything up to the line that holds one dot, with doubled dots undone (RFC 5321, 4.5.2)."""
+        """Read up to the line that holds one dot, with doubled dots undone (RFC 5321, 4.5.2)."""
         text = bytearray()
         while True:
             text += await self._reader.readuntil(b".\r\n")
@@ -98,11 +98,11 @@ class Server(SMTP):  # type: ignore[misc]  # aiosmtpd has no types
 
 
 class Hand:
-    """aiosmtpd's hooks: asks the postmaster, fills the mailbox.
+    """Hooks of aiosmtpd: treats mail as the postmaster decides, and stores it in the mailbox.
 
     Args:
-        mailbox: where mails go.
-        postmaster: says what happens to whom.
+        mailbox: stores the mails.
+        postmaster: decides what happens to mail for each recipient.
     """
 
     def __init__(self, mailbox: Mailbox, postmaster: Postmaster) -> None:
@@ -113,14 +113,14 @@ class Hand:
     async def handle_EHLO(  # noqa: N802
         self, _server: Server, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
-        """Say what it can do; commands may come together (RFC 2920), for it reads one line after another."""
+        """List its extensions; commands may be pipelined (RFC 2920), for it reads one line after another."""
         session.host_name = hostname
         return [responses[0], "250-PIPELINING", *responses[1:]]
 
     async def handle_RCPT(  # noqa: N802
         self, server: Server, _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """Take or refuse a recipient."""
+        """Accept or refuse a recipient."""
         quirk = self._postmaster.quirk(address)
         if quirk.phase == "rcpt" and quirk.reply:
             self.refuse(server, quirk)
@@ -134,7 +134,7 @@ class Hand:
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: Server, _session: Session, envelope: Envelope) -> str | None:  # noqa: N802
-        """Take or refuse a text; None where nothing is said and the line goes dead."""
+        """Accept or refuse a text; None where the connection is closed without a reply."""
         quirk: Quirk = getattr(envelope, "quirk", ORDINARY)
         if quirk.delay:
             await asyncio.sleep(quirk.delay)
@@ -151,10 +151,10 @@ class Hand:
         return quirk.reply or f"250 2.0.0 OK {len(self._mailbox)}"
 
     def refuse(self, server: Server, quirk: Quirk) -> None:
-        """Count a mail that was not taken, and hang up where that belongs to it."""
+        """Count a refused mail, and close the connection if its quirk says so."""
         self._mailbox.refused[" ".join(quirk.reply.split()[:2]) or "dropped"] += 1
         if quirk.close and quirk.phase == "rcpt":
-            # the reply is written as soon as the hook returns, before the loop looks at anything else
+            # the reply is written as soon as the hook returns, before the loop runs anything else
             asyncio.get_running_loop().call_soon(_close, server)
 
 
@@ -170,13 +170,13 @@ async def open_smtp(host: str, port: int, mailbox: Mailbox, postmaster: Postmast
     Args:
         host: address to listen on.
         port: 0 for any free one.
-        mailbox: where mails go.
-        postmaster: says what happens to whom.
+        mailbox: stores the mails.
+        postmaster: decides what happens to mail for each recipient.
 
     Yields:
         The port.
     """
-    # aiosmtpd logs every command, with members' addresses in it
+    # aiosmtpd logs every command, members' addresses included
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     hand = Hand(mailbox, postmaster)
     server: Any = await asyncio.get_running_loop().create_server(lambda: Server(hand), host, port, backlog=1024)

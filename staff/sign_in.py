@@ -1,4 +1,4 @@
-"""How staff get in: a link that works once, then a session. No passwords; only digests are stored."""
+"""Staff sign-in: a link that works once, then a session. No passwords; only digests are stored."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SQL = load_queries(__file__)
 
 SIGN_IN_PATH: Final = "/console/sign-in"
 SESSION_LASTS: Final = timedelta(hours=12)
-"""How long a session lives after the last page somebody opened."""
+"""Session lifetime after the last page somebody opened."""
 SESSION_ENDS: Final = timedelta(days=7)
-"""How long after the sign-in it ends, whatever was opened since."""
+"""Session lifetime after the sign-in, whatever was opened since."""
 _TOUCH_EVERY: Final = timedelta(minutes=5)
 _ROTATE_EVERY: Final = timedelta(hours=1)
 _GRACE: Final = timedelta(minutes=1)
@@ -32,7 +32,7 @@ class Staff:
     """A member of staff who is signed in.
 
     Attributes:
-        staff_id: who.
+        staff_id: their row.
         name: as they are greeted.
         email: in lower case.
         until: when the session ends if no further page is opened; aware.
@@ -46,7 +46,7 @@ class Staff:
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """Who changes somebody's access.
+    """Person who changes somebody's access, for the audit.
 
     Attributes:
         actor: as they call themselves.
@@ -59,7 +59,7 @@ class By:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What a session cookie opened.
+    """Session that a cookie opened.
 
     Attributes:
         staff: whose session it is.
@@ -143,7 +143,7 @@ async def make_sign_in_link(
 
 
 async def drop_link(db: Connection, path: str) -> None:
-    """Take back a link that did not reach anybody."""
+    """Take back a link that was not delivered to anybody."""
     await db.execute(SQL["drop_link"], _digest(path.rpartition("/")[2]))
 
 
@@ -153,7 +153,7 @@ async def record(db: Connection, staff_id: int, action: str, *, by: By, now: dat
 
 
 async def link_works(db: Connection, token: str, *, now: datetime) -> bool:
-    """Whether a link would sign somebody in; looking does not use it."""
+    """Tell whether a link would sign somebody in; looking does not use it."""
     return bool(_TOKEN.fullmatch(token)) and await db.fetchval(SQL["look_at_link"], _digest(token), now) is not None
 
 
@@ -186,14 +186,14 @@ async def use_link(db: Connection, token: str, *, now: datetime, replaces: str |
 
 
 async def admit(db: Connection, token: str | None, *, now: datetime, opens_page: bool = True) -> Admission | None:
-    """Let the holder of a session in.
+    """Admit the holder of a session.
 
     Args:
         db: any connection.
         token: from the cookie.
         now: the time, aware.
         opens_page: whether a person asked for a page: that keeps the session alive and changes its token every hour.
-            A page that follows along by itself must not keep itself signed in for ever.
+            A page that refreshes itself must not keep itself signed in for ever.
 
     Returns:
         None where nobody is signed in with that token.
@@ -233,7 +233,7 @@ async def end_session(db: Connection, token: str, *, now: datetime) -> None:
 
 
 async def end_access(db: Connection, staff_id: int, *, now: datetime) -> tuple[int, int]:
-    """End everything that lets somebody in at this moment: sessions, and links that have not been used.
+    """End all that gives somebody access now: sessions, and links that have not been used.
 
     Args:
         db: in the caller's transaction.
@@ -249,5 +249,5 @@ async def end_access(db: Connection, staff_id: int, *, now: datetime) -> tuple[i
 
 
 def _digest(token: str) -> bytes:
-    """What is stored and looked up: guessing at digests by how long a look-up takes tells nothing about tokens."""
+    """Digest a token to store or look it up: the time that a look-up takes tells nothing about tokens."""
     return hashlib.sha256(token.encode()).digest()

@@ -1,4 +1,4 @@
-"""The catalogue in docs/events.md and docs/events.json, written from the code: `python -m tools.events_page`."""
+"""Generator of the event list in docs/events.md and of docs/events.json: `python -m tools.events_page`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _END: Final = "<!-- End of the catalogue. -->\n"
 
 
 def page(text: str) -> str:
-    """The page with its catalogue as the code has it.
+    """Replace the list of events in the page by the current one.
 
     Args:
-        text: the page as it is.
+        text: the current page.
 
     Raises:
-        ValueError: the marks that the catalogue stands between are missing.
+        ValueError: the comments around the list are missing.
     """
     before, mark, rest = text.partition(_BEGIN)
     _, end, after = rest.partition(_END)
@@ -35,7 +35,7 @@ def page(text: str) -> str:
 
 
 def catalogue() -> str:
-    """Every event and what it says, as Markdown."""
+    """List every event and its data, as Markdown."""
     parts = []
     for model in dict.fromkeys(model for model, _ in EVENTS.values()):
         kinds = {kind: words for kind, (one, words) in EVENTS.items() if one is model}
@@ -47,7 +47,7 @@ def catalogue() -> str:
 
 
 def schema_text() -> str:
-    """docs/events.json."""
+    """Return the text of docs/events.json."""
     return orjson.dumps(schemas(), option=orjson.OPT_INDENT_2).decode() + "\n"
 
 

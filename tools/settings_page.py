@@ -1,4 +1,4 @@
-"""docs/settings.md, written from the settings themselves: `python -m tools.settings_page [FILE]`."""
+"""Generator of docs/settings.md from the settings: `python -m tools.settings_page [FILE]`."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ secret that can be guessed, and with an address that begins with `http://`.
 
 
 def page() -> str:
-    """The whole page.
+    """Return the whole page.
 
     Raises:
         ValueError: a setting has no description.

@@ -1,8 +1,8 @@
-"""What the outside says: members' links, unsubscribing, and providers' webhooks.
+"""Web endpoints open to members and providers: members' links, unsubscribing, and providers' webhooks.
 
-`routes()` is all a web application needs; it must hold the runtime at `app[core.http.web.RUNTIME]`. What comes in is
-stored first; a worker processes it with `process_inbox`, and deletes it in time with `drop_leftovers`. What came while
-nobody was there to take it, `fetch_missed` asks for.
+`routes()` is all a web application needs; it must hold the runtime at `app[core.http.web.RUNTIME]`. Everything that
+comes in is stored first; a worker processes it with `process_inbox` and later deletes it with `drop_leftovers`.
+`fetch_missed` fetches texts that arrived at Twilio while our endpoints were down.
 """
 
 from __future__ import annotations
@@ -47,31 +47,34 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     vonage.INBOUND: vonage.read_texts,
     **email.HANDLERS,
 }
-"""Who processes what has come in, by its source. Mail needs more than a connection: see `process_inbox`."""
+"""Handlers of what has come in, by source. Mail needs more than a connection: see `process_inbox`."""
 
 
 def routes() -> list[web.RouteDef]:
-    """Every address the outside talks to. The members' links take any first word of a path: add them last."""
+    """Return all routes for members and providers.
+
+    The members' links match any first word of a path: add them last.
+    """
     misses, intake = RateLimit("links"), Intake()
     providers = [*twilio.routes(intake), *vonage.routes(intake), *email.routes(intake)]
     return [*providers, *unsubscribe.routes(misses), *preferences.routes(misses), *links.routes(misses)]
 
 
 async def process_inbox(runtime: Runtime, limit: int) -> int:
-    """Process what has come in and is due.
+    """Process the inbound items that are due.
 
     Args:
         runtime: where it is stored.
         limit: most items in one go.
 
     Returns:
-        How many were looked at; fewer than `limit` where nothing else is due.
+        How many were processed or tried; fewer than `limit` where nothing else is due.
     """
     return await process(runtime, limit, _handlers(runtime), slow={MAIL})
 
 
 async def process_waiting(runtime: Runtime, db: Connection, inbox_ids: Collection[int]) -> bool:
-    """Process some of what has come in at once, due or not.
+    """Process some inbound items at once, due or not.
 
     Args:
         runtime: where it is stored.

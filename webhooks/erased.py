@@ -1,4 +1,4 @@
-"""Messages of people who were erased: what comes in about them later is dealt with, then emptied (`forget_late`)."""
+"""Inbound items about erased people's messages: processed when they arrive late, then emptied (`forget_late`)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from messaging.outbox.erasure import NEVER
 SQL: Final = load_queries(__file__)
 
 _WITHIN: Final = 900
-"""Seconds a look through everything that came in may take."""
+"""Seconds that a query over the whole inbound log may take."""
 
 
 async def blank_arrivals(db: Connection, inbox_ids: Collection[int], pattern: str) -> None:
-    """Empty rows of what came in, and the mails they are.
+    """Empty rows of the inbound log, and delete the mails that belong to them.
 
     Args:
         db: a connection, or in the caller's transaction.
-        inbox_ids: which.
-        pattern: finds an address in what they are known by.
+        inbox_ids: which rows.
+        pattern: regular expression that finds the person's addresses in a dedupe key.
     """
     await db.execute(SQL["blank"], list(inbox_ids), pattern)
     await db.execute(SQL["drop_mails"], list(inbox_ids))
@@ -31,12 +31,12 @@ async def blank_arrivals(db: Connection, inbox_ids: Collection[int], pattern: st
 async def note_erased(
     db: Connection, message_ids: Collection[int], provider_ids: Collection[str], now: datetime
 ) -> None:
-    """Remember which messages were erased, so that nothing said of them later is kept.
+    """Remember which messages were erased, so that nothing that arrives about them later is kept.
 
     Args:
         db: in the caller's transaction.
-        message_ids: ours.
-        provider_ids: what providers call them, earlier tries too.
+        message_ids: our ids of the messages.
+        provider_ids: the providers' ids of them, earlier tries included.
         now: the time.
     """
     subjects = subjects_of(message_ids, provider_ids)
@@ -45,11 +45,11 @@ async def note_erased(
 
 
 async def forget_late(db: Connection, inbox_ids: Collection[int] | None = None) -> None:
-    """Empty what was said of messages whose person is erased, once it has been dealt with.
+    """Empty inbound items about messages of erased people, once they have been processed.
 
     Args:
-        db: a connection, or in the transaction that dealt with it.
-        inbox_ids: what to look at; None for everything.
+        db: a connection, or in the transaction that processed them.
+        inbox_ids: rows to check; None for all.
     """
     if inbox_ids is None:
         rows = await db.fetch(SQL["all_late"], timeout=_WITHIN)
@@ -61,22 +61,22 @@ async def forget_late(db: Connection, inbox_ids: Collection[int] | None = None) 
 
 
 async def erased_messages(db: Connection, since: datetime) -> list[int]:
-    """Messages of whoever was erased after a moment; those from before are forgotten.
+    """List the messages of people erased since a moment, and forget earlier erasures.
 
     Args:
         db: a connection.
-        since: when.
+        since: the moment.
     """
     await db.execute(SQL["forget_erased"], since)
     return [row["message_id"] for row in await db.fetch(SQL["erased_messages"])]
 
 
 def subjects_of(message_ids: Collection[int], provider_ids: Collection[str]) -> list[str]:
-    """Name messages as the inbox does.
+    """Return the subjects under which the inbound log files items about these messages.
 
     Args:
-        message_ids: ours.
-        provider_ids: what providers call them.
+        message_ids: our ids of the messages.
+        provider_ids: the providers' ids of them.
     """
     named = [f"{provider}:{one}" for provider in SMS_PROVIDERS for one in provider_ids]
     return [*(f"message:{one}" for one in message_ids), *named]

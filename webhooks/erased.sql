@@ -1,6 +1,6 @@
 -- name: blank
--- What is theirs. The row and its key stay, so that the same thing said again is known. What has not been processed is not
--- any more.
+-- Empties the person's rows. The row and its key stay, so that a repetition is recognised. Rows not yet processed will
+-- no longer be.
 update inbox
 set payload = '{}', subject = 'erased', error = null, state = 'done', processed_at = coalesce(processed_at, now()),
   dedupe_key = case when dedupe_key ~* $2 then 'erased:' || encode(sha256(convert_to(dedupe_key, 'UTF8')), 'hex')
@@ -8,17 +8,18 @@ set payload = '{}', subject = 'erased', error = null, state = 'done', processed_
 where inbox_id = any ($1::bigint[]);
 
 -- name: drop_mails
--- Whole mails that were theirs.
+-- Deletes the whole mails of these rows.
 delete from inbox_mail where inbox_id = any ($1::bigint[]);
 
 -- name: note_erased
--- What the inbox calls what was written to them, as digests: what comes in about it from now on leaves nothing behind.
+-- Stores digests of the subjects under which the inbound log files items about their messages: whatever comes in about
+-- them from now on is emptied.
 insert into erased_subject (digest, message_id, erased_at)
 select erased_subject_of(subject), message_id, $3 from unnest($1::text[], $2::bigint[]) as e (subject, message_id)
 on conflict (digest) do update set erased_at = excluded.erased_at;
 
 -- name: late
--- Of some rows that have been dealt with, those about a message whose person is erased. Replies are read by people.
+-- Of some processed rows, those about a message of an erased person. Replies are left out: people read those.
 select i.inbox_id
 from inbox i
 where i.inbox_id = any ($1::bigint[]) and i.state <> 'new' and i.payload <> '{}'
@@ -26,7 +27,7 @@ where i.inbox_id = any ($1::bigint[]) and i.state <> 'new' and i.payload <> '{}'
   and not exists (select from reply r where r.inbox_id = i.inbox_id);
 
 -- name: all_late
--- The same of all rows: none but those that an older worker has dealt with.
+-- The same of all rows: finds only what an older worker has processed.
 select i.inbox_id
 from inbox i
 where exists (select from erased_subject) and i.state <> 'new' and i.payload <> '{}'
@@ -34,7 +35,7 @@ where exists (select from erased_subject) and i.state <> 'new' and i.payload <> 
   and not exists (select from reply r where r.inbox_id = i.inbox_id);
 
 -- name: erased_messages
--- Messages of whoever was erased not long ago, but for those that went with their year since.
+-- Messages of people erased recently, except those that retention has deleted since.
 select e.message_id
 from erased_subject e
 where exists (select from message m where m.message_id = e.message_id)
@@ -42,5 +43,5 @@ where exists (select from message m where m.message_id = e.message_id)
 order by e.message_id;
 
 -- name: forget_erased
--- No receipts come any more.
+-- No receipts come for these any more.
 delete from erased_subject where erased_at < $1;

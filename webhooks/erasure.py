@@ -1,8 +1,8 @@
-"""Takes out of what came in, and of what others are told, whatever speaks of somebody who is erased.
+"""Erases a person from the log of what came in, and from the events reported to webhook subscribers.
 
-Looking for it reads the inbox from end to end, since providers put addresses wherever they like. That is done before
-anything is locked; what came in meanwhile is looked for once more under the lock. What others sent is never thrown away
-for naming somebody: only the address goes. What comes in later about their messages: `webhooks.erased`.
+The search reads the inbound log from end to end, since providers put addresses anywhere. It runs before anything is
+locked; what came in meanwhile is searched once more under the lock. What others sent is never thrown away
+for naming the person: only the address goes. For what comes in later about their messages see `webhooks.erased`.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from webhooks.subscriptions.high_water_mark import PATIENCE, settled
 SQL: Final = load_queries(__file__)
 
 _WITHIN: Final = 900
-"""Seconds a look through everything that came in may take."""
+"""Seconds that a query over the whole inbound log may take."""
 _PAGE: Final = 50
 """Mails that are read at a time."""
 _LEDGERS: Final = {"inbox": "inbox_id", "webhook_event": "seq", "webhook_delivery": "delivery_id"}
-"""What is read up to where it is settled: an id that is committed late is looked for again."""
+"""Tables, with their id columns, that are read up to their high-water mark: ids committed late are searched again."""
 
 
 class StillWritten(Exception):  # noqa: N818  # no fault: it is begun again
-    """Something is being written just now, so that nobody can say what there is."""
+    """Rows are being written just now, so that the search would be incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to look for.
+    """Search terms for one person.
 
     Attributes:
         person_id: the person; None for somebody known by an address alone.
-        message_ids: what was written to them.
-        provider_ids: what providers call that.
-        reply_ids: what they wrote.
-        inbox_ids: how that came in.
-        addresses: theirs alone, with their channel.
-        pattern: finds one of these addresses in a text.
-        likes: patterns for LIKE that find no less.
+        message_ids: the messages written to them.
+        provider_ids: the providers' ids of these messages.
+        reply_ids: their replies.
+        inbox_ids: the inbound rows of these replies.
+        addresses: addresses that are theirs alone, as (channel, address).
+        pattern: regular expression that finds one of these addresses in a text.
+        likes: patterns for LIKE that find at least as much.
     """
 
     person_id: int | None
@@ -62,17 +62,17 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """What was found.
+    """Result of the search.
 
     Attributes:
-        inbox: rows of what came in from them or about their messages.
-        named: rows of what others sent that names one of their addresses.
-        mails: those of them that are mails.
-        events: places of events for webhooks.
-        deliveries: what receivers answered.
-        upto: how far the inbox was read.
-        upto_event: how far the events were read.
-        upto_delivery: how far the answers were read.
+        inbox: inbound rows from them or about their messages.
+        named: inbound rows from others that name one of their addresses.
+        mails: those of `named` that are mails.
+        events: sequence numbers of webhook events about them.
+        deliveries: ids of webhook deliveries whose answers repeat their data.
+        upto: highest inbound row that was searched.
+        upto_event: highest event that was searched.
+        upto_delivery: highest delivery that was searched.
     """
 
     inbox: frozenset[int] = frozenset()
@@ -86,22 +86,22 @@ class Arrivals:
 
 
 async def find_arrivals(db: Connection, wanted: Wanted, seen: Arrivals | None = None) -> Arrivals:
-    """Find what came in from somebody or about them, and what others are told of them.
+    """Find what came in from a person or about them, and what subscribers were sent about them.
 
     Args:
         db: a connection.
-        wanted: what to look for.
-        seen: what was found before; only what is newer is read, and it has to be everything.
+        wanted: what to search for.
+        seen: result of an earlier search; only newer rows are read, and none may still be in the making.
 
     Raises:
-        StillWritten: it is not.
+        StillWritten: a transaction may still add rows, and `seen` was given.
     """
-    # with everything locked nobody is waited for: see `wait_for_writers`
+    # with everything locked, don't wait for writers: see `wait_for_writers`
     ends = await settled(db, _LEDGERS, patience=PATIENCE if seen is None else 0.0)
     if ends is None:
         if seen is not None:
             raise StillWritten
-        ends = dict.fromkeys(_LEDGERS, 0)  # the next look is at everything
+        ends = dict.fromkeys(_LEDGERS, 0)  # the next search starts from the beginning
     seen = seen or Arrivals()
     subjects = [*map(str.lower, subjects_of(wanted.message_ids, wanted.provider_ids)), *_places(wanted.addresses)]
     message_ids = [str(one) for one in wanted.message_ids]
@@ -133,7 +133,7 @@ async def find_arrivals(db: Connection, wanted: Wanted, seen: Arrivals | None = 
 
 
 async def _find_mails(db: Connection, wanted: Wanted, upto: int) -> dict[int, Mention]:
-    """Mails after a row that name one of the addresses, and whether they come from there."""
+    """Find the mails after a row that name one of the addresses, and whether the person wrote them."""
     if not wanted.likes:
         return {}
     long = await db.fetch(SQL["long_mails"], list(wanted.likes), upto, LOOKED_AT, timeout=_WITHIN)
@@ -151,23 +151,23 @@ def _mentions(page: Sequence[asyncpg.Record], pattern: re.Pattern[str]) -> dict[
 
 
 async def wait_for_writers(db: Connection) -> None:
-    """Wait until whoever was writing to what came in has ended, or for about a second.
+    """Wait until the transactions that are writing inbound rows have ended, or for about a second.
 
     Args:
-        db: a connection without a transaction, which holds nothing.
+        db: a connection without a transaction, which holds no locks.
     """
     await settled(db, _LEDGERS)
 
 
 async def empty_arrivals(db: Connection, wanted: Wanted, found: Arrivals, old: str, new: str) -> None:
-    """Take out what was found.
+    """Erase what was found.
 
     Args:
         db: in the caller's transaction.
-        wanted: whose it is.
-        found: what `find_arrivals` found.
-        old: the membership number others were told; empty where there is none.
-        new: what they are told from now on.
+        wanted: the person.
+        found: the result of `find_arrivals`.
+        old: the membership number that subscribers were sent; empty where there is none.
+        new: the number that replaces it.
     """
     rows = list(found.inbox)
     await blank_arrivals(db, rows, wanted.pattern)
@@ -185,10 +185,10 @@ async def empty_arrivals(db: Connection, wanted: Wanted, found: Arrivals, old: s
 
 
 def _places(addresses: Collection[tuple[str, str]]) -> list[str]:
-    """What the inbox calls whoever writes from their addresses."""
+    """Return the subjects under which the inbound log files what comes from these addresses."""
     return [f"{'phone' if channel == 'sms' else 'mailbox'}:{address}".lower() for channel, address in addresses]
 
 
 def _senders(addresses: Collection[tuple[str, str]]) -> list[str]:
-    """How providers name whoever writes from their addresses."""
+    """Return the forms in which providers name these addresses as senders."""
     return [form for _, address in addresses for form in dict.fromkeys((address, address.removeprefix("+")))]

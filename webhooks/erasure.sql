@@ -1,8 +1,9 @@
 -- name: arrivals
--- What came in from somebody or about them, and whether it is theirs: replies and presses by their rows, receipts by their
--- message or their provider's id, what they sent by its sender. What others sent is theirs, whatever it names and answers.
--- $4 finds an address in any text; $5 is quicker and finds no less. Every row after $6 is looked at: where millions came in
--- that takes seconds, and is done before anybody has to wait.
+-- What came in from somebody or about them, and whether it is their own: replies and presses by their rows, receipts by
+-- their message or their provider's id, what they sent by its sender. What others sent is the others' own, whatever it
+-- names or answers.
+-- $4 finds an address in any text; $5 is quicker and finds at least as much. Every row after $6 is searched: with
+-- millions of rows that takes seconds, and is done before any lock is taken.
 select found.inbox_id, found.own
 from (
   select
@@ -23,17 +24,17 @@ where found.own
     and found.around || jsonb_words(found.payload) ~* $4;
 
 -- name: mails
--- Mails after one of them, as far as anybody reads them: what they say is decoded first.
+-- Mails after one of them, up to the length that is ever read: their text is decoded before it is searched.
 select inbox_id, substring(raw for $2) as raw from inbox_mail where inbox_id > $1 order by inbox_id limit $3;
 
 -- name: long_mails
--- What comes after that in long ones, as bytes.
+-- The part of long mails beyond that, searched as bytes.
 select inbox_id
 from inbox_mail
 where inbox_id > $2 and octet_length(raw) > $3 and squeezed(encode(raw, 'escape')) like any ($1::text[]);
 
 -- name: mend
--- What others said of them: it stays, and is read if it has not been yet, without the address.
+-- Removes the address from what others sent. The row stays, and is processed if it has not been yet.
 update inbox
 set payload = jsonb_without(payload, $2), subject = regexp_replace(subject, $2, 'erased', 'gi'),
   error = regexp_replace(error, $2, 'erased', 'gi'),
@@ -42,31 +43,31 @@ set payload = jsonb_without(payload, $2), subject = regexp_replace(subject, $2, 
 where inbox_id = any ($1::bigint[]);
 
 -- name: mend_mails
--- The same of mails that were set aside; what can be read was read before.
+-- The same for mails that were set aside; readable ones have been processed already.
 update inbox_mail m
 set raw = decode(regexp_replace(encode(m.raw, 'escape'), $2, 'erased', 'gi'), 'escape')
 from inbox i
 where i.inbox_id = m.inbox_id and m.inbox_id = any ($1::bigint[]) and i.state <> 'done';
 
 -- name: drop_read_mails
--- What was in them stands in the replies they became.
+-- Deletes processed mails: their content is in the replies they became.
 delete from inbox_mail m
 using inbox i
 where i.inbox_id = m.inbox_id and m.inbox_id = any ($1::bigint[]) and i.state = 'done';
 
 -- name: drop_malformed
--- Bodies that nobody could read, in which an address stands in one way or another.
+-- Deletes unreadable bodies in which an address stands in any form.
 delete from inbox_malformed where squeezed(encode(body, 'escape')) like any ($1::text[]);
 
 -- name: told
--- Events that others are told of somebody, after a place.
+-- Webhook events about somebody, after a sequence number.
 select seq from webhook_event
 where seq > $4
   and ((data ->> 'person_id')::bigint = $1 or data -> 'person_ids' @> to_jsonb($1::bigint)
     or data ->> 'message_id' = any ($2::text[]) or data ->> 'reply_id' = any ($3::text[]));
 
 -- name: rename
--- Their number is another one from now on, also in what has not been told yet.
+-- Replaces their number, also in events that have not been delivered yet.
 update webhook_event
 set data = data
   || case when data ->> 'member_id' = $2 then jsonb_build_object('member_id', $3::text) else '{}' end
@@ -76,22 +77,22 @@ set data = data
 where seq = any ($1::bigint[]);
 
 -- name: deliveries
--- Receivers may have said back what they were told.
+-- Deliveries whose answers may repeat what was sent.
 select delivery_id from webhook_delivery
 where delivery_id > $4 and (answer <> '' or problem is not null)
   and (seq = any ($1::bigint[]) or cardinality($3::text[]) > 0
     and squeezed(answer || ' ' || coalesce(problem, '')) like any ($3) and answer || ' ' || coalesce(problem, '') ~* $2);
 
 -- name: blank_deliveries
--- That it was told stays, and whether that worked.
+-- Empties the answers. That an event was delivered, and with what result, stays.
 update webhook_delivery set answer = '', problem = case when problem is not null then 'erased' end
 where delivery_id = any ($1::bigint[]);
 
 -- name: blank_looks
--- That somebody looked stays, for it is counted; with what, and what they pressed, does not.
+-- Page views stay, for they are counted; the program that looked and what was pressed are emptied.
 update link_visit set signals = '{}', answer = null, asked = null where message_id = any ($1::bigint[]);
 
 -- name: drop_told_once
--- What we have told an address is kept by the address.
+-- Deletes the notes of one-time texts to an address: they are kept by the address.
 delete from told_once t using unnest($1::text[], $2::text[]) as a (channel, address)
 where t.channel = a.channel and t.address = a.address;

@@ -1,4 +1,4 @@
-"""What a provider's webhook is told that we do not take: nothing of it is kept unless we know who sent it."""
+"""Error responses for webhook requests. Nothing of a request is kept unless its sender is verified."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from core.log_limit import LOG_LIMIT
 from webhooks.inbound_log.inbound_log import keep_malformed
 
 WINDOW: Final = timedelta(hours=26)
-"""How old what is signed may be. Providers try again for a day with what they signed first; within this time what comes
-twice is known by its id, which the inbox keeps for two days at least."""
+"""Maximum age of a signed request. Providers retry for a day with the first signature; within this time a repetition is
+recognised by its id, which the inbound log keeps for two days at least."""
 
 log = structlog.get_logger(__name__)
 
 
 def forged(request: web.Request) -> web.HTTPForbidden:
-    """Its signature is missing or wrong; nothing is kept."""
+    """Refuse a request whose signature is missing or wrong; nothing is kept."""
     note_forged(request, "a webhook with a wrong signature")
     return web.HTTPForbidden(text="The signature is missing or wrong.\n")
 
 
 def note_forged(request: web.Request, event: str, **more: object) -> None:
-    """Write into the log that somebody sends what is not the provider's; not each time, for it costs them nothing."""
+    """Log that a request did not come from the provider; rate-limited, since such requests cost the sender nothing."""
     request.app[LOG_LIMIT].write(event, request.path, remote=request.remote, **more)
 
 
 async def malformed(request: web.Request, source: str, problem: str, body: bytes) -> web.HTTPBadRequest:
-    """It is the provider's and cannot be read; it is kept for a person to look at.
+    """Refuse a verified request that cannot be read; the body is kept for a person to look at.
 
     Args:
         request: the webhook.
@@ -50,5 +50,5 @@ async def malformed(request: web.Request, source: str, problem: str, body: bytes
 
 
 def lacking(said: Mapping[str, Any], needed: Sequence[str]) -> list[str]:
-    """Which of the fields we need are not there, or are no words."""
+    """Return the required fields that are missing, empty or not strings."""
     return [name for name in needed if not isinstance(said.get(name), str) or not said[name]]

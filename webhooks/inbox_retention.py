@@ -1,8 +1,9 @@
-"""What came in and has been dealt with: kept for a while as it came, then deleted, for it holds numbers and words.
+"""Retention of the inbound log: processed items are kept for a while as they came, then deleted.
 
-What it came to (claims, replies, events, opt-outs) stays where it was written. What nobody has processed yet, or could
-not, stays too. Of what anybody could send again who had seen it, because no signature says when it was sent, a digest
-stays for longer: an old text must not count in the next ballot.
+They hold phone numbers, mailboxes and members' words. Their results (claims, replies, events, opt-outs) stay in their
+own tables; items that are not processed yet, or could not be, stay too. Where no signature proves when an item was
+sent, anybody who has seen it could send it again, so a digest of it is kept for longer: an old text must not count in
+the next ballot.
 """
 
 from __future__ import annotations
@@ -32,21 +33,21 @@ UNDATED: Final = (
     MAIL,
     *(source_of(provider.name) for provider in PROVIDERS if not provider.proves_date),
 )
-"""Sources that say the same again with the same proof, whenever that is."""
+"""Sources whose items can be sent again at any time with the same proof of origin."""
 KNOWN_FOR: Final = timedelta(days=400)
 
 
 async def drop_leftovers(db: Connection, before: datetime, *, now: datetime, page: int = PAGE) -> int:
-    """Delete what came in before a time and is done, and what else here has outlived its use.
+    """Delete processed items that came in before a time, and expired bodies and digests.
 
     Args:
         db: a connection without a transaction: each page is one.
-        before: when it came in and was done.
+        before: an item must have been received and processed before this.
         now: the time.
         page: most rows in one statement.
 
     Returns:
-        How many were deleted from the inbox.
+        How many items were deleted.
     """
     await db.execute(SQL["drop_malformed"], now)
     await forget_soft_bounces(db, now)
@@ -59,7 +60,7 @@ async def drop_leftovers(db: Connection, before: datetime, *, now: datetime, pag
     while True:
         noted = await db.execute(SQL["note_page"], cursor, before, page, UNDATED, now)
         if noted != "INSERT 0 0" and await settled(db, {"inbox": "inbox_id"}) is None:
-            return deleted  # somebody who has not seen the digests yet may still store a repetition: next time
+            return deleted  # a process that cannot see the digests yet may still store a repetition: deleted next time
         row = await db.fetchrow(SQL["drop_page"], cursor, before, page)
         assert row is not None
         deleted += row["deleted"]

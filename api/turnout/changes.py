@@ -1,4 +1,4 @@
-"""`GET /api/v1/turnout/{ballot}/changes`: what happened after a place; now, waited for, or as a stream."""
+"""`GET /api/v1/turnout/{ballot}/changes`: changes after a position in the feed; at once, by long poll, or streamed."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from core.runtime import Runtime
 
 EVENT_STREAM: Final = "text/event-stream"
 PULSE: Final = 15.0
-"""Seconds after which a silent stream says that it is alive."""
+"""Seconds of silence after which a stream sends a keep-alive."""
 SENDS_WITHIN: Final = 30.0
-"""Seconds a reader has to take what it is sent; then it is hung up on, and comes again with its last place."""
+"""Seconds a reader has to take what it is sent; then it is disconnected, and comes again with its last position."""
 CHECK_EVERY: Final = timedelta(seconds=60)
-"""How soon a stream ends after its key was revoked."""
+"""Time within which a stream ends after its key was revoked."""
 _PLACE: Final[TypeAdapter[int]] = TypeAdapter(Place)
 
 
 async def get_changes(request: web.Request, ballot: Ballot, _key: Key) -> web.StreamResponse:
-    """What happened after a place in the feed."""
+    """Answer with the changes after a position in the feed."""
     query = read_query(request, ChangesQuery)
     if isinstance(query, web.Response):
         return query
@@ -52,7 +52,7 @@ async def get_changes(request: web.Request, ballot: Ballot, _key: Key) -> web.St
 
 
 async def _stream(request: web.Request, ballot: Ballot, query: ChangesQuery) -> web.StreamResponse:
-    """The same for as long as the reader listens: each change an event whose id is its place."""
+    """Stream changes while the client is connected; each change is an event whose id is its position in the feed."""
     after = query.after
     if last := request.headers.get("Last-Event-ID"):
         try:
@@ -61,7 +61,7 @@ async def _stream(request: web.Request, ballot: Ballot, query: ChangesQuery) -> 
             return problem(400, "Last-Event-ID is not a place in the feed.")
     runtime, tide = request.app[RUNTIME], request.app[TIDE]
     checked = runtime.clock()
-    found = await _changes(runtime, ballot, after, query.limit)  # what fails now is still an answer
+    found = await _changes(runtime, ballot, after, query.limit)  # errors here still become a response
     async with sse_response(request) as response:
         while response.is_connected() and not tide.closed:
             with contextlib.suppress(ConnectionError):

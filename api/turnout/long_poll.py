@@ -1,4 +1,4 @@
-"""Waiting for changes: one look a second at the database for all who wait, however many they are."""
+"""Long polling: one database query a second serves all waiting clients, however many they are."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ SQL: Final = load_queries(__file__)
 
 LOOK_EVERY: Final = 1.0
 MOST_WAITING: Final = 500
-"""Who may wait at a process at once."""
+"""Clients that may wait in one process at once."""
 
 
 @dataclass(slots=True)
 class LongPoll:
-    """Tells who waits that their ballot's feed has gone on.
+    """Wake waiting clients when their ballot's feed has new changes.
 
     Args:
-        runtime: where to look.
-        every: seconds between two looks.
+        runtime: has the database.
+        every: seconds between two queries.
     """
 
     runtime: Runtime
@@ -37,10 +37,10 @@ class LongPoll:
     _looking: asyncio.Task[None] | None = None
 
     async def wait(self, ballot_id: int, after: int, patience: float) -> None:
-        """Return when there is a change after a place, when the patience is at its end, or when the server stops.
+        """Return when there is a change after a position, when the patience has run out, or when the server stops.
 
         Raises:
-            Unavailable: too many wait already.
+            Unavailable: too many clients wait already.
         """
         if self.closed:
             return
@@ -59,7 +59,7 @@ class LongPoll:
             del self._waiting[news]
 
     async def close(self) -> None:
-        """Let everybody go, so that the server can stop."""
+        """Release all waiting clients so that the server can stop."""
         self.closed = True
         for news in self._waiting:
             _tell(news)

@@ -1,5 +1,5 @@
 -- name: ends
--- Where the feed of each ballot ends: one entry of an index for each.
+-- The last position of each ballot's feed: one index entry for each.
 select b.ballot_id, last.seq
 from unnest($1::bigint[]) as b (ballot_id)
 cross join lateral (

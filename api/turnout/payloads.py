@@ -1,4 +1,4 @@
-"""What the turnout feed takes and gives; the OpenAPI document is made from here."""
+"""Query parameters and payloads of the turnout feed; the OpenAPI document is generated from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Q = TypeVar("Q", bound=BaseModel)
 
 
 class ChangesQuery(BaseModel):
-    """What can be asked of the feed."""
+    """Query parameters of the feed."""
 
     after: Place = Field(0, description="The `cursor` of the last answer; 0 from the beginning.")
     limit: int = Field(1000, ge=1, le=1000, description="The most changes in one answer.")
@@ -26,7 +26,7 @@ class ChangesQuery(BaseModel):
 
 
 class SnapshotQuery(BaseModel):
-    """What can be asked of a snapshot."""
+    """Query parameters of a snapshot."""
 
     format: Literal["csv", "parquet"] = Field("csv", description="As what.")
 
@@ -51,7 +51,7 @@ class ChangePayload(BaseModel):
 
     @classmethod
     def of(cls, change: feed.TurnoutChange) -> Self:
-        """The same as others may see it: not who wrote it down."""
+        """Convert a change to its public form, which leaves out who recorded it."""
         return cls(
             seq=change.seq, claim_id=change.claim_id, person_id=change.person_id, member_id=change.external_id,
             unit_id=change.unit_id, kind=change.kind, source=change.source, confidence=round(change.confidence, 4),
@@ -60,7 +60,7 @@ class ChangePayload(BaseModel):
 
 
 class ChangesPayload(BaseModel):
-    """What happened after a place in the feed."""
+    """Changes after a position in the feed."""
 
     ballot: str
     changes: list[ChangePayload]
@@ -69,7 +69,7 @@ class ChangesPayload(BaseModel):
 
 
 class Trouble(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """Error response (RFC 9457)."""
 
     type: str
     title: str
@@ -80,7 +80,7 @@ class Trouble(BaseModel):
 
 
 def read_query(request: web.Request, model: type[Q]) -> Q | web.Response:
-    """The parameters of a request, or the answer that says what is wrong with them."""
+    """Read the query parameters of a request; where they are wrong, return the response that says so."""
     try:
         return model.model_validate(dict(request.query))
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""`GET /api/v1/turnout/{ballot}/snapshot`: where every member stands, as a file."""
+"""`GET /api/v1/turnout/{ballot}/snapshot`: the turnout status of every member, as a file."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _CHUNK: Final = 256 * 1024
 
 
 class Snapshots:
-    """Writes snapshots, so many at a time: each holds a connection while it is written, none while it is sent."""
+    """Write snapshots, a limited number at once: each holds a connection while it is written, none while it is sent."""
 
     def __init__(self, at_once: int = 2) -> None:
         self._turn = asyncio.Semaphore(at_once)
 
     async def get(self, request: web.Request, ballot: Ballot, key: Key) -> web.StreamResponse:
-        """A file that is complete before the first byte of it leaves."""
+        """Send a file that is complete before its first byte leaves."""
         query = read_query(request, SnapshotQuery)
         if isinstance(query, web.Response):
             return query

@@ -1,1 +1,1 @@
-"""Replies: classification, answers, the reply inbox."""
+"""Replies to messages: classification, processing of answers, the reply inbox."""

@@ -1,4 +1,4 @@
-"""What people said, by whatever way: replies, buttons they pressed, claims, opt-outs; in order of time."""
+"""History of what people answered, by every channel: replies, buttons pressed, claims, opt-outs; in order of time."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _WAYS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class AnswerEvent:
-    """One thing that somebody said, or that was said of them.
+    """Event in the history: something a person said, or a claim about them.
 
     Attributes:
-        at: when; aware.
+        at: when it happened; aware.
         kind: `reply`, `claim`, `retraction`, `suppress` or `lift`.
         message_id: the message it answers; None for none.
-        source: by what way.
-        words: the same as a sentence.
+        source: how it reached us.
+        words: the event as a sentence.
     """
 
     at: datetime
@@ -45,13 +45,13 @@ async def said_by(
     message_ids: Collection[int],
     addresses: Collection[tuple[str, str]] = (),
 ) -> list[AnswerEvent]:
-    """Everything some people said, and was said of them, the first first.
+    """List everything some people said, and claims about them, oldest first.
 
     Args:
         db: a connection.
-        person_ids: who; none for somebody known by an address alone.
-        message_ids: what was written to them: whoever answers that is meant as well.
-        addresses: more of theirs, by channel, than member files give them.
+        person_ids: the people; none for somebody known by an address alone.
+        message_ids: messages to them; answers to these are included, whoever sent them.
+        addresses: (channel, address) pairs of theirs beyond those in member files.
     """
     known = [(row["channel"], row["address"]) for row in await db.fetch(SQL["addresses_of"], list(person_ids))]
     places = list(dict.fromkeys([*known, *addresses]))
@@ -62,7 +62,7 @@ async def said_by(
 
 
 async def said_to(db: Connection, message_id: int) -> list[AnswerEvent]:
-    """Everything that was said in answer to one message, the first first."""
+    """List everything that was said in answer to one message, oldest first."""
     return [_said(row) for row in await db.fetch(SQL["of_message"], message_id)]
 
 
@@ -92,7 +92,7 @@ def _sentence(row: asyncpg.Record) -> str:
 
 
 def _sourced(way: str) -> str:
-    """By what way something came, after “from”: `a text`, `their page`."""
+    """Name a source as it reads after “from”: `a text`, `their page`."""
     return {"text": "a text", "email": "an email", "page": "their page"}.get(way, way)
 
 

@@ -1,6 +1,6 @@
 -- name: said
--- What people said, by whatever way, in order of time: their replies and what they pressed, what was claimed of them in
--- each ballot, and what stops messages to them or does no longer.
+-- What people said, by every channel, in order of time: their replies and button presses, claims about them in each
+-- ballot, and opt-outs made or lifted.
 with addresses as (
   select * from unnest($2::text[], $3::text[]) as a (channel, address)
 )
@@ -19,7 +19,7 @@ where (e.channel, e.address) in (
 order by 1;
 
 -- name: of_message
--- The same for what came of one message.
+-- The same for the answers to one message.
 select at, kind, message_id, source, word, words, note from reply_said where message_id = $1
 union all
 select c.at, c.kind, c.message_id, c.source, c.word, c.words, c.note
@@ -36,5 +36,5 @@ where m.message_id = $1
 order by 1;
 
 -- name: addresses_of
--- Where people can be reached.
+-- The addresses of some people.
 select distinct channel, address from address where person_id = any ($1::bigint[]);

@@ -1,4 +1,4 @@
-"""The message that a reply answers: which one it is, and what it said."""
+"""Lookup of the message that a reply answers, and of its text."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ async def find_answered(
     at: datetime,
     message_id: int | None = None,
 ) -> asyncpg.Record | None:
-    """Find the message a reply answers; the archive is looked into only where there is none in the outbox.
+    """Find the message a reply answers; the archive is searched only where there is none in the outbox.
 
     Args:
         db: a connection.
         channel: of the reply.
-        address: who wrote it.
-        senders: what it was sent to.
+        address: the address it came from.
+        senders: our numbers or mailboxes it was sent to.
         at: when it came.
-        message_id: the message it proves to answer; else the latest one from there to them is found.
+        message_id: the message it proves to answer; None to find the latest one between these addresses.
     """
     if message_id is not None:
         by_id = (channel, message_id)
@@ -41,13 +41,13 @@ async def find_answered(
 
 
 async def said_in(db: Connection, message_id: int | None) -> tuple[str, ...]:
-    """What a message said, in each of its forms; nothing where there is no such message any more."""
+    """Return a message's text in each of its forms; nothing where the message no longer exists."""
     row = await db.fetchrow(SQL["said"], message_id) if message_id is not None else None
     return said_by(row)
 
 
 def said_by(message: asyncpg.Record | None) -> tuple[str, ...]:
-    """The same of a message that has been found: it has `channel`, `content`, `constants` and `variables`."""
+    """Return the same for a row that was found: it has `channel`, `content`, `constants` and `variables`."""
     if message is None or message["content"] is None:
         return ()
     return say_again(message["content"], message["constants"], message["channel"], message["variables"] or {})

@@ -1,7 +1,7 @@
 -- name: asked_at
--- The latest message that went from one of these senders to this address before the reply came: what it answers. (It may
--- be read much later; and we may learn a little late that a message has gone, hence the earlier of its two times. A text
--- may have left from another number than its step's: the one of the provider that sent it.)
+-- The latest message sent from one of these senders to this address before the reply came: the reply answers it. (The
+-- reply may be processed much later; and we may learn a little late that a message was sent, hence the earlier of its
+-- two times. A text may be sent from another number than its step's: that of the provider that sent it.)
 select
   m.message_id, m.person_id, m.channel, m.address, coalesce(m.sent_from, s.address) as sender, c.ballot_id, b.opens_at, b.closes_at,
   menu_of(st.content, m.variables) as menu, st.content::text as content, st.constants::text as constants, m.variables
@@ -16,8 +16,8 @@ order by coalesce(m.sent_at, m.wire_at) desc, m.message_id desc
 limit 1;
 
 -- name: asked_long_before
--- The same for a reply that comes when what it answers has been archived: it is found by those whose address it is now.
--- (What it said of its reader is not kept, so the language it was in is taken to be theirs of today.)
+-- The same where the message has been archived: it is found by the people who have the address now. (Its personal
+-- variables are not archived, so its language is taken to be the person's present one.)
 select
   m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id, b.opens_at, b.closes_at,
   menu_of(st.content, v.variables) as menu, st.content::text as content, st.constants::text as constants, v.variables
@@ -59,7 +59,7 @@ left join lateral (select jsonb_build_object('language', p.language) as variable
 where m.channel = $1 and m.message_id = $2;
 
 -- name: said
--- What a message was made from. What it said about its person is not archived with it.
+-- The content, constants and variables of a message. The variables are not archived with it.
 select m.channel, st.content::text as content, st.constants::text as constants,
   coalesce(live.variables, (select jsonb_build_object('language', p.language) from person p where p.person_id = m.person_id)) as variables
 from message_any m

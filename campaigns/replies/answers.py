@@ -1,7 +1,7 @@
-"""One place where an answer of any kind, by any route, becomes a claim, an opt-out or a conversation.
+"""Processing of answers: turns an answer of any kind, from any channel, into a claim, an opt-out or a reply row.
 
-Everything here happens in the caller's transaction: the claim, the withdrawal of what is still queued for the person,
-the opt-out and the conversation are committed together, or none of them.
+Everything here happens in the caller's transaction: the claim, the withdrawal of messages still queued for the person,
+the opt-out and the reply are committed together, or none of them.
 
 How sure a claim is:
 
@@ -12,7 +12,7 @@ How sure a claim is:
 | 0.90 | a reply that a member of staff read |
 | 0.85 | a reply in words that a rule read |
 | 0.80 | a button, after a second question |
-| 0.50 | a button, after a second question, by something that hurries or calls itself a machine |
+| 0.50 | a button, after a second question, pressed very fast or by a client that calls itself a machine |
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ READ_BY_STAFF: Final = 0.9
 CLAIMS: Final = frozenset({"voted", "not_voted", "will_vote", "no_ballot_paper"})
 """Readings that are claims, under the same name."""
 _DATED_LATE: Final = (*suppression.BY_TEXT, "email_reply", "staff")
-"""Sources of opt-outs that are dated by when we heard of them; when they were said is in the replies."""
+"""Sources of opt-outs dated by when we processed them; the time they were sent is in the replies."""
 
 Press = Literal["voted", "not_yet", "no_ballot_paper", "call_me", "stop"]
-"""The buttons of the member's page."""
+"""Buttons of the member's page."""
 MEANS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "voted": "voted",
@@ -62,28 +62,27 @@ MEANS: Final[Mapping[str, str]] = MappingProxyType(
         "stop": "opt_out",
     }
 )
-"""What each button says, as a reading."""
+"""Reading of each button."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A reply somebody sent.
+    """Inbound reply, by text or email.
 
     Attributes:
-        inbox_id: the row it was stored in.
+        inbox_id: its row in the inbound log.
         channel: `sms` or `email`.
-        address: whose it is, normalised.
-        senders: what it was sent to: our number, and the messaging service if there is one.
-        text: what it says, as it is kept.
+        address: the address it came from, normalised.
+        senders: the addresses it was sent to: our number, and the messaging service if there is one.
+        text: its text, as stored.
         received_at: when it came; aware.
-        opt_out_type: what the provider took it for and acted on: `STOP`, `START`, `HELP`, or None.
-        media: pictures and the like that came with it; they are not fetched.
-        message_id: the message it answers, where it proves that; else it is found by who wrote to whom.
-        proven: whether it may change anything by itself. Anybody can write an email in another's name: one that proves
-            nothing is for a person to read, whatever it says.
-        mail: of a mail, the person's own words and subject; None: they are found in the text.
-        doubt: why a machine may have written it, if it may: then only an opt-out is acted on, and a person reads the
-            rest.
+        opt_out_type: the keyword that the provider recognised and acted on: `STOP`, `START`, `HELP`, or None.
+        media: number of attached pictures and the like; they are not fetched.
+        message_id: the message it answers, where it proves that; else it is found by the addresses.
+        proven: whether it may change anything by itself. Anybody can write an email in another's name: an unproven one
+            is read by staff, whatever it says.
+        mail: for an email, the person's own words and subject; None where they are to be found in the text.
+        doubt: why a machine may have written it, if so: then only an opt-out is acted on, and staff read the rest.
     """
 
     inbox_id: int
@@ -102,13 +101,13 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came of an answer.
+    """Result of processing an answer.
 
     Attributes:
-        reading: what it said.
+        reading: its reading.
         claim_id: the claim it became, if it did.
-        reply_id: its row in the conversations, if it has one.
-        why_open: why a person has to look at it; None where nobody has to.
+        reply_id: its row among the replies, if it has one.
+        why_open: why staff have to look at it; None where nobody has to.
     """
 
     reading: str
@@ -120,15 +119,15 @@ class Answered:
 async def answer_link(
     db: Connection, *, message_id: int, press: Press, confidence: float, inbox_id: int, at: datetime
 ) -> Answered:
-    """A button was pressed on the page of a message's link.
+    """Process a button pressed on the page of a message's link.
 
     Args:
         db: in the caller's transaction.
-        message_id: whose link.
-        press: which button.
+        message_id: the message of the link.
+        press: the button.
         confidence: see this module's table.
-        inbox_id: the row the press was stored in.
-        at: when.
+        inbox_id: the row of the press in the inbound log.
+        at: the time.
 
     Raises:
         NotFound: no such message.
@@ -151,16 +150,16 @@ async def answer_link(
 
 
 async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
-    """Take back what was last said by a message's link: what stood before it stands again.
+    """Undo the last answer by a message's link: the status before it holds again.
 
     Returns:
-        Whether there was anything to take back.
+        Whether there was anything to undo.
     """
     asked = await _asked(db, message_id)
     claim = await db.fetchrow(SQL["link_claim"], asked["ballot_id"], asked["person_id"], message_id)
     press = await db.fetchrow(SQL["link_press"], message_id)
     if press is not None and claim is not None and press["claim_id"] != claim["claim_id"]:
-        # two answers: only the later one is taken back
+        # two answers: only the later one is undone
         claim, press = (claim, None) if claim["at"] > press["received_at"] else (None, press)
     if press is not None:
         await db.execute(SQL["close_press"], press["reply_id"], at)
@@ -170,21 +169,21 @@ async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
 
 
 async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: str) -> None:
-    """Stop messages to where a message went, whoever shares that address.
+    """Stop messages to the address a message went to, also for others who share it.
 
     Args:
         db: in the caller's transaction.
         message_id: the message.
-        everywhere: also stop them to this person, by every channel.
+        everywhere: also stop messages to this person by every channel.
         source: `link`, `unsubscribe` …
 
     Raises:
-        NotFound: no such message; or its person was erased, and with them where it went.
+        NotFound: no such message; or its person was erased, and the address with them.
     """
     asked = await _asked(db, message_id)
     if await suppression.find_place(db, asked["channel"], asked["address"], message_id) is None:
         raise NotFound(f"Nobody knows any more where message {message_id} went.")
-    everywhere = everywhere and not is_erased(message_id, asked["address"])  # whoever shares it, speaks of it alone
+    everywhere = everywhere and not is_erased(message_id, asked["address"])  # sharers: the address alone
     for channel, address in _where(asked, everywhere=everywhere):
         await suppression.suppress(
             db, channel=channel, address=address, reason=Reason.OPTED_OUT, source=source, message_id=message_id
@@ -192,9 +191,9 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
 
 
 async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
-    """Take back an opt-out that this person made by a link. Addresses that are blocked for another reason stay so.
+    """Undo an opt-out that this person made by a link. Addresses that are blocked for another reason stay so.
 
-    Where the message's address is no longer theirs, whoever presses may be a stranger: it is about that address alone.
+    Where the message's address is no longer theirs, a stranger may be pressing: then only that address is resumed.
 
     Raises:
         NotFound: no such message.
@@ -207,7 +206,7 @@ async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
 
 
 async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
-    """Somebody replied. Doing it again changes nothing.
+    """Process a reply. Doing it again changes nothing.
 
     Args:
         db: in the caller's transaction.
@@ -215,7 +214,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
     """
     before = await db.fetchrow(SQL["replied"], inbound.inbox_id)
     asked = await _answered(db, inbound) if inbound.proven else None
-    # what answers a message that is forgotten by now proves nothing any more
+    # an answer to a message that has been deleted proves nothing any more
     proven = inbound.proven and (asked is not None or inbound.message_id is None)
     read = await _read(db, inbound, asked)
     if before is not None:
@@ -243,7 +242,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
 async def claim_reply(
     db: Connection, *, message_id: int, person_id: int, kind: str, channel: str, reader: str, at: datetime
 ) -> int:
-    """A member of staff read a reply: what it says is a claim.
+    """Record the claim that a member of staff read in a reply.
 
     Returns:
         The claim's id.
@@ -260,11 +259,11 @@ async def claim_reply(
 
 
 async def lift_opt_out(db: Connection, channel: suppression.Medium, address: str, source: str) -> None:
-    """Let messages go to an address again that had opted out; one blocked for another reason stays so."""
+    """Resume messages to an address that had opted out; one blocked for another reason stays so."""
     if await _opted_out(db, channel, address):
         lifted = await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=source)
         actor = "staff" if source == "staff" else "member"
-        for event_id in lifted:  # the ledger knows the address, so that the audit need not
+        for event_id in lifted:  # the ledger has the address, so the audit need not
             await db.execute(SQL["record_audit"], actor, f"suppression_event {event_id}", {"source": source})
 
 
@@ -294,7 +293,7 @@ def _where(asked: asyncpg.Record, *, everywhere: bool) -> list[tuple[suppression
 
 
 async def read_text(db: Connection, *, phone: str, senders: Sequence[str], text: str, at: datetime) -> Classification:
-    """Read a text before it is kept, to answer it at once: as `answer_reply` will."""
+    """Read a text before it is stored, to answer it at once, in the same way as `answer_reply` will."""
     asked = await find_answered(db, channel="sms", address=phone, senders=senders, at=at)
     return read_reply(text, asked["menu"] if asked else None, said_by(asked))
 
@@ -307,8 +306,8 @@ async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
 
 
 async def _read(db: Connection, inbound: Inbound, asked: asyncpg.Record | None) -> Classification:
-    """What it says, and first of all what the provider has already acted on."""
-    if inbound.mail is not None:  # a mail's were taken out of it; digits are offered in texts only
+    """Classify a reply; a keyword that the provider has already acted on comes first."""
+    if inbound.mail is not None:  # own words were extracted already; digits are offered in texts only
         read = read_mail(inbound.mail, inbound.doubt, inbound.text)
     else:
         read = read_reply(inbound.text, asked["menu"] if asked else None, said_by(asked))
@@ -326,7 +325,7 @@ async def _read(db: Connection, inbound: Inbound, asked: asyncpg.Record | None) 
 
 
 async def _who(db: Connection, inbound: Inbound, asked: asyncpg.Record | None) -> tuple[int | None, str | None]:
-    """Who it is from, and why that is not certain enough for a claim; None where it is."""
+    """Return the author, and why they are not certain enough for a claim; None where they are."""
     holders = [row["person_id"] for row in await db.fetch(SQL["holders"], inbound.channel, inbound.address)]
     if asked is None:
         return (
@@ -340,9 +339,9 @@ async def _who(db: Connection, inbound: Inbound, asked: asyncpg.Record | None) -
 
 
 async def _obey(db: Connection, inbound: Inbound, read: Classification, asked: asyncpg.Record | None) -> None:
-    """Stop or resume messages to the address, whoever shares it and whether or not we know them.
+    """Stop or resume messages to the address, also where it is shared or unknown.
 
-    Where the reply proves what it answers, that is the address it was sent to, whatever the writer calls themself.
+    Where the reply proves which message it answers, the address is that message's, whatever the reply's sender.
     """
     known = asked is not None and inbound.message_id is not None
     address = asked["address"] if asked is not None and known else inbound.address
@@ -358,7 +357,7 @@ async def _obey(db: Connection, inbound: Inbound, read: Classification, asked: a
 
 
 async def _resume(db: Connection, inbound: Inbound) -> None:
-    """Messages go to the address again, unless they were stopped after this was said: it may have come in late."""
+    """Resume messages to the address, unless they were stopped after this was sent: it may have arrived late."""
     channel, address, at = inbound.channel, inbound.address, inbound.received_at
     if await db.fetchval(SQL["replied_stop_since"], channel, address, at):
         return
@@ -370,7 +369,7 @@ async def _resume(db: Connection, inbound: Inbound) -> None:
         return
     person_id = holders[0]["person_id"]
     if not await db.fetchval(SQL["stopped_since"], "person", str(person_id), at, _DATED_LATE):
-        # who had stopped everything by page: this address hears again, the rest stays silent
+        # where everything was stopped on their page: only this address resumes
         await resume_address(db, person_id, channel, address, source=f"{channel}_reply")
 
 

@@ -1,5 +1,5 @@
 -- name: asked
--- Whom a message was sent to, where, and what about.
+-- The recipient, address, sender and ballot of a message.
 select m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id
 from message m
 join campaign c using (campaign_id)
@@ -7,7 +7,7 @@ left join sender s using (sender_id)
 where m.message_id = $1;
 
 -- name: asked_long_ago
--- The same where the message has been archived: a reply that staff read late, a link that was made for it.
+-- The same where the message has been archived: for a reply that staff read late, or a link of an old message.
 select m.message_id, m.person_id, m.channel, m.address, s.address as sender, c.ballot_id
 from message_archive m
 join campaign c using (campaign_id)
@@ -15,12 +15,12 @@ left join sender s using (sender_id)
 where m.message_id = $1;
 
 -- name: still_theirs
--- Whether the address a message went to is still one of that person's: else whoever reads it may be a stranger.
+-- Whether the address a message went to is still the person's; if not, a stranger may read it.
 select exists (select from address where person_id = $1 and channel = $2 and address = $3);
 
 -- name: stopped_by_link
--- Whether an address is opted out because this very person said so on a page of theirs: only that can be taken back there.
--- A text of STOP, or the wish of somebody who shares the phone, is not a link's to undo.
+-- Whether an address is opted out because this very person did so by a link: only that can be undone by a link. A text
+-- of STOP, or an opt-out by somebody who shares the phone, cannot.
 select exists (
   select from suppression s
   join suppression_event e using (event_id)
@@ -29,14 +29,14 @@ select exists (
 );
 
 -- name: replied_stop_since
--- Whether somebody said STOP from there later than this was said: replies can come in late, and in another order.
+-- Whether a STOP came from that address after this time: replies can arrive late, and in another order.
 select exists (
   select from reply where channel = $1 and address = $2 and reading = 'opt_out' and received_at > $3
 );
 
 -- name: stopped_since
--- Whether an opt-out that stands was made later than this was said. Only of those not named in $4 is it known when they
--- were made: the others are dated by when we heard of them.
+-- Whether an opt-out in force was made after this time. Opt-outs of the sources in $4 are left out: they are dated by
+-- when we processed them, not by when they were made.
 select exists (
   select from suppression s
   join suppression_event e using (event_id)
@@ -44,11 +44,11 @@ select exists (
 );
 
 -- name: holders
--- Whose address it is, as far as we know; two are enough to know that it is shared.
+-- The people who have an address; two are enough to know that it is shared.
 select distinct person_id from address where channel = $1 and address = $2 limit 2;
 
 -- name: add_reply
--- What was said and how it was read. Processing it again finds it there.
+-- Stores a reply and its reading. Processing the inbox row again finds it.
 insert into reply (
   inbox_id, channel, address, sender, person_id, message_id, text, reading, rule, rule_version, claim_id, why_open, state,
   received_at
@@ -61,7 +61,7 @@ returning reply_id;
 select reply_id, claim_id, why_open from reply where inbox_id = $1;
 
 -- name: link_claim
--- The latest claim this message's link made that nobody has taken back.
+-- The latest claim made by this message's link that has not been retracted.
 select c.claim_id, c.at
 from claim c
 where c.ballot_id = $1 and c.person_id = $2 and c.message_id = $3 and c.source = 'link' and c.retracts is null
@@ -70,7 +70,7 @@ order by c.claim_id desc
 limit 1;
 
 -- name: link_press
--- The latest press on this message's page that waits for a person.
+-- The latest press on this message's page that is open for staff.
 select reply_id, claim_id, received_at
 from reply
 where message_id = $1 and channel = 'link' and state = 'open'
@@ -78,9 +78,9 @@ order by reply_id desc
 limit 1;
 
 -- name: close_press
--- Nobody need do anything about it any more.
+-- Closes a press that the member has undone.
 update reply set state = 'closed', closed_at = $2, closed_by = 'member' where reply_id = $1;
 
 -- name: record_audit
--- Whoever had opted out gets messages again.
+-- Records that messages to an address were resumed.
 insert into audit (actor, action, subject, detail) values ($1, 'messages.resumed', $2, $3);

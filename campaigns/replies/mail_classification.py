@@ -1,4 +1,4 @@
-"""The reading of a mail: the person's own words, and how much a machine may have had to do with them."""
+"""Classification of a mail by the person's own words, and by whether a machine may have written them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Final, Literal
 from campaigns.replies.classification import REPEATED, Classification, OwnMail
 
 SUBJECT: Final = "subject"
-"""The rule of a mail whose subject is one that machines write: it says nothing by itself."""
+"""Rule of a mail whose subject is one that machines write: the subject is not read by itself."""
 LIST: Final = "list"
-"""The rule of a mail that came through a list or from a mailbox that nobody reads: a machine may have written it."""
+"""Rule of a mail from a mailing list or a no-reply mailbox: a machine may have written it."""
 Doubt = Literal["subject", "list"]
 
 
@@ -18,10 +18,11 @@ def read_mail(mail: OwnMail, doubt: Doubt | None = None, kept: str = "") -> Clas
     """Read a person's own words in a mail.
 
     Args:
-        mail: theirs.
-        doubt: why a machine may have written them. None writes STOP, but machines and lists write how to leave them:
-            from there a wish has to stand alone. Anything else says nothing by itself, nor does a machine's subject.
-        kept: what is kept of the mail: more than their own words where none are known to be theirs.
+        mail: the person's own words and subject.
+        doubt: why a machine may have written it; None where it did not. No machine writes a plain STOP, but machines
+            and lists add how to unsubscribe, so in their mail an opt-out has to stand alone; all else is unclear, and
+            a machine's subject is not read.
+        kept: the stored text of the mail: more than their own words where none are known to be theirs.
     """
     read = _said(mail, doubt)
     if doubt is not None and not (read.reading == "opt_out" and read.alone):
@@ -32,11 +33,11 @@ def read_mail(mail: OwnMail, doubt: Doubt | None = None, kept: str = "") -> Clas
 
 
 def asks_for_no_more(mail: OwnMail, doubt: Doubt | None = None) -> bool:
-    """Whether anything in the words of a mail is a wish to get no more, whoever wrote them.
+    """Tell whether anything in a mail is an opt-out, whoever wrote it.
 
     Args:
         mail: a person's own words, or a machine's.
-        doubt: why a machine may have written them.
+        doubt: why a machine may have written them; None where it did not.
     """
     return _said(mail, doubt).reading == "opt_out"
 

@@ -1,4 +1,4 @@
-"""Why a reply waits for a person, and why what it claims does not count."""
+"""Reasons why a reply is open for staff, and why its claim does not count."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import asyncpg
 from campaigns.replies.classification import Classification
 
 FOR_A_PERSON: Final = frozenset({"call_me", "help", "no_ballot_paper", "wrong_number", "unclear"})
-"""Readings somebody has to do something about."""
+"""Readings that staff have to act on."""
 
 
 def too_soon_or_late(asked: asyncpg.Record, at: datetime) -> str | None:
-    """Why a claim does not count: it was made `early` or `late`; None where the ballot was open.
+    """Return why a claim does not count: it was made `early` or `late`; None where the ballot was open.
 
     Args:
-        asked: has `opens_at` and `closes_at` of the ballot it is about.
-        at: when it was said.
+        asked: the answered message; has `opens_at` and `closes_at` of its ballot.
+        at: when the claim was made.
     """
     if at < asked["opens_at"]:
         return "early"
@@ -26,12 +26,12 @@ def too_soon_or_late(asked: asyncpg.Record, at: datetime) -> str | None:
 
 
 def why_open(read: Classification, nobody: str | None, channel: str) -> str | None:
-    """Why a person has to look at a reply that was read; None where nobody has to.
+    """Return why staff have to look at a reply that was read; None where nobody has to.
 
     Args:
-        read: what it says.
-        nobody: why nobody knows who said it, if nobody does.
-        channel: by which it came. Mails hold words of others: an opt-out in one that says anything else is looked at.
+        read: its classification.
+        nobody: why its author is unknown; None where the author is known.
+        channel: its channel. Emails may quote others, so an opt-out in one that says anything else needs a look.
     """
     if read.reading in {"opt_in", "reaction"}:
         return None

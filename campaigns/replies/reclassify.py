@@ -1,8 +1,8 @@
-"""Replies read again by newer rules: what the old ones got wrong is put right, and what they could not read may now be.
+"""Reclassification of replies by newer rules: corrects wrong readings and reads replies that were unclear.
 
-Only what rules read is read again, and only until somebody of staff has dealt with it: a person's reading stands. What
-follows from the new reading follows as if it had been read so from the start, with two exceptions: an opt-out is never
-lifted because a word is read otherwise, and none is made where the address has said START since.
+Only readings by rules are redone, and only until staff have dealt with the reply: a reading by staff stays. The new
+reading has the same effects as if it had been the first, with two exceptions: an opt-out is never lifted because a
+reply is read otherwise, and none is made where the address has sent START since.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from messaging.states import Reason
 SQL: Final = load_queries(__file__)
 
 PAGE: Final = 500
-"""Replies looked at in one query."""
+"""Replies fetched in one query."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Reclassified:
-    """A reply that newer rules have read.
+    """Reply that was reclassified by newer rules.
 
     Attributes:
-        reply_id: which.
-        text: what it says.
-        before: what it was read as.
-        after: what it is read as.
-        rule: by which rule.
-        changed: whether it says something else now, or something more or less.
+        reply_id: its id.
+        text: its text.
+        before: the old reading.
+        after: the new reading.
+        rule: the rule of the new reading.
+        changed: whether the reading changed, or whether it is a claim.
         claim_id: the claim it became, if it did.
-        why_open: why a person has to look at it now; None where nobody has to.
+        why_open: why staff have to look at it now; None where nobody has to.
     """
 
     reply_id: int
@@ -60,16 +60,16 @@ class Reclassified:
 
 
 async def reread(db: Connection, *, reader: str, at: datetime, dry_run: bool = False) -> tuple[int, list[Reclassified]]:
-    """Read again what rules of another version have read. It can be stopped at any time, and goes on where it was.
+    """Reclassify replies read by rules of another version. It can be stopped at any time, and resumes where it was.
 
     Args:
-        db: a connection without a transaction: each reply is one.
-        reader: who has it done, for the audit.
-        at: when.
-        dry_run: only say what would be read otherwise.
+        db: a connection without a transaction: each reply has its own.
+        reader: who starts it, for the audit.
+        at: the time.
+        dry_run: only report what would be read otherwise.
 
     Returns:
-        How many were read again, and those that are read otherwise.
+        How many were read again, and those whose reading changed.
     """
     version = load_rules().version
     after, looked, otherwise = 0, 0, list[Reclassified]()
@@ -78,7 +78,7 @@ async def reread(db: Connection, *, reader: str, at: datetime, dry_run: bool = F
         for row in rows:
             try:
                 found = await _reread(db, row["reply_id"], version, reader, at, dry_run=dry_run)
-            except MusterError as error:  # it stays as it was, and the others are read
+            except MusterError as error:  # this reply stays as it was; go on with the others
                 log.warning("a reply could not be read again", reply_id=row["reply_id"], error=str(error))
                 continue
             if found is not None:
@@ -90,7 +90,7 @@ async def reread(db: Connection, *, reader: str, at: datetime, dry_run: bool = F
 async def _reread(
     db: Connection, reply_id: int, version: str, reader: str, at: datetime, *, dry_run: bool
 ) -> Reclassified | None:
-    """One reply; None where somebody has dealt with it meanwhile, or its claim answers what is forgotten by now."""
+    """Reclassify one reply; None where staff dealt with it meanwhile, or its claim answers a deleted message."""
     async with db.transaction():
         reply = await db.fetchrow(SQL["hold_stale"], reply_id, version)
         if reply is None:
@@ -131,7 +131,7 @@ async def _put_right(
             message_id=reply["message_id"], at=reply["received_at"],
         )  # fmt: skip
     by_email = reply["channel"] == "email"
-    # an email that proves nothing changes nothing by itself; what one proves is about where we wrote to
+    # an unproven email changes nothing by itself; a proven one is about the address we wrote to
     proven = not by_email or reply["message_id"] is not None
     if proven and read.reading in {"opt_out", "wrong_number"} and not reply["started_since"]:
         address = reply["asked_at"] if by_email else reply["address"]

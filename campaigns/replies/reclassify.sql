@@ -1,7 +1,7 @@
 -- name: stale
--- Replies in words that rules of another version read, and nobody of staff has dealt with. What a provider or a button said
--- is no matter of rules; nor is a mail in which no words are known to be the member's own, which is kept as it begins, nor
--- one that a machine may have written: by its subject, or through a list.
+-- Replies that rules of another version read, and that staff have not dealt with. Left out are readings that no rule
+-- made (by a provider or a button), mails in which no words are known to be the member's own, of which only the
+-- beginning is stored, and mails that a machine may have written (by its subject, or through a list).
 select reply_id
 from reply
 where rule_version <> $1 and reply_id > $2 and channel in ('sms', 'email') and closed_by is null
@@ -10,9 +10,9 @@ order by reply_id
 limit $3;
 
 -- name: hold_stale
--- One of them, if it still is one; the menu and the ballot are those of the message it answers. Whoever opts out is
--- obeyed without asking who it is, so why a claim by them would be nobody's is not in why_open: it is found out here.
--- What was claimed in answer to a message that is forgotten by now stands: nobody knows any more what that offered.
+-- Locks one of them, if it still qualifies; the menu and the ballot are those of the message it answers. An opt-out is
+-- applied whoever its author is, so why_open does not say whether the author is unknown: that is found out here. A
+-- claim in answer to a message that has been deleted stays, because what the message offered is no longer known.
 select
   r.reply_id, r.channel, r.address, r.text, r.reading, r.rule, r.message_id, r.person_id, r.claim_id, r.why_open,
   r.received_at, c.ballot_id, b.opens_at, b.closes_at, m.address as asked_at,
@@ -46,16 +46,16 @@ where r.reply_id = $1 and r.rule_version <> $2 and r.closed_by is null
 for update of r;
 
 -- name: same
--- Read the same by the newer rules.
+-- Notes that the newer rules gave the same reading.
 update reply set rule = $2, rule_version = $3 where reply_id = $1;
 
 -- name: put_right
--- Read otherwise; it is open where a person has to look at it now.
+-- Stores the new reading; the reply is open where staff have to look at it now.
 update reply
 set reading = $2, rule = $3, rule_version = $4, claim_id = $5, why_open = $6::text,
   state = case when $6 is null then 'closed' else 'open' end
 where reply_id = $1;
 
 -- name: note
--- Who had it read again, and what became of it.
+-- Records who started the reclassification, and its result.
 insert into audit (actor, action, subject, detail, at) values ($1, 'reread_reply', $2, $3, $4);

@@ -1,4 +1,4 @@
-"""Replies that need a person: listed, shown with all that was made of them, read by staff, closed."""
+"""Reply inbox: replies that need staff are listed, shown with their history, read and closed."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ SQL: Final = load_queries(__file__)
 
 @dataclass(frozen=True, slots=True)
 class OpenReply:
-    """A reply that waits for somebody.
+    """Reply as the inbox shows it.
 
     Attributes:
-        reply_id: which.
+        reply_id: its id.
         received_at: when it came; aware.
         channel: `sms`, `email`, or `link` for a button on the member's page.
-        address: who it is from.
-        text: what it says; "" for a button.
-        reading: what a rule made of it.
-        rule: which rule.
-        why_open: why it waits: a reading, or `shared_address`, `unknown_sender`, `no_message`, `early`, `late`.
+        address: the address it came from.
+        text: its text; "" for a button.
+        reading: its present reading.
+        rule: the rule that gave it.
+        why_open: why it is open: a reading, or `shared_address`, `unknown_sender`, `no_message`, `early`, `late`.
         message_id: the message it answers.
-        person_id: who it is from, where that is certain.
+        person_id: its author, where that is certain.
         external_id: their membership number.
         name: their name.
-        unit: where they belong.
+        unit: their unit.
         ballot: the ballot it is about.
         holders: everybody who has that address.
-        note: what a reader should know beside its words, such as that attachments were not kept.
+        note: a remark for staff, such as that attachments were not kept.
     """
 
     reply_id: int
@@ -63,13 +63,13 @@ class OpenReply:
 
 @dataclass(frozen=True, slots=True)
 class PastReading:
-    """One reading a reply has had.
+    """Reading that a reply has or had.
 
     Attributes:
         reading: what it was taken to say.
         rule: by which rule, or `staff`, `provider`, `button`, `digit` …
-        rule_version: the rules of that day.
-        reader: who of staff read it; None: a rule.
+        rule_version: the version of the rules then.
+        reader: the member of staff who read it; None for a rule.
         claim_id: the claim it became, if it did.
         at: when; aware.
     """
@@ -84,15 +84,15 @@ class PastReading:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A reply, what has been made of it, and what else came from the same address.
+    """Conversation: a reply, its readings, and other replies from the same address.
 
     Attributes:
-        reply: itself; its `why_open` is "" where it waits for nobody.
+        reply: the reply; its `why_open` is "" where it is not open.
         state: `open` or `closed`.
-        closed_at: since when; aware.
+        closed_at: when it was closed; aware.
         closed_by: who closed it; None where nobody had to.
         readings: every reading it has had, oldest first.
-        others: up to ten other replies from that address, latest first: when, what, read as.
+        others: up to ten other replies from that address, latest first: time, text, reading.
     """
 
     reply: OpenReply
@@ -104,29 +104,29 @@ class Conversation:
 
 
 async def open_replies(db: Connection, limit: int = 100, why: str | None = None) -> list[OpenReply]:
-    """The replies that wait for a person, longest waiting first.
+    """List the open replies, longest waiting first.
 
     Args:
         db: a connection.
-        limit: at most so many.
-        why: only those that wait for this reason.
+        limit: most replies to return.
+        why: only those open for this reason.
     """
     return [_reply(row) for row in await db.fetch(SQL["open_replies"], limit, why)]
 
 
 async def replies_read_as(db: Connection, reading: str, limit: int = 100) -> list[OpenReply]:
-    """The replies that are read in one way, latest first; the `why_open` of one that waits for nobody is "".
+    """List the replies with one reading, latest first; the `why_open` of one that is not open is "".
 
     Args:
         db: a connection.
         reading: one of `READINGS`.
-        limit: at most so many.
+        limit: most replies to return.
     """
     return [_reply(row) for row in await db.fetch(SQL["read_as"], limit, reading)]
 
 
 async def conversation(db: Connection, reply_id: int) -> Conversation:
-    """A reply and its story.
+    """Return a reply with its history.
 
     Raises:
         NotFound: no such reply.
@@ -147,25 +147,25 @@ async def conversation(db: Connection, reply_id: int) -> Conversation:
 
 def _reply(row: asyncpg.Record) -> OpenReply:
     fields = {name: row[name] for name in OpenReply.__slots__ if name != "holders"}
-    # rows of former versions hold what was sent as it came
+    # rows of former versions may hold control characters
     fields |= {name: without_controls(fields[name]) for name in ("text", "address", "note") if fields[name]}
     fields["why_open"] = fields["why_open"] or ""
     return OpenReply(**fields, holders=tuple(row["holders"] or ()))
 
 
 async def note_reply(db: Connection, reply_id: int, note: str) -> None:
-    """Say something beside the words of a reply."""
+    """Set the note of a reply."""
     await db.execute(SQL["add_note"], reply_id, note)
 
 
 async def close_reply(db: Connection, reply_id: int, *, reader: str, at: datetime) -> bool:
-    """Say that a reply has been dealt with.
+    """Close a reply that has been dealt with.
 
     Args:
         db: a connection.
-        reply_id: which.
+        reply_id: the reply.
         reader: the member of staff.
-        at: when.
+        at: the time.
 
     Returns:
         Whether it was open.
@@ -185,17 +185,17 @@ async def close_reply(db: Connection, reply_id: int, *, reader: str, at: datetim
 async def read_by_staff(
     db: Connection, reply_id: int, *, reading: str, reader: str, at: datetime, person_id: int | None = None
 ) -> int | None:
-    """A person reads a reply: their reading takes the place of the rule's, and so does what came of it.
+    """Replace a reply's reading, and what followed from it, by that of a member of staff.
 
-    A claim the rule made is taken back; the new reading becomes a claim if it is one, and an opt-out is obeyed.
+    A claim the rule made is retracted; the new reading becomes a claim if it is one, and an opt-out is applied.
 
     Args:
         db: a connection.
-        reply_id: which.
-        reading: what it says, one of `READINGS`.
+        reply_id: the reply.
+        reading: one of `READINGS`.
         reader: the member of staff.
-        at: when.
-        person_id: who said it, where the address is shared or unknown.
+        at: the time.
+        person_id: its author, where the address is shared or unknown.
 
     Returns:
         The claim it became, if it did.
@@ -203,7 +203,7 @@ async def read_by_staff(
     Raises:
         NotFound: no such reply.
         InputError: not a reading.
-        Conflict: it would be a claim, but nobody knows whose or about what.
+        Conflict: it would be a claim, but the member or the ballot is unknown.
     """
     if reading not in READINGS:
         raise InputError(f"“{reading}” is not a reading.", remedy=f"There are {', '.join(sorted(READINGS))}.")
@@ -228,15 +228,15 @@ async def read_by_staff(
 
 
 async def undo_opt_out(db: Connection, reply_id: int, *, reader: str, at: datetime) -> str:
-    """Take back the opt-out that a rule read in a reply. What was withdrawn for it stays withdrawn.
+    """Undo the opt-out that a rule read in a reply. Messages withdrawn because of it stay withdrawn.
 
-    The reply then waits as one that is unclear: what it says is for a person to read.
+    The reply is then open as `unclear`, for staff to read.
 
     Args:
         db: a connection without a transaction.
-        reply_id: which reply.
-        reader: who of staff.
-        at: when.
+        reply_id: the reply.
+        reader: the member of staff.
+        at: the time.
 
     Returns:
         The address that gets messages again.
@@ -266,16 +266,16 @@ async def undo_opt_out(db: Connection, reply_id: int, *, reader: str, at: dateti
 
 
 def _about(reply: asyncpg.Record) -> str:
-    """The address a reply is about: an email's is that of the message it proves to answer, whoever the writer says."""
+    """Return the address a reply is about: for an email, that of the message it proves to answer, whatever its From."""
     asked_at: str | None = reply["asked_at"] if reply["channel"] == "email" else None
     return asked_at or str(reply["address"])
 
 
 def _know(reply: asyncpg.Record, whose: int | None) -> None:
-    """Refuse a claim of which nobody knows whose it would be, or about which ballot.
+    """Refuse a claim whose member or ballot is unknown.
 
     Raises:
-        Conflict: with the way to record it all the same.
+        Conflict: with how to record it anyway.
     """
     if reply["message_id"] is None:
         raise Conflict(
@@ -288,7 +288,7 @@ def _know(reply: asyncpg.Record, whose: int | None) -> None:
 
 
 async def _obey(db: Connection, reply: asyncpg.Record, reading: str) -> None:
-    """Stop or resume messages as the new reading asks; never undo an opt-out only because a word was read otherwise."""
+    """Stop or resume messages as the new reading asks; another reading alone never undoes an opt-out."""
     if reply["channel"] == "link":
         return
     address = _about(reply)

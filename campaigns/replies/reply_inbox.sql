@@ -1,28 +1,28 @@
 -- name: open_replies
--- Those that wait, longest first, with what they answer: enough to deal with one without looking anything up.
+-- Open replies, longest waiting first, with the message each answers, so that staff need not look anything up.
 select * from reply_shown
 where state = 'open' and ($2::text is null or why_open = $2)
 order by received_at, reply_id
 limit $1;
 
 -- name: read_as
--- Those that are read in one way, latest first, whether or not they wait for anybody: reactions do not.
+-- Replies with one reading, latest first, open or not (reactions never are).
 select * from reply_shown where reading = $2 order by reply_id desc limit $1;
 
 -- name: add_note
--- What a reader should know beside the words.
+-- Sets the note for staff.
 update reply set note = $2 where reply_id = $1;
 
 -- name: one_reply
--- The same of any one, and how it was dealt with.
+-- One reply in the same form, with its state.
 select * from reply_shown where reply_id = $1;
 
 -- name: readings
--- All it has been taken for.
+-- All readings it has had, oldest first.
 select reading, rule, rule_version, reader, claim_id, at from reply_reading where reply_id = $1 order by reading_id;
 
 -- name: others
--- What else that address has said lately.
+-- The latest other replies from that address.
 select received_at, text, reading
 from reply
 where channel = $1 and address = $2 and reply_id <> $3
@@ -30,7 +30,7 @@ order by reply_id desc
 limit 10;
 
 -- name: hold
--- One reader at a time; with it, where the message went that it answers.
+-- Locks a reply, for one reader at a time, with the address of the message it answers.
 select
   r.reply_id, r.channel, r.address, r.message_id, r.person_id, r.reading, r.rule, r.claim_id, r.state, r.received_at,
   m.address as asked_at
@@ -40,18 +40,18 @@ where r.reply_id = $1
 for update of r;
 
 -- name: close
--- Dealt with, by whom and when; the first to close it keeps the honour.
+-- Closes a reply, with who did it and when; a second close changes nothing.
 update reply set state = 'closed', closed_at = $2, closed_by = $3 where reply_id = $1 and state = 'open';
 
 -- name: correct
--- What a person read in it takes the place of what a rule read; the audit keeps both.
+-- Replaces the rule's reading by that of staff; the audit keeps both.
 update reply
 set reading = $2, rule = 'staff', person_id = coalesce($3, person_id), claim_id = $4, state = 'closed', closed_at = $5,
   closed_by = $6
 where reply_id = $1;
 
 -- name: made_by
--- Whether the opt-out that stands against an address came by this way in answer to this message.
+-- Whether the opt-out in force for an address has this source and answers this message.
 select exists (
   select from suppression s
   join suppression_event e using (event_id)
@@ -59,11 +59,11 @@ select exists (
 );
 
 -- name: reopen
--- Staff says that it is no opt-out: what it is, somebody has to read.
+-- Opens a reply that staff say is no opt-out, so that somebody reads it.
 update reply
 set reading = 'unclear', rule = 'staff', state = 'open', why_open = 'unclear', closed_at = null, closed_by = null
 where reply_id = $1;
 
 -- name: note
--- Who did what, for ever.
+-- Records who did what.
 insert into audit (actor, action, subject, detail, at) values ($1, $2, $3, $4, $5);

@@ -1,4 +1,4 @@
-"""The way to PostgreSQL: a pool, named queries, migrations."""
+"""PostgreSQL access: a pool, named queries, migrations."""
 
 from core.db.away import AWAY
 from core.db.kept import KeptConnection

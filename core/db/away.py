@@ -1,4 +1,4 @@
-"""Which errors say that PostgreSQL is away: one list for everybody who waits for it."""
+"""Errors that mean PostgreSQL is away: one list for all code that waits for it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ POSTGRES_AWAY: Final = (
     asyncpg.InterfaceError,  # what asyncpg says of a connection that broke under it …
     asyncpg.InternalClientError,  # … and of one that broke in the middle of an answer
 )
-"""asyncpg's own words for it. A wrong argument is an `InterfaceError` too, and a `ValueError` besides."""
+"""Errors by which asyncpg says so. A wrong argument is an `InterfaceError` too, and a `ValueError` besides."""
 
 AWAY: Final = (OSError, Unavailable, *POSTGRES_AWAY)
-"""The same, where it is the database alone that is asked: a wait of ours for it that ran out is an `OSError`."""
+"""The same for code that asks the database alone: a timeout of ours on it is an `OSError`."""
 
 UNABLE: Final = (
     OSError,
@@ -27,4 +27,4 @@ UNABLE: Final = (
     asyncpg.InsufficientResourcesError,  # too many connections, a full disk
     asyncpg.TransactionRollbackError,  # it lost against another transaction, and may win the next time
 )
-"""… and the same with what it cannot do now, where whoever asked is told to come again."""
+"""The same with errors that may pass, for callers whose client is asked to try again later."""

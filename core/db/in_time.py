@@ -1,4 +1,4 @@
-"""Answers of the database that somebody waits for: in time, or a plain refusal to be asked again later."""
+"""Database answers within a time limit, or an error that asks the client to try again later."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from core.errors import Unavailable
 T = TypeVar("T")
 
 SECONDS: Final = 8.0
-"""Providers wait 10 to 15 seconds for our answer."""
+"""Seconds to wait; providers wait 10 to 15 seconds for our answer."""
 
 
 async def answer_in_time(answer: Awaitable[T]) -> T:
-    """Wait a few seconds for what the database answers.
+    """Wait a few seconds for a result from the database.
 
     Raises:
-        Unavailable: it does not answer in time, or cannot.
+        Unavailable: the database does not answer in time, or cannot.
     """
     with as_unavailable():
         async with asyncio.timeout(SECONDS):
@@ -29,7 +29,7 @@ async def answer_in_time(answer: Awaitable[T]) -> T:
 
 @contextmanager
 def as_unavailable() -> Iterator[None]:
-    """Raise `Unavailable` for every error that says that the database is away, or cannot do it now."""
+    """Raise `Unavailable` for every error that means the database is away or temporarily unable to answer."""
     try:
         yield
     except UNABLE as error:

@@ -1,4 +1,4 @@
-"""A connection that is kept for one purpose until it fails."""
+"""Connection that is kept for one purpose until it fails."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from core.db.away import AWAY
 from core.db.pool import Connection, Pool, connect
 
 FAREWELL = 2.0
-"""Seconds a server gets to say goodbye on a connection of one's own."""
+"""Seconds a server gets to close a dedicated connection cleanly."""
 
 
 class KeptConnection:
-    """Takes a connection when it is first needed, and keeps it until it fails or is given back.
+    """Take a connection when it is first needed, and keep it until it fails or is given back.
 
     Args:
-        take: where it comes from.
-        give_back: where it goes.
+        take: opens or acquires a connection.
+        give_back: closes or releases it.
     """
 
     def __init__(self, take: Callable[[], Awaitable[Any]], give_back: Callable[[Any], Awaitable[None]]) -> None:
@@ -34,19 +34,19 @@ class KeptConnection:
 
     @classmethod
     def of_its_own(cls, url: str) -> Self:
-        """One outside any pool: it never waits for what others do with theirs."""
+        """Keep a connection of the pool."""
         return cls(partial(connect, url), lambda db: db.close(timeout=FAREWELL))
 
     async def get(self) -> Connection:
-        """Return the connection; a new one after `drop`."""
+        """Return the connection, which is a new one after `drop`."""
         if self._db is None:
             self._db = await self._take()
         return cast("Connection", self._db)
 
     async def drop(self) -> None:
-        """Never again use a connection that failed."""
+        """Discard a connection that failed."""
         if self._db is not None:
-            with contextlib.suppress(*AWAY):  # the pool may have let go of it already
+            with contextlib.suppress(*AWAY):  # the pool may have released it already
                 self._db.terminate()
         await self.close()
 

@@ -1,4 +1,4 @@
-"""Texts in patterns for LIKE."""
+"""Literal text in LIKE patterns."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import re
 
 
 def literal(text: str) -> str:
-    """Write a text for LIKE, with nothing in it that means something else."""
+    """Escape a text for LIKE, so that no character of it is a wildcard."""
     return re.sub(r"([\\%_])", r"\\\1", text)

@@ -16,13 +16,13 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 async def migrate(url: str) -> list[str]:
-    """Apply the migrations that are missing; safe from several processes at once (a lock in the database).
+    """Apply the missing migrations; safe from several processes at once (a lock in the database).
 
     Returns:
         The file names applied, oldest first; empty when there was nothing to do.
 
     Raises:
-        Unavailable, SettingsError: the database cannot be reached or does not let us.
+        Unavailable, SettingsError: the database cannot be reached or refuses us.
     """
     pool = await open_pool(url, size=1)  # its errors are clearer than dbmate's
     await pool.close()
@@ -48,10 +48,10 @@ async def migrate(url: str) -> list[str]:
 
 
 async def pending(url: str) -> list[str]:
-    """The names of migrations the database at that address does not have yet.
+    """List the names of migrations that the database at an address does not have yet.
 
     Raises:
-        Unavailable, SettingsError: it cannot be reached, or does not let us look.
+        Unavailable, SettingsError: the database cannot be reached or refuses us.
     """
     async with explained(url):
         pool = await open_pool(url, size=1)
@@ -62,7 +62,7 @@ async def pending(url: str) -> list[str]:
 
 
 async def missing(db: Pool | Connection) -> list[str]:
-    """The names of migrations a database does not have yet, oldest first."""
+    """List the names of migrations a database does not have yet, oldest first."""
     known = await db.fetchval("select to_regclass('schema_migrations')")
     rows = await db.fetch("select version from schema_migrations") if known else []
     done = {row["version"] for row in rows}
@@ -78,7 +78,7 @@ def _dbmate() -> str:
 
 
 def _for_dbmate(url: str) -> str:
-    """The address as dbmate writes it: a Unix socket's folder goes in `socket`, and TLS is not demanded unasked."""
+    """Write the address for dbmate: a Unix socket's folder goes in `socket`, and TLS is not demanded unasked."""
     parts = urlsplit(url)
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
     place = parts.netloc

@@ -1,17 +1,17 @@
-"""How large the numbers are that PostgreSQL keeps, for numbers that people type."""
+"""Largest numbers that PostgreSQL's columns hold, to check numbers that people type."""
 
 from __future__ import annotations
 
 from typing import Final
 
 LARGEST_ID: Final = 2**63 - 1
-"""Of a row (`bigint`)."""
+"""Largest id of a row (`bigint`)."""
 LARGEST_POSITION: Final = 2**15 - 1
-"""Of a step in its campaign (`smallint`)."""
+"""Largest position of a step in its campaign (`smallint`)."""
 
 
 def read_id(text: str) -> int | None:
-    """Read the number of a row as it is shown: `17` or `#17`. None where it is no number, or larger than any can be."""
+    """Read a row's id as pages show it: `17` or `#17`. None where it is no number, or too large for an id."""
     digits = text.removeprefix("#")
     if not (digits.isascii() and digits.isdecimal()) or len(digits) > len(str(LARGEST_ID)):
         return None

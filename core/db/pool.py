@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and what their errors mean to a person."""
+"""Connections to PostgreSQL, and its errors in words for people."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ else:
 OLDEST_SERVER = 15
 
 _SESSION = {
-    # what a member or provider was told is kept stays so when the server crashes, whatever its own default is
+    # whatever the server's own default is, what we acknowledged to a member or provider survives a crash
     "synchronous_commit": "on",
     # Tables grow from nothing to a hundred thousand rows within seconds, and prepared plans outlive the statistics they
     # were made from: a plan that reads a whole table because it was small is quadratic a moment later.
     "enable_seqscan": "off",
     "random_page_cost": "1.1",
 }
-"""How the database treats our sessions, whatever the server is set to."""
+"""Session settings, which apply whatever the server's own defaults are."""
 
 _TRY_LOCK = "select pg_try_advisory_lock(hashtextextended($1, 0))"
 
 
 class _Named(asyncpg.Connection):
-    """A connection whose errors say that they are PostgreSQL's: asyncpg passes on the operating system's bare."""
+    """Connection whose errors are marked as PostgreSQL's: asyncpg passes on the operating system's unchanged."""
 
     __slots__ = ()
 
@@ -62,7 +62,7 @@ class _Named(asyncpg.Connection):
 
 
 def went_away(error: BaseException) -> DatabaseAway:
-    """The error to raise for one that says that PostgreSQL went away in the middle."""
+    """Build the error to raise for one that means PostgreSQL went away in the middle."""
     if isinstance(error, DatabaseAway):
         return error
     remedy = "What was committed is kept; try again."
@@ -70,21 +70,21 @@ def went_away(error: BaseException) -> DatabaseAway:
 
 
 class _Pooled(_Named):
-    """A connection that is handed back as it is.
+    """Connection that is returned to the pool without a reset.
 
     Nothing here changes a session's settings, holds session locks, opens cursors by hand or listens on a pooled
-    connection (`exclusive` has one of its own), so asyncpg's reset would be work after every few statements of use.
+    connection (`exclusive` has one of its own), so asyncpg's reset would be wasted work after every few statements.
     """
 
     __slots__ = ()
 
     def get_reset_query(self) -> str:
-        """Nothing to undo."""
+        """Return no query: there is nothing to undo."""
         return ""
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
-    """Refuse an old server, and let jsonb columns be Python values on both sides."""
+    """Refuse an old server, and convert jsonb columns from and to Python values."""
     have = connection.get_server_version().major
     if have < OLDEST_SERVER:
         raise SettingsError(
@@ -102,11 +102,11 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 @asynccontextmanager
 async def explained(url: str) -> AsyncIterator[None]:
-    """Turn what can go wrong on connecting into one clear line.
+    """Turn errors on connecting into one clear line.
 
     Raises:
         DatabaseAway: nothing answers at that address.
-        SettingsError: it answers, but not to us: wrong password, database or permission.
+        SettingsError: it refuses us: wrong password, database or permission.
     """
     where = _place(url)
     try:
@@ -125,13 +125,13 @@ async def explained(url: str) -> AsyncIterator[None]:
             remedy="Grant it the right to connect to the database and to create objects in it.",
         ) from error
     except (asyncpg.ClientConfigurationError, ValueError) as error:
-        # Its words are not repeated: they may hold a piece of a password that was not percent-encoded.
+        # PostgreSQL's words are not repeated: they may hold a piece of a password that was not percent-encoded.
         raise SettingsError(
             "MUSTER_DATABASE_URL is not a PostgreSQL address.",
             remedy="It looks like postgresql://user:password@host:5432/muster; "
             "special characters in the password are percent-encoded.",
         ) from error
-    except (OSError, *POSTGRES_AWAY) as error:  # or what answers there speaks something else
+    except (OSError, *POSTGRES_AWAY) as error:  # or the server speaks another protocol
         raise DatabaseAway(
             f"PostgreSQL at {where} does not answer ({in_words(error)}).",
             remedy="Is it running, and is MUSTER_DATABASE_URL right?",
@@ -139,7 +139,7 @@ async def explained(url: str) -> AsyncIterator[None]:
 
 
 def _place(url: str) -> str:
-    """The address in a database URL without its password."""
+    """Return the address in a database URL without its password."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
@@ -150,12 +150,12 @@ def _place(url: str) -> str:
 
 
 async def open_pool(url: str, *, size: int = 10, when_away: Callable[[Exception], None] | None = None) -> Pool:
-    """Open a pool of connections that speak JSON.
+    """Open a pool of connections that convert JSON.
 
     Args:
         url: `postgresql://…`; a Unix socket's folder goes in `?host=`.
         size: most connections at once.
-        when_away: told each time that the server takes no new connection, but for the first.
+        when_away: called each time that the server takes no new connection, except the first time.
 
     Raises:
         DatabaseAway, SettingsError: see `explained`.
@@ -191,7 +191,7 @@ async def open_pool(url: str, *, size: int = 10, when_away: Callable[[Exception]
 
 
 async def probe(url: str) -> None:
-    """Raise while the server takes no connections, or no writes; a question for `Outages`."""
+    """Raise an error while the server takes no connections, or no writes; a probe for `Outages`."""
     connection = await asyncpg.connect(url, timeout=5)
     try:
         if await connection.fetchval("show transaction_read_only") == "on":
@@ -201,7 +201,7 @@ async def probe(url: str) -> None:
 
 
 async def connect(url: str) -> asyncpg.Connection:
-    """Open one connection of its own, outside any pool: for long locks and imports, which may read whole tables."""
+    """Open a dedicated connection outside any pool: for long locks and imports, which may read whole tables."""
     async with explained(url):
         connection = await asyncpg.connect(
             url,
@@ -219,27 +219,27 @@ async def connect(url: str) -> asyncpg.Connection:
 
 @asynccontextmanager
 async def exclusive(url: str, what: str) -> AsyncIterator[asyncpg.Connection | None]:
-    """Be the only one, on any host, who does something; on a connection of its own, with which the right to do it ends.
+    """Hold a lock that is exclusive on all hosts, on a dedicated connection that releases it when it ends.
 
     Args:
         url: the database.
-        what: names it, as in `launch:17`.
+        what: the lock's name, such as `launch:17`.
 
     Yields:
-        The connection, for use inside; None where somebody else is at it.
+        The connection, for use inside; None where another process holds the lock.
     """
     connection = await connect(url)
     try:
         yield connection if await connection.fetchval(_TRY_LOCK, what) else None
     except BaseException:
-        connection.terminate()  # also when cancelled: whatever else happens, nobody is kept out
+        connection.terminate()  # also when cancelled, so that the lock is always released
         raise
     await connection.close(timeout=5)
 
 
 @asynccontextmanager
 async def atomic(db: Connection) -> AsyncIterator[None]:
-    """All of it or nothing: the caller's transaction, or one of its own where there is none."""
+    """Run all of it or nothing: in the caller's transaction, or in a new one where there is none."""
     if db.is_in_transaction():
         yield
     else:

@@ -22,7 +22,7 @@ _BLOCK = re.compile(r"^-- name: (?P<name>[a-z][a-z0-9_]*)\s*$", re.MULTILINE)
 
 
 def load_queries(module_file: str) -> Mapping[str, str]:
-    """Read the queries that stand beside a module.
+    """Read the queries in the `.sql` file beside a module.
 
     `SQL = load_queries(__file__)` at its top, then `CLAIM_DUE = SQL["claim_due"]`.
 

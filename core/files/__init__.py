@@ -1,1 +1,1 @@
-"""Files that people bring and take: workbooks, delimited text, guarded CSV."""
+"""Files that people import and export: workbooks, delimited text, guarded CSV."""

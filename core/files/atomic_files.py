@@ -1,4 +1,4 @@
-"""Files that appear under their name when they are complete, or not at all."""
+"""Atomic files: they appear under their name when they are complete, or not at all."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from core.files.guarded_csv import GuardedCsv
 
 @contextmanager
 def complete_or_not_at_all(path: Path, *, replace: bool, mode: int = 0o600) -> Iterator[Path]:
-    """A file to write to, beside the one that is wanted. It takes the name in the end.
+    """Yield a temporary path beside the wanted one, and rename it to that name at the end.
 
     Args:
-        path: the name it takes.
+        path: the final name.
         replace: whether a file that is there may be replaced.
         mode: who may read it, by default only its owner.
 
@@ -47,10 +47,10 @@ def complete_or_not_at_all(path: Path, *, replace: bool, mode: int = 0o600) -> I
 
 @contextmanager
 def sheet_or_nothing(path: Path, *, replace: bool) -> Iterator[GuardedCsv]:
-    """A CSV file that spreadsheets open as UTF-8, complete or not at all; a page of rows is written in a moment.
+    """Write a CSV file that spreadsheets open as UTF-8, complete or not at all; a page of rows is written in a moment.
 
     Yields:
-        What writes its rows.
+        The writer of its rows.
 
     Raises:
         Conflict, InputError: see `complete_or_not_at_all`.

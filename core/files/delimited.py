@@ -1,4 +1,4 @@
-"""CSV as it comes: UTF-8, UTF-16 or an older encoding; commas, semicolons or tabs; quotes in and out of place."""
+"""CSV as programs write it: UTF-8, UTF-16 or an older encoding; commas, semicolons or tabs; misplaced quotes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SEPARATOR_LINE: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # Excel's own
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """What a first pass over the file found."""
+    """Results of a first pass over the file."""
 
     path: Path
     encoding: str
@@ -49,7 +49,7 @@ def open_delimited(path: Path, *, encoding: str | None = None) -> Iterator[RawTa
 
     Args:
         path: the file.
-        encoding: Python's name of it, where a person says so.
+        encoding: Python's name of it, where a person gave one.
 
     Raises:
         InputError: it is empty or not text, or not in the encoding that was named.
@@ -65,7 +65,7 @@ def open_delimited(path: Path, *, encoding: str | None = None) -> Iterator[RawTa
 
 
 def _survey(path: Path, named: str | None) -> _Text:
-    """Read the file once: is it text, in which encoding, how long; and its fingerprint."""
+    """Read the file once for its encoding, length and fingerprint, and to check that it is text."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         head = file.read(_HEAD)
@@ -85,7 +85,7 @@ def _survey(path: Path, named: str | None) -> _Text:
 
 
 def _guess(path: Path, likely: str) -> Guess | None:
-    """The guess at what is beyond UTF-8 in a file; None of an encoding that shows by itself."""
+    """Guess the encoding of what is beyond UTF-8 in a file; None for an encoding that needs no guess."""
     if likely == "mixed":
         return describe_mixed(_sample(path, only_broken=True))
     return guess_encoding(_sample(path)) if likely == WINDOWS else None
@@ -102,7 +102,7 @@ def _in_named(path: Path, encoding: str, sha256: str) -> _Text:
 
 
 def _sample(path: Path, *, only_broken: bool = False) -> bytes:
-    """Lines that are not plain ASCII, from the top; `only_broken` ones that are not UTF-8 either."""
+    """Collect lines that are not plain ASCII, from the top; with `only_broken`, those that are not UTF-8 either."""
     found, size = [], 0
     with path.open("rb") as file:
         while size < _SAMPLE and (chunk := file.read(_CHUNK)):
@@ -123,7 +123,7 @@ def _is_utf_8(line: bytes) -> bool:
 
 
 def _likely(head: bytes) -> list[str]:
-    """The encodings to try. Without a byte-order mark, UTF-16 shows by the zero half of its plain letters."""
+    """List the encodings to try. Without a byte-order mark, UTF-16 shows by the zero half of its plain letters."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return ["utf-16"]
     high, low = head[0::2].count(0), head[1::2].count(0)
@@ -133,7 +133,7 @@ def _likely(head: bytes) -> list[str]:
 
 
 def _count_lines(path: Path, encoding: str) -> int:
-    """Count lines, proving on the way that all of it can be decoded.
+    """Count lines, checking on the way that all of it can be decoded.
 
     Raises:
         UnicodeDecodeError: another encoding.
@@ -192,14 +192,14 @@ def _open_lines(text: _Text) -> Iterator[Iterable[str]]:
 
 
 def _raw_lines(path: Path) -> Iterator[bytes]:
-    """A file's lines as bytes, whichever way they end: Python parts bytes at LF alone, and text at CR too."""
+    """Yield a file's lines as bytes, whichever way they end: Python splits bytes at LF alone, and text at CR too."""
     with path.open(encoding="latin-1", newline="") as file:
         for line in _lines_of(file):
             yield line.encode("latin-1")
 
 
 def _lines_of(file: IO[str]) -> Iterator[str]:
-    """A file's lines, none of which is read further than a member's row can be long.
+    """Yield a file's lines, reading none further than a member's row can be long.
 
     Raises:
         InputError: one is longer.
@@ -223,7 +223,7 @@ def _decode_line(line: bytes) -> str:
 
 
 def _delimiter(lines: list[str]) -> str:
-    """The delimiter that gives most rows the same number of columns, the headings among them where they come first."""
+    """Choose the delimiter that gives most rows the same number of columns, the headings too if they come first."""
     if lines and (hint := _SEPARATOR_LINE.fullmatch(lines[0].lstrip("\ufeff"))):
         return hint[1]
 
@@ -236,7 +236,7 @@ def _delimiter(lines: list[str]) -> str:
 
 
 class _Lines:
-    """The physical lines of a file, numbered, which can be read again from the second line of the current row."""
+    """Numbered physical lines of a file, which can be read again from the second line of the current row."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)
@@ -261,7 +261,7 @@ class _Lines:
         return line
 
     def begin_row(self) -> int:
-        """Forget the row before; returns the line the next one begins on."""
+        """Forget the previous row; return the number of the line that the next one begins on."""
         self._row.clear()
         self._length = 0
         return self.number + 1
@@ -280,12 +280,12 @@ class _Lines:
             self._take()
 
     def has_space_before_quote(self) -> bool:
-        """Whether the current row may have quoted cells after a space, which the reader takes for part of the cell."""
+        """Tell whether the current row may have quoted cells after a space, which the reader takes as part of them."""
         return any(' "' in line for line in self._row)
 
 
 def _records(source: Iterable[str], delimiter: str) -> Iterator[Record]:
-    """Take lines apart. A quote out of place costs its own line only, never the rows it would swallow."""
+    """Split lines into records. A quote out of place costs its own line only, never the rows it would swallow."""
     lines = _Lines(source)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     first = True
@@ -319,7 +319,7 @@ def _records(source: Iterable[str], delimiter: str) -> Iterator[Record]:
 
 
 def _read_spaced(lines: _Lines, delimiter: str, instead_of: list[str] | None = None) -> list[str] | None:
-    """The current row again, with quotes that stand after a space taken for quotes: `M1, "Jones, Amy"`.
+    """Read the current row again, taking quotes after a space for quotes: `M1, "Jones, Amy"`.
 
     Returns:
         Its cells; None where that gives nothing new or better, and then the lines are where they were.

@@ -1,4 +1,4 @@
-"""Encodings of text files that do not say theirs: guessed by how the words look, or named by a person."""
+"""Encodings of text files that do not declare theirs: guessed by how the words look, or named by a person."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ NAMES: Final = {
     "big5": "Big5",
     "euc_kr": "EUC-KR", "cp949": "Windows-949", "euc_jp": "EUC-JP",
 }  # fmt: skip
-"""What people call the encodings that a member file may have, by Python's name."""
+"""Names that people use for the encodings a member file may have, by Python's name."""
 _ALSO_CALLED: Final = {"ansi": WINDOWS, "latin 1": "latin-1", "latin 2": "latin-2", "x-mac-roman": "mac-roman"}
 """Other names, as programs show them: Notepad and Excel say ANSI, which in western Europe means Windows-1252."""
 _GUESSED: Final = (
     WINDOWS, "mac-roman", "cp1250", "iso8859-2", "cp850", "mac-latin2", "cp1257", "cp1251", "cp1253",
 )  # fmt: skip
-"""Those that can be told from Windows-1252 by the look of the words, the likelier first."""
+"""Encodings that can be told from Windows-1252 by the look of the words, the likelier first."""
 _MOST_WORDS: Final = 2_000
 _ODD_ENOUGH: Final = 0.15
 """Share of odd words from which a file is not Windows-1252, if another encoding has hardly any."""
@@ -41,7 +41,7 @@ _ODD_AT_LEAST: Final = 2
 _FOR_THE_SAME_NAMES: Final = frozenset({"mac-roman", "cp850"})
 """Encodings for the languages of Windows-1252: one odd word is enough, where it is not odd in one of these."""
 _ENOUGH_WORDS: Final = 5
-"""From so many words on a language can be told by its letters; of fewer, the likelier encoding is taken."""
+"""Fewest words whose letters show the language; with fewer, the likelier encoding is taken."""
 _TIMES_BETTER: Final = 4
 _SHOWN: Final = 3
 _LONGEST_SHOWN: Final = 40
@@ -79,7 +79,7 @@ class Guess:
 
     @property
     def notice(self) -> str:
-        """The guess in a sentence for people, with names by which they can judge it."""
+        """Describe the guess in a sentence for people, with names by which they can judge it."""
         sure = "likely" if self.otherwise else "almost certain"
         said = f"The file does not say its encoding. It was read as {NAMES[self.encoding]}, which is {sure}"
         said += f": {_quoted(self.words)}." if self.words else "."
@@ -90,7 +90,7 @@ class Guess:
 
 
 def guess_encoding(sample: bytes) -> Guess:
-    """The encoding of a file that is neither UTF-8 nor UTF-16.
+    """Guess the encoding of a file that is neither UTF-8 nor UTF-16.
 
     Windows-1252, unless many of its words look odd in it and hardly any do in another encoding: `CafŽ` is `Café` from a
     Mac.
@@ -110,7 +110,7 @@ def guess_encoding(sample: bytes) -> Guess:
 
 
 def describe_mixed(sample: bytes) -> Guess:
-    """The guess for a UTF-8 file into which lines in Windows-1252 were pasted.
+    """Describe a UTF-8 file into which lines in Windows-1252 were pasted, as a guess.
 
     Args:
         sample: the lines that are not UTF-8.
@@ -120,10 +120,10 @@ def describe_mixed(sample: bytes) -> Guess:
 
 
 def named_encoding(name: str) -> str:
-    """Python's name of an encoding as people write it: `MacRoman`, `Windows-1250`, `latin2`.
+    """Return Python's name of an encoding as people write it: `MacRoman`, `Windows-1250`, `latin2`.
 
     Raises:
-        InputError: it is none that a member file may have.
+        InputError: a member file cannot have that encoding.
     """
     try:
         found = codecs.lookup(_ALSO_CALLED.get(name.strip().lower(), "_".join(name.split()))).name
@@ -140,14 +140,14 @@ def named_encoding(name: str) -> str:
 
 
 def meaning_of_ansi(name: str) -> str:
-    """The notice of a name that means another encoding in other countries; empty for any other name."""
+    """Return the notice for a name that means another encoding in other countries; empty for any other name."""
     if name.strip().lower() != "ansi":
         return ""
     return f"“{name.strip()}” is the encoding of a Windows and not the same everywhere: here it means {NAMES[WINDOWS]}."
 
 
 def _guess(chosen: str, words: Sequence[bytes], others: Sequence[str]) -> Guess:
-    """The guess, shown by words that another encoding would read otherwise, where there are any."""
+    """Build the guess, with example words that another encoding would read otherwise, where there are any."""
     for other in others:
         differing = [word for word in words if _read(word, chosen) != _read(word, other)][:_SHOWN]
         if differing:
@@ -158,7 +158,7 @@ def _guess(chosen: str, words: Sequence[bytes], others: Sequence[str]) -> Guess:
 
 
 def _most_likely(sample: bytes, words: Sequence[bytes], encodings: Sequence[str]) -> str:
-    """The likeliest of several encodings in which the words look the same or as good."""
+    """Return the likeliest of several encodings in which the words look the same or as good."""
     if b"\r" in sample and b"\n" not in sample and "mac-roman" in encodings:
         return "mac-roman"  # only Macs end lines so
     readings: dict[tuple[str, ...], str] = {}
@@ -178,7 +178,7 @@ def _most_likely(sample: bytes, words: Sequence[bytes], encodings: Sequence[str]
 
 
 def _is_odd(word: bytes, encoding: str) -> bool:
-    """Whether a word reads like none: signs and capitals inside it, or letters of two scripts."""
+    """Tell whether a word looks like none: signs and capitals inside it, or letters of two scripts."""
     try:
         return _looks_odd(word.decode(encoding))
     except UnicodeDecodeError:

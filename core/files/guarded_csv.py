@@ -1,7 +1,7 @@
-"""CSV as everything here writes it: no cell that a spreadsheet would run as a formula.
+"""Guarded CSV, as everything here writes it: no cell that a spreadsheet would run as a formula.
 
-Whatever members, branches and files are called comes out of the tables again, and `=HYPERLINK(…)` in a branch's name
-would run on the machine of whoever opens the export. This is the one place that writes CSV.
+Names of members, branches and files come out of the tables again, and `=HYPERLINK(…)` in a branch's name would run on
+the machine of the person who opens the export. This is the only module that writes CSV.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
 _FORMULA: Final = re.compile("[ \t\r\n]*'*[=+@\uff1d\uff0b\uff20\uff0d\u2212-]|\t|\r|\n")
-"""How formulas begin, in full width as well, which some versions of Excel read alike."""
+"""Beginning of a formula, in full width as well, which some versions of Excel read alike."""
 _INNER_FORMULA: Final = re.compile(
     "((?:[;|]|(?<=.)[\t\r\n])[ \t]*)(?='*[=+@\uff1d\uff0b\uff20\uff0d\u2212-])", re.DOTALL
 )
-"""Where one would begin if the file were taken apart at semicolons, bars, tabs or line breaks, as programs may."""
+"""Beginning of a formula if the file were split at semicolons, bars, tabs or line breaks, as programs may do."""
 _PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 class _Text(Protocol):
     def write(self, text: str, /) -> Any:
-        """Take text."""
+        """Write text."""
 
 
 class GuardedCsv:
-    """Writes rows to a text file.
+    """Write rows to a text file.
 
     Args:
         file: opened with `newline=""`.
@@ -36,7 +36,7 @@ class GuardedCsv:
         self._sheet = csv.writer(file)
 
     def writerow(self, row: Iterable[object]) -> None:
-        """Write one row; what is no text is written as it is."""
+        """Write one row; values that are no text are written as they are."""
         self._sheet.writerow([guard(cell) if isinstance(cell, str) else cell for cell in row])
 
     def writerows(self, rows: Iterable[Iterable[object]]) -> None:
@@ -46,7 +46,7 @@ class GuardedCsv:
 
 
 def guard(cell: str) -> str:
-    """A cell with an apostrophe before whatever could be taken for a formula; reading a member file takes it off again.
+    """Put an apostrophe before a cell that could be taken for a formula; reading a member file takes it off again.
 
     Phone numbers stay as they are: they can do nothing.
     """

@@ -1,4 +1,4 @@
-"""The row of a file that names its columns, which titles and notes may stand above."""
+"""Headings: the row of a file that names its columns, which titles and notes may stand above."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.errors import InputError
 from core.files.tables import RawTable, Record, Table
 
 Judge = Callable[[Sequence[str]], tuple[int, bool]]
-"""How many cells of a row are names of columns, and whether the one that a file cannot do without is among them."""
+"""Function that counts the names of columns in a row, and says whether the one a file cannot do without is there."""
 
 MOST_COLUMNS: Final = 1_000
 _LOOKED_AT: Final = 50

@@ -1,4 +1,4 @@
-"""Open a member file by what is in it, not by what it is called."""
+"""Member files, opened by their content, not by their name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""XLSX, ODS and XLS: the first sheet that people see and that has anything in it, read by a process of its own.
+"""XLSX, ODS and XLS: the first visible sheet that has anything in it, read in a separate process.
 
-A workbook is what a stranger wrote: small ones can unpack to gigabytes. So they are read in `workbooks.reader`, which
-has little memory and no secrets, and ends when we do.
+A workbook is a stranger's file, and a small one can unpack to gigabytes. So it is read in `workbooks.reader`, a process
+with little memory and no secrets, which ends when its parent does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MEMORY: Final = 1 << 30
 
 @contextmanager
 def open_spreadsheet(path: Path, *, memory: int = MEMORY) -> Iterator[RawTable]:
-    """Open the first sheet that people see and that has anything in it.
+    """Open the first visible sheet that has anything in it.
 
     Args:
         path: the file.
@@ -62,7 +62,7 @@ def open_spreadsheet(path: Path, *, memory: int = MEMORY) -> Iterator[RawTable]:
 
 
 def _which_sheet(first: Mapping[str, Any]) -> str:
-    """The sheet that was read, and those that were not."""
+    """Name the sheet that was read, and those that were not."""
     others = ", ".join(f"“{name}”" for name in first["others"])
     return (
         f"The sheet “{first['sheet']}” was read, the first that people see; not read: {others}. "
@@ -71,7 +71,7 @@ def _which_sheet(first: Mapping[str, Any]) -> str:
 
 
 def _listen(path: Path, reader: subprocess.Popen[bytes], output: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """What the reader says, one thing after the other, to the end.
+    """Yield the messages of the reader process in order, to the end.
 
     Raises:
         InputError: the file cannot be read.
@@ -93,7 +93,7 @@ def _listen(path: Path, reader: subprocess.Popen[bytes], output: IO[bytes]) -> I
 
 
 def records_of(said: Iterator[dict[str, Any]], notices: list[str]) -> Iterator[Record]:
-    """The rows in what a reader says; what else it says of them is added to the notices."""
+    """Yield the rows in the reader's messages, adding its notes about them to the notices."""
     for one in said:
         rows: list[Record] = one.get("rows", [])
         for index, place, code in one.get("faults", ()):

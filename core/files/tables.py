@@ -1,4 +1,4 @@
-"""A member file as the import sees it, whatever program wrote it: a header and numbered rows of text cells."""
+"""Table of a member file as the import sees it, whatever program wrote it: a header and numbered rows of text cells."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _INVISIBLE: Final = dict.fromkeys(
 )  # fmt: skip
 _INVISIBLE.update({ord(char): " " for char in "\t\n\v\f\r\x85"})
 _GUARDED: Final = re.compile("'+ ?[=+@\uff1d\uff0b\uff20\uff0d\u2212-]")
-"""A spreadsheet's way to say that a cell is no formula, and ours: see `core.files.guarded_csv`."""
+"""Apostrophe by which a spreadsheet marks a cell as no formula; ours as well: see `core.files.guarded_csv`."""
 _GUARDED_INSIDE: Final = re.compile("([;|] ?)'(?='*[=+@\uff1d\uff0b\uff20\uff0d\u2212-])")
 _AS_TEXT: Final = re.compile(r'="((?:[^"]|"")*)"')  # another, by which zeros before a number are kept
 _ERROR: Final = re.compile(
     r"#[\u00a1\u00bf]?[A-Z\u00c0-\u00de][A-Z\u00c0-\u00de0-9_/]*[!?]|#(?:N/A|n/a|N/D|NV|ND|N/V|GETTING_DATA|ERROR)|#{3,}|Err:[0-9]{3}"
 )
-"""What spreadsheet programs of any language show instead of a value: `#N/A`, `#REF!`, `#BEZUG!`, `#####`, `Err:502`."""
+"""Errors that spreadsheet programs of any language show for a value: `#N/A`, `#REF!`, `#BEZUG!`, `#####`, `Err:502`."""
 
 FAULTS: Final = {
     "error_cell": "The cell holds an error of the spreadsheet, such as #N/A; what was known stays as it is.",
@@ -34,11 +34,11 @@ FAULTS: Final = {
     " and import that. What was known stays as it is.",
     "lost_digits": "A spreadsheet has rounded this number; format the column as text and export it again.",
 }
-"""Why a cell says nothing at all, unlike an empty one, which says that there is nothing."""
+"""Reasons why a cell has no usable value, unlike an empty one, which says that there is nothing."""
 
 
 class FaultyCell(str):
-    """A cell that a spreadsheet could not show rightly.
+    """Cell that a spreadsheet could not show rightly.
 
     Attributes:
         code: one of `FAULTS`.
@@ -47,7 +47,7 @@ class FaultyCell(str):
     __slots__ = ("code",)
 
     def __new__(cls, text: str, code: str) -> Self:
-        """What the cell shows, and what is wrong with it."""
+        """Create a cell from its shown text and the code of its fault."""
         cell = super().__new__(cls, text)
         cell.code = code
         return cell
@@ -98,7 +98,7 @@ class Table:
 
 
 def fault_of(cell: str) -> str:
-    """Why a cell says nothing, a code of `FAULTS`; empty where it says something, or is empty."""
+    """Return the code of `FAULTS` for a cell without a usable value; empty where it has one, or is empty."""
     if isinstance(cell, FaultyCell):
         return cell.code
     if cell == NO_RESULT:
@@ -107,12 +107,12 @@ def fault_of(cell: str) -> str:
 
 
 def is_blank(cells: list[str]) -> bool:
-    """Whether a row has nothing in it but spaces."""
+    """Return whether a row has nothing in it but spaces."""
     return not any(cells) or all(cell.isspace() or not cell for cell in cells)
 
 
 def clean(cell: str) -> str:
-    """A cell's text on one line, composed (NFC), without invisible marks and a spreadsheet's guard against formulas."""
+    """Clean a cell: one line, composed (NFC), without invisible characters and spreadsheets' guard against formulas."""
     if not (cell.isascii() and cell.isprintable()):
         cell = unicodedata.normalize("NFC", cell.translate(_INVISIBLE))
         cell = " ".join(cell.split())

@@ -1,1 +1,1 @@
-"""HTTP, in and out: bodies, networks, limits, requests to strangers."""
+"""HTTP, in and out: bodies, networks, limits, requests to addresses that people have entered."""

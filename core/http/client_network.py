@@ -1,8 +1,8 @@
-"""Network a request comes from, seen through the proxies that stand before Muster.
+"""Client network of a request, seen through the proxies in front of Muster.
 
-Each proxy adds to `X-Forwarded-For` whom it was asked by, so the header is read from its end: as long as the one who
-speaks is a proxy of ours (`MUSTER_PROXIES`), its word for the one before it counts. Whatever a client wrote there
-itself stands before that and is never reached.
+Each proxy adds the address of its client to `X-Forwarded-For`, so the header is read from its end: as long as the peer
+is a proxy of ours (`MUSTER_PROXIES`), its entry for the one before it counts. Whatever a client wrote there itself
+stands before that and is never reached.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from core.log_limit import LOG_LIMIT
 
 FORWARDED: Final = "X-Forwarded-For"
 INSIDE: Final = "inside"
-"""The network of those for whom a proxy of ours does not speak."""
+"""Network of requests whose client a proxy of ours does not name."""
 
 
 def client_network(request: web.Request) -> str:
     """Name the network a request comes from: /24 of IPv4, /48 of IPv6, so that changing the last digits helps nobody.
 
     Args:
-        request: what came.
+        request: the request.
 
     Returns:
-        `192.0.2.0/24`, or `INSIDE` where a proxy of ours does not say for whom it asks.
+        `192.0.2.0/24`, or `INSIDE` where a proxy of ours does not name its client.
     """
     runtime = request.app[RUNTIME]
     for number, hop in enumerate(_hops(request)):
@@ -45,7 +45,7 @@ def client_network(request: web.Request) -> str:
 
 
 def _hops(request: web.Request) -> Iterator[str]:
-    """Who asked, then for whom, the nearest first. On a Unix socket nobody but a proxy of this machine asks."""
+    """Yield the addresses that passed the request on, nearest first. On a Unix socket the peer is a local proxy."""
     if request.remote:
         yield request.remote
     for header in reversed(request.headers.getall(FORWARDED, [])):

@@ -1,4 +1,4 @@
-"""Addresses of hosts: read as proxies write them, and the networks that their limits are counted by."""
+"""Host addresses as proxies write them, and the networks that limits are counted by."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_host_address(text: str) -> Address | None:
 
 
 def unmapped(address: Address) -> Address:
-    """The same host's IPv4 address, where it is written as IPv6 (`::ffff:192.0.2.1`), as a socket for both has it."""
+    """Return the IPv4 address of a host where it is written as IPv6 (`::ffff:192.0.2.1`), as dual-stack sockets do."""
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return address if mapped is None else mapped
 

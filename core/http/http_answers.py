@@ -1,4 +1,4 @@
-"""Answers of other people's web servers: how long they ask us to wait, and how a request failed."""
+"""Responses of other web servers: how long they ask us to wait, and how a request failed."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 from typing import Final
 
 _LONGEST_WAIT: Final = 1_000_000.0
-"""Seconds, eleven days; whoever asks for more means something else."""
+"""Seconds, eleven days; a longer wait must be meant otherwise."""
 
 
 def read_retry_after(text: str | None) -> float | None:
-    """Seconds of a `Retry-After` (RFC 9110, 10.2.3); None where there is none, or its form with a date."""
+    """Read the seconds of a `Retry-After` (RFC 9110, 10.2.3); None where there is none, or a date."""
     try:
         seconds = float(text or "")
     except ValueError:
@@ -19,5 +19,5 @@ def read_retry_after(text: str | None) -> float | None:
 
 
 def describe_failure(error: BaseException) -> str:
-    """How a request failed, for the history of what it carried."""
+    """Describe how a request failed, for the history of what it carried."""
     return f"{type(error).__name__}: {error}"[:200]

@@ -1,9 +1,9 @@
-"""Requests to addresses that people have entered: webhooks, exports. They may not reach what only we can reach.
+"""Requests to addresses that people have entered: webhooks, exports. They may not reach internal services.
 
-Whoever may enter an address could otherwise have Muster ask its own neighbours: a metadata service, a database's port,
-a router (server-side request forgery). So every connection is checked at the moment it is opened, on the very address
-it goes to: a name that meant a public address when it was entered and means a private one now is refused. Redirects are
-not followed, proxies and cookies are not used, and of an answer only the beginning is read.
+Anybody who may enter an address could otherwise have Muster call internal services: a metadata service, a database's
+port, a router (server-side request forgery). So every connection is checked at the moment it is opened, on the very
+address it goes to: a name that meant a public address when it was entered and means a private one now is refused.
+Redirects are not followed, proxies and cookies are not used, and of an answer only the beginning is read.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _MayAsk = Callable[[Address], bool]
 PATIENCE: Final = 15.0
 """Seconds for a whole request, connecting included."""
 KEEPS: Final = 4.0
-"""Seconds a connection is kept for the next request: less than servers usually keep theirs, for a request that meets a
-server's hanging up has failed."""
+"""Seconds a connection is kept for the next request: less than servers usually keep theirs, because a request fails
+when the server closes the connection at that moment."""
 READS: Final = 2048
-"""Bytes of an answer."""
+"""Bytes of a response that are read."""
 _TRANSLATED: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 """IPv6 that a gateway turns into the IPv4 address in its last 32 bits (RFC 6052)."""
 
@@ -45,12 +45,12 @@ class AddressRefused(OSError):  # noqa: N818  # reads as what it is
 
 @dataclass(frozen=True, slots=True)
 class OutboundReply:
-    """What came of a request.
+    """Result of a request.
 
     Attributes:
-        status: HTTP; None where there was no answer.
+        status: the HTTP status; None where there was no response.
         problem: why it does not count as taken, for a person; None where it does (a 2xx).
-        text: the beginning of the answer.
+        text: the beginning of the response.
         took: seconds.
         wait: seconds the receiver asked us to wait (Retry-After), where it did.
     """
@@ -63,10 +63,10 @@ class OutboundReply:
 
 
 class OutboundHttp:
-    """Asks addresses that people have entered.
+    """Send requests to addresses that people have entered.
 
     Args:
-        allowed: networks that may be asked although they are not public.
+        allowed: networks that requests may go to although they are not public.
         resolver: how names become addresses; default the system's way.
         patience: seconds for a whole request.
 
@@ -91,7 +91,7 @@ class OutboundHttp:
         *,
         patience: float | None = None,
     ) -> OutboundReply:
-        """Send a request and see what comes of it; whatever goes wrong is in the reply, never raised.
+        """Send a request and return the result; whatever goes wrong is in the reply, never raised.
 
         Args:
             method: `POST` or `PUT`.
@@ -115,7 +115,7 @@ class OutboundHttp:
             return OutboundReply(None, _words(error, patience), "", time.monotonic() - began)
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close all connections."""
         await self._everywhere.close()
         await self._inside.close()
 
@@ -149,7 +149,7 @@ class OutboundHttp:
 async def open_outside(
     allowed: Sequence[Network], *, resolver: AbstractResolver | None = None, patience: float = PATIENCE
 ) -> AsyncIterator[OutboundHttp]:
-    """An `OutboundHttp` that hangs up in the end."""
+    """Open an `OutboundHttp`, and close it in the end."""
     outside = OutboundHttp(allowed, resolver=resolver, patience=patience)
     try:
         yield outside
@@ -158,10 +158,10 @@ async def open_outside(
 
 
 def check_url(url: str) -> str:
-    """An address as requests can go to; where its name leads is checked on each connection, not here.
+    """Check an address that requests are to go to; what its name resolves to is checked on each connection, not here.
 
     Raises:
-        InputError: it is none.
+        InputError: it is no such address.
     """
     try:
         parts = urlsplit(url)
@@ -179,17 +179,17 @@ def check_url(url: str) -> str:
 
 
 def is_open_to_read(url: str) -> bool:
-    """Whether what goes there can be read, and changed, on the way: `http:`, however it is written."""
+    """Tell whether requests to a URL can be read, and changed, on the way: `http:`, however it is written."""
     return urlsplit(url).scheme == "http"
 
 
 def is_public(address: Address) -> bool:
-    """Whether everybody in the internet could ask there as well as we."""
+    """Tell whether an address can be reached by everybody on the internet, not only by us."""
     return address.is_global and not address.is_multicast and not getattr(address, "is_site_local", False)
 
 
 def plain(address: Address) -> Address:
-    """The address that is really meant: IPv4 that is written as IPv6, whichever way, is IPv4."""
+    """Return the address that is really meant: IPv4 that is written as IPv6, whichever way, is IPv4."""
     address = unmapped(address)
     if isinstance(address, ipaddress.IPv4Address):
         return address
@@ -203,7 +203,7 @@ def plain(address: Address) -> Address:
 
 
 async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
-    """What fits; the rest is not read, and the connection not used again."""
+    """Read the beginning of a response; the rest is not read, and the connection not used again."""
     kept = bytearray()
     async for chunk in answer.content.iter_any():
         kept += chunk

@@ -1,10 +1,10 @@
-"""Links and keys that do not exist: who asks for too many is asked to wait.
+"""Rate limit for clients that ask for too many links or keys that do not exist.
 
-Nobody guesses a token of 65 bits, or a key of 160; the limit keeps whoever tries from costing others a slow answer.
-Too many misses from one network, or from all of them together, and further misses are told to wait. What is good is
-answered all the same, always: an office behind one address, a town behind a telephone network, everybody behind a CDN
-must not lose theirs because of one neighbour. So whatever has the form of a link or a key is looked up; only, of the
-networks that flood us, a few at a time, so that everybody else finds the database free.
+Nobody guesses a token of 65 bits, or a key of 160; the limit keeps those who try from slowing down others. After too
+many misses from one network, or from all of them together, further misses are answered with a request to wait. A valid
+link or key is always answered: an office behind one address, a town behind a telephone network, everybody behind a CDN
+must not lose theirs because of one neighbour. So everything of the form of a link or a key is looked up; but flooding
+networks get only a few look-ups at a time, so that the database stays free for everybody else.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from redis.exceptions import RedisError
 
 MINUTE: Final = 60
 PER_NETWORK: Final = 60
-"""Misses in a minute from one network: an office that opens a mail cut off by its gateway stays below."""
+"""Misses in a minute that one network may have: an office that opens a mail cut off by its gateway stays below."""
 IN_ALL: Final = 3000
 FLOOD: Final = 1200
 """Misses in a minute from one network that nobody makes by mistake."""
 ANSWERS_WITHIN: Final = 0.25
 REST: Final = 5.0
-"""Seconds Redis is left alone after it did not answer; meanwhile this process counts for itself."""
+"""Seconds without trying Redis after it did not answer; meanwhile this process counts for itself."""
 REMEMBERED: Final = 10_000
 """Networks one process remembers within a minute."""
 AT_ONCE: Final = 4
-"""Look-ups at the same time for all networks that flood us: each takes a millisecond of one connection."""
+"""Look-ups at the same time for all flooding networks together: each takes a millisecond of one connection."""
 _ALL: Final = "all"
 
 log = structlog.get_logger(__name__)
@@ -41,10 +41,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class RateLimit:
-    """Counts misses by network and minute, in Redis for all processes, or here while Redis is away.
+    """Count misses by network and minute, in Redis for all processes, or here while Redis is away.
 
     Attributes:
-        use: what is missed: `links` or `keys`. Each is counted apart, so that whoever misses one can have the other.
+        use: what is looked up: `links` or `keys`. Each is counted apart, so that misses of one do not limit the other.
     """
 
     use: str
@@ -55,7 +55,7 @@ class RateLimit:
 
     @asynccontextmanager
     async def turn(self, where: str, now: datetime) -> AsyncIterator[None]:
-        """Wait for a turn to look something up: none at all, but for a network that floods us.
+        """Wait for a turn to look something up; only flooding networks have to wait.
 
         Args:
             where: as `client_network` names it.
@@ -69,7 +69,7 @@ class RateLimit:
             yield
 
     async def count(self, redis: Redis, where: str, now: datetime) -> bool:
-        """Note one miss; returns whether that was one too many.
+        """Count one miss; return whether that was one too many.
 
         Args:
             redis: where all processes count.

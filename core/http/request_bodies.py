@@ -1,4 +1,4 @@
-"""Read what a request carries: never more than it may, never longer than it should take."""
+"""Request bodies, read within limits of size and time."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ LONGEST_HEADER: Final = 500
 async def read_body(
     request: web.Request, *, largest: int = LARGEST, grown: Callable[[int], None] | None = None
 ) -> bytes:
-    """The body.
+    """Read the body of a request.
 
     Args:
-        request: what comes.
-        largest: bytes.
-        grown: told how many bytes are here, each time that there are more.
+        request: the request.
+        largest: the most bytes.
+        grown: called with how many bytes have been read, each time that there are more.
 
     Raises:
         HTTPRequestEntityTooLarge: it is larger than allowed; the rest is not read.
@@ -48,7 +48,7 @@ async def read_body(
 
 
 def refuse_large(request: web.Request, largest: int) -> None:
-    """Send away a request that says it brings more than it may.
+    """Refuse a request that announces a larger body than it may have.
 
     Raises:
         HTTPRequestEntityTooLarge: it does.
@@ -58,7 +58,7 @@ def refuse_large(request: web.Request, largest: int) -> None:
 
 
 async def _gather(request: web.Request, largest: int, grown: Callable[[int], None] | None) -> bytes:
-    body = BytesIO()  # what it hands out is what it gathered, and no copy
+    body = BytesIO()  # getvalue() copies nothing
     try:
         async with asyncio.timeout(READS_WITHIN):
             async for chunk in request.content.iter_any():
@@ -73,7 +73,7 @@ async def _gather(request: web.Request, largest: int, grown: Callable[[int], Non
 
 
 def parse_form(body: bytes) -> MultiDict[str]:
-    """The fields of an `application/x-www-form-urlencoded` body, empty ones included.
+    """Parse the fields of an `application/x-www-form-urlencoded` body, empty ones included.
 
     Raises:
         ValueError: it is not one.
@@ -97,12 +97,12 @@ def _unquoted(text: str) -> str:
 
 
 def without_nul(text: str) -> str:
-    """The text as PostgreSQL can keep it."""
+    """Replace NUL, which PostgreSQL cannot store, by U+FFFD."""
     return text.replace("\0", "\ufffd")
 
 
 def plain_json(said: object) -> object:
-    """What JSON says, as PostgreSQL can keep it and a terminal may show it."""
+    """Convert values of JSON to what PostgreSQL can store and a terminal may show."""
     match said:
         case str():
             return without_controls(said)
@@ -114,7 +114,7 @@ def plain_json(said: object) -> object:
 
 
 async def read_form(request: web.Request, *, largest: int = 16 * 1024) -> MultiDict[str]:
-    """The fields a browser or mail program sent, in either of the two ways there are; none where they cannot be read.
+    """Read the fields a browser or mail program sent, in either form encoding; none where they cannot be read.
 
     Raises:
         HTTPRequestEntityTooLarge, HTTPRequestTimeout: see `read_body`.
@@ -131,7 +131,7 @@ async def read_form(request: web.Request, *, largest: int = 16 * 1024) -> MultiD
 
 
 def _parse_multipart(content_type: str, body: bytes) -> MultiDict[str]:
-    """The text fields of a `multipart/form-data` body (RFC 7578); mail programs may send one-click so (RFC 8058)."""
+    """Parse the text fields of a `multipart/form-data` body (RFC 7578); one-click may come in one (RFC 8058)."""
     from email.parser import BytesParser
     from email.policy import compat32
 

@@ -1,4 +1,4 @@
-"""What every web handler shares: the runtime at `request.app[RUNTIME]`, errors for programs, refusals."""
+"""Shared parts of web handlers: the runtime at `request.app[RUNTIME]`, errors for programs, refusals."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ RUNTIME: Final = web.AppKey("runtime", Runtime)
 def problem(
     status: int, detail: str, *, remedy: str = "", headers: Mapping[str, str] | None = None, **more: Any
 ) -> web.Response:
-    """An error for a program (RFC 9457).
+    """Build an error response for a program (RFC 9457).
 
     Args:
-        status: HTTP.
+        status: the HTTP status.
         detail: what went wrong, one sentence for the person who runs that program.
         remedy: what to do about it.
         headers: beside the content type.
@@ -36,7 +36,7 @@ def problem(
 
 @web.middleware
 async def refuse_compressed(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Take no compressed body: nobody who should sends one, and what is small may be huge."""
+    """Refuse a compressed body: no legitimate client sends one, and a small one may unpack to a huge one."""
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
         raise web.HTTPUnsupportedMediaType(
             text="Compressed requests are not taken. Send it without Content-Encoding.\n",
@@ -46,7 +46,7 @@ async def refuse_compressed(request: web.Request, handler: Handler) -> web.Strea
 
 
 def leads_here(host: str, names: Collection[str]) -> bool:
-    """Whether a request is for an address or a name of ours: a page elsewhere may have a name of its own lead here.
+    """Tell whether a request is for an address or a name of ours: a page elsewhere may let its own name lead here.
 
     Args:
         host: the header `Host`.

@@ -1,4 +1,4 @@
-"""The ways to reach people that the settings allow."""
+"""Channels that the settings configure: SMS and email, by their providers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Channel", "check_channels", "open_channels"]
 
 
 def check_channels(settings: Settings) -> None:
-    """Look at once for what would keep a worker from starting: a relay's address, a key, a file of certificates.
+    """Check at once the settings that would keep a worker from starting: relay address, DKIM key, certificate file.
 
     Raises:
         SettingsError: one of them cannot be used.
@@ -37,15 +37,15 @@ _SMS: Final[MappingProxyType[str, Callable[[Settings, aiohttp.ClientSession], Ch
 
 @asynccontextmanager
 async def open_channels(settings: Settings, http: aiohttp.ClientSession) -> AsyncIterator[dict[str, Channel]]:
-    """The channels that are configured, by name, closed at the end.
+    """Open the channels that are configured, by name; close them at the end.
 
     Args:
         settings: which providers, and how to reach them.
         http: the shared session.
 
     Raises:
-        SettingsError: a provider's address, or a file the settings name, cannot be right, or a provider is named that
-            is not set up.
+        SettingsError: a provider's address, or a file the settings name, cannot be used, or a provider is named that is
+            not set up.
     """
     channels: dict[str, Channel] = {}
     if settings.has_sms:
@@ -60,7 +60,7 @@ async def open_channels(settings: Settings, http: aiohttp.ClientSession) -> Asyn
 
 
 def _open_sms(settings: Settings, http: aiohttp.ClientSession) -> Channel:
-    """The one provider, or all of them behind one channel."""
+    """Open the channel of the only SMS provider, or one channel that has several behind it."""
     costs = settings.sms_costs
     lacking = [name for name in costs if not settings.is_set_up(name)]
     if lacking:

@@ -1,9 +1,9 @@
-"""Whether a provider is well enough to be given messages: a circuit breaker, one a provider in each worker.
+"""Circuit breaker for a provider that fails: one for each provider in each worker.
 
 ```
-closed ──THRESHOLD failures in a row──► open ──its pause is over──► one message as a probe ──it went well──► closed
+closed ──THRESHOLD failures in a row──► open ──its pause is over──► one message as a probe ──it succeeded──► closed
                                           ▲                                  │
-                                          └───── twice the pause ◄───────────┘ it did not
+                                          └───── twice the pause ◄───────────┘ it failed
 ```
 """
 
@@ -19,14 +19,14 @@ PAUSE: Final = 15.0
 """Seconds before the first probe."""
 LONGEST: Final = 300.0
 PROBE_LASTS: Final = 150.0
-"""Seconds a probe may take; one that never comes back is given up, and the next message is the probe."""
+"""Seconds a probe may take; after that the next message is the probe."""
 
 
 class Breaker:
-    """The health of one provider.
+    """Circuit breaker of one provider.
 
     Args:
-        clock: seconds that only go forward.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,44 +36,44 @@ class Breaker:
         self._probe: int | None = None
         self._probe_until = 0.0
         self.open_until: float | None = None
-        """When it is to be probed; None while it is closed."""
+        """Time of the next probe, by `clock`; None while it is closed."""
 
     @property
     def closed(self) -> bool:
-        """Whether its provider gets messages like any other."""
+        """Whether its provider gets messages as usual."""
         return self.open_until is None
 
     @property
     def wants_probe(self) -> bool:
-        """Whether its pause is over and no message is probing."""
+        """Whether its pause is over and no probe is under way."""
         if self.open_until is None:
             return False
         now = self._clock()
         return now >= self.open_until and (self._probe is None or now >= self._probe_until)
 
     def probe_with(self, message_id: int) -> None:
-        """This message shows whether its provider is well again."""
+        """Use a message as the probe of its provider."""
         self._probe, self._probe_until = message_id, self._clock() + PROBE_LASTS
 
     def lets_through(self, message_id: int) -> bool:
-        """Whether a message may be handed to its provider now."""
+        """Return whether a message may be given to its provider now."""
         return self.closed or message_id == self._probe
 
     def went_well(self) -> bool:
-        """Its provider did what it should; whether that closed it."""
+        """Note a success of its provider; returns whether that closed it."""
         opened = not self.closed
         self._failures, self._pause, self._probe, self.open_until = 0, PAUSE, None, None
         return opened
 
     def failed(self, message_id: int) -> bool:
-        """Its provider did not do what it should; whether that opened it."""
+        """Note a failure of its provider; returns whether that opened it."""
         if self.closed:
             self._failures += 1
             if self._failures < THRESHOLD:
                 return False
             self.open_until = self._clock() + self._pause
             return True
-        if message_id == self._probe:  # others that were on their way when it opened say nothing new
+        if message_id == self._probe:  # failures of others that were in flight when it opened do not count
             self._pause = min(LONGEST, self._pause * 2)
             self._probe, self.open_until = None, self._clock() + self._pause
         return False

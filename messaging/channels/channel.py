@@ -1,7 +1,7 @@
-"""What delivery knows of a provider: a way to hand over one parcel, and five things that can come of it.
+"""Interface between the outbox and a provider: send one outbound message, and return one of five results.
 
 A new provider is one file with a class that has `Channel`'s methods, and a line in `open_channels`. The provider's own
-codes stay in its code table; what leaves its file are outcomes with reasons from our vocabulary.
+codes stay in its code table; its class returns results with our own reasons.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from messaging.states import Reason
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """By which provider a parcel goes; written down before it is on the wire.
+    """Provider of an outbound message; recorded before it is on the wire.
 
     Attributes:
-        provider: what events call it: `twilio`, `smtp`.
+        provider: its name in events: `twilio`, `smtp`.
         sent_from: the number it leaves from, where the provider has one of its own; None: the step's sender.
     """
 
@@ -28,23 +28,23 @@ class Route:
 
 
 def always() -> bool:
-    """Say that a parcel may be handed over: it belongs to whoever made it."""
+    """Return True: the default of `still_ours`, for a message that no worker has claimed."""
     return True
 
 
 @dataclass(slots=True)
 class OutboundText:
-    """One SMS, ready to hand over.
+    """One SMS, ready to send.
 
     Attributes:
-        message_id: ours.
+        message_id: our id.
         sender: a number, an alphanumeric name or a messaging service `MG…`.
         to: E.164.
-        body: what it says, sanitised.
-        seal: our sealed id, for the provider to give back with its receipts; empty for a text that has no row.
-        segments: what it counts against the sender's pace.
-        route: by which provider it goes, once a channel of several has chosen.
-        still_ours: whether it may be handed over, asked right before its request is written.
+        body: its text, sanitised.
+        seal: our signed id, which the provider returns with its receipts; empty for a text that has no row.
+        segments: tokens it takes from the sender's rate limit.
+        route: its provider, once a channel with several has chosen.
+        still_ours: tells whether it may be sent; called right before its request is written.
     """
 
     message_id: int
@@ -59,14 +59,14 @@ class OutboundText:
 
 @dataclass(slots=True)
 class OutboundEmail:
-    """One email, ready to hand over.
+    """One email, ready to send.
 
     Attributes:
-        message_id: ours.
-        envelope: where bounces go (VERP).
+        message_id: our id.
+        envelope: the envelope sender, where bounces go (VERP).
         to: the recipient's mailbox.
         content: the complete message: RFC 5322 bytes with CRLF line ends.
-        still_ours: whether it may be handed over, asked right before its text is written.
+        still_ours: tells whether it may be sent; called right before its text is written.
     """
 
     message_id: int
@@ -81,12 +81,12 @@ OutboundMessage = OutboundText | OutboundEmail
 
 @dataclass(slots=True)
 class Accepted:
-    """The provider took it.
+    """Result: the provider accepted it.
 
     Attributes:
-        reply: its words, for the record.
+        reply: the provider's words, for the history.
         provider_id: its id for the message, if it gives one.
-        segments: what it counted, if it says.
+        segments: the segments it counted, if it says so.
     """
 
     reply: str
@@ -96,15 +96,15 @@ class Accepted:
 
 @dataclass(slots=True)
 class Retry:
-    """It was certainly not sent, and may be later.
+    """Result: it was certainly not sent, and may be tried again.
 
     Attributes:
         reason: why not now.
         code: the provider's code.
         reply: its words.
-        slow: the sender as a whole should slow down (429, 421, nothing answers).
+        slow: the sender as a whole should slow down (429, 421, no connection).
         after: seconds the provider asked to wait.
-        elsewhere: another provider may have it at once.
+        elsewhere: another provider may send it at once.
     """
 
     reason: Reason
@@ -117,7 +117,7 @@ class Retry:
 
 @dataclass(slots=True)
 class Refused:
-    """It was certainly not sent, and never will be like this. The reason says whose fault it is: see `OUR_FAULT`.
+    """Result: it was certainly not sent, and will not be if tried again. For whose fault that is see `OUR_FAULT`.
 
     Attributes:
         reason: why.
@@ -134,14 +134,14 @@ class Refused:
 
 @dataclass(slots=True)
 class Unknown:
-    """Nobody can say whether it was sent: it was handed over and no answer came."""
+    """Result: unknown whether it was sent; it was handed over and no answer came."""
 
     reply: str = ""
 
 
 @dataclass(slots=True)
 class Withheld:
-    """It was certainly not sent, for at the last moment it was no longer this worker's: others may have it."""
+    """Result: it was certainly not sent, because it was no longer this worker's; others may have claimed it."""
 
     reply: str = "It was not handed over."
 
@@ -151,19 +151,19 @@ SendResult = Accepted | Retry | Refused | Unknown | Withheld
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The provider's own record of a message of unknown outcome."""
+    """Provider's own record of a message of unknown outcome."""
 
     provider_id: str
     segments: int | None = None
 
 
 class Channel(Protocol):
-    """One way to reach people.
+    """One channel to send messages by.
 
     Attributes:
         name: `sms` or `email`.
-        provider: what events call the source: `twilio`, `smtp`.
-        connections: how many parcels it can hand over at once.
+        provider: its name as the source of events: `twilio`, `smtp`.
+        connections: how many messages it can send at once.
     """
 
     @property
@@ -176,11 +176,11 @@ class Channel(Protocol):
     def connections(self) -> int: ...  # noqa: D102
 
     async def send(self, parcel: OutboundMessage) -> SendResult:
-        """Hand over one parcel. Never raises for anything the provider or the network does."""
+        """Send one message. Never raises for anything the provider or the network does."""
         ...
 
     async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:
-        """What the provider's own list shows of a parcel handed over after `since`, newest first.
+        """Look a message that was handed over after `since` up in the provider's own list, newest first.
 
         Returns:
             None where the provider keeps no list.
@@ -191,17 +191,17 @@ class Channel(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close what is open; parcels in flight end as `Unknown`."""
+        """Close all connections; messages in flight end as `Unknown`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """A provider was left out, or taken up again.
+    """Report that a provider was left out, or is used again.
 
     Attributes:
-        severity: of the alert; None where there is nothing to be alarmed about any more.
-        title: what happened, one sentence.
+        severity: of the alert to raise; None to resolve it.
+        title: what happened, in one sentence.
         remedy: what to do about it.
     """
 
@@ -213,12 +213,12 @@ class StatusReport:
 
 @runtime_checkable
 class Router(Channel, Protocol):
-    """A channel of several providers. It says who gets a parcel before that parcel is marked as on the wire."""
+    """Channel with several providers, which chooses one before the message is recorded as on the wire."""
 
     def route(self, parcel: OutboundMessage) -> Route:
-        """Choose a provider; `send` hands the parcel to that one and to no other."""
+        """Choose a provider; `send` gives the message to that one and to no other."""
         ...
 
     def news(self) -> Sequence[StatusReport]:
-        """What has changed since it was last asked."""
+        """Return the reports since the last call."""
         ...

@@ -1,9 +1,9 @@
-"""Texts by several providers, as if they were one: the cheapest that is well, and never two for one message.
+"""Send texts by several providers behind one channel: by the cheapest that works, and never by two for one message.
 
-Who gets a message is decided before it is marked as on the wire, and written down with the mark. From then on only that
-provider is given it in this try, and after silence only that provider is asked. What it certainly did not send goes
-back to the queue and may leave by another one at once, with a mark of its own: handing it on without that would leave
-nobody knowing whom to ask when the worker dies.
+The provider is chosen before a message is recorded as on the wire, and recorded with that intent. In this try only that
+provider gets it, and if no answer comes only that provider is asked. A message it certainly did not send goes back to
+the queue and may leave by another provider at once, with an intent of its own: otherwise, if the worker died, it would
+not be known which provider to ask.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from messaging.channels.channel import (
 from messaging.states import Reason, sentence
 
 THE_PROVIDERS: Final = frozenset({Reason.ACCOUNT_REFUSED, Reason.SENDER_REFUSED})
-"""Refusals by one provider that another one need not share."""
+"""Reasons of refusals that concern only one provider."""
 REMEMBERED: Final = 10_000
-"""Messages of which is remembered who would not take them."""
+"""Messages for which the providers that declined them are remembered."""
 
 
 @dataclass(slots=True)
@@ -42,11 +42,11 @@ class Member:
     """One of the providers.
 
     Attributes:
-        channel: how it is reached.
-        cost: of a segment, in any money; only compared.
+        channel: sends its messages.
+        cost: of a segment, in any currency; only compared.
         sent_from: the number it sends from; None: the step's sender.
-        breaker: how it fares.
-        proven: it has taken a text since this worker started.
+        breaker: its circuit breaker.
+        proven: it has accepted a text since this worker started.
     """
 
     channel: Channel
@@ -57,16 +57,16 @@ class Member:
 
     @property
     def name(self) -> str:
-        """What events call it."""
+        """Its name in events."""
         return self.channel.provider
 
 
 class FailoverChannel:
-    """Several providers of texts.
+    """Channel for texts with several providers.
 
     Args:
-        members: in order of preference where they cost the same.
-        clock: for the breakers, in tests.
+        members: the providers, in order of preference where they cost the same.
+        clock: returns monotonic seconds, for the breakers; replaced in tests.
     """
 
     name: Final = "sms"
@@ -82,7 +82,7 @@ class FailoverChannel:
             one.breaker = Breaker(clock)
 
     def route(self, parcel: OutboundMessage) -> Route:
-        """The cheapest provider that is well; one that may be well again gets a single message to show it."""
+        """Choose the cheapest provider that works; one that has failed gets a single message as a probe."""
         assert isinstance(parcel, OutboundText)
         chosen = self._choose(parcel.message_id)
         if not chosen.breaker.closed:
@@ -92,20 +92,20 @@ class FailoverChannel:
         return parcel.route
 
     async def send(self, parcel: OutboundMessage) -> SendResult:
-        """Hand a text to the provider it was marked for."""
+        """Send a text by the provider that `route` chose."""
         assert isinstance(parcel, OutboundText)
         assert parcel.route is not None
         member = self._by_name[parcel.route.provider]
         if not member.breaker.lets_through(parcel.message_id) and self._other(parcel.message_id, member):
-            # it failed after this one was marked: nothing has been sent, and nothing is risked
+            # it failed after this one was routed: nothing has been sent, so another may have it without risk
             return Retry(Reason.NOT_REACHED, reply=f"{member.name} is left out for now.", elsewhere=True)
         return self._judge(member, parcel.message_id, await member.channel.send(parcel))
 
     async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:
-        """Ask the provider that had it; where nobody wrote down who that was, ask them all.
+        """Ask the provider that had the text, or all of them where that was not recorded.
 
         Returns:
-            None where one that may have it cannot say.
+            Its records; None where a provider that may have it cannot say.
 
         Raises:
             Unavailable: one that may have it could not be asked.
@@ -123,7 +123,7 @@ class FailoverChannel:
         return found if found or certain else None
 
     def news(self) -> list[StatusReport]:
-        """Who was left out and who was taken up again since it was last asked."""
+        """Return which providers were left out or are used again since the last call."""
         news, self._news = self._news, []
         return news
 
@@ -139,11 +139,11 @@ class FailoverChannel:
             if one.breaker.wants_probe:
                 return one
         well = [one for one in willing if one.breaker.closed] or [one for one in self._members if one.breaker.closed]
-        # where none is well, whoever has been left out longest: this message is its probe
+        # where none works, the one that has been left out longest: this message is its probe
         return well[0] if well else min(willing, key=lambda one: one.breaker.open_until or 0.0)
 
     def _other(self, message_id: int, member: Member) -> Member | None:
-        """A provider that is well and has not declined this message."""
+        """Return another provider that works and has not declined this message."""
         declined = self._declined.get(message_id, ())
         for one in self._members:
             if one is not member and one.name not in declined and (one.breaker.closed or one.breaker.wants_probe):
@@ -151,16 +151,16 @@ class FailoverChannel:
         return None
 
     def _judge(self, member: Member, message_id: int, outcome: SendResult) -> SendResult:
-        """What an outcome says of the provider, and whether another one may have the message."""
-        if isinstance(outcome, Withheld):  # it says nothing of the provider
+        """Update the provider's breaker by a result, and decide whether another provider may have the message."""
+        if isinstance(outcome, Withheld):  # it says nothing about the provider
             return outcome
         if isinstance(outcome, Unknown):
-            # it may have been taken: it stays this provider's until that provider, or its receipt, has spoken
+            # it may have been accepted: it stays with this provider until that provider, or a receipt, says more
             self._failed(member, message_id, Reason.NO_ANSWER)
             return outcome
         if isinstance(outcome, Accepted) or (isinstance(outcome, Refused) and outcome.reason not in THE_PROVIDERS):
             self._declined.pop(message_id, None)
-            # the first time too: an alert may have been raised by a worker that is no more
+            # the first time, too: a worker that has ended since may have raised an alert
             if member.breaker.went_well() or not member.proven:
                 member.proven = True
                 self._news.append(StatusReport(member.name, None))

@@ -1,1 +1,1 @@
-"""What messages say: templates, checked before anybody gets them, and rendered for each person."""
+"""Content of messages: templates, checked before any message is sent, and rendered for each person."""

@@ -1,4 +1,4 @@
-"""Warnings about a template, given before anybody gets it: all that is allowed but seldom meant."""
+"""Warn about a template before it is sent: of anything that is allowed but seldom intended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONG: Final = 3
 _LINK: Final = re.compile(r"\{\{-?\s*([a-z][a-z0-9_]*_link)\b[^}]*\}\}")
 _WAYS_OUT: Final = ("stop", "stopall", "stop all", "unsubscribe", "cancel", "end", "quit", "revoke", "optout")
 _NETWORK_WORDS: Final = (*_WAYS_OUT, "start", "yes", "unstop", "help", "info")
-"""What networks and providers act on themselves, so that no member's reply with them ever means what the text says."""
+"""Words that networks and providers act on themselves, so that a reply with one never means what the text says."""
 _WORD: Final = rf"(?P<word>{'|'.join(_NETWORK_WORDS)})"
 _INVITED: Final = re.compile(
     r"\b(?:reply|replying|text|txt|send|answer|respond|type|write|say|return|atebwch|ateb|tecstiwch|anfonwch)\b"
@@ -28,9 +28,9 @@ _INVITED: Final = re.compile(
     rf"\W+(?:(?!\d+\W)[\w']+\s*(?:,|/|\bor\b|\band\b|\bneu\b)\s*|\d+\s*(?:,|/|\bor\b|\bneu\b)\s*)*\W?{_WORD}\b",
     re.IGNORECASE,
 )
-"""`Reply YES`, `text back "stop"`, `reply 1 or yes`: in whatever case, for phones send what they like."""
+"""Matches `Reply YES`, `text back "stop"`, `reply 1 or yes`, in any case, for phones may change it."""
 _SHOUTED: Final = re.compile(rf"(?<![\w'\u2019-])(?P<word>{'|'.join(_NETWORK_WORDS).upper()})(?![\w'\u2019-])")
-"""`YES if you have voted`: in capitals a word is there to be sent."""
+"""Matches `YES if you have voted`: a word in capitals is meant to be sent."""
 _A_DIGITS_MEANING: Final = re.compile(r"\d\s*(?:[=:).-]|for|means|am|i|os)?\s*\W?\Z", re.IGNORECASE)
 _TO_BE_SAID: Final = re.compile(r"\b(?:vote|votes|voted|voting|say|said|saying)\W+\Z", re.IGNORECASE)
 _OPTS_OUT: Final = re.compile(
@@ -45,7 +45,7 @@ _UNTIL_THE_END: Final = re.compile(r"[^.!?;\n]*")
 
 
 def cannot_be_answered(sms_from: str) -> bool:
-    """Whether a sender is a name: letters in it, and not a messaging service."""
+    """Return whether nobody can reply to a sender: it is a name with letters, and no messaging service."""
     return bool(re.search(r"[A-Za-z]", sms_from)) and not re.fullmatch(r"MG[0-9a-fA-F]{32}", sms_from)
 
 
@@ -57,7 +57,7 @@ def advice(
     language: str | None,
     channels: Collection[str],
 ) -> Iterator[str]:
-    """Say what is seldom meant, a sentence each; what is about a translation begins with its language."""
+    """Yield the warnings, one sentence each; those about a translation begin with its language."""
     if language in {None, template.language}:
         yield from _of_one(template, sms_from, meanings, channels)
     for code, one in template.translations.items():
@@ -130,9 +130,9 @@ def _of_menu(template: Template, meanings: Collection[str] | None) -> Iterator[s
 
 
 def network_words(text: str) -> list[str]:
-    """The words in a text, offered as answers, that networks and providers act on themselves.
+    """Find words offered as answers in a text that networks and providers act on themselves.
 
-    STOP and its kind are none where they are offered to opt out, which is what they do.
+    STOP and its kind do not count where they are offered to opt out, which is what they do.
     """
     found: dict[str, None] = {}
     for pattern in (_INVITED, _SHOUTED):
@@ -161,7 +161,7 @@ def _is_way_out(word: str, before: str, after: str) -> bool:
 
 
 def _of_links(source: TemplateSource, *, markdown: bool) -> Iterator[str]:
-    """Links with something glued to their end: phones and mail programs take it for a part of the address."""
+    """Warn of links with text directly after them: phones and mail programs take it for a part of the address."""
     found = [piece for piece in expressions.pieces(source) if piece.kind != "statement"]
     for position, piece in enumerate(found[:-1]):
         link = _LINK.fullmatch(piece.text) if piece.kind == "value" else None

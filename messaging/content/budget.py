@@ -1,9 +1,9 @@
-"""The budget of rendering one message, in steps and in characters: loops in loops, and texts made of themselves.
+"""Limit the rendering of one message, in steps and in characters, against nested loops and texts that grow.
 
-Most templates cannot run away: each of their expressions is worked out once, and none makes its text longer. Those
-with a loop, `~`, `|join`, `|replace`, a list or very many comparisons are compiled so that every turn of a loop, every
-filter and every comparison is paid for out of a budget. It counts, it does not watch a clock: a message is refused on
-every machine, or on none.
+Most templates cannot run away: each of their expressions is evaluated once, and none makes its text longer. Those with
+a loop, `~`, `|join`, `|replace`, a list or very many comparisons are compiled so that every turn of a loop, every
+filter and every comparison is counted against a budget. It counts steps, not time, so a message is refused on every
+machine or on none.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from jinja2.visitor import NodeTransformer
 from core.errors import TemplateError
 
 STEPS: Final = 10_000
-"""Turns of loops, filters and compared values in one rendering; 100 characters of a text that is read are one more."""
+"""Most steps in one rendering: turns of loops, filters, compared values, and each 100 characters read."""
 LONGEST_SOURCE: Final = 100_000
-"""Bytes of a template's file."""
+"""Most bytes of a template's file."""
 LONGEST_VALUE: Final = 16 * 1024
-"""Characters that `~`, `|join`, `|replace` and lists may come to."""
+"""Most characters in the result of `~`, `|join`, `|replace` or a list."""
 LONGEST_OUTPUT: Final = 256 * 1024
-"""Characters of a whole text, subject or page."""
+"""Most characters of a whole text, subject or page."""
 
 _A_STEP: Final = 100
 _FREE_COMPARISONS: Final = 50
-"""Each comparison of a template without a loop is made once: so many cannot take long, whatever they compare."""
+"""Comparisons that need no budget in a template without a loop: each is made once, so these cannot take long."""
 _ROUNDS, _JOINED, _LISTED, _READ = (
     "in rounds",
     "joined up",
@@ -41,19 +41,19 @@ _GROWS: Final = frozenset({"join", "replace"})
 
 
 class RunawayError(TemplateError):
-    """A template runs away."""
+    """A template exceeded its budget."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what, remedy="Take out loops in loops, and texts that are put together from themselves.")
 
 
 def too_long(file: str) -> TemplateError:
-    """The refusal of a text that came out too long."""
+    """Return the error for a text that is too long."""
     return RunawayError(f"{file}: it comes to more than {LONGEST_OUTPUT:,} characters")
 
 
 def runs_free(tree: nodes.Template) -> bool:
-    """Whether a template cannot run away, so that nothing in it needs to be counted."""
+    """Return whether a template cannot run away, so that it needs no budget."""
     if sum(1 for _ in tree.find_all((nodes.Compare, nodes.Test))) > _FREE_COMPARISONS:
         return False
     return not any(
@@ -65,7 +65,7 @@ def runs_free(tree: nodes.Template) -> bool:
 
 @dataclass(slots=True)
 class _Purse:
-    """What is left of one rendering's steps."""
+    """Remaining steps of one rendering."""
 
     file: str
     left: int = STEPS
@@ -76,14 +76,14 @@ class _Purse:
             raise RunawayError(f"{self.file}: it takes more than {STEPS:,} steps")
 
     def pay_for(self, characters: int) -> None:
-        """Pay for a text that is about to be made."""
+        """Count the characters of a text that is about to be made."""
         if characters > LONGEST_VALUE:
             raise RunawayError(f"{self.file}: a value in it comes to more than {LONGEST_VALUE:,} characters")
         self.pay(characters)
 
 
 class CountedContext(Context):
-    """A rendering with a budget of its own."""
+    """Jinja context of one rendering, with a budget."""
 
     def __init__(self, environment: Environment, parent: dict[str, Any], name: str, blocks: dict[str, Any]) -> None:
         super().__init__(environment, parent, name, blocks)
@@ -91,13 +91,13 @@ class CountedContext(Context):
 
 
 def counted(environment: Environment) -> None:
-    """Have an environment's filters paid for; what it compiles must be rendered in a `CountedContext`."""
+    """Make an environment's filters count; its templates must then be rendered in a `CountedContext`."""
     environment.filters = {name: _paid(name, function) for name, function in environment.filters.items()}
     environment.filters |= {_ROUNDS: _rounds, _JOINED: _joined, _LISTED: _listed, _READ: _read_through}
 
 
 class _Counted(NodeTransformer):
-    """Puts what is paid for in the place of loops, `~`, lists and whatever is compared."""
+    """Replaces loops, `~`, lists and compared values by counting ones."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
@@ -131,7 +131,7 @@ class _Counted(NodeTransformer):
 
 
 def with_counting(tree: nodes.Node, environment: Environment) -> nodes.Node:
-    """A template in which everything is paid for; for an environment that is `counted`."""
+    """Return a template in which every step is counted; for an environment that is `counted`."""
     transformed: nodes.Node = _Counted().visit(tree)
     return transformed.set_environment(environment)
 
@@ -172,14 +172,14 @@ def _read_through(context: Context, value: Any) -> Any:
 
 
 def _weight(value: object) -> int:
-    """Characters in a value; each list was weighed when it was made, so what is in it is no more than one may be."""
+    """Return the characters in a value; each list was counted when it was made, so this is bounded."""
     if isinstance(value, str):
         return len(value) + 1
     return 1 + sum(map(_weight, value)) if isinstance(value, list | tuple) else 1
 
 
 def _paid(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that is paid for by what it is given, and by what it is going to make of it."""
+    """Return a filter that counts the characters of its input, and those of its result where that may be longer."""
     wanted = getattr(getattr(function, "jinja_pass_arg", None), "name", "")  # as pass_context and its kind leave it
 
     @pass_context
@@ -192,7 +192,7 @@ def _paid(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _grown(name: str, value: Any, args: tuple[Any, ...], named: dict[str, Any]) -> int:
-    """At most how long `|replace` and `|join` will make a value."""
+    """Return an upper limit for the length of the result of `|replace` or `|join`."""
     given = dict(zip(("old", "new", "count") if name == "replace" else ("d", "attribute"), args, strict=False)) | named
     if name == "replace":
         text, old, new = (str(one) for one in (value, given.get("old", ""), given.get("new", "")))

@@ -1,7 +1,7 @@
-"""The small language of `{{ … }}` and `{% … %}` in message templates: a sandboxed part of Jinja.
+"""Parse and compile the expressions `{{ … }}` and `{% … %}` in message templates: a sandboxed subset of Jinja.
 
-It has variables, filters, `if`, `for` and `set`; no calls, no arithmetic, no imports. So everything a template needs is
-known by looking at it, what it may cost is bounded (`budget`), and every mistake has a file, a line and a remedy.
+It has variables, filters, `if`, `for` and `set`; no calls, no arithmetic, no imports. So the variables a template needs
+are known without rendering it, its cost is bounded (`budget`), and every mistake has a file, a line and a remedy.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ FILTERS: Final = frozenset(
         "upper",
     }
 )
-"""What may stand after a `|`."""
+"""Filters: names allowed after a `|`."""
 
 _SPECIAL: Final = frozenset({"self", "super", "caller", "varargs", "kwargs"})
-"""Names that Jinja gives a meaning of its own."""
+"""Names with a special meaning in Jinja."""
 _SAFE_SCHEMES: Final = frozenset({"http", "https", "mailto", "tel"})
 _WEB_ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:[/?#]|\Z)")
-"""What nearly every link looks like; it needs no closer look."""
+"""Matches nearly every link; these need no further check."""
 _LANGUAGE: Final = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.Const, nodes.Filter, nodes.Test,
     nodes.If, nodes.For, nodes.Assign, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Concat,
@@ -65,12 +65,12 @@ _NOT_HERE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TemplateSource:
-    """A piece of a template file.
+    """Part of a template file.
 
     Attributes:
-        file: its name as people know it: `ballot-reminder/email.md`.
-        text: what it says.
-        line: the line of the file its first line is.
+        file: its name, as errors show it: `ballot-reminder/email.md`.
+        text: its text.
+        line: the number of its first line in the file.
     """
 
     file: str
@@ -78,13 +78,13 @@ class TemplateSource:
     line: int = 1
 
     def at(self, line: int) -> str:
-        """Where a line of the text is in the file, for people."""
+        """Return the place in the file of a line of the text, as errors show it."""
         return f"{self.file} line {self.line + line - 1}"
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A run of plain text, a `{{ value }}` or a `{% statement %}` (or comment); `line` counts from 1."""
+    """Piece of a template: plain text, a `{{ value }}` or a `{% statement %}` (or comment); `line` counts from 1."""
 
     kind: Literal["text", "value", "statement"]
     text: str
@@ -95,13 +95,13 @@ def _environment(*, autoescape: bool) -> SandboxedEnvironment:
     environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=autoescape, cache_size=0)
     environment.globals.clear()
     known = environment.filters | {"href": href}
-    # urlencode and d are for us: an address around a variable, and Jinja's own short name of default
+    # urlencode and d are for internal use: an address around a variable, and Jinja's own short name of default
     environment.filters = {name: known[name] for name in (*FILTERS, "urlencode", "d")}
     return environment
 
 
 def href(value: object) -> str:
-    """A link's address out of a variable: the kinds of address that belong in a mail, or nothing."""
+    """Return a variable's value as a link's address, or "" where its scheme is not allowed in a message."""
     address = str(value).strip()
     if _WEB_ADDRESS.match(address):
         return address
@@ -125,12 +125,12 @@ _COUNTED_HTML: Final = _counted_environment(autoescape=True)
 
 
 def parse(source: TemplateSource) -> nodes.Template:
-    """Read a template's expressions.
+    """Parse a template's expressions, and check that they use only what is allowed.
 
     Raises:
-        TemplateError: it is not in the language; the message names file and line.
+        TemplateError: they do not; the message names file and line.
     """
-    tree = _read(source, _COUNTED_PLAIN)  # Jinja works out constants even where a template is only looked at
+    tree = _read(source, _COUNTED_PLAIN)  # Jinja evaluates constants even when it only parses
     if raw := re.search(r"\{%[-+]?\s*raw\b", source.text):
         raise _not_here(source, source.text.count("\n", 0, raw.start()) + 1, "{% raw %}")
     for node in _walk(tree):
@@ -194,7 +194,7 @@ def _walk(tree: nodes.Node) -> Iterator[nodes.Node]:
 
 
 def pieces(source: TemplateSource) -> list[Piece]:
-    """Cut a template that `parse` has read into plain text, values and statements; `{%-` and `-%}` have had effect."""
+    """Split a template that `parse` accepted into plain text, values and statements; `{%-` and `-%}` are applied."""
     found: list[Piece] = []
     tag, opened = "", 0
     for line, kind, text in _PLAIN.lex(source.text):
@@ -214,7 +214,7 @@ def pieces(source: TemplateSource) -> list[Piece]:
 
 
 def by_line(found: Iterable[Piece]) -> Iterator[tuple[list[Piece], bool]]:
-    """The pieces of each line, and whether it holds statements only: such a line is not a line of text."""
+    """Yield the pieces of each line, and whether it has only statements: such a line is not a line of text."""
     lines: list[list[Piece]] = [[]]
     for piece in found:
         if piece.kind != "text":
@@ -237,7 +237,7 @@ def _without_empty_lines(source: TemplateSource) -> str:
 
 
 def names(tree: nodes.Template) -> dict[str, int]:
-    """The variables a template asks for, each with the first line it stands on."""
+    """Return the variables a template uses, each with the line of its first use."""
     undeclared = meta.find_undeclared_variables(tree)
     lines: dict[str, int] = {}
     for node in tree.find_all(nodes.Name):
@@ -247,7 +247,7 @@ def names(tree: nodes.Template) -> dict[str, int]:
 
 
 def fields(tree: nodes.Template, name: str) -> list[tuple[str | None, int]]:
-    """What a template asks of one variable that has fields: `(field, line)`; field None where it names none."""
+    """Return the fields of one variable that a template uses: `(field, line)`; field None where it names none."""
     asked: list[tuple[str | None, int]] = [
         (node.attr, node.lineno)
         for node in tree.find_all(nodes.Getattr)
@@ -258,7 +258,7 @@ def fields(tree: nodes.Template, name: str) -> list[tuple[str | None, int]]:
 
 
 def nearest(word: str, known: Collection[str]) -> str:
-    """` Did you mean “…”?`, or nothing where no known word is near."""
+    """Return ` Did you mean “…”?`, or "" where no known word is similar."""
     near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
     return f" Did you mean “{near[0]}”?" if near else ""
 
@@ -267,15 +267,15 @@ Evaluate = Callable[[Mapping[str, Any]], str]
 
 
 def compiled(source: TemplateSource, constants: Mapping[str, Any], *, html: bool = False) -> Evaluate:
-    """Compile a template once; what is the same for everybody is worked out here and not again.
+    """Compile a template once; variables that are the same for all recipients are filled in here.
 
     Args:
-        source: a template in the language.
-        constants: variables with the same value for everybody; a value may be a mapping of fields.
-        html: escape what variables say; in plain text instead, a line of statements only leaves no line behind.
+        source: a template that `parse` accepts.
+        constants: variables with the same value for all recipients; a value may be a mapping of fields.
+        html: escape the values of variables; in plain text instead, a line with only statements leaves no empty line.
 
     Returns:
-        A function of the other variables. It raises TemplateError where one is missing or cannot be used so.
+        A function of the other variables. It raises TemplateError where one is missing or of the wrong type.
 
     Raises:
         TemplateError: its syntax is wrong.
@@ -297,7 +297,7 @@ def compiled(source: TemplateSource, constants: Mapping[str, Any], *, html: bool
 
     def evaluate(variables: Mapping[str, Any]) -> str:
         try:
-            # the mapping itself is the context, without Jinja's globals, which the language has no use for: a copy a
+            # the mapping itself is the context, without Jinja's globals, which no template can use: a copy for each
             # message would cost as much as the rendering
             said = root(context(environment, cast("dict[str, Any]", variables), source.file, blocks))
             text = "".join(said if free else _in_measure(said, source.file))
@@ -321,7 +321,7 @@ def compiled(source: TemplateSource, constants: Mapping[str, Any], *, html: bool
 
 
 def _in_measure(said: Iterable[str], file: str) -> Iterator[str]:
-    """The same pieces, as long as they are not too many."""
+    """Yield the pieces, until they are longer than `LONGEST_OUTPUT`."""
     length = 0
     for piece in said:
         length += len(piece)
@@ -331,7 +331,7 @@ def _in_measure(said: Iterable[str], file: str) -> Iterator[str]:
 
 
 class _Fold(NodeTransformer):
-    """Puts the constants themselves in the place of their names; Jinja's own optimiser then joins them to the text."""
+    """Replaces names of constants by their values; Jinja's own optimiser then joins these to the text."""
 
     def __init__(self, constants: Mapping[str, Any]) -> None:
         self._constants = constants
@@ -354,5 +354,5 @@ _OPENER: Final = re.compile(r"\{(?=[{%#]|\Z)")
 
 
 def literal(text: str) -> str:
-    """Plain text that a template shows as it is."""
+    """Escape plain text so that a template shows it unchanged."""
     return _OPENER.sub("{{ '{' }}", text)

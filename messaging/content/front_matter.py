@@ -1,4 +1,4 @@
-"""The head of a template file: `key: value` lines between two `---`, then the text."""
+"""Read a template file: `key: value` lines (front matter) between two `---`, then the text."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class File:
 
     Attributes:
         head: its front matter; empty where it has none.
-        body: the text below, which knows its place in the file.
-        lines: the line of the file on which each value of the head begins.
+        body: the text below, with its first line's number in the file.
+        lines: the line of the file on which each value of the front matter begins.
     """
 
     head: Mapping[str, Any]
@@ -33,10 +33,10 @@ class File:
     lines: Mapping[str, int] = field(default_factory=dict)
 
     def word(self, key: str) -> str:
-        """One value of the head as text, "" where it is not given.
+        """Return one value of the front matter as text, "" where it is missing.
 
         Raises:
-            TemplateError: it is a list or a table.
+            TemplateError: it is a list or a mapping.
         """
         value = self.head.get(key, "")
         if isinstance(value, (dict, list)):
@@ -51,10 +51,10 @@ def read_file(path: Path, keys: Collection[str]) -> File:
 
     Args:
         path: a UTF-8 file, with or without BOM, with any kind of line ends.
-        keys: what its front matter may say.
+        keys: the keys its front matter may have.
 
     Raises:
-        TemplateError: it cannot be read, or its front matter says something else.
+        TemplateError: it cannot be read, or its front matter has another key.
     """
     source = read_text(path)
     name, text = source.file, source.text
@@ -68,7 +68,7 @@ def read_file(path: Path, keys: Collection[str]) -> File:
 
 
 def read_text(path: Path) -> TemplateSource:
-    """Read a file as it stands: UTF-8, with or without BOM, any kind of line ends.
+    """Read a whole file as text: UTF-8, with or without BOM, any kind of line ends.
 
     Raises:
         TemplateError: it cannot be read, or is too long.
@@ -91,7 +91,7 @@ def read_text(path: Path) -> TemplateSource:
 
 
 def _lines(head: str) -> dict[str, int]:
-    """The line of the file on which each value begins; that of a `|` or `>` begins below its key."""
+    """Return the line of the file on which each value begins; a `|` or `>` value begins below its key."""
     node = compose(head, Loader=SafeLoader)
     pairs = node.value if isinstance(node, MappingNode) else ()
     return {

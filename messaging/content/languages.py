@@ -1,4 +1,4 @@
-"""Languages by their codes: `cy`, `cy-gb`. A person has one, and a template has files in some."""
+"""Languages by their codes, such as `cy` or `cy-gb`, of people and of template files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 DEFAULT: Final = "en"
-"""The language of a template file that names none."""
+"""Language of a template file that names none."""
 
 NAMES: Final[Mapping[str, str]] = {
     "ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "cs": "Czech", "cy": "Welsh", "de": "German", "el": "Greek",
@@ -18,23 +18,23 @@ NAMES: Final[Mapping[str, str]] = {
     "so": "Somali", "sq": "Albanian", "sr": "Serbian", "sw": "Swahili", "ta": "Tamil", "tl": "Filipino",
     "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu", "yo": "Yoruba", "zh": "Chinese",
 }  # fmt: skip
-"""What people call languages, by their codes."""
+"""English names of languages, by their codes."""
 
 _CODE: Final = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{2,8})*")
 _RIGHT_TO_LEFT: Final = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "ks", "ps", "sd", "ug", "ur", "yi"})
 
 
 def code(text: str) -> str | None:
-    """A language's code in the one form it has here, `cy-gb`; None where it is none."""
+    """Normalise the code of a language, as `cy-gb`; None where it is not valid."""
     plain = text.strip().lower().replace("_", "-")
     return plain if _CODE.fullmatch(plain) else None
 
 
 def spoken(wanted: str, known: Collection[str]) -> str | None:
-    """The one of some languages that somebody understands who wants this one: the same, or the one it is a kind of.
+    """Choose from the known languages the wanted one, or the one it is a variety of; None where neither is known.
 
     Args:
-        wanted: a person's, such as `cy` or `cy-GB`.
+        wanted: a person's language, such as `cy` or `cy-GB`.
         known: codes.
     """
     if wanted in known:
@@ -44,11 +44,11 @@ def spoken(wanted: str, known: Collection[str]) -> str | None:
 
 
 def named(language: str) -> str:
-    """A language as people say it, with the code that files have: `Welsh (cy)`; the code alone where it has no name."""
+    """Return a language's name with its code, `Welsh (cy)`, or only the code where no name is known."""
     name = NAMES.get(language.lower().replace("_", "-").partition("-")[0])
     return f"{name} ({language})" if name else language
 
 
 def direction(language: str) -> str:
-    """How a language is written, as HTML says it: `ltr` or `rtl`."""
+    """Return the direction of a language, as in HTML: `ltr` or `rtl`."""
     return "rtl" if language.partition("-")[0] in _RIGHT_TO_LEFT else "ltr"

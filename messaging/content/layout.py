@@ -1,7 +1,7 @@
-"""The page every email stands in: one responsive HTML document, its CSS inlined, made once a step.
+"""Put an email into its layout: one responsive HTML document with inlined CSS, made once a step.
 
-The layout is `messages/_layout/email.html` in a template folder (or `layout.html` beside one template). It places
-`{{ content }}` and the other `PLACES`, and may use the variables in `VARIABLES`.
+The layout is `messages/_layout/email.html` in a template folder (or `layout.html` beside one template). It has
+`{{ content }}` and other `PLACES`, and may use the variables in `VARIABLES`.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ PLACES: Final = frozenset(
         "unsubscribe_label",
     }
 )
-"""What a layout places: pieces of the template, the colour, and the language with the words of the foot in it."""
+"""Places in a layout: for parts of the template, the colour, the language, and the labels of the foot in it."""
 VARIABLES: Final = frozenset({"organisation", "contact", "unsubscribe_link", "preferences_link"})
-"""What a layout may ask for; every message has them."""
+"""Variables that a layout may use; every message has them."""
 
 _COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}")
 _PLACE: Final = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
@@ -48,7 +48,7 @@ _LONG_LINE: Final = 480
 
 
 def find_layout(folder: Path, roots: Sequence[Path]) -> str:
-    """The layout for the template in a folder: its own, the one of the template folders, or the one Muster brings.
+    """Find the layout for the template in a folder: its own, that of a template folder, or Muster's own.
 
     Raises:
         TemplateError: it cannot be used.
@@ -64,7 +64,7 @@ def find_layout(folder: Path, roots: Sequence[Path]) -> str:
 
 @cache
 def brought_layout() -> str:
-    """The layout Muster brings."""
+    """Return Muster's own layout."""
     return read_text(ROOT / "templates" / "messages" / "_layout" / "email.html").text
 
 
@@ -79,11 +79,11 @@ def _check(source: TemplateSource) -> None:
 
 
 def lay_out(layout: TemplateSource, parts: Mapping[str, str], accent: str) -> TemplateSource:
-    """Put a template's parts into the page.
+    """Put a template's parts into a layout.
 
     Args:
-        layout: the page.
-        parts: HTML with expressions for every place but the colour.
+        layout: the layout.
+        parts: HTML with expressions for every place except the colour.
         accent: `#rrggbb`, the colour of the organisation.
 
     Returns:
@@ -102,7 +102,7 @@ def lay_out(layout: TemplateSource, parts: Mapping[str, str], accent: str) -> Te
         for piece in expressions.pieces(layout)
     )
     inlined = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False).inline(page)
-    if _words(inlined) != _words(page):  # an HTML parser moves what stands where no text may
+    if _words(inlined) != _words(page):  # an HTML parser moves text that stands where none may
         raise TemplateError(
             f"{layout.file}: an expression stands where HTML allows no text, such as between table rows."
         )
@@ -113,7 +113,7 @@ def lay_out(layout: TemplateSource, parts: Mapping[str, str], accent: str) -> Te
 
 
 def _place(text: str, parts: Mapping[str, str], accent: str, held: HeldBack) -> str:
-    """What goes in the place of one expression of the layout; "" where it is no place."""
+    """Return the content for one expression of the layout; "" where the expression is not a place."""
     match = _PLACE.fullmatch(text)
     if match is None or match[1] not in PLACES:
         return ""
@@ -128,7 +128,7 @@ def _words(html: str) -> list[str]:
 
 
 def _in_short_lines(html: str) -> str:
-    """Break long lines at spaces between words, which HTML does not show; what stands inside tags is left alone."""
+    """Break long lines at spaces between words, which HTML does not show; tags are left as they are."""
     if "<pre" in html:
         return html
     column = 0

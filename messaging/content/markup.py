@@ -1,8 +1,8 @@
-"""Markdown with expressions in it becomes an HTML part and a text part, once, before any person's data is near it.
+"""Convert Markdown with expressions to an HTML part and a text part, once, before any person's data is filled in.
 
-The expressions are held out as placeholders while Markdown is read, and put back into the HTML and into the text. What
-a variable says is filled in after that, so a member called `*Ann*` or `[x](http://evil)` or `<b>Ann</b>` reads just so
-in both parts: no value is ever read as Markdown, and in HTML every value is escaped.
+The expressions are replaced by placeholders while Markdown is parsed, and put back into the HTML and the text. Values
+of variables are filled in after that, so a member called `*Ann*` or `[x](http://evil)` or `<b>Ann</b>` is shown exactly
+so in both parts: no value is ever parsed as Markdown, and in HTML every value is escaped.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ _BETWEEN: Final = frozenset({"elif", "else"})
 
 @dataclass(frozen=True, slots=True)
 class Markup:
-    """One text in two forms, still with their expressions: `html`, sanitised, and `text`."""
+    """Text in two forms, still with its expressions: `html`, sanitised, and `text`."""
 
     html: str
     text: str
 
 
 class HeldBack:
-    """Expressions held out of a text while something else reads it.
+    """Expressions that are replaced by placeholders in a text while it is parsed.
 
-    A placeholder is one lower-case word, so Markdown, link normalisation, HTML parsers and CSS inliners let it pass.
+    A placeholder is one lower-case word, which Markdown, link normalisation, HTML parsers and CSS inliners leave alone.
 
     Args:
-        texts: everything a placeholder must not be mistaken for.
+        texts: texts in which no placeholder may occur by chance.
     """
 
     def __init__(self, *texts: str) -> None:
@@ -65,25 +65,25 @@ class HeldBack:
         self._around = re.compile(rf"({stem}\d+z)")
 
     def hold(self, piece: Piece) -> str:
-        """A placeholder for an expression."""
+        """Keep an expression; returns its placeholder."""
         self._pieces.append(piece)
         return f"{self._stem}{len(self._pieces) - 1}z"
 
     def inside(self, text: str) -> Iterator[Piece]:
-        """The expressions whose placeholders are in a text."""
+        """Return the expressions whose placeholders are in a text."""
         return (self._pieces[int(match[1])] for match in self._pattern.finditer(text))
 
     def cut(self, text: str) -> list[str]:
-        """A text in pieces: every other one, from the second on, is a placeholder."""
+        """Split a text: every other piece, from the second on, is a placeholder."""
         return self._around.split(text)
 
     def only_statements(self, text: str) -> bool:
-        """Whether a text is placeholders of statements and nothing else."""
+        """Return whether a text has only placeholders of statements."""
         kinds = {piece.kind for piece in self.inside(text)}
         return kinds == {"statement"} and not self._pattern.sub("", text).strip()
 
     def release(self, text: str) -> str:
-        """The text as a template: every expression back in its place, and everything else literal."""
+        """Return the text as a template: every expression back in its place, and everything else literal."""
         parts = (
             "".join(piece.text for piece in self.inside(part)) if number % 2 else literal(part)
             for number, part in enumerate(self.cut(text))
@@ -92,18 +92,18 @@ class HeldBack:
 
 
 def convert(source: TemplateSource) -> Markup:
-    """Turn Markdown with expressions into its two parts.
+    """Convert Markdown with expressions to its two parts.
 
     Raises:
-        TemplateError: as `expressions.parse`; or a statement opens in one paragraph and closes in another, or stands in
-            an address.
+        TemplateError: as `expressions.parse`; or a statement opens in one paragraph and closes in another, or is part
+            of an address.
     """
     parse(source)
     held = HeldBack(source.text)
     markdown = "".join(_held_in_markdown(pieces(source), held))
     reader = (
         MarkdownIt("commonmark", {"html": False}).enable("table").disable("code")
-    )  # who indents inside an {% if %} wants no code block
+    )  # lines indented inside an {% if %} are not meant as code blocks
     tokens = list(_lift_statements(reader.parse(markdown), held))
     _check_balance(source, tokens, held)
     for token in tokens:
@@ -124,14 +124,14 @@ def convert(source: TemplateSource) -> Markup:
 
 
 def _held_in_markdown(found: Sequence[Piece], held: HeldBack) -> Iterator[str]:
-    """The Markdown with placeholders; statements on lines of their own become blocks of their own."""
+    """Yield the Markdown with placeholders; statements on lines of their own become blocks of their own."""
     for line, statements_only in by_line(found):
         text = "".join(piece.text if piece.kind == "text" else held.hold(piece) for piece in line)
         yield f"\n{text}\n\n" if statements_only else f"{text}\n"
 
 
 def _lift_statements(tokens: Sequence[Token], held: HeldBack) -> Iterator[Token]:
-    """Take statements that stand as paragraphs out of their paragraphs."""
+    """Replace paragraphs that have only statements by these statements."""
     position = 0
     while position < len(tokens):
         token = tokens[position]
@@ -151,7 +151,7 @@ def _word(piece: Piece) -> str:
 
 
 def _check_balance(source: TemplateSource, tokens: Sequence[Token], held: HeldBack) -> None:
-    """Refuse what would leave half an element behind: an {% if %} opened in one paragraph and closed in another."""
+    """Refuse statements that would leave half an element: an {% if %} opened in one paragraph and closed in another."""
     opened: list[tuple[Literal["element", "statement"], str, int]] = []
     for token in _flat(tokens):
         if token.nesting == 1:
@@ -175,7 +175,7 @@ def _flat(tokens: Sequence[Token]) -> Iterator[Token]:
     for token in tokens:
         if token.type in {"fence", "code_inline"}:
             yield from (Token("code_open", "code", 1), token, Token("code_close", "code", -1))
-        elif token.type != "image":  # its words are an attribute, see _Inline
+        elif token.type != "image":  # its text is an attribute, see _Inline
             yield token
             yield from _flat(token.children or ())
 
@@ -188,7 +188,7 @@ def _unbalanced(source: TemplateSource, word: str, line: int) -> TemplateError:
 
 
 class _Inline:
-    """Finishes one run of text: the addresses of links, and links that were written without a label."""
+    """Finishes the inline tokens of one block: addresses of links, and links without a label."""
 
     def __init__(self, source: TemplateSource, held: HeldBack) -> None:
         self._source = source
@@ -211,7 +211,7 @@ class _Inline:
         return finished
 
     def _links(self, token: Token) -> Iterator[Token]:
-        """`{{ confirm_link }}` in the middle of a text is a link that shows its address."""
+        """Turn `{{ confirm_link }}` in a text into a link that shows its address."""
         for part in self._held.cut(token.content):
             label = Token("text", "", 0, content=part)
             expressions = list(self._held.inside(part))
@@ -223,7 +223,7 @@ class _Inline:
                 yield label
 
     def _address(self, address: str) -> str:
-        """An address whose variables cannot make it anything but an address."""
+        """Return an address whose variables are encoded so that they cannot break out of it."""
         self._refuse_statements(address)
         parts = self._held.cut(address)
         for number in range(1, len(parts), 2):

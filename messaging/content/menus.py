@@ -1,4 +1,4 @@
-"""The menu of a text: the digits it offers as replies, and what each means."""
+"""Read the menu of an SMS template: the digits it offers as replies, and the meaning of each."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from messaging.content.front_matter import File
 
 
 def read_menu(sms: File, otherwise: Mapping[str, str]) -> dict[str, str]:
-    """The digits a text offers, each of which it must speak of.
+    """Read the digits a template offers, with their meanings; its text must mention each.
 
     Args:
         sms: the file.
-        otherwise: the menu of a file that names none.
+        otherwise: the menu if the file has none.
 
     Raises:
-        TemplateError: it offers something else; says what is wrong with it.
+        TemplateError: the menu is not valid; says what is wrong with it.
     """
     offered = sms.head["menu"] or {} if "menu" in sms.head else otherwise
     if not isinstance(offered, Mapping):
@@ -38,12 +38,12 @@ def read_menu(sms: File, otherwise: Mapping[str, str]) -> dict[str, str]:
 
 
 def _as_written(value: object) -> str:
-    """YAML reads a bare yes or no as true or false."""
+    """Return a YAML value as it was written: YAML reads a bare yes or no as true or false."""
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def _not_offered(digit: str, meaning: str) -> str:
-    """What is wrong with a line of a menu; "" where nothing is."""
+    """Describe what is wrong with a line of a menu; "" where nothing is."""
     if re.fullmatch(r"-?[0-9]{2,}|-[0-9]", digit):
         return f"only one digit, 0 to 9, can be offered, and {digit} is a number"
     if not re.fullmatch(r"[0-9]", digit):

@@ -1,8 +1,9 @@
-"""Complete emails from a per-step skeleton: an `EmailMessage` per recipient would cost ten times the SMTP exchange.
+"""Build complete emails from a skeleton of their step.
 
-Each build is RFC 5322 bytes with CRLF line ends in the smallest form that is right: headers in ASCII (RFC 2047), parts
-as they stand (7bit or 8bit), quoted-printable only where a line is too long. A relay that does not take 8bit gets the
-same email by `seven_bit`. The same arguments make the same bytes: a retry sends what was sent before.
+An `EmailMessage` for each recipient would cost ten times the SMTP session. Each email is RFC 5322 bytes with CRLF line
+ends in the smallest correct form: headers in ASCII (RFC 2047), parts unencoded (7bit or 8bit), quoted-printable only
+where a line is too long. A relay without 8BITMIME gets the same email by `seven_bit`. The same arguments make the same
+bytes, so a retry sends the same email.
 """
 
 from __future__ import annotations
@@ -34,19 +35,19 @@ _EIGHT_BIT: Final = b"Content-Transfer-Encoding: 8bit"
 _SUBJECT_LINE: Final = 66
 _NAME_LINE: Final = 60
 _WORD_BYTES: Final = 45
-"""UTF-8 bytes in one encoded word: with base64 and its frame a line of 73 characters; RFC 2047 allows 76."""
+"""UTF-8 bytes in one encoded word: with base64 and its delimiters a line of 73 characters; RFC 2047 allows 76."""
 _FIRST_WORD_BYTES: Final = 39
-"""… in the first one, which stands behind `Subject: ` or `Reply-To: `."""
+"""… in the first one, which follows `Subject: ` or `Reply-To: `."""
 _FEEDBACK_FIELDS: Final = 4
 
 
 class Skeleton:
-    """What is the same in every email of a step.
+    """Skeleton of a step's emails, with the parts that are the same in all of them.
 
     Args:
         from_: `Name <address>`, as in MUSTER_EMAIL_FROM.
         list_id: names the series for mail programs, as in `pay-2026.example.org`.
-        feedback_id: up to four fields with colons between, for mailbox providers' reports; "" leaves it out.
+        feedback_id: up to four fields separated by colons, for mailbox providers' reports; "" leaves it out.
         reply_to: where replies go, if not to `from_`.
 
     Raises:
@@ -86,16 +87,16 @@ class Skeleton:
         reply_to: str = "",
         unsubscribe_mailbox: str = "",
     ) -> bytes:
-        """One email.
+        """Build one email.
 
         Args:
             to: a normalised address.
-            rendered: what it says.
+            rendered: its subject and parts.
             message_id: with or without its angle brackets; the same on every try.
-            list_unsubscribe_url: where one-click unsubscribing is posted to (RFC 8058); "" leaves the headers out.
+            list_unsubscribe_url: URL for one-click unsubscribing by POST (RFC 8058); "" leaves the headers out.
             date: aware; written in UTC.
-            reply_to: the mailbox that knows which message an answer is to; under the sender's name.
-            unsubscribe_mailbox: where a mail says the same as a post to the URL.
+            reply_to: mailbox with the signed id of the message, for answers; written with the sender's name.
+            unsubscribe_mailbox: mailbox for unsubscribing by mail; "" leaves it out.
 
         Raises:
             AddressError: `to` is not an address that can stand in a header.
@@ -117,12 +118,12 @@ class Skeleton:
             f"{reply}{unsubscribe}{self._parts}{text_encoding}\r\n\r\n"
         )
         between = f"{self._between}{html_encoding}\r\n\r\n"
-        # the head is ASCII but for a recipient whose mailbox is not (RFC 6532)
+        # the head is ASCII unless the recipient's mailbox is not (RFC 6532)
         return b"".join((head.encode(), text, between.encode(), html, self._end))
 
 
 def seven_bit(content: bytes) -> bytes:
-    """The same email for a relay that takes no 8bit: its parts in quoted-printable, its headers as they are.
+    """Convert an email for a relay without 8BITMIME: its parts in quoted-printable, its headers as they are.
 
     Args:
         content: as `Skeleton.build` made it.
@@ -141,10 +142,10 @@ def seven_bit(content: bytes) -> bytes:
 
 
 def ascii_domain(address: str) -> str:
-    """An address, or a domain alone, with the domain as DNS writes it (IDNA 2008, RFC 5891).
+    """Convert the domain of an address, or a domain alone, to ASCII as in DNS (IDNA 2008, RFC 5891).
 
     Raises:
-        AddressError: what stands there cannot be a domain.
+        AddressError: it is not a valid domain.
     """
     local, at, domain = address.rpartition("@")
     if domain.isascii():
@@ -156,7 +157,7 @@ def ascii_domain(address: str) -> str:
 
 
 def _encoded(text: str, boundary: bytes) -> tuple[str, bytes]:
-    """A part as it is sent: as it stands where mail lets it through, else quoted-printable."""
+    """Encode a part: unchanged where mail can carry it, else quoted-printable; returns the encoding's name, too."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     data = text.encode("utf-8", "replace")
@@ -181,7 +182,7 @@ def _has_long_line(data: bytes) -> bool:
 
 
 def _mailbox(text: str) -> str:
-    """A sender as a header: its name quoted where it must be, in encoded words where it is not ASCII or is long."""
+    """Format a sender for a header: its name quoted if need be, in encoded words where it is not ASCII or is long."""
     (name, address), *more = getaddresses([text]) or [("", "")]
     if more or not _MAILBOX.fullmatch(address) or "\n" in name or "\r" in name:
         raise _no_sender(text)
@@ -207,7 +208,7 @@ def _recipient(to: str) -> str:
 
 
 def _token(text: str) -> str:
-    """An identifier or address of our own, refused where it could end a header or its angle brackets."""
+    """Return an identifier or address of our own; raise ValueError where it could end a header or its brackets."""
     if not text or _UNSAFE.search(text):
         raise ValueError(f"{text!r} cannot stand in a header.")
     return text
@@ -219,7 +220,7 @@ def _date(seconds: int) -> str:
 
 
 def _subject(text: str) -> str:
-    """A subject as a header: folded if long, in encoded words where it is not plain ASCII (RFC 2047)."""
+    """Format a subject for a header: folded if long, in encoded words where it is not plain ASCII (RFC 2047)."""
     if _PLAIN_HEADER.fullmatch(text) and "=?" not in text and "  " not in text and text == text.strip():
         if len(text) <= _SUBJECT_LINE:
             return text
@@ -229,7 +230,7 @@ def _subject(text: str) -> str:
 
 
 def _encoded_words(text: str) -> str:
-    """Words in UTF-8 and base64, one a line, never parting a character; control characters are left out."""
+    """Write text as encoded words (UTF-8, base64), one a line, never splitting a character; drop control characters."""
     if not text.isprintable():
         text = "".join(char for char in text if unicodedata.category(char) != "Cc")
     data = text.encode("utf-8", "replace")

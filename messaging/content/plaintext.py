@@ -1,4 +1,4 @@
-"""Markdown as plain text: what a mail program without HTML shows, and what a screen reader is happiest with."""
+"""Write Markdown as plain text, for mail programs without HTML and for screen readers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _RULE: Final = "-" * 40
 
 
 def plain_text(tokens: Sequence[Token]) -> str:
-    """Write a parsed Markdown text as plain text: blocks apart by an empty line, addresses of links in the open."""
+    """Write parsed Markdown as plain text: blocks separated by an empty line, links with their addresses."""
     writer = _Writer()
     for position, token in enumerate(tokens):
         writer.take(token, tokens[position - 1] if position else token)
@@ -19,7 +19,7 @@ def plain_text(tokens: Sequence[Token]) -> str:
 
 
 class _Writer:
-    """Writes blocks under a margin: list items hang on their marker, quotations on `>`."""
+    """Writes blocks with a margin: list items are indented below their marker, quotations begin with `>`."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []

@@ -1,6 +1,6 @@
-"""One step's message, compiled once, said to each person in microseconds.
+"""Render a step's template for each person in microseconds, after compiling it once.
 
-Whatever is the same for everybody (Markdown, layout, CSS, the ballot's dates) is worked out when the step is compiled.
+Everything that is the same for all recipients (Markdown, layout, CSS, the ballot's dates) is rendered at compile time.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _FOOT: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Branding:
-    """How an organisation looks to its members.
+    """Branding of an organisation in its messages.
 
     Attributes:
-        organisation: who is asking.
-        contact: how to reach them; "" where there is none.
-        accent: `#rrggbb`; dark enough for white words on it.
+        organisation: its name.
+        contact: how to reach it; "" where there is none.
+        accent: its colour, `#rrggbb`; dark enough for white text on it.
     """
 
     organisation: str = ""
@@ -46,13 +46,13 @@ class Branding:
 
     @classmethod
     def of(cls, settings: Settings) -> Branding:
-        """The branding in the settings."""
+        """Return the branding in the settings."""
         return cls(settings.organisation, settings.contact)
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedSms:
-    """A text as it is sent: what it costs, and what was replaced in it."""
+    """Rendered SMS: its text as it is sent, its segments, and the characters that were replaced."""
 
     text: str
     segments: Segments
@@ -61,7 +61,7 @@ class RenderedSms:
 
 @dataclass(frozen=True, slots=True)
 class RenderedEmail:
-    """An email's subject (one line), text part and HTML part; the HTML is ASCII, other characters are references."""
+    """Rendered email: subject (one line), text part and HTML part in ASCII, other characters as references."""
 
     subject: str
     text: str
@@ -69,13 +69,13 @@ class RenderedEmail:
 
 
 class Renderer:
-    """A step's template, ready for one person after another, each in their language.
+    """Renders a step's template for each recipient, in the recipient's language.
 
     Args:
-        template: what to say.
-        constants: what is the same for everybody in the step: `organisation`, `contact`, `ballot` (a mapping); under
-            `languages`, what is not the same in the template's other languages.
-        branding: stands in for what the constants leave out.
+        template: the template.
+        constants: variables that are the same for all recipients: `organisation`, `contact`, `ballot` (a mapping);
+            under `languages`, those that differ in the template's other languages.
+        branding: used for what the constants leave out.
 
     Raises:
         TemplateError: the template cannot be compiled.
@@ -99,15 +99,15 @@ class Renderer:
         }
 
     def language(self, channel: Channel, variables: Mapping[str, Any]) -> str:
-        """The language one person gets it in by a channel.
+        """Return the language in which one person gets it by a channel.
 
         Raises:
-            TemplateError: the template cannot go by that channel.
+            TemplateError: the template has no text for that channel.
         """
         return self._said_in(self._texts if channel == "sms" else self._emails, variables)
 
     def sms(self, variables: Mapping[str, Any]) -> RenderedSms:
-        """The text one person gets, in the language that their `language` says, or else in the template's own.
+        """Render the SMS for one person, in the language of their variable `language`, or else in the template's own.
 
         Raises:
             TemplateError: a variable is missing, or the template has no SMS.
@@ -116,7 +116,7 @@ class Renderer:
         return RenderedSms(said.text, count(said.text), said.replaced)
 
     def email(self, variables: Mapping[str, Any]) -> RenderedEmail:
-        """The email one person gets, in their language as a text.
+        """Render the email for one person; the language is chosen as for `sms`.
 
         Raises:
             TemplateError: a variable is missing, or the template has no email.
@@ -133,7 +133,7 @@ class Renderer:
 
 
 class _Email:
-    """An email in one language, compiled: subject, text part and HTML part."""
+    """Compiled email in one language: subject, text part and HTML part."""
 
     def __init__(self, template: Template, same: Mapping[str, Any], layout: str, accent: str) -> None:
         source = template.email_source()
@@ -161,7 +161,7 @@ class _Email:
         self._html: Final = compiled(TemplateSource(source.file, page.text), same, html=True)
 
     def to(self, variables: Mapping[str, Any]) -> RenderedEmail:
-        """What one person gets."""
+        """Render the email for one person."""
         html = self._html(variables)
         if not html.isascii():
             html = html.encode("ascii", "xmlcharrefreplace").decode()
@@ -170,7 +170,7 @@ class _Email:
 
 
 def _escaped(text: str) -> str:
-    """Plain text with expressions as HTML with expressions."""
+    """Turn plain text with expressions into HTML with expressions."""
     return "".join(
         literal(escape(piece.text)) if piece.kind == "text" else piece.text
         for piece in pieces(TemplateSource("", text))

@@ -1,4 +1,4 @@
-"""How many segments a text costs, where it is cut, and what is cleaned out of it first.
+"""Count the segments of an SMS, split it as networks do, and sanitise its characters.
 
 GSM 03.38 packs 160 septets into one SMS, 153 into each part of a longer one; a text with any other character is UCS-2:
 70 and 67 UTF-16 code units (3GPP TS 23.038 and 23.040). Count *after* personalisation and `sanitise`.
@@ -29,10 +29,10 @@ _IN_PARTS: Final[dict[Encoding, int]] = {"gsm7": 153, "ucs2": 67}
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """What a text costs.
+    """Segments of a text.
 
     Attributes:
-        encoding: how it goes over the air.
+        encoding: its encoding on the network.
         segments: how many SMS it is billed as; an empty text is one.
         units: its length: septets in GSM-7, UTF-16 code units in UCS-2.
     """
@@ -43,25 +43,25 @@ class Segments:
 
 
 def count(text: str) -> Segments:
-    """Count the segments of a text as it stands."""
+    """Count the segments of a text, without changing it."""
     chars = set(text)
     encoding: Encoding = "gsm7" if chars <= GSM7 else "ucs2"
     doubles = chars & _EXTENDED if encoding == "gsm7" else _ASTRAL.search(text) and set(_ASTRAL.findall(text))
     units = len(text) + sum(map(text.count, doubles or ()))
     if units <= _ALONE[encoding]:
         return Segments(encoding, 1, units)
-    if doubles:  # a pair that would straddle two parts moves to the next, and leaves a hole
+    if doubles:  # a pair that would straddle two parts moves to the next, and leaves a unit unused
         return Segments(encoding, len(_cut(text, encoding)), units)
     return Segments(encoding, -(-units // _IN_PARTS[encoding]), units)
 
 
 def beyond_gsm7(text: str) -> str:
-    """The characters that make a text UCS-2, each once, in the order they come; "" where there are none."""
+    """Return the characters that make a text UCS-2, each once, in order; "" where there are none."""
     return "".join(dict.fromkeys(char for char in text if char not in GSM7))
 
 
 def split(text: str) -> list[str]:
-    """Cut a text where a phone network would; the parts join to the text, and no escape or surrogate pair straddles."""
+    """Split a text as a network does: the parts join to the text, and no escape or surrogate pair is split."""
     counted = count(text)
     return [text] if counted.segments == 1 else _cut(text, counted.encoding)
 
@@ -78,9 +78,9 @@ def _cut(text: str, encoding: Encoding) -> list[str]:
     return [*parts, text[start:]]
 
 
-# What word processors, spreadsheets and chat programs put in place of what was typed. Letters are never here: a name
-# is sent as it is spelt, and a text that holds ŵ or ŷ is counted as the UCS-2 it is. Signs that only look like one of
-# GSM-7's are here as far as they mean the same; ½ is not: beside a number, 1/2 would be another number.
+# Characters that word processors, spreadsheets and chat programs put in place of the typed ones. No letters are here: a
+# name is sent as it is spelt, and a text with ŵ or ŷ is counted as UCS-2. Signs that look like one of GSM-7 are here
+# where they mean the same; ½ is not: after a number, 1/2 would make another number.
 _TYPED: Final[dict[str, str]] = (
     dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u2035\u2039\u203a\u00b4`", "'")
     # O\u02bcBrien is an O'Brien typed on a telephone; other modifier letters (the \u02bbokina) are letters of names
@@ -123,16 +123,16 @@ _CLASS: Final = "".join(map(re.escape, sorted(_TYPED.keys() | _CONTROLS | _DIREC
 _SUSPECT: Final = re.compile(f"\r\n?|[{_CLASS}]")
 _SUSPECT_ASCII: Final = re.compile(r"[\x00-\x09\x0b\x0d-\x1f`\x7f]")
 _CLUSTER: Final = re.compile(r".[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]*", re.DOTALL)
-"""A letter and the accents that follow it."""
+"""Matches a letter and the combining accents that follow it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """One kind of character that was replaced.
+    """Replacement of one kind of character.
 
     Attributes:
-        found: what stood there.
-        put: what stands there now; empty where it was taken out.
+        found: the original.
+        put: its replacement; empty where it was removed.
         times: how often.
     """
 
@@ -142,24 +142,25 @@ class Replacement:
 
     @property
     def name(self) -> str:
-        """The Unicode name of what stood there, as a person can read it."""
+        """Unicode name of the original, for staff."""
         names = (unicodedata.name(char, "").lower() or f"control character U+{ord(char):04X}" for char in self.found)
         return " with ".join(names)
 
 
 @dataclass(frozen=True, slots=True)
 class Sanitised:
-    """A text fit to be sent, and what was done to make it so; nothing was replaced where `replaced` is empty."""
+    """Sanitised text, and the replacements that were made; none where `replaced` is empty."""
 
     text: str
     replaced: tuple[Replacement, ...]
 
 
 def sanitise(text: str) -> Sanitised:
-    """Undo what word processors did to a text, and nothing else.
+    """Replace characters that word processors put into a text, and no others.
 
-    Curly quotes, dashes, ellipses, odd spaces, tabs, bullets and ligatures become what was typed; invisible characters
-    go, except where a script or an emoji needs them; decomposed accents are composed. Names keep every letter.
+    Curly quotes, dashes, ellipses, odd spaces, tabs, bullets and ligatures become the typed characters; invisible
+    characters are removed, except where a script or an emoji needs them; decomposed accents are composed. Names keep
+    every letter.
     """
     if text.isascii():
         if not _SUSPECT_ASCII.search(text):
@@ -168,7 +169,7 @@ def sanitise(text: str) -> Sanitised:
         return Sanitised(text, ())
     seen: Counter[tuple[str, str]] = Counter()
     cleaned, before = _clean(_compose(text, seen), seen), text
-    while cleaned != before:  # taking a character out may bring an accent to its letter
+    while cleaned != before:  # removing a character may join an accent with its letter
         cleaned, before = _clean(_compose(cleaned, seen), seen), cleaned
     return Sanitised(cleaned, tuple(Replacement(found, put, times) for (found, put), times in seen.items()))
 
@@ -184,14 +185,14 @@ def _clean(text: str, seen: Counter[tuple[str, str]]) -> str:
 
 
 def _compose(text: str, seen: Counter[tuple[str, str]]) -> str:
-    """The text in NFC: the same text to a reader, in fewer characters (an é of two is not GSM-7, an é of one is)."""
+    """Compose a text to NFC: the same to a reader, in fewer characters (an é of two is not GSM-7, an é of one is)."""
     composed = unicodedata.normalize("NFC", text)
     if composed != text:
         told = seen.total()
         for found in _CLUSTER.findall(text):
             if (put := unicodedata.normalize("NFC", found)) != found:
                 seen[found, put] += 1
-        if seen.total() == told:  # it composed across what we take for clusters: one replacement, of the whole
+        if seen.total() == told:  # it composed across clusters: counted as one replacement of the whole text
             seen[text, composed] += 1
     return composed
 
@@ -199,7 +200,7 @@ def _compose(text: str, seen: Counter[tuple[str, str]]) -> str:
 def _in_place_of(match: re.Match[str]) -> str:
     char = match[0]
     if char in _JOINERS:
-        # ZWJ and ZWNJ shape Arabic and Indic scripts and tie emoji together; elsewhere they were pasted
+        # ZWJ and ZWNJ shape Arabic and Indic scripts and join emoji; elsewhere they were pasted by accident
         before, after = match.string[match.start() - 1 : match.start()], match.string[match.end() : match.end() + 1]
         return char if before > "\u036f" and after > "\u036f" and before not in _TYPED and after not in _TYPED else ""
     if char in _DIRECTION:

@@ -1,6 +1,6 @@
-"""A message said again from what is kept with it, so that its words can be told from those of an answer.
+"""Render a sent message again from what is kept with it, to tell its words from those of an answer.
 
-Links are left out. They were made for the message alone, and nobody's words hold them.
+Its own links are replaced by a placeholder: they were made for that message only, and no answer's own words hold them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from messaging.content.render import Renderer
 from messaging.content.templates import LINKS, Template
 
 MOST_STEPS: Final = 64
-"""Steps whose templates are kept compiled."""
+"""Number of steps whose compiled templates are cached."""
 _LINK: Final = "https://link.invalid/"
 
 _UNSEEN: Final = re.compile(r"<(style|script|head)\b.*?</\1>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
@@ -28,17 +28,17 @@ _TAG: Final = re.compile(r"<[^>]*>")
 def say_again(
     content: str, constants: str, channel: Literal["sms", "email"], variables: Mapping[str, Any]
 ) -> tuple[str, ...]:
-    """Say a message once more.
+    """Render a sent message again.
 
     Args:
         content: of its step, the JSON of a template.
         constants: of its step, as JSON.
-        channel: by which it went.
-        variables: of the message; what is no longer kept is left out of it.
+        channel: the channel it was sent by.
+        variables: of the message; those no longer kept are empty.
 
     Returns:
-        The text, or for an email its subject and text, and its subject and the words of its HTML; none where the
-        template cannot be said.
+        The text, or for an email its subject and text, and its subject and the words of its HTML; an empty tuple where
+        the template cannot be rendered.
     """
     try:
         renderer = _renderer(content, constants)
@@ -53,7 +53,7 @@ def say_again(
 
 
 def words_of_html(html: str) -> str:
-    """The words of HTML of our own, one after the other."""
+    """Return the words of HTML that Muster made, separated by spaces."""
     return " ".join(unescape(_TAG.sub(" ", _UNSEEN.sub(" ", html))).split())
 
 

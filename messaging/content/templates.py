@@ -1,7 +1,7 @@
 """Message templates: `messages/<name>/sms.txt` and `email.md` in one of the template folders.
 
-`sms.cy.txt` and `email.cy.md` say the same in Welsh, to whoever has `language = cy`. What is wrong is
-found before a campaign exists, and what was checked travels with its step (`to_json`): editing a file changes nothing.
+`sms.cy.txt` and `email.cy.md` are the Welsh version, for people with `language = cy`. A template is checked before a
+campaign exists, and kept with its step (`to_json`): editing a file later does not change the step.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ Channel = Literal["sms", "email"]
 PERSONAL: Final = frozenset(
     {"first_name", "last_name", "full_name", "member_id", "unit", "branch", "workplace", "region", "language"}
 )
-"""What every person brings, beside their attributes."""
+"""Variables of every person, beside their attributes."""
 CONSTANTS: Final = frozenset({"organisation", "contact", "ballot"})
-"""The same for everybody in a step."""
+"""Variables that are the same for all recipients of a step."""
 LINKS: Final = frozenset({"confirm_link", "unsubscribe_link", "preferences_link"})
-"""Made for each message."""
+"""Variables made for each message."""
 STANDARD_VARIABLES: Final = PERSONAL | CONSTANTS | LINKS
 PAST_FIELDS: Final = frozenset({"last_posting_past", "replacement_past"})
-"""Say "yes" once that date of the ballot is over, and nothing before."""
+"""Fields that are "yes" once that date of the ballot is over, and empty before."""
 BALLOT_FIELDS: Final = frozenset({"title", "opens", "closes", "last_posting", "replacement_by"}) | PAST_FIELDS
 
 _SAMPLE: Final = {"organisation": "", "contact": "", "ballot": dict.fromkeys(BALLOT_FIELDS, "")}
@@ -46,7 +46,7 @@ _FILE: Final = re.compile(r"(sms(?=.*\.txt\Z)|email(?=.*\.md\Z))(?:\.([A-Za-z0-9
 _SMS_KEYS: Final = frozenset({"purpose", "menu", "language"})
 _EMAIL_KEYS: Final = frozenset({"purpose", "subject", "preheader", "why", "language"})
 _SAMPLES: Final = ("Sample", "", "Sample words " * 80)
-"""What variables may say when a template is tried: something, nothing, and more than anybody expects."""
+"""Values of variables for test renderings: some words, nothing, and a very long text."""
 
 
 def _why(language: str) -> str:
@@ -55,24 +55,24 @@ def _why(language: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What a message says, in every channel and language it can go by.
+    """Template of a message, for all its channels and languages.
 
     Attributes:
-        name: its folder.
+        name: of its folder.
         purpose: `service` (neutral information) or `marketing` (promotes something; needs consent).
-        sms: the text, with its expressions; None where it cannot go by SMS.
+        sms: the text, with its expressions; None where it has no SMS.
         subject: of the email, with its expressions.
-        email: Markdown, with its expressions; None where it cannot go by email.
-        menu: the digits the SMS offers as replies, and what each means: `{"1": "voted"}`.
+        email: Markdown, with its expressions; None where it has no email.
+        menu: the digits the SMS offers as replies, and the meaning of each: `{"1": "voted"}`.
         preheader: the line mail programs show after the subject.
-        why: the line in an email's foot that says why one gets it.
-        layout: the HTML page its email stands in; "" for the one Muster brings.
+        why: the line in an email's foot with the reason why the recipient gets it.
+        layout: the HTML layout of its email; "" for Muster's own.
         lines: the line of `sms.txt` and of `email.md` where the text itself starts.
         head_lines: the line of `email.md` on which the subject, the preheader and the reason at its foot begin.
-        language: the one it is written in.
-        translations: the same in other languages, by their codes; each may lack a channel, which is then said in this
-            one's language.
-        suffix: what stands in its files' names before the last dot: `.cy` of a translation.
+        language: the language it is written in.
+        translations: the template in other languages, by their codes; each may lack a channel, for which this one is
+            used instead.
+        suffix: the part of its files' names before the extension: `.cy` of a translation.
     """
 
     name: str
@@ -92,32 +92,32 @@ class Template:
 
     @property
     def channels(self) -> tuple[Channel, ...]:
-        """The channels it can go by."""
+        """Channels it has a text for."""
         return tuple(cast("Channel", name) for name in get_args(Channel) if getattr(self, name) is not None)
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages it is written in, its own first."""
+        """Languages it is written in, its own first."""
         return (self.language, *sorted(self.translations))
 
     @property
     def variables(self) -> frozenset[str]:
-        """Every variable it asks for; where it is in several languages, who gets it in which is one."""
+        """All variables it uses; where it has translations, `language` is one."""
         asked = {name for source in self.sources() for name in expressions.names(expressions.parse(source))}
         return frozenset(asked | {"language"} if self.translations else asked)
 
     def versions(self, channel: Channel) -> Mapping[str, Template]:
-        """What it says by a channel, by language; its own first, and only those that have that channel."""
+        """Return the versions that have a channel, by language; its own first."""
         found = {self.language: self, **dict(sorted(self.translations.items()))}
         return {language: one for language, one in found.items() if getattr(one, channel) is not None}
 
     def version(self, channel: Channel, wanted: str) -> Template:
-        """What it says by a channel to somebody of a language: in that, or else in its own."""
+        """Return the version for a channel in the wanted language, or else in its own."""
         found = self.versions(channel)
         return found[spoken(wanted, found) or self.language]
 
     def sources(self) -> Iterator[TemplateSource]:
-        """Every piece of it that holds expressions."""
+        """Yield every part that may have expressions."""
         if self.sms is not None:
             yield self.sms_source()
         if self.email is not None:
@@ -131,22 +131,22 @@ class Template:
             yield from translation.sources()
 
     def sms_source(self) -> TemplateSource:
-        """The text of the SMS."""
+        """Return the text of the SMS, with its place in the file."""
         return TemplateSource(f"{self.name}/sms{self.suffix}.txt", self.sms or "", self.lines[0])
 
     def email_source(self) -> TemplateSource:
-        """The Markdown of the email."""
+        """Return the Markdown of the email, with its place in the file."""
         return TemplateSource(f"{self.name}/email{self.suffix}.md", self.email or "", self.lines[1])
 
     def check(self, known: Collection[str], *, sms_from: str | None = None) -> None:
-        """Find now whatever would fail on the 40,000th message.
+        """Check the template for anything that would fail for some recipient.
 
         Args:
-            known: every variable there is; Muster's own constants and links need not be in it.
-            sms_from: who texts come from, as in MUSTER_SMS_FROM; None where that is not known yet.
+            known: all variables there are; Muster's own constants and links need not be in it.
+            sms_from: sender of texts, as in MUSTER_SMS_FROM; None where that is not known yet.
 
         Raises:
-            TemplateError: with one line for each thing wrong.
+            TemplateError: with one line for each problem.
         """
         names = frozenset(known) | CONSTANTS | LINKS
         problems = [problem for source in self.sources() for problem in _unknown(source, names)]
@@ -169,25 +169,25 @@ class Template:
         language: str | None = None,
         channels: Collection[str] | None = None,
     ) -> tuple[str, ...]:
-        """Say what is allowed but seldom meant, one sentence each.
+        """Return warnings of anything that is allowed but seldom intended, one sentence each.
 
         Args:
-            sms_from: who texts come from.
-            meanings: what a menu's digits may mean so that somebody understands the answers; None: not looked at.
-            language: look at this one only.
-            channels: look at what goes by these; None for all it has.
+            sms_from: sender of texts.
+            meanings: meanings of a menu's digits that are understood as answers; None to leave menus unchecked.
+            language: check only this one.
+            channels: check only these; None for all it has.
         """
         looked_at = self.channels if channels is None else channels
         return tuple(advice(self, sms_from=sms_from, meanings=meanings, language=language, channels=looked_at))
 
     def to_json(self) -> dict[str, Any]:
-        """The template as it is kept with a step: what was approved is what is sent."""
+        """Return the template in the form kept with a step, so that a step sends the version that was approved."""
         kept = asdict(self) | {"menu": dict(self.menu), "lines": list(self.lines), "head_lines": dict(self.head_lines)}
         return kept | {"translations": {language: one.to_json() for language, one in self.translations.items()}}
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Template:
-        """The template that `to_json` kept."""
+        """Return the template that `to_json` made."""
         known = {one.name for one in fields(cls)}
         values = {key: value for key, value in kept.items() if key in known}
         translations = {language: cls.from_json(one) for language, one in kept.get("translations", {}).items()}
@@ -220,7 +220,7 @@ def _unknown(source: TemplateSource, known: frozenset[str]) -> Iterator[str]:
 
 
 def _fails(source: TemplateSource, variables: Collection[str]) -> Iterator[str]:
-    """What goes wrong when it is said: to somebody of whom everything is known, nothing, or very much."""
+    """Render a source with sample values, and yield the first error."""
     for value in _SAMPLES:
         try:
             expressions.compiled(source, _SAMPLE)(dict.fromkeys(variables, value))
@@ -230,7 +230,7 @@ def _fails(source: TemplateSource, variables: Collection[str]) -> Iterator[str]:
 
 
 def list_templates(roots: Sequence[Path]) -> tuple[str, ...]:
-    """The names of all templates in the given folders."""
+    """Return the names of all templates in the given folders."""
     return tuple(sorted({path.name for root in roots for path in _folders(root)}))
 
 
@@ -249,7 +249,7 @@ def load_template(roots: Sequence[Path], name: str) -> Template:
 
     Raises:
         NotFound: there is no such template.
-        TemplateError: it cannot be read; file and line are named.
+        TemplateError: it cannot be read; the error names file and line.
     """
     folder = next((path for root in roots for path in _folders(root) if path.name == name), None)
     if folder is None:
@@ -295,7 +295,7 @@ _Part = tuple[File | None, File | None]
 
 
 def _parts(folder: Path) -> dict[str, _Part]:
-    """The text and the email of each language, by what their names say of it: "" or `.cy`."""
+    """Read the SMS file and the email file of each language, by the suffix in their names: "" or `.cy`."""
     found: dict[str, dict[str, File]] = {}
     for path in sorted(folder.iterdir()):
         match = _FILE.fullmatch(path.name)
@@ -319,7 +319,7 @@ def _parts(folder: Path) -> dict[str, _Part]:
 
 
 def _language(files: Sequence[File]) -> str:
-    """The language of the files whose names say none."""
+    """Return the language of the files without one in their names."""
     said = {word: file for file in files if (word := file.word("language"))}
     for word, file in said.items():
         if code(word) is None:
@@ -339,7 +339,7 @@ def _language(files: Sequence[File]) -> str:
 def _read(
     name: str, purpose: Purpose, part: _Part, language: str, suffix: str = "", menu: Mapping[str, str] | None = None
 ) -> Template:
-    """What the files of one language say; a translation's menu is the template's where it names none."""
+    """Read the files of one language; a translation without a menu has that of the template."""
     sms, email = part
     for file in (file for file in part if file is not None and suffix):
         if file.word("language") not in {"", language}:
@@ -371,7 +371,7 @@ def _first_line(file: File | None) -> int:
 
 
 def _purpose(name: str, files: Sequence[File]) -> Purpose:
-    """The purpose both files agree on; an SMS may leave it to the email."""
+    """Return the purpose that all files agree on; at least one must have it."""
     if not (said := {file.body.file: purpose for file in files if (purpose := file.word("purpose"))}):
         raise TemplateError(
             f"The template {name} does not say what it is for.",
@@ -386,7 +386,7 @@ def _purpose(name: str, files: Sequence[File]) -> Purpose:
 
 
 def _check_readable(template: Template) -> None:
-    """Refuse what cannot be rendered for anybody: empty texts, bad syntax, markup that does not close."""
+    """Check that a template can be rendered at all: no empty texts, bad syntax or markup that does not close."""
     if template.sms == "":
         raise TemplateError(f"{template.sms_source().file} has no text.")
     if template.email is not None:

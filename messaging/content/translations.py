@@ -1,4 +1,4 @@
-"""The words of Muster's own that members read, by language: `templates/pages/member/words.toml`."""
+"""Translations of Muster's own texts for members, by language: `templates/pages/member/words.toml`."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from messaging.content.languages import DEFAULT, spoken
 
 
 def wording(language: str) -> Mapping[str, Any]:
-    """The words of a language (`cy`, `cy-GB`); English where there is none like it, or where it lacks a line."""
+    """Return the texts of a language (`cy`, `cy-GB`); English where it is not translated, or lacks a text."""
     known = _load()
     return known[spoken(language, known) or DEFAULT]
 
 
 def languages() -> tuple[str, ...]:
-    """The languages there are words in, English first."""
+    """Return the languages there are translations for, English first."""
     return tuple(_load())
 
 
 def day_and_time(at: datetime, zone: str, language: str = DEFAULT) -> str:
-    """A moment as messages tell it, `Monday 7 December` or `Monday 7 December, 12:00`.
+    """Format a time for messages: `Monday 7 December` or `Monday 7 December, 12:00`.
 
-    The time is left out at midnight and in the last minute of a day: there the date says it.
+    The time of day is left out at midnight and in the last minute of a day, where the date is enough.
 
     Args:
         at: aware.
-        zone: the time zone it is told in.
-        language: English stands in where there are no words.
+        zone: the time zone to write it in.
+        language: of the text; English where it is not translated.
     """
     words, here = wording(language), at.astimezone(ZoneInfo(zone))
     whole_day = here.time() == time() or here.time() >= time(23, 59)

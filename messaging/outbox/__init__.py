@@ -1,4 +1,4 @@
-"""The outbox: every message from the moment it is decided to the last that is heard of it.
+"""The outbox: every message from the launch of its step to its last receipt.
 
-`enqueue` and `steps` put messages in, `dispatcher` sends them, `receipts` and `bounces` take in what became of them.
+`enqueue` and `steps` put messages in, `dispatcher` sends them, `receipts` and `bounces` record the results.
 """

@@ -1,8 +1,8 @@
-"""Where messages go whose campaign is long over: out of the outbox, by the year, and in the end away.
+"""Archive the messages of campaigns that are long over, by year, and delete archived years.
 
-Everything moves in chunks, each one transaction: killed anywhere, a move has happened or it has not, and the next one
-goes on with what is left. What is archived still answers for itself (`messaging.outbox.history` reads both places) and
-in numbers (`step_total`); what is sent, received or watched never looks here.
+Messages move in chunks, each in one transaction: if a move is killed, the next one goes on with what is left. Archived
+messages keep their history (`messaging.outbox.history` reads both places) and count in totals (`step_total`); nothing
+that sends, receives or shows progress reads the archive.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from core.errors import Conflict, NotFound
 SQL: Final = load_queries(__file__)
 
 CHUNK: Final = 20_000
-"""Messages in one transaction: a second or two of work, in which late receipts for these wait."""
+"""Messages in one transaction: a second or two of work, during which late receipts for them wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What was moved, and what went with it.
+    """Counts of rows that were moved to the archive or deleted.
 
     Attributes:
-        messages: put into the archive.
-        events: their history, put there too.
-        links: deleted; nobody can have opened them for a while.
-        visits: looks at their pages, deleted.
+        messages: moved into the archive.
+        events: of their history, moved, too.
+        links: deleted; they stopped working 60 days after the ballot closed.
+        visits: page views of the messages, deleted.
     """
 
     messages: int = 0
@@ -51,11 +51,11 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Year:
-    """A year of the archive.
+    """Year of the archive.
 
     Attributes:
-        year: in which the steps were launched, by UTC.
-        bytes: what its messages and their indexes take, without their history.
+        year: the year in which the steps were launched, in UTC.
+        bytes: size of its messages and their indexes, without their history.
     """
 
     year: int
@@ -63,35 +63,35 @@ class Year:
 
 
 class PageViewArchive(Protocol):
-    """Looks at messages' pages, which are kept above and go with their messages."""
+    """Page views of messages, which a package above keeps, and which are deleted with their messages."""
 
     async def opened(self, db: Connection, message_ids: Sequence[int]) -> list[int]:
         """Find the messages whose page a person has opened."""
 
     async def drop(self, db: Connection, message_ids: Sequence[int]) -> int:
-        """Delete the looks at their pages; returns how many there were."""
+        """Delete the page views of messages; returns how many there were."""
 
 
 LateReceipt = tuple[int, datetime, str, str | None, dict[str, Any], int]
-"""A receipt about an archived message: its id, when, by whom, their code, what they said, and the message's year."""
+"""Receipt for an archived message: its id, time, source, code, detail, and the message's year."""
 
 
 async def is_sending(db: Connection, now: datetime) -> bool:
-    """Whether something is being launched or sent, or is due."""
+    """Return whether anything is being launched or sent, or is due."""
     return bool(await db.fetchval(SQL["is_sending"], now))
 
 
 async def archive_chunk(db: Connection, step_id: int, visits: PageViewArchive, *, limit: int = CHUNK) -> Moved:
-    """Move some of a step's messages into the archive, all of it or nothing.
+    """Move some of a step's messages into the archive, in one transaction.
 
     Args:
-        db: a connection; inside the caller's transaction, if there is one. `ready_year` has been called before.
+        db: a connection; inside the caller's transaction, if there is one. Call `ready_year` before.
         step_id: a step; one that is not over is left alone.
-        visits: looks at pages, which go too.
+        visits: finds and deletes the messages' page views.
         limit: most messages.
 
     Returns:
-        What was moved; nothing where the rest is being used by somebody else, or waits for a decision.
+        What was moved; nothing where the rest is locked, or waits for manual review.
     """
     async with atomic(db):
         ids = [row["message_id"] for row in await db.fetch(SQL["choose"], step_id, limit)]
@@ -109,14 +109,14 @@ async def archive_chunk(db: Connection, step_id: int, visits: PageViewArchive, *
 
 
 async def ready_year(db: Connection, step_id: int) -> None:
-    """See that the archive has the year a step's messages belong to.
+    """Create the archive's tables for the year a step's messages belong to, unless they exist.
 
     Args:
         db: a connection without a transaction: readers of the archive wait while this lasts.
         step_id: the step.
 
     Raises:
-        Conflict: somebody is reading the archive.
+        Conflict: the archive is being read.
     """
     row = await db.fetchrow(SQL["year_of"], step_id)
     if row is None or row["made"]:
@@ -126,12 +126,12 @@ async def ready_year(db: Connection, step_id: int) -> None:
 
 
 async def archived_years(db: Connection) -> list[Year]:
-    """The years there are messages of in the archive, the oldest first."""
+    """Return the years of the archive, the oldest first."""
     return [Year(**row) for row in await db.fetch(SQL["years"])]
 
 
 async def check_year(db: Connection, year: int) -> None:
-    """See that the archive has a year.
+    """Check that the archive has a year.
 
     Raises:
         NotFound: it does not; names those it has.
@@ -145,16 +145,16 @@ async def check_year(db: Connection, year: int) -> None:
 
 
 async def drop_year(db: Connection, year: int, actor: str) -> None:
-    """Delete a year's messages and their history, and write that down; their numbers stay.
+    """Delete a year's messages and their history, and record that in the audit log; the steps' totals stay.
 
     Args:
         db: in the caller's short transaction, begun with `briefly`.
-        year: which.
-        actor: who wants it.
+        year: the year.
+        actor: who deletes it.
 
     Raises:
         NotFound: the archive does not have it.
-        Conflict: a ballot that some of them are about has not been closed for long enough.
+        Conflict: a ballot of some of the messages has not been closed for long enough.
     """
     await check_year(db, year)
     try:
@@ -165,10 +165,10 @@ async def drop_year(db: Connection, year: int, actor: str) -> None:
 
 @asynccontextmanager
 async def briefly(db: Connection) -> AsyncIterator[None]:
-    """A transaction that changes the archive's tables: it waits two seconds for their readers, and no longer.
+    """Open a transaction that changes the archive's tables; it waits two seconds at most for their readers.
 
     Raises:
-        Conflict: somebody reads the archive for longer.
+        Conflict: the archive is being read for longer.
     """
     try:
         async with db.transaction():
@@ -179,12 +179,12 @@ async def briefly(db: Connection) -> AsyncIterator[None]:
 
 
 async def find_archived(db: Connection, message_ids: Collection[int]) -> dict[int, asyncpg.Record]:
-    """Those of some messages that are in the archive, locked until the caller's transaction ends."""
+    """Find those messages that are in the archive, by id, and lock them until the caller's transaction ends."""
     return {row["message_id"]: row for row in await db.fetch(SQL["archived"], list(message_ids))}
 
 
 async def tell_archived(db: Connection, receipts: Sequence[LateReceipt]) -> None:
-    """Add receipts to the history of archived messages; they change nothing."""
+    """Add receipts to the history of archived messages; these change no state."""
     if receipts:
         await db.execute(SQL["tell"], *map(list, zip(*receipts, strict=True)))
 
@@ -194,5 +194,5 @@ def _sentence(words: str | None) -> str:
 
 
 def _count(status: str) -> int:
-    """How many rows a statement deleted: `DELETE 17`."""
+    """Return how many rows a statement deleted, from its status: `DELETE 17`."""
     return int(status.rpartition(" ")[2])

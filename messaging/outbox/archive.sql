@@ -1,5 +1,5 @@
 -- name: is_sending
--- Whether anything is being launched or sent, or could be right now. What a stopped sender holds up is not.
+-- Whether anything is being launched or sent, or could be right now. Messages of a paused sender do not count.
 select exists (
   select from step s
   where s.state = 'launching'
@@ -16,11 +16,11 @@ select exists (
 );
 
 -- name: do_not_wait_long
--- Making and dropping a year's tables shuts readers of the archive out: for a moment, or not at all.
+-- Making and dropping a year's tables locks out readers of the archive: only for a moment, or not at all.
 set local lock_timeout = '2s';
 
 -- name: year_of
--- The year a step's messages are kept under, and whether the archive has it.
+-- The year under which a step's messages are archived, and whether the archive has it.
 select y.year, to_regclass('message_archive_' || y.year) is not null as made
 from step s
 cross join lateral archive_year(s) as y (year)
@@ -30,9 +30,9 @@ where s.step_id = $1;
 select make_archive_year($1);
 
 -- name: choose
--- Some messages of a step that is over, as long as it is: mending a sender opens a finished step again. Those of unknown
--- outcome wait for a person and stay. What somebody else is at (a late receipt) is left for the next time; what we take
--- they wait for, and then find in the archive.
+-- Some messages of a step that is over and still is: resuming a sender reopens a finished step. Messages of unknown
+-- outcome wait for manual review and stay. Rows that others have locked (a late receipt) are left for the next run;
+-- those that are locked here, others wait for, and then find in the archive.
 select m.message_id
 from message m
 join step s using (step_id)
@@ -42,7 +42,7 @@ limit $2
 for update of m skip locked;
 
 -- name: add_totals
--- Their numbers stay with the step, for every report, before their rows go. $2: those whose page somebody has opened.
+-- The step's totals for reports, before the rows are moved. $2: messages whose page somebody has opened.
 insert into step_total (step_id, channel, state, reason, sent, n, segments, opened)
 select
   m.step_id, m.channel, m.state, m.reason, m.sent_at is not null, count(*), coalesce(sum(m.segments), 0),
@@ -55,7 +55,7 @@ on conflict (step_id, channel, state, reason, sent) do update
       opened = step_total.opened + excluded.opened;
 
 -- name: move_messages
--- From one table to the other in one statement: a reader of both sees each message once, at every moment.
+-- Moved in one statement: a reader of both tables sees each message exactly once at every moment.
 with gone as (
   delete from message where message_id = any ($1::bigint[])
   returning
@@ -72,20 +72,20 @@ with gone as (
 select count(*) from kept;
 
 -- name: move_events
--- Their history, in the order it was written; a function of its owner's, for nobody else can take any of it away.
+-- Their history, in the order it was written; by a function of the tables' owner, for no other role may delete history.
 select archive_history($1::bigint[]);
 
 -- name: drop_links
--- Their links have been as unknown as any other since 60 days after the ballot closed.
+-- Links stopped working 60 days after the ballot closed.
 delete from link where message_id = any ($1::bigint[]);
 
 -- name: drop_tries
--- What the provider called earlier tries, for receipts that come no more.
+-- Provider's ids of earlier tries: no more receipts will come for them.
 delete from message_try where message_id = any ($1::bigint[]);
 
 -- name: archived
--- Messages that receipts speak of and that have been archived; locked, so that two late receipts do not number their
--- events alike.
+-- Archived messages that receipts are about; locked, so that two late receipts do not give their events the same
+-- number.
 select message_id, provider_id, state, step_id, channel, address, year
 from message_archive
 where message_id = any ($1::bigint[])
@@ -104,7 +104,7 @@ from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::jsonb[]
   as t (message_id, at, source, code, detail, year, n);
 
 -- name: years
--- What there is to forget, by its tables.
+-- Years of the archive, by its tables.
 select right(c.relname, 4)::int as year, pg_total_relation_size(c.oid) as bytes
 from pg_inherits i
 join pg_class c on c.oid = i.inhrelid
@@ -112,5 +112,5 @@ where i.inhparent = 'message_archive'::regclass
 order by 1;
 
 -- name: drop_year
--- Two files of the database go, and the audit says so: the owner's function sees to both, and that it is time.
+-- Drops two tables and records that in the audit log; the function, which belongs to the owner, checks that it is time.
 select drop_archive_year($1, $2);

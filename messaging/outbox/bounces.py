@@ -1,13 +1,13 @@
-"""Emails that come back: what is done for each weight of a bounce, and the history of soft bounces.
+"""Count soft bounces, and suppress an address that has had enough of them.
 
-| weight | it speaks of | what is done |
+| weight of a bounce | cause | action |
 | --- | --- | --- |
 | hard | an address that does not exist | suppressed at once |
-| soft, full | something that may pass | suppressed after `ENOUGH` messages over `OVER` with no delivery between |
+| soft, full | a temporary failure | suppressed after `ENOUGH` messages over `OVER` with no delivery between |
 | sender | us: our address, reputation, rate or text | never the recipient; enough of them pause the sender |
-| none | our rate of the moment, or theirs | nothing, however often it comes |
+| none | our rate at the moment, or the mailbox's | none, however often it comes |
 
-`messaging.reports.diagnostics` gives the weight, from the server's code and words.
+`messaging.reports.diagnostics` decides the weight, from the server's code and words.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from messaging.suppression import suppress
 SQL: Final = load_queries(__file__)
 
 ENOUGH: Final = 3
-"""Messages that came back softly …"""
+"""Messages with a soft bounce …"""
 OVER: Final = timedelta(days=3)
 """… with at least this much time between the first and the last …"""
 WITHIN: Final = timedelta(days=30)
 """… and none of them longer ago than this."""
 UNREAD: Final = "bounces:unread"
-"""Key of the alert on bounces that nobody can read."""
+"""Key of the alert on bounces that Muster cannot read."""
 QUIET: Final = timedelta(days=7)
-"""For so long staff are told of them after the last."""
+"""Time after the last of them until that alert is resolved."""
 
 
 async def note_soft_bounce(db: Connection, message_id: int, *, code: str, at: datetime, source: str) -> bool:
-    """Note that an email came back softly; a message counts once. Enough of them suppress its address.
+    """Record a soft bounce of an email, once a message; enough of them suppress its address.
 
     Args:
         db: in the caller's transaction.
-        message_id: which; one that is no email of ours counts for nothing.
-        code: why.
+        message_id: the email; an id that is no email of ours is ignored.
+        code: why it bounced.
         at: when; aware.
-        source: who says so.
+        source: where the bounce comes from.
 
     Returns:
-        Whether the address is suppressed by it.
+        Whether this one suppressed the address.
     """
     address = await db.fetchval(SQL["note"], message_id, code, at)
     if address is None or not await db.fetchval(SQL["is_enough"], address, at - WITHIN, at, ENOUGH, OVER):
@@ -57,27 +57,27 @@ async def note_soft_bounce(db: Connection, message_id: int, *, code: str, at: da
 
 
 async def address_of(db: Connection, message_id: int) -> str:
-    """Where a message went, by which a report about it is read; "" where it is forgotten."""
+    """Return the address of a message, to read a report about it; "" where it is not known any more."""
     return await db.fetchval(SQL["address_of"], message_id) or ""
 
 
 async def settle_soft_bounces(db: Connection, message_ids: Sequence[int], at: datetime) -> None:
-    """Emails were delivered: what came back from those addresses before counts no more.
+    """Discount earlier soft bounces of addresses to which emails were now delivered.
 
     Args:
         db: in the caller's transaction.
-        message_ids: what was delivered.
-        at: when that became known.
+        message_ids: the delivered emails.
+        at: when the delivery became known.
     """
     await db.execute(SQL["settle"], list(message_ids), at)
 
 
 async def tell_of_unread(db: Connection, message_id: int) -> None:
-    """Tell staff of a bounce that nobody can read: it counts as soft, and they may know better.
+    """Alert staff to a bounce that Muster cannot read: it counts as soft, and they may know better.
 
     Args:
         db: in the caller's transaction.
-        message_id: which came back.
+        message_id: the email that bounced.
     """
     await raise_alert(
         db,
@@ -91,7 +91,7 @@ async def tell_of_unread(db: Connection, message_id: int) -> None:
 
 
 async def forget_soft_bounces(db: Connection, now: datetime) -> None:
-    """Delete what is too old to count, and close the alert on bounces nobody could read where there are no new ones.
+    """Delete soft bounces that are too old to count, and resolve the alert on unreadable ones if there are no new ones.
 
     Args:
         db: a connection.

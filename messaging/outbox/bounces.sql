@@ -1,5 +1,6 @@
 -- name: note
--- Once for each message, wherever it is by now; the address is the one it was sent to, never one that a report names.
+-- Once for each message, in the outbox or the archive; the address is the one it was sent to, never one that a report
+-- names.
 insert into soft_bounce (message_id, address, code, at)
 select $1, found.address, $2, $3
 from (
@@ -13,7 +14,7 @@ on conflict (message_id) do nothing
 returning address;
 
 -- name: is_enough
--- Several messages, and over days: one bad evening of a mail server proves nothing.
+-- Several messages, and over days: a mail server that fails for one evening proves nothing.
 select count(*) >= $4 and max(at) - min(at) >= $5::interval
 from soft_bounce
 where address = $1 and settled_at is null and at > $2 and at <= $3;
@@ -31,7 +32,7 @@ where m.message_id = any ($1::bigint[]) and m.channel = 'email' and b.address = 
 delete from soft_bounce where at < $1;
 
 -- name: address_of
--- Where a message went, also where it is archived by now.
+-- The address of a message in the outbox or the archive.
 select address from message where message_id = $1
 union all
 select address from message_archive where message_id = $1

@@ -1,8 +1,8 @@
-"""Taking messages for sending, past the gate.
+"""Claim due messages for sending; the statement checks the eligibility of each.
 
-A claim commits at once and the connection is free again: nothing is held while the network is waited for. What a
-courier has claimed is its own while its heart beats (`presence`); the attempt number fences off one that was declared
-gone.
+A claim commits at once and the connection is free again: no transaction is open while a worker waits for the network.
+Claimed messages belong to a worker for as long as it sends heartbeats (`heartbeat`); the attempt number fences off a
+worker that was declared gone.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ SQL: Final = load_queries(__file__)
 
 @dataclass(frozen=True, slots=True)
 class StepChannel:
-    """One step's messages by one channel: what is claimed together and takes its turn with the others.
+    """Queue of one step's messages for one channel; they are claimed together, and queues take turns.
 
     Attributes:
         priority: higher goes first.
-        pace: segments or mails a second for the sender; None where it has no limit of its own.
-        caps: how often the step's own file lets a person be written to; None where it says nothing, empty where its
-            messages are exempt from every cap.
+        pace: rate limit of the sender in segments or mails a second; None where it has none of its own.
+        caps: frequency caps of the step's own; None where it has none, empty where its messages are exempt from every
+            cap.
     """
 
     step_id: int
@@ -40,7 +40,7 @@ class StepChannel:
 
 @dataclass(slots=True)
 class Claimed:
-    """A message that a courier may send while its heart beats.
+    """Message that a worker may send as long as its heartbeat holds.
 
     Attributes:
         claimed_at: on this machine's monotonic clock.
@@ -57,11 +57,11 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim came to.
+    """Result of a claim.
 
     Attributes:
         messages: to be sent.
-        stopped: how many the gate withdrew or put off instead, by state.
+        stopped: how many the eligibility check withdrew or put off instead, by state.
     """
 
     messages: list[Claimed]
@@ -69,21 +69,21 @@ class Claim:
 
 
 async def due_lanes(db: Connection, channels: Collection[str], now: datetime) -> list[StepChannel]:
-    """The lanes that have something due, the most urgent first."""
+    """Return the steps' queues that have messages due, the most urgent first."""
     return [StepChannel(**row) for row in await db.fetch(SQL["due_lanes"], list(channels), now)]
 
 
 async def claim(
     db: Connection, lane: StepChannel, *, limit: int, now: datetime, courier_id: int, caps: Sequence[Cap] = ()
 ) -> Claim:
-    """Take up to `limit` due messages of a lane.
+    """Claim up to `limit` due messages of one step by one channel.
 
     Args:
-        db: a connection; nothing is held on it afterwards.
+        db: a connection; no lock or transaction is left on it afterwards.
         lane: the step and channel.
-        limit: the most rows looked at, including those the gate stops.
-        now: the time quiet hours, windows, caps and deadlines are judged by.
-        courier_id: who takes them.
+        limit: the most rows looked at, including those that the eligibility check stops.
+        now: the time at which quiet hours, windows, caps and deadlines are checked.
+        courier_id: the worker that claims them.
         caps: the organisation's, for steps that are not exempt.
     """
     held_to = effective(lane.caps, caps)
@@ -105,7 +105,7 @@ async def claim(
 
 
 async def hand_back(db: Connection, messages: Sequence[Claimed]) -> int:
-    """Put claimed messages back that were never on the wire; returns how many were still this worker's."""
+    """Put claimed messages that were never on the wire back; returns how many were still this worker's."""
     if not messages:
         return 0
     returned: int = await db.fetchval(

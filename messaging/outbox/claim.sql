@@ -1,5 +1,5 @@
 -- name: due_lanes
--- Which steps have something to send now, by channel; a paused sender's wait without a claim being made.
+-- Steps that have something to send now, by channel; messages of a paused sender wait without being claimed.
 select s.step_id, c.channel, s.priority, f.sender_id, f.pace::float8 as pace, s.frequency_caps as caps
 from step s
 cross join lateral unnest(s.channels) as c (channel)
@@ -12,9 +12,10 @@ where s.state = 'running' and f.paused_reason is null and c.channel = any ($1::t
 order by s.priority desc, s.step_id, c.channel;
 
 -- name: claim
--- Takes the next due rows of one step and channel for a courier, and judges each at the gate: who has answered, must not
--- be written to, has not agreed to marketing, has had enough lately, is asleep, or would get it too late, is dealt with here. SKIP LOCKED, so that
--- workers never wait for each other.
+-- Claims the next due rows of one step and channel for a worker, and checks the eligibility of each: a message is
+-- withdrawn or put off here if its recipient has met the goal, is suppressed, has not agreed to marketing, has reached
+-- a frequency cap, is in quiet hours or outside the sending window, or would get it after the deadline. SKIP LOCKED, so
+-- that workers never wait for each other.
 with due as materialized (
   select m.message_id, m.person_id, m.address, m.time_zone
   from message m
@@ -63,7 +64,7 @@ with due as materialized (
   ) as s
   where s.step_id = $1 and s.state = 'running'
 ), counted as materialized (
-  -- what would be stopped anyway, or waits for its hours, need not be counted; what is counted is counted once
+  -- caps are not counted for a message that is stopped anyway or waits for its window; each is counted only once
   select
     *,
     case when $6::jsonb <> '[]' and not answered and suppressed is null and coalesce(opens <= $3, true)
@@ -73,7 +74,7 @@ with due as materialized (
 ), judged as (
   select
     message_id,
-    -- where no hour is ever open, a step without a deadline looks again now and then: its people may move
+    -- where the window never opens, a step without a deadline is checked again in a week: people may change time zone
     greatest(case opens when 'infinity' then $3 + interval '7 days' else opens end, frees) as waits_until,
     case
       when answered then 'cancelled'
@@ -116,7 +117,7 @@ with due as materialized (
 select message_id, attempt, address, variables, sender_id, state from taken order by message_id;
 
 -- name: hand_back
--- Claimed and never on the wire: as if it had never been taken.
+-- Claimed and never on the wire: as if it had never been claimed.
 with back as (
   update message m
   set state = 'queued', changed_at = now()
@@ -130,7 +131,7 @@ with back as (
 select count(*) from back;
 
 -- name: step
--- What a step says and from whom; read once by each worker.
+-- A step's content and senders; read once by each worker.
 select s.step_id, s.campaign_id, s.content, s.constants, s.secret, s.send_before,
   sms.address as sms_from, email.address as email_from, email.display_name as email_name
 from step s
@@ -140,5 +141,5 @@ where s.step_id = $1;
 
 -- name: one_at_a_time
 -- Two workers that count one person's messages at the same moment would each see room for one more: where caps apply,
--- claims take turns. The lock ends with the claim, which holds it for milliseconds.
+-- claims run one after the other. The lock ends with the claim's transaction, after milliseconds.
 select pg_advisory_xact_lock(hashtext('frequency caps'));

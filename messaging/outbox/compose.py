@@ -1,7 +1,7 @@
-"""From a claimed message to the parcel a channel hands over: rendered, addressed, with its links and its sealed id.
+"""Compose a claimed message into an outbound message: rendered, addressed, with its links and its signed id.
 
-A step is compiled once and kept; each message then costs microseconds. The same message composes to the same words and
-the same Message-ID on every try.
+A step is compiled once and kept; each message then costs microseconds. Every try of a message composes to the same text
+and the same Message-ID.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ from messaging.outbox.claim import SQL, Claimed
 
 @dataclass(slots=True)
 class Composed:
-    """A parcel, and the digests of the links in it.
+    """Outbound message, and the digests of the links in it.
 
     Attributes:
-        cost: what it takes from the sender's pace: segments, or one email.
+        parcel: the message.
+        cost: tokens it takes from the sender's rate limit: its segments, or 1 for an email.
+        confirm: digest of its confirm link's token; None where it has none.
+        unsubscribe: digest of its unsubscribe link's token; None where it has none.
     """
 
     parcel: OutboundMessage
@@ -37,11 +40,11 @@ class Composed:
 
 
 class Composer:
-    """One step's messages by one channel.
+    """Composes one step's messages for one channel.
 
     Args:
         settings: has the public URL and the bounce domain.
-        keyring: derives links and seals ids.
+        keyring: derives the tokens of links and signs ids.
         step: the row of the query `step`.
         channel: `sms` or `email`.
     """
@@ -71,14 +74,14 @@ class Composer:
             self._sender: str = step["sms_from"]
 
     def compose(self, message: Claimed, now: datetime) -> Composed:
-        """The parcel of one message.
+        """Compose one message.
 
         Args:
-            message: claimed.
-            now: an email's Date.
+            message: a claimed message.
+            now: time for an email's Date header.
 
         Raises:
-            TemplateError: the template cannot be said with this message's variables.
+            TemplateError: the template cannot be rendered with this message's variables.
             AddressError: the address cannot stand in a header.
         """
         variables = message.variables
@@ -123,14 +126,14 @@ class Composer:
         return OutboundEmail(message.message_id, f"b+{seal}@{self._host}", message.address, content), 1
 
     def _mailbox_of(self, kind: str, purpose: str, message: Claimed) -> str:
-        """Where an answer to this very message goes; "" where nobody reads such mailboxes."""
+        """Return the mailbox for answers to this message; "" where no reply domain is set."""
         if not self._replies:
             return ""
         return f"{kind}+{self._keyring.seal(message.message_id, purpose, secret=self._secret)}@{self._replies}"
 
 
 class Composers:
-    """The steps that have been compiled.
+    """Cache of the composers of compiled steps.
 
     Args:
         settings: for the composers.
@@ -143,7 +146,7 @@ class Composers:
         self._kept: dict[tuple[int, str], Composer] = {}
 
     async def get(self, db: Connection, step_id: int, channel: str) -> Composer:
-        """The composer of a step by a channel.
+        """Return the composer of a step for a channel; compile it on first use.
 
         Raises:
             TemplateError, SettingsError: the step cannot be compiled.

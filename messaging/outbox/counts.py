@@ -1,4 +1,4 @@
-"""How far each step of a campaign has come: counts by state and reason, cost, rate and time left."""
+"""Counts of the messages of each step of a campaign: by state and reason, with segments, rate and time left."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ WINDOW: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class StepCounts:
-    """One step's progress.
+    """Progress of one step.
 
     Attributes:
         counts: messages by state; states without any are left out.
         reasons: messages by reason, over all states that have one.
-        segments: SMS segments handed over so far.
-        rate_per_second: messages handed over, lately.
-        seconds_left: until nothing waits, at that rate; 0 when nothing does, None where nobody can know.
-        sender: the sender that was stopped, where one was.
-        stopped: why.
+        segments: SMS segments sent so far.
+        rate_per_second: messages sent a second, over the last `WINDOW` seconds.
+        seconds_left: until no message waits, at that rate; 0 when none does, None where it cannot be known.
+        sender: its sender that is paused, where one is.
+        stopped: why it is paused.
     """
 
     step_id: int
@@ -46,7 +46,7 @@ class StepCounts:
 
 
 async def step_counts(db: Connection, campaign_id: int) -> list[StepCounts]:
-    """The progress of each step of a campaign, in their order; planned ones have no counts."""
+    """Return the progress of each step of a campaign, in their order; planned steps have no counts."""
     steps = await db.fetch(SQL["steps"], campaign_id)
     groups: dict[int, list[asyncpg.Record]] = {step["step_id"]: [] for step in steps}
     for group in await db.fetch(SQL["progress"], list(groups), WINDOW):

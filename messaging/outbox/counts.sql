@@ -1,5 +1,5 @@
 -- name: steps
--- A sender that was stopped stops the step without changing its state.
+-- A paused sender stops the step without changing its state.
 select
   s.step_id, s.position, s.template, s.state, s.launched_at, now() as now,
   case when sms.paused_reason is not null then sms.address else mail.address end as sender,
@@ -11,8 +11,8 @@ where s.campaign_id = $1
 order by s.position;
 
 -- name: progress
--- One pass over one index, without touching the table: counts, what it cost, and how fast it goes. What has been archived
--- is a few rows of numbers, which never get more.
+-- One pass over one index, without reading the table: counts, segments and rate. Archived messages are a few rows of
+-- totals, whose number never grows.
 select step_id, state, reason, count(*) as n, coalesce(sum(segments), 0) as segments,
   count(*) filter (where sent_at > now() - $2::float8 * interval '1 second') as lately
 from message

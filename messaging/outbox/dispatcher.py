@@ -1,4 +1,4 @@
-"""The courier: sends whatever is due, by every channel at once, and stops cleanly."""
+"""Dispatcher: send due messages by every channel at once, and stop cleanly."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DispatchCounts:
-    """What one run came to.
+    """Counts of messages in one run, by what became of them.
 
     Attributes:
-        accepted: the provider took them.
+        accepted: taken by the provider.
         retried: not sent; tried again later.
         failed: refused, or impossible to compose.
-        ambiguous: nobody can say whether they left.
-        withdrawn: stopped by the gate.
+        ambiguous: unknown whether they left.
+        withdrawn: stopped by an eligibility check.
         handed_back: claimed and put back unsent.
     """
 
@@ -48,11 +48,11 @@ class DispatchCounts:
 
 
 class Dispatcher:
-    """Sends what is due; one a worker process, for as long as it lives.
+    """Sends due messages; a worker process has one for its whole life.
 
     Args:
-        runtime: what it works on.
-        channels: by name; what is queued for others waits.
+        runtime: has the database, Redis, clock and settings.
+        channels: by name; messages queued for others wait.
     """
 
     def __init__(self, runtime: Runtime, channels: Mapping[str, Channel]) -> None:
@@ -66,27 +66,27 @@ class Dispatcher:
 
     @property
     def channels(self) -> Mapping[str, Channel]:
-        """What it sends by."""
+        """The channels it sends by, by name."""
         return self._channels
 
     @property
     def courier_id(self) -> int | None:
-        """Its row among the workers that are present; None while it has none."""
+        """Id of this worker's heartbeat row; None while it has none."""
         return self._presence.courier_id
 
     def stay(self) -> AbstractAsyncContextManager[None]:
-        """Be present as long as this is open, with or without anything to send."""
+        """Send heartbeats as long as this is open, with or without anything to send."""
         return self._presence.stay()
 
     async def run(
         self, *, only: str | None = None, until_idle: bool = True, deadline: datetime | None = None
     ) -> DispatchCounts:
-        """Send what is due. When cancelled it claims nothing more, finishes what is in flight, hands back the rest.
+        """Send due messages. When cancelled, claim nothing more, finish those in flight and hand back the rest.
 
         Args:
             only: the one channel to send by; None for all.
             until_idle: end when nothing is due any more; False to go on until stopped.
-            deadline: claim nothing after it.
+            deadline: claim nothing after it; None for no limit.
         """
         counts: Counter[str] = Counter()
         pipelines = [
@@ -113,7 +113,7 @@ class Dispatcher:
         return _sum(counts)
 
     def stop(self) -> None:
-        """End every run: claim nothing more, finish what is in flight, hand back the rest."""
+        """End every run: claim nothing more, finish messages in flight, hand back the rest."""
         for pipeline in self._running:
             pipeline.stop()
 
@@ -121,7 +121,7 @@ class Dispatcher:
 async def _to_the_end(
     work: asyncio.Future[list[BaseException | None]], pipelines: list[Pipeline]
 ) -> list[BaseException | None]:
-    """Wait for the pipelines; a cancellation asks them to stop and is passed on when they have."""
+    """Wait for the pipelines; on cancellation, stop them, wait until they have ended, and pass it on."""
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

@@ -1,7 +1,7 @@
-"""How many emails a second each recipient's mail provider is given: MUSTER_EMAIL_DOMAIN_PACE.
+"""Limit the emails a second to each recipient's mail provider: MUSTER_EMAIL_DOMAIN_PACE.
 
-A provider that finds us too quick refuses for hours. Each group of domains has a bucket of its own beside the sender's,
-shared by all workers; a message whose provider has had enough waits, and keeps none of the others waiting.
+A provider that finds us too fast may refuse mail for hours. Each group of domains has a token bucket beside the
+sender's, shared by all workers; a message whose provider has reached its limit waits and delays no other.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from messaging.outbox.rate_limits import RateLimits
 
 
 class DomainLimits:
-    """The groups, as one worker sees them.
+    """Rate limits of mail providers in one worker.
 
     Args:
-        groups: as `read_groups` gives them.
-        pace: has the buckets.
+        groups: as `read_groups` returns them.
+        pace: holds the buckets.
     """
 
     def __init__(self, groups: Mapping[str, DomainGroup], pace: RateLimits) -> None:
@@ -28,7 +28,7 @@ class DomainLimits:
         self._slots: dict[str, float] = {}
 
     def group(self, address: str) -> DomainGroup | None:
-        """Whose mailbox an address is; None where nobody limits it (a phone number, too)."""
+        """Return the group that an address belongs to; None where it has no limit (as phone numbers)."""
         if not self._groups:
             return None
         _, at, domain = address.rpartition("@")
@@ -39,24 +39,24 @@ class DomainLimits:
         return DomainGroup(f"domain:{domain}", self._every_other.rate) if self._every_other else None
 
     def spend(self, group: DomainGroup) -> bool:
-        """Use a token, if there is one."""
+        """Use a token and return True, if there is one."""
         return not self._pace.wait(group.key) and self._pace.spend(group.key, group.rate, 1)
 
     def wait(self, group: DomainGroup) -> float:
-        """Seconds until it may be tried again."""
+        """Return the seconds until a group may be tried again."""
         return self._pace.wait(group.key)
 
     async def fill(self, group: DomainGroup, wanted: int) -> None:
-        """Ask for tokens."""
+        """Take tokens from a group's bucket."""
         if not self._pace.wait(group.key):
             await self._pace.fill(group.key, group.rate, wanted)
 
     def most_held(self, group: DomainGroup, seconds: float) -> int:
-        """How many messages this worker may keep for a group: its share of so many seconds."""
+        """Return how many messages this worker may hold for a group: its share of that many seconds of sending."""
         return max(10, int(group.rate * seconds / self._pace.sharers))
 
     def slot(self, group: DomainGroup, seconds: float) -> float:
-        """Seconds until there is room for one more than is kept; each call is one message."""
+        """Return the seconds until there is room for one more message than is held; each call counts one message."""
         now = time.monotonic()
         taken = max(self._slots.get(group.key, 0.0), now + seconds) + self._pace.sharers / group.rate
         self._slots[group.key] = taken

@@ -1,7 +1,7 @@
-"""The way into the outbox: a page of a step's recipients, chosen by a query, becomes messages in one statement.
+"""Put a page of a step's recipients, chosen by a query, into the outbox in one statement.
 
-Whoever launches says who gets what, or why nothing; that they are rows of a query and not of Python keeps a launch of a
-whole union one `INSERT … SELECT` a page.
+The launch supplies a query that says what each recipient gets, or why nothing. The rows never pass through Python, so
+the launch of a whole union is one `INSERT … SELECT` a page.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from core.db import Connection, load_queries
 SQL: Final = load_queries(__file__)
 
 _FIXED: Final = 5
-"""Parameters of `_statement`, behind those of the query."""
+"""Number of parameters that `_statement` adds after those of the query."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedStep:
-    """A step's queue, as its messages need to know it.
+    """Step to which messages are added.
 
     Attributes:
-        step_id, campaign_id: whose messages they are.
-        sms_sender_id, email_sender_id: who sends them; None for a channel that the step does not use.
+        step_id, campaign_id: the step, and its campaign.
+        sms_sender_id, email_sender_id: the senders; None for a channel that the step does not use.
     """
 
     step_id: int
@@ -36,22 +36,24 @@ class QueuedStep:
 
 
 async def begin_step(db: Connection, step_id: int) -> bool:
-    """Let a step be filled. It is False where the step has been launched, or ended, already."""
+    """Set a step to launching; return False where it has been launched, or ended, already."""
     return await db.fetchval(SQL["begin_step"], step_id) is not None
 
 
 async def set_constants(db: Connection, step_id: int, constants: Mapping[str, Any]) -> None:
-    """Set the variables that are the same for everybody, of a step of which nothing is written yet."""
+    """Set the variables that are the same for every recipient of a step that has no messages yet."""
     await db.execute(SQL["set_constants"], step_id, constants)
 
 
 async def begin_page(db: Connection, step_id: int, last: int) -> bool:
-    """Begin a page, in the transaction that writes it; what is written before may be lost with it, but never without.
+    """Begin a page, in the transaction that writes it.
+
+    The commit is asynchronous: a crash may lose the last pages, but never an earlier page while a later one is kept.
 
     Args:
         db: in the caller's transaction.
         step_id: the step.
-        last: id of the page's last person, where the next page begins.
+        last: id of the page's last person; the next page begins after it.
 
     Returns:
         Whether the step is still being launched.
@@ -61,15 +63,15 @@ async def begin_page(db: Connection, step_id: int, last: int) -> bool:
 
 
 async def enqueue(db: Connection, queue: QueuedStep, query: str, *parameters: object, at: datetime) -> int:
-    """Put a message into the outbox for each row of a query, and its first event; who has one already gets none.
+    """Add a message and its first event for each row of a query; a person who has one of this step is left out.
 
     Args:
         db: in the caller's transaction.
-        queue: whose messages they are.
-        query: trusted SQL for `person_id`, `channel`, `address`, `variables`, `time_zone`, `state` and `reason`; where
-            somebody gets nothing, the last two say why.
+        queue: the step they belong to.
+        query: trusted SQL for `person_id`, `channel`, `address`, `variables`, `time_zone`, `state` and `reason`; for a
+            person who gets nothing, the last two say why.
         parameters: of the query.
-        at: when; aware.
+        at: time of creation; aware.
 
     Returns:
         How many messages were added.
@@ -80,12 +82,12 @@ async def enqueue(db: Connection, queue: QueuedStep, query: str, *parameters: ob
 
 
 async def end_step(db: Connection, step_id: int, at: datetime) -> bool:
-    """Let a step be sent. It is False where the step was paused or cancelled meanwhile."""
+    """Set a launched step to running; return False where it was paused or cancelled meanwhile."""
     return await db.fetchval(SQL["end_step"], step_id, at) is not None
 
 
 async def refresh_statistics(db: Connection) -> None:
-    """Tell the planner that the outbox has grown by a whole audience."""
+    """Refresh the planner's statistics after the outbox has grown by a whole audience."""
     await db.execute(SQL["analyze"])
 
 

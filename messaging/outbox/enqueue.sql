@@ -3,16 +3,16 @@
 update step set state = 'launching' where step_id = $1 and state in ('planned', 'launching') returning step_id;
 
 -- name: begin_page
--- Rows and cursor are lost or kept together, and the end of the step is written through with all before it: a page need
+-- Rows and cursor commit together, and the commit of `end_step` is synchronous and flushes all before it: a page need
 -- not wait for the disk.
 select set_config('synchronous_commit', 'off', true);
 
 -- name: advance
--- Every person_id up to here has a row; only while the step is still being launched.
+-- Move the cursor: every person_id up to here has a row. Only while the step is still being launched.
 update step set launch_cursor = $2 where step_id = $1 and state = 'launching' returning step_id;
 
 -- name: analyze
--- The outbox has just grown by a whole audience: until its statistics say so, the planner may choose quadratic plans.
+-- The outbox has just grown by a whole audience: with the old statistics the planner may choose quadratic plans.
 analyze message;
 
 -- name: end_step
@@ -20,5 +20,5 @@ analyze message;
 update step set state = 'running', launched_at = $2 where step_id = $1 and state = 'launching' returning step_id;
 
 -- name: set_constants
--- Decided when the step starts, before anything of it is written.
+-- Set once when the step starts, before it has any messages.
 update step set constants = $2 where step_id = $1 and state = 'launching' and launch_cursor = 0;

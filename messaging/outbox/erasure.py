@@ -1,7 +1,6 @@
-"""Takes out of messages what they say of the person they were for; that they were, and what became of them, stays.
+"""Erase a person's data from messages, in the outbox and in the archive.
 
-Each message keeps its row, its step, its state and its history's events, so that every count stays what it was. The
-archive is dealt with in the same way, whatever the year.
+Each message keeps its row, its step, its state and the events of its history, so that no count changes.
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ from core.db import Connection, load_queries
 SQL: Final = load_queries(__file__)
 
 NEVER: Final = r"\A(?!x)x"
-"""A regular expression that finds nothing."""
+"""Regular expression that never matches."""
 _WITHIN: Final = 900
-"""Seconds a look through the whole archive may take."""
+"""Seconds that a scan of the whole archive may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What has been written to somebody.
+    """Messages written to a person or an address.
 
     Attributes:
         messages: ids of those in the outbox.
         archived: ids of those in the archive.
-        addresses: where they went, with their channel.
-        provider_ids: what providers call them, earlier tries too.
+        addresses: channel and address of each.
+        provider_ids: providers' ids of them, including those of earlier tries.
     """
 
     messages: tuple[int, ...]
@@ -41,24 +40,24 @@ class Written:
 
     @property
     def ids(self) -> list[int]:
-        """All of them."""
+        """Ids of all of them."""
         return [*self.messages, *self.archived]
 
 
 async def written_to(db: Connection, person_id: int) -> Written:
-    """Find what was written to a person."""
+    """Find the messages to a person."""
     hot = await db.fetch(SQL["of_person"], person_id)
     return await _written(db, hot, await db.fetch(SQL["of_person_archived"], person_id))
 
 
 async def written_to_address(db: Connection, channel: str, address: str, known: Written | None = None) -> Written:
-    """Find what was written to an address.
+    """Find the messages to an address.
 
     Args:
         db: a connection.
         channel: `sms` or `email`.
         address: normalised.
-        known: what was found just now; else the whole archive is read.
+        known: a result from a moment ago, whose archived messages are used; None to scan the whole archive.
     """
     hot = await db.fetch(SQL["to_address"], channel, address)
     if known is None:
@@ -80,25 +79,25 @@ async def _written(db: Connection, hot: Sequence[asyncpg.Record], archived: Sequ
 
 
 async def hold_messages(db: Connection, message_ids: Sequence[int]) -> None:
-    """Lock messages, all or none; nobody waits for us who holds what we still want.
+    """Lock messages, all or none, without waiting, so that this never causes a deadlock.
 
     Args:
         db: in the caller's transaction.
-        message_ids: which; those in the archive need no lock.
+        message_ids: messages in the outbox; those in the archive need no lock.
 
     Raises:
-        asyncpg.LockNotAvailableError: somebody is at one of them this instant; begin again.
+        asyncpg.LockNotAvailableError: one of them is locked at this moment; begin again.
     """
     await db.fetch(SQL["hold"], list(message_ids))
 
 
 async def empty_messages(db: Connection, written: Written, addresses: Sequence[str]) -> int:
-    """Withdraw what has not left, and take out of all what they say of their person and providers call them.
+    """Withdraw messages that have not left, and erase from all the personal variables and providers' ids.
 
     Args:
-        db: in the caller's transaction, which holds them.
-        written: which.
-        addresses: whose bounces are no longer counted.
+        db: in the caller's transaction, which has locked them.
+        written: the messages.
+        addresses: email addresses whose soft bounces are deleted.
 
     Returns:
         How many were withdrawn.
@@ -107,52 +106,52 @@ async def empty_messages(db: Connection, written: Written, addresses: Sequence[s
 
 
 async def keep_places(db: Connection, written: Written, shared: Sequence[tuple[str, str]]) -> None:
-    """Keep where messages went that are about to be emptied, where others have that address and may still stop them.
+    """Keep the addresses of messages about to be erased that other people share, who may still unsubscribe by them.
 
     Args:
-        db: in the caller's transaction, which holds them.
-        written: which.
-        shared: addresses that others have too, with their channel.
+        db: in the caller's transaction, which has locked them.
+        written: the messages.
+        shared: channel and address of each address that other people have, too.
     """
     await db.execute(SQL["keep_places"], list(written.messages), *_columns(shared))
 
 
 async def drop_places(db: Connection, addresses: Sequence[tuple[str, str]]) -> None:
-    """Forget that messages to people who were erased before went to addresses that go now as well."""
+    """Delete kept addresses of messages to people erased before, once nobody else has these addresses."""
     await db.execute(SQL["drop_places"], *_columns(addresses))
 
 
 async def drop_old_places(db: Connection, now: datetime) -> None:
-    """Forget where messages to erased people went once the links in them are no good any more."""
+    """Delete kept addresses of messages to erased people once the links in them have stopped working."""
     await db.execute(SQL["drop_old_places"], now)
 
 
 async def erase_places(
     db: Connection, written: Written, person_id: int | None, addresses: Sequence[tuple[str, str]]
 ) -> None:
-    """Take out of messages where they went.
+    """Erase the addresses of messages.
 
     Args:
-        db: in the caller's transaction, which holds them.
-        written: which.
-        person_id: who they were for, erased by now; None for somebody known by an address alone.
-        addresses: theirs alone, with their channel.
+        db: in the caller's transaction, which has locked them.
+        written: the messages.
+        person_id: the recipient, erased by now; None for somebody known only by an address.
+        addresses: channel and address of each that is only theirs.
     """
     await db.execute(SQL["erase_places"], person_id, *_columns(addresses), written.ids)
 
 
 async def in_flight(db: Connection, written: Written) -> int:
-    """How many of these messages are on the wire, so that something more will be written about them."""
+    """Return how many of the messages are in flight, so that an outcome will still be recorded for them."""
     count: int = await db.fetchval(SQL["in_flight"], list(written.messages))
     return count
 
 
 async def empty_again(db: Connection, message_ids: Sequence[int]) -> None:
-    """Take out of messages whose person was erased what has been written about them since: providers' ids and words.
+    """Erase what was recorded since about messages of an erased person: providers' ids and words.
 
     Args:
-        db: in the caller's transaction, which holds them.
-        message_ids: which, in the outbox or the archive.
+        db: in the caller's transaction, which has locked them.
+        message_ids: messages in the outbox or the archive.
     """
     await _empty(db, message_ids, message_ids, ())
     await db.execute(SQL["empty_history"], list(message_ids))

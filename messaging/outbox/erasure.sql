@@ -1,30 +1,30 @@
 -- name: of_person
--- A person's messages that are not archived, where each went, and what their provider calls it.
+-- A person's messages in the outbox: the address and the provider's id of each.
 select message_id, channel, address, provider_id from messages_of($1);
 
 -- name: of_person_archived
--- The same of those that are.
+-- The same for the archive.
 select message_id, channel, address, provider_id from message_archive where person_id = $1;
 
 -- name: to_address
--- Whatever went to an address, whoever it was meant for.
+-- Messages to an address, whoever they were for.
 select message_id, channel, address, provider_id from messages_to($1, $2);
 
 -- name: to_address_archived
--- The archive has no index of addresses: it is read from end to end, which takes seconds for millions.
+-- The archive has no index of addresses: this scans all of it, which takes seconds for millions.
 select message_id, channel, address, provider_id from message_archive where channel = $1 and address = $2;
 
 -- name: tries
--- What providers called earlier tries.
+-- Provider's ids of earlier tries.
 select provider_id from message_try where message_id = any ($1::bigint[]) and provider_id is not null;
 
 -- name: hold
--- All of them at once or none: whoever waits for one while they hold another could be waited for in a circle.
+-- All at once or none, without waiting: a transaction that waits for one row while it holds another could deadlock.
 select message_id from message where message_id = any ($1::bigint[]) order by message_id for update nowait;
 
 -- name: withdraw
--- What has not left goes; so does what nobody can say of whether it left, for its provider cannot be asked any more. What is
--- claimed is stopped at the gate's last look, for the person is suppressed.
+-- Withdraws what has not left, and what is of unknown outcome, for its provider cannot be asked any more. Claimed
+-- messages are stopped by the last eligibility check, for the person is suppressed.
 with withdrawn as (
   update message
   set state = 'suppressed', reason = 'erased', changed_at = now()
@@ -37,8 +37,8 @@ with withdrawn as (
 select count(*) from withdrawn;
 
 -- name: empty
--- What each said of its person. One that is on its way keeps its provider's id, by which its receipts find it; of all
--- others nobody but the provider could say any more whose it was.
+-- The variables of each. A message on its way keeps its provider's id, by which its receipts find it; the ids of all
+-- others would let only the provider say whose they were.
 update message
 set variables = '{}',
     provider_id = case when state in ('sending', 'accepted', 'sent') then provider_id end
@@ -49,19 +49,19 @@ where message_id = any ($1::bigint[])
   );
 
 -- name: empty_archived
--- Of those in the archive.
+-- The provider's ids of those in the archive.
 update message_archive set provider_id = null where message_id = any ($1::bigint[]) and provider_id is not null;
 
 -- name: erase_places
--- Where each went: the owner's function alone may take that out, in the migration that made it.
+-- The addresses: only a function of the owner may erase these; see the migration that made it.
 select erase_places($1::bigint, $2::text[], $3::text[], $4::bigint[]);
 
 -- name: drop_tries
--- By what providers called earlier tries they could still say whose they were.
+-- By its ids of earlier tries a provider could still say whose they were.
 delete from message_try where message_id = any ($1::bigint[]);
 
 -- name: keep_places
--- Where those of some messages went that went to an address which others have too: that these can still stop them.
+-- Keeps the addresses that other people share, so that these can still unsubscribe by the messages' links.
 insert into erased_place (message_id, channel, address)
 select m.message_id, m.channel, m.address
 from message m
@@ -70,7 +70,7 @@ where m.message_id = any ($1::bigint[])
 on conflict do nothing;
 
 -- name: drop_places
--- An address that nobody has any more who is left: what was kept of it for messages of people erased before, and their links.
+-- Deletes addresses kept for people erased before that no remaining person has, and the links to them.
 with gone as (
   delete from erased_place p
   using unnest($1::text[], $2::text[]) as own (channel, address)
@@ -80,7 +80,7 @@ with gone as (
 delete from link l using gone where l.message_id = gone.message_id;
 
 -- name: drop_old_places
--- Links of ballots that closed so long ago open nothing.
+-- Deletes those of ballots that closed so long ago that the links have stopped working.
 delete from erased_place p
 where not exists (
   select from message m
@@ -90,7 +90,7 @@ where not exists (
 );
 
 -- name: drop_links
--- Nobody can open their pages any more. The links by which others stop messages to an address they share still do that.
+-- Nobody can open their pages any more. Unsubscribe links of a shared address stay, for the others who have it.
 delete from link l
 where l.message_id = any ($1::bigint[])
   and not (l.action = 'unsubscribe' and exists (select from erased_place p where p.message_id = l.message_id));
@@ -100,9 +100,9 @@ where l.message_id = any ($1::bigint[])
 delete from soft_bounce where message_id = any ($1::bigint[]) or address = any ($2::text[]);
 
 -- name: in_flight
--- How many are on the wire just now: what comes of them is written down with the provider's words.
+-- How many are on the wire: their outcomes will be recorded with the provider's words.
 select count(*) from message where message_id = any ($1::bigint[]) and state::text = 'sending';
 
 -- name: empty_history
--- The words of providers, which quote addresses, in what was written after its person was erased.
+-- Providers' words quote addresses: erases those recorded after the person was erased.
 select erase_personal_detail(null, '', '{}', '{}', $1::bigint[]);

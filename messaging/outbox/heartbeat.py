@@ -1,12 +1,12 @@
-"""A courier's presence in the database: what it has claimed is its own for as long as its heart beats.
+"""Heartbeat of a worker: its claimed messages belong to it as long as heartbeats arrive in the database.
 
-Claims have no clock of their own, so a slow sender's queue can wait as long as it must. A worker that is killed, hangs
-or is cut off stops beating; `LEASE` seconds later, by PostgreSQL's clock, the sweep of a worker whose own heart has
-beaten without a break for as long declares it gone and takes what it had. So nobody is declared gone because the
-database was away: whoever lives beats again before anybody may judge.
+Claims do not expire by themselves, so a slow sender's queue can wait as long as it must. A worker that is killed, hangs
+or is cut off sends no heartbeats; `LEASE` seconds later, by PostgreSQL's clock, another worker declares it gone and
+takes over its messages. Only a worker with an unbroken heartbeat of at least `LEASE` seconds may do that, so an outage
+of the database makes nobody gone: every live worker sends a heartbeat again before any may declare others gone.
 
-The worker itself is stricter: `MARGIN` seconds before others may take over, it hands nothing over any more (`holds`),
-and looks at that right before each text or request, not only when it takes a message up.
+The worker itself is stricter: `MARGIN` seconds before others may take over, it sends nothing any more (`holds`). It
+checks that right before each email's text or request is written, not only when it takes a message from the queue.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from messaging.outbox.outcome_writer import LOST
 SQL: Final = load_queries(__file__)
 
 LEASE: Final = 15.0
-"""Seconds without a heartbeat after which a courier counts as gone."""
+"""Seconds without a heartbeat after which a worker counts as gone."""
 BEAT: Final = 3.0
 ANSWER: Final = 5.0
 """Seconds a heartbeat may take before its connection counts as lost."""
 AGAIN: Final = 0.5
-"""Seconds until the next one after one that failed."""
+"""Seconds until the next heartbeat after one that failed."""
 BREAK: Final = 7.5
-"""Seconds between two heartbeats after which they count as interrupted: half a lease, so that in a shorter one nobody
-who lives can have missed a whole lease."""
+"""Seconds between two heartbeats after which they count as interrupted: half a lease, so that in a shorter gap no live
+worker can have missed a whole lease."""
 MARGIN: Final = 3.0
-"""Seconds before the end of its lease from which on a courier hands nothing over: more than what is between its look
-and the last byte."""
+"""Seconds before the end of its lease from which on a worker sends nothing: more than the time between its check and
+the last byte."""
 STOOD_STILL: Final = 5.0
-"""Seconds by which a heartbeat came late that say that the whole process stood still."""
+"""Seconds of delay of a heartbeat from which on the whole process is taken to have been suspended."""
 
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -48,26 +48,26 @@ log = structlog.get_logger(__name__)
 
 
 def now() -> float:
-    """Seconds that also pass while the machine sleeps, where it can say so."""
+    """Return monotonic seconds that also pass while the machine sleeps, where its clock can tell."""
     return time.clock_gettime(_CLOCK)
 
 
 class Heartbeat:
-    """One courier's, from its first claim to the end of its run, or for as long as its worker lives.
+    """Heartbeat of one worker, from its first claim to the end of its run, or as long as the worker lives.
 
     Args:
-        runtime: the database.
-        name: the courier's, for people.
+        runtime: has the database.
+        name: the worker's, as alerts and events show it.
 
     Attributes:
-        courier_id: its row; None while it has none.
+        courier_id: id of its row; None while it has none.
     """
 
     def __init__(self, runtime: Runtime, name: str) -> None:
         self._runtime = runtime
         self._name = name
         assert runtime.settings.database_url is not None
-        # of its own: a heart must not wait for a pool that slow work has emptied
+        # a connection of its own: a heartbeat must not wait for a pool that slow work has emptied
         self._line = KeptConnection.of_its_own(runtime.settings.database_url)
         self._runs = 0
         self._stays = False
@@ -78,7 +78,7 @@ class Heartbeat:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Be present as long as one of these is open, from the first claim on."""
+        """Send heartbeats from the first claim on, as long as one of these is open."""
         self._runs += 1
         try:
             yield
@@ -89,7 +89,7 @@ class Heartbeat:
 
     @asynccontextmanager
     async def stay(self) -> AsyncIterator[None]:
-        """Be present at once, claims or none: only who has a heartbeat may judge those of others."""
+        """Send heartbeats at once, with or without claims: only a worker with a heartbeat may declare others gone."""
         async with self.run():
             self._stays = True
             self._begin()
@@ -100,15 +100,15 @@ class Heartbeat:
 
     @property
     def is_sure(self) -> bool:
-        """Whether this worker is certainly not taken for gone, and will not be for a moment."""
+        """Whether this worker has certainly not been declared gone, and cannot be within `MARGIN` seconds."""
         return self.courier_id is not None and now() - self._confirmed_at < LEASE - MARGIN
 
     def holds(self, courier_id: int) -> bool:
-        """Whether what was claimed under this id is certainly still this worker's."""
+        """Return whether messages claimed under this id are certainly still this worker's."""
         return courier_id == self.courier_id and self.is_sure
 
     async def enter(self, db: Connection) -> int:
-        """The id to claim under; call it before each claim."""
+        """Return the id to claim under, and start the heartbeat if need be; call it before each claim."""
         async with self._entering:  # channels claim at the same moment, under one id
             if self.courier_id is None:
                 asked = now()
@@ -119,7 +119,7 @@ class Heartbeat:
             return self.courier_id
 
     def renounce(self) -> None:
-        """Let go of what is claimed and could not be handed back: others have it when the lease has ended."""
+        """Give up claimed messages that could not be handed back: others take them when the lease has ended."""
         self.courier_id = None
 
     def _begin(self) -> None:
@@ -136,7 +136,7 @@ class Heartbeat:
             pause = BEAT if await self._say() else AGAIN
 
     async def _say(self) -> bool:
-        """One heartbeat; whether the server heard it."""
+        """Send one heartbeat; returns whether the server answered."""
         try:
             async with asyncio.timeout(ANSWER):
                 db = await self._line.get()
@@ -146,7 +146,7 @@ class Heartbeat:
                     return True
                 courier_id, asked = self.courier_id, now()
                 alive = await db.fetchval(SQL["beat"], courier_id, LEASE, BREAK)
-        except Exception as error:  # noqa: BLE001  # a heart that stopped would leave a worker that sends nothing
+        except Exception as error:  # noqa: BLE001  # without its heartbeat a worker would send nothing any more
             self._runtime.outages.met(error)
             await self._line.drop()
             return False
@@ -160,7 +160,7 @@ class Heartbeat:
         return True
 
     async def _leave(self) -> None:
-        """Gone in order; whatever could not be handed back is free at once."""
+        """End the heartbeat in order; messages that could not be handed back can be taken over at once."""
         beating, self._beating = self._beating, None
         courier_id, self.courier_id = self.courier_id, None
         if beating is not None:

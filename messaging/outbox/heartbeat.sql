@@ -1,13 +1,14 @@
 -- name: enter
--- A courier is present from its first claim on, or from its worker's start.
+-- A worker has a row from its first claim on, or from its start.
 insert into courier (name, until, steady_since)
 values ($1, clock_timestamp() + $2::float8 * interval '1 second', clock_timestamp())
 returning courier_id;
 
 -- name: beat
--- Still here. By this server's clock: a worker whose own is wrong can neither lose what it has nor keep it by that. One
--- that was declared gone stays gone, for others may have taken what it had. After a break the heart is steady only from
--- now on: whoever has just missed the server itself must not judge who else did.
+-- Extends the lease, by this server's clock: a worker whose own clock is wrong neither loses its messages nor keeps
+-- them by that. A worker that was declared gone stays gone, for others may have taken its messages. After an
+-- interruption the heartbeat counts as steady only from now on: a worker that has just missed the server itself must
+-- not declare others gone.
 update courier
 set until = clock_timestamp() + $2::float8 * interval '1 second',
     steady_since = case
@@ -18,5 +19,5 @@ where courier_id = $1 and gone_at is null
 returning courier_id;
 
 -- name: leave
--- Gone in order.
+-- An orderly end.
 update courier set gone_at = clock_timestamp() where courier_id = $1 and gone_at is null;

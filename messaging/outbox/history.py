@@ -1,4 +1,4 @@
-"""Why somebody got a message, or did not: everything that ever happened to it, in words a person can follow."""
+"""History of a message: each of its events as a sentence, to show why somebody got it or did not."""
 
 from __future__ import annotations
 
@@ -38,18 +38,19 @@ _TOLD: Final[Mapping[str, str]] = {
     "noted": "Something was said about it that changes nothing.",
     "auto_reply": "A machine answered it: a holiday notice or the like.",
 }
-"""What is told of an email that leaves it where it was, by the kind of event or its code."""
+"""Sentences for events that do not change an email's state, by the kind of event or its code."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEvent:
-    """One thing that happened to a message.
+    """Event in the history of a message.
 
     Attributes:
         at: when; aware.
-        state: where it moved to; None where nothing moved.
-        source: who did it or said so.
-        code: a reason of ours, or the provider's own words.
+        state: the new state; None where it did not change.
+        source: who caused or reported it.
+        code: a reason of ours, or the provider's own code.
+        detail: more, as the event was recorded.
         words: the event as a sentence.
     """
 
@@ -63,12 +64,12 @@ class HistoryEvent:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A message and where it stands.
+    """Message and its status.
 
     Attributes:
-        words: where it stands, as a sentence.
-        earlier_ids: what the provider called the tries before the one it is at, oldest first.
-        step: its step's position in the campaign.
+        step: position of its step in the campaign.
+        earlier_ids: the provider's ids of tries before the current one, oldest first.
+        words: its status, as a sentence.
     """
 
     message_id: int
@@ -89,7 +90,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A line in a list of messages."""
+    """Line in a list of messages."""
 
     message_id: int
     person_id: int
@@ -104,12 +105,12 @@ class Listed:
 
 
 async def history(db: Connection, message_id: int, zone: tzinfo = UTC) -> list[HistoryEvent]:
-    """Everything that happened to a message, oldest first; empty where there is no such message.
+    """Return the events of a message, oldest first; none where there is no such message.
 
     Args:
         db: a connection.
-        message_id: which.
-        zone: whose clock the sentences go by.
+        message_id: the message.
+        zone: time zone of the times in the sentences.
     """
     events: list[HistoryEvent] = []
     tries = 0
@@ -120,12 +121,12 @@ async def history(db: Connection, message_id: int, zone: tzinfo = UTC) -> list[H
 
 
 async def account(db: Connection, message_id: int, zone: tzinfo = UTC) -> Account:
-    """A message and where it stands.
+    """Return a message and its status.
 
     Args:
         db: a connection.
-        message_id: which.
-        zone: whose clock the sentence goes by.
+        message_id: the message.
+        zone: time zone of the times in the sentence.
 
     Raises:
         NotFound: there is no such message.
@@ -153,7 +154,7 @@ async def account(db: Connection, message_id: int, zone: tzinfo = UTC) -> Accoun
 
 
 async def messages_of(db: Connection, person_id: int, *, limit: int = 50) -> list[int]:
-    """The ids of a person's messages, the latest first."""
+    """Return the ids of a person's messages, at most `limit`, the latest first."""
     return [row["message_id"] for row in await db.fetch(SQL["of_person"], person_id, limit)]
 
 
@@ -166,7 +167,7 @@ async def list_messages(
     after: int = 0,
     limit: int = 100,
 ) -> list[Listed]:
-    """A page of messages, in the order of their ids.
+    """Return a page of messages, in the order of their ids.
 
     Args:
         db: a connection.
@@ -174,7 +175,7 @@ async def list_messages(
         states: only those in one of these states.
         reason: only those with this reason.
         after: the last id of the page before.
-        limit: how many.
+        limit: most messages.
     """
     wanted = None if states is None else [state.value for state in states]
     return [Listed(**row) for row in await db.fetch(SQL["listed"], campaign_id, wanted, reason, after, limit)]
@@ -214,7 +215,7 @@ def _words(
 
 
 def _unmoved(code: str | None, detail: Mapping[str, Any], why: str, zone: tzinfo) -> str:
-    """An event that left the message where it was: put off, or a receipt that said nothing new."""
+    """Describe an event that did not change the state: put off, or a receipt that said nothing new."""
     if code == "auto_reply":
         return _TOLD[code]
     if detail.get("event") in _TOLD:
@@ -229,7 +230,7 @@ def _unmoved(code: str | None, detail: Mapping[str, Any], why: str, zone: tzinfo
 
 
 def _because(code: str | None, detail: Mapping[str, Any]) -> str:
-    """A reason as its sentence, and the provider's code or words beside it, where they say more."""
+    """Describe the reason of an event: its sentence, and the provider's code or words where they say more."""
     parts = [SENTENCES[Reason(detail["reason"])]] if detail.get("reason") in set(Reason) else []
     if code in set(Reason):
         parts = [SENTENCES[Reason(code)]]
@@ -243,13 +244,13 @@ def _because(code: str | None, detail: Mapping[str, Any]) -> str:
 
 
 def _clock(moment: datetime, zone: tzinfo) -> str:
-    """A moment as people say it: `Monday 23 November 2026, 09:00`."""
+    """Format a time: `Monday 23 November 2026, 09:00`."""
     here = moment.astimezone(zone)
     return f"{here:%A} {here.day} {here:%B %Y, %H:%M}"
 
 
 def _standing(state: State, row: Mapping[str, Any], zone: tzinfo) -> str:
-    """Where a message stands, and for one that waits: what it waits for."""
+    """Describe the status of a message, and what a queued one waits for."""
     why = sentence(row["reason"]) if row["reason"] else ""
     if state is State.QUEUED:
         if row["paused_reason"]:

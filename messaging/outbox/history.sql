@@ -1,5 +1,5 @@
 -- name: message
--- What there is to say about one message before its history; archived ones answer as well, here and below.
+-- One message and its status; archived messages are found, too, here and below.
 select m.message_id, m.person_id, m.campaign_id, m.channel, m.address, m.state, m.reason, m.attempt, m.not_before,
   m.provider_id, m.segments, m.created_at, m.sent_at, m.changed_at, s.position, s.template, s.state as step_state,
   f.address as sender, f.paused_reason, m.not_before > now() as later,

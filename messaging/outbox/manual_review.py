@@ -1,4 +1,4 @@
-"""What waits for a person to decide: messages of unknown outcome, and senders that were stopped."""
+"""Review what staff must decide: messages of unknown outcome, and senders that were paused."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from messaging.outbox.senders import resume_sender
 SQL: Final = load_queries(__file__)
 
 _PHONE_DIGITS: Final = 10
-"""Digits that are a phone number where nothing says that they are a message's: no Muster has written so many."""
+"""Number of digits from which on a bare number is a phone number: no installation has that many messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldMessage:
-    """A message of unknown outcome that waits for a person.
+    """Message of unknown outcome that is held for manual review.
 
     Attributes:
-        position: its step's, in its campaign.
-        wire_at: when it was marked for the wire.
+        position: position of its step in its campaign.
+        wire_at: when it went on the wire, as far as is known.
     """
 
     message_id: int
@@ -41,11 +41,11 @@ class HeldMessage:
 
 @dataclass(frozen=True, slots=True)
 class NamedMessages:
-    """Messages that somebody named one by one.
+    """Messages that staff named one by one.
 
     Attributes:
-        ids: by their numbers, or by the Message-ID or envelope sender that a relay's log shows.
-        addresses: by who they are for.
+        ids: message ids, given as such, or as the Message-ID or envelope sender that a relay's log shows.
+        addresses: phone numbers and mailboxes of recipients.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -54,13 +54,13 @@ class NamedMessages:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which held messages are meant; everything that is not None must fit.
+    """Selection of held messages; every attribute that is not None must match.
 
     Attributes:
-        named: these alone.
-        position: of the step in its campaign.
-        after: marked for the wire then or later.
-        before: marked for the wire before then.
+        named: only these.
+        position: position of the step in its campaign.
+        after: on the wire at this time or later.
+        before: on the wire before this time.
     """
 
     named: NamedMessages | None = None
@@ -72,18 +72,17 @@ class Selection:
 
 
 def read_names(words: Iterable[tuple[int, str]], keyring: Keyring, *, region: str) -> NamedMessages:
-    """Read names of messages: `17`, `#17`, a number or mailbox they are for, a Message-ID or envelope sender of ours.
+    """Read names of messages: `17`, `#17`, the recipient's number or mailbox, our Message-ID or envelope sender.
 
-    Digits alone that begin with 0, or are as many as a phone number has, are a phone number; after `#` they never are.
+    Bare digits that begin with 0, or are as many as a phone number has, are a phone number; after `#` they never are.
 
     Args:
-        words: one name each, with the line of the file it comes from, 0 where somebody typed it; empty ones are
-            passed over.
-        keyring: knows our Message-IDs.
-        region: country whose way of writing phone numbers is assumed.
+        words: one name each, with the line of the file it comes from, or 0 where it was typed; empty ones are skipped.
+        keyring: verifies the signed id in our Message-IDs.
+        region: country whose notation of phone numbers is assumed.
 
     Raises:
-        InputError: some are none of these; each is named, with its line.
+        InputError: some are none of these; its problems name each, with its line.
     """
     named, problems = NamedMessages(), []
     for line, word in words:
@@ -117,7 +116,7 @@ def _message_id(name: str, keyring: Keyring) -> int | None:
 
 
 async def list_held(db: Connection, selection: Selection) -> list[HeldMessage]:
-    """Return the held messages that are meant, in the order of their numbers."""
+    """Return the held messages of a selection, in the order of their ids."""
     named = selection.named
     rows = await db.fetch(
         SQL["list_held"],
@@ -135,17 +134,17 @@ async def list_held(db: Connection, selection: Selection) -> list[HeldMessage]:
 async def settle_held(
     db: Connection, message_ids: Sequence[int] | None = None, *, again: bool, actor: str, now: datetime
 ) -> int:
-    """Decide about messages that are held because nobody knows whether they left.
+    """Settle messages that are held because nobody knows whether they left.
 
     Args:
         db: in the caller's transaction.
         message_ids: which; those that are not held any more stay as they are. None: all that are held.
         again: send them again; False to count them as sent.
-        actor: who decided.
-        now: from when on they may go.
+        actor: name of the member of staff who decided.
+        now: earliest time of the next try.
 
     Returns:
-        How many there were.
+        How many were settled, without those of a cancelled campaign.
     """
     settled: int = await db.fetchval(SQL["settle"], again, now, actor, message_ids)
     await tell_of_held(db)
@@ -153,7 +152,7 @@ async def settle_held(
 
 
 async def tell_of_held(db: Connection) -> None:
-    """Alert to everything that is held, and resolve that when nothing is any more, whoever or whatever settled it."""
+    """Raise an alert while messages are held, and resolve it when none are, however they were settled."""
     row = await db.fetchrow(SQL["count_held"])
     assert row is not None
     held, told = row["held"], row["told"]
@@ -175,13 +174,13 @@ async def tell_of_held(db: Connection) -> None:
 
 
 async def resume_by_address(db: Connection, address: str, *, now: datetime) -> int:
-    """Let a sender send again, by the number or mailbox people know it by.
+    """Resume a sender, found by its number or mailbox.
 
     Returns:
-        How many messages it had been refused are tried again.
+        How many messages that had been refused are queued again.
 
     Raises:
-        NotFound: there is no such sender; names those that are stopped.
+        NotFound: there is no such sender; names those that are paused.
     """
     sender = await db.fetchrow(SQL["sender"], address)
     if sender is None:

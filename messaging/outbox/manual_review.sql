@@ -1,12 +1,12 @@
 -- name: count_held
--- How many wait for a person, and how many an open alert speaks of.
+-- How many messages are held for manual review, and how many an open alert names.
 select count(*)::int as held,
   (select (detail ->> 'held')::int from alert where key = 'held' and resolved_at is null) as told
 from message
 where state = 'ambiguous' and reason = 'held';
 
 -- name: list_held
--- What a person is asked about: everything that is held, or what is named or meant of it, oldest first.
+-- Held messages, all or those selected, in the order of their ids.
 select m.message_id, m.campaign_id, s.position, m.channel, m.address, m.wire_at
 from message m
 join step s using (step_id)
@@ -20,8 +20,9 @@ where m.state = 'ambiguous' and m.reason = 'held'
 order by m.message_id;
 
 -- name: settle
--- A person has decided about messages of unknown outcome: they left (accepted), or they go again (queued), unless their
--- campaign has been cancelled meanwhile. What has settled itself since it was shown stays as it is.
+-- Staff have decided about messages of unknown outcome: they left (accepted), or they are sent again (queued), unless
+-- their campaign has been cancelled meanwhile. Messages that were settled otherwise since they were listed stay as they
+-- are.
 with settled as (
   update message m
   set state = (case when not $1 then 'accepted' when s.state = 'cancelled' then 'cancelled' else 'queued' end)::message_state,
@@ -41,9 +42,9 @@ with settled as (
 select count(*) filter (where state <> 'cancelled') from settled;
 
 -- name: sender
--- By the number or mailbox people know it by.
+-- A sender by its number or mailbox.
 select sender_id, channel, paused_reason from sender where address = $1;
 
 -- name: paused
--- Senders that were stopped, for whoever named one that does not exist.
+-- Paused senders, to name in the error when a sender does not exist.
 select address, channel, paused_reason from sender where paused_reason is not null order by address;

@@ -1,8 +1,8 @@
-"""The recorder's connection to PostgreSQL: what came of messages is written, however often the server goes away.
+"""Outcome writer: record outcomes in PostgreSQL, and try again however often the server goes away.
 
-It is kept while there is something to send, and holds no transaction while the network is waited for. Its commits are
-synchronous, as all of the pool's are: a mark that a crash of the server could forget would let a message that left look
-as if it never had.
+Its connection is kept while there is something to send, and has no open transaction while the worker waits for the
+network. Its commits are synchronous, as all of the pool's are: if a crash of the server lost an intent, a message that
+left would look as if it never had.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from messaging.suppression import Medium, suppress
 
 LOST: Final = (
     *AWAY,
-    asyncpg.TransactionRollbackError,  # a deadlock: one of the two goes again
+    asyncpg.TransactionRollbackError,  # a deadlock: one of the two tries again
     asyncpg.InsufficientResourcesError,
 )
-"""What passes: the statement is tried again on a new connection."""
+"""Temporary errors: the statement is tried again on a new connection."""
 PAUSE: Final = 0.5
 STATEMENT: Final = 30.0
 """Seconds a statement may take before the connection counts as lost."""
@@ -37,12 +37,12 @@ STATEMENT: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class LostOutcome:
-    """A refusal that says more than that one message failed.
+    """Refusal that affects more than one message: its address or its sender.
 
     Attributes:
-        reason: one of `SUPPRESSES` (the address is dead) or `OUR_FAULT` (the sender is); any other where it is soft.
-        provider: who says so.
-        soft: the code of a refusal that counts against the address; None where it does not.
+        reason: one of `SUPPRESSES` (the address is at fault) or `OUR_FAULT` (the sender is); any other if it is soft.
+        provider: the provider that refused it.
+        soft: code of a soft refusal, which counts against the address; None where it does not.
     """
 
     message_id: int
@@ -54,12 +54,12 @@ class LostOutcome:
 
 
 class OutcomeWriter:
-    """Writes what came of one channel's messages.
+    """Records the outcomes of one channel's messages.
 
     Args:
-        runtime: has the database's address and the clock.
+        runtime: has the database and the clock.
         channel: `sms` or `email`.
-        source: what events name where a message has not been at any provider.
+        source: source of events, for a message that has not been at any provider.
     """
 
     def __init__(self, runtime: Runtime, channel: Medium, source: str) -> None:
@@ -70,16 +70,21 @@ class OutcomeWriter:
         self._give_up_at: float | None = None
 
     def give_up_after(self, seconds: float) -> None:
-        """From now on, try a server that is away no longer than this."""
+        """Stop trying to reach an unavailable server `seconds` from now."""
         self._give_up_at = time.monotonic() + seconds
 
     async def write(
         self, verdicts: Sequence[Outcome], marks: Sequence[Intent], faults: Sequence[LostOutcome]
     ) -> dict[int, State]:
-        """Write outcomes and marks, again and again until the server has them.
+        """Write outcomes and intents; try again until the server has them.
+
+        Args:
+            verdicts: outcomes of the last messages.
+            marks: intents to send the next messages.
+            faults: refusals that affect an address or a sender.
 
         Returns:
-            The state of each marked message; those `sending` may go on the wire.
+            The state of each message in `marks`; those `sending` may go on the wire.
 
         Raises:
             Unavailable: only after `give_up_after`.

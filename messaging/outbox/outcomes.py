@@ -1,4 +1,4 @@
-"""The one statement between two tries on the wire: outcomes of the last messages in, marks of the next ones out."""
+"""Record the outcomes of the last messages and the intents to send the next ones, in one statement."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SQL: Final = load_queries(__file__)
 
 @dataclass(slots=True)
 class Intent:
-    """A message about to go on the wire.
+    """Intent to send a message, recorded before it goes on the wire.
 
     Attributes:
         confirm: digest of its confirm link's token; None where its text has none.
         unsubscribe: digest of its unsubscribe link's token; None where it has none.
-        provider: who will have it; from here on only that provider can say what became of it.
+        provider: the provider that gets it; from here on only that provider can report on it.
         sent_from: the number it leaves from, where that is not its step's sender.
     """
 
@@ -34,11 +34,11 @@ class Intent:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a try, as it is written down.
+    """Outcome of a try, as it is recorded.
 
     Attributes:
         state: accepted, failed, ambiguous, or queued to be tried again.
-        delay: seconds until then.
+        delay: seconds until the next try.
     """
 
     message_id: int
@@ -55,18 +55,18 @@ class Outcome:
 async def record(
     db: Connection, verdicts: Sequence[Outcome], marks: Sequence[Intent], *, source: str, now: datetime
 ) -> dict[int, State]:
-    """Write down outcomes, and mark the next messages as on the wire.
+    """Record outcomes, and record the next messages as on the wire.
 
     Args:
         db: a connection.
-        verdicts: what came of the last ones.
-        marks: the next ones.
-        source: for the record, where a message has not been at any provider.
-        now: the time deadlines and retries are judged by.
+        verdicts: outcomes of the last messages.
+        marks: intents to send the next messages.
+        source: source of the event, for a message that has not been at any provider.
+        now: the time by which deadlines are checked and retries are set.
 
     Returns:
-        The state of each marked message: `sending` ones may now go on the wire, the others were stopped by the gate.
-        Those that are no longer this worker's are left out.
+        The state of each message in `marks`: `sending` ones may now go on the wire, the others were stopped by the last
+        eligibility check. Those that are no longer this worker's are left out.
     """
     rows = await db.fetch(
         SQL["record"],
@@ -92,5 +92,5 @@ async def record(
 
 
 def _storable(words: str | None) -> str | None:
-    """What a provider said, as PostgreSQL can keep it: relays reply in any encoding, and none may cost a batch."""
+    """Replace characters that PostgreSQL cannot store: relays reply in any encoding, and one must not fail a batch."""
     return words.encode("utf-8", "replace").decode().replace("\0", "\ufffd") if words else None

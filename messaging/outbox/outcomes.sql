@@ -1,10 +1,9 @@
 -- name: record
--- One statement does both halves of the work between two tries on the wire: it writes down what came of the last
--- messages, and puts the next ones on the wire after the gate's last look. Each half is guarded by the attempt, so a
--- worker that was declared gone changes nothing.
+-- One statement records the outcomes of the last messages, and records the next ones as on the wire after a last
+-- eligibility check. Each half is guarded by the attempt number, so a worker that was declared gone changes nothing.
 --
--- What came of messages. A receipt may have been quicker: then only what it lacked is added. An outcome that comes after
--- its worker was declared gone still counts while nobody else has taken the message: it settles what was ambiguous.
+-- The outcomes. A receipt may have come first: then only missing values are added. An outcome that comes after its
+-- worker was declared gone still counts while no other worker has claimed the message: it settles an ambiguous one.
 with outcome as (
   select *
   from unnest(
@@ -38,9 +37,9 @@ with outcome as (
   from outcome o
   join recorded r using (message_id)
 ),
--- The next ones, and the gate's last look: still this worker's, the step still running, nothing met or suppressed since.
--- An attempt belongs to one worker, so marking it again, after an answer of this server was lost, is harmless. Materialized:
--- otherwise each look at what it found looks again.
+-- The next ones, and the last eligibility check: still this worker's, the step still running, the goal not met and
+-- nothing suppressed since. An attempt belongs to one worker, so recording it again, after this server's answer was
+-- lost, is harmless. Materialized: otherwise each reference would run the subqueries again.
 seen as materialized (
   select
     m.message_id, n.attempt, n.confirm, n.unsubscribe, n.provider, n.sent_from, s.state as step_state, s.send_before,
@@ -68,7 +67,7 @@ seen as materialized (
   join step s on s.step_id = m.step_id
   join sender f on f.sender_id = m.sender_id
   join courier c on c.courier_id = m.courier_id and c.gone_at is null
-  -- as text, so that these few are found by their ids and not by walking through everything that is claimed
+  -- as text, so that the planner finds these few by their ids and does not scan everything that is claimed
   where m.state::text = 'sending'
 ), next as materialized (
   select

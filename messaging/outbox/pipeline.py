@@ -1,15 +1,16 @@
-"""One channel's way from the outbox to the wire: a continuous pipeline, never a barrier where all wait for the slowest.
+"""Send one channel's messages in a continuous pipeline; no message waits for the slowest of a batch.
 
 ```
-claim (hundreds)         ─► lanes ─► compose ─► record + mark ─► ready ─► one carrier a connection ─► provider
-                                                      ▲                            │
-                                                      └────── what came of it ◄────┘
+claim (hundreds) ─► step queues ─► compose ─► record ─► ready ─► one sending task a connection ─► provider
+                                                ▲                           │
+                                                └───────── outcome ◄────────┘
 ```
 
-Over and over, one statement writes down whatever came back and marks as many messages as there is room for: what comes
-back while it runs is in the next one. So the busier, the more each statement does, and carriers seldom wait for one.
-What is marked and not yet recorded is at most twice the connections, and hardly more than the connections where the
-provider is slower than the database (`ahead`): all that a killed worker leaves unknown.
+Again and again, one statement records the outcomes that came back and the intents for as many messages as there is room
+for; outcomes that come back while it runs are in the next one. So under load each statement does more, and the sending
+tasks seldom wait for one. Intents without a recorded outcome are at most twice the connections, and hardly more than
+the connections where the provider is slower than the database (`waiting_messages`): these are what a killed worker
+leaves with an unknown outcome.
 """
 
 from __future__ import annotations
@@ -51,13 +52,13 @@ from messaging.outbox.waiting_messages import WaitingMessages
 from messaging.states import OUR_FAULT, SUPPRESSES, WITHDRAWN, State
 
 STALE: Final = 10.0
-"""Seconds a marked message may wait for a connection; then it goes back, to pass the gate once more."""
+"""Seconds a ready message may wait for a connection; then it is put back, to be checked for eligibility again."""
 DRAIN: Final = 20.0
-"""Seconds that what is in flight gets to come back when the worker stops."""
+"""Seconds that messages in flight get to finish when the worker stops."""
 LINGER: Final = 0.01
-"""Seconds that what came back may wait to be written down with more of it, while no connection waits for the next."""
+"""Seconds an outcome may wait to be recorded together with others, while no connection waits for a message."""
 LONG_HOLD: Final = 8.0
-"""A sender that holds back this long is worth an alert."""
+"""Seconds of holding a sender from which on an alert is raised."""
 
 log = structlog.get_logger(__name__)
 
@@ -66,12 +67,12 @@ class Pipeline:
     """Sends one channel's due messages.
 
     Args:
-        runtime: what it works on.
-        channel: where parcels go.
-        pace: of the senders.
+        runtime: has the database, clock and settings.
+        channel: sends the messages.
+        pace: rate limits of the senders.
         composers: the compiled steps.
-        presence: under which it claims.
-        counts: what becomes of messages is counted here.
+        presence: heartbeat under whose id messages are claimed.
+        counts: outcomes are counted here, by state.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Pipeline:
         self._told = False
 
     def stop(self) -> None:
-        """Claim nothing more; `run` ends when what is in flight has come back and the rest is handed back."""
+        """Claim nothing more; `run` ends when messages in flight have finished and the rest is handed back."""
         if not self._stopping:
             self._stopping = True
             self._journal.give_up_after(DRAIN)
@@ -132,7 +133,7 @@ class Pipeline:
             ended_well = True
         finally:
             if not ended_well:
-                self._presence.renounce()  # what is still claimed must not wait for the end of this worker
+                self._presence.renounce()  # claimed messages must not wait for the end of this worker
             await self._journal.close()
 
     async def _send(self, carriers: list[asyncio.Task[None]], *, until_idle: bool, deadline: datetime | None) -> None:
@@ -141,7 +142,7 @@ class Pipeline:
             if deadline is not None and self._runtime.clock() >= deadline:
                 break
             for carrier in carriers:
-                if carrier.done():  # only what nobody foresaw ends one: better begin anew than go on with fewer
+                if carrier.done():  # only an unexpected error ends one: better restart than go on with fewer
                     carrier.result()
             if self._claiming is not None and self._claiming.done():
                 done, self._claiming = self._claiming, None
@@ -162,7 +163,7 @@ class Pipeline:
 
     @property
     def _room(self) -> int:
-        """How many more may be marked: one for each connection, and some ahead; none while our heart is in doubt."""
+        """Number of messages that may still be made ready; 0 unless the heartbeat is sure."""
         if not self._presence.is_sure:
             return 0
         return self._channel.connections + self._ahead.size - self._wired + len(self._verdicts)
@@ -179,8 +180,8 @@ class Pipeline:
         self._news.set()
 
     async def _record(self) -> bool:
-        """Write down what came back and put the next messages on the wire; whether there was anything to do."""
-        # what came back makes room in the statement that writes it down
+        """Record outcomes and put the next messages on the wire; returns whether there was anything to do."""
+        # outcomes make room in the same statement that records them
         departures = await self._lanes.depart(self._room)
         failed, self._lanes.failed = self._lanes.failed, []
         put_off = self._lanes.put_off()
@@ -191,14 +192,14 @@ class Pipeline:
         marks = [one.mark() for one in departures]
         try:
             granted = await self._journal.write(verdicts + failed + put_off, marks, faults)
-        except BaseException:  # nothing that came back is forgotten: it is written when this worker drains
+        except BaseException:  # no outcome is lost: it is recorded when this worker drains
             self._verdicts = [*verdicts, *failed, *put_off, *self._verdicts]
             self._faults = [*faults, *self._faults]
             raise
         self._wired -= len(verdicts)
         self._ahead.used(len(self._verdicts))
         if any(one.delay == 0 for one in [*verdicts, *put_off]):
-            self._lanes.look_again()  # they are due already, by another provider or by this one
+            self._lanes.look_again()  # they are due already, for another provider or for this one
         now = time.monotonic()
         for one in departures:
             if granted.get(one.message.message_id) is State.SENDING:
@@ -213,12 +214,12 @@ class Pipeline:
         return True
 
     def _patience(self) -> float:
-        """Seconds until there may be something to write, if nothing happens."""
+        """Return the seconds until there may be something to record, if nothing happens before."""
         until_more = self._lanes.wait() if self._room > 0 else LOOK
         return min(until_more, self._write_by - time.monotonic()) if self._verdicts else until_more
 
     async def _carry(self) -> None:
-        """Hand over one ready message after another."""
+        """Send one ready message after another."""
         while True:
             departure = await self._ready.get()
             parcel, courier_id = departure.composed.parcel, departure.message.courier_id
@@ -232,7 +233,7 @@ class Pipeline:
             except asyncio.CancelledError:
                 self._came_back(departure, Unknown("The worker stopped before an answer came."))
                 raise
-            except Exception as error:  # a channel must not raise: whatever it was, the message may have left
+            except Exception as error:  # a channel must not raise: whatever the error, the message may have left
                 log.exception("a channel failed", message_id=departure.message.message_id)
                 outcome = Unknown(repr(error)[:200])
             self._came_back(departure, outcome)
@@ -242,7 +243,7 @@ class Pipeline:
             self._give_back(departure)
             return
         sender_id, held = departure.message.sender_id, 0.0
-        # of several providers the silent one is left out, and the others need not go slower for it
+        # with several providers the one that does not answer is left out, and the others need not slow down
         if self._router is None and self._doubts.note(sender_id, unknown=isinstance(outcome, Unknown)):
             self._pace.slow(sender_id, None)
         if isinstance(outcome, Accepted):
@@ -284,7 +285,7 @@ class Pipeline:
                 await self._news.wait()
 
     async def _drain(self, carriers: list[asyncio.Task[None]]) -> None:
-        """Let what is in flight come back, write it down, and hand back everything else."""
+        """Wait for messages in flight, record their outcomes, and hand back everything else."""
         while not self._ready.empty():
             self._give_back(self._ready.get_nowait())
         until = time.monotonic() + DRAIN
@@ -302,7 +303,7 @@ class Pipeline:
             self._counts["handed_back"] += await self._lanes.hand_back()
 
     async def _tell(self) -> None:
-        """Raise an alert when a provider has been out of reach for long, and resolve it when it is back."""
+        """Raise an alert when a provider has held a sender for long, and resolve it when it accepts again."""
         key = f"channel:{self._channel.name}"
         if self._trouble and not self._told:
             async with self._runtime.pool.acquire() as db:
@@ -320,7 +321,7 @@ class Pipeline:
             self._told = False
 
     async def _tell_of_providers(self) -> None:
-        """Raise an alert for each provider that is left out, and resolve it when it is taken up again."""
+        """Raise an alert for each provider that is left out, and resolve it when it is used again."""
         news = self._router.news() if self._router is not None else []
         for one in news:
             key = f"provider:{one.provider}"

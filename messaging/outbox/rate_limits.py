@@ -1,8 +1,8 @@
-"""How fast each sender may go: one token bucket a sender in Redis, shared by all workers on all hosts.
+"""Limit the rate of each sender: one token bucket a sender in Redis, shared by all workers on all hosts.
 
-A token is an SMS segment or an email. A sender without a pace of its own has no bucket; it only holds back when the
-provider says so (429, 421). Holding back doubles each time until something is accepted again. Without Redis a worker
-goes at its share of the pace: the pace divided by as many workers as were last seen, or by `STRANGERS` if it never saw.
+A token is an SMS segment or an email. A sender without a rate limit has no bucket; it is held back only when the
+provider asks for it (429, 421). Each hold is twice as long, until a message is accepted again. Without Redis a worker
+uses its share of the rate: divided by as many workers as it last saw, or by `STRANGERS` if it never saw any.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from redis.exceptions import RedisError
 from core.outages import REDIS, Outages
 
 Key = int | str
-"""Whose bucket: a sender's id, or the name of a group of domains."""
+"""Key of a bucket: a sender's id, or the name of a group of domains."""
 
 BURST: Final = 0.1
-"""Seconds of pace that may go at once after a pause; at least one token."""
+"""Seconds of sending that may go at once after a pause; at least one token."""
 STRANGERS: Final = 8
-"""How many workers are assumed by one that never saw Redis."""
+"""Number of workers assumed by one that has never reached Redis."""
 HOLD: Final = 0.5
 LONGEST_HOLD: Final = 30.0
 REDIS_PATIENCE: Final = 0.5
 AWAY: Final = 1.0
-"""Seconds before Redis is asked again after it did not answer."""
+"""Seconds before Redis is tried again after it did not answer."""
 
 _SCRIPT: Final = """
 -- KEYS: bucket, workers. ARGV: rate, burst, wanted, worker, slow (1: halve the rate for a while)
@@ -56,13 +56,14 @@ return {granted, tostring(wait), redis.call('ZCARD', KEYS[2])}
 
 @dataclass(slots=True)
 class _Sender:
-    """What this worker knows of one sender.
+    """State of one sender's rate limit in this worker.
 
     Attributes:
         credit: tokens granted and not used; below zero where a message cost more than there was.
-        ready_at: nothing leaves before (monotonic).
-        hold: the last hold; doubles.
-        tokens, filled_at: the bucket of this worker's own while Redis is away.
+        ready_at: nothing leaves before this time (monotonic).
+        hold: seconds of the last hold; the next is twice as long.
+        tokens, filled_at: this worker's own bucket while Redis is away.
+        slowed: the provider asked to slow down since the last request for tokens.
     """
 
     credit: float = 0.0
@@ -74,12 +75,12 @@ class _Sender:
 
 
 class RateLimits:
-    """The pace of every sender, as one worker sees it.
+    """Rate limits of all senders in one worker.
 
     Args:
         redis: shared with all workers.
-        worker: this one's name.
-        outages: where it says that Redis is away.
+        worker: this worker's name.
+        outages: reports that Redis is away.
     """
 
     def __init__(self, redis: Redis, worker: str, outages: Outages | None = None) -> None:
@@ -92,16 +93,16 @@ class RateLimits:
 
     @property
     def sharers(self) -> int:
-        """How many workers share the paces, as far as is known."""
+        """Number of workers that share the rates, as far as is known."""
         return self._seen or 1
 
     def wait(self, key: Key) -> float:
-        """Seconds until this sender may be tried again; 0 when now."""
+        """Return the seconds until this sender may be tried again; 0 for now."""
         sender = self._senders.get(key)
         return max(0.0, sender.ready_at - time.monotonic()) if sender else 0.0
 
     def spend(self, key: Key, rate: float | None, cost: int) -> bool:
-        """Use tokens for one message, if there is credit; a sender without a pace always has."""
+        """Use tokens for one message and return True, if there is credit; a sender without a limit always has."""
         if rate is None:
             return True
         sender = self._sender(key)
@@ -111,7 +112,7 @@ class RateLimits:
         return True
 
     async def fill(self, key: Key, rate: float, wanted: int) -> None:
-        """Ask for tokens, so that `spend` can go on or `wait` says when to ask again."""
+        """Take tokens from the bucket, so that `spend` has credit or `wait` says when to try again."""
         sender = self._sender(key)
         if sender.credit >= wanted:
             return
@@ -121,21 +122,25 @@ class RateLimits:
             sender.ready_at = max(sender.ready_at, time.monotonic() + min(wait, 1.0))
 
     def slow(self, key: Key, after: float | None) -> float:
-        """The provider asks for less: hold everything of this sender, longer each time.
+        """Hold all messages of a sender, twice as long each time, because the provider asked to slow down.
+
+        Args:
+            key: the sender.
+            after: seconds the provider asked to wait, if it said so.
 
         Returns:
-            Seconds it is held.
+            Seconds for which they are held.
         """
         sender = self._sender(key)
         now = time.monotonic()
-        if sender.ready_at <= now:  # one complaint of many connections at once counts once
+        if sender.ready_at <= now:  # the same request on many connections at once counts once
             sender.hold = min(LONGEST_HOLD, sender.hold * 2 or HOLD)
             sender.slowed = True
         sender.ready_at = max(sender.ready_at, now + max(sender.hold, min(after or 0.0, LONGEST_HOLD)))
         return sender.ready_at - now
 
     def went_well(self, key: Key) -> bool:
-        """Something was accepted: the next hold is a short one again. Whether it had been holding."""
+        """Reset the hold of a sender after a message was accepted; returns whether it had been held."""
         sender = self._senders.get(key)
         if sender is None or not sender.hold:
             return False

@@ -1,13 +1,13 @@
-"""What the outside says became of a message: applied by rank, so that late, repeated and shuffled receipts do no harm.
+"""Apply receipts to messages by rank, so that late, repeated and shuffled receipts do no harm.
 
-One that comes when its message has been archived is noted there; only what it says of the address still counts.
+A receipt for an archived message is added to its history; only what it says about the address still has an effect.
 
-A receipt may come before the request that sent the message has returned: then its callback's seal gives the message's
-id, and the provider's id is learnt here.
+A receipt may come before the request that sent the message has returned: then the signed id in its callback names the
+message, and the provider's id is recorded here.
 
-A message that was not delivered for a reason that passes is tried again, as often as the provider's code table says,
-and within its deadline. The id of the try that ended is kept: if that one arrives after all, its receipt withdraws the
-next try as long as that is not on the wire; nothing else said of it moves the message any more.
+A message that was not delivered for a temporary reason is tried again, as often as the provider's code table says and
+within its deadline. The provider's id of the ended try is kept: if that try is delivered after all, its receipt
+withdraws the next one, unless that is on the wire; no other receipt for it changes the message's state.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ SQL: Final = load_queries(__file__)
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One thing a provider said about one message.
+    """Receipt for one message, from a provider or a bounce.
 
     Attributes:
-        message_id: ours, where the callback carries it.
-        provider_id: theirs.
-        state: what it says, one of `states.RECEIPTS`; anything else is recorded and moves nothing.
-        source: who says so: `twilio`, `bounce` …
+        message_id: our id, where the callback carries it.
+        provider_id: the provider's id.
+        state: reported state, one of `states.RECEIPTS`; any other is recorded and changes nothing.
+        source: where it comes from: `twilio`, `bounce` …
         code: the provider's own code.
-        at: when they say it happened; aware.
-        detail: what else they said.
-        reason: the code in our words, where it is a failure. Reasons that speak of the address suppress it.
-        again: how often a message may be tried again that was not delivered for this code.
+        at: when it happened, according to the provider; aware.
+        detail: the rest of the report.
+        reason: our reason for the code, where it is a failure. Reasons in `SUPPRESSES` suppress the address.
+        again: how often a message that was not delivered for this code may be tried again.
     """
 
     message_id: int | None
@@ -60,12 +60,12 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What came of a receipt.
+    """Result of applying a receipt.
 
     Attributes:
-        message_id: the message; None where there is none like that (yet).
+        message_id: the message; None where no such message is known (yet).
         moved: whether it changed the message's state.
-        state: where the message stands now.
+        state: the message's state now; None where no such message is known.
     """
 
     message_id: int | None
@@ -75,15 +75,18 @@ class Applied:
 
 @dataclass(slots=True)
 class _Message:
-    """A message while receipts are applied to it.
+    """Message while receipts are applied to it.
 
     Attributes:
-        row: as it was found, and locked.
-        earlier: the provider's ids of the tries before the one it is at.
-        retried: how often receipts have had it tried again.
-        provider_id: of the try it is at, where that is known.
-        ended: the tries that ended now: their provider's id and code.
-        not_before: when the next try may go, where there is to be one.
+        row: its row, locked.
+        state: its state after the receipts applied so far.
+        earlier: the provider's ids of tries before the current one.
+        retried: how often receipts have queued it again.
+        provider_id: the provider's id of the current try, where known.
+        reason: reason of its state.
+        moved: whether a receipt has changed its state.
+        ended: tries that these receipts ended: the provider's id and code of each.
+        not_before: earliest time of the next try, where there is one.
     """
 
     row: asyncpg.Record
@@ -98,12 +101,12 @@ class _Message:
 
     @property
     def on_the_wire(self) -> bool:
-        """Whether the try it is at may have left."""
+        """Whether the current try may have left."""
         return self.state is not State.QUEUED and (self.state is not State.SENDING or self.row["wire_at"] is not None)
 
     @property
     def archived(self) -> bool:
-        """Whether its campaign is long over: nothing moves it any more."""
+        """Whether it is in the archive, where its state never changes."""
         return "year" in self.row
 
 
@@ -118,7 +121,7 @@ async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Ap
         receipts: any number, about any messages.
 
     Returns:
-        What came of each, in the same order.
+        The result of each, in the same order.
     """
     if not receipts:
         return []
@@ -145,12 +148,12 @@ async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Ap
         if erased := [
             one.row["message_id"] for one in _distinct(known) if is_erased(one.row["message_id"], one.row["address"])
         ]:
-            await empty_again(db, erased)  # what was said is counted, and its words and ids are not kept
+            await empty_again(db, erased)  # the receipt counts, but its words and ids are not kept
     return applied
 
 
 async def _find(db: Connection, receipts: Sequence[Receipt]) -> dict[int | str | None, _Message]:
-    """The messages spoken of, locked, by our id and by the provider's."""
+    """Find and lock the messages that receipts are about, by our id and by the provider's."""
     theirs = {one.provider_id for one in receipts if one.message_id is None and one.provider_id}
     ids = {one.message_id for one in receipts if one.message_id is not None}
     named: dict[str, int] = {}
@@ -177,7 +180,7 @@ def _distinct(known: Mapping[int | str | None, _Message]) -> list[_Message]:
 
 
 def _apply(message: _Message, receipt: Receipt) -> list[_Event]:
-    """Move a message as a receipt says; the receipt's event, and before it that of the try it ends, come back."""
+    """Change a message's state as a receipt says; returns the receipt's event, then that of a retry, if any."""
     message_id, before = message.row["message_id"], message.state
     earlier = not message.archived and _is_of_earlier_try(message, receipt)
     state = settle(before, receipt.state, earlier=earlier)
@@ -198,12 +201,12 @@ def _apply(message: _Message, receipt: Receipt) -> list[_Event]:
 def _is_of_earlier_try(message: _Message, receipt: Receipt) -> bool:
     if receipt.provider_id is not None:
         return receipt.provider_id in message.earlier
-    # it names no try: while the next one has not left, it can only speak of one before
+    # it names no try: while the next one has not left, it can only be about an earlier one
     return message.retried > 0 and not message.on_the_wire
 
 
 def _next_try(message: _Message, receipt: Receipt, before: State) -> datetime | None:
-    """When a message may be tried again; None where not: only a try known to have been taken ends like this."""
+    """Return when a message may be tried again, or None: only a try known to have been accepted can end like this."""
     row = message.row
     ended = message.state in {State.UNDELIVERED, State.FAILED} and before in {State.ACCEPTED, State.SENT}
     same = receipt.provider_id == message.provider_id
@@ -251,7 +254,7 @@ async def _write(db: Connection, moved: Sequence[_Message], events: Sequence[_Ev
 async def _act_on_reasons(
     db: Connection, receipts: Sequence[Receipt], known: Mapping[int | str | None, _Message]
 ) -> None:
-    """Suppress addresses that are dead or complained, and pause a sender whose messages are being filtered."""
+    """Suppress addresses that are dead or complained, and pause senders whose messages are refused or filtered."""
     refused: set[int] = set()
     for receipt in receipts:
         message = known.get(receipt.message_id or receipt.provider_id)

@@ -1,11 +1,11 @@
 -- name: named
--- Whose messages the provider speaks of, whichever try it was: the one a message is at, or one before.
+-- Messages by the provider's id of any of their tries, the current one or an earlier one.
 select provider_id, message_id from message where provider_id = any ($1::text[])
 union all
 select provider_id, message_id from message_try where provider_id = any ($1::text[]);
 
 -- name: receipted
--- The messages some receipts speak of, locked in one order so that two batches never wait for each other in a circle.
+-- Messages that some receipts are about, locked in the order of their ids so that two batches never deadlock.
 select m.message_id, m.provider_id, m.state, m.step_id, m.channel, m.address, m.attempt, m.wire_at, s.send_before,
   s.state in ('running', 'paused') or s.state = 'finished' and s.reopens_as is not null as alive
 from message m
@@ -19,8 +19,8 @@ for update of m;
 select message_id, provider_id, ended_by from message_try where message_id = any ($1::bigint[]);
 
 -- name: move
--- Where each message has come to, after all its receipts. One that is tried again forgets the wire and the provider's
--- id, and its attempt counts on: an answer of the try that ended, written late, finds nobody.
+-- Each message's state after all its receipts. A message that is tried again loses its provider's id and wire time, and
+-- its attempt number goes up: a late outcome of the ended try matches no row.
 update message m
 set state = n.state, reason = n.reason,
     provider_id = case when n.ended > 0 then n.provider_id else coalesce(m.provider_id, n.provider_id) end,
@@ -33,16 +33,16 @@ from unnest($1::bigint[], $2::message_state[], $3::text[], $4::text[], $5::small
 where m.message_id = n.message_id;
 
 -- name: end_tries
--- What the provider called a try is kept for as long as its receipts may come.
+-- The provider's id of an ended try is kept as long as its receipts may come.
 insert into message_try (message_id, attempt, provider_id, code, ended_by)
 select *, 'receipt' from unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[]);
 
 -- name: reopen
--- A step that was done has something to send again, unless its campaign is over for good.
+-- A finished step has something to send again, unless its campaign is over for good.
 update step set state = reopens_as, finished_at = null
 where step_id = any ($1::bigint[]) and state = 'finished' and reopens_as is not null;
 
 -- name: tell
--- Every receipt is an event; one that moved nothing has no state.
+-- Every receipt is an event; one that changed nothing has no state.
 insert into message_event (message_id, at, state, source, code, detail)
 select * from unnest($1::bigint[], $2::timestamptz[], $3::message_state[], $4::text[], $5::text[], $6::jsonb[]);

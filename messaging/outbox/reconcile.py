@@ -1,10 +1,10 @@
-"""What nobody else will do: take over from workers that are gone, settle what is ambiguous, withdraw what is too late.
+"""Reconcile the outbox: take over from lost workers, settle ambiguous messages, withdraw those past their deadline.
 
-Any number of workers may sweep at once; each part is one set-based statement that skips what another is at. Run it
-every second: with nothing to do it costs a few index probes.
+Any number of workers may do this at once; each part is one set-based statement that skips rows another has locked. Run
+it every second: with nothing to do it costs a few index probes.
 
-Whatever is judged by its age (heartbeats, unknown outcomes) is judged only by a worker whose own heart has been steady
-for a whole lease: after an outage everybody gets time to beat, and to write down what came of the last messages.
+Only a worker with an unbroken heartbeat of at least one lease acts on the age of heartbeats and unknown outcomes: after
+an outage all workers get time to send a heartbeat and to record the outcomes of their last messages.
 """
 
 from __future__ import annotations
@@ -34,32 +34,32 @@ SQL: Final = load_queries(__file__)
 AT_ONCE: Final = 5_000
 WITHDRAWN_AT_ONCE: Final = 20_000
 ASKED_AT_ONCE: Final = 20
-"""Texts looked up at the provider in one sweep: one request each."""
+"""Texts looked up at the provider in one run: one request each."""
 SETTLE: Final = 15.0
 """Seconds an outcome stays unknown before it is settled: a late answer or receipt may settle it better, and a
-provider's list needs a moment to show what it took."""
+provider's list needs a moment to show a new message."""
 PATIENCE: Final = 600.0
-"""Seconds that a provider which cannot say whether it has a text gets to send its receipt; then a person decides."""
+"""Seconds to wait for a receipt where the provider cannot say whether it has a text; then it is held for review."""
 EMAIL_TRIES: Final = 5
-"""Tries without an answer after which an email waits for a person."""
+"""Tries without an answer after which an email is held for review."""
 NAMED: Final = 5
-"""Lost workers whose names an alert says."""
+"""Number of lost workers that an alert names."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What one sweep did.
+    """Counts of one run of `sweep`.
 
     Attributes:
-        returned: messages whose worker is gone and that never left: queued again.
-        ambiguous: messages whose worker is gone and that may have left.
-        again: ambiguous ones queued again, by policy or because the provider shows no trace.
-        found: ambiguous ones that the provider's list shows.
-        held: ambiguous ones that wait for a person.
-        withdrawn: too late, or of a cancelled campaign.
-        finished: steps that are done.
+        returned: messages of lost workers that never left: queued again.
+        ambiguous: messages of lost workers that may have left.
+        again: ambiguous messages queued again, by policy or because the provider shows no trace.
+        found: ambiguous messages that the provider's list shows.
+        held: ambiguous messages that now wait for manual review.
+        withdrawn: messages past their deadline, or of a cancelled campaign.
+        finished: steps that have finished.
     """
 
     returned: int = 0
@@ -79,14 +79,17 @@ async def sweep(
     settle: float = SETTLE,
     patience: float = PATIENCE,
 ) -> Reconciled:
-    """Do one sweep.
+    """Reconcile the outbox once.
 
     Args:
-        runtime: what it works on.
-        channels: by name; those that keep a list are asked about texts of unknown outcome. None leaves them waiting.
-        judge: the sweeping worker's row among those present; None where it has none, and judges nobody.
+        runtime: has the database, clock and settings.
+        channels: by name; providers with a list are asked about texts of unknown outcome. None leaves these waiting.
+        judge: id of this worker's heartbeat row; None where it has none: then it takes nothing over, settles nothing.
         settle: seconds an outcome stays unknown before it is settled.
         patience: seconds a text waits for its receipt where its provider cannot be asked.
+
+    Returns:
+        The counts of what was done.
     """
     now = runtime.clock()
     async with runtime.pool.acquire() as db:
@@ -118,7 +121,7 @@ async def sweep(
 
 
 async def _settle_emails(runtime: Runtime, db: Connection, settle: float) -> Counter[str]:
-    """Emails of unknown outcome: how many go `again` or are `held`, by policy."""
+    """Settle emails of unknown outcome, by policy; returns how many are sent `again` or are `held`."""
     resend = runtime.settings.email_unanswered == "retry"
     row = await db.fetchrow(SQL["settle_emails"], AT_ONCE, settle, resend, EMAIL_TRIES, runtime.clock())
     assert row is not None
@@ -128,12 +131,12 @@ async def _settle_emails(runtime: Runtime, db: Connection, settle: float) -> Cou
 async def _reconcile(
     runtime: Runtime, db: Connection, channel: Channel, settle: float, patience: float
 ) -> Counter[str]:
-    """Ask the providers about texts of unknown outcome; how many were `found`, go `again` or are `held`."""
+    """Ask the providers about texts of unknown outcome; returns how many were `found`, go `again` or are `held`."""
     doubtful = await db.fetch(SQL["doubtful_texts"], ASKED_AT_ONCE, settle)
     if not doubtful:
         return Counter()
     assert runtime.settings.database_url is not None
-    # one worker at a time; and no transaction is open while the provider is asked
+    # one worker at a time; no transaction is open during requests to the provider
     async with exclusive(runtime.settings.database_url, "reconcile") as alone:
         return await _ask_about(runtime, alone, channel, doubtful, patience) if alone is not None else Counter()
 
@@ -163,17 +166,17 @@ async def _ask(
     """Look for one text in the list of the provider that may have it.
 
     Returns:
-        `found`, `again`, `held`, `waits`; `settled` where something else was quicker.
+        `found`, `again`, `held` or `waits`; `settled` where it was settled otherwise meanwhile.
     """
     message = Claimed(row["message_id"], row["attempt"], row["address"], row["variables"], row["sender_id"], 0)
     composer = await composers.get(db, row["step_id"], "sms")
     parcel = composer.compose(message, runtime.clock()).parcel
     assert isinstance(parcel, OutboundText)
     parcel.route = Route(row["provider"], row["sent_from"]) if row["provider"] else None
-    # a provider that is no longer set up cannot be asked, and no other one can speak for it
+    # a provider that is no longer set up cannot be asked, and no other one knows
     known = isinstance(channel, Router) or row["provider"] in {None, channel.provider}
     traces = await channel.trace(parcel, row["wire_at"] or row["changed_at"]) if known else None
-    if traces is None:  # nobody can say: never sent again on a guess
+    if traces is None:  # unknown: never sent again on a guess
         held = await db.fetchval(SQL["not_said"], message.message_id, message.attempt, patience)
         return "held" if held else "waits"
     taken = await db.fetch(SQL["known_elsewhere"], [one.provider_id for one in traces])
@@ -187,7 +190,7 @@ async def _ask(
 
 
 async def _tell_of_lost(db: Connection) -> None:
-    """Alert to workers that were declared gone and have not come back, and resolve that an hour after the last."""
+    """Raise an alert for workers that were declared gone and have not come back; resolve it an hour after the last."""
     row = await db.fetchrow(SQL["lost_workers"])
     assert row is not None
     names, told = row["names"], row["told"]

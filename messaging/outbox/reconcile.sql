@@ -1,5 +1,5 @@
 -- name: is_steady
--- Whether this worker's own heart has beaten without a break for a whole lease.
+-- Whether this worker's own heartbeat has been unbroken for a whole lease.
 select exists (
   select from courier
   where courier_id = $1 and gone_at is null and until > clock_timestamp()
@@ -7,10 +7,11 @@ select exists (
 );
 
 -- name: free_lost
--- Couriers whose heart has stopped are gone, for good, if the judge's own has been steady for a whole lease. All of it is
--- judged at one moment and by one snapshot: should the server stand still in the middle of this, the judge's heartbeat is
--- as old as everybody's. What they never put on the wire is queued again; of the rest nobody knows. A few at a time, also
--- of those declared gone before: a sweep may be killed too.
+-- Declares workers without a heartbeat gone, for good, if this worker's own has been unbroken for a whole lease. All
+-- rows are compared at one moment and in one snapshot: if the server stalls in the middle of this, this worker's
+-- heartbeat is as old as all others. Messages that were never on the wire are queued again; the others become
+-- ambiguous. A limited number at a time, including those of workers declared gone before: a run of this may be killed,
+-- too.
 with moment as materialized (
   select clock_timestamp() as now
 ), judge as materialized (
@@ -48,7 +49,7 @@ select count(*) filter (where state = 'queued') as returned, count(*) filter (wh
 from freed;
 
 -- name: lost_workers
--- Workers that were declared gone within the hour and have not come back, and how many an open alert speaks of.
+-- Workers that were declared gone within the hour and have not come back, and the names in an open alert.
 select
   array(
     select l.name
@@ -61,14 +62,14 @@ select
   (select detail -> 'workers' from alert where key = 'workers' and resolved_at is null) as told;
 
 -- name: forget_couriers
--- Those that have long been gone and have nothing left; of a lost one is told for an hour.
+-- Deletes workers that have long been gone and have no messages left; a lost one is shown in an alert for an hour.
 delete from courier c
 where c.gone_at < now() - case when c.lost then interval '2 hours' else interval '10 minutes' end
   and not exists (select from message m where m.courier_id = c.courier_id and m.state = 'sending');
 
 -- name: settle_emails
--- Nobody can be asked whether an email left. Sent again it carries the same Message-ID, by which receivers know it; by
--- policy, or after several such tries, it waits for a person instead.
+-- No relay can be asked whether an email left. A second copy carries the same Message-ID, by which receivers recognise
+-- it; by policy, or after several such tries, it waits for manual review instead.
 with doubtful as materialized (
   select m.message_id, m.attempt
   from message m
@@ -96,7 +97,7 @@ select count(*) filter (where state = 'queued') as again, count(*) filter (where
 from settled;
 
 -- name: doubtful_texts
--- Texts to ask their providers about; each provider's in turn, so that one that is away keeps none of the others waiting.
+-- Texts to ask their providers about; providers take turns, so that one that is away does not delay the others.
 select
   m.message_id, m.attempt, m.address, m.variables, m.sender_id, m.step_id, m.wire_at, m.changed_at, m.provider, m.sent_from
 from message m
@@ -106,13 +107,14 @@ order by row_number() over (partition by m.provider order by m.changed_at), m.ch
 limit $1;
 
 -- name: known_elsewhere
--- Provider ids that belong to other messages, or to earlier tries: the same text may have gone to the same number before.
+-- Provider ids that belong to other messages, or to earlier tries: the same text may have gone to the same number
+-- before.
 select provider_id from message where provider_id = any ($1::text[])
 union all
 select provider_id from message_try where provider_id = any ($1::text[]);
 
 -- name: found
--- It had been taken: the provider's own list says so.
+-- It had been accepted: it is in the provider's own list.
 with found as (
   update message m
   set state = 'accepted', reason = null, provider_id = $3, segments = coalesce($4, m.segments),
@@ -139,8 +141,8 @@ with again as (
 select count(*) from again;
 
 -- name: not_said
--- Its provider cannot say whether it has it. Its receipt may still come, and settles it whenever it does; without one it
--- waits for a person. Until then it goes to the back of the queue of those to be asked about.
+-- Its provider cannot say whether it has it. A receipt may still come, and settles it at any time; without one it is
+-- held for manual review. Until then it goes to the end of the list of those to ask about.
 with waiting as (
   update message m
   set reason = case when coalesce(m.wire_at, m.changed_at) < now() - $3::float8 * interval '1 second' then 'held'
@@ -155,8 +157,9 @@ with waiting as (
 select reason = 'held' from waiting;
 
 -- name: withdraw_overdue
--- What waits beyond its deadline (its sender or step is paused, its next try is too late), and what came back to the
--- queue of a campaign that has been cancelled. Some at a time: a million would outlast any patience.
+-- Messages that wait beyond their deadline (their sender or step is paused, or the next try comes too late), and
+-- messages that came back to the queue of a cancelled campaign. A limited number at a time: a million would take too
+-- long.
 with over as (
   select s.step_id, s.state
   from step s

@@ -1,4 +1,4 @@
-"""From what came of a try to what is written down: accepted, failed, unknown, or tried again and when."""
+"""Turn a channel's result into the outcome to record: accepted, failed, unknown, or queued to be tried again."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ FIRST: Final = 15.0
 LONGEST: Final = 3600.0
 FULL_FIRST: Final = 900.0
 FULL_LONGEST: Final = 4 * 3600.0
-"""A full mailbox is emptied by a person: its pauses are longer."""
+"""Pauses are longer for a full mailbox, which a person has to empty."""
 AGAIN_FIRST: Final = 1800.0
-"""Seconds before a message that was taken and not delivered is tried again; each further pause is four times that."""
+"""Seconds before a message that was accepted but not delivered is tried again; each further pause is four times it."""
 TRIES: Final = 20
-"""Tries of a message that has no deadline; one that has is tried until then."""
+"""Tries of a message without a deadline; one with a deadline is tried until then."""
 
 
 def pause(attempt: int, reason: Reason | None = None) -> float:
-    """Seconds before the next try: exponential, with jitter so that what failed together does not return together."""
+    """Return the seconds before the next try: exponential, with jitter so that failures do not all return at once."""
     first, longest = (FULL_FIRST, FULL_LONGEST) if reason is Reason.MAILBOX_FULL else (FIRST, LONGEST)
     most = min(longest, first * 2.0 ** min(attempt - 1, 16))
     return most * random.uniform(0.5, 1.0)  # noqa: S311  # no secret
 
 
 def again_after(retried: int) -> timedelta:
-    """How long to wait before a message is tried again that was taken and not delivered.
+    """Return how long to wait before a message that was accepted but not delivered is tried again.
 
     Args:
         retried: how often it has been tried again already.
@@ -40,13 +40,13 @@ def again_after(retried: int) -> timedelta:
 
 
 def verdict(message: Claimed, outcome: SendResult, *, send_before: datetime | None, held: float = 0.0) -> Outcome:
-    """What is written down of a try.
+    """Return the outcome to record for a try.
 
     Args:
-        message: what was tried.
-        outcome: what came of it.
-        send_before: its deadline; the gate expires it then, however many tries it had.
-        held: seconds its whole sender holds back; then the message waits only for that.
+        message: the message that was tried.
+        outcome: the channel's result.
+        send_before: its deadline; the eligibility check expires it then, however many tries it had.
+        held: seconds for which its sender is held; then the message waits only for that.
     """
     it = (message.message_id, message.attempt)
     if isinstance(outcome, Accepted):
@@ -76,5 +76,5 @@ def _delay(attempt: int, outcome: Retry, held: float) -> float:
 
 
 def handed_back(message: Claimed) -> Outcome:
-    """A message that was marked for the wire and never put on it: as if it had not been taken."""
+    """Return the outcome of a message that was claimed but never on the wire: queued again, due at once."""
     return Outcome(message.message_id, message.attempt, State.QUEUED, None, Reason.HANDED_BACK.value, delay=0.0)

@@ -1,7 +1,7 @@
-"""Whose turn it is: a queue of claimed messages for each step, urgent first, equals in turn, at their senders' pace.
+"""Schedule one channel's claimed messages: a queue for each step, by priority, then in turn, at their senders' rates.
 
-A lane that must wait (for its sender's pace, or because the provider asked for less) keeps none of the others waiting,
-and within a lane no message waits for another whose recipient's mail provider has had enough.
+A queue that must wait (for its sender's rate limit, or because the provider asked to slow down) delays no other, and
+within a queue no message waits for one to a mail provider that has reached its limit.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from messaging.outbox.step_queue import AHEAD, NextMessage, StepQueue
 from messaging.states import Reason, State
 
 CLAIMED: Final = 500
-"""Messages of a lane claimed at once."""
+"""Messages of a queue claimed at once."""
 LOW: Final = 250
-"""Claimed messages of a lane left when more are claimed."""
+"""Claimed messages left in a queue when more are claimed."""
 LOOK: Final = 0.25
-"""Seconds between two looks for lanes that have become due."""
+"""Seconds between two looks for queues that have become due."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class Dispatch:
-    """A message whose turn has come."""
+    """Message whose turn has come, composed and routed."""
 
     message: Claimed
     step_id: int
@@ -52,7 +52,7 @@ class Dispatch:
     marked_at: float = 0.0
 
     def mark(self) -> Intent:
-        """What is written down before it goes on the wire."""
+        """Return the intent that is recorded before it goes on the wire."""
         message, composed, route = self.message, self.composed, self.route
         return Intent(
             message.message_id,
@@ -65,16 +65,16 @@ class Dispatch:
 
 
 class Schedule:
-    """One channel's lanes in one worker.
+    """Queues of one channel's steps in one worker.
 
     Args:
-        runtime: what they claim from.
+        runtime: has the database, clock and settings.
         channel: `sms` or `email`.
-        pace: of the senders.
+        pace: rate limits of the senders.
         composers: the compiled steps.
-        presence: under which they claim.
-        counts: what the gate stops is counted here, by state.
-        route: decides by which provider a parcel goes.
+        presence: heartbeat under whose id messages are claimed.
+        counts: messages that the eligibility check stops are counted here, by state.
+        route: chooses the provider of a message.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Schedule:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is claimed."""
+        """Whether no messages are claimed."""
         return not any(self._queues.values())
 
     def wants_more(self) -> bool:
@@ -116,12 +116,12 @@ class Schedule:
         return any(not queue.drained and len(queue.claimed) <= self._low(queue.lane) for queue in self._queues.values())
 
     def look_again(self) -> None:
-        """Something is due that the last look missed, and that one under way may miss too."""
+        """Look for due messages once more, even if a look is under way: it may miss those just queued."""
         self._asked += 1
         self.idle = False
 
     async def refill(self) -> None:
-        """Claim for each lane that runs low. `idle` says afterwards whether nothing was due."""
+        """Claim messages for each queue that runs low. `idle` says afterwards whether nothing was due."""
         self._looked_at = time.monotonic()
         got, asked = 0, self._asked
         async with self._runtime.pool.acquire() as db:
@@ -134,7 +134,7 @@ class Schedule:
             del self._queues[step_id]
 
     async def depart(self, room: int) -> list[Dispatch]:
-        """The next messages, at most `room`, as far as their senders' pace allows."""
+        """Return the next messages to send, at most `room`, as far as their senders' rate limits allow."""
         departures: list[Dispatch] = []
         self._forget_others()
         if room <= 0:
@@ -158,26 +158,26 @@ class Schedule:
         return departures
 
     def _forget_others(self) -> None:
-        """Drop what was claimed before this worker was taken for gone."""
+        """Drop messages claimed before this worker was declared gone."""
         if self._presence.courier_id != self._courier_id:
             self._courier_id = self._presence.courier_id
             for queue in self._queues.values():
                 queue.forget(self._courier_id)
 
     def put_off(self) -> list[Outcome]:
-        """What goes back to the outbox unsent, since the last call: its mail provider is slow, and it is not alone."""
+        """Return messages to put back unsent, since the last call: claimed too long ago, or too many for a provider."""
         verdicts = [one for queue in self._queues.values() for one in queue.put_off]
         for queue in self._queues.values():
             queue.put_off = []
         return verdicts
 
     def wait(self) -> float:
-        """Seconds until something may go that is claimed already; at most until the next look."""
+        """Return the seconds until a claimed message may be sent; at most until the next look."""
         waits = [max(queue.wait(), self._pace.wait(queue.lane.sender_id)) for queue in self._queues.values() if queue]
         return min([LOOK, *waits])
 
     async def hand_back(self) -> int:
-        """Put everything claimed back into the outbox."""
+        """Put all claimed messages back into the outbox; returns how many were still this worker's."""
         claimed = [message for queue in self._queues.values() for message in queue]
         self._queues.clear()
         try:
@@ -190,7 +190,7 @@ class Schedule:
             return 0
 
     async def _queue(self, db: Connection, lane: StepChannel) -> StepQueue | None:
-        """The lane's queue; None where its step cannot be compiled."""
+        """Return the queue of a step, added if need be; None where the step cannot be compiled."""
         if lane.step_id in self._broken:
             return None
         queue = self._queues.get(lane.step_id)
@@ -224,7 +224,7 @@ class Schedule:
         return got
 
     async def _fill(self, room: int) -> None:
-        """Ask for tokens for each paced sender that has something to send and is not waiting."""
+        """Take tokens for each sender with a rate limit that has messages to send and is not waiting."""
         paces = {queue.lane.sender_id: queue.lane.pace for queue in self._queues.values()}
         waiting = Counter[int]()
         for queue in self._queues.values():
@@ -237,7 +237,7 @@ class Schedule:
                 await self._pace.fill(sender_id, pace, min(room, waiting[sender_id]))
 
     def _head(self, queue: StepQueue) -> NextMessage | None:
-        """The next message as a parcel; None where none can go now. One that cannot be made fails alone."""
+        """Return the next message, composed; None where none can go now. One that cannot be composed fails alone."""
         if queue.head is not None and queue.is_stale(queue.head.message):
             queue.head = None
         while queue.head is None and (message := queue.draw()) is not None:
@@ -257,7 +257,7 @@ class Schedule:
         return queue.head
 
     def _share(self, lane: StepChannel) -> int:
-        """How many messages of a lane to claim at once."""
+        """Return how many messages of a queue to claim at once."""
         if lane.pace is None:
             return CLAIMED
         return max(1, min(CLAIMED, int(lane.pace * AHEAD / self._pace.sharers)))

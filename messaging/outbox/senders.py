@@ -1,9 +1,9 @@
-"""A sender that is refused for what it is stops by itself, and starts again when a person has mended it.
+"""Pause a sender whose messages are refused for its own sake, and resume it when staff have fixed the cause.
 
-Single recipients that are bad never pause anything. Refusals of the sender, the account or the content do, once there
-are `THRESHOLD` of them and they are `SHARE` of what was tried lately: the rest of the campaign waits instead. It is the
-same whether a relay refuses in the dialogue, or takes a mail and another server's refusal comes back.
-Many messages of unknown outcome raise an alert, and the workers go slower by themselves (`doubts`).
+Bad addresses of single recipients never pause anything. Refusals of the sender, the account or the content do, once
+there are `THRESHOLD` of them and they are `SHARE` of recent tries: the rest of the campaign waits. Refusals in the SMTP
+session and refusals that come back later as bounces count alike. Many messages of unknown outcome raise an alert, and
+the workers slow down by themselves (`unknown_rate`).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ SQL: Final = load_queries(__file__)
 THRESHOLD: Final = 10
 SHARE: Final = 0.05
 WINDOW: Final = 900.0
-"""Seconds that are lately …"""
+"""Seconds that count as recent …"""
 TRIES: Final = 500
-"""… and tries, whichever is shorter: a sender that goes fast is judged by its last seconds."""
+"""… or tries, whichever is shorter: a fast sender is judged by its last seconds."""
 UNKNOWN: Final = 20
-"""Messages without an answer at one time that are worth an alert: more than a slow moment leaves."""
+"""Messages of unknown outcome at one time that raise an alert: more than a slow moment leaves."""
 
 _REMEDIES: Final = {
     Reason.SENDER_REFUSED: "Check with the provider that this sender is registered and may write there",
@@ -41,14 +41,14 @@ log = structlog.get_logger(__name__)
 
 
 async def use_sender(db: Connection, channel: str, address: str, *, name: str = "", pace: float | None = None) -> int:
-    """Find a number's or mailbox's sender, or make it.
+    """Find the sender of a number or mailbox, or add it.
 
     Args:
         db: a connection.
         channel: `sms` or `email`.
         address: normalised.
-        name: what recipients see beside it; empty leaves what there is.
-        pace: most segments or mails a second, for everybody who uses it; None leaves what there is.
+        name: display name that recipients see; empty keeps the present one.
+        pace: its rate limit in segments or mails a second, for every campaign that uses it; None keeps the present one.
 
     Returns:
         Its id.
@@ -58,14 +58,14 @@ async def use_sender(db: Connection, channel: str, address: str, *, name: str = 
 
 
 async def pause_if_refused(db: Connection, step_ids: Collection[int]) -> list[int]:
-    """Pause the senders of some steps where too many messages were refused for the sender's own sake.
+    """Pause those senders of some steps that had too many messages refused for the sender's own sake.
 
     Args:
         db: in the transaction that recorded the refusals, or after it.
-        step_ids: the steps that had some.
+        step_ids: the steps that had refusals.
 
     Returns:
-        The senders that were paused now.
+        The ids of the senders that were paused now.
     """
     paused: list[int] = []
     limits = (THRESHOLD, SHARE, WINDOW, TRIES)
@@ -89,10 +89,10 @@ async def pause_if_refused(db: Connection, step_ids: Collection[int]) -> list[in
 
 
 async def tell_of_doubts(db: Connection) -> list[int]:
-    """Alert to senders of whose messages too many are of unknown outcome, and resolve that where it has passed.
+    """Raise an alert for each sender with too many messages of unknown outcome, and resolve it when they are settled.
 
     Returns:
-        The senders there are too many of now.
+        The ids of the senders that have too many now.
     """
     many: list[int] = []
     for row in await db.fetch(SQL["doubtful_senders"], UNKNOWN):
@@ -117,12 +117,12 @@ async def tell_of_doubts(db: Connection) -> list[int]:
 
 
 async def resume_sender(db: Connection, sender_id: int, *, now: datetime) -> int:
-    """Let a sender send again, and try again what was refused for its sake.
+    """Resume a sender, and queue the messages again that were refused for its sake.
 
     Args:
         db: in the caller's transaction.
         sender_id: the sender.
-        now: from when on.
+        now: earliest time of the next try.
 
     Returns:
         How many messages were put back into the queue.

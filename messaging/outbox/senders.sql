@@ -1,5 +1,5 @@
 -- name: use_sender
--- A number or mailbox is one sender whoever uses it; a campaign that names a pace sets it for all.
+-- A number or mailbox is one sender, shared by all campaigns; a campaign that names a rate sets it for all.
 insert into sender (channel, address, display_name, pace)
 values ($1, $2, $3, $4::float8::numeric)
 on conflict (channel, address) do update
@@ -8,10 +8,10 @@ on conflict (channel, address) do update
 returning sender_id;
 
 -- name: refused_senders
--- Senders of these steps whose messages are refused lately for what *they* are, not for who gets them, above the
--- threshold, in the dialogue or in a report that came back. Lately: since a person last looked, in these minutes, and
--- within the last tries, so that a sender that sent well for hours stops as soon as a new one; and so that a look costs
--- the same however much was sent.
+-- Senders of these steps with more recent refusals of the *sender* (not of the recipient) than the threshold, in the
+-- SMTP session or in a bounce. Recent: since staff last resumed it, within the last $5 seconds, and within the last $6
+-- tries, so that a sender that sent well for hours stops as soon as a new one, and the query costs the same however
+-- much was sent.
 with watched as (
   select distinct f.sender_id, f.channel, f.address,
     greatest(
@@ -48,9 +48,9 @@ cross join lateral (
 where r.refused >= $4::float8 * (r.refused + taken.n);
 
 -- name: doubtful_senders
--- Senders of whose last messages nobody knows what became, above the threshold, and those an alert says so of. Only what
--- is unknown now: it is settled within the minute where the provider answers again. What a lost worker left is no sign of
--- the provider's.
+-- Senders with too many messages of unknown outcome, and those with an open alert about it. Counts only what is unknown
+-- now: it is settled within a minute once the provider answers again. Messages left by a lost worker do not count, for
+-- they say nothing about the provider.
 select f.sender_id, f.address, coalesce(d.unknown, 0) as unknown, coalesce(d.unknown, 0) >= $1 as many,
   a.alert_id is not null as told
 from sender f
@@ -64,12 +64,12 @@ left join alert a on a.resolved_at is null and a.key = 'unknown:' || f.sender_id
 where d.unknown >= $1 or a.alert_id is not null;
 
 -- name: pause
--- Once: of two workers that notice at the same time, one raises the alert.
+-- Returns a row only once: of two workers that notice at the same time, one raises the alert.
 update sender set paused_reason = $2 where sender_id = $1 and paused_reason is null returning sender_id;
 
 -- name: resume
--- Mended: what it was refused for says nothing about the messages, so they are tried again, where it is not too late and
--- their campaign was not cancelled. A step that was done opens again, as paused where its campaign is paused.
+-- The refusals said nothing about the messages, so these are queued again, unless their deadline has passed or their
+-- campaign was cancelled. A finished step opens again, as paused where its campaign is paused.
 with mended as (
   update sender set paused_reason = null, watched_from = clock_timestamp() where sender_id = $1 returning sender_id
 ), refused as materialized (

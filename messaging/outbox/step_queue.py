@@ -1,4 +1,4 @@
-"""A lane's claimed messages in one worker, and which of them is next."""
+"""Queue of the messages that one worker has claimed of a step for one channel."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ from messaging.outbox.retries import handed_back
 from messaging.states import Reason, State
 
 AHEAD: Final = 10.0
-"""Seconds of a pace that all workers together claim or keep at once: what is claimed has been past the gate, where the
-hour counts."""
+"""Seconds of sending that all workers together may hold claimed. Short, for quiet hours are checked at claim time."""
 FRESH: Final = 60.0
-"""Seconds after which what is claimed goes past the gate again, where the hour may count by now: a sender that had to
-hold back for long must not go on in people's quiet time."""
+"""Seconds after which a claimed message is put back, to be checked and claimed again: a sender that had to slow down
+for long must not go on into people's quiet hours."""
 
 
 @dataclass(frozen=True, slots=True)
 class NextMessage:
-    """The next message, composed once though it may wait for its sender's pace."""
+    """Next message of a queue, composed once although it may wait for its sender's rate limit."""
 
     message: Claimed
     composed: Composed
@@ -34,18 +33,19 @@ class NextMessage:
 
 @dataclass(slots=True)
 class StepQueue:
-    """What a worker has claimed of a lane.
+    """Claimed messages of one step for one channel.
 
     Attributes:
         lane: the step and channel.
-        composer: makes its parcels.
-        domains: the paces of mail providers.
-        claimed: in the order they were due.
-        held: whose provider has had enough for the moment, by its group.
-        head: the next.
-        put_off: what goes back to the outbox, for its provider is slow and there is more of it than is worth keeping.
-        served: when it had its last turn; orders lanes of one priority.
-        drained: the last claim found less than it could have taken.
+        composer: composes its messages.
+        domains: rate limits of mail providers.
+        claimed: messages in the order they were due.
+        held: messages that wait for their mail provider's limit, by its group.
+        head: the next message.
+        put_off: messages to put back into the outbox: claimed too long ago, or more than are worth holding for a
+            provider.
+        served: number of its last turn; orders queues of one priority.
+        drained: the last claim found fewer messages than its limit.
     """
 
     lane: StepChannel
@@ -69,7 +69,7 @@ class StepQueue:
         return len(self.claimed) + sum(map(len, self.held.values())) + (self.head is not None)
 
     def forget(self, courier_id: int | None) -> None:
-        """Let go of what another courier than this one claimed: it is no longer this worker's."""
+        """Drop messages that were claimed under another id: they are no longer this worker's."""
         self.claimed = deque(one for one in self.claimed if one.courier_id == courier_id)
         for group, held in self.held.items():
             self.held[group] = deque(one for one in held if one.courier_id == courier_id)
@@ -77,7 +77,7 @@ class StepQueue:
             self.head = None
 
     def draw(self) -> Claimed | None:
-        """Take the next message that its provider will take now; None where there is none."""
+        """Take the next message that its mail provider's limit allows now; None where there is none."""
         for group, held in self.held.items():
             while held and self.is_stale(held[0]):
                 held.popleft()
@@ -94,14 +94,14 @@ class StepQueue:
         return None
 
     def is_stale(self, message: Claimed) -> bool:
-        """Whether a message was claimed too long ago; then it goes back, to be claimed again."""
+        """Return whether a message was claimed too long ago; then put it back, to be claimed again."""
         if time.monotonic() - message.claimed_at <= FRESH:
             return False
         self.put_off.append(handed_back(message))
         return True
 
     def wait(self) -> float:
-        """Seconds until there may be something to draw."""
+        """Return the seconds until a message may be drawn."""
         if self.head is not None or self.claimed:
             return 0.0
         return min((self.domains.wait(group) for group, held in self.held.items() if held), default=0.0)

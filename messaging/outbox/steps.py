@@ -1,7 +1,7 @@
-"""A campaign's steps as delivery sees them: paused, resumed, cancelled, finished when drained.
+"""Add, pause, resume, cancel and finish a campaign's steps.
 
-Each runs in the caller's transaction, so that a campaign and its steps change together. Pausing takes hold at the
-gate's last look: what is already on the wire arrives, nothing else leaves.
+Each function runs in the caller's transaction, so that a campaign and its steps change together. A pause is applied by
+the last eligibility check (`outcomes.sql`): messages already on the wire arrive, no others leave.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class NewStep:
-    """A step as it is made: everything that delivery needs to know, so that it never has to look at the campaign.
+    """Step to be added, with everything that sending needs, so that sending never reads the campaign.
 
     Attributes:
-        campaign_id: whose step it is.
+        campaign_id: the campaign it belongs to.
         position: from 1.
-        template: its name.
-        content: what it says.
-        constants: variables that are the same for everybody.
+        template: name of its template.
+        content: the template's content.
+        constants: variables that are the same for every recipient.
         purpose: of its messages.
-        channels: by which it goes, the preferred one first.
-        sms_sender_id: who sends its texts; None where it has none.
-        email_sender_id: who sends its emails.
-        goal_id: what it is for; whoever meets that is asked no more.
-        priority: before which others its messages go.
+        channels: the channels it uses, the preferred one first.
+        sms_sender_id: sender of its texts; None where it has none.
+        email_sender_id: sender of its emails; None where it has none.
+        goal_id: its goal; a person who has met it gets no more messages.
+        priority: messages of a higher one go first.
         due_at: when it starts; None: with the launch, or `after` the step before.
         after: an ISO 8601 duration.
-        send_before: nothing leaves later.
-        quiet_from: when quiet hours begin, by each recipient's clock.
+        send_before: its deadline; nothing leaves later.
+        quiet_from: when quiet hours begin, in each recipient's time zone.
         quiet_until: when they end; may be past midnight.
-        quiet_channels: by which channels they hold; None: all.
+        quiet_channels: the channels they apply to; None: all.
         secret: fingerprint of the secret its links are made with.
-        created_at: when it is made.
+        created_at: when it is added.
         send_after: nothing leaves earlier.
-        window_zone: whose clock the window goes by; None: each recipient's.
+        window_zone: time zone of the window; None: each recipient's.
         window_days: days of the week in which it may be sent.
-        window_from: from what time of day.
-        window_until: to what time of day.
-        frequency_caps: its own; None: the organisation's alone.
+        window_from: time of day at which the window opens.
+        window_until: time of day at which the window closes.
+        frequency_caps: its own; None: only the organisation's.
     """
 
     campaign_id: int
@@ -80,17 +80,17 @@ class NewStep:
 
 
 async def add_step(db: Connection, step: NewStep) -> None:
-    """Make a step; it waits until somebody fills it."""
+    """Add a step; it waits until it is launched."""
     await db.execute(SQL["add_step"], *astuple(step))
 
 
 async def pause_steps(db: Connection, campaign_id: int, reason: str) -> int:
-    """Stop a campaign's running steps; what is queued waits.
+    """Pause a campaign's running steps; queued messages wait.
 
     Args:
         db: in the caller's transaction.
-        campaign_id: whose steps.
-        reason: why, for the log; the campaign keeps it for people.
+        campaign_id: the campaign.
+        reason: why, for the log; the campaign keeps it for staff.
 
     Returns:
         How many steps were running.
@@ -101,7 +101,7 @@ async def pause_steps(db: Connection, campaign_id: int, reason: str) -> int:
 
 
 async def resume_steps(db: Connection, campaign_id: int) -> int:
-    """Let a campaign's paused steps go on; returns how many."""
+    """Resume a campaign's paused steps; returns how many."""
     return len(await db.fetch(SQL["resume"], campaign_id))
 
 
@@ -112,7 +112,7 @@ async def cancel_steps(db: Connection, campaign_id: int) -> int:
 
 
 async def finish_drained(db: Connection) -> list[int]:
-    """Close the running steps that have nothing left to do; returns their ids."""
+    """Finish the running steps that have nothing left to send; returns their ids."""
     finished = [row["step_id"] for row in await db.fetch(SQL["finish_drained"])]
     if finished:
         log.info("steps finished", steps=finished)

@@ -1,5 +1,5 @@
 -- name: add_step
--- Everything delivery needs to know, so that it never has to look at the campaign.
+-- Everything that sending needs, so that it never reads the campaign.
 insert into step (
   campaign_id, position, template, content, constants, purpose, channels, sms_sender_id, email_sender_id, goal_id,
   priority, due_at, after, send_before, quiet_from, quiet_until, quiet_channels, secret, created_at,
@@ -11,8 +11,8 @@ values (
 );
 
 -- name: pause
--- A step still being launched is paused too: its launch stops at its cursor. One that has finished would be paused if a
--- message came back to it.
+-- A step still being launched is paused too: its launch stops at its cursor. A finished step would reopen as paused if
+-- a message came back to its queue.
 with later as (
   update step set reopens_as = 'paused' where campaign_id = $1 and state not in ('running', 'launching')
 )
@@ -21,7 +21,7 @@ where campaign_id = $1 and state in ('running', 'launching')
 returning step_id;
 
 -- name: resume
--- One that was never fully launched goes on launching from its cursor.
+-- A step that was never fully launched goes on launching from its cursor.
 with later as (
   update step set reopens_as = 'running' where campaign_id = $1 and state <> 'paused'
 )
@@ -30,9 +30,9 @@ where campaign_id = $1 and state = 'paused'
 returning step_id;
 
 -- name: cancel
--- Steps to come never start, and what is queued is withdrawn, in one statement: as much as can be done while somebody
--- waits, and the rest by the sweep. What is claimed but not on the wire is stopped by the gate's last look; what comes back
--- to the queue later is withdrawn by the sweep too. Nothing ever comes back to steps that had finished.
+-- Steps to come never start, and queued messages are withdrawn, in one statement: up to 50,000 while the user waits,
+-- the rest by reconcile. Messages claimed but not on the wire are stopped by the last eligibility check; those that
+-- come back to the queue later are withdrawn by reconcile, too. Nothing ever comes back to steps that had finished.
 with over as (
   update step set reopens_as = null where campaign_id = $1 and state in ('finished', 'cancelled')
 ), ended as (
@@ -53,7 +53,7 @@ with over as (
 select count(*) from message m join ended using (step_id) where m.state = 'queued';
 
 -- name: finish_drained
--- A step has finished when nothing of it is queued, on its way out, or of unknown outcome.
+-- A step has finished when none of its messages is queued, claimed, or of unknown outcome.
 update step s set state = 'finished', finished_at = now()
 where s.state = 'running'
   and not exists (

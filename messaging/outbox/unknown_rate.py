@@ -1,4 +1,4 @@
-"""When so many messages of a sender get no answer that it is better to go slower than to make more of the unknown."""
+"""Slow a sender down when too many of its recent sends had no answer."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections import deque
 from typing import Final
 
 LAST: Final = 50
-"""Tries looked back on."""
+"""Number of recent tries that are counted."""
 MANY: Final = 10
-"""Unknown outcomes among those that are too many to be chance."""
+"""Unknown outcomes among them from which on the sender slows down: too many to be chance."""
 
 
 class UnknownRate:
-    """The last outcomes of each sender, in one worker."""
+    """Counts the unknown outcomes among each sender's recent tries in one worker."""
 
     def __init__(self) -> None:
         self._last: dict[int, deque[bool]] = {}
 
     def note(self, sender_id: int, *, unknown: bool) -> bool:
-        """Remember an outcome.
+        """Note the outcome of a try.
 
         Returns:
-            Whether it was unknown and one of too many: hold the sender back.
+            Whether to slow the sender down: this one was unknown, and there are `MANY` of them.
         """
         last = self._last.setdefault(sender_id, deque(maxlen=LAST))
         last.append(unknown)

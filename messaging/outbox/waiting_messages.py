@@ -1,8 +1,8 @@
-"""How many messages are marked for the wire ahead of free connections: as few as keep the connections busy.
+"""Choose how many ready messages may wait for a free connection: as few as keep the connections busy.
 
-Whatever is marked and waits for a connection when its worker is killed becomes unknown, though it never left. So the
-stock follows what is really used up while one statement runs: next to nothing where a provider takes its time, up to
-one for each connection where it is quicker than the database.
+A message that is ready and waits for a connection when its worker is killed gets an unknown outcome, though it never
+left. So the number follows how many connections come free while one statement runs: hardly any with a slow provider, up
+to one for each connection with a provider that is faster than the database.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from collections.abc import Callable
 from typing import Final
 
 WINDOW: Final = 1.0
-"""Seconds after which a stock that was not used up shrinks."""
+"""Seconds after which the number shrinks if it was not used up."""
 KEPT: Final = 0.75
-"""The share of it that is left then, at least."""
+"""Share of it that remains then, at least."""
 
 
 class WaitingMessages:
-    """The stock of one channel in one worker.
+    """Number of one channel's messages in one worker that may wait for a connection.
 
     Args:
-        connections: the most it can be.
-        clock: seconds that only go forward.
+        connections: its maximum.
+        clock: returns monotonic seconds.
 
     Attributes:
-        size: how many may be marked beyond one for each connection.
+        size: how many messages may be ready beyond one for each connection.
     """
 
     def __init__(self, connections: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,7 +36,7 @@ class WaitingMessages:
         self.size = 1
 
     def used(self, count: int) -> None:
-        """So many connections came free while a statement marked the next messages."""
+        """Adjust the size after `count` connections came free while one statement ran."""
         self._peak = max(self._peak, count)
         self.size = min(self._most, max(self.size, count + 1))
         now = self._clock()

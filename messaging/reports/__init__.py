@@ -1,1 +1,1 @@
-"""Refusals: what servers and providers say of an address, weighed."""
+"""Refusals of mail servers and providers, weighed against the address."""

@@ -1,10 +1,10 @@
-"""Diagnosis of a refusal: a server's code and words, as one of five weights for the address it was meant for.
+"""Classify the refusal of an email, by the server's code and words, as one of five weights against its address.
 
-One function judges, whether a relay refuses in the dialogue, a report comes as mail (RFC 3464), or a provider tells.
+One function serves refusals in the SMTP session, bounce reports by mail (RFC 3464), and providers' events.
 
 The server's own enhanced code (RFC 3463) and its words come before the `Status` that a relay made of them: relays write
-5.1.1 or 5.0.0 for any 550. Where they contradict each other, nobody is suppressed at once: a living address that is
-lost is worse than a dead one that is written to three times.
+5.1.1 or 5.0.0 for any 550. Where they contradict each other, the address is not suppressed at once: losing a working
+address is worse than writing to a dead one three times.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PERMANENT: Final[Mapping[str, Reason]] = MappingProxyType(
     {
         # 1: the address
         "1": Reason.HARD_BOUNCED,  # 5.1.x: anything about the destination address
-        "1.0": Reason.RECIPIENT_REFUSED,  # an address, and not even said whose
+        "1.0": Reason.RECIPIENT_REFUSED,  # an address, not necessarily the recipient's
         "1.7": Reason.SENDER_REFUSED,  # the sender's mailbox syntax is bad
         "1.8": Reason.SENDER_REFUSED,  # the sender's system is bad
         "1.9": Reason.SENDER_REFUSED,  # relayed to a system that does not speak SMTP
@@ -32,14 +32,14 @@ PERMANENT: Final[Mapping[str, Reason]] = MappingProxyType(
         "2.1": Reason.HARD_BOUNCED,  # disabled
         "2.2": Reason.MAILBOX_FULL,
         "2.3": Reason.CONTENT_REFUSED,  # too large for this mailbox
-        # 3: the mail system speaks of itself and of us, never of the recipient
+        # 3: the mail system: about itself and us, never about the recipient
         "3": Reason.SENDER_REFUSED,
         "3.4": Reason.CONTENT_REFUSED,  # too large for the system
         # 4: the network and routing
         "4": Reason.RECIPIENT_REFUSED,
         # 5: the protocol: our mistake or theirs
         "5": Reason.SENDER_REFUSED,
-        "5.0": Reason.RECIPIENT_REFUSED,  # some servers give it to every 550
+        "5.0": Reason.RECIPIENT_REFUSED,  # some servers use it for every 550
         # 6: the content
         "6": Reason.CONTENT_REFUSED,
         # 7: policy and security: reputation, authentication, relaying
@@ -58,26 +58,26 @@ _MARKED: Final = re.compile(
 _STATUS: Final = re.compile(rf"(?<![\d.]){_ENHANCED}")
 _REPLY: Final = re.compile(r"(?<![\w.:/-])(?P<class>[45])[0-5]\d(?=[ \-:,;]|$)(?![ -]?\d)")
 _TYPE: Final = re.compile(r"^[ \t]*[\w-]{1,40}[ \t]*;[ \t]*")
-"""`smtp;` before a diagnostic, which says how it is written."""
+"""Diagnostic type (`smtp;`) before a diagnostic code (RFC 3464)."""
 
 
 class Weight(StrEnum):
-    """How much a refusal weighs against an address."""
+    """Weight of a refusal against an address."""
 
     HARD = "hard"  # suppressed at once
     FULL = "full"  # a full mailbox: counts as soft
     SOFT = "soft"  # enough of them, over days, suppress
-    SENDER = "sender"  # speaks of us: enough of them pause the sender
-    NONE = "none"  # says nothing about anybody
+    SENDER = "sender"  # about us: enough of them pause the sender
+    NONE = "none"  # about neither the address nor us
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a refusal says.
+    """Classification of a refusal.
 
     Attributes:
-        reason: in our words.
-        soft: it may pass: it counts, and enough of them suppress.
+        reason: our reason.
+        soft: it may be temporary: it counts against the address, and enough of them suppress it.
         code: the enhanced code that was found, the server's own before a relay's; "" where there is none.
     """
 
@@ -87,7 +87,7 @@ class Judged:
 
     @property
     def weight(self) -> Weight:
-        """How much it weighs against the address."""
+        """Its weight against the address."""
         if self.reason is Reason.HARD_BOUNCED:
             return Weight.HARD
         if self.reason is Reason.MAILBOX_FULL:
@@ -110,20 +110,20 @@ _BY_RECIPIENT: Final[Mapping[str, Judged]] = MappingProxyType(
     dict.fromkeys(("7.12", "7.124", "7.129", "7.133", "7.134", "7.135", "7.136", "7.504", "7.505"), _SOFT)
     | dict.fromkeys(("2.121", "2.122"), _BUSY)
 )
-"""Details of Microsoft's own, by which a recipient refuses and the words still speak of the sender: they take no mail
-from outside or only from some ("Sender not authenticated for group"), are no valid recipient, or get too much an hour.
+"""Microsoft's own details for refusals by a recipient whose words mention the sender: the recipient takes no mail from
+outside or only from some ("Sender not authenticated for group"), is not valid, or gets too much an hour.
 """
 _GENERIC: Final = frozenset({"", "1.0", "3.0", "5.0"})
-"""Codes that some servers give to every refusal, sendmail 5.3.0 to what an operator wrote: the words decide."""
+"""Codes that some servers use for every refusal (sendmail: 5.3.0 for an operator's own text): the words decide."""
 
 
 def judge_bounce(status: str, words: str = "", otherwise: Judged = UNKNOWN) -> Judged:
-    """What the refusal of an email means.
+    """Classify the refusal of an email.
 
     Args:
         status: `5.1.1`, as a report or a provider gives it; may be empty.
-        words: what the server said, with its own codes; they come before the status.
-        otherwise: where neither says anything.
+        words: the server's reply, with its own codes, which come before the status.
+        otherwise: the result where neither says anything.
     """
     words = _TYPE.sub("", words[:LONGEST])
     codes = _codes(words) or list(_STATUS.finditer(status[:100]))
@@ -140,7 +140,7 @@ def judge_bounce(status: str, words: str = "", otherwise: Judged = UNKNOWN) -> J
 
 
 def _is_only_of(status: str, code: re.Match[str], words: str) -> bool:
-    """Whether a hard code is a relay's alone, for a reply of a server that gave none and that nobody can read."""
+    """Return whether a hard code is only a relay's, for a server's reply without a code and in unknown words."""
     return (
         code.string == status[:100]
         and _reason(code) is Reason.HARD_BOUNCED
@@ -150,12 +150,12 @@ def _is_only_of(status: str, code: re.Match[str], words: str) -> bool:
 
 
 def _codes(words: str) -> list[re.Match[str]]:
-    """The enhanced codes that servers gave: those behind a reply's three digits, else any that stand as codes do."""
+    """Find the enhanced codes of servers: those after a reply's three digits, else any that are set off as codes."""
     return list(_ATTACHED.finditer(words)) or list(_MARKED.finditer(words))
 
 
 def _mildest(codes: Sequence[re.Match[str]]) -> re.Match[str] | None:
-    """Of several codes the first that does not condemn the address: a relay that repeats another's may add its own."""
+    """Return the first code that is not hard, else the first: a relay that repeats a reply may add its own code."""
     mild = (one for one in codes if one["class"] == "4" or _reason(one) is not Reason.HARD_BOUNCED)
     return next(mild, codes[0] if codes else None)
 
@@ -170,7 +170,7 @@ def _reason(code: re.Match[str] | None) -> Reason | None:
 
 
 def _is_temporary(code: re.Match[str] | None, status: str, words: str) -> bool:
-    """Whether the server may take it another time. Its own reply says so, or else the status."""
+    """Return whether the server may accept it later, by its own reply, or else by the status."""
     if code is not None and _key(code):
         return code["class"] == "4"
     replies = {one["class"] for one in _REPLY.finditer(words)}
@@ -194,7 +194,7 @@ def _temporary(code: re.Match[str] | None, said: frozenset[RefusalSubject], othe
 
 
 def _permanent(code: re.Match[str] | None, said: frozenset[RefusalSubject], otherwise: Judged, status: str) -> Judged:
-    """What it means for good. What clears the address of blame is asked first."""
+    """Classify a permanent refusal. Rules by which the address is not at fault come first."""
     key, by_code = _key(code), _reason(code)
     base = by_code or otherwise.reason
     dead = bool(said & {RefusalSubject.DEAD, RefusalSubject.NO_DOMAIN})
@@ -216,7 +216,7 @@ def _permanent(code: re.Match[str] | None, said: frozenset[RefusalSubject], othe
 
 
 def _agrees(key: str, said: frozenset[RefusalSubject], base: Reason) -> bool:
-    """Whether a code lets an address be as dead as the words say."""
+    """Return whether the code agrees with words that say that the address does not exist."""
     if base is Reason.HARD_BOUNCED:
         return True
     if RefusalSubject.DISABLED in said:
@@ -225,14 +225,14 @@ def _agrees(key: str, said: frozenset[RefusalSubject], base: Reason) -> bool:
 
 
 def _refused(key: str, said: frozenset[RefusalSubject], base: Reason) -> Judged:
-    """Words that say only that the recipient is refused, or that the mailbox is closed."""
+    """Classify words that say only that the recipient is refused, or that the mailbox is closed."""
     if key == "1.0" and RefusalSubject.UNAVAILABLE in said:
         return _HARD
     return Judged(base) if base in OUR_FAULT and RefusalSubject.DISABLED not in said else _SOFT
 
 
 def _blamed(key: str, said: frozenset[RefusalSubject], base: Reason, *, dead: bool) -> Judged:
-    """Words that speak of us, and what else is said: never hard, whatever the code."""
+    """Classify words that blame the sender: never hard, whatever the code."""
     if dead or (said & {RefusalSubject.UNAVAILABLE, RefusalSubject.DISABLED} and key[:1] not in {"3", "7"}):
         return _SOFT
     return _CONTENT if RefusalSubject.CONTENT in said or base is Reason.CONTENT_REFUSED else _SENDER

@@ -1,7 +1,7 @@
-"""Words in which mail servers refuse a mail, by what they speak of.
+"""Find the subjects of a mail server's refusal by its words.
 
-Servers follow no wording. `refusal_words.toml` lists the usual ones of the large mail systems, in English and in the
-languages in which some of them answer. Names of hosts and mailboxes are left out before the words are looked for: a
+There is no standard wording. `refusal_words.toml` lists the usual ones of the large mail systems, in English and in the
+languages in which some of them answer. Names of hosts and mailboxes are left out before the words are searched: a
 server called `antispam` says nothing about spam.
 """
 
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Final
 
 LONGEST: Final = 2000
-"""Characters that are looked at."""
+"""Characters that are searched."""
 
 
 class RefusalSubject(StrEnum):
-    """What words speak of."""
+    """Subject of a refusal."""
 
     SENDER = "sender"  # our address or domain
     POLICY = "policy"  # our reputation or authentication, their lists and rules
@@ -32,13 +32,13 @@ class RefusalSubject(StrEnum):
     DEAD = "dead"  # there is no such mailbox
     NO_DOMAIN = "no_domain"  # there is no such domain, or it takes no mail
     DISABLED = "disabled"  # the mailbox is there, and closed
-    UNAVAILABLE = "unavailable"  # the recipient is refused; nobody says why
-    PASSING = "passing"  # something that may be otherwise tomorrow
+    UNAVAILABLE = "unavailable"  # the recipient is refused without a reason
+    PASSING = "passing"  # something temporary
 
 
 @dataclass(frozen=True, slots=True)
 class _Lexicon:
-    """The words, compiled: of each subject, and the names of block lists."""
+    """Compiled patterns: the words of each subject, and the names of block lists."""
 
     patterns: Mapping[RefusalSubject, re.Pattern[str]]
     lists: re.Pattern[str]
@@ -57,16 +57,16 @@ _HEDGED: Final = re.compile(
 _WRAPPED: Final = re.compile(
     r"\b(?:unknown address|other address status|other mail system|other network)(?: error| problem)?(?= \d)"
 )
-"""What an IronPort makes of another server's reply, before it repeats that."""
+"""Text that an IronPort puts before another server's reply."""
 _MARKS: Final = str.maketrans({"\u2019": "'", "\u2018": "'", "_": " ", '"': None, "*": None})
 _SPACES: Final = re.compile(r"\s+")
 
 
 def subjects(words: str) -> frozenset[RefusalSubject]:
-    """What a refusal speaks of; nothing where its words are no usual ones.
+    """Return the subjects of a refusal; none where its words are not known.
 
     Args:
-        words: of a server, or of a report in a form of its own.
+        words: of a server, or of a bounce report without a standard form.
     """
     lexicon = _load()
     said = _plain(words[:LONGEST], lexicon.lists)
@@ -87,7 +87,7 @@ def _load() -> _Lexicon:
 
 
 def _plain(words: str, lists: re.Pattern[str]) -> str:
-    """The words alone, in lower case: without codes between them, and names that were chosen by somebody else."""
+    """Return the words in lower case, without codes, and without names of hosts and mailboxes."""
     said = _URL.sub(lambda found: " rbl " if lists.search(found[0]) else " ", words.lower())
     said = said.translate(_MARKS)
     said = _MAILBOX.sub("<>", said)

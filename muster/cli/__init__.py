@@ -1,4 +1,4 @@
-"""The command `muster`: one module of this package for each noun, loaded only when it is called."""
+"""Command `muster`: one module of this package for each noun, loaded only when it is called."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ COMMANDS: Final = {
     "mailroom": "Take in bounces and replies that come as mail.",
     "migrate": "Bring the database to the newest schema.",
 }
-"""What `muster --help` lists. Kept here so that help needs no imports; each module's own help says more."""
+"""Commands that `muster --help` lists. Kept here so that help needs no imports; each module's own help says more."""
 
 _HELP = """Muster asks everyone who has not answered yet, listens to every way they can answer, and never asks again
 once they have.
@@ -53,7 +53,7 @@ called wrongly.
 
 
 class _Nouns(click.Group):
-    """Finds `muster.cli.<noun>.command` when it is asked for, and not before."""
+    """Imports `muster.cli.<noun>.command` only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return list(COMMANDS)
@@ -69,7 +69,7 @@ class _Nouns(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if not args[0].startswith("-") and args[0] not in COMMANDS:
-            raise click.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)  # says which one was probably meant
+            raise click.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)  # suggests the one probably meant
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -85,14 +85,14 @@ class _Nouns(click.Group):
 )
 @click.version_option(version("muster"), prog_name="muster")
 def root() -> None:
-    """Hold the nouns together; the words people see are `_HELP`."""
+    """Group the commands; the help text people see is `_HELP`."""
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run one command and exit with its status.
 
     Args:
-        args: the words after `muster`; default those of this process.
+        args: the arguments after `muster`; default those of this process.
 
     Raises:
         SystemExit: always: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
@@ -141,7 +141,7 @@ def _status(args: Sequence[str] | None) -> int:  # noqa: PLR0911  # one return f
 
 
 def tell(error: MusterError) -> int:
-    """Say on stderr what went wrong and what to do next.
+    """Print on stderr what went wrong and what to do next.
 
     Returns:
         The exit status: 1.

@@ -1,4 +1,4 @@
-"""Who runs a command, for the audit."""
+"""Option that names the person who runs a command, for the audit."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def _show(found: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _who(attributes: Mapping[str, bool | Sequence[str]]) -> str:
-    """The attributes electors have, in words."""
+    """Describe in words the attributes electors must have."""
     if not attributes:
         return ""
     parts = [

@@ -148,7 +148,7 @@ def cancel(name: str, reason: str, actor: str, *, yes: bool) -> None:
 
 
 async def _create(file: Path, actor: str) -> tuple[Campaign, list[str]]:
-    """Make it, and say what is seldom meant about it."""
+    """Make the campaign, and list what about it is probably a mistake."""
     spec, own = load_campaign_file(file)
     async with open_session(pool_size=3) as runtime:
         here = replace(runtime, settings=_with_sandbox(runtime.settings))
@@ -160,7 +160,7 @@ async def _create(file: Path, actor: str) -> tuple[Campaign, list[str]]:
 
 
 async def _advice(db: Connection, settings: Settings, campaign: Campaign) -> list[str]:
-    """Which settings members would notice the lack of; none where messages go to the sandbox."""
+    """List settings whose absence members would notice; none where messages go to the sandbox."""
     if _with_sandbox(settings) is not settings:
         return []
     ballot = await get_ballot(db, campaign.ballot)
@@ -168,7 +168,7 @@ async def _advice(db: Connection, settings: Settings, campaign: Campaign) -> lis
 
 
 def _with_sandbox(settings: Settings) -> Settings:
-    """Where nothing at all is configured, messages go to the sandbox that `muster run` starts beside the worker."""
+    """Send messages to the sandbox that `muster run` starts beside the worker, where nothing at all is configured."""
     if load_settings().database_url is not None or settings.has_sms or settings.has_email:
         return settings
     return settings.model_copy(
@@ -185,7 +185,7 @@ async def _launch(name: str, step: int | None, actor: str, *, ask: bool, quiet: 
     async with open_session(pool_size=3) as runtime:
         async with runtime.pool.acquire() as db:
             campaign = await get_campaign(db, name)
-            again = campaign.launched_at is not None and step is None  # refused, or taken up where it stopped
+            again = campaign.launched_at is not None and step is None  # refused, or continued where it stopped
             if not quiet and not again:
                 told = await plan(
                     db,

@@ -1,4 +1,4 @@
-"""How `muster campaign` shows a plan and a status in a terminal."""
+"""Terminal tables of `muster campaign`: a plan and a status."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOST = (State.FAILED, State.UNDELIVERED, State.BOUNCED, State.COMPLAINED)
 
 
 def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
-    """What launching one step would do; `now`: before its time."""
+    """Show what launching one step would do; `now`: before its time."""
     heading = Text(f"\nStep {step.position}: {step.template}", style="bold")
     heading.append(f"  {_starts(step, now=now)}", style="not bold dim")
     table = Table.grid(padding=(0, 2))
@@ -61,7 +61,7 @@ def plan_table(step: StepPlan, *, now: bool = False) -> RenderableType:
 
 
 def _example(one: Example, step: StepPlan) -> Iterator[RenderableType]:
-    """A message as somebody gets it, and who gets such a one where not everybody does."""
+    """Show a message as its recipient gets it, and how many get it in this form where not everybody does."""
     what = "text" if one.channel == "sms" else "email"
     if len(step.examples) > 1:
         languages = {each.language for each in step.examples}
@@ -75,7 +75,7 @@ def _example(one: Example, step: StepPlan) -> Iterator[RenderableType]:
 
 
 def _held_back(step: StepPlan) -> Iterator[tuple[str, str]]:
-    """What the gate will do that a launch does not decide."""
+    """Describe what holds messages back when they are claimed: frequency caps, windows, quiet hours."""
     if step.capped_wait:
         yield f"{step.capped_wait:,}", "of them wait first: they have had enough messages lately"
     if step.capped_out:
@@ -93,7 +93,7 @@ def _held_back(step: StepPlan) -> Iterator[tuple[str, str]]:
 
 
 def _opens(step: StepPlan) -> Iterator[tuple[str, str]]:
-    """When the first may go, where that is later than the step; by channel where these differ."""
+    """Say when the first message may go, where that is later than the step; by channel where these differ."""
     later = {channel: at for channel, at in step.opens.items() if at is None or at > step.starts_at}
     if step.opens_at is not None and len(set(step.opens.values())) == 1:
         yield "", f"the first may go on {_moment(step.opens_at)}, by the ballot's clock"
@@ -111,7 +111,7 @@ def _moment(at: datetime) -> str:
 
 
 def _quiet_hours(step: StepPlan) -> str:
-    """When nothing is sent, in words; "" where a step sends no texts and has no such hours."""
+    """Describe the quiet hours in words; "" where a step sends no texts and has none."""
     if step.quiet is None:
         return "texts go at any hour: there are no quiet hours" if "sms" in step.channels else ""
     what = "no texts" if step.quiet.channels == ("sms",) else "nothing"
@@ -119,7 +119,7 @@ def _quiet_hours(step: StepPlan) -> str:
 
 
 def _languages(step: StepPlan) -> Iterator[tuple[str, str, bool]]:
-    """Who gets it in which language, where there is more than one or the template has not theirs."""
+    """List how many get it in each language, where there is more than one or the template lacks one of them."""
     if len(step.languages) < 2 and not any(one.missing for one in step.languages):
         return
     for one in step.languages:
@@ -147,7 +147,7 @@ def _starts(step: StepPlan, *, now: bool) -> str:
 
 
 def _words(pause: timedelta) -> str:
-    """A pause as people say it: `3 days`, `1 day 12 hours`."""
+    """Put a pause in words: `3 days`, `1 day 12 hours`."""
     hours, rest = divmod(pause.seconds, 3600)
     parts = ((pause.days, "day"), (hours, "hour"), (rest // 60, "minute"))
     return " ".join(plural(n, unit) for n, unit in parts if n) or "at once"
@@ -160,7 +160,7 @@ def _certainty(step: StepPlan) -> str:
 
 
 def status_table(now: CampaignStatus) -> RenderableType:
-    """How far a campaign is, and what the ballot has come to."""
+    """Show the progress of a campaign's steps, and the ballot's turnout."""
     campaign, turnout = now.campaign, now.turnout
     heading = Text(campaign.name, style="bold")
     heading.append(f"  {campaign.title}", style="not bold")
@@ -187,7 +187,7 @@ def status_table(now: CampaignStatus) -> RenderableType:
 
 
 def _stopped(steps: Sequence[StepCounts]) -> list[Text]:
-    """Why steps stand still though the campaign runs, once for each sender, and how to go on."""
+    """Explain why steps do not send although the campaign runs, once for each sender, and how to resume."""
     stopped = {step.sender: step.stopped for step in steps if step.stopped and step.state in _UNDER_WAY}
     return [
         Text(f"Nothing is sent from {sender}: {why} Mend it, then: muster messages resume {sender}", style="yellow")
@@ -212,7 +212,7 @@ def _progress(step: StepCounts) -> list[str]:
 
 
 def _left(step: StepCounts) -> str:
-    """The time left and the rate it is reckoned by."""
+    """Show the time left and the rate it is estimated by."""
     if not step.seconds_left:
         return ""
     minutes, rest = divmod(round(step.seconds_left), 60)

@@ -1,4 +1,4 @@
-"""`muster check`: judge texts, phone numbers, email addresses and replies, one a line; and a mail."""
+"""`muster check`: check texts, phone numbers, email addresses and replies, one a line; or a whole mail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from muster.cli.output import json_text
 
 Verdict = dict[str, Any]
 Judge = Callable[[str, Mapping[str, str]], tuple[Verdict, str]]
-"""Gives the verdict as programs read it, and what to say besides to people."""
+"""Function that checks one line: its result for programs, and what to add for people."""
 
 
 _HELP = """Judge one input per line of FILE, or of standard input for "-".
@@ -59,7 +59,7 @@ ENCODINGS: Final = {"gsm7": "GSM-7", "ucs2": "UCS-2"}
 
 @dataclass(frozen=True, slots=True)
 class _NotUsable(Exception):  # noqa: N818
-    """The line is not what it has to be; nothing was judged."""
+    """The line is not what it has to be; nothing was checked."""
 
     code: str
 
@@ -72,7 +72,7 @@ class _NotUsable(Exception):  # noqa: N818
 )
 @click.option("--sent", type=click.Path(path_type=Path), metavar="FILE", help="Of mail: the message that it answers.")
 def command(what: str, file: Path, sent: Path | None, *, as_json: bool) -> int:
-    """Judge lines, or a mail; the words people see are `_HELP`."""
+    """Check lines, or a mail; the help text people see is `_HELP`."""
     if what == "mail":
         from muster.cli.check_mail import check_mail
 
@@ -93,14 +93,14 @@ def command(what: str, file: Path, sent: Path | None, *, as_json: bool) -> int:
                 if at_once:
                     sys.stdout.flush()
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads has enough
+    except BrokenPipeError:  # the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return int(failed)
 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[tuple[BinaryIO, bool]]:
-    """The lines, and whether each is to be answered at once."""
+    """Open the lines; the flag says whether each is to be answered at once."""
     if str(file) == "-":
         regular = stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode)
         yield sys.stdin.buffer, not regular
@@ -114,7 +114,7 @@ def _opened(file: Path) -> Iterator[tuple[BinaryIO, bool]]:
 
 
 def _from_json(line: bytes) -> tuple[str, Mapping[str, str]]:
-    """The text of a line, and the digits it offers."""
+    """Read the text of a JSON line, and the reply digits it offers."""
     try:
         value: object = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -132,7 +132,7 @@ def _from_words(line: bytes) -> tuple[str, Mapping[str, str]]:
 
 
 def _in_words(verdict: Verdict, why: str) -> str:
-    """`2 segments of GSM-7; “…” becomes “...” (3 times)`, or `no: ` and what is wrong, with its code."""
+    """Put in words: `2 segments of GSM-7; “…” becomes “...” (3 times)`, or `no: `, what is wrong and its code."""
     if "segments" in verdict:
         words = [f"{plural(verdict['segments'], 'segment')} of {ENCODINGS[verdict['encoding']]}{why}"]
         words += [_replaced(**each) for each in verdict["replaced"]]
@@ -208,4 +208,4 @@ _JUDGES: Final[Mapping[str, Callable[[], Judge]]] = {
     "email": _judge_email,
     "reply": _judge_reply,
 }
-"""Each loads only what it needs, so that judging a phone number does not wait for the templates."""
+"""Each loads only what it needs, so that checking a phone number does not wait for the templates."""

@@ -1,4 +1,4 @@
-"""`muster check mail`: say what Muster makes of a mail, by the judgement of its mail server."""
+"""`muster check mail`: show how Muster's mail server classifies a mail."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _HEADERS: Final = (
     "From", "To", "Date", "Subject", "Received", "Return-Path", "Message-ID",
     "Delivered-To", "MIME-Version", "Content-Type",
 )  # fmt: skip
-"""A mail has one of them at least, whoever wrote it."""
+"""Headers of which every mail has at least one."""
 
 _WEIGHTS: Final = {
     Weight.HARD: "hard: the address is suppressed at once",
@@ -52,7 +52,7 @@ _WEIGHTS: Final = {
 
 
 def check_mail(file: Path, sent: Path | None, *, as_json: bool) -> str:
-    """Judge one mail, and say so.
+    """Classify one mail, and put the result in words.
 
     Args:
         file: the mail; `-` is standard input.
@@ -72,27 +72,27 @@ def check_mail(file: Path, sent: Path | None, *, as_json: bool) -> str:
 
 
 def is_mail(raw: bytes) -> bool:
-    """Whether something begins as mails do, with headers that mails have.
+    """Whether something begins with headers, as mails do.
 
     Args:
-        raw: the beginning of it at least.
+        raw: at least its beginning.
     """
     letter = read_letter(raw)
     return any(letter.header(name) for name in _HEADERS)
 
 
 def judge_mail(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> Verdict:
-    """Say what a mail is, and what follows from it: what `muster check --help` lists, all of it JSON.
+    """Classify a mail, and say what follows from it: the fields that `muster check --help` lists, as JSON values.
 
     Args:
         raw: as it came, headers first.
         sent: the message it answers, in each of its forms.
-        recipient: where that went, in lower case; "" where nobody knows.
+        recipient: where that was sent, in lower case; "" where it is unknown.
 
     Raises:
         InputError: it cannot be read.
     """
-    secret = load_settings().secret_key or (SecretStr(secrets.token_hex()),)  # without ours, no seal is ours
+    secret = load_settings().secret_key or (SecretStr(secrets.token_hex()),)  # without our key, no signed id is ours
     found = classify_mail(raw, origin_of(raw, datetime.now(UTC), recipient), Keyring(secret))
     if isinstance(found, DoubtfulMail):
         found = found.settle(found.answer.own(sent))
@@ -106,7 +106,7 @@ def judge_mail(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> Ver
 
 
 def forms_of(raw: bytes) -> tuple[str, ...]:
-    """A message that was sent, in each form in which its words may come back: with its text, and with its HTML.
+    """Return a sent message's text in each form in which a reply may quote it: its plain part and its HTML part.
 
     Args:
         raw: as it was sent, headers first.
@@ -123,7 +123,7 @@ def forms_of(raw: bytes) -> tuple[str, ...]:
 
 
 def recipient_of(raw: bytes) -> str:
-    """The mailbox that a message was sent to, by its header; "" where it names none or several."""
+    """Return the mailbox a message was sent to, by its header; "" where it names none or several."""
     to = read_letter(raw).addresses("To")
     return to[0] if len(to) == 1 else ""
 
@@ -162,7 +162,7 @@ def _verdict(kind: str, **known: object) -> Verdict:
 
 
 def _in_words(verdict: Verdict) -> str:
-    """`bounce, hard: the address is suppressed at once (5.1.1)`, and the words below it."""
+    """Put a result in words: `bounce, hard: the address is suppressed at once (5.1.1)`, and the details below it."""
     code = f" ({verdict['code']})" if verdict["code"] and verdict["code"] != verdict["kind"] else ""
     line = verdict["kind"]
     if verdict["reading"]:

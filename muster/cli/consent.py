@@ -1,4 +1,4 @@
-"""`muster consent`: what members have agreed to: take it in from a list, hand the ledger on."""
+"""`muster consent`: members' consents: import them from a list, export the ledger."""
 
 from __future__ import annotations
 

@@ -50,8 +50,8 @@ def command(*, members: int, file: Path | None, seed: int, headless: bool, as_js
             f"There is no file {file}.", remedy="Give a CSV, XLSX or ODS member file, or leave --file out."
         )
     settings = load_settings()
-    os.umask(0o077)  # what it leaves may be of real people: --file
-    configure_logs(settings.log_format, level=logging.WARNING)  # the scenes say what happens
+    os.umask(0o077)  # with --file, the data it leaves may be of real people
+    configure_logs(settings.log_format, level=logging.WARNING)  # the scenes show what happens
     summary = run(
         _play(Options(settings.home, members, file.resolve() if file else None, seed), headless=headless or as_json)
     )
@@ -67,7 +67,7 @@ def command(*, members: int, file: Path | None, seed: int, headless: bool, as_js
 
 
 def _tell_file(file: Path, members: Summary) -> None:
-    """Say what of a file of one's own could not be used."""
+    """Report what could not be used of the user's own member file."""
     problems = sum(members["problems"].values())
     if problems or members["rejected"]:
         click.echo(
@@ -77,7 +77,7 @@ def _tell_file(file: Path, members: Summary) -> None:
 
 
 def _page() -> Console:
-    """Where the tables go; a file or pipe is as wide as they need."""
+    """Make the console that prints the tables; in a file or pipe it is as wide as they need."""
     console = Console()
     return console if console.is_terminal else Console(width=120)
 

@@ -41,7 +41,7 @@ muster mailroom --mbox /var/mail/bounces
 @click.option("--maildir", type=click.Path(path_type=Path), help="Read this maildir instead.")
 @click.option("--json", "as_json", is_flag=True, help="Say what came of a mailbox as JSON.")
 def command(lmtp: str | None, smtp: str | None, mbox: Path | None, maildir: Path | None, *, as_json: bool) -> None:
-    """Take in mail; the words people see are `_HELP`."""
+    """Take in mail; the help text people see is `_HELP`."""
     if mbox or maildir:
         if (mbox and maildir) or lmtp or smtp:
             raise click.UsageError("Give one of --mbox and --maildir, and neither --lmtp nor --smtp with it.")

@@ -1,4 +1,4 @@
-"""`muster people find`, `leave` and `erase`: look members up, strike off who has left, erase who asks for it."""
+"""`muster people find`, `leave` and `erase`: look members up, strike off leavers, erase people on request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from people.search import FoundPerson, search_people
 
 FOUND_AT_MOST = 50
 NAMED_AT_MOST = 20
-"""Members who are named before they are struck off; of more, how many."""
+"""Most members who are listed by name before they are struck off; of more, only their number is shown."""
 
 
 @click.command()
@@ -125,7 +125,7 @@ def leave(
 
 @dataclass(frozen=True, slots=True)
 class LeaveRequest:
-    """Who is to leave or to return, and from when on, as it was typed."""
+    """Members who are to leave or to return, and from when on, as typed."""
 
     member_ids: Sequence[str]
     file: Path | None
@@ -135,7 +135,7 @@ class LeaveRequest:
 
 
 async def _named(asked: LeaveRequest) -> list[Named]:
-    """The members who are meant, in the order they were named; nobody for numbers that nobody has."""
+    """Find the members a request names, in its order; unknown numbers are left out."""
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         listed, _ = _listed(runtime, asked.file, asked.on)
         return await members_named(db, [*asked.member_ids, *(one.member_id for one in listed)])
@@ -172,7 +172,7 @@ def _listed(runtime: Runtime, file: Path | None, on: datetime | None) -> tuple[l
 
 
 def _day(runtime: Runtime, on: datetime | None) -> datetime:
-    """The first moment of a day here; of today where none is given."""
+    """Return the first moment of a day in our time zone; of today where none is given."""
     zone = ZoneInfo(runtime.settings.time_zone)
     day = on or runtime.clock().astimezone(zone)
     return day.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=zone)

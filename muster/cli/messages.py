@@ -1,4 +1,4 @@
-"""`muster messages`: find messages, see why each is where it is, decide about those that wait, archive what is over."""
+"""`muster messages`: list messages, explain their state, decide about those in manual review, archive old ones."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ Archived = list[tuple[Due, Moved]]
 
 
 def _known_reason(_ctx: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    """The reason as messages have it.
+    """Check that messages can have this reason.
 
     Raises:
-        click.BadParameter: no message ever has it.
+        click.BadParameter: no message can.
     """
     if value is None or value in set(Reason):
         return value

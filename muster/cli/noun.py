@@ -1,4 +1,4 @@
-"""The group of commands about one noun, such as `muster people`."""
+"""Group of commands about one noun, such as `muster people`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _NO_LIMIT: Final = 10_000
 
 
 class Noun(click.Group):
-    """Lists its commands with their first sentence as it stands, over several lines where it is long."""
+    """Lists its commands with their whole first sentence, over several lines where it is long."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list; click would cut each sentence to a line."""
+        """Write the list; click would cut each sentence to one line."""
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         rows = [(name, one.get_short_help_str(_NO_LIMIT)) for name, one in commands if one is not None]
         with formatter.section("Commands"):

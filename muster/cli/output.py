@@ -1,7 +1,7 @@
-"""Output of commands without what could command the terminal, in rows of former versions and providers' words too.
+"""Command output without terminal control characters, even where old rows or providers' texts contain them.
 
-Colours and the moving of lines that a terminal is meant to get are CSI sequences, and pass to terminals alone. A
-command that shows strangers' words takes those out of them first (`core.control_characters`).
+Colours and cursor movements of ours are CSI sequences, and pass to terminals only. A command that shows text from
+outside removes such sequences from it first (`core.control_characters`).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class Guarded:
     """A stream that passes on no control characters but line ends, tabs, and on a terminal colours.
 
     Args:
-        stream: where it goes.
+        stream: the stream to write to.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write what is harmless of a text."""
+        """Write a text without its control characters."""
         if text.isprintable():
             self._stream.write(text)
         elif self._stream.isatty():
@@ -47,27 +47,27 @@ class Guarded:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever else a stream has."""
+        """Return any other attribute of the stream."""
         return getattr(self._stream, name)
 
 
 def guard_output() -> None:
-    """Guard what this process prints."""
+    """Guard stdout and stderr of this process."""
     sys.stdout, sys.stderr = guarded(sys.stdout), guarded(sys.stderr)
 
 
 def guarded(stream: TextIO) -> TextIO:
-    """The same stream, guarded."""
+    """Wrap a stream so that it is guarded."""
     return cast("TextIO", Guarded(stream))
 
 
 def print_json(value: object, *, indent: bool = False) -> None:
-    """Print a value for programs, on one line if it is not to be indented."""
+    """Print a value as JSON, on one line unless it is to be indented."""
     click.echo(json_text(value, indent=indent))
 
 
 def json_text(value: object, *, indent: bool = False) -> str:
-    """A value as JSON, in which nothing commands a terminal, and every string is what it was."""
+    """Return a value as JSON without control characters; every string is the same once parsed."""
     import orjson
 
     options = orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if indent else 0)
@@ -75,5 +75,5 @@ def json_text(value: object, *, indent: bool = False) -> str:
 
 
 def _harmless(text: str) -> str:
-    """A text without controls; a carriage return stays, for progress is drawn over itself."""
+    """Remove control characters from a text; a carriage return stays, for progress bars need it."""
     return "\r".join(without_controls(part) for part in text.split("\r"))

@@ -1,4 +1,4 @@
-"""`muster people`: bring the members in, look one up, count them, take them out; `membership` has the rest."""
+"""`muster people`: import members, show one, count and export them; `membership` has the other commands."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from people.units import UNIT_KINDS
 
 _LEAST_WIDTH = 10
 _NAMED = 5
-"""Members who are named where there may be many."""
+"""Most members who are listed by number where there may be many."""
 
 
 @click.group(cls=Noun)
@@ -106,7 +106,7 @@ async def _import(
 
 @contextmanager
 def _progress_bar(*, quiet: bool) -> Iterator[imports.Progress]:
-    """A bar on the terminal; nothing where standard error is no terminal."""
+    """Show a progress bar; nothing where standard error is no terminal."""
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
@@ -153,7 +153,7 @@ def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
 
 
 def _some(members: Sequence[str]) -> str:
-    """How many there are, and the first of them: `2 (0001024, 0001025)`."""
+    """Say how many there are, and name the first: `2 (0001024, 0001025)`."""
     return f"{len(members):,} ({', '.join(members[:_NAMED])}{', …' if len(members) > _NAMED else ''})"
 
 
@@ -175,7 +175,7 @@ def show(external_id: str, *, as_json: bool) -> None:
 
 
 def _rows(person: people.Person, said: list[Consent], zone: ZoneInfo) -> Iterator[tuple[str, str]]:
-    """What is known of somebody, each with what it is called."""
+    """List a person's data, each value with its label."""
     if person.left_at:
         yield "left", f"{person.left_at.astimezone(zone):%Y-%m-%d}"
     yield from person.units.items()

@@ -1,4 +1,4 @@
-"""The problems of a file somebody gave, as commands tell them."""
+"""Problems of an imported file, as commands print them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.plurals import plural
 from people.imports.report import Problem, count_by_code
 
 SHOWN: Final = 20
-"""Problems on the screen; a file takes the rest."""
+"""Most problems on the screen; the file holds the rest."""
 
 
 header_row_option = click.option(
@@ -27,11 +27,11 @@ encoding_option = click.option(
 
 
 def tell_problems(problems: Sequence[Problem], further: Mapping[str, int] | None = None) -> None:
-    """Tell the first of them by line, and how many there are of each kind.
+    """Print the first problems by line, and how many there are of each kind.
 
     Args:
-        problems: those that are known one by one.
-        further: those that are only counted, by code.
+        problems: those known by line.
+        further: how many more there are, by code.
     """
     if not problems:
         return
@@ -48,12 +48,12 @@ def tell_problems(problems: Sequence[Problem], further: Mapping[str, int] | None
 
 
 def write_problems(path: Path, problems: Sequence[Problem], further: Mapping[str, int] | None = None) -> None:
-    """Write problems to a CSV file that only its owner can read: it holds what members' cells hold.
+    """Write problems to a CSV file that only its owner can read, because it quotes members' data.
 
     Args:
-        path: the file; it may be there.
-        problems: those that are known one by one.
-        further: those that are only counted, by code; how many there are is told.
+        path: the file; it may exist.
+        problems: those known by line.
+        further: how many more there are, by code; their number is written.
 
     Raises:
         InputError: the file cannot be written.
@@ -71,6 +71,6 @@ def write_problems(path: Path, problems: Sequence[Problem], further: Mapping[str
 
 
 def tell_notices(notices: Sequence[str]) -> None:
-    """What people should know of the file, a line for each."""
+    """Print notices about the file, one a line."""
     for notice in notices:
         click.echo(f"note: {notice}")

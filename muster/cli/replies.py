@@ -1,4 +1,4 @@
-"""`muster replies`: the replies that need a person: list, show, read, undo, close, and have them all read again."""
+"""`muster replies`: the reply inbox: list, show, read, undo and close replies, and classify them all again."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _DEFAULTS = TwilioConfig()
 
 
 def _place(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, int]:
-    """`HOST:PORT`, `:PORT` or `PORT`."""
+    """Parse `HOST:PORT`, `:PORT` or `PORT`."""
     host, _, port = value.rpartition(":")
     if not port.isdecimal() or int(port) > 65535:
         raise click.BadParameter("write it as HOST:PORT; port 0 is any free one")
@@ -89,7 +89,7 @@ def command(
         smtp_port=smtp[1],
         twilio=TwilioConfig(
             account_sid=account_sid,
-            auth_token=auth_token.partition(",")[0].strip(),  # while rotating, the first one signs
+            auth_token=auth_token.partition(",")[0].strip(),  # during rotation, the first one signs
             inbound_url=inbound_url,
             seed=seed,
             unreachable=unreachable,
@@ -101,7 +101,7 @@ def command(
 
 
 async def _stay_up(config: SandboxConfig, *, as_json: bool) -> None:
-    """Run until told to stop."""
+    """Run until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

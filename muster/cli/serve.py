@@ -20,7 +20,7 @@ number of these, on any number of machines, share one database.
 
 @click.command(help=_HELP, short_help="Start the web server only.")
 def command() -> None:
-    """Serve; the words people see are `_HELP`."""
+    """Serve; the help text people see is `_HELP`."""
     run(_serve())
 
 

@@ -1,4 +1,4 @@
-"""What a command needs to do anything: the servers it works on, and an event loop."""
+"""Session of a command: the servers it works on, and an event loop."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 @asynccontextmanager
 async def open_session(*, pool_size: int = 5, stays_up: bool = False) -> AsyncIterator[Runtime]:
-    """A runtime on the configured servers, or on embedded ones that live as long as somebody uses them.
+    """Open a runtime on the configured servers, or on embedded ones that stay up as long as a process uses them.
 
     The database must have the newest schema; embedded ones are brought to it.
 
     Args:
         pool_size: most database connections at once.
-        stays_up: end (by SIGTERM to ourselves) when embedded servers stop under us: what starts us again gets new ones.
+        stays_up: exit (by SIGTERM to ourselves) when the embedded servers stop; a restart gets new ones.
 
     Raises:
         SettingsError: the configuration cannot work.
         Conflict: the configured database lacks migrations.
-        NotFound: nothing is configured, and there is no Muster in MUSTER_HOME.
+        NotFound: no database is configured, and there is no Muster in MUSTER_HOME.
         Unavailable: a server does not answer.
     """
     async with open_servers(stays_up=stays_up) as settings:
@@ -67,7 +67,7 @@ async def open_session(*, pool_size: int = 5, stays_up: bool = False) -> AsyncIt
 
 @asynccontextmanager
 async def open_servers(*, stays_up: bool = False) -> AsyncIterator[Settings]:
-    """The settings, complete: with the addresses of embedded servers where none are configured.
+    """Open the servers; yields the settings, with the addresses of embedded servers where none are configured.
 
     Embedded servers stay up while this is open; their database is brought to the newest schema.
 
@@ -78,7 +78,7 @@ async def open_servers(*, stays_up: bool = False) -> AsyncIterator[Settings]:
         NotFound, SettingsError, Unavailable: see `open_session`.
     """
     settings = load_settings()
-    # A command says by itself what it did; a process that stays up has only its log.
+    # A command prints what it did; a process that stays up has only its log.
     configure_logs(settings.log_format, level=logging.INFO if stays_up else logging.WARNING)
     check_for_production(settings)
     async with AsyncExitStack() as stack:
@@ -93,7 +93,7 @@ async def open_servers(*, stays_up: bool = False) -> AsyncIterator[Settings]:
 
 
 def _end() -> None:
-    """The keeper hung up: the servers are stopping. Stop in order too."""
+    """Stop this process in order when the daemon hangs up, because its servers are stopping."""
     log.warning("the embedded servers stopped")
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -112,6 +112,6 @@ async def _with_embedded(settings: Settings, servers: Servers) -> Settings:
 
 
 def _public_url(settings: Settings) -> str:
-    """Where members' links lead; `muster run` may have had to go to another port than the usual one."""
+    """Return the address of members' links; `muster run` may have taken another port than the usual one."""
     running = None if "public_url" in settings.model_fields_set else served_at(settings.home)
     return running or settings.public_url

@@ -1,4 +1,4 @@
-"""Hints about settings that were probably misspelt: an unknown MUSTER_ variable is ignored, which nobody notices."""
+"""Hints about settings that were probably misspelt: an unknown MUSTER_ variable is silently ignored."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Final
 
 PREFIX: Final = "MUSTER_"
 NEAR: Final = 0.7
-"""How alike two names must be, as difflib counts; Kubernetes gives a service called `muster` variables of our prefix,
-and those are like none of ours."""
+"""Similarity from which two names are alike, as difflib counts. Kubernetes sets variables of our prefix for a service
+called `muster`; those are less alike than this."""
 
 
 def setting_hints(names: Iterable[str]) -> Iterator[str]:
-    """Name each variable that is no setting but is spelt like one, in a sentence.
+    """Yield a sentence for each variable that is no setting but is spelt like one.
 
     Args:
-        names: of environment variables, ours and others.
+        names: names of environment variables, ours and others.
     """
     from core.settings import Settings
 

@@ -23,14 +23,14 @@ from muster.cli.numbers import STEP
 from muster.cli.session import open_session, run
 
 SHOWN = 20
-"""Messages listed one by one; of more, the numbers by step and channel are said."""
+"""Most messages listed one by one; of more, their number by step and channel is shown."""
 
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
 
 
 @dataclass(frozen=True, slots=True)
 class SettleRequest:
-    """The choice as it was typed."""
+    """Choice of messages and decision, as typed."""
 
     names: Sequence[tuple[int, str]] | None
     campaign: str | None
@@ -41,18 +41,18 @@ class SettleRequest:
 
     @property
     def is_everything(self) -> bool:
-        """Whether nothing narrows it down."""
+        """Whether no option narrows the choice down."""
         narrowed = (self.names, self.campaign, self.step, self.channel, self.after, self.before)
         return all(one is None for one in narrowed)
 
 
 @dataclass(frozen=True, slots=True)
 class HeldMessages:
-    """What is meant by it.
+    """Messages in manual review that a request means.
 
     Attributes:
-        campaigns: their names, by id.
-        others: what was named and is not held.
+        campaigns: names of their campaigns, by id.
+        others: messages that were named but are not in manual review.
     """
 
     held: list[HeldMessage]

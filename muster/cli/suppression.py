@@ -1,4 +1,4 @@
-"""`muster suppression`: whom not to write to: take lists in, hand them on, look an address up."""
+"""`muster suppression`: import and export suppression lists, look an address up."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from people.returning import lift_erased
 _STILL_WRITTEN_TO: Final = frozenset(
     {"unknown_reason", "unknown_purpose", "unknown_channel", "not_a_date", "in_the_future"}
 )
-"""Problems of rows that name somebody who can be written to."""
+"""Problems of rows whose person is still written to."""
 
 _file = click.argument("file", type=click.Path(path_type=Path))
 
@@ -138,9 +138,9 @@ async def _export(file: Path, *, hashed: bool, force: bool, actor: str) -> int:
 @click.argument("address", nargs=-1, required=True)
 @json_option
 def show(address: Sequence[str], *, as_json: bool) -> None:
-    """Tell what stands against ADDRESS, a number, a mailbox or a membership number, and all that was said about it.
+    """Show why ADDRESS (a number, a mailbox or a membership number) is not written to, and its whole history.
 
-    Of a member it tells what stands against them wherever they are written to, and against each of their addresses.
+    For a member it shows suppressions of the person as a whole, and of each of their addresses.
     """
     known, zone = run(_show(" ".join(address)))
     if as_json:

@@ -111,12 +111,12 @@ def check(name: str, language: str | None, as_json: bool) -> None:
 
 
 def _channels(template: Template, language: str) -> Iterator[Channel]:
-    """The channels a template has in a language."""
+    """List the channels a template has in a language."""
     return (channel for channel in template.channels if language in template.versions(channel))
 
 
 def _in_language(template: Template, language: str) -> str:
-    """The template's language that somebody who wants this one understands.
+    """Return the template's language that a recipient who prefers this one gets.
 
     Raises:
         NotFound: it has none.
@@ -136,7 +136,7 @@ def _file(channel: Channel, language: str) -> str:
 
 
 def _without_their_language(template: Template, people: Mapping[str, int]) -> Iterator[str]:
-    """The languages members have and the template has not."""
+    """List the languages members have and the template lacks."""
     for language, n in people.items():
         if spoken(language, template.languages) is None:
             members = "one member has" if n == 1 else f"{n:,} members have"
@@ -147,7 +147,7 @@ def _without_their_language(template: Template, people: Mapping[str, int]) -> It
 
 
 async def _check(name: str) -> tuple[Template, Settings, Mapping[str, int]]:
-    load_template(load_settings().template_roots, name)  # what is wrong with the files needs no server to be said
+    load_template(load_settings().template_roots, name)  # errors in the files are reported without a server
     async with open_session() as runtime, runtime.pool.acquire() as db:
         template = load_template(runtime.settings.template_roots, name)
         template.check(await known_variables(db), sms_from=runtime.settings.sms_from)
@@ -156,7 +156,7 @@ async def _check(name: str) -> tuple[Template, Settings, Mapping[str, int]]:
 
 @dataclass(frozen=True, slots=True)
 class PreviewChoice:
-    """One person's messages in one language."""
+    """Preview of one person's messages in one language."""
 
     language: str
     sms: RenderedSms | None
@@ -166,7 +166,7 @@ class PreviewChoice:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One person's messages: in their own language first, then in the template's others."""
+    """Preview of one person's messages: in their own language first, then in the template's others."""
 
     template: Template
     person: Person
@@ -175,13 +175,13 @@ class Preview:
     warnings: tuple[str, ...]
 
     def address(self, channel: str) -> str | None:
-        """Where it would go: the first address that may be used."""
+        """Return the address it would go to: the first one that may be used."""
         return next(
             (one.address for one in self.person.addresses if one.channel == channel and one.suppressed is None), None
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Return the same as JSON values."""
         own, *others = self.said
         return {
             "template": self.template.name,
@@ -307,7 +307,7 @@ def _said(renderer: Renderer, language: str, variables: Mapping[str, str]) -> Pr
 
 
 def _example(settings: Settings) -> dict[str, Any]:
-    """Constants where no ballot was named; it shows that they are an example."""
+    """Return example values of the constants, for a preview without a ballot."""
     return {
         "organisation": settings.organisation,
         "contact": settings.contact,

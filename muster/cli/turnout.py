@@ -1,4 +1,4 @@
-"""`muster turnout`: who has voted, as far as we know; and the same in and out by file."""
+"""`muster turnout`: the turnout as far as it is known, and its export and import by file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ muster turnout pay-2026 --by branch        each branch
 
 
 class _Ballots(click.Group):
-    """What is no command is a ballot to show: `muster turnout pay-2026` is `muster turnout show pay-2026`."""
+    """Group that reads an unknown command as a ballot: `muster turnout pay-2026` is `muster turnout show pay-2026`."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return super().get_command(ctx, cmd_name) or self.commands["show"]
@@ -58,7 +58,7 @@ class _Ballots(click.Group):
 
 @click.group(cls=_Ballots, help=_GROUP_HELP)
 def command() -> None:
-    """Hold the commands together; the words people see are `_GROUP_HELP`."""
+    """Group the commands; the help text people see is `_GROUP_HELP`."""
 
 
 @command.command(help=_HELP, short_help="How a ballot stands: who has voted, as far as we know, by unit.")
@@ -67,7 +67,7 @@ def command() -> None:
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print the units as CSV, every branch if --by does not say.")
 def show(ballot: str, kind: str | None, *, as_json: bool, as_csv: bool) -> None:
-    """Show a ballot's turnout; the words people see are `_HELP`."""
+    """Show a ballot's turnout; the help text people see is `_HELP`."""
     if as_json and as_csv:
         raise click.UsageError("Choose either --json or --csv.")
     found, stands, units = run(_turnout(ballot, kind or ("branch" if as_csv else None)))
@@ -180,7 +180,7 @@ def _units(units: Sequence[UnitTurnout], whole: Score) -> Table:
 
 
 def _bar(one: Score, width: int = 10) -> str:
-    """A bar of the estimate that is full when it has reached the threshold, and not before."""
+    """Draw a bar of the estimate that is full only when it has reached the threshold."""
     filled = one.estimated / one.target if one.target else 0.0
     full = width if one.reached else min(width - 1, round(filled * width))
     return "█" * full + "·" * (width - full)

@@ -1,4 +1,4 @@
-"""`muster turnout export` and `muster turnout import`: standings out to a file, and what others know in from one."""
+"""`muster turnout export` and `muster turnout import`: members' statuses to a file, and claims from one."""
 
 from __future__ import annotations
 

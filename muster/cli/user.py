@@ -1,4 +1,4 @@
-"""`muster user`: who may use the staff console."""
+"""`muster user`: manage the staff who may use the console."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from muster.embedded.running import sandbox_at
 from muster.operator import system_user
 
 if TYPE_CHECKING:
-    # the console takes its time to import, and `--help` shows none of it
+    # the console is slow to import, and `--help` does not need it
     from staff.sign_in import By
 
 SQL = load_queries(__file__)
@@ -102,7 +102,7 @@ def sign_out(email: str, actor: str) -> None:
 
 
 def _tell(words: str, minutes: int, *, send: bool) -> None:
-    """Print a link alone, for scripts take it as it is; what to know of it goes to standard error."""
+    """Print only the link on standard output, for scripts; remarks go to standard error."""
     from console.sign_in_mail import in_words
 
     click.echo(words)
@@ -139,14 +139,14 @@ async def _link(email: str, minutes: int, send: bool, by: By) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Mail:
-    """How links are mailed: by the settings' relay, or to a sandbox, whose page shows them."""
+    """Mail route of sign-in links: the settings' relay, or a sandbox, whose page shows them."""
 
     settings: Settings
     page: str | None = None
 
 
 def _mail(settings: Settings) -> _Mail:
-    """The relay that is set up; without any configuration the sandbox of the `muster run` that is up.
+    """Return the configured relay; without any configuration the sandbox of the `muster run` that is up.
 
     Raises:
         SettingsError: there is neither.
@@ -195,7 +195,7 @@ async def _list() -> list[dict[str, Any]]:
 
 
 async def _change(email: str, what: str, by: By) -> str:
-    """Change somebody's access; returns what ended with it, in words."""
+    """Change a person's access; return in words what ended with it."""
     from staff.sign_in import end_access, find_staff, record
 
     async with open_session() as runtime, runtime.pool.acquire() as db, db.transaction():

@@ -1,12 +1,12 @@
 -- name: list_staff
--- With the last sign-in, so that one can see who has left long ago.
+-- Shows the last sign-in, so that staff who left long ago stand out.
 select s.email, s.name, s.created_at, s.disabled_at, max(l.used_at) as signed_in_at
 from staff s left join sign_in l using (staff_id)
 group by s.staff_id
 order by s.disabled_at is not null, s.email;
 
 -- name: disable_staff
--- Whatever else happens: every page asks whether its reader is disabled.
+-- Takes effect at once: every page checks whether its reader is disabled.
 update staff set disabled_at = coalesce(disabled_at, $2) where staff_id = $1;
 
 -- name: enable_staff

@@ -1,4 +1,4 @@
-"""`muster webhooks`: have other systems told what happens."""
+"""`muster webhooks`: manage the webhook subscriptions of other systems."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def add(name: str, url: str, kinds: Sequence[str], include: Sequence[str], actor
 @command.command("list")
 @json_option
 def list_(*, as_json: bool) -> None:
-    """List who is told, of what, and how far behind they are."""
+    """List the subscriptions: their events, and how far behind each is."""
     from webhooks.subscriptions.subscriptions import list_subscriptions
 
     async def work() -> list[Subscription]:
@@ -107,7 +107,7 @@ def list_(*, as_json: bool) -> None:
 @_name
 @json_option
 def show(name: str, *, as_json: bool) -> None:
-    """Show one: what it is told, where it stands, and why it does not go on if it does not."""
+    """Show a subscription: its events, its position, and why it has stopped if it has."""
     from webhooks.subscriptions.subscriptions import get_subscription
 
     async def work() -> tuple[Subscription, ZoneInfo]:
@@ -151,7 +151,7 @@ def rotate(name: str, overlap: int, actor: str, *, as_json: bool) -> None:
 @actor_option
 @json_option
 def pause(name: str, reason: str, actor: str, *, as_json: bool) -> None:
-    """Tell it nothing for now. What happens meanwhile waits, as long as events are kept (MUSTER_KEEP_EVENTS)."""
+    """Send it nothing for now. Events wait meanwhile, as long as they are kept (MUSTER_KEEP_EVENTS)."""
     from webhooks.subscriptions.subscriptions import pause as pause_subscription
 
     async def work() -> tuple[Subscription, ZoneInfo]:
@@ -168,7 +168,7 @@ def pause(name: str, reason: str, actor: str, *, as_json: bool) -> None:
 @actor_option
 @json_option
 def resume(name: str, actor: str, *, as_json: bool) -> None:
-    """Go on with the event it stood at."""
+    """Send again, from the event at which it stopped."""
     from webhooks.subscriptions.subscriptions import resume as resume_subscription
 
     async def work() -> tuple[Subscription, ZoneInfo]:
@@ -190,7 +190,7 @@ def resume(name: str, actor: str, *, as_json: bool) -> None:
 @actor_option
 @json_option
 def replay(name: str, after: int | None, since: datetime | None, actor: str, *, as_json: bool) -> None:
-    """Tell everything from a place on once more, in order; each event keeps its id. Default: all that is kept."""
+    """Send everything again from a position on, in order; each event keeps its id. Default: all that is kept."""
     from webhooks.subscriptions.subscriptions import replay as replay_subscription
 
     if after is not None and since is not None:
@@ -211,7 +211,7 @@ def replay(name: str, after: int | None, since: datetime | None, actor: str, *, 
 @_name
 @actor_option
 def remove(name: str, actor: str) -> None:
-    """Forget it, its secret and its log."""
+    """Delete a subscription, its secret and its log."""
     from webhooks.subscriptions.subscriptions import remove as remove_subscription
 
     async def work() -> None:
@@ -243,7 +243,7 @@ def test(name: str, *, as_json: bool) -> None:
 def resend(name: str, cursor: int, *, as_json: bool) -> None:
     """Send the event at CURSOR again now, under the id it had; exit status 1 where it is not taken.
 
-    The stream stays where it is: to send all from a place on, see muster webhooks replay.
+    The subscription's position does not change: to send everything from a position on, see muster webhooks replay.
     """
     from webhooks.subscriptions.redelivery import resend as resend_event
 
@@ -313,7 +313,7 @@ def _show(found: Subscription, zone: ZoneInfo, *, as_json: bool) -> None:
 
 
 def _plain(text: str) -> Text:
-    """Text as it is, whatever brackets or control characters somebody put in it."""
+    """Make a text without markup or control characters of what came from outside."""
     return Text("".join(character if character.isprintable() else " " for character in text))
 
 

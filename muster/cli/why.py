@@ -1,4 +1,4 @@
-"""`muster messages why`: everything that was sent to somebody and said by them, and why nothing else was."""
+"""`muster messages why`: the history of everything sent to and received from a person, with reasons."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from people.search import who_has
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A message, whose it is, what happened to it, the name of its campaign, and what was said in answer to it."""
+    """Message with its recipient, its history, the name of its campaign, and the answers to it."""
 
     message: Account
     person: Named
@@ -39,14 +39,14 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """Everything there is to tell.
+    """Everything that the command shows.
 
     Attributes:
-        stories: the messages, by person, each person's latest first.
-        people: of the people who are meant, who they are, and the steps that have no message for them.
-        others: what was said in answer to no message.
-        zone: whose clock times are told by.
-        note: what whoever asked should know of how they were understood.
+        stories: the messages, grouped by person, each person's latest first.
+        people: the people the query means, each with the steps that have no message for them.
+        others: what they said that answers none of the messages.
+        zone: the time zone that times are shown in.
+        note: how the query was understood, where that is not obvious.
     """
 
     stories: list[Story]
@@ -105,7 +105,7 @@ async def _why(who: str) -> Whole:
 
 
 def _refuse(who: str) -> NoReturn:
-    """Say that there is nothing to tell of somebody.
+    """Raise the error for a person without any history.
 
     Raises:
         NotFound: always.
@@ -119,7 +119,7 @@ def _refuse(who: str) -> NoReturn:
 async def _of_people(
     runtime: Runtime, db: Connection, person_ids: Sequence[int], addresses: Sequence[tuple[str, str]], zone: ZoneInfo
 ) -> Whole | None:
-    """Everything about some people, or an address that nobody has any longer; None where there is nothing to tell."""
+    """Collect the history of some people, or of an address that nobody has any longer; None where there is none."""
     if person_ids:
         ids = [message_id for person_id in person_ids for message_id in await messages_of(db, person_id)]
     else:
@@ -139,10 +139,11 @@ async def _of_people(
 
 
 async def _by_address(runtime: Runtime, db: Connection, who: str, zone: ZoneInfo, nobody: NotFound) -> Whole | None:
-    """Everything about whoever has an address, or had it; None for digits that are none, or of which nothing is known.
+    """Collect the history of the people who have or had an address; None where digits are no address or an unknown one.
 
     Raises:
-        NotFound: it is no number of any kind, or a mailbox or international number of which nothing is known.
+        NotFound: it is neither an address nor a message's number, or it is a mailbox or international number that is
+            unknown.
     """
     try:
         channel, address = read_address(who, runtime.settings.sms_region)
@@ -157,7 +158,7 @@ async def _by_address(runtime: Runtime, db: Connection, who: str, zone: ZoneInfo
     whole = await _of_people(runtime, db, people, [(channel, address)], zone)
     if whole is None and people:
         _refuse(who)
-    # a telephone number as people write it, not that of a message, and close to nobody's membership number
+    # written like a phone number, not like a message's number, and close to nobody's membership number
     if whole is None and (read_id(who) is None or (who.startswith("0") and not nobody.remedy)):
         kind = "phone number" if channel == "sms" else "mailbox"
         raise NotFound(
@@ -168,10 +169,10 @@ async def _by_address(runtime: Runtime, db: Connection, who: str, zone: ZoneInfo
 
 
 async def _by_number(db: Connection, who: str, zone: ZoneInfo, nobody: NotFound) -> Whole:
-    """The message with a number that is nobody's, as long as it cannot have been meant for somebody's.
+    """Collect the history of the message with that number, unless a person's number was probably meant.
 
     Raises:
-        NotFound: zeros stand before it, a membership number comes close to it, or there is no such message.
+        NotFound: it has leading zeros, a membership number is close to it, or there is no such message.
     """
     message_id = read_id(who)
     if nobody.remedy:
@@ -225,7 +226,7 @@ def _tell_other_steps(steps: Sequence[OtherStep]) -> None:
 
 
 def _in_order(story: Story) -> list[HistoryEvent | AnswerEvent]:
-    """The events as they were written, each answer after the last one that is not later."""
+    """Return the events as recorded, each answer after the last event that is not later than it."""
     told: list[HistoryEvent | AnswerEvent] = list(story.events)
     for answer in reversed(story.answers):
         before = [place for place, event in enumerate(story.events) if event.at <= answer.at]
@@ -238,7 +239,7 @@ def _tell_line(happened: HistoryEvent | AnswerEvent, zone: ZoneInfo) -> None:
 
 
 def _to_json(whole: Whole) -> list[dict[str, Any]]:
-    """The messages, then the steps without one, then what answers no message."""
+    """List the messages, then the steps without one, then what answers no message."""
     told = [
         asdict(one.message)
         | one.person.to_json()

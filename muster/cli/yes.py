@@ -1,4 +1,4 @@
-"""A yes before something that is hard to take back: asked for in a terminal, demanded everywhere else."""
+"""Confirmation before something that is hard to undo: a question in a terminal, an option `--yes` elsewhere."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from core.errors import Conflict
 
 
 def ask_for_yes(question: str, doing: str, *, yes: bool, quiet: bool = False) -> None:
-    """Ask, and go no further without a yes.
+    """Ask for confirmation, and raise unless it is given.
 
     Args:
         question: such as “Launch?”.
-        doing: what needs the yes, where there is nobody to ask: “Launching pay-2026”.
-        yes: whether it was given on the command line.
+        doing: the action, for the error where there is nobody to ask: “Launching pay-2026”.
+        yes: whether it was confirmed on the command line.
         quiet: whether nothing but a result may be printed.
 
     Raises:
-        Conflict: it was not given, and there is nobody to ask.
+        Conflict: it was not confirmed, and there is nobody to ask.
         click.Abort: the answer is no.
     """
     if yes:

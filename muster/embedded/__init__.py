@@ -1,1 +1,1 @@
-"""Servers that Muster brings along: real PostgreSQL and real Valkey (Redis), from installed packages."""
+"""Embedded servers: real PostgreSQL and real Valkey (Redis), from installed packages."""

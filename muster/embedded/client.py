@@ -1,4 +1,4 @@
-"""Use the embedded servers of a MUSTER_HOME: join the ones that run, or have a keeper start them."""
+"""Client of a MUSTER_HOME's embedded servers: use the ones that run, or have a daemon start them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from core.errors import MusterError, NotFound, SettingsError, Unavailable
 from muster.embedded.home import open_home
 
 PATIENCE: Final = 150.0
-"""Seconds to wait for servers: recovery after a crash takes a while, and a machine may be slow."""
+"""Seconds to wait for servers: recovery after a crash takes time, and a machine may be slow."""
 
 
 BYE: Final = b"bye"
-"""Said to the keeper by one who waits for the servers to stop."""
+"""Message to the daemon from a client that waits for the servers to stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Embedded servers in use: they stay up at least until this is closed, or its process ends in any way.
+    """Embedded servers in use; they stay up at least until this is closed or its process ends in any way.
 
     Attributes:
         database_url: PostgreSQL, for work.
         owner_url: the same, for migrations.
         redis_url: Valkey.
-        line: the connection that tells the keeper we are here.
+        line: the open connection by which the daemon knows that the servers are in use.
     """
 
     database_url: str
@@ -41,11 +41,11 @@ class Servers:
     line: socket.socket
 
     def close(self) -> None:
-        """Leave; the keeper stops the servers a little after the last one has left."""
+        """Disconnect; the daemon stops the servers shortly after the last client has left."""
         self.line.close()
 
     def close_and_wait(self) -> None:
-        """Leave; if nobody else uses the servers they stop now, and this returns when they have."""
+        """Disconnect; if no other process uses the servers they stop now, and this returns when they have."""
         with self.line as line, contextlib.suppress(OSError):
             line.settimeout(PATIENCE)
             line.sendall(BYE)
@@ -55,15 +55,15 @@ class Servers:
 
 
 def attach(home: Path, *, make: bool = True) -> Servers:
-    """Join the embedded servers of a MUSTER_HOME, starting them where they do not run.
+    """Connect to the embedded servers of a MUSTER_HOME, starting them if they do not run.
 
     Args:
         home: MUSTER_HOME.
-        make: make a new Muster where there is none; otherwise that is refused, for whoever is in the wrong folder
-            should hear so instead of finding an empty Muster.
+        make: make a new Muster where there is none. Without it that is refused, so that a command in the wrong folder
+            fails instead of showing an empty Muster.
 
     Raises:
-        NotFound: there is no Muster, and none is to be made.
+        NotFound: there is no Muster, and `make` is false.
         SettingsError: the folder cannot be used, or a server is not installed.
         Unavailable: the servers did not start.
     """
@@ -81,7 +81,7 @@ def attach(home: Path, *, make: bool = True) -> Servers:
         if (line := _call(home)) is not None:
             if (servers := _listen(line, deadline)) is not None:
                 return servers
-            continue  # it was on its way out
+            continue  # that daemon was stopping
         if keeper is None or not _alive(keeper, home):
             keeper = _start_keeper(home)
         time.sleep(0.05)
@@ -98,7 +98,7 @@ def _log(home: Path) -> Path:
 
 
 def contact(home: Path) -> Path:
-    """The file that says where the keeper of a MUSTER_HOME listens; the folder itself may be too deep for a socket."""
+    """Return the file that names the daemon's socket; a MUSTER_HOME's own path may be too long for a socket."""
     return home / "keeper.json"
 
 
@@ -124,7 +124,7 @@ def _call(home: Path) -> socket.socket | None:
 
 
 def _listen(line: socket.socket, deadline: float) -> Servers | None:
-    """What the keeper says once its servers are up; None where it hangs up without a word."""
+    """Read the daemon's answer once its servers are up; None where it hangs up without one."""
     line.settimeout(max(deadline - time.monotonic(), 0.1))
     try:
         words = line.makefile("rb").readline()
@@ -147,7 +147,7 @@ def _error(said: Mapping[str, str]) -> MusterError:
 
 
 def _start_keeper(home: Path) -> int:
-    """Start a keeper that is nobody's child to wait for: it outlives us when others use its servers."""
+    """Start a daemon that outlives this process while others use its servers; returns its process id."""
     try:
         log = os.open(_log(home), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
@@ -156,7 +156,7 @@ def _start_keeper(home: Path) -> int:
         return os.posix_spawn(
             sys.executable,
             [sys.executable, "-P", "-m", "muster.embedded.daemon", str(home)],
-            # Not our settings: it needs none, and secrets in an environment show in /proc.
+            # Without our settings: it needs none, and secrets in an environment show in /proc.
             {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -170,10 +170,10 @@ def _start_keeper(home: Path) -> int:
 
 
 def _alive(keeper: int, home: Path) -> bool:
-    """Whether the keeper we started still runs; it may have left in favour of another one.
+    """Whether the daemon we started still runs; it may have ended because another one serves.
 
     Raises:
-        Unavailable: it broke.
+        Unavailable: it failed.
     """
     done, status = os.waitpid(keeper, os.WNOHANG)
     if done == 0:

@@ -1,8 +1,8 @@
-"""The process that keeps the embedded servers of one MUSTER_HOME: `python -m muster.embedded.daemon HOME`.
+"""Daemon that runs the embedded servers of one MUSTER_HOME: `python -m muster.embedded.daemon HOME`.
 
-Everybody who uses the servers holds a connection to the keeper's socket. The kernel closes it however its owner ends,
-so the keeper always knows whether anybody is left; when nobody is, it stops both servers in order and exits. Only one
-keeper works on a MUSTER_HOME: it holds a lock on `keeper.lock`, and says in `keeper.json` where it listens.
+Each process that uses the servers holds a connection to the daemon's socket. The kernel closes it however the process
+ends, so the daemon always knows whether any is left; when none is, it stops both servers in order and exits. Only one
+daemon works on a MUSTER_HOME: it holds a lock on `keeper.lock`, and `keeper.json` says where it listens.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from muster.embedded.roles import APPLICATION, OWNER
 from muster.embedded.valkey import Valkey, start_valkey
 
 GRACE: Final = 2.0
-"""Seconds between the last user's leaving and the stop: the next command of a script finds the servers still up."""
+"""Seconds between the last client's leaving and the stop: the next command of a script finds the servers still up."""
 
 
 _PREFIX: Final = "muster-keeper-"
@@ -44,15 +44,15 @@ Pair = tuple[Postgres, Valkey]
 
 @dataclass(slots=True)
 class Daemon:
-    """Starts both servers, tells every user where they are, and stops them when the last user has left.
+    """Starts both servers, sends their addresses to every client, and stops them when the last client has left.
 
     Attributes:
         home: MUSTER_HOME.
-        users: how many hold a connection.
-        changed: set whenever somebody came or left, or a signal asked us to stop.
-        stopping: a signal asked us to stop.
-        hurrying: the last user to leave waits for the end, so there is no grace.
-        waiting: the lines of those who wait for the end; they close with us.
+        users: number of connected clients.
+        changed: set whenever a client came or left, or a signal asked for the stop.
+        stopping: a signal asked for the stop.
+        hurrying: the last client to leave waits for the stop, so there is no grace.
+        waiting: connections of the clients that wait for the stop; they close when this process ends.
     """
 
     home: Path
@@ -63,13 +63,13 @@ class Daemon:
     waiting: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def keep(self) -> None:
-        """Serve until nobody is left."""
+        """Serve until no client is left."""
         self._obey_signals()
         forget_dead_keeper(self.home)
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_TMP))  # short enough for a socket, and ours alone
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_TMP))  # short enough for a socket, and private
         starting = asyncio.create_task(asyncio.to_thread(_start_servers, self.home))
         try:
-            # Users may call while the servers start: their answer waits.
+            # Clients may connect while the servers start: their answer waits.
             server = await asyncio.start_unix_server(
                 lambda reader, writer: self._answer(reader, writer, starting), folder / "sock"
             )
@@ -78,7 +78,7 @@ class Daemon:
             if starting.exception() is None:
                 _publish(self.home, [folder, *(one.socket_dir for one in starting.result())])
             await self._until_nobody_is_left(starting)
-            contact(self.home).unlink(missing_ok=True)  # who comes from here on starts the next keeper
+            contact(self.home).unlink(missing_ok=True)  # a client that comes after this starts the next daemon
             server.close()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -89,7 +89,7 @@ class Daemon:
     async def _answer(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, starting: asyncio.Task[Pair]
     ) -> None:
-        """Tell one user where the servers are, and hold the line until it leaves."""
+        """Send one client the servers' addresses, and hold the connection until it leaves."""
         self.users += 1
         self.hurrying = False
         self.changed.set()
@@ -109,8 +109,8 @@ class Daemon:
             self.changed.set()
 
     async def _until_nobody_is_left(self, starting: asyncio.Task[Pair]) -> None:
-        """Wait for the last user to leave and the grace to pass, for a signal, or for a server to die."""
-        grace = 0.0 if starting.exception() is not None else GRACE  # where nothing started, nobody need wait
+        """Wait for the last client to leave and the grace to pass, for a signal, or for a server to die."""
+        grace = 0.0 if starting.exception() is not None else GRACE  # no grace where nothing started
         busy_at = time.monotonic()
         while not self.stopping and not self.hurrying and _all_run(starting):
             if self.users:
@@ -131,7 +131,7 @@ class Daemon:
 
 
 def _all_run(starting: asyncio.Task[Pair]) -> bool:
-    """Whether no server that started has died since: whoever uses it must come again, and gets a new pair."""
+    """Whether no started server has died since; its clients must connect again, and get a new pair."""
     if starting.exception() is not None:
         return True
     dead = [one for one in starting.result() if one.process.poll() is not None]
@@ -145,7 +145,7 @@ async def _news(servers: asyncio.Task[Pair]) -> dict[str, str]:
         postgres, valkey = await asyncio.shield(servers)
     except MusterError as error:
         return {"error": error.message, "remedy": error.remedy, "kind": type(error).__name__}
-    except Exception as error:  # noqa: BLE001  # whoever waits must hear of it, whatever it is
+    except Exception as error:  # noqa: BLE001  # waiting clients need the error, whatever it is
         return {"error": f"The embedded servers did not start: {error!r}", "remedy": "", "kind": "Unavailable"}
     return {
         "database_url": postgres.url(role=APPLICATION),
@@ -170,11 +170,11 @@ def _stop_servers(postgres: Postgres, valkey: Valkey) -> None:
 
 
 def _publish(home: Path, folders: list[Path]) -> None:
-    """Say where we listen, all at once: a reader sees the old file, none, or the whole new one.
+    """Write where this daemon listens, atomically: a reader sees the old file, none, or the whole new one.
 
     Args:
         home: MUSTER_HOME.
-        folders: ours in /tmp, the first with our socket; whoever follows a killed keeper removes them.
+        folders: its folders in /tmp, the first with its socket; the daemon after a killed one removes them.
     """
     partial = home / "keeper.json.new"
     news = {"pid": os.getpid(), "socket": str(folders[0] / "sock"), "folders": [str(folder) for folder in folders]}
@@ -183,12 +183,12 @@ def _publish(home: Path, folders: list[Path]) -> None:
 
 
 def _lock(home: Path) -> IO[bytes] | None:
-    """The lock of the one keeper; None where another keeper serves already.
+    """Take the lock of the one daemon; None where another daemon serves already.
 
-    A keeper that is stopping still holds it, and we wait until it has gone.
+    A daemon that is stopping still holds it, so this waits until it has ended.
 
     Raises:
-        Unavailable: it neither serves nor goes.
+        Unavailable: the other daemon neither answers nor ends.
     """
     file = (home / "keeper.lock").open("wb")
     deadline = time.monotonic() + PATIENCE
@@ -216,10 +216,10 @@ def _somebody_answers(home: Path) -> bool:
 
 
 def main() -> None:
-    """Keep the servers of the MUSTER_HOME named on the command line."""
+    """Run the servers of the MUSTER_HOME named on the command line."""
     home = Path(sys.argv[1]).resolve()
     os.chdir("/")
-    os.umask(0o077)  # for Valkey, too: what it keeps is nobody else's to read
+    os.umask(0o077)  # for Valkey, too: no other user may read its data
     lock = _lock(home)
     if lock is None:
         return

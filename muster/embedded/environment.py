@@ -1,7 +1,7 @@
-"""The environment of the servers that Muster starts: nothing of what Muster itself was started with.
+"""Environment of the servers that Muster starts: only what they need of its own.
 
-A server's environment can be read by every process of its user, and root's PostgreSQL runs as a user that others run as
-too. So keys to clouds and the like that happen to stand in ours go no further.
+Every process of a server's user can read its environment, and root's PostgreSQL runs as a user that other programs run
+as, too. So secrets in our environment, such as cloud keys, are not passed on.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import os
 from typing import Final
 
 _KEPT: Final = ("PATH", "TZ", "TZDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-"""Where programs and their libraries are, and what time it is here."""
+"""Variables that are passed on: paths of programs and libraries, and the time zone."""
 
 
 def bare_environment() -> dict[str, str]:
-    """The variables a server needs, and no others."""
+    """Return the variables a server needs, and no others."""
     return {"LC_ALL": "C"} | {name: os.environ[name] for name in _KEPT if name in os.environ}

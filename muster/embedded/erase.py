@@ -1,4 +1,4 @@
-"""Forget a MUSTER_HOME: its servers' data wherever it is kept."""
+"""Erase a MUSTER_HOME, and its servers' data wherever it is kept."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from muster.embedded.orphans import forget_dead_keeper, stop_orphans
 from muster.embedded.postgres import data_folder
 
 PATIENCE: Final = 15.0
-"""Seconds to wait for a keeper that may be about to stop: it gives the next command a grace, then stops in order."""
+"""Seconds to wait for a daemon that may be about to stop: it first waits a moment for the next command."""
 
 
 def erase(home: Path, *, patience: float = PATIENCE) -> None:
-    """Remove the folder and its data; servers that a killed keeper left behind are stopped first.
+    """Remove the folder and its data; servers that a killed daemon left behind are stopped first.
 
     Args:
         home: MUSTER_HOME.

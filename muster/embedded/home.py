@@ -1,4 +1,4 @@
-"""MUSTER_HOME: a folder that nobody else reads."""
+"""MUSTER_HOME: a folder that no other user can read."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _FILES: Final = ("keeper.json", "keeper.lock", "keeper.log", "port", "run.lock",
 
 
 def open_home(home: Path) -> Path:
-    """Make a MUSTER_HOME, or take away from one what others may do with it.
+    """Make a MUSTER_HOME, or remove other users' permissions from an existing one.
 
-    It is closed to everybody else. Where root made it, the group of root's stand-in may pass through, not look: its
-    PostgreSQL's data is inside, as a volume or backup of the folder expects. A closed folder is never opened.
+    Where root made it, the group of root's stand-in may pass through it, not list it: PostgreSQL's data is inside, as a
+    volume or backup of the folder expects. A closed folder is never opened.
 
     Returns:
         The folder, complete.
@@ -31,7 +31,7 @@ def open_home(home: Path) -> Path:
     try:
         try:
             home.mkdir(parents=True, mode=0o700)
-            is_open = True  # to the stand-in, as far as what is above it is
+            is_open = True  # to the stand-in, if the folders above are
         except FileExistsError:
             if not home.is_dir():
                 raise
@@ -48,14 +48,14 @@ def _close(home: Path, *, passable: bool) -> None:
         os.chown(home, -1, pwd.getpwnam(ROOTS_STANDIN).pw_gid)
     if stat.S_IMODE(home.stat().st_mode) != (mode := 0o710 if passable else 0o700):
         home.chmod(mode)
-    for name in _FILES:  # an older Muster left them readable
+    for name in _FILES:  # older versions left them readable
         file = home / name
         if file.is_file() and file.stat().st_mode & 0o077 and file.stat().st_uid == os.geteuid():
             file.chmod(0o600)
 
 
 def standin_can_enter(path: Path) -> bool:
-    """Whether root's stand-in gets to a folder: through it, and through every one above."""
+    """Whether root's stand-in may pass through a folder and every one above it."""
     return all(_passes(folder) for folder in (path, *path.parents))
 
 

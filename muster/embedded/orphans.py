@@ -1,4 +1,4 @@
-"""Servers that a killed keeper left behind: find them by what they work on, and stop them in order."""
+"""Servers that a killed daemon left behind: find them by their data folder, and stop them in order."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _TMP: Final = Path("/tmp")  # noqa: S108  # where mkdtemp made them
 
 
 def stop_orphans(home: Path) -> None:
-    """Stop the servers that still work on this MUSTER_HOME, and clear what a crash of the machine left.
+    """Stop the servers that still work on this MUSTER_HOME, and remove files that a crash of the machine left.
 
-    Only the keeper that holds the lock may call this: whatever still runs has no keeper.
+    Only the daemon that holds the lock may call this: whatever still runs has no daemon.
 
     Raises:
         Unavailable: one of them does not stop.
@@ -31,7 +31,7 @@ def stop_orphans(home: Path) -> None:
 
 
 def forget_dead_keeper(home: Path) -> None:
-    """Remove what a killed keeper left in /tmp; only who holds its lock may call this."""
+    """Remove what a killed daemon left in /tmp; only the holder of its lock may call this."""
     with contextlib.suppress(OSError, ValueError, KeyError):
         for folder in json.loads(contact(home).read_text(encoding="utf-8"))["folders"]:
             _clear(folder, "muster-")
@@ -48,8 +48,8 @@ def _stop_postgres(data: Path) -> None:
     if _works_on(pid, "postgres", str(data)):
         _stop(pid, signal.SIGINT, "PostgreSQL")
     elif Path(f"/proc/{pid}").exists():
-        # Its number went to another program after a restart of the machine. PostgreSQL would take that for itself
-        # and refuse to start.
+        # After a restart of the machine another program has this number. PostgreSQL would take that for a server of its
+        # own and refuse to start.
         file.unlink(missing_ok=True)
     if len(lines) > 4:
         _clear(lines[4].strip(), "muster-pg-")
@@ -82,7 +82,7 @@ def _command(pid: int) -> list[str]:
 
 
 def _works_on(pid: int, program: str, data: str) -> bool:
-    """Whether that process is this program on this data: process numbers are used again."""
+    """Whether that process is this program on this data: process numbers are reused."""
     words = _command(pid)
     return bool(words) and Path(words[0]).name == program and data in words
 

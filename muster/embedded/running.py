@@ -1,4 +1,4 @@
-"""The one `muster run` of a MUSTER_HOME: who it is and where it serves."""
+"""Lock of the one `muster run` of a MUSTER_HOME, and where it serves."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _PORT: Final = "port"
 
 @dataclass(frozen=True, slots=True)
 class SandboxPlace:
-    """Where the sandbox beside a `muster run` is.
+    """Addresses of the sandbox beside a `muster run`.
 
     Attributes:
-        page: where people read what it holds.
+        page: address of the pages that show its messages.
         smtp_url: its mail server, as MUSTER_SMTP_URL has it.
     """
 
@@ -31,13 +31,13 @@ class SandboxPlace:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Our claim to be the only one, kept in `home/run.lock` as long as we live."""
+    """Lock held as the only `muster run`, in `home/run.lock`, as long as the process lives."""
 
     home: Path
     file: IO[str]
 
     def serves_at(self, public_url: str, port: int, sandbox: SandboxPlace | None = None) -> None:
-        """Tell other commands under which address links work and where the sandbox is, and the next run our port."""
+        """Write down for other commands the address of links and of the sandbox, and for the next run the port."""
         self.file.write(f"{public_url}\n")
         if sandbox is not None:
             self.file.write(f"{sandbox.page}\n{sandbox.smtp_url}\n")
@@ -46,7 +46,7 @@ class Running:
         (self.home / _PORT).chmod(0o600)
 
     def last_port(self) -> int | None:
-        """The port of the run before: links that it sent lead there."""
+        """Return the port of the previous run: links that it sent lead there."""
         try:
             return int((self.home / _PORT).read_text())
         except (OSError, ValueError):
@@ -55,7 +55,7 @@ class Running:
 
 @contextmanager
 def only_run(home: Path) -> Iterator[Running]:
-    """Be the only `muster run` on this MUSTER_HOME.
+    """Hold the lock of the only `muster run` on this MUSTER_HOME.
 
     Raises:
         Conflict: another one is up.
@@ -85,23 +85,23 @@ def only_run(home: Path) -> Iterator[Running]:
 
 
 def served_at(home: Path) -> str | None:
-    """The address the `muster run` of this MUSTER_HOME serves at; None where none is up."""
+    """Return the address at which the `muster run` of this MUSTER_HOME serves; None where none is up."""
     told = _told(home)
     return told[0] if told else None
 
 
 def sandbox_at(home: Path) -> SandboxPlace | None:
-    """Where the sandbox of this MUSTER_HOME's `muster run` is; None where none is up, or it has no sandbox."""
+    """Return the place of this MUSTER_HOME's sandbox; None where no `muster run` is up, or it has no sandbox."""
     _, *places = _told(home) or [""]
     return SandboxPlace(*places) if places else None
 
 
 def _told(home: Path) -> list[str]:
-    """What the `muster run` of this MUSTER_HOME tells other commands; nothing where none is up."""
+    """Read what the `muster run` of this MUSTER_HOME wrote for other commands; nothing where none is up."""
     try:
         with (home / "run.lock").open() as file:
             if _lock(file):
-                return []  # whoever wrote in it is gone
+                return []  # the process that wrote it has ended
             return file.read().splitlines()[1:]
     except OSError:
         return []

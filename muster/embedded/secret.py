@@ -1,4 +1,4 @@
-"""The secret of an installation that brought none: made once, kept in MUSTER_HOME."""
+"""Secret key of an installation without MUSTER_SECRET_KEY: made once, kept in MUSTER_HOME."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.errors import SettingsError
 
 
 def kept_secret(home: Path) -> SecretStr:
-    """The secret in `home/secret-key`, made the first time; every process that asks gets the same one.
+    """Return the secret in `home/secret-key`, made the first time; every process gets the same one.
 
     Raises:
         SettingsError: the file is there and cannot be read, or holds less than 16 characters.

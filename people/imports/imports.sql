@@ -4,5 +4,5 @@ insert into member_import (file_name, sha256, actor, started_at, created, update
 values ($1, $2, $3, $4, $5, $6, $7, $8) returning import_id
 
 -- name: record_audit
--- Who did what.
+-- Records who imported a file.
 insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4)

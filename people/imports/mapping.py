@@ -1,4 +1,4 @@
-"""The mapping file: a TOML file that says which column of a member file is what, where the names do not.
+"""Mapping file: TOML that says which column of a member file is what, where the names do not.
 
 ```toml
 ignore = ["NI number"]      # columns that are not wanted at all
@@ -28,7 +28,7 @@ from core.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """What a mapping file says; without one, everything is left to the columns' names.
+    """Content of a mapping file; without one, the columns' names decide everything.
 
     Attributes:
         fields: headers by field, the preferred one first.

@@ -17,22 +17,23 @@ _IN_ONE_CASE: Final = {"nan", "NaN"}  # Nan is a first name
 _LONGEST: Final = max(map(len, _PLACEHOLDERS))
 _DASHES: Final = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212."
 _NAMES: Final = {"Nil"}
-"""What is a placeholder elsewhere and a name where it is written as one."""
+"""Placeholders that are names where they are written in this way."""
 _LAST_NAMES: Final = {"Null"}
 _SHOWN: Final = 3
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a cleaned cell holds nothing but a placeholder."""
+    """Tell whether a cleaned cell holds nothing but a placeholder."""
     if not text or len(text) > _LONGEST:
         return False
     return text.lower() in _PLACEHOLDERS or text in _IN_ONE_CASE or not text.strip(_DASHES)
 
 
 def placeholders_in_name(first: str, last: str) -> tuple[bool, bool]:
-    """Which of a first and a last name are placeholders.
+    """Tell which of a first and a last name are placeholders.
 
-    People are called Null: `Amy`, `Null` is a name, since programs write `NULL` or `null`; `Null`, `Null` is none.
+    Some people are called Null: in `Amy`, `Null` it is a name, since programs write `NULL` or `null`; in `Null`, `Null`
+    it is none.
 
     Args:
         first: the first name, cleaned.
@@ -45,13 +46,13 @@ def placeholders_in_name(first: str, last: str) -> tuple[bool, bool]:
 
 
 class PlaceholderCount:
-    """Counts the placeholders of each column, to say that they were read as empty cells."""
+    """Count the placeholders of each column, to report that they were read as empty cells."""
 
     def __init__(self) -> None:
         self._words: dict[str, Counter[str]] = {}
 
     def add(self, label: str, word: str) -> None:
-        """Count one.
+        """Count one placeholder.
 
         Args:
             label: the column's header.
@@ -60,7 +61,7 @@ class PlaceholderCount:
         self._words.setdefault(label, Counter())[word] += 1
 
     def notices(self) -> Iterator[str]:
-        """Say for each column what was read as an empty cell, and how often."""
+        """Yield a notice for each column of what was read as an empty cell, and how often."""
         for label, words in self._words.items():
             shown = ", ".join(f"“{word}” {count:,} ×" for word, count in words.most_common(_SHOWN))  # noqa: RUF001
             more = " …" if len(words) > _SHOWN else ""

@@ -1,4 +1,4 @@
-"""What became of a member file: counts, and every row and cell that could not be used."""
+"""Report of an import: counts, and every row and cell that could not be used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from core.errors import InputError
 
 MOST_REJECTED: Final = 250_000
-"""Rows of a file that are left out; one with more of them is another kind of file."""
+"""Rows of a file that may be left out; one with more of them is another kind of file."""
 MOST_KEPT: Final = 250_000
 """Problems of cells that are kept one by one; each costs a few hundred bytes, and nobody reads further."""
 
@@ -36,7 +36,7 @@ class Problem:
     member_id: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Return the same as plain values."""
         return {
             "line": self.line, "column": self.column or None, "code": self.code, "message": self.message,
             "value": self.value or None, "member_id": self.member_id or None,
@@ -45,7 +45,7 @@ class Problem:
 
 @dataclass(slots=True)
 class ProblemLog:
-    """The problems of a file, as it is read.
+    """Problems of a file, as it is read.
 
     Attributes:
         kept: each row that was left out, and each cell as far as they are kept, in the order they were met.
@@ -75,7 +75,7 @@ class ProblemLog:
         self.kept.append(problem)
 
     def note_cell(self, problem: Problem) -> None:
-        """Note a cell that cannot be used, whose row is used all the same: a column of landlines costs no file."""
+        """Note a cell that cannot be used, while its row is used: a column of landlines must not cost the file."""
         if len(self.kept) - self.rejected < MOST_KEPT:
             self.kept.append(problem)
         else:
@@ -83,29 +83,29 @@ class ProblemLog:
 
 
 def count_by_code(problems: Sequence[Problem], further: Mapping[str, int]) -> Counter[str]:
-    """How many problems there are of each code, with those that are only counted."""
+    """Count the problems of each code, with those that are only counted."""
     return Counter(problem.code for problem in problems) + Counter(further)
 
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did, or would do.
+    """Result of an import, or of a dry run.
 
     Every row is one of created, updated, unchanged, repeated or rejected.
 
     Attributes:
         file: its name.
         kind: what it is: `CSV (UTF-8, commas)`.
-        columns: what each header was taken for.
+        columns: what each header was read as.
         rows: rows under the header, blank ones left out.
         created: people who are new.
         updated: people of whom something changed.
-        unchanged: people known just so.
+        unchanged: people of whom nothing changed.
         repeated: rows that say the same as an earlier one about the same person.
         rejected: rows left out; each has a problem.
         unreachable: people of this file who have no address at all; they count in an electorate all the same.
-        restored: addresses and people that are not written to, for that stood against somebody who was erased.
-        returned: the membership numbers of those whose these are.
+        restored: addresses and people that are suppressed again, as they were before their erasure.
+        returned: the membership numbers of the people concerned.
         left: membership numbers in the file of people who have left; they stay struck off.
         problems: every row, and cells as far as they are kept, that could not be used, in the order of the file.
         further: problems of cells beyond those, by code.
@@ -134,11 +134,11 @@ class ImportReport:
     import_id: int | None = None
 
     def by_code(self) -> dict[str, int]:
-        """How many problems there are of each code, the most frequent first."""
+        """Count the problems of each code, the most frequent first."""
         return dict(count_by_code(self.problems, self.further).most_common())
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values, for `--json`."""
+        """Return the same as plain values, for `--json`."""
         return {
             "file": self.file,
             "kind": self.kind,

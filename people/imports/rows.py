@@ -1,4 +1,4 @@
-"""One row of a member file: its cells become a person, and what cannot be used becomes a problem."""
+"""Rows of a member file: the cells become a person, and what cannot be used becomes a problem."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ StagedPerson = tuple[
     int, str, str | None, str | None, str, str, str, str | None, str | None, list[str], dict[str, str],
     list[str] | None, list[str] | None,
 ]  # fmt: skip
-"""A row of `staged_person`: line, external id, first name, last name, region, branch, workplace, language, time zone,
-what is kept as it was, attributes, phones, emails. None where the file has no such column, or its cell says nothing."""
+"""Row of `staged_person`: line, external id, first name, last name, region, branch, workplace, language, time zone,
+what is kept as it was, attributes, phones, emails. None: no such column, or a cell without a usable value."""
 
 STAGED_COLUMNS: Final = (
     "line", "external_id", "first_name", "last_name", *UNIT_KINDS, "language", "time_zone", "kept", "attributes",
@@ -39,7 +39,7 @@ _TOTAL: Final = re.compile(r"(?:(?:grand|sub|running|overall)[ -]?)?totals?\b(?!
 _NOTE: Final = re.compile(r"\b(?:count|pages?|records?|rows|members|end|printed|generated|exported)\b", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W\d_]{3,}")
 _MAY_BE_FAULTY: Final = re.compile(r"#|Err:|\(formula|E\+")
-"""Something that every cell has which says nothing: looked for once in a row, since nearly all rows are without."""
+"""Pattern in every cell without a usable value: searched once in a row, since nearly all rows are without."""
 _SEVERAL: Final = ":::"
 """Google's exports write it between several addresses in one cell, in order of preference."""
 _MOST_DIGITS_OF_A_COUNT: Final = 6
@@ -55,7 +55,7 @@ _LANGUAGES: Final = {name.lower(): code for code, name in NAMES.items()} | {
 
 
 _Check = Callable[[str], tuple[str | None, str, str]]
-"""Gives the value, or None with a code and a message."""
+"""Check of a cell: returns the value, or None with a code and a message."""
 
 
 class _RejectedRow(Exception):  # noqa: N818
@@ -67,7 +67,7 @@ class _RejectedRow(Exception):  # noqa: N818
 
 
 class RowReader:
-    """Reads the rows of one table.
+    """Read the rows of one table.
 
     Args:
         table: the open file.
@@ -104,7 +104,7 @@ class RowReader:
         self.placeholders = PlaceholderCount()
 
     def __iter__(self) -> Iterator[StagedPerson]:
-        """The people in the file's order; those that cannot be used are only in `problems`."""
+        """Yield the people in the file's order; those that cannot be used are only in `problems`."""
         for line, cells in self._table.records:
             self.rows += 1
             self.of_row = []
@@ -119,20 +119,20 @@ class RowReader:
                 self.problems.reject(self._problem(line, cells or (), rejected.column, rejected.code, rejected.message))
 
     def _tell(self, line: int, cells: Sequence[str], column: Column | None, code: str, message: str) -> None:
-        """Remember a problem of a cell."""
+        """Record a problem of a cell."""
         problem = self._problem(line, cells, column, code, message)
         self.of_row.append(problem)
         self.problems.note_cell(problem)
 
     def _problem(self, line: int, cells: Sequence[str], column: Column | None, code: str, message: str) -> Problem:
-        """A problem, with what the cell holds and whose it is."""
+        """Build a problem, with what the cell holds and its row's membership number."""
         value = cells[column.index] if column is not None and column.index < len(cells) else ""
         number = clean(cells[self._id.index]) if self._id is not None and self._id.index < len(cells) else ""
         label = column.label if column is not None else ""
         return Problem(line, label, code, message, value[:_LONGEST_SHOWN], number[:_LONGEST_SHOWN])
 
     def _whole_row(self, cells: list[str] | None) -> list[str]:
-        """The cells, as many as the header has at least.
+        """Return the cells, as many as the header has at least.
 
         Raises:
             _RejectedRow: in a text file a row of another width has slipped, and its cells mean nothing. In a sheet they
@@ -153,7 +153,7 @@ class RowReader:
         return cells
 
     def _tell_strays(self, line: int, cells: Sequence[str]) -> None:
-        """Tell of a sheet's cells that stand to the right of all headings; they cost their row nothing else."""
+        """Report a sheet's cells that stand to the right of all headings; they cost their row nothing else."""
         width = self._columns.full_width
         for place in range(width, len(cells)):
             if clean(cells[place]):
@@ -179,7 +179,7 @@ class RowReader:
             raise _RejectedRow("not_a_member", "That looks like a total or a note, not a member.", self._id)
 
     def _has_address(self, cells: Sequence[str]) -> bool:
-        """Whether something in a row may be a number or a mailbox: then it is about a person."""
+        """Tell whether something in a row may be a number or a mailbox: then the row is about a person."""
         for column in self._emails or ():
             if "@" in cells[column.index]:
                 return True
@@ -223,7 +223,7 @@ class RowReader:
         return found[1] if found else text
 
     def _text(self, line: int, cells: Sequence[str], column: Column | None) -> str | None:
-        """A cell's text, empty where it is a placeholder; None as of `_words`."""
+        """Return a cell's text, empty where it is a placeholder; None as of `_words`."""
         text = self._words(line, cells, column)
         return self._without_placeholder(text, column) if text and is_placeholder(text) else text
 
@@ -232,7 +232,7 @@ class RowReader:
         return ""
 
     def _words(self, line: int, cells: Sequence[str], column: Column | None) -> str | None:
-        """A cell's text; None where there is no such column, or the cell says nothing: then it is told as a problem."""
+        """Return a cell's text; None where there is no such column, or the cell is faulty, which becomes a problem."""
         if column is None:
             return None
         cell = cells[column.index]
@@ -264,7 +264,7 @@ class RowReader:
         return first, last
 
     def _unit_names(self, line: int, cells: Sequence[str], kept: list[str]) -> tuple[str, str, str]:
-        """The names of the units down to the first that cannot be read; who is known stays where they are, then."""
+        """Return the units' names down to the first that cannot be read; known people then stay where they are."""
         names = ["", "", ""]
         for level, column in enumerate(self._units):
             name = self._text(line, cells, column)
@@ -277,7 +277,7 @@ class RowReader:
     def _checked(
         self, line: int, cells: Sequence[str], column: Column | None, check: _Check, default: str
     ) -> str | None:
-        """A cell that must be one of a kind; the default and, if it was not empty, a problem where it is not."""
+        """Read a cell that must be one of a kind; the default and, if it was not empty, a problem where it is not."""
         text = self._text(line, cells, column)
         if not text or column is None:
             return default if text is not None else None
@@ -299,7 +299,7 @@ class RowReader:
     def _addresses(
         self, line: int, cells: Sequence[str], columns: Sequence[Column] | None, kind: str, kept: list[str]
     ) -> list[str] | None:
-        """The addresses of one kind in order of preference; None where the file has no column for them."""
+        """Return the addresses of one kind in order of preference; None where the file has no column for them."""
         if columns is None:
             return None
         found: dict[str, None] = {}
@@ -330,14 +330,14 @@ class RowReader:
 
 
 def _each(cell: str) -> Sequence[str]:
-    """The addresses in a cell, where it is certain how they are parted."""
+    """Split a cell into its addresses, where it is certain how they are separated."""
     if _SEVERAL not in cell:
         return (cell,)
     return [part for one in cell.split(_SEVERAL) if (part := one.strip())]
 
 
 def split_name(full: str) -> tuple[str, str]:
-    """First and last name of `Amy Jones`, `Jones, Amy` or `Dr Amy van Dyk` (Amy, van Dyk)."""
+    """Split a full name into first and last: `Amy Jones`, `Jones, Amy` or `Dr Amy van Dyk` (Amy, van Dyk)."""
     if "," in full:
         last, _, first = full.partition(",")
         return first.strip(), last.strip()
@@ -348,7 +348,7 @@ def split_name(full: str) -> tuple[str, str]:
 
 
 def language_code(text: str) -> tuple[str | None, str, str]:
-    """`cy` of Welsh, Cymraeg, cy or CY; None, a code and a message where it is no language."""
+    """Read a language: `cy` for Welsh, Cymraeg, cy or CY; None, a code and a message where it is no language."""
     plain = text.lower().replace("_", "-")
     code = _LANGUAGES.get(plain, plain)
     if _LANGUAGE.fullmatch(code):
@@ -367,14 +367,14 @@ def _time_zone(text: str) -> tuple[str | None, str, str]:
         key = ZoneInfo(text).key
     except (KeyError, ValueError, OSError):
         key = ""
-    # Python also takes `localtime`, `Factory` or `right/…`, of which PostgreSQL knows nothing
+    # Python also takes `localtime`, `Factory` or `right/…`, which PostgreSQL does not know
     if key == "UTC" or key.partition("/")[0] in _ZONES:
         return key, "", ""
     return None, "unknown_time_zone", "That is not a time zone such as Europe/London."
 
 
 def _whole_number(scientific: str, column: Column | None) -> str:
-    """`1.2345E+4` as 12345.
+    """Write a number in scientific notation as a whole one: `1.2345E+4` as 12345.
 
     Raises:
         _RejectedRow: the spreadsheet that wrote it dropped digits, and two members may now look the same.

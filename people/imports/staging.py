@@ -1,4 +1,4 @@
-"""From rows to people, set by set: COPY into a staging table, then a handful of statements, all in one transaction."""
+"""Staging: rows become people set by set, by COPY and then a handful of statements, all in one transaction."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WORTH_ANALYSING: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """How many people there are of each kind after a merge."""
+    """Counts of people of each kind after a merge."""
 
     created: int
     updated: int
@@ -35,10 +35,10 @@ class Merged:
 
 
 async def wait_for_turn(db: Connection) -> None:
-    """Take the import lock of this transaction, waiting for the import that has it.
+    """Take the import lock for this transaction, waiting for the import that holds it.
 
     Raises:
-        Conflict: it still had not ended after a quarter of an hour.
+        Conflict: that import still had not ended after a quarter of an hour.
     """
     if await try_import_lock(db):
         return
@@ -87,7 +87,7 @@ async def take_out_repeats(db: Connection, external_id: str) -> tuple[int, list[
 
 
 async def take_out_erased(db: Connection, external_id: str) -> list[Problem]:
-    """Take rows out of the staging table that name somebody who was erased by what stands for them since.
+    """Take rows out of the staging table whose membership number is one that replaced an erased person's.
 
     Args:
         db: in the import's transaction.
@@ -99,12 +99,12 @@ async def take_out_erased(db: Connection, external_id: str) -> list[Problem]:
 
 
 async def who_left(db: Connection) -> list[str]:
-    """The membership numbers of people the file names although they have left."""
+    """List the membership numbers of people the file names although they have left."""
     return [row["external_id"] for row in await db.fetch(SQL["who_left"], timeout=_TIMEOUT)]
 
 
 async def drop_attributes(db: Connection, names: Sequence[str]) -> int:
-    """Take attributes off the people of a file whose column is something else by now; how many had one."""
+    """Remove attributes from the people of a file whose column is something else by now; return how many had one."""
     return int((await db.execute(SQL["drop_attributes"], list(names), timeout=_TIMEOUT)).split()[-1]) if names else 0
 
 
@@ -133,7 +133,7 @@ async def stage_units(db: Connection, columns: Columns) -> list[Problem]:
 
 
 async def merge(db: Connection, columns: Columns, *, time_zone: str, now: datetime) -> Merged:
-    """Make the people be what the staging tables say.
+    """Update people to match the staging tables.
 
     Args:
         db: in the import's transaction.

@@ -1,9 +1,9 @@
 -- name: clear
--- By a function of the owner's: only who owns a table may empty it at once.
+-- Calls a function of the owner's, because only the owner of a table may truncate it.
 select clear_staging()
 
 -- name: take_out_repeats
--- The first row of a person stands. `same` tells a harmless repetition from a contradiction that somebody must look at.
+-- The first row of a person is kept. `same` tells a harmless repetition from a contradiction, which needs a person.
 with first as (
   select external_id, min(line) as line from staged_person group by external_id having count(*) > 1
 )
@@ -19,14 +19,14 @@ returning later.line, later.external_id, first.line as first_line,
    earlier.time_zone, earlier.attributes, earlier.phones, earlier.emails) as same
 
 -- name: take_out_erased
--- What stands in place of the number of somebody who was erased: nobody's, whichever export it comes from.
+-- Rows with the number that replaced an erased person's: it is nobody's, whichever export it comes from.
 delete from staged_person s
 using person p
 where p.external_id = s.external_id and p.erased_at is not null
 returning s.line;
 
 -- name: who_left
--- Whom the file names although they have left; not who will leave on a day to come.
+-- People the file names although they have left; not those who will leave on a later day.
 select s.external_id
 from staged_person s
 join person p using (person_id)
@@ -39,7 +39,7 @@ order by s.line;
 select region, branch, workplace from staged_person group by region, branch, workplace order by min(line)
 
 -- name: stage_units
--- What each combination of names came to.
+-- The unit that each combination of names resolved to.
 insert into staged_unit (region, branch, workplace, unit_id, known)
 select region, branch, workplace, unit_id, known
 from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::boolean[])
@@ -52,10 +52,10 @@ from staged_person as s join staged_unit as u using (region, branch, workplace)
 where not u.known order by s.line
 
 -- name: recognise
--- Who is known already, and of whom something is different from the file. Compared with what the file's columns can
--- say only: a null column, an attribute it does not have and a unit it does not name are as they were. So is what a row
--- says nothing of, though the file has a column for it (`kept`); addresses may then come, but none goes.
--- $1: the names of the attributes the file has.
+-- People who are known already, and of whom something differs from the file. Compared only with what the file's
+-- columns can say: a null column, an attribute it does not have and a unit it does not name are as they were. So is
+-- everything that a row says nothing of, though the file has a column for it (`kept`); addresses may then come, but
+-- none goes. $1: the names of the attributes the file has.
 with held as (
   select s.external_id, p.person_id, u.known, u.unit_id,
          coalesce(array_agg(a.address order by a.rank, a.address_id) filter (where a.channel = 'sms'), '{}') as phones,
@@ -84,7 +84,7 @@ join person as p using (person_id)
 where s.external_id = held.external_id
 
 -- name: count_known
--- How many the file says something new about, and how many are as it says.
+-- Number of people the file says something new about, and number of those who are as it says.
 select count(*) filter (where changed) as changed, count(*) filter (where not changed) as same
 from staged_person where person_id is not null
 

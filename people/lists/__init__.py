@@ -1,1 +1,1 @@
-"""Lists of suppressions and consents, brought in and handed on."""
+"""Lists of suppressions and consents, imported and exported."""

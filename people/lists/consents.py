@@ -1,4 +1,4 @@
-"""Lists of consents: bringing in what members agreed to on paper or elsewhere, and handing the ledger on."""
+"""Consent lists: import of what members agreed to on paper or elsewhere, and export of the ledger."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ _WITHIN: Final = 900
 
 @dataclass(frozen=True, slots=True)
 class Otherwise:
-    """What holds for rows that do not say it themselves.
+    """Defaults for rows that do not say it themselves.
 
     Attributes:
-        source: where they said so.
-        wording: what they said it to.
+        source: where they agreed.
+        wording: the words they agreed to.
         at: when; aware.
     """
 
@@ -60,15 +60,15 @@ class Otherwise:
 
 @dataclass(slots=True)
 class ConsentReport:
-    """What became of a list.
+    """Result of importing a consent list.
 
     Attributes:
         file: its name.
         kind: what file it is.
         rows: under the header.
         rejected: rows left out; each has a problem.
-        given, withdrawn: words that are in the ledger now; a row about both channels is two.
-        known: words that were in it already.
+        given, withdrawn: consents and withdrawals that were added to the ledger; a row about both channels is two.
+        known: those that were in it already.
         notices: what people should know of the file besides.
         written: whether anything was kept.
     """
@@ -85,7 +85,7 @@ class ConsentReport:
     written: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Return the same as plain values."""
         return asdict(self) | {"problems": [one.to_json() for one in self.problems]}
 
 
@@ -93,16 +93,16 @@ async def import_consents(
     pool: Pool, path: Path, otherwise: Otherwise, *, actor: str, zone: ZoneInfo, now: datetime, dry_run: bool = False,
     header_row: int | None = None, encoding: str | None = None,
 ) -> ConsentReport:  # fmt: skip
-    """Write down what a list says members have agreed to; all of it or, on an error, nothing.
+    """Record what a list says members have agreed to; all of it or, on an error, nothing.
 
     Args:
         pool: the database.
         path: a CSV, XLSX, ODS or XLS file.
         otherwise: what holds where a row does not say.
-        actor: who brings it in.
+        actor: who imports it.
         zone: of dates that name none.
         now: the time.
-        dry_run: only say what would happen.
+        dry_run: only report what would happen.
         header_row: the line or row that names the columns, where a person says so.
         encoding: of a CSV file, where a person says so.
 
@@ -161,10 +161,10 @@ async def _take(
 def _read(
     row: Mapping[str, str], ids: Mapping[str, int], otherwise: Otherwise, actor: str, zone: ZoneInfo, now: datetime
 ) -> list[Consent]:
-    """What one row says, by channel.
+    """Read the consents in one row, by channel.
 
     Raises:
-        BadRow: it cannot be understood, or lacks something a consent is worth nothing without.
+        BadRow: it cannot be understood, or lacks something without which a consent is worth nothing.
     """
     if not row["member_id"]:
         raise BadRow("no_member", "There is no membership number.", "member_id")
@@ -201,8 +201,8 @@ async def export_consents(pool: Pool, path: Path, *, actor: str, replace: bool =
 
     Args:
         pool: the database.
-        path: where to.
-        actor: who takes it out, for the audit.
+        path: the file to write.
+        actor: who exports it, for the audit.
         replace: whether a file that is there may be replaced.
 
     Returns:
@@ -231,7 +231,7 @@ async def export_consents(pool: Pool, path: Path, *, actor: str, replace: bool =
 
 
 def in_words(said: Consent, zone: ZoneInfo) -> str:
-    """One word of a person as staff read it: `agreed to marketing by email on 2026-05-03 (joining form): “…”`."""
+    """Describe a consent or withdrawal for staff: `agreed to marketing by email on 2026-05-03 (joining form): “…”`."""
     did = "agreed to" if said.action == "give" else "said no to"
     how = "text" if said.channel == "sms" else "email"
     wording = f": “{said.wording}”" if said.wording else ""

@@ -1,4 +1,4 @@
-"""Lists about people: a table whose columns are known by their names, read row by row, each fault with its line."""
+"""Lists about people: a table whose columns are known by their names, read row by row, each problem with its line."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class List:
     problems: ProblemLog = field(default_factory=ProblemLog)
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, str]]]:
-        """Each row's line, and its cells by field; a field without a column is empty."""
+        """Yield each row's line, and its cells by field; a field without a column is empty."""
         for line, cells in self._table.records:
             self.rows += 1
             if cells is None:
@@ -74,7 +74,7 @@ class List:
             yield line, row
 
     def reject(self, line: int, bad: BadRow, row: Mapping[str, str] | None = None) -> None:
-        """Leave a row out, and remember why.
+        """Leave a row out, and record why.
 
         Args:
             line: where it begins.
@@ -101,7 +101,7 @@ def open_list(
     Args:
         path: the file.
         fields: names that the column of each field goes by, beside the field's own.
-        needs: it must have one of these fields.
+        needs: the list must have one of these fields.
         header_row: the line or row that names the columns, where a person says so.
         encoding: of a CSV file, where a person says so.
 
@@ -144,7 +144,7 @@ def _faulty(name: str, cells: Sequence[str], place: int) -> BadRow | None:
 
 @asynccontextmanager
 async def one_piece(pool: Pool, *, keep: bool) -> AsyncIterator[Connection]:
-    """A transaction that is kept at the end, or only tried; on an error nothing of it stays.
+    """Open a transaction that is kept at the end, or rolled back for a dry run; on an error nothing of it stays.
 
     Args:
         pool: the database.
@@ -162,7 +162,7 @@ async def one_piece(pool: Pool, *, keep: bool) -> AsyncIterator[Connection]:
 
 
 def read_moment(text: str, zone: ZoneInfo, *, now: datetime, column: str) -> datetime:
-    """A date, or a date and time: `2026-05-03`, `2026-05-03T14:00+01:00`, `03/05/2026 14:00`.
+    """Read a date, or a date and time: `2026-05-03`, `2026-05-03T14:00+01:00`, `03/05/2026 14:00`.
 
     Args:
         text: as it is written.

@@ -1,4 +1,4 @@
-"""Suppressions that stand against an address or a member, and everything that was ever said about it."""
+"""Look-up of the suppressions of an address or a member, with their history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SQL: Final = load_queries(__file__)
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One event of the ledger."""
+    """Event of the suppression ledger."""
 
     action: str
     purpose: str
@@ -28,20 +28,20 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of one address: what stands, and everything that was said, the first first."""
+    """Suppressions of one address: those in force, and its whole history, oldest first."""
 
     address: str
     standing: Sequence[Suppression]
     history: Sequence[LedgerEntry]
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Return the same as plain values."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class OfMember:
-    """What is known of a member: of them, wherever they are written to, and of each of their addresses."""
+    """Suppressions of a member: of the person, and of each of their addresses."""
 
     member_id: str
     name: str
@@ -49,12 +49,12 @@ class OfMember:
     addresses: Sequence[Known]
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Return the same as plain values."""
         return asdict(self)
 
 
 async def find_suppression(db: Connection, text: str, *, region: str, keys: DigestKeys = NO_KEYS) -> Known:
-    """Whether a number or mailbox may be written to.
+    """Look up whether a number or mailbox may be written to.
 
     Args:
         db: a connection.
@@ -63,14 +63,14 @@ async def find_suppression(db: Connection, text: str, *, region: str, keys: Dige
         keys: under which opt-outs of people who were erased are kept.
 
     Raises:
-        AddressError: it is neither.
+        AddressError: the text is neither.
     """
     channel, address = read_address(text, region)
     return await _known(db, channel, address, keys)
 
 
 async def find_members_suppressions(db: Connection, member_id: str, *, keys: DigestKeys = NO_KEYS) -> OfMember | None:
-    """Whether a member may be written to at all, and at each of their addresses.
+    """Look up whether a member may be written to at all, and at each of their addresses.
 
     Args:
         db: a connection.

@@ -1,7 +1,8 @@
-"""Suppression lists: taking in whom others know not to write to, and handing on whom we do.
+"""Suppression lists: import of those whom others know not to write to, and export of ours.
 
 A list names addresses, members, or only fingerprints of addresses. What it names is kept whether or not it belongs to
-anybody we know: people come later. Fingerprints say nothing about strangers, so those that match nobody are left out.
+anybody we know: people may be imported later. Fingerprints say nothing about strangers, so those that match nobody are
+left out.
 """
 
 from __future__ import annotations
@@ -84,21 +85,21 @@ class SuppressionEntry:
 
 @dataclass(slots=True)
 class SuppressionReport:
-    """What became of a list.
+    """Result of importing a suppression list.
 
     Attributes:
         file: its name.
         kind: what file it is.
-        rows: under the header.
+        rows: rows under the header.
         rejected: rows left out; each has a problem.
         entries: addresses and members that it names.
-        added: that are suppressed now and were not before.
-        standing: that were suppressed already, which keep their first reason.
-        lifted_since: whose owner has asked for messages again after the date in the list; left as they are.
-        matched: that belong to somebody we know.
-        unmatched: that belong to nobody we know; kept all the same.
+        added: those that are suppressed now and were not before.
+        standing: those that were suppressed already, which keep their first reason.
+        lifted_since: those whose owner has asked for messages again after the date in the list; left as they are.
+        matched: those that belong to somebody we know.
+        unmatched: those that belong to nobody we know; kept all the same.
         unknown_hashes: fingerprints of nobody we know; these cannot be kept.
-        withdrawn: queued messages that were taken back.
+        withdrawn: queued messages that were withdrawn.
         by_reason: how many were added for which reason.
         notices: what people should know of the file besides.
         written: whether anything was kept.
@@ -122,7 +123,7 @@ class SuppressionReport:
     written: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Return the same as plain values."""
         return asdict(self) | {"problems": [one.to_json() for one in self.problems]}
 
 
@@ -148,14 +149,14 @@ async def import_suppressions(
         region: country whose way of writing phone numbers is assumed where there is no `+`.
         zone: of dates that name none.
         now: the time.
-        dry_run: only say what would happen.
+        dry_run: only report what would happen.
         header_row: the line or row that names the columns, where a person says so.
         encoding: of a CSV file, where a person says so.
         keys: under which opt-outs of people who were erased are kept.
 
     Raises:
-        SettingsError: some of those are kept under another secret.
-        InputError: the file cannot be read, or says of nobody who is meant.
+        SettingsError: some opt-outs of erased people are kept under another secret.
+        InputError: the file cannot be read, or has no column that says who is meant.
     """
     report = SuppressionReport(path.name)
     with open_list(path, FIELDS, needs=NAMES, header_row=header_row, encoding=encoding) as table:
@@ -188,7 +189,7 @@ async def _import(
 async def _take(
     db: Connection, keys: DigestKeys, entries: Sequence[SuppressionEntry], table: List, report: SuppressionReport
 ) -> None:
-    """Look up who is meant, suppress them, and withdraw what waits for them."""
+    """Find the people and addresses that entries mean, suppress them, and withdraw what is queued for them."""
     columns = [[getattr(one, name) for one in entries] for name in SuppressionEntry.__slots__]
     found = await db.fetch(SQL["meant"], *columns, timeout=_WITHIN)
     numbers = {one.line: one.address for one in entries if one.channel == "person"}
@@ -217,7 +218,7 @@ async def _take(
 async def _keep_erased(
     db: Connection, keys: DigestKeys, found: Sequence[asyncpg.Record], numbers: Mapping[int, str]
 ) -> tuple[set[str], list[Kept]]:
-    """Keep as digests what a list says of people who were erased: by way of a list, no address of theirs comes back.
+    """Keep digests of what a list says about erased people, so that none of their addresses comes back by a list.
 
     Returns:
         Their addresses and membership numbers, and what had not been kept yet.
@@ -235,7 +236,7 @@ async def _keep_erased(
 def _entries(
     line: int, row: Mapping[str, str], file: str, region: str, zone: ZoneInfo, now: datetime
 ) -> list[SuppressionEntry]:
-    """Whom a row names.
+    """Read the entries of one row.
 
     Raises:
         BadRow: it names nobody, or cannot be understood.
@@ -276,13 +277,13 @@ def _named(name: str, row: Mapping[str, str], region: str) -> tuple[Literal["sms
 async def export_suppressions(
     pool: Pool, path: Path, *, actor: str, hashed: bool = False, replace: bool = False
 ) -> int:
-    """Write everybody we do not write to into a CSV file only its owner can read, which an import reads back.
+    """Write all suppressions to a CSV file only its owner can read, which an import reads back.
 
     Args:
         pool: the database.
-        path: where to.
-        actor: who takes it out, for the audit.
-        hashed: SHA-256 fingerprints (hex, of the normalised address in UTF-8) instead of addresses: whoever gets the
+        path: the file to write.
+        actor: who exports it, for the audit.
+        hashed: SHA-256 fingerprints (hex, of the normalised address in UTF-8) instead of addresses: a receiver of the
             list can tell whom of their own people it names, and little more.
         replace: whether a file that is there may be replaced.
 

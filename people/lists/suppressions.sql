@@ -1,6 +1,7 @@
 -- name: meant
--- Whom a list's entries mean: a member by their number, whoever has an address with that fingerprint, or the address
--- itself; and whether that is anybody's we know. Nobody: the address is null.
+-- The people and addresses that a list's entries mean: a member by their number, everybody who has an address with
+-- that fingerprint, or the address itself; and whether it belongs to anybody we know. Where it means nobody, the
+-- address is null.
 with entry as (
   select *
   from unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[])
@@ -28,8 +29,8 @@ where e.channel = 'hash'
 order by 1;
 
 -- name: everybody
--- Everything that stands, with where each came from; members by their number. Leavers are no matter of a list, and of
--- whoever was erased there is nothing to hand on. $1: fingerprints instead of addresses.
+-- Every suppression in force, with its source; members by their number. Leavers do not belong in a list, and of people
+-- who were erased there is nothing to export. $1: fingerprints instead of addresses.
 select
   s.channel,
   case when $1::boolean then encode(sha256(convert_to(coalesce(p.external_id, s.address), 'UTF8')), 'hex')
@@ -42,5 +43,5 @@ where p.erased_at is null and s.reason <> 'left'
 order by s.channel, s.address, s.purpose;
 
 -- name: record_audit
--- Who took in, or took out, how many.
+-- Records who imported or exported, and how many.
 insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);

@@ -1,1 +1,1 @@
-"""The whole story on one command: a made-up union, its ballot, and members who answer."""
+"""Demo on one command: a made-up union, its ballot, and members who answer."""

@@ -1,4 +1,4 @@
-"""The folder of the demo inside a MUSTER_HOME: a MUSTER_HOME of its own, erased at the start of the next demo."""
+"""Folder of the demo inside a MUSTER_HOME: itself a MUSTER_HOME, erased at the start of the next demo."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ def demo_home(home: Path) -> Path | None:
         home: MUSTER_HOME.
 
     Returns:
-        The folder; None where no demo was played.
+        The folder; None where no demo was run.
     """
     demo = home / "demo"
     return demo if (demo / _MARK).exists() else None
 
 
 def new_demo_home(home: Path, host: Host) -> Path:
-    """Make an empty folder for the demo; whatever the last demo left there is erased.
+    """Make an empty folder for the demo, erasing the last demo's.
 
     Args:
         home: MUSTER_HOME.
-        host: plays the demo.
+        host: the demo's host.
 
     Raises:
-        Conflict: there is such a folder, and no demo made it, or something runs on it.
+        Conflict: the folder exists and was not made by a demo, or its servers are in use.
     """
     demo = home.resolve() / "demo"
     if demo.exists():
@@ -47,6 +47,6 @@ def new_demo_home(home: Path, host: Host) -> Path:
 
 
 def run_on_demo(home: Path) -> str:
-    """Word the command that starts Muster on the demo's folder, from the folder we are in."""
+    """Return the command that starts Muster on the demo's folder, from the current folder."""
     demo = home / "demo"
     return f"MUSTER_HOME={quote(str(demo))} muster run"

@@ -1,4 +1,4 @@
-"""The host of a demo: the servers, folder and wake-ups that the program which plays it provides."""
+"""Host of a demo: the program that runs it provides the servers, folder and wake-ups."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ from core.runtime import Wake
 
 
 class HostServers(Protocol):
-    """PostgreSQL and Valkey, up until they are closed."""
+    """Servers of a demo, PostgreSQL and Valkey, up until they are closed."""
 
     @property
     def database_url(self) -> str:
-        """PostgreSQL, for work."""
+        """URL of PostgreSQL, for work."""
 
     @property
     def owner_url(self) -> str:
-        """PostgreSQL, for migrations."""
+        """URL of PostgreSQL, for migrations."""
 
     @property
     def redis_url(self) -> str:
-        """Valkey."""
+        """URL of Valkey."""
 
     def close_and_wait(self) -> None:
-        """Leave them; they stop where nobody else uses them."""
+        """Disconnect; they stop if no other process uses them."""
 
 
 class Host(Protocol):
-    """The program that plays a demo.
+    """Program that runs a demo.
 
     Attributes:
-        supervisor: the environment variable that tells a process whom it ends with.
+        supervisor: the environment variable with the process id of the supervisor.
     """
 
     supervisor: str
 
     def open_home(self, home: Path) -> None:
-        """Make a MUSTER_HOME that nobody else reads."""
+        """Make a MUSTER_HOME that no other user can read."""
 
     def erase(self, home: Path) -> None:
-        """Erase a MUSTER_HOME on which nothing runs."""
+        """Erase a MUSTER_HOME whose servers are not in use."""
 
     def secret(self, home: Path) -> SecretStr:
-        """Keep a secret key in a MUSTER_HOME, and return it."""
+        """Return the secret key of a MUSTER_HOME, made the first time."""
 
     def servers(self, home: Path) -> HostServers:
         """Start the servers of a MUSTER_HOME."""
 
     def wake(self, redis_url: str) -> AbstractAsyncContextManager[Wake]:
-        """Open the way to wake the workers."""
+        """Open the connection that wakes the workers."""

@@ -1,4 +1,4 @@
-"""Hold Muster's counts against the sandbox's own record: who really got what, pressed what, replied what."""
+"""Reconciliation of the demo: compare Muster's counts with the sandbox's record of what its members did."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ SQL = load_queries(__file__)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One count on both sides.
+    """One count by Muster and by the sandbox's record.
 
     Attributes:
-        name: what was counted, in words.
-        muster: what Muster says.
-        sandbox: what really happened.
-        odd: a few of the things one side has and the other has not; never a member's name.
+        name: the name of the count, in words.
+        muster: Muster's count.
+        sandbox: the sandbox's count.
+        odd: a few of the items that only one side has; never a member's name.
     """
 
     name: str
@@ -32,18 +32,18 @@ class Check:
 
     @property
     def agrees(self) -> bool:
-        """Whether both sides hold the same things, not only the same number of them."""
+        """Whether both sides hold the same items, not only the same number."""
         return self.muster == self.sandbox and not self.odd
 
 
 async def reconcile(db: Connection, campaign_id: int, ballot_id: int, sandbox: Sandbox) -> list[Check]:
-    """Compare everything that can be compared.
+    """Compare every count that both sides have.
 
     Args:
         db: Muster's database, after everything has settled.
         campaign_id: the demo's campaign.
         ballot_id: its ballot.
-        sandbox: the outside, with its record.
+        sandbox: the sandbox, with its record.
     """
     people = await _People.load(db)
     sent = {(row["channel"], row["address"]): row["n"] for row in await db.fetch(SQL["sent"], campaign_id)}
@@ -70,7 +70,7 @@ async def reconcile(db: Connection, campaign_id: int, ballot_id: int, sandbox: S
 
 @dataclass(frozen=True, slots=True)
 class _People:
-    """Who is behind a link, a text and an address."""
+    """People by link, by text and by address."""
 
     by_link: dict[bytes, int]
     by_text: dict[str, int]
@@ -88,9 +88,9 @@ class _People:
         )
 
     def who_voted(self, standings: Iterable[RecordedStatus]) -> set[int]:
-        """The members who really said so, as far as one can tell them apart.
+        """Find the members who really said that they voted, as far as they can be told apart.
 
-        A link is one member's own. A text from a phone that several share confirms for none of them by itself: it waits
+        A link belongs to one member. A text from a shared phone confirms for none of its holders by itself: it waits
         for a person, so it is not expected to count.
         """
         said = set()
@@ -102,7 +102,7 @@ class _People:
         return said
 
     def who_stopped(self, sandbox: Sandbox, silenced: set[tuple[str, str]]) -> set[tuple[str, str]]:
-        """The addresses that had to be silenced: those that asked, and whichever others their holders have."""
+        """Find the addresses that had to be suppressed: those that opted out, and the same people's in `silenced`."""
         asked = {("email" if "@" in address else "sms", address) for address in sandbox.record.opted_out()}
         persons = {person for address in asked for person in self.by_address[address]}
         theirs = {address for address, holders in self.by_address.items() if holders & persons}
@@ -126,7 +126,7 @@ def _inbound(sandbox: Sandbox) -> int:
 
 
 def _doubled(sandbox: Sandbox) -> int:
-    """Mails that came twice with one Message-ID, and texts that came twice with the same words to the same number."""
+    """Count repeated mails (by Message-ID and recipient) and repeated texts (by number and words)."""
     texts = Counter((text.to, text.body) for text in sandbox.twilio.messages if text.direction == "outbound-api")
     mails = sum(copies - 1 for copies in sandbox.mailbox.repeats().values())
     return mails + sum(copies - 1 for copies in texts.values() if copies > 1)

@@ -1,4 +1,4 @@
-"""What the demo shows in a terminal: the scene and its numbers while it plays, and the tables at its end."""
+"""Terminal output of the demo: the scene and its numbers while it runs, and the tables at its end."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def _refresh(scene: Scene, display: Live) -> None:
 
 
 async def _numbers(scene: Scene) -> list[RenderableType]:
-    """Whatever can be counted by now."""
+    """Make the rows of the counts there are so far."""
     shown: list[RenderableType] = []
     if scene.campaign is None:
         rows, total = scene.rows

@@ -1,4 +1,4 @@
-"""The demo's stage: embedded servers, a sandbox full of members, a web server and a worker; nothing from outside."""
+"""Stage of the demo: embedded servers, a sandbox with members, a web server and a worker; nothing from outside."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from sandbox.sandbox import Sandbox, SandboxConfig, open_sandbox
 from sandbox.twilio import TwilioConfig
 
 PATIENCE: Final = 60.0
-"""Seconds a process has to come up, and to stop in order."""
+"""Seconds a process has to start, and to stop in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Everything the story is played on.
+    """Everything the demo runs on.
 
     Attributes:
-        runtime: Muster itself.
-        sandbox: the outside, with its own record of what happened.
-        home: where the demo keeps its data, erased at the start of the next one.
-        environment: of the processes.
+        runtime: Muster's runtime.
+        sandbox: the sandbox, with its own record of what happened.
+        home: the folder of the demo's data, erased at the start of the next one.
+        environment: variables of the processes.
         processes: the web server and the worker, by their command.
     """
 
@@ -69,10 +69,10 @@ class Stage:
                 await process.wait()
 
     def check(self) -> None:
-        """See that the processes are up.
+        """Check that the processes are up.
 
         Raises:
-            Unavailable: one has stopped; names the file that says why.
+            Unavailable: one has stopped; the message names its log.
         """
         for name, process in self.processes.items():
             if process.returncode is not None:
@@ -84,7 +84,7 @@ class Stage:
         """Wait until the web server can do its work.
 
         Raises:
-            Unavailable: it stopped, or takes too long.
+            Unavailable: it stopped, or took too long.
         """
         try:
             async with asyncio.timeout(PATIENCE):
@@ -105,15 +105,15 @@ class Stage:
 
 @asynccontextmanager
 async def open_stage(home: Path, profile: Profile, host: Host) -> AsyncIterator[Stage]:
-    """Set everything up, and take it down again.
+    """Start everything, and stop it again.
 
     Args:
         home: an empty folder.
         profile: how the sandbox's members behave.
-        host: plays the demo.
+        host: the demo's host.
 
     Raises:
-        Unavailable: a server does not start.
+        Unavailable: a server did not start.
     """
     async with AsyncExitStack() as stack:
         servers = await asyncio.to_thread(host.servers, home)
@@ -146,7 +146,7 @@ async def open_stage(home: Path, profile: Profile, host: Host) -> AsyncIterator[
 
 
 def _settings(environment: Mapping[str, str], servers: HostServers, host: Host) -> Settings:
-    """The settings of this process; nothing of the user's own configuration reaches the demo."""
+    """Make the settings of this process, without anything of the user's own configuration."""
     ours = {
         name.removeprefix("MUSTER_").lower(): value
         for name, value in environment.items()

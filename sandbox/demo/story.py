@@ -1,4 +1,4 @@
-"""The story: members come in, nudges go out, people answer, votes are counted and held against what really happened."""
+"""Story of the demo: import members, send the steps, let people answer, count, and reconcile with the record."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ SQL = load_queries(__file__)
 
 SPEC: Final = Path(__file__).with_name("pay-2026.toml")
 WRITTEN_ON: Final = date(2026, 11, 22)
-"""The day that the dates in the spec were written for."""
+"""Day for which the dates in the spec were written."""
 
 ACTOR: Final = "demo"
 HOURS_A_SECOND: Final = 8.0
-"""How fast the members' time runs: they think for two hours on average, and twelve at the longest."""
+"""Hours of the members' time in a second: they think for two hours on average, and twelve at the longest."""
 QUIET_LOOKS: Final = 2
-"""How many looks in a row must find nothing left to do before a scene is over."""
+"""Checks in a row that must find nothing left to do before a scene is over."""
 STUCK_AFTER: Final = 120.0
-"""Seconds in which nothing changes before the demo gives up."""
+"""Seconds without any change after which the demo gives up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to play.
+    """Options of a demo.
 
     Attributes:
         home: MUSTER_HOME; the demo has a folder of its own in it.
         members: how many members to make up.
         file: a member file to use instead.
-        seed: of the members' behaviour: the same seed, the same deeds.
+        seed: of the members' behaviour; the same seed gives the same behaviour.
     """
 
     home: Path
@@ -65,16 +65,16 @@ class Options:
 
 @dataclass(slots=True)
 class Scene:
-    """What is going on, for whoever watches.
+    """State of the running demo, for a display.
 
     Attributes:
-        say: told each scene as it begins, in words.
-        title: those words.
-        stage: what it is played on; None before the servers are up.
+        say: called with the title of each scene as it begins.
+        title: the current scene's title.
+        stage: the stage it runs on; None before the servers are up.
         campaign: None before it is made.
         ballot: None before it is made.
-        rows: of the member file read so far, and in all where that is known.
-        seconds: how long each scene that is over took.
+        rows: rows of the member file read so far, and in all where that is known.
+        seconds: duration of each finished scene.
     """
 
     say: Callable[[str], None]
@@ -87,7 +87,7 @@ class Scene:
 
     @contextmanager
     def act(self, name: str, title: str) -> Iterator[None]:
-        """One scene, timed."""
+        """Run one scene, and measure its time."""
         self.title = title
         self.say(title)
         begun = time.monotonic()
@@ -96,18 +96,18 @@ class Scene:
 
 
 async def play(options: Options, scene: Scene, host: Host) -> Summary:
-    """Play the whole story.
+    """Run the whole demo.
 
     Args:
-        options: what to play.
-        scene: kept up to date, for a display.
-        host: plays it.
+        options: its options.
+        scene: its state, kept up to date for a display.
+        host: the demo's host.
 
     Returns:
         The summary; `reconciled` says whether every count agrees with the sandbox's record.
 
     Raises:
-        MusterError: it could not be played to its end.
+        MusterError: it could not be finished.
     """
     with scene.act("servers", "Starting PostgreSQL, Valkey, a web server, a worker and the sandbox"):
         curtain = open_stage(
@@ -155,7 +155,7 @@ async def _bring_in_members(options: Options, scene: Scene, stage: Stage) -> Imp
 
 
 def _branches(members: int) -> int:
-    """Branches of forty or so, three hundred at most."""
+    """Return how many branches to make: of about forty members each, at most three hundred."""
     return max(1, min(300, members // 40))
 
 
@@ -165,19 +165,19 @@ async def _prepare(scene: Scene, stage: Stage) -> tuple[Ballot, Campaign]:
         spec.write_text(shifted(SPEC.read_text(encoding="utf-8"), stage.runtime.clock().date()), encoding="utf-8")
         async with stage.runtime.pool.acquire() as db, db.transaction():
             ballot = scene.ballot = await create_ballot(db, load_ballot_spec(spec))
-        at_any_hour = load_campaign_spec(spec).model_copy(update={"quiet_hours": "none"})  # a demo may be at night
+        at_any_hour = load_campaign_spec(spec).model_copy(update={"quiet_hours": "none"})  # a demo may run at night
         campaign = scene.campaign = await create_campaign(stage.runtime, at_any_hour, ACTOR)
         return ballot, campaign
 
 
 def shifted(spec: str, today: date) -> str:
-    """The spec with its dates as far from today as they were from the day it was written."""
+    """Shift the spec's dates to be as far from today as they were from the day it was written."""
     shift = today - WRITTEN_ON
     return re.sub(r"\d{4}-\d\d-\d\d(?=T)", lambda found: str(date.fromisoformat(found[0]) + shift), spec)
 
 
 async def until_settled(stage: Stage, campaign: Campaign) -> None:
-    """Wait until everything is sent, everybody has done what they meant to do, and Muster has read all of it.
+    """Wait until everything is sent, all members have acted, and Muster has processed everything.
 
     Raises:
         Unavailable: a process died, or nothing has changed for two minutes.
@@ -202,7 +202,7 @@ async def until_settled(stage: Stage, campaign: Campaign) -> None:
 
 async def _count(stage: Stage, ballot: Ballot, campaign: Campaign, report: ImportReport) -> Summary:
     assert stage.runtime.settings.database_url is not None
-    db = await connect(stage.runtime.settings.database_url)  # it reads whole tables
+    db = await connect(stage.runtime.settings.database_url)  # its queries read whole tables
     try:
         async with db.transaction():
             await refresh(db, ballot.ballot_id)

@@ -1,4 +1,4 @@
-"""What a demo came to: one object, for programs and for the table at its end."""
+"""Summary of a demo: one object, for programs and for the tables at its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Summary = dict[str, Any]
 async def summarise(
     db: Connection, stage: Stage, ballot: Ballot, campaign: Campaign, report: ImportReport, checks: Sequence[Check]
 ) -> Summary:
-    """Count everything once the dust has settled.
+    """Count everything once the demo has settled.
 
     Returns:
         JSON-able: `members`, `steps`, `opened`, `confirmed`, `answers`, `opted_out`, `replies`, `scanners`, `turnout`,
@@ -79,7 +79,7 @@ def _members(report: ImportReport) -> Summary:
 
 
 async def _steps(db: Connection, campaign_id: int) -> list[Summary]:
-    """Each step: its audience, what was sent by channel, what became of it, and why the others got nothing."""
+    """Summarise each step: its audience, messages by channel and outcome, and why the others got nothing."""
     steps: dict[int, Summary] = {}
     for row in await db.fetch(SQL["became"], campaign_id):
         step = steps.setdefault(
@@ -100,7 +100,7 @@ async def _steps(db: Connection, campaign_id: int) -> list[Summary]:
 
 
 def _delivered(step: Summary) -> int:
-    """Messages that arrived: a handset or a mail server said so. Mail servers say so by taking the mail."""
+    """Count messages that arrived, as a handset or a mail server reported. A mail server does so by taking the mail."""
     states: Counter[str] = step["states"]
     return sum(states[state] for state in ("accepted", "sent", "delivered", "read") if state in states)
 

@@ -1,5 +1,5 @@
 -- name: became
--- What became of everybody in each step, by channel: the rows of a step add up to its audience.
+-- State of everybody in each step, by channel: the rows of a step add up to its audience.
 select s.position, s.template, coalesce(m.channel, '') as channel, m.state::text as state, coalesce(m.reason, '') as reason,
        m.sent, sum(m.n)::bigint as n, sum(m.segments)::bigint as segments
   from step s
@@ -14,18 +14,18 @@ select s.position, s.template, coalesce(m.channel, '') as channel, m.state::text
  order by 1, 3, 4, 5
 
 -- name: standings
--- Where members stand, each counted once, by the route that decided.
+-- Members by status, each counted once, by the source that decided.
 select kind, source, count(*) as n from standing where ballot_id = $1 group by kind, source order by kind, source
 
 -- name: opened
--- Messages whose page was looked at by something that did not give itself away as a scanner.
+-- Messages whose page was opened by something not recognised as a scanner.
 select (select count(distinct message_id) from link_visit where action = 'confirm' and agent = 'browser')
        + (select coalesce(sum(opened), 0)::bigint from step_total)
 
 -- name: silenced
--- Addresses whose holders asked for silence.
+-- Addresses whose holders opted out.
 select channel, address from suppression where reason = 'opted_out' and channel <> 'person'
 
 -- name: replies
--- How many texts came in, and how many answers of any kind wait for a person.
+-- Inbound texts, and answers on any channel that wait for a person.
 select count(*) filter (where channel = 'sms') as received, count(*) filter (where state = 'open') as waiting from reply

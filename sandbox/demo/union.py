@@ -1,7 +1,7 @@
-"""A union that does not exist, as a member file with the mess real ones have; and how much of each mess is in it.
+"""Made-up union, written as a member file with typical errors, and counts of each kind of error in it.
 
 Nobody can be reached by accident. Emails are at subdomains of example.org and example.com (RFC 2606). Of UK mobile
-numbers Ofcom keeps only 07700 900000 to 900999 for drama, and the sandbox uses those for its tricks. The rest of
+numbers Ofcom reserves only 07700 900000 to 900999 for drama, and the sandbox uses those for its tricks. The rest of
 07700 9 and all of 07700 2, 4, 5 and 6 belong to no operator: half a million numbers that ring nowhere, and still have
 the shape of mobiles. Landlines are from Ofcom's drama ranges.
 """
@@ -63,7 +63,7 @@ _HOSTS: Final = tuple(
 
 _WITH_MOBILE, _WITH_LANDLINE, _WITH_BAD_PHONE = 0.62, 0.66, 0.68  # the rest have no phone in the file
 _WITH_EMAIL, _WITH_BAD_EMAIL = 0.60, 0.62
-_SHARED_PHONE: Final = 0.06  # of those with a mobile: the same as the member before, who has the same surname
+_SHARED_PHONE: Final = 0.06  # of those with a mobile: shared with the previous member, who gets the same surname
 _BOUNCING: Final = 0.01  # of those with an email
 _REPEATED, _CONTRADICTED, _NAMELESS = 0.005, 0.007, 0.0075
 
@@ -85,26 +85,26 @@ _BLOCK_SIZE: Final = 100_000
 MAGIC_PHONES: Final = (
     "07700 900904", "07700 900953", "07700 900955", "07700 900956", "07700 900961", "07700 900962",
 )  # fmt: skip
-"""Numbers the sandbox plays a trick with: opted out before, handset off, unknown, unreachable, receipts in reverse and
-twice. One member has each, if there are enough of them."""
+"""Numbers that misbehave in the sandbox: opted out before, handset off, unknown, unreachable, receipts in reverse and
+twice. One member has each, if there are enough members."""
 _A_TRICK_EVERY: Final = 97
 
 
 @dataclass(frozen=True, slots=True)
 class Union:
-    """What was written, mess included, so that an import of it can be checked to the last row.
+    """Counts of a written member file, errors included, so that its import can be checked to the last row.
 
     Attributes:
         path: the file.
-        rows: under the header.
-        people: different members.
-        branches: different branches they are in.
+        rows: rows below the header.
+        people: distinct members.
+        branches: distinct branches they are in.
         with_mobile, with_email: people with a usable mobile, email address.
         unreachable: people with neither.
-        shared_phone: people whose mobile is that of another member too.
+        shared_phone: people whose mobile another member has, too.
         bouncing: people whose mailbox the sandbox bounces.
-        magic: people whose mobile the sandbox plays a trick with.
-        repeated: rows that say again what an earlier one said.
+        magic: people whose mobile misbehaves in the sandbox.
+        repeated: rows that repeat an earlier one.
         rejected: rows that cannot be used: without membership number, or contradicting an earlier one.
         problems: rows and cells an import reports, by code.
     """
@@ -124,7 +124,7 @@ class Union:
     problems: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Return the same as JSON values."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "path"} | {"path": str(self.path)}
 
 
@@ -132,7 +132,7 @@ def write_union(path: Path, members: int = 12_000, branches: int = 300, seed: in
     """Write the member file of a made-up union.
 
     Args:
-        path: where to; UTF-8 with a byte-order mark, as Excel writes it.
+        path: the file to write; UTF-8 with a byte-order mark, as Excel writes it.
         members: how many people; the file has a few rows more.
         branches: most branches they are in; small ones may get nobody.
         seed: the same seed writes the same file.
@@ -140,7 +140,7 @@ def write_union(path: Path, members: int = 12_000, branches: int = 300, seed: in
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         sheet = GuardedCsv(file)
         sheet.writerow(HEADER)
-        union = _Writer(Random(seed), branches)  # noqa: S311  # a story, not secrets
+        union = _Writer(Random(seed), branches)  # noqa: S311  # made-up data, not secrets
         for number in range(members):
             sheet.writerows(union.member(number))
         sheet.writerows(union.leftovers())
@@ -161,7 +161,7 @@ class _Count:
 
 
 class _Writer:
-    """Makes up one member after the other, and counts what it does."""
+    """Writer that makes up one member after the other, and counts what it wrote."""
 
     def __init__(self, dice: Random, branches: int) -> None:
         self._dice = dice
@@ -174,7 +174,7 @@ class _Writer:
         self._numbers = 0
 
     def member(self, number: int) -> list[list[str]]:
-        """The rows of one member: one, or more where the office typed them twice."""
+        """Make the rows of one member: one, or more where the office typed them twice."""
         dice, problems = self._dice, list[str]()
         first, last = dice.choice(_FIRST_NAMES), dice.choice(_LAST_NAMES)
         mobile, last, has_mobile = self._mobile(number, last, problems)
@@ -197,13 +197,13 @@ class _Writer:
         return rows
 
     def leftovers(self) -> list[list[str]]:
-        """The repeated rows that are still to be written."""
+        """Return the repeated rows that are still to be written."""
         rows = [self._written(row, problems) for row, problems in self._again]
         self._again.clear()
         return rows
 
     def summary(self, path: Path, members: int) -> Union:
-        """What was written."""
+        """Return the counts of what was written."""
         count = self._count
         return Union(
             path=path,
@@ -227,7 +227,7 @@ class _Writer:
         return row
 
     def _mess_up(self, draw: float, row: list[str], problems: list[str], rows: list[list[str]]) -> None:
-        """Now and then a row comes twice, comes twice with other details, or has lost its number."""
+        """Make some rows come twice, come twice with other details, or lack their number."""
         if draw < _REPEATED:
             self._count.repeated += 1
             self._again.append((row, problems))
@@ -239,7 +239,7 @@ class _Writer:
             rows.append(self._written(["", *row[1:3], "", "", *row[5:]], ["no_external_id"]))
 
     def _mobile(self, number: int, last: str, problems: list[str]) -> tuple[str, str, bool]:
-        """A member's phone cell; their surname, which is that of the household they share it with; is it usable?"""
+        """Make a member's phone cell; also return their surname (the household's, if shared) and if it is usable."""
         dice, trick = self._dice, number // _A_TRICK_EVERY
         if number % _A_TRICK_EVERY == _A_TRICK_EVERY - 1 and trick < len(MAGIC_PHONES):
             self._count.magic += 1
@@ -264,7 +264,7 @@ class _Writer:
         return "", last, False
 
     def _new_number(self) -> str:
-        """The next number that rings nowhere; after half a million they begin again."""
+        """Return the next unassigned number; after half a million they begin again."""
         number = self._numbers
         self._numbers += 1
         while True:
@@ -274,7 +274,7 @@ class _Writer:
                 number -= _BLOCK_SIZE - start
 
     def _email(self, number: int, first: str, last: str, problems: list[str]) -> tuple[str, bool]:
-        """A member's email cell; is it usable?"""
+        """Make a member's email cell; also return whether it is usable."""
         dice, draw = self._dice, self._dice.random()
         if draw < _WITH_EMAIL:
             local = f"{_plain(first)}.{_plain(last)}.{number}"
@@ -292,13 +292,13 @@ class _Writer:
 
 @cache
 def _plain(name: str) -> str:
-    """A name as the local part of an address has it."""
+    """Convert a name for use in the local part of an address."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return "".join(filter(str.isalnum, ascii_name))
 
 
 def _name_branches(count: int) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Region, branch and workplaces of each branch; the first ones are the large ones."""
+    """Name the region, branch and workplaces of each branch; the first ones are the large ones."""
     towns = [(region, town) for region, names in _TOWNS.items() for town in names]
     branches = []
     for number in range(count):

@@ -1,4 +1,4 @@
-"""A stateful simulator of Twilio's Messages API."""
+"""Stateful simulator of Twilio's Messages API."""
 
 from sandbox.twilio.config import TwilioConfig
 from sandbox.twilio.messages import Message

@@ -1,4 +1,4 @@
-"""The HTTP face of the simulated account: https://www.twilio.com/docs/messaging/api/message-resource."""
+"""HTTP API of the simulated account: https://www.twilio.com/docs/messaging/api/message-resource."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LARGEST_PAGE = 1000
 
 
 class TwilioApi:
-    """Answers requests for one account.
+    """Handles requests for one account.
 
     Args:
         twilio: the account.
@@ -39,7 +39,7 @@ class TwilioApi:
         self._allowance = Allowance(config.rate) if config.rate else None
 
     def routes(self) -> list[web.RouteDef]:
-        """The resource's paths."""
+        """List the resource's routes."""
         many = "/2010-04-01/Accounts/{account}/Messages.json"
         one = "/2010-04-01/Accounts/{account}/Messages/{sid}.json"
         return [
@@ -51,7 +51,7 @@ class TwilioApi:
         ]
 
     def _guarded(self, handler: Handler) -> Handler:
-        """Ask for the password, and answer refusals in Twilio's shape."""
+        """Wrap a handler: check the password, and answer refusals in Twilio's format."""
 
         async def answer(request: web.Request) -> web.Response:
             try:
@@ -92,7 +92,7 @@ class TwilioApi:
         return self._show(message, status=201, now=message.created)
 
     def _weather(self) -> None:
-        """Now and then the API is busy or broken, whoever the message is for."""
+        """Fail some requests as busy or broken, for any recipient."""
         config, rng = self._twilio.config, self._twilio.rng
         if config.busy and rng.random() < config.busy:
             raise Refusal(20429, status=429)
@@ -100,7 +100,7 @@ class TwilioApi:
             raise Refusal(20500, status=500)
 
     async def _misbehave(self, trick: Trick, message: Message | None) -> None:
-        """Do to the caller what the number is known for."""
+        """Apply a number's trick to the response."""
         if trick.delay:
             await asyncio.sleep(trick.delay)
         if trick.status is not None:
@@ -137,7 +137,7 @@ class TwilioApi:
         query = dict(request.query)
         size, page = _whole(query, "PageSize", PAGE_SIZE, 1, LARGEST_PAGE), _whole(query, "Page", 0, 0, 10**9)
         now = time.time()
-        # one more than the page holds says whether there is another
+        # one more than the page holds shows whether there is another page
         wanted = list(islice(self._matching(query, now), page * size, page * size + size + 1))
         more, shown = len(wanted) > size, wanted[:size]
         path = request.path
@@ -163,7 +163,7 @@ class TwilioApi:
         )
 
     def _matching(self, query: Mapping[str, str], now: float) -> Iterator[Message]:
-        """The messages that To, From and DateSent leave, newest first."""
+        """Iterate over the messages that match To, From and DateSent, newest first."""
         period = Period.of(query)
         store = self._twilio.messages
         for message in store.to(query["To"]) if "To" in query else store.newest():
@@ -185,7 +185,7 @@ class TwilioApi:
 
 
 class Period:
-    """The seconds `DateSent`, `DateSent<` and `DateSent>` leave, both ends included.
+    """Period that `DateSent`, `DateSent<` and `DateSent>` select, in seconds, both ends included.
 
     `DateSent<=2026-03-01` arrives as a parameter called `DateSent<`. A message that has not been sent is in no period.
     """
@@ -198,7 +198,7 @@ class Period:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Period | None:
-        """Read it from a query; None where it says nothing of the kind.
+        """Read it from a query; None where it has no such parameter.
 
         Raises:
             Refusal: a date cannot be read.
@@ -215,7 +215,7 @@ class Period:
 
 
 class Allowance:
-    """So many creates a second, with a second's worth in hand."""
+    """Token bucket: so many creates a second, with a burst of a second's worth."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
@@ -223,7 +223,7 @@ class Allowance:
         self._at = time.monotonic()
 
     def take(self) -> bool:
-        """Whether there is room for one more."""
+        """Take one create from the allowance; return whether there was room."""
         now = time.monotonic()
         self._left = min(self._rate, self._left + (now - self._at) * self._rate)
         self._at = now
@@ -238,14 +238,14 @@ async def _form(request: web.Request) -> dict[str, str]:
 
 
 def _hang_up(request: web.Request) -> web.Response:
-    """Drop the connection: nothing of the answer arrives."""
+    """Drop the connection, so that no response arrives."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)
 
 
 def _moment(text: str) -> float:
-    """A date (its midnight in GMT) or time as seconds since 1970."""
+    """Parse a date (as its midnight in GMT) or time into seconds since 1970."""
     try:
         if len(text) == 10:
             day = date.fromisoformat(text)

@@ -1,27 +1,27 @@
-"""How the simulated Twilio account is set up, and how well the simulated networks work."""
+"""Configuration of the simulated Twilio account and of the reliability of its networks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 Range = tuple[float, float]
-"""From and to, in seconds; each time is drawn evenly between them."""
+"""From and to, in seconds; each time is drawn uniformly between them."""
 
 
 @dataclass(frozen=True, slots=True)
 class TwilioConfig:
-    """One simulated account.
+    """Configuration of one simulated account.
 
     Attributes:
         account_sid: user name of the API.
         auth_token: password of the API; also signs every webhook.
-        inbound_url: where texts from members are posted, as configured on the numbers; None: nowhere.
+        inbound_url: URL to which texts from members are posted, as configured on the numbers; None: nowhere.
         service_numbers: the numbers a messaging service `MG…` sends from; a recipient always sees the same one.
         advanced_opt_out: whether webhooks carry `OptOutType`, as they do once Advanced Opt-Out is switched on.
         seed: the same seed gives the same delays, losses and orders, message by message.
-        latency: how long the API takes to answer.
-        sent_after: from acceptance to `sent`.
-        delivered_after: from `sent` to `delivered`.
+        latency: response time of the API.
+        sent_after: time from acceptance to `sent`.
+        delivered_after: time from `sent` to `delivered`.
         late: share of status callbacks that come late, by `late_after`.
         lost: share of status callbacks that never come.
         repeated: share of status callbacks that are posted again.

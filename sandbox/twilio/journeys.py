@@ -1,4 +1,4 @@
-"""How a message travels: when it reaches which status, and when and in which order anybody is told."""
+"""Journey of a message: when it reaches each status, and when and in which order status callbacks are posted."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _SOON: Final[Range] = (0.0, 0.02)
 
 
 class Notice(NamedTuple):
-    """A status callback: the stage it tells of, and when it is posted (seconds since 1970)."""
+    """Status callback: the stage it reports, and when it is posted (seconds since 1970)."""
 
     at: float
     stage: MessageStage
 
 
-def plan_journey(  # the parts of a create, as it comes
+def plan_journey(  # the parameters of a create
     *, to: str, service: bool, trick: Trick, starts: float | None, now: float, config: TwilioConfig, rng: Random
 ) -> list[MessageStage]:
     """Plan every status of a message.
@@ -29,10 +29,10 @@ def plan_journey(  # the parts of a create, as it comes
     Args:
         to: the recipient; a share of numbers is unreachable.
         service: whether it goes through a messaging service.
-        trick: what its number is known for.
+        trick: the trick of its number.
         starts: when it is scheduled for, or None for now.
         now: seconds since 1970.
-        config: how long things take.
+        config: has the ranges of delays.
         rng: draws the delays.
     """
     stages = [MessageStage(now, "scheduled" if starts is not None else "accepted" if service else "queued")]
@@ -50,7 +50,7 @@ def plan_journey(  # the parts of a create, as it comes
 
 
 def _fate(to: str, config: TwilioConfig) -> tuple[str, int | None]:
-    """A number that nobody can reach today is the one nobody can reach tomorrow."""
+    """Return the last status and error code of a message to a number; the same numbers are always unreachable."""
     draw = crc32(f"{config.seed}:unreachable:{to}".encode())
     if draw / 2**32 < config.unreachable:
         return "undelivered", _DEAD[draw % len(_DEAD)]
@@ -60,17 +60,17 @@ def _fate(to: str, config: TwilioConfig) -> tuple[str, int | None]:
 def plan_notices(journey: list[MessageStage], receipts: Receipts, config: TwilioConfig, rng: Random) -> list[Notice]:
     """Plan the status callbacks of a journey: usually one each, soon and in order; sometimes late, twice or shuffled.
 
-    The status a message was created with is never told.
+    The status a message was created with is never posted.
     """
     stages = journey[1:]
     if receipts == "none" or not stages:
         return []
     if receipts == "early":
-        # the first was already posted, before the create was answered
+        # the first was already posted, before the response to the create
         stages = stages[1:]
     moments = [stage.at + rng.uniform(*_SOON) for stage in stages]
     if receipts == "reversed" or (receipts == "usual" and rng.random() < config.shuffled):
-        # nobody can be told before it happened, so a shuffle moves everything behind the last stage
+        # no callback may come before its event, so a shuffle moves all of them after the last stage
         last = max(moments)
         order = list(range(len(stages)))
         if receipts == "usual":

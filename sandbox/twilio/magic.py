@@ -1,6 +1,6 @@
-"""Numbers that always misbehave in the same way: Twilio's own test numbers, and a range of UK numbers kept for drama.
+"""Magic numbers, which always misbehave in the same way: Twilio's test numbers, and UK numbers reserved for drama.
 
-`docs/sandbox.md` has the table for people; a test holds it against this one.
+`docs/sandbox.md` has the table for people; a test compares it with this one.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ Receipts = Literal["usual", "none", "reversed", "twice", "late", "early"]
 
 @dataclass(frozen=True, slots=True)
 class Trick:
-    """What happens to a message to one number.
+    """Treatment of messages to one number.
 
     Attributes:
-        what: the words for people.
+        what: description for people.
         refuse: error code of a 400; nothing is stored.
         status: HTTP status of a 429 or 5xx; nothing is stored unless `stored`.
-        once: only the first of every two requests is treated so; the second goes well.
-        stored: the message is accepted and goes its way although the caller sees an error.
-        drop: the connection is dropped instead of an answer.
-        delay: seconds before the answer.
+        once: only the first of every two requests is treated so; the second succeeds.
+        stored: the message is accepted and delivered although the caller sees an error.
+        drop: the connection is dropped instead of a response.
+        delay: seconds before the response.
         ending: the last status and error code of a message that was accepted.
-        receipts: how the status callbacks come.
+        receipts: timing and order of the status callbacks.
     """
 
     what: str
@@ -51,7 +51,7 @@ TO: Final[dict[str, Trick]] = {
     "+15005550003": _NO_PERMISSION,
     "+15005550004": _BLOCKED,
     "+15005550009": _LANDLINE,
-    # the same, and everything else that can go wrong, at numbers Ofcom keeps for films
+    # the same, and every other failure, at numbers Ofcom reserves for drama
     "+447700900901": _INVALID,
     "+447700900902": _NO_ROUTE,
     "+447700900903": _NO_PERMISSION,
@@ -84,11 +84,11 @@ TO: Final[dict[str, Trick]] = {
     "+447700900963": Trick("receipts late", receipts="late"),
     "+447700900964": Trick("the first receipt before the answer to the create", receipts="early"),
 }
-"""By `To`."""
+"""Tricks by `To`."""
 
 FROM: Final[dict[str, Trick]] = {
     "+15005550001": Trick("not a valid sender", refuse=21212),
     "+15005550007": Trick("a sender that is not ours", refuse=21606),
     "+15005550008": Trick("a sender whose queue is full", refuse=21611),
 }
-"""By `From`: Twilio's own test senders; +15005550006 is the one that works."""
+"""Tricks by `From`: Twilio's own test senders; +15005550006 is the one that works."""

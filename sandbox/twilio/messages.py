@@ -1,4 +1,4 @@
-"""The message resources of a simulated Twilio account."""
+"""Message resources of a simulated Twilio account."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PRICE_PER_SEGMENT: Final = 0.0463
 
 
 class MessageStage(NamedTuple):
-    """A status a message reaches at a time (seconds since 1970), with its error code."""
+    """Status that a message reaches at a time (seconds since 1970), with its error code."""
 
     at: float
     status: str
@@ -28,22 +28,22 @@ class MessageStage(NamedTuple):
 
 @dataclass(slots=True)
 class Message:
-    """One message, in or out.
+    """Inbound or outbound message.
 
-    Its whole journey is planned when it is accepted; its status is where the journey has got to by now, so that a
-    message nobody asks about costs nothing.
+    Its whole journey is planned when it is accepted; its status is computed from the time of the request, so that a
+    message without requests costs nothing.
 
     Attributes:
         sid: `SM…`.
-        direction: out by the API, out as an answer, or in.
+        direction: outbound by the API, outbound as an answer, or inbound.
         to: recipient.
-        sender: `From`; with a messaging service, the number it will leave by.
+        sender: `From`; with a messaging service, the number it is sent from.
         service: `MG…`, or None.
         body: the text; empty once redacted.
         segments: how many parts it is sent in.
-        callback: where its status is posted.
-        journey: the stages, the first being the one it was created with.
-        updated: when somebody last changed it by the API; 0 if never.
+        callback: URL to which its status is posted.
+        journey: its stages, from the one it was created with.
+        updated: when it was last changed by the API; 0 if never.
     """
 
     sid: str
@@ -60,30 +60,30 @@ class Message:
 
     @property
     def created(self) -> float:
-        """When it was created."""
+        """Return when it was created."""
         return self.journey[0].at
 
     @property
     def channel_key(self) -> str:
-        """What an opt-out counts for: the messaging service, or the number."""
+        """Return what an opt-out applies to: the messaging service, or the number."""
         return self.service or self.sender
 
     def stage(self, now: float) -> MessageStage:
-        """Where it has got to."""
+        """Return its stage at a time."""
         for stage in reversed(self.journey):
             if stage.at <= now:
                 return stage
         return self.journey[0]
 
     def sent_at(self, now: float) -> float | None:
-        """When it left, or None before."""
+        """Return when it was sent, or None before."""
         for stage in self.journey:
             if stage.status in {"sent", "received", "failed"} and stage.at <= now:
                 return stage.at
         return None
 
     def to_json(self, account: str, now: float) -> dict[str, object]:
-        """The resource as https://www.twilio.com/docs/messaging/api/message-resource describes it."""
+        """Return the resource as https://www.twilio.com/docs/messaging/api/message-resource describes it."""
         stage, sent = self.stage(now), self.sent_at(now)
         uri = f"/2010-04-01/Accounts/{account}/Messages/{self.sid}"
         # a messaging service picks the sender, and so counts the segments, only once it queues the message
@@ -114,17 +114,17 @@ class Message:
 
 @lru_cache(maxsize=4096)
 def rfc2822(second: int) -> str:
-    """A time as Twilio writes it: `Thu, 24 Aug 2023 05:01:45 +0000`."""
+    """Format a time as Twilio does: `Thu, 24 Aug 2023 05:01:45 +0000`."""
     return formatdate(second, usegmt=False).replace("-0000", "+0000")
 
 
 def new_sid(kind: str = "SM") -> str:
-    """An identifier that never comes again, not even from another sandbox with the same seed."""
+    """Make an identifier that is unique, even among sandboxes with the same seed."""
     return f"{kind}{secrets.token_hex(16)}"
 
 
 class MessageStore:
-    """Every message of the account."""
+    """Store of every message of the account."""
 
     def __init__(self) -> None:
         self._by_sid: dict[str, Message] = {}
@@ -137,33 +137,33 @@ class MessageStore:
         return iter(self._by_sid.values())
 
     def add(self, message: Message) -> None:
-        """Keep a new message."""
+        """Store a new message."""
         self._by_sid[message.sid] = message
         self._by_to.setdefault(message.to, []).append(message)
 
     def get(self, sid: str) -> Message | None:
-        """The message with that SID."""
+        """Return the message with that SID, or None."""
         return self._by_sid.get(sid)
 
     def delete(self, message: Message) -> None:
-        """Forget a message."""
+        """Delete a message."""
         del self._by_sid[message.sid]
         self._by_to[message.to].remove(message)
 
     def newest(self) -> Iterator[Message]:
-        """Every message, newest first."""
+        """Iterate over all messages, newest first."""
         return reversed(self._by_sid.values())
 
     def to(self, phone: str) -> Iterator[Message]:
-        """The messages to one number, newest first."""
+        """Iterate over the messages to one number, newest first."""
         return reversed(self._by_to.get(phone, ()))
 
     def about(self, phone: str) -> list[Message]:
-        """The whole conversation with one number, oldest first."""
+        """List the whole conversation with one number, oldest first."""
         return [message for message in self if phone in (message.to, message.sender)]
 
     def counts(self, now: float) -> dict[str, dict[str, int]]:
-        """How many messages stand where: by direction, then by status (with its error code)."""
+        """Count messages by direction, then by status (with its error code)."""
         tally: dict[str, Counter[str]] = {}
         for message in self:
             stage = message.stage(now)

@@ -1,4 +1,4 @@
-"""Who has texted STOP to whom, as Twilio keeps it: per sender (or messaging service) and phone."""
+"""Opt-outs as Twilio keeps them: per sender (or messaging service) and phone."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ ANSWERS: Final[dict[OptOutType, str]] = {
     "START": "You have successfully been re-subscribed to messages from this number. Reply STOP to unsubscribe.",
     "HELP": "Reply STOP to unsubscribe. Msg&Data Rates May Apply.",
 }
-"""What Twilio itself texts back."""
+"""Texts that Twilio itself sends back."""
 
 
 def keyword(body: str) -> OptOutType | None:
-    """The keyword a text is, if it is nothing else."""
+    """Return the keyword a text consists of; None if it holds anything else."""
     return _KEYWORDS.get(body.strip().upper())
 
 
 class OptOuts:
-    """The numbers that may not be texted."""
+    """Phones that have opted out, by sender or messaging service."""
 
     def __init__(self) -> None:
         self._out: set[tuple[str, str]] = set()
@@ -41,15 +41,15 @@ class OptOuts:
         return len(self._out)
 
     def heard(self, sender: str, phone: str, body: str) -> OptOutType | None:
-        """Take note of a text from a phone to one of our senders.
+        """Process a text from a phone to one of our senders.
 
         Args:
             sender: the number, or the messaging service it belongs to.
             phone: the member's number.
-            body: what it says.
+            body: the text.
 
         Returns:
-            The keyword it is, or None for any other text, which changes nothing.
+            Its keyword, or None for any other text, which changes nothing.
         """
         word = keyword(body)
         if word == "STOP":

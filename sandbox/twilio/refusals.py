@@ -1,4 +1,4 @@
-"""What Twilio says when it refuses: the codes of https://www.twilio.com/docs/api/errors, in Twilio's shape."""
+"""Error responses of Twilio: the codes of https://www.twilio.com/docs/api/errors, in Twilio's format."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ ENDINGS: Final[dict[int, str]] = {
     30034: "Message from an unregistered number",
     30450: "Message delivery blocked by the carrier",
 }
-"""What an `error_code` on a message that was accepted, and then failed, says."""
+"""Error messages of an `error_code` on a message that was accepted, and then failed."""
 
 
-class Refusal(Exception):  # noqa: N818  # it is what the API answers, not a fault of ours
-    """A request is answered with an error.
+class Refusal(Exception):  # noqa: N818  # it is the API's response, not an error of ours
+    """Raised to answer a request with an error.
 
     Args:
         code: Twilio's code.
-        detail: what the words are about.
+        detail: the value that the error message names.
         status: HTTP status.
     """
 
@@ -68,7 +68,7 @@ class Refusal(Exception):  # noqa: N818  # it is what the API answers, not a fau
         super().__init__(self.message)
 
     def body(self) -> bytes:
-        """The JSON Twilio answers with."""
+        """Return the JSON body of Twilio's response."""
         return orjson.dumps(
             {
                 "code": self.code,

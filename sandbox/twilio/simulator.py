@@ -1,4 +1,4 @@
-"""The simulated account: takes messages, lets them travel, posts receipts and members' texts."""
+"""Simulated Twilio account: accepts messages, moves them through their statuses, posts receipts and members' texts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sandbox.twilio.refusals import Refusal
 from sandbox.twilio.webhooks import TwilioWebhooks, done_date, read_twiml
 
 Handset = Callable[[Message], None]
-"""Somebody who is shown every text the moment it reaches its phone; must not block."""
+"""Function called with every text at once when it reaches its phone; must not block."""
 
 PLAIN: Final = Trick("an ordinary number")
 LONGEST_BODY: Final = 1600
@@ -32,10 +32,10 @@ _URL = re.compile(r"https?://[^\s/]+")
 
 
 class Twilio:
-    """One account of the simulated Twilio, without its HTTP face.
+    """Account of the simulated Twilio, without its HTTP API.
 
     Args:
-        config: how it is set up.
+        config: its configuration.
     """
 
     def __init__(self, config: TwilioConfig) -> None:
@@ -46,8 +46,8 @@ class Twilio:
         self.webhooks = TwilioWebhooks(config.auth_token, at_once=config.webhooks_at_once)
         self.handsets: list[Handset] = []
         self.refused: Counter[int] = Counter()
-        """How often which error code was answered."""
-        self.rng = Random(config.seed)  # noqa: S311  # weather, not secrets
+        """Count of error responses by code."""
+        self.rng = Random(config.seed)  # noqa: S311  # random failures, not secrets
         self._tried: Counter[str] = Counter()
 
     async def idle(self) -> None:
@@ -59,9 +59,9 @@ class Twilio:
         await self.webhooks.close()
 
     def trick(self, form: Mapping[str, str]) -> Trick:
-        """What the number a message is for is known for, this time.
+        """Return the trick of a message's number for this request.
 
-        `once` tricks spoil the first of every two tries.
+        `once` tricks affect the first of every two tries.
         """
         trick = FROM.get(form.get("From", "")) or TO.get(form.get("To", ""))
         if trick is None:
@@ -76,7 +76,7 @@ class Twilio:
 
         Args:
             form: the parameters of the create.
-            trick: what its number is known for.
+            trick: the trick of its number.
 
         Raises:
             Refusal: a parameter is wrong, or the recipient may not be texted.
@@ -114,7 +114,7 @@ class Twilio:
         return message
 
     def _addresses(self, form: Mapping[str, str]) -> tuple[str, str, str | None]:
-        """To, the number it leaves by, and the messaging service."""
+        """Read the recipient, the number it is sent from, and the messaging service."""
         to, sender = form.get("To", ""), form.get("From", "")
         service = form.get("MessagingServiceSid") or (sender if sender.startswith("MG") else None)
         if not to:
@@ -135,7 +135,7 @@ class Twilio:
         return to, sender, None
 
     def _set_out(self, message: Message, trick: Trick, now: float) -> None:
-        """Put on the agenda what will happen to a message; what nobody watches is not put there."""
+        """Schedule a message's status callbacks and its arrival, if anything handles them."""
         agenda = self.webhooks.agenda
         if message.callback:
             for notice in plan_notices(message.journey, trick.receipts, self.config, self.rng):
@@ -145,7 +145,7 @@ class Twilio:
             agenda.later(arrival.at - now, self._ring, message)
 
     async def notify_early(self, message: Message) -> None:
-        """Post the first status callback now, before the create is answered."""
+        """Post the first status callback now, before the response to the create."""
         if message.callback:
             now = time.time()
             message.journey[1] = MessageStage(now, *message.journey[1][1:])
@@ -178,18 +178,18 @@ class Twilio:
                 handset(message)
 
     async def receive(self, phone: str, message: Message, body: str) -> bool:
-        """A member answers a text.
+        """Send a member's answer to a text.
 
         Args:
             phone: the member's number.
-            message: what is answered.
-            body: what the member says.
+            message: the text that is answered.
+            body: the answer.
 
         Returns:
-            Whether our webhook took it; true where none is configured.
+            Whether our webhook accepted it; true if none is configured.
 
         Raises:
-            Refusal: the text came from a name, and a name cannot be answered.
+            Refusal: the text came from an alphanumeric sender, which cannot be answered.
         """
         if not message.sender.lstrip("+").isdigit():
             raise Refusal(21612, message.sender)
@@ -206,7 +206,7 @@ class Twilio:
         if word is not None and self.config.advanced_opt_out:
             form["OptOutType"] = word
         answer = await self.webhooks.post(self.inbound_url, form)
-        if word != "STOP":  # nothing goes to a phone that has just opted out
+        if word != "STOP":  # nothing is sent to a phone that has just opted out
             for text in read_twiml(answer.text):
                 self._answer(inbound, text)
         return answer.ok
@@ -238,7 +238,7 @@ class Twilio:
         return form
 
     def _answer(self, inbound: Message, body: str) -> None:
-        """Twilio, or a webhook's TwiML, texts back."""
+        """Send the answer of Twilio itself, or of a webhook's TwiML."""
         now = time.time()
         size = segments.count(body).segments
         journey = plan_journey(
@@ -263,7 +263,7 @@ class Twilio:
 
 
 def _start(form: Mapping[str, str]) -> float | None:
-    """When a message is scheduled for, or None for now."""
+    """Read the time for which a message is scheduled; None for now."""
     if form.get("ScheduleType") != "fixed":
         return None
     try:

@@ -1,4 +1,4 @@
-"""The requests Twilio makes to our webhooks: signed, form-encoded, and repeated only where the URL asks for it."""
+"""Webhook requests of Twilio: signed, form-encoded, and retried only where the URL asks for it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
 
 
 class WebhookAnswer(NamedTuple):
-    """What a webhook answered.
+    """Response of a webhook.
 
     Attributes:
-        outcome: `2xx`, `3xx`, `4xx`, `5xx`; `ct` where it could not be reached, `rt` where it did not answer.
+        outcome: `2xx`, `3xx`, `4xx`, `5xx`; `ct` if it could not be reached, `rt` if it did not answer.
         text: the body of a 2xx.
     """
 
@@ -39,13 +39,13 @@ class WebhookAnswer(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether it took the request."""
+        """Whether it accepted the request."""
         return self.outcome == "2xx"
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """Which failures of a webhook are tried again, from the URL's fragment.
+    """Retry policy of a webhook, from the URL's fragment.
 
     https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides: `#rc=3&rp=5xx,ct`.
 
@@ -59,23 +59,23 @@ class Retries:
 
     @classmethod
     def parse(cls, fragment: str) -> Retries:
-        """Read them from a fragment; what is not said stays as Twilio has it by default."""
+        """Read the policy from a fragment; anything missing has Twilio's default."""
         said = parse_qs(fragment)
         count = said.get("rc", ["1"])[-1]
         policies = said.get("rp", ["ct"])[-1]
         return cls(min(int(count), 5) if count.isdecimal() else 1, frozenset(policies.split(",")))
 
     def covers(self, failure: str) -> bool:
-        """Whether that kind of failure is tried again."""
+        """Whether that kind of failure is retried."""
         return failure in self.policies or "all" in self.policies
 
 
-# most values come again with the next receipt
+# most values recur in the next receipt
 _quoted = lru_cache(maxsize=4096)(quote_plus)
 
 
 def sign(token: str, url: str, form: Mapping[str, str]) -> str:
-    """`X-Twilio-Signature`: base64 of HMAC-SHA1 over the URL and every parameter's name and value, sorted.
+    """Make `X-Twilio-Signature`: base64 of HMAC-SHA1 over the URL and every parameter's name and value, sorted.
 
     https://www.twilio.com/docs/usage/security#validating-requests
     """
@@ -84,10 +84,10 @@ def sign(token: str, url: str, form: Mapping[str, str]) -> str:
 
 
 class TwilioWebhooks:
-    """Posts to our webhooks over one shared session, so many at once.
+    """Posts to our webhooks over one shared session, with a limit of concurrency.
 
     Args:
-        token: the auth token; signs.
+        token: the auth token, which signs requests.
         at_once: most requests open at the same time.
     """
 
@@ -97,7 +97,7 @@ class TwilioWebhooks:
         self._session: aiohttp.ClientSession | None = None
         self.agenda = Agenda("webhooks", at_once=at_once)
         self.answers: Counter[str] = Counter()
-        """How often which HTTP status, or which failure, came back."""
+        """Count of responses by HTTP status or kind of failure."""
 
     async def close(self) -> None:
         """Stop posting."""
@@ -106,14 +106,14 @@ class TwilioWebhooks:
             await self._session.close()
 
     async def post(self, url: str, form: Mapping[str, str]) -> WebhookAnswer:
-        """Post a form, signed; repeat as the URL's fragment says."""
+        """Post a signed form; retry as the URL's fragment says."""
         address, fragment = urldefrag(url)
         retries = Retries.parse(fragment) if fragment else Retries()
         headers = {
             "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8",
             "User-Agent": "TwilioProxy/1.1",
             "I-Twilio-Idempotency-Token": str(uuid4()),
-            # the fragment is Twilio's own business: it is neither sent nor signed
+            # the fragment is for Twilio only: it is neither sent nor signed
             "X-Twilio-Signature": sign(self._token, address, form),
         }
         body = "&".join(f"{name}={_quoted(value)}" for name, value in form.items()).encode()
@@ -128,7 +128,7 @@ class TwilioWebhooks:
 
     def _count(self, answer: WebhookAnswer, address: str) -> None:
         self.answers[answer.outcome] += 1
-        if not answer.ok and self.answers[answer.outcome] == 1:  # the rest is a number on the summary
+        if not answer.ok and self.answers[answer.outcome] == 1:  # the summary counts the others
             log.warning("A webhook fails", outcome=answer.outcome, path=URL(address, encoded=True).path)
 
     async def _try(self, address: str, body: bytes, headers: Mapping[str, str]) -> WebhookAnswer:
@@ -138,7 +138,7 @@ class TwilioWebhooks:
                 connector=connector, timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()
             )
         try:
-            # the address goes out byte for byte as it was signed
+            # the URL is sent byte for byte as it was signed
             async with self._session.post(URL(address, encoded=True), data=body, headers=headers) as response:
                 body = await response.read()
                 if response.status < 300:
@@ -151,7 +151,7 @@ class TwilioWebhooks:
 
 
 def read_twiml(text: str) -> list[str]:
-    """The texts an answer to an inbound message asks Twilio to send back: `<Response><Message>…`."""
+    """Read the texts that a response to an inbound message asks Twilio to send back: `<Response><Message>…`."""
     if not text.lstrip().startswith("<"):
         return []
     try:
@@ -167,5 +167,5 @@ def read_twiml(text: str) -> list[str]:
 
 
 def done_date(at: float) -> str:
-    """`RawDlrDoneDate`: when the carrier was done, `YYMMDDhhmm`."""
+    """Format `RawDlrDoneDate`, when the carrier was done: `YYMMDDhhmm`."""
     return time.strftime("%y%m%d%H%M", time.gmtime(at))

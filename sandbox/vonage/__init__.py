@@ -1,4 +1,4 @@
-"""A stateful simulator of Vonage's Messages API, as far as texts go, and of its records."""
+"""Stateful simulator of the text part of Vonage's Messages API, and of its records."""
 
 from sandbox.vonage.config import VonageConfig
 from sandbox.vonage.simulator import Vonage, VonageMessage

@@ -1,4 +1,4 @@
-"""The HTTP face of the simulated account: https://developer.vonage.com/en/api/messages, and …/api/reports."""
+"""HTTP API of the simulated account: https://developer.vonage.com/en/api/messages, and …/api/reports."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _GENERAL: Final = {
 
 
 class VonageApi:
-    """Answers requests for one account.
+    """Handles requests for one account.
 
     Args:
         vonage: the account.
@@ -43,14 +43,14 @@ class VonageApi:
         self._vonage = vonage
 
     def routes(self) -> list[web.RouteDef]:
-        """The two resources' paths."""
+        """List the two resources' routes."""
         return [
             web.post("/v1/messages", self._guarded(self._create)),
             web.get("/v2/reports/records", self._guarded(self._records)),
         ]
 
     def _guarded(self, handler: Handler) -> Handler:
-        """Ask for the password, and answer refusals in Vonage's shape."""
+        """Wrap a handler: check the password, and answer refusals in Vonage's format."""
 
         async def answer(request: web.Request) -> web.Response:
             try:
@@ -89,7 +89,7 @@ class VonageApi:
         return _json({"message_uuid": message.uuid}, 202)
 
     def _weather(self) -> None:
-        """Now and then the API is busy or broken, whoever the message is for."""
+        """Fail some requests as busy or broken, for any recipient."""
         config, rng = self._vonage.config, self._vonage.rng
         if config.busy and rng.random() < config.busy:
             raise VonageRefusal(429)
@@ -97,7 +97,7 @@ class VonageApi:
             raise VonageRefusal(500)
 
     async def _records(self, request: web.Request) -> web.Response:
-        """What has been sent to a number in a period."""
+        """Answer with the texts sent to a number in a period."""
         vonage, query = self._vonage, request.query
         if not vonage.config.reports or query.get("account_id") != vonage.config.api_key:
             raise VonageRefusal(403)
@@ -119,13 +119,13 @@ class VonageApi:
         return _json({"request_id": str(uuid4()), "request_status": "SUCCESS", "records": records}, 200)
 
 
-class VonageRefusal(Exception):  # noqa: N818  # it is what the API answers, not a fault of ours
-    """A request is answered with an error.
+class VonageRefusal(Exception):  # noqa: N818  # it is the API's response, not an error of ours
+    """Raised to answer a request with an error.
 
     Args:
         status: HTTP status.
-        code: of the Messages API; 0: the status says it all.
-        wrong: parameters that are.
+        code: code of the Messages API; 0: only the status is given.
+        wrong: the wrong parameters.
     """
 
     def __init__(self, status: int, code: int = 0, wrong: Sequence[str] = ()) -> None:
@@ -143,10 +143,10 @@ class VonageRefusal(Exception):  # noqa: N818  # it is what the API answers, not
 
 
 def _parameters(body: bytes) -> dict[str, Any]:
-    """What a create says.
+    """Read and check the parameters of a create.
 
     Raises:
-        Refusal: parameters of it are wrong.
+        VonageRefusal: some are wrong.
     """
     try:
         said = orjson.loads(body)
@@ -170,7 +170,7 @@ def _parameters(body: bytes) -> dict[str, Any]:
 
 
 def _hang_up(request: web.Request) -> web.Response:
-    """Drop the connection: nothing of the answer arrives."""
+    """Drop the connection, so that no response arrives."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)

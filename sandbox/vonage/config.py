@@ -1,30 +1,30 @@
-"""How the simulated Vonage account is set up, and how well the simulated networks work."""
+"""Configuration of the simulated Vonage account and of the reliability of its networks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 Range = tuple[float, float]
-"""From and to, in seconds; each time is drawn evenly between them."""
+"""From and to, in seconds; each time is drawn uniformly between them."""
 
 
 @dataclass(frozen=True, slots=True)
 class VonageConfig:
-    """One simulated account.
+    """Configuration of one simulated account.
 
     Attributes:
         api_key: user name of the API.
         api_secret: password of the API.
         signature_secret: signs every webhook.
-        inbound_url: where texts from members are posted; None: nowhere.
+        inbound_url: URL to which texts from members are posted; None: nowhere.
         reports: whether the account has paid for the Reports API.
         reported_after: seconds until a message is among the records.
         seed: the same seed gives the same delays and losses.
-        submitted_after: from acceptance to `submitted`.
-        delivered_after: from `submitted` to `delivered`.
+        submitted_after: time from acceptance to `submitted`.
+        delivered_after: time from `submitted` to `delivered`.
         late_after: how much later a late webhook comes.
         retry_after: seconds before a webhook that was not taken is posted again.
-        retries: how often that is done; Vonage goes on for 24 hours.
+        retries: most retries of a webhook; Vonage goes on for 24 hours.
         repeated: share of status webhooks that are posted twice.
         unreachable: share of phone numbers that nobody can reach.
         busy: share of creates answered with 429.

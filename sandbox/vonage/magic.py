@@ -1,6 +1,6 @@
-"""Numbers that always misbehave in the same way: the ones that do so at the simulated Twilio, where it makes sense.
+"""Magic numbers, which always misbehave in the same way: those of the simulated Twilio that apply to Vonage.
 
-`docs/sandbox.md` has the table for people; a test holds it against this one.
+`docs/sandbox.md` has the table for people; a test compares it with this one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TO: Final[dict[str, Trick]] = {
     "+447700900963": Trick("receipts late", receipts="late"),
     "+447700900964": Trick("the first receipt before the answer to the create", receipts="early"),
 }
-"""By `to`, written as Muster writes it."""
+"""Tricks by `to`, in Muster's notation."""
 
 PROBLEMS: Final[dict[int, str]] = {
     1120: "Illegal Sender Address - rejected",
@@ -48,11 +48,11 @@ PROBLEMS: Final[dict[int, str]] = {
     1240: "Illegal Number",
     1330: "Unknown",
 }
-"""The words that go with a code."""
+"""Error texts by code."""
 
 
 def problem(code: int, instance: str) -> dict[str, object]:
-    """An error as Vonage writes it (RFC 7807)."""
+    """Make an error as Vonage writes it (RFC 7807)."""
     return {
         "type": f"https://developer.vonage.com/api-errors/messages#{code}",
         "title": code,

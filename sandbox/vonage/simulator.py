@@ -1,4 +1,4 @@
-"""The simulated account: takes texts, lets them travel, posts receipts and members' texts."""
+"""Simulated Vonage account: accepts texts, moves them through their statuses, posts receipts and members' texts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLAIN: Final = Trick("an ordinary number")
 
 @dataclass(frozen=True, slots=True)
 class VonageMessage:
-    """One text, in or out.
+    """Inbound or outbound text.
 
     Attributes:
         uuid: Vonage's id.
@@ -32,8 +32,8 @@ class VonageMessage:
         sender: a number, E.164, or a name.
         body: the text.
         segments: how many parts it is sent in.
-        client_ref: what the caller wants to be told with its receipts.
-        webhook: where its status is posted; None: nowhere.
+        client_ref: the caller's reference, repeated in its receipts.
+        webhook: URL to which its status is posted; None: nowhere.
         created: seconds since 1970.
         ending: the last status, and its error code.
     """
@@ -51,10 +51,10 @@ class VonageMessage:
 
 
 class Vonage:
-    """One account of the simulated Vonage, without its HTTP face.
+    """Account of the simulated Vonage, without its HTTP API.
 
     Args:
-        config: how it is set up; it may be replaced while it runs.
+        config: its configuration; it may be replaced while it runs.
     """
 
     def __init__(self, config: VonageConfig) -> None:
@@ -62,7 +62,7 @@ class Vonage:
         self.inbound_url = config.inbound_url
         self.messages: list[VonageMessage] = []
         self.webhooks = VonageWebhooks(config)
-        self.rng = Random(config.seed)  # noqa: S311  # weather, not secrets
+        self.rng = Random(config.seed)  # noqa: S311  # random failures, not secrets
         self._tried: Counter[str] = Counter()
 
     async def idle(self) -> None:
@@ -74,11 +74,11 @@ class Vonage:
         await self.webhooks.close()
 
     def sent_to(self, phone: str) -> list[VonageMessage]:
-        """The texts to a number, oldest first."""
+        """List the texts to a number, oldest first."""
         return [one for one in self.messages if one.direction == "outbound" and one.to == phone]
 
     def trick(self, to: str) -> Trick:
-        """What a number is known for, this time; `once` tricks spoil the first of every two tries."""
+        """Return the trick of a number for this request; `once` tricks affect the first of every two tries."""
         trick = TO.get(to, PLAIN)
         if trick.once:
             self._tried[to] += 1
@@ -105,12 +105,12 @@ class Vonage:
         return message
 
     def _fate(self, to: str) -> tuple[str, int | None]:
-        """A number that nobody can reach today is the one nobody can reach tomorrow."""
+        """Return the last status and error code of a text to a number; the same numbers are always unreachable."""
         draw = crc32(f"{self.config.seed}:unreachable:{to}".encode()) / 2**32
         return ("undeliverable", 1180) if draw < self.config.unreachable else ("delivered", None)
 
     def _set_out(self, message: VonageMessage, trick: Trick) -> None:
-        """Put its receipts on the agenda."""
+        """Schedule a text's receipts."""
         if not message.webhook or trick.receipts == "none":
             return
         config, rng = self.config, self.rng
@@ -119,7 +119,7 @@ class Vonage:
         notices: list[tuple[float, str, int | None]] = [(last, *message.ending)]
         if trick.receipts == "reversed":
             notices.append((last + 0.05, "submitted", None))
-        elif trick.receipts != "early":  # then it is posted before the create is answered
+        elif trick.receipts != "early":  # then it is posted before the response to the create
             notices.insert(0, (first, "submitted", None))
         for at, status, code in notices:
             late = rng.uniform(*config.late_after) if trick.receipts == "late" else 0.0
@@ -127,7 +127,7 @@ class Vonage:
                 self.webhooks.agenda.later(at + late, self.notify, message, status, code)
 
     async def notify(self, message: VonageMessage, status: str, code: int | None = None) -> None:
-        """Post a status."""
+        """Post a text's status."""
         if message.webhook is None:
             return
         said: dict[str, object] = {
@@ -146,15 +146,15 @@ class Vonage:
         await self.webhooks.post(message.webhook, said)
 
     async def receive(self, phone: str, to: str, body: str) -> bool:
-        """A member texts one of the account's numbers.
+        """Send a member's text to one of the account's numbers.
 
         Args:
             phone: the member's number.
             to: the number texted.
-            body: what the member says.
+            body: the text.
 
         Returns:
-            Whether our webhook took it; true where none is configured.
+            Whether our webhook accepted it; true if none is configured.
         """
         size = segments.count(body).segments
         message = VonageMessage(str(uuid4()), "inbound", to, phone, body, size, None, None, time.time())
@@ -164,7 +164,7 @@ class Vonage:
         return await self.webhooks.post(self.inbound_url, inbound(message))
 
     def to_record(self, message: VonageMessage) -> dict[str, object]:
-        """A text as the Reports API shows it."""
+        """Return a text as the Reports API shows it."""
         return {
             "account_id": self.config.api_key,
             "message_id": message.uuid,
@@ -179,7 +179,7 @@ class Vonage:
 
 
 def inbound(message: VonageMessage) -> dict[str, object]:
-    """What is posted of a text from a member."""
+    """Make the webhook body for a member's text."""
     return {
         "message_uuid": message.uuid,
         "to": message.to.removeprefix("+"),
@@ -194,7 +194,7 @@ def inbound(message: VonageMessage) -> dict[str, object]:
 
 
 def stamp(at: float) -> str:
-    """A time as Vonage writes it: `2026-02-03T12:14:25Z`."""
+    """Format a time as Vonage does: `2026-02-03T12:14:25Z`."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -1,4 +1,4 @@
-"""The requests Vonage makes to our webhooks: JSON, signed by a token with a hash of the body, repeated until taken."""
+"""Webhook requests of Vonage: JSON, signed by a token with a hash of the body, retried until accepted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
 
 
 def sign(secret: str, account: str, body: bytes) -> str:
-    """The token of a request: https://developer.vonage.com/en/getting-started/concepts/webhooks."""
+    """Make the token of a request: https://developer.vonage.com/en/getting-started/concepts/webhooks."""
     claims = {
         "iat": int(time.time()),
         "jti": str(uuid4()),
@@ -36,10 +36,10 @@ def sign(secret: str, account: str, body: bytes) -> str:
 
 
 class VonageWebhooks:
-    """Posts to our webhooks over one shared session, so many at once.
+    """Posts to our webhooks over one shared session, with a limit of concurrency.
 
     Args:
-        config: the account, its secret, and how often it tries.
+        config: has the account, its secret and the number of retries.
     """
 
     def __init__(self, config: VonageConfig) -> None:
@@ -47,7 +47,7 @@ class VonageWebhooks:
         self._session: aiohttp.ClientSession | None = None
         self.agenda = Agenda("vonage", at_once=config.webhooks_at_once)
         self.answers: Counter[str] = Counter()
-        """How often which HTTP status, or which failure, came back."""
+        """Count of responses by HTTP status or kind of failure."""
 
     async def close(self) -> None:
         """Stop posting."""
@@ -56,7 +56,7 @@ class VonageWebhooks:
             await self._session.close()
 
     async def post(self, url: str, said: Mapping[str, object]) -> bool:
-        """Post something, signed, until it is taken; whether it was."""
+        """Post a signed body until it is accepted; return whether it was."""
         body = orjson.dumps(said)
         for again in range(self._config.retries + 1):
             if again:

@@ -1,4 +1,4 @@
-"""What providers of email tell us: `/webhooks/email/<provider>`, a file for each, one desk for all."""
+"""Email providers' webhooks at `/webhooks/email/<provider>`: a module for each provider, with shared receivers."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ PROVIDERS: Final[tuple[type[SendGrid | Mailgun | Postmark | Ses], ...]] = (SendG
 HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
     {source_of(provider.name): handler(provider()) for provider in PROVIDERS}
 )
-"""Who processes what they tell, by its source."""
+"""Handlers of providers' events, by source."""
 
 
 def routes(intake: Intake) -> list[web.RouteDef]:
-    """The providers' addresses. One that is not set up answers like any address that does not exist.
+    """Return the routes of all providers. One that is not set up answers 404 like any unknown URL.
 
     Args:
         intake: stores what comes in.

@@ -1,8 +1,7 @@
-"""The certificates of Amazon SNS: asked for seldom, and kept once they have signed something for us.
+"""Certificates of Amazon SNS: fetched rarely, and stored once one of their signatures has been verified.
 
-Whoever knows a topic's name can name certificates that are not there, and have us ask for each. So those that have
-proved themselves are kept in the database and never asked for again; and of the others, each network that names them
-may have us ask for a few.
+Anybody who knows a topic's name can name certificates that do not exist, and make us fetch each. So those that have
+verified a message are kept in the database and not fetched again, and each network may make us fetch only a few others.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ MOST_KEPT: Final = 8
 KEPT_FOR: Final = timedelta(days=800)
 """Amazon changes its certificates about once a year."""
 FETCHES: Final = 20
-"""Certificates of one topic that one network may have us ask for within a minute."""
+"""Certificates of one topic that one network may make us fetch within a minute."""
 FETCHES_IN_ALL: Final = 200
 LARGEST: Final = 16 * 1024
 ANSWERS_WITHIN: Final = aiohttp.ClientTimeout(total=5)
 
 
 class Certificates:
-    """Finds certificates by their address. Which addresses can be Amazon's is for the caller to say."""
+    """Finds certificates by their URL. The caller checks that the URL is one of Amazon's."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Certificate] = OrderedDict()
@@ -48,19 +47,19 @@ class Certificates:
         self._minute = 0
 
     async def find(self, runtime: Runtime, url: str, *, topic: str, where: str) -> Certificate:
-        """The certificate at an address: from memory, the database, or Amazon.
+        """Return the certificate at a URL: from memory, the database, or Amazon.
 
         Args:
-            runtime: the database, and the way out.
-            url: its address.
-            topic: of ours, which the message that names it is about.
-            where: the network it was named from.
+            runtime: the runtime.
+            url: its URL.
+            topic: the topic of ours that the message naming it is about.
+            where: the network that the message came from.
 
         Raises:
-            Forged: what is there is none.
-            Unavailable: it cannot be had just now.
+            Forged: the URL does not hold a certificate.
+            Unavailable: it cannot be fetched just now.
         """
-        lock = self._asking.setdefault(url, asyncio.Lock())  # what comes at once asks once
+        lock = self._asking.setdefault(url, asyncio.Lock())  # simultaneous requests fetch once
         async with lock:
             known = self._kept.get(url)
             if known is None:
@@ -69,7 +68,7 @@ class Certificates:
             return known
 
     async def prove(self, runtime: Runtime, url: str, certificate: Certificate) -> None:
-        """Keep a certificate for good: it has signed something for us.
+        """Store a certificate, once it has verified a signature.
 
         Raises:
             Unavailable: the database does not answer.
@@ -107,15 +106,15 @@ class Certificates:
 
 
 async def forget_certificates(db: Connection, *, now: datetime) -> None:
-    """Delete the certificates that have first signed something for us so long ago that Amazon has others by now."""
+    """Delete certificates that verified their first signature so long ago that Amazon has replaced them since."""
     await db.execute(SQL["forget"], now - KEPT_FOR)
 
 
 async def fetch(runtime: Runtime, url: URL) -> bytes:
-    """A small thing from SNS itself; nothing is followed elsewhere.
+    """Fetch a small document from SNS itself; redirects are not followed.
 
     Raises:
-        Unavailable: it does not answer, or not with that.
+        Unavailable: it does not answer, or answers with an error or too much.
     """
     try:
         async with runtime.http.get(url, allow_redirects=False, timeout=ANSWERS_WITHIN) as response:

@@ -1,7 +1,7 @@
-"""What providers of email tell us became of an email: their many words for it as few of ours, and what follows.
+"""Email events: what became of an email, in the same few kinds for all providers, and how it is applied.
 
-A provider's file makes an `EmailEvent` of each; everything after that is the same for all of them, and for bounces that
-come as mail.
+A provider's module turns each of its events into an `EmailEvent`; everything after that is the same for all of them,
+and for bounces that come as mail.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from messaging.states import Reason, State
 
 T = TypeVar("T", bound=datetime | None)
 Kind = Literal["taken", "deferred", "delivered", "bounced", "refused", "complained", "unsubscribed", "noted"]
-"""What became of an email; `refused`: the provider never tried; `noted`: worth keeping, and changes nothing."""
+"""Kinds of events; `refused`: the provider never tried; `noted`: kept in the history, without any effect."""
 
 _STATES: Final[Mapping[Kind, State]] = MappingProxyType(
     {
@@ -45,15 +45,15 @@ _LONGEST: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class EmailEvent:
-    """One thing that became of one email.
+    """Event of one email.
 
     Attributes:
-        kind: what.
+        kind: its kind.
         at: when the provider says it happened; aware.
         code: an enhanced status code, or the provider's own word.
         words: what the receiving server, or the provider, said.
-        reason: why, in our words. Reasons that speak of the address suppress it.
-        soft: it may pass: enough of them, over days, suppress.
+        reason: why, as one of our reasons. Reasons that are about the address suppress it.
+        soft: a temporary failure: enough of them, over days, suppress the address.
     """
 
     kind: Kind
@@ -66,10 +66,10 @@ class EmailEvent:
 
 @dataclass(frozen=True, slots=True)
 class ReportedEvent:
-    """An event, and the message it is about; None where it is about none of ours.
+    """Event, and the message it is about; None where it is about none of ours.
 
     Attributes:
-        told_at: when we were told; aware.
+        told_at: when it was reported to us; aware.
     """
 
     message_id: int | None
@@ -78,24 +78,24 @@ class ReportedEvent:
 
 
 def bounced(judged: Judged, at: datetime, *, word: str, words: str) -> EmailEvent:
-    """An email that came back.
+    """Build the event of an email that bounced.
 
     Args:
         judged: what its code means.
         at: when.
-        word: the provider's, where there is no code.
+        word: the provider's word for it, where there is no code.
         words: what the server said.
     """
     return EmailEvent("bounced", at, judged.code or word, words, judged.reason, judged.soft)
 
 
 async def apply_events(db: Connection, source: str, told: Sequence[ReportedEvent]) -> None:
-    """Move messages, suppress addresses and keep the history of soft bounces, as events say.
+    """Apply events: move messages to their new states, suppress addresses and keep the history of soft bounces.
 
     Args:
         db: in the caller's transaction.
-        source: who says so.
-        told: in the order they came.
+        source: who reports them.
+        told: the events, in the order they came.
     """
     applied = await apply_receipts(db, [_receipt(source, one) for one in told])
     delivered: list[int] = []
@@ -120,7 +120,7 @@ def _receipt(source: str, told: ReportedEvent) -> Receipt:
         state=_STATES[event.kind],
         source=source,
         code=event.code[:_LONGEST] or None,
-        # a clock that is ahead of ours must not put events into the future
+        # a provider's clock that is ahead of ours must not put events into the future
         at=min(event.at, told.told_at),
         detail=detail,
         reason=event.reason,
@@ -128,11 +128,11 @@ def _receipt(source: str, told: ReportedEvent) -> Receipt:
 
 
 def find_message(keyring: Keyring, *said: object) -> int | None:
-    """The message whose sealed id stands in one of these: our own argument, an envelope sender, a Message-ID.
+    """Find the message by a signed id in one of these texts: our own argument, an envelope sender, a Message-ID.
 
     Args:
-        keyring: knows our seals from forged ones.
-        said: texts, surest first; anything else is passed over.
+        keyring: verifies signed ids.
+        said: texts, the most reliable first; anything else is skipped.
     """
     for text in said:
         if not isinstance(text, str):
@@ -145,11 +145,11 @@ def find_message(keyring: Keyring, *said: object) -> int | None:
 
 
 def read_time(said: object, otherwise: T) -> datetime | T:
-    """A time as providers write it: seconds since 1970, or ISO 8601.
+    """Parse a time as providers write it: seconds since 1970, or ISO 8601.
 
     Args:
         said: a number, or text.
-        otherwise: where it is neither.
+        otherwise: the result where it is neither.
     """
     try:
         if isinstance(said, int | float | str) and re.fullmatch(r"\d{9,11}(\.\d*)?", str(said)):

@@ -1,7 +1,7 @@
-"""Mail that a provider took in for us, posted to `/webhooks/email/<provider>/inbound`: verified, kept, and sorted.
+"""Inbound mail that a provider accepts for us and posts to `/webhooks/email/<provider>/inbound`: verified and stored.
 
-Each can post a mail as it came, and that is what to choose: only so are reports complete. One that is posted taken
-apart is put together again; what was attached to it is not.
+Each provider can post a mail as raw MIME, and should be set up so: only then are reports complete. A mail that is
+posted in parsed form is put together again, without its attachments.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from webhooks.email.uploads import Uploads
 from webhooks.inbound_log.inbound_log import Intake
 
 MOST_AT_ONCE: Final = 8
-"""Mails that are read at the same time: in JSON or a form each may take twice its size."""
+"""Mails that are processed at the same time: in JSON or a form each may take twice its size."""
 MOST_UNKNOWN: Final = 2
-"""… that came from one network and are not verified yet."""
+"""… from one network and not verified yet."""
 WAITS: Final = 5.0
-"""Seconds that one more waits for its turn."""
+"""Seconds that a further mail waits for a slot."""
 MOST_FIELDS: Final = 200
 MOST_RECIPIENTS: Final = 20
 LONGEST_HEADER: Final = 4000
@@ -53,13 +53,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A mail that was posted.
+    """Mail that was posted by a provider.
 
     Attributes:
         raw: as it came, or put together again.
         sender: of the envelope.
         recipients: of the envelope.
-        once: what is signed instead of the mail, where that is so: it counts once.
+        once: the token that is signed instead of the mail, if so: it is accepted once.
     """
 
     raw: bytes
@@ -69,16 +69,16 @@ class Posted:
 
 
 class InboundProvider(Protocol):
-    """A provider that takes mail in."""
+    """Interface of a provider that accepts mail for us."""
 
     name: str
 
     def is_set_up(self, settings: Settings) -> bool:
-        """Whether there is what its webhooks are verified with."""
+        """Tell whether the settings hold the key or password that verifies its webhooks."""
         ...
 
     def recognise(self, runtime: Runtime, request: web.Request) -> bool:
-        """Whether the headers alone prove who sends this; its body has not come yet.
+        """Tell whether the headers alone prove who sends this; the body has not been read yet.
 
         Raises:
             Forged: they prove that it is somebody else.
@@ -86,21 +86,21 @@ class InboundProvider(Protocol):
         ...
 
     async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
-        """The mail in a request, once it is certain who sent it; None where it brings none.
+        """Read the mail in a request and verify its sender; None where it brings none.
 
         Raises:
-            Forged, Malformed: it is not theirs, or cannot be read.
-            Unavailable: that cannot be told just now.
+            Forged, Malformed: it is not from the provider, or cannot be read.
+            Unavailable: it cannot be verified just now.
         """
         ...
 
 
 class InboundReceiver:
-    """One provider's address for mail.
+    """Receives mail that one provider posts.
 
     Args:
         intake: stores what comes in.
-        carrier: who it is.
+        carrier: the provider.
     """
 
     def __init__(self, intake: Intake, carrier: InboundProvider) -> None:
@@ -112,12 +112,12 @@ class InboundReceiver:
 
     @property
     def routes(self) -> list[web.RouteDef]:
-        """Where it is; Mailgun posts a mail as it came only where the address ends in `mime`."""
+        """Return its routes; Mailgun posts a mail as raw MIME only where the URL ends in `mime`."""
         path = f"/webhooks/email/{self._carrier.name}/inbound"
         return [web.post(path, self.receive), web.post(f"{path}/mime", self.receive)]
 
     async def receive(self, request: web.Request) -> web.Response:
-        """Take a mail; the answer comes after the commit."""
+        """Receive a mail; the answer comes after the commit."""
         runtime, carrier = request.app[RUNTIME], self._carrier
         if not carrier.is_set_up(runtime.settings):
             raise web.HTTPNotFound
@@ -135,7 +135,7 @@ class InboundReceiver:
         return web.Response()
 
     async def _read(self, seat: AsyncExitStack, request: web.Request, most: int, *, known: bool) -> Posted | None:
-        """Read and verify a mail in a seat, which it takes once it is here: whoever is slow to send holds none."""
+        """Read and verify a mail. It takes a slot only once its body is here, so that slow senders occupy none."""
         name, reads = self._carrier.name, self._carrier.read_mail
         async with AsyncExitStack() as unverified:
             if known:
@@ -147,18 +147,18 @@ class InboundReceiver:
             return await believed(request, self._intake, f"{name}_mail", name, body, reading)
 
     async def _take_seat(self, seat: AsyncExitStack, unverified: AsyncExitStack, where: str, *, known: bool) -> None:
-        """Wait for a seat; of one network that is not verified yet few get one, so that others do too."""
+        """Wait for a slot; a network that is not verified yet gets few, so that others get some too."""
         few = MOST_AT_ONCE if known or where == INSIDE else MOST_UNKNOWN
         try:
             async with asyncio.timeout(WAITS):
-                # it goes by itself once nobody of that network waits or reads
+                # weak: the semaphore disappears when no request of that network holds or awaits it
                 await unverified.enter_async_context(self._unknown.setdefault((where, few), asyncio.Semaphore(few)))
                 await seat.enter_async_context(self._room)
         except TimeoutError:
             raise Unavailable("Too many mails come at once.", remedy="Please try again in a minute.") from None
 
     async def _keep(self, runtime: Runtime, posted: Posted, largest: int) -> None:
-        """Keep a mail; what may bring one thing only has brought it, also where nothing is kept."""
+        """Store a mail, and note that its token is used up, even where nothing is stored."""
         name = self._carrier.name
         fits = len(posted.raw) <= largest
         if not (fits and await _keep_for_each(runtime, name, posted)) and posted.once is not None:
@@ -168,7 +168,7 @@ class InboundReceiver:
 
 
 async def _keep_for_each(runtime: Runtime, name: str, posted: Posted) -> bool:
-    """Keep a mail for each address of ours it is to; returns whether there was one."""
+    """Store a mail for each of its recipients that is an address of ours; returns whether there was one."""
     known = 0
     for recipient in dict.fromkeys(posted.recipients[:MOST_RECIPIENTS]):
         destination = read_destination(runtime.settings, runtime.keyring, recipient)
@@ -187,10 +187,10 @@ async def _keep_for_each(runtime: Runtime, name: str, posted: Posted) -> bool:
 
 
 def read_multipart(content_type: str, body: bytes) -> dict[str, bytes]:
-    """The fields of a `multipart/form-data` body (RFC 7578), as bytes; of two with one name, the first.
+    """Return the fields of a `multipart/form-data` body (RFC 7578), as bytes; of two with one name, the first.
 
     Raises:
-        Malformed: it is none, or has too many.
+        Malformed: it is no such body, or has too many fields.
     """
     found = _BOUNDARY.search(content_type[:LONGEST_HEADER])
     if found is None:
@@ -205,12 +205,12 @@ def read_multipart(content_type: str, body: bytes) -> dict[str, bytes]:
 
 
 def _parts(body: bytes, mark: bytes) -> list[tuple[int, int]]:
-    """Where each part of a form lies; nothing is copied, for it may have the size of a mail.
+    """Return where each part of a form begins and ends; nothing is copied, for it may have the size of a mail.
 
     Raises:
         Malformed: there are too many.
     """
-    marks = [-2] if body.startswith(mark[2:]) else []  # the first has no line before it
+    marks = [-2] if body.startswith(mark[2:]) else []  # the first boundary has no line before it
     at = body.find(mark)
     while at >= 0 and len(marks) < MOST_FIELDS:
         marks.append(at)
@@ -221,12 +221,12 @@ def _parts(body: bytes, mark: bytes) -> list[tuple[int, int]]:
 
 
 def put_together(headers: Sequence[tuple[str, str]], text: str, html: str, attachments: int) -> bytes:
-    """A mail like the one that was taken apart: its headers, its words, and a mark for each thing attached.
+    """Rebuild a mail that was posted in parsed form: headers, text, and a placeholder for each attachment.
 
     Args:
-        headers: names and values, in order; those that say how the mail was built are left out.
-        text: its words.
-        html: the same as HTML: it may show what is quoted where the words do not.
+        headers: names and values, in order; those that describe the MIME structure are left out.
+        text: its text.
+        html: the same as HTML: it may show what is quoted where the text does not.
         attachments: how many; none of them is in it.
     """
     mail = Message(policy=compat32)
@@ -247,14 +247,14 @@ def put_together(headers: Sequence[tuple[str, str]], text: str, html: str, attac
         thing["Content-Type"] = "application/octet-stream"
         thing["Content-Disposition"] = "attachment"
         mail.attach(thing)
-    # the same mail has to come out the same, or it would count twice
+    # deterministic: the same mail must give the same bytes, or it would be stored twice
     said = repr((headers, text, html, attachments)).encode(errors="replace")
     mail.set_boundary(f"=_{hashlib.sha256(said).hexdigest()[:32]}")
     return mail.as_bytes()
 
 
 def header_lines(text: str) -> list[tuple[str, str]]:
-    """Headers as they stand in a mail, folded ones on one line."""
+    """Parse headers as they stand in a mail, folded ones on one line."""
     found: list[tuple[str, str]] = []
     for line in text.replace("\r\n", "\n").split("\n")[:2000]:
         if line.startswith((" ", "\t")) and found:
@@ -266,5 +266,5 @@ def header_lines(text: str) -> list[tuple[str, str]]:
 
 
 def said(fields: Mapping[str, bytes], name: str) -> str:
-    """A field of a form as text."""
+    """Return a field of a form as text."""
     return fields.get(name, b"").decode(errors="replace")

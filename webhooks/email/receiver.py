@@ -1,4 +1,4 @@
-"""Where providers of email bring what they have to say: verified as each documents it, stored, and only then answered.
+"""Receiver of email providers' events: each request is verified as the provider documents it, stored, then answered.
 
 A new provider is a file beside this one with a class that has `Provider`'s methods, a line in `PROVIDERS`, and a folder
 of payloads for its tests.
@@ -28,21 +28,21 @@ from webhooks.inbound_log.inbound_log import Handler, Intake, Item
 T = TypeVar("T")
 
 LARGEST: Final = 1024 * 1024
-"""Bytes; SendGrid sends up to 768 KB of events at once."""
+"""Bytes of a request; SendGrid sends up to 768 KB of events at once."""
 AHEAD: Final = timedelta(minutes=5)
-"""How far a provider's clock may be ahead of ours."""
+"""Maximum that a provider's clock may be ahead of ours."""
 
 
 class Forged(Exception):  # noqa: N818  # reads as what it is
-    """It is not from the provider, or it is old."""
+    """The request is not from the provider, or it is old."""
 
 
 class Malformed(Exception):  # noqa: N818
-    """It cannot be read; the message says why.
+    """The request cannot be read; the message says why.
 
     Args:
         why: what is wrong with it.
-        once: what proves who sent it and may bring one thing only: that was this.
+        once: the token that proves the sender and is accepted once: it is used up by this request.
     """
 
     def __init__(self, why: str, once: str | None = None) -> None:
@@ -52,13 +52,13 @@ class Malformed(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One event as it came.
+    """Event as the provider sent it.
 
     Attributes:
-        key: the same for the same event told twice.
-        message_id: ours, where it names one.
-        event: what the provider said.
-        ignored: nothing is done about it, and nothing of it kept but its key.
+        key: the same for every repetition of an event.
+        message_id: our message, where it names one.
+        event: what the provider sent.
+        ignored: nothing is done about it, and nothing of it is kept but its key.
     """
 
     key: str
@@ -68,7 +68,7 @@ class Arrival:
 
 
 class Provider(Protocol):
-    """What is different from one provider to the next.
+    """Interface of a provider: the parts that differ from one to the next.
 
     Attributes:
         proves_date: whether what verifies a request also proves when it was made, so that an old one is refused.
@@ -78,20 +78,20 @@ class Provider(Protocol):
     proves_date: bool
 
     def is_set_up(self, settings: Settings) -> bool:
-        """Whether there is what its webhooks are verified with."""
+        """Tell whether the settings hold the key or password that verifies its webhooks."""
         ...
 
     async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
-        """The events in a request, once it is certain who sent it.
+        """Read the events in a request and verify its sender.
 
         Raises:
-            Forged, Malformed: it is not theirs, or cannot be read.
-            Unavailable: that cannot be told just now.
+            Forged, Malformed: it is not from the provider, or cannot be read.
+            Unavailable: it cannot be verified just now.
         """
         ...
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
-        """What an event means; None where nobody knows.
+        """Convert an event; None where its type is unknown.
 
         Args:
             event: as it came.
@@ -101,11 +101,11 @@ class Provider(Protocol):
 
 
 class EventReceiver:
-    """One provider's address.
+    """Receives the events of one provider.
 
     Args:
         intake: stores what comes in.
-        provider: who it is.
+        provider: the provider.
     """
 
     def __init__(self, intake: Intake, provider: Provider) -> None:
@@ -114,11 +114,11 @@ class EventReceiver:
 
     @property
     def route(self) -> web.RouteDef:
-        """Where it is."""
+        """Return its route."""
         return web.post(f"/webhooks/email/{self._provider.name}", self.receive)
 
     async def receive(self, request: web.Request) -> web.Response:
-        """Take events; the answer comes after the commit of all of them."""
+        """Receive events; the answer comes after the commit of all of them."""
         runtime, provider = request.app[RUNTIME], self._provider
         if not provider.is_set_up(runtime.settings):
             raise web.HTTPNotFound
@@ -141,13 +141,13 @@ class EventReceiver:
 
 
 async def use_up(runtime: Runtime, intake: Intake, name: str, once: str) -> None:
-    """Note that what may bring one thing only has brought it, where nothing of that is kept.
+    """Note that a token has been used, where nothing else of its request is stored.
 
     Args:
-        runtime: where to.
+        runtime: the runtime.
         intake: stores what comes in.
         name: the provider's.
-        once: what it was, such as a signed token.
+        once: the token, such as a signed one.
 
     Raises:
         Unavailable: the database does not answer.
@@ -159,20 +159,20 @@ async def use_up(runtime: Runtime, intake: Intake, name: str, once: str) -> None
 async def believed(
     request: web.Request, intake: Intake, source: str, name: str, body: bytes, reading: Awaitable[T]
 ) -> T:
-    """What a provider says in a request, once that is certain.
+    """Verify and read a request, and turn failures into HTTP errors.
 
     Args:
-        request: what came.
+        request: the request.
         intake: stores what comes in.
-        source: what a body is kept under that nobody can read.
+        source: the source under which an unreadable body is kept.
         name: the provider's.
         body: its body.
         reading: verifies and reads it.
 
     Raises:
-        HTTPForbidden: it is not from them; nothing is kept.
+        HTTPForbidden: it is not from the provider; nothing is kept.
         HTTPBadRequest: it cannot be read; it is kept for a person to look at.
-        Unavailable: neither can be told just now.
+        Unavailable: it cannot be verified or stored just now.
     """
     try:
         return await reading
@@ -185,18 +185,18 @@ async def believed(
 
 
 def refused(request: web.Request, error: Forged) -> web.HTTPForbidden:
-    """What somebody is told who is not the provider; nothing is kept."""
+    """Refuse a request that is not from the provider; nothing is kept."""
     note_forged(request, "a webhook with a wrong signature", why=str(error))
     return web.HTTPForbidden(text="The signature is missing, wrong or old.\n")
 
 
 def source_of(provider: str) -> str:
-    """What the inbox calls a provider's events."""
+    """Return the source of a provider's events in the inbound log."""
     return f"{provider}_event"
 
 
 def handler(provider: Provider) -> Handler:
-    """Who processes a provider's events."""
+    """Return the handler that processes a provider's events."""
 
     async def apply(db: Connection, items: Sequence[Item]) -> None:
         await apply_events(db, provider.name, [_told(provider, item) for item in items])
@@ -212,7 +212,7 @@ def _told(provider: Provider, item: Item) -> ReportedEvent:
 
 
 def check_time(said: datetime | None, now: datetime) -> None:
-    """Refuse what was signed too long ago, or in the future.
+    """Refuse a request that was signed too long ago, or in the future.
 
     Raises:
         Forged: it was.
@@ -222,10 +222,10 @@ def check_time(said: datetime | None, now: datetime) -> None:
 
 
 def read_json(body: bytes | str) -> Any:
-    """What a body says, as PostgreSQL can keep it.
+    """Parse JSON, without what PostgreSQL cannot store.
 
     Raises:
-        Malformed: it is not JSON, or nested without end.
+        Malformed: it is not JSON, or nested too deeply.
     """
     try:
         return plain_json(orjson.loads(body))
@@ -236,7 +236,7 @@ def read_json(body: bytes | str) -> Any:
 
 
 def read_object(body: bytes | str) -> dict[str, Any]:
-    """What a body says, where it has to be an object.
+    """Parse JSON that has to be an object.
 
     Raises:
         Malformed: it is none.
@@ -248,10 +248,10 @@ def read_object(body: bytes | str) -> dict[str, Any]:
 
 
 def table(said: object) -> Mapping[str, Any]:
-    """An object inside another; an empty one where something else stands there."""
+    """Return an object inside another; an empty one where something else stands there."""
     return said if isinstance(said, dict) else {}
 
 
 def text(said: object) -> str:
-    """A text or a number inside an object; "" where something else stands there."""
+    """Return a text or a number inside an object as text; "" where something else stands there."""
     return str(said) if isinstance(said, str | int | float) and not isinstance(said, bool) else ""

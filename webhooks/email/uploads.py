@@ -1,8 +1,8 @@
-"""Mails that are still arriving, from whoever: bounded by the bytes they hold and not by their number.
+"""Uploads in progress from unverified senders: limited by the bytes they hold and not by their number.
 
-Where what proves the sender comes with the body, anybody can begin to send one. Whoever dribbles holds next to nothing,
-and takes nobody's place. Where more bytes are held than there is room for, of one network or of all together, whoever
-has been sending for the longest has to come again: a provider's mail takes a second.
+Where the proof of the sender is in the body, anybody can begin to send one. A slow sender holds few bytes, and blocks
+nobody. Where one network, or all together, hold more bytes than allowed, the uploads that have been arriving for the
+longest are refused, for the sender to try again: a provider's mail takes a second.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from core.http.client_network import INSIDE, client_network
 from core.http.request_bodies import read_body
 
 OF_A_NETWORK: Final = 2
-"""The largest bodies that one network may have unverified at once."""
+"""Limit for one network, as a multiple of the largest body."""
 IN_ALL: Final = 8
-"""… and all of them together."""
+"""… and for all of them together."""
 
 
 class Uploads:
-    """Bodies from their first byte until somebody knows who sent them."""
+    """Bodies of requests, from their first byte until their sender is verified."""
 
     def __init__(self) -> None:
         self._held: dict[_Upload, None] = {}
 
     @asynccontextmanager
     async def receive(self, request: web.Request, largest: int) -> AsyncIterator[bytes]:
-        """Read a body, and count its bytes as long as this is open.
+        """Read a body, and count its bytes as long as this context is open.
 
         Args:
-            request: what comes.
-            largest: bytes.
+            request: the request.
+            largest: most bytes.
 
         Raises:
             HTTPRequestEntityTooLarge, HTTPRequestTimeout: see `read_body`.
@@ -57,18 +57,18 @@ class Uploads:
         with suppress(TimeoutError):
             async with upload.limit:
                 body = await read_body(request, largest=largest, grown=grown)
-                if upload in self._held:  # its own last bytes may have been too many, and nothing waited after them
+                if upload in self._held:  # its last bytes may have been too many, with no await left to cancel
                     upload.complete = True
                     return body
         raise Unavailable("Too many mails come at once.", remedy="Please try again in a minute.")
 
     def _make_room(self, latest: _Upload, largest: int) -> None:
-        if latest.where != INSIDE:  # where a proxy does not say, everybody comes from there
+        if latest.where != INSIDE:  # all clients of a proxy that does not name them
             self._turn_away([one for one in self._held if one.where == latest.where], OF_A_NETWORK * largest)
         self._turn_away(list(self._held), IN_ALL * largest)
 
     def _turn_away(self, held: list[_Upload], room: int) -> None:
-        """Make the bytes fit, by those that have been arriving for the longest."""
+        """Cancel the uploads that have been arriving for the longest, until the bytes fit."""
         size = sum(one.size for one in held)
         for one in held:
             if size <= room:
@@ -80,7 +80,7 @@ class Uploads:
 
 
 class _Upload:
-    """One body: whence, how much of it is here, and how it is told to come again."""
+    """Upload of one body: its network, its size so far, and the timeout that cancels it."""
 
     __slots__ = ("complete", "limit", "size", "where")
 

@@ -1,9 +1,9 @@
-"""Everything the outside says: stored as it came and committed before the answer, processed after it.
+"""Inbound log: stores what members and providers send, as it came, before it is answered; processes it afterwards.
 
-The provider gets its 2xx only once the row is committed; the same thing said twice is stored once. Processing happens
-in the worker: what it does and that it is done are one transaction, so doing it again changes nothing. Of one subject
-(a message, a phone number) things are processed one at a time, in the order they came. What fails is tried again with
-growing pauses; what can never be processed is parked, and staff are told.
+The provider gets its 2xx only once the row is committed; a repetition is stored once. A worker processes the rows: the
+effects of an item and the note that it is done are one transaction, so doing it again changes nothing. Items of one
+subject (a message, a phone number) are processed one at a time, in the order they came. An item that fails is tried
+again with growing pauses; one that can never be processed is parked, and staff are alerted.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ T = TypeVar("T")
 BATCH: Final = 100
 """Items in one transaction."""
 FEW: Final = 5
-"""… of those that take long: others wait for the rows it holds."""
+"""Slow items in one transaction: others wait for the rows it locks."""
 MOST_TRIES: Final = 15
 LONGEST_PAUSE: Final = timedelta(minutes=10)
 MOST_WAITING: Final = 5000
-"""Arrivals that may wait to be stored: a few seconds' worth."""
+"""Items that may wait to be stored: a few seconds' worth."""
 MALFORMED_KEPT: Final = 1000
 MALFORMED_CAP: Final = 8 * 1024
 """Bytes kept of a body that could not be read."""
@@ -47,12 +47,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing the outside said.
+    """Inbound item.
 
     Attributes:
         inbox_id: its row.
-        source: who said it, `twilio_status` …
-        payload: what, as the receiving endpoint stored it.
+        source: which webhook it came by, such as `twilio_status`.
+        payload: its content, as the receiving endpoint stored it.
         received_at: when it came; aware.
         attempts: how often it has been tried.
     """
@@ -65,13 +65,13 @@ class Item:
 
 
 Handler = Callable[[Connection, Sequence[Item]], Awaitable[None]]
-"""Does what items of one source ask for, in the caller's transaction. `InputError`: it never will be possible."""
+"""Processes items of one source in the caller's transaction. Raises `InputError` where that will never be possible."""
 
 
 class Intake:
-    """Stores what comes in: whatever arrives while one batch is being written goes together in the next.
+    """Stores inbound items in batches: what arrives while one batch is being written goes into the next.
 
-    So a lone request waits for nothing, and a thousand a second share a commit. One for each web application.
+    So a lone request does not wait, and a thousand a second share a commit. One for each web application.
     """
 
     def __init__(self) -> None:
@@ -89,19 +89,19 @@ class Intake:
         at: datetime | None = None,
         done: bool = False,
     ) -> int | None:
-        """Store one thing the outside said, and wake the workers.
+        """Store one inbound item, and wake the workers.
 
         Args:
-            runtime: where to.
-            source: who says it; decides who processes it.
-            dedupe_key: the same for the same thing said twice.
-            subject: what it is about; of one subject, things are processed in order.
+            runtime: the runtime.
+            source: which webhook it came by; decides which handler processes it.
+            dedupe_key: the same for every repetition of an item.
+            subject: what it is about; items of one subject are processed in order.
             payload: JSON-able; no NUL characters.
-            at: when it was said, if that was long before now; aware.
-            done: nothing is to be done about it but to know it again.
+            at: when it was sent, if that was long before now; aware.
+            done: store it as processed: it is only there to recognise repetitions.
 
         Returns:
-            The row's id, committed; None where it was stored before, be it deleted since.
+            The row's id, committed; None where it was stored before, even if it has been deleted since.
 
         Raises:
             Unavailable: the database does not answer; the provider should try again.
@@ -114,7 +114,7 @@ class Intake:
         self._waiting.append(_Arrival(row, stored, loop.time() + in_time.SECONDS))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(runtime))
-        with as_unavailable():  # the writer keeps the time
+        with as_unavailable():  # the writer enforces the timeout
             inbox_id = await stored
         if inbox_id is not None and not done:
             await runtime.wake("inbox")
@@ -123,15 +123,15 @@ class Intake:
     async def _write(self, runtime: Runtime) -> None:
         while self._waiting:
             taken, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            # whoever was told to come again will: stored now, that second time would look like a repetition
+            # clients that got an error will retry: stored now, that retry would look like a repetition
             batch = [arrival for arrival in taken if not arrival.stored.done()]
             if not batch:
                 continue
             try:
-                # that of the one who came first; it also rids the pool of a connection that hangs
+                # the deadline of the oldest; the timeout also rids the pool of a connection that hangs
                 async with asyncio.timeout_at(batch[0].until):
                     await _store(runtime, batch)
-            except Exception as error:  # noqa: BLE001  # whoever waits is told, and the next batch has its own try
+            except Exception as error:  # noqa: BLE001  # reported to those who wait; the next batch has its own try
                 for arrival in batch:
                     arrival.tell(error)
             finally:
@@ -141,7 +141,7 @@ class Intake:
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
-    """Something that waits to be stored: its row, who wants to know the row's id, and until when (the loop's time)."""
+    """Item that waits to be stored: its row, the future for the row's id, and the deadline (the loop's time)."""
 
     row: tuple[str, str, str, dict[str, Any], datetime, bool]
     stored: asyncio.Future[int | None]
@@ -152,7 +152,7 @@ class _Arrival:
         return self.row[:2]
 
     def tell(self, said: int | Exception | None) -> None:
-        """Answer whoever waits, if anybody still does."""
+        """Pass the result to the waiting request, if it still waits."""
         if self.stored.done():
             return
         if isinstance(said, Exception):
@@ -162,7 +162,7 @@ class _Arrival:
 
 
 async def _store(runtime: Runtime, batch: Sequence[_Arrival]) -> None:
-    """Write a batch in one statement; where that cannot be, one by one, so that a bad one costs none of the others."""
+    """Write a batch in one statement; if that fails, one by one, so that a bad row costs none of the others."""
     try:
         rows = await runtime.pool.fetch(SQL["store"], *zip(*(arrival.row for arrival in batch), strict=True))
     except (asyncpg.DataError, asyncpg.ProgramLimitExceededError, asyncpg.TransactionRollbackError) as error:
@@ -174,11 +174,11 @@ async def _store(runtime: Runtime, batch: Sequence[_Arrival]) -> None:
         return
     ids = {(row["source"], row["dedupe_key"]): row["inbox_id"] for row in rows}
     for arrival in batch:
-        arrival.tell(ids.pop(arrival.key, None))  # of two that say the same only the first is news
+        arrival.tell(ids.pop(arrival.key, None))  # of two equal items only the first is new
 
 
 async def keep_malformed(runtime: Runtime, *, source: str, problem: str, body: bytes) -> None:
-    """Keep a body nobody could read, cut short and for a while.
+    """Keep an unreadable body for a person to look at, cut short and for a while.
 
     Raises:
         Unavailable: the database does not answer.
@@ -192,16 +192,16 @@ async def keep_malformed(runtime: Runtime, *, source: str, problem: str, body: b
 
 
 async def process(runtime: Runtime, limit: int, handlers: Mapping[str, Handler], *, slow: Collection[str] = ()) -> int:
-    """Process what is due.
+    """Process items that are due.
 
     Args:
-        runtime: where it is stored.
+        runtime: the runtime.
         limit: most items.
-        handlers: who processes which source.
+        handlers: the handler of each source.
         slow: the sources whose items take long; only a few of them share a transaction.
 
     Returns:
-        How many items were looked at; fewer than `limit` where nothing else is due.
+        How many items were processed or tried; fewer than `limit` where nothing else is due.
     """
     done = 0
     left = {True: FEW, False: BATCH}
@@ -212,7 +212,7 @@ async def process(runtime: Runtime, limit: int, handlers: Mapping[str, Handler],
                 rows = await db.fetch(SQL["claim"], runtime.clock(), min(most, limit - done), list(slow), long)
                 for source, group in groupby(sorted(rows, key=_order), key=lambda row: str(row["source"])):
                     await _process(runtime, db, handlers.get(source, _nobody), [Item(**row) for row in group])
-            if not rows:  # to look for these again would be to go through all of the others
+            if not rows:  # searching for these again would scan all of the others
                 del left[long]
             done += len(rows)
     return done
@@ -221,16 +221,16 @@ async def process(runtime: Runtime, limit: int, handlers: Mapping[str, Handler],
 async def process_these(
     runtime: Runtime, db: Connection, inbox_ids: Collection[int], handlers: Mapping[str, Handler]
 ) -> bool:
-    """Process some rows that wait, whether or not they are due.
+    """Process some waiting items, whether or not they are due.
 
     Args:
-        runtime: where they are stored.
+        runtime: the runtime.
         db: a connection without a transaction.
-        inbox_ids: which; they are taken in the order they came.
-        handlers: who processes which source.
+        inbox_ids: which items; they are taken in the order they came.
+        handlers: the handler of each source.
 
     Returns:
-        Whether all have been dealt with; what cannot be processed at all has been set aside.
+        Whether none of them is waiting any more; items that cannot be processed are parked.
     """
     for inbox_id in sorted(inbox_ids):
         async with db.transaction():
@@ -241,7 +241,7 @@ async def process_these(
 
 
 async def find_waiting(db: Connection, inbox_ids: Collection[int]) -> list[int]:
-    """Say which of some rows nobody has processed yet."""
+    """Return those of some items that have not been processed yet."""
     return [row["inbox_id"] for row in await db.fetch(SQL["waiting"], list(inbox_ids))]
 
 
@@ -254,12 +254,12 @@ async def _nobody(_db: Connection, items: Sequence[Item]) -> None:
 
 
 async def _process(runtime: Runtime, db: Connection, handler: Handler, items: Sequence[Item]) -> None:
-    """All at once; where that fails, one by one, so that a bad one holds up none of the others."""
+    """Process items together; if that fails, one by one, so that a bad one holds up none of the others."""
     try:
         await _finish(runtime, db, handler, items)
     except AWAY:
-        raise  # the transaction is lost with all of them: the next look takes them again
-    except Exception as error:  # noqa: BLE001  # whatever it is, it must not stop the inbox
+        raise  # the transaction is lost with all of them: the next round takes them again
+    except Exception as error:  # noqa: BLE001  # no error of one item may stop the others
         if len(items) == 1:
             await _postpone(runtime, db, items[0], error)
             return

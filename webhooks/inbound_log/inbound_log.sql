@@ -1,7 +1,7 @@
 -- name: store
--- As it came, once: the provider repeats itself, and the second time there is no row and nothing more to do. Many in one
--- statement, for a commit costs more than a row.
--- A row that is done stands for what is not acted on, and must not come again. What was deleted long ago is known too.
+-- Stores items as they came, once: for a repetition no row is returned. Many in one statement, for a commit costs more
+-- than a row. A row that is already done is only there to recognise repetitions. Digests recognise what was deleted
+-- long ago.
 insert into inbox (source, dedupe_key, subject, payload, received_at, next_try_at, state, processed_at)
 select a.source, a.dedupe_key, a.subject, a.payload, a.at, a.at, case when a.done then 'done' else 'new' end,
        case when a.done then a.at end
@@ -14,8 +14,8 @@ returning inbox_id, source, dedupe_key;
 
 -- name: claim
 -- The next due items. Of one subject only the oldest that is not done, so that two replies of one person are read in
--- the order they came, even while the first waits for another try. SKIP LOCKED: workers never wait for each other.
--- What takes long is claimed by itself, a few at a time.
+-- the order they came, even while the first waits for another try. SKIP LOCKED: workers never wait for each other. Slow
+-- items are claimed by themselves, a few at a time.
 -- (min() and not `not exists`: that the planner turns into a join with the whole table while it has no statistics.)
 select i.inbox_id, i.source, i.payload, i.received_at, i.attempts
 from inbox i
@@ -26,23 +26,24 @@ limit $2
 for update of i skip locked;
 
 -- name: take
--- One that waits; whoever is at it is waited for, and then it does not wait any more.
+-- One waiting item. If another worker has locked it, wait; afterwards it is no longer in state new, and no row is
+-- returned.
 select inbox_id, source, payload, received_at, attempts from inbox where inbox_id = $1 and state = 'new' for update;
 
 -- name: waiting
--- Which of some nobody has processed yet.
+-- Those of some items that are not processed yet.
 select inbox_id from inbox where inbox_id = any ($1::bigint[]) and state = 'new' order by inbox_id;
 
 -- name: finish
--- Done, in the transaction that did what it asked for.
+-- Runs in the transaction that processed them.
 update inbox set state = 'done', processed_at = $2, error = null where inbox_id = any ($1::bigint[]);
 
 -- name: postpone
--- It did not work: again later, or, where that is no use, parked for a person.
+-- After a failure: try again later or, where that is no use, park it for a person.
 update inbox set attempts = attempts + 1, error = $2, state = $3, next_try_at = $4 where inbox_id = $1;
 
 -- name: keep_malformed
--- What nobody could read is kept a while for a person to look at: never more than so many, whoever sends them.
+-- Unreadable bodies are kept for a while for a person to look at, up to a limit over all senders.
 with expired as (
   delete from inbox_malformed where expires_at <= $4
 )

@@ -1,4 +1,4 @@
-"""The one way to a member through their link: found, or turned away like anybody else."""
+"""Link access: finds the member a link was made for, and answers unknown links and guesses the same way."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from webhooks.members.recipient import Page, Pressed, Recipient, find_asked, loo
 from webhooks.members.user_agents import classify, misfits
 
 Act = Callable[[web.Request, Connection, Recipient], Awaitable[web.Response]]
-"""Something done for the member a link was made for, in one transaction."""
+"""Callback that does something for the member of a link, in one transaction."""
 OnPress = Callable[[web.Request, Connection, Pressed], Awaitable[web.Response]]
-"""The same for a press of a button."""
+"""The same for the press of a button."""
 Show = Callable[[web.Request, Recipient, str], web.Response | Awaitable[web.Response]]
-"""The page they see, with the nonce of this look at it."""
+"""Callback that renders the member's page, with the nonce of this page view."""
 _Do = Callable[[Runtime, str, datetime], Awaitable[web.Response | None]]
-"""What is done for a token; None where nobody is behind it."""
+"""Callback that handles a token; returns None where the token is unknown."""
 
 
 class LinkAccess:
-    """Lets requests in by the token in their path.
+    """Handles requests whose path holds a member's token.
 
     Args:
-        misses: counts links that do not exist.
-        page: what is shown.
+        misses: counts requests for unknown links.
+        page: which of the message's pages is shown.
     """
 
     def __init__(self, misses: RateLimit, page: Page) -> None:
@@ -44,7 +44,7 @@ class LinkAccess:
         self._page = page
 
     async def enter(self, request: web.Request, act: Act) -> web.Response:
-        """Do something for the member behind a link.
+        """Do something for the member of a link.
 
         Args:
             request: its path holds `{token}`.
@@ -60,13 +60,13 @@ class LinkAccess:
         return await self._let_in(request, do)
 
     async def press(self, request: web.Request, act: OnPress, *, nonce: str, answer: str) -> web.Response:
-        """Do what somebody asks for by a button on the member's page.
+        """Handle the press of a button on the member's page.
 
         Args:
             request: its path holds `{token}`.
             act: what to do; everything it does in the database is committed before the answer.
-            nonce: from the form.
-            answer: the button.
+            nonce: the form's nonce.
+            answer: the button's value.
         """
 
         async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
@@ -78,12 +78,12 @@ class LinkAccess:
         return await self._let_in(request, do)
 
     async def look(self, request: web.Request, show: Show, *, signals: Sequence[str] = ()) -> web.Response:
-        """Show the member behind a link a page, and note the look; of HEAD nothing is noted.
+        """Show the member of a link a page, and record the page view; HEAD requests are not recorded.
 
         Args:
             request: its path holds `{token}`.
-            show: makes the page.
-            signals: what speaks for a machine already.
+            show: renders the page.
+            signals: signs of a machine that are known already.
         """
         agent = classify(request.headers.get("User-Agent", ""))
         seen = [*signals, *misfits(request.headers, secure=is_secure(request), presses=False)]
@@ -91,7 +91,7 @@ class LinkAccess:
         async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
             if request.method == "HEAD":
                 asked = await find_asked(runtime.pool, token, self._page, now)
-                return None if asked is None else await _made(show(request, asked, new_nonce()))  # good for nothing
+                return None if asked is None else await _made(show(request, asked, new_nonce()))  # not stored: HEAD
             looked = await look(runtime.pool, token, self._page, now, agent=agent, signals=seen, alone=True)
             return None if looked is None else await _made(show(request, *looked))
 
@@ -102,7 +102,7 @@ class LinkAccess:
         given, where, now = request.match_info["token"], client_network(request), runtime.clock()
         token = find_token(given)
         if token is None and "." in given:
-            return respond_to_nobody(request, 404)  # robots.txt, favicon.ico: nobody's link, and nobody's guess
+            return respond_to_nobody(request, 404)  # robots.txt, favicon.ico: not a guess at a link
         if token is not None:
             async with self._misses.turn(where, now):
                 try:
@@ -121,5 +121,5 @@ async def _made(page: web.Response | Awaitable[web.Response]) -> web.Response:
 
 
 def is_secure(request: web.Request) -> bool:
-    """Whether members' browsers come by TLS, as they do where anybody but a developer is asked."""
+    """Tell whether members' browsers connect by TLS, as they do everywhere but in development."""
     return request.app[RUNTIME].settings.public_url.startswith("https://")

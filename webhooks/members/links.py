@@ -1,8 +1,7 @@
-"""A member's link: looking changes nothing, an answer is a press of a button.
+"""Member's link: viewing the page changes nothing, pressing a button gives an answer.
 
-`GET` shows the question and notes that somebody looked. `POST` with the page's nonce is an answer, once. What speaks
-for a machine (see `webhooks/members/page_views.py`) never decides alone: it makes the page ask a second, plain
-question first.
+`GET` shows the question and records a page view. `POST` with the page's nonce is an answer, once. Signs of a machine
+(see `webhooks/members/page_views.py`) never decide alone: they make the page ask a second, plain question first.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ from webhooks.members.user_agents import classify, misfits
 from webhooks.members.views import ANSWERS, PRESSES, UNDOS, answered, question, second_question
 
 TRAP: Final = "page"
-"""The last word of the link people cannot see, and the value of the button they cannot see."""
+"""Last path segment of the hidden link, and value of the hidden button."""
 
 
 def routes(misses: RateLimit) -> list[web.RouteDef]:
-    """The member's page and what is set out for machines on it.
+    """Return the routes of the member's page and of its hidden link.
 
     Args:
-        misses: counts links that do not exist.
+        misses: counts requests for unknown links.
     """
     links = Links(LinkAccess(misses, "confirm"))
     return [
@@ -48,18 +47,18 @@ class Links:
     """Shows members' pages and takes their answers.
 
     Args:
-        door: finds the member behind a link.
+        door: finds the member of a link.
     """
 
     def __init__(self, door: LinkAccess) -> None:
         self._door = door
 
     async def show(self, request: web.Request) -> web.Response:
-        """The question, with buttons. Changes nothing; that somebody looked is noted, except for HEAD."""
+        """Show the question, with buttons. Changes nothing; the page view is recorded, except for HEAD."""
         return await self._door.look(request, _show)
 
     async def answer(self, request: web.Request) -> web.Response:
-        """What was pressed."""
+        """Handle the press of a button."""
         form = await read_form(request)
         nonce, answer = form.get("nonce", ""), form.get("answer", "")
 
@@ -69,7 +68,7 @@ class Links:
         return await self._door.press(request, take, nonce=nonce, answer=answer)
 
     async def trap(self, request: web.Request) -> web.Response:
-        """The link people cannot see was followed: noted, and as unknown as any other."""
+        """Record that the hidden link was followed; answer as for an unknown link."""
         return await self._door.look(request, _fall_in, signals=["honeypot"])
 
 
@@ -83,7 +82,7 @@ def _fall_in(request: web.Request, _asked: Recipient, _nonce: str) -> web.Respon
 
 
 def _honeypot(request: web.Request) -> str:
-    """The address of the link people cannot see."""
+    """Return the relative URL of the hidden link."""
     return f"{way_back(request)}{find_token(request.match_info['token'])}/{TRAP}"
 
 
@@ -102,12 +101,12 @@ class _Press:
         self._agent = classify(request.headers.get("User-Agent", ""))
 
     async def take(self) -> web.Response:
-        """Do what was pressed, or ask first whether it was a person who pressed."""
+        """Do what was pressed, or ask first whether a person pressed it."""
         used = self._used
         if used is None:
             return await self._again()
         if self._pressed in UNDOS and used.stage == 1 and (signals := self._signals(used)):
-            return await self._ask_again(signals)  # what was said stays said until a person takes it back
+            return await self._ask_again(signals)  # an answer stands until a person takes it back
         match self._pressed:
             case "undo":
                 return await self._undo()
@@ -119,7 +118,7 @@ class _Press:
                 return await self._weigh(used)
 
     async def _weigh(self, used: Used) -> web.Response:
-        """Accept an answer, or ask a second question where something speaks for a machine."""
+        """Accept an answer, or ask a second question if there are signs of a machine."""
         signals = self._signals(used) if used.stage == 1 else list(used.signals)
         if self._pressed not in PRESSES or (used.stage == 1 and signals):
             return await self._ask_again(signals)
@@ -134,8 +133,8 @@ class _Press:
         return signals if self._pressed in (*PRESSES, *UNDOS) else [*signals, "decoy"]
 
     async def _again(self) -> web.Response:
-        """The page had been used, or was too old: shows where things stand, changes nothing."""
-        asked, nonce = await self._look()  # anew: who pressed at the same moment was quicker
+        """Show the current state where the page had been used or was too old; changes nothing."""
+        asked, nonce = await self._look()  # read again: another press at the same moment may have been quicker
         if asked.standing is not None or asked.stopped:
             return self._respond(asked, question(asked, self._now), nonce)
         return self._respond(asked, question(asked, self._now, note="once_more"), nonce, status=409)
@@ -177,7 +176,7 @@ class _Press:
         )
 
     async def _look(self) -> tuple[Recipient, str]:
-        """Where the member stands after what was just done, in the same transaction, and the nonce of this new look."""
+        """Read the member's state after the change, in the same transaction, and record a new page view."""
         token = find_token(self._request.match_info["token"])
         assert token is not None
         looked = await look(self._db, token, "confirm", self._now, agent=self._agent)

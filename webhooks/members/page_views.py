@@ -1,20 +1,20 @@
-"""Looks at members' pages: each gives one chance to answer, and remembers what speaks for a machine.
+"""Page views of members' pages: each allows one answer, and records signs of a machine.
 
-Link scanners fetch pages, run their scripts, follow their links and press their buttons. No signal decides alone: any
+Link scanners fetch pages, run their scripts, follow their links and press their buttons. No signal decides alone: each
 of them makes the page ask a second, plain question before an answer counts.
 
-| signal | seen when |
+| signal | meaning |
 | --- | --- |
-| `agent` | it calls itself a scanner, a preview or a library, or nothing at all |
-| `pretends` | it calls itself a browser but does not behave like that one |
-| `scripted` | the browser says that no person's hand was in the press |
+| `agent` | the User-Agent is that of a scanner, a preview or a library, or empty |
+| `pretends` | the User-Agent is a browser's, but the request does not look like that browser's |
+| `scripted` | the browser reports that no person pressed the button |
 | `hasty` | the answer comes within a second of the page |
-| `fresh` | the answer comes within seconds of the message leaving us, or before we knew that it had |
+| `fresh` | the answer comes within seconds of sending the message, or before we know that it was sent |
 | `every_link` | another link of the same message was opened at about the same time |
-| `machine_near` | something that calls itself a machine opened this link at about the same time |
+| `machine_near` | a client with a machine's User-Agent opened this link at about the same time |
 | `looks` | the page was fetched again and again |
-| `honeypot` | the link that people cannot see was followed |
-| `decoy` | the button that people cannot see was pressed |
+| `honeypot` | the hidden link was followed |
+| `decoy` | the hidden button was pressed |
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ FRESH: Final = timedelta(seconds=25)
 NEAR: Final = timedelta(minutes=2)
 MANY_LOOKS: Final = 4
 LASTS: Final = timedelta(days=2)
-"""How long a page can be left open and still be answered."""
+"""Maximum age of a page that can still be answered."""
 
 MOST_LATELY: Final = 20
-"""Looks at one page within `LATELY` that are kept; one more takes the place of the oldest, whose form works no more."""
+"""Views of one page kept within `LATELY`; one more replaces the oldest, whose form stops working."""
 LATELY: Final = timedelta(minutes=10)
 
 Stage = Literal[1, 2]
@@ -47,13 +47,13 @@ Stage = Literal[1, 2]
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """A look that has just been answered.
+    """Page view that has just been answered.
 
     Attributes:
         stage: 1, or 2 for the second question.
-        agent: what looked.
-        signals: what spoke for a machine when it looked.
-        at: when it looked.
+        agent: class of the User-Agent that viewed the page.
+        signals: signs of a machine at that time.
+        at: when the page was viewed.
         asked: at stage 2, what had been pressed before.
     """
 
@@ -66,11 +66,11 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What else was done with a message's links within `NEAR`.
+    """Other uses of a message's links within `NEAR`.
 
     Attributes:
-        honeypot: the link that people cannot see was followed.
-        machine: something that calls itself a machine looked.
+        honeypot: the hidden link was followed.
+        machine: a client with a machine's User-Agent viewed a page.
         every_link: the unsubscribe page was opened too.
         looks: how often the page was fetched.
     """
@@ -92,7 +92,7 @@ async def open_visit(
     signals: Sequence[str] = (),
     asked: str | None = None,
 ) -> str:
-    """Note a look at a page; returns the nonce its form carries. Only a digest of it is kept."""
+    """Record a page view; returns the nonce its form carries. Only a digest of the nonce is stored."""
     nonce = new_nonce()
     look = (message_id, action, stage, nonce_digest(nonce), agent, list(signals), at, asked)
     await db.execute(SQL["open"], *look, MOST_LATELY, LATELY)
@@ -100,19 +100,19 @@ async def open_visit(
 
 
 def new_nonce() -> str:
-    """22 characters nobody can guess."""
+    """Return 22 characters from a secure random source."""
     return secrets.token_urlsafe(16)
 
 
 async def use_visit(
     db: Connection, *, nonce: str, message_id: int, action: str, answer: str, at: datetime
 ) -> Used | None:
-    """Use a look's one chance; None where it is used, too old, or of another link.
+    """Use the one answer of a page view; None where it is used, too old, or of another link.
 
     Args:
         db: in the transaction that does what the answer asks for.
-        nonce: from the form.
-        message_id: whose link the form was sent to.
+        nonce: the form's nonce.
+        message_id: the message whose link the form was sent to.
         action: which page.
         answer: what was pressed.
         at: when.
@@ -124,7 +124,7 @@ async def use_visit(
 
 
 async def forget_looks(db: Connection, *, now: datetime, page: int) -> None:
-    """Delete looks that nobody can answer any more, but for one that says that the message was opened.
+    """Delete page views too old to be answered, except one for each message that shows that it was opened.
 
     Args:
         db: a connection without a transaction: each page is one.
@@ -136,13 +136,13 @@ async def forget_looks(db: Connection, *, now: datetime, page: int) -> None:
 
 
 def suspicions(used: Used, around: Around, *, agent: Agent, sent_at: datetime | None, at: datetime) -> list[str]:
-    """What speaks for a machine having answered.
+    """List the signs that a machine has answered.
 
     Args:
-        used: the look that was answered.
-        around: what else was done with the message's links just before.
-        agent: what sends the answer.
-        sent_at: when the message left us; None where we do not know that yet.
+        used: the page view that was answered.
+        around: other uses of the message's links just before.
+        agent: class of the User-Agent that sends the answer.
+        sent_at: when the message was sent; None where that is not known yet.
         at: now.
     """
     seen = {
@@ -158,22 +158,22 @@ def suspicions(used: Used, around: Around, *, agent: Agent, sent_at: datetime | 
 
 
 def nonce_key(nonce: str) -> str:
-    """What an answer is stored under in the inbox: the same press twice is one answer."""
+    """Return an answer's key in the inbound log: the same press twice is one answer."""
     return nonce_digest(nonce).hex()
 
 
 def nonce_digest(nonce: str) -> bytes:
-    """What is kept of a nonce."""
+    """Return the digest of a nonce, which is all that is stored of it."""
     return hashlib.sha256(nonce.encode(errors="replace")).digest()[:16]
 
 
 class PageViews:
-    """Looks at messages' pages, for the archive that takes their messages away."""
+    """Page views of messages, for the archive that removes the messages."""
 
     async def opened(self, db: Connection, message_ids: Sequence[int]) -> list[int]:
-        """Find the messages whose page a person has opened."""
+        """Find the messages whose page a person's browser has opened."""
         return [row["message_id"] for row in await db.fetch(SQL["opened"], message_ids)]
 
     async def drop(self, db: Connection, message_ids: Sequence[int]) -> int:
-        """Delete the looks at their pages; returns how many there were."""
+        """Delete the page views of messages; returns how many there were."""
         return int((await db.execute(SQL["drop_visits"], message_ids)).rpartition(" ")[2])

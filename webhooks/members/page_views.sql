@@ -1,16 +1,16 @@
 -- name: open
--- A look at a page. It gives whoever looks one chance to answer, and says nothing about the person.
+-- Records a page view. It allows one answer, and says nothing about the person.
 select note_look($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
 -- name: use
--- A look gives one chance: of two presses at the same moment the second finds it used.
+-- A page view allows one answer: of two presses at the same moment the second finds it used.
 update link_visit
 set answered_at = $4, answer = $5
 where nonce = $1 and message_id = $2 and action = $3 and answered_at is null and at > $4::timestamptz - $6::interval
 returning stage, agent, signals, at, asked;
 
 -- name: forget_page
--- Looks that nobody can answer any more, the oldest first. One at which a browser opened a message's page stays, for the
+-- Page views too old to be answered, the oldest first. One at which a browser opened a message's page stays, for the
 -- reports count those until the message moves into the archive.
 with old as materialized (
   select visit_id, message_id, action, agent from link_visit where not kept and at < $1 order by at limit $2
@@ -27,10 +27,10 @@ with old as materialized (
 select count(*) from old;
 
 -- name: opened
--- Messages whose page a person's browser has shown.
+-- Messages whose page a person's browser has opened.
 select distinct message_id from link_visit
 where message_id = any ($1::bigint[]) and action = 'confirm' and agent = 'browser';
 
 -- name: drop_visits
--- Looks at pages that nobody can open any more.
+-- Page views of messages whose pages no longer exist.
 delete from link_visit where message_id = any ($1::bigint[]);

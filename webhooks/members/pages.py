@@ -1,4 +1,4 @@
-"""Members' pages: small, warm and plain. They work without scripts, on old phones, and ask nobody else for anything."""
+"""Members' pages: small and plain. They work without scripts and on old phones, and load nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from webhooks.members.translations import accepted, language, languages, local_t
 FOLDER: Final = ROOT / "templates" / "pages"
 
 Say = Callable[..., Markup]
-"""Says a line of the wording by its key, with what it is filled in with beside what is known."""
+"""Returns a line of the page's words by its key, filled in with the given and the known values."""
 Button = tuple[str, str, str]
-"""Its value, the key of its words, and the class it is shown as."""
+"""Value of a button, the key of its words, and the CSS class it is shown with."""
 Wish = tuple[str, str]
-"""The value of a smaller button, and the key of its words."""
+"""Value of a smaller button, and the key of its words."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemberView:
-    """What one page says, as keys of the wording.
+    """Content of one page, as keys of the words file.
 
     Attributes:
         heading: the headline.
-        lines: what stands below it.
+        lines: the text below it.
         note: what has just been done, or is known.
         buttons: the answers, in order.
-        others: more that can be asked for, shown smaller.
-        pressed: the key of the button that was pressed, where that is said.
-        undo: the key of the button that takes back what was said.
+        others: further requests, shown smaller.
+        pressed: the key of the button that was pressed, where the page repeats it.
+        undo: the key of the button that takes the answer back.
         greet: whether it greets the member by name.
         secret: whether it says that nobody asks how they voted.
-        decoy: whether it sets out what only machines touch.
+        decoy: whether it contains the hidden link and button, which only machines use.
     """
 
     heading: str
@@ -60,9 +60,9 @@ class MemberView:
 
 
 _ABOUT: Final = {404: "missing", 429: "waiting", 500: "broken", 503: "unavailable"}
-"""What a page says that could not be shown, by HTTP status; anything else was not asked for as it should be."""
+"""Words for an error page by HTTP status; any other status is a bad request."""
 _WAITS: Final = {429: 60, 503: 30}
-"""Seconds after which trying again makes sense."""
+"""Seconds to wait before trying again, by HTTP status."""
 
 
 def respond(
@@ -77,12 +77,12 @@ def respond(
     """Show a member a page, in their language or the one they have switched to.
 
     Args:
-        request: what asked for it.
+        request: the request.
         asked: the member, for their language and the ballot's facts.
-        view: what it says.
-        nonce: what the page's form carries.
+        view: the content.
+        nonce: the nonce of the page's form.
         status: HTTP status.
-        honeypot: where the link leads that people cannot see.
+        honeypot: where the hidden link leads; None for none.
     """
     say = speak(request, asked)
     pressed = [say("pressed", button=say(view.pressed))] if view.pressed else []
@@ -105,25 +105,25 @@ def respond(
 
 
 def speak(request: web.Request, asked: Recipient) -> Say:
-    """Says lines of the wording in a member's language, filled in with what is known of them and their ballot."""
+    """Return a function that gives lines in the member's language, filled in with facts about them and their ballot."""
     words = wording(_spoken(request, asked))
     values = _facts(request.app[RUNTIME].settings, asked, words)
 
     def say(key: str, **more: str) -> Markup:
-        return Markup(words[key]).format(**(values | more))  # noqa: S704  # words are ours; what is filled in is escaped
+        return Markup(words[key]).format(**(values | more))  # noqa: S704  # our own words; values are escaped
 
     return say
 
 
 def show(request: web.Request, asked: Recipient, template: str, status: int = 200, **context: Any) -> web.Response:
-    """A page of a member's own.
+    """Render a member's own page.
 
     Args:
-        request: what asked for it.
+        request: the request.
         asked: the member.
         template: under `templates/pages`.
         status: HTTP status.
-        context: what the template asks for.
+        context: further values for the template.
     """
     settings = request.app[RUNTIME].settings
     return _render(
@@ -137,17 +137,17 @@ def _spoken(request: web.Request, asked: Recipient) -> str:
 
 
 def _preferences(request: web.Request) -> str:
-    """Where the same link's preferences are."""
+    """Return the URL of the preferences page of the same link."""
     language = f"?lang={chosen}" if (chosen := request.query.get("lang", "")) in languages() else ""
     return f"{way_back(request)}p/{find_token(request.match_info['token'])}{language}"
 
 
 def respond_to_nobody(request: web.Request, status: int) -> web.Response:
-    """A page for somebody we do not know, the same for everybody: a link that leads nowhere, or that has to wait.
+    """Render a page that is the same for everybody, such as for an unknown link or too many requests.
 
     Args:
-        request: what asked for it; in which language, its address or else its browser says.
-        status: HTTP status, which says what the page is about.
+        request: the request; its URL or else its browser determines the language.
+        status: HTTP status, which determines what the page says.
     """
     settings, about = request.app[RUNTIME].settings, _ABOUT.get(status, "refused")
     spoken = language(request.query.get("lang"), *accepted(request.headers.get("Accept-Language", "")))
@@ -168,7 +168,7 @@ def respond_to_nobody(request: web.Request, status: int) -> web.Response:
 
 
 def respond_at_front(request: web.Request) -> web.Response:
-    """Show who comes without a link whose page this is, and the way in for members and for staff."""
+    """Show the front page for visitors without a link: whose site it is, and the ways in for members and for staff."""
     settings = request.app[RUNTIME].settings
     spoken = language(request.query.get("lang"), *accepted(request.headers.get("Accept-Language", "")))
     words = wording(spoken)
@@ -209,7 +209,7 @@ def _render(settings: Settings, template: str, spoken: str, status: int, **conte
 
 @cache
 def _others_spoken(spoken: str) -> list[tuple[str, str]]:
-    """The other languages the page can be read in, each with its own name for itself."""
+    """Return the other languages the page can be read in, each with its own name for itself."""
     return [(one, wording(one)["language_name"]) for one in languages() if one != spoken]
 
 
@@ -232,7 +232,7 @@ def _style() -> Markup:
 
 @cache
 def _headers() -> Mapping[str, str]:
-    """Nothing from elsewhere, no script at all, no trace left elsewhere; the one style sheet is known by its digest."""
+    """Return the security headers: nothing from elsewhere, no scripts, no referrer; the style sheet by its digest."""
     style = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
     return {
         "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{style}'; img-src data:; "

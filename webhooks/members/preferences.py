@@ -1,8 +1,8 @@
-"""A member's preferences: what the organisation sends them by which address, and the form that changes it.
+"""Preferences page: what the organisation sends a member at which contact point, and the form that changes it.
 
-Any link of a message opens them, without signing in, and only for whoever it was made for. Looking changes nothing.
-Whoever asks for more than they get (which may be a machine that ticks what it finds) is asked once more; whoever asks
-for less is not, unless a machine seems to be at work. What was saved can be undone.
+Any link of a message opens it, without signing in, and only for the member it was made for. Viewing changes nothing. A
+member who asks for more than they get (which may be a machine that ticks every box) is asked to confirm; one who asks
+for less is not, unless there are signs of a machine. What was saved can be undone.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from webhooks.members.recipient import Pressed, Recipient, keep_press
 from webhooks.members.user_agents import classify, misfits
 
 HARMLESS: Final = frozenset({"every_link", "fresh"})
-"""Signals that say nothing here: many come from the unsubscribe page, and some the moment they get a message."""
+"""Signals that prove nothing here: many come from the unsubscribe page, and some as soon as a message arrives."""
 
 
 def routes(misses: RateLimit) -> list[web.RouteDef]:
-    """The preferences page.
+    """Return the routes of the preferences page.
 
     Args:
-        misses: counts links that do not exist.
+        misses: counts requests for unknown links.
     """
     pages = Preferences(LinkAccess(misses, "preferences"))
     return [web.get(f"/p/{LINK}", pages.show), web.post(f"/p/{LINK}", pages.change)]
@@ -44,14 +44,14 @@ class Preferences:
     """Shows members what they get, and changes it.
 
     Args:
-        door: finds the member behind a link.
+        door: finds the member of a link.
     """
 
     def __init__(self, door: LinkAccess) -> None:
         self._door = door
 
     async def show(self, request: web.Request) -> web.Response:
-        """What goes where. Changes nothing."""
+        """Show the choices. Changes nothing."""
         return await self._door.look(request, _show)
 
     async def change(self, request: web.Request) -> web.Response:
@@ -119,7 +119,7 @@ class _Press:
         self._agent = classify(request.headers.get("User-Agent", ""))
 
     async def take(self) -> web.Response:
-        """Do what was pressed, or ask first whether it is meant."""
+        """Do what was pressed, or ask for confirmation first."""
         used, ways = self._used, await ways_of(self._db, self._asked.message_id)
         if used is None:
             return await self._again(ways, "once_more", status=409)
@@ -134,7 +134,7 @@ class _Press:
         return await self._save(used, ways, found)
 
     def _wanted(self, used: Used, ways: list[ContactPoint]) -> Mapping[int, str]:
-        """The choices that were made: in the form, or on the page before it."""
+        """Return the choices by address id: from the form, or from the page before it."""
         match self._pressed:
             case "stop_all":
                 return {way.address_id: "nothing" for way in ways}

@@ -1,4 +1,4 @@
-"""Who is behind a member's link, and what they were asked."""
+"""Recipient of a message: the member a link was made for, with their ballot and what they have answered."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from webhooks.members.user_agents import Agent
 SQL: Final = load_queries(__file__)
 
 LASTS: Final = timedelta(days=60)
-"""How long after its ballot has closed a link still says so, before it is as unknown as any other."""
+"""Time after the ballot's close during which a link still shows a page; then it is treated as unknown."""
 
 Page = Literal["confirm", "unsubscribe", "preferences"]
-"""The pages of a message: what they ask, how to stop it, and what is sent at all."""
+"""The pages of a message: the question, unsubscribing, and the preferences."""
 OPENED_BY: Final[Mapping[Page, Sequence[Action]]] = {
     "confirm": ("confirm",),
     "unsubscribe": ("unsubscribe",),
     "preferences": ("confirm", "unsubscribe"),
 }
-"""Which links' tokens open a page."""
+"""The kinds of links that open a page."""
 
 _USED: Final = ("stage", "agent", "signals", "at", "asked")
 _AROUND: Final = ("honeypot", "machine", "every_link", "looks")
@@ -36,26 +36,26 @@ Phase = Literal["before", "open", "closed"]
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A member who was asked something.
+    """Recipient of a message.
 
     Attributes:
         message_id: the message with the link.
         person_id: the member.
         channel: how it was sent.
-        address: where to.
-        sent_at: when it left us; None while we do not know that it has.
+        address: the number or mailbox it was sent to.
+        sent_at: when it was sent; None while that is not known.
         first_name: theirs; may be empty.
         language: theirs.
         title: of the ballot.
         organisation: whose ballot it is; may be empty.
         opens_at, closes_at: when the vote opens and closes; aware.
-        time_zone: what the ballot's times are told in.
+        time_zone: the zone in which the ballot's times are shown.
         last_posting_at: the last safe time to post.
         replacement_by: the last time to ask for another ballot paper.
-        standing: what they are known to have said, a claim's kind; None for nothing.
-        said_here: whether they said so by this very link.
-        stopped: whether they, or whoever shares the address, have opted out.
-        stopped_by_link: whether they did so on a page of theirs, where it can be taken back.
+        standing: the member's status, a claim's kind; None for none.
+        said_here: whether that claim came by this very link.
+        stopped: whether they, or somebody who shares the address, have opted out.
+        stopped_by_link: whether they did so on one of their pages, where it can be taken back.
         stopped_everywhere: whether they did so for all of their addresses, not only for this one.
         reached_otherwise: whether messages may go to them by another channel than this one's.
     """
@@ -83,11 +83,11 @@ class Recipient:
 
     @property
     def erased(self) -> bool:
-        """Whether they were erased: whoever reads the message now shares the address it went to."""
+        """Whether the member was erased: the reader is now somebody who shares the address it went to."""
         return is_erased(self.message_id, self.address)
 
     def phase(self, now: datetime) -> Phase:
-        """Whether the vote is still to open, open, or closed."""
+        """Return whether the vote is still to open, open, or closed."""
         if now < self.opens_at:
             return "before"
         return "open" if now < self.closes_at else "closed"
@@ -95,12 +95,12 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """A press of a button on a member's page.
+    """Press of a button on a member's page.
 
     Attributes:
         asked: the member.
-        used: the look it comes from; None where that is used, too old, or of another link.
-        around: what else was done with the message's links just before.
+        used: the page view it comes from; None where that is used, too old, or of another link.
+        around: other uses of the message's links just before.
     """
 
     asked: Recipient
@@ -109,13 +109,13 @@ class Pressed:
 
 
 async def find_asked(db: Connection | Pool, token: str, page: Page, now: datetime) -> Recipient | None:
-    """Who a link was made for; None where it is unknown, revoked or expired.
+    """Find the recipient a link was made for; None where it is unknown, revoked or expired.
 
     Args:
         db: a connection.
         token: as `read_token` gives it.
-        page: which of the message's.
-        now: what time it is.
+        page: which of the message's pages.
+        now: the time.
     """
     row = await db.fetchrow(SQL["find"], digest(token), OPENED_BY[page], now, LASTS)
     return None if row is None else Recipient(**row)
@@ -131,16 +131,16 @@ async def look(
     signals: Sequence[str] = (),
     alone: bool = False,
 ) -> tuple[Recipient, str] | None:
-    """Who a link was made for, and the nonce of the look at their page that is noted with it.
+    """Find the recipient of a link, and record a page view; returns both them and the view's nonce, or None.
 
     Args:
         db: needs no transaction.
         token: as `read_token` gives it.
-        page: which of the message's.
-        now: what time it is.
-        agent: what looks.
-        signals: what speaks for a machine already.
-        alone: nothing but the look is written, so that it is not worth waiting for the disk.
+        page: which of the message's pages.
+        now: the time.
+        agent: class of the User-Agent.
+        signals: signs of a machine that are known already.
+        alone: nothing else is written in the transaction, so that the commit need not wait for the disk.
     """
     nonce = new_nonce()
     row = await db.fetchrow(
@@ -161,14 +161,14 @@ async def look(
 
 
 async def press(db: Connection, token: str, page: Page, now: datetime, *, nonce: str, answer: str) -> Pressed | None:
-    """Who pressed a button, and use the one chance that their look at the page gave them.
+    """Find the recipient who pressed a button, and use the one answer of their page view.
 
     Args:
         db: in the transaction that does what the answer asks for.
         token: as `read_token` gives it.
-        page: which of the message's.
-        now: what time it is.
-        nonce: from the form.
+        page: which of the message's pages.
+        now: the time.
+        nonce: the form's nonce.
         answer: what was pressed.
     """
     row = await db.fetchrow(
@@ -195,6 +195,6 @@ async def press(db: Connection, token: str, page: Page, now: datetime, *, nonce:
 async def keep_press(
     db: Connection, asked: Recipient, *, source: str, key: str, payload: Mapping[str, Any], at: datetime
 ) -> int:
-    """Store what was pressed, in the transaction that does what it asks for; returns its row in the inbox."""
+    """Store a press, in the transaction that does what it asks for; returns its row in the inbound log."""
     inbox_id: int = await db.fetchval(SQL["keep_press"], source, key, f"message:{asked.message_id}", dict(payload), at)
     return inbox_id

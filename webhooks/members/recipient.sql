@@ -1,6 +1,6 @@
 -- name: find
--- Who is behind a link; nobody, where its ballot closed long ago. Once its person was erased it opens one page only: where
--- others stop messages to an address they share.
+-- The recipient of a link; no row where its ballot closed long ago. Once the person was erased only one page opens: the
+-- one where others stop messages to an address they share.
 select
   message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
   time_zone, last_posting_at, replacement_by, standing, said_here, stopped, stopped_by_link, stopped_everywhere,
@@ -10,9 +10,9 @@ where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz 
   and (address is distinct from 'erased-' || message_id or $2 = '{unsubscribe}');
 
 -- name: look
--- The same, and the look at the page is noted with it: most looks are never answered, so each costs one statement. It
--- gives whoever looks one chance to answer, and says nothing about the person. By itself (`$9`) it is not worth waiting for
--- the disk: if the server crashes in the next half second, whoever had looked is asked to press once more.
+-- The same, and records a page view: most are never answered, so each costs one statement. A page view allows one
+-- answer, and says nothing about the person. On its own (`$9`) it is committed without waiting for the disk: if the
+-- server crashes in the next half second, the member is asked to press once more.
 with asked as materialized (
   select
     message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
@@ -28,11 +28,10 @@ with asked as materialized (
 select asked.* from asked cross join noted;
 
 -- name: press
--- The same for a press of a button, with the look it comes from (an answer comes from a look, once: of two presses at the
--- same moment the second finds it used) and what else was done with this message's links just before: machines follow
--- all of them, people one. Previews are left out: the phone in the member's own hand makes them. Looks are those at pages
--- that were fetched: of all of the first stage those are taken out that a press was answered with, one for each press
--- before this one that was not answered with the second question.
+-- The same for the press of a button, with the page view it comes from (which allows one answer: of two presses at the
+-- same moment the second finds it used) and the other uses of this message's links just before: machines follow all of
+-- them, people one. Previews are left out: the member's own phone makes them. `looks` counts fetched pages: from all of
+-- the first stage it subtracts one for each earlier press that was answered with a page other than the second question.
 with asked as materialized (
   select
     message_id, person_id, channel, address, sent_at, first_name, language, title, organisation, opens_at, closes_at,
@@ -67,7 +66,7 @@ cross join around r
 left join used u on true;
 
 -- name: keep_press
--- A press is an answer like any other: it is kept as it came, and done in the same transaction.
+-- A press is stored like any other answer, and done in the same transaction.
 insert into inbox (source, dedupe_key, subject, payload, received_at, next_try_at, state, processed_at)
 values ($1, $2, $3, $4, $5, $5, 'done', $5)
 on conflict (source, dedupe_key) do update set source = excluded.source

@@ -1,4 +1,4 @@
-"""Which language a member reads a page in, and times as the pages tell them."""
+"""Languages of members' pages, and times as the pages show them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from messaging.content.translations import languages, wording
 __all__ = ["accepted", "language", "languages", "local_time", "wording"]
 
 _LONGEST: Final = 500
-"""Characters of a header that are looked at."""
+"""Characters of a header that are read."""
 
 
 def language(*wanted: str | None) -> str:
-    """The first of some languages (`cy`, `cy-GB`) that there are words in; English where there is none.
+    """Return the first of some languages (`cy`, `cy-GB`) that has been translated; English where none has.
 
     Args:
         wanted: in order of preference; None and "" are passed over.
@@ -28,7 +28,7 @@ def language(*wanted: str | None) -> str:
 
 
 def accepted(header: str) -> list[str]:
-    """The languages a browser asks for, the most wanted first (RFC 9110, 12.5.4).
+    """List the languages a browser accepts, the most wanted first (RFC 9110, 12.5.4).
 
     Args:
         header: `Accept-Language` as it came.
@@ -42,12 +42,12 @@ def accepted(header: str) -> list[str]:
 
 
 def local_time(at: datetime, zone: str, words: Mapping[str, Any]) -> str:
-    """A time as a person says it: `Monday 7 December at midday`, where they are.
+    """Format a time in words, `Monday 7 December at midday`, in a time zone.
 
     Args:
         at: aware.
-        zone: the time zone it is told in.
-        words: of the language.
+        zone: the time zone.
+        words: the words of the language.
     """
     there = at.astimezone(ZoneInfo(zone))
     time = words["noon"] if (there.hour, there.minute) == (12, 0) else f"{there:%H:%M}"

@@ -1,8 +1,9 @@
 """Unsubscribing: the link in a message shows a page first; a mail program's own button acts at once (RFC 8058).
 
-Neither asks for a log-in, a reason or a second thought, and doing it twice is as good as once. What it stops is
-everything to that address, whoever shares it; a second button stops everything to the person. Both can be taken back,
-but where the person was erased: whoever shares their address stops what goes there, and nobody knows who that was.
+Neither asks for a log-in, a reason or a confirmation, and doing it twice has the same effect as once. It stops
+everything to that address, whoever shares it; a second button stops everything to the person. Both can be undone,
+unless the person was erased: then whoever shares the address can stop messages to it, but nobody knows who did, so it
+cannot be taken back.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ UNDO: Final = "undo_stop"
 
 
 def routes(misses: RateLimit) -> list[web.RouteDef]:
-    """The unsubscribe page.
+    """Return the routes of the unsubscribe page.
 
     Args:
-        misses: counts links that do not exist.
+        misses: counts requests for unknown links.
     """
     pages = Unsubscribe(LinkAccess(misses, "unsubscribe"))
     return [web.get(f"/u/{LINK}", pages.show), web.post(f"/u/{LINK}", pages.act)]
@@ -44,18 +45,18 @@ class Unsubscribe:
     """Shows the unsubscribe page and does what is asked there.
 
     Args:
-        door: finds the member behind a link.
+        door: finds the member of a link.
     """
 
     def __init__(self, door: LinkAccess) -> None:
         self._door = door
 
     async def show(self, request: web.Request) -> web.Response:
-        """Ask; change nothing."""
+        """Show the question; change nothing."""
         return await self._door.look(request, _show)
 
     async def act(self, request: web.Request) -> web.Response:
-        """Stop, or take it back. Whatever else a mail program sends, a POST means stop."""
+        """Stop messages, or undo that. A POST means stop, whatever else a mail program sends."""
         form = await read_form(request)
 
         async def take(request: web.Request, db: Connection, asked: Recipient) -> web.Response:
@@ -85,7 +86,7 @@ async def _take(request: web.Request, db: Connection, asked: Recipient, form: Mu
     match form.get("answer"):
         case "undo_stop" if not asked.erased:
             return await _resume(request, db, asked, form.get("nonce", ""))
-        case "nothing" | "undo_stop":  # the answer of a machine to the second question: everything stays as it is
+        case "nothing" | "undo_stop":  # a machine's answer to the second question: nothing changes
             return _show(request, asked, await _note(request, db, asked))
     everywhere = form.get("answer") == EVERYWHERE and not asked.erased
     one_click = form.get("List-Unsubscribe") == "One-Click"
@@ -104,7 +105,7 @@ async def _take(request: web.Request, db: Connection, asked: Recipient, form: Mu
 
 
 async def _resume(request: web.Request, db: Connection, asked: Recipient, nonce: str) -> web.Response:
-    """Only from a page, once, and after a second question: a machine that presses what it finds signs nobody up."""
+    """Undo, but only from a page, once, and after a second question, so that no machine signs anybody up."""
     now = request.app[RUNTIME].clock()
     used = await use_visit(db, nonce=nonce, message_id=asked.message_id, action="unsubscribe", answer=UNDO, at=now)
     if used is None:
@@ -119,7 +120,7 @@ async def _resume(request: web.Request, db: Connection, asked: Recipient, nonce:
 
 
 async def _note(request: web.Request, db: Connection, asked: Recipient, *, stage: Stage = 1) -> str:
-    """Note that somebody looked; machines that open every link are known by it."""
+    """Record a page view; machines that open every link are recognised by it."""
     agent = classify(request.headers.get("User-Agent", ""))
     now = request.app[RUNTIME].clock()
     return await open_visit(db, message_id=asked.message_id, action="unsubscribe", agent=agent, at=now, stage=stage)

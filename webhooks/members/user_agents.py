@@ -1,4 +1,4 @@
-"""What kind of program asks for a page, by what it calls itself and does. A hint: it never decides alone."""
+"""Classification of clients by their User-Agent and headers. Only a hint: it never decides alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PREVIEWS: Final = re.compile(
     r"|google-pagerenderer|bingpreview|preview",
     re.IGNORECASE,
 )
-"""Programs that draw a little picture of a link for the person who got it. (Viber and Pinterest have browsers, too.)"""
+"""Programs that make a preview of a link for the person who got it. (Viber and Pinterest have browsers, too.)"""
 _SCANNERS: Final = re.compile(
     r"headless|phantomjs|slimerjs|puppeteer|playwright|selenium|barracuda|mimecast|proofpoint|urldefense|symantec"
     r"|messagelabs|fireeye|trendmicro|mcafee|sophos|forcepoint|websense|zscaler|bitdefender|kaspersky|f-secure"
@@ -27,28 +27,28 @@ _SCANNERS: Final = re.compile(
     r"|security\b|protect|antivirus|inspect",
     re.IGNORECASE,
 )
-"""Programs that look behind links for dangers, and robots of other kinds. Telephones are called Cubot, M bot 51 and
-Spider 8, and a browser on some names its `securitypay`."""
+"""Programs that check links for dangers, and other robots. Phones are called Cubot, M bot 51 and Spider 8, and a
+browser on some names its `securitypay`."""
 _ASKED: Final = re.compile(r"https?:|www\.|[\w.-]@[\w-]+\.[a-z]", re.IGNORECASE)
-"""An address where its people can be asked what it does. Browsers have none."""
+"""A contact address of the program's makers. Browsers have none."""
 _COMPATIBLE: Final = re.compile(
     r"\(compatible;(?!.*(?:msie|konqueror|netfront|opera|symbian|series60|polaris))", re.IGNORECASE
 )
-"""How robots present themselves; browsers ceased to with Internet Explorer."""
+"""The form of robots' names; browsers ceased to use it with Internet Explorer."""
 _BROWSERS: Final = re.compile(
     r"mozilla/|opera[ /]|nokia|samsung|sonyericsson|blackberry|lg-|mot-|sec-|ucweb|lynx|links|w3m|elinks|dillo",
     re.IGNORECASE,
 )
-"""How browsers begin, old telephones' too. What begins otherwise is a library: nobody reads a page in one."""
+"""Prefixes of browsers' names, old phones' too. Anything else is a library, which nobody reads pages with."""
 
 _TELLS: Final = re.compile(r"(?:chrome|firefox)/(?P<version>\d+)", re.IGNORECASE)
-"""Browsers that tell with each request what it is for (Fetch Metadata), from `_TELLS_FROM` on."""
+"""Browsers that send Fetch Metadata with each request, from version `_TELLS_FROM` on."""
 _TELLS_FROM: Final = 90
 
 
 @lru_cache(maxsize=1024)
 def classify(agent: str) -> Agent:
-    """The class of a User-Agent header; `none` where it is empty.
+    """Return the class of a User-Agent header; `none` where it is empty.
 
     Args:
         agent: the header as it came.
@@ -64,17 +64,17 @@ def classify(agent: str) -> Agent:
 
 
 def misfits(headers: Mapping[str, str], *, secure: bool, presses: bool) -> list[str]:
-    """What does not fit a browser in a person's hand.
+    """List the ways in which a request does not look like one of a person's browser.
 
     Args:
         headers: of the request.
-        secure: whether it came by TLS; elsewhere browsers may keep to themselves what a request is for.
+        secure: whether it came by TLS; without it browsers may leave Fetch Metadata out.
         presses: whether it is the press of a button.
 
     Returns:
-        `pretends`: it calls itself a browser but says no language, gives itself away in another header, or does not
-        tell what its requests are for as that browser would. `scripted`: that browser says that no person's hand was in
-        the press (Sec-Fetch-User; W3C Fetch Metadata).
+        `pretends`: it calls itself a browser but sends no language, reveals itself in another header, or lacks the
+            Fetch Metadata which that browser sends. `scripted`: by Sec-Fetch-User, no person pressed the button (W3C
+            Fetch Metadata).
     """
     agent = headers.get("User-Agent", "")[:500]
     if classify(agent) != "browser":

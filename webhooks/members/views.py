@@ -1,4 +1,4 @@
-"""Which page a member sees: what was asked, what they have said, and what can still be said."""
+"""Content of members' pages: the question, what the member has answered, and what they can still answer."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from webhooks.members.pages import Button, MemberView, Wish
 from webhooks.members.recipient import Recipient
 
 ANSWERS: Final = ("voted", "not_yet", "no_ballot_paper")
-"""What can be said about a ballot while it is open; the first is shown as the main one."""
+"""Answers about a ballot while it is open; the first is shown as the main one."""
 OTHERS: Final = ("call_me", "stop")
-"""What can be asked for at any time."""
+"""Requests that can be made at any time."""
 PRESSES: Final = (*ANSWERS, *OTHERS)
 UNDOS: Final = ("undo", "undo_stop")
-"""What takes back what was said, or lets messages come again."""
+"""Buttons that take an answer back, or let messages come again."""
 
 _SAID: Final = {
     "not_voted": "said_not_voted",
@@ -27,7 +27,7 @@ _SAID: Final = {
 
 
 def stopped(asked: Recipient) -> str | None:
-    """Say what is stopped: everything, or only what went the way this message went; None for nothing."""
+    """Return the key of a note on what is stopped: everything, or only this message's channel; None for nothing."""
     if not asked.stopped:
         return None
     if asked.stopped_everywhere:
@@ -36,7 +36,7 @@ def stopped(asked: Recipient) -> str | None:
 
 
 def question(asked: Recipient, now: datetime, *, note: str | None = None) -> MemberView:
-    """The page a link opens, whatever has been said before."""
+    """Return the page a link opens, whatever has been answered before."""
     match asked.phase(now):
         case "before":
             return _short(asked, "before", ["opens", "why"], ("call_me", "stop"), note)
@@ -58,7 +58,7 @@ def question(asked: Recipient, now: datetime, *, note: str | None = None) -> Mem
 
 
 def answered(asked: Recipient, now: datetime, press: str) -> MemberView:
-    """The page after an answer: says so, offers to take it back, and leaves open what may change."""
+    """Return the page after an answer: it confirms the answer, offers to undo it, and leaves open what may change."""
     if press == "stop":
         return MemberView(heading="thanks_voted_nobody", note="said_stop", undo="undo_stop")
     if press == "voted":
@@ -80,11 +80,11 @@ def answered(asked: Recipient, now: datetime, press: str) -> MemberView:
 
 
 def second_question(press: str | None, asked: Recipient, now: datetime) -> MemberView:
-    """A plain question that takes reading: says what was pressed, and offers sentences.
+    """Return a plain question that has to be read: it repeats what was pressed, and offers sentences to choose from.
 
     The first is always that nothing was pressed, so that a machine that presses the first button says so itself. A wish
-    (a call, an end of the messages) or an undo is what the question is about, and everything else stands below it.
-    Answers about the ballot come in any order, but never first the one that was pressed: no vote is to be counted that
+    (a call, an end to messages) or an undo is what the question is about, and everything else stands below it.
+    Answers about the ballot are shuffled, but never first the one that was pressed: no vote is to be counted that
     a machine has pressed twice in one place.
     """
     nothing = ("nothing", "second_nothing", "")
@@ -111,7 +111,7 @@ def second_question(press: str | None, asked: Recipient, now: datetime) -> Membe
 
 
 def _shuffled(choices: Sequence[str], press: str | None) -> list[str]:
-    """Choices in any order, but not first the one that was pressed."""
+    """Return the choices in random order, but not first the one that was pressed."""
     shuffled = random.SystemRandom().sample(choices, len(choices))
     if shuffled[0] == press:
         shuffled.append(shuffled.pop(0))
@@ -142,7 +142,7 @@ def _short(asked: Recipient, heading: str, lines: Sequence[str], others: Sequenc
 
 
 def _posting(asked: Recipient, now: datetime) -> list[str]:
-    """The last safe time to post, while it has not passed."""
+    """Return the line on the last safe time to post, while that has not passed."""
     return ["posting"] if asked.last_posting_at is not None and now < asked.last_posting_at else []
 
 

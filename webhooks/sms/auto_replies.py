@@ -1,6 +1,7 @@
-"""What a member's text is answered at once, by whichever provider it came.
+"""Automatic answers to members' texts, for every SMS provider.
 
-That is: that an opt-out was understood, or that pictures cannot be read. Everything else is answered by people.
+Only two things are answered at once: that an opt-out was understood, and that pictures cannot be read. Everything else
+is answered by people.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ SQL: Final = load_queries(__file__)
 
 @dataclass(frozen=True, slots=True)
 class ToSay:
-    """Something to answer.
+    """Automatic answer to a text.
 
     Attributes:
         what: its key in words.toml.
-        language: theirs.
-        organisation: who wrote to them last; "" where nobody knows.
+        language: the member's.
+        organisation: the organisation that wrote to them last; "" where it is unknown.
     """
 
     what: Literal["sms_stopped", "sms_no_pictures"]
@@ -40,22 +41,23 @@ class ToSay:
 async def what_to_say(
     runtime: Runtime, *, phone: str, senders: Sequence[str], text: str, pictures: bool
 ) -> ToSay | None:
-    """What to answer to a text, or None; asked before it is stored, for soon after it the phone may be out.
+    """Decide what to answer to a text; None for nothing.
 
-    A phone that is out already hears nothing more from us: two machines must not answer each other for ever.
+    Call it before the text is stored, for soon after that the phone may be opted out. A phone that is opted out already
+    gets no answer: two machines must not answer each other for ever.
 
     Args:
-        runtime: knows who is out.
-        phone: who wrote, as E.164.
-        senders: what they wrote to.
-        text: their words.
+        runtime: the runtime.
+        phone: the member's number, as E.164.
+        senders: the numbers or services they wrote to.
+        text: what they wrote.
         pictures: whether pictures or the like came with it.
 
     Raises:
         Unavailable: the database does not answer.
     """
     read = read_reply(text)
-    if read.reading == "opt_out":  # what it answers is looked up only where it may be our own words
+    if read.reading == "opt_out":  # look up the answered message only here: the words may be quoted from it
         read = await answer_in_time(_reread(runtime, phone, senders, text))
     if read.reading == "opt_out":
         what: Literal["sms_stopped", "sms_no_pictures"] = "sms_stopped"
@@ -69,7 +71,7 @@ async def what_to_say(
 
 
 async def say(runtime: Runtime, phone: str, to_say: ToSay) -> str | None:
-    """The words, or None where this phone has been told. Said once at most, whatever comes of it.
+    """Return the text of an answer; None where this phone has had it. It counts as sent, whether or not sending works.
 
     Raises:
         Unavailable: the database does not answer.
@@ -82,7 +84,7 @@ async def say(runtime: Runtime, phone: str, to_say: ToSay) -> str | None:
     if to_say.organisation:
         return words
     words = words.lstrip(": ")
-    return words[0].upper() + words[1:]  # better from nobody than from “Your organisation”
+    return words[0].upper() + words[1:]  # no name is better than “Your organisation”
 
 
 async def _reread(runtime: Runtime, phone: str, senders: Sequence[str], text: str) -> Classification:
@@ -91,7 +93,7 @@ async def _reread(runtime: Runtime, phone: str, senders: Sequence[str], text: st
 
 
 async def _organisation(runtime: Runtime, phone: str, senders: Sequence[str]) -> str:
-    """Who they hear it from: whoever's ballot they were last written to about."""
+    """Return the organisation whose ballot the member was last written to about."""
     async with runtime.pool.acquire() as db:
         asked = await find_answered(db, channel="sms", address=phone, senders=senders, at=runtime.clock())
         ballots = await db.fetchval(SQL["organisation"], asked["ballot_id"]) if asked is not None else None

@@ -1,7 +1,7 @@
 -- name: tell_once
--- The first who asks may tell them.
+-- Returns true once for each address and text.
 insert into told_once (channel, address, what, at) values ($1, $2, $3, $4) on conflict do nothing returning true;
 
 -- name: organisation
--- Whose ballot it is; "" where its file names nobody.
+-- The organisation that runs the ballot; "" where its file names none.
 select organisation from ballot where ballot_id = $1;

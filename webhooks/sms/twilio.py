@@ -1,8 +1,8 @@
-"""What Twilio tells us: what became of a text, and what members text back.
+"""Twilio's webhooks: status callbacks, and texts from members.
 
-Every request is signed over the public URL and the form, by any auth token we have, so that a token can be rotated
-(`signatures`). What is not signed so is not looked at any further. What a proxy says in `X-Forwarded-*` is never
-looked at here: the address that counts is the configured one.
+Every request is signed over the public URL and the form, by one of our auth tokens; several are accepted, so that a
+token can be rotated (`signatures`). Nothing unsigned is looked at any further. `X-Forwarded-*` headers are ignored: the
+configured public URL counts.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SID: Final = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
 
 
 def routes(intake: Intake) -> list[web.RouteDef]:
-    """Twilio's two webhooks.
+    """Return the routes of Twilio's two webhooks.
 
     Args:
         intake: stores what comes in.
@@ -57,13 +57,13 @@ def routes(intake: Intake) -> list[web.RouteDef]:
 
 
 class _Endpoint:
-    """Takes what Twilio posts: verified, stored, committed, and only then answered."""
+    """Receives Twilio's requests: each is verified, stored and committed, and only then answered."""
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
 
     async def receive_status(self, request: web.Request) -> web.Response:
-        """Take what became of a text; answered with 204."""
+        """Store a status callback; answered with 204."""
         runtime = request.app[RUNTIME]
         form = await _read_signed(request, STATUS, ("MessageSid", "MessageStatus"))
         sid, status = form["MessageSid"], form["MessageStatus"]
@@ -78,10 +78,10 @@ class _Endpoint:
         return web.Response(status=204)
 
     async def receive_inbound(self, request: web.Request) -> web.Response:
-        """Take a member's text; answered with TwiML.
+        """Store a member's text; answered with TwiML.
 
-        The answer is empty, for Twilio itself confirms STOP. An opt-out in words of one's own is confirmed by us, once:
-        when the text is new, and the phone not out already.
+        The TwiML is usually empty, since Twilio itself confirms STOP. An opt-out in other words is confirmed by us,
+        once: when the text is new, and the phone not opted out already.
         """
         runtime = request.app[RUNTIME]
         form = _plain(await _read_signed(request, INBOUND, ("MessageSid", "From", "To")))
@@ -93,7 +93,7 @@ class _Endpoint:
 
 
 def inbox_row(form: dict[str, Any]) -> dict[str, Any]:
-    """A member's text as the inbox stores it, by whichever way we heard of it.
+    """Build the inbound log's row for a member's text, whether it came by webhook or from Twilio's list.
 
     Args:
         form: the fields that Twilio posts; `MessageSid`, `From`, `To` and `Body` at least.
@@ -107,7 +107,7 @@ def inbox_row(form: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _what_to_say(runtime: Runtime, form: dict[str, Any]) -> ToSay | None:
-    """What we answer to a text that Twilio itself does not answer."""
+    """Decide what to answer to a text that Twilio itself does not answer."""
     text = form.get("Body", "")
     if form.get("OptOutType") or text.strip().upper() in KEYWORDS:
         return None
@@ -117,7 +117,7 @@ async def _what_to_say(runtime: Runtime, form: dict[str, Any]) -> ToSay | None:
 
 
 def _senders(form: dict[str, Any]) -> tuple[str, ...]:
-    """What a text was sent to: our number, and the messaging service if there is one."""
+    """Return the senders a text went to: our number, and the messaging service if there is one."""
     return tuple(dict.fromkeys(to for to in (form["To"], form.get("MessagingServiceSid")) if to))
 
 
@@ -133,7 +133,7 @@ async def apply_statuses(db: Connection, items: Sequence[Item]) -> None:
     """Process status callbacks: each is a receipt.
 
     Raises:
-        InputError: a status Twilio has not told anybody about.
+        InputError: the status is not one that Twilio documents.
     """
     await apply_receipts(db, [_receipt(item) for item in items])
 
@@ -177,7 +177,7 @@ async def read_texts(db: Connection, items: Sequence[Item]) -> None:
 
 
 async def _read_signed(request: web.Request, source: str, needed: Sequence[str]) -> MultiDict[str]:
-    """The form of a request that Twilio signed and that has the fields we need.
+    """Read the form of a request that Twilio signed and that has the fields we need.
 
     Raises:
         HTTPForbidden: it is not from Twilio; nothing is kept.
@@ -200,7 +200,7 @@ async def _read_signed(request: web.Request, source: str, needed: Sequence[str])
 
 
 def _read(body: bytes) -> tuple[MultiDict[str], str | None]:
-    """The form, and what is wrong with it: what is wrong can be signed all the same, and only then is it kept."""
+    """Parse a form, and say what is wrong with it; a malformed form may be signed too, and only then is it kept."""
     try:
         return parse_form(body), None
     except ValueError as error:
@@ -208,11 +208,11 @@ def _read(body: bytes) -> tuple[MultiDict[str], str | None]:
 
 
 def is_from_twilio(runtime: Runtime, path: str, form: MultiDict[str], signature: str) -> bool:
-    """Whether one of our auth tokens signed a request to this path of our public address.
+    """Tell whether one of our auth tokens signed a request to this path of our public address.
 
     Args:
-        runtime: the tokens and the address.
-        path: with its query, as it was asked for.
+        runtime: its settings hold the tokens and the address.
+        path: as requested, with its query.
         form: every field, empty ones included.
         signature: `X-Twilio-Signature`.
     """
@@ -226,7 +226,7 @@ def _signatures(public_url: str, tokens: tuple[SecretStr, ...]) -> Signatures:
 
 
 def _plain(form: MultiDict[str]) -> dict[str, Any]:
-    """The first value of each field, as PostgreSQL can keep it and a terminal may show it."""
+    """Return the first value of each field, without NUL and control characters."""
     plain: dict[str, Any] = {}
     for name, value in form.items():
         plain.setdefault(without_nul(name), without_controls(value))

@@ -1,9 +1,9 @@
-"""Texts that Twilio took for us while we were down: its own list is read now and then, and what we lack comes in late.
+"""Backfill of texts that reached Twilio while our webhook was down, from Twilio's own list.
 
-They go through the inbox like any other, under the same key, so that what has come already is known. What is asked for
-is everything since the last look that succeeded, and an hour before it; but nothing from before the inbox's memory
-begins, for what came then would come again. Twilio is asked by our numbers, where all senders are such: its list is of
-the whole account, and what we sent is most of it.
+They go into the inbound log like any other text, under the same key, so that repetitions are recognised. Each look
+covers everything since the last one that succeeded, and an hour before it; but nothing older than the inbound log
+remembers, for that would be processed again. Where all senders are numbers, Twilio is queried for each number: its list
+is of the whole account, and most of it are messages we sent.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from webhooks.sms.twilio import INBOUND, inbox_row
 SQL: Final = load_queries(__file__)
 
 OVERLAP: Final = timedelta(hours=1)
-"""How long Twilio's list may lag behind."""
+"""Maximum delay until a text appears in Twilio's list."""
 DAY: Final = timedelta(days=1)
 WINDOW: Final = timedelta(hours=6)
-"""How much of the list is read at once: what is lost in a week is not held in memory together."""
+"""Time span that is read at once: a week of missed texts is not held in memory together."""
 PAGE: Final = 500
-"""Messages Twilio gives in one answer."""
+"""Messages in one answer of Twilio's."""
 TIMEOUT: Final = 30.0
-"""Seconds for one answer."""
+"""Seconds to wait for one answer."""
 
 log = structlog.get_logger(__name__)
 
 
 async def fetch_missed(runtime: Runtime) -> int:
-    """Take in what Twilio has and we lack, if it is time to look; one worker at a time does.
+    """Store the texts that Twilio has and we lack, if a look is due; one worker at a time does it.
 
     Returns:
         How many texts were new to us.
 
     Raises:
-        Unavailable: Twilio's list cannot be read, or the database does not answer; the next look asks for it again.
+        Unavailable: Twilio's list cannot be read, or the database does not answer; the next look covers the time again.
     """
     settings, now = runtime.settings, runtime.clock()
     if not settings.is_set_up("twilio") or not settings.twilio_catch_up:
@@ -87,13 +87,13 @@ def _client(runtime: Runtime) -> Client:
 
 
 def _numbers(senders: set[str | None]) -> list[str | None]:
-    """What to ask Twilio's list for, one after the other; None for everything, where not each sender is a number."""
+    """Return the numbers to filter Twilio's list by; [None], for no filter, unless all senders are numbers."""
     numbers = sorted(one for one in senders if one)
     return [*numbers] if numbers and all(one.startswith("+") for one in numbers) else [None]
 
 
 async def _listed(client: Client, numbers: list[str | None], start: datetime, end: datetime) -> list[Any]:
-    """What came in a time, as Twilio's list has it, oldest first."""
+    """List the inbound texts of a time span, oldest first."""
     found: list[Any] = []
     try:
         for number in numbers:
@@ -110,7 +110,7 @@ async def _listed(client: Client, numbers: list[str | None], start: datetime, en
 
 
 def _row(listed: Any, senders: set[str | None], sms_from: str | None) -> dict[str, Any] | None:
-    """A text as the inbox stores it; None where it was not sent to us but to something else on the same account."""
+    """Build the inbound log's row for a text; None where it went to another number or service of the same account."""
     service = listed.messaging_service_sid
     if service is None and (sms_from or "").startswith("MG"):
         service = sms_from  # the list does not say by which service a text came, nor which numbers it has

@@ -1,15 +1,15 @@
 -- name: begin_look
--- Since when to look, for the one worker that does; nobody where it is not time. Where nobody has ever looked, since one
--- such time ago: what came before there was a Muster is none of its.
+-- Returns the time since when to look, to the one worker that claims this look; no row where none is due. For the first
+-- look ever that is one interval ago: earlier texts were not for Muster.
 insert into caught_up (source, through, looked_at) values ($1, $2::timestamptz - $3::interval, $2)
 on conflict (source) do update set looked_at = $2
   where caught_up.looked_at <= $2::timestamptz - $3::interval
 returning through;
 
 -- name: have_through
--- Everything until then is ours; and a look that takes long is not begun by another one.
+-- Everything up to then has been stored; updating looked_at keeps others from starting a look while a long one runs.
 update caught_up set through = greatest(through, $2), looked_at = greatest(looked_at, $3) where source = $1;
 
 -- name: senders
--- What members can text back to.
+-- The senders that members can text back to.
 select address from sender where channel = 'sms';

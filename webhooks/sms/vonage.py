@@ -1,9 +1,9 @@
-"""What Vonage tells us: what became of a text, and what members text back.
+"""Vonage's webhooks: message statuses, and texts from members.
 
 Every request carries a JSON Web Token signed with the account's signature secret, with a hash of the body in it. Every
 secret we have is tried, so that it can be rotated. https://developer.vonage.com/en/getting-started/concepts/webhooks
 
-Vonage does nothing about STOP in the United Kingdom: opting out is ours to do, and ours to confirm.
+Vonage does nothing about STOP in the United Kingdom: Muster has to opt the member out and confirm it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ log = structlog.get_logger(__name__)
 
 
 def routes(intake: Intake) -> list[web.RouteDef]:
-    """Vonage's two webhooks.
+    """Return the routes of Vonage's two webhooks.
 
     Args:
         intake: stores what comes in.
@@ -63,13 +63,13 @@ def routes(intake: Intake) -> list[web.RouteDef]:
 
 
 class _Endpoint:
-    """Takes what Vonage posts: verified, stored, committed, and only then answered."""
+    """Receives Vonage's requests: each is verified, stored and committed, and only then answered."""
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
 
     async def receive_status(self, request: web.Request) -> web.Response:
-        """Take what became of a text."""
+        """Store a message status."""
         runtime = request.app[RUNTIME]
         said = await _read_signed(request, STATUS, ("message_uuid", "status"))
         uuid, status = said["message_uuid"], said["status"]
@@ -78,13 +78,13 @@ class _Endpoint:
             source=STATUS,
             dedupe_key=f"{uuid}:{status}"[:200],
             subject=f"vonage:{uuid}",
-            # unlike an address, the reference is part of what is signed
+            # the reference, unlike the URL, is part of what is signed
             payload={"said": said, "message_id": runtime.keyring.unseal(str(said.get("client_ref") or ""), "status")},
         )
         return web.Response()
 
     async def receive_inbound(self, request: web.Request) -> web.Response:
-        """Take a member's text; what has to be answered at once is, by a text of ours, when theirs is new."""
+        """Store a member's text; if it is new and needs an automatic answer, send that as a text of ours."""
         runtime = request.app[RUNTIME]
         said = await _read_signed(request, INBOUND, ("message_uuid", "from", "to"))
         if not (_NUMBER.fullmatch(said["from"]) and _NUMBER.fullmatch(said["to"])):
@@ -106,7 +106,7 @@ class _Endpoint:
 
 
 async def _text_back(runtime: Runtime, said: Mapping[str, Any], body: str) -> None:
-    """Answer at once. It is not tried again, whatever comes of it."""
+    """Send an automatic answer. It is not retried if it fails."""
     channel = VonageChannel(runtime.settings, runtime.http, timeout=ANSWERS_WITHIN)
     text = OutboundText(0, f"+{said['to']}", f"+{said['from']}", body, "", segments.count(body).segments)
     outcome = await channel.send(text)
@@ -118,7 +118,7 @@ async def apply_statuses(db: Connection, items: Sequence[Item]) -> None:
     """Process status webhooks: each is a receipt.
 
     Raises:
-        InputError: a status Vonage has not told anybody about.
+        InputError: the status is not one that Vonage documents.
     """
     await apply_receipts(db, [_receipt(item) for item in items])
 
@@ -139,7 +139,7 @@ def _receipt(item: Item) -> Receipt:
         code=(code_of(problem) or status)[:200],
         at=item.received_at,
         detail={"status": status} | ({"words": str(problem["detail"])} if problem.get("detail") else {}),
-        # an error beside a better status tells of a try of Vonage's that failed, and not of the number
+        # an error beside a better status is about one of Vonage's own tries that failed, and not about the number
         reason=reason_of(problem) if state in _FAILED else None,
     )
 
@@ -163,7 +163,7 @@ async def read_texts(db: Connection, items: Sequence[Item]) -> None:
 
 
 def _words(said: Mapping[str, Any]) -> str:
-    """What they wrote, be it below a picture."""
+    """Return the text of a message, or the caption of its picture."""
     text, picture = said.get("text"), said.get(str(said.get("message_type")))
     caption = picture.get("caption") if isinstance(picture, dict) else None
     return next((words for words in (text, caption) if isinstance(words, str)), "")
@@ -174,11 +174,11 @@ def _pictures(said: Mapping[str, Any]) -> int:
 
 
 async def _read_signed(request: web.Request, source: str, needed: Sequence[str]) -> dict[str, Any]:
-    """What a request says that Vonage signed and that has the fields we need.
+    """Read the JSON of a request that Vonage signed and that has the fields we need.
 
     Raises:
-        HTTPServiceUnavailable: it is not signed; nothing is kept. Vonage says that its own may come so by mistake, and
-            that only a 5xx makes it sign them and come again.
+        HTTPServiceUnavailable: it is not signed; nothing is kept. Vonage documents that its own requests may lack the
+            signature by mistake, and that only a 5xx makes it sign and send them again.
         HTTPForbidden: it is not from Vonage; nothing is kept.
         HTTPBadRequest: it cannot be read; it is kept for a person to look at.
     """
@@ -204,17 +204,17 @@ async def _read_signed(request: web.Request, source: str, needed: Sequence[str])
 
 
 def is_from_vonage(runtime: Runtime, body: bytes, token: str) -> bool:
-    """Whether one of our signature secrets signed exactly this body, for our account, lately.
+    """Tell whether one of our signature secrets signed exactly this body, for our account, recently.
 
     Args:
-        runtime: the secrets and the account.
+        runtime: its settings hold the secrets and the account.
         body: as it came.
         token: the JSON Web Token of the request.
     """
     settings = runtime.settings
     digest = hashlib.sha256(body).hexdigest()
     oldest = (runtime.clock() - WINDOW).timestamp()
-    # every secret is tried, whichever fits: the time taken tells nothing
+    # every secret is tried even after one fits, so that timing reveals nothing
     fits = [
         _signs(secret.get_secret_value(), token, digest, settings.vonage_api_key, oldest)
         for secret in settings.vonage_signature_secret

@@ -1,5 +1,5 @@
-"""What we tell others: signed webhooks (Standard Webhooks), one ordered stream for each subscription.
+"""Signed webhooks to subscribers (Standard Webhooks): one ordered event log, delivered to each subscription.
 
-`catalogue` says what can be told; `stream` finds it in the ledgers and numbers it; `sender` delivers it, for which a
-worker asks every second; `subscriptions` are who is told.
+`event_types` lists the events; `event_log` finds them in the source tables and numbers them; `sender` delivers them,
+called by a worker every second; `subscriptions` manages who receives what.
 """

@@ -1,8 +1,8 @@
-"""The one stream of events: found in the ledgers, numbered once, read by every subscription from its own cursor.
+"""Event log: events found in the source tables, numbered once, and read by every subscription from its own cursor.
 
-Only what somebody is to be told of is noted, and only ids of it; so without a subscription there is nothing here, and
-nothing to do. A look reads each ledger from where the last one ended, in one transaction with the new positions: a
-worker that is killed in the middle has told nothing and lost nothing.
+Only events that somebody subscribed to are recorded, with ids only; without a subscription there is nothing to do. Each
+look reads every source table from where the last one ended, and stores the new positions in the same transaction, so a
+worker that is killed in between has reported nothing and lost nothing.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from webhooks.subscriptions.state_changes import milestones, wants_milestones
 SQL: Final = load_queries(__file__)
 
 PAGE: Final = 5000
-"""Rows of a ledger in one look."""
+"""Rows of a source table read in one look."""
 MILESTONES_EVERY: Final = 10.0
-"""Seconds between two looks at what has a state and no ledger."""
+"""Seconds between two looks for state changes of ballots and alerts."""
 _SETTLING: Final = {table: ledger.column for table, ledger in LEDGERS.items() if table != CLAIMS}
 
 
 @dataclass(slots=True)
 class EventLog:
-    """Finds what there is to tell.
+    """Finds and records events.
 
     Args:
-        runtime: the database.
+        runtime: the runtime.
         milestones_every: seconds between two looks at ballots and alerts.
     """
 
@@ -45,7 +45,7 @@ class EventLog:
     milestones_at: float = 0.0
 
     async def notice(self) -> bool:
-        """Look once through the ledgers; returns whether there is more to read at once."""
+        """Look through the source tables once; returns whether there is more to read at once."""
         async with self.runtime.pool.acquire() as db:
             types = await wanted_types(db)
             if not types:
@@ -81,13 +81,13 @@ class EventLog:
 
 @asynccontextmanager
 async def beginning(runtime: Runtime, types: Collection[str]) -> AsyncIterator[tuple[Connection, int]]:
-    """A transaction to add somebody in who is to be told events of some types from this moment on.
+    """Open a transaction in which to add a subscription that receives events of some types from this moment on.
 
     Yields:
-        The connection, and the last event there is: the new one's cursor.
+        The connection, and the number of the last event: the new subscription's cursor.
     """
     async with runtime.pool.acquire() as db:
-        await feed.number(db)  # what was claimed before is not news
+        await feed.number(db)  # earlier claims are not news
         async with db.transaction():
             await db.execute(SQL["wait"])
             known = await wanted_types(db)
@@ -100,25 +100,25 @@ async def beginning(runtime: Runtime, types: Collection[str]) -> AsyncIterator[t
 
 
 async def wanted_types(db: Connection) -> set[str]:
-    """The types somebody is to be told of."""
+    """Return the event types that any subscription receives."""
     patterns = [row["pattern"] for row in await db.fetch(SQL["wanted"])]
-    # one that a newer release knew, before it was taken back: those it still stands for
+    # a downgrade may have left unknown patterns behind: they are ignored
     return set(expand(one for one in patterns if one == "*" or one in EVENTS or one in GROUPS))
 
 
 async def head(db: Connection) -> int:
-    """The last event there is."""
+    """Return the number of the last event."""
     return int(await db.fetchval(SQL["head"]))
 
 
 async def drop_old(db: Connection, before: datetime) -> None:
-    """Delete events that were noticed, and deliveries that were tried, before a time."""
+    """Delete events that were recorded, and delivery attempts that were made, before a time."""
     await db.execute(SQL["drop_old"], before)
     await db.execute(SQL["drop_log"], before)
 
 
 async def _heads(db: Connection, wanted: Collection[str]) -> dict[str, int]:
-    """Up to where each ledger can be read: settled where it is wanted, anyhow where nobody wants it."""
+    """Return how far each source table can be read: to its high-water mark if it is wanted, else to its last id."""
     careful = {table: column for table, column in _SETTLING.items() if table in wanted}
     heads = await settled(db, careful) if careful else {}
     careless = {table: column for table, column in _SETTLING.items() if table not in wanted}

@@ -1,4 +1,4 @@
-"""What the ledgers hold, as events. Nothing is written for being told: ledgers are read where they are."""
+"""Event sources: read webhook events from the existing ledger tables; no extra rows are written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.db import Connection, load_queries
 SQL: Final = load_queries(__file__)
 
 CLAIMS: Final = "turnout_change"
-"""The one ledger that is numbered by its readers; the others are read up to where they are settled."""
+"""The one source table that its readers number; the others are read up to their high-water mark."""
 
 _STATES: Final = {
     "accepted": "message.accepted",
@@ -41,13 +41,13 @@ _DEEDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SourceEvents:
-    """Something that happened.
+    """Event found in a source table.
 
     Attributes:
-        type: what, as the catalogue calls it.
-        at: when; aware.
-        data: what it says, ids only.
-        ref: where numbers and words are looked up.
+        type: its type, as in `event_types`.
+        at: when it happened; aware.
+        data: its payload, ids only.
+        ref: id by which addresses and texts are looked up.
     """
 
     type: str
@@ -58,14 +58,14 @@ class SourceEvents:
 
 @dataclass(frozen=True, slots=True)
 class EventSource:
-    """A table that is read from a place on.
+    """Table that is read in pages from a position.
 
     Attributes:
-        query: what reads it.
+        query: the query that reads it.
         column: its identity column.
-        group: what the types of its events begin with.
-        type_of: which event a row is; None: none.
-        drops: columns that are not told.
+        group: prefixes of its events' types.
+        type_of: returns the event type of a row; None where the row is no event.
+        drops: columns that are left out of the payload.
     """
 
     query: str
@@ -92,24 +92,24 @@ LEDGERS: Final[Mapping[str, EventSource]] = {
         "deeds", "audit_id", ("campaign.",), lambda row: _DEEDS.get(row["action"]), frozenset({"action"})
     ),
 }
-"""Everything that is read, by table."""
+"""All sources, by table."""
 
 _NOT_SAID: Final = frozenset({"place", "at", "ref"})
 
 
 def wanted_ledgers(types: Collection[str]) -> set[str]:
-    """The ledgers that have events of these types."""
+    """Return the source tables that have events of these types."""
     return {name for name, ledger in LEDGERS.items() if any(one.startswith(ledger.group) for one in types)}
 
 
 async def read(db: Connection, table: str, after: int, upto: int, types: Collection[str]) -> list[SourceEvents]:
-    """What a ledger holds between two places, of the types that are wanted.
+    """Read a source table's events between two positions, of the types that are wanted.
 
     Args:
         db: a connection.
         table: one of `LEDGERS`.
-        after: the place before the first.
-        upto: the last place.
+        after: the position before the first.
+        upto: the last position.
         types: which events are wanted.
     """
     ledger = LEDGERS[table]
@@ -126,5 +126,5 @@ async def read(db: Connection, table: str, after: int, upto: int, types: Collect
 
 
 async def last_change(db: Connection) -> int:
-    """Where the turnout feed ends."""
+    """Return the last position in the turnout feed."""
     return int(await db.fetchval(SQL["last_change"]))

@@ -1,5 +1,5 @@
 -- name: messages
--- What became of messages. The states nobody is told of (queued, sending, unknown) are left out where they are read.
+-- State changes of messages. States without an event (queued, sending, unknown) are filtered out here.
 select
   e.event_id as place, e.at, e.state::text as state, e.code as reason, e.message_id as ref, e.message_id, c.name as campaign,
   s.position as step, m.person_id, p.external_id as member_id, m.channel
@@ -12,7 +12,7 @@ where e.event_id > $1 and e.event_id <= $2 and e.state = any ($3::text[]::messag
 order by e.event_id;
 
 -- name: claims
--- What was said about turnout, in the order of its own feed, and where each member stands as of now.
+-- Claims, in the order of the turnout feed, with each member's current status.
 select
   t.seq as place, c.at, b.name as ballot, t.seq as change, c.claim_id, c.person_id, p.external_id as member_id, c.kind,
   c.source, c.confidence, c.message_id, c.retracts, s.kind as standing
@@ -44,7 +44,7 @@ where e.event_id > $1 and e.event_id <= $2
 order by e.event_id;
 
 -- name: replies
--- What came back from members.
+-- Replies from members.
 select
   r.reply_id as place, r.received_at as at, r.reply_id as ref, r.reply_id, r.channel, r.person_id,
   p.external_id as member_id, r.message_id, r.reading, r.why_open
@@ -54,7 +54,7 @@ where r.reply_id > $1 and r.reply_id <= $2
 order by r.reply_id;
 
 -- name: deeds
--- What staff, or Muster itself, did to campaigns.
+-- Actions of staff, or of Muster itself, on campaigns.
 select
   a.audit_id as place, a.at, a.action, a.actor as by, c.name as campaign, b.name as ballot,
   nullif(a.detail ->> 'reason', '') as why
@@ -65,5 +65,5 @@ where a.audit_id > $1 and a.audit_id <= $2 and a.subject like 'campaign %'
 order by a.audit_id;
 
 -- name: last_change
--- Where the turnout feed ends.
+-- The last position in the turnout feed.
 select coalesce(max(seq), 0) from turnout_change;

@@ -1,7 +1,7 @@
-"""What can be told: each event's type, when it happens, and what it says.
+"""Event types: what each event is called, when it happens, and what its payload holds.
 
-Least data by default: ids and words of a closed vocabulary. Phone numbers, mailboxes and what members wrote are fields
-of their own, filled only for a subscription that asked for them where MUSTER_WEBHOOK_INCLUDE allows it.
+Payloads hold as little as possible: ids and fixed words. Phone numbers, mailboxes and members' texts are fields
+of their own, filled only for a subscription that includes them where MUSTER_WEBHOOK_INCLUDE allows it.
 
 The JSON Schemas in docs/events.json are generated from here (`python -m tools.events_page`).
 """
@@ -20,7 +20,7 @@ from core.errors import InputError
 
 
 class Payload(BaseModel):
-    """What an event says. Fields are only ever added."""
+    """Payload of an event. Fields are only ever added."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -163,20 +163,20 @@ EVENTS: Final[Mapping[str, tuple[type[Payload], str]]] = {
     "alert.resolved": (AlertData, "It does not any more."),
     "webhook.test": (TestData, "Somebody tried whether events arrive. Sent on request only."),
 }
-"""Every event: what it says, and when it happens."""
+"""All event types, each with its payload's model and when it happens."""
 
 GROUPS: Final = tuple(dict.fromkeys(f"{name.partition('.')[0]}.*" for name in EVENTS if name != "webhook.test"))
-"""What a subscription may name instead of single types; `*` is all of them."""
+"""Groups that a subscription may name instead of single types; `*` is all of them."""
 
 PRIVATE: Final[Mapping[str, str]] = {"address": "addresses", "text": "texts"}
-"""Fields that are told only where a subscription includes what stands beside them."""
+"""Fields that are filled only for subscriptions that include the word beside them."""
 
 
 def expand(patterns: Iterable[str]) -> list[str]:
-    """The types that some types and groups stand for.
+    """Return the types that some types and groups stand for.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: one of them is unknown.
     """
     found: dict[str, None] = {}
     for pattern in patterns:
@@ -194,29 +194,29 @@ def expand(patterns: Iterable[str]) -> list[str]:
 
 
 def webhook_id(seq: int) -> str:
-    """What an event is called on the wire: the same in every try, to every subscription."""
+    """Return an event's id on the wire: the same in every try, to every subscription."""
     return f"evt_{seq}"
 
 
 def write(kind: str, *, event_id: str, cursor: int | None, at: datetime, data: Mapping[str, Any]) -> bytes:
-    """An event as it is sent.
+    """Serialise an event as it is sent.
 
     Args:
         kind: its type.
         event_id: its `webhook-id`.
-        cursor: its place in the stream; None for a test.
+        cursor: its number in the event log; None for a test.
         at: when it happened; aware.
-        data: what it says, as its model wants it.
+        data: its payload, as its model requires it.
 
     Raises:
-        ValidationError: it does not say what its model wants; a mistake in the program.
+        ValidationError: the payload does not fit the model; a mistake in the program.
     """
     said = EVENTS[kind][0].model_validate(data).model_dump(mode="json", exclude_unset=True)
     return orjson.dumps({"type": kind, "id": event_id, "cursor": cursor, "timestamp": at, "data": said})
 
 
 def schemas() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of everything that is sent, by type."""
+    """Return the JSON Schema (2020-12) of all events, by type."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What Muster tells by webhook",
@@ -243,7 +243,7 @@ def _schema(kind: str) -> dict[str, Any]:
 
 
 def _plain(model: type[Payload]) -> dict[str, Any]:
-    """A model's schema without titles that only repeat the names of fields, open to fields that are yet to come."""
+    """Return a model's schema without titles that only repeat the names of fields, open to future fields."""
     schema = model.model_json_schema()
     schema.pop("additionalProperties")
     for field in schema["properties"].values():

@@ -1,10 +1,10 @@
-"""Up to where a ledger can be read without missing what is committed late.
+"""High-water mark: how far a table can be read without missing rows that are committed late.
 
-A ledger's ids are handed out before the commit, so id 8 may be there while 7 is still being written. The turnout feed
-has its claims noted as they are written and numbers those (`ballots/feed.py`); for the outbox's events,
-thousands a second, a second row for each would be felt. So a reader asks for the highest id given out, then for the
-transactions that are writing at that moment, and waits until each of these has ended: from then on every id up to that
-one is there or never will be. Nobody writes a row more, or waits, for being read.
+Ids are handed out before the commit, so id 8 may be visible while 7 is still being written. The turnout feed numbers
+its claims in a second table (`ballots/feed.py`); for the outbox's thousands of events a second, a second row for each
+would cost too much. So a reader asks for the highest id given out, then for the transactions that are writing at that
+moment, and waits until each of these has ended: from then on every id up to that one is visible or never will be.
+Writers do no extra work and never wait for this reader.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from core.db import Connection, load_queries
 SQL: Final = load_queries(__file__)
 
 LOOK: Final = 0.02
-"""Seconds between two looks at who is still writing."""
+"""Seconds between two checks for open writers."""
 PATIENCE: Final = 1.0
-"""Seconds to wait for writers; then the next round tries again."""
+"""Seconds to wait for writers; after that the next round tries again."""
 
 
 async def settled(db: Connection, ledgers: Mapping[str, str], *, patience: float = PATIENCE) -> dict[str, int] | None:
-    """The ids up to which each ledger is complete.
+    """Return the ids up to which each table is complete.
 
     Args:
         db: a connection outside any repeatable-read transaction.
         ledgers: tables, and the identity column of each.
-        patience: seconds to wait for those who are writing.
+        patience: seconds to wait for open writers.
 
     Returns:
-        By table; None where somebody has been writing all the time (a long import, an archive run).
+        By table; None where a writer has not ended in that time (a long import, an archive run).
     """
     heads = await ends(db, ledgers)
     tables = list(ledgers)
@@ -48,7 +48,7 @@ async def settled(db: Connection, ledgers: Mapping[str, str], *, patience: float
 
 
 async def ends(db: Connection, ledgers: Mapping[str, str]) -> dict[str, int]:
-    """The highest id each table has given out, whether or not it can be seen yet."""
+    """Return the highest id each table has given out, whether or not its row is visible yet."""
     return {table: int(await db.fetchval(SQL["last"], table, column)) for table, column in ledgers.items()}
 
 

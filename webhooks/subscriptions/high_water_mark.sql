@@ -3,7 +3,7 @@
 select coalesce(pg_sequence_last_value(pg_get_serial_sequence($1, $2)::regclass), 0);
 
 -- name: writers
--- The transactions that may have ids of these tables and are still open: whoever writes holds this lock on the table from
+-- Open transactions that may have taken ids of these tables: a writer holds this lock on the table from
 -- before it takes an id until it ends. Looking takes no lock that a writer waits for.
 select distinct virtualtransaction
 from pg_locks

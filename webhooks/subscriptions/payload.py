@@ -1,4 +1,4 @@
-"""An event on the wire: its body, and the headers of Standard Webhooks, signed with every secret that holds."""
+"""Webhook request: the event's body, and the headers of Standard Webhooks, signed with every valid secret."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _LOOKS_UP: Final = {
     "suppression.": "addresses_of_suppressions",
     "reply.": "replies",
 }
-"""Where the numbers and words of an event are, by what its type begins with."""
+"""The query for an event's addresses and texts, by the prefix of its type."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookEvent:
-    """One event of the stream.
+    """Event of the event log.
 
     Attributes:
-        seq: its place.
-        type: what it is.
+        seq: its number.
+        type: its type.
         at: when it happened.
-        data: what it says, ids only.
-        ref: where numbers and words are looked up.
+        data: its payload, ids only.
+        ref: id by which addresses and texts are looked up.
     """
 
     seq: int
@@ -44,12 +44,12 @@ class WebhookEvent:
 
 
 async def bodies(db: Connection, events: Sequence[WebhookEvent], include: Collection[str]) -> list[bytes]:
-    """What is sent for each event.
+    """Build the request body of each event.
 
     Args:
         db: a connection.
-        events: what to tell.
-        include: what a subscription is told beside ids: `addresses`, `texts`.
+        events: the events.
+        include: what a subscription receives beside ids: `addresses`, `texts`.
     """
     private = await _private(db, events, include) if include else {}
     return [
@@ -65,13 +65,13 @@ async def bodies(db: Connection, events: Sequence[WebhookEvent], include: Collec
 
 
 def sign(secrets: Sequence[SecretStr], event_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The headers of a request.
+    """Build the headers of a request.
 
     Args:
-        secrets: those that hold; each signs.
+        secrets: the valid secrets; each signs.
         event_id: the same in every try.
         at: now; receivers refuse what is older than five minutes.
-        body: what is sent.
+        body: the body.
     """
     text = body.decode()
     signatures = [Webhook(one.get_secret_value()).sign(event_id, at, text) for one in secrets]
@@ -86,7 +86,7 @@ def sign(secrets: Sequence[SecretStr], event_id: str, at: datetime, body: bytes)
 async def _private(
     db: Connection, events: Sequence[WebhookEvent], include: Collection[str]
 ) -> dict[int, dict[str, Any]]:
-    """By place, the numbers and words that may be told."""
+    """Return the addresses and texts to include, by event number."""
     found: dict[int, dict[str, Any]] = {}
     for prefix, query in _LOOKS_UP.items():
         ours = [event for event in events if event.type.startswith(prefix)]

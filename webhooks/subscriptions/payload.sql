@@ -1,5 +1,5 @@
 -- name: addresses_of_messages
--- Where messages went, wherever they are kept by now.
+-- The addresses messages went to, from the outbox or the archive.
 select message_id as ref, address from message_any where message_id = any ($1::bigint[]);
 
 -- name: addresses_of_suppressions

@@ -1,4 +1,4 @@
-"""One request at once, outside the stream: an event that is sent again, or a test. The cursor stays where it is."""
+"""Single requests outside the normal order: one event again, or a test. The subscription's cursor does not move."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SQL: Final = load_queries(__file__)
 
 
 async def resend(runtime: Runtime, outside: OutboundHttp, name: str, seq: int) -> OutboundReply:
-    """Send one event of the stream again, under the id it had, of whatever type it is.
+    """Send one event of the event log again, whatever its type, under the same id.
 
     Args:
         runtime: the runtime.
-        outside: asks the receiver.
+        outside: sends the request.
         name: the subscription.
-        seq: the event's cursor.
+        seq: the event's number.
 
     Raises:
         NotFound: there is no such subscription or event.
@@ -58,7 +58,7 @@ async def send_test(runtime: Runtime, outside: OutboundHttp, name: str) -> Outbo
 async def _held(runtime: Runtime, db: Connection, name: str) -> HeldDelivery:
     row = await db.fetchrow(SQL["subscription"], name)
     if row is None:
-        await get_subscription(db, name)  # says which there are
+        await get_subscription(db, name)  # raises an error that lists the known names
     assert row is not None
     return held_from(row, runtime.settings, runtime.clock())
 

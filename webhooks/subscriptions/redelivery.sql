@@ -1,5 +1,5 @@
 -- name: subscription
--- By its name, whatever its state: a person asks for it.
+-- By its name, whatever its state: a person has requested it.
 select subscription_id, name, url, events, include, cursor, attempts, failing_since, secret, old_secret, old_until
 from webhook_subscription
 where name = $1;

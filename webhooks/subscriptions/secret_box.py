@@ -1,4 +1,4 @@
-"""Webhook secrets, sealed with MUSTER_SECRET_KEY: who reads the database or a backup of it cannot sign in our name."""
+"""Encryption of webhook secrets with MUSTER_SECRET_KEY: a copy of the database is not enough to sign in our name."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from pydantic import SecretStr
 from core.errors import SettingsError
 
 _SIZE: Final = 32
-"""Bytes of a secret; Standard Webhooks asks for 24 to 64."""
+"""Bytes of a secret; Standard Webhooks requires 24 to 64."""
 
 
 def make_secret() -> SecretStr:
-    """A new secret as receivers are given it: `whsec_` and base64."""
+    """Make a new secret in the form that receivers get: `whsec_` and base64."""
     return SecretStr("whsec_" + base64.b64encode(secrets.token_bytes(_SIZE)).decode())
 
 
 def seal(keys: Sequence[SecretStr], secret: SecretStr) -> bytes:
-    """A secret as it is stored.
+    """Encrypt a secret for storage.
 
     Args:
         keys: MUSTER_SECRET_KEY, newest first.
-        secret: what to store.
+        secret: the secret.
     """
     return _box(keys).encrypt(secret.get_secret_value().encode())
 
 
 def unseal(keys: Sequence[SecretStr], sealed: bytes) -> SecretStr:
-    """What was sealed with any of the keys.
+    """Decrypt a stored secret with whichever key fits.
 
     Raises:
-        SettingsError: with none of them.
+        SettingsError: no key fits.
     """
     try:
         return SecretStr(_box(keys).decrypt(sealed).decode())

@@ -1,12 +1,12 @@
-"""Delivers events: to each subscription in order, one request at a time; to different ones side by side.
+"""Sender of webhooks: delivers to each subscription in order, one request at a time; to different ones in parallel.
 
 A worker takes a subscription by a lease in the database, which outlasts a request by far and is renewed with each event
-that is delivered. So of any number of workers one delivers to a receiver, and a receiver that is slow, hangs or is down
-holds up nobody but itself. A worker that is killed loses its leases when they end; the event it was at is sent again
-under the same `webhook-id`, by which receivers know a copy.
+that is delivered. So only one of any number of workers delivers to a receiver, and a receiver that is slow, hangs or is
+down holds up no other. A worker that is killed loses its leases when they end; the event it was sending is sent again
+under the same `webhook-id`, by which receivers recognise a repetition.
 
-What a receiver does not take with a 2xx is tried again, with growing pauses, for three days; nothing overtakes it. Then
-the subscription is paused and staff are told. A 410 pauses it for good.
+An event that the receiver does not accept with a 2xx is retried, with growing pauses, for three days; later events wait
+for it. Then the subscription is paused and staff are alerted. A 410 ends it for good.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ SQL: Final = load_queries(__file__)
 LEASE: Final = 3 * PATIENCE
 """Seconds."""
 BATCH: Final = 100
-"""Events that are looked up at once."""
+"""Events that are read at once."""
 AT_ONCE: Final = 50
-"""Subscriptions a worker delivers to side by side."""
+"""Subscriptions a worker delivers to in parallel."""
 FIRST_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 900.0
 LONGEST_WISH: Final = 3600.0
-"""Seconds a receiver may ask us to wait."""
+"""Most seconds that a receiver's Retry-After is followed."""
 WARNS_AFTER: Final = timedelta(hours=1)
 GIVES_UP_AFTER: Final = timedelta(days=3)
 GONE: Final = 410
@@ -57,18 +57,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class HeldDelivery:
-    """A subscription, as it is delivered to.
+    """Delivery state of a subscription.
 
     Attributes:
-        subscription_id: which.
-        name: what commands call it.
+        subscription_id: its id.
+        name: its name in commands.
         url: where events go.
-        types: the types it is told of.
-        include: what it is told beside ids, as far as that is allowed.
+        types: the types it receives.
+        include: what it receives beside ids, as far as the settings allow it.
         cursor: every event up to here has been dealt with.
         attempts: failed tries of the next one.
         failing_since: when the first of these failed.
-        secrets: those that sign.
+        secrets: the secrets that sign.
     """
 
     subscription_id: int
@@ -84,12 +84,12 @@ class HeldDelivery:
 
 @dataclass(slots=True)
 class Sender:
-    """Delivers what is due.
+    """Delivers events that are due.
 
     Args:
-        runtime: the database and the clock.
-        outside: asks the receivers.
-        lease: seconds a subscription is ours; longer than a request may take.
+        runtime: the runtime.
+        outside: sends the requests.
+        lease: seconds a subscription is held; longer than a request may take.
     """
 
     runtime: Runtime
@@ -99,7 +99,7 @@ class Sender:
     _stopping: bool = False
 
     async def start(self) -> None:
-        """Begin with every subscription that is due; returns at once, whatever receivers do."""
+        """Start delivering to every subscription that is due; returns at once, without waiting for receivers."""
         rows = await self.runtime.pool.fetch(SQL["due"], self.runtime.clock())
         for row in rows:
             which = row["subscription_id"]
@@ -109,15 +109,15 @@ class Sender:
                 task.add_done_callback(self._done)
 
     async def idle(self) -> None:
-        """Wait until nothing is being delivered."""
+        """Wait until no delivery is running."""
         while self._going:
             await asyncio.wait(self._going.values())
 
     async def stop(self, patience: float) -> None:
-        """Send nothing new, and see to the end what is on its way.
+        """Start no new requests, and wait for those in flight.
 
         Args:
-            patience: seconds; what is not done by then is cancelled, and sent again by somebody.
+            patience: seconds; requests that take longer are cancelled, and sent again by another worker.
         """
         self._stopping = True
         if not self._going:
@@ -145,7 +145,7 @@ class Sender:
         try:
             while not self._stopping and await self._deliver(which, token):
                 pass
-        except Unavailable:  # no fault of the subscription's
+        except Unavailable:  # not the subscription's fault
             raise
         except MusterError as error:
             await self._give_up(which, token, error)
@@ -153,7 +153,7 @@ class Sender:
             await self.runtime.pool.execute(SQL["release"], which, token)
 
     async def _give_up(self, which: int, token: UUID, error: MusterError) -> None:
-        """It cannot be sent at all: a person has to look."""
+        """Pause a subscription that cannot be delivered to at all, until a person has looked at it."""
         async with self.runtime.pool.acquire() as db, db.transaction():
             name = await db.fetchval(SQL["give_up"], which, token, error.message)
             if name is not None:
@@ -161,7 +161,7 @@ class Sender:
                 await raise_alert(db, key=alert_key(which), severity="error", title=title, remedy=error.remedy)
 
     async def _deliver(self, which: int, token: UUID) -> bool:
-        """Take it and deliver a batch; returns whether there may be more."""
+        """Take the lease and deliver a batch; returns whether there may be more."""
         ours_until = time.monotonic() + self.lease
         async with self.runtime.pool.acquire() as db:
             row = await db.fetchrow(SQL["take"], which, token, self.lease)
@@ -204,10 +204,10 @@ class Sender:
 
 
 def held_from(row: asyncpg.Record, settings: Settings, now: datetime) -> HeldDelivery:
-    """A row of the database as deliveries need it; only secrets that hold at that time.
+    """Build the delivery state from a database row, with the secrets that are valid at that time.
 
     Raises:
-        SettingsError: its secret was sealed with a key we do not have.
+        SettingsError: its secret was encrypted with a key we do not have.
     """
     sealed = [row["secret"]]
     if row["old_until"] is not None and row["old_until"] > now:
@@ -225,7 +225,7 @@ def _fresh(held: HeldDelivery, seq: int) -> HeldDelivery:
 
 
 def _judge(held: HeldDelivery, reply: OutboundReply, at: datetime) -> tuple[str, str | None]:
-    """What a failed try makes of the subscription."""
+    """Return the subscription's state after a failed try, and the reason if it is not active."""
     if reply.status == GONE:
         return "gone", "Its receiver answered 410: it is gone for good."
     if held.failing_since is not None and at - held.failing_since >= GIVES_UP_AFTER:
@@ -234,7 +234,7 @@ def _judge(held: HeldDelivery, reply: OutboundReply, at: datetime) -> tuple[str,
 
 
 def _pause(attempt: int, wish: float | None) -> float:
-    """Seconds until the next try: doubling, a little apart from others that failed at the same moment."""
+    """Return the seconds until the next try: doubling, with jitter; up to an hour if the receiver asks for it."""
     pause: float = min(FIRST_PAUSE * 2 ** min(attempt - 1, 10), LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311
     return max(pause, min(wish or 0.0, LONGEST_WISH))
 

@@ -1,6 +1,6 @@
 -- name: due
--- Active, something may be there for them, and nobody is at it. One whose receiver is slow or down is somebody's for the
--- length of a request, or waits for its next try: it is not in here, and keeps none of the others waiting.
+-- Active, perhaps with events waiting, and not held by a worker. A subscription whose receiver is slow or down is held
+-- for the length of a request, or waits for its next try: it is not in here, and keeps none of the others waiting.
 select s.subscription_id
 from webhook_subscription s
 where s.state = 'active' and s.next_try_at <= $1 and (s.lease_until is null or s.lease_until < clock_timestamp())
@@ -8,7 +8,8 @@ where s.state = 'active' and s.next_try_at <= $1 and (s.lease_until is null or s
 order by s.next_try_at;
 
 -- name: take
--- By the server's clock: of any number of workers one has it, and whoever was killed loses it when the lease ends.
+-- By the server's clock: one of any number of workers gets the lease, and a worker that was killed loses it when it
+-- expires.
 update webhook_subscription
 set lease = $2, lease_until = clock_timestamp() + $3::float8 * interval '1 second'
 where subscription_id = $1 and state = 'active'
@@ -16,15 +17,15 @@ where subscription_id = $1 and state = 'active'
 returning subscription_id, name, url, events, include, cursor, attempts, failing_since, secret, old_secret, old_until;
 
 -- name: events
--- The next ones for it.
+-- The next events for it.
 select seq, type, at, data, ref from webhook_event
 where seq > $1 and seq <= $2 and type = any ($3::text[])
 order by seq
 limit $4;
 
 -- name: delivered
--- The log, the cursor and the lease in one statement; nothing moves where the lease is no longer ours (paused, replayed,
--- or taken for dead): then the event is told once more, under the same id.
+-- The log, the cursor and the lease in one statement. The cursor does not move where the lease is no longer ours
+-- (paused, replayed, or expired): then the event is sent once more, under the same id.
 with tried as (
   insert into webhook_delivery (subscription_id, seq, webhook_id, type, reason, attempt, at, took, status, answer)
   values ($1, $3, $4, $5, 'stream', $6, $7, $8, $9, $10)
@@ -36,7 +37,7 @@ where subscription_id = $1 and lease = $2
 returning subscription_id;
 
 -- name: failed
--- It stays at this event, until its next try, or until a person has looked.
+-- The cursor stays at this event, until its next try, or until a person has looked at it.
 with tried as (
   insert into webhook_delivery (
     subscription_id, seq, webhook_id, type, reason, attempt, at, took, status, problem, answer
@@ -50,7 +51,7 @@ where subscription_id = $1 and lease = $2
 returning subscription_id;
 
 -- name: skip
--- Nothing for it up to here.
+-- No events for it up to here.
 update webhook_subscription set cursor = $3 where subscription_id = $1 and lease = $2 and cursor < $3;
 
 -- name: release

@@ -1,4 +1,4 @@
-"""What has a state and no ledger: a ballot's phase, its threshold, and alerts. What was told last is remembered."""
+"""State changes of ballots (phase, threshold) and alerts, which have no ledger; remembers what was last reported."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _RISE: Final = ("below", "reached", "passed")
 
 
 def wants_milestones(types: Collection[str]) -> bool:
-    """Whether any of these types is told from here."""
+    """Tell whether any of these types comes from state changes."""
     return any(one.startswith(("ballot.", "alert.")) for one in types)
 
 
 async def milestones(db: Connection, now: datetime) -> list[SourceEvents]:
-    """What has changed since it was told last; from here on it counts as told."""
+    """Return the changes since the last report, and mark them as reported."""
     return [*await _alerts(db), *await _ballots(db, now)]
 
 
@@ -44,7 +44,7 @@ async def _ballots(db: Connection, now: datetime) -> list[SourceEvents]:
 
 
 def _news(row: asyncpg.Record, level: str, now: datetime) -> list[tuple[str, datetime]]:
-    """What to say about one ballot, and when it happened."""
+    """Return the event types due for one ballot, each with when it happened."""
     before, news = row["told_phase"] or "before", []
     if before == "before" and row["phase"] != "before":
         news.append(("opened", row["opens_at"]))

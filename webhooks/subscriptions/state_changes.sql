@@ -1,5 +1,6 @@
 -- name: ballots
--- Those whose state may still change, and what was told of each last. Answers come in for a while after the close.
+-- Ballots whose state may still change, with what was reported of each last. Answers come in for a while after the
+-- close.
 select
   b.ballot_id, b.name, b.opens_at, b.closes_at,
   case when $1::timestamptz < b.opens_at then 'before' when $1 < b.closes_at then 'open' else 'closed' end as phase,
@@ -11,19 +12,19 @@ where b.closes_at > $1 - interval '7 days' or p.told is distinct from 'closed'
 order by b.ballot_id;
 
 -- name: tell
--- Remembered, so that it is told once.
+-- Remembers what was reported, so that it is reported once.
 insert into webhook_told (kind, id, told) values ($1, $2, $3)
 on conflict (kind, id) do update set told = excluded.told where webhook_told.told <> excluded.told;
 
 -- name: new_alerts
--- Open, and not told yet.
+-- Open alerts that have not been reported yet.
 insert into webhook_told (kind, id, told)
 select 'alert', a.alert_id, 'raised' from alert a where a.resolved_at is null
 on conflict do nothing
 returning id;
 
 -- name: ended_alerts
--- Told, and resolved by now.
+-- Reported alerts that have been resolved since.
 delete from webhook_told t using alert a
 where t.kind = 'alert' and a.alert_id = t.id and a.resolved_at is not null
 returning t.id;

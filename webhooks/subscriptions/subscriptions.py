@@ -1,4 +1,4 @@
-"""Who is told: added, rotated, paused, resumed, replayed, removed, each with a line in the audit."""
+"""Webhook subscriptions: add, rotate, pause, resume, replay and remove them, each with a line in the audit log."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ from webhooks.subscriptions.secret_box import make_secret, seal
 SQL: Final = load_queries(__file__)
 
 OVERLAP: Final = timedelta(hours=24)
-"""How long the former secret signs as well after a rotation, unless somebody says otherwise."""
+"""Time after a rotation during which the former secret signs as well, by default."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TYPES: Final = [name for name in EVENTS if name != "webhook.test"]
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Who is told, of what, and how far.
+    """Webhook subscription.
 
     Attributes:
         subscription_id: its id.
-        name: what commands call it.
+        name: its name in commands.
         url: where events go.
-        events: types, or groups of them.
-        include: what it is told beside ids.
-        state: active; paused: waits for a person; gone: the receiver said that it is no more (410).
+        events: event types, or groups of them.
+        include: what it receives beside ids.
+        state: active; paused: waits for a person; gone: the receiver answered 410 (Gone).
         paused_reason: why it is not active.
         cursor: every event up to here has been dealt with.
         attempts: failed tries of the event after it.
         failing_since: when the first of these failed.
-        next_try_at: not before then.
+        next_try_at: no try before then.
         old_until: until then the former secret signs as well.
         created_at: when it was added; aware, like every time here.
         created_by: who added it.
-        delivered_at: when the receiver last took an event.
+        delivered_at: when the receiver last accepted an event.
         waiting: events that it is behind, at most 1,000.
     """
 
@@ -72,20 +72,20 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One try to deliver an event.
+    """Attempt to deliver an event.
 
     Attributes:
         delivery_id: its row.
         at: when it began.
-        seq: the event's place in the stream; None for a test.
-        webhook_id: what the receiver knows it by.
+        seq: the event's number; None for a test.
+        webhook_id: the `webhook-id` that the receiver sees.
         type: of the event.
         reason: stream, resend or test.
         attempt: which try, from 1.
         took: seconds.
         status: HTTP; None where there was no answer.
-        problem: why it does not count; None where it was delivered.
-        answer: the beginning of what the receiver said.
+        problem: why it failed; None where it was delivered.
+        answer: the beginning of the receiver's answer.
     """
 
     delivery_id: int
@@ -104,21 +104,21 @@ class Tried:
 async def add_subscription(
     runtime: Runtime, *, name: str, url: str, events: Sequence[str], include: Sequence[str] = (), actor: str
 ) -> tuple[Subscription, SecretStr]:
-    """Have somebody told, from this moment on.
+    """Add a subscription; it receives events from this moment on.
 
     Args:
         runtime: the runtime.
         name: what to call it: lowercase letters, digits and dashes.
         url: where events go; `http://` reaches only what MUSTER_OUTGOING_ALLOW names.
-        events: types or groups of the catalogue.
+        events: event types or groups of them.
         include: `addresses`, `texts`, where MUSTER_WEBHOOK_INCLUDE allows them.
-        actor: who adds it, for the audit.
+        actor: who adds it, for the audit log.
 
     Returns:
-        The subscription, and its secret: nobody can see that again.
+        The subscription, and its secret, which is never shown again.
 
     Raises:
-        InputError: something of it cannot be right.
+        InputError: one of the values is invalid.
         Conflict: the name is taken.
     """
     if not _NAME.fullmatch(name):
@@ -140,10 +140,10 @@ async def add_subscription(
 
 
 async def get_subscription(db: Connection, name: str) -> Subscription:
-    """One by its name.
+    """Return a subscription by its name.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is none of that name.
     """
     row = await db.fetchrow(SQL["all"], name, _TYPES)
     if row is None:
@@ -152,7 +152,7 @@ async def get_subscription(db: Connection, name: str) -> Subscription:
 
 
 async def list_subscriptions(db: Connection) -> list[Subscription]:
-    """All of them, by name."""
+    """List all subscriptions, by name."""
     return [Subscription(**row) for row in await db.fetch(SQL["all"], None, _TYPES)]
 
 
@@ -160,7 +160,7 @@ async def rotate(runtime: Runtime, name: str, *, overlap: timedelta = OVERLAP, a
     """Give a subscription a new secret; for a while the former one signs as well.
 
     Returns:
-        The new secret: nobody can see it again.
+        The new secret, which is never shown again.
 
     Raises:
         NotFound: there is none of that name.
@@ -175,7 +175,7 @@ async def rotate(runtime: Runtime, name: str, *, overlap: timedelta = OVERLAP, a
 
 
 async def pause(db: Connection, name: str, *, reason: str = "", actor: str) -> Subscription:
-    """Tell it nothing for now; what happens meanwhile waits.
+    """Pause a subscription; events that happen meanwhile are kept for it.
 
     Raises:
         NotFound: there is none of that name.
@@ -188,7 +188,7 @@ async def pause(db: Connection, name: str, *, reason: str = "", actor: str) -> S
 
 
 async def resume(db: Connection, name: str, *, now: datetime, actor: str) -> Subscription:
-    """Go on with the event it stood at.
+    """Resume a paused subscription from the event it stopped at.
 
     Raises:
         NotFound: there is none of that name.
@@ -204,19 +204,19 @@ async def resume(db: Connection, name: str, *, now: datetime, actor: str) -> Sub
 async def replay(
     db: Connection, name: str, *, after: int | None = None, since: datetime | None = None, now: datetime, actor: str
 ) -> Subscription:
-    """Tell everything from a place on once more, in order, each event under the id it had.
+    """Deliver every event after a position once more, in order, under its former id.
 
     Args:
         db: a connection.
         name: the subscription.
-        after: the cursor of the last event not to be told again; 0 for everything that is kept.
-        since: or a moment: what was noticed from then on.
-        now: what time it is.
-        actor: who wants it, for the audit.
+        after: the number of the last event not to be repeated; 0 for everything that is kept.
+        since: or a moment: everything recorded from then on.
+        now: the time.
+        actor: who requests it, for the audit log.
 
     Raises:
         NotFound: there is none of that name.
-        InputError: the place is no longer kept, or not there yet.
+        InputError: the position is no longer kept, or has not been reached yet.
     """
     async with db.transaction():
         oldest, head = int(await db.fetchval(event_log.SQL["oldest"])), await event_log.head(db)
@@ -232,12 +232,12 @@ async def replay(
         await _note(db, actor, "replay", name, {"after": cursor})
         found = await get_subscription(db, name)
         if found.state == "active":
-            await resolve_alert(db, alert_key(found.subscription_id))  # its tries begin anew
+            await resolve_alert(db, alert_key(found.subscription_id))  # retries start over
         return found
 
 
 async def remove(db: Connection, name: str, *, actor: str) -> None:
-    """Forget a subscription, its secret and its log.
+    """Delete a subscription, its secret and its log.
 
     Raises:
         NotFound: there is none of that name.
@@ -253,14 +253,14 @@ async def remove(db: Connection, name: str, *, actor: str) -> None:
 async def deliveries(
     db: Connection, name: str, *, failed: bool = False, seq: int | None = None, limit: int = 50
 ) -> list[Tried]:
-    """What was tried, the latest first.
+    """List attempts to deliver, the latest first.
 
     Args:
         db: a connection.
         name: the subscription.
-        failed: only what failed.
+        failed: only failed ones.
         seq: only of this event.
-        limit: most tries.
+        limit: most attempts.
 
     Raises:
         NotFound: there is none of that name.
@@ -270,7 +270,7 @@ async def deliveries(
 
 
 def alert_key(subscription_id: int) -> str:
-    """What alerts about a subscription are coalesced by."""
+    """Return the key that alerts about a subscription are grouped by."""
     return f"webhook:{subscription_id}"
 
 

@@ -1,12 +1,12 @@
 -- name: add
--- The name is taken or not in one statement, so two at once cannot both take it.
+-- Checks and takes the name in one statement, so that two at once cannot both take it.
 insert into webhook_subscription (name, url, events, include, secret, cursor, created_by, created_at, next_try_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $8)
 on conflict (name) do nothing
 returning subscription_id;
 
 -- name: all
--- Each with how far it is behind, counted up to a thousand: more says no more.
+-- Each with how far it is behind, counted up to a thousand: beyond that the number does not matter.
 select
   s.subscription_id, s.name, s.url, s.events, s.include, s.state, s.paused_reason, s.cursor, s.attempts, s.failing_since,
   s.next_try_at, s.old_until, s.created_at, s.created_by, s.delivered_at,
@@ -29,7 +29,7 @@ order by s.name;
 select name from webhook_subscription order by name;
 
 -- name: rotate
--- The former secret signs as well for a while; one that was on its way out is gone at once.
+-- The former secret signs as well for a while; one that was already on its way out is dropped at once.
 update webhook_subscription set old_secret = case when $3::timestamptz > $4 then secret end,
   old_until = case when $3 > $4 then $3 end, secret = $2
 where name = $1
@@ -41,14 +41,14 @@ where name = $1 and state = 'active'
 returning subscription_id;
 
 -- name: resume
--- From the event it stood at, at once.
+-- Continues at once, from the event it stopped at.
 update webhook_subscription
 set state = 'active', paused_reason = null, attempts = 0, failing_since = null, next_try_at = $2, lease = null, lease_until = null
 where name = $1 and state = 'paused'
 returning subscription_id;
 
 -- name: replay
--- Whoever is delivering has no lease any more, so cannot move the cursor on from where it was.
+-- Drops the lease, so that a delivery still running cannot move the cursor on from where it was.
 update webhook_subscription
 set cursor = $2, attempts = 0, failing_since = null, next_try_at = $3, lease = null, lease_until = null
 where name = $1
@@ -62,7 +62,7 @@ delete from webhook_subscription where name = $1 returning subscription_id;
 insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4);
 
 -- name: log
--- The latest tries first.
+-- The latest attempts first.
 select d.delivery_id, d.at, d.seq, d.webhook_id, d.type, d.reason, d.attempt, d.took, d.status, d.problem, d.answer
 from webhook_delivery d
 join webhook_subscription s using (subscription_id)

@@ -1,4 +1,4 @@
-"""What a reply means, read by rules that are data."""
+"""Classification of replies, by rules that are data."""
 
 from campaigns.replies.classification.mail import OwnMail
 from campaigns.replies.classification.reader import READINGS, REPEATED, Classification, read_reply

@@ -1,4 +1,4 @@
-"""Two texts side by side: the rows of words that both have, and where their lines, sentences and clauses end."""
+"""Alignment of two texts: the rows of words they share, and where their lines, sentences and clauses end."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Final, NamedTuple
 from campaigns.replies.classification.plain import make_bare
 
 SEED: Final = 4
-"""Words in a row that may begin a run."""
+"""Fewest words in a row that may begin a run."""
 MOST_PLACES: Final = 8
-"""Places of a message that are tried for one beginning: "the the the" has many."""
+"""Most places in a message that are tried for one beginning: "the the the" has many."""
 
 _TOKEN: Final = re.compile(r"(?:https?://|www\.|mailto:|tel:)[^\s<>\"]+|&#?\w{1,8};|([^\W_]+)", re.IGNORECASE)
 _CUT: Final = re.compile('["\u201c\u201d\u201e\u201f\u00ab\u00bb\u300c\u300d\u300e\u300f\u275d\u275e\u2026]|\\.\\.')
-"""Where a quotation begins, ends or is cut short, whoever made it."""
+"""Characters where a quotation begins, ends or is cut short."""
 _SENTENCE_END: Final = re.compile(r"[.?!:;\n]")
 _STOP: Final = re.compile(r"[.?!:;\u2026]")
 
 
 class Run(NamedTuple):
-    """Words of a message that stand in a row in a reply.
+    """Run of consecutive words of a message in a reply.
 
     Attributes:
-        length: how many.
-        at: from which word of the reply.
-        place: from which word of the message.
+        length: number of words.
+        at: position of the first word in the reply.
+        place: position of the first word in the message.
     """
 
     length: int
@@ -37,22 +37,22 @@ class Run(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The word of the reply after it."""
+        """Return the position in the reply of the word after it."""
         return self.at + self.length
 
     @property
     def over(self) -> int:
-        """The word of the message after it."""
+        """Return the position in the message of the word after it."""
         return self.place + self.length
 
     def part(self, first: int, end: int) -> Run:
-        """Its words from one of the reply to before another."""
+        """Return the part of the run between two positions in the reply."""
         return Run(end - first, first, self.place + first - self.at)
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word, made comparable, and where it stands."""
+    """Word of a text, normalised for comparison, with its start and end characters."""
 
     word: str
     start: int
@@ -60,14 +60,14 @@ class Word:
 
 
 class Words:
-    """The words of a text, in order.
+    """Words of a text, in order.
 
-    Links are no words, for programs write them anew.
+    Links are no words, because programs rewrite them.
 
     Attributes:
-        text: they stand in.
-        words: they.
-        said: they, as strings.
+        text: the text.
+        words: its words.
+        said: the same as strings.
     """
 
     def __init__(self, text: str, most: int | None = None) -> None:
@@ -81,16 +81,16 @@ class Words:
         return len(self.words)
 
     def gap(self, position: int) -> str:
-        """The characters before a word; of the number of words: those after the last."""
+        """Return the characters before a word; with the number of words as position, those after the last."""
         start = self.words[position - 1].end if position else 0
         return self.text[start : self.words[position].start if position < len(self.words) else len(self.text)]
 
     def ends_sentence(self, position: int) -> bool:
-        """Whether a sentence or line ends before a word; the text itself ends so, too."""
+        """Tell whether a sentence or line ends before a word; the start and end of the text count."""
         return position in {0, len(self.words)} or _SENTENCE_END.search(self.gap(position)) is not None
 
     def segments(self) -> list[int]:
-        """For each word, which segment it stands in: a line, or a piece of it beside quotation marks or an ellipsis."""
+        """Number each word's segment: a line, or a piece of it beside quotation marks or an ellipsis."""
         found, number = list[int](), 0
         for position in range(len(self.words)):
             gap = self.gap(position)
@@ -99,23 +99,23 @@ class Words:
         return found
 
     def is_marked(self, position: int) -> bool:
-        """Whether the line of a word is marked as quoted."""
+        """Tell whether the line of a word is marked as quoted."""
         start = self.text.rfind("\n", 0, self.words[position].start) + 1
         return self.text[start : start + 8].lstrip().startswith(">")
 
 
 def is_cut(gap: str) -> bool:
-    """Whether characters between two words begin, end or cut short a quotation."""
+    """Tell whether characters between two words begin, end or cut short a quotation."""
     return _CUT.search(gap) is not None
 
 
 def stops(gap: str) -> bool:
-    """Whether characters between two words end a sentence by more than a new line."""
+    """Tell whether characters between two words end a sentence by more than a new line."""
     return _STOP.search(gap) is not None
 
 
 def find_runs(reply: Words, message: Words, seed: int) -> list[Run]:
-    """Find where words of a message stand in a row in a reply, the longest at each place."""
+    """Find the runs of words of a message in a reply, the longest at each place."""
     places: dict[tuple[str, ...], list[int]] = {}
     said, heard = message.said, reply.said
     for position in range(len(said) - seed + 1):
@@ -133,14 +133,14 @@ def find_runs(reply: Words, message: Words, seed: int) -> list[Run]:
 
 
 def has_long_sentence(run: Run, message: Words, least: int) -> bool:
-    """Whether a run is whole sentences of a message, one of them of so many words, however it ends in a reply."""
+    """Tell whether a run is whole sentences of a message, one of them of at least `least` words."""
     ends = [place for place in range(run.place, run.over + 1) if message.ends_sentence(place)]
     whole = ends[:1] == [run.place] and ends[-1:] == [run.over]
     return whole and any(end - first >= least for first, end in pairwise(ends))
 
 
 def parted(run: Run, reply: Words, message: Words) -> Iterator[Run]:
-    """Part a run where the reply begins, ends or cuts short a quotation and the message does not, or marks go over."""
+    """Split a run where only the reply begins, ends or cuts short a quotation, or where quote marks change."""
     first = run.at
     for position in range(run.at + 1, run.end):
         gap = reply.gap(position)

@@ -1,7 +1,7 @@
-"""A mail as a member wrote it: a subject of their own, where they chose one, and their words.
+"""Mail as a member wrote it: their own words, and a subject of their own, where they chose one.
 
-What they write is read before what they put above it. A subject is read where the words say nothing, and where it is a
-plain opt-out, which is never missed.
+The words are read first. The subject is read where the words say nothing, or where it is a plain opt-out, which is
+never missed.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Final
 from campaigns.replies.classification.reader import Classification, read_reply
 
 CLAIMED: Final = frozenset({"voted", "not_voted", "will_vote"})
-"""Readings that would count without anybody looking at what else is said."""
+"""Readings that count without staff looking at the rest of the mail."""
 LABEL: Final = "Subject: "
-"""Stands before a subject where it is kept and shown with the words."""
+"""Prefix of a subject where it is stored and shown with the words."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnMail:
-    """A member's own words in a mail.
+    """Own words and subject of a member's mail.
 
     Attributes:
-        words: those of the mail; "" where none are known to be theirs.
-        subject: its subject, as far as it is theirs.
+        words: their words in the body; "" where none are known to be theirs.
+        subject: the subject, as far as it is theirs.
     """
 
     words: str
@@ -31,7 +31,7 @@ class OwnMail:
 
     @classmethod
     def of(cls, text: str) -> OwnMail:
-        """Take a mail as it is kept apart again."""
+        """Split a mail as stored into subject and words."""
         first, gap, words = text.partition("\n\n")
         if not gap or not first.startswith(LABEL) or "\n" in first:
             return cls(text)
@@ -39,13 +39,13 @@ class OwnMail:
 
     @property
     def text(self) -> str:
-        """Both as they are kept and shown."""
+        """Return both as they are stored and shown."""
         if not self.words or not self.subject:
             return self.words or self.subject
         return f"{LABEL}{self.subject}\n\n{self.words}"
 
     def read(self) -> Classification:
-        """Read what they say."""
+        """Classify the mail."""
         said = read_reply(self.words)
         if not self.subject:
             return said
@@ -60,9 +60,9 @@ class OwnMail:
             return replace(above, also=said.reading, alone=False)
         if said.reading != "unclear" or above.reading == "unclear":
             return said
-        if above.reading in CLAIMED and "?" in self.subject:  # it asks, or repeats what we asked
+        if above.reading in CLAIMED and "?" in self.subject:  # a question of theirs, or our own repeated
             return said
         together = read_reply(f"{self.subject}\n{self.words}")
         alone = above.alone and together.reading == above.reading and together.alone
-        # beside words that nobody can read only what a person sees besides, or may undo
+        # beside unreadable words, a subject counts only for readings that staff see or can undo
         return replace(above, alone=alone) if alone or above.reading not in CLAIMED else said

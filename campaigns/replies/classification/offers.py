@@ -1,4 +1,4 @@
-"""Offers of a message to press: "I have voted", "Not yet". Nobody says all of them at once."""
+"""Button labels of a message, such as "I have voted", "Not yet": no member says several of them at once."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from campaigns.replies.classification.alignment import Run, Words
 from campaigns.replies.classification.rules import load_rules
 
 MOST: Final = 60
-"""Lines that are read."""
+"""Most lines that are read."""
 _OTHERWISE: Final = frozenset({"not_voted", "no_ballot_paper", "will_vote"})
 
 
 def contradicts_itself(run: Run, message: Words) -> bool:
-    """Whether whole lines of a message in a row say that somebody has voted, and that they have not.
+    """Tell whether consecutive whole lines of a message say both that somebody has voted and that they have not.
 
     Args:
-        run: words of it that came back.
-        message: all of it.
+        run: the words of the message that the reply repeats.
+        message: the whole message.
     """
     if not (message.ends_sentence(run.place) and message.ends_sentence(run.over)):
         return False

@@ -1,8 +1,8 @@
-"""The overlap of a reply and the message it answers: which of the reply's words are ours, and where nobody can tell.
+"""Overlap of a reply with the message it answers: which of the reply's words are ours, and where that is uncertain.
 
-Rows of words of the message count, long enough and in its order. Words that both of us use ("not yet", "no ballot
-paper") are the member's unless they stand inside such a row. A few words of ours that came loose from it are ours where
-they are all of a line beside quoted lines, and never where they say something by themselves.
+"Ours" are words quoted from the message: rows of its words, long enough and in its order. Words that both sides use
+("not yet", "no ballot paper") are the member's unless they are inside such a row. A few separate words of the message
+are ours where they fill a line beside quoted lines, and never where they mean something by themselves.
 """
 
 from __future__ import annotations
@@ -25,45 +25,45 @@ from campaigns.replies.classification.offers import contradicts_itself
 from campaigns.replies.classification.rules import load_rules
 
 ENOUGH: Final = 12
-"""Words that are a quotation wherever they stand; of a shorter message half of them are."""
+"""Words in a row that are a quotation wherever they stand; for a shorter message, half of its words."""
 FEWEST: Final = 5
-"""… but never fewer than these, unless the message has no more."""
+"""Fewest words of a quotation, unless the message has fewer."""
 NEAR: Final = 8
-"""Words that may stand between two rows of one quotation, at its beginning."""
+"""Most words between two rows when the first rows of a quotation are joined."""
 TIGHT: Final = 2
-"""Words of the message that may be lost between two rows of one quotation."""
+"""Most words of the message that may be missing between two rows of one quotation."""
 LOST: Final = 20
-"""Words of the message that may be lost between what is ours and a line of ours that says something."""
+"""Most words of the message between a quotation and a line of ours that says something."""
 UNLIKELY: Final = 7
-"""Words of a whole sentence of ours that nobody else writes so by chance, though it says something."""
+"""Fewest words of a whole sentence of ours that nobody writes by chance, even if it says something."""
 MOST_RUNS: Final = 200
-"""Short rows that are looked at."""
+"""Most short rows that are examined."""
 PASSES: Final = 4
-"""How often they are gone through, there and back: each may lead to the next."""
+"""Passes over them, in alternating direction, because each row taken may lead to the next."""
 LONGEST_LINK: Final = 500
-"""Characters of a link above a row that goes with it."""
+"""Most characters of a link above a row that belongs to it."""
 LONGEST: Final = 400
-"""Words of a line that may be an answer; one that is longer is taken for the member's."""
+"""Most words of a line that is classified; a longer one is taken for the member's."""
 MOST_ASKED: Final = 60
-"""Lines that are asked whether they say something by themselves; who sends more has sent no answer."""
+"""Most lines that are classified by themselves; a reply with more is no answer."""
 
 _MARKS: Final = (
     " \t.,;:!?()[]<>*|/\\'\"_=#~-\u00a0\u00ab\u00b7\u00bb\u2022\u2026\u2039\u203a\u200b\u2060\ufeff"
     + "".join(map(chr, range(0x2010, 0x2020)))
 )
-"""Characters around words that go with them."""
+"""Characters around words that belong to them."""
 _AFTER: Final = re.compile(rf"(?:[{re.escape(_MARKS)}]|&#?\w{{1,8}};|(?:https?://|www\.)[^\s<>\"]+)*")
 _LINK_ABOVE: Final = re.compile(r"(?:^|\n)[ \t]{0,9}<?(?:https?://|www\.)[^\s<>\"]+>?\s{1,9}$")
 _LINK_BELOW: Final = re.compile(r"\s{0,9}<?(?:https?://|www\.)[^\s<>\"]+>?[ \t]{0,9}(?=\n|$)")
 
 
 class Overlap:
-    """The words that a reply and a message have in common, and which of the reply's are ours.
+    """Overlap of one reply with one message: which of the reply's words are ours.
 
     Attributes:
-        ours: for each word of the reply, which of the message it is; -1 where it is the member's.
+        ours: for each word of the reply, its position in the message; -1 where it is the member's.
         used: for each word of the message, whether the reply repeats it.
-        doubts: characters of the reply beside which it cannot be told what is ours and what the member's.
+        doubts: character positions in the reply where it is uncertain what is ours and what the member's.
     """
 
     def __init__(self, reply: Words, message: Words) -> None:
@@ -75,7 +75,7 @@ class Overlap:
         self.doubts = list[int]()
 
     def find(self) -> None:
-        """Find what is ours in the reply; nothing, where there is no quotation."""
+        """Find the words of the reply that are ours; none where there is no quotation."""
         if not len(self.message) or not len(self.reply):
             return
         chosen = self._chosen(find_runs(self.reply, self.message, min(SEED, len(self.message))))
@@ -90,7 +90,7 @@ class Overlap:
             self._doubt_open_ends()
 
     def _chosen(self, runs: Iterable[Run]) -> list[Run]:
-        """Runs, longest first, each word of the message once; what is long is a second copy. In the reply's order."""
+        """Choose runs, longest first, each word of the message once except in long copies; in the reply's order."""
         taken = [False] * len(self.message)
         chosen = list[Run]()
         for run in sorted(runs, key=lambda run: (-run.length, run.at)):
@@ -100,7 +100,7 @@ class Overlap:
         return sorted(chosen, key=lambda run: run.at)
 
     def _core(self, chosen: Sequence[Run]) -> list[Run]:
-        """What is a quotation by itself: long rows, or the longest with those beside it that it goes on from or to."""
+        """Choose the runs that are a quotation by themselves: long ones, or the longest with the adjoining ones."""
         needed = min(len(self.message), max(FEWEST, min(ENOUGH, len(self.message) // 2)))
         core = [run for run in chosen if run.length >= needed or self._is_sentence(run)]
         if core or not chosen:
@@ -114,10 +114,10 @@ class Overlap:
         return core if sum(run.length for run in core) >= needed else []
 
     def _is_sentence(self, run: Run) -> bool:
-        """Whether a row is a whole sentence of ours or several, and says nothing by itself.
+        """Tell whether a row is one or more whole sentences of ours that say nothing by themselves.
 
-        The last lines of ours do say something where they offer to stop: back alone, they are no wish. So may a long
-        sentence, and what we offer to press says what nobody says at once: "I have voted", "Not yet".
+        The message's last lines, a long sentence, and button labels that contradict each other ("I have voted", "Not
+        yet") count as well, although they say something: quoted alone, they are no answer.
         """
         if run.length < FEWEST or not (self._is_whole(run) or has_long_sentence(run, self.message, UNLIKELY)):
             return run.length >= FEWEST and contradicts_itself(run, self.message)
@@ -129,7 +129,7 @@ class Overlap:
         return True
 
     def _grow(self, waiting: Sequence[Run]) -> None:
-        """Take shorter rows: those that go on from what is ours or lead to it, and whole lines that say nothing."""
+        """Take shorter rows: those adjoining words of ours, and whole lines that say nothing."""
         left = [run for run in waiting if not any(self.used[run.place : run.over])][:MOST_RUNS]
         for _ in range(PASSES):
             for run in list(left):
@@ -142,10 +142,10 @@ class Overlap:
                 self._take_alone(run)
 
     def _is_tight(self, run: Run) -> bool:
-        """Whether a row goes on where the one before it ended, or leads to where the next begins.
+        """Tell whether a row continues the one before it in the message, or leads to the next.
 
-        One that stands behind quotation marks or an ellipsis, or on a line marked otherwise, has to do both, or be
-        long: "Reply 1 posted…" may be followed by the member's "2 not yet".
+        One after quotation marks or an ellipsis, or on a line with other quote marks, has to do both, or be long:
+        "Reply 1 posted…" may be followed by the member's "2 not yet".
         """
         before = next((self.ours[at] for at in range(run.at - 1, -1, -1) if self.ours[at] >= 0), None)
         after = next((self.ours[at] for at in range(run.end, len(self.ours)) if self.ours[at] >= 0), None)
@@ -157,10 +157,10 @@ class Overlap:
         self.ours[run.at : run.end] = range(run.place, run.over)
         self.used[run.place : run.over] = [True] * run.length
 
-    # ---- where ours ends and theirs begins
+    # ---- borders between our words and the member's
 
     def _rows(self) -> list[Run]:
-        """What is ours, in rows without a break."""
+        """Return the words that are ours, in rows without a break."""
         rows = list[Run]()
         for at, place in enumerate(self.ours):
             if place < 0:
@@ -179,12 +179,12 @@ class Overlap:
                 self.used[place] = True
 
     def _give_back_edges(self) -> None:
-        """Give back the few words at an end of a row that share their line with the member's; doubt whole answers so.
+        """Return to the member a few words at an end of a row that share a line with theirs; mark answers as doubts.
 
         "I have voted", and below it our "Your Union", which came after "Have you voted?": ours begins on its own line.
         """
         given = True
-        while given:  # what is given back may stand on a line with more of ours
+        while given:  # words given back may share a line with more of ours
             given = False
             for row in self._rows():
                 for at_end in (False, True):
@@ -211,7 +211,7 @@ class Overlap:
         return True
 
     def _meets_theirs(self, edge: int, *, at_end: bool) -> bool:
-        """Whether a word of the member's stands beside the end of a row, on the same line."""
+        """Tell whether a word of the member's is next to the end of a row, on the same line."""
         beside = edge if at_end else edge - 1
         return (
             0 <= beside < len(self.reply)
@@ -220,14 +220,14 @@ class Overlap:
         )
 
     def _is_seam(self, row: Run, *, at_end: bool) -> bool:
-        """Whether a row begins or ends as a sentence of the message does, and the reply shows it; or as all of it."""
+        """Tell whether a row ends at a sentence end in both message and reply, or at the message's start or end."""
         edge, border = (row.end, row.over) if at_end else (row.at, row.place)
         if border in {0, len(self.message)}:
             return True
         return self.message.ends_sentence(border) and stops(self.reply.gap(edge))
 
     def _doubt_open_ends(self) -> None:
-        """Doubt words that say something right beside a row that is cut in the middle of a sentence."""
+        """Mark as doubts words that say something right beside a row that is cut in the middle of a sentence."""
         for row in self._rows():
             for at_end in (False, True):
                 edge = row.end if at_end else row.at
@@ -243,16 +243,16 @@ class Overlap:
                     self._doubt(first)
 
     def _goes_with(self, at: int, other: int) -> bool:
-        """Whether a word is the member's, on the line of another."""
+        """Tell whether a word is the member's, on the line of another word."""
         return self.ours[at] < 0 and self._segments[at] == self._segments[other]
 
     def _doubt(self, at: int) -> None:
         self.doubts.append(self.reply.words[at].start)
 
     def _give_back_answers(self) -> None:
-        """Give back the last line of a row, or its first, that says something by itself, where no line of ours ends.
+        """Return to the member the first or last line of a row that says something, if the message has no break there.
 
-        "Reply 1 posted", and below it "2 not yet", which is ours too. Where our text was broken anew, nobody knows.
+        "Reply 1 posted", and below it "2 not yet", which is ours too. Where our text was rewrapped, it is a doubt.
         """
         for row in self._rows():
             breaks = [at for at in range(row.at + 1, row.end) if "\n" in self.reply.gap(at)]
@@ -276,10 +276,10 @@ class Overlap:
                     self._give_back(first, end)
                 break
 
-    # ---- what came loose
+    # ---- separate lines of ours
 
     def _take_leftovers(self) -> None:
-        """Take lines of which all is ours, where they say nothing by themselves; doubt some that do."""
+        """Take lines made only of our words, where they say nothing by themselves; mark some that do as doubts."""
         begin = next((at for at, place in enumerate(self.ours) if place >= 0), len(self.reply))
         places: dict[str, list[int]] = {}
         for place, word in enumerate(self.message.said):
@@ -299,7 +299,7 @@ class Overlap:
                     break
 
     def _lines(self, begin: int) -> Iterator[tuple[int, int]]:
-        """Segments from a word on that are all the member's, or all ours."""
+        """Yield the segments from a word on that are entirely the member's or entirely ours."""
         first = begin
         for at in range(begin, len(self.reply) + 1):
             if at < len(self.reply) and self._segments[at] == self._segments[first]:
@@ -309,7 +309,7 @@ class Overlap:
             first = at
 
     def _stands_alone(self, run: Run) -> bool:
-        """Whether nothing else stands on the lines of a row."""
+        """Tell whether the lines of a row hold no words of the member's."""
         beside = [at for at in (run.at - 1, run.end) if 0 <= at < len(self.reply)]
         return not any(
             self._segments[at] == self._segments[run.at if at < run.at else run.end - 1] and self.ours[at] < 0
@@ -319,9 +319,9 @@ class Overlap:
     def _take_alone(self, run: Run, *, beside: bool = True) -> None:
         """Take a row that is a line beside lines of ours, unless it says something.
 
-        One that does, and stands below where ours begins, is doubtful if it is long, or if what stands near it in the
-        message stands there, too: a footer that a program wrote anew is no wish. A line below the end of quotation
-        marks or an ellipsis is theirs, and so is one that is marked otherwise than what is ours.
+        One that does, below the beginning of ours, is taken as a doubt if it is long, or if the reply also repeats what
+        is near it in the message: a footer rewritten by a program is no opt-out. A line below closing quotation marks
+        or an ellipsis is the member's, as is one whose quote marks differ from those of ours.
         """
         if not self._says_something(run.at, run.end):
             if beside:
@@ -339,11 +339,11 @@ class Overlap:
             self._doubt(run.at)
 
     def _is_near(self, run: Run) -> bool:
-        """Whether something that stands near a row in the message is repeated."""
+        """Tell whether the reply repeats something near a row in the message."""
         return any(self.used[max(0, run.place - LOST) : run.over + LOST])
 
     def _is_whole(self, run: Run) -> bool:
-        """Whether a row is one or more whole sentences or lines of the message, and ends as they do."""
+        """Tell whether a row is one or more whole sentences or lines of the message, and ends as they do."""
         ends, end = self.message.gap(run.over), self.reply.gap(run.end)
         return (
             self.message.ends_sentence(run.place)
@@ -352,7 +352,7 @@ class Overlap:
         )
 
     def _says_something(self, first: int, end: int) -> bool:
-        """Whether words of the reply say something by themselves, or offer a number as a menu does."""
+        """Tell whether words of the reply say something by themselves, or contain a number as a menu does."""
         self._asked += 1
         if self._asked > MOST_ASKED or end - first > LONGEST:
             return True
@@ -367,14 +367,14 @@ class Overlap:
         )
 
     def _before(self, at: int) -> tuple[str, ...]:
-        """The word of the message before one that is ours: "1" before "posted"."""
+        """Return the word of the message before one that is ours: "1" before "posted"."""
         place = self.ours[at]
         return (self.message.said[place - 1],) if place > 0 else ()
 
-    # ---- what is taken out
+    # ---- spans to remove
 
     def spans(self) -> Iterator[tuple[int, int]]:
-        """The characters of words that are ours, with what stands around and between them that is no word."""
+        """Yield the character spans of words that are ours, with the punctuation and links around and between them."""
         reply, text = self.reply.words, self.reply.text
         begin = end = -1
         for position, word in enumerate(reply):

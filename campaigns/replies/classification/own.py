@@ -1,8 +1,8 @@
-"""What a member says in a text of their own: without what they repeat of ours.
+"""Extraction of a member's own words from a reply, without what it repeats of our message.
 
-The message that is answered is mostly known, and its words are taken out (`quotation`). Where it is not, or where only
-a piece of it comes back, our words are known by how organisations write and members do not: "Reply STOP to …", digits
-offered one after the other, a passage in quotation marks that holds either.
+The message that is answered is mostly known, and its words are removed (`quotation`). Where it is not, or where only a
+piece of it is repeated, our words are recognised by phrases that organisations write and members do not: "Reply STOP to
+…", several digits offered, or a passage in quotation marks with either.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from campaigns.replies.classification.quotation import find_quotation
 from campaigns.replies.classification.reactions import CLOSING, OPENING
 
 LONGEST: Final = 4000
-"""Characters that are looked at."""
+"""Most characters that are read."""
 FEWEST: Final = 4
-"""Words a passage in quotation marks has at least that is somebody else's."""
+"""Fewest words of a passage in quotation marks that is taken for somebody else's."""
 
 ONE_PIECE: Final = 8
-"""Words of a paragraph that is a whole message of ours."""
+"""Fewest words of a paragraph that is taken for a whole message of ours."""
 
 _ANSWER: Final = r"(?:stop|end|quit|cancel|unsubscribe|optout|start|help|info|yes|no|[0-9])"
 _DONE: Final = r"(?:opt(?:ing)?[ -]?out|unsubscribe|unsub|stop|end|cancel|quit|leave|be removed|receive no more)"
@@ -34,12 +34,12 @@ _INSTRUCTION: Final = re.compile(
     rf"|\b(?:reply|text|press|atebwch)\b(?:[^.\n\d]{{0,30}}[0-9]\b[^.\n\d]{{1,40}}){{2,9}}",
     re.IGNORECASE,
 )
-"""How to answer, as only who asks says it."""
+"""Instructions how to answer, as only organisations write them."""
 _AND_WHY: Final = re.compile(
     rf"(?:{_INSTRUCTION.pattern})(?:\s{{0,3}}{_DONE}\s(?:from|these|receiving|getting|our|all|future|further)\b[^.!?\n]{{0,80}})?",
     re.IGNORECASE,
 )
-"""… with what comes of it: "Reply STOP to unsubscribe from our updates"."""
+"""The same with their purpose: "Reply STOP to unsubscribe from our updates"."""
 _SENTENCE: Final = re.compile(r"[^.!?\n]+[.!?]*")
 _PASSAGE: Final = re.compile(
     "\u201c[^\u201d]{1,1500}(?:\u201d|$)|\u201e[^\u201c\u201d]{1,1500}(?:[\u201c\u201d]|$)|\u00ab[^\u00bb]{1,1500}(?:\u00bb|$)"
@@ -60,12 +60,12 @@ _WORD: Final = re.compile(r"[^\W_]+")
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A member's own words.
+    """Own words of a member.
 
     Attributes:
-        text: they; "" where all of it is ours.
-        repeats: whether any of ours was taken out.
-        doubtful: whether what is left may still be ours, or what was taken out theirs.
+        text: the words; "" where all of them are ours.
+        repeats: whether any words of ours were removed.
+        doubtful: whether the rest may still be ours, or the removed words theirs.
     """
 
     text: str
@@ -74,10 +74,10 @@ class Own:
 
 
 def own_text(text: str, sent: Sequence[str] = ()) -> Own:
-    """Take our words out of a text.
+    """Remove our words from a text.
 
     Args:
-        text: as it came.
+        text: as received.
         sent: the message it answers, in each of its forms; none where it is not known.
     """
     whole = text[:LONGEST]
@@ -92,12 +92,12 @@ def own_text(text: str, sent: Sequence[str] = ()) -> Own:
 
 
 def _unannounced(text: str) -> str:
-    """Without the words that only announce a quotation, such as "You sent:"."""
+    """Remove words at the end that only announce a quotation, such as "You sent:"."""
     return _INTRODUCED.sub("", text.rstrip(" \t\n" + OPENING)).rstrip()
 
 
 def _without_passages(text: str) -> str:
-    """Without passages in quotation marks that are somebody else's; what a member says that they said is theirs."""
+    """Remove passages in quotation marks that are somebody else's; members who quote themselves keep theirs."""
     whole = _ALL_QUOTED.search(text)
     if whole is not None and _INSTRUCTION.search(whole[0]):
         return f"{_unannounced(text[: whole.start()])}\n{text[whole.end() :].strip()}".strip()
@@ -115,7 +115,7 @@ def _without_passages(text: str) -> str:
 
 
 def _without_instructions(text: str) -> Own:
-    """Without the paragraphs that say how to answer; where there is one alone, without the sentences that do."""
+    """Remove the paragraphs that say how to answer; where every paragraph does, only the sentences that do."""
     paragraphs = [part for part in re.split(r"\n[ \t]*\n", text) if part.strip()]
     ours = [part for part in paragraphs if _INSTRUCTION.search(part)]
     if len(ours) < len(paragraphs):

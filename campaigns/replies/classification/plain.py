@@ -1,4 +1,4 @@
-"""A text made plain: lower case, no accents or apostrophes, misspellings mended, pictures named, clauses apart."""
+"""Normalisation of a text: lower case, no accents or apostrophes, spelling corrected, emoji named, clauses split."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 
 LONGEST: Final = 4000
-"""Characters looked at. Longer than any text message; an email's first 4,000 say what it wants or nobody can tell."""
+"""Most characters read: longer than any text message, and enough to tell what an email wants."""
 LONGEST_WORD: Final = 30
-"""Characters of a word looked at, so that no pattern meets a word it would go over again and again."""
+"""Most characters of a word that are read, so that no pattern backtracks over a long word."""
 LONGEST_NAME: Final = 5
-"""Words a name below a message may have, with the branch."""
+"""Most words of a name below a message, with the branch."""
 
 _JOINERS: Final = re.compile("['\u2018\u2019\u02bc`\u00b4\u200b-\u200d\u2060\ufeff\ufe0f\u20e3\u00ad]")
 _CLAUSE_END: Final = re.compile(r"[.,;:!\n\r()\u2013\u2014\u2026|/]+|\s[-*]\s")
@@ -24,7 +24,7 @@ _ADDRESSED: Final = frozenset({
     "colleagues", "friend", "friends", "comrades", "members", "office", "people", "there", "both", "your", "union",
     "the", "and", "or", "undeb", "yr", "may", "will",
 })  # fmt: skip
-"""Whom a greeting is for, where it is no name, and names that are words, too."""
+"""Words after a greeting that are no names, and names that are also common words."""
 _FOOTER: Final = re.compile(
     r"\n--[ \t]*\n(?s:.*)|\n(?:sent (?:from|via)|get outlook|wedi.i anfon o) [^\n]*", re.IGNORECASE
 )
@@ -32,12 +32,12 @@ _FOOTER: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A text made plain.
+    """Normalised text.
 
     Attributes:
-        clauses: its clauses: words without punctuation, but a question mark stays.
-        names: the words below it that look like a name, and those it is addressed to: no rule takes them for strangers.
-        greeted: they, in order, after "Hello" in a clause of its own.
+        clauses: its clauses: words without punctuation, except question marks.
+        names: words of a signature below it, and of a greeting; rules do not count them as unfamiliar words.
+        greeted: the words after "Hello" in a clause of its own, in order.
     """
 
     clauses: tuple[str, ...]
@@ -46,17 +46,17 @@ class Plain:
 
     @property
     def words(self) -> str:
-        """All of it."""
+        """Return all of it as one string."""
         return " ".join(self.clauses)
 
     @property
     def ungreeted(self) -> str:
-        """All of it, without whom it greets."""
+        """Return all of it without the words it greets."""
         return self._without(self.greeted)
 
     @property
     def guarded(self) -> str:
-        """All of it, without the words for whom it greets that are no names, "Your Union": no guard is for them."""
+        """Return all of it without greeted words that are no names, such as "Your Union", which guards must not see."""
         return self._without([word for word in self.greeted if word in _ADDRESSED])
 
     def _without(self, greeted: Sequence[str]) -> str:
@@ -67,12 +67,12 @@ class Plain:
 
 
 def make_plain(text: str, spellings: Mapping[str, str], pictures: Mapping[int, str]) -> Plain:
-    """Make a text plain.
+    """Normalise a text.
 
     Args:
-        text: as it came.
+        text: as received.
         spellings: words as typed, and as they are meant.
-        pictures: code points, and the words they stand for.
+        pictures: code points of emoji, and the words they stand for.
     """
     text = _FOOTER.sub("\n", unicodedata.normalize("NFKC", text[:LONGEST]))
     raw = _CLAUSE_END.split(_JOINERS.sub("", text))
@@ -84,7 +84,7 @@ def make_plain(text: str, spellings: Mapping[str, str], pictures: Mapping[int, s
 
 
 def make_bare(words: str) -> str:
-    """Make words comparable: lower case, no accents."""
+    """Normalise words for comparison: lower case, no accents."""
     if words.isascii():
         return words.lower()
     apart = unicodedata.normalize("NFKD", words.casefold())
@@ -96,7 +96,7 @@ def _words(clause: str, spellings: Mapping[str, str]) -> list[str]:
 
 
 def _greeted(clauses: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """The words after "Hello" in a clause of its own, if they name somebody, and something is said after it."""
+    """Return the words after "Hello" in a clause of its own, if they name somebody and more text follows."""
     said = [words for words in clauses if words]
     if len(said) < 2 or make_bare(said[0][0]) not in _GREETINGS or not 1 < len(said[0]) <= LONGEST_NAME:
         return ()
@@ -106,7 +106,7 @@ def _greeted(clauses: Sequence[Sequence[str]]) -> tuple[str, ...]:
 
 
 def _names(clauses: Sequence[Sequence[str]]) -> frozenset[str]:
-    """The words of the last clauses, if they are written as names are; never those of the first."""
+    """Return the words of the last clauses that are capitalised like names; never those of the first clause."""
     names: list[str] = []
     for words in reversed(clauses[1:]):
         if len(names) + len(words) > LONGEST_NAME or not all(word[0].isupper() for word in words):

@@ -1,8 +1,7 @@
-"""Words of the message that is answered, found again in the answer: they are ours, and never what the member says.
+"""Quotations of the answered message in a reply: those words are ours, and never what the member says.
 
-A quotation is known by rows of words of the message (`overlap`), whatever became of line breaks, quoting marks, links
-and entities on the way. Where it cannot be told whose words are, that is a doubt, and nothing beside it acts but a wish
-to get no more.
+A quotation is recognised by rows of words of the message (`overlap`), however line breaks, quote marks, links and
+entities were changed. Where it is uncertain whose words are, that is a doubt, and beside it only an opt-out counts.
 """
 
 from __future__ import annotations
@@ -15,19 +14,19 @@ from campaigns.replies.classification.alignment import SEED, Words
 from campaigns.replies.classification.overlap import Overlap
 
 FEWEST: Final = 3
-"""Words a subject has at least that repeats ours."""
+"""Fewest words of a subject that repeats ours."""
 MOST_WORDS: Final = 4000
-"""Words of a message that are looked for."""
+"""Most words of a message that are searched for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quotation:
-    """Where an answer repeats the message it answers.
+    """Quotation of a message in the answer to it.
 
     Attributes:
-        spans: from which character to which, in order.
+        spans: start and end characters, in order.
         share: how much of the message is repeated, 0 to 1.
-        doubts: characters beside which it cannot be told what is ours and what the member's.
+        doubts: character positions where it is uncertain what is ours and what the member's.
     """
 
     spans: tuple[tuple[int, int], ...] = ()
@@ -35,7 +34,7 @@ class Quotation:
     doubts: tuple[int, ...] = ()
 
     def around(self, text: str) -> tuple[str, str]:
-        """The text before it, and what is left of the rest: lines of which nothing is left go."""
+        """Return the text before it, and the rest without it; lines left empty are removed."""
         if not self.spans:
             return text, ""
         begin = self.spans[0][0]
@@ -45,7 +44,7 @@ class Quotation:
         return text[:begin], "\n".join(left).strip()
 
     def lines(self, lines: Sequence[str]) -> list[str]:
-        """The lines of the text without it, one for each; those it does not touch stay as they are."""
+        """Remove it from the lines of the text; returns as many lines, those it does not touch unchanged."""
         gone = bytearray(sum(map(len, lines)) + len(lines))
         for start, end in self.spans:
             gone[start:end] = b"\1" * (end - start)
@@ -63,7 +62,7 @@ def find_quotation(text: str, sent: Iterable[str]) -> Quotation:
 
     Args:
         text: the answer.
-        sent: what the message said; of several forms (its text, its HTML as text) the one that fits best counts.
+        sent: the message; of several forms (its text, its HTML as text) the best match counts.
     """
     reply = Words(text)
     found = [_quotation(Overlap(reply, Words(form, MOST_WORDS))) for form in sent]
@@ -71,7 +70,7 @@ def find_quotation(text: str, sent: Iterable[str]) -> Quotation:
 
 
 def repeats(text: str, sent: Iterable[str]) -> bool:
-    """Whether a line, such as a subject, only says what the message says, in three words at least."""
+    """Tell whether a line, such as a subject, only repeats words of the message, at least three."""
     words = Words(text).said
     if len(words) < FEWEST:
         return False
@@ -80,7 +79,7 @@ def repeats(text: str, sent: Iterable[str]) -> bool:
 
 
 def begins(text: str, sent: Iterable[str]) -> bool:
-    """Whether a text is a message, or its beginning: some words of it at least, the last of which may be cut short."""
+    """Tell whether a text is a message or its beginning: at least some words, the last of which may be cut short."""
     words = Words(text).said
     for form in sent:
         message = Words(form).said

@@ -1,9 +1,8 @@
-"""Reactions: a heart put on our message, which telephones and mail programs turn into a text or a mail of its own.
+"""Reactions: emoji put on our message, which phones and mail programs turn into a text or mail of its own.
 
-Such a text names what was done and repeats our message: `Liked “Have you voted? Reply STOP to opt out”`. The words for
-it are the programs' own, in the language of the telephone (`reactions.toml`); a picture does as well as a word. Where a
-member has written anything else beside it, it is no reaction; nor is it one where what is in quotation marks is theirs
-(`reader`).
+Such a text names the action and repeats our message: `Liked “Have you voted? Reply STOP to opt out”`. The words for
+the action come from the program, in the language of the phone (`reactions.toml`); an emoji may stand for them. It is no
+reaction where a member has written anything else beside it, or where the text in quotation marks is theirs (`reader`).
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from campaigns.replies.classification.plain import make_bare
 
 WORDS: Final = Path(__file__).with_name("rules") / "reactions.toml"
 LONGEST: Final = 10
-"""Words that may stand around what is repeated."""
+"""Most words around the repeated message."""
 LONGEST_TEXT: Final = 4000
 
 OPENING: Final = '"“„‟«»\u2039「『❝'
 CLOSING: Final = '"”“»«\u203a«」』❞‟'
 _REPEATED: Final = re.compile(rf"[{OPENING}](?:.*[{CLOSING}]|.*)", re.DOTALL)
-_WORD: Final = re.compile("(?:[^\\W\\d_]|[\u064b-\u0652\u0900-\u0dff\u0e00-\u0eff])+")  # with vowels that are marks
+_WORD: Final = re.compile("(?:[^\\W\\d_]|[\u064b-\u0652\u0900-\u0dff\u0e00-\u0eff])+")  # with combining vowels
 _JOINED: Final = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{2}")
 _JOINERS: Final = re.compile("[\u200a-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufe0f]")
 _APOSTROPHES: Final = re.compile("['\u2019\u02bc]")
@@ -34,13 +33,13 @@ _APOSTROPHES: Final = re.compile("['\u2019\u02bc]")
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """Words of reactions.
+    """Vocabulary of reactions.
 
     Attributes:
-        verbs: what was done.
-        joined: the same in scripts that put no spaces between words.
-        beside: what may stand with them.
-        whole: reactions that repeat nothing.
+        verbs: words for the action.
+        joined: the same in scripts without spaces between words.
+        beside: words that may stand with them.
+        whole: pattern for reactions that repeat no message.
     """
 
     verbs: frozenset[str]
@@ -51,11 +50,11 @@ class _Words:
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """What has the form of a reaction.
+    """Text that has the form of a reaction.
 
     Attributes:
-        repeated: what it repeats of a message; all of it where it repeats nothing.
-        named: whether words say what was done, as only programs write; not a picture alone.
+        repeated: the part that repeats a message; the whole text where it repeats nothing.
+        named: whether words name the action, as only programs write, not just an emoji.
     """
 
     repeated: str
@@ -63,12 +62,12 @@ class Reaction:
 
 
 def find_reaction(text: str) -> Reaction | None:
-    """Find out whether a text, or a mail's own words, has the form of a reaction to a message, and nothing beside it.
+    """Parse a text, or a mail's own words, that has the form of a reaction and nothing else; None for any other.
 
-    A member may write in that form too (`"STOP" 🙏`): what is repeated has to be looked at.
+    A member may write in that form, too (`"STOP" 🙏`), so the repeated part has to be checked.
 
     Args:
-        text: as it came.
+        text: as received.
     """
     text = _JOINERS.sub("", text[:LONGEST_TEXT]).strip()
     words = _load()

@@ -1,7 +1,7 @@
-"""Read a reply: what did the person mean? Rules are data (`rules/`), tried in order; the first that fits decides.
+"""Reader of replies: rules are data (`rules/`), tried in order; the first that fits decides the reading.
 
-Two mistakes are not made: taking for a vote what is none, and missing a plain STOP. Everything else that is not clear
-is `unclear`, and a person reads it.
+Two mistakes must not happen: counting a vote that is none, and missing a plain STOP. Everything else that is not clear
+is `unclear`, and staff read it.
 """
 
 from __future__ import annotations
@@ -34,35 +34,35 @@ READINGS: Final = frozenset(
 )
 
 REPEATED: Final = "repeated"
-"""The rule of a reply that says only what the message it answers says, or cannot be told from it."""
+"""Rule of a reply that only repeats the message it answers, or cannot be told apart from it."""
 
 WISHES: Final = 4
-"""How often a reply may say that it wishes to be left alone, for what it says besides to be looked for."""
+"""Most opt-out wishes in one reply that are removed to read the rest."""
 ALONE: Final = 8
-"""Words of politeness that may stand beside what is said alone."""
+"""Most polite words beside the matched words of a reply that says nothing else."""
 
 ALONE_WISH: Final = 16
-"""… and beside a wish, which people put into a letter's form."""
+"""The same beside an opt-out, which people write in the form of a letter."""
 
 _LABEL: Final = re.compile(
     r"(?<![\w.:/-])(\d{1,2})[ \t]{0,3}(?:[=:.)\u2013-][ \t]{0,3}|(?:for|if|os|am) )?([^\W\d][^\n,;.!?\d()]{0,60})"
 )
 _OWN_WISH: Final = frozenset({"me", "us", "my", "i", "id", "im", "fi", "mi", "ni", "fy"})
-"""Words for whom a wish is about."""
+"""Words by which a wish is about the writer."""
 _DIGIT_FIRST: Final = re.compile(r"(?P<digit>\d{1,2}) (?P<rest>.+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What a reply says.
+    """Classification of a reply.
 
     Attributes:
         reading: one of `READINGS`.
         rule: the rule that decided; `none` where none fits.
         version: of the rules.
-        also: a second thing the same reply says, such as the vote in "Voted, now stop texting me".
-        language: the one it was understood in.
-        alone: whether it says nothing else at all.
+        also: a second reading of the same reply, such as the vote in "Voted, now stop texting me".
+        language: the language of the rule.
+        alone: whether the reply says nothing else at all.
     """
 
     reading: str
@@ -74,11 +74,11 @@ class Classification:
 
 
 def read_reply(text: str, menu: Mapping[str, str] | None = None, sent: Sequence[str] = ()) -> Classification:
-    """Read one reply.
+    """Classify a reply.
 
     Args:
-        text: as it came.
-        menu: the digits the message offered and what each means, `{"1": "voted"}`.
+        text: as received.
+        menu: the digits the message offered and the reading of each, `{"1": "voted"}`.
         sent: the message it answers, in each of its forms, where it is known: its words are not the member's.
     """
     rules = load_rules()
@@ -90,15 +90,15 @@ def read_reply(text: str, menu: Mapping[str, str] | None = None, sent: Sequence[
     read = _read(rules, own.text, menu or {}, sent)
     if not own.doubtful:
         return read
-    # a wish is obeyed all the same; what stands beside it may be ours
+    # an opt-out is applied all the same; the words beside it may be ours
     return replace(read, also=None) if read.reading == "opt_out" else Classification("unclear", REPEATED, rules.version)
 
 
 def _is_reaction(rules: Rules, text: str, sent: Sequence[str]) -> bool:
-    """Whether a text only says that somebody reacted to a message of ours; nobody will read it.
+    """Tell whether a text only says that somebody reacted to a message of ours; staff need not read such a text.
 
-    What it repeats is the message, from its beginning. Where that is unknown, or another than the one that is answered,
-    it may be a member's own word in quotation marks, such as "STOP" beside a picture: if a rule understands it, it is.
+    It repeats the beginning of the message. Where the message is unknown, or differs, the quoted text may be a member's
+    own, such as "STOP" beside an emoji; it is taken for that if a rule fits it.
     """
     reaction = find_reaction(text)
     if reaction is None:
@@ -128,7 +128,7 @@ def _read(rules: Rules, text: str, menu: Mapping[str, str], sent: Sequence[str])
 
 
 def _by_digit(rules: Rules, words: str, menu: Mapping[str, str]) -> Classification | None:
-    """A digit the message offered; words after it must not say something else."""
+    """Classify a digit that the message offered; words after it must agree with it."""
     if (alone := rules.digit.fullmatch(words)) is not None:
         reading = menu.get(str(int(rules.numbers.get(alone["digit"], alone["digit"]))), "unclear")
         return Classification(reading if reading in READINGS else "unclear", "digit", rules.version)
@@ -146,7 +146,7 @@ def _by_digit(rules: Rules, words: str, menu: Mapping[str, str]) -> Classificati
 
 
 def _by_label(rules: Rules, words: str, menu: Mapping[str, str], sent: Sequence[str]) -> Classification | None:
-    """The words that the message put beside a digit, with the digit or without it: "3 none came"."""
+    """Classify a reply that repeats the label of a digit, with the digit or without it: "3 none came"."""
     digit, _, rest = words.partition(" ")
     for form in sent:
         for number, label in _LABEL.findall(form):
@@ -158,7 +158,7 @@ def _by_label(rules: Rules, words: str, menu: Mapping[str, str], sent: Sequence[
 
 
 def _is_alone(rules: Rules, plain: Plain, found: str, *, wish: bool) -> bool:
-    """Whether nothing else is said. "From your list" is part of what somebody wishes for themself, and of no footer."""
+    """Tell whether nothing else is said. "From your list" belongs to a wish only where it is about the writer."""
     rest = plain.words.replace(found, " ", 1).split()
     polite = rules.familiar | rules.polite
     if wish and _OWN_WISH & set(plain.words.split()):
@@ -169,7 +169,7 @@ def _is_alone(rules: Rules, plain: Plain, found: str, *, wish: bool) -> bool:
 
 
 def _beside_wish(rules: Rules, plain: Plain, found: str, menu: Mapping[str, str], sent: Sequence[str]) -> str | None:
-    """What a reply says besides its wish to be left alone, in whatever order, and however often it wishes."""
+    """Return the reading of a reply besides its opt-out wish, in any order, and however often it is repeated."""
     for _ in range(WISHES):
         plain = rules.wish.without(plain, found)
         found, rule = rules.read(plain)
@@ -181,10 +181,10 @@ def _beside_wish(rules: Rules, plain: Plain, found: str, menu: Mapping[str, str]
 
 
 def _also(rules: Rules, plain: Plain, found: str, first: Rule) -> str | None:
-    """Whether somebody asks to be rung besides, once the words that decided are taken out."""
+    """Return `call_me` where the reply also asks for a call, once the matched words are removed; else None."""
     rest = Plain(tuple(left for clause in plain.clauses if (left := clause.replace(found, " ").strip())))
     if rest.words == plain.words and first.reading != "call_me":
         rest = Plain(tuple(left for left in (plain.words.replace(found, " ").strip(),) if left))
     _, rule = rules.read(rest)
-    # anything more delicate a person reads in full
+    # other readings beside it are left to staff
     return "call_me" if rule and rule.reading == "call_me" and first.reading != "call_me" else None

@@ -1,7 +1,7 @@
-"""The rules replies are read by: data, one file a language (`rules/`), compiled into one list.
+"""Rules for reading replies: data, one file per language (`rules/`), compiled into one list.
 
-What any language doubts, all languages doubt: guards, spellings and harmless phrases of the files are put together, so
-that a reply in two languages at once is read as safely as one.
+Guards, spellings and harmless phrases of all languages are combined, so that a reply in two languages is read as
+safely as one in a single language.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from campaigns.replies.classification.wish import PARTS, Wish
 FOLDER: Final = Path(__file__).with_name("rules")
 ORDER: Final = "order.toml"
 LONGEST: Final = 400
-"""Words a reply may have for a rule that names no limit."""
+"""Most words of a reply for a rule that names no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule.
+    """Rule for one reading.
 
     Attributes:
         name: unique.
-        stage: when it is tried.
-        language: of the file it stands in.
-        reading: what a reply says that it fits.
-        examples: replies it must fit; a test holds it to them.
+        stage: the stage at which it is tried.
+        language: the language of its file.
+        reading: the reading of a reply that it fits.
+        examples: replies it must fit; a test checks them.
         longest: the most words a reply may have.
-        strangers: how many words may stand beside what matched that are not familiar; None: any number.
+        strangers: how many unfamiliar words may stand beside the match; None for any number.
         whole: patterns for all the words.
         sentence: patterns for all of any clause.
         clause: patterns for the beginning of any clause.
@@ -58,7 +58,7 @@ class Rule:
     unless: tuple[re.Pattern[str], ...]
 
     def match(self, plain: Plain, harmless: re.Pattern[str], familiar: frozenset[str]) -> str | None:
-        """The words that made the rule fit, or None."""
+        """Return the words that the rule matched, or None where it does not fit."""
         words = plain.words
         if words.count(" ") >= self.longest:
             return None
@@ -85,20 +85,20 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All of them, in order.
+    """Rules of all languages, in order.
 
     Attributes:
-        version: the declared one, and a few digits of what the files say.
+        version: the declared one, and a few digits of a hash of the files.
         spellings: words as typed, and as they are meant.
-        pictures: code points, and the words they stand for.
-        harmless: phrases that guards do not see.
-        familiar: words that say nothing else.
-        wishing: words that say nothing else beside somebody's wish to get no more.
-        polite: words that may stand beside a wish.
-        digit: a number, with what may stand around it.
+        pictures: code points of emoji, and the words they stand for.
+        harmless: phrases removed before guards are tried.
+        familiar: words that add no meaning.
+        wishing: words that add no meaning beside an opt-out wish of the writer's own.
+        polite: words of politeness, which add no meaning.
+        digit: a number, with the polite words that may stand around it.
         numbers: numbers in words, and their digits.
-        agreeing: by reading, words that say the same beside a digit that means it, and alone would not.
-        wish: what is left of a reply without its wish to be left alone.
+        agreeing: by reading, words that confirm a digit with that reading, but mean too little alone.
+        wish: removes an opt-out wish from a reply.
         rules: in the order in which they are tried.
     """
 
@@ -116,15 +116,15 @@ class Rules:
     rules: tuple[Rule, ...]
 
     def agrees(self, reading: str, words: str) -> bool:
-        """Whether words beside a digit say the same as it in short."""
+        """Tell whether words beside a digit confirm its reading."""
         return reading in self.agreeing and self.agreeing[reading].fullmatch(words) is not None
 
     def plain(self, text: str) -> Plain:
-        """A text made plain."""
+        """Normalise a text."""
         return make_plain(text, self.spellings, self.pictures)
 
     def read(self, plain: Plain) -> tuple[str, Rule | None]:
-        """The words matched and the first rule that fits; "" and None where none does."""
+        """Return the words matched and the first rule that fits; "" and None where none does."""
         for rule in self.rules:
             found = rule.match(plain, self.harmless, self.familiar)
             if found is not None:
@@ -134,10 +134,10 @@ class Rules:
 
 @cache
 def load_rules(folder: Path = FOLDER) -> Rules:
-    """The rules of a folder: `order.toml`, and a file for each language.
+    """Load the rules of a folder: `order.toml`, and a file for each language.
 
     Raises:
-        ValueError: they do not fit together; the message says where.
+        ValueError: the files are inconsistent; the message says where.
     """
     content = [(folder / ORDER).read_bytes()]
     order = tomllib.loads(content[0].decode())
@@ -187,7 +187,7 @@ def load_rules(folder: Path = FOLDER) -> Rules:
 
 
 def _digit(languages: Iterable[Mapping[str, Any]]) -> re.Pattern[str]:
-    """A number that a message offered, alone or with a little politeness."""
+    """Compile the pattern of a number, alone or with polite words around it."""
     before = "|".join(word for data in languages for word in data["menu"]["before"])
     after = "|".join(word for data in languages for word in data["menu"]["after"])
     numbers = "|".join(word for data in languages for word in data["menu"]["numbers"])
@@ -243,7 +243,7 @@ def _whole_words(phrases: Iterable[str]) -> re.Pattern[str]:
 
 
 def _filled(data: Mapping[str, Any], patterns: Iterable[str]) -> list[str]:
-    """`{name}` becomes one of the language's list of that name; `{0,3}` is a regular expression's own."""
+    """Replace `{name}` by an alternation of the language's list of that name; `{0,3}`, a quantifier, stays."""
     vocabulary: dict[str, str] = {}
     for name, words in data["vocabulary"].items():
         vocabulary[name] = f"(?:{'|'.join(_fill(word, vocabulary) for word in words)})"

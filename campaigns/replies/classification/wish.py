@@ -1,4 +1,4 @@
-"""A wish to be left alone, taken out of a reply, so that the rest is read by itself: a vote beside it counts."""
+"""Removal of an opt-out wish from a reply, so that the rest is read by itself: a vote beside it counts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _DIGIT: Final = re.compile(r"(?<!\S)\d{1,2}(?!\S)")
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Words of a wish to be left alone, and those that only join it to what is said besides.
+    """Patterns for an opt-out wish, and for words that only join it to the rest of a reply.
 
     Attributes:
-        begins: how the wish itself begins, inside the words that a rule found.
-        before: what leads to it, at the end of the words before it: "but please".
-        after: what it is about, at the beginning of the words after it: "me from this list".
+        begins: the beginning of the wish itself, inside the words that a rule matched.
+        before: words that lead to it, at the end of the text before it: "but please".
+        after: words that complete it, at the beginning of the text after it: "me from this list".
     """
 
     begins: re.Pattern[str]
@@ -43,11 +43,11 @@ class Wish:
         )
 
     def without(self, plain: Plain, found: str) -> Plain:
-        """What a reply says besides; before the wish and after it are clauses of their own.
+        """Return the reply without the wish; the text before it and after it become separate clauses.
 
         Args:
             plain: the reply.
-            found: the words that a rule of opting out found in it.
+            found: the words in it that an opt-out rule matched.
         """
         clauses = plain.clauses if any(found in clause for clause in plain.clauses) else (plain.words,)
         return Plain(tuple(part for clause in clauses for part in self._parts(clause, found)), plain.names)

@@ -1,4 +1,4 @@
-"""One cell of a workbook as the text that people see, and why it cannot be used where it cannot."""
+"""Cells of a workbook as the text that people see, or why one cannot be used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST_TEXT: Final = 40_000
 NO_RESULT: Final = "(formula without a result)"
 
 _MOST_DIGITS: Final = 15
-"""A spreadsheet's number holds so many; the others were made up."""
+"""Digits that a spreadsheet's number holds; any others were made up."""
 _EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  # sheets know no zones
 _EPOCH_1904: Final = datetime(1904, 1, 1)  # noqa: DTZ001
 _LAST_DAY: Final = 2_958_466  # 1 January 10000
@@ -28,13 +28,13 @@ _MOMENT_WORD: Final = re.compile(
 )
 _ONE_LETTER: Final = re.compile(r"(.)\1{0,3}")
 _LETTERS_AGAIN: Final = re.compile(r"(?:(.)\1{1,3}(?!\1))+")
-"""Parts of a date in any language: `jjjj`, `tt`, `jjjjmmtt`; no word for a plain number is made so."""
+"""Parts of a date in any language: `jjjj`, `tt`, `jjjjmmtt`; no word for a plain number looks like that."""
 _BUILT_IN_DATES: Final = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 _BUILT_IN_ELAPSED: Final = 46
 
 
 class Cell(NamedTuple):
-    """What a cell holds.
+    """Content of a cell.
 
     Attributes:
         text: as people see it.
@@ -47,7 +47,7 @@ class Cell(NamedTuple):
 
 @dataclass(slots=True)
 class Sheet:
-    """What is known of the sheet that is read, the more the further it is read.
+    """Sheet that is being read; more is known of it the further it is read.
 
     Attributes:
         name: as its tab has it.
@@ -86,7 +86,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NumberFormat:
-    """How a number is shown.
+    """Number format: how a number is shown.
 
     Attributes:
         kind: a plain number, a moment, or time that has passed.
@@ -102,7 +102,7 @@ PLAIN: Final = NumberFormat()
 
 @lru_cache(maxsize=4096)
 def number_format(code: str, number: int = 0) -> NumberFormat:
-    """What a format code means.
+    """Read a format code.
 
     Args:
         code: `dd/mm/yyyy`, `000000` …; empty for a built-in one.
@@ -125,7 +125,7 @@ def number_format(code: str, number: int = 0) -> NumberFormat:
 
 
 def _is_moment(bare: str) -> bool:
-    """Whether a format code without its literals shows a date or time, and not just a word with such letters in it.
+    """Tell whether a format code without its literals shows a date or time, not just a word with such letters in it.
 
     Programs other than Excel write the word for a plain number in their own language, as they do the letters of a date:
     `Standaard` is a number, `dd-mm-jjjj` is a date. A code that has places for digits is a number too, whatever stands
@@ -145,7 +145,7 @@ def _is_moment(bare: str) -> bool:
 
 
 def number_text(value: str, shown: NumberFormat = PLAIN, *, since_1904: bool = False) -> Cell:
-    """A number as people see it: whole ones without decimals or exponent, moments as 2026-11-22 or 2026-11-22 09:30.
+    """Format a number as people see it: whole ones without decimals or exponent, moments like 2026-11-22 09:30.
 
     Args:
         value: as the file has it: `7700900123`, `1.5E3`.
@@ -169,7 +169,7 @@ def number_text(value: str, shown: NumberFormat = PLAIN, *, since_1904: bool = F
 
 
 def date_text(value: str) -> str:
-    """A moment that the file writes in ISO 8601; anything else as it is."""
+    """Format a moment that the file writes in ISO 8601; return anything else as it is."""
     try:
         return as_text(datetime.fromisoformat(value))
     except ValueError:
@@ -177,14 +177,14 @@ def date_text(value: str) -> str:
 
 
 def as_text(moment: date) -> str:
-    """A date, or a date and time where it is not midnight."""
+    """Format a date, or a date and time where it is not midnight."""
     if not isinstance(moment, datetime):
         return moment.isoformat()
     return moment.date().isoformat() if moment.time() == time() else moment.isoformat(" ", "minutes")
 
 
 def yes_or_no(value: str) -> Cell:
-    """A truth value."""
+    """Make the cell of a truth value."""
     return Cell("yes" if value.strip().lower() in {"1", "true"} else "no")
 
 
@@ -197,7 +197,7 @@ def _moment_text(days: float, *, since_1904: bool) -> str:
 
 
 def _with_zeros(number: int, pattern: str) -> str:
-    """The digits in the places of a pattern from the right: 123 in `M00000` is M00123."""
+    """Put the digits in the places of a pattern from the right: 123 in `M00000` is M00123."""
     rest, first = str(number), next(index for index, char in enumerate(pattern) if char in "0#?")
     shown: list[str] = []
     for index in reversed(range(len(pattern))):
@@ -215,7 +215,7 @@ def _with_zeros(number: int, pattern: str) -> str:
 
 
 def column_letters(place: int) -> str:
-    """The name of a column: 0 is A, 16,383 XFD."""
+    """Return the name of a column: 0 is A, 16,383 XFD."""
     name = ""
     place += 1
     while place:

@@ -1,4 +1,4 @@
-"""The ZIP file that a workbook is, judged before anything in it is unpacked; and its parts, read as XML in pieces."""
+"""ZIP file that a workbook is, checked before anything in it is unpacked; its parts are read as XML in pieces."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.errors import InputError
 LARGEST: Final = 1 << 30
 """Bytes that a part may have when it is unpacked: a million members with twenty columns."""
 _SUSPICIOUS: Final = 200
-"""How many times smaller text seldom gets by being packed."""
+"""Compression ratio that text seldom reaches."""
 _SMALL: Final = 20_000_000
 _MOST_PARTS: Final = 10_000
 _CHUNK: Final = 1 << 16
@@ -24,7 +24,7 @@ _ENCRYPTED: Final = 0x1
 
 
 Handlers = tuple[Callable[[str, dict[str, str]], Any], Callable[[str], Any], Callable[[str], Any]]
-"""Who is told of the beginning of elements, of their end, and of text."""
+"""Callbacks for the beginning of elements, for their end, and for text."""
 
 
 class Container:
@@ -52,7 +52,7 @@ class Container:
         return name in self._parts
 
     def pieces(self, name: str) -> Iterator[bytes]:
-        """A part, piece by piece.
+        """Yield a part piece by piece.
 
         Raises:
             InputError: it is missing or damaged.
@@ -65,11 +65,11 @@ class Container:
             raise damaged() from None
 
     def parse(self, name: str, handlers: Callable[[str], Handlers]) -> Iterator[None]:
-        """Parse a part, and stop after each piece so that what has been found can be taken.
+        """Parse a part, pausing after each piece so that what has been found can be taken.
 
         Args:
             name: of the part.
-            handlers: given the prefix of the root's name, says who is told of what follows.
+            handlers: given the prefix of the root's name, returns the callbacks for what follows.
 
         Raises:
             InputError: it is missing, damaged, or declares entities.
@@ -97,7 +97,7 @@ class Container:
             raise damaged() from None
 
     def tree(self, name: str) -> Element:
-        """A small part as a whole; names are as they stand, with their prefixes.
+        """Parse a small part as a whole; names keep their prefixes.
 
         Raises:
             InputError: it is missing, damaged, declares entities, or is large.
@@ -111,12 +111,12 @@ class Container:
 
 
 def local_name(tag: str) -> str:
-    """A name without its prefix, which is for the program to choose."""
+    """Strip a name's prefix, which is for the program to choose."""
     return tag.rpartition(":")[2]
 
 
 def resolve(base: str, target: str) -> str:
-    """The name of a part that another one refers to: `worksheets/sheet1.xml`, seen from `xl/workbook.xml`."""
+    """Resolve the name of a part that another one refers to: `worksheets/sheet1.xml`, seen from `xl/workbook.xml`."""
     target = target.replace("\\", "/")  # as some programs on Windows write it
     if target.startswith("/"):
         return target.lstrip("/")
@@ -130,7 +130,7 @@ def resolve(base: str, target: str) -> str:
 
 
 def damaged(why: str = "") -> InputError:
-    """The error of a file that is not what it says it is."""
+    """Build the error for a file that is not what it says it is."""
     return InputError(
         f"The file cannot be read as a spreadsheet: it is damaged{f' ({why})' if why else ''}.",
         remedy="Save it again as XLSX, ODS or CSV.",
@@ -138,7 +138,7 @@ def damaged(why: str = "") -> InputError:
 
 
 def protected() -> InputError:
-    """The error of a file under a password."""
+    """Build the error for a file under a password."""
     return InputError("The file is protected by a password.", remedy="Save a copy without password, or as CSV.")
 
 

@@ -1,4 +1,4 @@
-"""OpenDocument spreadsheets: the first sheet that people see and that has anything in it."""
+"""OpenDocument spreadsheets: the first visible sheet that has anything in it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _MOST_COLUMNS: Final = 16_384
 
 
 def is_ods(container: Container) -> bool:
-    """Whether a ZIP file is an OpenDocument spreadsheet."""
+    """Return whether a ZIP file is an OpenDocument spreadsheet."""
     return _CONTENT in container
 
 
 def open_ods(container: Container) -> Iterator[tuple[Sheet, Iterator[Row]]]:
-    """The first sheet that people see and that has anything in it, with its rows.
+    """Open the first visible sheet that has anything in it, with its rows.
 
     Raises:
         InputError: it is damaged, or protected by a password.
@@ -79,7 +79,7 @@ class _Document:
         self._length = 0
 
     def handlers(self, _: str) -> Handlers:
-        """Names are told apart without their prefixes, which every program sets alike but need not."""
+        """Return the callbacks. Names are compared without their prefixes, which programs are free to choose."""
         return self._start, self._end, self._text
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:  # noqa: C901, PLR0912  # a line for each element
@@ -153,7 +153,7 @@ class _Document:
         if self._cells and not self._is_unseen:
             self._has_rows = True
             hidden = self._row.get("visibility") in _UNSEEN
-            # a row that is repeated more often than a sheet can have rows is told by its last line
+            # of a row that is repeated more often than a sheet can have rows, the last line stands for the rest
             self.done += [
                 (self._table, Row(line, self._cells, hidden))
                 for line in {*range(self._line + 1, self._line + min(times, _MOST_COLUMNS) + 1), self._line + times}
@@ -167,7 +167,7 @@ def _count(attributes: dict[str, str], name: str) -> int:
 
 
 def _held(cell: _Cell) -> Cell:
-    """A cell's value as text, with the zeros that are shown before a number."""
+    """Convert a cell's value to text, with the zeros that are shown before a number."""
     shown = "\n".join("".join(parts) for parts in cell.paragraphs)
     given = cell.attributes
     kind, has_formula = given.get("value-type", ""), "formula" in given

@@ -1,7 +1,7 @@
-"""The process in which a workbook is read: few rights, little memory, and gone when whoever started it is.
+"""Process in which a workbook is read: few rights, little memory, and ended with its parent.
 
-It is given an open file and writes JSON, a line for each thing it has to say: `{"sheet": …}` first, then `{"rows": …}`
-as they come, and `{"notes": …}` at the end; or `{"refused": …}` where the file cannot be read.
+It is given an open file and writes lines of JSON: `{"sheet": …}` first, `{"rows": …}` as they come, `{"notes": …}` at
+the end; or `{"refused": …}` where the file cannot be read.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _BINARY: Final = "xl/workbook.bin"
 def main() -> None:
     """Read the workbook whose file descriptor is the first argument, in as many bytes of memory as the second says."""
     descriptor, memory = map(int, sys.argv[1:])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process
     threading.Thread(target=_end_with_parent, daemon=True).start()
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
@@ -53,7 +53,7 @@ def main() -> None:
     except InputError as error:
         out.write(orjson.dumps({"refused": error.message, "remedy": error.remedy}) + b"\n")
     except MemoryError:
-        os._exit(os.EX_SOFTWARE)  # whoever started us knows what that means
+        os._exit(os.EX_SOFTWARE)  # the parent process knows what that means
     except Exception as error:  # noqa: BLE001  # a file can be wrong in more ways than anybody foresees
         refused = damaged(type(error).__name__)
         out.write(orjson.dumps({"refused": refused.message, "remedy": refused.remedy}) + b"\n")
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def read(file: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """What there is to say of a workbook, as plain values.
+    """Yield the messages about a workbook, as plain values.
 
     Raises:
         InputError: it cannot be read.
@@ -102,7 +102,7 @@ def _open(file: IO[bytes]) -> Iterator[tuple[Sheet, Iterator[Row]]]:
 
 
 def _within_bounds(rows: Iterator[Row]) -> Iterator[Row]:
-    """The rows without cells that hold nothing but spaces, of which a stray one is often far away.
+    """Yield the rows without cells that hold only spaces, of which a stray one is often far away.
 
     Raises:
         InputError: something stands further away than a member file goes, or there is too much.
@@ -130,7 +130,7 @@ def _within_bounds(rows: Iterator[Row]) -> Iterator[Row]:
 
 
 def _filled_down(sheet: Sheet, rows: Iterator[Row]) -> Iterator[Row]:
-    """The rows, with what stands in a merged cell in each of its rows, as people see it."""
+    """Yield the rows, repeating the content of a merged cell in each of its rows, as people see it."""
     begin: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     open_ones: list[tuple[int, int, Cell]] = []
     known = 0
@@ -168,7 +168,7 @@ def _in_chunks(sheet: Sheet, rows: Iterator[Row]) -> Iterator[dict[str, Any]]:
 
 
 def _notes(sheet: Sheet) -> Iterator[str]:
-    """What people should know of a sheet that is not as it looks."""
+    """Yield notices about a sheet that is not as it looks."""
     if sheet.hidden_sheets:
         names = ", ".join(f"“{name}”" for name in sheet.hidden_sheets[:_NAMED])
         yield f"Hidden sheets were not read: {names}."
@@ -183,7 +183,7 @@ def _notes(sheet: Sheet) -> Iterator[str]:
 
 
 def _end_with_parent() -> None:
-    """End at once when whoever started us does: standard input is a pipe that they hold, and never write to."""
+    """End at once when the parent process does: standard input is a pipe that it holds, and never writes to."""
     with suppress(OSError):
         os.read(0, 1)
     os._exit(os.EX_OK)

@@ -1,4 +1,4 @@
-"""XLS workbooks of Excel 97 to 2003, read by xlrd: the first sheet that people see and that has anything in it."""
+"""XLS workbooks of Excel 97 to 2003, read by xlrd: the first visible sheet that has anything in it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LARGEST: Final = 200_000_000
 
 
 def open_xls(file: IO[bytes]) -> Iterator[tuple[Sheet, Iterator[Row]]]:
-    """The sheets that people see, in order, each with its rows.
+    """Open the visible sheets, in order, each with its rows.
 
     Raises:
         InputError: it is damaged, or protected by a password.

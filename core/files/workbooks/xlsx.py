@@ -1,4 +1,4 @@
-"""XLSX workbooks: the first sheet that people see and that has anything in it."""
+"""XLSX workbooks: the first visible sheet that has anything in it."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _EMPTY: Final = Cell("")
 
 
 def is_xlsx(container: Container) -> bool:
-    """Whether a ZIP file is an XLSX workbook."""
+    """Return whether a ZIP file is an XLSX workbook."""
     return _workbook(container) in container
 
 
 def open_xlsx(container: Container) -> Iterator[tuple[Sheet, Iterator[Row]]]:
-    """The sheets that people see, in order, each with its rows.
+    """Open the visible sheets, in order, each with its rows.
 
     Raises:
         InputError: it is damaged.
@@ -75,7 +75,7 @@ def open_xlsx(container: Container) -> Iterator[tuple[Sheet, Iterator[Row]]]:
 
 
 def column_number(letters: str) -> int:
-    """The place of a column, from 0: A is 0, XFD 16,383."""
+    """Return the place of a column, from 0: A is 0, XFD 16,383."""
     number = 0
     for letter in letters:
         number = number * 26 + ord(letter) - ord("A") + 1
@@ -84,13 +84,13 @@ def column_number(letters: str) -> int:
 
 @dataclass(slots=True)
 class _Book:
-    """What all sheets share.
+    """Data that all sheets of a workbook share.
 
     Attributes:
         since_1904: days are counted from 1904.
         wants_results: the program that wrote it has left the formulas to the one that opens it.
-        texts: which cells name by number.
-        formats: of each style.
+        texts: the texts that cells name by number.
+        formats: the number format of each style.
     """
 
     since_1904: bool = False
@@ -100,7 +100,7 @@ class _Book:
 
 
 def _workbook(container: Container) -> str:
-    """The part that lists the sheets, called as its program likes; empty where there is none."""
+    """Find the part that lists the sheets, whose name the program chooses; empty where there is none."""
     if _WORKBOOK in container:
         return _WORKBOOK
     for element in container.tree(_ROOT) if _ROOT in container else ():
@@ -112,7 +112,7 @@ def _workbook(container: Container) -> str:
 
 
 def _links(container: Container, workbook: str) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-    """The parts that the workbook refers to, by id and by kind; and the kind of each id."""
+    """Read the parts that the workbook refers to, by id and by kind; and the kind of each id."""
     targets, by_kind, kinds = {}, {}, {}
     folder, _, name = workbook.rpartition("/")
     for element in container.tree(f"{folder}/_rels/{name}.rels"):
@@ -124,7 +124,7 @@ def _links(container: Container, workbook: str) -> tuple[dict[str, str], dict[st
 
 
 def _formats(container: Container, part: str) -> list[NumberFormat]:
-    """The number format of each style, in their order."""
+    """Read the number format of each style, in their order."""
     codes: dict[str, str] = {}
     formats: list[NumberFormat] = []
     for element in container.tree(part) if part in container else ():
@@ -139,7 +139,7 @@ def _formats(container: Container, part: str) -> list[NumberFormat]:
 
 
 def _texts(container: Container, part: str) -> list[Cell]:  # noqa: C901  # a function for each kind of event
-    """The texts that cells name by number, without what is written above them to say how they are pronounced."""
+    """Read the texts that cells name by number, without phonetic guides above them."""
     texts: list[Cell] = []
     parts: list[str] = []
     collects, phonetic = False, 0
@@ -176,7 +176,7 @@ def _texts(container: Container, part: str) -> list[Cell]:  # noqa: C901  # a fu
 
 
 def _rows(container: Container, part: str, sheet: Sheet, book: _Book) -> Iterator[Row]:
-    """The rows of a sheet that have something in them."""
+    """Yield the rows of a sheet that have something in them."""
     done: list[Row] = []
     for _ in container.parse(part, lambda prefix: _Reader(prefix, sheet, book, done).handlers):
         yield from done
@@ -185,13 +185,13 @@ def _rows(container: Container, part: str, sheet: Sheet, book: _Book) -> Iterato
 
 
 class _Reader:
-    """Reads the events of a sheet's XML into rows. The busiest lines of an import: a cell costs five calls.
+    """Read the events of a sheet's XML into rows. The busiest lines of an import: a cell costs five calls.
 
     Args:
         prefix: of the names of its elements.
-        sheet: told what the sheet says of itself besides.
+        sheet: updated with what the part says of it besides.
         book: what all sheets share.
-        done: where rows go.
+        done: the list that rows are added to.
     """
 
     __slots__ = (
@@ -212,7 +212,7 @@ class _Reader:
 
     @property
     def handlers(self) -> Handlers:
-        """Who is told of the beginning of elements, of their end, and of text."""
+        """Return the callbacks for the beginning of elements, for their end, and for text."""
         return self._start, self._end, self._data
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
@@ -259,7 +259,7 @@ class _Reader:
 
 
 def _note(name: str, attributes: dict[str, str], sheet: Sheet) -> None:
-    """Remember what else a sheet says of itself."""
+    """Note what else the part says of its sheet."""
     if name == "col" and attributes.get("hidden") in _TRUE:
         first, last = int(attributes.get("min", "1")), int(attributes.get("max", "1"))
         sheet.hidden_columns.update(range(first - 1, min(last, _MOST_COLUMNS)))
@@ -270,7 +270,7 @@ def _note(name: str, attributes: dict[str, str], sheet: Sheet) -> None:
 def _cell(  # noqa: PLR0911  # a kind a line
     kind: str, value: str | None, style: str, book: _Book, *, has_formula: bool
 ) -> Cell:
-    """A cell's value as text."""
+    """Convert a cell's value to text."""
     if kind == "s":
         try:
             return book.texts[int(value or "")]
@@ -295,7 +295,7 @@ def _cell(  # noqa: PLR0911  # a kind a line
 
 
 def _merged(container: Container, part: str) -> Iterator[tuple[int, int, int]]:
-    """Merged cells that are more than one row high. They stand at the end of the part, after the cells."""
+    """Yield merged cells that are more than one row high. They stand at the end of the part, after the cells."""
     tail = b""
     count = 0
     for piece in container.pieces(part):
@@ -322,7 +322,7 @@ def _column(letters: str) -> int:
 
 
 def _unescape(text: str) -> str:
-    """`_x000D_` and the like, by which XLSX writes what XML cannot."""
+    """Decode `_x000D_` and the like, by which XLSX writes what XML cannot."""
     return _ESCAPED.sub(_unescaped, text) if "_x" in text else text
 
 

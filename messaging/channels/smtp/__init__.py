@@ -1,1 +1,1 @@
-"""SMTP: emails by a relay, with DKIM, and what servers answer."""
+"""SMTP: email by a relay, DKIM signatures, and the reply codes of servers."""

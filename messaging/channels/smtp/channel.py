@@ -1,7 +1,7 @@
-"""Email to a relay by SMTP (RFC 5321) on connections that are kept open and used again.
+"""Send email to a relay by SMTP (RFC 5321) on connections that are kept open and reused.
 
-It is known at every moment how far a conversation has come: before the message's final dot nothing was sent; after it,
-silence is unknown. A connection that timed out is closed, never used again.
+The phase of each session is known at every moment: before the final dot of the message nothing was sent; if no reply
+comes after it, the outcome is unknown. A connection that timed out is closed and never reused.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from messaging.content.mime import ascii_domain, seven_bit
 from messaging.states import Reason
 
 TIMEOUT: Final = 60.0
-"""Seconds one email may take. RFC 5321 would wait longer, but a connection that hangs is one that sends nothing."""
+"""Seconds one email may take. RFC 5321 would wait longer, but a connection that hangs sends nothing."""
 MAILS_PER_CONNECTION: Final = 1000
-"""Relays limit this; a fresh connection also spreads over a relay's hosts."""
+"""Most emails on one connection. Relays limit this; new connections also spread over a relay's hosts."""
 PROMPT: Final = 5.0
-"""Seconds an idle connection gets to answer."""
+"""Seconds an idle connection gets to answer NOOP."""
 QUIET: Final = 5.0
-"""Seconds after which an unused connection is asked whether it still works before a mail is trusted to it."""
+"""Seconds after which an unused connection is tested by NOOP before it is reused."""
 IDLE: Final = 60.0
-"""Seconds after which an unused connection is not kept any longer."""
+"""Seconds after which an unused connection is closed."""
 FAREWELL: Final = 2.0
 """Seconds a relay gets to answer QUIT."""
 _NEEDS_UTF8: Final = "The relay takes no addresses with letters beyond ASCII before the @ (it does not offer SMTPUTF8)."
@@ -52,7 +52,7 @@ _NEEDS_UTF8: Final = "The relay takes no addresses with letters beyond ASCII bef
 
 @dataclass(slots=True)
 class _Line:
-    """One open connection: how many mails it took, when it was last used, and how far its conversation has come."""
+    """Open connection, with its number of emails, time of last use and phase."""
 
     dialogue: SmtpConnection
     mails: int = 0
@@ -61,10 +61,10 @@ class _Line:
 
 
 class SmtpChannel:
-    """Email through one relay.
+    """Channel for email through one relay.
 
     Args:
-        settings: has the relay's address, whom to trust, and how many connections to keep.
+        settings: has the relay's address, its trusted authorities, and the number of connections.
         timeout: seconds for one email.
 
     Raises:
@@ -87,10 +87,10 @@ class SmtpChannel:
         self.connections: Final = settings.smtp_connections
 
     async def send(self, parcel: OutboundMessage) -> SendResult:
-        """Hand one email to the relay."""
+        """Send one email to the relay."""
         assert isinstance(parcel, OutboundEmail)
         mail = parcel
-        if self._header is not None:  # before signing: a header more changes nothing that is signed
+        if self._header is not None:  # before signing: this header is not among those signed
             mail = replace(mail, content=self._header(parcel.envelope) + parcel.content)
         if self._signer is not None:
             mail = replace(mail, content=self._signer.sign(seven_bit(mail.content)))
@@ -110,18 +110,18 @@ class SmtpChannel:
         )
 
     async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:  # noqa: ARG002
-        """SMTP keeps no list that could be asked."""
+        """Return None: a relay has no list that could be searched."""
         return None
 
     async def close(self) -> None:
-        """Say goodbye on every idle connection."""
+        """Send QUIT on every idle connection and close it."""
         while self._idle:
             self._dismiss(self._idle.pop())
         while self._leaving:
             await asyncio.wait(self._leaving)
 
     async def _try(self, line: _Line, recipient: bytes, mail: OutboundEmail) -> SendResult | None:
-        """One email on one connection; None where the connection broke before anything was said on it."""
+        """Send one email on one connection; None where the connection broke before the first reply."""
         line.phase = SmtpPhase.MAIL
         kept = False
         try:
@@ -137,14 +137,14 @@ class SmtpChannel:
         else:
             kept = line.dialogue.is_sound
             return outcome
-        finally:  # also when cancelled: a conversation broken off in the middle is never used again
+        finally:  # also when cancelled: an interrupted session is never reused
             if kept:
                 self._keep(line)
             else:
                 line.dialogue.close()
 
     async def _take(self) -> _Line | None:
-        """An open connection, the one used last; those left alone too long are closed."""
+        """Take the open connection that was used last; close those unused for too long."""
         while self._idle:
             line = self._idle.pop()
             alone = time.monotonic() - line.used_at
@@ -173,14 +173,14 @@ class SmtpChannel:
         return _Line(opened) if isinstance(opened, SmtpConnection) else opened
 
     def _dismiss(self, line: _Line) -> None:
-        """Say goodbye on a connection; no mail waits for the answer."""
+        """Send QUIT and close a connection, in the background."""
         task = asyncio.create_task(_hang_up(line.dialogue))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
 
 async def _transfer(line: _Line, recipient: bytes, mail: OutboundEmail) -> SendResult:
-    """The conversation for one email. No step has a timeout of its own: one clock runs over all of them."""
+    """Send one email on an open connection. One timeout covers all of its commands."""
     dialogue = line.dialogue
     content = mail.content
     if "8bitmime" not in dialogue.extensions:
@@ -191,7 +191,7 @@ async def _transfer(line: _Line, recipient: bytes, mail: OutboundEmail) -> SendR
     refused = await _introduce(line, opening, b"RCPT TO:<%b>" % recipient)
     if refused is not None:
         return refused
-    if not mail.still_ours():  # the replies may have taken a minute, or this process may have stood still meanwhile
+    if not mail.still_ours():  # the replies may have taken a minute, or this process may have been suspended
         dialogue.close()
         return Withheld()
     dialogue.hand_over(_stuffed(content))
@@ -205,7 +205,7 @@ async def _transfer(line: _Line, recipient: bytes, mail: OutboundEmail) -> SendR
 
 
 async def _introduce(line: _Line, opening: bytes, recipient: bytes) -> Retry | Refused | None:
-    """Everything that is said before the text; None where the server waits for it."""
+    """Send MAIL, RCPT and DATA; returns None where the server waits for the text."""
     dialogue = line.dialogue
     steps = ((SmtpPhase.MAIL, opening), (SmtpPhase.RCPT, recipient), (SmtpPhase.DATA, b"DATA"))
     at_once = len(steps) if "pipelining" in dialogue.extensions else 1
@@ -229,7 +229,7 @@ async def _introduce(line: _Line, opening: bytes, recipient: bytes) -> Retry | R
 
 
 def _opening(extensions: Mapping[str, str], recipient: bytes, envelope: str, content: bytes) -> bytes | Refused:
-    """`MAIL FROM` with what the server needs to know of this mail; or why this server cannot take it."""
+    """Return `MAIL FROM` with the parameters of this email, or a refusal where the server cannot take it."""
     command = b"MAIL FROM:<%b>" % envelope.encode("ascii")
     if "size" in extensions:  # RFC 1870
         limit = extensions["size"]
@@ -246,10 +246,10 @@ def _opening(extensions: Mapping[str, str], recipient: bytes, envelope: str, con
 
 
 async def _start_over(dialogue: SmtpConnection, *, text_awaited: bool) -> None:
-    """After a refusal: make the connection ready for the next email, or hang up.
+    """Reset a connection after a refusal for the next email, or close it.
 
-    A server that was told everything at once may wait for the text of a mail whose recipient it has refused: it gets an
-    empty one, which it refuses too (RFC 2920, 3.1).
+    A server with pipelining may wait for the text of an email whose recipient it has refused: it gets an empty text,
+    which it refuses, too (RFC 2920, 3.1).
     """
     try:
         if text_awaited:
@@ -262,7 +262,7 @@ async def _start_over(dialogue: SmtpConnection, *, text_awaited: bool) -> None:
 
 
 async def _answers(dialogue: SmtpConnection) -> bool:
-    """Whether a connection that was left alone still works."""
+    """Return whether an unused connection still works."""
     try:
         async with asyncio.timeout(PROMPT):
             dialogue.say(b"NOOP")
@@ -281,10 +281,10 @@ async def _hang_up(dialogue: SmtpConnection) -> None:
 
 
 def _stuffed(content: bytes) -> bytes:
-    """The content as DATA carries it: CRLF line ends, dots doubled at the start of a line, the final dot.
+    """Return the content as DATA carries it: CRLF line ends, dots doubled at the start of a line, the final dot.
 
-    Whatever ends a line in the content, a bare CR or LF too, is CRLF here: nothing inside can be taken for the end of
-    the mail by any server, however it reads line ends.
+    Every line end in the content, even a bare CR or LF, becomes CRLF: no server can take anything inside for the end of
+    the email, however it reads line ends.
     """
     content = b"\r\n".join(content.splitlines())
     if b"\n." in content:
@@ -295,7 +295,7 @@ def _stuffed(content: bytes) -> bytes:
 
 
 def _path(address: str) -> bytes | None:
-    """An address as it stands in RCPT TO, in UTF-8; None where it cannot."""
+    """Return an address as RCPT TO takes it, in UTF-8; None where SMTP cannot carry it."""
     try:
         path = ascii_domain(address).encode()
     except (AddressError, UnicodeError):

@@ -1,4 +1,4 @@
-"""Replies of a mail server in the dialogue: of the recipient, of us or of the moment, by the phase they answer."""
+"""Map SMTP replies to results: a refusal of the recipient, of the sender, or a temporary one, by the phase."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST: Final = 200
 
 
 class SmtpPhase(StrEnum):
-    """How far the conversation had come."""
+    """Phase of the SMTP session that a reply answers."""
 
     CONNECT = "connect"
     AUTH = "auth"
@@ -35,23 +35,23 @@ _BARE: Final[Mapping[SmtpPhase, Reason]] = MappingProxyType(
         SmtpPhase.BODY: Reason.CONTENT_REFUSED,
     }
 )
-"""Permanent refusals without an enhanced code, by how far we had come."""
+"""Reasons of permanent refusals without an enhanced code, by phase."""
 
 
 def judge(code: int, reply: str, phase: SmtpPhase) -> Retry | Refused:
-    """What a reply other than success means; in every case nothing was sent.
+    """Return the result for a reply other than success; in every case nothing was sent.
 
     Args:
         code: three digits.
-        reply: the rest, lines parted by newlines; may begin with an enhanced code.
-        phase: what it answers.
+        reply: the rest, its lines separated by newlines; may begin with an enhanced code.
+        phase: the phase it answers.
     """
     words = f"{code} {reply}".replace("\n", " ")
     judged = judge_bounce("", words, Judged(_BARE[phase], soft=phase is SmtpPhase.RCPT))
     name = judged.code or str(code)
     about_recipient = phase not in {SmtpPhase.CONNECT, SmtpPhase.AUTH, SmtpPhase.MAIL}
     if code < 500:
-        # 421 closes for everybody, and before RCPT nobody's address is meant; a greylisted recipient slows nobody else
+        # 421 closes the connection, and before RCPT no address is refused; a greylisted recipient slows no others
         slow = code == 421 or not about_recipient
         full = judged.weight is Weight.FULL or (not judged.code and code == 452 and phase is SmtpPhase.RCPT)
         reason = Reason.MAILBOX_FULL if full and about_recipient else Reason.BUSY

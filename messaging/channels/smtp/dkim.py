@@ -1,6 +1,6 @@
-"""DKIM signatures (RFC 6376, RFC 8463) for mail whose relay does not sign it; dkimpy makes them.
+"""Sign email with DKIM (RFC 6376, RFC 8463) where the relay does not, by dkimpy.
 
-A relay that signs (OpenDKIM, Rspamd, any provider) is many times faster: this is for small ones that cannot.
+A relay that signs (OpenDKIM, Rspamd, any provider) is many times faster: this is for small relays that cannot.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _SIGNED: Final = (
     *(b"from", b"reply-to", b"to", b"cc", b"subject", b"date", b"message-id", b"mime-version", b"content-type"),
     *(b"list-id", b"list-unsubscribe", b"list-unsubscribe-post", b"feedback-id"),
 )
-"""Headers that say who writes what to whom, and those by which mailbox providers judge bulk mail."""
+"""Headers with the sender, the recipient and the content, and those by which mailbox providers judge bulk mail."""
 HEADERS: Final = _SIGNED + _SIGNED
-"""Each is named once more than it occurs, so that nobody can add another one without breaking the signature."""
+"""Signed headers: each is named once more than it occurs, so that adding another one breaks the signature."""
 SMALLEST_KEY: Final = 1024
-"""Bits of an RSA key that receivers still accept (RFC 8301)."""
+"""Fewest bits of an RSA key that receivers accept (RFC 8301)."""
 _ED25519_PKCS8: Final = bytes.fromhex("302e020100300506032b657004220420")
-"""What stands before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410), as OpenSSL writes it."""
+"""Bytes before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410), as OpenSSL writes it."""
 _PEM: Final = re.compile(rb"-----BEGIN [A-Z ]+-----\s+(.+?)-----END", re.DOTALL)
 _PROBE: Final = b"From: a@example.org\r\n\r\nHello\r\n"
 _HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.IGNORECASE)
@@ -37,12 +37,12 @@ class Signer:
     """Signs emails with one key.
 
     Args:
-        domain: `d=`; DMARC wants it to be the domain of From, or one it lies under.
+        domain: `d=`; DMARC wants it to be the domain of From, or a parent domain.
         selector: `s=`; where in DNS the public key is.
         key: as in the file: PEM with an RSA or Ed25519 key, or an Ed25519 key's 32 bytes in base64.
 
     Raises:
-        SettingsError: that is not such a key, or no such name.
+        SettingsError: the key, the domain or the selector cannot be used.
     """
 
     def __init__(self, domain: str, selector: str, key: bytes) -> None:
@@ -61,7 +61,7 @@ class Signer:
             raise _bad_key("is not a private key that can sign") from error
 
     def sign(self, content: bytes) -> bytes:
-        """The email with a signature over its headers and its text, both relaxed.
+        """Return the email with a signature over its headers and its text, both relaxed.
 
         Args:
             content: as it will be sent: ASCII throughout, so that no relay has a reason to convert it.
@@ -78,7 +78,7 @@ class Signer:
 
 
 def open_signer(settings: Settings) -> Signer | None:
-    """The signer the settings ask for, if they ask for one.
+    """Return the signer that the settings configure, or None.
 
     Raises:
         SettingsError: one of the three settings is missing, or the key cannot be used.
@@ -104,7 +104,7 @@ def open_signer(settings: Settings) -> Signer | None:
 
 
 def _read(key: bytes) -> tuple[bytes, bytes]:
-    """Which algorithm a key is for, and the key as dkimpy takes it."""
+    """Return the algorithm of a key, and the key in the form that dkimpy takes."""
     pem = _PEM.search(key)
     try:
         raw = base64.b64decode(b"".join((pem[1] if pem else key).split()), validate=True)

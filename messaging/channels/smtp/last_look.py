@@ -1,7 +1,7 @@
-"""A request's body that is written only while its message is still this worker's.
+"""Write a request's body only if its message still belongs to this worker.
 
-Between the start of a request and its first byte a connection may have to be found or opened, and the whole process may
-have stood still. A provider does nothing with a request whose body never comes.
+Between the start of a request and its first byte a connection may have to be opened, and the whole process may have
+been suspended. A provider does nothing with a request whose body never comes.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from aiohttp.payload import BytesPayload
 
 
 class GuardedBody(BytesPayload):
-    """Bytes that are withheld where they may no longer be handed over.
+    """Request body that is withheld if its message is no longer this worker's.
 
     Args:
         value: the body.
-        still_ours: asked right before it is written.
+        still_ours: tells whether it is; called right before the body is written.
 
     Attributes:
-        withheld: it was not written; the request has failed for that alone.
+        withheld: the body was not written, which made the request fail.
     """
 
     def __init__(self, value: bytes, still_ours: Callable[[], bool]) -> None:

@@ -1,6 +1,6 @@
-"""How our id travels through a provider of email, so that its events name it: a header of the provider's own each.
+"""Add the header in which an email provider carries our id, so that its events name the message.
 
-A provider puts an envelope sender of its own in place of ours, so bounces come to it and not to us.
+A provider replaces our envelope sender by its own, so bounces go to the provider and not to us.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from core.settings import Settings
 
 NAME: Final = "muster"
-"""What our id is called in custom arguments, variables, metadata and tags."""
+"""Name of our id in custom arguments, variables, metadata and tags."""
 
 _LINES: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
     {
@@ -30,7 +30,7 @@ _LINES: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
 
 
 def reference_header(settings: Settings) -> Callable[[str], bytes] | None:
-    """Makes the header lines a provider needs from an email's envelope sender; None where no provider is named.
+    """Return a function that makes a provider's header lines from an envelope sender; None where none is named.
 
     Args:
         settings: MUSTER_EMAIL_PROVIDER, and SES's configuration set.

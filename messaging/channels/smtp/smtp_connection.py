@@ -1,10 +1,10 @@
-"""One SMTP connection after its greeting: commands go out, together where the server allows it, and replies come back.
+"""SMTP connection after its greeting: send commands, pipelined where the server allows it, and read the replies.
 
-aiosmtplib opens the connection (EHLO, STARTTLS, AUTH) and hands it over. Spoken through it, a mail waits for four
-replies one after the other; here everything up to DATA is said in one breath (RFC 2920), so a mail waits twice.
+aiosmtplib opens the connection (EHLO, STARTTLS, AUTH) and passes it on. With aiosmtplib an email would wait for four
+replies one after the other; here all commands up to DATA are pipelined (RFC 2920), so an email waits twice.
 
-The connection keeps count of the replies it is owed. One that nobody asked for ends it: a reply that answered another
-question would make a refused mail look accepted.
+The connection counts the replies it expects. An unexpected reply closes it: a reply to another command could make a
+refused email look accepted.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from collections.abc import Mapping
 from typing import Final
 
 Reply = tuple[int, str]
-"""A code of three digits and the words after it, lines parted by newlines."""
+"""Code of three digits, and the text after it, its lines separated by newlines."""
 
 LONGEST: Final = 64 * 1024
-"""Bytes of a reply; no server says more."""
+"""Most bytes of a reply; no server sends more."""
 CLOSING: Final = 421
 
 
 class SmtpConnection(asyncio.Protocol):
-    """Talks on a connection that somebody else has opened; from now on it is this one's.
+    """SMTP session on an open connection, which it takes over.
 
     Args:
         transport: the connection, encrypted or not.
-        extensions: what the server said it can do (RFC 5321, 4.1.1.1): keywords in lower case, with their parameters.
+        extensions: those the server offers (RFC 5321, 4.1.1.1): keywords in lower case, with their parameters.
     """
 
     def __init__(self, transport: asyncio.Transport, extensions: Mapping[str, str]) -> None:
@@ -43,34 +43,34 @@ class SmtpConnection(asyncio.Protocol):
 
     @property
     def is_sound(self) -> bool:
-        """Whether another conversation can begin: it is open, every reply has come, and nothing besides."""
+        """Whether the next email can be sent: it is open, and exactly the expected replies have come."""
         quiet = not (self._owed or self._replies or self._lines or self._unread)
         return quiet and self._lost is None and not self._transport.is_closing()
 
     def say(self, *commands: bytes) -> None:
-        """Send commands, in one packet; each is owed a reply.
+        """Send commands, in one packet; a reply to each is expected.
 
         Raises:
-            ConnectionResetError: the connection is no longer fit to talk on; nothing was sent.
+            ConnectionResetError: the connection can no longer be used; nothing was sent.
         """
         self._write(b"\r\n".join(commands) + b"\r\n", replies=len(commands))
 
     def hand_over(self, text: bytes) -> None:
-        """Send the text of a mail, its final dot included; it is owed one reply.
+        """Send the text of an email, its final dot included; one reply is expected.
 
         Raises:
-            ConnectionResetError: the connection is no longer fit to talk on; nothing was sent.
+            ConnectionResetError: the connection can no longer be used; nothing was sent.
         """
         self._write(text, replies=1)
 
     async def hear(self) -> list[Reply]:
-        """The replies to what was said.
+        """Wait for the expected replies.
 
         Returns:
-            One each; fewer where the server hung up after some of them, as it does after 421.
+            One for each command; fewer where the server closed the connection after some, as it does after 421.
 
         Raises:
-            ConnectionResetError: it hung up, or said what is not SMTP, before any.
+            ConnectionResetError: it closed the connection, or sent what is not SMTP, before any reply.
         """
         if self._owed and self._lost is None:
             self._waiter = asyncio.get_running_loop().create_future()
@@ -84,11 +84,11 @@ class SmtpConnection(asyncio.Protocol):
         return replies
 
     def close(self) -> None:
-        """Hang up at once."""
+        """Close the connection at once."""
         self._fail(ConnectionResetError("the connection is closed"))
 
     def data_received(self, data: bytes) -> None:
-        """Read what came; wake whoever waits once all of it is there."""
+        """Read received bytes, and wake `hear` once all expected replies are there."""
         self._unread += data
         while self._lost is None and (end := self._unread.find(b"\n")) >= 0:
             line = bytes(self._unread[: end + 1])
@@ -99,7 +99,7 @@ class SmtpConnection(asyncio.Protocol):
             self._wake()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Nothing more will come."""
+        """Note that the connection is closed, and wake `hear`."""
         self._fail(error or ConnectionResetError("the server hung up"))
 
     def _write(self, data: bytes, *, replies: int) -> None:
@@ -109,12 +109,12 @@ class SmtpConnection(asyncio.Protocol):
         self._transport.write(data)
 
     def _read(self, line: bytes) -> None:
-        """Take one line of a reply."""
+        """Read one line of a reply."""
         code = line[:3]
         if not (code.isdigit() and len(code) == 3) or line[3:4] not in {b" ", b"-", b"\r", b"\n"}:
             self._fail(ConnectionResetError(f"not SMTP: {line[:80]!r}"))
             return
-        # a database's text has no room for NUL
+        # PostgreSQL cannot store NUL in text
         self._lines.append(line[4:].decode("utf-8", "replace").replace("\0", "").strip())
         self._length += len(line)
         self._measure()
@@ -125,7 +125,7 @@ class SmtpConnection(asyncio.Protocol):
         self._length = 0
         if not self._owed:
             if len(self._replies) > 1 and reply[0] != CLOSING:
-                self._replies.clear()  # which of them answered what is no longer known
+                self._replies.clear()  # it is no longer known which reply answers which command
             self._fail(ConnectionResetError(f"nobody had asked: {line[:80]!r}"))
             return
         self._owed -= 1

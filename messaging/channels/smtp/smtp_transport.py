@@ -1,4 +1,4 @@
-"""The mail relay: where it is, and a connection to it, opened, encrypted and signed in to by aiosmtplib."""
+"""Read the mail relay's URL, and connect to the relay: aiosmtplib opens, encrypts and authenticates the connection."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ PATIENCE: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class SmtpTransport:
-    """Where mail goes, as `MUSTER_SMTP_URL` says it.
+    """Address of the mail relay, from `MUSTER_SMTP_URL`.
 
     Attributes:
         tls: encrypted from the first byte (SMTPS).
-        start_tls: True, encrypted or not at all; None, where the relay offers it; False, never.
+        start_tls: True, always encrypted; None, encrypted where the relay offers it; False, never.
     """
 
     host: str
@@ -42,11 +42,11 @@ class SmtpTransport:
 def read_smtp_url(url: str) -> SmtpTransport:
     """Read `smtp://user:password@host:port?starttls=never|auto|always` or `smtps://…`.
 
-    With `auto`, a relay that wants a password must offer STARTTLS: whoever sits between could take the offer away and
-    read it. To say a password in the clear, say `never`.
+    With `auto`, a relay with a password must offer STARTTLS: otherwise an attacker in between could remove the offer
+    and read the password. To send a password in the clear, set `never`.
 
     Raises:
-        SettingsError: it is not like that; never repeats the password.
+        SettingsError: the URL has another form; the error never repeats the password.
     """
     remedy = "It looks like smtp://user:password@host:587?starttls=always, or smtps://…; see docs/settings.md."
     try:
@@ -72,7 +72,7 @@ def read_smtp_url(url: str) -> SmtpTransport:
 
 
 def trusted(ca_file: Path | None) -> ssl.SSLContext:
-    """Whose certificates are believed: the system's authorities, or the ones in a file. There is no way to believe all.
+    """Return a TLS context that trusts the system's authorities or those in a file. Checks cannot be switched off.
 
     Args:
         ca_file: `MUSTER_SMTP_CA_FILE`, PEM.
@@ -92,12 +92,12 @@ def trusted(ca_file: Path | None) -> ssl.SSLContext:
 async def connect(
     relay: SmtpTransport, context: ssl.SSLContext, local_name: str, patience: float
 ) -> SmtpConnection | Retry | Refused:
-    """Open a connection that is ready for a mail, or say why not.
+    """Open a connection that is ready for an email, or return why not.
 
     Args:
-        relay: where to.
-        context: whose certificates are believed.
-        local_name: what EHLO says we are.
+        relay: the relay's address.
+        context: TLS context with the trusted authorities.
+        local_name: our host name in EHLO.
         patience: seconds for everything.
     """
     smtp = SMTP(

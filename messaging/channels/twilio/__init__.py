@@ -1,1 +1,1 @@
-"""Twilio: texts by its Messages API, its error codes and its signature."""
+"""Twilio: SMS by its Messages API, its error codes and its signature."""

@@ -1,7 +1,7 @@
-"""SMS by Twilio's Messages API, through the official SDK on our own HTTP session.
+"""Send SMS by Twilio's Messages API, through the official SDK on our own HTTP session.
 
 The API has no idempotency key: a request that was written and not answered may have sent a text. So nothing here ever
-repeats a request; what cannot be known is said to be unknown, and `trace` asks Twilio's own list afterwards.
+repeats a request; such a request ends as `Unknown`, and `trace` searches Twilio's own list afterwards.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from messaging.channels.twilio.codes import judge
 from messaging.states import Reason
 
 TIMEOUT: Final = 30.0
-"""Seconds a request may take. Longer than Twilio ever takes: giving up early only makes outcomes unknown."""
+"""Seconds a request may take. Longer than Twilio ever takes: a shorter one would only make outcomes unknown."""
 RETRIES: Final = "#rc=5&rp=all"
-"""Twilio posts a callback again that met a 5xx, only where the URL's fragment says so; it is neither sent nor signed.
+"""Fragment of the callback URL that makes Twilio repeat a callback after a 5xx; it is neither sent nor signed.
 https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides"""
 SKEW: Final = timedelta(minutes=2)
-"""How far Twilio's clock and ours may differ when its list is searched."""
+"""Allowed difference between Twilio's clock and ours when its list is searched."""
 UNREADABLE: Final = (ValueError, LookupError, AttributeError, TypeError)
-"""What the SDK raises for an answer that is not what Twilio documents, as a proxy on the way may give."""
+"""Errors the SDK raises for an answer that Twilio does not document, such as that of a proxy."""
 _QUERY: Final = URL("/")
 SEARCHED: Final = 50
-"""The newest messages to a number that are looked through."""
+"""Number of newest messages to a number that are searched."""
 
 
 class TooManyRequests(TwilioException):  # type: ignore[misc]  # the SDK is untyped
@@ -64,15 +64,15 @@ class TooManyRequests(TwilioException):  # type: ignore[misc]  # the SDK is unty
 
 
 class ServerFault(TwilioException):  # type: ignore[misc]
-    """HTTP 5xx: nobody knows whether the message was taken."""
+    """HTTP 5xx: unknown whether the message was accepted."""
 
 
 class NotHandedOver(TwilioException):  # type: ignore[misc]
-    """The request was given up before it was written: its message is no longer ours."""
+    """The request was given up before it was written, because its message is no longer this worker's."""
 
 
 class SessionClient(AsyncHttpClient):  # type: ignore[misc]
-    """The SDK's transport on a shared session: with its timeouts, and without ever repeating a request.
+    """HTTP client for the SDK on a shared session, with its own timeouts, which never repeats a request.
 
     Args:
         http: the session.
@@ -95,7 +95,7 @@ class SessionClient(AsyncHttpClient):  # type: ignore[misc]
         timeout: float | None = None,  # noqa: ARG002, ASYNC109  # the SDK passes its own; the session's holds
         allow_redirects: bool = False,
     ) -> Response:
-        """One request, once.
+        """Send one request, once.
 
         Raises:
             TooManyRequests: 429, with Retry-After, which the SDK's own exception would lose.
@@ -109,10 +109,10 @@ class SessionClient(AsyncHttpClient):  # type: ignore[misc]
     async def post(
         self, url: str, data: Mapping[str, str], headers: Mapping[str, str], still_ours: Callable[[], bool]
     ) -> Response:
-        """Post a form, if it may still be handed over when it is written.
+        """Post a form, unless its message is no longer this worker's when it is written.
 
         Raises:
-            NotHandedOver: it may not.
+            NotHandedOver: the message is no longer this worker's.
             TooManyRequests, ServerFault: see `request`.
         """
         body = GuardedBody(_form(data), still_ours)
@@ -140,12 +140,12 @@ class SessionClient(AsyncHttpClient):  # type: ignore[misc]
                 raise TooManyRequests(read_retry_after(response.headers.get("Retry-After")))
             if response.status >= 500:
                 raise ServerFault(f"Twilio answered {response.status}.")
-            # JSON is UTF-8; a proxy's page need only be readable
+            # JSON is UTF-8; the page of a proxy may be decoded with replacements
             return Response(response.status, (await response.read()).decode(errors="replace"), response.headers)
 
 
 class TwilioChannel:
-    """Texts through one Twilio account.
+    """Channel for texts through one Twilio account.
 
     Args:
         settings: has the account, token and base URL.
@@ -200,14 +200,14 @@ class TwilioChannel:
         return accepted if accepted.provider_id else Unknown("The answer had no id in it.")
 
     async def _create(self, form: Mapping[str, str], still_ours: Callable[[], bool]) -> Any:
-        """What `messages.create_async` does, without 120 µs for the same headers again and fields that nobody reads."""
+        """Do what `messages.create_async` does, but without 120 µs for repeated headers and unused fields."""
         response = await self._http.post(self._url, form, self._headers, still_ours)
         if not 200 <= response.status_code < 300:
             raise self._api.exception("POST", self._url, response, "Unable to create record")
         return orjson.loads(response.text)
 
     async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:
-        """The messages in Twilio's list with this text, to this number, from this sender, created after `since`."""
+        """Find messages with this text, recipient and sender, created after `since`, in Twilio's list."""
         assert isinstance(parcel, OutboundText)
         # DateSent is empty until a message has left, so the list is not filtered by it
         from_ = {} if parcel.sender.startswith("MG") else {"from_": parcel.sender}
@@ -222,16 +222,16 @@ class TwilioChannel:
         ]
 
     async def close(self) -> None:
-        """Nothing is held here: the session belongs to the runtime."""
+        """Do nothing: the session belongs to the runtime."""
 
 
 def _form(data: Mapping[str, Any]) -> bytes:
-    """A form's bytes. A query is one too, and quoted in C; the SDK's headers say that it is one."""
+    """Encode a form. yarl encodes a query the same way, in C; the SDK's headers name the content type."""
     return _QUERY.with_query(data).raw_query_string.encode()
 
 
 def _refusal(error: TwilioRestException | TwilioServiceException) -> SendResult:
-    """A 4xx: nothing was sent. The code says whether it may be later."""
+    """Return the result for a 4xx: nothing was sent. The code says whether it may be tried again."""
     verdict = judge(error.code)
     words = error.msg if isinstance(error, TwilioRestException) else error.detail or error.title
     if verdict.retry:
@@ -240,5 +240,5 @@ def _refusal(error: TwilioRestException | TwilioServiceException) -> SendResult:
 
 
 def _whole(text: Any) -> int | None:
-    """A count Twilio gives as text; 0 means that it has not counted yet."""
+    """Read a count that Twilio gives as text; 0 means that it has not counted yet, and becomes None."""
     return int(text) or None if str(text or "").isdigit() else None

@@ -1,4 +1,4 @@
-"""What Twilio's statuses and error codes mean, in our words: https://www.twilio.com/docs/api/errors."""
+"""Map Twilio's statuses and error codes to our states and reasons: https://www.twilio.com/docs/api/errors."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from messaging.states import Reason, State
 
 @dataclass(frozen=True, slots=True)
 class CodeMeaning:
-    """What a code means.
+    """Meaning of an error code.
 
     Attributes:
-        reason: in our words; it says whose fault it is and whether the number is suppressed.
+        reason: our reason; it decides whose fault it is and whether the number is suppressed.
         retry: the request was not processed and may be tried again.
-        again: how often a message may be tried again when a receipt, after it had been taken, says this.
+        again: how often an accepted message may be tried again when its receipt has this code.
     """
 
     reason: Reason
@@ -43,7 +43,7 @@ CODES: Final[Mapping[int, CodeMeaning]] = MappingProxyType(
         21705: CodeMeaning(Reason.SENDER_REFUSED),  # the messaging service's id is invalid
         30002: CodeMeaning(Reason.ACCOUNT_REFUSED),  # account suspended between request and sending
         30034: CodeMeaning(Reason.SENDER_REFUSED),  # the number is not registered (US A2P 10DLC)
-        # the text: stop and look
+        # the text: staff have to look at it
         21602: CodeMeaning(Reason.CONTENT_REFUSED),  # a body is required
         21617: CodeMeaning(Reason.CONTENT_REFUSED),  # the body is longer than 1600 characters
         30007: CodeMeaning(Reason.FILTERED),  # filtered by the carrier or by Twilio
@@ -85,14 +85,14 @@ STATES: Final[Mapping[str, State]] = MappingProxyType(
         "read": State.READ,
     }
 )
-"""Twilio's statuses of an outgoing message, as ours."""
+"""Our states for Twilio's statuses of an outgoing message."""
 
 _DEFAULT: Final = CodeMeaning(Reason.RECIPIENT_REFUSED)
-"""A code we do not know speaks of one message: it fails, and nothing is suppressed or paused for it."""
+"""Meaning of an unknown code: that one message fails, and nothing is suppressed or paused for it."""
 
 
 def judge(code: int | str | None) -> CodeMeaning:
-    """What an error code means; codes we do not know fail the one message."""
+    """Return the meaning of an error code; an unknown code fails only the one message."""
     try:
         return CODES.get(int(code or 0), _DEFAULT)
     except ValueError:
@@ -100,5 +100,5 @@ def judge(code: int | str | None) -> CodeMeaning:
 
 
 def reason_of(code: int | str | None) -> Reason | None:
-    """The reason in a status callback's `ErrorCode`; None where it carries none."""
+    """Return the reason for the `ErrorCode` of a status callback; None where it has none."""
     return judge(code).reason if code not in {None, "", "0", 0} else None

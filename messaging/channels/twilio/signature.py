@@ -1,7 +1,7 @@
-"""Twilio's signature of a request: HMAC-SHA1 over the public address and the form, by any auth token of ours.
+"""Check Twilio's signature of a request: HMAC-SHA1 over the public URL and the form, by any of our auth tokens.
 
-The same as Twilio's own `RequestValidator` decides, which a test holds it to, at a fraction of its cost: that one reads
-the address anew each time. https://www.twilio.com/docs/usage/security
+A test checks that it decides as Twilio's own `RequestValidator` does. It costs a fraction of that, which parses the URL
+anew each time. https://www.twilio.com/docs/usage/security
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pydantic import SecretStr
 
 
 class Signatures:
-    """Checks what Twilio signed.
+    """Checks Twilio's signatures.
 
     Args:
-        public_url: our address as Twilio knows it, without a path at the end.
+        public_url: our URL as Twilio knows it, without a path at the end.
         tokens: every auth token that may have signed.
     """
 
@@ -30,11 +30,11 @@ class Signatures:
         self._tokens = [token.get_secret_value().encode() for token in tokens]
 
     def fits(self, path: str, form: MultiDict[str], signature: str) -> bool:
-        """Whether one of the tokens signed a request to this path.
+        """Return whether one of the tokens signed a request to this path.
 
         Args:
-            path: with its query, as it was asked for.
-            form: every field, empty ones included; none where the body is no form.
+            path: with its query, as requested.
+            form: every field, empty ones included; empty where the body is no form.
             signature: `X-Twilio-Signature`.
         """
         if not path.startswith("/"):
@@ -42,7 +42,7 @@ class Signatures:
         try:
             signed = (path + _written(form)).encode()
             given = signature.encode("ascii")
-        except UnicodeError:  # characters no signature can be over, or be made of
+        except UnicodeError:  # characters that cannot be signed, or cannot be in a signature
             return False
         return any(
             hmac.compare_digest(b64encode(hmac.digest(token, base + signed, "sha1")), given)
@@ -52,7 +52,7 @@ class Signatures:
 
 
 def _written(form: MultiDict[str]) -> str:
-    """Names and values, sorted, each pair once."""
+    """Join names and values as Twilio signs them: sorted, each pair once."""
     pairs = sorted(form.items())
     if len({name for name, _ in pairs}) < len(pairs):
         pairs = sorted(set(pairs))
@@ -60,7 +60,7 @@ def _written(form: MultiDict[str]) -> str:
 
 
 def _with_and_without_port(public_url: str) -> tuple[bytes, ...]:
-    """Twilio is not of one mind whether the port is part of what is signed, so both are right."""
+    """Return the URL without and with its port: Twilio signs either, so both are accepted."""
     parts = urlsplit(public_url)
     host = parts.netloc.rpartition(":")[0] if parts.port else parts.netloc
     bare = f"{parts.scheme}://{host}{parts.path}"

@@ -1,1 +1,1 @@
-"""Vonage: texts by its Messages API and its error codes."""
+"""Vonage: SMS by its Messages API, and its error codes."""

@@ -1,10 +1,10 @@
-"""SMS by Vonage's Messages API: https://developer.vonage.com/en/api/messages.
+"""Send SMS by Vonage's Messages API: https://developer.vonage.com/en/api/messages.
 
-Not by its older SMS API: that answers 200 to everything, with an id and a receipt for each part of a long text. This
-one has a real HTTP status, one id a text, and receipts signed over their body, in which our sealed id comes back.
-Vonage's own library is not used: it keeps a thread waiting for each request.
+The older SMS API is not used: it answers 200 to everything, with an id and a receipt for each part of a long text. This
+one has a real HTTP status, one id a text, and receipts signed over their body, which return our signed id. Vonage's own
+library is not used: it blocks a thread during each request.
 
-It has no idempotency key either: nothing here ever repeats a request.
+The API has no idempotency key: nothing here ever repeats a request.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from messaging.states import Reason
 
 BASE_URL: Final = "https://api.nexmo.com"
 TIMEOUT: Final = 30.0
-"""Seconds a request may take: giving up early only makes outcomes unknown."""
+"""Seconds a request may take; a shorter timeout would only make outcomes unknown."""
 SKEW: Final = timedelta(minutes=2)
-"""How far Vonage's clock and ours may differ when its records are searched."""
+"""Allowed difference between Vonage's clock and ours when its records are searched."""
 PERIOD: Final = timedelta(hours=24)
-"""The longest period its records can be searched for in one request; the end is not in it."""
+"""Longest period of its records that one request can search; the end is exclusive."""
 NO_LIST: Final = frozenset({400, 401, 402, 403, 404, 422})
-"""Answers that will not change by asking again: the Reports API is a paid extra, and not every account has it."""
+"""HTTP statuses that a repeated request would not change: the Reports API costs extra, and not all accounts have it."""
 
 
 class VonageChannel:
-    """Texts through one Vonage account.
+    """Channel for texts through one Vonage account.
 
     Args:
         settings: has the account and base URL.
@@ -98,12 +98,15 @@ class VonageChannel:
             return Withheld() if guarded.withheld else Unknown(describe_failure(error))
 
     async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:
-        """The record with our sealed id among those of this number since then.
+        """Find the record with our signed id among those of this number since then.
 
-        Only what is there proves something: records come late, and accounts without the Reports API have none.
+        A missing record proves nothing: records come late, and accounts without the Reports API have none.
 
         Returns:
-            None where none is found.
+            The record; None where none is found.
+
+        Raises:
+            Unavailable: the records could not be read.
         """
         assert isinstance(parcel, OutboundText)
         begin = since.astimezone(UTC) - SKEW
@@ -141,11 +144,11 @@ class VonageChannel:
         return found or None
 
     async def close(self) -> None:
-        """Nothing is held here: the session belongs to the runtime."""
+        """Do nothing: the session belongs to the runtime."""
 
 
 def _outcome(status: int, after: str | None, body: bytes) -> SendResult:
-    """What an answer says. Only a 4xx is a certain no: whatever is between us and Vonage may answer anything else."""
+    """Return the result for an answer. Only a 4xx is a certain refusal: a proxy may have given any other answer."""
     said = _object(body)
     words = str(said.get("detail") or said.get("title") or f"Vonage answered {status}.")[:500]
     if status == 429:
@@ -160,7 +163,7 @@ def _outcome(status: int, after: str | None, body: bytes) -> SendResult:
 
 
 def _object(body: bytes) -> Mapping[str, Any]:
-    """The JSON object in an answer; an empty one where there is none."""
+    """Read the JSON object in an answer; an empty one where there is none."""
     try:
         said = orjson.loads(body)
     except ValueError:

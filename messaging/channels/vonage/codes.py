@@ -1,4 +1,4 @@
-"""What Vonage's statuses and error codes mean, in our words: https://developer.vonage.com/api-errors/messages."""
+"""Map Vonage's statuses and error codes to our states and reasons: https://developer.vonage.com/api-errors/messages."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ CODES: Final[Mapping[str, Reason]] = MappingProxyType(
         "1120": Reason.SENDER_REFUSED,  # the from is not allowed in that country
         "1140": Reason.ACCOUNT_REFUSED,  # a facility the account does not have
         "1160": Reason.ACCOUNT_REFUSED,  # a trial account, and the number is not on its list
-        # the text: stop and look
+        # the text: staff have to look at it
         "1010": Reason.CONTENT_REFUSED,  # a parameter is missing
         "1090": Reason.CONTENT_REFUSED,  # too long
         "1130": Reason.CONTENT_REFUSED,  # the time to live is wrong
-        "1150": Reason.CONTENT_REFUSED,  # the request is not one
+        "1150": Reason.CONTENT_REFUSED,  # the request is invalid
         "1210": Reason.FILTERED,  # filtered as spam
         # the recipient: this number only
         "1020": Reason.RECIPIENT_REFUSED,  # a parameter is wrong: usually the number
-        "1040": Reason.RECIPIENT_REFUSED,  # a prefix nobody knows
+        "1040": Reason.RECIPIENT_REFUSED,  # an unknown prefix
         "1050": Reason.RECIPIENT_REFUSED,  # barred by Vonage
         "1170": Reason.INVALID_NUMBER,  # not a number
         "1180": Reason.UNREACHABLE,  # off or out of reach
@@ -46,7 +46,7 @@ CODES: Final[Mapping[str, Reason]] = MappingProxyType(
         "1300": Reason.RECIPIENT_REFUSED,  # not in the network
         "1310": Reason.RECIPIENT_REFUSED,  # a device that cannot show it
         "1360": Reason.EXPIRED_AT_PROVIDER,  # its time to live passed
-        # nobody knows why
+        # for an unknown reason
         "1030": Reason.UNKNOWN_AT_PROVIDER,  # an error at Vonage
         "1100": Reason.UNKNOWN_AT_PROVIDER,  # Vonage did not reach the carrier
         "1330": Reason.UNKNOWN_AT_PROVIDER,  # the carrier gave no reason
@@ -66,12 +66,12 @@ STATUSES: Final[Mapping[int, Reason]] = MappingProxyType(
         405: Reason.ACCOUNT_REFUSED,
     }
 )
-"""HTTP statuses that say enough where the body does not."""
+"""Reasons by HTTP status, where the body has no known code."""
 
 PARAMETERS: Final[Mapping[str, Reason]] = MappingProxyType(
     {"to": Reason.INVALID_NUMBER, "from": Reason.SENDER_REFUSED, "text": Reason.CONTENT_REFUSED}
 )
-"""What a 422 complains of, by the parameter it names."""
+"""Reasons for a 422, by the parameter it names."""
 
 STATES: Final[Mapping[str, State]] = MappingProxyType(
     {
@@ -82,13 +82,14 @@ STATES: Final[Mapping[str, State]] = MappingProxyType(
         "read": State.READ,
     }
 )
-"""The statuses of an outgoing message, as ours. https://developer.vonage.com/en/messages/concepts/sms-status-callbacks"""
+"""Our states for its statuses: https://developer.vonage.com/en/messages/concepts/sms-status-callbacks."""
 
 
 def code_of(problem: Mapping[str, Any]) -> str:
-    """The code in an error as Vonage writes it (RFC 7807): the end of its `type`, or else its `title`.
+    """Return the code in an error as Vonage writes it (RFC 7807): the end of its `type`, or else its `title`.
 
-    It is `…/api-errors/messages#1240` with the title `1240` or 1240, or `…/api-errors#low-balance` with words as title.
+    `type` is `…/api-errors/messages#1240` with the title `1240` or 1240, or `…/api-errors#low-balance` with a title in
+    words.
     """
     _, _, fragment = str(problem.get("type") or "").rpartition("#")
     title = str(problem.get("title") or "")
@@ -96,11 +97,11 @@ def code_of(problem: Mapping[str, Any]) -> str:
 
 
 def reason_of(problem: Mapping[str, Any], status: int | None = None) -> Reason:
-    """What an error means; one we do not know fails the one message, and suppresses or pauses nothing.
+    """Return the reason for an error; an unknown one fails the one message, and suppresses or pauses nothing.
 
     Args:
         problem: the error, of an answer or of a status webhook.
-        status: the answer's HTTP status.
+        status: the answer's HTTP status; None for a webhook.
     """
     named = problem.get("invalid_parameters")
     for one in named if isinstance(named, list) else ():

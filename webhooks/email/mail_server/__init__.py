@@ -1,4 +1,4 @@
-"""Mail that comes to us: taken in by the listener or a provider, kept in the inbox, and sorted by a worker."""
+"""Inbound mail: received by the listener or a provider, stored in the inbound log, and classified by a worker."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Lines that programs and employers add to a person's mail: banners, and "Sent from my telephone".
+"""Lines that mail programs and employers add to a person's mail: banners, and "Sent from my telephone".
 
-A line is one of these only where its form says so, and where it does not speak for the writer: what reads as an opt-out
-or as a claim by itself stays theirs, unless it is plainly about links, attachments or a mail's confidence.
+A line counts as added only if it has such a form, and does not speak for the writer: what reads as an opt-out
+or as a claim by itself stays theirs, unless it is clearly about links, attachments or confidentiality.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ ENDINGS: Final = Path(__file__).with_name("endings.toml")
 LONGEST_BANNER: Final = 500
 """Characters of a line that a server adds."""
 LONGEST_SENT_FROM: Final = 160
-"""Characters of "Sent from my telephone"."""
+"""Characters of a line such as "Sent from my telephone"."""
 LONGEST_READ: Final = 1000
-"""Characters of a line that are read for what it says."""
+"""Characters of a line that are classified."""
 
 _OF_THE_WRITER: Final = re.compile(
     r"(?<![\w'\u2019-])(?:i|i['\u2019](?:m|ve|ll|d)|me|my|mine|myself|dwi|dw|rwyf|rwy|fi|fy)(?![\w-])"
     r"|\b(?:does|did|do|is|wo|wi|ca)(?:n['\u2019]?t|nnot| not| nothing) (?:work|help|open|load)|\bbroken\b",
     re.IGNORECASE,
 )
-"""How people speak of themselves, or of a link that does not work; footers do neither."""
+"""Words by which people speak of themselves, or of a link that does not work; footers have neither."""
 _FURNITURE: Final = re.compile(
     r"\b(?:external|outside|originat\w{1,4}|sender|links?|attachments?|click|phishing|confidential|privileged|addressee"
     r"|recipient|disclaimer|visit|cyfrinachol|subscribed|(?:un-?)?subscribe (?:here|below|link)"
@@ -39,14 +39,14 @@ _FURNITURE: Final = re.compile(
     r"|you(?:['\u2019]re| are)? (?:receiv|get)\w{0,4} th(?:is|ese))\b|https?:|www\.|@|\||[\u00b7\u2022]",
     re.IGNORECASE,
 )
-"""Words and marks of what is added to mails, and of no answer."""
+"""Words and characters of added lines that no answer has."""
 _GREETING: Final = re.compile(
     r"\W{0,3}(?:hi|hello|hey|hiya|dear|good (?:morning|afternoon|evening)|morning|afternoon|helo|annwyl|bore da)"
     r"\b(?:[ ,!-]{1,3}[^\W\d_][\w'\u2019.-]{0,20}){0,4}\W{0,3}",
     re.IGNORECASE,
 )
 _ASKS: Final = re.compile(r"\?(?=[\s\"'\u2019\u201d)]|$)")
-"""A question mark, but for one in a link."""
+"""A question mark, except one in a link."""
 _HEAD: Final = re.compile(r"\W{0,4}[^\W\d_]{1,20}(?: [^\W\d_]{1,15}){0,2} ?:\s.*|.*[:\uff1a]", re.IGNORECASE)
 _LINK: Final = re.compile(r"\s?[<(\[]?(?:https?://|www\.)[^\s<>\"]{1,200}[>)\]]?\.?$")
 _IN_SENT_FROM: Final = ("sent_joined", "sent", "from", "my", "get", "for", "program", "device")
@@ -58,7 +58,7 @@ _EXCUSE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Patterns:
-    """See `endings.toml`."""
+    """Compiled patterns of `endings.toml`."""
 
     banner: re.Pattern[str]
     warning: re.Pattern[str]
@@ -67,10 +67,10 @@ class _Patterns:
 
 
 def without_added(lines: Sequence[str]) -> list[str]:
-    """Take out what servers put above a mail from elsewhere, and "Sent from my telephone".
+    """Remove the lines that servers put above mail from outside, and lines like "Sent from my telephone".
 
     Args:
-        lines: of a mail, stripped.
+        lines: the lines of a mail, stripped.
     """
     left, top = list[str](), True
     for line in map(_without_tag, lines):
@@ -83,34 +83,34 @@ def without_added(lines: Sequence[str]) -> list[str]:
 
 
 def is_greeting(text: str) -> bool:
-    """Whether a text says hello, or nothing at all."""
+    """Tell whether a text is only a greeting, or empty."""
     if not any(letter.isalnum() for letter in text):
         return True
     return _GREETING.fullmatch(text.strip()) is not None and not speaks_for_itself(text)
 
 
 def speaks_for_itself(line: str) -> bool:
-    """Whether a line reads as an opt-out or a claim where it stands alone."""
+    """Tell whether a line reads as an opt-out or a claim where it stands alone."""
     return read_reply(line.strip()[:LONGEST_READ]).reading in {"opt_out", *CLAIMS}
 
 
 def is_personal(line: str) -> bool:
-    """Whether a line that looks added speaks for the writer all the same: they want, or say, something in it."""
+    """Tell whether a line that looks added still speaks for the writer: they want, or say, something in it."""
     return speaks_for_itself(line) and (speaks_of_writer(line) or not _FURNITURE.search(line))
 
 
 def speaks_of_writer(line: str) -> bool:
-    """Whether a line has a word for "I" or "me", or says that something does not work."""
+    """Tell whether a line has a word for "I" or "me", or says that something does not work."""
     return _OF_THE_WRITER.search(line) is not None
 
 
 def any_of(words: Iterable[str]) -> str:
-    """A pattern of any of these words, the longest first."""
+    """Build a pattern that matches any of these words, the longest first."""
     return "|".join(sorted(words, key=len, reverse=True))
 
 
 def _is_banner(line: str, *, top: bool) -> bool:
-    """Whether a server put a line there: it asks nothing, and what may be a person's warning stands at the top."""
+    """Tell whether a server added a line: it asks nothing; one that people may write as well has to be at the top."""
     if not line or len(line) > LONGEST_BANNER or _ASKS.search(line):
         return False
     if not (_patterns().banner.fullmatch(line) or (top and _patterns().warning.fullmatch(line))):
@@ -119,7 +119,7 @@ def _is_banner(line: str, *, top: bool) -> bool:
 
 
 def _without_tag(line: str) -> str:
-    """A line without what a server put before a person's words on it: "[EXTERNAL] STOP"."""
+    """Remove what a server put before a person's words on the same line: "[EXTERNAL] STOP"."""
     found = _patterns().tag.match(line) if len(line) <= LONGEST_BANNER else None
     rest = line[found.end() :] if found is not None else ""
     if found is None or not any(letter.isalnum() for letter in rest):
@@ -128,7 +128,7 @@ def _without_tag(line: str) -> str:
 
 
 def _is_above(line: str) -> bool:
-    """Whether what follows a line is a mail's top, too: a greeting, a line drawn, the head of a quoted mail."""
+    """Tell whether the line after this one is still at the mail's top: after a greeting, a drawn line or a header."""
     return line.startswith(">") or is_greeting(line) or _HEAD.fullmatch(line) is not None
 
 

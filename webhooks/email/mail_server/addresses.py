@@ -1,14 +1,14 @@
-"""What a mail has come for, by the address it was sent to.
+"""Purpose of an inbound mail, by the address it was sent to.
 
-| address | what for |
+| address | purpose |
 | --- | --- |
-| `b+<sealed id>@MUSTER_BOUNCE_DOMAIN` | a message came back |
-| `r+<sealed id>@MUSTER_REPLY_DOMAIN` | somebody answers a message |
-| `u+<sealed id>@MUSTER_REPLY_DOMAIN` | somebody wants no more emails |
+| `b+<signed id>@MUSTER_BOUNCE_DOMAIN` | a message bounced |
+| `r+<signed id>@MUSTER_REPLY_DOMAIN` | somebody answers a message |
+| `u+<signed id>@MUSTER_REPLY_DOMAIN` | somebody wants no more emails |
 | `complaints@MUSTER_BOUNCE_DOMAIN` | mailbox providers' complaints |
-| the mailboxes of MUSTER_EMAIL_FROM and MUSTER_EMAIL_REPLY_TO | a mail to us |
+| the mailboxes of MUSTER_EMAIL_FROM and MUSTER_EMAIL_REPLY_TO | a mail to the organisation |
 
-Anything else is not for us. A sealed id that we did not make is no address of ours.
+Anything else is not for us. An address with an id that we did not sign is not one of ours.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SEALED: Final[Mapping[str, Purpose]] = {"b": "bounce", "r": "reply", "u": "unsu
 
 
 def purpose_of(address: str) -> Purpose | None:
-    """What an address is for by its form alone, whoever's it is; None where it has no form of ours.
+    """Return an address's purpose by its form alone, whatever its domain; None where it has no form of ours.
 
     Args:
         address: in any case.
@@ -39,11 +39,11 @@ def purpose_of(address: str) -> Purpose | None:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """What a mail has come for.
+    """Destination of an inbound mail.
 
     Attributes:
-        purpose: what.
-        message_id: the message it is about, where the address says so.
+        purpose: the purpose of its address.
+        message_id: the message it is about, where the address names one.
     """
 
     purpose: Purpose
@@ -51,11 +51,11 @@ class Destination:
 
 
 def read_destination(settings: Settings, keyring: Keyring, address: str) -> Destination | None:
-    """What a recipient's address is for; None where it is not ours.
+    """Return the destination that a recipient's address stands for; None where it is not one of ours.
 
     Args:
         settings: our domains and mailboxes.
-        keyring: knows our seals.
+        keyring: verifies signed ids.
         address: from RCPT TO, in any case.
     """
     local, domain = _halves(address)
@@ -73,12 +73,12 @@ def read_destination(settings: Settings, keyring: Keyring, address: str) -> Dest
 
 
 def _halves(address: str) -> tuple[str, str]:
-    """What stands before an address's @ and behind it."""
+    """Split an address into its local part and its domain."""
     local, _, domain = address.strip("<> \t\r\n").lower().rpartition("@")
     return local, domain
 
 
 def _parts(local: str) -> tuple[Purpose | None, str]:
-    """What a sealed address is for, and its seal."""
+    """Split a local part into the purpose of its prefix, and its signed id."""
     kind, plus, seal = local.partition("+")
     return (_SEALED.get(kind) if plus else None), seal

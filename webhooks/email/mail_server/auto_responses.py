@@ -1,4 +1,4 @@
-"""Mail that no person wrote: answers of machines, which are never answers (RFC 3834 and what is usual)."""
+"""Automatic mail: recognises mail that no person wrote, by RFC 3834 and common practice."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ _ALWAYS: Final = (
     "X-TMDA-Confirm-Done",
     "X-ChallengeResponse",
 )
-"""Headers that only machines write. `Feedback-ID` is none: some providers put it on whatever people send."""
+"""Headers that only machines write. `Feedback-ID` is not one: some providers put it on mail that people send."""
 _LISTS: Final = ("List-Id", "List-Unsubscribe", "List-Post", "List-Help", "Mailing-List", "X-Mailing-List")
-"""Headers of lists and groups, which pass on what people write, too."""
+"""Headers of lists and groups, which also distribute what people write."""
 _BULK: Final = frozenset({"bulk", "junk", "list"})
 _SYSTEM: Final = re.compile(
     r"(?:mailer-?daemon|mail-daemon|post_?master|mdaemon|double-bounce|mail\.?delivery\.?(?:sub)?system)(?:[+-].*)?@"
 )
-"""Mailboxes in whose names mail systems write."""
+"""Mailboxes that mail systems send from."""
 _SYSTEMS: Final = re.compile(r"mailer-daemon|mail delivery (?:sub)?system|mail administrator", re.IGNORECASE)
 """… and their names."""
 _SENDERS: Final = re.compile(r"(?:mailer-?daemon|auto-?reply|auto-?respon(?:der|se))(?:[+-].*)?@")
-"""Mailboxes in whose names only machines write …"""
+"""Mailboxes that only machines send from …"""
 _POSTMASTER: Final = re.compile(r"postmaster(?:[+-].*)?@")
-"""… and one in whose name people write, too, who have a domain of their own."""
+"""… and one that people with a domain of their own also send from."""
 _UNREAD: Final = re.compile(
     r"(?:no[-_.]?reply|do[-_.]?not[-_.]?reply|bounces?)(?:[+=-].*)?@|[^@]{1,60}[-+_.](?:bounces?|no-?reply)(?:[+=-].*)?@"
 )
-"""Mailboxes that nobody reads. Lists and programs that people write by send in their names, too."""
+"""Mailboxes that nobody reads. Lists, and programs that people write with, also send from these."""
 _REPLIED: Final = re.compile(
     r"\[?(?:automatic|auto|automated)[ -]?(?:reply|response|antwort|svar)|auto-?respon(?:der|se)\b|autoreply"
     r"|ymateb awtomatig|ateb awtomatig|automatische antwort|automatisch antwoord|automatis(?:k|kt) svar|autosvar"
@@ -57,14 +57,14 @@ _REPLIED: Final = re.compile(
     r"|автоматичен отговор|自動応答|自動返信|自动回复|自動回覆|자동 회신|رد تلقائي|תשובה אוטומטית|trả lời tự động",
     re.IGNORECASE,
 )
-"""How automatic answers begin their subject, in the languages of mail programs …"""
+"""Beginnings of the subjects of automatic answers, in the languages of mail programs …"""
 _RETURNED: Final = re.compile(
     r"delivery status notification|delivery failure|(?:mail |message )?undeliver|returned mail|failure notice"
     r"|mail (?:failure|delivery (?:failed|failure|error|subsystem)|system error)|failed delivery"
     r"|non-?delivery (?:report|notif)|warning: (?:could not send|message)|unzustellbar|non remis\b",
     re.IGNORECASE,
 )
-"""… and how mail that comes back does."""
+"""… of mail that bounced …"""
 _TOPICS: Final = re.compile(
     r"out of (?:the )?office|ooo\b|away from (?:the |my )?(?:office|desk)"
     r"|(?:i am|i'm) (?:away|on (?:annual )?leave|out of)"
@@ -73,19 +73,19 @@ _TOPICS: Final = re.compile(
     r"|\[?(?:please )?(?:confirm|verify) your (?:message|e-?mail)|message you sent requires verification",
     re.IGNORECASE,
 )
-"""… and how it does in words that may be a union's own: a ballot about leave is answered with `Re: Annual leave`."""
+"""… and some that a union's own subjects may begin with: a ballot about leave is answered with `Re: Annual leave`."""
 _REPORTS: Final = frozenset({"message/disposition-notification", "text/calendar"})
-"""What calendars and receipts send, where it is all of a mail: a person may attach either."""
+"""Types that calendars and read receipts send. Only as the whole mail are they automatic: people attach them too."""
 
 
 def is_automatic(letter: ParsedMail, sender: str) -> bool:
-    """Whether a machine wrote this: a holiday notice, a challenge, a receipt, a bounce.
+    """Tell whether a machine wrote a mail: a holiday notice, a challenge, a receipt, a bounce.
 
-    Its subject is not asked: see `sounds_automatic`; nor is it whether it came through a list: see `is_distributed`.
+    Neither its subject counts (see `sounds_automatic`) nor whether it came through a list (see `is_distributed`).
 
     Args:
         letter: the mail.
-        sender: of the envelope; machines that answer leave it empty.
+        sender: of the envelope; automatic answers leave it empty.
     """
     if _submitted(letter) not in {"", "no"}:
         return True
@@ -101,7 +101,7 @@ def is_automatic(letter: ParsedMail, sender: str) -> bool:
 
 
 def is_postmaster(letter: ParsedMail, sender: str) -> bool:
-    """Whether a mail came from a postmaster: a mail system where bounces go, and elsewhere perhaps a person.
+    """Tell whether a mail came from a postmaster: at a bounce address a mail system, elsewhere perhaps a person.
 
     Args:
         letter: the mail.
@@ -111,7 +111,7 @@ def is_postmaster(letter: ParsedMail, sender: str) -> bool:
 
 
 def is_distributed(letter: ParsedMail, sender: str) -> bool:
-    """Whether a mail came through a list, in bulk or from a mailbox that nobody reads: that says not who wrote it.
+    """Tell whether a mail came through a list, in bulk or from an unread mailbox. A person may have written it.
 
     Args:
         letter: the mail.
@@ -124,9 +124,10 @@ def is_distributed(letter: ParsedMail, sender: str) -> bool:
 
 
 def is_auto_reply(letter: ParsedMail) -> bool:
-    """Whether a program answered for somebody: a holiday notice, say. It may come where bounces go, and is none.
+    """Tell whether a program answered for somebody, as with a holiday notice; that is no bounce, wherever it comes.
 
-    Mail systems mark their reports as answers too, so what is a report, or calls itself returned mail, is not meant.
+    Mail systems mark their reports as automatic answers too, so reports, and mail whose subject says it bounced, are
+    excluded.
     """
     if sounds_returned(letter) or letter.message.get("X-Failed-Recipients") is not None:
         return False
@@ -137,18 +138,18 @@ def is_auto_reply(letter: ParsedMail) -> bool:
 
 
 def answers(letter: ParsedMail) -> bool:
-    """Whether a mail says of itself that a program answers with it."""
+    """Tell whether a mail's headers say that it is an automatic answer."""
     return _submitted(letter) == "auto-replied" or letter.header("Precedence").lower() in {"auto_reply", "auto-reply"}
 
 
 def is_mail_system(letter: ParsedMail) -> bool:
-    """Whether a mail system wrote this, by its From."""
+    """Tell whether a mail system wrote a mail, by its From."""
     said = letter.header("From")
     return any(_SYSTEM.match(one) for one in letter.addresses("From")) or _SYSTEMS.search(said) is not None
 
 
 def sounds_returned(letter: ParsedMail, *, answered: bool = True) -> bool:
-    """Whether its subject calls it a mail that came back.
+    """Tell whether a mail's subject says that it bounced.
 
     Args:
         letter: the mail.
@@ -159,16 +160,16 @@ def sounds_returned(letter: ParsedMail, *, answered: bool = True) -> bool:
 
 
 def sounds_automatic(letter: ParsedMail) -> bool:
-    """Whether its subject alone speaks for a machine. People choose subjects too, so it proves less than a header.
+    """Tell whether a mail's subject suggests a machine. People choose subjects too, so it proves less than a header.
 
-    What may be a union's own words does so only without `Re:`, behind which they are those of our message. An answer to
-    an invitation has a form for calendars beside its text, and a subject in any language.
+    Words that a union may use count only without `Re:`, after which they come from our message. An answer to
+    an invitation has a part for calendars beside its text, and a subject in any language.
     """
     return sounds_returned(letter, answered=False) or _sounds(letter, _REPLIED, _TOPICS) or _is_invitation(letter)
 
 
 def _is_invitation(letter: ParsedMail) -> bool:
-    """Whether what a mail says is said to a calendar, too: not only with one attached."""
+    """Tell whether a mail's text has a calendar part as its alternative, not only as an attachment."""
     payloads = [part.get_payload() for part in letter.message.walk() if part.get_content_type() == _ALTERNATIVE]
     forms = [one for inner in payloads[:MOST_PARTS] if isinstance(inner, list) for one in inner]
     return any(isinstance(one, Message) and one.get_content_type() == "text/calendar" for one in forms)

@@ -1,4 +1,4 @@
-"""Bytes of a mail as text, also where they name no charset, or another one than their own."""
+"""Decoding of a mail's bytes, even if they declare no charset, or a wrong one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _KNOWN: Final = re.compile(
     r"|johab|hz-gb-2312|koi8-t|tis-?620|mac-?(?:cyrillic|greek|turkish|centeuro|latin2)|viscii|ptcp154|kz1048)",
     re.IGNORECASE,
 )
-"""Names Python knows that are ways to write text; it knows others, which are compression and worse."""
+"""Names of Python's codecs that are charsets; others are compression and worse."""
 _ALIASES: Final = {
     "ks_c_5601-1987": "cp949",
     "ks_c_5601": "cp949",
@@ -57,17 +57,17 @@ _ALIASES: Final = {
     "unicode-1-1-utf-7": "utf-7",
     "dos-866": "cp866",
 }
-"""Names of mail programs for them, and for those whose characters they really send: of a charset its larger one."""
+"""Names that mail programs use for charsets, mapped to what they really send: often a larger charset."""
 _WINDOWS: Final = re.compile(r"(?:us-)?ascii|iso-?8859-1|latin-?1", re.IGNORECASE)
-"""Names under which programs send windows-1252: in the charsets themselves its bytes are nothing, or controls."""
+"""Charsets that programs declare for windows-1252; in these its additional bytes are invalid or control characters."""
 
 
 def decode(content: bytes, charset: str | None) -> str:
-    """Decode text as the charset it claims where it fits, else as UTF-8, else as windows-1252.
+    """Decode text as its declared charset where it fits, else as UTF-8, else as windows-1252.
 
     Args:
         content: the bytes; they may end in the middle of a character.
-        charset: the one they claim; None where they claim none.
+        charset: the declared one; None where none is.
     """
     named = charset.strip().lower() if charset else ""
     named = _ALIASES.get(named, named)
@@ -82,7 +82,7 @@ def decode(content: bytes, charset: str | None) -> str:
 
 
 def _most_likely(content: bytes, claimed: str) -> str:
-    """Decode text that is wrong in every charset it may be in: as the claimed one where most of it is right in that."""
+    """Decode text that fits no possible charset: as the declared one if most of it is right in that."""
     try:
         text = content.decode(claimed, errors="replace").encode(errors="replace").decode()
     except (LookupError, UnicodeError):

@@ -1,6 +1,6 @@
-"""Classification of a mail: a bounce, a complaint, a wish to get no more, a machine's answer, or a person's reply.
+"""Classification of a mail: a bounce, a complaint, an unsubscribe request, an automatic answer, or a person's reply.
 
-One judgement, for the mail server's worker and for `muster check mail`. It asks nobody: no database, no network.
+Used by the mail server's worker and by `muster check mail`. It needs no database and no network.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from webhooks.email.mail_server.reports import read_bounce, read_complaint
 
 BOUNCE: Final = "bounce"
 COMPLAINT: Final = "complaint"
-"""Who says so, in a message's history."""
+"""Source of these events in a message's history."""
 AUTO_REPLY: Final = "auto_reply"
-"""Code of an event that is a machine's answer."""
+"""Code of an event that is an automatic answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a mail came.
+    """Origin of a mail.
 
     Attributes:
-        purpose: of the address it came to.
+        purpose: the purpose of the address it was sent to.
         message_id: the message that address was made for, if it was.
         sender: of the envelope; "" for a bounce.
-        received_at: when; aware.
-        recipient: where the message went, in lower case; "" where nobody knows.
+        received_at: when it came; aware.
+        recipient: where our message had been sent, in lower case; "" where it is unknown.
     """
 
     purpose: Purpose
@@ -55,7 +55,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class MessageEvent:
-    """News of a message, as a machine tells it.
+    """Event of a message, as reported by mail.
 
     Attributes:
         source: `BOUNCE` or `COMPLAINT`.
@@ -70,12 +70,12 @@ class MessageEvent:
 
 @dataclass(frozen=True, slots=True)
 class UnsubscribeWish:
-    """A wish for no more emails, sent to the address of a message's `List-Unsubscribe`.
+    """Unsubscribe request, sent to the address in a message's `List-Unsubscribe`.
 
     Attributes:
         message_id: the message.
-        answer: the same as a mail that proves nothing, for a person to read where nobody knows any more where the
-            message went.
+        answer: the same mail without proof of what it answers, for a person to read if the message's address is no
+            longer known.
     """
 
     message_id: int | None
@@ -84,13 +84,13 @@ class UnsubscribeWish:
 
 @dataclass(frozen=True, slots=True)
 class DoubtfulMail:
-    """A mail that a machine may have written: a note with the message it came for, or a person's answer.
+    """Mail that a machine may have written: an automatic answer, to be noted with the message, or a person's answer.
 
     Attributes:
-        note: of a machine's answer; None where there is no message to note it with, and where the subject is that of
-            mail that comes back, which this is not: somebody has to see it.
-        answer: what it is else.
-        sounds: whether its subject, or where it came to, speaks for a machine. The headers of a list say nothing.
+        note: the event if it is automatic; None where there is no message to note it with, or where its subject is that
+            of a bounce but it is none: a person has to see it.
+        answer: the answer if it is a person's.
+        sounds: whether its subject, or the address it came to, suggests a machine. The headers of a list do not.
     """
 
     note: MessageEvent | None
@@ -98,10 +98,10 @@ class DoubtfulMail:
     sounds: bool = True
 
     def settle(self, mail: OwnMail) -> MessageEvent | MailAnswer:
-        """Say which of the two it is: what asks for no more is never only noted.
+        """Decide between the two; a request to unsubscribe is never only noted.
 
         Args:
-            mail: the words of the answer, without those of the message.
+            mail: the writer's own words, without those of the message.
         """
         if self.note is None or asks_for_no_more(mail, self.answer.doubt):
             return self.answer
@@ -112,12 +112,12 @@ class DoubtfulMail:
 def classify_mail(
     raw: bytes, origin: Origin, keyring: Keyring
 ) -> MessageEvent | UnsubscribeWish | DoubtfulMail | MailAnswer:
-    """Read a mail to its last word, and say what it is. It takes long enough to be done in a thread.
+    """Parse a whole mail and classify it. Run it in a thread: it may take long.
 
     Args:
-        raw: as it came.
+        raw: the mail as it came.
         origin: how it came.
-        keyring: knows our seals.
+        keyring: verifies signed ids.
 
     Raises:
         InputError: it cannot be read.
@@ -125,7 +125,7 @@ def classify_mail(
     letter = read_letter(raw)
     try:
         return _classified(letter, origin, keyring)
-    except UNREADABLE as error:  # it would fail so whenever it is read
+    except UNREADABLE as error:  # it would fail every time
         raise InputError(f"A mail that cannot be read ({type(error).__name__}).") from None
 
 
@@ -142,11 +142,11 @@ def _classified(
     note = MessageEvent(BOUNCE, message_id, EmailEvent("noted", origin.received_at, AUTO_REPLY))
     if certain:
         return note
-    # also what a person sends to an address meant for machines: no words are lost
+    # at an automatic address too: a person's words are never lost
     answer = read_answer(letter, keyring, message_id=message_id, sender=origin.sender)
     sounds = sounds_automatic(letter)
     if machine:
-        if answer.message_id is None and purpose != "reply":  # lists bring much that answers nothing of ours
+        if answer.message_id is None and purpose != "reply":  # lists forward much that does not answer our messages
             return note
         note = replace(note, message_id=answer.message_id)
         return DoubtfulMail(note, replace(answer, doubt=LIST), sounds=sounds or purpose == "bounce")
@@ -159,16 +159,16 @@ def _classified(
 def _told(
     letter: ParsedMail, origin: Origin, keyring: Keyring, *, certain: bool, machine: bool
 ) -> MessageEvent | UnsubscribeWish | None:
-    """What a machine tells of a message, or asks for somebody; None where a mail is none of its reports."""
+    """Read a mail as a complaint, an unsubscribe request or a bounce; None where it is none of these."""
     complaint = read_complaint(letter, keyring, origin.received_at) if _may_complain(origin.purpose, letter) else None
     if complaint is not None:
         about = origin.message_id if complaint.message_id is None else complaint.message_id
         return MessageEvent(COMPLAINT, about, complaint.event)
-    if origin.purpose == "unsubscribe":  # mostly a program sends it for the person, and says so
+    if origin.purpose == "unsubscribe":  # usually sent by a program for the person, and marked as automatic
         answer = read_answer(letter, keyring, message_id=None, sender=origin.sender)
         return UnsubscribeWish(origin.message_id, replace(answer, message_id=None))
     bounces = origin.purpose == "bounce"
-    # some servers send bounces to Reply-To; a person's own answer is never searched for what looks like one
+    # some servers send bounces to Reply-To; a person's own answer is never searched for signs of a bounce
     if bounces or (origin.purpose == "reply" and (certain or is_mail_system(letter))):
         event = read_bounce(letter, origin.received_at, recipient=origin.recipient, expected=bounces and machine)
         return None if event is None else MessageEvent(BOUNCE, origin.message_id, event)
@@ -176,5 +176,5 @@ def _told(
 
 
 def _may_complain(purpose: Purpose, letter: ParsedMail) -> bool:
-    """A report says what it is; a bare mail of ours sent back is a complaint only where complaints go."""
+    """Tell whether a mail may be a complaint: a feedback report anywhere, a bare copy of ours at that address only."""
     return purpose == "complaint" or letter.header("Content-Type").lower().find("feedback-report") >= 0

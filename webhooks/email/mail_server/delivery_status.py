@@ -1,7 +1,7 @@
-"""Delivery statuses: the fields of a report (RFC 3464, RFC 6533), read the way servers really write them.
+"""Delivery statuses: the fields of a report (RFC 3464, RFC 6533), in all the forms that servers really send.
 
 Many put all fields into one group, or leave the message's group out; write a space before the colon; fold a reply
-without indenting it; or set the fields into the text, with no part of their own.
+without indenting it; or put the fields into the text, with no part of their own.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from core.http.request_bodies import without_nul
 from webhooks.email.mail_server.parsed_mail import header
 
 Fields = Mapping[str, str]
-"""What a report says: fields by their names in lower case."""
+"""Fields of a report, by their names in lower case."""
 
 MOST: Final = 50
-"""Recipients that are looked at; a message of ours has one."""
+"""Recipients that are read; a message of ours has one."""
 _LONGEST: Final = 2000
 _NAMES: Final = frozenset(
     {
@@ -32,18 +32,18 @@ _NAMES: Final = frozenset(
 )  # fmt: skip
 _OF_A_RECIPIENT: Final = frozenset({"final-recipient", "original-recipient", "action", "status", "diagnostic-code"})
 _ONCE: Final = frozenset({"final-recipient", "action", "status"})
-"""Fields a recipient has once: where one comes again, the next recipient begins."""
+"""Fields a recipient has once: when one is repeated, the next recipient begins."""
 _FIELD: Final = re.compile(r"[ \t]{0,8}(?P<name>[A-Za-z][A-Za-z-]{2,40})[ \t]{0,8}:[ \t]*(?P<said>.*)")
 _REPLY: Final = re.compile(r"[ \t]*[245]\d\d[ -]")
 
 
 def statuses_of(part: Message) -> Sequence[Fields]:
-    """What a part of a report says of each recipient; none where it is empty."""
+    """Return the fields for each recipient in a part of a report; none where it is empty."""
     return statuses_in(_text_of(part))
 
 
 def statuses_in(text: str) -> Sequence[Fields]:
-    """What a text says of recipients in the fields of a report; none where it has no such fields."""
+    """Return the fields for each recipient in a text; none where it has no such fields."""
     found: list[dict[str, str]] = [{}]
     last = ""
     gap = False
@@ -59,14 +59,14 @@ def statuses_in(text: str) -> Sequence[Fields]:
             gap = True
             if found[-1].keys() & {"action", "status"}:
                 found.append({})
-        elif last and (not gap or _REPLY.match(line)):  # the field goes on, indented or not
+        elif last and (not gap or _REPLY.match(line)):  # a continuation of the field, indented or not
             said = found[-1] if last in found[-1] else found[-2] if len(found) > 1 else {}
             said[last] = f"{said.get(last, '')}\n{line.strip()}"[:_LONGEST]
     return [one for one in found if one.keys() & _OF_A_RECIPIENT][:MOST]
 
 
 def fields_of(part: Message) -> Fields:
-    """The fields of a part that is one group, such as a complaint's; of a name that comes again the first."""
+    """Return the fields of a part with a single group, such as a complaint's; of a repeated name the first."""
     found: dict[str, str] = {}
     for line in _text_of(part).split("\n"):
         field = _FIELD.match(line)
@@ -76,7 +76,7 @@ def fields_of(part: Message) -> Fields:
 
 
 def _text_of(part: Message) -> str:
-    """The text of a report's part, whichever way the standard library read it.
+    """Return the text of a report's part, in whichever way the standard library parsed it.
 
     It makes a list of `message/delivery-status`, but of the other types it keeps the first group only as fields and the
     rest as text, and it undoes no encoding inside them.

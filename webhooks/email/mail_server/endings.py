@@ -1,7 +1,7 @@
-"""What stands below a person's words: notices, lists' footers, a signature.
+"""Endings of a person's mail: notices, lists' footers, a signature.
 
-Nothing is below a greeting alone: what follows it is what they say. Of a person's own lines only the name at the end
-goes, with the farewell above it and the post below it; what reads as an opt-out or a claim by itself stays everywhere.
+What follows a greeting alone is never an ending: it is what the person says. Of a person's own lines only the name
+at the end goes, with the farewell above and the job title below; what reads as an opt-out or a claim always stays.
 """
 
 from __future__ import annotations
@@ -60,18 +60,18 @@ _PRONOUNS: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Patterns:
-    """See `endings.toml`."""
+    """Compiled patterns of `endings.toml`."""
 
     notice: re.Pattern[str]
     list: re.Pattern[str]
 
 
 def without_ending(text: str, names: Collection[str]) -> str:
-    """Take off what stands below a person's words: notices, lists' footers, a signature.
+    """Remove the ending below a person's words: notices, lists' footers, a signature.
 
     Args:
-        text: their words, and what stands below.
-        names: what they are called, in lower case.
+        text: their words, with the ending.
+        names: the words of their name, in lower case.
     """
     lines = text.split("\n")
     greeted = said = False
@@ -89,7 +89,7 @@ def without_ending(text: str, names: Collection[str]) -> str:
 
 
 def _ends(line: str, following: str) -> bool:
-    """Whether what stands below a person's words begins with a line."""
+    """Tell whether the ending begins with this line."""
     if _DASHES.fullmatch(line):
         return True
     if _patterns().notice.match(line):
@@ -98,7 +98,7 @@ def _ends(line: str, following: str) -> bool:
 
 
 def _is_footer(line: str, following: str = "") -> bool:
-    """Whether a line says how to leave a list, or begins to, and not for the writer."""
+    """Tell whether a line begins to say how to leave a list, and is not the writer's own."""
     return (
         _patterns().list.match(f"{line}\n{following}") is not None
         and not speaks_of_writer(line)
@@ -107,12 +107,12 @@ def _is_footer(line: str, following: str = "") -> bool:
 
 
 def _is_newsletters(line: str) -> bool:
-    """Whether a line is a footer by its form alone, so that nobody has to have said anything above it."""
+    """Tell whether a line is a newsletter's footer by its form alone, even with nothing above it."""
     return _NEWSLETTERS.search(line) is not None and _is_footer(line)
 
 
 def _before_footer(line: str) -> str | None:
-    """What stands before a footer on its line; None where none follows a sentence there."""
+    """Return what stands before a footer on the same line; None where no footer follows a sentence there."""
     if len(line) > LONGEST_READ:
         return None
     ends = (found.end() for found in _SENTENCE_END.finditer(line))
@@ -121,13 +121,13 @@ def _before_footer(line: str) -> str | None:
 
 
 def _own_below(lines: Sequence[str]) -> list[str]:
-    """Keep of what stands below only lines that read as an opt-out or a claim, and are no footer's."""
+    """Return the lines of an ending that read as an opt-out or a claim, and belong to no footer."""
     below = [line for line in lines[1:] if line][:MOST_BELOW]
     return [line for line in below if is_personal(line) and not _ends(line, "")]
 
 
 def _without_signature(text: str, names: Collection[str]) -> str:
-    """Without the name at the end, the farewell before it and the post after it; what may be an answer stays."""
+    """Remove the name at the end, with the farewell before and the contact lines after it; possible answers stay."""
     lines = text.split("\n")
     end = len(lines)
     start = next(
@@ -148,13 +148,13 @@ def _without_signature(text: str, names: Collection[str]) -> str:
 
 
 def _is_name(line: str, names: Collection[str]) -> bool:
-    """Whether a line is the writer's name, with other parts of it that their From line may leave out."""
+    """Tell whether a line is the writer's name, perhaps with further parts that their From line leaves out."""
     line = _ASIDE.sub("", line).strip()
     words = _WORD.findall(line)
     if not words or len(line) > LONGEST_NAME or not {word.casefold() for word in words} & set(names):
         return False
     if {word.casefold() for word in words} <= set(names):
-        return not speaks_for_itself(line)  # whose mailbox is called stop@… may write STOP
+        return not speaks_for_itself(line)  # the owner of stop@… may write STOP
     line = line.strip(" ,.-")
     return (
         len(words) <= 4
@@ -165,7 +165,7 @@ def _is_name(line: str, names: Collection[str]) -> bool:
 
 
 def _is_post(line: str) -> bool:
-    """Whether a line below a name is what people do, where, and how to reach them; never what is read as an answer."""
+    """Tell whether a line below a name is a job title, employer or contact detail, and does not read as an answer."""
     if not line or _PRONOUNS.fullmatch(line):
         return True
     contact = _CONTACT.fullmatch(line)

@@ -1,7 +1,7 @@
-"""Listens for mail by LMTP (RFC 2033) and SMTP, behind a mail server that faces the world; aiosmtpd talks.
+"""Mail listener for LMTP (RFC 2033) and SMTP, behind a mail server that faces the internet; built on aiosmtpd.
 
-250 means that the mail is committed. A recipient we do not know is refused before anything is sent; while the database
-is away everything is answered with 4xx, so that the server in front of us keeps it and tries again.
+250 means that the mail is committed. An unknown recipient is refused before any data is sent; while the database is
+unavailable everything is answered with 4xx, so that the server in front of us keeps it and tries again.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Protocol = Literal["lmtp", "smtp"]
 
 MOST_CONNECTIONS: Final = 50
 MOST_RECIPIENTS: Final = 20
-"""… in one mail by SMTP; by LMTP it is one, so that each has an answer of its own."""
+"""Recipients of one mail by SMTP; by LMTP it is one, so that each has an answer of its own."""
 QUIET: Final = 60.0
-"""Seconds a client may say nothing."""
+"""Seconds a client may be silent."""
 WHOLE_MAIL: Final = 300.0
-"""Seconds it has for a mail, however busily it dribbles."""
+"""Seconds a client has for a whole mail, however steadily it sends."""
 PATIENCE: Final = 10.0
 """Seconds that mails in flight get when the listener stops."""
 LONGEST_LINE: Final = 64 * 1024
@@ -41,12 +41,12 @@ log = structlog.get_logger(__name__)
 
 
 class _Limits:
-    """What aiosmtpd leaves to us: a clock over the whole mail, and no line that is kept without end."""
+    """Limits that aiosmtpd lacks: a timeout for the whole mail, and a maximum line length."""
 
     line_length_limit = LONGEST_LINE
 
     async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802  # aiosmtpd's name for a command
-        """Take a mail in, within its time."""
+        """Receive a mail, within its time."""
         taking: Callable[[str | None], Awaitable[None]] = super().smtp_DATA  # type: ignore[misc]
         clock = asyncio.get_running_loop().call_later(WHOLE_MAIL, self._end_mail)
         try:
@@ -55,12 +55,12 @@ class _Limits:
             clock.cancel()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Give its place to another."""
+        """Free the connection's slot."""
         super().connection_lost(error)  # type: ignore[misc]
         self.event_handler.talking.discard(self)  # type: ignore[attr-defined]
 
     def _timeout_cb(self) -> None:
-        """End a conversation in which nothing was said for too long; aiosmtpd would wait for answers to be taken."""
+        """End a session that was silent for too long; aiosmtpd would wait for the client to read our answers."""
         _hang_up(self.transport)  # type: ignore[attr-defined]
 
     def _end_mail(self) -> None:
@@ -78,7 +78,7 @@ class _Smtp(_Limits, SMTP):  # type: ignore[misc]
 
 
 def _hang_up(transport: asyncio.Transport | None) -> None:
-    """End a connection, and drop what its client has not taken: a closed transport waits for that without end."""
+    """Close a connection, and drop unsent output: a closed transport waits without end for the client to read it."""
     if transport is not None:
         transport.close()
         if transport.get_write_buffer_size():
@@ -86,7 +86,7 @@ def _hang_up(transport: asyncio.Transport | None) -> None:
 
 
 class _Busy(asyncio.Protocol):
-    """What the one connection too many gets."""
+    """Protocol for connections beyond the limit: refuses and closes."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -95,14 +95,14 @@ class _Busy(asyncio.Protocol):
 
 
 class _Receiver:
-    """aiosmtpd's hooks: says whom we know, and stores what comes.
+    """Hooks for aiosmtpd: decide on recipients, and store mail.
 
     Args:
-        runtime: where to.
-        protocol: what is spoken here.
+        runtime: the runtime.
+        protocol: the protocol spoken.
 
     Attributes:
-        talking: conversations, from the moment a client is let in until its connection is gone.
+        talking: open sessions, from the accepted connection until it is gone.
     """
 
     def __init__(self, runtime: Runtime, protocol: Protocol) -> None:
@@ -111,7 +111,7 @@ class _Receiver:
         self.talking: set[Any] = set()
 
     def open(self) -> asyncio.Protocol:
-        """A conversation, if there is room for one."""
+        """Return a session, or a refusal where there are too many."""
         if len(self.talking) >= MOST_CONNECTIONS:
             log.warning("too many connections to the mailroom", most=MOST_CONNECTIONS)
             return _Busy()
@@ -126,14 +126,14 @@ class _Receiver:
     async def handle_EHLO(  # noqa: N802
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
-        """Say what LMTP has to offer (RFC 2033, 5); commands may come together, for they are read one by one."""
+        """Announce LMTP's extensions (RFC 2033, 5); PIPELINING is safe, for commands are read one by one."""
         session.host_name = hostname
         return [responses[0], "250-PIPELINING", "250-ENHANCEDSTATUSCODES", *responses[1:]]
 
     async def handle_MAIL(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str | None, options: list[str]
     ) -> str:
-        """Anybody may send, also nobody: that is who sends bounces."""
+        """Accept every sender, also the empty one, which bounces have."""
         envelope.mail_from = address or "<>"  # aiosmtpd takes an empty one for none given
         envelope.mail_options.extend(options)
         return "250 2.1.0 OK"
@@ -141,7 +141,7 @@ class _Receiver:
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """Only addresses of ours."""
+        """Accept only addresses of ours."""
         destination = self._destination(address)
         if destination is None:
             return "550 5.1.1 There is no such mailbox here."
@@ -152,7 +152,7 @@ class _Receiver:
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        """Store it for each of its recipients, and only then say so."""
+        """Store the mail for each of its recipients before confirming it."""
         assert isinstance(envelope.content, bytes)
         sender = (envelope.mail_from or "").strip("<>")
         try:
@@ -168,7 +168,7 @@ class _Receiver:
         return "250 2.0.0 Stored."
 
     async def handle_exception(self, error: Exception) -> str:
-        """Whatever it is, nothing was stored that was not said to be."""
+        """Answer an unexpected error; only confirmed mails have been stored."""
         log.error("a mail could not be taken in: an unexpected error", error=repr(error))
         return "451 4.3.0 Something went wrong here; please come again."
 
@@ -178,15 +178,15 @@ class _Receiver:
 
 @asynccontextmanager
 async def listening(runtime: Runtime, protocol: Protocol, where: str) -> AsyncIterator[str]:
-    """Take mail in as long as this is open.
+    """Receive mail as long as this context is open.
 
     Args:
-        runtime: where it is stored.
-        protocol: what is spoken.
+        runtime: the runtime.
+        protocol: the protocol spoken.
         where: `host:port`, or `unix:/path/of/socket`.
 
     Yields:
-        Where: with the port that was given when it asked for port 0.
+        The address, with the actual port where `where` has port 0.
 
     Raises:
         SettingsError, Conflict: nothing can listen there.
@@ -206,7 +206,7 @@ async def listening(runtime: Runtime, protocol: Protocol, where: str) -> AsyncIt
 
 
 async def _finish(clerk: _Receiver) -> None:
-    """Let mails in flight end, then hang up."""
+    """Let mails in flight finish, then close all connections."""
     tasks = [one._handler_coroutine for one in clerk.talking if one._handler_coroutine is not None]  # noqa: SLF001
     idle = [one for one in clerk.talking if not (one.envelope and one.envelope.rcpt_tos)]
     busy = [one for one in clerk.talking if one not in idle]
@@ -234,7 +234,7 @@ async def _bind(
             path = Path(where.removeprefix("unix:"))
             _make_way(path)
             server = await loop.create_unix_server(factory, path)
-            os.chmod(path, 0o666)  # noqa: PTH101, S103  # the folder says who may come near; Postfix is another user
+            os.chmod(path, 0o666)  # noqa: PTH101, S103  # the folder restricts access; Postfix runs as another user
             return server, where, path
         host, _, port = where.rpartition(":")
         if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
@@ -247,7 +247,7 @@ async def _bind(
 
 
 def _make_way(path: Path) -> None:
-    """Take away the socket a killed listener left; one that somebody listens on, or another file, stays."""
+    """Remove a killed listener's socket; refuse if the path is in use or another kind of file."""
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.stat().st_mode):
             raise Conflict(f"{path} is no socket.", remedy="Check MUSTER_MAILROOM_LMTP and MUSTER_MAILROOM_SMTP.")

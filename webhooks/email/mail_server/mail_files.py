@@ -1,4 +1,4 @@
-"""Mail from a mailbox that somebody else filled: an mbox file or a maildir. Reading one again changes nothing."""
+"""Import of mail from a mailbox: an mbox file or a maildir. Importing it again changes nothing."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from webhooks.email.mail_server.parsed_mail import ParsedMail, header, mailboxes
 
 HEAD: Final = 64 * 1024
 _DELIVERED: Final = ("Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To")
-"""Where servers write the recipient, surest first."""
+"""Headers in which servers write the recipient, the most reliable first."""
 _WRITTEN: Final = ("To", "Cc", "Resent-To")
 
 
 @dataclass(slots=True)
 class Counted:
-    """What was in a mailbox.
+    """Counts of the mails in a mailbox.
 
     Attributes:
-        new: kept now.
-        known: kept before.
+        new: stored now.
+        known: stored before.
         strange: to no address of ours.
         too_large: larger than MUSTER_MAILROOM_LARGEST.
     """
@@ -44,15 +44,15 @@ class Counted:
 
 
 async def read_mailbox(runtime: Runtime, path: Path) -> Counted:
-    """Take in every mail of a mailbox; the mailbox stays as it is.
+    """Store every mail of a mailbox; the mailbox itself does not change.
 
     Args:
-        runtime: where to.
+        runtime: the runtime.
         path: an mbox file, or the folder of a maildir (with `cur` and `new`).
 
     Raises:
         InputError: it is neither.
-        Unavailable: the database does not answer; what was taken in stays so.
+        Unavailable: the database does not answer; mails stored before that stay stored.
     """
     counted = Counted()
     largest = runtime.settings.mailroom_largest * 1024 * 1024
@@ -78,12 +78,12 @@ async def read_mailbox(runtime: Runtime, path: Path) -> Counted:
 
 
 def origin_of(raw: bytes, at: datetime, recipient: str = "") -> Origin:
-    """How a mail seems to have come, by what is written in it. It may be anybody's: no seal is looked at.
+    """Guess a mail's origin from its headers. It proves nothing: signed ids are not verified.
 
     Args:
-        raw: as it came.
-        at: when; aware.
-        recipient: where the message went that it answers, or that came back; "" where nobody knows.
+        raw: the mail as it came.
+        at: when it came; aware.
+        recipient: where the message had been sent that it answers, or that bounced; "" where it is unknown.
     """
     letter = read_letter(raw[:HEAD])
     said = (address for _, address in _recipients(letter.message))
@@ -120,7 +120,7 @@ def _mails(path: Path) -> Iterator[bytes]:
 
 
 def _with_sender(raw: bytes) -> bytes:
-    """A mail of an mbox, whose sender stands in the line the format puts before it."""
+    """Return an mbox entry as a mail; the sender in its "From " line becomes a Return-Path."""
     line, _, mail = raw.partition(b"\n")
     sender = line.split(b" ")[1].strip() if line.startswith(b"From ") else b""
     if b"\nreturn-path:" in b"\n" + mail[:HEAD].partition(b"\n\n")[0].lower():
@@ -140,12 +140,12 @@ def _recipient(runtime: Runtime, head: Message) -> tuple[str, Destination] | Non
 
 
 def _recipients(head: Message) -> list[tuple[str, str]]:
-    """Who a mail was to, surest first."""
+    """Return the recipients of a mail, the most reliable first."""
     return [mailbox for name in (*_DELIVERED, *_WRITTEN) for mailbox in mailboxes(header(head, name))]
 
 
 def _sender(letter: ParsedMail) -> str:
-    """The sender of the envelope, as the server wrote it down; where it did not, a mail system has none."""
+    """Return the envelope sender that the server recorded; without one, mail of a mail system has an empty one."""
     path = letter.header("Return-Path")
     if path == "<>" or path.strip("<> "):
         return path.strip("<> ")

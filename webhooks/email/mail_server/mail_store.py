@@ -1,4 +1,4 @@
-"""Mail on its way into the inbox: stored as it came, once, and committed before anybody is told that we have it."""
+"""Storage of inbound mail: raw, once, and committed before its receipt is confirmed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from webhooks.email.mail_server.addresses import Destination
 SQL: Final = load_queries(__file__)
 
 MAIL: Final = "mail"
-"""What the inbox calls it."""
+"""Source of mails in the inbound log."""
 
 _TRACE: Final = re.compile(
     rb"(?i)(?:received|return-path|delivered-to|x-original-to|x-envelope-[a-z-]+|status|x-status|lines)[ \t]*:"
@@ -36,17 +36,17 @@ async def keep_mail(
     """Store a mail, and wake the workers.
 
     Args:
-        runtime: where to.
-        raw: as it came.
+        runtime: the runtime.
+        raw: the mail as it came.
         sender: of the envelope; "" for a bounce.
         recipient: of the envelope.
         destination: what the recipient's address is for.
         way: how it came: `lmtp`, `smtp`, `file`, or a provider's name.
-        once: what may bring one thing only, such as a signed token that does not cover what it comes with: the source
-            and the key it has in the inbox, whatever it brought first.
+        once: a token that is accepted once, such as a signed one that does not cover the content: its source and its
+            key in the inbound log.
 
     Returns:
-        The row's id, committed; None where it was stored before, by whichever way.
+        The row's id, committed; None where it was stored before, in whatever way it came.
 
     Raises:
         Unavailable: the database does not answer; the mail should be offered again.
@@ -68,9 +68,9 @@ async def keep_mail(
 
 
 def fingerprint(raw: bytes, recipient: str) -> str:
-    """The same for the same mail to the same recipient, whichever servers it came through.
+    """Return a digest that is the same for the same mail to the same recipient, whichever servers it came through.
 
-    They add lines at its head, and change how lines end; what its sender wrote stays.
+    Servers add lines at its head, and change line endings; what its sender wrote stays.
     """
     head, _, body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")
     own: list[bytes] = []

@@ -1,7 +1,7 @@
 -- name: keep
--- The row that is processed and the mail itself, in one commit, once: a server that did not hear our answer offers the
--- mail again, be it long after. A token that may bring one thing only, a mail or an event, leaves a row that is done
--- among the events, in the same commit.
+-- Stores the row to be processed and the mail itself, in one commit, once: a server that missed our answer offers the
+-- mail again, perhaps much later. A token that is accepted once, with a mail or an event, leaves a row that is done
+-- among the provider's events, in the same commit.
 with token as (
   insert into inbox (source, dedupe_key, subject, payload, received_at, state, processed_at)
   select $7::text, $8::text, $7::text, '{}', $5, 'done', $5
@@ -25,5 +25,5 @@ returning inbox_id;
 select raw from inbox_mail where inbox_id = $1;
 
 -- name: drop_raw
--- A reply with attachments: what was said is kept, what was attached is not.
+-- For a reply with attachments: its text is kept, the attachments are not.
 delete from inbox_mail where inbox_id = $1;

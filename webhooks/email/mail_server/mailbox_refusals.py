@@ -1,7 +1,7 @@
-"""Refusals in a report's text: what a mail system says of a recipient's mailbox, right beside it.
+"""Refusals in a report's text: what a mail system says directly beside a recipient's mailbox.
 
-A report's text says much besides: why mail fails in general, what to do, whom to ask, what became of others. Only what
-stands with a mailbox tells what became of that one.
+A report's text also says why mail fails in general, what to do, whom to ask, what became of others. Only the words
+beside a mailbox are about that mailbox.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from messaging.reports.diagnostics import UNKNOWN, Weight, judge_bounce
 
 _PARAGRAPHS: Final = re.compile(r"\n[ \t]*\n")
 _QUOTED: Final = re.compile(r"[ \t]*(?:>(?!>>)|(?:subject|from|to|cc|sent|date)[ \t]*:)", re.IGNORECASE)
-"""A line of somebody else's words: quoted, or out of the mail that came back."""
+"""A line that is not the report's own: quoted, or out of the mail that bounced."""
 _MAILBOX: Final = re.compile(r"[\w.+=!#$%&*/?^`{|}~-]{1,64}@[\w.-]{1,253}\w")
 _REPLY: Final = re.compile(r"(?<![\w.:-])[45]\d\d[ :-]")
 _LABELLED: Final = re.compile(r"\s*(?:(?:the )?(?:error|reason)\b|because\b|diagnos|<<<)", re.IGNORECASE)
-"""How a paragraph below a mailbox begins that says why."""
+"""The beginning of a paragraph below a mailbox that gives the reason."""
 _DOUBTED: Final = re.compile(
     r"\bmay\b(?! \d)|\b(?:might|could be|possibly|perhaps|probably|maybe|either|whether|unless|if)\b"
     r"|\bor (?:is|it|that|has|was|they)\b|\?(?=\s|$)"
@@ -29,16 +29,16 @@ _DOUBTED: Final = re.compile(
     r"|\byour (?:address|server|domain)\b",
     re.IGNORECASE,
 )
-"""How a sentence guesses at a reason, names several, or speaks of who sends and of their own trouble."""
+"""Words of a sentence that guesses at a reason, names several, or is about the sender's own problem."""
 
 
 def says_dead(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
-    """Whether a report's text says for certain of the recipient's mailbox that there is none.
+    """Tell whether a report's text says for certain that the recipient's mailbox does not exist.
 
     Args:
         text: what the report says, without the mail that came back.
-        recipient: whose mailbox it is about, in lower case; "" where nobody knows: then of each that it refuses.
-        ours: mailboxes of ours, in lower case. A sentence that names their domains may speak of us.
+        recipient: the mailbox it is about, in lower case; "" where it is unknown: then every one that it refuses.
+        ours: mailboxes of ours, in lower case. A sentence that names their domains may be about us.
     """
     said = {mailbox: words for mailbox, words in _by_mailbox(text).items() if mailbox not in ours}
     telling = [said.get(recipient, "")] if recipient else [words for words in said.values() if _tells(words)]
@@ -47,9 +47,9 @@ def says_dead(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
 
 
 def _by_mailbox(text: str) -> Mapping[str, str]:
-    """What is said beside each mailbox: in its paragraph, and below where that says nothing.
+    """Collect the words beside each mailbox: in its paragraph, and in the next one where that gives no reason.
 
-    A line that names several is said of each of them, with a mark of doubt: nobody knows whom it means.
+    A line that names several counts for each of them, marked as uncertain by a question mark.
     """
     said: defaultdict[str, str] = defaultdict(str)
     last = ""
@@ -78,7 +78,7 @@ def _own_lines(paragraph: str) -> str:
 
 
 def _tells(words: str) -> bool:
-    """Whether words beside a mailbox refuse it, in usual words or by a server's reply."""
+    """Tell whether words beside a mailbox refuse it, in known words or by a server's reply code."""
     return judge_bounce("", words) != UNKNOWN or _REPLY.search(words) is not None
 
 

@@ -1,4 +1,4 @@
-"""A mail's HTML as the text a person reads, without what they quote."""
+"""Conversion of a mail's HTML to the text a person sees, without what they quote."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ import nh3
 from core.control_characters import without_controls
 
 MOST_TAGS: Final = 4000
-"""Tags that are read: lists in lists take the square of their number. An answer stands before what it quotes."""
+"""Tags that are read: nested lists take time quadratic in their number. An answer stands before what it quotes."""
 
 _BLOCKS: Final = frozenset({"p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4", "table", "ul", "ol", "hr", "pre"})
 _EMPTY: Final = frozenset({"br", "hr"})
 _STRUCK: Final = frozenset({"s", "strike", "del"})
-"""Tags of what is struck through: somebody took it back."""
+"""Tags of text that is struck through: taken back by its writer."""
 _INLINE: Final = frozenset(
     {"span", "a", "b", "i", "em", "strong", "u", "font", "small", "big", "center", "section", "td", "th"}
 )
-"""Tags that are kept, besides, because they may be hidden."""
+"""Further tags that are kept, because they may be hidden."""
 _QUOTED: Final = re.compile(
     r"gmail_attr|yahoo_quoted|moz-cite-prefix|protonmail_quote|zmail_extra|tutanota_quote", re.IGNORECASE
 )
-"""How mail programs name what they quote; what stands after it is not quoted."""
+"""Class names that mail programs give to a quotation; what stands after it is not quoted."""
 _WRAPPED: Final = re.compile(r"gmail_quote|gmail_extra", re.IGNORECASE)
-"""… what they put around a quotation, where a person may write below it, too."""
+"""… those they give to what wraps a quotation, where a person may write below it, too …"""
 _BEGINS: Final = re.compile(
     r"divrplyfwdmsg|appendonsend|ms-outlook-mobile-reference|olk_src_body_section", re.IGNORECASE
 )
-"""… and what they put before it: all that follows is quoted."""
+"""… and those of what stands before a quotation: all that follows is quoted."""
 _HIDDEN: Final = re.compile(
     r"(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|mso-hide:all"
     r"|(?:opacity|font-size|max-height):0?(?:\.0\d*)?[a-z%]{0,3}(?:!important)?(?=;|$)"
@@ -41,7 +41,7 @@ _HIDDEN: Final = re.compile(
     r"|text-decoration(?:-line)?:[a-z-]{0,20}line-through)",
     re.IGNORECASE,
 )
-"""A style, without its spaces, that keeps what it is for from being seen, or strikes it through."""
+"""Styles, without spaces, that hide a text or strike it through."""
 _COLOUR: Final = re.compile(r"(?:^|;)color:([^;!]{1,40})", re.IGNORECASE)
 _GROUND: Final = re.compile(r"(?:^|;)background(?:-color)?:([^;!]{1,40})", re.IGNORECASE)
 _SPACES: Final = re.compile(r"[ \t\r\n\f\xa0]+")
@@ -50,11 +50,11 @@ _GAPS: Final = re.compile(r"\n{3,}")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A mail's HTML as it is seen.
+    """Visible text of a mail's HTML.
 
     Attributes:
-        text: it says, without what it marks as quoted.
-        marks: whether it marks anything so.
+        text: the text, without what is marked as quoted.
+        marks: whether anything is marked as quoted.
     """
 
     text: str
@@ -65,7 +65,7 @@ def read_html(html: str) -> Shown:
     """Read a mail's HTML as a person sees it, and leave out what it marks as quoted.
 
     Args:
-        html: of any kind; it is made well-formed first, and cut after so many tags.
+        html: of any kind; it is made well-formed first, and cut after `MOST_TAGS` tags.
     """
     clean = nh3.clean(
         "<".join(html.split("<", MOST_TAGS + 1)[: MOST_TAGS + 1]),
@@ -79,15 +79,15 @@ def read_html(html: str) -> Shown:
     reader.feed(clean)
     reader.close()
     lines = without_controls("".join(reader.parts)).split("\n")
-    # a reference such as &#27; is a character only by now
+    # control characters are removed only now: a reference such as &#27; has just become one
     return Shown(_GAPS.sub("\n\n", "\n".join(line.strip() for line in lines)).strip(), reader.marks)
 
 
 class _Reader(HTMLParser):
-    """Gathers what is not quoted; the tags it meets are well-formed.
+    """Collects the text that is not quoted; expects well-formed tags.
 
     Attributes:
-        parts: of the text.
+        parts: the pieces of the text.
         marks: whether anything is quoted.
     """
 
@@ -97,7 +97,7 @@ class _Reader(HTMLParser):
         self.marks = False
         self._done = False
         self._said = False
-        # each with whether it is quoted, and, where it wraps a quotation, what had been read before it
+        # open tags: name, whether quoted, and, where it wraps a quotation, what had been read before it
         self._open: list[tuple[str, bool, tuple[int, int] | None]] = []
         self._quotations = 0
         self._quoted = 0
@@ -108,7 +108,7 @@ class _Reader(HTMLParser):
         marks = " ".join(value or "" for name, value in attrs if name in {"class", "id"})
         if _BEGINS.search(marks) and not self._quoted:
             self.marks = True
-            self._done = self._done or self._said  # who writes below the quote has said nothing yet
+            self._done = self._done or self._said  # a person who writes below the quotation has said nothing yet
         if tag in _BLOCKS:
             self._add("\n")
         if tag in _EMPTY:
@@ -128,7 +128,7 @@ class _Reader(HTMLParser):
             self._hidden.pop()
             self._quoted -= quoted
             self._exact -= name == "pre"
-            if wraps is not None and wraps[1] == self._quotations:  # all of it is the quotation
+            if wraps is not None and wraps[1] == self._quotations:  # everything in it is the quotation
                 del self.parts[wraps[0] :]
             if name == tag:
                 break
@@ -145,9 +145,9 @@ class _Reader(HTMLParser):
 
 
 def _is_hidden(attributes: Mapping[str, str | None]) -> bool:
-    """Whether nobody sees what a tag holds: its style says so, or it is `hidden`, or of the colour it is written on.
+    """Tell whether a tag's content is invisible: by its style, by `hidden`, or by a text colour like the background.
 
-    White alone hides nothing: programs that write on black send it.
+    White text alone hides nothing: programs with a black background send it.
     """
     style = "".join((attributes.get("style") or "").split())
     colour, ground = _COLOUR.search(style), _GROUND.search(style)

@@ -1,4 +1,4 @@
-"""Mentions of addresses in mails, however a mail writes them: folded, in base64, quoted-printable or HTML."""
+"""Mentions of addresses in mails, in every encoding: folded, base64, quoted-printable or HTML."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from webhooks.email.mail_server.parsed_mail import (
 )
 
 Mention = Literal["writer", "named"]
-"""Whether somebody wrote a mail, or is named in it by another."""
+"""Whether the person with the address wrote the mail, or somebody else names them in it."""
 _MOST_HEADERS: Final = 200
 
 
 def find_mention(raw: bytes, pattern: re.Pattern[str]) -> Mention | None:
-    """Look for addresses in a mail.
+    """Search a mail for addresses.
 
     Args:
-        raw: as it came; what is longer than what is ever read of a mail is not looked at.
-        pattern: finds them in a text.
+        raw: the mail as it came; nothing beyond the length that is ever read is searched.
+        pattern: finds the addresses in a text.
     """
     raw = raw[:LOOKED_AT]
     try:
         letter = read_letter(raw)
-    except InputError:  # nobody can read it, so that it says what its bytes say
+    except InputError:  # unreadable: search its bytes
         return "named" if pattern.search(raw.decode("latin-1")) else None
     if pattern.search(letter.header("From")):
         return "writer"
@@ -44,7 +44,7 @@ def find_mention(raw: bytes, pattern: re.Pattern[str]) -> Mention | None:
 
 
 def _texts(letter: ParsedMail) -> Iterator[str]:
-    """Whatever a mail says, decoded: in its headers and its parts, those of mails inside it too."""
+    """Yield all text of a mail, decoded: its headers and parts, those of attached mails included."""
     for part in _parts(letter.message):
         for name in dict.fromkeys(list(part.keys())[:_MOST_HEADERS]):
             yield header(part, name)

@@ -1,7 +1,7 @@
-"""The words a person wrote in a mail, without the mail they answer.
+"""Own words of a mail's writer, without the message they answer.
 
-The words of the message that is answered are known, and are never the person's. What stands above a quotation is
-theirs, and below one whose every line is marked.
+The words of the answered message are known, and never count as the writer's. What stands above a quotation is the
+writer's, as is what stands below one if every quoted line is marked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from webhooks.email.mail_server.marked_lines import own_marked, unmarked
 from webhooks.email.mail_server.quoted_text import DRAWN, NAMES, beginning, lines_of, parted
 
 WHOLE: Final = 0.8
-"""How much of our message is enough to know the rest of its quotation for the person's, however much that is."""
+"""Share of our message that a mail must repeat for the rest of its quotation to count as the writer's own words."""
 
 _PICTURE: Final = re.compile(r"(?:\[[^\[\]]{1,80}\]\W{0,3})+")
 _LINK: Final = re.compile(r"\s?[<(\[]?(?:https?://|www\.)[^\s<>\"]{1,500}[>)\]]?")
@@ -26,19 +26,19 @@ _GAPS: Final = re.compile(r"\n{3,}")
 
 
 def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) -> str:
-    """Take the person's own words out of a mail.
+    """Extract the writer's own words from a mail.
 
     Args:
         text: a mail's text.
-        names: what they are called: words of the From line, in any case.
+        names: the words of their name in the From line, in any case.
         sent: the message it answers, in each of its forms, where it is known: its words are not theirs.
 
     Returns:
-        Their words, stripped; "" where all of it is quoted.
+        Their words, stripped; "" where everything is quoted.
     """
     lines = lines_of(text)
     names = {name.casefold() for name in names}
-    if _are_all_own_or_marked(lines, names):  # then nothing says whose the marked ones are
+    if _are_all_own_or_marked(lines, names):  # then marked lines may be the writer's own
         for number in own_marked(lines, sent):
             lines[number] = unmarked(lines[number])
     quoted = find_quotation("\n".join(lines), sent)
@@ -46,7 +46,7 @@ def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) 
     parts = parted(_without_ours(lines, left), names)
     above = _joined(left, (number for number in parts.above if not DRAWN.fullmatch(left[number])))
     inside = _written_inside(lines, left, parts.below, names, quoted.share)
-    if inside is None:  # whose it is cannot be told: the words above it count where they are an answer
+    if inside is None:  # the author is uncertain: the words above count only if they are an answer
         return "" if read_reply(above).reading == "unclear" else without_ending(above, names)
     between, after = inside
     if not is_greeting(above) and read_reply(_joined(left, after)).reading == "unclear":
@@ -62,20 +62,20 @@ def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) 
     rest = _without_footer(words, sent)
     if rest == words or read_reply(rest).reading != "unclear":
         return rest
-    return words if read_reply(f"STOP\n{rest}").alone else ""  # with "please" beside it, the link may be their wish
+    return words if read_reply(f"STOP\n{rest}").alone else ""  # with "please" beside it, the link may be their request
 
 
 def _goes_on(above: str, below: str, names: Collection[str]) -> bool:
-    """Whether words that nobody can read go on below what is quoted: then all of the mail has to be seen."""
+    """Tell whether unclear words go on below a quotation: then a person has to see the whole mail."""
     if read_reply(above).reading != "unclear":
         return False
     return without_ending(f"{above}\n\n{below}", names) != without_ending(above, names)
 
 
 def _without_footer(words: str, sent: Sequence[str]) -> str:
-    """Words without the lines of a message's footer that came back with their link: "Unsubscribe: https://…".
+    """Remove lines of our footer that came back with their link: "Unsubscribe: https://…".
 
-    Nothing goes where such lines are all that is said: who sends the link back may want what it offers.
+    Nothing is removed where such lines are everything: a person who sends only the link may want what it offers.
     """
     ours = {_LINK.sub("", line).strip() for form in sent for line in form.split("\n") if _LINK.search(line)} - {""}
     lines = words.split("\n")
@@ -84,12 +84,12 @@ def _without_footer(words: str, sent: Sequence[str]) -> str:
 
 
 def _are_all_own_or_marked(lines: Sequence[str], names: Collection[str]) -> bool:
-    """Whether no line announces a quoted mail, nor stands in one, but for those that are marked."""
+    """Tell whether no line introduces a quoted mail or stands in one, apart from marked lines."""
     return len(parted(lines, names).above) + sum(line.startswith(">") for line in lines) == len(lines)
 
 
 def _without_ours(lines: Sequence[str], left: Sequence[str]) -> list[str]:
-    """The lines, but nothing of those that are all ours, which would look like a quoted mail's beginning."""
+    """Blank the lines that are entirely ours, which would look like the beginning of a quoted mail."""
     return [line if rest else ">" * line.startswith(">") for line, rest in zip(lines, left, strict=True)]
 
 
@@ -100,13 +100,13 @@ def _joined(lines: Sequence[str], numbers: Iterable[int]) -> str:
 def _written_inside(
     lines: Sequence[str], left: Sequence[str], below: Sequence[int], names: Collection[str], share: float
 ) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """Find what a person wrote into a mail of ours that they quote without marks, and below it.
+    """Find what a person wrote inside and below an unmarked quotation of our message.
 
     Args:
-        lines: of their mail.
-        left: the same without our words.
+        lines: the lines of their mail.
+        left: the same lines without our words.
         below: the numbers of the lines below where the quoted mail begins.
-        names: what they are called.
+        names: the words of their name.
         share: how much of our message is repeated.
 
     Returns:
@@ -137,6 +137,6 @@ def _written_inside(
 
 
 def _is_said(line: str, names: Collection[str]) -> bool:
-    """Whether what is left of a line may be somebody's words: not only a name, nor what stands for a picture."""
+    """Tell whether the rest of a line may be a person's words: not only a name, nor the placeholder of a picture."""
     words = {word.casefold() for word in NAMES.findall(line)}
     return bool(words - set(names)) and _PICTURE.fullmatch(line) is None

@@ -1,7 +1,7 @@
-"""A mail, read with care: whoever can send us one chooses every byte of it.
+"""Parser of inbound mail, safe against hostile input: its sender controls every byte.
 
-The standard library parses; what is handed to it is cut to a size and tamed before, for some of its patterns take
-seconds over a header made for that. Nothing is unpacked: no archive, no document, no XML is ever opened.
+The standard library parses, but its input is first cut to a size and stripped of extreme headers, for some of its
+patterns take seconds over a crafted header. Nothing is unpacked: no archive, document or XML is ever opened.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from webhooks.email.mail_server.charsets import decode
 from webhooks.email.mail_server.markup import Shown, read_html
 
 LOOKED_AT: Final = 256 * 1024
-"""Bytes of a mail that are parsed: what a report or a person says comes before what is attached."""
+"""Bytes of a mail that are parsed: reports and people's words come before attachments."""
 LONGEST_TEXT: Final = 20_000
 """Characters of text taken from a mail."""
 LONGEST_HEADER: Final = 2000
 MOST_PARTS: Final = 100
 DEEPEST: Final = 30
-"""Parts inside parts; forwarded again and again, a mail has a dozen."""
+"""Levels of nested parts; a mail that was forwarded again and again has a dozen."""
 MOST_SEMICOLONS: Final = 40
 LONGEST_LINE: Final = 8000
 LONGEST_PLACEHOLDER: Final = 600
@@ -37,7 +37,7 @@ LONGEST_PLACEHOLDER: Final = 600
 
 _NAMED: Final = re.compile(rb"[!-9;-~]{1,76}:")
 UNREADABLE: Final = (RecursionError, ValueError, LookupError, AttributeError, TypeError, MessageError)
-"""How the standard library fails at a mail that was made for that. It fails so every time."""
+"""Exceptions of the standard library for crafted mails. They recur every time."""
 
 _COMMENT: Final = re.compile(r"\([^()]{0,200}\)")
 _PLACEHOLDER: Final = re.compile(r"\bx?html\b|\bmime\b|\bmulti-?part\b", re.IGNORECASE)
@@ -46,12 +46,12 @@ _WORD: Final = re.compile(r"[^\W_]+")
 
 @dataclass(frozen=True, slots=True)
 class ParsedMail:
-    """A mail.
+    """Parsed mail.
 
     Attributes:
-        message: as the standard library read it.
-        parts: everything in it that is no container, what is inside attached mails not included.
-        size: bytes of it, as it came.
+        message: as the standard library parsed it.
+        parts: all parts that are no container; those inside attached mails not included.
+        size: its bytes, as it came.
     """
 
     message: Message
@@ -60,24 +60,24 @@ class ParsedMail:
 
     @property
     def cut(self) -> bool:
-        """Whether it was longer than what is looked at."""
+        """Whether it was longer than what is parsed."""
         return self.size > LOOKED_AT
 
     def header(self, name: str) -> str:
-        """The first header of that name, decoded and on one line; "" where there is none."""
+        """Return the first header of a name, decoded and on one line; "" where there is none."""
         return header(self.message, name)
 
     def addresses(self, name: str) -> list[str]:
-        """The mailboxes in a header, in lower case."""
+        """Return the mailboxes in a header, in lower case."""
         return [address.lower() for _, address in mailboxes(header(self.message, name)) if "@" in address]
 
     def part(self, content_type: str) -> Message | None:
-        """The first part of a type."""
+        """Return the first part of a type."""
         return next((part for part in self.parts if part.get_content_type() == content_type), None)
 
     @property
     def plain(self) -> str:
-        """Its text, also where pictures stand between; "" where it has none, or one that only says that it is HTML."""
+        """Its plain text, around pictures too; "" where there is none, or only a note that the mail is HTML."""
         shown = _forms(self.message)
         if not any(part.get_content_type() == "text/plain" for part in shown.plain):
             return ""
@@ -86,7 +86,7 @@ class ParsedMail:
 
     @property
     def html(self) -> Shown:
-        """Its HTML, as a person sees it, with the text that stands beside it; nothing where there is none."""
+        """Its HTML as a person sees it, with the text parts beside it; empty where there is none."""
         shown = _forms(self.message)
         if not any(part.get_content_type() == "text/html" for part in shown.html):
             return Shown("", marks=False)
@@ -95,17 +95,17 @@ class ParsedMail:
 
     @property
     def text(self) -> str:
-        """What it says: the text, or the HTML as text where there is no other."""
+        """Its plain text, or else its HTML as text."""
         return self.plain or self.html.text
 
     def _lacks(self, text: str) -> bool:
-        """Whether the HTML says something, and nothing of a text: that stands in for it, and is nobody's words."""
+        """Tell whether the HTML has words but none of a text's: then the text is only a placeholder."""
         html = " ".join(_WORD.findall(self.html.text.casefold()))
         return bool(html) and " ".join(_WORD.findall(text.casefold())) not in html
 
     @property
     def attachments(self) -> int:
-        """How many things came with it that are not its text; pictures in its HTML too."""
+        """Number of parts that are not its text, including pictures in its HTML."""
         forms = _forms(self.message)
         shown = {id(part) for part in (*forms.plain, *forms.html)}
         found = sum(id(part) not in shown for part in self.parts)
@@ -113,13 +113,13 @@ class ParsedMail:
 
 
 def read_letter(raw: bytes) -> ParsedMail:
-    """Read a mail.
+    """Parse a mail.
 
     Args:
-        raw: as it came.
+        raw: the mail as it came.
 
     Raises:
-        InputError: it is nested without end, or not a mail at all.
+        InputError: it is nested too deeply, or not a mail at all.
     """
     try:
         message = BytesParser(policy=compat32).parsebytes(_tamed(raw[:LOOKED_AT]))
@@ -132,23 +132,23 @@ def read_letter(raw: bytes) -> ParsedMail:
 
 
 def header(message: Message, name: str) -> str:
-    """A header, decoded (RFC 2047) and on one line, cut where it is too long; "" where there is none."""
+    """Return a header, decoded (RFC 2047) and on one line, cut where it is too long; "" where there is none."""
     raw = next((value for one, value in message.raw_items() if one.lower() == name.lower()), "")
     said = decode(str(raw).encode("utf-8", "surrogateescape"), None)[:LONGEST_HEADER]
     try:
         words = "".join(
             part if isinstance(part, str) else decode(part, charset) for part, charset in decode_header(said)
         )
-    except (ValueError, LookupError, MessageError):  # base64 that is none, a charset nobody knows
+    except (ValueError, LookupError, MessageError):  # invalid base64, or an unknown charset
         words = said
     plain = without_controls(words.encode(errors="replace").decode(errors="replace"))
     return " ".join(plain.split())[:LONGEST_HEADER]
 
 
 def mailboxes(said: str) -> list[tuple[str, str]]:
-    """Names and mailboxes in a header; none where comments lie in comments deeper than people and programs write them.
+    """Parse names and mailboxes in a header; none where comments are nested deeper than people and programs do.
 
-    The standard library takes them apart by calling itself, once for each.
+    The standard library parses nested comments recursively.
     """
     said = said[:LONGEST_HEADER]
     rest = said
@@ -160,7 +160,7 @@ def mailboxes(said: str) -> list[tuple[str, str]]:
 
 
 def text_of(part: Message, *, most: int = LONGEST_TEXT) -> str:
-    """A part's text, whatever charset it claims."""
+    """Decode a part's text, whatever charset it declares."""
     content = part.get_payload(decode=True)
     if not isinstance(content, bytes):
         return ""
@@ -169,14 +169,14 @@ def text_of(part: Message, *, most: int = LONGEST_TEXT) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Forms:
-    """The parts that a mail shows, in their order: where it has them in two forms, as text and as HTML."""
+    """Visible parts of a mail, in order: as plain text and, where it has both, as HTML."""
 
     plain: tuple[Message, ...] = ()
     html: tuple[Message, ...] = ()
 
 
 def _forms(message: Message) -> _Forms:
-    """What is shown of a part: of alternatives one, of anything else all; a named file after the first is attached."""
+    """Collect the visible parts: one of alternatives, all others; named files after the first are attachments."""
     payload = message.get_payload()
     if message.get_content_maintype() != "multipart" or not isinstance(payload, list):
         is_text = message.get_content_type() in {"text/plain", "text/html"} and not _is_attached(message)
@@ -213,7 +213,7 @@ def _text_shown(part: Message) -> str:
 
 
 def _joined(texts: Sequence[str]) -> str:
-    """Texts one below the other; one alone stays as it is."""
+    """Join texts one below the other; a single one is not changed."""
     said = [text for text in texts if text.strip()]
     return (
         (said[0] if len(said) == 1 else "\n\n".join(text.strip("\n") for text in said))[:LONGEST_TEXT] if said else ""
@@ -221,7 +221,7 @@ def _joined(texts: Sequence[str]) -> str:
 
 
 def _leaves(message: Message) -> list[Message]:
-    """What is no container. A mail in a mail is one thing: what somebody else wrote is not what this one says."""
+    """Return all parts that are no container. An attached mail is one part: this mail does not say what is in it."""
     found: list[Message] = []
     waiting = [message]
     while waiting and len(found) < MOST_PARTS:
@@ -235,7 +235,7 @@ def _leaves(message: Message) -> list[Message]:
 
 
 def _depth(message: Message) -> int:
-    """How deeply parts lie in parts, attached mails included."""
+    """Return how deeply parts are nested, attached mails included."""
     depth, level = 0, [message]
     while level and depth <= DEEPEST:
         payloads = [part.get_payload() for part in level]
@@ -249,9 +249,9 @@ def _is_attached(part: Message) -> bool:
 
 
 def _tamed(raw: bytes) -> bytes:
-    """The same without headers made to keep a parser busy: each is cut after so many bytes and semicolons.
+    """Remove what keeps a parser busy: each header is cut after a number of bytes and semicolons.
 
-    A header is a line that begins with a name, and the lines after it that begin with a space. Text that looks so loses
+    A header is a line that begins with a name, and the lines after it that begin with a space. Text of that form loses
     the end of a paragraph longer than any header.
     """
     lines: list[bytes] = []
@@ -264,7 +264,7 @@ def _tamed(raw: bytes) -> bytes:
         semicolons -= line.count(b";")
         if room >= 0 and semicolons >= 0:
             lines.append(line)
-        elif room + len(line) == LONGEST_LINE:  # one line alone is too long: what stands first may be said
+        elif room + len(line) == LONGEST_LINE:  # a single line that is too long: keep its beginning
             lines.append(_cut(line))
     return b"".join(lines)
 

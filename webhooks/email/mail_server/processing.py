@@ -1,7 +1,7 @@
-"""What comes of a mail: a bounce, a complaint, a wish to get no more, an answer; or nothing, where a machine wrote it.
+"""Processing of inbound mail: applies bounces, complaints, unsubscribe requests and answers; drops the rest.
 
-A bounce counts only at the address that was made for the message, a complaint only with an id of ours in it. Whatever
-else either says, nobody is suppressed for it.
+A bounce is applied only at the address that was made for the message, a complaint only with a signed id of ours in it.
+Whatever else a mail says, nobody is suppressed for it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FORGOTTEN: Final = (
     "They want no more emails: this came to the unsubscribe address of a message that is forgotten or was erased."
     " If the mailbox is theirs, read it as an opt-out."
 )
-"""What staff are told of such a wish, where nobody knows any more where the message went."""
+"""Note for staff on an unsubscribe request whose message's address is no longer known."""
 
 log = structlog.get_logger(__name__)
 
@@ -41,9 +41,9 @@ async def sort_mail(runtime: Runtime, db: Connection, items: Sequence[Item]) -> 
     """Process mails, in the order they came.
 
     Args:
-        runtime: knows our seals.
-        db: in the inbox's transaction.
-        items: rows of the inbox.
+        runtime: its keyring verifies signed ids.
+        db: in the transaction of the inbound log.
+        items: rows of the inbound log.
 
     Raises:
         InputError: one cannot be read; it is set aside.
@@ -51,7 +51,7 @@ async def sort_mail(runtime: Runtime, db: Connection, items: Sequence[Item]) -> 
     for item in items:
         raw = await db.fetchval(SQL["raw"], item.inbox_id)
         if raw is not None:
-            # in a thread: one made for it keeps the parsers busy for half a second, and a courier's heart has to beat
+            # in a thread: parsing a crafted mail takes half a second, and would delay the worker's heartbeat
             origin = await _origin(db, item)
             await _deal_with(db, item, await asyncio.to_thread(classify_mail, raw, origin, runtime.keyring))
 
@@ -83,16 +83,16 @@ async def _deal_with(
 
 
 async def _own(db: Connection, answer: MailAnswer) -> OwnMail:
-    """The person's own words: what they repeat of the message they answer is ours."""
+    """Extract the person's own words; what they repeat of the answered message is removed."""
     sent = await said_in(db, answer.message_id)
     return await asyncio.to_thread(answer.own, sent)
 
 
 async def _unsubscribe(db: Connection, item: Item, farewell: UnsubscribeWish) -> None:
-    assert farewell.message_id is not None  # its address is made for one message
+    assert farewell.message_id is not None  # its address was made for one message
     try:
         await opt_out(db, message_id=farewell.message_id, everywhere=False, source="unsubscribe")
-    except NotFound:  # its year has been forgotten, or its person erased: whose wish it is, a From line does not prove
+    except NotFound:  # message deleted or person erased: a From line does not prove who asks
         reply_id = await take_reply(db, item, farewell.answer, await _own(db, farewell.answer))
         if reply_id is not None:
             await note_reply(db, reply_id, FORGOTTEN)

@@ -1,7 +1,7 @@
-"""Where a quoted mail begins in a mail.
+"""Beginning of a quoted mail in a mail.
 
-It is known by its shape, in any language: a line with a date and an address that leads on to it, or a block of labelled
-lines (`quotes.toml` has words that help).
+It is recognised by its form, in any language: a line with a date and an address that introduces it, or a block of
+labelled lines (`quotes.toml` has words that help).
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from typing import Final
 from webhooks.email.mail_server.added_lines import any_of, is_greeting, speaks_for_itself, without_added
 
 LONGEST: Final = 20_000
-"""Characters that are looked at."""
+"""Characters that are read."""
 LONGEST_LINE: Final = 500
-"""Longer lines are no beginning of a quoted mail."""
+"""Characters of a line; longer ones do not begin a quoted mail."""
 LONGEST_NAMED: Final = 120
-"""Characters of such a line with a name and no date in it."""
+"""Characters of an introducing line with a name and no date in it."""
 MOST_LINES: Final = 4
-"""Lines over which a program may break the line before a quoted mail."""
+"""Lines over which a program may break the line that introduces a quoted mail."""
 MOST_HEADERS: Final = 24
 """Lines of a quoted mail's headers."""
 MOST_ABOVE: Final = 40
-"""Lines above a drawn line that are looked at for words."""
+"""Lines above a drawn line that are searched for words."""
 MOST_BEGINNINGS: Final = 50
-"""Quoted mails inside quoted mails that are looked for."""
+"""Quoted mails inside quoted mails that are searched for."""
 
 WORDS: Final = Path(__file__).with_name("quotes.toml")
 
@@ -45,7 +45,7 @@ _NAMED: Final = re.compile(r"[<(\[]\s?(?:mailto:)?[\w.+'=-]{1,64}@[\w.-]{1,150}\
 _ENDS: Final = re.compile(r"^\W{0,12}$|[\w.+'=-]{1,64}@[\w.-]{1,150}\W{0,4}$")
 _GROUPWISE: Final = re.compile(r">{2,4} .{1,300}\d\d.{1,60} >{2,4}")
 _SPEAKER: Final = re.compile(r"\W{0,3}(?:i|we|you|he|she|they|my|fi|dwi)\b", re.IGNORECASE)
-"""How a sentence begins that somebody wrote, and no program."""
+"""Beginnings of a sentence that a person wrote, and no program."""
 _LABELLED: Final = re.compile(
     r"[*_ ]{0,4}([^\W\d_][^\W\d_]{0,19}(?:[ '.\u2019-][^\W\d_]{1,15}){0,3})[ \u00a0]?[*_]{0,2}[:\uff1a][*_]{0,2}"
     r"(?:\s+(.*)|)$"
@@ -70,11 +70,11 @@ class _Words:
 
     Attributes:
         wrote: "wrote", wherever it stands.
-        labels: of headers.
-        senders: of the header that says who wrote.
+        labels: labels of headers.
+        senders: labels of the header that names the sender.
         details: labels of what people say of themselves.
         titles: "original message".
-        opens: how the line before a quoted mail begins.
+        opens: beginnings of the line that introduces a quoted mail.
     """
 
     wrote: re.Pattern[str]
@@ -87,11 +87,11 @@ class _Words:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A mail's lines, parted at what is quoted.
+    """Lines of a mail, split by what is quoted.
 
     Attributes:
-        above: the numbers of the lines above what is quoted, and between lines that are marked as quoted.
-        below: those below the beginning of a quoted mail whose lines are not marked: its own, or an answer after it.
+        above: the numbers of the lines above the quotation, and between lines that are marked as quoted.
+        below: those after the beginning of an unmarked quoted mail: its own lines, or an answer below it.
         marked: whether anything is marked as quoted, or begins as a quoted mail does.
     """
 
@@ -101,32 +101,32 @@ class Parts:
 
 
 def marks_quotation(text: str) -> bool:
-    """Whether a mail's text shows where it quotes another."""
+    """Tell whether a mail's text shows where it quotes another."""
     return parted(lines_of(text)).marked
 
 
 def words_of_subject(subject: str) -> str:
-    """Take what a subject says of its own; "" where it only repeats that of a mail."""
+    """Return a subject's own words; "" where it only repeats that of another mail."""
     return "" if _RE.match(subject) else subject.strip()
 
 
 def without_re(subject: str) -> str:
-    """A subject without the `Re:` before it, of which there may be several."""
+    """Return a subject without one or more `Re:` before it."""
     found = _RE.match(subject)
     return subject if found is None else subject[found.end() :]
 
 
 def names_of(*said: str) -> set[str]:
-    """The words of a name, or of what stands before the @ of an address."""
+    """Return the words of names, or of the local parts of addresses."""
     return {word.casefold() for text in said for word in NAMES.findall(text.partition("@")[0]) if len(word) > 1}
 
 
 def parted(lines: Sequence[str], names: Collection[str] = ()) -> Parts:
-    """Part a mail's lines at what is quoted in it.
+    """Split a mail's lines by what is quoted.
 
     Args:
         lines: stripped.
-        names: what the writer is called, in lower case: a letter's head with their own name in it is theirs.
+        names: the words of the writer's name, in lower case: a letterhead with their own name is theirs.
     """
     number, marked, found = _own_head(lines, names), False, 0
     above = list(range(number))
@@ -150,12 +150,12 @@ def parted(lines: Sequence[str], names: Collection[str] = ()) -> Parts:
 
 
 def lines_of(text: str) -> list[str]:
-    """Its lines, without those that a server or a program added; a drawn line below a banner begins no quotation."""
+    """Split a text into lines, without added ones: a drawn line below a banner begins no quotation."""
     return without_added([line.strip() for line in text[:LONGEST].replace("\u00a0", " ").split("\n")])
 
 
 def beginning(lines: Sequence[str], number: int) -> int | None:
-    """Where the mail that begins to be quoted at a line goes on; None where none begins there."""
+    """Return where the quoted mail goes on that begins at a line; None where none begins there."""
     line = lines[number]
     if not line or len(line) > LONGEST_LINE:
         return None
@@ -167,9 +167,9 @@ def beginning(lines: Sequence[str], number: int) -> int | None:
 
 
 def _drawn(lines: Sequence[str], number: int) -> int | None:
-    """The same for a line drawn across. People draw lines too, so what follows it has to say whose mail it is.
+    """Do the same for a drawn line. People draw lines too, so its next lines have to say whose mail it is.
 
-    A single header does so only if it names a sender, and below words: below a banner a person's own mail may begin so.
+    A single header does only if it names a sender, and below words: below a banner a person's own mail may begin so.
     """
     first = next((one for one in range(number + 1, min(number + 3, len(lines))) if lines[one]), None)
     if first is None:
@@ -182,7 +182,7 @@ def _drawn(lines: Sequence[str], number: int) -> int | None:
 
 
 def _is_announced(line: str, *, has_headers: bool) -> bool:
-    """Whether a line of its own announces a quoted mail: titled, or with all its headers in one."""
+    """Tell whether a line by itself introduces a quoted mail: by a title, or with all its headers in one line."""
     if _GROUPWISE.fullmatch(line):
         return True
     titled = _DASHES.match(line)
@@ -201,17 +201,17 @@ def _is_announced(line: str, *, has_headers: bool) -> bool:
 
 
 def _label(line: str) -> str | None:
-    """The label a line begins with, in lower case."""
+    """Return the label a line begins with, in lower case."""
     found = _LABELLED.match(line) if len(line) <= LONGEST_LINE else None
     return None if found is None else found[1].casefold()
 
 
 def _headers(lines: Sequence[str], first: int) -> int | None:
-    """Where a block of labelled lines ends that are a quoted mail's headers.
+    """Return where a block of labelled lines ends that are a quoted mail's headers.
 
-    Two of its labels are known, one of them that of who wrote, and an address or a date stands in it; or it has three
+    Two of its labels are known, one of them the sender's, and an address or a date stands in it; or it has three
     of any, an address, and a date with a time. An empty line or a value on a line of its own may stand between. What
-    people say of themselves ("Date of birth: …") looks alike: where such a label stands, no block begins or goes on.
+    people say of themselves ("Date of birth: …") looks similar: where such a label stands, no block begins or goes on.
     """
     words = _words()
     if _follows_details(lines, first):
@@ -253,7 +253,7 @@ def _headers(lines: Sequence[str], first: int) -> int | None:
 
 
 def _own_head(lines: Sequence[str], names: Collection[str]) -> int:
-    """Where the head of a person's own letter ends, "From: Ann Jones", "To: the union"; 0 where there is none."""
+    """Return where a person's own letterhead ends, "From: Ann Jones", "To: the union"; 0 where there is none."""
     first = next((number for number, line in enumerate(lines[:MOST_ABOVE]) if not is_greeting(line)), 0)
     end = _headers(lines, first) or 0
     for line in lines[first:end]:
@@ -265,7 +265,7 @@ def _own_head(lines: Sequence[str], names: Collection[str]) -> int:
 
 
 def _follows_details(lines: Sequence[str], number: int) -> bool:
-    """Whether a line goes on with what somebody says of themselves."""
+    """Tell whether a line continues what somebody says of themselves."""
     for above in range(number - 1, max(number - MOST_HEADERS, 0) - 1, -1):
         label = _label(lines[above])
         if label is None or label in _words().details:
@@ -274,7 +274,7 @@ def _follows_details(lines: Sequence[str], number: int) -> bool:
 
 
 def _attribution(lines: Sequence[str], first: int) -> int | None:
-    """Where the line ends, broken or not, that says who wrote the mail quoted below it and when."""
+    """Return the end of the line, perhaps broken, that says who wrote the quoted mail below it and when."""
     for end in range(first + 1, min(first + MOST_LINES, len(lines)) + 1):
         if not lines[end - 1] or lines[end - 1].startswith(">"):
             return None
@@ -282,13 +282,13 @@ def _attribution(lines: Sequence[str], first: int) -> int | None:
         if len(said) > LONGEST_LINE:
             return None
         if _is_attribution(said, lines[first], _follows(lines, end)):
-            # a date, an address and what a person says between them are no line of a program's, broken
+            # a date, an address and a person's statement between them: not a program's line
             return end if end == first + 1 or not any(map(speaks_for_itself, lines[first:end])) else None
     return None
 
 
 def _is_attribution(said: str, opening: str, follows: str) -> bool:
-    goes_on = _GOES_ON.search(said)  # a program that quotes on the same line
+    goes_on = _GOES_ON.search(said)  # the program puts the quotation on the same line
     if goes_on is not None:
         said = said[: goes_on.end()].rstrip()
     leads_on = _LEADS_ON.search(said) is not None
@@ -297,7 +297,7 @@ def _is_attribution(said: str, opening: str, follows: str) -> bool:
     wrote = _words().wrote.search(said)
     dated, timed = _DATE.search(said) is not None, _TIME.search(said) is not None
     addressed = _ADDRESS.search(said) is not None
-    if not (dated or timed):  # "The Union wrote:" leads on only to lines that are marked
+    if not (dated or timed):  # "The Union wrote:" introduces only marked lines
         named = _NAMED.search(said) is not None and len(said) <= LONGEST_NAMED
         return leads_on and (named or (wrote is not None and (addressed or follows.startswith(">"))))
     starts = _DATE.search(opening) or _TIME.search(opening) or _ADDRESS.search(opening) or _words().opens.match(opening)

@@ -1,8 +1,8 @@
-"""An answer to an email: the person's own words, read by the same rules as a text, and filed where it belongs.
+"""Answers by email: the person's own words, classified by the same rules as a text, and stored as a reply.
 
-It counts by itself only where it proves what it answers: it came to the Reply-To made for one message, or names that
-message's Message-ID, neither of which anybody else has. Anybody can write a From line; so what proves nothing waits for
-a person, whatever it says.
+An answer is acted on only if it proves what it answers: it came to the Reply-To made for one message, or names that
+message's Message-ID, neither of which anybody else has. Anybody can write a From line; so an answer without proof waits
+for a person, whatever it says.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from webhooks.email.mail_server.subjects import own_subject
 from webhooks.inbound_log.inbound_log import Item
 
 KEPT: Final = 4000
-"""Characters of a mail that are kept where nothing in it is known to be the writer's own."""
+"""Characters of a mail that are kept where none of it is known to be the writer's own."""
 MOST_IDS: Final = 20
 _THREADS: Final = ("In-Reply-To", "References")
 
 
 @dataclass(frozen=True, slots=True)
 class MailAnswer:
-    """A mail that somebody wrote.
+    """Answer that somebody wrote by mail.
 
     Attributes:
         message_id: the message it proves to answer; None where it proves none.
         address: the mailbox they say they wrote from.
-        names: what they are called.
+        names: the words of their name.
         subject: of the mail.
         text: the mail's, in the form that shows best where it quotes another.
-        attachments: how many things came with it.
+        attachments: the number of its attachments.
         doubt: why a machine may have written it, if it may: then only an opt-out is acted on.
     """
 
@@ -58,7 +58,7 @@ class MailAnswer:
     doubt: Doubt | None = None
 
     def own(self, sent: Sequence[str]) -> OwnMail:
-        """Take the person's own words out of it, and its subject as far as they chose it.
+        """Extract the person's own words, and the subject as far as they chose it.
 
         Args:
             sent: the message that is answered, in each of its forms.
@@ -66,10 +66,10 @@ class MailAnswer:
         return OwnMail(own_words(self.text, self.names, sent), own_subject(self.subject, sent))
 
     def kept(self, mail: OwnMail) -> str:
-        """Take what is kept of it, and shown: their own words, or all of it where none are known to be theirs.
+        """Return what is stored and shown: their own words, or the whole mail where none are known to be theirs.
 
         Args:
-            mail: their own words; a subject that says what they want needs no more.
+            mail: their own words; a subject that says what they want is enough.
         """
         whole = self.text[:KEPT].strip()
         if mail.words or not whole or (mail.subject and read_mail(mail, self.doubt).reading != "unclear"):
@@ -78,11 +78,11 @@ class MailAnswer:
 
 
 def read_answer(letter: ParsedMail, keyring: Keyring, *, message_id: int | None, sender: str) -> MailAnswer:
-    """Read what a mail answers, and who wrote it.
+    """Read an answer: what it answers, and who wrote it.
 
     Args:
         letter: the mail.
-        keyring: knows our seals.
+        keyring: verifies signed ids.
         message_id: the message it was addressed to.
         sender: of the envelope.
     """
@@ -94,7 +94,7 @@ def read_answer(letter: ParsedMail, keyring: Keyring, *, message_id: int | None,
 
 
 def _text(letter: ParsedMail) -> str:
-    """A mail's text; its HTML where only that shows what is quoted, or where there is no other."""
+    """Return a mail's text; its HTML where only that shows what is quoted, or where there is no other."""
     plain = letter.plain
     if plain.strip() and marks_quotation(plain):
         return plain
@@ -103,16 +103,16 @@ def _text(letter: ParsedMail) -> str:
 
 
 async def take_reply(db: Connection, item: Item, answer: MailAnswer, mail: OwnMail) -> int | None:
-    """What an answer says is done, or waits for a person.
+    """Act on an answer, or leave it for a person.
 
     Args:
-        db: in the inbox's transaction.
-        item: the row of the inbox.
-        answer: what came.
+        db: in the transaction of the inbound log.
+        item: the row of the inbound log.
+        answer: the answer.
         mail: the person's own words.
 
     Returns:
-        Its row in the conversations, if it has one.
+        The id of its reply, if it became one.
     """
     answered = await answer_reply(
         db,
@@ -139,7 +139,7 @@ async def take_reply(db: Connection, item: Item, answer: MailAnswer, mail: OwnMa
 
 
 def _writer(letter: ParsedMail, sender: str) -> tuple[str, str]:
-    """Who says they wrote it: a mailbox in our form, and a name. A From of several people, or of none, is nobody's."""
+    """Return the writer's mailbox and name, as the mail states them; empty for a From of several people, or none."""
     addresses = letter.addresses("From")
     address = ", ".join(addresses)[:300] or f"unknown, by way of {sender}"[:300]
     if len(addresses) == 1:
@@ -149,6 +149,6 @@ def _writer(letter: ParsedMail, sender: str) -> tuple[str, str]:
 
 
 def _ids(letter: ParsedMail, name: str) -> list[str]:
-    """The ids a mail says it answers, one by one: of a long thread the first, which may be ours, and the last."""
+    """Return the ids a mail says it answers: of a long thread the first, which may be ours, and the last."""
     ids = letter.header(name).split()
     return [*ids[:MOST_IDS], *ids[-MOST_IDS:]]

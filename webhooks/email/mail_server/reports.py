@@ -1,8 +1,8 @@
-"""Reports about mail of ours: that it came back (RFC 3464, RFC 6533), that it was delivered, that somebody complained.
+"""Reports about our mail: that it bounced (RFC 3464, RFC 6533), that it was delivered, that somebody complained.
 
-A bounce in a form of its own is read by its code and its words, and by `flufl.bounce`. One that nobody can read is
-still a bounce: it counts as soft, and staff see it. Whose mail it was is never read from a report: only a sealed id of
-ours says so.
+A bounce in a non-standard form is read by its code and its words, and by `flufl.bounce`. One that cannot be understood
+is still a bounce: it counts as soft, and staff see it. Which message it was is never read from a report's words: only a
+signed id of ours proves it.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ FEEDBACK: Final = "message/feedback-report"
 LARGEST_GUESSED: Final = 64 * 1024
 """Bytes; `flufl.bounce` goes through every line of a mail several times."""
 LONGEST_SAID: Final = 2000
-"""Characters of a report's text in which a code or its words are looked for."""
+"""Characters of a report's text that are searched for a code or its words."""
 LONGEST_UNPARTED: Final = 20_000
-"""Characters of a mail without parts in which fields of a report are looked for."""
+"""Characters of a mail without parts that are searched for fields of a report."""
 TEMPORARY: Final = Judged(Reason.EXPIRED_AT_PROVIDER, soft=True)
 UNREAD: Final = Judged(Reason.UNREAD_BOUNCE, soft=True)
-"""Neither a code nor words that anybody knows: it may be policy, so one alone proves nothing; several do."""
+"""Neither a known code nor known words: it may be policy, so one alone proves nothing; several do."""
 
 _ASCII: Final = bytes(byte if byte < 128 else 63 for byte in range(256))
 _EMBEDDED: Final = frozenset(
@@ -48,7 +48,7 @@ _EMBEDDED: Final = frozenset(
         "message/global-headers",
     }
 )  # fmt: skip
-"""How a mail that is sent back may lie in a report, in the standards' words and in usual misspellings of them."""
+"""Types of a returned mail in a report, in the standards' words and in common misspellings of them."""
 _NAMES: Final = ("Message-ID", "Return-Path", "X-Original-Message-ID", "References", "List-Unsubscribe")
 _COPY: Final = re.compile(
     r"^(?:[ \t>*=_#|-]*(?:"
@@ -62,7 +62,7 @@ _COPY: Final = re.compile(
     r"|(?:received|return-path|dkim-signature|message-id|mime-version):[ \t])",
     re.IGNORECASE | re.MULTILINE,
 )
-"""Where a report begins to repeat the mail that came back: what stands there are our own words."""
+"""The line where a report begins to repeat the mail that bounced: what follows are our own words."""
 _DELAYED: Final = re.compile(
     r"\bwarning (?:message )?only|\bdo not need to resend|\bno action is required|\bdelivery (?:delayed|attempts will)"
     r"|\bwill (?:continue|keep|be) (?:to )?(?:try|trying|retry|retrying|retried|reattempt|queued)"
@@ -76,7 +76,7 @@ _DELAYED: Final = re.compile(
     r"|\badiad|\batrasad|отложен|повторн\w+ попытк",
     re.IGNORECASE,
 )
-"""How they speak of one that is still tried."""
+"""Words for a mail whose delivery is still being tried …"""
 _FAILED: Final = re.compile(
     r"\b(?:could|can|was|were|has|have|is)(?: ?n[o']t| not)(?: been)?(?: be)? (?:successfully )?delivered"
     r"|\bundeliver|\bnot deliver|\bdelivery (?:\w+ ){0,3}(?:fail|error|problem)|\bfailed permanently"
@@ -86,7 +86,7 @@ _FAILED: Final = re.compile(
     r"|no (?:se )?(?:ha )?(?:podido|pudo) (?:ser )?entreg",
     re.IGNORECASE,
 )
-"""… and of a delivery that failed."""
+"""… and for a delivery that failed."""
 
 Action = Literal["failed", "expired", "delayed", "delivered", "relayed", "expanded"]
 _GRAVEST: Final[Sequence[Action]] = ("failed", "expired", "delayed", "delivered", "relayed", "expanded")
@@ -105,11 +105,11 @@ _REPLY: Final = re.compile(r"(?:^|;)\s*([245])(?:\d\d\b|\.\d)")
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """Somebody pressed "spam", or their provider says more.
+    """Complaint: somebody pressed "spam", or their provider reports something similar.
 
     Attributes:
-        message_id: of the mail they mean, where it carries an id of ours.
-        event: what it is.
+        message_id: the message, where the complaint carries an id of ours.
+        event: the event.
     """
 
     message_id: int | None
@@ -117,14 +117,14 @@ class Complaint:
 
 
 def read_bounce(letter: ParsedMail, at: datetime, *, recipient: str = "", expected: bool = True) -> EmailEvent | None:
-    """What a mail says of the one it came back from; None where it is no bounce.
+    """Read a bounce; None where the mail is none.
 
     Args:
         letter: the mail.
         at: when it came.
-        recipient: whose mailbox that one went to, in lower case; "" where nobody knows.
-        expected: a machine sent it to a bounce address: there every mail of a mail system is one, also in words nobody
-            knows.
+        recipient: where the bounced mail had been sent, in lower case; "" where it is unknown.
+        expected: it is automatic and came to a bounce address: there every mail of a mail system is a bounce, even if
+            its words are unknown.
     """
     text = letter.text or _unparted(letter)
     statuses = [one for part in letter.parts if part.get_content_type() in STATUS for one in statuses_of(part)]
@@ -146,7 +146,7 @@ def read_bounce(letter: ParsedMail, at: datetime, *, recipient: str = "", expect
 
 
 def _mildest(events: Sequence[EmailEvent], *, spared: Collection[Action]) -> EmailEvent:
-    """Of several recipients that a mailbox hands on to: it is not dead while one of them is not."""
+    """Choose among a mailbox's several recipients: it is not dead while mail still reaches one of them."""
     mild = next((one for one in events if one.reason is not Reason.HARD_BOUNCED), events[0])
     if spared and mild.reason is Reason.HARD_BOUNCED:
         return replace(mild, reason=Reason.RECIPIENT_REFUSED, soft=True)
@@ -154,7 +154,7 @@ def _mildest(events: Sequence[EmailEvent], *, spared: Collection[Action]) -> Ema
 
 
 def _recipients(status: Fields) -> set[str]:
-    """The mailboxes a status is about: where the mail went at last, and where it was sent."""
+    """Return the mailboxes a status is about: the final and the original recipient."""
     return {
         status[name].rpartition(";")[2].strip(" <>\t").lower()
         for name in ("final-recipient", "original-recipient")
@@ -163,19 +163,19 @@ def _recipients(status: Fields) -> set[str]:
 
 
 def _recipient(letter: ParsedMail, statuses: Sequence[Fields]) -> str:
-    """The one mailbox that a report is about by its fields; "" where it names none or several."""
+    """Return the one mailbox that a report is about by its fields; "" where it names none or several."""
     named = set().union(*map(_recipients, statuses)) or set(letter.addresses("X-Failed-Recipients"))
     return next(iter(named)) if len(named) == 1 else ""
 
 
 def _unparted(letter: ParsedMail) -> str:
-    """The text of a mail that says that it has parts, and has none: its boundary stands nowhere in it."""
+    """Return the text of a mail that claims to have parts, but whose boundary stands nowhere in it."""
     whole = (part.get_payload() for part in letter.parts if part.get_content_maintype() == "multipart")
     return next((said[:LONGEST_UNPARTED] for said in whole if isinstance(said, str)), "")
 
 
 def _said(text: str) -> str:
-    """What a report says in words, before it repeats the mail that came back."""
+    """Return a report's own words, before it repeats the mail that bounced."""
     for copy in _COPY.finditer(text):
         if text[: copy.start()].strip():
             text = text[: copy.start()]
@@ -184,7 +184,7 @@ def _said(text: str) -> str:
 
 
 def _action(status: Fields) -> Action | None:
-    """What was done about a recipient; where a report does not say it, its codes do."""
+    """Return what was done about a recipient: by the action field, or else by the codes."""
     word = status.get("action", "").lower().strip("() ").partition(" ")[0].rstrip(".,;")
     if word in _ACTIONS:
         return _ACTIONS[word]
@@ -197,12 +197,12 @@ def _action(status: Fields) -> Action | None:
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """A report, as far as it is read.
+    """Report, with the data needed to read it.
 
     Attributes:
         letter: the mail.
-        said: its text, without the mail that came back.
-        recipient: whose mailbox it is about; "" where nobody knows.
+        said: its text, without the mail that bounced.
+        recipient: the mailbox it is about; "" where it is unknown.
         at: when it came.
     """
 
@@ -212,12 +212,12 @@ class _Report:
     at: datetime
 
     def status(self, action: Action, fields: Fields) -> EmailEvent:
-        """What the fields of a recipient say."""
+        """Convert the fields of a recipient to an event."""
         status, words = fields.get("status", ""), _diagnosis(fields)
         match action:
             case "failed" | "expired":
                 judged = judge_bounce(status, words, UNREAD) if words else UNREAD
-                if judged.reason is UNREAD.reason:  # only the text may say why
+                if judged.reason is UNREAD.reason:  # the reason may be in the text only
                     otherwise = TEMPORARY if action == "expired" or status.startswith("4") else UNREAD
                     judged = self._judged_by_text(status, otherwise)
                 return bounced(judged, self.at, word=status or action, words=" ".join((words or self.said).split()))
@@ -228,11 +228,11 @@ class _Report:
         return EmailEvent("noted", self.at, action, words)
 
     def described(self, *, expected: bool) -> EmailEvent | None:
-        """A bounce in a form of its own: its code and words decide, else whether it is meant for good."""
+        """Read a non-standard bounce: by its code and words, or else as permanent or temporary."""
         failures = _failures(self.letter)
         system = is_mail_system(self.letter)
         returned = failures is not None or sounds_returned(self.letter)
-        if expected:  # of a mail system also in words nobody knows; of anybody else where it speaks of a delivery
+        if expected:  # a mail system needs no known words here; anybody else has to speak of a delivery
             returned = returned or _FAILED.search(self.said) is not None or (system and not answers(self.letter))
         else:
             returned = returned or (system and _FAILED.search(self.said) is not None)
@@ -246,7 +246,7 @@ class _Report:
         return bounced(judged, self.at, word="bounced", words=words)
 
     def _judged_by_text(self, status: str, otherwise: Judged) -> Judged:
-        """The same for the text, which says much besides: words condemn only a mailbox they stand beside."""
+        """Judge the text, which also says other things: its words are a hard bounce only beside the mailbox itself."""
         judged = judge_bounce(status, self.said, otherwise)
         if judged.weight is not Weight.HARD or judged.code[2:3] not in {"", "0"}:
             return judged
@@ -258,31 +258,31 @@ class _Report:
 
 
 def _diagnosis(fields: Fields) -> str:
-    """Take the reply of the server that refused: Exchange and IronPort keep it apart, beside words of their own."""
+    """Return the reply of the server that refused: Exchange and IronPort keep it apart, beside words of their own."""
     reply, behind = fields.get("diagnostic-code", ""), fields.get("x-supplementary-info", "").strip("<> \n")
     return behind if _ANSWERED.search(behind) else " ".join(one for one in (reply, behind) if one)
 
 
 def _failures(letter: ParsedMail) -> Literal["permanent", "temporary"] | None:
-    """What `flufl.bounce` makes of a mail in a form of its own."""
+    """Return what `flufl.bounce` finds in a non-standard bounce."""
     if letter.size > LARGEST_GUESSED:
         return None
     logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)  # it logs each of its own mistakes with the mail in it
     try:
-        # a header with a bare byte beyond ASCII is no text to the library, and stops its detectors
+        # a header with a byte beyond ASCII stops the library's detectors
         plain = letter.message.as_bytes().translate(_ASCII)
         temporary, permanent = all_failures(BytesParser(policy=compat32).parsebytes(plain))
-    except Exception:  # noqa: BLE001  # its patterns meet anything the world sends: whatever stops them, it is no bounce
+    except Exception:  # noqa: BLE001  # hostile input can make its patterns fail in any way: then it is no bounce
         return None
     return "permanent" if permanent else "temporary" if temporary else None
 
 
 def read_complaint(letter: ParsedMail, keyring: Keyring, at: datetime) -> Complaint | None:
-    """A complaint (ARF, RFC 5965), or a mail of ours that a provider sends back to where complaints go.
+    """Read a complaint (ARF, RFC 5965), or a mail of ours that a provider returns to the complaints address.
 
     Args:
         letter: the mail.
-        keyring: knows our seals.
+        keyring: verifies signed ids.
         at: when it came.
     """
     part = letter.part(FEEDBACK)
@@ -306,7 +306,7 @@ def _complained(at: datetime, kind: str) -> EmailEvent:
 
 
 def _ids(embedded: Sequence[Message]) -> list[str]:
-    """Where an id of ours may stand in a mail of ours that is sent back."""
+    """Return the headers in which an id of ours may stand in a returned mail."""
     found: list[str] = []
     for part in embedded:
         inner = part.get_payload()

@@ -1,4 +1,4 @@
-"""The subject of a mail, as far as the member chose it: answers repeat ours, and people write over it or behind it."""
+"""Subjects of mails, without what they repeat of ours: people write before, after or instead of it."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _TAG: Final = re.compile(
     rf"\s*(?:\[[^\[\]]{{1,60}}\]|\{{[^{{}}]{{1,60}}\}}|[*<({{#]{{1,5}}\s?{_MARKED}\??\s?[*>)}}#]{{1,5}}|(?<!\w){_MARKED}\s?:)\s*",
     re.IGNORECASE,
 )
-"""What lists and servers put into a subject."""
+"""Tags that lists and servers put into a subject."""
 _WAS: Final = re.compile(r"\s*[(\[]\s*(?:was|previously|war|oedd)\s*:.*", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W_]+")
 _EDGES: Final = " \t-\u2013\u2014:;,.|/\u2026()"
 
 
 def own_subject(subject: str, sent: Sequence[str]) -> str:
-    """Take what a subject says of its own; "" where it only repeats that of the message that is answered.
+    """Return a subject's own words; "" where it only repeats that of the answered message.
 
     Args:
-        subject: of a mail.
+        subject: the subject of a mail.
         sent: the message it answers, in each of its forms, its subject first; none where it is not known.
     """
     bare = _bare(subject)
-    if not sent:  # what stands behind Re: may be ours, unless it is a wish that we write in no subject
+    if not sent:  # the words after Re: may be ours, unless they ask to opt out, as no subject of ours does
         read = read_reply(bare)
         return bare if read.reading == "opt_out" and read.alone else words_of_subject(subject)
     own = _words(bare)
     ours = _words(_bare(sent[0].partition("\n")[0]))
-    if not own or _place(own, ours) is not None:  # theirs may be cut short
+    if not own or _place(own, ours) is not None:  # a subject may be cut short
         return ""
     at = _place(ours, own) if ours else None
     if at is None:
@@ -46,7 +46,7 @@ def own_subject(subject: str, sent: Sequence[str]) -> str:
 
 
 def _bare(subject: str) -> str:
-    """A subject without `Re:`, tags and what it was before."""
+    """Return a subject without `Re:`, tags and its earlier form."""
     subject = _WAS.sub("", subject)
     while (bare := without_re(_TAG.sub(" ", subject).strip())) != subject:
         subject = bare
@@ -58,6 +58,6 @@ def _words(text: str) -> list[str]:
 
 
 def _place(words: Sequence[str], among: Sequence[str]) -> int | None:
-    """Where words stand in a row among others."""
+    """Return where words stand in a row among others; None where they do not."""
     length = len(words)
     return next((at for at in range(len(among) - length + 1) if among[at : at + length] == list(words)), None)

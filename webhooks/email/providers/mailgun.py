@@ -1,7 +1,7 @@
-"""Mailgun's webhooks: https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhook-payloads.
+"""Webhooks of Mailgun: https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhook-payloads.
 
-What is signed (HMAC-SHA256) is a timestamp and a token, not what is said. So a token counts once, with whatever came
-with it first, be it an event, a mail, or something of which nothing is kept: a signature somebody saw cannot be used
+The signature (HMAC-SHA256) covers a timestamp and a token, not the content. So a token counts once, with whatever came
+with it first, be it an event, a mail, or something of which nothing is kept: an intercepted signature cannot be used
 for anything else.
 https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
 """
@@ -29,7 +29,7 @@ from webhooks.email.inbound import MOST_FIELDS, Posted, put_together, read_multi
 from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, table, text
 
 IGNORED: Final = frozenset({"opened", "clicked"})
-"""We follow nobody's reading. Nothing of them is kept but their tokens."""
+"""Opens and clicks are not tracked. Nothing of these events is kept but their tokens."""
 
 _TOKEN: Final = re.compile(r"[0-9A-Za-z_-]{16,100}", re.ASCII)
 _KINDS: Final[Mapping[str, Kind]] = MappingProxyType({"accepted": "taken", "delivered": "delivered", "stored": "noted"})
@@ -46,24 +46,24 @@ _REASONS: Final[Mapping[str, Judged]] = MappingProxyType(
         "espblock": Judged(Reason.SENDER_REFUSED),  # the mailbox provider blocks what Mailgun sends for us
     }
 )
-"""Mailgun's reasons, where the receiving server gave no enhanced code and no usual words."""
+"""Mailgun's reasons, for bounces without an enhanced code or known words of the receiving server."""
 
 
 class Mailgun:
-    """The webhooks."""
+    """Webhooks of Mailgun."""
 
     name = "mailgun"
     proves_date = True
 
     def is_set_up(self, settings: Settings) -> bool:
-        """Whether there is a signing key."""
+        """Tell whether there is a signing key."""
         return bool(settings.mailgun_webhook_key)
 
     async def read(self, runtime: Runtime, _request: web.Request, body: bytes) -> Sequence[Arrival]:
-        """The one event of a request. The signature is inside it, so it has to be read to be verified."""
+        """Read the one event of a request. The signature is inside the body, so it is parsed before it is verified."""
         try:
             told = read_object(body)
-        except Malformed as error:  # nobody's word yet, so nothing of it is kept
+        except Malformed as error:  # not verified yet, so nothing of it is kept
             raise Forged(str(error)) from None
         token = verify(runtime, table(told.get("signature")))
         event = table(told.get("event-data"))
@@ -82,11 +82,11 @@ class Mailgun:
         return [Arrival(token, message_id, event)]
 
     def recognise(self, _runtime: Runtime, _request: web.Request) -> bool:
-        """Never: what is signed is in the body."""
+        """Return False: the signature is in the body."""
         return False
 
     async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
-        """The mail that a route forwards, raw or taken apart.
+        """Read the mail that a route forwards, raw or parsed.
 
         https://documentation.mailgun.com/docs/mailgun/user-manual/receive-forward-store/receive-http
         """
@@ -100,7 +100,7 @@ class Mailgun:
         return Posted(raw, said(form, "sender"), said(form, "recipient").split(","), once=token)
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
-        """What an event means."""
+        """Convert an event."""
         word, when = text(event.get("event")), read_time(event.get("timestamp"), at)
         match word:
             case "failed":
@@ -118,11 +118,11 @@ class Mailgun:
 
 
 def _form(content_type: str, body: bytes) -> Mapping[str, bytes]:
-    """Nobody's word yet, so nothing of what cannot be read is kept."""
+    """Parse a form. It is not verified yet, so nothing of an unreadable one is kept."""
     try:
         if content_type.lower().startswith("multipart/form-data"):
             return read_multipart(content_type, body)
-        # a letter for each byte: of bytes themselves it takes ASCII only
+        # one character for each byte: of bytes parse_qsl takes ASCII only
         fields = parse_qsl(
             body.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_FIELDS, encoding="latin-1"
         )
@@ -133,7 +133,7 @@ def _form(content_type: str, body: bytes) -> Mapping[str, bytes]:
 
 
 def _headers(form: Mapping[str, bytes], token: str) -> list[tuple[str, str]]:
-    """`message-headers`: a list of names and values, as JSON."""
+    """Parse `message-headers`: a list of names and values, as JSON."""
     try:
         pairs = read_json(form.get("message-headers", b"[]"))
     except Malformed as error:
@@ -155,22 +155,22 @@ def _failed(event: Mapping[str, Any], when: datetime) -> EmailEvent:
 
 
 def verify(runtime: Runtime, signature: Mapping[str, Any]) -> str:
-    """Make sure that Mailgun signed this, lately.
+    """Verify that Mailgun signed a request recently.
 
     Args:
-        runtime: the keys.
+        runtime: its settings hold the keys.
         signature: `timestamp`, `token` and `signature`, from an event or the form of a route.
 
     Returns:
         The token, which counts once.
 
     Raises:
-        Forged: it did not.
+        Forged: Mailgun did not.
     """
     timestamp, token = text(signature.get("timestamp")), text(signature.get("token"))
     given = text(signature.get("signature")).encode(errors="replace")
     content = (timestamp + token).encode(errors="replace")
-    # every key is tried, whichever fits: the time taken tells nothing
+    # every key is tried even after one fits, so that timing reveals nothing
     fits = [
         hmac.compare_digest(
             hmac.new(key.get_secret_value().encode(), content, hashlib.sha256).hexdigest().encode(), given

@@ -1,7 +1,7 @@
-"""Postmark's webhooks: https://postmarkapp.com/developer/webhooks/webhooks-overview.
+"""Webhooks of Postmark: https://postmarkapp.com/developer/webhooks/webhooks-overview.
 
-They are not signed. What tells them from others is a user and a password in the webhook's address, which come as basic
-authentication; several are let in while they are changed. 403 makes Postmark stop trying.
+They are not signed. They prove their origin by a user and a password in the webhook's URL, which come as basic
+authentication; several are accepted while they are being changed. 403 makes Postmark stop retrying.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from webhooks.email.inbound import Posted, put_together
 from webhooks.email.receiver import Arrival, Forged, Malformed, read_object, table, text
 
 IGNORED: Final = frozenset({"Open", "Click"})
-"""We follow nobody's reading. They are not even kept."""
+"""Opens and clicks are not tracked. These events are not stored at all."""
 
 _WHEN: Final[Mapping[str, str]] = MappingProxyType(
     {"Delivery": "DeliveredAt", "Bounce": "BouncedAt", "SpamComplaint": "BouncedAt", "SubscriptionChange": "ChangedAt"}
@@ -68,21 +68,21 @@ _OTHERS: Final[Mapping[str, tuple[Kind, Reason | None]]] = MappingProxyType(
         "InboundError": ("noted", None),
     }
 )
-"""Kinds of bounces that are none: it is still tried, somebody is on holiday, or their server asks who we are."""
+"""Types that are no bounces: delivery goes on, somebody is on holiday, or a server challenges the sender."""
 
 
 class Postmark:
-    """The webhooks of a server or a stream."""
+    """Webhooks of a Postmark server or message stream."""
 
     name = "postmark"
     proves_date = False
 
     def is_set_up(self, settings: Settings) -> bool:
-        """Whether there is a password."""
+        """Tell whether there is a password."""
         return bool(settings.postmark_webhook_auth)
 
     async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
-        """The one event of a request."""
+        """Read the one event of a request."""
         verify(runtime, request)
         event = read_object(body)
         kind = text(event.get("RecordType"))
@@ -95,12 +95,12 @@ class Postmark:
         return [Arrival(":".join(map(text, about)), message_id, event)]
 
     def recognise(self, runtime: Runtime, request: web.Request) -> bool:
-        """Always: the password is in the headers."""
+        """Return True: the password is in the headers, and is verified here."""
         verify(runtime, request)
         return True
 
     async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
-        """The mail of an inbound webhook, raw (where *Include raw email content* is ticked) or taken apart.
+        """Read the mail of an inbound webhook, raw (where *Include raw email content* is ticked) or parsed.
 
         https://postmarkapp.com/developer/webhooks/inbound-webhook
         """
@@ -120,7 +120,7 @@ class Postmark:
         return Posted(raw, full if sender is None else sender, [recipient])
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
-        """What an event means."""
+        """Convert an event."""
         kind = text(event.get("RecordType"))
         when = read_time(event.get(_WHEN.get(kind, "")), at)
         said = text(event.get("Details"))
@@ -138,7 +138,7 @@ class Postmark:
 
 
 def _headers(mail: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Postmark lists all but a few headers, which have fields of their own."""
+    """Return the mail's headers: Postmark lists all but a few, which have fields of their own."""
     listed = mail.get("Headers")
     found = [
         (text(one.get("Name")), text(one.get("Value")))
@@ -151,7 +151,7 @@ def _headers(mail: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _bounce(kind: str, when: datetime, words: str, said: str) -> EmailEvent | None:
-    """A bounce by its type, and by what the server said; Postmark's description of the type is nobody's diagnosis."""
+    """Convert a bounce by its type and the server's words; Postmark's description of the type is not used."""
     if kind in _BOUNCES:
         return bounced(judge_bounce("", said, _BOUNCES[kind]), when, word=kind, words=words)
     if kind in _NEVER_TRIED:
@@ -163,7 +163,7 @@ def _bounce(kind: str, when: datetime, words: str, said: str) -> EmailEvent | No
 
 
 def _subscription(event: Mapping[str, Any], when: datetime) -> EmailEvent:
-    """Postmark began or stopped suppressing an address; only what the person asked for is ours to obey.
+    """Convert a change of Postmark's suppression list; only what the person asked for is applied.
 
     A hard bounce and a complaint come as events of their own too, with their reason.
     """
@@ -177,7 +177,7 @@ def _subscription(event: Mapping[str, Any], when: datetime) -> EmailEvent:
 
 
 def verify(runtime: Runtime, request: web.Request) -> None:
-    """Make sure that a request carries one of our passwords.
+    """Verify that a request carries one of our passwords.
 
     Raises:
         Forged: it does not.
@@ -187,7 +187,7 @@ def verify(runtime: Runtime, request: web.Request) -> None:
         given = base64.b64decode(said.strip(), validate=True)
     except (ValueError, binascii.Error):
         given = b""
-    # every password is compared, whichever fits: the time taken tells nothing
+    # every password is compared even after one fits, so that timing reveals nothing
     fits = [
         hmac.compare_digest(known.get_secret_value().encode(), given)
         for known in runtime.settings.postmark_webhook_auth

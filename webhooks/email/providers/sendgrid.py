@@ -1,4 +1,4 @@
-"""SendGrid's event webhook: https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event.
+"""Webhooks of SendGrid: https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event.
 
 Each request is signed (ECDSA, P-256, SHA-256) over its timestamp and its body as it came; every public key we know is
 tried. https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features
@@ -32,16 +32,16 @@ from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read
 SIGNATURE: Final = "X-Twilio-Email-Event-Webhook-Signature"
 TIMESTAMP: Final = "X-Twilio-Email-Event-Webhook-Timestamp"
 MOST_EVENTS: Final = 4000
-"""In one request; 768 KB hold about half of that."""
+"""Events in one request; 768 KB hold about half of that."""
 IGNORED: Final = frozenset({"open", "click"})
-"""We follow nobody's reading. They are not even kept."""
+"""Opens and clicks are not tracked. These events are not stored at all."""
 
 _KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         "processed": "taken",
         "deferred": "deferred",
         "delivered": "delivered",
-        "group_resubscribe": "noted",  # only the person can take back what they told us
+        "group_resubscribe": "noted",  # only the person can take back an opt-out
     }
 )
 _DROPPED: Final[Mapping[str, Reason]] = MappingProxyType(
@@ -65,21 +65,21 @@ _CLASSES: Final[Mapping[str, Judged]] = MappingProxyType(
         "frequency or volume too high": Judged(Reason.SENDER_REFUSED),
     }
 )
-"""What SendGrid makes of a bounce, where the receiving server gave no enhanced code."""
+"""SendGrid's classifications, for bounces without an enhanced code of the receiving server."""
 
 
 class SendGrid:
-    """The event webhook."""
+    """Webhooks of SendGrid: events, and inbound parse."""
 
     name = "sendgrid"
     proves_date = True
 
     def is_set_up(self, settings: Settings) -> bool:
-        """Whether there is a public key."""
+        """Tell whether there is a public key."""
         return bool(settings.sendgrid_webhook_key)
 
     async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
-        """The events of one request."""
+        """Read the events of one request."""
         verify(runtime, request, body)
         events = read_json(body)
         if not isinstance(events, list) or len(events) > MOST_EVENTS:
@@ -87,12 +87,12 @@ class SendGrid:
         return [_arrival(runtime, event) for event in events if _counts(event)]
 
     def recognise(self, runtime: Runtime, request: web.Request) -> bool:
-        """Never: they say only whether there is a signature, and of when."""
+        """Return False: the headers say only that there is a signature, and its time."""
         _signature(runtime, request)
         return False
 
     async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
-        """The mail of one request of inbound parse, raw or taken apart.
+        """Read the mail of one request of inbound parse, raw or parsed.
 
         https://www.twilio.com/docs/sendgrid/for-developers/parsing-email/setting-up-the-inbound-parse-webhook
         """
@@ -110,7 +110,7 @@ class SendGrid:
         return Posted(raw, text(envelope.get("from")), recipients)
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
-        """What an event means."""
+        """Convert an event."""
         word, when = text(event.get("event")), read_time(event.get("timestamp"), at)
         words = text(event.get("reason")) or text(event.get("response"))
         status = text(event.get("status"))
@@ -145,24 +145,24 @@ def _arrival(runtime: Runtime, event: Mapping[str, Any]) -> Arrival:
 
 
 def verify(runtime: Runtime, request: web.Request, body: bytes) -> None:
-    """Make sure that SendGrid signed this, lately: events, and mail that inbound parse hands on.
+    """Verify that SendGrid signed a request recently: events, and mail of inbound parse.
 
     Raises:
-        Forged: it did not.
+        Forged: SendGrid did not.
     """
     timestamp, signature = _signature(runtime, request)
     digest = _digest(timestamp, body)
-    # every key is tried, whichever fits: the time taken tells nothing
+    # every key is tried even after one fits, so that timing reveals nothing
     fits = [_signed(key, signature, digest) for key in runtime.settings.sendgrid_webhook_key]
     if not any(fits):
         raise Forged("the signature is wrong")
 
 
 def _signature(runtime: Runtime, request: web.Request) -> tuple[str, bytes]:
-    """The timestamp and the signature that a request carries.
+    """Return the timestamp and the signature that a request carries.
 
     Raises:
-        Forged: it has none, or was not signed lately.
+        Forged: it has none, or was not signed recently.
     """
     timestamp, said = request.headers.get(TIMESTAMP, ""), request.headers.get(SIGNATURE, "")
     try:
@@ -176,7 +176,7 @@ def _signature(runtime: Runtime, request: web.Request) -> tuple[str, bytes]:
 
 
 def _digest(timestamp: str, body: bytes) -> bytes:
-    """Of both together, without a copy of a body that may have the size of a mail."""
+    """Return the digest of both, without a copy of a body that may have the size of a mail."""
     hashed = Hash(SHA256())
     hashed.update(timestamp.encode(errors="replace"))
     hashed.update(body)

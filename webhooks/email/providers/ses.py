@@ -1,4 +1,4 @@
-"""Amazon SES, which tells its events by Amazon SNS: event publishing, and feedback notifications of an identity.
+"""Webhooks of Amazon SES, sent through Amazon SNS: event publishing, and feedback notifications of an identity.
 
 https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
 https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html
@@ -28,7 +28,7 @@ from webhooks.email.providers.sns import CONFIRMATION, FAREWELL, NOTIFICATION, S
 from webhooks.email.receiver import Arrival, Forged, Malformed, read_object, table, text
 
 IGNORED: Final = frozenset({"Open", "Click"})
-"""We follow nobody's reading. They are not even kept."""
+"""Opens and clicks are not tracked. These events are not stored at all."""
 
 _KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {"Send": "taken", "Delivery": "delivered", "DeliveryDelay": "deferred"}
@@ -39,7 +39,7 @@ _PARTS: Final = MappingProxyType(
         "Complaint": "complaint", "Reject": "reject", "Rendering Failure": "failure", "Subscription": "subscription",
     }
 )  # fmt: skip
-"""Where an event's own fields are, by its type."""
+"""The key of an event's own fields, by its type."""
 _TRANSIENT: Final[Mapping[str, Judged]] = MappingProxyType(
     {
         "MailboxFull": Judged(Reason.MAILBOX_FULL, soft=True),
@@ -52,7 +52,7 @@ _TRANSIENT: Final[Mapping[str, Judged]] = MappingProxyType(
 
 
 class Ses:
-    """The subscription of our topics."""
+    """Webhooks of Amazon SES, by SNS topics of ours."""
 
     name = "ses"
     proves_date = True
@@ -61,11 +61,11 @@ class Ses:
         self._sns = Sns()
 
     def is_set_up(self, settings: Settings) -> bool:
-        """Whether there is a topic."""
+        """Tell whether there is a topic."""
         return bool(settings.ses_topic_arn)
 
     async def read(self, runtime: Runtime, request: web.Request, body: bytes) -> Sequence[Arrival]:
-        """The one event of a request; a new subscription is confirmed at once."""
+        """Read the one event of a request; a new subscription is confirmed at once."""
         told = await self._verified(runtime, request, body)
         if told is None:
             return []
@@ -78,11 +78,11 @@ class Ses:
         return [Arrival(key, _message(runtime, table(event.get("mail"))), event)]
 
     def recognise(self, _runtime: Runtime, _request: web.Request) -> bool:
-        """Never: what is signed is in the body."""
+        """Return False: the signature is in the body."""
         return False
 
     async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
-        """The mail that an SNS action of a receipt rule publishes, as it came; a new subscription is confirmed at once.
+        """Read the raw mail that a receipt rule's SNS action publishes; a new subscription is confirmed at once.
 
         https://docs.aws.amazon.com/ses/latest/dg/receiving-email-action-sns.html
         """
@@ -99,10 +99,10 @@ class Ses:
         return Posted(_raw(content, text(table(receipt.get("action")).get("encoding"))), text(mail.get("source")), to)
 
     async def _verified(self, runtime: Runtime, request: web.Request, body: bytes) -> dict[str, Any] | None:
-        """What SNS says; None where it was about the subscription itself, and has been seen to."""
+        """Return a verified SNS message; None for one about the subscription itself, which is handled here."""
         try:
             told = read_object(body)
-        except Malformed as error:  # nobody's word yet, so nothing of it is kept
+        except Malformed as error:  # not verified yet, so nothing of it is kept
             raise Forged(str(error)) from None
         kind = await self._sns.verify(runtime, told, where=client_network(request))
         if kind == CONFIRMATION:
@@ -112,7 +112,7 @@ class Ses:
         return told if kind == NOTIFICATION else None
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
-        """What an event means."""
+        """Convert an event."""
         kind = _type(event)
         part = table(event.get(_PARTS.get(kind, "")))
         when = read_time(part.get("timestamp"), at)
@@ -146,7 +146,7 @@ def _raw(content: str, encoding: str) -> bytes:
 
 
 async def _tell_staff(runtime: Runtime, topic: str) -> None:
-    """Somebody ended a subscription: from now on nobody tells us what bounces."""
+    """Alert staff that the subscription was ended: from now on SES reports no bounces to Muster."""
     async with runtime.pool.acquire() as db:
         await raise_alert(
             db,
@@ -163,7 +163,7 @@ def _type(event: Mapping[str, Any]) -> str:
 
 
 def _message(runtime: Runtime, mail: Mapping[str, Any]) -> int | None:
-    """By our tag, which event publishing gives back; or by the headers, where the operator has SES include them."""
+    """Find the message by our tag, which event publishing returns; or by headers, where SES is set to include them."""
     tagged = table(mail.get("tags")).get(NAME)
     headers = mail.get("headers")
     named = [
@@ -180,10 +180,10 @@ def _bounce(part: Mapping[str, Any], when: datetime) -> EmailEvent:
     first = table(recipients[0]) if isinstance(recipients, list) and recipients else {}
     status, words = text(first.get("status")), text(first.get("diagnosticCode"))
     if sub in {"Suppressed", "OnAccountSuppressionList"}:  # it was not even tried
-        known = sub == "Suppressed"  # on Amazon's list are mailboxes that lately did not exist
+        known = sub == "Suppressed"  # Amazon's list holds mailboxes that recently did not exist
         return EmailEvent("refused", when, sub, words, Reason.HARD_BOUNCED if known else Reason.RECIPIENT_REFUSED)
     if kind == "Transient" and sub == "General" and not status:
-        return EmailEvent("noted", when, f"{kind} {sub}", words)  # so come answers of people on holiday
+        return EmailEvent("noted", when, f"{kind} {sub}", words)  # automatic replies of people on holiday come so
     otherwise = Judged(Reason.HARD_BOUNCED) if kind == "Permanent" else _TRANSIENT.get(sub, UNKNOWN)
     judged = judge_bounce(status, words, otherwise)
     return bounced(judged, when, word=f"{kind} {sub}".strip(), words=words)

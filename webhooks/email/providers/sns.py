@@ -1,6 +1,6 @@
-"""Amazon SNS: who may speak, and whether it was SNS that did.
+"""Messages of Amazon SNS: verification, and confirming subscriptions.
 
-A message counts only if its topic is one of ours; its certificate comes, by HTTPS, from the host of SNS in that topic's
+A message is accepted if its topic is one of ours; its certificate comes, by HTTPS, from the SNS host in that topic's
 own region; and the certificate's key signed it. https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
 """
 
@@ -34,7 +34,7 @@ _SIGNED: Final = {
     CONFIRMATION: ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
     FAREWELL: ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
 }
-"""What is signed of each kind of message, in this order; a subject may be missing."""
+"""The signed fields of each kind of message, in this order; a subject may be missing."""
 _PATH: Final = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]{8,128}\.pem", re.ASCII)
 _TOKEN: Final = re.compile(r"[0-9A-Za-z]{16,1024}", re.ASCII)
 
@@ -42,16 +42,16 @@ log = structlog.get_logger(__name__)
 
 
 class Sns:
-    """Verifies messages, and says yes to a subscription of ours."""
+    """Verifies messages, and confirms subscriptions to our topics."""
 
     def __init__(self) -> None:
         self._certificates = Certificates()
 
     async def verify(self, runtime: Runtime, said: Mapping[str, Any], *, where: str) -> str:
-        """Make sure that SNS says this, about a topic of ours, lately.
+        """Verify that SNS sent a message, about a topic of ours, recently.
 
         Args:
-            runtime: the settings, and what certificates are kept in.
+            runtime: the settings, and the database that stores certificates.
             said: the message.
             where: the network it came from.
 
@@ -59,8 +59,8 @@ class Sns:
             The kind of message.
 
         Raises:
-            Forged: it does not.
-            Unavailable: the certificate cannot be had just now.
+            Forged: SNS did not.
+            Unavailable: the certificate cannot be fetched just now.
         """
         kind, topic = text(said.get("Type")), text(said.get("TopicArn"))
         if topic not in runtime.settings.ses_topic_arn:
@@ -86,11 +86,11 @@ class Sns:
         return kind
 
     async def confirm(self, runtime: Runtime, said: Mapping[str, Any]) -> None:
-        """Say yes to a subscription. The address is made here and not taken from the message.
+        """Confirm a subscription. The URL is built here and not taken from the message.
 
         Raises:
             Malformed: the message lacks its token.
-            Unavailable: SNS does not answer, or says no.
+            Unavailable: SNS does not answer, or refuses.
         """
         topic, token = text(said.get("TopicArn")), text(said.get("Token"))
         if not _TOKEN.fullmatch(token):
@@ -101,7 +101,7 @@ class Sns:
 
 
 def host_of(topic: str) -> str:
-    """The one host that speaks for a topic: that of SNS in its region.
+    """Return the one host that may vouch for a topic: the SNS host in its region.
 
     Args:
         topic: a topic's ARN, as the settings allow it.
@@ -111,7 +111,7 @@ def host_of(topic: str) -> str:
 
 
 def _certificate_url(said: str, host: str) -> str:
-    """Where a certificate is, if that is where SNS keeps them."""
+    """Return a certificate's URL, checked to be one of SNS's."""
     try:
         url = URL(said)
         port = url.port
