@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.turnout.changes import EVENT_STREAM
-from api.turnout.payloads import LARGEST, ChangePayload, ChangesPayload, ChangesQuery, SnapshotQuery, Trouble
+from api.turnout.payloads import LARGEST, Change, Changes, ChangesQuery, SnapshotQuery, Trouble
 from api.turnout.snapshots import CURSOR
 from core.http.web import RUNTIME
 
@@ -45,7 +45,7 @@ def document(public_url: str) -> dict[str, Any]:
         public_url: where this is served.
     """
     _, schemas = models_json_schema(
-        [(ChangesPayload, "serialization"), (ChangePayload, "serialization"), (Trouble, "serialization")],
+        [(Changes, "serialization"), (Change, "serialization"), (Trouble, "serialization")],
         ref_template=_REF,
     )
     return {
@@ -65,7 +65,7 @@ def document(public_url: str) -> dict[str, Any]:
 
 
 def _changes() -> dict[str, Any]:
-    schema = {"$ref": _REF.format(model="ChangesPayload")}
+    schema = {"$ref": _REF.format(model="Changes")}
     return {
         "operationId": "changes",
         "summary": "What happened after a place in the feed; as a stream where text/event-stream is asked for",

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from api.auth import still_admitted
 from api.keys import Key
 from api.turnout.long_poll import TIDE
-from api.turnout.payloads import ChangePayload, ChangesPayload, ChangesQuery, Place, read_query
+from api.turnout.payloads import Change, Changes, ChangesQuery, Place, read_query
 from ballots import feed
 from ballots.ballots import Ballot
 from core.http.web import RUNTIME, problem
@@ -42,7 +42,7 @@ async def get_changes(request: web.Request, ballot: Ballot, _key: Key) -> web.St
     if not found and query.wait:
         await request.app[TIDE].wait(ballot.ballot_id, query.after, query.wait)
         found = await _changes(runtime, ballot, query.after, query.limit)
-    answer = ChangesPayload(
+    answer = Changes(
         ballot=ballot.name,
         changes=found,
         cursor=found[-1].seq if found else query.after,
@@ -79,6 +79,6 @@ async def _stream(request: web.Request, ballot: Ballot, query: ChangesQuery) -> 
     return response
 
 
-async def _changes(runtime: Runtime, ballot: Ballot, after: int, limit: int) -> list[ChangePayload]:
+async def _changes(runtime: Runtime, ballot: Ballot, after: int, limit: int) -> list[Change]:
     async with runtime.pool.acquire() as db:
-        return [ChangePayload.of(one) for one in await feed.changes(db, ballot.ballot_id, after, limit)]
+        return [Change.of(one) for one in await feed.changes(db, ballot.ballot_id, after, limit)]

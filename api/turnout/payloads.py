@@ -31,7 +31,7 @@ class SnapshotQuery(BaseModel):
     format: Literal["csv", "parquet"] = Field("csv", description="As what.")
 
 
-class ChangePayload(BaseModel):
+class Change(BaseModel):
     """One claim, in the order they were committed."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
@@ -59,11 +59,11 @@ class ChangePayload(BaseModel):
         )  # fmt: skip
 
 
-class ChangesPayload(BaseModel):
+class Changes(BaseModel):
     """Changes after a position in the feed."""
 
     ballot: str
-    changes: list[ChangePayload]
+    changes: list[Change]
     cursor: int = Field(description="Ask with this as `after` next.")
     more: bool = Field(description="Whether there is more at once.")
 

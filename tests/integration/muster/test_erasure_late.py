@@ -92,7 +92,7 @@ async def test_a_year_that_is_forgotten_since_keeps_nothing_from_being_tidied(ru
     await add_messages(db, old, "sms", [PHONE], first_person=person, state="delivered", provider_id="SM1")
     (later,) = await add_messages(db, recent, "sms", [PHONE], first_person=person, state="sent", provider_id="SM2")
     await ready_year(db, old.step_id)
-    await archive_chunk(db, old.step_id)
+    await archive_chunk(db, old.step_id, PageViews())
     await erasure.erase(runtime, await erasure.look_for(runtime, "A1"), actor="olga")
     await forget_year(db, await year_held(db, 2024), actor="olga")
     await db.execute(

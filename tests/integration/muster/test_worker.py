@@ -115,7 +115,7 @@ async def test_every_worker_heeds_a_wake_up_at_once(
 ) -> None:
     """Nothing else tells them that there is something to send: they neither look by themselves nor by the clock."""
     monkeypatch.setattr("muster.worker.LOOK", 3600.0)
-    monkeypatch.setattr("muster.jobs.Duties.tick", lambda _duties: [])
+    monkeypatch.setattr("muster.jobs.Jobs.tick", lambda _jobs: [])
     assert muster.settings.redis_url is not None
     async with working(muster), working(muster), ArqWake(muster.settings.redis_url) as wake:
         await until(listeners(muster.redis, 2))
