@@ -115,9 +115,14 @@ def _without_passages(text: str) -> str:
 
 
 def _without_instructions(text: str) -> Own:
-    """Remove the paragraphs that say how to answer; where every paragraph does, only the sentences that do."""
+    """Remove the paragraphs that say how to answer; where every paragraph does, only the sentences that do.
+
+    An instruction that begins in one paragraph and goes on in the next may be anybody's: all of it stays, as doubtful.
+    """
     paragraphs = [part for part in re.split(r"\n[ \t]*\n", text) if part.strip()]
     ours = [part for part in paragraphs if _INSTRUCTION.search(part)]
+    if not ours:
+        return Own(text.strip(), repeats=True, doubtful=True)
     if len(ours) < len(paragraphs):
         left = "\n\n".join(part.strip() for part in paragraphs if part not in ours)
         return Own(left, repeats=True, doubtful=max(len(_WORD.findall(part)) for part in ours) < ONE_PIECE)

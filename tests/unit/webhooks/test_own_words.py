@@ -426,3 +426,16 @@ def test_a_mail_made_to_keep_it_busy_does_not(name: str) -> None:
         read_reply(HOSTILE[name], MENU, (TEXT,))
 
     assert effort_of(read) < 300  # thousands, where a pattern goes over it again and again
+
+
+@pytest.mark.parametrize("text", [
+    "Text STOP\n\nI have a question about the ballot.", "Reply STOP\n\nto unsubscribe", "Txt STOP\n\nto opt out please",
+    "Reply STOP\n\n\nto stop these texts\n\nvoted", "text stop\n \nI have voted",
+])  # fmt: skip
+def test_an_instruction_over_two_paragraphs_is_somebodys_to_read(text: str) -> None:
+    assert own_text(text).doubtful
+    assert read_reply(text, MENU).reading in {"unclear", "opt_out"}, "no vote is counted"
+
+
+def test_stop_in_a_paragraph_of_its_own_is_obeyed() -> None:
+    assert read_reply("STOP\n\nI have a question about the ballot.", MENU).reading == "opt_out"
