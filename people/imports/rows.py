@@ -59,7 +59,7 @@ _Check = Callable[[str], tuple[str | None, str, str]]
 
 
 class _RejectedRow(Exception):  # noqa: N818
-    """Nothing in this row can be used."""
+    """Error: nothing in a row can be used."""
 
     def __init__(self, code: str, message: str, column: Column | None = None) -> None:
         super().__init__(code)

@@ -143,3 +143,16 @@ def test_a_code_that_anybody_gives_to_anything_lets_the_words_decide() -> None:
 def test_a_long_text_is_read_in_little_time() -> None:
     for text in ("a@" * 1000, f"{AMY} \n" * 90, "550 " * 500, "\n \n" * 600, f"{AMY}: {'user ' * 390}"):
         assert effort_of(lambda text=text: says_dead(text, AMY)) < 60  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("text", "hard"), [
+    ("amy@workplace.example: 550 5.1.1 user unknown", True),
+    ("It failed: 550 5.1.1 user unknown", True),  # it names nobody: the message had one recipient
+    ("amy@workplace.example\n  550 5.1.1 user unknown\n\nAsk postmaster@x.example for help.", True),
+    ("<amy@workplace.example>: 550 5.1.1 user unknown\n<bob@x.example>: 550 5.1.1 user unknown", True),
+    ("Your message was delivered to amy@workplace.example.\nThe copy for old@x.example: 550 5.1.1 no user", False),
+    ("Delivered: amy@workplace.example\nFailed: bob@x.example (550 5.1.1 no such user)", False),
+    ("forward@y.example: 550 5.1.1 User unknown", True),  # where hers leads to
+])  # fmt: skip
+def test_a_code_in_the_text_is_not_the_recipients_where_another_is_refused(text: str, hard: bool) -> None:
+    assert (weight(text) is Weight.HARD) is hard

@@ -46,6 +46,23 @@ def says_dead(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
     return bool(telling) and all(_is_dead(words, domains) for words in telling)
 
 
+def refuses_another(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
+    """Tell whether a report's text refuses another mailbox, and not the recipient's, which it names too.
+
+    A text that names only another is about the mailbox to which the recipient's leads, as in a structured report.
+
+    Args:
+        text: what the report says, without the mail that came back.
+        recipient: mailbox the message went to, in lower case; "" where it is unknown.
+        ours: mailboxes of ours, in lower case.
+    """
+    said = _by_mailbox(text)
+    others = said.keys() - {*ours, recipient}
+    if recipient not in said or not any(_tells(said[mailbox]) for mailbox in others):
+        return False
+    return judge_bounce("", said[recipient]).weight is not Weight.HARD
+
+
 def _by_mailbox(text: str) -> Mapping[str, str]:
     """Collect the words beside each mailbox: in its paragraph, and in the next one where that gives no reason.
 

@@ -26,7 +26,7 @@ from messaging.states import Reason
 from webhooks.email.events import EmailEvent, bounced, find_message
 from webhooks.email.mail_server.auto_responses import answers, is_auto_reply, is_mail_system, sounds_returned
 from webhooks.email.mail_server.delivery_status import Fields, fields_of, statuses_in, statuses_of
-from webhooks.email.mail_server.mailbox_refusals import says_dead
+from webhooks.email.mail_server.mailbox_refusals import refuses_another, says_dead
 from webhooks.email.mail_server.parsed_mail import ParsedMail, header, text_of
 
 STATUS: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
@@ -248,11 +248,16 @@ class _Report:
     def _judged_by_text(self, status: str, otherwise: Judged) -> Judged:
         """Judge the text, which also says other things: its words are a hard bounce only beside the mailbox itself."""
         judged = judge_bounce(status, self.said, otherwise)
-        if judged.weight is not Weight.HARD or judged.code[2:3] not in {"", "0"}:
+        if judged.weight is not Weight.HARD:
             return judged
         ours = {one for name in ("To", "Delivered-To", "X-Original-To") for one in self.letter.addresses(name)}
-        certain = is_mail_system(self.letter) and _DELAYED.search(self.said) is None
-        if certain and says_dead(self.said, self.recipient, ours - {self.recipient}):
+        ours.discard(self.recipient)
+        if judged.code[2:3] not in {"", "0"}:
+            dead = not refuses_another(self.said, self.recipient, ours)
+        else:
+            certain = is_mail_system(self.letter) and _DELAYED.search(self.said) is None
+            dead = certain and says_dead(self.said, self.recipient, ours)
+        if dead:
             return judged
         return Judged(Reason.RECIPIENT_REFUSED, soft=True, code=judged.code)
 
