@@ -287,10 +287,10 @@ FIELDS = st.sampled_from([
 async def test_signed_nonsense_is_answered_and_stops_nobody(
     world: World, db: Connection, changes: list[tuple[int, str, Any]]
 ) -> None:
-    names = ("bounce", "failed-permanent", "bounce-hard", "bounce")
+    bounces = (("sendgrid", "bounce"), ("mailgun", "failed-permanent"), ("postmark", "bounce-hard"), ("ses", "bounce"))
     for which, name, value in changes:
-        provider = PROVIDERS[which].name
-        request = world.request(provider, names[which], 1, **{name: value})
+        provider, bounce = bounces[which]
+        request = world.request(provider, bounce, 1, **{name: value})
         assert await world.post(provider, request) in {200, 400, 403}, (provider, name, value)
     await process_inbox(world.runtime, 100)
     # nothing crashed: it was done, or set aside because it is no event

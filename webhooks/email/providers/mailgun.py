@@ -181,3 +181,6 @@ def verify(runtime: Runtime, signature: Mapping[str, Any]) -> str:
         raise Forged("the signature is wrong")
     check_time(read_time(timestamp, None), runtime.clock())
     return token
+
+
+PROVIDER: Final = Mailgun

@@ -194,3 +194,6 @@ def verify(runtime: Runtime, request: web.Request) -> None:
     ]
     if scheme.lower() != "basic" or not any(fits):
         raise Forged("the user or the password is wrong")
+
+
+PROVIDER: Final = Postmark

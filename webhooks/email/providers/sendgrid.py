@@ -189,3 +189,6 @@ def _signed(key: str, signature: bytes, digest: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+PROVIDER: Final = SendGrid

@@ -196,3 +196,6 @@ def _complaint(part: Mapping[str, Any], when: datetime) -> EmailEvent:
     if text(part.get("complaintSubType")) == "OnAccountSuppressionList":
         return EmailEvent("refused", when, "OnAccountSuppressionList", reason=Reason.COMPLAINED)
     return EmailEvent("complained", when, kind or "Complaint", reason=Reason.COMPLAINED)
+
+
+PROVIDER: Final = Ses
