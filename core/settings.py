@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     )
     mailroom_smtp: str | None = Field(None, description="Where `muster mailroom` listens for SMTP: the same.")
     mailroom_largest: int = Field(10, ge=1, le=50, description="Largest mail that is taken, in MB.")
-    email_provider: Literal["", "sendgrid", "mailgun", "postmark", "ses"] = Field(
+    email_provider: str = Field(
         "",
         description="Whose relay `MUSTER_SMTP_URL` is: `sendgrid`, `mailgun`, `postmark` or `ses`. Each email then carries our id in the header which that provider gives back with its events. Empty for a relay of your own.",
     )

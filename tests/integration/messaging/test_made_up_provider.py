@@ -1,4 +1,7 @@
-"""A provider that does not exist, added to a copy of Muster as one folder and one module: no other file is touched."""
+"""Providers that do not exist, each added to a copy of Muster as one folder or module for sending and one for webhooks.
+
+No other file is touched.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,7 @@ from tests.support.outbox_rows import until
 MADE_UP = ROOT / "tests" / "support" / "made_up"
 SECRET = "q9Zt3vLm8sXw2RbK7fYc5NdJ1hGp4UeA"
 PIGEON = {"X-Pigeon-Secret": "coo"}
+RAVEN = {"X-Raven-Secret": "caw"}
 PIGEON_FROM = "+447480333333"
 
 
@@ -66,7 +70,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, folder / name)  # with modification times, so that compiled modules stay valid
     (folder / "templates").symlink_to(ROOT / "templates")
     added = [path.relative_to(MADE_UP) for path in MADE_UP.rglob("*.py")]
-    assert {path.parts[:-1] for path in added} == {("messaging", "channels", "pigeon"), ("webhooks", "sms")}
+    assert {str(path) for path in added} == {
+        "messaging/channels/pigeon/__init__.py",
+        "messaging/channels/pigeon/provider.py",
+        "webhooks/sms/pigeon.py",
+        "messaging/channels/smtp/relays/raven.py",
+        "webhooks/email/providers/raven.py",
+    }
     for path in added:
         assert not (folder / path).exists(), "a new provider changes no file"
     shutil.copytree(MADE_UP, folder, dirs_exist_ok=True)
@@ -88,6 +98,8 @@ def environment(house: Path, settings: Settings, loft: Loft, port: int) -> dict[
         "MUSTER_PIGEON_SECRET": PIGEON["X-Pigeon-Secret"],
         "MUSTER_PIGEON_SMS_FROM": PIGEON_FROM,
         "MUSTER_PIGEON_BASE_URL": loft.url,
+        "MUSTER_EMAIL_PROVIDER": "raven",
+        "MUSTER_RAVEN_SECRET": RAVEN["X-Raven-Secret"],
     }
 
 
@@ -119,12 +131,14 @@ async def output(house: Path, variables: Mapping[str, str], *words: str) -> tupl
     return process.returncode, said.decode()
 
 
-async def test_one_folder_and_one_module_send_a_text_and_take_its_receipt_and_a_stop(
+async def test_a_text_is_sent_and_its_receipt_a_stop_and_an_emails_event_are_taken(
     house: Path, runtime: Runtime, db: Connection, loft: Loft, unused_tcp_port: int
 ) -> None:
     here = replace(runtime, keyring=Keyring((SecretStr(SECRET),)))
     campaign = await make_campaign(here, db, now=datetime.now(UTC))
     asked = await campaign.ask(sms=PHONE)
+    email = (await campaign.ask(email="ann@example.org")).message_id
+    await db.execute("delete from message where step_id = $1 and channel = 'email'", campaign.later_id)
     await db.execute("update message set variables = $1", {"first_name": "Ann"})
     later = await db.fetchval("select message_id from message where step_id = $1", campaign.later_id)
     variables = environment(house, runtime.settings, loft, unused_tcp_port)
@@ -152,8 +166,11 @@ async def test_one_folder_and_one_module_send_a_text_and_take_its_receipt_and_a_
     async def is_stopped() -> bool:
         return bool(await db.fetchval("select count(*) from suppression where address = $1", PHONE))
 
+    async def is_perched() -> bool:
+        return bool(await db.fetchval("select state = 'delivered' from message where message_id = $1", email))
+
     async def post(path: str, said: Mapping[str, str], headers: Mapping[str, str] = PIGEON) -> int:
-        async with http.post(f"{url}/webhooks/pigeon/{path}", json=said, headers=headers) as response:
+        async with http.post(f"{url}/webhooks/{path}", json=said, headers=headers) as response:
             return response.status
 
     async with (
@@ -171,13 +188,18 @@ async def test_one_folder_and_one_module_send_a_text_and_take_its_receipt_and_a_
 
         await until(answers, seconds=60)
         receipt = {"id": "coo-1", "status": "landed", "reference": text["reference"]}
-        assert await post("status", receipt, {"X-Pigeon-Secret": "caw"}) == 403
-        assert await post("status", receipt) == 200
+        assert await post("pigeon/status", receipt, {"X-Pigeon-Secret": "caw"}) == 403
+        assert await post("pigeon/status", receipt) == 200
         await until(is_delivered)
 
         stop = {"id": "coo-2", "from": PHONE, "to": PIGEON_FROM, "text": "STOP"}
-        assert await post("inbound", stop) == 200
+        assert await post("pigeon/inbound", stop) == 200
         await until(is_stopped)
+
+        event = {"id": "caw-1", "reference": here.keyring.seal(email, "bounce")}
+        assert await post("email/raven", event) == 403
+        assert await post("email/raven", event, RAVEN) == 200
+        await until(is_perched)
     reply = await db.fetchrow("select person_id, reading from reply")
     assert reply is not None
     assert tuple(reply) == (asked.person_id, "opt_out")
@@ -190,11 +212,20 @@ async def test_its_settings_are_documented_hinted_at_and_refused_like_any(
     variables = environment(house, settings, loft, unused_tcp_port)
     _, page = await output(house, variables, "-c", "from tools.settings_page import page; print(page())")
     assert "## Pigeon\n\n### `MUSTER_PIGEON_SECRET`\n\nPigeon's secret, which it and we send." in page
+    assert "## Raven\n\n### `MUSTER_RAVEN_SECRET`" in page
     _, hint = await output(house, variables | {"MUSTER_PIGEON_SECRT": "coo"}, "-m", "muster", "people", "count")
     assert "Did you mean MUSTER_PIGEON_SECRET?" in hint
     refused = await output(house, variables | {"MUSTER_SMS_PROVIDERS": "raven"}, "-m", "muster", "people", "count")
     assert refused[0] == 1
     assert "MUSTER_SMS_PROVIDERS: raven is none of pigeon and twilio and vonage" in refused[1]
+    refused = await output(house, variables | {"MUSTER_EMAIL_PROVIDER": "rook"}, "-m", "muster", "people", "count")
+    assert "MUSTER_EMAIL_PROVIDER: rook is none of mailgun and postmark and raven and sendgrid and ses" in refused[1]
+    sealed = (
+        "from messaging.channels.smtp.provider_headers import reference_header;"
+        "from messaging.settings import load_settings;"
+        "print(reference_header(load_settings())('b+1-abcdefgh@bounces.union.test'))"
+    )
+    assert "X-Raven-Reference: 1-abcdefgh" in (await output(house, variables, "-c", sealed))[1]
     by_rank = "from messaging.channels.providers import PROVIDERS; from webhooks.inbox_retention import UNDATED;"
     _, said = await output(house, variables, "-c", f"{by_rank} print(*PROVIDERS, *UNDATED[:3])")
     assert said.split() == ["pigeon", "twilio", "vonage", "twilio_status", "twilio_inbound", "vonage_status"]
