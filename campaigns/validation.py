@@ -19,6 +19,7 @@ from core.errors import InputError, NotFound, SpecError
 from core.plurals import plural
 from core.settings import Settings
 from core.spec_file import at_zone
+from messaging.channels import has_sms
 from messaging.content.templates import Template, load_template
 from messaging.states import State, sentence
 
@@ -88,7 +89,7 @@ def _template(
 
 
 def _has(settings: Settings, channel: ChannelName) -> bool:
-    return settings.has_sms if channel == "sms" else settings.has_email
+    return has_sms(settings) if channel == "sms" else settings.has_email
 
 
 def step_ends(spec: CampaignSpec, step: StepSpec, ballot: Ballot) -> datetime:

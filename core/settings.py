@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import time
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import idna
 from pydantic import Field, FilePath, SecretStr, ValidationError
@@ -14,7 +14,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from core.errors import SettingsError
 from core.setting_types import (
     NEAR_PROXIES,
-    SMS_PROVIDERS,
     STRONG_SECRET,
     Address,
     Caps,
@@ -35,7 +34,6 @@ from core.setting_types import (
     Zone,
     is_guessable,
     is_inside,
-    read_costs,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -136,7 +134,7 @@ class Settings(BaseSettings):
     )
     mailroom_smtp: str | None = Field(None, description="Where `muster mailroom` listens for SMTP: the same.")
     mailroom_largest: int = Field(10, ge=1, le=50, description="Largest mail that is taken, in MB.")
-    email_provider: Literal["", "sendgrid", "mailgun", "postmark", "ses"] = Field(
+    email_provider: str = Field(
         "",
         description="Whose relay `MUSTER_SMTP_URL` is: `sendgrid`, `mailgun`, `postmark` or `ses`. Each email then carries our id in the header which that provider gives back with its events. Empty for a relay of your own.",
     )
@@ -286,28 +284,12 @@ class Settings(BaseSettings):
         return _in_dns(self.reply_domain, "MUSTER_REPLY_DOMAIN") if self.reply_domain else None
 
     @property
-    def has_sms(self) -> bool:
-        """Return whether texts can be sent."""
-        return bool(self.sms_from and any(self.is_set_up(name) for name in SMS_PROVIDERS))
-
-    @property
-    def sms_costs(self) -> dict[str, float]:
-        """Return the cost of a segment by provider, in order of preference; 0 where none is set."""
-        named = read_costs(self.sms_providers)
-        if named:
-            return {name: cost or 0.0 for name, cost in named}
-        return dict.fromkeys((name for name in SMS_PROVIDERS if self.is_set_up(name)), 0.0)
-
-    def is_set_up(self, provider: str) -> bool:
-        """Tell whether everything is set that an SMS provider needs."""
-        if provider == "twilio":
-            return bool(self.twilio_account_sid and self.twilio_auth_token)
-        return bool(self.vonage_api_key and self.vonage_api_secret and self.vonage_signature_secret)
-
-    @property
     def has_email(self) -> bool:
         """Return whether emails can be sent."""
         return self.smtp_url is not None
+
+
+Kind = TypeVar("Kind", bound=Settings)
 
 
 def _in_dns(host: str, setting: str) -> str:
@@ -317,14 +299,17 @@ def _in_dns(host: str, setting: str) -> str:
         raise SettingsError(f"“{host}” is not a domain.", remedy=f"See {setting}.") from error
 
 
-def load_settings() -> Settings:
-    """Read the settings from the environment.
+def read_settings(kind: type[Kind]) -> Kind:
+    """Read settings from the environment.
+
+    Args:
+        kind: which: `messaging.settings.load_settings` reads all, those that providers bring too.
 
     Raises:
         SettingsError: a value cannot be right; the message has a line for each such setting.
     """
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
         lines = [
             f"MUSTER_{str(problem['loc'][0]).upper()}: {problem['msg'].removeprefix('Value error, ')}"

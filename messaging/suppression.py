@@ -14,13 +14,14 @@ from typing import Final, Literal
 
 from core.db import Connection, load_queries
 from messaging.erased_address import is_erased
+from messaging.provider_names import SMS_PROVIDERS
 
 SQL: Final = load_queries(__file__)
 
 Medium = Literal["sms", "email", "person"]
 Purpose = Literal["all", "marketing"]
 
-BY_TEXT: Final = ("sms_reply", "twilio", "vonage")
+BY_TEXT: Final = ("sms_reply", *SMS_PROVIDERS)
 """Sources of an opt-out that the network may have acted on, too: only a text of START lifts it."""
 
 

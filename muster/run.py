@@ -21,7 +21,9 @@ from core.clock import system_clock
 from core.db import connect
 from core.db.migrate import migrate, pending
 from core.errors import Conflict, MusterError, Unavailable
-from core.settings import Settings, check_for_production, load_settings
+from core.settings import Settings, check_for_production
+from messaging.channels import has_sms
+from messaging.settings import load_settings
 from muster.embedded.client import Servers, attach
 from muster.embedded.running import Running, SandboxPlace, only_run
 from muster.embedded.secret import kept_secret
@@ -128,7 +130,7 @@ class _Start:
     async def everything(self) -> Addresses:
         database_url = await self._open_servers()
         web, public = self._choose_address()
-        sandbox = None if self.settings.has_sms or self.settings.has_email else await self._start_sandbox(public)
+        sandbox = None if has_sms(self.settings) or self.settings.has_email else await self._start_sandbox(public)
         if self._running is not None:
             self._running.serves_at(public, urlsplit(web).port or WEB_PORT, sandbox)
         server = await self._start("serve")

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from core.setting_types import Network, SecretList
 from core.settings import ROOT, Settings
+from messaging.settings import OWN_SETTINGS
 
 PAGE: Final = ROOT / "docs" / "settings.md"
 
@@ -63,6 +64,9 @@ def page() -> str:
         if name in _SECTIONS:
             parts.append(f"## {_SECTIONS[name]}\n")
         parts.append(_entry(name, setting))
+    for provider, own in OWN_SETTINGS:
+        parts.append(f"## {provider.capitalize()}\n")
+        parts += [_entry(name, setting) for name, setting in own.model_fields.items()]
     return "\n".join(parts)
 
 

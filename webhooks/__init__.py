@@ -2,7 +2,7 @@
 
 `routes()` is all a web application needs; it must hold the runtime at `app[core.http.web.RUNTIME]`. Everything that
 comes in is stored first; a worker processes it with `process_inbox` and later deletes it with `drop_leftovers`.
-`fetch_missed` fetches texts that arrived at Twilio while our endpoints were down.
+`fetch_missed` fetches texts that arrived at a provider while our endpoints were down.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from webhooks.members import links, preferences, unsubscribe
 from webhooks.members.pages import respond_at_front, respond_to_nobody
 from webhooks.members.paths import is_members
 from webhooks.members.user_agents import classify
-from webhooks.sms import twilio, vonage
-from webhooks.sms.twilio_backfill import fetch_missed
+from webhooks.sms import providers as sms
+from webhooks.sms.providers import fetch_missed
 
 __all__ = [
     "HANDLERS",
@@ -40,13 +40,7 @@ __all__ = [
     "routes",
 ]
 
-HANDLERS: Final[Mapping[str, Handler]] = {
-    twilio.STATUS: twilio.apply_statuses,
-    twilio.INBOUND: twilio.read_texts,
-    vonage.STATUS: vonage.apply_statuses,
-    vonage.INBOUND: vonage.read_texts,
-    **email.HANDLERS,
-}
+HANDLERS: Final[Mapping[str, Handler]] = {**sms.HANDLERS, **email.HANDLERS}
 """Handlers of what has come in, by source. Mail needs more than a connection: see `process_inbox`."""
 
 
@@ -56,7 +50,7 @@ def routes() -> list[web.RouteDef]:
     The members' links match any first word of a path: add them last.
     """
     misses, intake = RateLimit("links"), Intake()
-    providers = [*twilio.routes(intake), *vonage.routes(intake), *email.routes(intake)]
+    providers = [*sms.routes(intake), *email.routes(intake)]
     return [*providers, *unsubscribe.routes(misses), *preferences.routes(misses), *links.routes(misses)]
 
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Final
 
 from core.db import Connection, load_queries
-from core.setting_types import SMS_PROVIDERS
 from messaging.outbox.erasure import NEVER
+from messaging.provider_names import SMS_PROVIDERS
 
 SQL: Final = load_queries(__file__)
 

@@ -18,7 +18,7 @@ from webhooks.email.certificates import forget_certificates
 from webhooks.email.mail_server import MAIL
 from webhooks.email.receiver import source_of
 from webhooks.members.page_views import forget_looks
-from webhooks.sms import twilio, vonage
+from webhooks.sms import providers as sms
 from webhooks.subscriptions.high_water_mark import settled
 
 SQL: Final = load_queries(__file__)
@@ -26,10 +26,7 @@ SQL: Final = load_queries(__file__)
 PAGE: Final = 20_000
 """Rows in one statement."""
 UNDATED: Final = (
-    twilio.STATUS,
-    twilio.INBOUND,
-    vonage.STATUS,
-    vonage.INBOUND,
+    *sms.UNDATED,
     MAIL,
     *(source_of(provider.name) for provider in PROVIDERS if not provider.proves_date),
 )

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from types import MappingProxyType
-from typing import Final
-
-import aiohttp
+from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
 from core.settings import Settings
 from messaging.channels.channel import Channel
 from messaging.channels.failover import FailoverChannel, Member
-from messaging.channels.smtp.channel import SmtpChannel
-from messaging.channels.twilio.channel import TwilioChannel
-from messaging.channels.vonage.channel import VonageChannel
+from messaging.channels.providers import PROVIDERS, check_names, has_sms, sms_costs
 
-__all__ = ["Channel", "check_channels", "open_channels"]
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ["Channel", "check_channels", "has_sms", "open_channels"]
 
 
 def check_channels(settings: Settings) -> None:
@@ -27,12 +25,7 @@ def check_channels(settings: Settings) -> None:
         SettingsError: one of them cannot be used.
     """
     if settings.has_email:
-        SmtpChannel(settings)
-
-
-_SMS: Final[MappingProxyType[str, Callable[[Settings, aiohttp.ClientSession], Channel]]] = MappingProxyType(
-    {"twilio": TwilioChannel, "vonage": VonageChannel}
-)
+        _open_email(settings)
 
 
 @asynccontextmanager
@@ -48,10 +41,10 @@ async def open_channels(settings: Settings, http: aiohttp.ClientSession) -> Asyn
             not set up.
     """
     channels: dict[str, Channel] = {}
-    if settings.has_sms:
+    if has_sms(settings):
         channels["sms"] = _open_sms(settings, http)
     if settings.has_email:
-        channels["email"] = SmtpChannel(settings)
+        channels["email"] = _open_email(settings)
     try:
         yield channels
     finally:
@@ -59,20 +52,35 @@ async def open_channels(settings: Settings, http: aiohttp.ClientSession) -> Asyn
             await channel.close()
 
 
+def _open_email(settings: Settings) -> Channel:
+    from messaging.channels.smtp.channel import SmtpChannel  # here, since it loads cryptography and an SMTP client
+
+    return SmtpChannel(settings)
+
+
 def _open_sms(settings: Settings, http: aiohttp.ClientSession) -> Channel:
     """Open the channel of the only SMS provider, or one channel that has several behind it."""
-    costs = settings.sms_costs
-    lacking = [name for name in costs if not settings.is_set_up(name)]
+    costs = sms_costs(settings)
+    try:
+        check_names(settings.sms_providers)
+    except ValueError as error:
+        raise SettingsError(f"MUSTER_SMS_PROVIDERS: {error}.", remedy="See docs/settings.md.") from None
+    lacking = [name for name in costs if not PROVIDERS[name].is_set_up(settings)]
     if lacking:
         raise SettingsError(
             f"MUSTER_SMS_PROVIDERS names {' and '.join(lacking)}, but not all of its settings are there.",
             remedy="docs/providers.md lists what each provider needs.",
         )
-    if list(costs) == ["twilio"]:
-        return TwilioChannel(settings, http)
+    chosen = [(PROVIDERS[name], cost) for name, cost in costs.items()]
+    if len(chosen) == 1 and chosen[0][0].sent_from is None:
+        return chosen[0][0].open_channel(settings, http)
     return FailoverChannel(
         [
-            Member(_SMS[name](settings, http), cost, settings.vonage_sms_from if name == "vonage" else None)
-            for name, cost in costs.items()
+            Member(
+                provider.open_channel(settings, http),
+                cost,
+                provider.sent_from(settings) if provider.sent_from is not None else None,
+            )
+            for provider, cost in chosen
         ]
     )

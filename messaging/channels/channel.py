@@ -1,7 +1,7 @@
 """Interface between the outbox and a provider: send one outbound message, and return one of five results.
 
-A new provider is one file with a class that has `Channel`'s methods, and a line in `open_channels`. The provider's own
-codes stay in its code table; its class returns results with our own reasons.
+A new provider is a folder with a class that has `Channel`'s methods, and its description in `provider.py`. The
+provider's own codes stay in its code table; its class returns results with our own reasons.
 """
 
 from __future__ import annotations

@@ -23,7 +23,9 @@ from campaigns.preview import advice_of_steps
 from campaigns.spec import load_campaign_file
 from core.db import Connection
 from core.runtime import Runtime
-from core.settings import Settings, load_settings
+from core.settings import Settings
+from messaging.channels import has_sms
+from messaging.settings import load_settings
 from muster.cli.actor import actor_option
 from muster.cli.campaign_tables import plan_table, status_table
 from muster.cli.noun import Noun
@@ -169,7 +171,7 @@ async def _advice(db: Connection, settings: Settings, campaign: Campaign) -> lis
 
 def _with_sandbox(settings: Settings) -> Settings:
     """Send messages to the sandbox that `muster run` starts beside the worker, where nothing at all is configured."""
-    if load_settings().database_url is not None or settings.has_sms or settings.has_email:
+    if load_settings().database_url is not None or has_sms(settings) or settings.has_email:
         return settings
     return settings.model_copy(
         update={

@@ -166,7 +166,7 @@ def _judge_sms() -> Judge:
 
 def _judge_phone() -> Judge:
     from core.addresses import normalise_phone
-    from core.settings import load_settings
+    from messaging.settings import load_settings
 
     region = load_settings().sms_region
 

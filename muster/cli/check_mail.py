@@ -14,9 +14,9 @@ from pydantic import SecretStr
 from campaigns.replies.mail_classification import read_mail
 from core.errors import InputError
 from core.keyring import Keyring
-from core.settings import load_settings
 from messaging.content.sent import words_of_html
 from messaging.reports.diagnostics import Judged, Weight
+from messaging.settings import load_settings
 from muster.cli.output import json_text
 from webhooks.email.events import EmailEvent
 from webhooks.email.mail_server.classify import (

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from core.errors import InputError
 from core.plurals import plural
-from core.settings import load_settings
+from messaging.settings import load_settings
 from muster.cli.output import print_json
 from muster.cli.session import run
 from muster.demo_host import DemoHost

@@ -8,7 +8,7 @@ from contextlib import closing
 import click
 
 from core.db.migrate import migrate
-from core.settings import load_settings
+from messaging.settings import load_settings
 from muster.cli.session import run
 from muster.embedded.client import attach
 

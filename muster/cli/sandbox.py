@@ -7,7 +7,7 @@ import signal
 
 import click
 
-from core.settings import load_settings
+from messaging.settings import load_settings
 from muster.cli.output import print_json
 from muster.cli.session import run
 from muster.logs import configure_logs

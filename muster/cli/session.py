@@ -17,7 +17,8 @@ from core.db.migrate import migrate, pending
 from core.errors import Conflict
 from core.plurals import plural
 from core.runtime import Runtime, open_runtime
-from core.settings import Settings, check_for_production, load_settings
+from core.settings import Settings, check_for_production
+from messaging.settings import load_settings
 from muster.embedded.client import Servers, attach
 from muster.embedded.running import served_at
 from muster.embedded.secret import kept_secret

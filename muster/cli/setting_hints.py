@@ -18,9 +18,9 @@ def setting_hints(names: Iterable[str]) -> Iterator[str]:
     Args:
         names: names of environment variables, ours and others.
     """
-    from core.settings import Settings
+    from messaging.settings import AllSettings
 
-    known = {field.upper() for field in Settings.model_fields}
+    known = {field.upper() for field in AllSettings.model_fields}
     for name in sorted(names):
         unprefixed = name.upper().removeprefix(PREFIX)
         if not name.upper().startswith(PREFIX) or unprefixed in known:

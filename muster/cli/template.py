@@ -16,11 +16,12 @@ from campaigns.replies.classification import READINGS
 from campaigns.variables import known_variables, person_variables
 from core.errors import MusterError, NotFound
 from core.plurals import plural
-from core.settings import Settings, load_settings
+from core.settings import Settings
 from messaging.content.languages import named, spoken
 from messaging.content.render import Branding, RenderedEmail, RenderedSms, Renderer
 from messaging.content.segments import beyond_gsm7
 from messaging.content.templates import BALLOT_FIELDS, PAST_FIELDS, Channel, Template, list_templates, load_template
+from messaging.settings import load_settings
 from muster.cli.check import ENCODINGS
 from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json

@@ -14,7 +14,9 @@ from core.db import Connection, load_queries
 from core.errors import Conflict, MusterError, NotFound, SettingsError
 from core.plurals import plural
 from core.runtime import Runtime
-from core.settings import Settings, load_settings
+from core.settings import Settings
+from messaging.channels import has_sms
+from messaging.settings import load_settings
 from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
 from muster.cli.output import json_option, print_json
@@ -153,7 +155,7 @@ def _mail(settings: Settings) -> _Mail:
     """
     if settings.has_email:
         return _Mail(settings)
-    if load_settings().database_url is not None or settings.has_sms:  # then there is no sandbox either
+    if load_settings().database_url is not None or has_sms(settings):  # then there is no sandbox either
         raise SettingsError("There is no mail relay to send it by.", remedy="Set MUSTER_SMTP_URL, or leave out --send.")
     sandbox = sandbox_at(settings.home)
     if sandbox is None:

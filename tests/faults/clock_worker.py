@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from core.clock import system_clock
 from core.runtime import open_runtime
-from core.settings import load_settings
+from messaging.settings import load_settings
 from muster.cli.session import run
 from muster.web import stop_signal
 from muster.worker import ArqWake, work

@@ -3,9 +3,9 @@
 import asyncio
 
 from core.runtime import open_runtime
-from core.settings import load_settings
 from messaging.channels import open_channels
 from messaging.outbox.dispatcher import Dispatcher
+from messaging.settings import load_settings
 
 
 async def main() -> None:

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
-from webhooks.email.inbound import InboundReceiver
-from webhooks.email.providers.mailgun import Mailgun
-from webhooks.email.providers.postmark import Postmark
-from webhooks.email.providers.sendgrid import SendGrid
-from webhooks.email.providers.ses import Ses
-from webhooks.email.receiver import EventReceiver, handler, source_of
+from webhooks.email import providers
+from webhooks.email.inbound import InboundProvider, InboundReceiver
+from webhooks.email.receiver import EventReceiver, Provider, handler, source_of
 from webhooks.inbound_log.inbound_log import Handler, Intake
 
-PROVIDERS: Final[tuple[type[SendGrid | Mailgun | Postmark | Ses], ...]] = (SendGrid, Mailgun, Postmark, Ses)
+
+class EmailProvider(Provider, InboundProvider, Protocol):
+    """Interface of a provider that reports events and accepts mail."""
+
+
+def _find() -> tuple[type[EmailProvider], ...]:
+    modules = [import_module(f"{providers.__name__}.{one.name}") for one in iter_modules(providers.__path__)]
+    return tuple(module.PROVIDER for module in modules if hasattr(module, "PROVIDER"))
+
+
+PROVIDERS: Final = _find()
+"""The class that each module of a provider names `PROVIDER`."""
 
 HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
     {source_of(provider.name): handler(provider()) for provider in PROVIDERS}

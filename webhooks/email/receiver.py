@@ -1,7 +1,7 @@
 """Receiver of email providers' events: each request is verified as the provider documents it, stored, then answered.
 
-A new provider is a file beside this one with a class that has `Provider`'s methods, a line in `PROVIDERS`, and a folder
-of payloads for its tests.
+A new provider is a module in `providers/` with a class that has `Provider`'s methods, which it names `PROVIDER`, one in
+`messaging/channels/smtp/relays/` for the header that carries our id, and a folder of payloads for its tests.
 """
 
 from __future__ import annotations

@@ -31,9 +31,11 @@ from messaging.outbox.receipts import Receipt, apply_receipts
 from webhooks.errors import forged, lacking, malformed
 from webhooks.inbound_log.inbound_log import Intake, Item
 from webhooks.sms.auto_replies import ToSay, say, what_to_say
+from webhooks.sms.sms_webhooks import SmsWebhooks
+from webhooks.sms.twilio_backfill import fetch_missed
+from webhooks.sms.twilio_texts import INBOUND, inbox_row
 
 STATUS: Final = "twilio_status"
-INBOUND: Final = "twilio_inbound"
 KEYWORDS: Final = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
 """The texts Twilio itself confirms. https://help.twilio.com/articles/223134027"""
 EMPTY: Final = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
@@ -90,20 +92,6 @@ class _Endpoint:
         answer = await say(runtime, form["From"], to_say) if to_say is not None and new is not None else None
         text = EMPTY if answer is None else EMPTY.replace("<Response/>", _say(answer))
         return web.Response(text=text, content_type="text/xml")
-
-
-def inbox_row(form: dict[str, Any]) -> dict[str, Any]:
-    """Build the inbound log's row for a member's text, whether it came by webhook or from Twilio's list.
-
-    Args:
-        form: the fields that Twilio posts; `MessageSid`, `From`, `To` and `Body` at least.
-    """
-    return {
-        "source": INBOUND,
-        "dedupe_key": form["MessageSid"],
-        "subject": f"phone:{form['From']}"[:200],
-        "payload": {"form": form},
-    }
 
 
 async def _what_to_say(runtime: Runtime, form: dict[str, Any]) -> ToSay | None:
@@ -231,3 +219,8 @@ def _plain(form: MultiDict[str]) -> dict[str, Any]:
     for name, value in form.items():
         plain.setdefault(without_nul(name), without_controls(value))
     return plain
+
+
+WEBHOOKS: Final = SmsWebhooks(
+    routes=routes, handlers={STATUS: apply_statuses, INBOUND: read_texts}, fetch_missed=fetch_missed
+)

@@ -19,9 +19,10 @@ from twilio.rest import Client
 from core.db import load_queries
 from core.errors import Unavailable
 from core.runtime import Runtime
-from messaging.channels.twilio.channel import UNREADABLE, SessionClient
+from messaging.channels.twilio.client import UNREADABLE, open_client
+from messaging.channels.twilio.provider import PROVIDER
 from webhooks.inbound_log.inbound_log import Intake
-from webhooks.sms.twilio import INBOUND, inbox_row
+from webhooks.sms.twilio_texts import INBOUND, inbox_row
 
 SQL: Final = load_queries(__file__)
 
@@ -32,8 +33,6 @@ WINDOW: Final = timedelta(hours=6)
 """Time span that is read at once: a week of missed texts is not held in memory together."""
 PAGE: Final = 500
 """Messages in one answer of Twilio's."""
-TIMEOUT: Final = 30.0
-"""Seconds to wait for one answer."""
 
 log = structlog.get_logger(__name__)
 
@@ -48,13 +47,13 @@ async def fetch_missed(runtime: Runtime) -> int:
         Unavailable: Twilio's list cannot be read, or the database does not answer; the next look covers the time again.
     """
     settings, now = runtime.settings, runtime.clock()
-    if not settings.is_set_up("twilio") or not settings.twilio_catch_up:
+    if not PROVIDER.is_set_up(settings) or not settings.twilio_catch_up:
         return 0
     every = timedelta(minutes=settings.twilio_catch_up)
     through = await runtime.pool.fetchval(SQL["begin_look"], INBOUND, now, every)
     if through is None:
         return 0
-    client = _client(runtime)
+    client = open_client(settings, runtime.http)
     senders = {row["address"] for row in await runtime.pool.fetch(SQL["senders"])} | {settings.sms_from}
     remembered = now - timedelta(days=settings.keep_inbox) + DAY
     if through < remembered:
@@ -71,19 +70,6 @@ async def fetch_missed(runtime: Runtime) -> int:
     if found:
         log.warning("texts had not reached us and have been fetched", texts=found, since=through.isoformat())
     return found
-
-
-def _client(runtime: Runtime) -> Client:
-    settings = runtime.settings
-    client = Client(
-        settings.twilio_account_sid,
-        settings.twilio_auth_token[0].get_secret_value(),
-        http_client=SessionClient(runtime.http, TIMEOUT),
-        environment={"": ""},  # region and edge there would override the base URL
-    )
-    if settings.twilio_base_url:
-        client.api.base_url = settings.twilio_base_url.rstrip("/")
-    return client
 
 
 def _numbers(senders: set[str | None]) -> list[str | None]:

@@ -34,6 +34,7 @@ from messaging.states import State
 from webhooks.errors import WINDOW, forged, lacking, malformed, note_forged
 from webhooks.inbound_log.inbound_log import Intake, Item
 from webhooks.sms.auto_replies import say, what_to_say
+from webhooks.sms.sms_webhooks import SmsWebhooks
 
 STATUS: Final = "vonage_status"
 INBOUND: Final = "vonage_inbound"
@@ -237,3 +238,6 @@ def _signs(secret: str, token: str, digest: str, account: str | None, oldest: fl
         return False
     hashed = str(claims["payload_hash"]).lower()
     return hmac.compare_digest(hashed.encode(), digest.encode()) and claims["api_key"] == account
+
+
+WEBHOOKS: Final = SmsWebhooks(routes=routes, handlers={STATUS: apply_statuses, INBOUND: read_texts})

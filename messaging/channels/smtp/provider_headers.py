@@ -5,45 +5,45 @@ A provider replaces our envelope sender by its own, so bounces go to the provide
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 from types import MappingProxyType
 from typing import Final
 
 from core.settings import Settings
+from messaging.channels.smtp import relays
+from messaging.channels.smtp.email_relay import EmailRelay
 
-NAME: Final = "muster"
-"""Name of our id in custom arguments, variables, metadata and tags."""
-
-_LINES: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
-    {
-        # https://www.twilio.com/docs/sendgrid/for-developers/sending-email/unique-arguments
-        "sendgrid": lambda seal: f"X-SMTPAPI: {json.dumps({'unique_args': {NAME: seal}})}",
-        # https://documentation.mailgun.com/docs/mailgun/user-manual/sending-messages/send-smtp
-        "mailgun": lambda seal: f"X-Mailgun-Variables: {json.dumps({NAME: seal})}",
-        # https://postmarkapp.com/support/article/1125-custom-metadata-faq
-        "postmark": lambda seal: f"X-PM-Metadata-{NAME}: {seal}\r\nX-PM-KeepID: true",
-        # https://docs.aws.amazon.com/ses/latest/dg/event-publishing-send-email.html
-        "ses": lambda seal: f"X-SES-MESSAGE-TAGS: {NAME}={seal}",
-    }
+RELAYS: Final[Mapping[str, EmailRelay]] = MappingProxyType(
+    {one.name: import_module(f"{relays.__name__}.{one.name}").RELAY for one in iter_modules(relays.__path__)}
 )
+"""Relays by name."""
+
+
+def check_provider(email_provider: str) -> str:
+    """Check that MUSTER_EMAIL_PROVIDER names none that is unknown, and return it.
+
+    Raises:
+        ValueError: it does.
+    """
+    if email_provider and email_provider not in RELAYS:
+        raise ValueError(f"{email_provider} is none of {' and '.join(RELAYS)}")
+    return email_provider
 
 
 def reference_header(settings: Settings) -> Callable[[str], bytes] | None:
     """Return a function that makes a provider's header lines from an envelope sender; None where none is named.
 
     Args:
-        settings: MUSTER_EMAIL_PROVIDER, and SES's configuration set.
+        settings: MUSTER_EMAIL_PROVIDER, and what its relay needs.
     """
     if not settings.email_provider:
         return None
-    line = _LINES[settings.email_provider]
-    more = ""
-    if settings.email_provider == "ses" and settings.ses_configuration_set:
-        more = f"X-SES-CONFIGURATION-SET: {settings.ses_configuration_set}\r\n"
+    relay = RELAYS[settings.email_provider]
 
     def header(envelope: str) -> bytes:
         seal = envelope.partition("@")[0].removeprefix("b+")
-        return f"{line(seal)}\r\n{more}".encode("ascii")
+        return f"{relay.lines(settings, seal)}\r\n".encode("ascii")
 
     return header

@@ -6,7 +6,6 @@ repeats a request; such a request ends as `Unknown`, and `trace` searches Twilio
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -14,13 +13,9 @@ from typing import Any, Final
 import aiohttp
 import orjson
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
-from twilio.http import AsyncHttpClient
-from twilio.http.response import Response
-from twilio.rest import Client
-from yarl import URL
 
 from core.errors import Unavailable
-from core.http.http_answers import describe_failure, read_retry_after
+from core.http.http_answers import describe_failure
 from core.settings import Settings
 from messaging.channels.channel import (
     Accepted,
@@ -33,115 +28,24 @@ from messaging.channels.channel import (
     Unknown,
     Withheld,
 )
-from messaging.channels.smtp.last_look import GuardedBody
+from messaging.channels.twilio.client import (
+    TIMEOUT,
+    UNREADABLE,
+    NotHandedOver,
+    SessionClient,
+    TooManyRequests,
+    open_client,
+)
 from messaging.channels.twilio.codes import judge
 from messaging.states import Reason
 
-TIMEOUT: Final = 30.0
-"""Seconds a request may take. Longer than Twilio ever takes: a shorter one would only make outcomes unknown."""
 RETRIES: Final = "#rc=5&rp=all"
 """Fragment of the callback URL that makes Twilio repeat a callback after a 5xx; it is neither sent nor signed.
 https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides"""
 SKEW: Final = timedelta(minutes=2)
 """Allowed difference between Twilio's clock and ours when its list is searched."""
-UNREADABLE: Final = (ValueError, LookupError, AttributeError, TypeError)
-"""Errors the SDK raises for an answer that Twilio does not document, such as that of a proxy."""
-_QUERY: Final = URL("/")
 SEARCHED: Final = 50
 """Number of newest messages to a number that are searched."""
-
-
-class TooManyRequests(TwilioException):  # type: ignore[misc]  # the SDK is untyped
-    """HTTP 429: refused before anything was done.
-
-    Args:
-        after: seconds Twilio asked to wait.
-    """
-
-    def __init__(self, after: float | None) -> None:
-        super().__init__("Twilio answered 429 Too Many Requests.")
-        self.after = after
-
-
-class ServerFault(TwilioException):  # type: ignore[misc]
-    """HTTP 5xx: unknown whether the message was accepted."""
-
-
-class NotHandedOver(TwilioException):  # type: ignore[misc]
-    """The request was given up before it was written, because its message is no longer this worker's."""
-
-
-class SessionClient(AsyncHttpClient):  # type: ignore[misc]
-    """HTTP client for the SDK on a shared session, with its own timeouts, which never repeats a request.
-
-    Args:
-        http: the session.
-        timeout: seconds for a whole request.
-    """
-
-    def __init__(self, http: aiohttp.ClientSession, timeout: float) -> None:
-        super().__init__(logging.getLogger(__name__), is_async=True)
-        self._http = http
-        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(10.0, timeout))
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        params: Mapping[str, Any] | None = None,
-        data: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | None = None,
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109  # the SDK passes its own; the session's holds
-        allow_redirects: bool = False,
-    ) -> Response:
-        """Send one request, once.
-
-        Raises:
-            TooManyRequests: 429, with Retry-After, which the SDK's own exception would lose.
-            ServerFault: 5xx.
-        """
-        told = dict(headers or {})
-        if auth is not None:
-            told["Authorization"] = aiohttp.encode_basic_auth(*auth)
-        return await self._ask(method, url, params, _form(data) if data else None, told, redirect=allow_redirects)
-
-    async def post(
-        self, url: str, data: Mapping[str, str], headers: Mapping[str, str], still_ours: Callable[[], bool]
-    ) -> Response:
-        """Post a form, unless its message is no longer this worker's when it is written.
-
-        Raises:
-            NotHandedOver: the message is no longer this worker's.
-            TooManyRequests, ServerFault: see `request`.
-        """
-        body = GuardedBody(_form(data), still_ours)
-        try:
-            return await self._ask("POST", url, None, body, headers, redirect=False)
-        except (aiohttp.ClientError, OSError) as error:
-            if body.withheld:
-                raise NotHandedOver(str(error)) from error
-            raise
-
-    async def _ask(
-        self,
-        method: str,
-        url: str,
-        params: Mapping[str, Any] | None,
-        body: bytes | GuardedBody | None,
-        headers: Mapping[str, str],
-        *,
-        redirect: bool,
-    ) -> Response:
-        async with self._http.request(
-            method, url, params=params, data=body, headers=headers, timeout=self._timeout, allow_redirects=redirect
-        ) as response:
-            if response.status == 429:
-                raise TooManyRequests(read_retry_after(response.headers.get("Retry-After")))
-            if response.status >= 500:
-                raise ServerFault(f"Twilio answered {response.status}.")
-            # JSON is UTF-8; the page of a proxy may be decoded with replacements
-            return Response(response.status, (await response.read()).decode(errors="replace"), response.headers)
 
 
 class TwilioChannel:
@@ -157,13 +61,9 @@ class TwilioChannel:
     provider: Final = "twilio"
 
     def __init__(self, settings: Settings, http: aiohttp.ClientSession, *, timeout: float = TIMEOUT) -> None:
-        token = settings.twilio_auth_token[0].get_secret_value()
         self.connections: Final = settings.sms_connections
-        # the SDK reads region and edge from the environment, where they would override the base URL
-        self._http = SessionClient(http, timeout)
-        client = Client(settings.twilio_account_sid, token, http_client=self._http, environment={"": ""})
-        if settings.twilio_base_url:
-            client.api.base_url = settings.twilio_base_url.rstrip("/")
+        client = open_client(settings, http, timeout=timeout)
+        self._http: SessionClient = client.http_client
         self._api = client.api.v2010
         self._messages = client.messages
         self._headers = {
@@ -223,11 +123,6 @@ class TwilioChannel:
 
     async def close(self) -> None:
         """Do nothing: the session belongs to the runtime."""
-
-
-def _form(data: Mapping[str, Any]) -> bytes:
-    """Encode a form. yarl encodes a query the same way, in C; the SDK's headers name the content type."""
-    return _QUERY.with_query(data).raw_query_string.encode()
 
 
 def _refusal(error: TwilioRestException | TwilioServiceException) -> SendResult:

@@ -19,7 +19,7 @@ from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_cam
 from tests.support.outbox_rows import with_sandbox
 from webhooks import fetch_missed, process_inbox
 from webhooks.inbound_log.inbound_log import Intake
-from webhooks.sms.twilio import inbox_row
+from webhooks.sms.twilio_texts import inbox_row
 
 
 @pytest.fixture

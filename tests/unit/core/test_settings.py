@@ -10,7 +10,9 @@ import pytest
 
 from core.errors import SettingsError
 from core.setting_types import is_guessable
-from core.settings import Settings, check_for_production, load_settings
+from core.settings import check_for_production
+from messaging.channels import has_sms
+from messaging.settings import AllSettings, load_settings
 from tools.settings_page import PAGE, ROOT, page
 
 RELIED_ON = [
@@ -32,7 +34,7 @@ RELIED_ON = [
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in Settings.model_fields:
+    for name in AllSettings.model_fields:
         monkeypatch.delenv(f"MUSTER_{name.upper()}", raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -41,14 +43,14 @@ def test_the_page_is_what_the_settings_say() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run: make docs"
 
 
-@pytest.mark.parametrize("name", Settings.model_fields)
+@pytest.mark.parametrize("name", AllSettings.model_fields)
 def test_every_setting_is_documented(name: str) -> None:
-    assert Settings.model_fields[name].description
+    assert AllSettings.model_fields[name].description
     assert f"### `MUSTER_{name.upper()}`" in PAGE.read_text(encoding="utf-8")
 
 
 def test_no_document_names_a_setting_that_does_not_exist() -> None:
-    known = {f"MUSTER_{name.upper()}" for name in Settings.model_fields}
+    known = {f"MUSTER_{name.upper()}" for name in AllSettings.model_fields}
     known.add("MUSTER_PICTURES")  # of the browser tests, not of Muster
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
     named = {name for path in pages for name in re.findall(r"\bMUSTER_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8"))}
@@ -57,14 +59,14 @@ def test_no_document_names_a_setting_that_does_not_exist() -> None:
 
 @pytest.mark.parametrize("name", RELIED_ON)
 def test_names_that_other_programs_rely_on_stay(name: str) -> None:
-    assert name.lower() in Settings.model_fields
+    assert name.lower() in AllSettings.model_fields
 
 
 def test_nothing_is_needed() -> None:
     settings = load_settings()
     check_for_production(settings)
     assert settings.database_url is None
-    assert not settings.has_sms
+    assert not has_sms(settings)
     assert not settings.has_email
 
 
@@ -272,53 +274,6 @@ def test_proxies_are_networks_as_addresses_are_compared_with_them(
 ) -> None:
     monkeypatch.setenv("MUSTER_PROXIES", given)
     assert list(map(str, load_settings().proxies)) == networks
-
-
-TWILIO = {"twilio_account_sid": "AC1", "twilio_auth_token": "token"}
-VONAGE = {
-    "vonage_api_key": "abcd1234",
-    "vonage_api_secret": "secret",
-    "vonage_signature_secret": "new secret, old secret",
-}
-
-
-@pytest.mark.parametrize(("given", "costs"), [
-    (TWILIO, {"twilio": 0.0}),
-    (VONAGE, {"vonage": 0.0}),
-    (TWILIO | VONAGE, {"twilio": 0.0, "vonage": 0.0}),
-    (TWILIO | VONAGE | {"sms_providers": "vonage, twilio"}, {"vonage": 0.0, "twilio": 0.0}),
-    (TWILIO | VONAGE | {"sms_providers": "Twilio=0.0463,vonage = 0.0405"}, {"twilio": 0.0463, "vonage": 0.0405}),
-    (TWILIO | VONAGE | {"sms_providers": "twilio"}, {"twilio": 0.0}),
-])  # fmt: skip
-def test_who_sends_texts_at_what_cost(given: dict[str, str], costs: dict[str, float]) -> None:
-    settings = Settings(_env_file=None, sms_from="+447480111111", **given)  # type: ignore[arg-type]
-    assert settings.has_sms
-    assert list(settings.sms_costs.items()) == list(costs.items())
-
-
-@pytest.mark.parametrize(("providers", "problem"), [
-    ("messagebird", "messagebird is none of twilio and vonage"),
-    ("twilio,twilio=1", "names a provider twice"),
-    ("twilio=0.04,vonage", "at every provider, or at none"),
-    ("twilio=cheap", "cheap is not what a segment costs"),
-    ("twilio=-1", "cannot cost that"),
-    ("twilio=inf", "cannot cost that"),
-    ("twilio=nan", "cannot cost that"),
-])  # fmt: skip
-def test_providers_that_cannot_be_right_are_named(
-    providers: str, problem: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MUSTER_SMS_PROVIDERS", providers)
-    with pytest.raises(SettingsError, match=problem):
-        load_settings()
-
-
-@pytest.mark.parametrize("lacking", list(VONAGE))
-def test_vonage_is_not_set_up_without_all_three(lacking: str) -> None:
-    given = {name: value for name, value in VONAGE.items() if name != lacking}
-    settings = Settings(_env_file=None, sms_from="+447480111111", **given)  # type: ignore[arg-type]
-    assert not settings.is_set_up("vonage")
-    assert not settings.has_sms
 
 
 def test_a_frequency_cap_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from core.settings import Settings
+from messaging.settings import AllSettings
 from muster.cli import root
 
 ROOT = Path(__file__).parents[3]
@@ -52,7 +52,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_setting_named_exists(page: Path) -> None:
-    known = {f"MUSTER_{name.upper()}" for name in Settings.model_fields}
+    known = {f"MUSTER_{name.upper()}" for name in AllSettings.model_fields}
     named = set(re.findall(r"\bMUSTER_[A-Z_]+[A-Z]\b", page.read_text(encoding="utf-8")))
     assert named - known - {"MUSTER_PICTURES", "MUSTER_DEMO"} == set()
 

@@ -21,7 +21,7 @@ from aiohttp import web
 
 from core.runtime import Runtime
 from core.settings import Settings
-from messaging.channels.smtp.provider_headers import NAME
+from messaging.channels.smtp.email_relay import NAME
 from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
@@ -181,3 +181,6 @@ def verify(runtime: Runtime, signature: Mapping[str, Any]) -> str:
         raise Forged("the signature is wrong")
     check_time(read_time(timestamp, None), runtime.clock())
     return token
+
+
+PROVIDER: Final = Mailgun

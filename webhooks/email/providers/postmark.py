@@ -19,7 +19,7 @@ from aiohttp import web
 
 from core.runtime import Runtime
 from core.settings import Settings
-from messaging.channels.smtp.provider_headers import NAME
+from messaging.channels.smtp.email_relay import NAME
 from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
@@ -194,3 +194,6 @@ def verify(runtime: Runtime, request: web.Request) -> None:
     ]
     if scheme.lower() != "basic" or not any(fits):
         raise Forged("the user or the password is wrong")
+
+
+PROVIDER: Final = Postmark

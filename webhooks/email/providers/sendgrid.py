@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, Hash
 from core.public_keys import read_public_key
 from core.runtime import Runtime
 from core.settings import Settings
-from messaging.channels.smtp.provider_headers import NAME
+from messaging.channels.smtp.email_relay import NAME
 from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
@@ -189,3 +189,6 @@ def _signed(key: str, signature: bytes, digest: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+PROVIDER: Final = SendGrid

@@ -19,7 +19,7 @@ from core.alerts import raise_alert
 from core.http.client_network import client_network
 from core.runtime import Runtime
 from core.settings import Settings
-from messaging.channels.smtp.provider_headers import NAME
+from messaging.channels.smtp.email_relay import NAME
 from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
@@ -196,3 +196,6 @@ def _complaint(part: Mapping[str, Any], when: datetime) -> EmailEvent:
     if text(part.get("complaintSubType")) == "OnAccountSuppressionList":
         return EmailEvent("refused", when, "OnAccountSuppressionList", reason=Reason.COMPLAINED)
     return EmailEvent("complained", when, kind or "Complaint", reason=Reason.COMPLAINED)
+
+
+PROVIDER: Final = Ses

@@ -1,0 +1,1 @@
+"""Pigeon: SMS by a provider that does not exist."""

@@ -1,0 +1,59 @@
+"""Registry of the webhooks of the providers of texts: the module here that has the name of the provider's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final
+
+from aiohttp import web
+
+from core.errors import Unavailable
+from core.runtime import Runtime
+from messaging.provider_names import SMS_PROVIDERS
+from webhooks.inbound_log.inbound_log import Handler, Intake
+from webhooks.sms.sms_webhooks import SmsWebhooks
+
+WEBHOOKS: Final[Mapping[str, SmsWebhooks]] = MappingProxyType(
+    {name: import_module(f"{__package__}.{name}").WEBHOOKS for name in SMS_PROVIDERS}
+)
+"""Webhooks by provider."""
+
+HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
+    {source: handler for one in WEBHOOKS.values() for source, handler in one.handlers.items()}
+)
+"""Handlers of what has come in, by source."""
+
+UNDATED: Final = tuple(source for one in WEBHOOKS.values() if not one.proves_date for source in one.handlers)
+"""Sources whose items can be sent again at any time with the same proof of origin."""
+
+
+def routes(intake: Intake) -> list[web.RouteDef]:
+    """Return the routes of all providers.
+
+    Args:
+        intake: stores what comes in.
+    """
+    return [route for one in WEBHOOKS.values() for route in one.routes(intake)]
+
+
+async def fetch_missed(runtime: Runtime) -> int:
+    """Store the texts that a provider has and we lack, where a look is due.
+
+    Returns:
+        How many texts were new to us.
+
+    Raises:
+        Unavailable: a provider's list cannot be read, or the database does not answer; every other list has been read.
+    """
+    found, away = 0, None
+    for one in WEBHOOKS.values():
+        if one.fetch_missed is not None:
+            try:
+                found += await one.fetch_missed(runtime)
+            except Unavailable as error:
+                away = error
+    if away is not None:
+        raise away
+    return found
