@@ -36,13 +36,11 @@ class Key:
     """API key that authenticated a request.
 
     Attributes:
-        key_id: its row.
         name: what people call it.
         scopes: what it may be used for.
         ballots: which ballots it may read; None: all of them.
     """
 
-    key_id: int
     name: str
     scopes: frozenset[str]
     ballots: frozenset[str] | None
@@ -139,7 +137,7 @@ async def admit(db: Connection, key: str, *, now: datetime) -> Key | None:
         return None
     await db.execute(SQL["used"], row["key_id"], now)
     ballots = frozenset(row["ballots"]) if row["ballots"] is not None else None
-    return Key(row["key_id"], row["name"], frozenset(row["scopes"]), ballots)
+    return Key(row["name"], frozenset(row["scopes"]), ballots)
 
 
 def _random(size: int) -> str:

@@ -18,7 +18,6 @@ ledger, and holds again if the vote is retracted. A member counts once, whatever
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -76,27 +75,6 @@ def strength(kind: ClaimKind, source: ClaimSource) -> int:
 _PAIRS: Final = [(kind, source, strength(kind, source)) for kind in ClaimKind for source in ClaimSource]
 RANKING: Final = tuple(list(column) for column in zip(*_PAIRS, strict=True))
 """The strengths as three columns (kinds, sources, strengths), the way queries take them."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimStatus:
-    """Status of a member in a ballot.
-
-    Attributes:
-        claim_id: the claim that decides.
-        kind: what it says.
-        source: how it reached us.
-        confidence: how sure it is, above 0 and up to 1.
-        at: when it was said.
-        message_id: the message it answers, if any.
-    """
-
-    claim_id: int
-    kind: ClaimKind
-    source: ClaimSource
-    confidence: float
-    at: datetime
-    message_id: int | None
 
 
 async def record_claim(
@@ -184,21 +162,6 @@ async def retract_claim(db: Connection, claim_id: int, *, recorder: str, source:
         )
         await _settle(db, ballot_id, person_id, goal_id, ClaimSource(source))
         return retraction
-
-
-async def standing(db: Connection, ballot_id: int, person_id: int) -> ClaimStatus | None:
-    """Return a member's status; None while no claim about them holds."""
-    row = await db.fetchrow(SQL["standing"], ballot_id, person_id)
-    if row is None:
-        return None
-    return ClaimStatus(
-        row["claim_id"],
-        ClaimKind(row["kind"]),
-        ClaimSource(row["source"]),
-        row["confidence"],
-        row["at"],
-        row["message_id"],
-    )
 
 
 async def _hold(db: Connection, ballot_id: int, person_id: int) -> int:

@@ -57,10 +57,3 @@ select c.ballot_id, c.person_id, c.kind, undone.claim_id as retracted_by
 from claim c
 left join claim undone on undone.retracts = c.claim_id
 where c.claim_id = $1;
-
--- name: standing
--- A member's status, and the claim it comes from.
-select s.claim_id, s.kind, s.source, c.confidence, c.at, c.message_id
-from standing s
-join claim c using (claim_id)
-where s.ballot_id = $1 and s.person_id = $2

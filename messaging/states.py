@@ -46,9 +46,6 @@ class State(StrEnum):
     SKIPPED = "skipped"
 
 
-OPEN: Final = frozenset({State.QUEUED, State.SENDING, State.AMBIGUOUS})
-"""States of messages that are not finished; a step without any has finished."""
-
 WITHDRAWN: Final = frozenset({State.CANCELLED, State.SUPPRESSED, State.EXPIRED})
 """States of messages that we withdrew before they left."""
 

@@ -21,14 +21,12 @@ class PersonAddress:
     Attributes:
         channel: `sms` or `email`.
         address: E.164, or the mailbox.
-        rank: lower is tried first.
         suppressed: why nothing is sent to it (`opted_out`, `hard_bounced` …); None where it may be used.
         purpose: what is suppressed: `all`, or `marketing` only; None where nothing is.
     """
 
     channel: str
     address: str
-    rank: int
     suppressed: str | None
     purpose: str | None
 
@@ -108,8 +106,7 @@ async def find_person(db: Connection, external_id: str) -> Person:
         time_zone=row["time_zone"],
         attributes=row["attributes"],
         addresses=tuple(
-            PersonAddress(each["channel"], each["address"], each["rank"], each["reason"], each["purpose"])
-            for each in addresses
+            PersonAddress(each["channel"], each["address"], each["reason"], each["purpose"]) for each in addresses
         ),
         created_at=row["created_at"],
         updated_at=row["updated_at"],

@@ -6,7 +6,7 @@ from person where external_id = $1
 
 -- name: addresses_of
 -- In the order they are tried, each with the suppression in force: its own, or one of the person everywhere.
-select a.channel, a.address, a.rank, s.purpose, s.reason
+select a.channel, a.address, s.purpose, s.reason
 from address as a
 left join lateral (
   select purpose, reason from suppression

@@ -32,13 +32,11 @@ class Staff:
     """A member of staff who is signed in.
 
     Attributes:
-        staff_id: their row.
         name: as they are greeted.
         email: in lower case.
         until: when the session ends if no further page is opened; aware.
     """
 
-    staff_id: int
     name: str
     email: str
     until: datetime
@@ -203,7 +201,7 @@ async def admit(db: Connection, token: str | None, *, now: datetime, opens_page:
     row = await db.fetchrow(SQL["find_session"], _digest(token), now, now - SESSION_ENDS)
     if row is None:
         return None
-    staff = Staff(row["staff_id"], row["name"], row["email"], row["expires_at"])
+    staff = Staff(row["name"], row["email"], row["expires_at"])
     if row["retired"] or not opens_page:  # retired: it has been changed for another already
         return Admission(staff)
     until = min(now + SESSION_LASTS, row["began_at"] + SESSION_ENDS)

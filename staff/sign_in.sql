@@ -49,7 +49,7 @@ insert into staff_session (digest, staff_id, began_at, created_at, seen_at, expi
 
 -- name: find_session
 -- A member of staff who was disabled is out at once, whatever sessions are open.
-select s.staff_id, s.name, s.email, x.created_at, x.seen_at, x.expires_at, x.began_at, x.retired_at is not null as retired
+select s.name, s.email, x.created_at, x.seen_at, x.expires_at, x.began_at, x.retired_at is not null as retired
 from staff_session x join staff s using (staff_id)
 where x.digest = $1 and x.expires_at > $2 and x.began_at > $3 and s.disabled_at is null;
 

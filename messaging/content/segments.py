@@ -51,7 +51,7 @@ def count(text: str) -> Segments:
     if units <= _ALONE[encoding]:
         return Segments(encoding, 1, units)
     if doubles:  # a pair that would straddle two parts moves to the next, and leaves a unit unused
-        return Segments(encoding, len(_cut(text, encoding)), units)
+        return Segments(encoding, _parts(text, encoding), units)
     return Segments(encoding, -(-units // _IN_PARTS[encoding]), units)
 
 
@@ -60,22 +60,15 @@ def beyond_gsm7(text: str) -> str:
     return "".join(dict.fromkeys(char for char in text if char not in GSM7))
 
 
-def split(text: str) -> list[str]:
-    """Split a text as a network does: the parts join to the text, and no escape or surrogate pair is split."""
-    counted = count(text)
-    return [text] if counted.segments == 1 else _cut(text, counted.encoding)
-
-
-def _cut(text: str, encoding: Encoding) -> list[str]:
+def _parts(text: str, encoding: Encoding) -> int:
     room = _IN_PARTS[encoding]
-    parts, start, used = [], 0, 0
-    for position, char in enumerate(text):
+    parts, used = 1, 0
+    for char in text:
         size = 2 if (char in _EXTENDED if encoding == "gsm7" else char > "\uffff") else 1
         if used + size > room:
-            parts.append(text[start:position])
-            start, used = position, 0
+            parts, used = parts + 1, 0
         used += size
-    return [*parts, text[start:]]
+    return parts
 
 
 # Characters that word processors, spreadsheets and chat programs put in place of the typed ones. No letters are here: a

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from messaging.outbox.counts import step_counts
-from messaging.states import OPEN, RANK, Reason, State
+from messaging.states import RANK, Reason, State
 from tests.faults.outside import Arrival
 from tests.faults.stage import Stage
 
@@ -16,6 +16,8 @@ LEFT = frozenset(
     {State.ACCEPTED, State.SENT, State.DELIVERED, State.READ, State.UNDELIVERED, State.BOUNCED, State.COMPLAINED}
 )
 """States that say that the provider has it."""
+OPEN = frozenset({State.QUEUED, State.SENDING, State.AMBIGUOUS})
+"""States of messages that are not finished."""
 
 SLACK = 2.0
 """Seconds that a provider may take to note what was handed to it in time."""

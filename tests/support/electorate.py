@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from asyncpg import Record
 from pydantic import SecretStr
 
 from ballots.spec import BallotSpec
@@ -24,6 +25,15 @@ async def add_unit(db: Connection, name: str, kind: str = "branch", parent: int 
     )  # fmt: skip
     await db.execute("update unit set lineage = $2 where unit_id = $1", unit_id, [*above, unit_id])
     return unit_id
+
+
+async def claim_status(db: Connection, ballot: int, person: int) -> Record | None:
+    """A member's status, by the claim that decides it; None while no claim about them holds."""
+    return await db.fetchrow(
+        "select s.kind, s.source, c.confidence, c.message_id from standing s join claim c using (claim_id)"
+        " where s.ballot_id = $1 and s.person_id = $2",
+        ballot, person,
+    )  # fmt: skip
 
 
 async def add_person(

@@ -69,15 +69,6 @@ def find_quotation(text: str, sent: Iterable[str]) -> Quotation:
     return max(found, key=_how_well, default=Quotation())
 
 
-def repeats(text: str, sent: Iterable[str]) -> bool:
-    """Tell whether a line, such as a subject, only repeats words of the message, at least three."""
-    words = Words(text).said
-    if len(words) < FEWEST:
-        return False
-    sought = f" {' '.join(words)} "
-    return any(sought in f" {' '.join(Words(form).said)} " for form in sent)
-
-
 def begins(text: str, sent: Iterable[str]) -> bool:
     """Tell whether a text is a message or its beginning: at least some words, the last of which may be cut short."""
     words = Words(text).said

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ballots.ballots import enrol
-from ballots.claims import ClaimKind, ClaimSource, record_claim, retract_claim, standing, strength
+from ballots.claims import ClaimKind, ClaimSource, record_claim, retract_claim, strength
 from ballots.counts import recount, squash, totals
 from core.db import Connection, Pool
 from core.errors import Conflict, NotFound
-from tests.support.electorate import add_ballot, add_person, add_unit
+from tests.support.electorate import add_ballot, add_person, add_unit, claim_status
 
 _ballots = count()
 
@@ -32,8 +32,8 @@ async def _say(db: Connection, ballot: int, person: int, kind: str, source: str 
 
 
 async def _kind(db: Connection, ballot: int, person: int) -> str | None:
-    stands = await standing(db, ballot, person)
-    return None if stands is None else stands.kind.value
+    status = await claim_status(db, ballot, person)
+    return None if status is None else status["kind"]
 
 
 async def _goal_met(db: Connection, ballot: int, person: int) -> bool:
@@ -91,9 +91,9 @@ async def test_a_vote_retracted_while_another_stands_still_counts(db: Connection
 
     await retract_claim(db, by_link, recorder="member", source="link")
 
-    stands = await standing(db, ballot, person)
-    assert stands is not None
-    assert (stands.kind, stands.source) == (ClaimKind.VOTED, ClaimSource.PHONE_BANK)
+    status = await claim_status(db, ballot, person)
+    assert status is not None
+    assert (status["kind"], status["source"]) == (ClaimKind.VOTED, ClaimSource.PHONE_BANK)
     assert await _goal_met(db, ballot, person)
 
 

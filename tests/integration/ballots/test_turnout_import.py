@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ballots.ballots import enrol, get_ballot
-from ballots.claims import record_claim, retract_claim, standing
+from ballots.claims import record_claim, retract_claim
 from ballots.counts import recount, totals
 from ballots.feed import changes
 from ballots.imports import TurnoutImportReport, import_claims
@@ -24,7 +24,7 @@ from core.errors import InputError, NotFound
 from core.runtime import Runtime
 from core.settings import Settings
 from tests.support.command import run_command
-from tests.support.electorate import NOW, add_ballot, add_person, add_unit
+from tests.support.electorate import NOW, add_ballot, add_person, add_unit, claim_status
 from tests.support.outbox_rows import add_messages, add_step, states
 from tests.support.receivers import environment
 
@@ -59,8 +59,8 @@ async def person(db: Connection, member_id: str) -> int:
 
 
 async def stands(db: Connection, ballot: int, member_id: str) -> tuple[str, str] | None:
-    found = await standing(db, ballot, await person(db, member_id))
-    return (found.kind, found.source) if found else None
+    found = await claim_status(db, ballot, await person(db, member_id))
+    return (found["kind"], found["source"]) if found else None
 
 
 async def claim(db: Connection, ballot: int, member_id: str, kind: str = "voted", source: str = "link") -> int:

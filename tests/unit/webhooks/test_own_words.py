@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from campaigns.replies.classification import read_reply
 from campaigns.replies.classification.own import own_text
-from campaigns.replies.classification.quotation import find_quotation, repeats
+from campaigns.replies.classification.quotation import find_quotation
 from messaging.content.sent import say_again
 from messaging.content.templates import Template
 from tests.support.effort import effort_of
@@ -376,12 +376,6 @@ def test_an_employers_banner_is_nobodys_word(above: str) -> None:
 )
 def test_what_may_be_an_answer_is_left(text: str) -> None:
     assert own_words(text, {"amy"}) == text
-
-
-def test_a_subject_of_ours_says_nothing() -> None:
-    assert repeats("Have you posted your ballot paper?", sent_email())
-    assert not repeats("STOP", sent_email())
-    assert not repeats("I have posted it", sent_email())
 
 
 @given(st.text(alphabet="abcd \n", max_size=200), st.text(alphabet="abcd \n", max_size=200))
