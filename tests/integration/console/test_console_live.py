@@ -187,7 +187,7 @@ async def test_open_streams_do_not_hold_up_the_end(runtime: Runtime) -> None:
         await site.sign_in()
         async with following(site) as stream:
             await stream.until("beat")
-            async with asyncio.timeout(8):
+            async with asyncio.timeout(30):  # half of what the server gives requests to end
                 await site.client.server.close()
             while (await stream.event())[0] != "end":
                 pass

@@ -120,14 +120,15 @@ async def refusal(sdk: Sdk, **fields: Any) -> TwilioRestException:
 
 
 async def test_a_message_is_accepted_and_can_be_fetched(sandbox: Sandbox, sdk: Sdk) -> None:
+    began = datetime.now(UTC).replace(microsecond=0)
     made = await sdk.create(body="a" * 161)
     assert (made.status, made.num_segments, made.direction) == ("queued", "2", "outbound-api")
     assert (made.to, made.from_, made.error_code, made.date_sent) == (ANNA, OURS, None, None)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while (found := await sdk.do(lambda client: client.messages(made.sid).fetch())).status != "delivered":
         assert time.monotonic() < deadline
     assert found.sid == made.sid
-    assert abs((found.date_sent - datetime.now(UTC)).total_seconds()) < 5
+    assert began <= found.date_sent <= datetime.now(UTC)
     assert found.price is not None
 
 
@@ -283,9 +284,11 @@ async def test_magic_recipients_hang(sandbox: Sandbox, number: str) -> None:
 
 
 async def test_a_slow_recipient_is_only_slow(sdk: Sdk) -> None:
-    started = time.monotonic()
+    sdk._http.timeout = 0.3
+    with pytest.raises(OSError):
+        await sdk.create(to="+447700900942")
+    sdk._http.timeout = 60
     assert (await sdk.create(to="+447700900942")).status == "queued"
-    assert time.monotonic() - started >= 3
 
 
 @pytest.mark.parametrize(
@@ -430,7 +433,7 @@ async def test_a_message_can_be_redacted_and_deleted_once_it_has_ended(sandbox: 
 def _until_ended(sandbox: Sandbox, sid: str) -> None:
     message = sandbox.twilio.messages.get(sid)
     assert message is not None
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while message.stage(time.time()).status != "delivered":
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -522,10 +525,10 @@ async def test_a_text_is_shown_to_whoever_holds_the_phone_once_it_is_delivered(s
 
 
 async def test_the_api_can_be_slow() -> None:
-    async with open_both(replace(QUICK, latency=(0.2, 0.3))) as (_, sdk):
-        started = time.monotonic()
-        await sdk.create()
-        assert time.monotonic() - started >= 0.2
+    async with open_both(replace(QUICK, latency=(60, 60))) as (_, sdk):
+        sdk._http.timeout = 0.3
+        with pytest.raises(OSError):
+            await sdk.create()
 
 
 async def test_the_account_has_a_rate() -> None:

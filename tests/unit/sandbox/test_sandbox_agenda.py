@@ -86,5 +86,5 @@ async def test_a_closed_agenda_does_nothing_more() -> None:
     agenda.later(0.01, do)
     await agenda.close()
     agenda.later(0, do)
-    await asyncio.wait_for(agenda.idle(), 1)
+    await asyncio.wait_for(agenda.idle(), 20)
     assert done == []
