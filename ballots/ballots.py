@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 from ballots import counts
 from ballots.past_dates import Dates
 from ballots.spec import BallotSpec
+from ballots.template_fields import not_past
 from core.db import Connection, load_queries
 from core.errors import Conflict, NotFound, SpecError
 from core.settings import Settings
 from core.spec_errors import names_instead
 from core.spec_file import at_zone
 from messaging.content.languages import DEFAULT
-from messaging.content.templates import PAST_FIELDS
 from messaging.content.translations import day_and_time
 from messaging.goals import create_goal
 from people.attributes import missing_attributes
@@ -161,7 +161,7 @@ class Ballot:
             "closes": self.local(self.closes_at, language),
             "last_posting": self.local(self.last_posting_at, language),
             "replacement_by": self.local(self.replacement_by, language),
-            **dict.fromkeys(PAST_FIELDS, ""),
+            **not_past(),
         }
 
     def local(self, at: datetime | None, language: str = DEFAULT) -> str:

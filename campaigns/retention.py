@@ -29,6 +29,7 @@ from messaging.outbox.archive import (
     drop_year,
     ready_year,
 )
+from messaging.outbox.erasure import drop_old_places
 
 SQL: Final = load_queries(__file__)
 
@@ -209,6 +210,12 @@ async def archive_due(db: Connection, before: datetime, visits: PageViewArchive,
         if (await archive_next(db, due, visits, actor="worker", now=now)).messages:
             return True
     return False
+
+
+async def drop_unreachable_places(db: Connection, now: datetime) -> None:
+    """Delete kept addresses of messages to erased people once the links in them have stopped working."""
+    working = await db.fetch(SQL["with_working_links"], now)
+    await drop_old_places(db, [row["campaign_id"] for row in working])
 
 
 async def archive_campaign(

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from campaigns.variables import RESERVED
 from core.plurals import plural
 from messaging.consent import Consent, consents_of, standing_of
 from messaging.suppression_digests import DigestKeys
@@ -97,7 +98,7 @@ async def _import(
     async with open_session(pool_size=2) as runtime:
         with _progress_bar(quiet=quiet) as progress:
             return await imports.import_people(
-                runtime.pool, file, mapping=columns, header_row=header_row, encoding=encoding,
+                runtime.pool, file, reserved=RESERVED, mapping=columns, header_row=header_row, encoding=encoding,
                 strict=strict, dry_run=dry_run, actor=actor,
                 region=runtime.settings.sms_region, time_zone=runtime.settings.time_zone,
                 progress=progress, clock=runtime.clock, keys=DigestKeys(runtime.settings.secret_key),
@@ -260,4 +261,4 @@ def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
 
 async def _export(file: Path, *, force: bool, actor: str) -> int:
     async with open_session(pool_size=2) as runtime:
-        return await exports.export_people(runtime.pool, file, actor=actor, replace=force)
+        return await exports.export_people(runtime.pool, file, reserved=RESERVED, actor=actor, replace=force)
