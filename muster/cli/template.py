@@ -25,7 +25,8 @@ from messaging.content.templates import Channel, Template, list_templates, load_
 from messaging.settings import load_settings
 from muster.cli.check import ENCODINGS
 from muster.cli.noun import Noun
-from muster.cli.output import json_option, print_json
+from muster.cli.options import json_option
+from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from people.people import Person, find_person
 
@@ -64,9 +65,7 @@ def _row(roots: tuple[Path, ...], name: str) -> dict[str, Any]:
     return {"name": name, "purpose": template.purpose, "channels": list(template.channels), "error": None}
 
 
-_language = click.option(
-    "--language", metavar="CODE", help="In this language only, such as cy; the template must have it."
-)
+_language = click.option("--language", metavar="CODE", help="Only this language of the template, such as cy.")
 
 
 @command.command()
