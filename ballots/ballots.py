@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from ballots import counts
 from ballots.past_dates import Dates
+from ballots.phase import Phase, vote_phase
 from ballots.spec import BallotSpec
+from ballots.template_fields import not_past
 from core.db import Connection, load_queries
 from core.errors import Conflict, NotFound, SpecError
 from core.settings import Settings
 from core.spec_errors import names_instead
 from core.spec_file import at_zone
 from messaging.content.languages import DEFAULT
-from messaging.content.templates import PAST_FIELDS
 from messaging.content.translations import day_and_time
 from messaging.goals import create_goal
 from people.attributes import missing_attributes
@@ -29,20 +29,6 @@ SQL = load_queries(__file__)
 PATIENCE: Final = 900.0
 """Seconds an enrolment may take. A million electors take far less."""
 _DEFAULT_ZONE: Final = "Europe/London"
-
-
-class Phase(StrEnum):
-    """Phase of a ballot; it decides what members are asked to do."""
-
-    BEFORE = "before"
-    """Not open yet: members are asked for intentions and to volunteer."""
-    OPEN = "open"
-    """Papers are out, and another can still be asked for."""
-    NO_REPLACEMENT = "no_replacement"
-    """Too late for another paper, in time to post one."""
-    LAST_POSTED = "last_posted"
-    """After the last safe posting day: what is posted now may come too late."""
-    CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +103,9 @@ class Ballot:
 
     def phase(self, now: datetime) -> Phase:
         """Return the phase the ballot is in at a moment."""
-        if now < self.opens_at:
-            return Phase.BEFORE
-        if now >= self.closes_at:
-            return Phase.CLOSED
+        voting = vote_phase(self.opens_at, self.closes_at, now)
+        if voting != "open":
+            return Phase(voting)
         if self.last_posting_at is not None and now > self.last_posting_at:
             return Phase.LAST_POSTED
         if self.replacement_by is not None and now > self.replacement_by:
@@ -161,7 +146,7 @@ class Ballot:
             "closes": self.local(self.closes_at, language),
             "last_posting": self.local(self.last_posting_at, language),
             "replacement_by": self.local(self.replacement_by, language),
-            **dict.fromkeys(PAST_FIELDS, ""),
+            **not_past(),
         }
 
     def local(self, at: datetime | None, language: str = DEFAULT) -> str:

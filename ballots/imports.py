@@ -22,6 +22,7 @@ from ballots.ballots import Ballot, get_ballot
 from ballots.claims import ClaimKind, ClaimSource, strength
 from ballots.lists import RowProblem, TurnoutEntry, TurnoutList, read_list
 from ballots.matching import AMBIGUOUS, UNMATCHED, match
+from ballots.phase import Phase
 from core.db import Connection, connect, load_queries
 from core.errors import Conflict, InputError
 from core.runtime import Runtime
@@ -208,7 +209,7 @@ class _Job:
         for entry in self.sheet.entries:
             if entry.line not in self.found:
                 continue
-            if entry.kind is ClaimKind.VOTED and self._at(entry) < self.ballot.opens_at:
+            if entry.kind is ClaimKind.VOTED and self.ballot.phase(self._at(entry)) is Phase.BEFORE:
                 faults.append(RowProblem(entry.line, "too_early", "Nobody can have voted then: it was not open yet."))
             else:
                 by_person[self.found[entry.line]].append(entry)

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Final
 
 from asyncpg import Record
 
+from ballots.template_fields import BALLOT, PAST_FIELDS
 from messaging.content.render import Branding, Renderer
-from messaging.content.templates import CONSTANTS, LINKS, PAST_FIELDS, Template
+from messaging.content.templates import Template
+from messaging.content.vocabulary import CONSTANTS, LINKS
 
-_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
-    {"last_posting": "last_posting_past", "replacement_by": "replacement_past"}
-)
-"""The dates that members are asked to act before, and the field that says that a date is past."""
 _SAMPLES: Final = ("Sample", "")
 """Values tried for each of a member's variables, so that text inside an `if` is checked, too."""
-
-assert frozenset(_FIELDS.values()) == PAST_FIELDS
 
 Dates = Mapping[str, datetime | None]
 
@@ -41,7 +36,7 @@ def constants_at(constants: Mapping[str, Any], dates: Dates, at: datetime) -> di
         dates: of its ballot.
         at: when its messages are sent.
     """
-    past = {field: "yes" if _is_past(dates, date, at) else "" for date, field in _FIELDS.items()}
+    past = {field: "yes" if _is_past(dates, date, at) else "" for date, field in PAST_FIELDS.items()}
     others = constants.get("languages", {})
     return {
         **constants,
@@ -62,14 +57,14 @@ def past_dates(
         at: when its messages are sent.
         channels: those of the step.
     """
-    past = [date for date in _FIELDS if _is_past(dates, date, at)]
+    past = [date for date in PAST_FIELDS if _is_past(dates, date, at)]
     words = list(_words(template, constants, channels)) if past else []
     for date in past:
         told = {constants["ballot"].get(date), *(one["ballot"].get(date) for one in _others(constants))} - {"", None}
         if any(each in said for each in told for said in words):
             yield (
                 f"It says “{constants['ballot'][date]}” (ballot.{date}), which is past when the step starts: "
-                f"leave it out with {{% if ballot.{date} and not ballot.{_FIELDS[date]} %}}, "
+                f"leave it out with {{% if ballot.{date} and not ballot.{PAST_FIELDS[date]} %}}, "
                 "or choose another template."
             )
 
@@ -90,7 +85,7 @@ def _others(constants: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 def _words(template: Template, constants: Mapping[str, Any], channels: Sequence[str]) -> Iterator[str]:
     """Yield every text the template may produce, in each language, on one line each."""
     renderer = Renderer(template, constants, Branding())
-    names = (template.variables - CONSTANTS) | LINKS
+    names = (template.variables - CONSTANTS - {BALLOT.name}) | LINKS
     for language in template.languages:
         for sample in _SAMPLES:
             variables = {**dict.fromkeys(names, sample), "language": language}

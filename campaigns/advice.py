@@ -11,6 +11,7 @@ from asyncpg import Record
 
 from ballots.past_dates import constants_at, dates_of, past_dates
 from campaigns.replies.classification import READINGS
+from campaigns.variables import SUBJECTS
 from core.settings import Settings
 from messaging.content.templates import Template
 
@@ -30,7 +31,7 @@ def step_advice(step: Record, at: datetime) -> tuple[str, ...]:
     template, dates = Template.from_json(step["content"]), dates_of(step)
     constants = constants_at(step["constants"], dates, at)
     return (
-        *template.warnings(sms_from=step["sms_from"], meanings=READINGS, channels=step["channels"]),
+        *template.warnings(subjects=SUBJECTS, sms_from=step["sms_from"], meanings=READINGS, channels=step["channels"]),
         *past_dates(template, constants, dates, at, step["channels"]),
         *_of_another_subject(template),
     )

@@ -20,6 +20,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ballots.ballots import Ballot, ballot_names, create_ballot, enrol, get_ballot
+from ballots.phase import Phase
 from ballots.score import Score, score
 from ballots.spec import BallotSpec
 from campaigns.spec import CampaignSpec, StepSpec
@@ -103,7 +104,7 @@ async def create_campaign(
         if own is not None and own.name == spec.ballot:
             await _ensure_ballot(db, own, runtime.settings.time_zone)
         ballot = await get_ballot(db, spec.ballot)
-        if ballot.closes_at <= now:
+        if ballot.phase(now) is Phase.CLOSED:
             raise Conflict(
                 f"The ballot {ballot.name} closed on {ballot.local(ballot.closes_at)}: there is nothing left to ask."
             )

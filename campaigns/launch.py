@@ -35,7 +35,8 @@ from core.alerts import raise_alert, resolve_alert
 from core.db import Connection, exclusive, load_queries
 from core.errors import Conflict, MusterError, NotFound, Unavailable
 from core.runtime import Runtime
-from messaging.content.templates import PERSONAL, Template
+from messaging.content.templates import Template
+from messaging.content.vocabulary import PERSONAL
 from messaging.outbox.enqueue import (
     QueuedStep,
     begin_page,

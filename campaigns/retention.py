@@ -19,6 +19,7 @@ import structlog
 from ballots.counts import finish_contacted
 from core.db import Connection, exclusive, load_queries
 from core.errors import Conflict, InputError, NotFound
+from core.link_lifetime import ARCHIVE_DELAY
 from messaging.outbox.archive import (
     CHUNK,
     Moved,
@@ -29,12 +30,10 @@ from messaging.outbox.archive import (
     drop_year,
     ready_year,
 )
+from messaging.outbox.erasure import drop_old_places
 
 SQL: Final = load_queries(__file__)
 
-SOONEST: Final = timedelta(days=61)
-"""Least time after a ballot's close: until a day before, members' links say that it has closed
-(webhooks.members.recipient.LASTS)."""
 PATIENCE: Final = 30.0
 """Seconds to wait for a worker that is moving a chunk."""
 
@@ -131,10 +130,10 @@ def last_close(now: datetime, days: int, before: datetime | None = None) -> date
         InputError: the moment is too late: members' links still work.
     """
     wanted = now - timedelta(days=days) if before is None else before
-    if wanted > now - SOONEST:
+    if wanted > now - ARCHIVE_DELAY:
         raise InputError(
-            f"Ballots that closed less than {SOONEST.days} days ago stay: their members' links still work.",
-            remedy=f"The latest possible date today is {now - SOONEST:%Y-%m-%d}.",
+            f"Ballots that closed less than {ARCHIVE_DELAY.days} days ago stay: their members' links still work.",
+            remedy=f"The latest possible date today is {now - ARCHIVE_DELAY:%Y-%m-%d}.",
         )
     return wanted
 
@@ -209,6 +208,12 @@ async def archive_due(db: Connection, before: datetime, visits: PageViewArchive,
         if (await archive_next(db, due, visits, actor="worker", now=now)).messages:
             return True
     return False
+
+
+async def drop_unreachable_places(db: Connection, now: datetime) -> None:
+    """Delete kept addresses of messages to erased people once the links in them have stopped working."""
+    working = await db.fetch(SQL["with_working_links"], now - ARCHIVE_DELAY)
+    await drop_old_places(db, [row["campaign_id"] for row in working])
 
 
 async def archive_campaign(

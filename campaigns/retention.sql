@@ -17,6 +17,10 @@ where c.state in ('finished', 'cancelled') and b.closes_at < $1 and ($2::text is
   )
 order by b.closes_at, c.campaign_id;
 
+-- name: with_working_links
+-- Campaigns whose members' links still work, or did until a day ago.
+select c.campaign_id from campaign c join ballot b using (ballot_id) where b.closes_at > $1;
+
 -- name: stands
 -- Why a campaign is not due: its state, and when its ballot closed.
 select c.state, b.name as ballot, b.closes_at

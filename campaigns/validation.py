@@ -13,7 +13,7 @@ from ballots.ballots import Ballot
 from campaigns.addressing import assign, candidates
 from campaigns.audience import check_audience, compile_audience, unheld_in_audience
 from campaigns.spec import CampaignSpec, ChannelName, StepSpec
-from campaigns.variables import known_variables
+from campaigns.variables import SUBJECTS, known_variables
 from core.db import Connection
 from core.errors import InputError, NotFound, SpecError
 from core.plurals import plural
@@ -75,7 +75,8 @@ def _template(
     wrong = [f"channels: {_UNSET[channel]}" for channel in step.channels if not _has(settings, channel)]
     try:
         template = load_template(settings.template_roots, step.template)
-        template.check(known, sms_from=spec.senders.sms or settings.sms_from if "sms" in step.channels else None)
+        sms_from = spec.senders.sms or settings.sms_from if "sms" in step.channels else None
+        template.check(known, subjects=SUBJECTS, sms_from=sms_from)
     except InputError as error:
         return None, [*wrong, *(f"template: {line}" for line in error.problems or (error.message,))]
     except NotFound as error:

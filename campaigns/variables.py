@@ -6,11 +6,20 @@ object of texts per person). A launch copies from it in SQL; nothing here is com
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Final
+
+from ballots.template_fields import BALLOT
 from core.db import Connection, load_queries
 from core.errors import NotFound
-from messaging.content.templates import PERSONAL, STANDARD_VARIABLES
+from messaging.content.vocabulary import PERSONAL, STANDARD_VARIABLES, SubjectVariable
 
 SQL = load_queries(__file__)
+
+SUBJECTS: Final[Collection[SubjectVariable]] = (BALLOT,)
+"""Variables of everything a campaign can be about."""
+RESERVED: Final = STANDARD_VARIABLES | {one.name for one in SUBJECTS}
+"""Names that mean something in every template: no attribute may have one of them."""
 
 
 async def person_variables(db: Connection, person_id: int) -> dict[str, str]:
@@ -32,4 +41,4 @@ async def personal_variables(db: Connection) -> frozenset[str]:
 
 async def known_variables(db: Connection) -> frozenset[str]:
     """List every name a template may use: the standard ones and every imported attribute."""
-    return frozenset(STANDARD_VARIABLES) | await personal_variables(db)
+    return RESERVED | await personal_variables(db)

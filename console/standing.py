@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from ballots.counts import UnitTurnout, unit_counts
+from ballots.phase import VotePhase, vote_phase
 from ballots.score import Score, judge_unit, score
 from core.db import Connection, load_queries
 from core.errors import NotFound
@@ -78,7 +79,7 @@ class BallotStatus:
     score: Score
     branches: tuple[BranchStatus, ...]
     days: tuple[Day, ...]
-    phase: str
+    phase: VotePhase
 
     @property
     def there(self) -> int:
@@ -157,7 +158,7 @@ async def _ballot(db: Connection, row: asyncpg.Record, now: datetime, *, with_da
         score=whole,
         branches=arrange(branches, order=DEFAULT_ORDER, find=""),
         days=await _days(db, row, now, zone) if with_days else (),
-        phase="before" if now < row["opens_at"] else "open" if now < row["closes_at"] else "closed",
+        phase=vote_phase(row["opens_at"], row["closes_at"], now),
     )
 
 

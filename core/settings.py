@@ -12,6 +12,7 @@ from pydantic import Field, FilePath, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import SettingsError
+from core.link_lifetime import ARCHIVE_DELAY, LINK_LIFETIME
 from core.setting_types import (
     NEAR_PROXIES,
     STRONG_SECRET,
@@ -85,7 +86,7 @@ class Settings(BaseSettings):
     )
     secret_key: LongSecrets = Field(
         (),
-        description="Secret for links and sign-in, at least 32 characters, 10 of them different, neither words nor repetitions; a comma-separated list while rotating: the first signs, all verify (a former one may be as short as 16). Made and kept in MUSTER_HOME when the embedded database is used. Keep a former one until 60 days after the last ballot it was used for has closed, and run `muster webhooks rotate` for each webhook first.",
+        description=f"Secret for links and sign-in, at least 32 characters, 10 of them different, neither words nor repetitions; a comma-separated list while rotating: the first signs, all verify (a former one may be as short as 16). Made and kept in MUSTER_HOME when the embedded database is used. Keep a former one until {LINK_LIFETIME.days} days after the last ballot it was used for has closed, and run `muster webhooks rotate` for each webhook first.",
     )
 
     email_from: str = Field("Muster <muster@example.org>", description="The From of emails: `Name <address>`.")
@@ -244,7 +245,7 @@ class Settings(BaseSettings):
     )
     archive_after: int = Field(
         90,
-        ge=61,
+        ge=ARCHIVE_DELAY.days,
         description="Days after its ballot closed until the messages of a campaign that is over move into the archive; see docs/retention.md.",
     )
     keep_inbox: int = Field(

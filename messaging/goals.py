@@ -1,4 +1,4 @@
-"""Goals of steps, such as a ballot: a person who has met the goal gets no more messages for it."""
+"""Goals of steps, such as a vote: a person who has met the goal gets no more messages for it."""
 
 from __future__ import annotations
 

@@ -16,12 +16,11 @@ from ballots.counts import refresh_due, squash
 from ballots.exports import export_due
 from ballots.leavers import strike_off
 from campaigns.launch import launch_due_steps
-from campaigns.retention import alone, archive_due, last_close
+from campaigns.retention import alone, archive_due, drop_unreachable_places, last_close
 from core.http.outbound_http import OutboundHttp
 from core.runtime import Runtime
 from messaging.outbox.archive import is_sending
 from messaging.outbox.dispatcher import Dispatcher
-from messaging.outbox.erasure import drop_old_places
 from messaging.outbox.reconcile import sweep
 from muster.erasure import erase_late
 from muster.periodic import PeriodicJob
@@ -201,7 +200,7 @@ class Jobs:
                 return True
             await _all_of(
                 partial(erase_late, db, now - RECEIPTS_COME_FOR),
-                partial(drop_old_places, db, now),
+                partial(drop_unreachable_places, db, now),
                 partial(drop_leftovers, db, now - timedelta(days=settings.keep_inbox), now=now),
                 partial(forget_expired, db, now=now),
                 partial(drop_old, db, now - timedelta(days=settings.keep_events)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis.exceptions
 
-from core.db.away import POSTGRES_AWAY
+from core.db.away import is_away
 from core.db.pool import went_away
 from core.errors import DatabaseAway, MusterError, Unavailable, in_words
 from core.outages import POSTGRES, REDIS
@@ -18,7 +18,7 @@ def server_lost(error: BaseException) -> MusterError | None:
         return next((lost for one in error.exceptions if (lost := server_lost(one)) is not None), None)
     if isinstance(error, MusterError):
         return error
-    if _is_postgres(error):
+    if is_away(error):
         return went_away(error)
     if isinstance(error, _REDIS):
         return Unavailable(f"Redis went away ({in_words(error)}).", remedy="Nothing is lost with it; try again.")
@@ -31,9 +31,4 @@ def server_of(error: BaseException) -> str | None:
         return next((name for one in error.exceptions if (name := server_of(one)) is not None), None)
     if isinstance(error, _REDIS):
         return REDIS
-    return POSTGRES if isinstance(error, DatabaseAway) or _is_postgres(error) else None
-
-
-def _is_postgres(error: BaseException) -> bool:
-    # a wrong argument is an InterfaceError, too
-    return isinstance(error, POSTGRES_AWAY) and not isinstance(error, ValueError)
+    return POSTGRES if isinstance(error, DatabaseAway) or is_away(error) else None

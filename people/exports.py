@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,6 @@ from core.db import Pool, load_queries
 from core.errors import InputError
 from core.files.atomic_files import sheet_or_nothing
 from core.files.guarded_csv import GuardedCsv
-from messaging.content.templates import STANDARD_VARIABLES
 from people.imports.columns import map_columns
 from people.imports.mapping import Mapping
 from people.units import UNIT_KINDS
@@ -23,7 +22,9 @@ _PAGE: Final = 2000
 _TIMEOUT: Final = 900
 
 
-async def export_people(pool: Pool, path: Path, *, actor: str = "cli", replace: bool = False) -> int:
+async def export_people(
+    pool: Pool, path: Path, *, reserved: Collection[str], actor: str = "cli", replace: bool = False
+) -> int:
     """Write everybody to a file only its owner can read: UTF-8 with a byte-order mark, so that Excel opens it rightly.
 
     Text that a spreadsheet would take for a formula gets an apostrophe before it; the import takes it away again. The
@@ -32,6 +33,7 @@ async def export_people(pool: Pool, path: Path, *, actor: str = "cli", replace: 
     Args:
         pool: the database.
         path: the file to write.
+        reserved: names that no attribute may have, as for the import.
         actor: who exports the members' details, for the audit.
         replace: whether a file that is there may be replaced.
 
@@ -43,16 +45,16 @@ async def export_people(pool: Pool, path: Path, *, actor: str = "cli", replace: 
         InputError: it cannot be written.
     """
     with sheet_or_nothing(path, replace=replace) as sheet:
-        return await _write(pool, sheet, path.name, actor)
+        return await _write(pool, sheet, path.name, actor, reserved)
 
 
-async def _write(pool: Pool, sheet: GuardedCsv, name: str, actor: str) -> int:
+async def _write(pool: Pool, sheet: GuardedCsv, name: str, actor: str, reserved: Collection[str]) -> int:
     people = 0
     async with pool.acquire() as db, db.transaction(isolation="repeatable_read"):
         widths = await db.fetchrow(SQL["widths"], timeout=_TIMEOUT)
         assert widths is not None
         attributes = await db.fetch(SQL["attributes"])
-        header, names = _header(widths["phones"], widths["emails"], attributes)
+        header, names = _header(widths["phones"], widths["emails"], attributes, reserved)
         sheet.writerow(header)
         cursor = await db.cursor(SQL["everybody"], timeout=_TIMEOUT)
         while page := await cursor.fetch(_PAGE, timeout=_TIMEOUT):
@@ -62,7 +64,9 @@ async def _write(pool: Pool, sheet: GuardedCsv, name: str, actor: str) -> int:
     return people
 
 
-def _header(phones: int, emails: int, attributes: Sequence[asyncpg.Record]) -> tuple[list[str], list[str]]:
+def _header(
+    phones: int, emails: int, attributes: Sequence[asyncpg.Record], reserved: Collection[str]
+) -> tuple[list[str], list[str]]:
     """Return the column names, and the attributes the last of them hold.
 
     An attribute stands under its label if the import would read it as this attribute again, or else under
@@ -72,7 +76,7 @@ def _header(phones: int, emails: int, attributes: Sequence[asyncpg.Record]) -> t
     header += [*UNIT_KINDS, "language", "time_zone"]
     for row in attributes:
         label, certain = row["label"], f"attributes.{row['name']}"
-        header.append(label if _is_read_as(header, label, certain) else certain)
+        header.append(label if _is_read_as(header, label, certain, reserved) else certain)
     return header, [row["name"] for row in attributes]
 
 
@@ -80,9 +84,9 @@ def _numbered(name: str, count: int) -> list[str]:
     return [name if number == 1 else f"{name}_{number}" for number in range(1, max(count, 1) + 1)]
 
 
-def _is_read_as(header: list[str], label: str, meaning: str) -> bool:
+def _is_read_as(header: list[str], label: str, meaning: str, reserved: Collection[str]) -> bool:
     try:
-        columns = map_columns([*header, label], Mapping(), reserved=STANDARD_VARIABLES)
+        columns = map_columns([*header, label], Mapping(), reserved=reserved)
     except InputError:  # two labels are the same
         return False
     return columns.meanings().get(label) == meaning

@@ -17,7 +17,7 @@ How sure a claim is:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -27,10 +27,10 @@ import asyncpg
 
 from ballots.claims import ClaimSource, record_claim, retract_claim
 from campaigns.preferences import resume_address
-from campaigns.replies.answered_messages import find_answered, said_by
-from campaigns.replies.classification import Classification, OwnMail, read_reply
-from campaigns.replies.mail_classification import Doubt, read_mail
+from campaigns.replies.answered_messages import find_answered
+from campaigns.replies.classification import Classification
 from campaigns.replies.open_reasons import FOR_A_PERSON, too_soon_or_late, why_open
+from campaigns.replies.text_classification import classify_text
 from core.db import Connection, load_queries
 from core.errors import NotFound
 from messaging import suppression
@@ -81,8 +81,7 @@ class Inbound:
         message_id: the message it answers, where it proves that; else it is found by the addresses.
         proven: whether it may change anything by itself. Anybody can write an email in another's name: an unproven one
             is read by staff, whatever it says.
-        mail: for an email, the person's own words and subject; None where they are to be found in the text.
-        doubt: why a machine may have written it, if so: then only an opt-out is acted on, and staff read the rest.
+        read: its classification, if it was classified when it came, as emails always are.
     """
 
     inbox_id: int
@@ -95,8 +94,7 @@ class Inbound:
     media: int = 0
     message_id: int | None = None
     proven: bool = True
-    mail: OwnMail | None = None
-    doubt: Doubt | None = None
+    read: Classification | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,12 +290,6 @@ def _where(asked: asyncpg.Record, *, everywhere: bool) -> list[tuple[suppression
     return [*places, ("person", str(asked["person_id"]))] if everywhere else places
 
 
-async def read_text(db: Connection, *, phone: str, senders: Sequence[str], text: str, at: datetime) -> Classification:
-    """Read a text before it is stored, to answer it at once, in the same way as `answer_reply` will."""
-    asked = await find_answered(db, channel="sms", address=phone, senders=senders, at=at)
-    return read_reply(text, asked["menu"] if asked else None, said_by(asked))
-
-
 async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
     return await find_answered(
         db, channel=inbound.channel, address=inbound.address, senders=inbound.senders, at=inbound.received_at,
@@ -307,10 +299,7 @@ async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
 
 async def _read(db: Connection, inbound: Inbound, asked: asyncpg.Record | None) -> Classification:
     """Classify a reply; a keyword that the provider has already acted on comes first."""
-    if inbound.mail is not None:  # own words were extracted already; digits are offered in texts only
-        read = read_mail(inbound.mail, inbound.doubt, inbound.text)
-    else:
-        read = read_reply(inbound.text, asked["menu"] if asked else None, said_by(asked))
+    read = inbound.read or classify_text(inbound.text, asked)
     match inbound.opt_out_type:
         case "STOP" if read.reading != "opt_out":
             return Classification("opt_out", "provider", read.version, read.reading if read.reading in CLAIMS else None)

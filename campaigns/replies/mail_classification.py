@@ -14,7 +14,7 @@ LIST: Final = "list"
 Doubt = Literal["subject", "list"]
 
 
-def read_mail(mail: OwnMail, doubt: Doubt | None = None, kept: str = "") -> Classification:
+def read_mail(mail: OwnMail, doubt: Doubt | None = None) -> Classification:
     """Read a person's own words in a mail.
 
     Args:
@@ -22,14 +22,16 @@ def read_mail(mail: OwnMail, doubt: Doubt | None = None, kept: str = "") -> Clas
         doubt: why a machine may have written it; None where it did not. No machine writes a plain STOP, but machines
             and lists add how to unsubscribe, so in their mail an opt-out has to stand alone; all else is unclear, and
             a machine's subject is not read.
-        kept: the stored text of the mail: more than their own words where none are known to be theirs.
     """
     read = _said(mail, doubt)
     if doubt is not None and not (read.reading == "opt_out" and read.alone):
         read = Classification("unclear", doubt, read.version)
-    if read.reading == "unclear" and not mail.words.strip() and kept.strip() != mail.text.strip():
-        read = replace(read, rule=REPEATED)
     return read
+
+
+def with_more_kept(read: Classification) -> Classification:
+    """Return a classification for a reply that is stored with more than the person's own words."""
+    return replace(read, rule=REPEATED) if read.reading == "unclear" else read
 
 
 def asks_for_no_more(mail: OwnMail, doubt: Doubt | None = None) -> bool:

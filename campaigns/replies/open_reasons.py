@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 import asyncpg
 
+from ballots.phase import VotePhase, vote_phase
 from campaigns.replies.classification import Classification
 
 FOR_A_PERSON: Final = frozenset({"call_me", "help", "no_ballot_paper", "wrong_number", "unclear"})
 """Readings that staff have to act on."""
+_OUTSIDE: Final[Mapping[VotePhase, str | None]] = MappingProxyType({"before": "early", "open": None, "closed": "late"})
 
 
 def too_soon_or_late(asked: asyncpg.Record, at: datetime) -> str | None:
@@ -20,9 +24,7 @@ def too_soon_or_late(asked: asyncpg.Record, at: datetime) -> str | None:
         asked: the answered message; has `opens_at` and `closes_at` of its ballot.
         at: when the claim was made.
     """
-    if at < asked["opens_at"]:
-        return "early"
-    return "late" if at > asked["closes_at"] else None
+    return _OUTSIDE[vote_phase(asked["opens_at"], asked["closes_at"], at)]
 
 
 def why_open(read: Classification, nobody: str | None, channel: str) -> str | None:

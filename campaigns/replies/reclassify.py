@@ -15,11 +15,11 @@ import asyncpg
 import structlog
 
 from ballots.claims import ClaimSource, record_claim, retract_claim
-from campaigns.replies.answered_messages import said_by
 from campaigns.replies.answers import BY_DIGIT, CLAIMS, READ_BY_RULE
-from campaigns.replies.classification import Classification, OwnMail, read_reply
+from campaigns.replies.classification import Classification, OwnMail
 from campaigns.replies.classification.rules import load_rules
 from campaigns.replies.open_reasons import too_soon_or_late, why_open
+from campaigns.replies.text_classification import classify_text
 from core.control_characters import without_controls
 from core.db import Connection, load_queries
 from core.errors import MusterError
@@ -97,7 +97,7 @@ async def _reread(
             return None
         text = without_controls(reply["text"])
         by_email = reply["channel"] == "email"
-        read = OwnMail.of(text).read() if by_email else read_reply(text, reply["menu"], said_by(reply))
+        read = OwnMail.of(text).read() if by_email else classify_text(text, reply)
         said = read.also if read.reading == "opt_out" else read.reading
         claim = said if said in CLAIMS and reply["nobody"] is None else None
         outside = too_soon_or_late(reply, reply["received_at"]) if claim else None

@@ -28,3 +28,11 @@ UNABLE: Final = (
     asyncpg.TransactionRollbackError,  # it lost against another transaction, and may win the next time
 )
 """The same with errors that may pass, for callers whose client is asked to try again later."""
+
+TEMPORARY: Final = (Unavailable, *UNABLE)
+"""The same for code that tries again by itself."""
+
+
+def is_away(error: BaseException) -> bool:
+    """Return whether asyncpg says by an error that PostgreSQL is away, and not that an argument is wrong."""
+    return isinstance(error, POSTGRES_AWAY) and not isinstance(error, ValueError)

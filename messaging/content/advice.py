@@ -15,6 +15,7 @@ from messaging.content.translations import languages
 
 if TYPE_CHECKING:
     from messaging.content.templates import Template
+    from messaging.content.vocabulary import SubjectVariable
 
 _LONG: Final = 3
 _LINK: Final = re.compile(r"\{\{-?\s*([a-z][a-z0-9_]*_link)\b[^}]*\}\}")
@@ -52,6 +53,7 @@ def cannot_be_answered(sms_from: str) -> bool:
 def advice(
     template: Template,
     *,
+    subjects: Collection[SubjectVariable],
     sms_from: str | None,
     meanings: Collection[str] | None,
     language: str | None,
@@ -59,23 +61,27 @@ def advice(
 ) -> Iterator[str]:
     """Yield the warnings, one sentence each; those about a translation begin with its language."""
     if language in {None, template.language}:
-        yield from _of_one(template, sms_from, meanings, channels)
+        yield from _of_one(template, subjects, sms_from, meanings, channels)
     for code, one in template.translations.items():
         if language in {None, code}:
-            said = (*_of_one(one, sms_from, meanings, channels), *_of_translation(template, one, channels))
+            said = (*_of_one(one, subjects, sms_from, meanings, channels), *_of_translation(template, one, channels))
             yield from (f"In {named(code)}: {sentence}" for sentence in said)
 
 
 def _of_one(
-    template: Template, sms_from: str | None, meanings: Collection[str] | None, channels: Collection[str]
+    template: Template,
+    subjects: Collection[SubjectVariable],
+    sms_from: str | None,
+    meanings: Collection[str] | None,
+    channels: Collection[str],
 ) -> Iterator[str]:
-    of_a_ballot = "ballot" in template.variables
+    subject = next((one for one in subjects if one.name in template.variables), None)
     if template.sms is not None and "sms" in channels:
-        yield from _of_text(template, template.sms, sms_from, of_a_ballot=of_a_ballot)
+        yield from _of_text(template, template.sms, sms_from, subject)
         yield from _of_menu(template, meanings)
     if template.email is not None and "email" in channels:
-        if "confirm_link" not in template.email and of_a_ballot:
-            yield "The email speaks of a ballot but has no {{ confirm_link }}: nobody can answer it."
+        if subject and "confirm_link" not in template.email:
+            yield f"The email speaks of {subject.noun} but has no {{{{ confirm_link }}}}: nobody can answer it."
         yield from _of_links(template.email_source(), markdown=True)
 
 
@@ -95,11 +101,12 @@ def _of_translation(template: Template, one: Template, channels: Collection[str]
         yield f"The text offers {offered}, and the one in {named(template.language)} {own}."
 
 
-def _of_text(template: Template, sms: str, sms_from: str | None, *, of_a_ballot: bool) -> Iterator[str]:
+def _of_text(template: Template, sms: str, sms_from: str | None, subject: SubjectVariable | None) -> Iterator[str]:
     source = template.sms_source()
     plain = "".join(piece.text for piece in expressions.pieces(source) if piece.kind == "text")
-    if of_a_ballot and "confirm_link" not in sms and not template.menu:
-        yield "The text speaks of a ballot but has neither {{ confirm_link }} nor a menu: nobody can answer it."
+    if subject and "confirm_link" not in sms and not template.menu:
+        lacking = "has neither {{ confirm_link }} nor a menu"
+        yield f"The text speaks of {subject.noun} but {lacking}: nobody can answer it."
     if words := network_words(plain):
         yield (
             f"The SMS provider itself acts on the reply {' or '.join(f'“{word}”' for word in words)}; "

@@ -61,6 +61,7 @@ _NOT_HERE: Final = {
     nodes.Block: "{% block %}",
     nodes.Getitem: "x[…]",
 }
+_FILTERS_INSTEAD: Final = "Filters do what methods do elsewhere: {{ first_name|upper }}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class TemplateSource:
     """Part of a template file.
 
     Attributes:
-        file: its name, as errors show it: `ballot-reminder/email.md`.
+        file: its name, as errors show it: `feedback-request/email.md`.
         text: its text.
         line: the number of its first line in the file.
     """
@@ -144,11 +145,8 @@ def parse(source: TemplateSource) -> nodes.Template:
             )
         if isinstance(node, nodes.Name) and node.name in _SPECIAL:
             raise _not_here(source, node.lineno, f"“{node.name}”")
-        if isinstance(node, nodes.Getattr) and not _has_fields(node.node):
-            raise TemplateError(
-                f"{source.at(node.lineno)}: “.{node.attr}” cannot be used here; only ballot has fields.",
-                remedy="Filters do what methods do elsewhere: {{ first_name|upper }}.",
-            )
+        if isinstance(node, nodes.Getattr) and not isinstance(node.node, nodes.Name):
+            raise TemplateError(f"{source.at(node.lineno)}: {_no_field(node)}.", remedy=_FILTERS_INSTEAD)
         if isinstance(node, nodes.Test) and node.name not in _PLAIN.tests:
             raise TemplateError(f"{source.at(node.lineno)}: there is no test “is {node.name}”.")
     return tree
@@ -163,8 +161,8 @@ def _read(source: TemplateSource, environment: SandboxedEnvironment) -> nodes.Te
         raise _too_deep(source) from None
 
 
-def _has_fields(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.Name) and node.name in {"ballot", "loop"}
+def _no_field(node: nodes.Getattr) -> str:
+    return f"“.{node.attr}” cannot be used here"
 
 
 def _not_here(source: TemplateSource, line: int, what: str) -> TemplateError:
@@ -255,6 +253,22 @@ def fields(tree: nodes.Template, name: str) -> list[tuple[str | None, int]]:
     ]
     bare = sum(1 for node in tree.find_all(nodes.Name) if node.name == name) - len(asked)
     return [*asked, (None, names(tree).get(name, 1))] if bare else asked
+
+
+def misplaced_fields(
+    source: TemplateSource, tree: nodes.Template, owners: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield each variable that is used with a field and has none, and a sentence that says so.
+
+    Args:
+        source: a template.
+        tree: the same, as `parse` returned it.
+        owners: the variables that have fields.
+    """
+    but = f"; only {' and '.join(sorted(owners))} has fields" if owners else ""
+    for node in tree.find_all(nodes.Getattr):
+        if isinstance(node.node, nodes.Name) and node.node.name not in {*owners, "loop"}:
+            yield node.node.name, f"{source.at(node.lineno)}: {_no_field(node)}{but}. {_FILTERS_INSTEAD}"
 
 
 def nearest(word: str, known: Collection[str]) -> str:

@@ -69,7 +69,10 @@ def brought_layout() -> str:
 
 
 def _check(source: TemplateSource) -> None:
-    names = expressions.names(expressions.parse(source))
+    tree = expressions.parse(source)
+    names = expressions.names(tree)
+    for _, problem in expressions.misplaced_fields(source, tree, ()):
+        raise TemplateError(problem)
     for name, line in names.items():
         if name not in PLACES | VARIABLES:
             raise TemplateError(f"{source.at(line)}: a layout cannot use “{name}”.")

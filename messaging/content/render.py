@@ -1,6 +1,6 @@
 """Render a step's template for each person in microseconds, after compiling it once.
 
-Everything that is the same for all recipients (Markdown, layout, CSS, the ballot's dates) is rendered at compile time.
+Everything that is the same for all recipients (Markdown, layout, CSS, the subject's dates) is rendered at compile time.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class Renderer:
 
     Args:
         template: the template.
-        constants: variables that are the same for all recipients: `organisation`, `contact`, `ballot` (a mapping);
-            under `languages`, those that differ in the template's other languages.
+        constants: variables that are the same for all recipients: `organisation`, `contact`, and the
+            subject, a mapping of its fields; under `languages`, those that differ in the template's other languages.
         branding: used for what the constants leave out.
 
     Raises:

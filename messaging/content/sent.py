@@ -15,7 +15,8 @@ import orjson
 
 from core.errors import TemplateError
 from messaging.content.render import Renderer
-from messaging.content.templates import LINKS, Template
+from messaging.content.templates import Template
+from messaging.content.vocabulary import LINKS
 
 MOST_STEPS: Final = 64
 """Number of steps whose compiled templates are cached."""

@@ -22,24 +22,10 @@ from messaging.content.layout import find_layout
 from messaging.content.markup import convert
 from messaging.content.menus import read_menu
 from messaging.content.translations import wording
+from messaging.content.vocabulary import CONSTANTS, LINKS, SubjectVariable
 
 Purpose = Literal["service", "marketing"]
 Channel = Literal["sms", "email"]
-
-PERSONAL: Final = frozenset(
-    {"first_name", "last_name", "full_name", "member_id", "unit", "branch", "workplace", "region", "language"}
-)
-"""Variables of every person, beside their attributes."""
-CONSTANTS: Final = frozenset({"organisation", "contact", "ballot"})
-"""Variables that are the same for all recipients of a step."""
-LINKS: Final = frozenset({"confirm_link", "unsubscribe_link", "preferences_link"})
-"""Variables made for each message."""
-STANDARD_VARIABLES: Final = PERSONAL | CONSTANTS | LINKS
-PAST_FIELDS: Final = frozenset({"last_posting_past", "replacement_past"})
-"""Fields that are "yes" once that date of the ballot is over, and empty before."""
-BALLOT_FIELDS: Final = frozenset({"title", "opens", "closes", "last_posting", "replacement_by"}) | PAST_FIELDS
-
-_SAMPLE: Final = {"organisation": "", "contact": "", "ballot": dict.fromkeys(BALLOT_FIELDS, "")}
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _FILE: Final = re.compile(r"(sms(?=.*\.txt\Z)|email(?=.*\.md\Z))(?:\.([A-Za-z0-9_-]+))?\.(txt|md)")
@@ -138,20 +124,23 @@ class Template:
         """Return the Markdown of the email, with its place in the file."""
         return TemplateSource(f"{self.name}/email{self.suffix}.md", self.email or "", self.lines[1])
 
-    def check(self, known: Collection[str], *, sms_from: str | None = None) -> None:
+    def check(
+        self, known: Collection[str], *, subjects: Collection[SubjectVariable] = (), sms_from: str | None = None
+    ) -> None:
         """Check the template for anything that would fail for some recipient.
 
         Args:
-            known: all variables there are; Muster's own constants and links need not be in it.
+            known: all variables there are; constants, links and subjects need not be in it.
+            subjects: the variables with fields that it may use.
             sms_from: sender of texts, as in MUSTER_SMS_FROM; None where that is not known yet.
 
         Raises:
             TemplateError: with one line for each problem.
         """
-        names = frozenset(known) | CONSTANTS | LINKS
-        problems = [problem for source in self.sources() for problem in _unknown(source, names)]
+        names = frozenset(known) | CONSTANTS | LINKS | {one.name for one in subjects}
+        problems = [problem for source in self.sources() for problem in _unknown(source, names, subjects)]
         if not problems:
-            problems += [problem for source in self.sources() for problem in _fails(source, self.variables)]
+            problems += [problem for source in self.sources() for problem in _fails(source, self.variables, subjects)]
         if sms_from and cannot_be_answered(sms_from):
             problems += [line for one in self.versions("sms").values() for line in _problems_of_a_name(one, sms_from)]
         if problems:
@@ -164,6 +153,7 @@ class Template:
     def warnings(
         self,
         *,
+        subjects: Collection[SubjectVariable] = (),
         sms_from: str | None = None,
         meanings: Collection[str] | None = None,
         language: str | None = None,
@@ -172,13 +162,16 @@ class Template:
         """Return warnings of anything that is allowed but seldom intended, one sentence each.
 
         Args:
+            subjects: those that recipients can answer about.
             sms_from: sender of texts.
             meanings: meanings of a menu's digits that are understood as answers; None to leave menus unchecked.
             language: check only this one.
             channels: check only these; None for all it has.
         """
         looked_at = self.channels if channels is None else channels
-        return tuple(advice(self, sms_from=sms_from, meanings=meanings, language=language, channels=looked_at))
+        return tuple(
+            advice(self, subjects=subjects, sms_from=sms_from, meanings=meanings, language=language, channels=looked_at)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the template in the form kept with a step, so that a step sends the version that was approved."""
@@ -207,23 +200,29 @@ def _problems_of_a_name(template: Template, sms_from: str) -> Iterator[str]:
         )
 
 
-def _unknown(source: TemplateSource, known: frozenset[str]) -> Iterator[str]:
+def _unknown(source: TemplateSource, known: frozenset[str], subjects: Collection[SubjectVariable]) -> Iterator[str]:
     tree = expressions.parse(source)
-    for name, line in sorted(expressions.names(tree).items(), key=lambda item: item[1]):
-        if name not in known:
-            yield f"{source.at(line)}: there is no variable “{name}”.{nearest(name, known)}"
-    for asked, line in expressions.fields(tree, "ballot"):
-        if asked is None:
-            yield f"{source.at(line)}: “ballot” needs a field, such as ballot.title."
-        elif asked not in BALLOT_FIELDS:
-            yield f"{source.at(line)}: there is no “ballot.{asked}”.{nearest(asked, BALLOT_FIELDS)}"
+    missing = {name: line for name, line in expressions.names(tree).items() if name not in known}
+    for name, line in sorted(missing.items(), key=lambda item: item[1]):
+        yield f"{source.at(line)}: there is no variable “{name}”.{nearest(name, known)}"
+    for name, problem in expressions.misplaced_fields(source, tree, [one.name for one in subjects]):
+        if name not in missing:
+            yield problem
+    for subject in subjects:
+        for asked, line in expressions.fields(tree, subject.name):
+            if asked is None:
+                yield f"{source.at(line)}: “{subject.name}” needs a field, such as {subject.name}.{subject.example}."
+            elif asked not in subject.fields:
+                wrong = f"there is no “{subject.name}.{asked}”.{nearest(asked, subject.fields)}"
+                yield f"{source.at(line)}: {wrong}"
 
 
-def _fails(source: TemplateSource, variables: Collection[str]) -> Iterator[str]:
+def _fails(source: TemplateSource, variables: Collection[str], subjects: Collection[SubjectVariable]) -> Iterator[str]:
     """Render a source with sample values, and yield the first error."""
+    constants = dict.fromkeys(CONSTANTS, "") | {one.name: dict.fromkeys(one.fields, "") for one in subjects}
     for value in _SAMPLES:
         try:
-            expressions.compiled(source, _SAMPLE)(dict.fromkeys(variables, value))
+            expressions.compiled(source, constants)(dict.fromkeys(variables, value))
         except TemplateError as error:
             yield f"{error.message} ({error.remedy or 'variables are texts: compare them with texts'})"
             return

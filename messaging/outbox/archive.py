@@ -31,7 +31,7 @@ class Moved:
     Attributes:
         messages: moved into the archive.
         events: of their history, moved, too.
-        links: deleted; they stopped working 60 days after the ballot closed.
+        links: deleted; they have stopped working by now.
         visits: page views of the messages, deleted.
     """
 
@@ -154,7 +154,7 @@ async def drop_year(db: Connection, year: int, actor: str) -> None:
 
     Raises:
         NotFound: the archive does not have it.
-        Conflict: a ballot of some of the messages has not been closed for long enough.
+        Conflict: the links of some of the messages still work, or did until lately.
     """
     await check_year(db, year)
     try:

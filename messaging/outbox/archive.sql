@@ -76,7 +76,7 @@ select count(*) from kept;
 select archive_history($1::bigint[]);
 
 -- name: drop_links
--- Links stopped working 60 days after the ballot closed.
+-- Links have stopped working by now.
 delete from link where message_id = any ($1::bigint[]);
 
 -- name: drop_tries

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -121,9 +120,14 @@ async def drop_places(db: Connection, addresses: Sequence[tuple[str, str]]) -> N
     await db.execute(SQL["drop_places"], *_columns(addresses))
 
 
-async def drop_old_places(db: Connection, now: datetime) -> None:
-    """Delete kept addresses of messages to erased people once the links in them have stopped working."""
-    await db.execute(SQL["drop_old_places"], now)
+async def drop_old_places(db: Connection, campaigns: Sequence[int]) -> None:
+    """Delete kept addresses of messages to erased people once the links in them have stopped working.
+
+    Args:
+        db: a connection.
+        campaigns: ids of the campaigns whose links still work.
+    """
+    await db.execute(SQL["drop_old_places"], list(campaigns))
 
 
 async def erase_places(

@@ -80,13 +80,10 @@ with gone as (
 delete from link l using gone where l.message_id = gone.message_id;
 
 -- name: drop_old_places
--- Deletes those of ballots that closed so long ago that the links have stopped working.
+-- Deletes those of messages that are archived, or of campaigns whose links have stopped working.
 delete from erased_place p
 where not exists (
-  select from message m
-  join campaign c using (campaign_id)
-  join ballot b using (ballot_id)
-  where m.message_id = p.message_id and b.closes_at > $1::timestamptz - archive_delay()
+  select from message m where m.message_id = p.message_id and m.campaign_id = any ($1::bigint[])
 );
 
 -- name: drop_links

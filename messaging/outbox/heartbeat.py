@@ -21,8 +21,8 @@ from typing import Final
 import structlog
 
 from core.db import Connection, KeptConnection, load_queries
+from core.db.away import TEMPORARY
 from core.runtime import Runtime
-from messaging.outbox.outcome_writer import LOST
 
 SQL: Final = load_queries(__file__)
 
@@ -167,7 +167,7 @@ class Heartbeat:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
         if courier_id is not None:
-            with contextlib.suppress(*LOST):
+            with contextlib.suppress(*TEMPORARY):
                 async with asyncio.timeout(ANSWER):
                     await self._runtime.pool.execute(SQL["leave"], courier_id)
         await self._line.drop()

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import asyncpg
-
-from core.db import AWAY, Connection, KeptConnection
+from core.db import Connection, KeptConnection
+from core.db.away import TEMPORARY
 from core.errors import Unavailable
 from core.runtime import Runtime
 from messaging.outbox.bounces import note_soft_bounce
@@ -24,12 +23,6 @@ from messaging.outbox.senders import pause_if_refused
 from messaging.states import OUR_FAULT, SUPPRESSES, Reason, State
 from messaging.suppression import Medium, suppress
 
-LOST: Final = (
-    *AWAY,
-    asyncpg.TransactionRollbackError,  # a deadlock: one of the two tries again
-    asyncpg.InsufficientResourcesError,
-)
-"""Temporary errors: the statement is tried again on a new connection."""
 PAUSE: Final = 0.5
 STATEMENT: Final = 30.0
 """Seconds a statement may take before the connection counts as lost."""
@@ -93,7 +86,7 @@ class OutcomeWriter:
             try:
                 async with asyncio.timeout(STATEMENT):
                     granted = await self._write(await self._line.get(), verdicts, marks, faults)
-            except LOST as error:
+            except TEMPORARY as error:
                 self._runtime.outages.met(error)
                 await self._line.drop()
                 if self._give_up_at is not None and time.monotonic() > self._give_up_at:

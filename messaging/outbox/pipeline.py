@@ -26,6 +26,7 @@ from typing import Final
 import structlog
 
 from core.alerts import raise_alert, resolve_alert
+from core.db.away import TEMPORARY
 from core.errors import in_words
 from core.runtime import Runtime
 from messaging.channels.channel import (
@@ -42,7 +43,7 @@ from messaging.channels.channel import (
 )
 from messaging.outbox.compose import Composers
 from messaging.outbox.heartbeat import Heartbeat
-from messaging.outbox.outcome_writer import LOST, PAUSE, LostOutcome, OutcomeWriter
+from messaging.outbox.outcome_writer import PAUSE, LostOutcome, OutcomeWriter
 from messaging.outbox.outcomes import Outcome
 from messaging.outbox.rate_limits import RateLimits
 from messaging.outbox.retries import handed_back, verdict
@@ -174,7 +175,7 @@ class Pipeline:
     async def _refill(self) -> None:
         try:
             await self._lanes.refill()
-        except LOST as error:
+        except TEMPORARY as error:
             self._runtime.outages.met(error)
             await asyncio.sleep(PAUSE)
         self._news.set()

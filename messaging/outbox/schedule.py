@@ -16,6 +16,7 @@ import structlog
 
 from core.alerts import raise_alert
 from core.db import Connection
+from core.db.away import TEMPORARY
 from core.domain_paces import read_groups
 from core.errors import MusterError, Unavailable
 from core.runtime import Runtime
@@ -24,7 +25,6 @@ from messaging.outbox.claim import Claimed, StepChannel, claim, due_lanes, hand_
 from messaging.outbox.compose import Composed, Composer, Composers
 from messaging.outbox.domain_limits import DomainLimits
 from messaging.outbox.heartbeat import Heartbeat
-from messaging.outbox.outcome_writer import LOST
 from messaging.outbox.outcomes import Intent, Outcome
 from messaging.outbox.rate_limits import RateLimits
 from messaging.outbox.step_queue import AHEAD, NextMessage, StepQueue
@@ -183,7 +183,7 @@ class Schedule:
         try:
             async with self._runtime.pool.acquire() as db:
                 return await hand_back(db, claimed)
-        except LOST as error:
+        except TEMPORARY as error:
             self._runtime.outages.met(error)
             log.warning("claimed messages wait until this worker counts as gone", messages=len(claimed))
             self._presence.renounce()

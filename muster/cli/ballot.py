@@ -19,7 +19,8 @@ from core.db import Connection
 from core.plurals import plural
 from core.runtime import Runtime
 from muster.cli.noun import Noun
-from muster.cli.output import json_option, print_json
+from muster.cli.options import json_option
+from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 
 

@@ -26,11 +26,11 @@ from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels import has_sms
 from messaging.settings import load_settings
-from muster.cli.actor import actor_option
 from muster.cli.campaign_tables import plan_table, status_table
 from muster.cli.noun import Noun
 from muster.cli.numbers import STEP
-from muster.cli.output import json_option, print_json
+from muster.cli.options import actor_option, json_option, reason_option, yes_option
+from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from muster.cli.yes import ask_for_yes
 from muster.run import SANDBOX_SMS_FROM
@@ -38,9 +38,6 @@ from muster.run import SANDBOX_SMS_FROM
 Change = Callable[[Connection, str, str, str], Awaitable[Campaign]]
 
 _OVER: Final = frozenset({"cancelled", "finished"})
-
-
-_reason = click.option("--reason", default="", help="Why; staff see it, and it is kept.")
 
 
 @click.group(cls=Noun)
@@ -71,7 +68,7 @@ def create(file: Path, actor: str, *, as_json: bool) -> None:
 @command.command("launch")
 @click.argument("name")
 @click.option("--step", type=STEP, help="Launch this step of a running campaign now, before its time.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @actor_option
 @json_option
 def launch_(name: str, step: int | None, actor: str, *, yes: bool, as_json: bool) -> None:
@@ -119,7 +116,7 @@ def list_(*, as_json: bool) -> None:
 
 @command.command()
 @click.argument("name")
-@_reason
+@reason_option
 @actor_option
 def pause(name: str, reason: str, actor: str) -> None:
     """Stop sending; what is queued waits."""
@@ -129,7 +126,7 @@ def pause(name: str, reason: str, actor: str) -> None:
 
 @command.command()
 @click.argument("name")
-@_reason
+@reason_option
 @actor_option
 def resume(name: str, reason: str, actor: str) -> None:
     """Go on where it was paused."""
@@ -139,8 +136,8 @@ def resume(name: str, reason: str, actor: str) -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@_reason
+@yes_option
+@reason_option
 @actor_option
 def cancel(name: str, reason: str, actor: str, *, yes: bool) -> None:
     """End a campaign for good: what is queued is withdrawn, and later steps never start."""

@@ -68,9 +68,12 @@ class _NotUsable(Exception):  # noqa: N818
 @click.argument("what", type=click.Choice(["sms", "phone", "email", "reply", "mail"]))
 @click.argument("file", metavar="FILE|-", type=click.Path(dir_okay=True, allow_dash=True, path_type=Path))
 @click.option(
-    "--json", "as_json", is_flag=True, help="Lines in and out are JSON, as described above; of mail, the answer is."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Read and print lines of JSON as described above; of mail, only the answer is JSON.",
 )
-@click.option("--sent", type=click.Path(path_type=Path), metavar="FILE", help="Of mail: the message that it answers.")
+@click.option("--sent", type=click.Path(path_type=Path), metavar="FILE", help="For mail: the message that it answers.")
 def command(what: str, file: Path, sent: Path | None, *, as_json: bool) -> int:
     """Check lines, or a mail; the help text people see is `_HELP`."""
     if what == "mail":

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from campaigns.replies.mail_classification import read_mail
 from core.errors import InputError
 from core.keyring import Keyring
 from messaging.content.sent import words_of_html
@@ -130,7 +129,7 @@ def recipient_of(raw: bytes) -> str:
 
 def _of_answer(answer: MailAnswer, sent: Sequence[str]) -> Verdict:
     mail = answer.own(sent)
-    read = read_mail(mail, answer.doubt, answer.kept(mail))
+    read, _ = answer.read(mail)
     return _verdict(
         "reply", words=mail.words or mail.subject, subject=mail.subject, reading=read.reading, rule=read.rule,
         also=read.also,

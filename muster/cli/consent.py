@@ -9,10 +9,18 @@ from zoneinfo import ZoneInfo
 import click
 
 from core.plurals import plural
-from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
-from muster.cli.output import json_option, print_json
-from muster.cli.problems import encoding_option, header_row_option, tell_notices, tell_problems, write_problems
+from muster.cli.options import (
+    actor_option,
+    dry_run_option,
+    encoding_option,
+    force_option,
+    header_row_option,
+    json_option,
+    problems_option,
+)
+from muster.cli.output import print_json
+from muster.cli.problems import tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
 from people.lists.consents import ConsentReport, Otherwise, export_consents
 from people.lists.consents import import_consents as take_in
@@ -20,16 +28,19 @@ from people.lists.consents import import_consents as take_in
 
 @click.group(cls=Noun)
 def command() -> None:
-    """What members have agreed to: marketing goes to nobody who has not. See one member's with `muster people show`."""
+    """Import and export members' consents; only members who consented get marketing.
+
+    `muster people show` shows the consents of one member.
+    """
 
 
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--source", default="", help="Where they agreed, for rows that do not say: 'joining form 2024'.")
-@click.option("--wording", default="", help="What they agreed to, word for word, for rows that do not say.")
-@click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="When they agreed, for rows that do not say.")
-@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
-@click.option("--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV.")
+@click.option("--source", default="", help="Where they consented, for rows that do not say: 'joining form 2024'.")
+@click.option("--wording", default="", help="The words they consented to, for rows that do not say.")
+@click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="The day they consented, for rows that do not say.")
+@dry_run_option
+@problems_option
 @header_row_option
 @encoding_option
 @actor_option
@@ -38,12 +49,12 @@ def import_(
     file: Path, source: str, wording: str, at: datetime | None, problems_file: Path | None, header_row: int | None,
     encoding: str | None, *, dry_run: bool, actor: str, as_json: bool,
 ) -> int:  # fmt: skip
-    """Take in what members have agreed to: CSV, XLSX, ODS or XLS.
+    """Import consents from a list: CSV, XLSX, ODS or XLS.
 
-    A row names the columns, which need not be the first: member_id, and where the list has them consent (yes or no),
-    channel (sms, email or both), purpose (marketing, or service), source, wording and at. The latest word of a member
-    counts, by its date: an old form never undoes what they said since. A bad row is reported with its line, and the
-    others are taken. See docs/preferences.md.
+    The columns are member_id and, optionally, consent (yes or no), channel (sms, email or both), purpose (marketing or
+    service), source, wording and at. The row with their names need not be the first. A member's latest consent or
+    withdrawal counts, by its date, so an old form never undoes a later answer. A bad row is reported with its line; the
+    others are imported. See docs/preferences.md.
 
     The exit status is 1 when no row could be used.
     """
@@ -84,13 +95,13 @@ async def _import(
 
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@force_option
 @actor_option
 @json_option
 def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
-    """Write every consent ever given or taken back to a CSV file, which `muster consent import` reads back.
+    """Write all consents and withdrawals to a CSV file, which `muster consent import` can read.
 
-    Only you can read the file; who exported, when and how many is kept in the audit.
+    Only you can read the file. The audit log records who exported how many rows, and when.
     """
     written = run(_export(file, force=force, actor=actor))
     if as_json:

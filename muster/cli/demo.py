@@ -12,6 +12,7 @@ from rich.console import Console
 from core.errors import InputError
 from core.plurals import plural
 from messaging.settings import load_settings
+from muster.cli.options import json_option, seed_option
 from muster.cli.output import print_json
 from muster.cli.session import run
 from muster.demo_host import DemoHost
@@ -33,11 +34,9 @@ from sandbox.demo.summary import Summary
 @click.option(
     "--file", "file", type=click.Path(path_type=Path), help="Use this member file instead of a made-up union."
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Other members, who do other things.")
+@seed_option
 @click.option("--headless", is_flag=True, help="No moving display, only a line for each scene.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print the summary as one JSON object on standard output, nothing else."
-)
+@json_option
 def command(*, members: int, file: Path | None, seed: int, headless: bool, as_json: bool) -> int:
     """Play the whole story: import a union, ask everybody by email, then by text, and count who has voted.
 

@@ -9,9 +9,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
-from muster.cli.output import json_option, print_json
+from muster.cli.options import actor_option, json_option
+from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import click
 
 from core.errors import SettingsError
 from core.plurals import plural, verb
+from muster.cli.options import json_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 
@@ -39,7 +40,7 @@ muster mailroom --mbox /var/mail/bounces
 @click.option("--smtp", metavar="WHERE", help="Listen for SMTP: the same. Default: MUSTER_MAILROOM_SMTP.")
 @click.option("--mbox", type=click.Path(path_type=Path), help="Read this mbox file instead.")
 @click.option("--maildir", type=click.Path(path_type=Path), help="Read this maildir instead.")
-@click.option("--json", "as_json", is_flag=True, help="Say what came of a mailbox as JSON.")
+@json_option
 def command(lmtp: str | None, smtp: str | None, mbox: Path | None, maildir: Path | None, *, as_json: bool) -> None:
     """Take in mail; the help text people see is `_HELP`."""
     if mbox or maildir:

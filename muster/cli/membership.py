@@ -19,8 +19,8 @@ from ballots.leavers import leave as take_leave
 from core.plurals import plural
 from core.runtime import Runtime
 from muster import erasure
-from muster.cli.actor import actor_option
-from muster.cli.output import json_option, print_json
+from muster.cli.options import actor_option, dry_run_option, json_option, limit_option, yes_option
+from muster.cli.output import print_json
 from muster.cli.problems import tell_problems
 from muster.cli.session import open_session, run
 from people.imports.report import Problem
@@ -35,9 +35,7 @@ NAMED_AT_MOST = 20
 
 @click.command()
 @click.argument("text", nargs=-1, required=True)
-@click.option(
-    "--limit", default=FOUND_AT_MOST, show_default=True, type=click.IntRange(1, 10_000), help="At most so many."
-)
+@limit_option(FOUND_AT_MOST, most=10_000)
 @json_option
 def find(text: Sequence[str], limit: int, *, as_json: bool) -> int:
     """Find members by any part of their name, membership number, phone number or mailbox.
@@ -75,11 +73,11 @@ async def _find(text: str, limit: int) -> tuple[list[FoundPerson], ZoneInfo]:
     "on",
     type=click.DateTime(["%Y-%m-%d", "%d/%m/%Y", "%d.%m.%Y"]),
     metavar="DATE",
-    help="From when on; default: today.",
+    help="The day they left; default: today.",
 )
-@click.option("--undo", is_flag=True, help="They are members again.")
-@click.option("--dry-run", is_flag=True, help="Say who it is and what would happen, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--undo", is_flag=True, help="Make them members again.")
+@dry_run_option
+@yes_option
 @actor_option
 @json_option
 def leave(
@@ -192,7 +190,7 @@ def _tell_left(left: LeaversReport) -> None:
 
 @click.command()
 @click.argument("who", metavar="ID...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @click.option("--may-return", is_flag=True, help="Write to them again if a member file brings them back.")
 @actor_option
 @json_option

@@ -35,10 +35,10 @@ from messaging.outbox.history import Listed, list_messages
 from messaging.outbox.manual_review import resume_by_address
 from messaging.states import Reason, State, sentence
 from muster.cli import settle, why
-from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
 from muster.cli.numbers import AFTER
-from muster.cli.output import json_option, print_json
+from muster.cli.options import actor_option, campaign_option, dry_run_option, json_option, limit_option, yes_option
+from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from people.people import Named, names_of
 from webhooks.members.page_views import PageViews
@@ -64,17 +64,23 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--campaign", "name", help="Only this campaign's.")
-@click.option("--state", "states", multiple=True, type=click.Choice([one.value for one in State]), help="Only these.")
-@click.option("--reason", callback=_known_reason, help="Only those with this reason, such as opted_out.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 100_000), help="At most so many.")
-@click.option("--after", default=0, type=AFTER, help="Go on after this message number.")
+@campaign_option
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([one.value for one in State]),
+    help="Only messages in this state; may be repeated.",
+)
+@click.option("--reason", callback=_known_reason, help="Only messages with this reason, such as opted_out.")
+@limit_option(100)
+@click.option("--after", default=0, type=AFTER, help="Only messages with a higher number than this one.")
 @json_option
 def list_(
-    name: str | None, states: Sequence[str], reason: str | None, *, limit: int, after: int, as_json: bool
+    campaign: str | None, states: Sequence[str], reason: str | None, *, limit: int, after: int, as_json: bool
 ) -> None:
     """List messages, oldest first; with --json one object a line."""
-    listed, names = run(_list(name, [State(one) for one in states] or None, reason, limit=limit, after=after))
+    listed, names = run(_list(campaign, [State(one) for one in states] or None, reason, limit=limit, after=after))
     if as_json:
         for one in listed:
             print_json(asdict(one) | names[one.person_id].to_json())
@@ -98,24 +104,24 @@ command.add_command(settle.command, "settle")
 
 
 @command.command()
-@click.option("--campaign", "name", help="Only this campaign's.")
+@campaign_option
 @click.option(
     "--before",
     type=click.DateTime(["%Y-%m-%d"]),
     metavar="DATE",
     help="Of ballots that closed before this date, such as 2026-03-31; default: MUSTER_ARCHIVE_AFTER days ago.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be moved.")
+@dry_run_option
 @actor_option
 @json_option
-def archive(name: str | None, before: datetime | None, actor: str, *, dry_run: bool, as_json: bool) -> None:
+def archive(campaign: str | None, before: datetime | None, actor: str, *, dry_run: bool, as_json: bool) -> None:
     """Move the messages of campaigns that are over out of the way of those that are sent.
 
     Workers do this by themselves when nothing is being sent. Archived messages are still found by `why` and `list`, and
     every report stays as it is. It can be stopped at any time and goes on where it was.
     """
     before = before.replace(tzinfo=UTC) if before else None
-    done = run(_archive(name, before, actor, dry_run=dry_run, told=not as_json))
+    done = run(_archive(campaign, before, actor, dry_run=dry_run, told=not as_json))
     total = sum((moved for _, moved in done), Moved())
     if as_json:
         campaigns = [{"campaign": due.name, "ballot": due.ballot} | asdict(moved) for due, moved in done]
@@ -128,8 +134,10 @@ def archive(name: str | None, before: datetime | None, actor: str, *, dry_run: b
 
 
 @command.command()
-@click.option("--year", required=True, type=click.IntRange(1970, 9999), help="Of the steps' launch.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--year", required=True, type=click.IntRange(1970, 9999), help="The year in which their steps were launched."
+)
+@yes_option
 @actor_option
 def forget(year: int, actor: str, *, yes: bool) -> None:
     """Delete the archived messages of a year and their history, for good.

@@ -16,8 +16,6 @@ from core.control_characters import escape_controls, without_controls
 
 _OURS: Final = re.compile(r"(\x1b\[[0-9;?]{0,32}[A-Za-z])")
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, nothing else.")
-
 
 class Guarded:
     """A stream that passes on no control characters but line ends, tabs, and on a terminal colours.

@@ -14,14 +14,23 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from campaigns.variables import RESERVED
 from core.plurals import plural
 from messaging.consent import Consent, consents_of, standing_of
 from messaging.suppression_digests import DigestKeys
 from muster.cli import membership
-from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
-from muster.cli.output import json_option, print_json
-from muster.cli.problems import encoding_option, header_row_option, tell_notices, tell_problems, write_problems
+from muster.cli.options import (
+    actor_option,
+    dry_run_option,
+    encoding_option,
+    force_option,
+    header_row_option,
+    json_option,
+    problems_option,
+)
+from muster.cli.output import print_json
+from muster.cli.problems import tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
 from people import exports, people, units
 from people.imports import imports, mapping
@@ -48,8 +57,8 @@ for one in (membership.find, membership.leave, membership.erase):
 @click.option("--map", "map_file", type=click.Path(path_type=Path), help="TOML that says which column is what.")
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="Leave this column out; may be repeated.")
 @click.option("--strict", is_flag=True, help="Import nothing if anything is wrong with any row.")
-@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
-@click.option("--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV.")
+@dry_run_option
+@problems_option
 @header_row_option
 @encoding_option
 @actor_option
@@ -97,7 +106,7 @@ async def _import(
     async with open_session(pool_size=2) as runtime:
         with _progress_bar(quiet=quiet) as progress:
             return await imports.import_people(
-                runtime.pool, file, mapping=columns, header_row=header_row, encoding=encoding,
+                runtime.pool, file, reserved=RESERVED, mapping=columns, header_row=header_row, encoding=encoding,
                 strict=strict, dry_run=dry_run, actor=actor,
                 region=runtime.settings.sms_region, time_zone=runtime.settings.time_zone,
                 progress=progress, clock=runtime.clock, keys=DigestKeys(runtime.settings.secret_key),
@@ -243,7 +252,7 @@ def _cells(counted: units.UnitReach) -> list[str]:
 
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@force_option
 @actor_option
 @json_option
 def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
@@ -260,4 +269,4 @@ def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
 
 async def _export(file: Path, *, force: bool, actor: str) -> int:
     async with open_session(pool_size=2) as runtime:
-        return await exports.export_people(runtime.pool, file, actor=actor, replace=force)
+        return await exports.export_people(runtime.pool, file, reserved=RESERVED, actor=actor, replace=force)

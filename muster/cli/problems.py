@@ -16,16 +16,6 @@ SHOWN: Final = 20
 """Most problems on the screen; the file holds the rest."""
 
 
-header_row_option = click.option(
-    "--header-row", type=click.IntRange(min=1), metavar="N",
-    help="The row or line that names the columns, where it is not found by itself.",
-)  # fmt: skip
-
-encoding_option = click.option(
-    "--encoding", metavar="NAME", help="Of a CSV file that is read wrongly: windows-1252, mac-roman …",
-)  # fmt: skip
-
-
 def tell_problems(problems: Sequence[Problem], further: Mapping[str, int] | None = None) -> None:
     """Print the first problems by line, and how many there are of each kind.
 

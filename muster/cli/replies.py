@@ -25,10 +25,10 @@ from campaigns.replies.reply_inbox import (
 )
 from console.words import WHY_OPEN
 from core.plurals import plural
-from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
 from muster.cli.numbers import ROW
-from muster.cli.output import json_option, print_json
+from muster.cli.options import actor_option, dry_run_option, json_option, limit_option
+from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from people.people import find_person
 
@@ -41,11 +41,13 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--why", type=click.Choice(sorted(WHY_OPEN)), help="Only those that wait for this reason.")
+@click.option("--why", type=click.Choice(sorted(WHY_OPEN)), help="Only replies that wait for this reason.")
 @click.option(
-    "--reading", type=click.Choice(sorted(READINGS)), help="Those read so, latest first, also where nobody has to act."
+    "--reading",
+    type=click.Choice(sorted(READINGS)),
+    help="Only replies read like this, latest first, even if nobody has to act on them.",
 )
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000), help="At most so many.")
+@limit_option(50)
 @json_option
 def list_(why: str | None, reading: str | None, *, limit: int, as_json: bool) -> None:
     """List the replies that wait for a person, longest waiting first; with --json one object a line."""
@@ -77,7 +79,9 @@ def show(reply_id: int, *, as_json: bool) -> None:
 @command.command()
 @_reply
 @click.argument("reading", type=click.Choice(sorted(READINGS)))
-@click.option("--person", metavar="MEMBER", help="Whose it is (a membership number), where several share the address.")
+@click.option(
+    "--person", metavar="MEMBER", help="The membership number of the person who wrote it, if several share the address."
+)
 @actor_option
 @json_option
 def read(reply_id: int, reading: str, person: str | None, actor: str, *, as_json: bool) -> None:
@@ -122,7 +126,7 @@ def close(reply_id: int, actor: str, *, as_json: bool) -> None:
 
 
 @command.command()
-@click.option("--dry-run", is_flag=True, help="Only say what would be read otherwise.")
+@dry_run_option
 @actor_option
 @json_option
 def reread(actor: str, *, dry_run: bool, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from muster.cli.options import members_option
 from muster.cli.session import run as run_async
 from sandbox.demo.home import run_on_demo
 
@@ -14,10 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--members", type=click.Choice(["none", "lively"]), default="none", show_default=True,
-    help="Who gets the sandbox's messages: nobody who reads them, or members who press, answer and opt out.",
-)  # fmt: skip
+@members_option
 @click.option(
     "--sandbox-port", type=click.IntRange(1, 65535), metavar="PORT",
     help="The sandbox's pages are here, or on the next free port; default: 8025.",

@@ -8,6 +8,7 @@ import signal
 import click
 
 from messaging.settings import load_settings
+from muster.cli.options import json_option, members_option, seed_option
 from muster.cli.output import print_json
 from muster.cli.session import run
 from muster.logs import configure_logs
@@ -36,11 +37,8 @@ def _place(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @click.option(
     "--inbound-url", metavar="URL", help="Muster's webhook for texts from members: …/webhooks/twilio/inbound."
 )
-@click.option(
-    "--members", type=click.Choice(["none", "lively"]), default="none", show_default=True,
-    help="Who gets the messages: nobody who reads them, or members who press, answer and opt out, and link scanners.",
-)  # fmt: skip
-@click.option("--seed", default=1, show_default=True, help="The same seed makes the same people do the same.")
+@members_option
+@seed_option
 @click.option(
     "--speed", type=click.FloatRange(min=1), default=Profile().speed, show_default=True,
     help="Seconds of the members' time that pass in one of ours.",
@@ -61,7 +59,7 @@ def _place(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     "--host-name", "host_names", multiple=True, metavar="NAME",
     help="A name that its pages and API are reached by, beside localhost and addresses; may be repeated.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print the addresses as one line of JSON.")
+@json_option
 def command(
     twilio: tuple[str, int],
     smtp: tuple[str, int],

@@ -18,8 +18,8 @@ from campaigns.campaigns import get_campaign, name_of
 from core.errors import NotFound
 from core.plurals import plural
 from messaging.outbox.manual_review import HeldMessage, NamedMessages, Selection, list_held, read_names, settle_held
-from muster.cli.actor import actor_option
 from muster.cli.numbers import STEP
+from muster.cli.options import actor_option, campaign_option, yes_option
 from muster.cli.session import open_session, run
 
 SHOWN = 20
@@ -63,14 +63,25 @@ class HeldMessages:
 
 @click.command()
 @click.argument("messages", nargs=-1, metavar="[MESSAGE]…")
-@click.option("--as", "decision", required=True, type=click.Choice(["sent", "unsent"]), help="What they are.")
-@click.option("--file", "file", type=click.File(), help="Those named in a file (- for standard input), one a line.")
-@click.option("--campaign", help="Only this campaign's.")
-@click.option("--step", type=STEP, help="Only those of this step of a campaign.")
-@click.option("--channel", type=click.Choice(["email", "sms"]), help="Only these.")
-@click.option("--after", type=_MOMENT, metavar="TIME", help="Only those that were to leave then or later.")
-@click.option("--before", type=_MOMENT, metavar="TIME", help="Only those that were to leave before then.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--as",
+    "decision",
+    required=True,
+    type=click.Choice(["sent", "unsent"]),
+    help="Whether to count them as sent or as not sent.",
+)
+@click.option(
+    "--file",
+    "file",
+    type=click.File(),
+    help="Only the messages listed in this file, one a line (- for standard input).",
+)
+@campaign_option
+@click.option("--step", type=STEP, help="Only messages of the campaign's step with this number.")
+@click.option("--channel", type=click.Choice(["email", "sms"]), help="Only messages of this channel.")
+@click.option("--after", type=_MOMENT, metavar="TIME", help="Only messages that were to leave at this time or later.")
+@click.option("--before", type=_MOMENT, metavar="TIME", help="Only messages that were to leave before this time.")
+@yes_option
 @actor_option
 def command(
     messages: Sequence[str],

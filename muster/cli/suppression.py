@@ -12,10 +12,18 @@ import click
 from core.plurals import plural
 from messaging.states import sentence
 from messaging.suppression_digests import DigestKeys
-from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
-from muster.cli.output import json_option, print_json
-from muster.cli.problems import encoding_option, header_row_option, tell_notices, tell_problems, write_problems
+from muster.cli.options import (
+    actor_option,
+    dry_run_option,
+    encoding_option,
+    force_option,
+    header_row_option,
+    json_option,
+    problems_option,
+)
+from muster.cli.output import print_json
+from muster.cli.problems import tell_notices, tell_problems, write_problems
 from muster.cli.session import open_session, run
 from people.lists.suppression_lookup import Known, OfMember, find_members_suppressions, find_suppression
 from people.lists.suppressions import SuppressionReport, export_suppressions
@@ -25,20 +33,20 @@ from people.returning import lift_erased
 _STILL_WRITTEN_TO: Final = frozenset(
     {"unknown_reason", "unknown_purpose", "unknown_channel", "not_a_date", "in_the_future"}
 )
-"""Problems of rows whose person is still written to."""
+"""Problems of rows whose people still get messages."""
 
 _file = click.argument("file", type=click.Path(path_type=Path))
 
 
 @click.group(cls=Noun)
 def command() -> None:
-    """Whom not to write to: take in lists, hand them on, look an address up."""
+    """Import and export suppressions, the people not to contact; look one up; lift one after an erasure."""
 
 
 @command.command("import")
 @_file
-@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
-@click.option("--problems", "problems_file", type=click.Path(path_type=Path), help="Write every problem to this CSV.")
+@dry_run_option
+@problems_option
 @header_row_option
 @encoding_option
 @actor_option
@@ -53,15 +61,15 @@ def import_(
     actor: str,
     as_json: bool,
 ) -> int:
-    """Write to nobody any more whom a list names: CSV, XLSX, ODS or XLS.
+    """Suppress the addresses and members of a list: CSV, XLSX, ODS or XLS. They get no more messages.
 
-    A row names the columns, which need not be the first: address (or phone, email, member_id, or sha256 for a list of
-    fingerprints), and where the list has them reason, source, purpose (all or marketing) and since. Everything that is
-    queued for them is withdrawn. Importing a list again changes nothing, and whoever asked for messages after its date
-    keeps them. A bad row is reported with its line, and the others are taken. See docs/preferences.md.
+    The columns are address (or phone, email, member_id, or sha256 for a list of fingerprints) and, optionally, reason,
+    source, purpose (all or marketing) and since. The row with their names need not be the first. Messages queued for
+    them are withdrawn. Importing a list twice changes nothing, and people who asked for messages after its date still
+    get them. A bad row is reported with its line; the others are imported. See docs/preferences.md.
 
-    The exit status is 1 when no row could be used, and when one names somebody who is still written to, for its reason,
-    purpose, channel or date is none that Muster knows.
+    The exit status is 1 if no row could be used, or if a row has a reason, purpose, channel or date that Muster does
+    not know: the people it names still get messages.
     """
     report = run(_import(file, header_row, encoding, dry_run=dry_run, actor=actor))
     if problems_file:
@@ -74,7 +82,7 @@ def import_(
     if still and not as_json:
         rows = plural(still, "row")
         click.echo(
-            f"{rows} left out though somebody is named there, who is still written to. Mend them and import again.",
+            f"{rows} left out, and the people named there still get messages. Correct these rows and import again.",
             err=True,
         )
     return int(report.rejected == report.rows or still > 0)
@@ -98,7 +106,7 @@ def _tell(report: SuppressionReport) -> None:
     )
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.by_reason.most_common())
     click.echo(f"added {report.added:,}{f' ({reasons})' if reasons else ''} · there already {report.standing:,}")
-    click.echo(f"matched {report.matched:,} of people we know · {report.unmatched:,} of nobody we know, kept as well")
+    click.echo(f"matched {report.matched:,} of people we know · {report.unmatched:,} of nobody we know, also kept")
     if report.lifted_since:
         click.echo(f"left alone, as they have asked for messages since: {report.lifted_since:,}")
     if report.unknown_hashes:
@@ -112,15 +120,18 @@ def _tell(report: SuppressionReport) -> None:
 
 @command.command()
 @_file
-@click.option("--hashed", is_flag=True, help="SHA-256 fingerprints instead of addresses, for a list to hand on.")
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.option(
+    "--hashed", is_flag=True, help="Write SHA-256 fingerprints instead of addresses, for a list to give to others."
+)
+@force_option
 @actor_option
 @json_option
 def export(file: Path, *, hashed: bool, force: bool, actor: str, as_json: bool) -> None:
-    """Write everybody we do not write to into a CSV file, which `muster suppression import` reads back.
+    """Write all suppressions to a CSV file, which `muster suppression import` can read.
 
-    Only you can read the file; who exported, when and how many is kept in the audit. With --hashed, whoever gets it can
-    tell whom of their own people it names. Phone numbers can be found out by trying them all: hand it on with care.
+    Only you can read the file. The audit log records who exported how many rows, and when. With --hashed, others can
+    compare the list with their own, but cannot read the addresses from it; phone numbers can still be found by trying
+    all of them, so share it with care.
     """
     written = run(_export(file, hashed=hashed, force=force, actor=actor))
     if as_json:
@@ -138,9 +149,10 @@ async def _export(file: Path, *, hashed: bool, force: bool, actor: str) -> int:
 @click.argument("address", nargs=-1, required=True)
 @json_option
 def show(address: Sequence[str], *, as_json: bool) -> None:
-    """Show why ADDRESS (a number, a mailbox or a membership number) is not written to, and its whole history.
+    """Show the suppressions of ADDRESS and their history.
 
-    For a member it shows suppressions of the person as a whole, and of each of their addresses.
+    ADDRESS is a phone number, a mailbox or a membership number. For a member, the suppressions of the person and of
+    each of their addresses are shown.
     """
     known, zone = run(_show(" ".join(address)))
     if as_json:
@@ -159,7 +171,7 @@ def _tell_known(known: Known, called: str, zone: ZoneInfo) -> None:
         what = "Nothing" if one.purpose == "all" else "No marketing"
         click.echo(f"{what} is sent to {called}. {sentence(one.reason)}")
     if not known.standing:
-        click.echo(f"Nothing stands against {called}.")
+        click.echo(f"{called} is not suppressed.")
     for event in known.history:
         did = "stopped" if event.action == "suppress" else "lifted"
         click.echo(
@@ -179,13 +191,14 @@ async def _show(who: str) -> tuple[Known | OfMember, ZoneInfo]:
 @click.argument("who", metavar="ID")
 @actor_option
 def lift(who: str, actor: str) -> int:
-    """Let somebody be written to again who was erased and has come back.
+    """Lift the suppression of somebody who was erased and has come back as a member.
 
-    ID is their membership number, or a number or mailbox of theirs. What they opted out of stays: that is theirs to
-    take back, by START or on their page. The exit status is 1 where they were not kept from messages for that.
+    ID is their membership number, or one of their phone numbers or mailboxes. Their own opt-outs stay; only they can
+    undo those, by texting START or on their preferences page. The exit status is 1 if they were not suppressed for
+    having been erased.
     """
     lifted = run(_lift(who, actor))
-    click.echo(f"{who} may be written to again." if lifted else f"Nothing stands against {who} for being erased.")
+    click.echo(f"{who} can get messages again." if lifted else f"{who} is not suppressed for having been erased.")
     return int(not lifted)
 
 

@@ -11,20 +11,22 @@ import click
 
 from ballots.ballots import get_ballot
 from ballots.past_dates import constants_at, past_dates
+from ballots.template_fields import BALLOT, example_fields
 from campaigns.languages import people_by_language
 from campaigns.replies.classification import READINGS
-from campaigns.variables import known_variables, person_variables
+from campaigns.variables import SUBJECTS, known_variables, person_variables
 from core.errors import MusterError, NotFound
 from core.plurals import plural
 from core.settings import Settings
 from messaging.content.languages import named, spoken
 from messaging.content.render import Branding, RenderedEmail, RenderedSms, Renderer
 from messaging.content.segments import beyond_gsm7
-from messaging.content.templates import BALLOT_FIELDS, PAST_FIELDS, Channel, Template, list_templates, load_template
+from messaging.content.templates import Channel, Template, list_templates, load_template
 from messaging.settings import load_settings
 from muster.cli.check import ENCODINGS
 from muster.cli.noun import Noun
-from muster.cli.output import json_option, print_json
+from muster.cli.options import json_option
+from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from people.people import Person, find_person
 
@@ -63,9 +65,7 @@ def _row(roots: tuple[Path, ...], name: str) -> dict[str, Any]:
     return {"name": name, "purpose": template.purpose, "channels": list(template.channels), "error": None}
 
 
-_language = click.option(
-    "--language", metavar="CODE", help="In this language only, such as cy; the template must have it."
-)
+_language = click.option("--language", metavar="CODE", help="Only this language of the template, such as cy.")
 
 
 @command.command()
@@ -80,7 +80,7 @@ def check(name: str, language: str | None, as_json: bool) -> None:
     template, settings, people = run(_check(name))
     wanted = None if language is None else _in_language(template, language)
     warnings = (
-        *template.warnings(sms_from=settings.sms_from, meanings=READINGS, language=wanted),
+        *template.warnings(subjects=SUBJECTS, sms_from=settings.sms_from, meanings=READINGS, language=wanted),
         *(_without_their_language(template, people) if wanted is None else ()),
     )
     if as_json:
@@ -151,7 +151,7 @@ async def _check(name: str) -> tuple[Template, Settings, Mapping[str, int]]:
     load_template(load_settings().template_roots, name)  # errors in the files are reported without a server
     async with open_session() as runtime, runtime.pool.acquire() as db:
         template = load_template(runtime.settings.template_roots, name)
-        template.check(await known_variables(db), sms_from=runtime.settings.sms_from)
+        template.check(await known_variables(db), subjects=SUBJECTS, sms_from=runtime.settings.sms_from)
         return template, runtime.settings, await people_by_language(db)
 
 
@@ -263,7 +263,7 @@ async def _preview(name: str, external_id: str, ballot_name: str | None, languag
     async with open_session() as runtime, runtime.pool.acquire() as db:
         settings = runtime.settings
         template = load_template(settings.template_roots, name)
-        template.check(await known_variables(db), sms_from=settings.sms_from)
+        template.check(await known_variables(db), subjects=SUBJECTS, sms_from=settings.sms_from)
         person = await find_person(db, external_id)
         ballot = await get_ballot(db, ballot_name) if ballot_name else None
         constants = ballot.constants(settings, template.languages) if ballot else _example(settings)
@@ -289,7 +289,10 @@ async def _preview(name: str, external_id: str, ballot_name: str | None, languag
             email_from=settings.email_from,
             warnings=(
                 *template.warnings(
-                    sms_from=settings.sms_from, meanings=READINGS, language=shown[0] if language is not None else None
+                    subjects=SUBJECTS,
+                    sms_from=settings.sms_from,
+                    meanings=READINGS,
+                    language=shown[0] if language is not None else None,
                 ),
                 *past,
             ),
@@ -312,8 +315,7 @@ def _example(settings: Settings) -> dict[str, Any]:
     return {
         "organisation": settings.organisation,
         "contact": settings.contact,
-        "ballot": {field: f"[{field.replace('_', ' ')}]" for field in BALLOT_FIELDS - PAST_FIELDS}
-        | dict.fromkeys(PAST_FIELDS, ""),
+        BALLOT.name: example_fields(),
     }
 
 

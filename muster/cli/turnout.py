@@ -17,7 +17,8 @@ from ballots.score import Score, judge_unit, score
 from core.errors import NotFound
 from core.files.guarded_csv import GuardedCsv
 from core.spec_errors import names_instead
-from muster.cli.output import json_option, print_json
+from muster.cli.options import json_option
+from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from muster.cli.turnout_files import export, import_
 

@@ -16,9 +16,9 @@ from ballots.lists import faulty_rows
 from ballots.snapshot import Format, Snapshot, write_snapshot
 from core.files.atomic_files import complete_or_not_at_all, sheet_or_nothing
 from core.plurals import plural
-from muster.cli.actor import actor_option
-from muster.cli.output import json_option, print_json
-from muster.cli.problems import encoding_option, header_row_option, tell_notices
+from muster.cli.options import actor_option, encoding_option, force_option, header_row_option, json_option
+from muster.cli.output import print_json
+from muster.cli.problems import tell_notices
 from muster.cli.session import open_session, run
 
 _SHOWN = 20
@@ -26,9 +26,20 @@ _SHOWN = 20
 
 @click.command()
 @click.argument("ballot")
-@click.option("--format", "kind", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), help="Where to; default BALLOT.csv or BALLOT.parquet here.")
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["csv", "parquet"]),
+    default="csv",
+    show_default=True,
+    help="The file's format.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The file to write; default: BALLOT.csv or BALLOT.parquet in this folder.",
+)
+@force_option
 @actor_option
 @json_option
 def export(ballot: str, kind: str, output: Path | None, *, force: bool, actor: str, as_json: bool) -> None:
@@ -64,10 +75,12 @@ async def _export(name: str, path: Path, kind: Format, *, force: bool, actor: st
     help="What every row says, where no column does: a list of those who have voted says voted.",
 )  # fmt: skip
 @click.option("--apply", "write", is_flag=True, help="Record it. Without this nothing is changed.")
-@click.option("--dry-run", is_flag=True, help="Change nothing: the default, for those who want to say so.")
+@click.option("--dry-run", is_flag=True, help="Change nothing. This is the default here; --apply records the file.")
 @header_row_option
 @encoding_option
-@click.option("--errors", type=click.Path(path_type=Path), help="Where faulty rows go; default FILE-errors.csv.")
+@click.option(
+    "--errors", type=click.Path(path_type=Path), help="The file for rows that cannot be used; default: FILE-errors.csv."
+)
 @actor_option
 @json_option
 def import_(

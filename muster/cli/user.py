@@ -17,9 +17,9 @@ from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels import has_sms
 from messaging.settings import load_settings
-from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
-from muster.cli.output import json_option, print_json
+from muster.cli.options import actor_option, json_option
+from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from muster.embedded.running import sandbox_at
 from muster.operator import system_user

@@ -16,10 +16,10 @@ from rich.text import Text
 from core.errors import MusterError
 from core.http.outbound_http import OutboundReply, open_outside
 from core.plurals import plural
-from muster.cli.actor import actor_option
 from muster.cli.noun import Noun
 from muster.cli.numbers import AFTER, ROW
-from muster.cli.output import json_option, print_json
+from muster.cli.options import actor_option, json_option, limit_option, reason_option
+from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _name = click.argument("name")
 
 @click.group(cls=Noun)
 def command() -> None:
-    """Have other systems told what happens, by signed webhooks (Standard Webhooks); docs/events.md is for them."""
+    """Send events to other systems by signed webhooks (Standard Webhooks); docs/events.md describes them."""
 
 
 @command.command()
@@ -53,11 +53,11 @@ def events(*, as_json: bool) -> None:
 @click.argument("url")
 @click.option(
     "--event", "kinds", multiple=True, required=True,
-    help="What to tell: claim.voted, a group such as claim.*, or '*' for all; may be repeated.",
+    help="An event to send: claim.voted, a group such as claim.*, or '*' for all; may be repeated.",
 )  # fmt: skip
 @click.option(
     "--include", multiple=True, type=click.Choice(["addresses", "texts"]),
-    help="Also tell phone numbers and mailboxes, or what members wrote, where MUSTER_WEBHOOK_INCLUDE allows it.",
+    help="Also send phone numbers and mailboxes, or members' texts, if MUSTER_WEBHOOK_INCLUDE allows it.",
 )  # fmt: skip
 @actor_option
 @json_option
@@ -122,7 +122,7 @@ def show(name: str, *, as_json: bool) -> None:
 @_name
 @click.option(
     "--overlap", type=click.IntRange(0, 24 * 14), default=24, show_default=True,
-    help="Hours in which the former secret signs as well.",
+    help="Hours during which the former secret signs too.",
 )  # fmt: skip
 @actor_option
 @json_option
@@ -147,7 +147,7 @@ def rotate(name: str, overlap: int, actor: str, *, as_json: bool) -> None:
 
 @command.command()
 @_name
-@click.option("--reason", default="", help="Why, for those who look.")
+@reason_option
 @actor_option
 @json_option
 def pause(name: str, reason: str, actor: str, *, as_json: bool) -> None:
@@ -182,15 +182,15 @@ def resume(name: str, actor: str, *, as_json: bool) -> None:
 
 @command.command()
 @_name
-@click.option("--after", type=AFTER, help="The cursor of the last event not to be told again.")
+@click.option("--after", type=AFTER, help="Start after the event with this cursor.")
 @click.option(
     "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
-    help="Or a time, in MUSTER_TIME_ZONE.",
+    help="Start with the first event from this time on, in MUSTER_TIME_ZONE.",
 )  # fmt: skip
 @actor_option
 @json_option
 def replay(name: str, after: int | None, since: datetime | None, actor: str, *, as_json: bool) -> None:
-    """Send everything again from a position on, in order; each event keeps its id. Default: all that is kept."""
+    """Send all events again from a position on, in order; each keeps its id. Default: all that are kept."""
     from webhooks.subscriptions.subscriptions import replay as replay_subscription
 
     if after is not None and since is not None:
@@ -219,14 +219,14 @@ def remove(name: str, actor: str) -> None:
             await remove_subscription(db, name, actor=actor)
 
     run(work())
-    click.echo(f"{name} is told nothing any more.")
+    click.echo(f"{name} gets no more events.")
 
 
 @command.command()
 @_name
 @json_option
 def test(name: str, *, as_json: bool) -> None:
-    """Send a webhook.test now and say what comes of it; exit status 1 where it is not taken."""
+    """Send a webhook.test event now and show the answer; the exit status is 1 if the receiver does not accept it."""
     from webhooks.subscriptions.redelivery import send_test
 
     async def work() -> OutboundReply:
@@ -241,7 +241,7 @@ def test(name: str, *, as_json: bool) -> None:
 @click.argument("cursor", type=ROW)
 @json_option
 def resend(name: str, cursor: int, *, as_json: bool) -> None:
-    """Send the event at CURSOR again now, under the id it had; exit status 1 where it is not taken.
+    """Send the event at CURSOR again now, with the same id; the exit status is 1 if the receiver does not accept it.
 
     The subscription's position does not change: to send everything from a position on, see muster webhooks replay.
     """
@@ -256,12 +256,12 @@ def resend(name: str, cursor: int, *, as_json: bool) -> None:
 
 @command.command()
 @_name
-@click.option("--failed", is_flag=True, help="Only what was not taken.")
-@click.option("--cursor", type=ROW, help="Only the event at this place.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--failed", is_flag=True, help="Only deliveries that failed.")
+@click.option("--cursor", type=ROW, help="Only the event with this cursor.")
+@limit_option(50, most=10_000)
 @json_option
 def log(name: str, failed: bool, cursor: int | None, limit: int, *, as_json: bool) -> None:
-    """Show what was tried and what the receiver said, the latest first."""
+    """Show the deliveries and what the receiver answered, the latest first."""
     from webhooks.subscriptions.subscriptions import deliveries
 
     async def work() -> tuple[list[Tried], ZoneInfo]:

@@ -20,7 +20,8 @@ from core.runtime import Runtime
 from core.typed_address import read_address
 from messaging.outbox.erasure import written_to_address
 from messaging.outbox.history import Account, HistoryEvent, account, history, messages_of
-from muster.cli.output import json_option, print_json
+from muster.cli.options import json_option
+from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from people.people import Named, find_person, names_of
 from people.search import who_has

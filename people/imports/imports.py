@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,7 +17,6 @@ from core.db import Connection, Pool, load_queries
 from core.errors import InputError
 from core.files.readers import open_table
 from core.files.tables import Table
-from messaging.content.templates import STANDARD_VARIABLES
 from messaging.suppression_digests import NO_KEYS, DigestKeys
 from people.imports import staging
 from people.imports.columns import Columns, judge_headings, map_columns
@@ -42,6 +41,7 @@ async def import_people(
     pool: Pool,
     path: Path,
     *,
+    reserved: Collection[str],
     mapping: Mapping | None = None,
     header_row: int | None = None,
     encoding: str | None = None,
@@ -66,6 +66,7 @@ async def import_people(
     Args:
         pool: the database.
         path: a CSV, XLSX, ODS or XLS file.
+        reserved: names that no attribute may have, since templates use them for something else.
         mapping: what its columns mean, where their names do not say.
         header_row: the line or row that names the columns, where a person says so.
         encoding: of a CSV file, where a person says so.
@@ -83,7 +84,7 @@ async def import_people(
         InputError: the file cannot be read, is empty, or has no column of membership numbers.
         Conflict: another import is still running after a long wait.
     """
-    with _open_members(path, mapping or Mapping(), header_row, encoding, region, time_zone) as members:
+    with _open_members(path, mapping or Mapping(), reserved, header_row, encoding, region, time_zone) as members:
         async with pool.acquire() as db:
             origin = _Origin(path.name, members.table.sha256, actor, clock())
             async with _kept_if(db) as outcome:
@@ -110,11 +111,17 @@ class _Members:
 
 @contextmanager
 def _open_members(
-    path: Path, mapping: Mapping, header_row: int | None, encoding: str | None, region: str, time_zone: str
+    path: Path,
+    mapping: Mapping,
+    reserved: Collection[str],
+    header_row: int | None,
+    encoding: str | None,
+    region: str,
+    time_zone: str,
 ) -> Iterator[_Members]:
     judge = judge_headings(mapping, "external_id")
     with open_table(path, judge, header_row=header_row, encoding=encoding) as table:
-        columns = map_columns(table.header, mapping, reserved=STANDARD_VARIABLES, line=table.header_line)
+        columns = map_columns(table.header, mapping, reserved=reserved, line=table.header_line)
         yield _Members(table, columns, RowReader(table, columns, phone_region=region, time_zone=time_zone))
 
 

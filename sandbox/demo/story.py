@@ -18,6 +18,7 @@ from ballots.spec import load_ballot_spec
 from campaigns.campaigns import Campaign, create_campaign
 from campaigns.launch import launch, launch_step_now
 from campaigns.spec import load_campaign_spec
+from campaigns.variables import RESERVED
 from core.db import connect, load_queries
 from core.errors import Unavailable
 from core.plurals import plural
@@ -147,6 +148,7 @@ async def _bring_in_members(options: Options, scene: Scene, stage: Stage) -> Imp
         return await import_people(
             stage.runtime.pool,
             path,
+            reserved=RESERVED,
             actor=ACTOR,
             region=settings.sms_region,
             time_zone=settings.time_zone,

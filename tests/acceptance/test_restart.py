@@ -15,6 +15,7 @@ from ballots.spec import load_ballot_spec
 from campaigns.campaigns import create_campaign
 from campaigns.launch import launch
 from campaigns.spec import load_campaign_spec
+from campaigns.variables import RESERVED
 from muster.demo_host import DemoHost
 from people.imports.imports import import_people
 from sandbox.demo.home import new_demo_home
@@ -44,7 +45,7 @@ async def test_everybody_is_asked_once_though_worker_and_web_server_restart_in_t
     async with open_stage(new_demo_home(tmp_path, DemoHost()), Profile(seed=3), DemoHost()) as stage:
         members = tmp_path / "members.csv"
         write_union(members, MEMBERS, 10)
-        await import_people(stage.runtime.pool, members)
+        await import_people(stage.runtime.pool, members, reserved=RESERVED)
         spec = tmp_path / "spec.toml"
         words = shifted(SPEC.read_text(encoding="utf-8"), stage.runtime.clock().date())
         spec.write_text(words + "\n[campaign.pace]\nemail = 60\n", encoding="utf-8")

@@ -14,7 +14,8 @@ from typing import Any
 from campaigns.replies.classification import read_reply
 from messaging.content.render import Branding, RenderedEmail, Renderer
 from messaging.content.sent import say_again
-from messaging.content.templates import LINKS, Template, load_template
+from messaging.content.templates import Template, load_template
+from messaging.content.vocabulary import LINKS
 from tests.support.reply_cases import Case, cases
 from webhooks.email.mail_server.markup import read_html
 from webhooks.email.mail_server.own_words import own_words

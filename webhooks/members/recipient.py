@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal
 
+from ballots.phase import VotePhase, vote_phase
 from core.db import Connection, Pool, load_queries
 from core.keyring import Action, digest
+from core.link_lifetime import LINK_LIFETIME
 from messaging.erased_address import is_erased
 from webhooks.members.page_views import LASTS as VISIT_LASTS
 from webhooks.members.page_views import LATELY, MOST_LATELY, NEAR, Around, Used, new_nonce, nonce_digest
 from webhooks.members.user_agents import Agent
 
 SQL: Final = load_queries(__file__)
-
-LASTS: Final = timedelta(days=60)
-"""Time after the ballot's close during which a link still shows a page; then it is treated as unknown."""
 
 Page = Literal["confirm", "unsubscribe", "preferences"]
 """The pages of a message: the question, unsubscribing, and the preferences."""
@@ -30,8 +29,6 @@ OPENED_BY: Final[Mapping[Page, Sequence[Action]]] = {
 
 _USED: Final = ("stage", "agent", "signals", "at", "asked")
 _AROUND: Final = ("honeypot", "machine", "every_link", "looks")
-
-Phase = Literal["before", "open", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +83,9 @@ class Recipient:
         """Whether the member was erased: the reader is now somebody who shares the address it went to."""
         return is_erased(self.message_id, self.address)
 
-    def phase(self, now: datetime) -> Phase:
+    def phase(self, now: datetime) -> VotePhase:
         """Return whether the vote is still to open, open, or closed."""
-        if now < self.opens_at:
-            return "before"
-        return "open" if now < self.closes_at else "closed"
+        return vote_phase(self.opens_at, self.closes_at, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +112,7 @@ async def find_asked(db: Connection | Pool, token: str, page: Page, now: datetim
         page: which of the message's pages.
         now: the time.
     """
-    row = await db.fetchrow(SQL["find"], digest(token), OPENED_BY[page], now, LASTS)
+    row = await db.fetchrow(SQL["find"], digest(token), OPENED_BY[page], now, LINK_LIFETIME)
     return None if row is None else Recipient(**row)
 
 
@@ -148,7 +143,7 @@ async def look(
         digest(token),
         OPENED_BY[page],
         now,
-        LASTS,
+        LINK_LIFETIME,
         nonce_digest(nonce),
         agent,
         list(signals),
@@ -176,7 +171,7 @@ async def press(db: Connection, token: str, page: Page, now: datetime, *, nonce:
         digest(token),
         OPENED_BY[page],
         now,
-        LASTS,
+        LINK_LIFETIME,
         nonce_digest(nonce),
         answer[:40],
         VISIT_LASTS,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from campaigns.replies.answered_messages import find_answered
-from campaigns.replies.answers import read_text
-from campaigns.replies.classification import Classification, read_reply
-from core.db import load_queries
+from campaigns.replies.classification import Classification
+from campaigns.replies.text_classification import classify_text
+from core.db import Connection, load_queries
 from core.db.in_time import answer_in_time
 from core.runtime import Runtime
 from messaging.states import Reason
@@ -21,6 +21,8 @@ from messaging.suppression import standing
 from webhooks.members.translations import wording
 
 SQL: Final = load_queries(__file__)
+
+Automatic = Literal["sms_stopped", "sms_no_pictures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +35,21 @@ class ToSay:
         organisation: the organisation that wrote to them last; "" where it is unknown.
     """
 
-    what: Literal["sms_stopped", "sms_no_pictures"]
+    what: Automatic
     language: str
     organisation: str
 
 
-async def what_to_say(
-    runtime: Runtime, *, phone: str, senders: Sequence[str], text: str, pictures: bool
-) -> ToSay | None:
-    """Decide what to answer to a text; None for nothing.
+@dataclass(frozen=True, slots=True)
+class NewText:
+    """Text that has just come: its classification, which is stored with it, and the automatic answer it gets."""
+
+    read: Classification
+    to_say: ToSay | None
+
+
+async def read_new_text(runtime: Runtime, *, phone: str, senders: Sequence[str], text: str, pictures: bool) -> NewText:
+    """Classify a text, and decide what to answer.
 
     Call it before the text is stored, for soon after that the phone may be opted out. A phone that is opted out already
     gets no answer: two machines must not answer each other for ever.
@@ -56,18 +64,7 @@ async def what_to_say(
     Raises:
         Unavailable: the database does not answer.
     """
-    read = read_reply(text)
-    if read.reading == "opt_out":  # look up the answered message only here: the words may be quoted from it
-        read = await answer_in_time(_reread(runtime, phone, senders, text))
-    if read.reading == "opt_out":
-        what: Literal["sms_stopped", "sms_no_pictures"] = "sms_stopped"
-    elif pictures:
-        what = "sms_no_pictures"
-    else:
-        return None
-    if await answer_in_time(_is_out(runtime, phone)):
-        return None
-    return ToSay(what, read.language, await answer_in_time(_organisation(runtime, phone, senders)))
+    return await answer_in_time(_read_new_text(runtime, phone, senders, text, pictures=pictures))
 
 
 async def say(runtime: Runtime, phone: str, to_say: ToSay) -> str | None:
@@ -87,19 +84,23 @@ async def say(runtime: Runtime, phone: str, to_say: ToSay) -> str | None:
     return words[0].upper() + words[1:]  # no name is better than “Your organisation”
 
 
-async def _reread(runtime: Runtime, phone: str, senders: Sequence[str], text: str) -> Classification:
-    async with runtime.pool.acquire() as db:
-        return await read_text(db, phone=phone, senders=senders, text=text, at=runtime.clock())
-
-
-async def _organisation(runtime: Runtime, phone: str, senders: Sequence[str]) -> str:
-    """Return the organisation whose ballot the member was last written to about."""
+async def _read_new_text(runtime: Runtime, phone: str, senders: Sequence[str], text: str, *, pictures: bool) -> NewText:
     async with runtime.pool.acquire() as db:
         asked = await find_answered(db, channel="sms", address=phone, senders=senders, at=runtime.clock())
-        ballots = await db.fetchval(SQL["organisation"], asked["ballot_id"]) if asked is not None else None
-        return ballots or runtime.settings.named
+        read = classify_text(text, asked)
+        what = _answer_to(read, pictures=pictures)
+        if what is None or await _is_out(db, phone):
+            return NewText(read, None)
+        # the organisation whose ballot the member was last written to about
+        theirs = await db.fetchval(SQL["organisation"], asked["ballot_id"]) if asked is not None else None
+        return NewText(read, ToSay(what, read.language, theirs or runtime.settings.named))
 
 
-async def _is_out(runtime: Runtime, phone: str) -> bool:
-    async with runtime.pool.acquire() as db:
-        return any(one.reason == Reason.OPTED_OUT for one in await standing(db, channel="sms", address=phone))
+def _answer_to(read: Classification, *, pictures: bool) -> Automatic | None:
+    if read.reading == "opt_out":
+        return "sms_stopped"
+    return "sms_no_pictures" if pictures else None
+
+
+async def _is_out(db: Connection, phone: str) -> bool:
+    return any(one.reason == Reason.OPTED_OUT for one in await standing(db, channel="sms", address=phone))

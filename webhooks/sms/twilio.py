@@ -19,6 +19,7 @@ from multidict import MultiDict
 from pydantic import SecretStr
 
 from campaigns.replies.answers import Inbound, answer_reply
+from campaigns.replies.text_classification import from_json
 from core.control_characters import without_controls
 from core.db import Connection
 from core.errors import InputError
@@ -30,7 +31,7 @@ from messaging.channels.twilio.signature import Signatures
 from messaging.outbox.receipts import Receipt, apply_receipts
 from webhooks.errors import forged, lacking, malformed
 from webhooks.inbound_log.inbound_log import Intake, Item
-from webhooks.sms.auto_replies import ToSay, say, what_to_say
+from webhooks.sms.auto_replies import NewText, read_new_text, say
 from webhooks.sms.sms_webhooks import SmsWebhooks
 from webhooks.sms.twilio_backfill import fetch_missed
 from webhooks.sms.twilio_texts import INBOUND, inbox_row
@@ -87,19 +88,20 @@ class _Endpoint:
         """
         runtime = request.app[RUNTIME]
         form = _plain(await _read_signed(request, INBOUND, ("MessageSid", "From", "To")))
-        to_say = await _what_to_say(runtime, form)
-        new = await self._intake.store(runtime, **inbox_row(form))
+        came = await _read_new_text(runtime, form)
+        new = await self._intake.store(runtime, **inbox_row(form, came.read if came else None))
+        to_say = came.to_say if came else None
         answer = await say(runtime, form["From"], to_say) if to_say is not None and new is not None else None
         text = EMPTY if answer is None else EMPTY.replace("<Response/>", _say(answer))
         return web.Response(text=text, content_type="text/xml")
 
 
-async def _what_to_say(runtime: Runtime, form: dict[str, Any]) -> ToSay | None:
-    """Decide what to answer to a text that Twilio itself does not answer."""
+async def _read_new_text(runtime: Runtime, form: dict[str, Any]) -> NewText | None:
+    """Classify a text, and decide what to answer; None for a keyword, which Twilio itself understands and answers."""
     text = form.get("Body", "")
     if form.get("OptOutType") or text.strip().upper() in KEYWORDS:
         return None
-    return await what_to_say(
+    return await read_new_text(
         runtime, phone=form["From"], senders=_senders(form), text=text, pictures=_pictures(form) > 0
     )
 
@@ -160,6 +162,7 @@ async def read_texts(db: Connection, items: Sequence[Item]) -> None:
                 received_at=item.received_at,
                 opt_out_type=form.get("OptOutType") or None,
                 media=_pictures(form),
+                read=from_json(item.payload.get("read")),
             ),
         )
 

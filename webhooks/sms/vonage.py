@@ -20,6 +20,7 @@ import structlog
 from aiohttp import web
 
 from campaigns.replies.answers import Inbound, answer_reply
+from campaigns.replies.text_classification import from_json, to_json
 from core.db import Connection
 from core.errors import InputError
 from core.http.request_bodies import plain_json, read_body
@@ -33,7 +34,7 @@ from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import State
 from webhooks.errors import WINDOW, forged, lacking, malformed, note_forged
 from webhooks.inbound_log.inbound_log import Intake, Item
-from webhooks.sms.auto_replies import say, what_to_say
+from webhooks.sms.auto_replies import read_new_text, say
 from webhooks.sms.sms_webhooks import SmsWebhooks
 
 STATUS: Final = "vonage_status"
@@ -91,7 +92,7 @@ class _Endpoint:
         if not (_NUMBER.fullmatch(said["from"]) and _NUMBER.fullmatch(said["to"])):
             raise await malformed(request, INBOUND, "from or to is no number", orjson.dumps(said))
         phone = f"+{said['from']}"
-        to_say = await what_to_say(
+        came = await read_new_text(
             runtime, phone=phone, senders=(f"+{said['to']}",), text=_words(said), pictures=_pictures(said) > 0
         )
         new = await self._intake.store(
@@ -99,8 +100,9 @@ class _Endpoint:
             source=INBOUND,
             dedupe_key=said["message_uuid"],
             subject=f"phone:{phone}",
-            payload={"said": said},
+            payload={"said": said, "read": to_json(came.read)},
         )
+        to_say = came.to_say
         if new is not None and to_say is not None and (body := await say(runtime, phone, to_say)) is not None:
             await _text_back(runtime, said, body)
         return web.Response()
@@ -159,6 +161,7 @@ async def read_texts(db: Connection, items: Sequence[Item]) -> None:
                 text=_words(said),
                 received_at=item.received_at,
                 media=_pictures(said),
+                read=from_json(item.payload.get("read")),
             ),
         )
 

@@ -26,142 +26,153 @@ class Payload(BaseModel):
 
 
 class MessageData(Payload):
-    """What became of one message to one member."""
+    """A change of state of one message to one member."""
 
-    message_id: int = Field(description="The message, the same in every event about it.")
+    message_id: int = Field(description="The message's id.")
     campaign: str | None = Field(description="The campaign's name.")
-    step: int = Field(description="Which step of the campaign, from 1.")
-    person_id: int = Field(description="The member, by Muster's own number.")
-    member_id: str | None = Field(description="The member, by the organisation's number.")
+    step: int = Field(description="The number of the campaign's step, from 1.")
+    person_id: int = Field(description="The member's id in Muster.")
+    member_id: str | None = Field(description="The member's membership number.")
     channel: Literal["sms", "email"] | None
-    state: str = Field(description="The state it moved to; docs/delivery.md lists them.")
-    reason: str | None = Field(description="Why: a word of Muster's, or the provider's code.")
+    state: str = Field(description="The new state; docs/delivery.md lists them.")
+    reason: str | None = Field(description="The reason: one of Muster's, or the provider's code.")
     address: str | None = Field(None, description="The phone number or mailbox; only with `addresses`.")
 
 
 class ClaimData(Payload):
-    """What somebody said about one member and one ballot."""
+    """A claim about one member's vote in one ballot, recorded or retracted."""
 
     ballot: str = Field(description="The ballot's name.")
-    change: int = Field(description="Its place in the ballot's turnout feed (docs/turnout.md).")
+    change: int = Field(description="The number of the change in the ballot's turnout feed (docs/turnout.md).")
     claim_id: int
     person_id: int
-    member_id: str = Field(description="The member, by the organisation's number.")
-    kind: str = Field(description="What was said: the last word of the event's type.")
-    source: str = Field(description="By what way: link, sms_reply, email_reply, rep, phone_bank, import, scrutineer.")
-    confidence: float = Field(description="How sure it is, above 0 and up to 1.")
+    member_id: str = Field(description="The member's membership number.")
+    kind: str = Field(description="The kind of claim: the last word of the event's type.")
+    source: str = Field(description="The source: link, sms_reply, email_reply, rep, phone_bank, import, scrutineer.")
+    confidence: float = Field(description="The confidence in it, above 0 and up to 1.")
     message_id: int | None = Field(description="The message it answers.")
-    retracts: int | None = Field(description="The claim it takes back.")
-    standing: str | None = Field(description="Where the member stood when the event was noticed; null: nothing holds.")
+    retracts: int | None = Field(description="The claim it retracts.")
+    standing: str | None = Field(
+        description="The member's status when the event was recorded; null if no claim is valid."
+    )
 
 
 class SuppressionData(Payload):
-    """An address, or a member, that is not written to any more, or is again."""
+    """An address or a member that was suppressed, or whose suppression was lifted."""
 
     channel: Literal["sms", "email", "person"] = Field(description="`person`: every channel.")
     purpose: Literal["all", "marketing"]
-    reason: str = Field(
-        description="opted_out, hard_bounced, complained, wrong_number …; opted_in where it was lifted."
-    )
-    source: str = Field(description="Who said so: link, sms_reply, twilio, smtp, staff …")
-    message_id: int | None = Field(description="The message it came in answer to.")
-    person_ids: list[int] = Field(description="Everybody who has that address.")
-    member_ids: list[str] = Field(description="The same by the organisation's numbers.")
+    reason: str = Field(description="opted_out, hard_bounced, complained, wrong_number …; opted_in if it was lifted.")
+    source: str = Field(description="The source: link, sms_reply, twilio, smtp, staff …")
+    message_id: int | None = Field(description="The message that led to it.")
+    person_ids: list[int] = Field(description="The ids in Muster of all members with that address.")
+    member_ids: list[str] = Field(description="Their membership numbers.")
     address: str | None = Field(None, description="The phone number or mailbox; only with `addresses`.")
 
 
 class ReplyData(Payload):
-    """Somebody wrote back, or pressed a button that a person has to see."""
+    """A reply to a message, or a pressed button that staff have to act on."""
 
     reply_id: int
     channel: Literal["sms", "email", "link"]
-    person_id: int | None = Field(description="Who it is from, where that is certain.")
-    member_id: str | None
+    person_id: int | None = Field(description="The sender's id in Muster, if the sender is known for certain.")
+    member_id: str | None = Field(description="The sender's membership number.")
     message_id: int | None = Field(description="The message it answers.")
-    reading: str = Field(description="What it was read as: voted, not_voted, opt_out, call_me, unclear …")
-    why_open: str | None = Field(description="Why a person has to look at it; null where nobody has to.")
-    address: str | None = Field(None, description="Who it is from; only with `addresses`.")
-    text: str | None = Field(None, description="What it says; only with `texts`.")
+    reading: str = Field(description="Its classification: voted, not_voted, opt_out, call_me, unclear …")
+    why_open: str | None = Field(description="Why staff have to act on it; null if nobody has to.")
+    address: str | None = Field(None, description="The sender's phone number or mailbox; only with `addresses`.")
+    text: str | None = Field(None, description="The text; only with `texts`.")
 
 
 class CampaignData(Payload):
-    """A campaign went from one state of its life to another."""
+    """A change of state of a campaign."""
 
     campaign: str = Field(description="The campaign's name.")
-    ballot: str | None = Field(description="The ballot it asks about.")
-    by: str = Field(description="Who did it; `muster` where it came about by itself.")
-    why: str | None = Field(description="What they said about it.")
+    ballot: str | None = Field(description="The name of the ballot it asks about.")
+    by: str = Field(description="Who did it; `muster` if nobody did.")
+    why: str | None = Field(description="The reason they gave.")
 
 
 class BallotData(Payload):
-    """How a ballot stands; docs/turnout.md says how the figures are made."""
+    """The figures of a ballot; docs/turnout.md explains how they are estimated."""
 
     ballot: str = Field(description="The ballot's name.")
     electorate: int
-    confirmed: int = Field(description="Members who say that they have voted. Not turnout.")
-    estimate: int = Field(description="Votes we can count on.")
-    low: int
-    high: int
+    confirmed: int = Field(description="Members who say that they have voted. This is not turnout.")
+    estimate: int = Field(description="The estimated number of votes.")
+    low: int = Field(description="The low end of the estimate.")
+    high: int = Field(description="The high end of the estimate.")
     threshold: float = Field(description="The share of the electorate that must vote.")
-    target: int = Field(description="The same in votes.")
+    target: int = Field(description="The number of votes that makes.")
     needed: int = Field(description="Further confirmations until the target is reached.")
-    passed: bool = Field(description="Even the low end reaches the target, in every constituency that must pass.")
+    passed: bool = Field(
+        description="Whether even the low end reaches the target, in every constituency that must pass."
+    )
 
 
 class AlertData(Payload):
-    """Something staff should know."""
+    """An alert for staff."""
 
     alert_id: int
-    key: str = Field(description="What it is about; the same for the same trouble.")
+    key: str = Field(description="The subject of the alert; the same for the same problem.")
     severity: Literal["notice", "warning", "error"]
     title: str
     remedy: str
 
 
 class TestData(Payload):
-    """Nothing happened: somebody tried whether events arrive."""
+    """A test event, sent on request: nothing has happened."""
 
     subscription: str
 
 
 _CLAIMS: Final = {
-    ClaimKind.VOTED: "A member has voted, somebody says.",
-    ClaimKind.WILL_VOTE: "A member will vote.",
-    ClaimKind.NOT_VOTED: "A member has not voted yet.",
-    ClaimKind.NO_BALLOT_PAPER: "A member has got no ballot paper.",
-    ClaimKind.REPLACEMENT_REQUESTED: "A member has asked for another ballot paper.",
-    ClaimKind.REFUSED: "A member will not say, or will not vote.",
+    ClaimKind.VOTED: "A member is said to have voted.",
+    ClaimKind.WILL_VOTE: "A member is said to intend to vote.",
+    ClaimKind.NOT_VOTED: "A member is said not to have voted yet.",
+    ClaimKind.NO_BALLOT_PAPER: "A member is said to have no ballot paper.",
+    ClaimKind.REPLACEMENT_REQUESTED: "A member is said to have asked for another ballot paper.",
+    ClaimKind.REFUSED: "A member is said not to want to vote, or to say.",
 }
 
 EVENTS: Final[Mapping[str, tuple[type[Payload], str]]] = {
-    "message.accepted": (MessageData, "A provider or mail relay took a message."),
-    "message.sent": (MessageData, "The provider passed it on to the network."),
-    "message.delivered": (MessageData, "It arrived, the network says."),
-    "message.read": (MessageData, "It was read, the network says."),
-    "message.failed": (MessageData, "It was refused or did not arrive. It may be tried again."),
-    "message.bounced": (MessageData, "An email came back."),
-    "message.complained": (MessageData, "The member reported it as unwanted."),
-    "message.withdrawn": (MessageData, "It was taken back before it left: answered, opted out, cancelled, too late."),
+    "message.accepted": (MessageData, "A provider or mail relay accepted the message."),
+    "message.sent": (MessageData, "The provider passed the message on to the network."),
+    "message.delivered": (MessageData, "The network reports that the message was delivered."),
+    "message.read": (MessageData, "The network reports that the message was read."),
+    "message.failed": (MessageData, "The message was refused or not delivered. It may be tried again."),
+    "message.bounced": (MessageData, "The email bounced."),
+    "message.complained": (MessageData, "The member reported the message as unwanted."),
+    "message.withdrawn": (
+        MessageData,
+        "The message was withdrawn before it was sent: answered, opted out, cancelled, too late.",
+    ),
     **{f"claim.{kind}": (ClaimData, words) for kind, words in _CLAIMS.items()},
-    f"claim.{RETRACTED}": (ClaimData, "A claim was taken back; what stood before it stands again."),
-    "opt_out.added": (SuppressionData, "Somebody asked not to be written to."),
-    "opt_out.lifted": (SuppressionData, "They may be written to again."),
-    "suppression.added": (SuppressionData, "An address is not written to any more for another reason."),
-    "suppression.lifted": (SuppressionData, "It is again."),
-    "reply.received": (ReplyData, "Somebody wrote back; what it says was read by a rule."),
+    f"claim.{RETRACTED}": (ClaimData, "A claim was retracted; the one before it is valid again."),
+    "opt_out.added": (SuppressionData, "A member opted out."),
+    "opt_out.lifted": (SuppressionData, "An opt-out was lifted."),
+    "suppression.added": (SuppressionData, "An address or member was suppressed for another reason than an opt-out."),
+    "suppression.lifted": (SuppressionData, "Such a suppression was lifted."),
+    "reply.received": (
+        ReplyData,
+        "A reply arrived and was classified by a rule, or a button was pressed that staff have to act on.",
+    ),
     "campaign.started": (CampaignData, "A campaign was launched."),
-    "campaign.paused": (CampaignData, "Nothing more leaves for now."),
-    "campaign.resumed": (CampaignData, "It goes on."),
-    "campaign.cancelled": (CampaignData, "It was ended for good; what was queued is withdrawn."),
-    "campaign.finished": (CampaignData, "Every step of it is done."),
-    "ballot.opened": (BallotData, "A ballot's opening time has come."),
-    "ballot.closed": (BallotData, "Its closing time has come."),
-    "ballot.threshold_reached": (BallotData, "The estimate reaches the threshold."),
-    "ballot.passed": (BallotData, "Even the low end of the estimate does, wherever it has to."),
-    "ballot.threshold_lost": (BallotData, "Claims were taken back, and the estimate is below the threshold again."),
-    "alert.raised": (AlertData, "Something needs staff."),
-    "alert.resolved": (AlertData, "It does not any more."),
-    "webhook.test": (TestData, "Somebody tried whether events arrive. Sent on request only."),
+    "campaign.paused": (CampaignData, "A campaign was paused: it sends nothing for now."),
+    "campaign.resumed": (CampaignData, "A paused campaign was resumed."),
+    "campaign.cancelled": (CampaignData, "A campaign was cancelled for good; its queued messages were withdrawn."),
+    "campaign.finished": (CampaignData, "All steps of a campaign are finished."),
+    "ballot.opened": (BallotData, "A ballot opened."),
+    "ballot.closed": (BallotData, "A ballot closed."),
+    "ballot.threshold_reached": (BallotData, "The estimate reached the threshold."),
+    "ballot.passed": (
+        BallotData,
+        "Even the low end of the estimate reached the threshold, in every constituency that must pass.",
+    ),
+    "ballot.threshold_lost": (BallotData, "The estimate fell below the threshold again, as claims were retracted."),
+    "alert.raised": (AlertData, "An alert was raised: something needs staff."),
+    "alert.resolved": (AlertData, "An alert was resolved."),
+    "webhook.test": (TestData, "A test, sent on request only."),
 }
 """All event types, each with its payload's model and when it happens."""
 
@@ -219,7 +230,7 @@ def schemas() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of all events, by type."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "What Muster tells by webhook",
+        "title": "Events that Muster sends by webhook",
         "oneOf": [_schema(kind) for kind in EVENTS],
         "$defs": {model.__name__: _plain(model) for model in dict.fromkeys(model for model, _ in EVENTS.values())},
     }
@@ -234,9 +245,9 @@ def _schema(kind: str) -> dict[str, Any]:
         "required": ["type", "id", "cursor", "timestamp", "data"],
         "properties": {
             "type": {"const": kind},
-            "id": {"type": "string", "description": "The same as the header webhook-id."},
-            "cursor": {"type": ["integer", "null"], "description": "Its place in the stream; null for a test."},
-            "timestamp": {"type": "string", "format": "date-time", "description": "When it happened, UTC."},
+            "id": {"type": "string", "description": "The same as in the header webhook-id."},
+            "cursor": {"type": ["integer", "null"], "description": "The position in the event log; null for a test."},
+            "timestamp": {"type": "string", "format": "date-time", "description": "The time of the event, UTC."},
             "data": {"$ref": f"#/$defs/{model.__name__}"},
         },
     }

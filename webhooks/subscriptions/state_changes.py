@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from ballots.phase import VotePhase, vote_phase
 from ballots.score import score
 from core.db import Connection, load_queries
 from webhooks.subscriptions.event_sources import SourceEvents
@@ -34,19 +35,20 @@ async def milestones(db: Connection, now: datetime) -> list[SourceEvents]:
 async def _ballots(db: Connection, now: datetime) -> list[SourceEvents]:
     found = []
     for row in await db.fetch(SQL["ballots"], now):
+        phase = vote_phase(row["opens_at"], row["closes_at"], now)
         stands = await score(db, row["ballot_id"], now)
         level = "passed" if stands.passed else "reached" if stands.reached else "below"
         said = {"ballot": row["name"], **{name: asdict(stands)[name] for name in _FIGURES}}
-        found += [SourceEvents(f"ballot.{kind}", at, said) for kind, at in _news(row, level, now)]
-        await db.execute(SQL["tell"], "phase", row["ballot_id"], row["phase"])
+        found += [SourceEvents(f"ballot.{kind}", at, said) for kind, at in _news(row, phase, level, now)]
+        await db.execute(SQL["tell"], "phase", row["ballot_id"], phase)
         await db.execute(SQL["tell"], "threshold", row["ballot_id"], level)
     return found
 
 
-def _news(row: asyncpg.Record, level: str, now: datetime) -> list[tuple[str, datetime]]:
+def _news(row: asyncpg.Record, phase: VotePhase, level: str, now: datetime) -> list[tuple[str, datetime]]:
     """Return the event types due for one ballot, each with when it happened."""
     before, news = row["told_phase"] or "before", []
-    if before == "before" and row["phase"] != "before":
+    if before == "before" and phase != "before":
         news.append(("opened", row["opens_at"]))
     had, has = _RISE.index(row["told_threshold"] or "below"), _RISE.index(level)
     if had < 1 <= has:
@@ -55,7 +57,7 @@ def _news(row: asyncpg.Record, level: str, now: datetime) -> list[tuple[str, dat
         news.append(("passed", now))
     if has < 1 <= had:
         news.append(("threshold_lost", now))
-    if before != "closed" and row["phase"] == "closed":
+    if before != "closed" and phase == "closed":
         news.append(("closed", row["closes_at"]))
     return news
 

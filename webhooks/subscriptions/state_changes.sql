@@ -3,12 +3,11 @@
 -- close.
 select
   b.ballot_id, b.name, b.opens_at, b.closes_at,
-  case when $1::timestamptz < b.opens_at then 'before' when $1 < b.closes_at then 'open' else 'closed' end as phase,
   p.told as told_phase, t.told as told_threshold
 from ballot b
 left join webhook_told p on p.kind = 'phase' and p.id = b.ballot_id
 left join webhook_told t on t.kind = 'threshold' and t.id = b.ballot_id
-where b.closes_at > $1 - interval '7 days' or p.told is distinct from 'closed'
+where b.closes_at > $1::timestamptz - interval '7 days' or p.told is distinct from 'closed'
 order by b.ballot_id;
 
 -- name: tell

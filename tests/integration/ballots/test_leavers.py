@@ -16,6 +16,7 @@ from ballots.leavers import Leaver, come_back, leave, read_leavers, strike_off
 from campaigns.audience import compile_audience, unheld_in_audience
 from campaigns.languages import people_by_language
 from campaigns.spec import Filter
+from campaigns.variables import RESERVED
 from core.db import Connection, Pool
 from core.errors import NotFound
 from core.http.outbound_http import open_outside
@@ -173,7 +174,7 @@ async def test_a_file_that_still_names_leavers_says_so_and_leaves_them_struck_of
     path = tmp_path / "members.csv"
     path.write_text("member id,first name,mobile\nM1,Anna,07700 900009\nM2,Ann,07700 900002\n")
     await leave(db, [Leaver("M2", NOW + timedelta(days=30))], actor="olga", now=NOW)  # a member until then
-    report = await import_people(pool, path)
+    report = await import_people(pool, path, reserved=RESERVED)
     assert (report.updated, report.left, report.to_json()["left"]) == (1, ["M1"], ["M1"])
     back = await find_person(db, "M1")
     assert (back.first_name, back.left_at) == ("Anna", TODAY)

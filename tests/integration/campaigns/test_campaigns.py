@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ballots.ballots import Phase, create_ballot, get_ballot
+from ballots.ballots import create_ballot, get_ballot
 from ballots.counts import totals
+from ballots.phase import Phase
 from ballots.spec import load_ballot_spec
 from campaigns import campaigns
 from campaigns.campaigns import create_campaign, get_campaign, status

@@ -18,7 +18,6 @@ from ballots.counts import refresh, totals
 from campaigns.replies.answers import Inbound, answer_reply, claim_reply, opt_in, opt_out
 from campaigns.replies.reply_inbox import open_replies
 from campaigns.retention import (
-    SOONEST,
     alone,
     archive_campaign,
     archive_next,
@@ -32,6 +31,7 @@ from core.db import Connection
 from core.errors import InputError
 from core.http.outbound_http import open_outside
 from core.keyring import digest
+from core.link_lifetime import ARCHIVE_DELAY, LINK_LIFETIME
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.outbox.dispatcher import Dispatcher
@@ -42,10 +42,10 @@ from tests.support.outbox_rows import SMS_FROM, add_messages, add_step
 from tests.support.past_rows import CLOSED, NOW, Past, add_past, rows_in
 from webhooks import drop_leftovers
 from webhooks.members.page_views import PageViews
-from webhooks.members.recipient import LASTS, find_asked
+from webhooks.members.recipient import find_asked
 
 _numbers = count(1000)
-LATEST = NOW - SOONEST
+LATEST = NOW - ARCHIVE_DELAY
 
 
 @pytest.fixture
@@ -67,11 +67,12 @@ async def archive(db: Connection, past: Past, *, limit: int = 30) -> int:
     return (await archive_campaign(db, due, PageViews(), actor="ada", now=NOW, limit=limit)).messages
 
 
-async def test_links_are_unknown_before_their_messages_may_move() -> None:
-    assert SOONEST > LASTS
+async def test_links_are_unknown_before_their_messages_may_move(db: Connection) -> None:
+    assert ARCHIVE_DELAY > LINK_LIFETIME
+    assert await db.fetchval("select archive_delay()") == ARCHIVE_DELAY, "the database guards the same time"
     with pytest.raises(ValueError, match="archive_after"):
-        Settings(_env_file=None, archive_after=SOONEST.days - 1)
-    assert last_close(NOW, SOONEST.days) == LATEST
+        Settings(_env_file=None, archive_after=ARCHIVE_DELAY.days - 1)
+    assert last_close(NOW, ARCHIVE_DELAY.days) == LATEST
     with pytest.raises(InputError, match="links still work"):
         last_close(NOW, 90, LATEST + timedelta(seconds=1))
 

@@ -14,6 +14,7 @@ import pytest
 
 from ballots.ballots import create_ballot
 from ballots.spec import load_ballot_spec
+from campaigns.variables import RESERVED
 from core.db import open_pool
 from core.settings import ROOT, Settings
 from people.imports.imports import import_people
@@ -89,7 +90,7 @@ def muster(environment: dict[str, str], tmp_path: Path) -> Muster:
 
 async def _fill(url: str, folder: Path) -> None:
     pool = await open_pool(url, size=2)
-    await import_people(pool, folder / "members.csv")
+    await import_people(pool, folder / "members.csv", reserved=RESERVED)
     async with pool.acquire() as db:
         await create_ballot(db, load_ballot_spec(folder / "ballot.toml"))
     await pool.close()

@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from campaigns.replies.reply_inbox import read_by_staff
+from campaigns.retention import drop_unreachable_places
 from core.addresses import normalise_email
 from core.db import Connection
 from core.errors import Conflict, NotFound
 from core.runtime import Runtime
-from messaging.outbox.erasure import drop_old_places
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import Reason, State
 from messaging.suppression_digests import DigestKeys
@@ -189,9 +189,9 @@ async def test_it_is_forgotten_when_links_are_no_good_any_more(room: Room, db: C
     await erase(room)
     kept = "select count(*) from erased_place"
     closes = await db.fetchval("select closes_at from ballot")
-    await drop_old_places(db, closes + timedelta(days=60))
+    await drop_unreachable_places(db, closes + timedelta(days=60))
     assert await db.fetchval(kept) == 2, "the message, and the one that was queued"
-    await drop_old_places(db, closes + timedelta(days=62))
+    await drop_unreachable_places(db, closes + timedelta(days=62))
     assert await db.fetchval(kept) == 0
 
 

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from ballots.counts import recount, refresh, totals
 from campaigns.erasure import find_traces, hold_everything, renamed
+from campaigns.variables import RESERVED
 from core.db import Connection, Pool
 from core.errors import Conflict, NotFound, SettingsError
 from core.runtime import Runtime
@@ -169,7 +170,7 @@ FILE = (
 async def load(pool: Pool, folder: Path, keys: DigestKeys) -> ImportReport:
     path = folder / "members.csv"
     path.write_text(FILE, encoding="utf-8")
-    return await import_people(pool, path, keys=keys)
+    return await import_people(pool, path, reserved=RESERVED, keys=keys)
 
 
 async def test_who_comes_back_is_somebody_new_and_is_not_written_to(

@@ -10,6 +10,7 @@ import pytest
 
 from ballots.counts import settle, totals
 from campaigns.erasure import find_traces
+from campaigns.variables import RESERVED
 from core.address_masks import mask
 from core.db import Connection, Pool
 from core.runtime import Runtime
@@ -100,7 +101,7 @@ async def test_what_a_list_says_of_an_erased_member_outlives_their_return(
     assert await found_in(db, (PHONE[1:],)) == set()
     path = tmp_path / "members.csv"
     path.write_text(f"member id,mobile,email\nA1,{PHONE},anna@example.org\n")
-    await import_people(pool, path, keys=keys)
+    await import_people(pool, path, reserved=RESERVED, keys=keys)
     assert await lift_erased(db, "A1", region="GB", keys=keys, actor="olga")
     back = await db.fetchval("select person_id::text from person where external_id = 'A1'")
     assert [one.reason for one in await standing(db, channel="person", address=back)] == ["deceased"]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from campaigns.variables import RESERVED
 from core.db import Connection, Pool, open_pool
 from core.errors import InputError
 from people.imports.imports import import_people
@@ -29,7 +30,7 @@ def write(tmp_path: Path, text: str, name: str = "members.csv") -> Path:
 
 
 async def load(pool: Pool, tmp_path: Path, text: str, **options: Any) -> ImportReport:
-    return await import_people(pool, write(tmp_path, text), **options)
+    return await import_people(pool, write(tmp_path, text), reserved=RESERVED, **options)
 
 
 def counts(report: ImportReport) -> tuple[int, int, int, int]:
@@ -296,7 +297,7 @@ async def test_spreadsheets_are_imported_too(pool: Pool, tmp_path: Path) -> None
     for row in (["Member ID", "Mobile", "Email"], [1001, 7700900123, None], [1002, "landline", "b@example.org"]):
         sheet.append(row)
     book.save(tmp_path / "members.xlsx")
-    report = await import_people(pool, tmp_path / "members.xlsx")
+    report = await import_people(pool, tmp_path / "members.xlsx", reserved=RESERVED)
     assert counts(report) == (2, 0, 0, 0)
     assert [(problem.line, problem.code) for problem in report.problems] == [(3, "not_a_number")]
     assert await addresses(pool, "1001") == [("sms", "+447700900123")]
@@ -304,7 +305,7 @@ async def test_spreadsheets_are_imported_too(pool: Pool, tmp_path: Path) -> None
 
 async def test_the_same_file_imported_twice_at_once(pool: Pool, tmp_path: Path) -> None:
     path = write(tmp_path, "id,email,branch\n" + "".join(f"{n},m{n}@example.org,B{n % 7}\n" for n in range(3000)))
-    reports = await asyncio.gather(*(import_people(pool, path) for _ in range(3)))
+    reports = await asyncio.gather(*(import_people(pool, path, reserved=RESERVED) for _ in range(3)))
     assert sorted(report.created for report in reports) == [0, 0, 3000]
     assert sorted(report.unchanged for report in reports) == [0, 3000, 3000]
     assert await pool.fetchval("select count(*) from person") == 3000
@@ -322,10 +323,10 @@ async def test_an_import_that_is_killed_leaves_nothing(database_url: str, pool: 
 
     other = await open_pool(database_url, size=1)
     with pytest.raises(KeyboardInterrupt):
-        await import_people(other, path, progress=stop)
+        await import_people(other, path, reserved=RESERVED, progress=stop)
     await other.close()
     assert await everything(pool) == before
-    assert counts(await import_people(pool, path)) == (30_000, 0, 0, 0)
+    assert counts(await import_people(pool, path, reserved=RESERVED)) == (30_000, 0, 0, 0)
 
 
 async def test_progress_is_told(pool: Pool, tmp_path: Path) -> None:
@@ -337,7 +338,7 @@ async def test_progress_is_told(pool: Pool, tmp_path: Path) -> None:
 
 async def test_a_made_up_union_comes_out_as_it_was_planted(pool: Pool, tmp_path: Path) -> None:
     union = write_union(tmp_path / "union.csv", members=3000, branches=40)
-    report = await import_people(pool, union.path)
+    report = await import_people(pool, union.path, reserved=RESERVED)
     assert (report.rows, report.created, report.repeated, report.rejected, report.unreachable) == (
         union.rows, union.people, union.repeated, union.rejected, union.unreachable,
     )  # fmt: skip
@@ -357,7 +358,7 @@ async def test_120_000_rows_cost_little(pool: Pool, tmp_path: Path) -> None:
     union = write_union(tmp_path / "union.csv", members=119_000)
 
     async def read() -> None:
-        report = await import_people(pool, union.path)
+        report = await import_people(pool, union.path, reserved=RESERVED)
         assert report.created == 119_000
 
     assert await effort_of_async(read) < 1500  # 350 on a machine that does nothing else
@@ -383,9 +384,9 @@ async def test_whatever_is_in_a_file_importing_it_twice_changes_nothing(
     writer.writerows(rows)
     path = tmp_path / "any.csv"
     path.write_text(text.getvalue(), encoding="utf-8", newline="")
-    first = await import_people(pool, path)
+    first = await import_people(pool, path, reserved=RESERVED)
     before = (await everything(pool))[:4]
-    again = await import_people(pool, path)
+    again = await import_people(pool, path, reserved=RESERVED)
     assert (again.created, again.updated) == (0, 0)
     assert again.unchanged == first.created + first.updated + first.unchanged
     assert first.rows == again.rows == again.unchanged + again.repeated + again.rejected
@@ -426,5 +427,5 @@ async def test_a_workbook_whose_members_are_in_another_sheet_names_both(pool: Po
     path = tmp_path / "members.xlsx"
     book.save(path)
     with pytest.raises(InputError, match="No column holds the membership number") as refused:
-        await import_people(pool, path)
+        await import_people(pool, path, reserved=RESERVED)
     assert "The sheet “Cover” was read, the first that people see; not read: “Members”." in str(refused.value)

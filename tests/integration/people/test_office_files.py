@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from campaigns.variables import RESERVED
 from core.db import Connection, Pool
 from people.imports.imports import import_people
 from people.imports.report import ImportReport
@@ -24,7 +25,9 @@ NO_RESULT = "<><f>A2</f><v></v>"
 
 
 async def load_sheet(pool: Pool, tmp_path: Path, *rows: list[str], **options: Any) -> ImportReport:
-    return await import_people(pool, write_xlsx(tmp_path / "members.xlsx", rows_xml(rows)), **options)
+    return await import_people(
+        pool, write_xlsx(tmp_path / "members.xlsx", rows_xml(rows)), reserved=RESERVED, **options
+    )
 
 
 def told(report: Any) -> list[tuple[int, str, str]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from campaigns.variables import RESERVED
 from core.db import Connection, Pool
 from people.imports.imports import import_people
 from people.imports.report import ImportReport
@@ -14,7 +15,7 @@ from people.units import count_by_unit, place, unit_names
 async def load(pool: Pool, tmp_path: Path, text: str, **options: Any) -> ImportReport:
     path = tmp_path / "members.csv"
     path.write_text(text, encoding="utf-8")
-    return await import_people(pool, path, **options)
+    return await import_people(pool, path, reserved=RESERVED, **options)
 
 
 async def units_of(pool: Pool, external_id: str) -> dict[str, str]:

@@ -376,6 +376,15 @@ async def test_an_opt_out_in_other_words_is_confirmed_by_us_once(
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
 
 
+async def test_a_text_is_classified_once_when_it_comes(campaign: Campaign, client: Client, db: Connection) -> None:
+    await campaign.ask(sms=PHONE)
+    await send(client, INBOUND, text("1"))
+    assert (await db.fetchval("select payload -> 'read' from inbox"))["reading"] == "voted"
+    await db.execute("update inbox set payload = jsonb_set(payload, '{read,rule}', '\"as it came\"')")
+    await process_inbox(campaign.runtime, 10)
+    assert await db.fetchval("select rule from reply") == "as it came"
+
+
 async def test_an_opt_out_is_confirmed_by_whose_ballot_it_was(
     campaign: Campaign, client: Client, db: Connection
 ) -> None:

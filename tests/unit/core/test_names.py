@@ -78,6 +78,12 @@ def lines(path: Path) -> int:
     return path.read_text(encoding="utf-8").count("\n")
 
 
+def test_messaging_names_no_ballot() -> None:
+    files = [path for kind in ("*.py", "*.sql") for path in (ROOT / "messaging").rglob(kind)]
+    assert files
+    assert [str(path) for path in files if "ballot" in path.read_text(encoding="utf-8").lower()] == []
+
+
 def test_every_package_says_what_it_offers() -> None:
     for package in PACKAGES:
         init = ROOT / package / "__init__.py"

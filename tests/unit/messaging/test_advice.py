@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ballots.template_fields import BALLOT
 from campaigns.replies.classification import READINGS
 from core.errors import TemplateError
 from core.settings import ROOT
@@ -95,14 +96,14 @@ def test_what_is_glued_to_a_link_is_named(template: Template, glued: str) -> Non
 
 @pytest.mark.parametrize("name", ["appointment-reminder", "feedback-request"])
 def test_a_menu_that_nobody_understands_is_not_all_right(name: str) -> None:
-    [warning] = load_template(BROUGHT, name).warnings(sms_from="+447700900000", meanings=READINGS)
+    [warning] = load_template(BROUGHT, name).warnings(subjects=(BALLOT,), sms_from="+447700900000", meanings=READINGS)
     assert "Nothing understands the answer 1 (" in warning
     assert "voted" in warning
 
 
 @pytest.mark.parametrize("name", ["ballot-reminder", "ballot-last-days"])
 def test_the_ballots_menus_are_understood(name: str) -> None:
-    assert load_template(BROUGHT, name).warnings(sms_from="+447700900000", meanings=READINGS) == ()
+    assert load_template(BROUGHT, name).warnings(subjects=(BALLOT,), sms_from="+447700900000", meanings=READINGS) == ()
 
 
 def test_what_is_not_sent_is_not_warned_of() -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 import orjson
 import pytest
 
+from ballots.template_fields import BALLOT
 from core.errors import NotFound, TemplateError
 from core.settings import ROOT
 from messaging.content.languages import code, direction, spoken
 from messaging.content.render import Renderer
-from messaging.content.templates import PERSONAL, Template, load_template
+from messaging.content.templates import Template, load_template
 from messaging.content.translations import day_and_time
+from messaging.content.vocabulary import PERSONAL
 
 BROUGHT = (ROOT / "templates",)
 LINKS = {f"{name}_link": f"https://m.test/{name}" for name in ("confirm", "unsubscribe", "preferences")}
@@ -71,7 +73,7 @@ def test_codes_have_one_form() -> None:
 
 def test_each_person_gets_their_language_or_the_templates_own(tmp_path: Path) -> None:
     template = load_template(write(tmp_path, sms=SMS, email=EMAIL, sms_cy=SMS_CY, email_cy=EMAIL_CY), "nudge")
-    template.check(PERSONAL)
+    template.check(PERSONAL, subjects=(BALLOT,))
     assert template.languages == ("en", "cy")
     assert "language" in template.variables, "a launch keeps it with each message"
     said = Renderer(template, CONSTANTS)

@@ -8,17 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from ballots.template_fields import BALLOT
 from core.errors import MusterError, NotFound, TemplateError
 from core.settings import ROOT
 from messaging.content.expressions import FILTERS
-from messaging.content.templates import (
-    BALLOT_FIELDS,
-    PERSONAL,
-    STANDARD_VARIABLES,
-    Template,
-    list_templates,
-    load_template,
-)
+from messaging.content.templates import Template, list_templates, load_template
+from messaging.content.vocabulary import PERSONAL, STANDARD_VARIABLES
 
 BROUGHT = (ROOT / "templates",)
 
@@ -34,7 +29,7 @@ def write(root: Path, name: str = "nudge", **files: str) -> tuple[Path, ...]:
 
 def refusal(root: Path, **files: str) -> str:
     with pytest.raises(TemplateError) as refused:
-        load_template(write(root, **files), "nudge").check(PERSONAL)
+        load_template(write(root, **files), "nudge").check(PERSONAL, subjects=(BALLOT,))
     return str(refused.value)
 
 
@@ -62,7 +57,7 @@ def test_a_template_says_what_it_is(tmp_path: Path) -> None:
     assert template.menu == {"1": "voted", "2": "not_voted"}
     assert template.subject == "{{ first_name }}, have you voted?"
     assert template.variables == {"first_name", "branch", "confirm_link", "organisation"}
-    template.check(PERSONAL)
+    template.check(PERSONAL, subjects=(BALLOT,))
 
 
 def test_what_was_kept_is_what_comes_back(tmp_path: Path) -> None:
@@ -76,8 +71,8 @@ def test_what_was_kept_is_what_comes_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", list_templates(BROUGHT))
 def test_the_templates_muster_brings_are_in_order(name: str) -> None:
     template = load_template(BROUGHT, name)
-    template.check(PERSONAL, sms_from="+447700900000")
-    assert template.warnings(sms_from="+447700900000") == ()
+    template.check(PERSONAL, subjects=(BALLOT,), sms_from="+447700900000")
+    assert template.warnings(subjects=(BALLOT,), sms_from="+447700900000") == ()
     assert template.channels == ("sms", "email")
     assert template.menu
 
@@ -144,7 +139,9 @@ def test_every_part_is_checked(tmp_path: Path) -> None:
         ("{{ first_name.upper() }}", "cannot be used"),
         ("{{ first_name.upper }}", "only ballot has fields"),
         ("{{ first_name.__class__ }}", "only ballot has fields"),
-        ("{{ ballot.title.__class__ }}", "only ballot has fields"),
+        ("{% set own = first_name %}{{ own.upper }}", "only ballot has fields"),
+        ("{{ balot.title }}", "no variable “balot”. Did you mean “ballot”?"),
+        ("{{ ballot.title.__class__ }}", "“.__class__” cannot be used here"),
         ("{{ first_name['x'] }}", "cannot be used"),
         ("{{ 'a' * 999999999 }}", "cannot be used"),
         ("{% include 'x' %}", "cannot be used"),
@@ -190,6 +187,10 @@ def test_what_cannot_be_said_is_refused(tmp_path: Path, part: str, text: str, wo
             {"sms": SMS, "email": EMAIL, "layout": "{{ content }}{{ unsubscribe_link }}\n{{ first_name }}"},
             "nudge/layout.html line 2: a layout cannot use “first_name”",
         ),
+        (
+            {"sms": SMS, "email": EMAIL, "layout": "{{ content }}{{ unsubscribe_link.upper }}"},
+            "nudge/layout.html line 1: “.upper” cannot be used here",
+        ),
     ],
 )
 def test_files_that_make_no_template_are_refused(tmp_path: Path, files: dict[str, str], words: str) -> None:
@@ -234,20 +235,20 @@ def sms_of(text: str, menu: str = "{}") -> dict[str, str]:
 def test_a_name_as_sender_needs_another_way_to_opt_out(tmp_path: Path, text: str) -> None:
     template = load_template(write(tmp_path, **sms_of(text)), "nudge")
     with pytest.raises(TemplateError, match="no other way to opt out"):
-        template.check(PERSONAL, sms_from="TheUnion")
+        template.check(PERSONAL, subjects=(BALLOT,), sms_from="TheUnion")
     for sender in ("+447700900123", "60777", "MG" + "0" * 32, None):
-        template.check(PERSONAL, sms_from=sender)
+        template.check(PERSONAL, subjects=(BALLOT,), sms_from=sender)
 
 
 @pytest.mark.parametrize("text", ["Stop: {{ unsubscribe_link }}", "{{ confirm_link }}", "Ring 0800 000 000"])
 def test_a_link_or_number_is_such_a_way(tmp_path: Path, text: str) -> None:
-    load_template(write(tmp_path, **sms_of(text)), "nudge").check(PERSONAL, sms_from="TheUnion")
+    load_template(write(tmp_path, **sms_of(text)), "nudge").check(PERSONAL, subjects=(BALLOT,), sms_from="TheUnion")
 
 
 def test_a_name_as_sender_cannot_offer_digits(tmp_path: Path) -> None:
     template = load_template(write(tmp_path, **sms_of("Reply 1. {{ confirm_link }}", "{1: voted}")), "nudge")
     with pytest.raises(TemplateError, match="cannot be answered"):
-        template.check(PERSONAL, sms_from="TheUnion")
+        template.check(PERSONAL, subjects=(BALLOT,), sms_from="TheUnion")
 
 
 @pytest.mark.parametrize(
@@ -263,8 +264,10 @@ def test_a_name_as_sender_cannot_offer_digits(tmp_path: Path) -> None:
 )
 def test_what_is_seldom_meant_is_said(tmp_path: Path, text: str, words: str) -> None:
     template = load_template(write(tmp_path, **sms_of(text)), "nudge")
-    template.check(PERSONAL)
-    assert any(words in warning for warning in template.warnings()), template.warnings()
+    template.check(PERSONAL, subjects=(BALLOT,))
+    assert any(words in warning for warning in template.warnings(subjects=(BALLOT,))), template.warnings(
+        subjects=(BALLOT,)
+    )
 
 
 def test_every_refusal_is_for_a_person(tmp_path: Path) -> None:
@@ -275,7 +278,7 @@ def test_every_refusal_is_for_a_person(tmp_path: Path) -> None:
 
 def test_the_documentation_names_everything_there_is() -> None:
     told = (ROOT / "docs" / "templates.md").read_text("utf-8")
-    for name in STANDARD_VARIABLES - {"ballot"} | FILTERS | {f"ballot.{field}" for field in BALLOT_FIELDS}:
+    for name in STANDARD_VARIABLES | FILTERS | {f"ballot.{field}" for field in BALLOT.fields}:
         assert f"`{name}`" in told, name
     for name in list_templates(BROUGHT):
         assert f"`{name}`" in told, name
@@ -284,4 +287,6 @@ def test_the_documentation_names_everything_there_is() -> None:
 def test_the_examples_in_the_documentation_are_templates(tmp_path: Path) -> None:
     told = (ROOT / "docs" / "templates.md").read_text("utf-8")
     sms, email = (block for block in re.findall(r"```\n(.*?)```", told, re.DOTALL) if block.startswith("---\n"))
-    load_template(write(tmp_path, sms=sms, email=email), "nudge").check(PERSONAL, sms_from="+447700900000")
+    load_template(write(tmp_path, sms=sms, email=email), "nudge").check(
+        PERSONAL, subjects=(BALLOT,), sms_from="+447700900000"
+    )

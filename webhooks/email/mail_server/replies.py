@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from campaigns.replies.answers import Inbound, answer_reply
-from campaigns.replies.classification import OwnMail
-from campaigns.replies.mail_classification import Doubt, read_mail
+from campaigns.replies.classification import Classification, OwnMail
+from campaigns.replies.mail_classification import Doubt, read_mail, with_more_kept
 from campaigns.replies.reply_inbox import note_reply
 from core.addresses import normalise_email
 from core.db import Connection
@@ -65,16 +65,19 @@ class MailAnswer:
         """
         return OwnMail(own_words(self.text, self.names, sent), own_subject(self.subject, sent))
 
-    def kept(self, mail: OwnMail) -> str:
-        """Return what is stored and shown: their own words, or the whole mail where none are known to be theirs.
+    def read(self, mail: OwnMail) -> tuple[Classification, str]:
+        """Classify it; return that, and what is stored and shown.
+
+        That is their own words, or the whole mail where none are known to be theirs.
 
         Args:
             mail: their own words; a subject that says what they want is enough.
         """
-        whole = self.text[:KEPT].strip()
-        if mail.words or not whole or (mail.subject and read_mail(mail, self.doubt).reading != "unclear"):
-            return mail.text
-        return OwnMail(whole, mail.subject).text
+        read, whole = read_mail(mail, self.doubt), self.text[:KEPT].strip()
+        if mail.words or not whole or (mail.subject and read.reading != "unclear"):
+            return read, mail.text
+        kept = OwnMail(whole, mail.subject).text
+        return (read if kept.strip() == mail.text.strip() else with_more_kept(read)), kept
 
 
 def read_answer(letter: ParsedMail, keyring: Keyring, *, message_id: int | None, sender: str) -> MailAnswer:
@@ -114,6 +117,7 @@ async def take_reply(db: Connection, item: Item, answer: MailAnswer, mail: OwnMa
     Returns:
         The id of its reply, if it became one.
     """
+    read, text = answer.read(mail)
     answered = await answer_reply(
         db,
         Inbound(
@@ -121,13 +125,12 @@ async def take_reply(db: Connection, item: Item, answer: MailAnswer, mail: OwnMa
             channel="email",
             address=answer.address,
             senders=(item.payload["recipient"],),
-            text=answer.kept(mail),
-            mail=mail,
+            text=text,
+            read=read,
             received_at=item.received_at,
             media=answer.attachments,
             message_id=answer.message_id,
             proven=answer.message_id is not None,
-            doubt=answer.doubt,
         ),
     )
     if answer.attachments:

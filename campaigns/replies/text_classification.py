@@ -1,0 +1,32 @@
+"""Classification of a text together with the message it answers, once: what it says is kept and handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import asyncpg
+
+from campaigns.replies.answered_messages import said_by
+from campaigns.replies.classification import Classification, read_reply
+
+
+def classify_text(text: str, asked: asyncpg.Record | None) -> Classification:
+    """Classify a text.
+
+    Args:
+        text: as stored.
+        asked: the message it answers, as `find_answered` returned it; None where there is none.
+    """
+    return read_reply(text, asked["menu"] if asked else None, said_by(asked))
+
+
+def to_json(read: Classification) -> dict[str, Any]:
+    """Return a classification in the form kept in the inbound log."""
+    return asdict(read)
+
+
+def from_json(kept: Mapping[str, Any] | None) -> Classification | None:
+    """Return the classification that `to_json` made; None where a text was stored without one."""
+    return None if kept is None else Classification(**kept)

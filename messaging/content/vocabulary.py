@@ -1,0 +1,37 @@
+"""Names that templates may use.
+
+The packages above say which subjects there are, and what fields each has; here a subject is a variable with fields.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+PERSONAL: Final = frozenset(
+    {"first_name", "last_name", "full_name", "member_id", "unit", "branch", "workplace", "region", "language"}
+)
+"""Variables of every person, beside their attributes."""
+CONSTANTS: Final = frozenset({"organisation", "contact"})
+"""Variables that are the same for all recipients of a step, beside its subject."""
+LINKS: Final = frozenset({"confirm_link", "unsubscribe_link", "preferences_link"})
+"""Variables made for each message."""
+STANDARD_VARIABLES: Final = PERSONAL | CONSTANTS | LINKS
+"""Variables of every template, beside people's attributes and its subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectVariable:
+    """Variable for what a campaign asks about; the only kind that has fields: `{{ appointment.starts }}`.
+
+    Attributes:
+        name: its name in templates: `appointment`.
+        noun: what it stands for, in a sentence: `an appointment`.
+        fields: the names of its fields.
+        example: one of them, which errors mention.
+    """
+
+    name: str
+    noun: str
+    fields: frozenset[str]
+    example: str

@@ -1,0 +1,66 @@
+"""Options of commands: each is declared once, unless two commands mean different things by one name."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+import click
+import pytest
+
+from core.settings import ROOT
+from muster.cli import root
+
+OF_TWO_MEANINGS: Final = {
+    "--after": "a number of a message, a time, or the cursor of an event",
+    "--ballot": "the ballot of a preview, or those that a key may read",
+    "--before": "when ballots closed, or when messages were to leave",
+    "--by": "kinds of units as the member file has them, or any, as ballots count them",
+    "--dry-run": "turnout imports change nothing unless told otherwise",
+    "--file": "a member file for the demo, or a list of messages",
+    "--json": "check reads JSON, too",
+    "--members": "how many the demo makes up, or who receives the sandbox's messages",
+    "--person": "whose messages to preview, or who wrote a reply",
+    "--reason": "why staff do something, or the reason of a message",
+    "--smtp": "where the mail server listens, or the sandbox",
+    "--source": "who a turnout file is from, or where members consented",
+    "--step": "the step to launch, or whose messages to decide about",
+}
+"""Names that are declared more than once, and why; each one's help says what it means there."""
+
+
+def declared() -> Iterator[str]:
+    for path in sorted((ROOT / "muster" / "cli").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "option":
+                assert isinstance(node.args[0], ast.Constant)
+                yield str(node.args[0].value)
+
+
+def commands(command: click.Command, context: click.Context) -> Iterator[click.Command]:
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from commands(inner, click.Context(inner, info_name=name, parent=context))
+    else:
+        yield command
+
+
+COMMANDS: Final = tuple(commands(root, click.Context(root)))
+
+
+def test_an_option_is_declared_once() -> None:
+    counted = Counter(declared())
+    assert {name for name, times in counted.items() if times > 1} == set(OF_TWO_MEANINGS)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_option_has_a_sentence_of_help(command: click.Command) -> None:
+    assert command.help
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.help, option.name
+            assert option.help.endswith((".", "…")), option.help
