@@ -30,7 +30,7 @@ async def add_unit(db: Connection, name: str, kind: str = "branch", parent: int 
 async def claim_status(db: Connection, ballot: int, person: int) -> Record | None:
     """A member's status, by the claim that decides it; None while no claim about them holds."""
     return await db.fetchrow(
-        "select s.kind, s.source, c.confidence, c.message_id from standing s join claim c using (claim_id)"
+        "select s.kind, s.source, c.confidence, c.message_id from claim_status s join claim c using (claim_id)"
         " where s.ballot_id = $1 and s.person_id = $2",
         ballot, person,
     )  # fmt: skip
