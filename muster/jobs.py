@@ -136,7 +136,7 @@ class Jobs:
         going.append(asyncio.create_task(self.sender.stop(patience), name="webhooks on their way"))
         _, late = await asyncio.wait(going, timeout=patience)
         for task in late:
-            log.warning("a duty did not finish in time", duty=task.get_name())
+            log.warning("a job did not finish in time", job=task.get_name())
             task.cancel()
         await asyncio.gather(*going, return_exceptions=True)
 
@@ -217,6 +217,6 @@ async def _all_of(*works: Callable[[], Awaitable[object]]) -> None:
         except Exception as error:  # noqa: BLE001  # any error is reported once all have been run
             failed.append(error)
     for another in failed[1:]:
-        log.error("something that is done with others failed", exc_info=another)
+        log.error("another of the clean-up tasks failed", exc_info=another)
     if failed:
         raise failed[0]

@@ -44,7 +44,7 @@ async def malformed(request: web.Request, source: str, problem: str, body: bytes
     Raises:
         Unavailable: the database does not answer.
     """
-    log.warning("a webhook that cannot be read", path=request.path, problem=problem)
+    log.warning("a webhook request cannot be read", path=request.path, problem=problem)
     await keep_malformed(request.app[RUNTIME], source=source, problem=without_controls(problem)[:500], body=body)
     return web.HTTPBadRequest(text="The body cannot be read.\n")
 

@@ -180,7 +180,7 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
     """
     asked = await _asked(db, message_id)
     if await suppression.find_place(db, asked["channel"], asked["address"], message_id) is None:
-        raise NotFound(f"Nobody knows any more where message {message_id} went.")
+        raise NotFound(f"The address of message {message_id} is no longer known.")
     everywhere = everywhere and not is_erased(message_id, asked["address"])  # sharers: the address alone
     for channel, address in _where(asked, everywhere=everywhere):
         await suppression.suppress(

@@ -132,7 +132,7 @@ class Heartbeat:
             since = now()
             await asyncio.sleep(pause)
             if (late := now() - since - pause) > STOOD_STILL:
-                log.warning("this process stood still, or its machine did", seconds=round(late))
+                log.warning("this process, or its machine, was suspended", seconds=round(late))
             pause = BEAT if await self._say() else AGAIN
 
     async def _say(self) -> bool:
@@ -153,7 +153,7 @@ class Heartbeat:
         if self.courier_id != courier_id:  # renounced meanwhile
             return True
         if alive is None:
-            log.warning("this worker was taken for gone; what it had claimed is no longer its own")
+            log.warning("other workers declared this worker gone and took over its messages")
             self.courier_id = None
         else:
             self._confirmed_at = asked

@@ -160,7 +160,7 @@ class Pipeline:
         if self._claiming is not None:
             await asyncio.wait([self._claiming])
             if (failed := self._claiming.exception()) is not None:
-                log.warning("the last claims failed", error=in_words(failed))
+                log.warning("the last messages could not be claimed", error=in_words(failed))
 
     @property
     def _room(self) -> int:
@@ -235,7 +235,7 @@ class Pipeline:
                 self._came_back(departure, Unknown("The worker stopped before an answer came."))
                 raise
             except Exception as error:  # a channel must not raise: whatever the error, the message may have left
-                log.exception("a channel failed", message_id=departure.message.message_id)
+                log.exception("a channel raised an unexpected error", message_id=departure.message.message_id)
                 outcome = Unknown(repr(error)[:200])
             self._came_back(departure, outcome)
 
@@ -312,8 +312,8 @@ class Pipeline:
                     db,
                     key=key,
                     severity="warning",
-                    title=f"The {self._channel.name} provider takes nothing right now: {self._trouble}",
-                    remedy="Messages wait and go out by themselves when it answers again; check it if this lasts.",
+                    title=f"The {self._channel.name} provider accepts nothing right now: {self._trouble}",
+                    remedy="Messages wait, and are sent when it answers again; check the provider if this lasts.",
                 )
             self._told = True
         elif self._told and not self._trouble:

@@ -185,7 +185,10 @@ class Schedule:
                 return await hand_back(db, claimed)
         except TEMPORARY as error:
             self._runtime.outages.met(error)
-            log.warning("claimed messages wait until this worker counts as gone", messages=len(claimed))
+            log.warning(
+                "claimed messages could not be handed back; they wait until this worker is declared gone",
+                messages=len(claimed),
+            )
             self._presence.renounce()
             return 0
 
@@ -273,5 +276,5 @@ async def _alert_broken(db: Connection, lane: StepChannel, error: MusterError) -
         key=f"step:{lane.step_id}",
         severity="error",
         title=f"A step cannot be sent by {lane.channel}: {error.message}",
-        remedy=error.remedy or "Mend its template or sender, then restart the workers.",
+        remedy=error.remedy or "Correct its template or sender, then restart the workers.",
     )

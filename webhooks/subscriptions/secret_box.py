@@ -43,7 +43,7 @@ def unseal(keys: Sequence[SecretStr], sealed: bytes) -> SecretStr:
         return SecretStr(_box(keys).decrypt(sealed).decode())
     except InvalidToken:
         raise SettingsError(
-            "The secret of a webhook was sealed with another MUSTER_SECRET_KEY.",
+            "The secret of a webhook was encrypted with another MUSTER_SECRET_KEY.",
             remedy="Add the former key to the list again, or make a new secret: muster webhooks rotate NAME",
         ) from None
 

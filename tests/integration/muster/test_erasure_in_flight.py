@@ -154,7 +154,7 @@ async def test_whoever_writes_to_what_came_in_is_waited_for_with_empty_hands(
         transaction = other.transaction()
         await transaction.start()
         await other.execute("insert into inbox (source, dedupe_key, subject, payload) values ('x', 'x', 'x', '{}')")
-        with pytest.raises(Conflict, match="writing to what came in") as refused:
+        with pytest.raises(Conflict, match="were being written to") as refused:
             await erasure.erase(runtime, found, actor="olga")
         await transaction.rollback()
     assert "campaign list" not in refused.value.remedy

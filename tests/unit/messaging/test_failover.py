@@ -212,7 +212,7 @@ async def test_a_provider_that_fails_is_left_out_and_said_so_once() -> None:
     assert len(twilio.given) == THRESHOLD
     [news] = alarms(channel)
     assert (news.provider, news.severity) == ("twilio", "error")
-    assert news.title == "Twilio is left out. The provider refused our account, not this person. Texts go by Vonage."
+    assert news.title == "Twilio is not used. The provider refused our account, not this person. Texts go by Vonage."
     await give(channel, 99)
     assert channel.news() == []
 

@@ -100,7 +100,7 @@ async def _unsubscribe(db: Connection, item: Item, farewell: UnsubscribeWish) ->
 
 async def _tell(db: Connection, news: MessageEvent, at: datetime) -> None:
     if news.message_id is None:
-        log.info("mail about no message of ours", source=news.source, code=news.event.code)
+        log.info("mail about an unknown message", source=news.source, code=news.event.code)
         return
     await apply_events(db, news.source, [ReportedEvent(news.message_id, news.event, at)])
     if news.event.reason is Reason.UNREAD_BOUNCE:
