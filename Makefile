@@ -39,7 +39,7 @@ check: $(VENV)/.dev ## format, lint, types, layers, migrations
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/squawk --config .squawk.toml core/db/migrations/*.sql
+	$(BIN)/squawk --config .squawk.toml */migrations/*.sql
 
 unit: $(VENV)/.dev ## the quick tests only
 	$(BIN)/pytest tests/unit $(ARGS)

@@ -93,6 +93,8 @@ async def _database_state(runtime: Runtime) -> str:
     try:
         async with asyncio.timeout(3), runtime.pool.acquire() as db:
             pending = await missing(db)
+    except Conflict as error:
+        return error.message
     except Exception as error:  # noqa: BLE001  # any failure means not ready
         return f"does not answer ({type(error).__name__})"
     return f"lacks {plural(len(pending), 'migration')}; run: muster migrate" if pending else "ok"

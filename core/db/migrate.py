@@ -1,4 +1,7 @@
-"""Bring a database to the newest schema, with dbmate."""
+"""Bring a database to the newest schema, with dbmate.
+
+Each package that owns tables has a folder `migrations`. Files are applied by their names, whichever folder they are in.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,20 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Final
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from core.db.pool import Connection, Pool, explained, open_pool
-from core.errors import SettingsError
+from core.errors import Conflict, SettingsError
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+OWNERS: Final = ("core", "messaging", "people", "staff", "ballots", "campaigns", "webhooks", "api")
+"""Packages that own tables."""
+FOLDERS: Final = tuple(Path(__file__).parents[2] / package / "migrations" for package in OWNERS)
+
+
+def migration_files() -> list[Path]:
+    """List the migrations of all packages, in the order they are applied."""
+    return sorted((path for folder in FOLDERS for path in folder.glob("*.sql")), key=lambda path: path.name)
 
 
 async def migrate(url: str) -> list[str]:
@@ -22,13 +33,13 @@ async def migrate(url: str) -> list[str]:
         The file names applied, oldest first; empty when there was nothing to do.
 
     Raises:
+        Conflict: see `missing`; the database is as it was.
         Unavailable, SettingsError: the database cannot be reached or refuses us.
     """
-    pool = await open_pool(url, size=1)  # its errors are clearer than dbmate's
-    await pool.close()
+    await pending(url)  # its errors are clearer than dbmate's
+    folders = [word for folder in FOLDERS for word in ("--migrations-dir", str(folder))]
     dbmate = await asyncio.create_subprocess_exec(
-        _dbmate(), "--env-file", os.devnull, "--migrations-dir", str(MIGRATIONS), "--no-dump-schema",
-        "--migration-lock", "migrate",
+        _dbmate(), "--env-file", os.devnull, *folders, "--no-dump-schema", "--migration-lock", "migrate",
         env={"DATABASE_URL": _for_dbmate(url)},  # not an argument: those show in `ps`
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
@@ -51,6 +62,7 @@ async def pending(url: str) -> list[str]:
     """List the names of migrations that the database at an address does not have yet.
 
     Raises:
+        Conflict: see `missing`.
         Unavailable, SettingsError: the database cannot be reached or refuses us.
     """
     async with explained(url):
@@ -62,11 +74,28 @@ async def pending(url: str) -> list[str]:
 
 
 async def missing(db: Pool | Connection) -> list[str]:
-    """List the names of migrations a database does not have yet, oldest first."""
+    """List the names of migrations a database does not have yet, oldest first.
+
+    Raises:
+        Conflict: a version before 0.1.0 made the database, with migrations that no longer exist.
+    """
     known = await db.fetchval("select to_regclass('schema_migrations')")
     rows = await db.fetch("select version from schema_migrations") if known else []
     done = {row["version"] for row in rows}
-    return sorted(path.name for path in MIGRATIONS.glob("*.sql") if path.name.partition("_")[0] not in done)
+    files = {path.name.partition("_")[0]: path.name for path in migration_files()}
+    if done and min(done) < min(files):
+        raise made_before_release()
+    return [name for version, name in files.items() if version not in done]
+
+
+def made_before_release() -> Conflict:
+    """Return the error about a database that a version before 0.1.0 made."""
+    return Conflict(
+        "A version before 0.1.0 made this database, and this version cannot use it. Nothing in it was changed.",
+        remedy="With the version that you have been running, write members, opt-outs, consents and turnout to files "
+        "(`muster people export`, `suppression export`, `consent export`, `turnout export`). Then start with an empty "
+        "MUSTER_HOME or database and import them. docs/upgrading.md has every step.",
+    )
 
 
 def _dbmate() -> str:

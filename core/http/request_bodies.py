@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 from multidict import MultiDict
+from multipart import PushMultipartParser, parse_options_header
 
 from core.control_characters import without_controls
 
@@ -18,8 +19,8 @@ LARGEST: Final = 64 * 1024
 READS_WITHIN: Final = 10.0
 """Seconds a client has to send its body."""
 MOST_FIELDS: Final = 200
-LONGEST_HEADER: Final = 500
-"""Bytes of a line that can be a header: the standard parser takes a second for 15 KB of semicolons."""
+LONGEST_HEADER: Final = 4096
+"""Bytes of a header of a field: names of files are in them, and file systems allow 255."""
 
 
 async def read_body(
@@ -96,6 +97,34 @@ def _unquoted(text: str) -> str:
     return unquote(text, errors="strict") if "%" in text else text
 
 
+def parse_multipart(content_type: str, body: bytes) -> MultiDict[bytes]:
+    """Parse the fields of a `multipart/form-data` body (RFC 7578), in their order.
+
+    Args:
+        content_type: the header, which names the boundary.
+        body: the whole body; each value is copied once, and may be as large as a mail.
+
+    Raises:
+        ValueError: it is not one, is not complete, or has more than `MOST_FIELDS` fields.
+    """
+    _, options = parse_options_header(content_type)
+    fields: MultiDict[bytes] = MultiDict()
+    name, value = "", list[bytes]()
+    parser = PushMultipartParser(
+        options.get("boundary", ""), max_segment_count=MOST_FIELDS, max_header_size=LONGEST_HEADER,
+        header_charset="latin-1", strict=True,
+    )  # fmt: skip
+    with parser:
+        for event in parser.parse(body):
+            if event is None:
+                fields.add(name, b"".join(value))
+            elif isinstance(event, bytes):
+                value.append(event)
+            else:
+                name, value = event.name, []
+    return fields
+
+
 def without_nul(text: str) -> str:
     """Replace NUL, which PostgreSQL cannot store, by U+FFFD."""
     return text.replace("\0", "\ufffd")
@@ -120,31 +149,15 @@ async def read_form(request: web.Request, *, largest: int = 16 * 1024) -> MultiD
         HTTPRequestEntityTooLarge, HTTPRequestTimeout: see `read_body`.
     """
     body = await read_body(request, largest=largest)
-    if request.content_type == "multipart/form-data":
-        form = _parse_multipart(request.headers.get("Content-Type", ""), body)
-    else:
-        try:
+    try:
+        if request.content_type == "multipart/form-data":  # one-click may come in one (RFC 8058)
+            parts = parse_multipart(request.headers.get("Content-Type", ""), body)
+            form = MultiDict((name, value.decode(errors="replace").strip()) for name, value in parts.items())
+        else:
             form = parse_form(body)
-        except ValueError:
-            return MultiDict()
+    except ValueError:
+        return MultiDict()
     return MultiDict((name, without_controls(value)) for name, value in form.items())
-
-
-def _parse_multipart(content_type: str, body: bytes) -> MultiDict[str]:
-    """Parse the text fields of a `multipart/form-data` body (RFC 7578); one-click may come in one (RFC 8058)."""
-    from email.parser import BytesParser
-    from email.policy import compat32
-
-    head = b"Content-Type: " + content_type.encode("ascii", "replace").replace(b"\n", b" ") + b"\r\n\r\n"
-    fields: MultiDict[str] = MultiDict()
-    if any(len(line) > LONGEST_HEADER for line in (head + body).splitlines()):
-        return fields
-    for part in BytesParser(policy=compat32).parsebytes(head + body).walk():
-        name = part.get_param("name", header="content-disposition")
-        content = part.get_payload(decode=True)
-        if isinstance(name, str) and isinstance(content, bytes):
-            fields.add(name, content.decode(errors="replace").strip())
-    return fields
 
 
 def _too_large(largest: int) -> web.HTTPRequestEntityTooLarge:

@@ -47,7 +47,7 @@ async def open_session(*, pool_size: int = 5, stays_up: bool = False) -> AsyncIt
 
     Raises:
         SettingsError: the configuration cannot work.
-        Conflict: the configured database lacks migrations.
+        Conflict: the configured database lacks migrations, or is from before version 0.1.0.
         NotFound: no database is configured, and there is no Muster in MUSTER_HOME.
         Unavailable: a server does not answer.
     """

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from core.db.migrate import made_before_release
 from core.errors import Unavailable
 
 SUPERUSER: Final = "postgres"
@@ -24,19 +25,9 @@ APPLICATION: Final = "muster"
 
 _HEAD: Final = "# Written by Muster at every start of the server: muster/embedded/roles.py\n"
 _ROLES: Final = Path(__file__).with_suffix(".psql")
-_UPGRADES: Final = "muster_upgrade"
 _DATABASE: Final = (
     "select 'create database muster' where not exists (select from pg_database where datname = 'muster') \\gexec"
 )
-_UPGRADER: Final = """select 'create role muster_upgrade superuser login'
-where not exists (select from pg_roles where rolname = 'muster_upgrade') \\gexec"""
-_RENAME: Final = """begin;
-alter role muster rename to postgres;
-create role muster_owner login;
-create role muster login;
-commit;
-"""
-"""Older installations had one role for everything, and the first role of a server is always its superuser."""
 
 
 def access_rules(data: Path, let_in: Sequence[str]) -> Mapping[Path, str]:
@@ -53,10 +44,6 @@ def access_rules(data: Path, let_in: Sequence[str]) -> Mapping[Path, str]:
     }
 
 
-class _NoSuchRoleError(Unavailable):
-    """The server does not know the role we connected as."""
-
-
 class Roles:
     """Roles of a server that has just started.
 
@@ -71,29 +58,26 @@ class Roles:
         self._place = ("--host", str(socket_dir), "--port", str(port))
 
     def provide(self) -> None:
-        """Ensure the roles, the database and the ownership of its objects; older installations are upgraded.
+        """Ensure the roles, the database and their rights.
 
         Raises:
+            Conflict: a version before 0.1.0 made the server, with one role for everything; it is as it was.
             Unavailable: it cannot be done.
         """
-        try:
-            self._run(SUPERUSER, "postgres", _DATABASE)
-        except _NoSuchRoleError:
-            self._run(APPLICATION, "postgres", _UPGRADER)
-            self._run(_UPGRADES, "postgres", _RENAME)
-            self._run(SUPERUSER, "postgres", _DATABASE)
-        self._run(SUPERUSER, "muster", _ROLES.read_text(encoding="utf-8"))
+        self._run("postgres", _DATABASE)
+        self._run("muster", _ROLES.read_text(encoding="utf-8"))
 
-    def _run(self, role: str, database: str, sql: str) -> None:
-        done = self._call(role, database, sql)
+    def _run(self, database: str, sql: str) -> None:
+        done = self._call(database, sql)
         if done.returncode != 0:
             words = done.stderr.strip().splitlines() or ["psql failed without a word"]
-            kind = _NoSuchRoleError if f'role "{role}" does not exist' in words[0] else Unavailable
-            raise kind(f"The embedded PostgreSQL could not be set up: {words[0]}")
+            if f'role "{SUPERUSER}" does not exist' in words[0]:
+                raise made_before_release()
+            raise Unavailable(f"The embedded PostgreSQL could not be set up: {words[0]}")
 
-    def _call(self, role: str, database: str, sql: str) -> subprocess.CompletedProcess[str]:
+    def _call(self, database: str, sql: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [self._psql, *self._place, "--username", role, "--dbname", database, "--no-psqlrc", "--no-password",
+            [self._psql, *self._place, "--username", SUPERUSER, "--dbname", database, "--no-psqlrc", "--no-password",
              "--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1", "--file", "-"],
             input=f"set client_min_messages = warning;\n{sql}",
             env={"LC_ALL": "C", "PGCONNECT_TIMEOUT": "30"},  # not the environment's own PGHOST, PGOPTIONS …

@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from email.message import Message
 from email.policy import compat32
-from itertools import pairwise
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
@@ -29,7 +28,7 @@ from core.runtime import Runtime
 from core.settings import Settings
 from webhooks.email.mail_server.addresses import read_destination
 from webhooks.email.mail_server.mail_store import keep_mail
-from webhooks.email.receiver import Forged, Malformed, believed, refused, source_of, use_up
+from webhooks.email.receiver import Forged, believed, refused, source_of, use_up
 from webhooks.email.uploads import Uploads
 from webhooks.inbound_log.inbound_log import Intake
 
@@ -39,12 +38,9 @@ MOST_UNKNOWN: Final = 2
 """… from one network and not verified yet."""
 WAITS: Final = 5.0
 """Seconds that a further mail waits for a slot."""
-MOST_FIELDS: Final = 200
 MOST_RECIPIENTS: Final = 20
 LONGEST_HEADER: Final = 4000
 
-_BOUNDARY: Final = re.compile(r'boundary="?([^";,\s]{1,200})"?', re.IGNORECASE)
-_NAME: Final = re.compile(rb'(?i)content-disposition:[^\r\n]{0,100}?[; ]name="([^"\r\n]{1,100})"')
 _HEADER_NAME: Final = re.compile(r"[!-9;-~]{1,76}", re.ASCII)
 _OWN: Final = frozenset({"mime-version", "content-type", "content-transfer-encoding", "content-disposition"})
 
@@ -184,40 +180,6 @@ async def _keep_for_each(runtime: Runtime, name: str, posted: Posted) -> bool:
     if not known:
         log.info("mail to an unknown address", way=name)
     return known > 0
-
-
-def read_multipart(content_type: str, body: bytes) -> dict[str, bytes]:
-    """Return the fields of a `multipart/form-data` body (RFC 7578), as bytes; of two with one name, the first.
-
-    Raises:
-        Malformed: it is no such body, or has too many fields.
-    """
-    found = _BOUNDARY.search(content_type[:LONGEST_HEADER])
-    if found is None:
-        raise Malformed("a form without a boundary")
-    fields: dict[str, bytes] = {}
-    for begin, end in _parts(body, b"\r\n--" + found[1].encode(errors="replace")):
-        gap = body.find(b"\r\n\r\n", begin, end)
-        name = _NAME.search(body, begin, min(begin + LONGEST_HEADER, max(gap, begin)))
-        if name is not None:
-            fields.setdefault(name[1].decode(errors="replace"), body[gap + 4 : end])
-    return fields
-
-
-def _parts(body: bytes, mark: bytes) -> list[tuple[int, int]]:
-    """Return where each part of a form begins and ends; nothing is copied, for it may have the size of a mail.
-
-    Raises:
-        Malformed: there are too many.
-    """
-    marks = [-2] if body.startswith(mark[2:]) else []  # the first boundary has no line before it
-    at = body.find(mark)
-    while at >= 0 and len(marks) < MOST_FIELDS:
-        marks.append(at)
-        at = body.find(mark, at + len(mark))
-    if len(marks) >= MOST_FIELDS:
-        raise Malformed("too many fields")
-    return [(at + len(mark), end) for at, end in pairwise([*marks, len(body)])]
 
 
 def put_together(headers: Sequence[tuple[str, str]], text: str, html: str, attachments: int) -> bytes:

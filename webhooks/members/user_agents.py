@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, Literal
 
+from crawleruseragents import is_crawler
+
 Agent = Literal["browser", "scanner", "preview", "tool", "none"]
 
 _PREVIEWS: Final = re.compile(
@@ -23,12 +25,12 @@ _SCANNERS: Final = re.compile(
     r"|spamassassin|rspamd|urlscan|virustotal|safebrowsing|google-safety|google favicon|yandexantivirus"
     r"|zgrab|censys|netcraft|detectify|assetnote|nessus|nuclei|qualys|shodan|masscan|nmap"
     r"|(?:image|e-?mail|link|url)[ -]?proxy|mail ?proxy|ukr\.net"
-    r"|(?<!cu)bot(?=[/;:),+-]|$)|spider(?! \d)|crawl|scanner|monitor|checker|validator|fetcher|archiver"
+    r"|(?<!cu)(?<!power )bot(?=[/;:),+-]|$)|spider(?! \d)|crawl|scanner|monitor|checker|validator|fetcher|archiver"
     r"|security\b|protect|antivirus|inspect",
     re.IGNORECASE,
 )
-"""Programs that check links for dangers, and other robots. Phones are called Cubot, M bot 51 and Spider 8, and a
-browser on some names its `securitypay`."""
+"""Programs that check links for dangers, and other robots. Phones are called Cubot, Power Bot, M bot 51 and Spider 8,
+and a browser on some names its `securitypay`."""
 _ASKED: Final = re.compile(r"https?:|www\.|[\w.-]@[\w-]+\.[a-z]", re.IGNORECASE)
 """A contact address of the program's makers. Browsers have none."""
 _COMPATIBLE: Final = re.compile(
@@ -40,6 +42,9 @@ _BROWSERS: Final = re.compile(
     re.IGNORECASE,
 )
 """Prefixes of browsers' names, old phones' too. Anything else is a library, which nobody reads pages with."""
+_HANDHELD: Final = re.compile(r"android|iphone|ipad|mobile|phone|tablet|nokia|symbian|midp", re.IGNORECASE)
+"""Telephones and tablets. The public list of robots is not asked about them: it has the builds of common telephones,
+Facebook's own browser and the names of models among its robots."""
 
 _TELLS: Final = re.compile(r"(?:chrome|firefox)/(?P<version>\d+)", re.IGNORECASE)
 """Browsers that send Fetch Metadata with each request, from version `_TELLS_FROM` on."""
@@ -60,7 +65,9 @@ def classify(agent: str) -> Agent:
         return "preview"
     if any(sign.search(agent) for sign in (_SCANNERS, _ASKED, _COMPATIBLE)):
         return "scanner"
-    return "browser" if _BROWSERS.match(agent) else "tool"
+    if not _BROWSERS.match(agent):
+        return "tool"
+    return "scanner" if not _HANDHELD.search(agent) and is_crawler(agent) else "browser"
 
 
 def misfits(headers: Mapping[str, str], *, secure: bool, presses: bool) -> list[str]:

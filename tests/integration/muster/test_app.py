@@ -86,6 +86,13 @@ async def test_not_ready_while_migrations_are_missing(client: Client, db: Connec
         assert (await answer.json())["database"] == "lacks 1 migration; run: muster migrate"
 
 
+async def test_not_ready_on_a_database_from_before_the_first_release(client: Client, db: Connection) -> None:
+    await db.execute("insert into schema_migrations values ('20261122000001')")
+    async with client.get("/readyz") as answer:
+        assert answer.status == 503
+        assert "A version before 0.1.0 made this database" in (await answer.json())["database"]
+
+
 async def test_without_a_database_it_lives_says_503_and_goes_on_when_it_is_back(
     runtime: Runtime, database_url: str
 ) -> None:

@@ -204,67 +204,75 @@ def test_a_folder_that_was_closed_is_not_opened(home: Path) -> None:
     assert data_folder(home).is_relative_to("/var/lib/muster")
 
 
-FOREIGN = """
-select string_agg(name, ', ') from (
-  select oid, relname::text, relowner, relnamespace from pg_class
-  union all select oid, typname, typowner, typnamespace from pg_type
-  union all select oid, proname, proowner, pronamespace from pg_proc
-) as made (oid, name, owner, schema)
-where schema = 'public'::regnamespace and owner <> 'muster_owner'::regrole
-  and not exists (select from pg_depend d where d.objid = made.oid and d.deptype = 'e') -- not the server's own
-"""
-
-
 def start_as_before(home: Path) -> Postgres:
     """A server as Muster made one before there were roles: one superuser, who owns everything, and trust."""
     programs = _where_standin_can_run(_binaries()) if AS_ROOT else _binaries()
     run, data = _Run(programs, STANDIN), home / "postgres"
-    data.mkdir(parents=True)
-    home.chmod(0o755)
-    run.give(data)
-    made = run("initdb", "-D", str(data), "-U", "muster", "--auth=trust", "--encoding=UTF8", "--no-locale")
-    assert made[0] == 0, made[1]
+    makes = not data.exists()
+    if makes:
+        data.mkdir(parents=True)
+        home.chmod(0o755)
+        run.give(data)
+        made = run("initdb", "-D", str(data), "-U", "muster", "--auth=trust", "--encoding=UTF8", "--no-locale")
+        assert made[0] == 0, made[1]
     place = Path(tempfile.mkdtemp(prefix="muster-pg-", dir="/tmp"))
     run.give(place)
     process = run.start("postgres", "-D", str(data), "-clisten_addresses=", f"-cunix_socket_directories={place}",
                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     deadline = time.monotonic() + 30
-    while run("createdb", "-h", str(place), "-U", "muster", "muster")[0] != 0:
+    while run("pg_isready", "-h", str(place))[0] != 0:
         assert time.monotonic() < deadline, "it did not start"
         time.sleep(0.05)
-    return Postgres(process, place, data)
+    server = Postgres(process, place, data)
+    if makes:
+        ask(server.url("postgres", role="muster"), "create database muster", "select 1")
+    return server
 
 
-def test_an_installation_of_before_goes_on_with_what_it_had(home: Path) -> None:
+def run_refused(command: str, home: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "muster", *command.split()],
+        env=environment | {"MUSTER_HOME": str(home), "MUSTER_LISTEN": "127.0.0.1:0"},
+        cwd=home, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done
+    assert done.stderr.startswith("Error: A version before 0.1.0 made this database"), done.stderr
+    assert "muster people export" in done.stderr
+
+
+def test_a_server_from_before_there_were_roles_is_refused_and_stays_as_it_was(home: Path) -> None:
     old = start_as_before(home)
-    url = old.url(role="muster")
-    asyncio.run(migrate(url))
-    ask(
-        url,
-        "insert into person (external_id, first_name) values ('100001', 'Ada')",
-        "select make_archive_year(2025)",
-        "create role muster_upgrade superuser login",  # an upgrade that was interrupted
-        "delete from schema_migrations where version = '20261129000051' returning 1",
-        "drop function clear_staging()",
-        "create function drop_archive_year(integer) returns void language sql as ''",  # as it was then
-        "select 1",
-    )
+    made = "create table person (external_id text)", "insert into person values ('100001') returning 1"
+    ask(old.url(role="muster"), *made)
+    old.stop()
+    run_refused("migrate", home)
+    old = start_as_before(home)
+    assert ask(old.url(role="muster"), "select external_id from person") == "100001"
+    assert ask(old.url(role="muster"), "select array_agg(rolname::text) from pg_roles where rolname !~ '^pg_'") == [
+        "muster"
+    ]
     old.stop()
 
-    for _ in range(2):  # the second start finds everything done
-        servers = attach(home)
-        asyncio.run(migrate(servers.owner_url))
-        assert ask(servers.database_url, "select first_name from person") == "Ada"
-        ask(
-            servers.database_url,
-            "insert into person (external_id, first_name) values (clock_timestamp(), 'Eve') returning 1",
-        )
-        assert ask(servers.database_url, "select rolsuper from pg_roles where rolname = current_user") is False
-        assert ask(servers.database_url, "select count(*) from pg_roles where rolname = 'muster_upgrade'") == 0
-        foreign = ask(servers.database_url, FOREIGN)
-        assert foreign is None
-        ask(servers.database_url, "select make_archive_year(2026)", "select drop_archive_year(2026, 'ada')")
-        servers.close_and_wait()
+
+def test_a_home_from_before_the_first_release_is_refused_by_whatever_starts_it(home: Path) -> None:
+    servers = attach(home)
+    ask(
+        servers.owner_url,
+        "create table schema_migrations (version varchar primary key)",
+        "create table person (external_id text)",
+        "insert into schema_migrations values ('20261122000001'), ('20261129000110')",
+        "insert into person values ('100001') returning 1",
+    )
+    for command in ("run", "people count"):
+        run_refused(command, home)
+    tables = (
+        "select array_agg(relname::text order by relname) from pg_class"
+        " where relkind = 'r' and relowner = 'muster_owner'::regrole"
+    )
+    assert ask(servers.owner_url, tables) == ["person", "schema_migrations"]
+    assert ask(servers.database_url, "select external_id from person") == "100001"
+    servers.close_and_wait()
 
 
 def test_a_command_finds_its_way_in_from_an_open_umask(home: Path) -> None:

@@ -19,9 +19,10 @@ import asyncpg
 import pytest
 
 from core.db import connect
-from core.db.migrate import MIGRATIONS, migrate, pending
-from core.errors import SettingsError
-from muster.embedded.postgres import Postgres, start_postgres
+from core.db.migrate import FOLDERS, migrate, migration_files, pending
+from core.errors import Conflict, SettingsError
+from core.settings import ROOT
+from muster.embedded.postgres import Postgres, _binaries, start_postgres
 from muster.embedded.valkey import Valkey
 
 MUSTER = [sys.executable, "-c", "from muster.cli import main; main()"]
@@ -62,6 +63,20 @@ def tcp(server: Postgres, user: str, password: str, database: str, query: str = 
     return f"postgresql://{user}:{password}@127.0.0.1:{server.port}/{database}{query}"
 
 
+async def execute(url: str, sql: str) -> None:
+    db = await asyncpg.connect(url)
+    await db.execute(sql)
+    await db.close()
+
+
+def dump(url: str) -> str:
+    """Everything in a database: definitions, rows and rights."""
+    done = subprocess.run([_binaries() / "pg_dump", url], capture_output=True, text=True, check=True)
+    return re.sub(
+        r"^\\(un)?restrict .*$", "", done.stdout, flags=re.MULTILINE
+    )  # which have a key of their own each time
+
+
 def run_migrate(url: str, home: Path) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
     return subprocess.run(
@@ -86,7 +101,7 @@ async def empty(postgres: Postgres) -> str:
 
 
 async def test_applies_all_then_nothing(empty: str) -> None:
-    names = sorted(path.name for path in MIGRATIONS.glob("*.sql"))
+    names = [path.name for path in migration_files()]
     assert await pending(empty) == names
     assert await migrate(empty) == names
     assert await pending(empty) == []
@@ -97,34 +112,84 @@ async def test_five_processes_at_once_apply_each_migration_once(empty: str, tmp_
     done = await asyncio.gather(*(asyncio.to_thread(run_migrate, empty, tmp_path) for _ in range(5)))
     assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 5
     applied = [line.split()[1] for one in done for line in one.stdout.splitlines() if line.startswith("applied")]
-    assert sorted(applied) == sorted(path.name for path in MIGRATIONS.glob("*.sql"))
+    assert sorted(applied) == [path.name for path in migration_files()]
     assert await pending(empty) == []
 
 
-@pytest.mark.parametrize("command", ["serve", "worker", "mailroom"])
-def test_no_process_starts_on_an_old_schema(command: str, empty: str, valkey: Valkey, tmp_path: Path) -> None:
+def test_migrations_of_every_package_are_found_and_have_numbers_of_their_own() -> None:
+    assert sorted(FOLDERS) == sorted(ROOT.glob("*/migrations"))
+    numbers = [path.name.partition("_")[0] for path in migration_files()]
+    assert numbers == sorted(set(numbers))
+    assert {len(number) for number in numbers} == {14}, "dbmate sorts them as text"
+
+
+async def test_a_database_that_a_later_version_has_migrated_can_be_used(empty: str) -> None:
+    await migrate(empty)
+    await execute(empty, "insert into schema_migrations values ('20991231000000')")
+    assert await pending(empty) == []
+    assert await migrate(empty) == []
+
+
+def run_command(command: str, url: str, valkey: Valkey, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command on a database, with settings that are fit for production."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
     ours = {
-        "MUSTER_DATABASE_URL": empty,
+        "MUSTER_DATABASE_URL": url,
         "MUSTER_REDIS_URL": valkey.url,
         "MUSTER_SECRET_KEY": "a quiet river of nine green otters at dawn",
         "MUSTER_PUBLIC_URL": "https://vote.example.org",
         "MUSTER_LISTEN": "127.0.0.1:0",
         "MUSTER_MAILROOM_LMTP": "127.0.0.1:0",
     }
-    done = subprocess.run(
+    return subprocess.run(
         [*MUSTER, command],
         env=environment | ours,
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "mailroom"])
+def test_no_process_starts_on_an_old_schema(command: str, empty: str, valkey: Valkey, tmp_path: Path) -> None:
+    done = run_command(command, empty, valkey, tmp_path)
     assert done.returncode == 1
     assert re.fullmatch(r"Error: The database lacks \d+ migrations\.\s+Run: muster migrate\s*", done.stderr), (
         done.stderr
     )
+
+
+MADE_BEFORE_RELEASE = """
+create table schema_migrations (version varchar primary key);
+insert into schema_migrations values ('20261122000001'), ('20261122000002'), ('20261129000110');
+create table person (person_id bigint primary key, external_id text, first_name text);
+insert into person values (1, '100001', 'Ada');
+"""
+"""A database with some of what the migrations before 0.1.0 made; none of their files is left."""
+
+
+@pytest.mark.parametrize("command", ["migrate", "run", "worker"])
+async def test_a_database_from_before_the_first_release_is_refused_untouched(
+    command: str, empty: str, valkey: Valkey, tmp_path: Path
+) -> None:
+    await execute(empty, MADE_BEFORE_RELEASE)
+    before = dump(empty)
+    done = await asyncio.to_thread(run_command, command, empty, valkey, tmp_path)
+    assert_refused(done, "A version before 0.1.0 made this database")
+    assert "Nothing in it was changed" in done.stderr
+    assert "muster people export" in done.stderr
+    assert "docs/upgrading.md" in done.stderr
+    assert dump(empty) == before
+
+
+async def test_one_old_migration_is_enough_to_refuse(empty: str) -> None:
+    await migrate(empty)
+    await execute(empty, "insert into schema_migrations values ('20261129000110')")
+    for look in (pending, migrate):
+        with pytest.raises(Conflict, match=r"before 0\.1\.0"):
+            await look(empty)
 
 
 @pytest.mark.parametrize("query", ["", "?sslmode=prefer", "?sslmode=disable"])

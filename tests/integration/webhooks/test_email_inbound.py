@@ -31,9 +31,8 @@ from tests.support.email_events import (
 from tests.support.inbound_rows import Asked, Campaign, make_campaign
 from tests.support.mail_rows import ANN, BOUNCES, DATA, REPLIES
 from webhooks import process_inbox
-from webhooks.email.inbound import MOST_AT_ONCE, put_together, read_multipart
+from webhooks.email.inbound import MOST_AT_ONCE, put_together
 from webhooks.email.mail_server.parsed_mail import read_letter
-from webhooks.email.receiver import Malformed
 
 WORDS = "I’ve voted – thank you\n\nOn Sun, 22 Nov 2026 at 11:00, The Union <ballot@union.test> wrote:\n> STOP"
 PROVIDERS = ("sendgrid", "mailgun", "postmark", "ses")
@@ -341,19 +340,6 @@ def test_a_mail_taken_apart_cannot_smuggle_headers_in() -> None:
     assert letter.attachments == 3
     only_html = read_letter(put_together([], " ", "<p>words</p><blockquote>STOP</blockquote>", 0))
     assert only_html.text == "words"
-
-
-@pytest.mark.parametrize("content_type", ["", "multipart/form-data", "multipart/form-data; boundary="])
-def test_a_form_without_a_boundary_is_none(content_type: str) -> None:
-    with pytest.raises(Malformed):
-        read_multipart(content_type, b"--x\r\n\r\n")
-
-
-@given(st.dictionaries(st.from_regex(r"[a-z-]{1,20}", fullmatch=True), st.binary(max_size=80), max_size=6))
-def test_what_stands_in_a_form_comes_out_of_it(fields: dict[str, bytes]) -> None:
-    fields = {name: value for name, value in fields.items() if b"--xYzZY" not in value}
-    body, content_type = multipart(fields)
-    assert read_multipart(content_type, body) == fields
 
 
 @given(junk=st.binary(max_size=300), where=st.integers(0, 900), which=st.sampled_from(["sendgrid", "postmark", "ses"]))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sandbox.members import AGENTS
 from sandbox.scanners import KINDS
+from tests.support.effort import effort_of
 from webhooks.members.user_agents import classify, misfits
 
 DATA = Path(__file__).parents[2] / "data"
@@ -83,6 +84,32 @@ def test_browsers_are_browsers(agent: str) -> None:
 )
 def test_machines_are_machines(agent: str, kind: str) -> None:
     assert classify(agent) == kind
+
+
+@pytest.mark.parametrize("agent", (DATA / "browsers.txt").read_text(encoding="utf-8").splitlines())
+def test_no_member_s_browser_is_a_scanner(agent: str) -> None:
+    """Also those within apps, and of telephones that the public list of robots has."""
+    assert classify(agent) == "browser"
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        f"Mozilla/5.0 (X11; Linux x86_64) {_CHROME}/138.0.7204.168 Safari/537.36 DatadogSynthetics",
+        f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_14_6) {_CHROME}/90.0.4430.212 Safari/537.36 Hardenize",
+        "Mozilla/5.0 (X11; Linux x86_64) Nikto/2.5.0 (Evasions:None) (Test:Port Check)",
+        "Mozilla/5.0 [en] (X11, U; OpenVAS)",
+    ],
+)
+def test_robots_that_only_the_public_list_knows_are_scanners(agent: str) -> None:
+    assert classify(agent) == "scanner"
+
+
+def test_any_agent_is_classified_quickly() -> None:
+    hostile = [
+        f"Mozilla/5.0 {sign * 500}"[:500] + str(number) for number, sign in enumerate(["a", "bot ", "(x ", "/1."] * 10)
+    ]
+    assert effort_of(lambda: [classify(agent) for agent in hostile]) < 20
 
 
 @pytest.mark.parametrize("case", (DATA / "agents.jsonl").read_text(encoding="utf-8").splitlines())

@@ -19,13 +19,14 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from core.http.request_bodies import MOST_FIELDS, parse_multipart
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME
 from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
-from webhooks.email.inbound import MOST_FIELDS, Posted, put_together, read_multipart, said
+from webhooks.email.inbound import Posted, put_together, said
 from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, table, text
 
 IGNORED: Final = frozenset({"opened", "clicked"})
@@ -121,12 +122,12 @@ def _form(content_type: str, body: bytes) -> Mapping[str, bytes]:
     """Parse a form. It is not verified yet, so nothing of an unreadable one is kept."""
     try:
         if content_type.lower().startswith("multipart/form-data"):
-            return read_multipart(content_type, body)
+            return parse_multipart(content_type, body)
         # one character for each byte: of bytes parse_qsl takes ASCII only
         fields = parse_qsl(
             body.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_FIELDS, encoding="latin-1"
         )
-    except (Malformed, ValueError) as error:
+    except ValueError as error:
         raise Forged(str(error)) from None
     plain = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reversed(fields)]
     return {name.decode(errors="replace"): value for name, value in plain}

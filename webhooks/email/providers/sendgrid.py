@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
+from core.http.request_bodies import parse_multipart
 from core.public_keys import read_public_key
 from core.runtime import Runtime
 from core.settings import Settings
@@ -26,7 +27,7 @@ from messaging.channels.smtp.email_relay import NAME
 from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
-from webhooks.email.inbound import Posted, header_lines, put_together, read_multipart, said
+from webhooks.email.inbound import Posted, header_lines, put_together, said
 from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, text
 
 SIGNATURE: Final = "X-Twilio-Email-Event-Webhook-Signature"
@@ -97,7 +98,10 @@ class SendGrid:
         https://www.twilio.com/docs/sendgrid/for-developers/parsing-email/setting-up-the-inbound-parse-webhook
         """
         verify(runtime, request, body)
-        form = read_multipart(request.headers.get("Content-Type", ""), body)
+        try:
+            form = parse_multipart(request.headers.get("Content-Type", ""), body)
+        except ValueError as error:
+            raise Malformed(str(error)) from None
         envelope = read_object(form.get("envelope", b""))
         to = envelope.get("to")
         recipients = [text(one) for one in to] if isinstance(to, list) else [text(to)]

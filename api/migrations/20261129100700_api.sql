@@ -14,17 +14,4 @@ create table api_key (
   revoked_at timestamptz
 );
 
--- The exports that the clock asks for, one for each ballot and time.
-create table turnout_export (
-  ballot_id   bigint      not null references ballot,
-  slot        timestamptz not null,           -- the time it was due
-  tries       smallint    not null default 0,
-  next_try_at timestamptz not null,
-  problem     text,
-  place       text,                           -- where it went
-  members     integer,
-  done_at     timestamptz,
-  primary key (ballot_id, slot)
-);
-
 -- migrate:down

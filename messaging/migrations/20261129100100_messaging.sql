@@ -1,0 +1,617 @@
+-- migrate:up
+
+-- Goals of messages, such as a vote in a ballot. A person who has met a goal gets no more messages for it.
+create table goal (
+  goal_id    bigint generated always as identity primary key,
+  name       text        not null,
+  created_at timestamptz not null default now()
+);
+
+create table goal_met (
+  goal_id   bigint      not null references goal,
+  person_id bigint      not null,
+  met_at    timestamptz not null default now(),
+  primary key (goal_id, person_id)
+);
+
+-- Senders that messages come from: a number, an alphanumeric name, a messaging service, or an email address at a relay.
+create table sender (
+  sender_id     bigint generated always as identity primary key,
+  channel       text        not null check (channel in ('sms', 'email')),
+  address       text        not null,
+  display_name  text        not null default '',
+  pace          numeric     check (pace > 0), -- segments (SMS) or mails (email) a second; null: no limit of its own
+  paused_reason text,                         -- set: nothing leaves by this sender until a person has looked
+  watched_from  timestamptz not null default now(), -- refusals since then count towards pausing it
+  created_at    timestamptz not null default now(),
+  unique (channel, address)
+);
+
+-- Workers that send, with their heartbeats. The messages that one has claimed are its own until it is declared gone.
+create table courier (
+  courier_id   bigint generated always as identity primary key,
+  name         text        not null,
+  entered_at   timestamptz not null default now(),
+  until        timestamptz not null,               -- from then on, without another heartbeat, others may declare it gone
+  steady_since timestamptz not null default now(), -- no break in its heartbeat since; after a whole lease it may declare others gone
+  gone_at      timestamptz,
+  lost         boolean     not null default false  -- it was declared gone, and did not leave in order
+);
+create index courier_until on courier (until) where gone_at is null;
+
+-- Steps of campaigns, for delivery: what to say, from which sender, when, under which limits.
+create table step (
+  step_id         bigint generated always as identity primary key,
+  campaign_id     bigint      not null,
+  position        smallint    not null,
+  template        text        not null,
+  content         jsonb       not null,             -- the template's sources, as approved
+  constants       jsonb       not null default '{}', -- variables that are the same for everybody (ballot, dates …)
+  purpose         text        not null check (purpose in ('service', 'marketing')),
+  channels        text[]      not null              -- in order of preference
+                  check (channels <@ array['sms', 'email'] and cardinality(channels) > 0),
+  sms_sender_id   bigint      references sender,
+  email_sender_id bigint      references sender,
+  goal_id         bigint      references goal,
+  priority        smallint    not null default 0,   -- higher goes first; transactional messages overtake bulk
+  state           text        not null default 'planned'
+                  check (state in ('planned', 'launching', 'running', 'paused', 'finished', 'cancelled')),
+  reopens_as      text        default 'running',    -- when messages come back to a finished one: paused where its campaign is;
+                                                    -- null: its campaign was cancelled
+  due_at          timestamptz,                      -- an absolute start
+  after           interval,                         -- or a pause after the launch of the step before
+  send_after      timestamptz,                      -- nothing leaves before
+  send_before     timestamptz,                      -- later than this it is not worth sending: expired
+  quiet_from      time,                             -- in the recipient's own time zone; may span midnight
+  quiet_until     time,
+  quiet_channels  text[],                           -- whose hours these are; null: every channel of the step
+  window_zone     text,                             -- whose clock the window goes by; null: the recipient's own
+  window_days     smallint[],                       -- 1 is Monday; null: every day
+  window_from     time,                             -- within one day; null: all day
+  window_until    time,
+  frequency_caps  jsonb,                            -- null: the organisation's alone; []: none; others: beside those
+  secret          text        not null,             -- fingerprint of the secret its link tokens are derived with
+  launch_cursor   bigint      not null default 0,   -- every person_id up to here has a row
+  launched_at     timestamptz,
+  finished_at     timestamptz,
+  created_at      timestamptz not null default now(),
+  unique (campaign_id, position),
+  check ((quiet_from is null) = (quiet_until is null))
+);
+
+create type message_state as enum (
+  'queued', 'sending', 'ambiguous', 'accepted', 'sent', 'delivered', 'read',
+  'undelivered', 'bounced', 'complained', 'failed', 'cancelled', 'suppressed', 'expired', 'skipped'
+);
+
+-- The outbox: one row per person and step, whatever became of it. No foreign keys to steps and senders: a launch writes rows
+-- of one step and two senders by the hundred thousand, and looked each of them up again, a third of its time. Steps and
+-- senders that have messages stay, which is looked at when one is deleted.
+create table message (
+  message_id  bigint generated always as identity primary key,
+  step_id     bigint        not null,
+  campaign_id bigint        not null,
+  person_id   bigint        not null,
+  channel     text          check (channel in ('sms', 'email')),
+  address     text,                                -- normalised; null where the person was skipped
+  sender_id   bigint,
+  variables   jsonb         not null default '{}', -- snapshot: what was approved is what is sent, on every try
+  time_zone   text          not null default 'Europe/London',
+  state       message_state not null default 'queued',
+  reason      text,                                -- a closed vocabulary, see messaging/states.py
+  not_before  timestamptz   not null default now(),
+  attempt     smallint      not null default 0,    -- the fencing number: an outcome counts only for the attempt that won it
+  courier_id  bigint,                              -- the worker that has claimed it
+  wire_at     timestamptz,                         -- set just before the wire: from here on, silence is ambiguous
+  provider    text,                                -- who has it, set with wire_at: whatever happens to its worker, they are asked
+  provider_id text,                                -- Twilio's SID
+  sent_from   text,                                -- of texts, the number they left from, where the provider has one of its own
+  segments    smallint,
+  created_at  timestamptz   not null default now(),
+  sent_at     timestamptz,                         -- when the provider took it
+  changed_at  timestamptz   not null default now(),
+  unique (step_id, person_id),
+  check (address is not null or state in ('skipped', 'suppressed'))
+) with (fillfactor = 80);
+
+-- Whatever is done to a message is written into each of its indexes, so those that are busy are in the order of steps: their
+-- busy part is as small as one step. In the order of people or addresses, with ten million messages, nearly every entry lay
+-- on a page of its own, and claims took twice as long. See messages_of and messages_to.
+
+-- One message per address within a step: a household's phone rings once.
+create unique index message_one_per_address on message (step_id, channel, address);
+-- The claim: the next due rows of one step and channel.
+create index message_due on message (step_id, channel, not_before, message_id) where state = 'queued';
+-- Messages that a lost worker had claimed. Recording an intent touches no index.
+create index message_claimed on message (courier_id) where state = 'sending';
+create index message_ambiguous on message (changed_at) where state = 'ambiguous';
+-- Progress: counts by state without touching the table.
+create index message_progress on message (step_id, state, reason) include (segments, sent_at);
+-- A receipt finds its message.
+create unique index message_provider on message (provider_id) where provider_id is not null;
+-- How a sender has fared lately, a few entries however many messages there are: with what came back as bounces too, for a
+-- server that takes a mail and then refuses its sender says so in a report.
+create index message_refused_or_returned on message (sender_id, changed_at)
+  where state in ('failed', 'undelivered', 'bounced');
+create index message_sent on message (sender_id, sent_at) where sent_at is not null;
+
+-- A person's messages, and those to an address, by way of the steps, of which there are a few hundred: one look for each.
+create function messages_of(bigint) returns setof message language sql stable parallel safe as $$
+  select m.* from step s join message m on m.step_id = s.step_id and m.person_id = $1
+$$;
+
+create function messages_to(text, text) returns setof message language sql stable parallel safe as $$
+  select m.* from step s join message m on m.step_id = s.step_id and m.channel = $1 and m.address = $2
+$$;
+
+create function stay_while_written_for() returns trigger language plpgsql set search_path = public, pg_temp as $$
+declare
+  named boolean;
+begin
+  if tg_table_name = 'step' then
+    named := exists (select from message where step_id = old.step_id);
+  else
+    named := exists (select from message where sender_id = old.sender_id);
+  end if;
+  if named then
+    raise foreign_key_violation using message = format('a %s that messages name cannot be deleted', tg_table_name);
+  end if;
+  return old;
+end
+$$;
+create trigger step_stays before delete on step for each row execute function stay_while_written_for();
+create trigger sender_stays before delete on sender for each row execute function stay_while_written_for();
+
+-- No update changes whom a message was for or where it went; only the owner's function erase_places removes that. No statement
+-- that runs for every message names these columns, so this costs sending nothing.
+create function only_emptying() returns trigger language plpgsql set search_path = public, pg_temp as $$
+begin
+  if coalesce(current_setting('muster.erasing', true), '') <> 'on'
+    or current_user <> (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = tg_relid)
+    or new.person_id <> old.person_id then
+    raise exception 'message % was for whom it was for, and went where it went', old.message_id;
+  end if;
+  return new;
+end $$;
+create trigger message_place_stays before update of person_id, channel, address on message for each row
+  when ((old.person_id, old.channel, old.address) is distinct from (new.person_id, new.channel, new.address))
+  execute function only_emptying();
+
+-- Where messages to people who were erased went, as long as others have that address: whoever shares a mailbox may still
+-- answer STOP, or press the button of a message that lies in it. It says nothing of the person but that they shared the
+-- address; it goes with the last of those who have it when they are erased, and when links of its ballot are no good any more.
+create table erased_place (
+  message_id bigint primary key,
+  channel    text   not null,
+  address    text   not null
+);
+create index erased_place_address on erased_place (address);
+
+-- The tries of a message before the one it is at, where the provider had taken them: a late receipt still finds it.
+create table message_try (
+  message_id  bigint      not null,
+  attempt     smallint    not null,
+  provider_id text,
+  ended_by    text        not null, -- receipt: it was not delivered; staff: its sender was mended
+  code        text,
+  ended_at    timestamptz not null default now(),
+  primary key (message_id, attempt)
+);
+create unique index message_try_provider on message_try (provider_id) where provider_id is not null;
+
+-- Everything that ever happened to a message, in words a person can follow. Append-only: it leaves its table in one way only,
+-- into the archive. Events are read by their message, so the key is the one index for them.
+create table message_event (
+  event_id   bigint generated always as identity,
+  message_id bigint        not null,
+  at         timestamptz   not null default now(),
+  state      message_state,       -- the state it moved to; null where it changed nothing
+  source     text          not null, -- launch, worker, sweep, twilio, smtp, link, reply, staff …
+  code       text,                -- a reason, a provider's code, an SMTP reply
+  detail     jsonb,
+  primary key (message_id, event_id)
+);
+-- Events for other systems are read in the order of their ids. They are written in it: a thousandth of the size of an index
+-- of each finds them, and writing costs next to nothing more.
+create index message_event_order on message_event using brin (event_id) with (pages_per_range = 32, autosummarize = on);
+
+-- History leaves its table through the owner's function archive_history alone. Anybody can set a setting; nobody else is the
+-- table's owner.
+create function only_archiving() returns trigger language plpgsql set search_path = public, pg_temp as $$
+begin
+  if coalesce(current_setting('muster.archiving', true), '') <> 'on'
+    or current_user <> (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = tg_relid) then
+    raise exception '% is append-only: it goes into the archive, and nowhere else', tg_table_name;
+  end if;
+  return null;
+end $$;
+create trigger message_event_append_only before update on message_event
+  for each row execute function only_erasure('code', 'detail');
+create trigger message_event_stays before delete on message_event for each statement execute function only_archiving();
+
+-- The part of an event's detail that says nothing of a person: the words of providers are left out, as they quote addresses.
+create function impersonal_detail(detail jsonb) returns jsonb language sql immutable parallel safe as $$
+  select jsonb_object_agg(key, value)
+  from jsonb_each(detail)
+  where key = any (array['attempt', 'by', 'until', 'retry', 'of', 'reason', 'earlier', 'event', 'status', 'said'])
+$$;
+
+-- Tokens in members' links are derived, never stored: only their digest is.
+create table link (
+  digest     bytea       primary key,
+  message_id bigint      not null,
+  action     text        not null check (action in ('confirm', 'unsubscribe')),
+  created_at timestamptz not null default now(),
+  revoked_at timestamptz
+);
+-- Links are written in the order of their messages: a thousandth of the index finds them.
+create index link_message on link using brin (message_id);
+
+-- Emails that came back for a reason that may pass (a full mailbox, a server that was away), one row for each message.
+-- Enough of them over days mean that nobody reads that mailbox. A delivery settles what came before it.
+create table soft_bounce (
+  message_id bigint      primary key,
+  address    text        not null,
+  code       text        not null,
+  at         timestamptz not null,
+  settled_at timestamptz
+);
+create index soft_bounce_address on soft_bounce (address, at) where settled_at is null;
+create index soft_bounce_at on soft_bounce (at);
+
+-- Ledger of suppressions. Append-only.
+create table suppression_event (
+  event_id   bigint generated always as identity primary key,
+  channel    text        not null check (channel in ('sms', 'email', 'person')), -- 'person': address is the person_id
+  address    text        not null,
+  purpose    text        not null check (purpose in ('all', 'marketing')),
+  action     text        not null check (action in ('suppress', 'lift')),
+  reason     text        not null, -- opted_out, hard_bounced, complained, wrong_number, deceased, invalid …
+  source     text        not null,
+  message_id bigint,
+  at         timestamptz not null default now()
+);
+create index suppression_event_address on suppression_event (channel, address, event_id);
+create trigger suppression_event_append_only before update on suppression_event
+  for each row execute function only_erasure('address', 'source', 'message_id');
+create trigger suppression_event_stays before delete on suppression_event
+  for each statement execute function refuse_change();
+
+-- Suppressions in force, derived from the ledger.
+create table suppression (
+  channel  text        not null,
+  address  text        not null,
+  purpose  text        not null,
+  reason   text        not null,
+  since    timestamptz not null default now(),
+  event_id bigint      not null references suppression_event,
+  primary key (channel, address, purpose)
+);
+
+-- Suppressions of people who were erased: keyed digests (HMAC) of their addresses and membership numbers, which nobody can
+-- turn back, nor try all numbers against without the key. Looked up when an address comes in, and never when a message is
+-- claimed: an address that has come back is suppressed in clear from then on, and its digest goes.
+create table suppression_digest (
+  digest  bytea       not null,
+  key     text        not null, -- fingerprint of the MUSTER_SECRET_KEY it was made with
+  channel text        not null check (channel in ('sms', 'email', 'person')), -- person: of a membership number
+  purpose text        not null check (purpose in ('all', 'marketing')),
+  reason  text        not null,
+  since   timestamptz not null,
+  made_at timestamptz not null default now(),
+  primary key (digest, purpose)
+);
+
+-- Rank of a suppression's reason: leaving and having been erased are ours to take back, every other reason outweighs them.
+create function reason_weight(reason text) returns int language sql immutable parallel safe as $$
+  select coalesce(array_position(array['left', 'erased'], reason), 3)
+$$;
+
+-- Ledger of consents, given and withdrawn, by purpose and channel: where, in which words, and when. Append-only.
+create table consent_event (
+  event_id    bigint generated always as identity primary key,
+  person_id   bigint      not null,
+  channel     text        not null check (channel in ('sms', 'email')),
+  purpose     text        not null check (purpose in ('service', 'marketing')),
+  action      text        not null check (action in ('give', 'withdraw')),
+  source      text        not null,            -- preferences, or where an organisation has it from: joining form 2024 …
+  wording     text        not null default '', -- what they said yes or no to, word for word
+  at          timestamptz not null,            -- when they said so
+  recorded_at timestamptz not null default now(),
+  recorder    text        not null,            -- member, or who brought it in
+  message_id  bigint                           -- the message whose link they followed
+);
+create index consent_event_person on consent_event (person_id, event_id);
+create trigger consent_event_append_only before update on consent_event
+  for each row execute function only_erasure('source', 'wording', 'message_id');
+create trigger consent_event_stays before delete on consent_event for each statement execute function refuse_change();
+
+-- Consents in force: each person's latest statement by its own date, whenever we came to know it.
+create table consent (
+  person_id bigint      not null,
+  purpose   text        not null,
+  channel   text        not null,
+  given     boolean     not null,
+  since     timestamptz not null,
+  event_id  bigint      not null references consent_event,
+  primary key (person_id, purpose, channel)
+);
+
+-- Whether a message may go at a moment: outside the quiet hours where its recipient is, and inside the step's window.
+-- Local times are what the clock on the wall says at that moment, so hours that clocks skip or repeat judge themselves.
+create function may_send_at(
+  at timestamptz, here text, quiet_from time, quiet_until time, zone text, days smallint[], opens time, closes time
+) returns boolean language sql immutable parallel safe as $$
+  select
+    (quiet_from is null or case when quiet_from < quiet_until
+      then (at at time zone here)::time < quiet_from or (at at time zone here)::time >= quiet_until
+      else (at at time zone here)::time < quiet_from and (at at time zone here)::time >= quiet_until end)
+    and (days is null or extract(isodow from at at time zone coalesce(zone, here)) = any (days))
+    and (opens is null
+      or (at at time zone coalesce(zone, here))::time >= opens and (at at time zone coalesce(zone, here))::time < closes)
+$$;
+
+-- The first moment from `at` on when a message may go: `at` itself where that is now. Each span of open time begins with
+-- the end of a quiet time or the opening of a window. Where clocks skip that time it begins when they do: PostgreSQL takes
+-- 01:30 of a night without an hour from 01:00 on for 02:30, so the quarters of an hour before are looked at as well, on one
+-- of which every clock changes. A week repeats itself, so what a fortnight does not have never comes.
+create function sending_opens(
+  at timestamptz, here text, quiet_from time, quiet_until time, starts timestamptz, zone text, days smallint[],
+  opens time, closes time
+) returns timestamptz language plpgsql immutable parallel safe as $$
+declare
+  earliest constant timestamptz := greatest(at, starts);
+  ours constant text := coalesce(zone, here);
+begin
+  if may_send_at(earliest, here, quiet_from, quiet_until, zone, days, opens, closes) then
+    return earliest;
+  end if;
+  return (
+    select min(edge.moment)
+    from generate_series(0, 14) as n
+    cross join lateral (
+      values
+        (here, (earliest at time zone here)::date + n + quiet_until),
+        (ours, (earliest at time zone ours)::date + n + coalesce(opens, '00:00'))
+    ) as turn (clock, shown)
+    cross join lateral (select turn.shown at time zone turn.clock as moment) as meant
+    -- how far the clock is ahead of the time that was meant: more than nothing only in a skipped hour
+    cross join lateral (select meant.moment at time zone turn.clock - turn.shown as skipped) as gap
+    cross join lateral (
+      select meant.moment
+      union all
+      select quarter
+      from generate_series(date_trunc('hour', meant.moment - gap.skipped), meant.moment, interval '15 minutes') as quarter
+      where gap.skipped > interval '0'
+    ) as edge (moment)
+    where edge.moment > earliest
+      and may_send_at(edge.moment, here, quiet_from, quiet_until, zone, days, opens, closes)
+  );
+end
+$$;
+
+-- When the caps on how often a person is written to let them have another message; null: now. What arrived or is on its
+-- way to them counts, whichever campaign and channel; what was refused or came back does not. A message that is on its
+-- way just now is looked at again soon, for it may yet fail. Messages are found by way of the steps that may have sent
+-- something in the time that counts.
+create function cap_frees_at(person bigint, purpose text, at timestamptz, caps jsonb, except_message bigint)
+returns timestamptz language sql stable as $$
+  select max(
+    case when had.messages >= cap.messages then coalesce(had.nth + cap.seconds * interval '1 second', at + interval '5 minutes') end
+  )
+  from jsonb_to_recordset(caps) as cap (messages int, seconds float8, purpose text)
+  cross join lateral (
+    select
+      count(*) as messages,
+      (array_agg(one.left_at order by one.left_at desc) filter (where one.left_at is not null))[cap.messages] as nth
+    from (
+      select case when m.state not in ('sending', 'ambiguous') then greatest(m.sent_at, m.wire_at) end as left_at
+      from step s
+      join message m on m.step_id = s.step_id and m.person_id = person
+      where (cap.purpose = 'all' or s.purpose = cap.purpose)
+        and (s.finished_at is null or s.finished_at > at - cap.seconds * interval '1 second')
+        and m.message_id is distinct from except_message
+        and m.state in ('accepted', 'sent', 'delivered', 'read', 'complained', 'sending', 'ambiguous')
+    ) as one
+    where one.left_at is null or one.left_at > at - cap.seconds * interval '1 second'
+  ) as had
+  where cap.purpose in ('all', cap_frees_at.purpose)
+$$;
+
+-- The digits that a text offered its reader, and what each means: those of the text in their language, where the template
+-- has one, or else of its own. Which language that is follows messaging/content/languages.py.
+create function menu_of(content jsonb, variables jsonb) returns jsonb language sql immutable parallel safe as $$
+  select coalesce(
+    (
+      select case when kind.code = said.code then content -> 'menu'
+                  else content #> array['translations', kind.code, 'menu'] end
+      from string_to_array(replace(lower(variables ->> 'language'), '_', '-'), '-') as parts
+      cross join lateral generate_series(cardinality(parts), 1, -1) as n
+      cross join lateral (select array_to_string(parts[:n], '-') as code) as kind
+      cross join lateral (select coalesce(content ->> 'language', 'en') as code) as said
+      where (kind.code = said.code and jsonb_typeof(content -> 'sms') = 'string')
+        or jsonb_typeof(content #> array['translations', kind.code, 'sms']) = 'string'
+      order by n desc
+      limit 1
+    ),
+    content -> 'menu'
+  )
+$$;
+
+-- Messages of campaigns that are long over, kept for "why did this person get nothing?" and out of the way of those that
+-- are still sent. One partition for each year steps were launched in, so that a year is forgotten by dropping two tables;
+-- the key is the number of the year, because events belong to the year of their message, whenever they happened. No
+-- foreign keys, and only the indexes that questions need. What a message said about its person (variables) is not kept.
+create table message_archive (
+  message_id  bigint        not null,
+  step_id     bigint        not null,
+  campaign_id bigint        not null,
+  person_id   bigint        not null,
+  sender_id   bigint,
+  created_at  timestamptz   not null,
+  sent_at     timestamptz,
+  changed_at  timestamptz   not null,
+  state       message_state not null,
+  year        smallint      not null,
+  attempt     smallint      not null,
+  segments    smallint,
+  channel     text,
+  address     text,
+  reason      text,
+  provider_id text,
+  primary key (message_id, year),
+  check (state not in ('queued', 'sending', 'ambiguous')) -- so that looking for what waits never reads the archive
+) partition by list (year);
+create index message_archive_person on message_archive (person_id, message_id);
+create index message_archive_step on message_archive (step_id, message_id);
+create trigger message_archive_place_stays before update of person_id, channel, address on message_archive for each row
+  when ((old.person_id, old.channel, old.address) is distinct from (new.person_id, new.channel, new.address))
+  execute function only_emptying();
+
+create table message_event_archive (
+  message_id bigint      not null,
+  event_id   bigint      not null,
+  at         timestamptz not null,
+  state      message_state,
+  year       smallint    not null,
+  source     text        not null,
+  code       text,
+  detail     jsonb,
+  primary key (message_id, event_id, year)
+) partition by list (year);
+create trigger message_event_archive_append_only before update on message_event_archive
+  for each row execute function only_erasure('code', 'detail');
+
+-- A row trigger of a partitioned table holds for each of its partitions, those to come too; one for each statement holds for
+-- statements that name the table itself.
+create trigger message_archive_stays before delete on message_archive for each row execute function refuse_change();
+create trigger message_event_archive_stays before delete on message_event_archive
+  for each row execute function refuse_change();
+
+-- Sums of the archived messages of each step: reports add it to what is still in `message`, and stay
+-- right while a step is being moved, and when its year has been forgotten.
+create table step_total (
+  step_id  bigint        not null references step,
+  channel  text,
+  state    message_state not null,
+  reason   text,
+  sent     boolean       not null, -- whether a provider took them
+  n        bigint        not null,
+  segments bigint        not null,
+  opened   bigint        not null, -- of those, the ones whose page something that looks like a browser has looked at
+  unique nulls not distinct (step_id, channel, state, reason, sent)
+);
+
+-- Outbox and archive together, for questions that are seldom asked. Nothing that sends, receives or watches may use these.
+create view message_any as
+select
+  message_id, step_id, campaign_id, person_id, channel, address, sender_id, state, reason, attempt, provider_id, segments,
+  not_before, created_at, sent_at, changed_at
+from message
+union all
+select
+  message_id, step_id, campaign_id, person_id, channel, address, sender_id, state, reason, attempt, provider_id, segments,
+  null, created_at, sent_at, changed_at
+from message_archive;
+
+create view message_event_any as
+select message_id, event_id, at, state, source, code, detail from message_event
+union all
+select message_id, event_id, at, state, source, code, detail from message_event_archive;
+
+-- The person a message was for, be it in the outbox or the archive. A function, so that a query touches the archive only when
+-- it has to.
+create function person_of_message(wanted bigint) returns bigint language plpgsql stable as $$
+declare
+  found_person bigint;
+begin
+  select m.person_id into found_person from message m where m.message_id = wanted;
+  if not found then
+    select a.person_id into found_person from message_archive a where a.message_id = wanted;
+  end if;
+  return found_person;
+end $$;
+
+-- How long after a ballot's close members' links still say that it has closed, and a day: until then everything stays.
+create function archive_delay() returns interval language sql immutable parallel safe as $$ select interval '61 days' $$;
+
+-- The year a step's messages are kept under.
+create function archive_year(of step) returns int language sql stable parallel safe as $$
+  select extract(year from coalesce(of.launched_at, of.finished_at, of.created_at) at time zone 'UTC')::int
+$$;
+
+-- Moves the history of messages that have just been archived behind them, in the order it was written. It goes by what the
+-- tables say, not by what it is told: messages that are in the archive and nowhere else, under their step's year, of steps
+-- that are over.
+create function archive_history(messages bigint[]) returns bigint
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  moved bigint;
+  behind bigint[];
+begin
+  select array_agg(a.message_id) into behind
+  from message_archive a
+  join step s using (step_id)
+  where a.message_id = any (messages) and s.state in ('finished', 'cancelled') and a.year = archive_year(s)
+    and not exists (select from message m where m.message_id = a.message_id);
+  if cardinality(messages) is distinct from cardinality(behind) then
+    raise exception 'history follows messages into the archive: % of % are there, and their steps over',
+      coalesce(cardinality(behind), 0), cardinality(messages);
+  end if;
+
+  perform set_config('muster.archiving', 'on', true);
+  with gone as (
+    delete from message_event where message_id = any (behind)
+    returning message_id, event_id, at, state, source, code, detail
+  ), kept as (
+    insert into message_event_archive (message_id, event_id, at, state, source, code, detail, year)
+    select g.message_id, g.event_id, g.at, g.state, g.source, g.code, g.detail, a.year
+    from gone g
+    join message_archive a using (message_id)
+    returning 1
+  )
+  select count(*) into moved from kept;
+  perform set_config('muster.archiving', 'off', true);
+
+  insert into audit (actor, action, subject, detail)
+  select 'database', 'archive.moved', 'step ' || step_id, jsonb_build_object('messages', count(*), 'login', session_user)
+  from message_archive
+  where message_id = any (behind)
+  group by step_id;
+  return moved;
+end $$;
+
+-- Makes the tables of a year. Who works with tables need not own them: what takes an owner is done by functions of the
+-- owner's, each of which does one thing.
+create function make_archive_year(wanted integer) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if wanted not between 1970 and 9999 then
+    raise exception 'the archive has no year %', wanted;
+  end if;
+  execute format('create table message_archive_%1$s partition of message_archive for values in (%1$s)', wanted);
+  execute format('create table message_event_archive_%1$s partition of message_event_archive for values in (%1$s)', wanted);
+end $$;
+
+-- Whether a row of the audit speaks of whoever is being erased: by their id or number, by an address, or of an opt-out that
+-- was taken back at the moment when the ledger has one of theirs taken back.
+create function is_theirs(entry audit, who bigint, number text, channels text[], addresses text[]) returns boolean
+language sql stable as $$
+  select (entry).subject in ('person ' || who, nullif(number, ''))
+    or exists (
+      select from unnest(addresses) as own (address)
+      where own.address !~ '^[0-9]'
+        and (entry).subject || ' ' || jsonb_words((entry).detail) ~* address_pattern(own.address)
+    )
+    or (entry).action = 'messages.resumed' and exists (
+      select from suppression_event e
+      join unnest(channels, addresses) as own (channel, address) using (channel, address)
+      where e.action = 'lift' and e.at = (entry).at
+    )
+$$;
+
+grant execute on function
+  messages_of, messages_to, person_of_message, menu_of, may_send_at, sending_opens, cap_frees_at, reason_weight,
+  impersonal_detail to public;
+
+-- migrate:down

@@ -1,0 +1,272 @@
+-- migrate:up
+
+-- The inbound log: everything that members and providers send, stored as it came before it is processed.
+create table inbox (
+  inbox_id     bigint generated always as identity primary key,
+  source       text        not null, -- twilio_status, twilio_inbound …
+  dedupe_key   text        not null,
+  subject      text        not null, -- what it is about: of one subject, one at a time and in order
+  payload      jsonb       not null,
+  received_at  timestamptz not null default now(),
+  state        text        not null default 'new' check (state in ('new', 'done', 'parked')),
+  attempts     smallint    not null default 0,
+  next_try_at  timestamptz not null default now(),
+  error        text,
+  processed_at timestamptz,
+  unique (source, dedupe_key)
+);
+create index inbox_new on inbox (next_try_at, inbox_id) where state = 'new';
+create index inbox_subject on inbox (subject, inbox_id) where state = 'new';
+create index inbox_parked on inbox (received_at) where state = 'parked';
+
+-- Mail as it came, beside its row in the inbox: out of the way of what claims a hundred rows at once.
+create table inbox_mail (
+  inbox_id bigint primary key references inbox on delete cascade,
+  raw      bytea  not null
+);
+
+-- Bodies that could not be read, kept a while for inspection.
+create table inbox_malformed (
+  malformed_id bigint generated always as identity primary key,
+  source       text        not null,
+  problem      text        not null,
+  body         bytea       not null, -- capped
+  received_at  timestamptz not null default now(),
+  expires_at   timestamptz not null
+);
+create index inbox_malformed_expiry on inbox_malformed (expires_at);
+
+-- Digests of deleted rows of the log, so that one is still known when it comes again: a provider's signature that says no
+-- date is good for ever, and an old "1" or "STOP" of a member's must not count in the next ballot. Nothing can be read from
+-- a digest.
+create table inbox_digest (
+  digest   bytea       primary key, -- of the source and what it was known by
+  noted_at timestamptz not null
+);
+create index inbox_digest_noted on inbox_digest (noted_at);
+
+create function inbox_digest_of(source text, dedupe_key text) returns bytea
+language sql stable strict parallel safe
+as $$ select substring(sha256(convert_to(source || chr(10) || dedupe_key, 'UTF8')) for 16) $$;
+
+-- How far the provider's own list of what came in has been compared with ours.
+create table caught_up (
+  source    text        primary key, -- twilio_inbound
+  through   timestamptz not null,    -- everything before is ours
+  looked_at timestamptz not null     -- when somebody last began to look
+);
+
+-- Notices that a phone gets only once.
+create table told_once (
+  channel text        not null,
+  address text        not null,
+  what    text        not null, -- no_pictures
+  at      timestamptz not null default now(),
+  primary key (channel, address, what)
+);
+
+-- The certificates of Amazon SNS that have signed something for us: known again after a restart, without asking anybody.
+create table sns_certificate (
+  url     text        primary key,
+  pem     bytea       not null,
+  used_at timestamptz not null
+);
+
+-- Subjects in the inbound log (message:12, twilio:SM…) of messages to somebody who was erased, as digests, for as long as
+-- receipts may still come: a row that is about one of them is emptied when it has been dealt with.
+create table erased_subject (
+  digest     bytea       primary key,
+  message_id bigint,               -- where it is a message of ours
+  erased_at  timestamptz not null
+);
+create index erased_subject_age on erased_subject (erased_at);
+
+create function erased_subject_of(subject text) returns bytea language sql stable strict parallel safe as $$
+  select substring(sha256(convert_to(subject, 'UTF8')) for 16)
+$$;
+
+-- Whether something that came in is about a message whose person was erased.
+create function is_of_erased(subject text, about text) returns boolean language sql stable parallel safe as $$
+  select exists (
+    select from erased_subject e
+    where e.digest in (erased_subject_of(subject), erased_subject_of('message:' || about))
+  )
+$$;
+
+-- Views of members' pages. An answer must come from one, once; a view changes nothing else.
+create table link_visit (
+  visit_id    bigint generated always as identity primary key,
+  message_id  bigint      not null,
+  action      text        not null,
+  stage       smallint    not null default 1, -- 2: the second, plain question
+  nonce       bytea       not null unique,    -- digest
+  agent       text        not null,           -- a class: browser, scanner, preview, tool, none
+  signals     text[]      not null default '{}',
+  at          timestamptz not null default now(),
+  answered_at timestamptz,
+  answer      text,
+  asked       text,                          -- at stage 2: what had been pressed before
+  kept        boolean     not null default false -- after its time, because it says that the message was opened: one a message
+);
+create index link_visit_message on link_visit (message_id, at);
+create index link_visit_age on link_visit (at) where not kept;
+
+-- Records a view of a page. Of one page only so many are kept within a time: one more takes the place of the oldest,
+-- so that whoever asks for a page again and again fills nothing. Those that are being changed at this moment are let be.
+create function note_look(
+  looked_at bigint, page text, its_stage int, its_nonce bytea, looker text, seen text[], now timestamptz, before text,
+  most int, within interval
+) returns void
+language plpgsql
+as $$
+begin
+  if (
+    select count(*) >= most from link_visit v
+    where v.message_id = looked_at and v.action = page and v.at > now - within
+  ) then
+    update link_visit
+    set stage = its_stage, nonce = its_nonce, agent = looker, signals = seen, at = now, answered_at = null, answer = null,
+        asked = before
+    where visit_id = (
+      select v.visit_id from link_visit v
+      where v.message_id = looked_at and v.action = page and v.at > now - within
+      order by v.at, v.visit_id
+      limit 1
+      for update skip locked
+    );
+    if found then
+      return;
+    end if;
+  end if;
+  insert into link_visit (message_id, action, stage, nonce, agent, signals, at, asked)
+  values (looked_at, page, its_stage, its_nonce, looker, seen, now, before);
+end
+$$;
+
+-- All that a member's page needs, by the digest of its link: whom it was made for, what they were asked and have said, and
+-- which messages are stopped: all, or only those by this message's channel. Whoever has only said no to marketing has not
+-- stopped messages; an opt-out can be taken back on a page also where the message it was made by has been archived. A
+-- revoked link is found no more than one that never was: the same query, the same time, the same page.
+create view member_asked as
+select
+  l.digest, l.action,
+  m.message_id, m.person_id, m.channel, m.address, m.sent_at,
+  p.first_name, p.language,
+  b.title, b.organisation, b.opens_at, b.closes_at, b.time_zone, b.last_posting_at, b.replacement_by,
+  s.kind as standing,
+  exists (
+    select from claim c
+    where c.claim_id = s.claim_id and c.source = 'link' and c.message_id = m.message_id
+  ) as said_here,
+  exists (
+    select from suppression x
+    where x.reason = 'opted_out' and x.purpose = 'all'
+      and (x.channel, x.address) in ((m.channel, m.address), ('person', m.person_id::text))
+  ) as stopped,
+  exists (
+    select from suppression x
+    join suppression_event e using (event_id)
+    where x.reason = 'opted_out' and x.purpose = 'all' and e.source in ('link', 'unsubscribe')
+      and (x.channel, x.address) in ((m.channel, m.address), ('person', m.person_id::text))
+      and person_of_message(e.message_id) = m.person_id
+  ) as stopped_by_link,
+  exists (
+    select from suppression x
+    where x.reason = 'opted_out' and x.purpose = 'all' and (x.channel, x.address) = ('person', m.person_id::text)
+  ) as stopped_everywhere,
+  exists (
+    select from address a
+    where a.person_id = m.person_id and a.channel <> m.channel
+      and not exists (
+        select from suppression x
+        where x.purpose = 'all' and (x.channel, x.address) in ((a.channel, a.address), ('person', m.person_id::text))
+      )
+  ) as reached_otherwise
+from link l
+join message m using (message_id)
+join campaign c using (campaign_id)
+join ballot b using (ballot_id)
+join person p using (person_id)
+left join standing s on s.ballot_id = b.ballot_id and s.person_id = m.person_id
+where l.revoked_at is null;
+
+-- Events for webhook subscribers, numbered by one reader at a time in the order they were found in the ledgers,
+-- so that the order of the numbers is the order of commits. It holds ids; numbers and words are looked up when they are sent.
+create table webhook_event (
+  seq        bigint generated always as identity primary key,
+  type       text        not null, -- claim.voted, message.delivered …: webhooks/subscriptions/event_types.py
+  at         timestamptz not null, -- when it happened
+  data       jsonb       not null,
+  ref        bigint,               -- the message, reply or suppression it speaks of: where numbers and words are looked up
+  noticed_at timestamptz not null default now()
+);
+create index webhook_event_type on webhook_event (type, seq);
+create index webhook_event_noticed on webhook_event using brin (noticed_at);
+
+-- How far each ledger has been read.
+create table webhook_ledger (
+  ledger   text   primary key,
+  position bigint not null
+);
+
+-- Status last reported of things that have a state and no ledger: ballots by phase and by threshold, alerts while open.
+create table webhook_told (
+  kind text   not null check (kind in ('phase', 'threshold', 'alert')),
+  id   bigint not null,
+  told text   not null,
+  primary key (kind, id)
+);
+
+-- Subscriptions: which events go where, and how far each has got. Secrets are encrypted with MUSTER_SECRET_KEY.
+create table webhook_subscription (
+  subscription_id bigint generated always as identity primary key,
+  name            text        not null unique,
+  url             text        not null,
+  events          text[]      not null check (cardinality(events) > 0), -- types, or groups of them: claim.*
+  include         text[]      not null default '{}' check (include <@ array['addresses', 'texts']),
+  state           text        not null default 'active' check (state in ('active', 'paused', 'gone')),
+  paused_reason   text,
+  secret          bytea       not null,
+  old_secret      bytea,
+  old_until       timestamptz,                    -- until then both sign
+  cursor          bigint      not null default 0, -- every event up to here has been dealt with
+  attempts        smallint    not null default 0, -- of the event after it
+  failing_since   timestamptz,
+  next_try_at     timestamptz not null default now(),
+  lease           uuid,                           -- the worker that delivers; by the server's clock until lease_until
+  lease_until     timestamptz,
+  created_at      timestamptz not null default now(),
+  created_by      text        not null,
+  delivered_at    timestamptz,
+  check ((old_secret is null) = (old_until is null))
+);
+
+-- Attempts to deliver an event, and their outcomes.
+create table webhook_delivery (
+  delivery_id     bigint generated always as identity primary key,
+  subscription_id bigint      not null references webhook_subscription on delete cascade,
+  seq             bigint,                         -- null: a test
+  webhook_id      text        not null,
+  type            text        not null,
+  reason          text        not null check (reason in ('stream', 'resend', 'test')),
+  attempt         smallint    not null,
+  at              timestamptz not null,
+  took            real        not null,           -- seconds
+  status          smallint,                       -- HTTP; null: no answer
+  problem         text,                           -- null: delivered
+  answer          text        not null default '' -- the beginning of what the receiver said
+);
+create index webhook_delivery_subscription on webhook_delivery (subscription_id, delivery_id);
+create index webhook_delivery_at on webhook_delivery using brin (at);
+
+-- Samples of columns are kept for the planner, and may be read by whoever may read the columns. Everything of
+-- somebody who was erased goes from them when they are taken anew; only a table's owner may have that done, before 17.
+create function forget_statistics() returns void language sql security definer set search_path = public, pg_temp as $$
+  analyze person, address, message, message_event, message_archive, message_event_archive, suppression, suppression_event,
+    consent_event, claim, audit, reply, alert, campaign, inbox, inbox_mail, inbox_malformed, soft_bounce, link_visit,
+    told_once, webhook_event, webhook_delivery;
+$$;
+
+grant execute on function inbox_digest_of, erased_subject_of, is_of_erased, note_look to public;
+
+-- migrate:down
