@@ -38,7 +38,7 @@ async def play(servers: Servers, scale: Scale, fault: Fault, *, logs: Path | Non
             await asyncio.to_thread(servers.move_to, hosts.ADDRESS)
             stack.callback(servers.move_to, LOOPBACK)
         providers = hosts.PROVIDERS if fault.on_hosts else servers.address
-        async with open_stage(servers, scale, fault.weather(scale), providers) as stage:
+        async with open_stage(servers, scale, fault.conditions(scale), providers) as stage:
             try:
                 return await _play(stage, fault)
             finally:
@@ -62,7 +62,7 @@ async def _play(stage: Stage, fault: Fault) -> Finding:
         done_at = time.time()
         if fault.web:
             await asyncio.to_thread(stage.outside.idle)
-            await stage.until_found("select where not exists (select from inbox where state = 'new')")
+            await stage.until_found("select where not exists (select from inbound_log where state = 'new')")
         await stage.stop()
     except AssertionError as error:
         return Finding(fault.name, broken=[str(error)])

@@ -23,7 +23,7 @@ from campaigns.launch import launch
 from core.db import Connection
 from core.runtime import open_runtime
 from core.settings import Settings
-from tests.faults.outside import Outside, open_outside
+from tests.faults.outside import Outside, open_outbound_http
 from tests.faults.scale import Scale
 from tests.faults.servers import CAMPAIGN, LOOPBACK, MAIL_FROM, SECRET, SMS_FROM, Servers, ask, free_port
 
@@ -53,7 +53,7 @@ where message_id in (
 """
 _HURRY_HEARTS = """
 -- the dead have been silent for a whole lease, and who judges has been steady for as long
-update courier
+update dispatcher
 set until = case when name like any ($1::text[]) then now() - interval '1 second' else until end,
     steady_since = now() - interval '1 minute'
 where gone_at is null and until > now()
@@ -286,7 +286,7 @@ async def open_stage(
         providers: the address they listen at.
     """
     async with AsyncExitStack() as stack:
-        outside = stack.enter_context(open_outside(providers, *outside_config))
+        outside = stack.enter_context(open_outbound_http(providers, *outside_config))
         servers.redis.flushall()
         database = await servers.new_database()
         stack.push_async_callback(servers.drop_database, database)

@@ -33,7 +33,7 @@ from tests.support.member_states import NOON
 
 Client = TestClient[web.Request, web.Application]
 MAIL = "ann@x.test"
-LEDGERS = ("consent_event", "consent", "audit")
+SOURCES = ("consent_event", "consent", "audit")
 
 
 @pytest.fixture
@@ -128,10 +128,10 @@ async def test_every_link_of_the_message_leads_there(client: Client, ann: Asked)
 
 
 async def test_looking_changes_nothing(client: Client, db: Connection, ann: Asked) -> None:
-    before = await everything(db), [await db.fetchval(f"select count(*) from {name}") for name in LEDGERS]
+    before = await everything(db), [await db.fetchval(f"select count(*) from {name}") for name in SOURCES]
     for method in ("GET", "HEAD", "GET"):
         assert (await client.request(method, f"{ann.preferences}?answer=stop_all&to-1=nothing")).status == 200
-    after = await everything(db), [await db.fetchval(f"select count(*) from {name}") for name in LEDGERS]
+    after = await everything(db), [await db.fetchval(f"select count(*) from {name}") for name in SOURCES]
     assert after == before
 
 
@@ -197,9 +197,9 @@ async def test_one_address_of_two_can_speak_again_after_everything_was_stopped(
 # ---- what a page cannot lift
 
 
-async def text(db: Connection, words: str, inbox_id: int, opt_out_type: str | None = None) -> None:
+async def text(db: Connection, words: str, inbound_id: int, opt_out_type: str | None = None) -> None:
     at = await db.fetchval("select clock_timestamp()")  # what is said on a page is dated by the database's clock
-    await answer_reply(db, Inbound(inbox_id, "sms", PHONE, (NUMBER,), words, at, opt_out_type))
+    await answer_reply(db, Inbound(inbound_id, "sms", PHONE, (NUMBER,), words, at, opt_out_type))
 
 
 async def test_a_stop_by_text_is_lifted_by_a_text_of_start_alone(campaign: Campaign, reader: Reader) -> None:

@@ -14,13 +14,13 @@ import pytest
 from pydantic import SecretStr
 
 from ballots.counts import recount, refresh, totals
-from campaigns.erasure import find_traces, hold_everything, renamed
+from campaigns.erasure import find_traces, lock_everything, renamed
 from campaigns.variables import RESERVED
 from core.db import Connection, Pool
 from core.errors import Conflict, NotFound, SettingsError
 from core.runtime import Runtime
 from messaging.outbox.counts import step_counts
-from messaging.suppression import standing, suppress
+from messaging.suppression import active_suppressions, suppress
 from messaging.suppression_digests import DigestKeys
 from muster import erasure
 from people.imports.imports import import_people
@@ -34,27 +34,27 @@ from tests.support.known_person import MAILBOX, NUMBER, PHONE, WORDS, WORK, fill
 
 SPEAKS: frozenset[str] = frozenset(
     {
-        "address", "alert", "audit", "campaign", "claim", "consent_event", "erased_place", "inbox", "inbox_mail",
-        "inbox_malformed", "link_visit", "message", "message_archive_2026", "message_event",
-        "message_event_archive_2026", "person", "reply", "soft_bounce", "suppression", "suppression_event", "told_once",
+        "address", "alert", "audit", "campaign", "claim", "consent_event", "erased_place", "inbound_log", "inbound_mail",
+        "inbound_malformed", "page_view", "message", "message_archive_2026", "message_event",
+        "message_event_archive_2026", "person", "reply", "soft_bounce", "suppression", "suppression_event", "notice_sent",
         "webhook_delivery", "webhook_event",
     }
 )  # fmt: skip
 """Tables that say something of people; the test below puts the person into each."""
 SILENT: frozenset[str] = frozenset(
     {
-        "api_key", "attribute", "ballot", "ballot_unit", "caught_up", "claim_unfed", "consent", "courier", "elector",
-        "erased_subject", "goal", "goal_met", "inbox_digest", "link", "member_import", "message_archive",
-        "message_event_archive", "message_try", "reply_reading", "schema_migrations", "sender", "sign_in",
-        "sns_certificate", "staff", "staff_session", "staged_person", "staged_unit", "standing", "step", "step_total",
-        "suppression_digest", "tally", "turnout_change", "turnout_export", "unit", "webhook_ledger",
-        "webhook_subscription", "webhook_told",
+        "api_key", "attribute", "ballot", "ballot_unit", "caught_up", "feed_backlog", "consent", "dispatcher", "elector",
+        "erased_subject", "goal", "goal_met", "inbound_digest", "link", "member_import", "message_archive",
+        "message_event_archive", "message_try", "reply_classification", "schema_migrations", "sender", "sign_in",
+        "sns_certificate", "staff", "staff_session", "staged_person", "staged_unit", "claim_status", "step", "step_total",
+        "suppression_digest", "count_change", "turnout_change", "turnout_export", "unit", "event_source_position",
+        "webhook_subscription", "reported_status",
     }
 )  # fmt: skip
 """Tables that hold ids, digests and what is the same for everybody; `staged_…` are empty but during an import."""
 
 
-LEDGERS = ("claim", "suppression_event", "consent_event", "message", "message_archive", "reply", "standing")
+SOURCES = ("claim", "suppression_event", "consent_event", "message", "message_archive", "reply", "claim_status")
 
 
 async def found_in(db: Connection, words: tuple[str, ...] = WORDS) -> set[str]:
@@ -86,9 +86,9 @@ async def counted(db: Connection, campaign_id: int) -> dict[str, Any]:
         "recount": await recount(db, ballot_id),
         "steps": [one for one in await step_counts(db, campaign_id) if one.position < 3],  # the third waits
         "archived": [tuple(row) for row in await db.fetch("select * from step_total order by 1, 2, 3")],
-        "opened": await db.fetchval("select count(*) from link_visit where agent = 'browser'"),
+        "opened": await db.fetchval("select count(*) from page_view where agent = 'browser'"),
         "readings": [tuple(row) for row in await db.fetch("select reading, count(*) from reply group by 1")],
-        "ledgers": {table: await db.fetchval(f"select count(*) from {table}") for table in LEDGERS},
+        "ledgers": {table: await db.fetchval(f"select count(*) from {table}") for table in SOURCES},
     }
 
 
@@ -186,16 +186,16 @@ async def test_who_comes_back_is_somebody_new_and_is_not_written_to(
     stands = [
         (one.reason, one.purpose)
         for channel, address in (("person", str(back.person_id)), ("email", WORK), ("sms", PHONE))
-        for one in await standing(db, channel=channel, address=address)  # type: ignore[arg-type]
+        for one in await active_suppressions(db, channel=channel, address=address)  # type: ignore[arg-type]
     ]
     assert stands == [("erased", "all"), ("by_staff", "marketing"), ("opted_out", "all"), ("erased", "all")]
     again = await load(runtime.pool, tmp_path, keys)
     assert (again.unchanged, again.restored) == (2, 0)
 
     assert await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
-    left = await standing(db, channel="email", address=WORK)
+    left = await active_suppressions(db, channel="email", address=WORK)
     assert [one.reason for one in left] == ["opted_out"], "what they opted out of is theirs to take back"
-    assert not await standing(db, channel="sms", address=PHONE)
+    assert not await active_suppressions(db, channel="sms", address=PHONE)
     assert not await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
 
 
@@ -206,8 +206,8 @@ async def test_who_may_return_is_written_to_but_where_they_had_opted_out(
     found = await erasure.look_for(runtime, NUMBER)
     await erasure.erase(runtime, found, actor="olga", may_return=True)
     await load(runtime.pool, tmp_path, DigestKeys(runtime.settings.secret_key))
-    assert not await standing(db, channel="sms", address=PHONE)
-    assert [one.reason for one in await standing(db, channel="email", address=WORK)] == ["opted_out"]
+    assert not await active_suppressions(db, channel="sms", address=PHONE)
+    assert [one.reason for one in await active_suppressions(db, channel="email", address=WORK)] == ["opted_out"]
 
 
 async def test_a_secret_that_is_rotated_out_of_the_list_stops_imports_and_one_that_is_kept_is_found(
@@ -237,29 +237,29 @@ async def test_a_list_does_not_bring_an_erased_address_back(runtime: Runtime, db
     assert (report.added, report.standing) == (2, 0), "that they opted out is more than that they were erased"
     assert await found_in(db, (PHONE,)) == set()
     known = await find_suppression(db, PHONE, region="GB", keys=keys)
-    assert [one.reason for one in known.standing] == ["opted_out"]
+    assert [one.reason for one in known.active_suppressions] == ["opted_out"]
     assert (await listed(runtime, path, keys)).standing == 2
     await load(runtime.pool, tmp_path, keys)
     assert await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
-    assert [one.reason for one in await standing(db, channel="sms", address=PHONE)] == ["opted_out"]
+    assert [one.reason for one in await active_suppressions(db, channel="sms", address=PHONE)] == ["opted_out"]
 
 
 async def test_somebody_in_no_member_file_is_erased_by_address(runtime: Runtime, db: Connection) -> None:
     stranger = "+447700900777"
     await suppress(db, channel="sms", address=stranger, reason="opted_out", source="twilio")
-    inbox_id = await db.fetchval(
-        "insert into inbox (source, dedupe_key, subject, payload, state)"
+    inbound_id = await db.fetchval(
+        "insert into inbound_log (source, dedupe_key, subject, payload, state)"
         " values ('twilio_inbound', 'SM1', $1, $2, 'done')"
-        " returning inbox_id", f"phone:{stranger}", {"form": {"From": stranger, "Body": "who is this"}},
+        " returning inbound_id", f"phone:{stranger}", {"form": {"From": stranger, "Body": "who is this"}},
     )  # fmt: skip
     await db.execute(
-        "insert into reply (inbox_id, channel, address, sender, text, reading, rule, rule_version)"
-        " values ($1, 'sms', $2, 'us', 'who is this', 'unclear', 'r', '1')", inbox_id, stranger,
+        "insert into reply (inbound_id, channel, address, sender, text, reading, rule, rule_version)"
+        " values ($1, 'sms', $2, 'us', 'who is this', 'unclear', 'r', '1')", inbound_id, stranger,
     )  # fmt: skip
     await erasure.erase(runtime, await erasure.look_for(runtime, "07700 900777"), actor="olga")
     assert await found_in(db, ("7700900777", "who is this")) == set()
     found = await find_suppression(db, stranger, region="GB", keys=DigestKeys(runtime.settings.secret_key))
-    assert [one.reason for one in found.standing] == ["opted_out"]
+    assert [one.reason for one in found.active_suppressions] == ["opted_out"]
     with pytest.raises(NotFound, match="nothing was ever sent there"):
         await erasure.look_for(runtime, "+447700900778")
 
@@ -278,7 +278,7 @@ async def test_a_shared_phone_stays_the_others(runtime: Runtime, db: Connection)
     traces = await find_traces(db, NUMBER, region="GB")
     assert traces.shared == (("sms", PHONE),)
     await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
-    assert [one.reason for one in await standing(db, channel="sms", address=PHONE)] == ["opted_out"]
+    assert [one.reason for one in await active_suppressions(db, channel="sms", address=PHONE)] == ["opted_out"]
     assert not await db.fetchval(
         "select exists (select from message where person_id = $1 and address = $2)", person, PHONE
     )
@@ -325,7 +325,7 @@ async def test_whoever_holds_a_message_is_waited_for_without_a_deadlock(
         await other.execute("select from message where message_id = $1 for update", max(ids))
         with pytest.raises(asyncpg.LockNotAvailableError):  # it does not wait for that one while it holds the other
             async with db.transaction():
-                await hold_everything(db, found.traces)
+                await lock_everything(db, found.traces)
         going = asyncio.create_task(erasure.erase(runtime, found, actor="olga"))
         await other.execute("select from message where message_id = $1 for update", min(ids))
         await transaction.commit()
@@ -342,10 +342,10 @@ async def test_what_a_provider_says_late_is_taken_out_by_the_next_look(runtime: 
         message_id, {"words": f"<{MAILBOX}> is unknown", "status": "5.1.1"},
     )  # fmt: skip
     await db.execute(
-        "insert into inbox (source, dedupe_key, subject, payload, state) values ('mail', 'late', $1, $2, 'done')",
+        "insert into inbound_log (source, dedupe_key, subject, payload, state) values ('mail', 'late', $1, $2, 'done')",
         f"message:{message_id}", {"recipient": MAILBOX},
     )  # fmt: skip
-    assert await found_in(db) == {"message_event", "inbox"}
+    assert await found_in(db) == {"message_event", "inbound_log"}
     await erasure.erase_late(db, datetime.now(UTC) - timedelta(days=60))
     assert await found_in(db) == set()
     assert await db.fetchval("select detail ->> 'status' from message_event order by event_id desc limit 1") == "5.1.1"

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from campaigns.retention import forget_year, year_held
+from campaigns.retention import delete_year, summarise_year
 from core.db import Connection
-from core.http.outbound_http import open_outside
+from core.http.outbound_http import open_outbound_http
 from core.runtime import Runtime
 from messaging.outbox.archive import archive_chunk, ready_year
 from messaging.outbox.dispatcher import Dispatcher
@@ -30,7 +30,7 @@ HANDLERS = {twilio.STATUS: twilio.apply_statuses, vonage.STATUS: vonage.apply_st
 async def receipt(db: Connection, sid: str, status: str, message_id: int | None, **more: str) -> None:
     form = {"MessageSid": sid, "MessageStatus": status, "To": PHONE, "ErrorMessage": f"turquoise {PHONE}"} | more
     await db.execute(
-        "insert into inbox (source, dedupe_key, subject, payload, received_at, next_try_at)"
+        "insert into inbound_log (source, dedupe_key, subject, payload, received_at, next_try_at)"
         " values ($1, $2, $3, $4, $5, $5)",
         twilio.STATUS, f"{sid}:{status}", f"twilio:{sid}", {"form": form, "message_id": message_id},
         datetime.now(UTC) - timedelta(seconds=1),
@@ -62,8 +62,8 @@ async def test_late_receipts_of_every_try_leave_nothing(runtime: Runtime, db: Co
 
     while await process(runtime, 10, HANDLERS):
         pass
-    assert await found_in(db, WORDS) == {"inbox"}
-    assert await db.fetchval("select array_agg(dedupe_key) from inbox where payload <> '{}'") == ["SM9:delivered"]
+    assert await found_in(db, WORDS) == {"inbound_log"}
+    assert await db.fetchval("select array_agg(dedupe_key) from inbound_log where payload <> '{}'") == ["SM9:delivered"]
     after = await message(db, moving)
     assert (after["state"], after["provider_id"]) == ("delivered", None), "it is counted all the same"
     assert not await db.fetchval("select exists (select from suppression where channel <> 'person')")
@@ -94,7 +94,7 @@ async def test_a_year_that_is_forgotten_since_keeps_nothing_from_being_tidied(ru
     await ready_year(db, old.step_id)
     await archive_chunk(db, old.step_id, PageViews())
     await erasure.erase(runtime, await erasure.look_for(runtime, "A1"), actor="olga")
-    await forget_year(db, await year_held(db, 2024), actor="olga")
+    await delete_year(db, await summarise_year(db, 2024), actor="olga")
     await db.execute(
         "insert into message_event (message_id, state, source, code, detail) values ($1, null, 'twilio', 'x', $2)",
         later, {"reply": f"turquoise {PHONE}"},
@@ -106,12 +106,12 @@ async def test_a_year_that_is_forgotten_since_keeps_nothing_from_being_tidied(ru
 async def test_tidying_goes_on_where_one_part_of_it_fails(runtime: Runtime, db: Connection) -> None:
     await receipt(db, "SM9", "delivered", None)
     await db.execute(
-        "update inbox set state = 'done', processed_at = received_at - interval '1 year',"
+        "update inbound_log set state = 'done', processed_at = received_at - interval '1 year',"
         " received_at = received_at - interval '1 year'"
     )
     await db.execute("alter table erased_subject rename to away")
-    async with open_outside(()) as outside:
-        duties = Jobs(runtime, Dispatcher(runtime, {}), outside)
+    async with open_outbound_http(()) as outside:
+        jobs = Jobs(runtime, Dispatcher(runtime, {}), outside)
         with pytest.raises(asyncpg.UndefinedTableError):
-            await duties._tidy_alone()
-    assert not await db.fetchval("select exists (select from inbox)")
+            await jobs._tidy_alone()
+    assert not await db.fetchval("select exists (select from inbound_log)")

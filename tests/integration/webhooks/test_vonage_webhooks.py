@@ -89,7 +89,7 @@ def text(words: str, uuid: str = UUID, sender: str = PHONE, **more: Any) -> dict
     return payload("inbound", text=words, message_uuid=uuid, to=to, **{"from": sender.removeprefix("+")}) | more
 
 
-async def rows(db: Connection, table: str = "inbox") -> int:
+async def rows(db: Connection, table: str = "inbound_log") -> int:
     return int(await db.fetchval(f"select count(*) from {table}"))
 
 
@@ -97,8 +97,8 @@ async def state(db: Connection, message_id: int) -> str:
     return str(await db.fetchval("select state::text from message where message_id = $1", message_id))
 
 
-def seal(here: Runtime, message_id: int) -> str:
-    return here.keyring.seal(message_id, "status")
+def sign_id(here: Runtime, message_id: int) -> str:
+    return here.keyring.sign_id(message_id, "status")
 
 
 async def by_vonage(db: Connection, message_id: int) -> None:
@@ -139,7 +139,7 @@ async def test_forged_requests_are_refused_and_leave_nothing(
     client: Client, db: Connection, path: str, how: dict[str, Any]
 ) -> None:
     assert (await send(client, path, status("delivered") | text("STOP"), **how)).status == 403
-    assert await rows(db) == await rows(db, "inbox_malformed") == 0
+    assert await rows(db) == await rows(db, "inbound_malformed") == 0
 
 
 async def test_a_token_that_claims_to_need_no_signature_is_refused(client: Client, db: Connection) -> None:
@@ -158,7 +158,7 @@ async def test_vonage_is_asked_to_sign_what_it_forgot_to(client: Client, db: Con
     headers = {} if header is None else {"Authorization": header}
     response = await client.post(INBOUND, data=json.dumps(text("STOP")), headers=headers)
     assert response.status == 503
-    assert await rows(db) == await rows(db, "inbox_malformed") == 0
+    assert await rows(db) == await rows(db, "inbound_malformed") == 0
 
 
 async def test_without_a_secret_nothing_is_believed(runtime: Runtime, db: Connection) -> None:
@@ -180,7 +180,7 @@ async def test_signed_but_useless_is_kept_for_a_while(
 ) -> None:
     headers = {"Authorization": f"Bearer {token(body)}"}
     assert (await client.post(INBOUND, data=body, headers=headers)).status == 400
-    [kept] = await db.fetch("select source, expires_at from inbox_malformed")
+    [kept] = await db.fetch("select source, expires_at from inbound_malformed")
     assert kept["source"] == "vonage_inbound"
     assert here.clock() < kept["expires_at"] <= here.clock() + timedelta(days=7)
     assert await rows(db) == 0
@@ -218,14 +218,14 @@ async def test_receipts_in_any_order_end_in_the_same_state(here: Runtime, campai
         said = ["submitted", "delivered"] * 2
         luck.shuffle(said)
         for name in said:
-            receipt = status(name, uuid, client_ref=seal(here, asked.message_id))
+            receipt = status(name, uuid, client_ref=sign_id(here, asked.message_id))
             assert (await send(client, STATUS, receipt)).status == 200
         while await process_inbox(here, 100):
             pass
         assert await state(campaign.db, asked.message_id) == "delivered"
         row = await campaign.db.fetchrow("select provider_id from message where message_id = $1", asked.message_id)
         assert row["provider_id"] == uuid
-    assert await campaign.db.fetchval("select count(*) from inbox where state = 'done'") == 12
+    assert await campaign.db.fetchval("select count(*) from inbound_log where state = 'done'") == 12
 
 
 @pytest.mark.parametrize(("name", "ends", "reason", "suppressed"), [
@@ -243,7 +243,7 @@ async def test_a_failure_that_speaks_of_the_number_suppresses_it(
     suppressed: str,
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
-    await send(client, STATUS, status(name, client_ref=seal(here, ann.message_id)))
+    await send(client, STATUS, status(name, client_ref=sign_id(here, ann.message_id)))
     await process_inbox(here, 10)
     row = await db.fetchrow("select state::text, reason from message where message_id = $1", ann.message_id)
     assert tuple(row) == (ends, reason)
@@ -263,7 +263,7 @@ async def test_a_receipt_without_a_seal_finds_its_message_by_vonages_id(
 
 async def test_a_forged_seal_is_no_message_id(campaign: Campaign, client: Client, db: Connection) -> None:
     ann = await campaign.ask(sms=PHONE)
-    other = campaign.runtime.keyring.seal(ann.message_id, "bounce")
+    other = campaign.runtime.keyring.sign_id(ann.message_id, "bounce")
     await send(client, STATUS, status("delivered", client_ref=other))
     await process_inbox(campaign.runtime, 10)
     assert await state(db, ann.message_id) == "sent"
@@ -272,7 +272,7 @@ async def test_a_forged_seal_is_no_message_id(campaign: Campaign, client: Client
 async def test_a_status_nobody_knows_is_parked_and_told(here: Runtime, client: Client, db: Connection) -> None:
     await send(client, STATUS, status("delivered") | {"status": "levitated"})
     await process_inbox(here, 10)
-    assert await db.fetchval("select state from inbox") == "parked"
+    assert await db.fetchval("select state from inbound_log") == "parked"
     assert await db.fetchval("select severity from alert where key = 'inbox:vonage_status'") == "warning"
 
 

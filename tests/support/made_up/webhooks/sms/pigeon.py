@@ -30,7 +30,7 @@ def routes(intake: Intake) -> list[web.RouteDef]:
             source=STATUS,
             dedupe_key=f"{said['id']}:{said['status']}",
             subject=f"pigeon:{said['id']}",
-            payload={"said": said, "message_id": runtime.keyring.unseal(said["reference"], "status")},
+            payload={"said": said, "message_id": runtime.keyring.verify_id(said["reference"], "status")},
         )
         return web.Response()
 
@@ -82,7 +82,7 @@ async def read_texts(db: Connection, items: Sequence[Item]) -> None:
         await answer_reply(
             db,
             Inbound(
-                inbox_id=item.inbox_id,
+                inbound_id=item.inbound_id,
                 channel="sms",
                 address=said["from"],
                 senders=(said["to"],),
