@@ -26,10 +26,10 @@ class ApiAuth:
     """Authenticate requests by API key.
 
     Attributes:
-        misses: counts requests without a valid key, by network.
+        rate_limit: counts requests without a valid key, by network.
     """
 
-    misses: RateLimit = field(default_factory=lambda: RateLimit("keys"))
+    rate_limit: RateLimit = field(default_factory=lambda: RateLimit("keys"))
 
     def reads_turnout(self, answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """Wrap a handler so that it answers only keys that may read the turnout of the ballot in the path."""
@@ -39,7 +39,7 @@ class ApiAuth:
             where = client_network(request)
             key = await self._key(request, where)
             if key is None:  # only now, so that a valid key is never refused because of others on its network
-                if await self.misses.count(runtime.redis, where, runtime.clock()):
+                if await self.rate_limit.count(runtime.redis, where, runtime.clock()):
                     return _wait()
                 return problem(
                     401, "A key is needed.", remedy="Send it in the header Authorization: Bearer mk_…",
@@ -60,7 +60,7 @@ class ApiAuth:
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() != "bearer" or not may_be_key(given.strip()):
             return None
-        async with self.misses.turn(where, request.app[RUNTIME].clock()):
+        async with self.rate_limit.turn(where, request.app[RUNTIME].clock()):
             return await answer_in_time(_admit(request, given.strip()))
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api.turnout.changes import EVENT_STREAM
-from api.turnout.payloads import LARGEST, Change, Changes, ChangesQuery, SnapshotQuery, Trouble
+from api.turnout.payloads import LARGEST, ApiError, Change, Changes, ChangesQuery, SnapshotQuery
 from api.turnout.snapshots import CURSOR
 from core.http.web import RUNTIME
 
@@ -45,7 +45,7 @@ def document(public_url: str) -> dict[str, Any]:
         public_url: where this is served.
     """
     _, schemas = models_json_schema(
-        [(Changes, "serialization"), (Change, "serialization"), (Trouble, "serialization")],
+        [(Changes, "serialization"), (Change, "serialization"), (ApiError, "serialization")],
         ref_template=_REF,
     )
     return {
@@ -75,7 +75,7 @@ def _changes() -> dict[str, Any]:
                 "description": "In the order of commits; numbers may be missing, none comes late.",
                 "content": {"application/json": {"schema": schema}, EVENT_STREAM: {"schema": {"type": "string"}}},
             },
-            **_troubles(),
+            **_errors(),
         },
     }
 
@@ -94,8 +94,8 @@ def _snapshot() -> dict[str, Any]:
                     "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
                 },
             },
-            **_troubles(),
-            "501": _trouble("Parquet cannot be written here."),
+            **_errors(),
+            "501": _error("Parquet cannot be written here."),
         },
     }
 
@@ -109,10 +109,10 @@ def _parameters(query: type[BaseModel]) -> list[dict[str, Any]]:
     return parameters
 
 
-def _troubles() -> dict[str, Any]:
-    return {str(status): _trouble(words) for status, words in _TROUBLES.items()}
+def _errors() -> dict[str, Any]:
+    return {str(status): _error(words) for status, words in _TROUBLES.items()}
 
 
-def _trouble(words: str) -> dict[str, Any]:
+def _error(words: str) -> dict[str, Any]:
     schema = {"$ref": _REF.format(model="Trouble")}
     return {"description": words, "content": {"application/problem+json": {"schema": schema}}}

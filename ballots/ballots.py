@@ -135,11 +135,11 @@ class Ballot:
         return {
             "organisation": self.organisation or settings.organisation,
             "contact": settings.contact,
-            "ballot": self._told(base),
-            **({"languages": {one: {"ballot": self._told(one)} for one in others}} if others else {}),
+            "ballot": self._date_variables(base),
+            **({"languages": {one: {"ballot": self._date_variables(one)} for one in others}} if others else {}),
         }
 
-    def _told(self, language: str) -> dict[str, str]:
+    def _date_variables(self, language: str) -> dict[str, str]:
         return {
             "title": self.title,
             "opens": self.local(self.opens_at, language),
@@ -208,10 +208,10 @@ async def enrol(db: Connection, ballot_id: int) -> int:
         How many were enrolled or moved.
     """
     async with db.transaction():
-        await counts.hold(db, ballot_id)
+        await counts.lock_counts(db, ballot_id)
         changed = int((await db.execute(SQL["enrol"], ballot_id, timeout=PATIENCE)).split()[-1])
         if changed:
-            await counts.settle(db, ballot_id)
+            await counts.add_up(db, ballot_id)
         return changed
 
 

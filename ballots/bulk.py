@@ -32,15 +32,15 @@ class NewClaim:
     at: datetime
 
 
-async def hold(db: Connection, ballot_id: int) -> None:
+async def lock_ballot(db: Connection, ballot_id: int) -> None:
     """Lock a ballot's counts until the transaction ends; claims wait. Call it before `record_claims`."""
-    await counts.hold(db, ballot_id)
+    await counts.lock_counts(db, ballot_id)
 
 
 async def record_claims(
     db: Connection, *, ballot_id: int, goal_id: int, source: ClaimSource, recorder: str, claims: Sequence[NewClaim]
 ) -> int:
-    """Record the claims of a list and update its members' status, in the caller's transaction, after `hold`.
+    """Record the claims of a list and update its members' status, in the caller's transaction, after `lock_ballot`.
 
     Args:
         db: a connection in a transaction.

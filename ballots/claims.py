@@ -139,11 +139,11 @@ async def record_claim(
     if not 0 < confidence <= 1:
         raise ValueError(f"confidence {confidence} is not above 0 and up to 1")
     async with atomic(db):
-        goal_id = await _hold(db, ballot_id, person_id)
+        goal_id = await _lock(db, ballot_id, person_id)
         claim_id: int = await db.fetchval(
             SQL["add_claim"], ballot_id, person_id, kind, source, recorder, confidence, at, message_id, None
         )
-        await _settle(db, ballot_id, person_id, goal_id, source)
+        await _update_status(db, ballot_id, person_id, goal_id, source)
         return claim_id
 
 
@@ -175,18 +175,18 @@ async def retract_claim(db: Connection, claim_id: int, *, recorder: str, source:
         )
     ballot_id, person_id = found["ballot_id"], found["person_id"]
     async with atomic(db):
-        goal_id = await _hold(db, ballot_id, person_id)
+        goal_id = await _lock(db, ballot_id, person_id)
         again = await db.fetchrow(SQL["find_claim"], claim_id)  # it may have been retracted meanwhile
         if again is not None and again["retracted_by"] is not None:
             return int(again["retracted_by"])
         retraction: int = await db.fetchval(
             SQL["add_claim"], ballot_id, person_id, RETRACTED, ClaimSource(source), recorder, 1.0, None, None, claim_id
         )
-        await _settle(db, ballot_id, person_id, goal_id, ClaimSource(source))
+        await _update_status(db, ballot_id, person_id, goal_id, ClaimSource(source))
         return retraction
 
 
-async def standing(db: Connection, ballot_id: int, person_id: int) -> ClaimStatus | None:
+async def claim_status(db: Connection, ballot_id: int, person_id: int) -> ClaimStatus | None:
     """Return a member's status; None while no claim about them holds."""
     row = await db.fetchrow(SQL["standing"], ballot_id, person_id)
     if row is None:
@@ -201,7 +201,7 @@ async def standing(db: Connection, ballot_id: int, person_id: int) -> ClaimStatu
     )
 
 
-async def _hold(db: Connection, ballot_id: int, person_id: int) -> int:
+async def _lock(db: Connection, ballot_id: int, person_id: int) -> int:
     """Lock the member's claims until the transaction ends; returns the ballot's goal."""
     row = await db.fetchrow(SQL["hold"], ballot_id, person_id)
     if row is None:
@@ -211,7 +211,7 @@ async def _hold(db: Connection, ballot_id: int, person_id: int) -> int:
     return int(row["goal_id"])
 
 
-async def _settle(db: Connection, ballot_id: int, person_id: int, goal_id: int, source: str) -> None:
+async def _update_status(db: Connection, ballot_id: int, person_id: int, goal_id: int, source: str) -> None:
     change = await db.fetchrow(SQL["settle"], ballot_id, person_id, *RANKING)
     assert change is not None
     voted_before, voted_now = change["before"] == ClaimKind.VOTED, change["now"] == ClaimKind.VOTED

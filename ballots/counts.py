@@ -1,7 +1,7 @@
 """Counts of a ballot by unit: running sums of count changes, so the 120,000th confirmation is as cheap as the first.
 
 Every change of a member's status adds `-1` to one sum and `+1` to another (`tally`); a reader adds up a few hundred
-rows and passes each sum to the units above. `squash` keeps the rows few, `recount` compares them with the ledger
+rows and passes each sum to the units above. `compact` keeps the rows few, `recount` compares them with the ledger
 itself.
 
 Who can be reached and who has been contacted follow from addresses, suppressions and messages, which change by the
@@ -104,18 +104,18 @@ async def recount(db: Connection, ballot_id: int) -> list[Difference]:
     return _differences(await db.fetch(SQL["ledger_differences"], ballot_id, *RANKING))
 
 
-async def settle(db: Connection, ballot_id: int) -> int:
+async def add_up(db: Connection, ballot_id: int) -> int:
     """Correct the sums of electors and statuses by a recount, after the electorate itself has changed.
 
-    Call it in the transaction that changed the electorate, after `hold`.
+    Call it in the transaction that changed the electorate, after `lock_counts`.
 
     Returns:
         How many sums were off.
     """
-    return await _mend(db, ballot_id, await recount(db, ballot_id))
+    return await _correct(db, ballot_id, await recount(db, ballot_id))
 
 
-async def hold(db: Connection, ballot_id: int) -> None:
+async def lock_counts(db: Connection, ballot_id: int) -> None:
     """Lock a ballot's counts until the transaction ends; claims wait."""
     await db.execute(SQL["hold_ballot"], ballot_id)
 
@@ -130,7 +130,7 @@ async def refresh(db: Connection, ballot_id: int) -> int:
     """
     async with db.transaction():
         await db.execute(SQL["hold_reach"], ballot_id)
-        return await _mend(db, ballot_id, _differences(await db.fetch(SQL["reach_differences"], ballot_id)))
+        return await _correct(db, ballot_id, _differences(await db.fetch(SQL["reach_differences"], ballot_id)))
 
 
 async def finish_contacted(db: Connection, ballot_id: int, now: datetime) -> None:
@@ -156,7 +156,7 @@ async def finish_reach(db: Connection, person_id: int, now: datetime) -> None:
             await db.execute(SQL["finish_reach"], row["ballot_id"], now)
 
 
-async def squash(db: Connection) -> int:
+async def compact(db: Connection) -> int:
     """Replace the rows of each sum by one row.
 
     Returns:
@@ -189,7 +189,7 @@ def _differences(rows: Iterable[asyncpg.Record]) -> list[Difference]:
     return [Difference(row["unit_id"], row["measure"], row["tallied"], row["counted"]) for row in rows]
 
 
-async def _mend(db: Connection, ballot_id: int, differences: Sequence[Difference]) -> int:
+async def _correct(db: Connection, ballot_id: int, differences: Sequence[Difference]) -> int:
     if differences:
         await db.execute(
             SQL["add_differences"],

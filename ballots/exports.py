@@ -51,12 +51,12 @@ def export_name(ballot: str, slot: datetime, kind: str) -> str:
     return f"{ballot}-{slot:%Y%m%dT%H%MZ}.{kind}"
 
 
-async def export_due(runtime: Runtime, outside: OutboundHttp) -> int:
+async def export_due(runtime: Runtime, outbound_http: OutboundHttp) -> int:
     """Make the exports that are due; returns how many were made.
 
     Args:
         runtime: its settings name the destination, times and format; without a destination nothing is due.
-        outside: sends the file where the destination is an address.
+        outbound_http: sends the file where the destination is an address.
     """
     settings, now = runtime.settings, runtime.clock()
     if settings.turnout_export_to is None or not settings.turnout_export_at:
@@ -66,14 +66,16 @@ async def export_due(runtime: Runtime, outside: OutboundHttp) -> int:
     for row in await runtime.pool.fetch(SQL["due"], slot, now):
         async with exclusive(settings.database_url, f"turnout export {row['ballot_id']}") as db:
             if db is not None and await db.fetchval(SQL["still_due"], row["ballot_id"], slot, now):
-                made += await _export(runtime, outside, db, await get_ballot(db, row["name"]), slot)
+                made += await _export(runtime, outbound_http, db, await get_ballot(db, row["name"]), slot)
     return made
 
 
-async def _export(runtime: Runtime, outside: OutboundHttp, db: Connection, ballot: Ballot, slot: datetime) -> bool:
+async def _export(
+    runtime: Runtime, outbound_http: OutboundHttp, db: Connection, ballot: Ballot, slot: datetime
+) -> bool:
     name = export_name(ballot.name, slot, runtime.settings.turnout_export_format)
     try:
-        place, taken = await _deliver(runtime, outside, ballot, name)
+        place, taken = await _deliver(runtime, outbound_http, ballot, name)
     except (MusterError, OSError) as error:
         await _postpone(runtime, db, ballot, slot, error)
         return False
@@ -84,7 +86,7 @@ async def _export(runtime: Runtime, outside: OutboundHttp, db: Connection, ballo
     return True
 
 
-async def _deliver(runtime: Runtime, outside: OutboundHttp, ballot: Ballot, name: str) -> tuple[str, Snapshot]:
+async def _deliver(runtime: Runtime, outbound_http: OutboundHttp, ballot: Ballot, name: str) -> tuple[str, Snapshot]:
     settings = runtime.settings
     assert settings.turnout_export_to is not None
     place = f"{settings.turnout_export_to}/{name}"
@@ -96,7 +98,7 @@ async def _deliver(runtime: Runtime, outside: OutboundHttp, ballot: Ballot, name
         headers = {"Content-Type": MEDIA[settings.turnout_export_format], "Muster-Cursor": str(taken.cursor)}
         if settings.turnout_export_token is not None:
             headers["Authorization"] = f"Bearer {settings.turnout_export_token.get_secret_value()}"
-        reply = await outside.send("PUT", place, file.file, headers, patience=PATIENCE)
+        reply = await outbound_http.send("PUT", place, file.file, headers, patience=PATIENCE)
         if reply.problem is not None:
             raise Unavailable(f"{place} did not take it. {reply.problem}", remedy=reply.text[:200].strip())
         return place, taken

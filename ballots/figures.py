@@ -43,24 +43,24 @@ def threshold(share: float) -> str:
     return f"{round(share * 100, 4):g}%"
 
 
-def estimate(stands: Score) -> str:
+def estimate(score: Score) -> str:
     """Format the estimated votes; under ten with one digit, since 2 confirmations are 1.7 votes."""
-    exact = stands.estimated
+    exact = score.estimated
     if exact >= 10:
-        return number(stands.estimate)
+        return number(score.estimate)
     shown = round(exact, 1)
-    return number(math.floor(exact * 10) / 10 if shown >= stands.target and not stands.reached else shown)
+    return number(math.floor(exact * 10) / 10 if shown >= score.target and not score.reached else shown)
 
 
-def over_report(stands: Score) -> str:
+def over_report(score: Score) -> str:
     """Format the correction for over-reporting: `13%`."""
-    return f"{round(stands.over_report * 100, 4):g}%"
+    return f"{round(score.over_report * 100, 4):g}%"
 
 
-def needed(stands: Score) -> str:
+def needed(score: Score) -> str:
     """Format the further confirmations needed, or say that none are: `1,204`, `reached`, `all have confirmed`."""
-    if stands.reached:
+    if score.reached:
         return "reached"
-    if stands.needed:
-        return number(stands.needed)
-    return "all have confirmed" if stands.electorate else ""
+    if score.needed:
+        return number(score.needed)
+    return "all have confirmed" if score.electorate else ""

@@ -47,7 +47,7 @@ class Contradiction:
         line: where it begins in the file.
         member_id: the membership number as the file has it; empty where the row was matched by an address.
         says: what the file says.
-        stands: the member's status before.
+        status: the member's status before.
         source: the source of that status.
         prevails: whether the member's status is what the file says from now on.
     """
@@ -55,7 +55,7 @@ class Contradiction:
     line: int
     member_id: str
     says: ClaimKind
-    stands: str
+    status: str
     source: str
     prevails: bool
 
@@ -72,7 +72,7 @@ class TurnoutImportReport:
         known: rows with nothing new.
         silent: rows that say nothing about the ballot (no answer, busy …).
         contradictions: of those recorded, the ones that contradict the member's status.
-        faults: rows nothing can be recorded for, and why.
+        problems: rows nothing can be recorded for, and why.
         moved: members with another status than before; 0 where nothing was written.
         written: whether the import was recorded.
     """
@@ -84,7 +84,7 @@ class TurnoutImportReport:
     known: int = 0
     silent: int = 0
     contradictions: Sequence[Contradiction] = ()
-    faults: Sequence[RowProblem] = ()
+    problems: Sequence[RowProblem] = ()
     moved: int = 0
     written: bool = False
 
@@ -92,8 +92,8 @@ class TurnoutImportReport:
         """Count the rows that are `ambiguous`, `unmatched` or `unreadable`."""
         groups = {"ambiguous": AMBIGUOUS, "unmatched": UNMATCHED}
         if kind in groups:
-            return sum(fault.code in groups[kind] for fault in self.faults)
-        return sum(fault.code not in AMBIGUOUS | UNMATCHED for fault in self.faults)
+            return sum(fault.code in groups[kind] for fault in self.problems)
+        return sum(fault.code not in AMBIGUOUS | UNMATCHED for fault in self.problems)
 
     def to_json(self) -> dict[str, Any]:
         """Convert to plain values, for `--json`."""
@@ -102,7 +102,7 @@ class TurnoutImportReport:
             "matched": self.recorded + self.known, "recorded": self.recorded, "by_kind": dict(self.by_kind),
             "already_known": self.known, "silent": self.silent,
             **{kind: self.count(kind) for kind in ("ambiguous", "unmatched", "unreadable")},
-            "contradictions": list(self.contradictions), "faults": list(self.faults), "moved": self.moved,
+            "contradictions": list(self.contradictions), "faults": list(self.problems), "moved": self.moved,
             "notices": list(self.sheet.notices), "written": self.written,
         }  # fmt: skip
 
@@ -142,12 +142,12 @@ async def import_claims(
             now=now, header_row=header_row, encoding=encoding,
         )  # fmt: skip
         spoken = [entry for entry in sheet.entries if entry.kind is not None]
-        found, faults = await match(db, ballot.ballot_id, spoken)
-        job = _Job(ballot, sheet, kind_of_list, actor, now, found, [*sheet.faults, *faults])
+        found, problems = await match(db, ballot.ballot_id, spoken)
+        job = _Job(ballot, sheet, kind_of_list, actor, now, found, [*sheet.problems, *problems])
         async with db.transaction():
             if not write:
-                return (await job.judge(db))[0]
-            await bulk.hold(db, ballot.ballot_id)
+                return (await job.check(db))[0]
+            await bulk.lock_ballot(db, ballot.ballot_id)
             return await job.record(db)
     except asyncpg.DeadlockDetectedError:
         raise Conflict("The same members were changed just now; nothing was recorded.", remedy="Try again.") from None
@@ -165,10 +165,10 @@ class _Job:
     actor: str
     now: datetime
     found: Mapping[int, int]
-    faults: Sequence[RowProblem]
+    problems: Sequence[RowProblem]
 
     async def record(self, db: Connection) -> TurnoutImportReport:
-        report, claims = await self.judge(db)
+        report, claims = await self.check(db)
         moved = 0
         if claims:
             moved = await bulk.record_claims(
@@ -177,24 +177,24 @@ class _Job:
             )  # fmt: skip
         detail = {
             "sha256": self.sheet.sha256, "source": self.source, "recorded": report.recorded, "known": report.known,
-            "faults": len(report.faults), "contradictions": len(report.contradictions), "moved": moved,
+            "faults": len(report.problems), "contradictions": len(report.contradictions), "moved": moved,
         }  # fmt: skip
         await db.execute(SQL["audit"], self.actor, f"ballot {self.ballot.name}", detail)
         return replace(report, moved=moved, written=True)
 
-    async def judge(self, db: Connection) -> tuple[TurnoutImportReport, list[bulk.NewClaim]]:
+    async def check(self, db: Connection) -> tuple[TurnoutImportReport, list[bulk.NewClaim]]:
         """Decide what to do with each row, given the members' present status."""
-        spoken, repeats, faults = self._one_for_each()
+        spoken, repeats, problems = self._one_for_each()
         people = [self.found[entry.line] for entry in spoken]
         rows = await db.fetch(SQL["standings"], self.ballot.ballot_id, people, self.source, timeout=PATIENCE)
-        stands = {row["person_id"]: row for row in rows}
-        news = [entry for entry in spoken if not self._is_known(entry, stands[self.found[entry.line]])]
+        status = {row["person_id"]: row for row in rows}
+        news = [entry for entry in spoken if not self._is_known(entry, status[self.found[entry.line]])]
         claims = [self._claim(entry) for entry in news]
         report = TurnoutImportReport(
             self.sheet, self.source, len(claims), dict(Counter(one.kind.value for one in claims)),
             len(spoken) - len(news) + repeats, sum(entry.kind is None for entry in self.sheet.entries),
-            [one for entry in news if (one := self._contradiction(entry, stands[self.found[entry.line]]))],
-            sorted([*self.faults, *faults], key=lambda one: one.line),
+            [one for entry in news if (one := self._contradiction(entry, status[self.found[entry.line]]))],
+            sorted([*self.problems, *problems], key=lambda one: one.line),
         )  # fmt: skip
         return report, claims
 
@@ -205,12 +205,12 @@ class _Job:
             The entries, how many others repeat them, and the faults.
         """
         by_person: dict[int, list[TurnoutEntry]] = defaultdict(list)
-        chosen, faults = [], []
+        chosen, problems = [], []
         for entry in self.sheet.entries:
             if entry.line not in self.found:
                 continue
             if entry.kind is ClaimKind.VOTED and self.ballot.phase(self._at(entry)) is Phase.BEFORE:
-                faults.append(RowProblem(entry.line, "too_early", "Nobody can have voted then: it was not open yet."))
+                problems.append(RowProblem(entry.line, "too_early", "Nobody can have voted then: it was not open yet."))
             else:
                 by_person[self.found[entry.line]].append(entry)
         repeats = 0
@@ -218,25 +218,25 @@ class _Job:
             if len({entry.kind for entry in entries}) > 1:
                 lines = " and ".join(str(entry.line) for entry in entries)
                 words = f"Lines {lines} say different things about the same member: keep the one that is right."
-                faults += [RowProblem(entry.line, "two_answers", words) for entry in entries]
+                problems += [RowProblem(entry.line, "two_answers", words) for entry in entries]
             else:
                 chosen.append(max(entries, key=lambda entry: (self._at(entry), -entry.line)))
                 repeats += len(entries) - 1
-        return chosen, repeats, faults
+        return chosen, repeats, problems
 
     def _is_known(self, entry: TurnoutEntry, before: asyncpg.Record) -> bool:
         """Tell whether an entry is known: its source said so last, or an equally strong claim did."""
-        kind = _spoken(entry)
+        kind = _claim_kind(entry)
         if before["said_before"] == kind:
             return True
         return bool(before["kind"] == kind and _weight(before) >= strength(kind, self.source))
 
     def _claim(self, entry: TurnoutEntry) -> bulk.NewClaim:
         sure = entry.confidence or SOURCES[self.source]
-        return bulk.NewClaim(self.found[entry.line], _spoken(entry), sure, self._at(entry))
+        return bulk.NewClaim(self.found[entry.line], _claim_kind(entry), sure, self._at(entry))
 
     def _contradiction(self, entry: TurnoutEntry, before: asyncpg.Record) -> Contradiction | None:
-        kind = _spoken(entry)
+        kind = _claim_kind(entry)
         if before["kind"] is None or before["kind"] == kind:
             return None
         prevails = (strength(kind, self.source), self._at(entry)) >= (_weight(before), before["at"])
@@ -246,7 +246,7 @@ class _Job:
         return entry.at or self.now
 
 
-def _spoken(entry: TurnoutEntry) -> ClaimKind:
+def _claim_kind(entry: TurnoutEntry) -> ClaimKind:
     assert entry.kind is not None, "rows that say nothing are not matched"
     return entry.kind
 

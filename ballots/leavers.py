@@ -23,7 +23,7 @@ from messaging.states import Reason
 from messaging.suppression import lift
 from people.imports.report import Problem
 from people.lists.lists import BadRow, open_list, read_moment
-from people.people_lock import people_go
+from people.people_lock import lock_people
 
 SQL: Final = load_queries(__file__)
 
@@ -116,7 +116,7 @@ async def leave(db: Connection, leavers: Sequence[Leaver], *, actor: str, now: d
     """
     report = LeaversReport()
     async with db.transaction():
-        await people_go(db)  # first: nobody who waits for this lock holds a person's row
+        await lock_people(db)  # first: nobody who waits for this lock holds a person's row
         rows = await db.fetch(SQL["members"], [one.member_id for one in leavers], timeout=_WITHIN)
         known = {row["external_id"]: row for row in rows}
         named: dict[str, Leaver] = {}
@@ -163,14 +163,14 @@ async def strike_off(db: Connection, now: datetime) -> LeaversReport:
     if not await db.fetch(SQL["due"], now):
         return LeaversReport()
     async with db.transaction():
-        await people_go(db)  # no launch page decided before this is written after it
+        await lock_people(db)  # no launch page decided before this is written after it
         ids = [row["person_id"] for row in await db.fetch(SQL["due"], now)]
         ballots = [row["ballot_id"] for row in await db.fetch(SQL["ballots"], ids, now)]
         for ballot_id in ballots:  # before any message is locked: an import locks its ballot, then messages
-            await counts.hold(db, ballot_id)
+            await counts.lock_counts(db, ballot_id)
         for ballot_id in ballots:
             await db.execute(SQL["leave_ballot"], ballot_id, ids)
-            await counts.settle(db, ballot_id)
+            await counts.add_up(db, ballot_id)
         await db.execute(SQL["strike_off"], ids, now)
         entries = [
             {

@@ -18,7 +18,7 @@ from ballots.claims import ClaimKind
 from core.errors import InputError
 from core.files.readers import open_table
 from core.files.tables import FAULTS, Record
-from people.imports.columns import Columns, judge_headings, map_columns
+from people.imports.columns import Columns, heading_judge, map_columns
 from people.imports.mapping import Mapping as ColumnMapping
 from people.imports.report import Problem
 from people.imports.rows import RowReader, StagedPerson
@@ -106,7 +106,7 @@ class TurnoutList:
         cells: every row as in the file, by line.
         columns: the meaning recognised for each header.
         entries: the rows that can be read.
-        faults: those that cannot.
+        problems: those that cannot.
         sha256: fingerprint of the file, in hex.
         notices: further remarks about the file, as sentences.
     """
@@ -115,7 +115,7 @@ class TurnoutList:
     cells: Mapping[int, list[str]]
     columns: Mapping[str, str]
     entries: list[TurnoutEntry]
-    faults: list[RowProblem]
+    problems: list[RowProblem]
     sha256: str
     notices: Sequence[str] = ()
 
@@ -151,7 +151,7 @@ def read_list(
         InputError: the file cannot be read, names nobody, or says nothing.
     """
     mapping = ColumnMapping()
-    judge = judge_headings(mapping, "external_id", "phone", "email")
+    judge = heading_judge(mapping, "external_id", "phone", "email")
     with open_table(path, judge, header_row=header_row, encoding=encoding) as table:
         columns = map_columns(table.header, mapping, needs_number=False, line=table.header_line)
         if not columns.has("external_id", "phone", "email"):
@@ -164,11 +164,11 @@ def read_list(
         cells: dict[int, list[str]] = {}
         remembered = replace(table, records=_remember(table.records, cells))
         rows = RowReader(remembered, columns, phone_region=region, time_zone="UTC", needs_number=False)
-        entries, faults = _read_rows(rows, reads)
+        entries, problems = _read_rows(rows, reads)
         if not rows.rows:
             raise InputError(f"{path.name} has a header and no rows under it.")
         notices = [*table.notices, *rows.placeholders.notices()]
-        return TurnoutList(table.header, cells, columns.meanings(), entries, faults, table.sha256, notices)
+        return TurnoutList(table.header, cells, columns.meanings(), entries, problems, table.sha256, notices)
 
 
 def _reads_of(path: Path, columns: Columns, says: ClaimKind | None, zone: ZoneInfo, now: datetime) -> _Reads:
@@ -192,16 +192,16 @@ def _reads_of(path: Path, columns: Columns, says: ClaimKind | None, zone: ZoneIn
 def _read_rows(rows: RowReader, reads: _Reads) -> tuple[list[TurnoutEntry], list[RowProblem]]:
     """Read all rows; returns those that can be read, and the faults of the others."""
     entries: list[TurnoutEntry] = []
-    faults: list[RowProblem] = []
+    problems: list[RowProblem] = []
     for row in rows:
         try:
             reads.refuse_unsaid(rows.of_row)
             entries.append(reads.entry(row))
         except _Unreadable as problem:
-            faults.append(RowProblem(row[0], problem.code, problem.message))
-    read = {*(one.line for one in entries), *(one.line for one in faults)}
+            problems.append(RowProblem(row[0], problem.code, problem.message))
+    read = {*(one.line for one in entries), *(one.line for one in problems)}
     left_out = [RowProblem(one.line, one.code, one.message) for one in rows.problems.kept if one.line not in read]
-    return entries, [*faults, *left_out]
+    return entries, [*problems, *left_out]
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,10 +291,10 @@ def _remember(records: Iterator[Record], cells: dict[int, list[str]]) -> Iterato
         yield line, row
 
 
-def faulty_rows(sheet: TurnoutList, faults: Sequence[RowProblem]) -> Iterator[list[str]]:
+def faulty_rows(sheet: TurnoutList, problems: Sequence[RowProblem]) -> Iterator[list[str]]:
     """Yield the faulty rows as in the file, each with its line and problem, to be corrected and imported again."""
     width = len(sheet.header)
     yield [*sheet.header, "problem_line", "problem"]
-    for fault in sorted(faults, key=lambda one: one.line):
+    for fault in sorted(problems, key=lambda one: one.line):
         cells = sheet.cells.get(fault.line, [])[:width]
         yield [*cells, *[""] * (width - len(cells)), str(fault.line), fault.message]

@@ -48,7 +48,7 @@ async def match(
     numbers = await _numbers(db, entries)
     holders = await _holders(db, entries)
     found: dict[int, int] = {}
-    faults = []
+    problems = []
     for entry in entries:
         people = {numbers[entry.member_id]} if entry.member_id in numbers else set()
         if not entry.member_id:
@@ -57,11 +57,13 @@ async def match(
             found[entry.line] = people.pop()
         else:
             code, words = ("several", _SEVERAL) if people else ("unmatched", _NOBODY)
-            faults.append(RowProblem(entry.line, code, words))
+            problems.append(RowProblem(entry.line, code, words))
     rows = await db.fetch(SQL["electors"], ballot_id, list(set(found.values())))
     electors = {row["person_id"] for row in rows}
-    faults += [RowProblem(line, "no_elector", _NO_ELECTOR) for line, person in found.items() if person not in electors]
-    return {line: person for line, person in found.items() if person in electors}, faults
+    problems += [
+        RowProblem(line, "no_elector", _NO_ELECTOR) for line, person in found.items() if person not in electors
+    ]
+    return {line: person for line, person in found.items() if person in electors}, problems
 
 
 def _people(entry: TurnoutEntry, holders: Mapping[Address, Sequence[_Holder]]) -> set[int]:

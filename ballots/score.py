@@ -136,13 +136,13 @@ async def score(db: Connection, ballot_id: int, now: datetime) -> Score:
         raise NotFound(f"There is no ballot {ballot_id}.")
     terms = _terms(ballot, now)
     recent = {row["unit_id"]: row["n"] for row in await db.fetch(SQL["rates"], ballot_id, now - WINDOW)}
-    whole = judge(await totals(db, ballot_id), sum(recent.values()), terms)
+    whole = assess(await totals(db, ballot_id), sum(recent.values()), terms)
     if not ballot["disaggregated"]:
         return whole
     kind = ballot["constituency"]
     by_constituency = await _recent_by_constituency(db, kind, recent)
     each = tuple(
-        _of_unit(unit, judge(unit.measures, by_constituency.get(unit.unit_id, 0), terms))
+        _of_unit(unit, assess(unit.measures, by_constituency.get(unit.unit_id, 0), terms))
         for unit in await unit_counts(db, ballot_id, kind)
     )
     judged = [one for one in each if one.unit_id is not None]  # members without a constituency decide nowhere
@@ -162,7 +162,7 @@ def votes_needed(threshold: float, electorate: int) -> int:
     return math.ceil(round(threshold * electorate, 6))
 
 
-def judge(measures: Mapping[str, int], recent: int, terms: ScoreTerms) -> Score:
+def assess(measures: Mapping[str, int], recent: int, terms: ScoreTerms) -> Score:
     """Score one set of counts; the formulas are in this module's docstring.
 
     Args:
@@ -206,7 +206,7 @@ def judge(measures: Mapping[str, int], recent: int, terms: ScoreTerms) -> Score:
     )
 
 
-def judge_unit(unit: UnitTurnout, whole: Score) -> Score:
+def assess_unit(unit: UnitTurnout, whole: Score) -> Score:
     """Score a unit by the terms of the whole ballot. Its own rate is not known, so it counts as 0.
 
     Args:
@@ -214,7 +214,7 @@ def judge_unit(unit: UnitTurnout, whole: Score) -> Score:
         whole: the ballot's score.
     """
     terms = ScoreTerms(whole.threshold, whole.over_report, whole.days_left, window=1.0)
-    return _of_unit(unit, judge(unit.measures, 0, terms))
+    return _of_unit(unit, assess(unit.measures, 0, terms))
 
 
 def _rounded(votes: float, target: int | None) -> int:

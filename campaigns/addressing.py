@@ -46,13 +46,13 @@ class Candidate:
     Attributes:
         person_id: their id.
         answered: whether they have met the goal of the step.
-        barred: why nothing at all may be sent to them; None where it may.
+        blocked: why nothing at all may be sent to them; None where it may.
         addresses: in order of preference.
     """
 
     person_id: int
     answered: bool
-    barred: str | None
+    blocked: str | None
     addresses: list[CandidateAddress]
 
 
@@ -87,7 +87,7 @@ async def decide(
             db, people=people, channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
         )
         taken |= await addresses_taken(db, step["step_id"], page)
-        decisions = assign(page, taken)
+        decisions = assign_addresses(page, taken)
         yield decisions
         if written:
             taken = {(one.channel, one.address) for one in decisions if one.channel and one.address}
@@ -106,12 +106,12 @@ async def candidates(
         purpose: `service` or `marketing`: a suppression may be for marketing only.
     """
     found: dict[int, Candidate] = {}
-    for person_id, answered, barred, channel, address, suppressed in await db.fetch(
+    for person_id, answered, blocked, channel, address, suppressed in await db.fetch(
         SQL["candidates"], people, channels, goal_id, purpose
     ):
         person = found.get(person_id)
         if person is None:
-            person = found[person_id] = Candidate(person_id, answered, barred, [])
+            person = found[person_id] = Candidate(person_id, answered, blocked, [])
         if address is not None:
             person.addresses.append(CandidateAddress(channel, address, suppressed))
     return list(found.values())
@@ -124,7 +124,7 @@ async def addresses_taken(db: Connection, step_id: int, people: Iterable[Candida
     return {(row["channel"], row["address"]) for row in rows}
 
 
-def assign(people: Iterable[Candidate], taken: set[tuple[str, str]]) -> list[Decision]:
+def assign_addresses(people: Iterable[Candidate], taken: set[tuple[str, str]]) -> list[Decision]:
     """Decide for each person.
 
     Args:
@@ -137,8 +137,8 @@ def assign(people: Iterable[Candidate], taken: set[tuple[str, str]]) -> list[Dec
 def _decide(person: Candidate, taken: set[tuple[str, str]]) -> Decision:
     if person.answered:
         return _nothing(person, State.SKIPPED, Reason.ANSWERED)
-    if person.barred is not None:
-        return _nothing(person, State.SUPPRESSED, person.barred)
+    if person.blocked is not None:
+        return _nothing(person, State.SUPPRESSED, person.blocked)
     allowed = [one for one in person.addresses if one.suppressed is None]
     for one in allowed:
         if (one.channel, one.address) not in taken:

@@ -33,8 +33,8 @@ from messaging.states import Reason
 from messaging.suppression import drop_suppressions, suppress
 from messaging.suppression_digests import DigestKeys, Kept, keep_digests
 from people.address_patterns import find_pattern, likes_of
-from people.people_lock import people_go, try_import_lock
-from people.search import who_has
+from people.people_lock import lock_people, try_import_lock
+from people.search import find_holders
 
 SQL: Final = load_queries(__file__)
 
@@ -108,7 +108,7 @@ async def find_traces(db: Connection, who: str, *, region: str) -> Traces:
         raise NotFound(
             f"Nobody has the membership number {who}.", remedy="Look the person up with: muster people find TEXT"
         ) from None
-    holders = await who_has(db, [(channel, address)])
+    holders = await find_holders(db, [(channel, address)])
     if holders:
         numbers = sorted({one.external_id for one in holders})
         raise Conflict(
@@ -124,7 +124,7 @@ async def traces_of(db: Connection, person_id: int, external_id: str, name: str 
     written = await written_to(db, person_id)
     listed = frozenset((row["channel"], row["address"]) for row in await db.fetch(SQL["addresses"], person_id))
     every = sorted(one for one in {*listed, *written.addresses} if not one[1].startswith("erased-"))
-    shared = {(one.channel, one.address) for one in await who_has(db, every) if one.person_id != person_id}
+    shared = {(one.channel, one.address) for one in await find_holders(db, every) if one.person_id != person_id}
     own = tuple(one for one in every if one not in shared)
     replies = await db.fetch(SQL["replies"], person_id, written.ids, [one[0] for one in own], [one[1] for one in own])
     return Traces(
@@ -134,7 +134,7 @@ async def traces_of(db: Connection, person_id: int, external_id: str, name: str 
     )  # fmt: skip
 
 
-async def look_again(db: Connection, traces: Traces) -> Traces:
+async def read_again(db: Connection, traces: Traces) -> Traces:
     """Find the traces again, once the locks are held and nobody can add to them.
 
     Raises:
@@ -149,7 +149,7 @@ async def look_again(db: Connection, traces: Traces) -> Traces:
     return await traces_of(db, traces.person_id, traces.external_id, traces.name)
 
 
-async def hold_everything(db: Connection, traces: Traces) -> None:
+async def lock_everything(db: Connection, traces: Traces) -> None:
     """Take every lock an erasure needs; all but the first without waiting.
 
     Args:
@@ -161,13 +161,13 @@ async def hold_everything(db: Connection, traces: Traces) -> None:
         Conflict: a member file is being imported.
     """
     await db.fetchval(SQL["wait_little"], _TURN)
-    await people_go(db)
+    await lock_people(db)
     await db.fetchval(SQL["wait_little"], PATIENCE)
     if not await try_import_lock(db):
         raise Conflict("A member file is being imported just now.", remedy="Erase when it has ended.")
     if traces.person_id is not None:
         for row in await db.fetch(SQL["left_behind"], traces.person_id, None):
-            await counts.hold(db, row["ballot_id"])  # before any message, in the same order as everywhere
+            await counts.lock_counts(db, row["ballot_id"])  # before any message, in the same order as everywhere
         await db.fetch(SQL["hold_person"], traces.person_id)
     await hold_messages(db, traces.written.messages)
 
@@ -229,7 +229,7 @@ async def _leave_ballots(db: Connection, person_id: int, now: datetime) -> None:
     """Strike a person with a coming leaving date off the ballots that close after it; later nothing would find them."""
     for row in await db.fetch(SQL["left_behind"], person_id, now):
         await db.execute(SQL["leave_ballot"], row["ballot_id"], person_id)
-        await counts.settle(db, row["ballot_id"])
+        await counts.add_up(db, row["ballot_id"])
 
 
 async def forget_statistics(db: Connection) -> None:

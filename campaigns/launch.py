@@ -46,7 +46,7 @@ from messaging.outbox.enqueue import (
     refresh_statistics,
     set_constants,
 )
-from people.people_lock import people_stay
+from people.people_lock import lock_people_shared
 
 __all__ = ["LaunchPlan", "Launched", "StepPlan", "launch", "launch_due_steps", "launch_step_now", "plan"]
 
@@ -170,11 +170,11 @@ async def launch_due_steps(runtime: Runtime) -> int:
 
 
 async def _launch_step(runtime: Runtime, step_id: int) -> Launched:
-    async with _held(runtime, step_id) as db:
+    async with _locked(runtime, step_id) as db:
         step = await db.fetchrow(SQL["launching_step"], step_id)
         assert step is not None
         if await _begin(db, step_id):
-            await _tell_dates(db, step, runtime.clock())
+            await _note_past_dates(db, step, runtime.clock())
             await strike_off(db, runtime.clock())
             await enrol(db, step["ballot_id"])
             complete = await _fill(runtime, db, step)
@@ -191,7 +191,7 @@ async def _begin(db: Connection, step_id: int) -> bool:
         return await db.fetchval(SQL["hold_running"], step_id) is not None and await begin_step(db, step_id)
 
 
-async def _tell_dates(db: Connection, step: asyncpg.Record, now: datetime) -> None:
+async def _note_past_dates(db: Connection, step: asyncpg.Record, now: datetime) -> None:
     """Set the step's constants by which of the ballot's dates are past when its first message may be sent."""
     at = max(now, step["send_after"] or now)
     await set_constants(db, step["step_id"], constants_at(step["constants"], dates_of(step), at))
@@ -213,7 +213,7 @@ async def _fill(runtime: Runtime, db: Connection, step: asyncpg.Record) -> bool:
     ):
         async for decisions in ready:
             async with db.transaction():
-                await people_stay(db)
+                await lock_people_shared(db)
                 if not await begin_page(db, step["step_id"], decisions[-1].person_id):
                     return False
                 await _place(db, step, decisions, used, now)
@@ -267,7 +267,7 @@ async def _launched(db: Connection, step: asyncpg.Record) -> Launched:
 
 
 @asynccontextmanager
-async def _held(runtime: Runtime, step_id: int) -> AsyncIterator[Connection]:
+async def _locked(runtime: Runtime, step_id: int) -> AsyncIterator[Connection]:
     """Hold the launch lock of a step, on a connection of its own.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from campaigns.addressing import assign, candidates
+from campaigns.addressing import assign_addresses, candidates
 from campaigns.audience import step_audience
 from campaigns.preview import Times, waiting_steps
 from core.db import Connection, load_queries
@@ -95,10 +95,10 @@ async def _to_come(
         starts_at, when = None, "It is being launched, and has not come to them yet."
         if person_id <= step["launch_cursor"]:
             return starts_at, "It is being launched; they are not in its audience."
-    return starts_at, f"{when} {await _foretold(db, row, step, person_id)}".rstrip()
+    return starts_at, f"{when} {await _forecast(db, row, step, person_id)}".rstrip()
 
 
-async def _foretold(db: Connection, row: asyncpg.Record, step: asyncpg.Record, person_id: int) -> str:
+async def _forecast(db: Connection, row: asyncpg.Record, step: asyncpg.Record, person_id: int) -> str:
     """Say what a person would get from a step if it were launched now; decided as a launch decides."""
     if not row["votes"]:
         return f"They are not in the electorate of {row['ballot']} now."
@@ -111,7 +111,7 @@ async def _foretold(db: Connection, row: asyncpg.Record, step: asyncpg.Record, p
     people = await candidates(
         db, people=[person_id], channels=step["channels"], goal_id=step["goal_id"], purpose=step["purpose"]
     )
-    (decision,) = assign(people, set())
+    (decision,) = assign_addresses(people, set())
     if decision.channel is None:
         return f"As things stand now, they get nothing: {sentence(decision.reason)}"
     return f"As things stand now, they get it by {_CHANNELS[decision.channel]}."

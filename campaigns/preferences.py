@@ -65,16 +65,16 @@ class ContactPoint:
 class PreferenceChange:
     """Change of a contact point from its present choice to another."""
 
-    way: ContactPoint
+    contact_point: ContactPoint
     to: Choice
 
     @property
     def more(self) -> bool:
         """Return whether the new choice is more than the present one."""
-        return CHOICES.index(self.to) > CHOICES.index(self.way.choice)
+        return CHOICES.index(self.to) > CHOICES.index(self.contact_point.choice)
 
 
-async def ways_of(db: Connection | Pool, message_id: int) -> list[ContactPoint]:
+async def contact_points_of(db: Connection | Pool, message_id: int) -> list[ContactPoint]:
     """List the contact points of a message's recipient, with what goes there.
 
     Where the message's address is no longer the recipient's, a stranger may read it: then only that address is listed.
@@ -85,22 +85,23 @@ async def ways_of(db: Connection | Pool, message_id: int) -> list[ContactPoint]:
     """
     rows = await db.fetch(SQL["ways"], message_id, list(suppression.BY_TEXT))
     masked = mask_apart([row["address"] for row in rows])
-    return [_way(row, masked[row["address"]]) for row in rows]
+    return [_contact_point(row, masked[row["address"]]) for row in rows]
 
 
-def changes(ways: Sequence[ContactPoint], wanted: Mapping[int, str]) -> list[PreferenceChange]:
+def changes(contact_points: Sequence[ContactPoint], wanted: Mapping[int, str]) -> list[PreferenceChange]:
     """List the changes that give somebody what they want; changes that are not allowed are left out.
 
     Args:
-        ways: the contact points as they are.
+        contact_points: the contact points as they are.
         wanted: choices by address id; a missing or invalid one leaves that address as it is.
     """
     found = [
-        PreferenceChange(way, cast("Choice", wanted[way.address_id]))
-        for way in ways
-        if wanted.get(way.address_id, way.choice) in CHOICES and wanted.get(way.address_id, way.choice) != way.choice
+        PreferenceChange(contact_point, cast("Choice", wanted[contact_point.address_id]))
+        for contact_point in contact_points
+        if wanted.get(contact_point.address_id, contact_point.choice) in CHOICES
+        and wanted.get(contact_point.address_id, contact_point.choice) != contact_point.choice
     ]
-    return [change for change in found if not (change.more and change.way.held)]
+    return [change for change in found if not (change.more and change.contact_point.held)]
 
 
 async def change_preferences(
@@ -116,17 +117,26 @@ async def change_preferences(
         at: the time.
     """
     person_id: int = await db.fetchval(SQL["person"], message_id)
-    ways = await ways_of(db, message_id)
-    targets = {way.address_id: way.choice for way in ways} | {one.way.address_id: one.to for one in changes}
-    if any(one.more for one in changes) and await suppression.standing(db, channel="person", address=str(person_id)):
-        await _free_person(db, person_id, ways, targets, message_id)
+    contact_points = await contact_points_of(db, message_id)
+    targets = {contact_point.address_id: contact_point.choice for contact_point in contact_points} | {
+        one.contact_point.address_id: one.to for one in changes
+    }
+    if any(one.more for one in changes) and await suppression.active_suppressions(
+        db, channel="person", address=str(person_id)
+    ):
+        await _free_person(db, person_id, contact_points, targets, message_id)
     for one in changes:
         await _apply(db, one, message_id)
-    if set(targets.values()) == {"nothing"} and any(way.address_id for way in ways):
+    if set(targets.values()) == {"nothing"} and any(contact_point.address_id for contact_point in contact_points):
         await _suppress(db, "person", str(person_id), "all", message_id)  # later addresses get nothing, either
-    await record_consents(db, _consents(person_id, ways, targets, wording, at, message_id))
+    await record_consents(db, _consents(person_id, contact_points, targets, wording, at, message_id))
     detail = [
-        {"channel": one.way.channel, "address": mask(one.way.address), "from": one.way.choice, "to": one.to}
+        {
+            "channel": one.contact_point.channel,
+            "address": mask(one.contact_point.address),
+            "from": one.contact_point.choice,
+            "to": one.to,
+        }
         for one in changes
     ]
     await db.execute(SQL["record_audit"], person_id, {"message_id": message_id, "changes": detail})
@@ -144,7 +154,7 @@ async def resume_address(
         address: normalised.
         source: the source of the opt-in.
     """
-    stands = await suppression.standing(db, channel="person", address=str(person_id))
+    stands = await suppression.active_suppressions(db, channel="person", address=str(person_id))
     if {one.reason for one in stands} != {Reason.OPTED_OUT}:
         return
     for other in await db.fetch(SQL["other_addresses"], person_id, channel, address):
@@ -160,28 +170,38 @@ async def resume_address(
 
 
 async def _free_person(
-    db: Connection, person_id: int, ways: Sequence[ContactPoint], targets: Mapping[int, Choice], message_id: int
+    db: Connection,
+    person_id: int,
+    contact_points: Sequence[ContactPoint],
+    targets: Mapping[int, Choice],
+    message_id: int,
 ) -> None:
     """Lift the suppression of the person, and suppress one by one the addresses that stay stopped."""
-    for way in ways:
-        if targets[way.address_id] == "nothing":
-            await _suppress(db, way.channel, way.address, "all", message_id)
-        elif way.choice == targets[way.address_id] == "service":
-            await _suppress(db, way.channel, way.address, "marketing", message_id)
+    for contact_point in contact_points:
+        if targets[contact_point.address_id] == "nothing":
+            await _suppress(db, contact_point.channel, contact_point.address, "all", message_id)
+        elif contact_point.choice == targets[contact_point.address_id] == "service":
+            await _suppress(db, contact_point.channel, contact_point.address, "marketing", message_id)
     await _lift(db, "person", str(person_id))
 
 
 async def _apply(db: Connection, change: PreferenceChange, message_id: int) -> None:
-    way = change.way
+    contact_point = change.contact_point
     if change.more:
-        await _lift(db, way.channel, way.address)
+        await _lift(db, contact_point.channel, contact_point.address)
     if change.to != "everything":
-        await _suppress(db, way.channel, way.address, "all" if change.to == "nothing" else "marketing", message_id)
+        await _suppress(
+            db,
+            contact_point.channel,
+            contact_point.address,
+            "all" if change.to == "nothing" else "marketing",
+            message_id,
+        )
 
 
 def _consents(
     person_id: int,
-    ways: Sequence[ContactPoint],
+    contact_points: Sequence[ContactPoint],
     targets: Mapping[int, Choice],
     wording: str,
     at: datetime,
@@ -189,10 +209,18 @@ def _consents(
 ) -> list[Consent]:
     """List the person's consents and withdrawals for marketing, by channel, where they changed."""
     said = []
-    theirs = [way for way in ways if way.address_id]  # the holder of an old phone of theirs cannot consent for them
-    for channel in sorted({way.channel for way in theirs}):
-        before = any(way.choice == "everything" for way in theirs if way.channel == channel)
-        after = any(targets[way.address_id] == "everything" for way in theirs if way.channel == channel)
+    theirs = [
+        contact_point for contact_point in contact_points if contact_point.address_id
+    ]  # the holder of an old phone of theirs cannot consent for them
+    for channel in sorted({contact_point.channel for contact_point in theirs}):
+        before = any(
+            contact_point.choice == "everything" for contact_point in theirs if contact_point.channel == channel
+        )
+        after = any(
+            targets[contact_point.address_id] == "everything"
+            for contact_point in theirs
+            if contact_point.channel == channel
+        )
         if before != after:
             action: Literal["give", "withdraw"] = "give" if after else "withdraw"
             said.append(
@@ -214,7 +242,7 @@ async def _lift(db: Connection, channel: suppression.Medium, address: str) -> No
     await suppression.lift(db, channel=channel, address=address, reason="opted_in", source=SOURCE)
 
 
-def _way(row: asyncpg.Record, masked: str) -> ContactPoint:
+def _contact_point(row: asyncpg.Record, masked: str) -> ContactPoint:
     stopped = row["stopped"]
     choice: Choice = "nothing" if stopped == "all" else "service" if stopped or not row["agreed"] else "everything"
     held = _held(row) if stopped else None

@@ -161,14 +161,14 @@ async def check_due(db: Connection, name: str, before: datetime) -> None:
 
 
 async def archive_next(
-    db: Connection, due: Due, visits: PageViewArchive, *, actor: str, now: datetime, limit: int = CHUNK
+    db: Connection, due: Due, page_views: PageViewArchive, *, actor: str, now: datetime, limit: int = CHUNK
 ) -> Moved:
     """Archive the next messages of a campaign, in one transaction.
 
     Args:
         db: a connection from `alone`, without a transaction.
         due: the campaign.
-        visits: the page views of its messages.
+        page_views: the page views of its messages.
         actor: who does it, for the audit.
         now: the time.
         limit: most messages.
@@ -183,7 +183,7 @@ async def archive_next(
     for step in await db.fetch(SQL["steps"], due.campaign_id):
         await ready_year(db, step["step_id"])
         async with db.transaction():
-            moved = await archive_chunk(db, step["step_id"], visits, limit=limit)
+            moved = await archive_chunk(db, step["step_id"], page_views, limit=limit)
             if moved.messages and not await db.fetch(SQL["steps"], due.campaign_id):
                 await db.execute(SQL["audit"], actor, "archive", f"campaign {due.name}", {"ballot": due.ballot})
                 log.info("a campaign was archived", campaign=due.name)
@@ -192,20 +192,20 @@ async def archive_next(
     return Moved()
 
 
-async def archive_due(db: Connection, before: datetime, visits: PageViewArchive, *, now: datetime) -> bool:
+async def archive_due(db: Connection, before: datetime, page_views: PageViewArchive, *, now: datetime) -> bool:
     """Archive one chunk of what is due, if anything is; workers call this from time to time.
 
     Args:
         db: as for `archive_next`.
         before: the time before which ballots must have closed.
-        visits: the page views of messages.
+        page_views: the page views of messages.
         now: the time.
 
     Returns:
         Whether anything was moved, so that there may be more.
     """
     for due in await due_campaigns(db, before):
-        if (await archive_next(db, due, visits, actor="worker", now=now)).messages:
+        if (await archive_next(db, due, page_views, actor="worker", now=now)).messages:
             return True
     return False
 
@@ -219,7 +219,7 @@ async def drop_unreachable_places(db: Connection, now: datetime) -> None:
 async def archive_campaign(
     db: Connection,
     due: Due,
-    visits: PageViewArchive,
+    page_views: PageViewArchive,
     *,
     actor: str,
     now: datetime,
@@ -231,7 +231,7 @@ async def archive_campaign(
     Args:
         db: as for `archive_next`.
         due: the campaign.
-        visits: the page views of its messages.
+        page_views: the page views of its messages.
         actor: who does it, for the audit.
         now: the time.
         limit: most messages in one transaction.
@@ -241,13 +241,13 @@ async def archive_campaign(
         What was moved in total.
     """
     total = Moved()
-    while (moved := await archive_next(db, due, visits, actor=actor, now=now, limit=limit)).messages:
+    while (moved := await archive_next(db, due, page_views, actor=actor, now=now, limit=limit)).messages:
         total += moved
         tell(total)
     return total
 
 
-async def year_held(db: Connection, year: int) -> YearHeld:
+async def summarise_year(db: Connection, year: int) -> YearHeld:
     """Return the contents of the archive for one year.
 
     Raises:
@@ -260,12 +260,12 @@ async def year_held(db: Connection, year: int) -> YearHeld:
     )
 
 
-async def forget_year(db: Connection, held: YearHeld, *, actor: str) -> None:
+async def delete_year(db: Connection, held: YearHeld, *, actor: str) -> None:
     """Delete a year's archived messages and their history for good, however many, at once.
 
     Args:
         db: a connection from `alone`, without a transaction.
-        held: the year and its contents, as `year_held` returned them.
+        held: the year and its contents, as `summarise_year` returned them.
         actor: who does it, for the audit.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from ballots.ballots import Ballot
-from campaigns.addressing import assign, candidates
+from campaigns.addressing import assign_addresses, candidates
 from campaigns.audience import check_audience, compile_audience, unheld_in_audience
 from campaigns.spec import CampaignSpec, ChannelName, StepSpec
 from campaigns.variables import SUBJECTS, known_variables
@@ -135,7 +135,7 @@ async def _refuse_unreachable(db: Connection, spec: CampaignSpec, ballot: Ballot
         page = await candidates(
             db, people=people, channels=channels, goal_id=ballot.goal_id, purpose=templates[0].purpose
         )
-        decisions = assign(page, set())
+        decisions = assign_addresses(page, set())
         if any(one.state is State.QUEUED for one in decisions):
             return
         why.update(str(one.reason) for one in decisions)

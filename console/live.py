@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp_sse import sse_response
 
 from console.guard import HEADERS, session_token
-from console.views import Figures, Picture, Section, View, take_picture
+from console.views import Figures, PageState, Section, View, read_page_state
 from core.db import AWAY
 from core.http.web import RUNTIME
 from core.outages import POSTGRES
@@ -60,7 +60,7 @@ class Viewer:
         self.over = True
         self._stir.set()
 
-    async def news(self, patience: float) -> list[tuple[str, dict[str, str]]]:
+    async def updates(self, patience: float) -> list[tuple[str, dict[str, str]]]:
         """Wait for updates: pairs `(event, data)`; none after `patience` seconds without one."""
         try:
             async with asyncio.timeout(patience):
@@ -106,10 +106,10 @@ class Live:
             NotFound: there is no campaign or ballot of that name.
         """
         viewer = Viewer(have)
-        picture = await take_picture(view, self.figures)
+        page_state = await read_page_state(view, self.figures)
         self._viewers.setdefault(view, set()).add(viewer)
         try:
-            viewer.show(picture.sections.values(), self._beat(picture))
+            viewer.show(page_state.sections.values(), self._beat(page_state))
             if not self.looking:
                 self._looking = asyncio.create_task(self._look())
             if self._closed:
@@ -148,8 +148,8 @@ class Live:
     async def _show(self, view: View) -> None:
         """Send a view's updates to all its viewers. Without a beat, their pages show that they are not live."""
         try:
-            picture = await take_picture(view, self.figures)
-            beat = self._beat(picture)
+            page_state = await read_page_state(view, self.figures)
+            beat = self._beat(page_state)
         except AWAY as error:
             self._runtime.outages.away(POSTGRES, error)
             return
@@ -158,11 +158,11 @@ class Live:
             log.exception("a live page could not be made", page=type(view).__name__)
             return
         for viewer in self._viewers.get(view, ()):
-            viewer.show(picture.sections.values(), beat)
+            viewer.show(page_state.sections.values(), beat)
 
-    def _beat(self, picture: Picture) -> dict[str, str]:
+    def _beat(self, page_state: PageState) -> dict[str, str]:
         now = self._runtime.clock().astimezone(self._zone)
-        return {"at": f"{now:%H:%M:%S}", "summary": picture.summary}
+        return {"at": f"{now:%H:%M:%S}", "summary": page_state.summary}
 
 
 LIVE: Final = web.AppKey("live", Live)
@@ -178,7 +178,7 @@ async def stream(request: web.Request, view: View) -> web.StreamResponse:
     checked = runtime.clock()
     async with request.app[LIVE].watch(view, have) as viewer, sse_response(request, headers=HEADERS) as response:
         while response.is_connected() and not viewer.over:
-            for event, data in await viewer.news(patience=15):
+            for event, data in await viewer.updates(patience=15):
                 try:
                     await response.send(orjson.dumps(data).decode(), event=event, retry=3000)
                 except (ConnectionError, TimeoutError):

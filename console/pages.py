@@ -14,7 +14,7 @@ from console.guard import for_anyone, for_staff, forget_session, session_token, 
 from console.live import LIVE, stream
 from console.rendering import render_page
 from console.standing import DEFAULT_ORDER
-from console.views import BallotView, CampaignView, OverviewView, View, take_picture
+from console.views import BallotView, CampaignView, OverviewView, View, read_page_state
 from core.errors import NotFound
 from core.http.web import RUNTIME
 from staff.sign_in import SIGN_IN_PATH, admit, end_session, link_works, use_link
@@ -72,8 +72,8 @@ def ballot(request: web.Request) -> View:
 async def show(make: MakeView, request: web.Request) -> web.Response:
     """Answer with the page in its current state."""
     view = make(request)
-    picture = await take_picture(view, request.app[LIVE].figures)
-    return render_page(request, view.template, picture=picture, stream=view.stream, **picture.facts)
+    page_state = await read_page_state(view, request.app[LIVE].figures)
+    return render_page(request, view.template, page_state=page_state, stream=view.stream, **page_state.facts)
 
 
 async def follow(make: MakeView, request: web.Request) -> web.StreamResponse:

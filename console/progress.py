@@ -115,7 +115,7 @@ class CampaignProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class StepStart:
+class SetupState:
     """Setup state of an installation; the console lists the missing steps for a newcomer."""
 
     has_people: bool
@@ -123,11 +123,11 @@ class StepStart:
     has_campaign: bool
 
 
-async def beginning(db: Connection) -> StepStart:
+async def setup_state(db: Connection) -> SetupState:
     """Read the setup state of an installation."""
     row = await db.fetchrow(SQL["newcomer"])
     assert row is not None
-    return StepStart(**row)
+    return SetupState(**row)
 
 
 async def campaigns(db: Connection) -> tuple[tuple[CampaignProgress, ...], tuple[CampaignProgress, ...]]:

@@ -13,7 +13,7 @@ import asyncpg
 
 from ballots.counts import UnitTurnout, unit_counts
 from ballots.phase import VotePhase, vote_phase
-from ballots.score import Score, judge_unit, score
+from ballots.score import Score, assess_unit, score
 from core.db import Connection, load_queries
 from core.errors import NotFound
 
@@ -163,9 +163,9 @@ async def _ballot(db: Connection, row: asyncpg.Record, now: datetime, *, with_da
 
 
 def _branch(unit: UnitTurnout, whole: Score) -> BranchStatus:
-    judged = judge_unit(unit, whole)
+    score = assess_unit(unit, whole)
     name = unit.name or "No branch known"
-    return BranchStatus(name, unit.path.removesuffix(unit.name).removesuffix(" / "), judged, _share(judged))
+    return BranchStatus(name, unit.path.removesuffix(unit.name).removesuffix(" / "), score, _share(score))
 
 
 async def _days(db: Connection, row: asyncpg.Record, now: datetime, zone: ZoneInfo) -> tuple[Day, ...]:
@@ -179,9 +179,9 @@ async def _days(db: Connection, row: asyncpg.Record, now: datetime, zone: ZoneIn
     )
 
 
-def _share(judged: Score) -> float:
-    return _share_of(judged.confirmed, judged)
+def _share(score: Score) -> float:
+    return _share_of(score.confirmed, score)
 
 
-def _share_of(part: int, judged: Score) -> float:
-    return part / judged.electorate if judged.electorate else 0.0
+def _share_of(part: int, score: Score) -> float:
+    return part / score.electorate if score.electorate else 0.0

@@ -40,7 +40,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PageState:
     """Sections of a page at one moment.
 
     Attributes:
@@ -102,7 +102,7 @@ class Figures:
     async def _read_overview(self, db: Connection) -> dict[str, Any]:
         shown, others = await progress.campaigns(db)
         return {
-            "beginning": await progress.beginning(db),
+            "setup": await progress.setup_state(db),
             "campaigns": shown,
             "others": others,
             "ballots": await standing.ballots(db, self.runtime.clock()),
@@ -132,7 +132,7 @@ class Figures:
             self._kept[key] = (asyncio.get_running_loop().time(), done.result())
 
 
-async def take_picture(view: View, figures: Figures) -> Picture:
+async def read_page_state(view: View, figures: Figures) -> PageState:
     """Make a page's sections from current figures.
 
     Raises:
@@ -142,7 +142,7 @@ async def take_picture(view: View, figures: Figures) -> Picture:
     runtime = figures.runtime
     facts |= {"now": runtime.clock(), "settings": runtime.settings}
     zone = ZoneInfo(runtime.settings.time_zone)
-    return Picture(summary, {one.name: one for one in (_section(name, facts, zone) for name in view.sections)}, facts)
+    return PageState(summary, {one.name: one for one in (_section(name, facts, zone) for name in view.sections)}, facts)
 
 
 def _section(template: str, facts: dict[str, Any], zone: ZoneInfo) -> Section:

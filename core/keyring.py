@@ -25,7 +25,7 @@ LENGTH: Final = 13
 _PAIRS: Final = tuple(one + other for one in ALPHABET for other in ALPHABET)
 """Pairs of characters, for ten bits at a time: half the steps of single characters."""
 _READ_AS: Final = str.maketrans("oil", "011")
-_SEAL_LENGTH: Final = 8
+_TAG_LENGTH: Final = 8
 _GLUED: Final = re.compile(rf"[^0-9A-Za-z]*(?P<token>[0-9A-Za-z]{{{LENGTH}}})(?![0-9A-Za-z])")
 """Token and what is glued to it; anything may follow it but a letter or digit, which might belong to it."""
 
@@ -57,7 +57,7 @@ class Keyring:
         bits = int.from_bytes(self._mac(secret, f"link:{message_id}:{action}")[:9], "big") >> 7
         return _base32(bits, LENGTH)
 
-    def seal(self, message_id: int, purpose: str, *, secret: str | None = None) -> str:
+    def sign_id(self, message_id: int, purpose: str, *, secret: str | None = None) -> str:
         """Sign a message's id, so that it needs no look-up and cannot be forged: for bounce addresses, callbacks.
 
         Returns:
@@ -65,9 +65,9 @@ class Keyring:
         """
         return f"{_base32(message_id)}-{self._tag(message_id, purpose, secret)}"
 
-    def unseal(self, sealed: str, purpose: str) -> int | None:
+    def verify_id(self, signed: str, purpose: str) -> int | None:
         """Return the message id in a signed one, or None where it was not signed with one of our secrets."""
-        body, _, tag = sealed.lower().partition("-")
+        body, _, tag = signed.lower().partition("-")
         try:
             message_id = _number(body)
         except ValueError:
@@ -88,7 +88,7 @@ class Keyring:
         return iter(self._keys)
 
     def _tag(self, message_id: int, purpose: str, secret: str | None) -> str:
-        return _base32(int.from_bytes(self._mac(secret, f"seal:{message_id}:{purpose}")[:5], "big"), _SEAL_LENGTH)
+        return _base32(int.from_bytes(self._mac(secret, f"seal:{message_id}:{purpose}")[:5], "big"), _TAG_LENGTH)
 
     def _mac(self, secret: str | None, text: str) -> bytes:
         key = self._keys.get(secret or self.current) or self._keys[self.current]

@@ -70,7 +70,7 @@ async def consents_of(db: Connection, person_id: int) -> list[Consent]:
     return [Consent(**row) for row in await db.fetch(SQL["of_person"], person_id)]
 
 
-def standing_of(said: Sequence[Consent]) -> Iterator[Consent]:
+def current_consent(said: Sequence[Consent]) -> Iterator[Consent]:
     """Return the present status of one person: the latest entry for each purpose and channel.
 
     Args:

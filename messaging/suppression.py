@@ -113,7 +113,7 @@ async def lift(
     return [row["event_id"] for row in await db.fetch(SQL["lift"], channel, address, reason, source, of)]
 
 
-async def standing(db: Connection, *, channel: Medium, address: str) -> list[Suppression]:
+async def active_suppressions(db: Connection, *, channel: Medium, address: str) -> list[Suppression]:
     """Return the suppressions of an address now; none when it may be written to."""
     return [Suppression(**row) for row in await db.fetch(SQL["standing"], channel, address)]
 

@@ -185,7 +185,7 @@ def _answer(request: web.Request, status: int, message: str, remedy: str) -> web
         return problem(status, message, remedy=remedy, headers={"Retry-After": "30"} if status == 503 else {})
     if request.path.startswith("/console/"):
         return console.explain(request, status, message, remedy)
-    return webhooks.respond_to_nobody(request, status)  # a visitor at an unknown path may well be a member
+    return webhooks.respond_to_unknown_link(request, status)  # a visitor at an unknown path may well be a member
 
 
 def _is_program(request: web.Request) -> bool:

@@ -27,9 +27,9 @@ from campaigns.erasure import (
     erase_traces,
     find_traces,
     forget_statistics,
-    hold_everything,
-    look_again,
+    lock_everything,
     note_erasure,
+    read_again,
 )
 from core.db import Connection
 from core.errors import Conflict
@@ -223,8 +223,8 @@ async def read_waiting(runtime: Runtime, db: Connection, inbox_ids: Sequence[int
 async def _erase(
     db: Connection, keys: DigestKeys, found: FoundTraces, actor: str, *, may_return: bool, now: datetime
 ) -> tuple[FoundTraces, dict[str, int]]:
-    await hold_everything(db, found.traces)
-    traces = await look_again(db, found.traces)
+    await lock_everything(db, found.traces)
+    traces = await read_again(db, found.traces)
     await hold_messages(db, traces.written.messages)  # includes what was launched just before
     wanted = wanted_of(traces)
     done = FoundTraces(traces, await find_arrivals(db, wanted, found.arrivals))

@@ -9,7 +9,7 @@ GARBAGE: Final = 20_000
 """Objects allocated, less those freed, between two collections of the youngest generation."""
 
 
-def look_less_for_garbage() -> None:
+def tune_gc() -> None:
     """Freeze the objects there are, and collect seldom: hardly any objects here are in cycles."""
     gc.collect()
     gc.freeze()

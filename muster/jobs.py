@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from ballots.counts import refresh_due, squash
+from ballots.counts import compact, refresh_due
 from ballots.exports import export_due
 from ballots.leavers import strike_off
 from campaigns.launch import launch_due_steps
@@ -21,11 +21,11 @@ from core.http.outbound_http import OutboundHttp
 from core.runtime import Runtime
 from messaging.outbox.archive import is_sending
 from messaging.outbox.dispatcher import Dispatcher
-from messaging.outbox.reconcile import sweep
+from messaging.outbox.reconcile import reconcile
 from muster.erasure import erase_late
 from muster.periodic import PeriodicJob
 from staff.sign_in import forget_expired
-from webhooks import drop_leftovers, fetch_missed, process_inbox
+from webhooks import backfill, delete_stale_rows, process_inbox
 from webhooks.members.page_views import PageViews
 from webhooks.subscriptions.event_log import EventLog, drop_old
 from webhooks.subscriptions.sender import Sender
@@ -35,7 +35,7 @@ INBOX_PAUSE: Final = 0.1
 """Seconds in which receipts are collected: a batch costs the database little more than a single one."""
 COUNT_EVERY: Final = 5.0
 """Seconds between two checks of whether turnout counts need an update."""
-MISSED_EVERY: Final = 60.0
+BACKFILL_EVERY: Final = 60.0
 """Seconds between two checks of whether to look for texts whose webhooks did not reach us."""
 EXPORT_EVERY: Final = 20.0
 """Seconds between two checks for exports that are due."""
@@ -57,26 +57,26 @@ class Jobs:
 
     Args:
         runtime: has the database, settings and clock they work with.
-        courier: dispatcher that sends due messages.
-        outside: HTTP client for addresses that people have entered.
+        dispatcher: dispatcher that sends due messages.
+        outbound_http: HTTP client for addresses that people have entered.
     """
 
     runtime: Runtime
-    courier: Dispatcher
-    outside: OutboundHttp
+    dispatcher: Dispatcher
+    outbound_http: OutboundHttp
     deliveries: list[PeriodicJob] = field(init=False)
     inbox: PeriodicJob = field(init=False)
     launch: PeriodicJob = field(init=False)
-    sweep: PeriodicJob = field(init=False)
+    reconcile: PeriodicJob = field(init=False)
     counts: PeriodicJob = field(init=False)
-    missed: PeriodicJob = field(init=False)
+    backfill: PeriodicJob = field(init=False)
     tidying: PeriodicJob = field(init=False)
     webhooks: PeriodicJob = field(init=False)
     exports: PeriodicJob = field(init=False)
-    stream: EventLog = field(init=False)
+    event_log: EventLog = field(init=False)
     sender: Sender = field(init=False)
     count_at: float = 0.0
-    missed_at: float = 0.0
+    backfill_at: float = 0.0
     export_at: float = 0.0
     tidy_at: float = field(default_factory=lambda: time.monotonic() + TIDY_AFTER)
 
@@ -85,34 +85,34 @@ class Jobs:
         # one for each channel: texts may take hours at their sender's rate, and emails must not wait for them
         self.deliveries = [
             PeriodicJob(f"deliver {name}", partial(self._deliver, name), outages=outages)
-            for name in self.courier.channels
+            for name in self.dispatcher.channels
         ]
         self.inbox = PeriodicJob("inbox", self._read_inbox, INBOX_PAUSE, outages=outages)
         self.launch = PeriodicJob("launch", self._launch, outages=outages)
-        self.sweep = PeriodicJob("sweep", self._sweep, outages=outages)
+        self.reconcile = PeriodicJob("sweep", self._reconcile, outages=outages)
         self.counts = PeriodicJob("counts", self._count, outages=outages)
-        self.missed = PeriodicJob("missed texts", self._fetch_missed, outages=outages)
+        self.backfill = PeriodicJob("missed texts", self._backfill, outages=outages)
         self.tidying = PeriodicJob("tidying", self._tidy, outages=outages)
-        self.stream, self.sender = EventLog(self.runtime), Sender(self.runtime, self.outside)
-        self.webhooks = PeriodicJob("webhooks", self._tell_others, outages=outages)
+        self.event_log, self.sender = EventLog(self.runtime), Sender(self.runtime, self.outbound_http)
+        self.webhooks = PeriodicJob("webhooks", self._deliver_webhooks, outages=outages)
         self.exports = PeriodicJob("exports", self._export, outages=outages)
 
     def tick(self) -> list[asyncio.Task[None]]:
         """Start every job that is due by the clock."""
-        due = [self.launch, self.sweep, self.inbox, self.webhooks, *self.deliveries]
+        due = [self.launch, self.reconcile, self.inbox, self.webhooks, *self.deliveries]
         if time.monotonic() >= self.count_at:
             due.append(self.counts)
-        if time.monotonic() >= self.missed_at:
-            due.append(self.missed)
+        if time.monotonic() >= self.backfill_at:
+            due.append(self.backfill)
         if time.monotonic() >= self.export_at:
             due.append(self.exports)
         if time.monotonic() >= self.tidy_at:
             due.append(self.tidying)
-        return [duty.ask() for duty in due]
+        return [job.ask() for job in due]
 
     def deliver(self) -> list[asyncio.Task[None]]:
         """Start sending due messages on every channel."""
-        return [duty.ask() for duty in self.deliveries]
+        return [job.ask() for job in self.deliveries]
 
     async def finish(self, patience: float) -> None:
         """Start nothing new, finish what is in flight, hand the rest back.
@@ -123,25 +123,25 @@ class Jobs:
         mine = (
             self.inbox,
             self.launch,
-            self.sweep,
+            self.reconcile,
             self.counts,
-            self.missed,
+            self.backfill,
             self.tidying,
             self.webhooks,
             self.exports,
         )
-        duties = (*self.deliveries, *mine)
-        going = [task for duty in duties if (task := duty.close()) is not None]
-        self.courier.stop()
+        jobs = (*self.deliveries, *mine)
+        going = [task for job in jobs if (task := job.close()) is not None]
+        self.dispatcher.stop()
         going.append(asyncio.create_task(self.sender.stop(patience), name="webhooks on their way"))
         _, late = await asyncio.wait(going, timeout=patience)
         for task in late:
-            log.warning("a duty did not finish in time", duty=task.get_name())
+            log.warning("a duty did not finish in time", job=task.get_name())
             task.cancel()
         await asyncio.gather(*going, return_exceptions=True)
 
     async def _deliver(self, channel: str) -> bool:
-        await self.courier.run(only=channel)
+        await self.dispatcher.run(only=channel)
         return False
 
     async def _read_inbox(self) -> bool:
@@ -151,18 +151,18 @@ class Jobs:
         await launch_due_steps(self.runtime)
         return False
 
-    async def _tell_others(self) -> bool:
-        more = await self.stream.notice()
+    async def _deliver_webhooks(self) -> bool:
+        more = await self.event_log.notice()
         await self.sender.start()
         return more
 
     async def _export(self) -> bool:
         self.export_at = time.monotonic() + EXPORT_EVERY
-        await export_due(self.runtime, self.outside)
+        await export_due(self.runtime, self.outbound_http)
         return False
 
-    async def _sweep(self) -> bool:
-        await sweep(self.runtime, self.courier.channels, judge=self.courier.courier_id)
+    async def _reconcile(self) -> bool:
+        await reconcile(self.runtime, self.dispatcher.channels, dispatcher_id=self.dispatcher.dispatcher_id)
         return False
 
     async def _count(self) -> bool:
@@ -170,12 +170,12 @@ class Jobs:
         async with self.runtime.pool.acquire() as db:
             await strike_off(db, self.runtime.clock())
             await refresh_due(db, self.runtime.clock())
-            await squash(db)
+            await compact(db)
         return False
 
-    async def _fetch_missed(self) -> bool:
-        self.missed_at = time.monotonic() + MISSED_EVERY  # also after a failure
-        await fetch_missed(self.runtime)
+    async def _backfill(self) -> bool:
+        self.backfill_at = time.monotonic() + BACKFILL_EVERY  # also after a failure
+        await backfill(self.runtime)
         return False
 
     async def _tidy(self) -> bool:
@@ -201,7 +201,7 @@ class Jobs:
             await _all_of(
                 partial(erase_late, db, now - RECEIPTS_COME_FOR),
                 partial(drop_unreachable_places, db, now),
-                partial(drop_leftovers, db, now - timedelta(days=settings.keep_inbox), now=now),
+                partial(delete_stale_rows, db, now - timedelta(days=settings.keep_inbox), now=now),
                 partial(forget_expired, db, now=now),
                 partial(drop_old, db, now - timedelta(days=settings.keep_events)),
             )

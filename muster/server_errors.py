@@ -12,10 +12,10 @@ from core.outages import POSTGRES, REDIS
 _REDIS = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 
 
-def server_lost(error: BaseException) -> MusterError | None:
+def server_error(error: BaseException) -> MusterError | None:
     """Return an error worded for people if a server of ours went away; None for any other error."""
     if isinstance(error, BaseExceptionGroup):
-        return next((lost for one in error.exceptions if (lost := server_lost(one)) is not None), None)
+        return next((lost for one in error.exceptions if (lost := server_error(one)) is not None), None)
     if isinstance(error, MusterError):
         return error
     if is_away(error):

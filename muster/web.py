@@ -20,7 +20,7 @@ from core.runtime import Runtime
 from muster.app import HEADERS, make_app
 from muster.connection_limits import Limits, network_of
 from muster.connections import Connections
-from muster.gc_tuning import look_less_for_garbage
+from muster.gc_tuning import tune_gc
 from muster.http_server import Runner
 from muster.metrics import METRICS
 
@@ -51,7 +51,7 @@ async def serve(runtime: Runtime) -> None:
     """
     stop = stop_signal()
     async with listening(runtime) as where:
-        look_less_for_garbage()
+        tune_gc()
         log.info("the web server listens", address=where)
         await stop.wait()
         log.info("the web server stops")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from muster.jobs import Jobs
 
 QUEUE: Final = "muster:queue"
-BELL: Final = "muster:bell"
+DELIVER_CHANNEL: Final = "muster:bell"
 """Deliver channel, shared by all databases of a Redis server: a worker with nothing to send looks once in vain."""
 POLL: Final = 0.1
 """Seconds between two polls for an arq job."""
@@ -61,34 +61,34 @@ async def work(runtime: Runtime, stop: asyncio.Event) -> None:
         stop: set it to stop the worker.
     """
     # Late: a command that only wakes the workers does not need every provider's SDK.
-    from core.http.outbound_http import open_outside
+    from core.http.outbound_http import open_outbound_http
     from messaging.channels import open_channels
     from messaging.outbox.dispatcher import Dispatcher
-    from muster.gc_tuning import look_less_for_garbage
+    from muster.gc_tuning import tune_gc
     from muster.jobs import Jobs
 
     assert runtime.settings.redis_url is not None
     async with (
         open_channels(runtime.settings, runtime.http) as channels,
-        open_outside(runtime.settings.outgoing_allow) as outside,
-        (courier := Dispatcher(runtime, channels)).stay(),
+        open_outbound_http(runtime.settings.outgoing_allow) as outbound_http,
+        (dispatcher := Dispatcher(runtime, channels)).stay(),
     ):
-        duties = Jobs(runtime, courier, outside)
-        ear = _Listener(duties, runtime.settings.redis_url, runtime.outages)
-        hearing = asyncio.create_task(ear.listen(), name="wake-ups")
-        look_less_for_garbage()
+        jobs = Jobs(runtime, dispatcher, outbound_http)
+        listener = _Listener(jobs, runtime.settings.redis_url, runtime.outages)
+        listening = asyncio.create_task(listener.listen(), name="wake-ups")
+        tune_gc()
         _say_what_it_sends(channels)
         try:
             while not stop.is_set():
-                _look(duties, clock_too=not ear.hears)
+                _look(jobs, clock_too=not listener.connected)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), LOOK)
         finally:
             log.info("the worker finishes what is in flight")
-            ear.stop()
-            await duties.finish(PATIENCE)
-            hearing.cancel()
-            await asyncio.gather(hearing, return_exceptions=True)
+            listener.stop()
+            await jobs.finish(PATIENCE)
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
 
 
 def _say_what_it_sends(channels: Collection[str]) -> None:
@@ -102,68 +102,68 @@ def _say_what_it_sends(channels: Collection[str]) -> None:
         )
 
 
-def _look(duties: Jobs, *, clock_too: bool) -> None:
+def _look(jobs: Jobs, *, clock_too: bool) -> None:
     """Start the jobs for which no wake-up came."""
     if clock_too:
-        duties.tick()
+        jobs.tick()
     else:
-        duties.deliver()
-        duties.inbox.ask()
+        jobs.deliver()
+        jobs.inbox.ask()
 
 
 class _Listener:
     """Listener for wake-ups and clock ticks through arq; it reconnects by itself after Redis was away.
 
     Attributes:
-        hears: whether it is connected to Redis.
+        connected: whether it is connected to Redis.
     """
 
-    def __init__(self, duties: Jobs, redis_url: str, outages: Outages) -> None:
-        self._duties = duties
+    def __init__(self, jobs: Jobs, redis_url: str, outages: Outages) -> None:
+        self._jobs = jobs
         self._outages = outages
         self._redis_url = redis_url
         self._worker: Worker | None = None
         self._stopped = False
-        self.hears = False
+        self.connected = False
 
     async def listen(self) -> None:
         """Handle wake-ups until cancelled."""
         redis = open_arq(self._redis_url)
-        hearing = asyncio.create_task(self._hear_bell(redis), name="bell")
+        listening = asyncio.create_task(self._follow_deliver_channel(redis), name="bell")
         try:
             while not self._stopped:
                 self._worker = self._make_worker(redis)
                 try:
                     await redis.ping()
-                    if not self.hears:
+                    if not self.connected:
                         log.info("wake-ups are heard")
-                    self.hears = True
+                    self.connected = True
                     await self._worker.async_run()
                 except (RedisError, OSError) as error:
                     self._outages.away(REDIS, error)
-                    self.hears = False
-                except Exception as error:  # noqa: BLE001  # while `hears` is true the worker has no clock of its own
+                    self.connected = False
+                except Exception as error:  # noqa: BLE001  # while `connected` is true the worker has no clock of its own
                     self._outages.met(error)
-                    self.hears = False
+                    self.connected = False
                 finally:
                     await asyncio.gather(*self._worker.tasks.values(), return_exceptions=True)
                 await asyncio.sleep(LOOK)
         finally:
-            self.hears = False
-            hearing.cancel()
-            await asyncio.gather(hearing, return_exceptions=True)
+            self.connected = False
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
             with contextlib.suppress(RedisError, OSError):
                 await redis.aclose(close_connection_pool=True)
 
-    async def _hear_bell(self, redis: ArqRedis) -> None:
+    async def _follow_deliver_channel(self, redis: ArqRedis) -> None:
         """Start deliveries on each message of the deliver channel, and subscribe again after Redis was away."""
         while True:
             try:
-                async with redis.pubsub(ignore_subscribe_messages=True) as bell:
-                    await bell.subscribe(BELL)
-                    self._duties.deliver()  # for wake-ups missed before the subscription
-                    async for _ in bell.listen():
-                        self._duties.deliver()
+                async with redis.pubsub(ignore_subscribe_messages=True) as messages:
+                    await messages.subscribe(DELIVER_CHANNEL)
+                    self._jobs.deliver()  # for wake-ups missed before the subscription
+                    async for _ in messages.listen():
+                        self._jobs.deliver()
             except (RedisError, OSError):
                 pass  # `listen` meets the same error, and logs it
             except Exception as error:  # noqa: BLE001  # without it every message would wait for the next check
@@ -198,10 +198,10 @@ class _Listener:
     # An arq job only waits for the work it started: however arq ends the job, the work goes on to its end.
 
     async def _inbox(self, _context: dict[Any, Any]) -> None:
-        await asyncio.wait([self._duties.inbox.ask()], timeout=JOB_LASTS)
+        await asyncio.wait([self._jobs.inbox.ask()], timeout=JOB_LASTS)
 
     async def _tick(self, _context: dict[Any, Any]) -> None:
-        self._duties.tick()
+        self._jobs.tick()
 
 
 class ArqWake:
@@ -217,26 +217,26 @@ class ArqWake:
 
     def __init__(self, redis_url: str) -> None:
         self._arq = open_arq(redis_url)
-        self._ringing: dict[str, asyncio.Task[None]] = {}
+        self._sending: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
         self._quiet_until = 0.0
 
     async def __call__(self, job: str) -> None:
         """Wake every worker to `deliver`, or one of them to read the `inbox`."""
-        if job in self._ringing:
+        if job in self._sending:
             self._again.add(job)
             return
         if time.monotonic() >= self._quiet_until:
-            self._ringing[job] = asyncio.create_task(self._ring(job), name=f"wake {job}")
+            self._sending[job] = asyncio.create_task(self._send(job), name=f"wake {job}")
 
-    async def _ring(self, job: str) -> None:
+    async def _send(self, job: str) -> None:
         self._again.add(job)
         try:
             while job in self._again:
                 self._again.discard(job)
                 try:
                     if job == "deliver":
-                        await self._arq.publish(BELL, job)
+                        await self._arq.publish(DELIVER_CHANNEL, job)
                     else:
                         await self._arq.enqueue_job(job, _job_id=job)
                 except (RedisError, OSError) as error:
@@ -247,7 +247,7 @@ class ArqWake:
                     log.exception("a wake-up failed in an unforeseen way", job=job)
                 await asyncio.sleep(MOMENT)
         finally:
-            del self._ringing[job]  # however it ends: while it is listed, further wake-ups only set `_again`
+            del self._sending[job]  # however it ends: while it is listed, further wake-ups only set `_again`
 
     async def __aenter__(self) -> Self:
         return self
@@ -255,8 +255,8 @@ class ArqWake:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        while self._ringing:
-            await asyncio.wait(self._ringing.values())
+        while self._sending:
+            await asyncio.wait(self._sending.values())
         with contextlib.suppress(RedisError, OSError):
             await self._arq.aclose(close_connection_pool=True)
 

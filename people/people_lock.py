@@ -13,7 +13,7 @@ from core.db import Connection, load_queries
 SQL: Final = load_queries(__file__)
 
 
-async def people_stay(db: Connection) -> None:
+async def lock_people_shared(db: Connection) -> None:
     """Let nobody be erased or struck off until the transaction ends.
 
     Args:
@@ -23,7 +23,7 @@ async def people_stay(db: Connection) -> None:
     await db.execute(SQL["stay"])
 
 
-async def people_go(db: Connection) -> None:
+async def lock_people(db: Connection) -> None:
     """Take the lock alone: wait for pages of launches, for reading of the inbox and for presses on pages.
 
     Args:

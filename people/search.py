@@ -89,7 +89,7 @@ async def search_people(db: Connection, text: str, *, region: str, limit: int = 
     return [FoundPerson(**row) for row in rows]
 
 
-async def who_has(db: Connection, places: Collection[tuple[str, str]]) -> list[Holder]:
+async def find_holders(db: Connection, places: Collection[tuple[str, str]]) -> list[Holder]:
     """List the people who have some addresses.
 
     Args:

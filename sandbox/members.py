@@ -95,48 +95,48 @@ class Members:
 
     def _see_mail(self, mail: Mail) -> None:
         for address in mail.recipients:
-            luck = self._luck(address)
-            habit = choose(self._profile.email, luck)
+            rng = self._rng(address)
+            habit = choose(self._profile.email, rng)
             if habit == "ignore" or mail.raw is None:
                 self._record.note(Act(address, "email", mail.message_id, "", "ignored"))
             else:
                 opened = _Opened(address, "email", mail.message_id, read_mail(mail.raw))
-                self._agenda.later(self._profile.wait(luck), self._do, opened, habit, luck)
+                self._agenda.later(self._profile.wait(rng), self._do, opened, habit, rng)
 
     def _see_text(self, message: Message) -> None:
-        luck = self._luck(message.to)
-        habit = choose(self._profile.sms, luck)
+        rng = self._rng(message.to)
+        habit = choose(self._profile.sms, rng)
         if habit == "ignore":
             self._record.note(Act(message.to, "sms", message.sid, "", "ignored"))
         else:
             opened = _Opened(message.to, "sms", message.sid, read_text(message.body), message)
-            self._agenda.later(self._profile.wait(luck), self._do, opened, habit, luck)
+            self._agenda.later(self._profile.wait(rng), self._do, opened, habit, rng)
 
-    def _luck(self, address: str) -> Random:
+    def _rng(self, address: str) -> Random:
         self._received[address] += 1
-        return self._profile.luck(address, self._received[address], "member")
+        return self._profile.rng(address, self._received[address], "member")
 
-    async def _do(self, opened: _Opened, habit: str, luck: Random) -> None:
+    async def _do(self, opened: _Opened, habit: str, rng: Random) -> None:
         """Do what a habit says about a message, and record the result."""
         kind, _, choice = habit.partition(":")
         if kind == "reply" and opened.text is not None:
-            await self._reply(opened.text, opened, choice, luck)
+            await self._reply(opened.text, opened, choice, rng)
         elif kind == "one_click" and opened.letter.one_click:
-            self._record.note(await self._one_click(opened, opened.letter.one_click, luck))
+            self._record.note(await self._one_click(opened, opened.letter.one_click, rng))
         elif kind == "unsubscribe_page" and opened.letter.unsubscribe:
-            self._record.note(await self._unsubscribe(opened, opened.letter.unsubscribe, luck))
+            self._record.note(await self._unsubscribe(opened, opened.letter.unsubscribe, rng))
         elif kind == "press" and opened.letter.confirm:
-            await self._press(opened, opened.letter.confirm, choice, luck)
+            await self._press(opened, opened.letter.confirm, choice, rng)
         elif opened.letter.confirm:
-            page = await self._open(self._browser(luck), opened.letter.confirm)
+            page = await self._open(self._browser(rng), opened.letter.confirm)
             status = page.status if page else 0
             self._record.note(opened.act("opened", "link", status=status, succeeded=status == 200))
         else:
             self._record.note(opened.act("ignored"))
 
-    def _browser(self, luck: Random) -> Browser:
+    def _browser(self, rng: Random) -> Browser:
         assert self._session is not None
-        return Browser(self._session, luck.choice(AGENTS))
+        return Browser(self._session, rng.choice(AGENTS))
 
     async def _open(self, browser: Browser, url: str) -> Page | None:
         """Open a page, trying again when it does not load; None if it never does."""
@@ -148,9 +148,9 @@ class Members:
             await asyncio.sleep(0.2 * 2**attempt)
         return None
 
-    async def _press(self, opened: _Opened, link: str, answer: str, luck: Random) -> None:
+    async def _press(self, opened: _Opened, link: str, answer: str, rng: Random) -> None:
         """Answer by link; a few members undo it."""
-        browser = self._browser(luck)
+        browser = self._browser(rng)
         page, times = await self._insist(browser, await self._open(browser, link), answer)
         succeeded = page is not None and page.status == 200 and times > 0 and page.find(answer) is None
         did: Deed = "opted_out" if answer == "stop" else "answered"
@@ -164,7 +164,7 @@ class Members:
                 asked_again=times > 1,
             )
         )
-        if succeeded and did == "answered" and luck.random() < self._profile.undo:
+        if succeeded and did == "answered" and rng.random() < self._profile.undo:
             page, times = await self._insist(browser, page, "undo")
             succeeded = page is not None and page.status == 200 and times > 0 and page.find("undo") is None
             self._record.note(opened.act("undone", "link", status=page.status if page else 0, succeeded=succeeded))
@@ -185,8 +185,8 @@ class Members:
             times += 1
         return page, times
 
-    async def _unsubscribe(self, opened: _Opened, link: str, luck: Random) -> Act:
-        browser = self._browser(luck)
+    async def _unsubscribe(self, opened: _Opened, link: str, rng: Random) -> Act:
+        browser = self._browser(rng)
         page = await self._open(browser, link)
         status = 0 if page is None else page.status
         found = page.find() if page is not None and status == 200 else None
@@ -196,14 +196,14 @@ class Members:
         succeeded = found is not None and status == 200
         return opened.act("opted_out", "unsubscribe_page", answer="stop", status=status, succeeded=succeeded)
 
-    async def _one_click(self, opened: _Opened, link: str, luck: Random) -> Act:
+    async def _one_click(self, opened: _Opened, link: str, rng: Random) -> Act:
         status = 0
         with suppress(aiohttp.ClientError, TimeoutError):
-            status = (await self._browser(luck).post(link, {"List-Unsubscribe": "One-Click"})).status
+            status = (await self._browser(rng).post(link, {"List-Unsubscribe": "One-Click"})).status
         return opened.act("opted_out", "one_click", answer="stop", status=status, succeeded=200 <= status < 300)
 
-    async def _reply(self, text: Message, opened: _Opened, meaning: str, luck: Random) -> None:
-        words = word(meaning, text.body, luck)
+    async def _reply(self, text: Message, opened: _Opened, meaning: str, rng: Random) -> None:
+        words = word(meaning, text.body, rng)
         did: Deed = "opted_out" if meaning == "opt_out" else "replied"
         try:
             posted = await self._twilio.receive(text.to, text, words)

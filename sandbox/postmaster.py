@@ -74,7 +74,7 @@ QUIRKS: Final[dict[str, Quirk]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class MailWeather:
+class MailConditions:
     """Random failures of mail to any recipient; each share is drawn anew for every try.
 
     Attributes:
@@ -109,7 +109,7 @@ class MailWeather:
         )
 
 
-FAIR: Final = MailWeather()
+FAIR: Final = MailConditions()
 
 
 class Postmaster:
@@ -118,19 +118,19 @@ class Postmaster:
     Args:
         bouncing: share of addresses that do not exist, always the same ones.
         seed: selects those addresses.
-        weather: random failures; see `turn`.
+        conditions: random failures; see `turn`.
     """
 
-    def __init__(self, *, bouncing: float = 0.0, seed: int = 1, weather: MailWeather = FAIR) -> None:
+    def __init__(self, *, bouncing: float = 0.0, seed: int = 1, conditions: MailConditions = FAIR) -> None:
         self._bouncing = bouncing
         self._seed = seed
         self._tried: Counter[str] = Counter()
         self._rng = Random(seed)  # noqa: S311  # random failures, not secrets
-        self.turn(weather)
+        self.turn(conditions)
 
-    def turn(self, weather: MailWeather) -> None:
+    def turn(self, conditions: MailConditions) -> None:
         """Change the random failures from now on."""
-        self._weather = [(share, quirk) for share, quirk in weather.quirks() if share]
+        self._weather = [(share, quirk) for share, quirk in conditions.quirks() if share]
 
     def quirk(self, recipient: str) -> Quirk:
         """Return the quirk for this try."""

@@ -77,18 +77,18 @@ class Profile:
             if sum(habits.values()) > 1 + 1e-9 or min(habits.values(), default=0) < 0:
                 raise ValueError(f"the shares of {name} must be positive and come to at most 1")
 
-    def luck(self, who: str, nth: int, what: str = "") -> Random:
+    def rng(self, who: str, nth: int, what: str = "") -> Random:
         """Return the random generator for a person's nth message; the order of other messages changes nothing."""
         return Random(f"{self.seed}:{what}:{who}:{nth}")  # noqa: S311  # behaviour, not secrets
 
-    def wait(self, luck: Random) -> float:
+    def wait(self, rng: Random) -> float:
         """Draw how long a person takes to act, in real seconds."""
-        return min(luck.expovariate(1.0), LONGEST_THOUGHT) * self.thinks / self.speed
+        return min(rng.expovariate(1.0), LONGEST_THOUGHT) * self.thinks / self.speed
 
 
-def choose(habits: Habits, luck: Random) -> str:
+def choose(habits: Habits, rng: Random) -> str:
     """Draw a habit by its share; `ignore` for the rest."""
-    draw = luck.random()
+    draw = rng.random()
     for habit, share in habits.items():
         draw -= share
         if draw < 0:

@@ -41,13 +41,13 @@ DIGITS: Final = {"voted": ("1", "1.", " 1 "), "not_voted": ("2",), "no_ballot_pa
 _OFFERS_DIGITS = re.compile(r"\b(?:reply|atebwch) 1\b.*\b2\b.*\b3\b", re.IGNORECASE | re.DOTALL)
 
 
-def word(meaning: str, asked: str, luck: Random) -> str:
+def word(meaning: str, asked: str, rng: Random) -> str:
     """Draw a reply with a meaning; half the people use the digits, if the text offered them.
 
     Args:
         meaning: a key of `REPLIES`.
         asked: the text that is answered.
-        luck: the random generator.
+        rng: the random generator.
     """
-    by_digit = meaning in DIGITS and luck.random() < 0.5 and _OFFERS_DIGITS.search(asked)
-    return luck.choice(DIGITS[meaning] if by_digit else REPLIES[meaning])
+    by_digit = meaning in DIGITS and rng.random() < 0.5 and _OFFERS_DIGITS.search(asked)
+    return rng.choice(DIGITS[meaning] if by_digit else REPLIES[meaning])

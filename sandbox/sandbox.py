@@ -16,7 +16,7 @@ from sandbox.access import only_for
 from sandbox.control import SANDBOX, control_routes
 from sandbox.mailbox import Mailbox
 from sandbox.members import Members
-from sandbox.postmaster import FAIR, MailWeather, Postmaster
+from sandbox.postmaster import FAIR, MailConditions, Postmaster
 from sandbox.profile import Profile
 from sandbox.record import Record
 from sandbox.scanners import Scanners
@@ -53,7 +53,7 @@ class SandboxConfig:
     vonage: VonageConfig = field(default_factory=VonageConfig)
     members: Profile | None = None
     bouncing: float = 0.0
-    mail: MailWeather = FAIR
+    mail: MailConditions = FAIR
 
 
 @dataclass(slots=True)
@@ -158,7 +158,7 @@ async def open_sandbox(config: SandboxConfig) -> AsyncIterator[Sandbox]:
             cast = (config.members, twilio, sandbox.mailbox, sandbox.record)
             sandbox.members = await stack.enter_async_context(Members(*cast))
             sandbox.scanners = await stack.enter_async_context(Scanners(*cast))
-        postmaster = Postmaster(bouncing=config.bouncing, seed=config.twilio.seed, weather=config.mail)
+        postmaster = Postmaster(bouncing=config.bouncing, seed=config.twilio.seed, conditions=config.mail)
         try:
             port = await stack.enter_async_context(
                 open_smtp(config.smtp_host, config.smtp_port, sandbox.mailbox, postmaster)

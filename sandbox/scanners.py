@@ -118,22 +118,22 @@ class Scanners:
 
     def _see_mail(self, mail: Mail) -> None:
         for address in mail.recipients:
-            luck = self._luck(address)
-            if luck.random() < self._profile.scanned and mail.raw is not None:
-                self._plan("email", address, mail.message_id, read_mail(mail.raw, html_too=True), luck)
+            rng = self._rng(address)
+            if rng.random() < self._profile.scanned and mail.raw is not None:
+                self._plan("email", address, mail.message_id, read_mail(mail.raw, html_too=True), rng)
 
     def _see_text(self, message: Message) -> None:
-        luck = self._luck(message.to)
-        if luck.random() < self._profile.scanned:
-            self._plan("sms", message.to, message.sid, read_text(message.body), luck)
+        rng = self._rng(message.to)
+        if rng.random() < self._profile.scanned:
+            self._plan("sms", message.to, message.sid, read_text(message.body), rng)
 
-    def _luck(self, address: str) -> Random:
+    def _rng(self, address: str) -> Random:
         self._received[address] += 1
-        return self._profile.luck(address, self._received[address], "scanner")
+        return self._profile.rng(address, self._received[address], "scanner")
 
-    def _plan(self, channel: Channel, address: str, message: str, letter: ReceivedMessage, luck: Random) -> None:
-        kind = luck.choice([one for one in KINDS if channel in one.channels])
-        wait = luck.uniform(*kind.after) / self._profile.scanner_speed
+    def _plan(self, channel: Channel, address: str, message: str, letter: ReceivedMessage, rng: Random) -> None:
+        kind = rng.choice([one for one in KINDS if channel in one.channels])
+        wait = rng.uniform(*kind.after) / self._profile.scanner_speed
         self._agenda.later(wait, self.scan, kind, address, message, letter)
 
     async def scan(self, kind: Kind, address: str, message: str, letter: ReceivedMessage) -> None:

@@ -29,12 +29,16 @@ class Server(SMTP):  # type: ignore[misc]  # aiosmtpd has no types
 
     line_length_limit = LARGEST_MAIL  # most bytes in the stream before a line (here: a text) counts as too long
 
-    def __init__(self, hand: Hand) -> None:
+    def __init__(self, handler: SmtpHandler) -> None:
         super().__init__(
-            hand, data_size_limit=LARGEST_MAIL, enable_SMTPUTF8=True, hostname="sandbox.muster.invalid", ident="Muster"
+            handler,
+            data_size_limit=LARGEST_MAIL,
+            enable_SMTPUTF8=True,
+            hostname="sandbox.muster.invalid",
+            ident="Muster",
         )
-        self._connections = hand.connections
-        self._refused = hand.refuse
+        self._connections = handler.connections
+        self._refused = handler.refuse
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Register the connection, so that closing the sandbox closes it."""
@@ -97,7 +101,7 @@ class Server(SMTP):  # type: ignore[misc]  # aiosmtpd has no types
         return bytes(text.replace(b"\r\n..", b"\r\n."))
 
 
-class Hand:
+class SmtpHandler:
     """Hooks of aiosmtpd: treats mail as the postmaster decides, and stores it in the mailbox.
 
     Args:
@@ -178,14 +182,14 @@ async def open_smtp(host: str, port: int, mailbox: Mailbox, postmaster: Postmast
     """
     # aiosmtpd logs every command, members' addresses included
     logging.getLogger("mail.log").setLevel(logging.ERROR)
-    hand = Hand(mailbox, postmaster)
-    server: Any = await asyncio.get_running_loop().create_server(lambda: Server(hand), host, port, backlog=1024)
+    handler = SmtpHandler(mailbox, postmaster)
+    server: Any = await asyncio.get_running_loop().create_server(lambda: Server(handler), host, port, backlog=1024)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        talking = [one._handler_coroutine for one in hand.connections if one._handler_coroutine is not None]  # noqa: SLF001
-        for one in list(hand.connections):
+        talking = [one._handler_coroutine for one in handler.connections if one._handler_coroutine is not None]  # noqa: SLF001
+        for one in list(handler.connections):
             _close(one)
         await asyncio.gather(*talking, return_exceptions=True)
         await server.wait_closed()

@@ -1,8 +1,8 @@
 """Web endpoints open to members and providers: members' links, unsubscribing, and providers' webhooks.
 
 `routes()` is all a web application needs; it must hold the runtime at `app[core.http.web.RUNTIME]`. Everything that
-comes in is stored first; a worker processes it with `process_inbox` and later deletes it with `drop_leftovers`.
-`fetch_missed` fetches texts that arrived at a provider while our endpoints were down.
+comes in is stored first; a worker processes it with `process_inbox` and later deletes it with `delete_stale_rows`.
+`backfill` fetches texts that arrived at a provider while our endpoints were down.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from core.db import Connection
 from core.http.rate_limit import RateLimit
 from core.runtime import Runtime
 from webhooks import email
-from webhooks.email.mail_server import MAIL, sort_mail
+from webhooks.email.mail_server import MAIL, process_mails
 from webhooks.inbound_log.inbound_log import Handler, Intake, process, process_these
-from webhooks.inbox_retention import drop_leftovers
+from webhooks.inbox_retention import delete_stale_rows
 from webhooks.members import links, preferences, unsubscribe
-from webhooks.members.pages import respond_at_front, respond_to_nobody
+from webhooks.members.pages import respond_at_front, respond_to_unknown_link
 from webhooks.members.paths import is_members
 from webhooks.members.user_agents import classify
 from webhooks.sms import providers as sms
-from webhooks.sms.providers import fetch_missed
+from webhooks.sms.providers import backfill
 
 __all__ = [
     "HANDLERS",
+    "backfill",
     "classify",
-    "drop_leftovers",
-    "fetch_missed",
+    "delete_stale_rows",
     "is_members",
     "process_inbox",
     "process_waiting",
     "respond_at_front",
-    "respond_to_nobody",
+    "respond_to_unknown_link",
     "routes",
 ]
 
@@ -49,9 +49,9 @@ def routes() -> list[web.RouteDef]:
 
     The members' links match any first word of a path: add them last.
     """
-    misses, intake = RateLimit("links"), Intake()
+    rate_limit, intake = RateLimit("links"), Intake()
     providers = [*sms.routes(intake), *email.routes(intake)]
-    return [*providers, *unsubscribe.routes(misses), *preferences.routes(misses), *links.routes(misses)]
+    return [*providers, *unsubscribe.routes(rate_limit), *preferences.routes(rate_limit), *links.routes(rate_limit)]
 
 
 async def process_inbox(runtime: Runtime, limit: int) -> int:
@@ -82,4 +82,4 @@ async def process_waiting(runtime: Runtime, db: Connection, inbox_ids: Collectio
 
 
 def _handlers(runtime: Runtime) -> Mapping[str, Handler]:
-    return {**HANDLERS, MAIL: partial(sort_mail, runtime)}
+    return {**HANDLERS, MAIL: partial(process_mails, runtime)}

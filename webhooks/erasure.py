@@ -19,7 +19,7 @@ from core.db import Connection, load_queries
 from webhooks.email.mail_server.mentions import Mention, find_mention
 from webhooks.email.mail_server.parsed_mail import LOOKED_AT
 from webhooks.erased import blank_arrivals, subjects_of
-from webhooks.subscriptions.high_water_mark import PATIENCE, settled
+from webhooks.subscriptions.high_water_mark import PATIENCE, find_high_water_mark
 
 SQL: Final = load_queries(__file__)
 
@@ -97,7 +97,7 @@ async def find_arrivals(db: Connection, wanted: Wanted, seen: Arrivals | None = 
         StillWritten: a transaction may still add rows, and `seen` was given.
     """
     # with everything locked, don't wait for writers: see `wait_for_writers`
-    ends = await settled(db, _LEDGERS, patience=PATIENCE if seen is None else 0.0)
+    ends = await find_high_water_mark(db, _LEDGERS, patience=PATIENCE if seen is None else 0.0)
     if ends is None:
         if seen is not None:
             raise StillWritten
@@ -156,7 +156,7 @@ async def wait_for_writers(db: Connection) -> None:
     Args:
         db: a connection without a transaction, which holds no locks.
     """
-    await settled(db, _LEDGERS)
+    await find_high_water_mark(db, _LEDGERS)
 
 
 async def empty_arrivals(db: Connection, wanted: Wanted, found: Arrivals, old: str, new: str) -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from core.control_characters import without_controls
 from core.http.web import RUNTIME
 from core.log_limit import LOG_LIMIT
-from webhooks.inbound_log.inbound_log import keep_malformed
+from webhooks.inbound_log.inbound_log import store_malformed
 
 WINDOW: Final = timedelta(hours=26)
 """Maximum age of a signed request. Providers retry for a day with the first signature; within this time a repetition is
@@ -45,7 +45,7 @@ async def malformed(request: web.Request, source: str, problem: str, body: bytes
         Unavailable: the database does not answer.
     """
     log.warning("a webhook that cannot be read", path=request.path, problem=problem)
-    await keep_malformed(request.app[RUNTIME], source=source, problem=without_controls(problem)[:500], body=body)
+    await store_malformed(request.app[RUNTIME], source=source, problem=without_controls(problem)[:500], body=body)
     return web.HTTPBadRequest(text="The body cannot be read.\n")
 
 

@@ -17,9 +17,9 @@ from webhooks.email import PROVIDERS
 from webhooks.email.certificates import forget_certificates
 from webhooks.email.mail_server import MAIL
 from webhooks.email.receiver import source_of
-from webhooks.members.page_views import forget_looks
+from webhooks.members.page_views import delete_old_views
 from webhooks.sms import providers as sms
-from webhooks.subscriptions.high_water_mark import settled
+from webhooks.subscriptions.high_water_mark import find_high_water_mark
 
 SQL: Final = load_queries(__file__)
 
@@ -34,7 +34,7 @@ UNDATED: Final = (
 KNOWN_FOR: Final = timedelta(days=400)
 
 
-async def drop_leftovers(db: Connection, before: datetime, *, now: datetime, page: int = PAGE) -> int:
+async def delete_stale_rows(db: Connection, before: datetime, *, now: datetime, page: int = PAGE) -> int:
     """Delete processed items that came in before a time, and expired bodies and digests.
 
     Args:
@@ -48,7 +48,7 @@ async def drop_leftovers(db: Connection, before: datetime, *, now: datetime, pag
     """
     await db.execute(SQL["drop_malformed"], now)
     await forget_soft_bounces(db, now)
-    await forget_looks(db, now=now, page=page)
+    await delete_old_views(db, now=now, page=page)
     await forget_certificates(db, now=now)
     while (await db.execute(SQL["drop_digests"], now - KNOWN_FOR, page)) == f"DELETE {page}":
         pass
@@ -56,7 +56,7 @@ async def drop_leftovers(db: Connection, before: datetime, *, now: datetime, pag
     cursor: int = 0
     while True:
         noted = await db.execute(SQL["note_page"], cursor, before, page, UNDATED, now)
-        if noted != "INSERT 0 0" and await settled(db, {"inbox": "inbox_id"}) is None:
+        if noted != "INSERT 0 0" and await find_high_water_mark(db, {"inbox": "inbox_id"}) is None:
             return deleted  # a process that cannot see the digests yet may still store a repetition: deleted next time
         row = await db.fetchrow(SQL["drop_page"], cursor, before, page)
         assert row is not None

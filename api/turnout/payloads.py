@@ -68,7 +68,7 @@ class Changes(BaseModel):
     more: bool = Field(description="Whether there is more at once.")
 
 
-class Trouble(BaseModel):
+class ApiError(BaseModel):
     """Error response (RFC 9457)."""
 
     type: str

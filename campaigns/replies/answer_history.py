@@ -39,7 +39,7 @@ class AnswerEvent:
     words: str
 
 
-async def said_by(
+async def answers_by(
     db: Connection,
     person_ids: Collection[int],
     message_ids: Collection[int],
@@ -61,7 +61,7 @@ async def said_by(
     return [_said(row) for row in rows]
 
 
-async def said_to(db: Connection, message_id: int) -> list[AnswerEvent]:
+async def answers_to(db: Connection, message_id: int) -> list[AnswerEvent]:
     """List everything that was said in answer to one message, oldest first."""
     return [_said(row) for row in await db.fetch(SQL["of_message"], message_id)]
 

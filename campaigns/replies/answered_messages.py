@@ -9,7 +9,7 @@ from typing import Final, Literal
 import asyncpg
 
 from core.db import Connection, load_queries
-from messaging.content.sent import say_again
+from messaging.content.sent import render_again
 
 SQL: Final = load_queries(__file__)
 
@@ -40,14 +40,14 @@ async def find_answered(
     return await db.fetchrow(SQL["asked_at"], *where) or await db.fetchrow(SQL["asked_long_before"], *where)
 
 
-async def said_in(db: Connection, message_id: int | None) -> tuple[str, ...]:
+async def words_of(db: Connection, message_id: int | None) -> tuple[str, ...]:
     """Return a message's text in each of its forms; nothing where the message no longer exists."""
     row = await db.fetchrow(SQL["said"], message_id) if message_id is not None else None
-    return said_by(row)
+    return sent_words(row)
 
 
-def said_by(message: asyncpg.Record | None) -> tuple[str, ...]:
+def sent_words(message: asyncpg.Record | None) -> tuple[str, ...]:
     """Return the same for a row that was found: it has `channel`, `content`, `constants` and `variables`."""
     if message is None or message["content"] is None:
         return ()
-    return say_again(message["content"], message["constants"], message["channel"], message["variables"] or {})
+    return render_again(message["content"], message["constants"], message["channel"], message["variables"] or {})

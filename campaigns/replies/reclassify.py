@@ -59,7 +59,9 @@ class Reclassified:
     why_open: str | None = None
 
 
-async def reread(db: Connection, *, reader: str, at: datetime, dry_run: bool = False) -> tuple[int, list[Reclassified]]:
+async def reclassify(
+    db: Connection, *, reader: str, at: datetime, dry_run: bool = False
+) -> tuple[int, list[Reclassified]]:
     """Reclassify replies read by rules of another version. It can be stopped at any time, and resumes where it was.
 
     Args:
@@ -77,7 +79,7 @@ async def reread(db: Connection, *, reader: str, at: datetime, dry_run: bool = F
         after = rows[-1]["reply_id"]
         for row in rows:
             try:
-                found = await _reread(db, row["reply_id"], version, reader, at, dry_run=dry_run)
+                found = await _reclassify(db, row["reply_id"], version, reader, at, dry_run=dry_run)
             except MusterError as error:  # this reply stays as it was; go on with the others
                 log.warning("a reply could not be read again", reply_id=row["reply_id"], error=str(error))
                 continue
@@ -87,7 +89,7 @@ async def reread(db: Connection, *, reader: str, at: datetime, dry_run: bool = F
     return looked, otherwise
 
 
-async def _reread(
+async def _reclassify(
     db: Connection, reply_id: int, version: str, reader: str, at: datetime, *, dry_run: bool
 ) -> Reclassified | None:
     """Reclassify one reply; None where staff dealt with it meanwhile, or its claim answers a deleted message."""
@@ -105,13 +107,13 @@ async def _reread(
             claim = None
         changed = read.reading != reply["reading"] or (claim is None) != (reply["claim_id"] is None)
         if changed and not dry_run:
-            return await _put_right(db, reply, read, claim, outside, reader, at)
+            return await _correct(db, reply, read, claim, outside, reader, at)
         if not dry_run:
             await db.execute(SQL["same"], reply_id, read.rule, version)
         return Reclassified(reply_id, text, reply["reading"], read.reading, read.rule, changed=changed)
 
 
-async def _put_right(
+async def _correct(
     db: Connection,
     reply: asyncpg.Record,
     read: Classification,

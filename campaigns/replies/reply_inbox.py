@@ -174,7 +174,7 @@ async def close_reply(db: Connection, reply_id: int, *, reader: str, at: datetim
         NotFound: no such reply.
     """
     async with db.transaction():
-        reply = await _hold(db, reply_id)
+        reply = await _lock(db, reply_id)
         if reply["state"] == "closed":
             return False
         await db.execute(SQL["close"], reply_id, at, reader)
@@ -208,7 +208,7 @@ async def read_by_staff(
     if reading not in READINGS:
         raise InputError(f"“{reading}” is not a reading.", remedy=f"There are {', '.join(sorted(READINGS))}.")
     async with db.transaction():
-        reply = await _hold(db, reply_id)
+        reply = await _lock(db, reply_id)
         whose = person_id or reply["person_id"]
         if reading in CLAIMS:
             _know(reply, whose)
@@ -246,7 +246,7 @@ async def undo_opt_out(db: Connection, reply_id: int, *, reader: str, at: dateti
         Conflict: no rule read an opt-out in it, or the address was opted out otherwise.
     """
     async with db.transaction():
-        reply = await _hold(db, reply_id)
+        reply = await _lock(db, reply_id)
         if reply["reading"] != "opt_out" or reply["rule"] in {"staff", "provider", "button"}:
             raise Conflict(
                 f"Reply {reply_id} was not read as an opt-out by a rule, so there is nothing to undo.",
@@ -312,7 +312,7 @@ def _source(reply: asyncpg.Record) -> ClaimSource:
             return ClaimSource.LINK
 
 
-async def _hold(db: Connection, reply_id: int) -> asyncpg.Record:
+async def _lock(db: Connection, reply_id: int) -> asyncpg.Record:
     row = await db.fetchrow(SQL["hold"], reply_id)
     if row is None:
         raise _no_reply(reply_id)

@@ -8,18 +8,18 @@ from typing import Any
 
 import asyncpg
 
-from campaigns.replies.answered_messages import said_by
+from campaigns.replies.answered_messages import sent_words
 from campaigns.replies.classification import Classification, read_reply
 
 
-def classify_text(text: str, asked: asyncpg.Record | None) -> Classification:
+def classify_text(text: str, answered: asyncpg.Record | None) -> Classification:
     """Classify a text.
 
     Args:
         text: as stored.
-        asked: the message it answers, as `find_answered` returned it; None where there is none.
+        answered: the message it answers, as `find_answered` returned it; None where there is none.
     """
-    return read_reply(text, asked["menu"] if asked else None, said_by(asked))
+    return read_reply(text, answered["menu"] if answered else None, sent_words(answered))
 
 
 def to_json(read: Classification) -> dict[str, Any]:

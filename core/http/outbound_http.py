@@ -146,7 +146,7 @@ class OutboundHttp:
 
 
 @asynccontextmanager
-async def open_outside(
+async def open_outbound_http(
     allowed: Sequence[Network], *, resolver: AbstractResolver | None = None, patience: float = PATIENCE
 ) -> AsyncIterator[OutboundHttp]:
     """Open an `OutboundHttp`, and close it in the end."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from core.errors import SettingsError
 from core.settings import Settings
 from messaging.channels.channel import Channel
-from messaging.channels.failover import FailoverChannel, Member
+from messaging.channels.failover import FailoverChannel, TextProvider
 from messaging.channels.providers import PROVIDERS, check_names, has_sms, sms_costs
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _open_sms(settings: Settings, http: aiohttp.ClientSession) -> Channel:
         return chosen[0][0].open_channel(settings, http)
     return FailoverChannel(
         [
-            Member(
+            TextProvider(
                 provider.open_channel(settings, http),
                 cost,
                 provider.sent_from(settings) if provider.sent_from is not None else None,

@@ -41,7 +41,7 @@ class OutboundText:
         sender: a number, an alphanumeric name or a messaging service `MG…`.
         to: E.164.
         body: its text, sanitised.
-        seal: our signed id, which the provider returns with its receipts; empty for a text that has no row.
+        sign_id: our signed id, which the provider returns with its receipts; empty for a text that has no row.
         segments: tokens it takes from the sender's rate limit.
         route: its provider, once a channel with several has chosen.
         still_ours: tells whether it may be sent; called right before its request is written.
@@ -51,7 +51,7 @@ class OutboundText:
     sender: str
     to: str
     body: str
-    seal: str
+    sign_id: str
     segments: int
     route: Route | None = None
     still_ours: Callable[[], bool] = always
@@ -175,11 +175,11 @@ class Channel(Protocol):
     @property
     def connections(self) -> int: ...  # noqa: D102
 
-    async def send(self, parcel: OutboundMessage) -> SendResult:
+    async def send(self, outbound: OutboundMessage) -> SendResult:
         """Send one message. Never raises for anything the provider or the network does."""
         ...
 
-    async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:
+    async def trace(self, outbound: OutboundMessage, since: datetime) -> list[Trace] | None:
         """Look a message that was handed over after `since` up in the provider's own list, newest first.
 
         Returns:
@@ -215,10 +215,10 @@ class StatusReport:
 class Router(Channel, Protocol):
     """Channel with several providers, which chooses one before the message is recorded as on the wire."""
 
-    def route(self, parcel: OutboundMessage) -> Route:
+    def route(self, outbound: OutboundMessage) -> Route:
         """Choose a provider; `send` gives the message to that one and to no other."""
         ...
 
-    def news(self) -> Sequence[StatusReport]:
+    def status_reports(self) -> Sequence[StatusReport]:
         """Return the reports since the last call."""
         ...

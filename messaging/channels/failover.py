@@ -38,7 +38,7 @@ REMEMBERED: Final = 10_000
 
 
 @dataclass(slots=True)
-class Member:
+class TextProvider:
     """One of the providers.
 
     Attributes:
@@ -65,43 +65,43 @@ class FailoverChannel:
     """Channel for texts with several providers.
 
     Args:
-        members: the providers, in order of preference where they cost the same.
+        candidates: the providers, in order of preference where they cost the same.
         clock: returns monotonic seconds, for the breakers; replaced in tests.
     """
 
     name: Final = "sms"
     provider: Final = "sms"
 
-    def __init__(self, members: Sequence[Member], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._members = sorted(members, key=lambda one: one.cost)  # stable: equals stay in order
-        self._by_name = {one.name: one for one in self._members}
+    def __init__(self, candidates: Sequence[TextProvider], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._candidates = sorted(candidates, key=lambda one: one.cost)  # stable: equals stay in order
+        self._by_name = {one.name: one for one in self._candidates}
         self._declined: dict[int, set[str]] = {}
-        self._news: list[StatusReport] = []
-        self.connections: Final = max(one.channel.connections for one in members)
-        for one in members:
+        self._status_reports: list[StatusReport] = []
+        self.connections: Final = max(one.channel.connections for one in candidates)
+        for one in candidates:
             one.breaker = Breaker(clock)
 
-    def route(self, parcel: OutboundMessage) -> Route:
+    def route(self, outbound: OutboundMessage) -> Route:
         """Choose the cheapest provider that works; one that has failed gets a single message as a probe."""
-        assert isinstance(parcel, OutboundText)
-        chosen = self._choose(parcel.message_id)
+        assert isinstance(outbound, OutboundText)
+        chosen = self._choose(outbound.message_id)
         if not chosen.breaker.closed:
-            chosen.breaker.probe_with(parcel.message_id)
-        parcel.route = Route(chosen.name, chosen.sent_from)
-        parcel.sender = chosen.sent_from or parcel.sender
-        return parcel.route
+            chosen.breaker.probe_with(outbound.message_id)
+        outbound.route = Route(chosen.name, chosen.sent_from)
+        outbound.sender = chosen.sent_from or outbound.sender
+        return outbound.route
 
-    async def send(self, parcel: OutboundMessage) -> SendResult:
+    async def send(self, outbound: OutboundMessage) -> SendResult:
         """Send a text by the provider that `route` chose."""
-        assert isinstance(parcel, OutboundText)
-        assert parcel.route is not None
-        member = self._by_name[parcel.route.provider]
-        if not member.breaker.lets_through(parcel.message_id) and self._other(parcel.message_id, member):
+        assert isinstance(outbound, OutboundText)
+        assert outbound.route is not None
+        candidate = self._by_name[outbound.route.provider]
+        if not candidate.breaker.lets_through(outbound.message_id) and self._other(outbound.message_id, candidate):
             # it failed after this one was routed: nothing has been sent, so another may have it without risk
-            return Retry(Reason.NOT_REACHED, reply=f"{member.name} is left out for now.", elsewhere=True)
-        return self._judge(member, parcel.message_id, await member.channel.send(parcel))
+            return Retry(Reason.NOT_REACHED, reply=f"{candidate.name} is left out for now.", elsewhere=True)
+        return self._note_result(candidate, outbound.message_id, await candidate.channel.send(outbound))
 
-    async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:
+    async def trace(self, outbound: OutboundMessage, since: datetime) -> list[Trace] | None:
         """Ask the provider that had the text, or all of them where that was not recorded.
 
         Returns:
@@ -110,86 +110,86 @@ class FailoverChannel:
         Raises:
             Unavailable: one that may have it could not be asked.
         """
-        assert isinstance(parcel, OutboundText)
-        if parcel.route is not None:
-            member = self._by_name.get(parcel.route.provider)
-            return await member.channel.trace(parcel, since) if member is not None else None
+        assert isinstance(outbound, OutboundText)
+        if outbound.route is not None:
+            candidate = self._by_name.get(outbound.route.provider)
+            return await candidate.channel.trace(outbound, since) if candidate is not None else None
         found: list[Trace] = []
         certain = True
-        for one in self._members:
-            traces = await one.channel.trace(parcel, since)
+        for one in self._candidates:
+            traces = await one.channel.trace(outbound, since)
             certain = certain and traces is not None
             found += traces or []
         return found if found or certain else None
 
-    def news(self) -> list[StatusReport]:
+    def status_reports(self) -> list[StatusReport]:
         """Return which providers were left out or are used again since the last call."""
-        news, self._news = self._news, []
-        return news
+        status_reports, self._status_reports = self._status_reports, []
+        return status_reports
 
     async def close(self) -> None:
         """Close every provider's channel."""
-        for one in self._members:
+        for one in self._candidates:
             await one.channel.close()
 
-    def _choose(self, message_id: int) -> Member:
+    def _choose(self, message_id: int) -> TextProvider:
         declined = self._declined.get(message_id, ())
-        willing = [one for one in self._members if one.name not in declined] or self._members
+        willing = [one for one in self._candidates if one.name not in declined] or self._candidates
         for one in willing:
             if one.breaker.wants_probe:
                 return one
-        well = [one for one in willing if one.breaker.closed] or [one for one in self._members if one.breaker.closed]
+        well = [one for one in willing if one.breaker.closed] or [one for one in self._candidates if one.breaker.closed]
         # where none works, the one that has been left out longest: this message is its probe
         return well[0] if well else min(willing, key=lambda one: one.breaker.open_until or 0.0)
 
-    def _other(self, message_id: int, member: Member) -> Member | None:
+    def _other(self, message_id: int, candidate: TextProvider) -> TextProvider | None:
         """Return another provider that works and has not declined this message."""
         declined = self._declined.get(message_id, ())
-        for one in self._members:
-            if one is not member and one.name not in declined and (one.breaker.closed or one.breaker.wants_probe):
+        for one in self._candidates:
+            if one is not candidate and one.name not in declined and (one.breaker.closed or one.breaker.wants_probe):
                 return one
         return None
 
-    def _judge(self, member: Member, message_id: int, outcome: SendResult) -> SendResult:
+    def _note_result(self, candidate: TextProvider, message_id: int, result: SendResult) -> SendResult:
         """Update the provider's breaker by a result, and decide whether another provider may have the message."""
-        if isinstance(outcome, Withheld):  # it says nothing about the provider
-            return outcome
-        if isinstance(outcome, Unknown):
+        if isinstance(result, Withheld):  # it says nothing about the provider
+            return result
+        if isinstance(result, Unknown):
             # it may have been accepted: it stays with this provider until that provider, or a receipt, says more
-            self._failed(member, message_id, Reason.NO_ANSWER)
-            return outcome
-        if isinstance(outcome, Accepted) or (isinstance(outcome, Refused) and outcome.reason not in THE_PROVIDERS):
+            self._failed(candidate, message_id, Reason.NO_ANSWER)
+            return result
+        if isinstance(result, Accepted) or (isinstance(result, Refused) and result.reason not in THE_PROVIDERS):
             self._declined.pop(message_id, None)
             # the first time, too: a worker that has ended since may have raised an alert
-            if member.breaker.went_well() or not member.proven:
-                member.proven = True
-                self._news.append(StatusReport(member.name, None))
-            return outcome
-        self._decline(member, message_id)
-        self._failed(member, message_id, outcome.reason)
-        if self._other(message_id, member) is None:
+            if candidate.breaker.went_well() or not candidate.proven:
+                candidate.proven = True
+                self._status_reports.append(StatusReport(candidate.name, None))
+            return result
+        self._decline(candidate, message_id)
+        self._failed(candidate, message_id, result.reason)
+        if self._other(message_id, candidate) is None:
             self._declined.pop(message_id, None)
-            return outcome
-        return Retry(outcome.reason, outcome.code, outcome.reply, elsewhere=True)
+            return result
+        return Retry(result.reason, result.code, result.reply, elsewhere=True)
 
-    def _decline(self, member: Member, message_id: int) -> None:
-        self._declined.setdefault(message_id, set()).add(member.name)
+    def _decline(self, candidate: TextProvider, message_id: int) -> None:
+        self._declined.setdefault(message_id, set()).add(candidate.name)
         if len(self._declined) > REMEMBERED:
             del self._declined[next(iter(self._declined))]
 
-    def _failed(self, member: Member, message_id: int, reason: Reason) -> None:
-        if member.breaker.failed(message_id):
-            self._news.append(self._left_out(member, reason))
+    def _failed(self, candidate: TextProvider, message_id: int, reason: Reason) -> None:
+        if candidate.breaker.failed(message_id):
+            self._status_reports.append(self._left_out(candidate, reason))
 
-    def _left_out(self, member: Member, reason: Reason) -> StatusReport:
-        name = member.name.capitalize()
-        others = [one.name.capitalize() for one in self._members if one is not member and one.breaker.closed]
+    def _left_out(self, candidate: TextProvider, reason: Reason) -> StatusReport:
+        name = candidate.name.capitalize()
+        others = [one.name.capitalize() for one in self._candidates if one is not candidate and one.breaker.closed]
         if others:
             title = f"{name} is left out. {sentence(reason)} Texts go by {' and '.join(others)}."
         else:
             title = f"{name} takes no texts. {sentence(reason)} No other provider is well, so texts wait."
         return StatusReport(
-            member.name,
+            candidate.name,
             "error" if reason in THE_PROVIDERS else "warning",
             title,
             f"It is tried again by itself, with one text every few minutes. If this lasts, look at {name}'s console: "

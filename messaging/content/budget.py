@@ -64,7 +64,7 @@ def runs_free(tree: nodes.Template) -> bool:
 
 
 @dataclass(slots=True)
-class _Purse:
+class _Budget:
     """Remaining steps of one rendering."""
 
     file: str
@@ -87,7 +87,7 @@ class CountedContext(Context):
 
     def __init__(self, environment: Environment, parent: dict[str, Any], name: str, blocks: dict[str, Any]) -> None:
         super().__init__(environment, parent, name, blocks)
-        self.purse = _Purse(name)
+        self.budget = _Budget(name)
 
 
 def counted(environment: Environment) -> None:
@@ -140,34 +140,34 @@ def _filter(node: nodes.Expr, name: str) -> nodes.Expr:
     return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno, environment=node.environment)
 
 
-def _purse(context: Context) -> _Purse:
-    return cast("CountedContext", context).purse
+def _budget(context: Context) -> _Budget:
+    return cast("CountedContext", context).budget
 
 
 @pass_context
 def _rounds(context: Context, values: Iterable[Any]) -> Iterator[Any]:
-    purse = _purse(context)
+    budget = _budget(context)
     for value in values:
-        purse.pay()
+        budget.pay()
         yield value
 
 
 @pass_context
 def _joined(context: Context, values: Sequence[Any]) -> str:
     texts = [value if isinstance(value, str | Undefined) else str(value) for value in values]
-    _purse(context).pay_for(sum(len(str(text)) for text in texts))
+    _budget(context).pay_for(sum(len(str(text)) for text in texts))
     return markup_join(texts) if context.eval_ctx.autoescape else str_join(texts)
 
 
 @pass_context
 def _listed(context: Context, values: Sequence[Any]) -> Sequence[Any]:
-    _purse(context).pay_for(_weight(values))
+    _budget(context).pay_for(_weight(values))
     return values
 
 
 @pass_context
 def _read_through(context: Context, value: Any) -> Any:
-    _purse(context).pay(_weight(value))
+    _budget(context).pay(_weight(value))
     return value
 
 
@@ -184,7 +184,7 @@ def _paid(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
     @pass_context
     def filter_(context: Context, value: Any, *args: Any, **named: Any) -> Any:
-        _purse(context).pay_for(_weight(value) if name not in _GROWS else _grown(name, value, args, named))
+        _budget(context).pay_for(_weight(value) if name not in _GROWS else _grown(name, value, args, named))
         first = {"eval_context": (context.eval_ctx,), "environment": (context.environment,)}.get(wanted, ())
         return function(*first, value, *args, **named)
 

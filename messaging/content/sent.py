@@ -26,7 +26,7 @@ _UNSEEN: Final = re.compile(r"<(style|script|head)\b.*?</\1>|<!--.*?-->", re.DOT
 _TAG: Final = re.compile(r"<[^>]*>")
 
 
-def say_again(
+def render_again(
     content: str, constants: str, channel: Literal["sms", "email"], variables: Mapping[str, Any]
 ) -> tuple[str, ...]:
     """Render a sent message again.

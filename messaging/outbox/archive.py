@@ -32,20 +32,20 @@ class Moved:
         messages: moved into the archive.
         events: of their history, moved, too.
         links: deleted; they have stopped working by now.
-        visits: page views of the messages, deleted.
+        page_views: page views of the messages, deleted.
     """
 
     messages: int = 0
     events: int = 0
     links: int = 0
-    visits: int = 0
+    page_views: int = 0
 
     def __add__(self, other: Moved) -> Moved:
         return Moved(
             self.messages + other.messages,
             self.events + other.events,
             self.links + other.links,
-            self.visits + other.visits,
+            self.page_views + other.page_views,
         )
 
 
@@ -81,13 +81,13 @@ async def is_sending(db: Connection, now: datetime) -> bool:
     return bool(await db.fetchval(SQL["is_sending"], now))
 
 
-async def archive_chunk(db: Connection, step_id: int, visits: PageViewArchive, *, limit: int = CHUNK) -> Moved:
+async def archive_chunk(db: Connection, step_id: int, page_views: PageViewArchive, *, limit: int = CHUNK) -> Moved:
     """Move some of a step's messages into the archive, in one transaction.
 
     Args:
         db: a connection; inside the caller's transaction, if there is one. Call `ready_year` before.
         step_id: a step; one that is not over is left alone.
-        visits: finds and deletes the messages' page views.
+        page_views: finds and deletes the messages' page views.
         limit: most messages.
 
     Returns:
@@ -98,12 +98,12 @@ async def archive_chunk(db: Connection, step_id: int, visits: PageViewArchive, *
         if not ids:
             return Moved()
         year = await db.fetchval(SQL["year_of"], step_id)
-        await db.execute(SQL["add_totals"], ids, await visits.opened(db, ids))
+        await db.execute(SQL["add_totals"], ids, await page_views.opened(db, ids))
         await db.execute(SQL["drop_tries"], ids)
         return Moved(
             messages=await db.fetchval(SQL["move_messages"], ids, year),
             events=await db.fetchval(SQL["move_events"], ids),
-            visits=await visits.drop(db, ids),
+            page_views=await page_views.drop(db, ids),
             links=_count(await db.execute(SQL["drop_links"], ids)),
         )
 

@@ -72,7 +72,7 @@ async def settle_soft_bounces(db: Connection, message_ids: Sequence[int], at: da
     await db.execute(SQL["settle"], list(message_ids), at)
 
 
-async def tell_of_unread(db: Connection, message_id: int) -> None:
+async def alert_unread_bounces(db: Connection, message_id: int) -> None:
     """Alert staff to a bounce that Muster cannot read: it counts as soft, and they may know better.
 
     Args:

@@ -51,7 +51,7 @@ class Claimed:
     address: str
     variables: dict[str, Any]
     sender_id: int
-    courier_id: int
+    dispatcher_id: int
     claimed_at: float = field(default_factory=time.monotonic)
 
 
@@ -68,26 +68,26 @@ class Claim:
     stopped: dict[str, int]
 
 
-async def due_lanes(db: Connection, channels: Collection[str], now: datetime) -> list[StepChannel]:
+async def due_queues(db: Connection, channels: Collection[str], now: datetime) -> list[StepChannel]:
     """Return the steps' queues that have messages due, the most urgent first."""
     return [StepChannel(**row) for row in await db.fetch(SQL["due_lanes"], list(channels), now)]
 
 
 async def claim(
-    db: Connection, lane: StepChannel, *, limit: int, now: datetime, courier_id: int, caps: Sequence[Cap] = ()
+    db: Connection, step: StepChannel, *, limit: int, now: datetime, dispatcher_id: int, caps: Sequence[Cap] = ()
 ) -> Claim:
     """Claim up to `limit` due messages of one step by one channel.
 
     Args:
         db: a connection; no lock or transaction is left on it afterwards.
-        lane: the step and channel.
+        step: the step and channel.
         limit: the most rows looked at, including those that the eligibility check stops.
         now: the time at which quiet hours, windows, caps and deadlines are checked.
-        courier_id: the worker that claims them.
+        dispatcher_id: the worker that claims them.
         caps: the organisation's, for steps that are not exempt.
     """
-    held_to = effective(lane.caps, caps)
-    arguments = (lane.step_id, lane.channel, now, limit, courier_id, held_to)
+    held_to = effective(step.caps, caps)
+    arguments = (step.step_id, step.channel, now, limit, dispatcher_id, held_to)
     if held_to:
         async with db.transaction():
             await db.execute(SQL["one_at_a_time"])
@@ -98,7 +98,7 @@ async def claim(
     stopped: dict[str, int] = {}
     for message_id, attempt, address, variables, sender_id, state in rows:
         if state == "sending":
-            messages.append(Claimed(message_id, attempt, address, variables, sender_id, courier_id))
+            messages.append(Claimed(message_id, attempt, address, variables, sender_id, dispatcher_id))
         else:
             stopped[state] = stopped.get(state, 0) + 1
     return Claim(messages, stopped)

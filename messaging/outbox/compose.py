@@ -27,13 +27,13 @@ class Composed:
     """Outbound message, and the digests of the links in it.
 
     Attributes:
-        parcel: the message.
+        outbound: the message.
         cost: tokens it takes from the sender's rate limit: its segments, or 1 for an email.
         confirm: digest of its confirm link's token; None where it has none.
         unsubscribe: digest of its unsubscribe link's token; None where it has none.
     """
 
-    parcel: OutboundMessage
+    outbound: OutboundMessage
     cost: int
     confirm: bytes | None
     unsubscribe: bytes | None
@@ -93,43 +93,43 @@ class Composer:
             unsubscribe = self._keyring.token(message.message_id, "unsubscribe", secret=self._secret)
             variables["unsubscribe_link"] = f"{self._url}/u/{unsubscribe}"
             variables["preferences_link"] = f"{self._url}/p/{unsubscribe}"
-        parcel, cost = self._mail(message, now) if self._email else self._text(message)
+        outbound, cost = self._mail(message, now) if self._email else self._text(message)
         return Composed(
-            parcel, cost, digest(confirm) if confirm else None, digest(unsubscribe) if unsubscribe else None
+            outbound, cost, digest(confirm) if confirm else None, digest(unsubscribe) if unsubscribe else None
         )
 
     def _text(self, message: Claimed) -> tuple[OutboundText, int]:
         rendered = self._renderer.sms(message.variables)
-        seal = self._keyring.seal(message.message_id, "status")
+        sign_id = self._keyring.sign_id(message.message_id, "status")
         segments = rendered.segments.segments
         text = OutboundText(
             message.message_id,
             self._sender,
             message.address,
             rendered.text,
-            seal,
+            sign_id,
             segments,
         )
         return text, segments
 
     def _mail(self, message: Claimed, now: datetime) -> tuple[OutboundEmail, int]:
-        seal = self._keyring.seal(message.message_id, "bounce", secret=self._secret)
+        sign_id = self._keyring.sign_id(message.message_id, "bounce", secret=self._secret)
         content = self._skeleton.build(
             message.address,
             self._renderer.email(message.variables),
-            f"{seal}@{self._host}",
+            f"{sign_id}@{self._host}",
             message.variables["unsubscribe_link"],
             now,
             reply_to=self._mailbox_of("r", "reply", message),
             unsubscribe_mailbox=self._mailbox_of("u", "unsubscribe", message),
         )
-        return OutboundEmail(message.message_id, f"b+{seal}@{self._host}", message.address, content), 1
+        return OutboundEmail(message.message_id, f"b+{sign_id}@{self._host}", message.address, content), 1
 
     def _mailbox_of(self, kind: str, purpose: str, message: Claimed) -> str:
         """Return the mailbox for answers to this message; "" where no reply domain is set."""
         if not self._replies:
             return ""
-        return f"{kind}+{self._keyring.seal(message.message_id, purpose, secret=self._secret)}@{self._replies}"
+        return f"{kind}+{self._keyring.sign_id(message.message_id, purpose, secret=self._secret)}@{self._replies}"
 
 
 class Composers:

@@ -59,8 +59,8 @@ class Dispatcher:
         self._runtime = runtime
         self._channels = channels
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
-        self._pace = RateLimits(runtime.redis, self.name, runtime.outages)
-        self._presence = Heartbeat(runtime, self.name)
+        self._rate_limits = RateLimits(runtime.redis, self.name, runtime.outages)
+        self._heartbeat = Heartbeat(runtime, self.name)
         self._composers = Composers(runtime.settings, runtime.keyring)
         self._running: list[Pipeline] = []
 
@@ -70,13 +70,13 @@ class Dispatcher:
         return self._channels
 
     @property
-    def courier_id(self) -> int | None:
+    def dispatcher_id(self) -> int | None:
         """Id of this worker's heartbeat row; None while it has none."""
-        return self._presence.courier_id
+        return self._heartbeat.dispatcher_id
 
     def stay(self) -> AbstractAsyncContextManager[None]:
         """Send heartbeats as long as this is open, with or without anything to send."""
-        return self._presence.stay()
+        return self._heartbeat.stay()
 
     async def run(
         self, *, only: str | None = None, until_idle: bool = True, deadline: datetime | None = None
@@ -90,7 +90,7 @@ class Dispatcher:
         """
         counts: Counter[str] = Counter()
         pipelines = [
-            Pipeline(self._runtime, channel, self._pace, self._composers, self._presence, counts)
+            Pipeline(self._runtime, channel, self._rate_limits, self._composers, self._heartbeat, counts)
             for name, channel in self._channels.items()
             if only in {None, name}
         ]
@@ -99,7 +99,7 @@ class Dispatcher:
             *(one.run(until_idle=until_idle, deadline=deadline) for one in pipelines), return_exceptions=True
         )
         try:
-            async with self._presence.run():
+            async with self._heartbeat.run():
                 results = await _to_the_end(work, pipelines)
         finally:
             self._running = [one for one in self._running if one not in pipelines]

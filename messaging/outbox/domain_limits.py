@@ -18,13 +18,13 @@ class DomainLimits:
 
     Args:
         groups: as `read_groups` returns them.
-        pace: holds the buckets.
+        rate_limits: holds the buckets.
     """
 
-    def __init__(self, groups: Mapping[str, DomainGroup], pace: RateLimits) -> None:
+    def __init__(self, groups: Mapping[str, DomainGroup], rate_limits: RateLimits) -> None:
         self._groups = groups
         self._every_other = groups.get(EVERY_OTHER)
-        self._pace = pace
+        self._rate_limits = rate_limits
         self._slots: dict[str, float] = {}
 
     def group(self, address: str) -> DomainGroup | None:
@@ -40,24 +40,24 @@ class DomainLimits:
 
     def spend(self, group: DomainGroup) -> bool:
         """Use a token and return True, if there is one."""
-        return not self._pace.wait(group.key) and self._pace.spend(group.key, group.rate, 1)
+        return not self._rate_limits.wait(group.key) and self._rate_limits.spend(group.key, group.rate, 1)
 
     def wait(self, group: DomainGroup) -> float:
         """Return the seconds until a group may be tried again."""
-        return self._pace.wait(group.key)
+        return self._rate_limits.wait(group.key)
 
     async def fill(self, group: DomainGroup, wanted: int) -> None:
         """Take tokens from a group's bucket."""
-        if not self._pace.wait(group.key):
-            await self._pace.fill(group.key, group.rate, wanted)
+        if not self._rate_limits.wait(group.key):
+            await self._rate_limits.fill(group.key, group.rate, wanted)
 
     def most_held(self, group: DomainGroup, seconds: float) -> int:
         """Return how many messages this worker may hold for a group: its share of that many seconds of sending."""
-        return max(10, int(group.rate * seconds / self._pace.sharers))
+        return max(10, int(group.rate * seconds / self._rate_limits.sharers))
 
     def slot(self, group: DomainGroup, seconds: float) -> float:
         """Return the seconds until there is room for one more message than is held; each call counts one message."""
         now = time.monotonic()
-        taken = max(self._slots.get(group.key, 0.0), now + seconds) + self._pace.sharers / group.rate
+        taken = max(self._slots.get(group.key, 0.0), now + seconds) + self._rate_limits.sharers / group.rate
         self._slots[group.key] = taken
         return taken - now

@@ -60,7 +60,7 @@ class Heartbeat:
         name: the worker's, as alerts and events show it.
 
     Attributes:
-        courier_id: id of its row; None while it has none.
+        dispatcher_id: id of its row; None while it has none.
     """
 
     def __init__(self, runtime: Runtime, name: str) -> None:
@@ -68,13 +68,13 @@ class Heartbeat:
         self._name = name
         assert runtime.settings.database_url is not None
         # a connection of its own: a heartbeat must not wait for a pool that slow work has emptied
-        self._line = KeptConnection.of_its_own(runtime.settings.database_url)
+        self._connection = KeptConnection.of_its_own(runtime.settings.database_url)
         self._runs = 0
         self._stays = False
         self._confirmed_at = 0.0
         self._entering = asyncio.Lock()
         self._beating: asyncio.Task[None] | None = None
-        self.courier_id: int | None = None
+        self.dispatcher_id: int | None = None
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
@@ -101,26 +101,26 @@ class Heartbeat:
     @property
     def is_sure(self) -> bool:
         """Whether this worker has certainly not been declared gone, and cannot be within `MARGIN` seconds."""
-        return self.courier_id is not None and now() - self._confirmed_at < LEASE - MARGIN
+        return self.dispatcher_id is not None and now() - self._confirmed_at < LEASE - MARGIN
 
-    def holds(self, courier_id: int) -> bool:
+    def holds(self, dispatcher_id: int) -> bool:
         """Return whether messages claimed under this id are certainly still this worker's."""
-        return courier_id == self.courier_id and self.is_sure
+        return dispatcher_id == self.dispatcher_id and self.is_sure
 
     async def enter(self, db: Connection) -> int:
         """Return the id to claim under, and start the heartbeat if need be; call it before each claim."""
         async with self._entering:  # channels claim at the same moment, under one id
-            if self.courier_id is None:
+            if self.dispatcher_id is None:
                 asked = now()
-                self.courier_id = await db.fetchval(SQL["enter"], self._name, LEASE)
+                self.dispatcher_id = await db.fetchval(SQL["enter"], self._name, LEASE)
                 self._confirmed_at = asked
             self._begin()
-            assert self.courier_id is not None
-            return self.courier_id
+            assert self.dispatcher_id is not None
+            return self.dispatcher_id
 
     def renounce(self) -> None:
         """Give up claimed messages that could not be handed back: others take them when the lease has ended."""
-        self.courier_id = None
+        self.dispatcher_id = None
 
     def _begin(self) -> None:
         if self._beating is None or self._beating.done():
@@ -133,28 +133,28 @@ class Heartbeat:
             await asyncio.sleep(pause)
             if (late := now() - since - pause) > STOOD_STILL:
                 log.warning("this process stood still, or its machine did", seconds=round(late))
-            pause = BEAT if await self._say() else AGAIN
+            pause = BEAT if await self._beat_once() else AGAIN
 
-    async def _say(self) -> bool:
+    async def _beat_once(self) -> bool:
         """Send one heartbeat; returns whether the server answered."""
         try:
             async with asyncio.timeout(ANSWER):
-                db = await self._line.get()
-                if self.courier_id is None:
+                db = await self._connection.get()
+                if self.dispatcher_id is None:
                     if self._stays:
                         await self.enter(db)
                     return True
-                courier_id, asked = self.courier_id, now()
-                alive = await db.fetchval(SQL["beat"], courier_id, LEASE, BREAK)
+                dispatcher_id, asked = self.dispatcher_id, now()
+                alive = await db.fetchval(SQL["beat"], dispatcher_id, LEASE, BREAK)
         except Exception as error:  # noqa: BLE001  # without its heartbeat a worker would send nothing any more
             self._runtime.outages.met(error)
-            await self._line.drop()
+            await self._connection.drop()
             return False
-        if self.courier_id != courier_id:  # renounced meanwhile
+        if self.dispatcher_id != dispatcher_id:  # renounced meanwhile
             return True
         if alive is None:
             log.warning("this worker was taken for gone; what it had claimed is no longer its own")
-            self.courier_id = None
+            self.dispatcher_id = None
         else:
             self._confirmed_at = asked
         return True
@@ -162,12 +162,12 @@ class Heartbeat:
     async def _leave(self) -> None:
         """End the heartbeat in order; messages that could not be handed back can be taken over at once."""
         beating, self._beating = self._beating, None
-        courier_id, self.courier_id = self.courier_id, None
+        dispatcher_id, self.dispatcher_id = self.dispatcher_id, None
         if beating is not None:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
-        if courier_id is not None:
+        if dispatcher_id is not None:
             with contextlib.suppress(*TEMPORARY):
                 async with asyncio.timeout(ANSWER):
-                    await self._runtime.pool.execute(SQL["leave"], courier_id)
-        await self._line.drop()
+                    await self._runtime.pool.execute(SQL["leave"], dispatcher_id)
+        await self._connection.drop()

@@ -14,7 +14,7 @@ from messaging.states import SENTENCES, Reason, State, sentence
 
 SQL: Final = load_queries(__file__)
 
-_MOVED: Final[Mapping[State, str]] = {
+_STATE_SENTENCES: Final[Mapping[State, str]] = {
     State.QUEUED: "It was queued.",
     State.SENDING: "A worker took it for sending.",
     State.AMBIGUOUS: "Whether it left became unknown.",
@@ -32,7 +32,7 @@ _MOVED: Final[Mapping[State, str]] = {
     State.SKIPPED: "It was not sent.",
 }
 
-_TOLD: Final[Mapping[str, str]] = {
+_EVENT_SENTENCES: Final[Mapping[str, str]] = {
     "deferred": "It was put off by the server that receives it, and is still tried.",
     "unsubscribed": "They asked for no more of these emails.",
     "noted": "Something was said about it that changes nothing.",
@@ -149,7 +149,7 @@ async def account(db: Connection, message_id: int, zone: tzinfo = UTC) -> Accoun
         attempt=row["attempt"],
         provider_id=row["provider_id"],
         earlier_ids=row["earlier_ids"],
-        words=_standing(state, dict(row), zone),
+        words=_state_sentence(state, dict(row), zone),
     )
 
 
@@ -211,15 +211,15 @@ def _words(
         return f"It was queued again. {why}"
     earlier = " This was said of an earlier try." if detail.get("earlier") else ""
     by = f" Decided by {detail['by']}." if "by" in detail else ""
-    return f"{_MOVED[state]}{earlier}{by} {why}".rstrip()
+    return f"{_STATE_SENTENCES[state]}{earlier}{by} {why}".rstrip()
 
 
 def _unmoved(code: str | None, detail: Mapping[str, Any], why: str, zone: tzinfo) -> str:
     """Describe an event that did not change the state: put off, or a receipt that said nothing new."""
     if code == "auto_reply":
-        return _TOLD[code]
-    if detail.get("event") in _TOLD:
-        return f"{_TOLD[detail['event']]} {why}".rstrip()
+        return _EVENT_SENTENCES[code]
+    if detail.get("event") in _EVENT_SENTENCES:
+        return f"{_EVENT_SENTENCES[detail['event']]} {why}".rstrip()
     if "said" in detail:
         if detail.get("earlier"):
             return f"Of an earlier try was said “{detail['said']}”, which changes nothing any more. {why}".rstrip()
@@ -249,7 +249,7 @@ def _clock(moment: datetime, zone: tzinfo) -> str:
     return f"{here:%A} {here.day} {here:%B %Y, %H:%M}"
 
 
-def _standing(state: State, row: Mapping[str, Any], zone: tzinfo) -> str:
+def _state_sentence(state: State, row: Mapping[str, Any], zone: tzinfo) -> str:
     """Describe the status of a message, and what a queued one waits for."""
     why = sentence(row["reason"]) if row["reason"] else ""
     if state is State.QUEUED:
@@ -259,4 +259,4 @@ def _standing(state: State, row: Mapping[str, Any], zone: tzinfo) -> str:
             return f"It waits, because its step is {row['step_state']}."
         waits = _clock(row["not_before"], zone)
         return f"It waits until {waits}. {why}".rstrip() if row["later"] else f"It waits for its turn. {why}".rstrip()
-    return f"{_MOVED[state]} {why}".rstrip()
+    return f"{_STATE_SENTENCES[state]} {why}".rstrip()

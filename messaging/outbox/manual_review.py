@@ -112,7 +112,7 @@ def _message_id(name: str, keyring: Keyring) -> int | None:
     is_phone = name.startswith("0") or (name.isdecimal() and len(name) >= _PHONE_DIGITS)
     if (number := read_id(name)) is not None and not is_phone:
         return number
-    return keyring.unseal(name.partition("@")[0].removeprefix("b+"), "bounce")
+    return keyring.verify_id(name.partition("@")[0].removeprefix("b+"), "bounce")
 
 
 async def list_held(db: Connection, selection: Selection) -> list[HeldMessage]:
@@ -147,11 +147,11 @@ async def settle_held(
         How many were settled, without those of a cancelled campaign.
     """
     settled: int = await db.fetchval(SQL["settle"], again, now, actor, message_ids)
-    await tell_of_held(db)
+    await alert_held(db)
     return settled
 
 
-async def tell_of_held(db: Connection) -> None:
+async def alert_held(db: Connection) -> None:
     """Raise an alert while messages are held, and resolve it when none are, however they were settled."""
     row = await db.fetchrow(SQL["count_held"])
     assert row is not None

@@ -29,7 +29,7 @@ STATEMENT: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class LostOutcome:
+class BroadRefusal:
     """Refusal that affects more than one message: its address or its sender.
 
     Attributes:
@@ -59,7 +59,7 @@ class OutcomeWriter:
         self._runtime = runtime
         self._channel: Medium = channel
         self._source = source
-        self._line = KeptConnection.of_pool(runtime.pool)
+        self._connection = KeptConnection.of_pool(runtime.pool)
         self._give_up_at: float | None = None
 
     def give_up_after(self, seconds: float) -> None:
@@ -67,17 +67,17 @@ class OutcomeWriter:
         self._give_up_at = time.monotonic() + seconds
 
     async def write(
-        self, verdicts: Sequence[Outcome], marks: Sequence[Intent], faults: Sequence[LostOutcome]
+        self, outcomes: Sequence[Outcome], intents: Sequence[Intent], refusals: Sequence[BroadRefusal]
     ) -> dict[int, State]:
         """Write outcomes and intents; try again until the server has them.
 
         Args:
-            verdicts: outcomes of the last messages.
-            marks: intents to send the next messages.
-            faults: refusals that affect an address or a sender.
+            outcomes: outcomes of the last messages.
+            intents: intents to send the next messages.
+            refusals: refusals that affect an address or a sender.
 
         Returns:
-            The state of each message in `marks`; those `sending` may go on the wire.
+            The state of each message in `intents`; those `sending` may go on the wire.
 
         Raises:
             Unavailable: only after `give_up_after`.
@@ -85,10 +85,10 @@ class OutcomeWriter:
         while True:
             try:
                 async with asyncio.timeout(STATEMENT):
-                    granted = await self._write(await self._line.get(), verdicts, marks, faults)
+                    granted = await self._write(await self._connection.get(), outcomes, intents, refusals)
             except TEMPORARY as error:
                 self._runtime.outages.met(error)
-                await self._line.drop()
+                await self._connection.drop()
                 if self._give_up_at is not None and time.monotonic() > self._give_up_at:
                     raise Unavailable("The outcomes of the last messages could not be written down.") from error
                 await asyncio.sleep(PAUSE)
@@ -97,29 +97,29 @@ class OutcomeWriter:
 
     async def close(self) -> None:
         """Give the connection back."""
-        await self._line.close()
+        await self._connection.close()
 
     async def _write(
-        self, db: Connection, verdicts: Sequence[Outcome], marks: Sequence[Intent], faults: Sequence[LostOutcome]
+        self, db: Connection, outcomes: Sequence[Outcome], intents: Sequence[Intent], refusals: Sequence[BroadRefusal]
     ) -> dict[int, State]:
         now = self._runtime.clock()
-        if not faults:
-            return await record(db, verdicts, marks, source=self._source, now=now)
+        if not refusals:
+            return await record(db, outcomes, intents, source=self._source, now=now)
         async with db.transaction():
-            granted = await record(db, verdicts, marks, source=self._source, now=now)
-            for fault in faults:
-                if fault.reason in SUPPRESSES:
+            granted = await record(db, outcomes, intents, source=self._source, now=now)
+            for refusal in refusals:
+                if refusal.reason in SUPPRESSES:
                     await suppress(
                         db,
                         channel=self._channel,
-                        address=fault.address,
-                        reason=fault.reason,
-                        source=fault.provider,
-                        message_id=fault.message_id,
+                        address=refusal.address,
+                        reason=refusal.reason,
+                        source=refusal.provider,
+                        message_id=refusal.message_id,
                     )
-                if fault.soft is not None:
-                    await note_soft_bounce(db, fault.message_id, code=fault.soft, at=now, source=fault.provider)
-            steps = {fault.step_id for fault in faults if fault.reason in OUR_FAULT}
+                if refusal.soft is not None:
+                    await note_soft_bounce(db, refusal.message_id, code=refusal.soft, at=now, source=refusal.provider)
+            steps = {refusal.step_id for refusal in refusals if refusal.reason in OUR_FAULT}
             if steps:
                 await pause_if_refused(db, steps)
         return granted

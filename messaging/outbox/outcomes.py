@@ -53,40 +53,40 @@ class Outcome:
 
 
 async def record(
-    db: Connection, verdicts: Sequence[Outcome], marks: Sequence[Intent], *, source: str, now: datetime
+    db: Connection, outcomes: Sequence[Outcome], intents: Sequence[Intent], *, source: str, now: datetime
 ) -> dict[int, State]:
     """Record outcomes, and record the next messages as on the wire.
 
     Args:
         db: a connection.
-        verdicts: outcomes of the last messages.
-        marks: intents to send the next messages.
+        outcomes: outcomes of the last messages.
+        intents: intents to send the next messages.
         source: source of the event, for a message that has not been at any provider.
         now: the time by which deadlines are checked and retries are set.
 
     Returns:
-        The state of each message in `marks`: `sending` ones may now go on the wire, the others were stopped by the last
-        eligibility check. Those that are no longer this worker's are left out.
+        The state of each message in `intents`: `sending` ones may now go on the wire, the others were stopped by the
+        last eligibility check. Those that are no longer this worker's are left out.
     """
     rows = await db.fetch(
         SQL["record"],
-        [one.message_id for one in verdicts],
-        [one.attempt for one in verdicts],
-        [one.state for one in verdicts],
-        [one.reason for one in verdicts],
-        [_storable(one.code) for one in verdicts],
-        [_storable(one.reply) for one in verdicts],
-        [one.delay for one in verdicts],
-        [one.provider_id for one in verdicts],
-        [one.segments for one in verdicts],
-        [one.message_id for one in marks],
-        [one.attempt for one in marks],
-        [one.confirm for one in marks],
-        [one.unsubscribe for one in marks],
+        [one.message_id for one in outcomes],
+        [one.attempt for one in outcomes],
+        [one.state for one in outcomes],
+        [one.reason for one in outcomes],
+        [_storable(one.code) for one in outcomes],
+        [_storable(one.reply) for one in outcomes],
+        [one.delay for one in outcomes],
+        [one.provider_id for one in outcomes],
+        [one.segments for one in outcomes],
+        [one.message_id for one in intents],
+        [one.attempt for one in intents],
+        [one.confirm for one in intents],
+        [one.unsubscribe for one in intents],
         source,
         now,
-        [one.provider for one in marks],
-        [one.sent_from for one in marks],
+        [one.provider for one in intents],
+        [one.sent_from for one in intents],
     )
     return {message_id: State(state) for message_id, state in rows}
 

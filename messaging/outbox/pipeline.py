@@ -43,10 +43,10 @@ from messaging.channels.channel import (
 )
 from messaging.outbox.compose import Composers
 from messaging.outbox.heartbeat import Heartbeat
-from messaging.outbox.outcome_writer import PAUSE, LostOutcome, OutcomeWriter
+from messaging.outbox.outcome_writer import PAUSE, BroadRefusal, OutcomeWriter
 from messaging.outbox.outcomes import Outcome
 from messaging.outbox.rate_limits import RateLimits
-from messaging.outbox.retries import handed_back, verdict
+from messaging.outbox.retries import handed_back, outcome_of
 from messaging.outbox.schedule import LOOK, Dispatch, Schedule
 from messaging.outbox.unknown_rate import UnknownRate
 from messaging.outbox.waiting_messages import WaitingMessages
@@ -70,9 +70,9 @@ class Pipeline:
     Args:
         runtime: has the database, clock and settings.
         channel: sends the messages.
-        pace: rate limits of the senders.
+        rate_limits: rate limits of the senders.
         composers: the compiled steps.
-        presence: heartbeat under whose id messages are claimed.
+        heartbeat: heartbeat under whose id messages are claimed.
         counts: outcomes are counted here, by state.
     """
 
@@ -80,38 +80,38 @@ class Pipeline:
         self,
         runtime: Runtime,
         channel: Channel,
-        pace: RateLimits,
+        rate_limits: RateLimits,
         composers: Composers,
-        presence: Heartbeat,
+        heartbeat: Heartbeat,
         counts: Counter[str],
     ) -> None:
         self._runtime = runtime
         self._channel = channel
-        self._pace = pace
+        self._rate_limits = rate_limits
         self._counts = counts
-        self._presence = presence
+        self._heartbeat = heartbeat
         self._router = channel if isinstance(channel, Router) else None
-        self._doubts = UnknownRate()
-        self._lanes = Schedule(runtime, channel.name, pace, composers, presence, counts, self._route)
-        self._journal = OutcomeWriter(runtime, channel.name, channel.provider)
-        self._ahead = WaitingMessages(channel.connections)
+        self._unknown_rate = UnknownRate()
+        self._schedule = Schedule(runtime, channel.name, rate_limits, composers, heartbeat, counts, self._route)
+        self._outcome_writer = OutcomeWriter(runtime, channel.name, channel.provider)
+        self._waiting = WaitingMessages(channel.connections)
         self._ready: asyncio.Queue[Dispatch] = asyncio.Queue()
         self._claiming: asyncio.Task[None] | None = None
-        self._wired = 0
-        self._verdicts: list[Outcome] = []
-        self._faults: list[LostOutcome] = []
+        self._in_flight = 0
+        self._outcomes: list[Outcome] = []
+        self._refusals: list[BroadRefusal] = []
         self._write_by = 0.0
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._stopping = False
-        self._trouble = ""
-        self._told = False
+        self._held_reply = ""
+        self._alerted = False
 
     def stop(self) -> None:
         """Claim nothing more; `run` ends when messages in flight have finished and the rest is handed back."""
         if not self._stopping:
             self._stopping = True
-            self._journal.give_up_after(DRAIN)
-            self._news.set()
+            self._outcome_writer.give_up_after(DRAIN)
+            self._changed.set()
 
     async def run(self, *, until_idle: bool, deadline: datetime | None) -> None:
         """Send until stopped, until the deadline, or until nothing is due.
@@ -120,41 +120,47 @@ class Pipeline:
             until_idle: end when nothing is due any more.
             deadline: claim nothing after it; None for no limit.
         """
-        carriers = [asyncio.create_task(self._carry()) for _ in range(self._channel.connections)]
-        for carrier in carriers:
-            carrier.add_done_callback(lambda _: self._news.set())
+        sending = [asyncio.create_task(self._send_ready()) for _ in range(self._channel.connections)]
+        for task in sending:
+            task.add_done_callback(lambda _: self._changed.set())
         ended_well = False
         try:
             try:
-                await self._send(carriers, until_idle=until_idle, deadline=deadline)
+                await self._run(sending, until_idle=until_idle, deadline=deadline)
             finally:
                 self.stop()
                 await self._end_claims()
-                await self._drain(carriers)
+                await self._drain(sending)
             ended_well = True
         finally:
             if not ended_well:
-                self._presence.renounce()  # claimed messages must not wait for the end of this worker
-            await self._journal.close()
+                self._heartbeat.renounce()  # claimed messages must not wait for the end of this worker
+            await self._outcome_writer.close()
 
-    async def _send(self, carriers: list[asyncio.Task[None]], *, until_idle: bool, deadline: datetime | None) -> None:
+    async def _run(self, sending: list[asyncio.Task[None]], *, until_idle: bool, deadline: datetime | None) -> None:
         while not self._stopping:
-            self._news.clear()
+            self._changed.clear()
             if deadline is not None and self._runtime.clock() >= deadline:
                 break
-            for carrier in carriers:
-                if carrier.done():  # only an unexpected error ends one: better restart than go on with fewer
-                    carrier.result()
+            for task in sending:
+                if task.done():  # only an unexpected error ends one: better restart than go on with fewer
+                    task.result()
             if self._claiming is not None and self._claiming.done():
                 done, self._claiming = self._claiming, None
                 done.result()
-            if self._claiming is None and self._lanes.wants_more():
+            if self._claiming is None and self._schedule.wants_more():
                 self._claiming = asyncio.create_task(self._refill())
             if await self._record():
                 continue
-            if until_idle and self._claiming is None and self._lanes.idle and self._lanes.empty and not self._wired:
+            if (
+                until_idle
+                and self._claiming is None
+                and self._schedule.idle
+                and self._schedule.empty
+                and not self._in_flight
+            ):
                 break
-            await self._wait(self._patience())
+            await self._wait(self._longest_wait())
 
     async def _end_claims(self) -> None:
         if self._claiming is not None:
@@ -165,166 +171,166 @@ class Pipeline:
     @property
     def _room(self) -> int:
         """Number of messages that may still be made ready; 0 unless the heartbeat is sure."""
-        if not self._presence.is_sure:
+        if not self._heartbeat.is_sure:
             return 0
-        return self._channel.connections + self._ahead.size - self._wired + len(self._verdicts)
+        return self._channel.connections + self._waiting.size - self._in_flight + len(self._outcomes)
 
-    def _route(self, parcel: OutboundMessage) -> Route:
-        return self._router.route(parcel) if self._router is not None else Route(self._channel.provider)
+    def _route(self, outbound: OutboundMessage) -> Route:
+        return self._router.route(outbound) if self._router is not None else Route(self._channel.provider)
 
     async def _refill(self) -> None:
         try:
-            await self._lanes.refill()
+            await self._schedule.refill()
         except TEMPORARY as error:
             self._runtime.outages.met(error)
             await asyncio.sleep(PAUSE)
-        self._news.set()
+        self._changed.set()
 
     async def _record(self) -> bool:
         """Record outcomes and put the next messages on the wire; returns whether there was anything to do."""
         # outcomes make room in the same statement that records them
-        departures = await self._lanes.depart(self._room)
-        failed, self._lanes.failed = self._lanes.failed, []
-        put_off = self._lanes.put_off()
-        if not (departures or failed or put_off or (self._verdicts and time.monotonic() >= self._write_by)):
+        dispatches = await self._schedule.next_dispatches(self._room)
+        failed, self._schedule.failed = self._schedule.failed, []
+        put_off = self._schedule.put_off()
+        if not (dispatches or failed or put_off or (self._outcomes and time.monotonic() >= self._write_by)):
             return False
-        verdicts, self._verdicts = self._verdicts, []
-        faults, self._faults = self._faults, []
-        marks = [one.mark() for one in departures]
+        outcomes, self._outcomes = self._outcomes, []
+        refusals, self._refusals = self._refusals, []
+        intents = [one.intent() for one in dispatches]
         try:
-            granted = await self._journal.write(verdicts + failed + put_off, marks, faults)
+            granted = await self._outcome_writer.write(outcomes + failed + put_off, intents, refusals)
         except BaseException:  # no outcome is lost: it is recorded when this worker drains
-            self._verdicts = [*verdicts, *failed, *put_off, *self._verdicts]
-            self._faults = [*faults, *self._faults]
+            self._outcomes = [*outcomes, *failed, *put_off, *self._outcomes]
+            self._refusals = [*refusals, *self._refusals]
             raise
-        self._wired -= len(verdicts)
-        self._ahead.used(len(self._verdicts))
-        if any(one.delay == 0 for one in [*verdicts, *put_off]):
-            self._lanes.look_again()  # they are due already, for another provider or for this one
+        self._in_flight -= len(outcomes)
+        self._waiting.used(len(self._outcomes))
+        if any(one.delay == 0 for one in [*outcomes, *put_off]):
+            self._schedule.look_again()  # they are due already, for another provider or for this one
         now = time.monotonic()
-        for one in departures:
+        for one in dispatches:
             if granted.get(one.message.message_id) is State.SENDING:
-                one.marked_at = now
-                self._wired += 1
+                one.ready_since = now
+                self._in_flight += 1
                 self._ready.put_nowait(one)
         self._counts.update(state for state in granted.values() if state in WITHDRAWN)
         self._counts[State.FAILED] += len(failed)
-        if self._trouble or self._told:
-            await self._tell()
-        await self._tell_of_providers()
+        if self._held_reply or self._alerted:
+            await self._alert_if_held()
+        await self._alert_providers()
         return True
 
-    def _patience(self) -> float:
+    def _longest_wait(self) -> float:
         """Return the seconds until there may be something to record, if nothing happens before."""
-        until_more = self._lanes.wait() if self._room > 0 else LOOK
-        return min(until_more, self._write_by - time.monotonic()) if self._verdicts else until_more
+        until_more = self._schedule.wait() if self._room > 0 else LOOK
+        return min(until_more, self._write_by - time.monotonic()) if self._outcomes else until_more
 
-    async def _carry(self) -> None:
+    async def _send_ready(self) -> None:
         """Send one ready message after another."""
         while True:
-            departure = await self._ready.get()
-            parcel, courier_id = departure.composed.parcel, departure.message.courier_id
-            waited = time.monotonic() - departure.marked_at
-            if self._stopping or waited > STALE or not self._presence.holds(courier_id):
-                self._give_back(departure)
+            dispatch = await self._ready.get()
+            outbound, dispatcher_id = dispatch.composed.outbound, dispatch.message.dispatcher_id
+            waited = time.monotonic() - dispatch.ready_since
+            if self._stopping or waited > STALE or not self._heartbeat.holds(dispatcher_id):
+                self._give_back(dispatch)
                 continue
-            parcel.still_ours = partial(self._presence.holds, courier_id)
+            outbound.still_ours = partial(self._heartbeat.holds, dispatcher_id)
             try:
-                outcome = await self._channel.send(parcel)
+                result = await self._channel.send(outbound)
             except asyncio.CancelledError:
-                self._came_back(departure, Unknown("The worker stopped before an answer came."))
+                self._note_result(dispatch, Unknown("The worker stopped before an answer came."))
                 raise
             except Exception as error:  # a channel must not raise: whatever the error, the message may have left
-                log.exception("a channel failed", message_id=departure.message.message_id)
-                outcome = Unknown(repr(error)[:200])
-            self._came_back(departure, outcome)
+                log.exception("a channel failed", message_id=dispatch.message.message_id)
+                result = Unknown(repr(error)[:200])
+            self._note_result(dispatch, result)
 
-    def _came_back(self, departure: Dispatch, outcome: SendResult) -> None:
-        if isinstance(outcome, Withheld):
-            self._give_back(departure)
+    def _note_result(self, dispatch: Dispatch, result: SendResult) -> None:
+        if isinstance(result, Withheld):
+            self._give_back(dispatch)
             return
-        sender_id, held = departure.message.sender_id, 0.0
+        sender_id, held = dispatch.message.sender_id, 0.0
         # with several providers the one that does not answer is left out, and the others need not slow down
-        if self._router is None and self._doubts.note(sender_id, unknown=isinstance(outcome, Unknown)):
-            self._pace.slow(sender_id, None)
-        if isinstance(outcome, Accepted):
-            if self._pace.went_well(sender_id):
-                self._trouble = ""
-        elif isinstance(outcome, Retry) and outcome.slow:
-            held = self._pace.slow(sender_id, outcome.after)
+        if self._router is None and self._unknown_rate.note(sender_id, unknown=isinstance(result, Unknown)):
+            self._rate_limits.slow(sender_id, None)
+        if isinstance(result, Accepted):
+            if self._rate_limits.went_well(sender_id):
+                self._held_reply = ""
+        elif isinstance(result, Retry) and result.slow:
+            held = self._rate_limits.slow(sender_id, result.after)
             if held >= LONG_HOLD:
-                self._trouble = outcome.reply
-        elif isinstance(outcome, Refused) and (outcome.soft or outcome.reason in SUPPRESSES | OUR_FAULT):
-            message = departure.message
-            self._faults.append(
-                LostOutcome(
+                self._held_reply = result.reply
+        elif isinstance(result, Refused) and (result.soft or result.reason in SUPPRESSES | OUR_FAULT):
+            message = dispatch.message
+            self._refusals.append(
+                BroadRefusal(
                     message.message_id,
-                    departure.step_id,
+                    dispatch.step_id,
                     message.address,
-                    outcome.reason,
-                    departure.route.provider,
-                    soft=outcome.code if outcome.soft else None,
+                    result.reason,
+                    dispatch.route.provider,
+                    soft=result.code if result.soft else None,
                 )
             )
-        written = verdict(departure.message, outcome, send_before=departure.composer.send_before, held=held)
+        written = outcome_of(dispatch.message, result, send_before=dispatch.composer.send_before, held=held)
         self._counts[written.state] += 1
         self._to_write(written)
 
-    def _give_back(self, departure: Dispatch) -> None:
+    def _give_back(self, dispatch: Dispatch) -> None:
         self._counts["handed_back"] += 1
-        self._to_write(handed_back(departure.message))
+        self._to_write(handed_back(dispatch.message))
 
     def _to_write(self, written: Outcome) -> None:
-        if not self._verdicts:
+        if not self._outcomes:
             self._write_by = time.monotonic() + LINGER
-        self._verdicts.append(written)
-        self._news.set()
+        self._outcomes.append(written)
+        self._changed.set()
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(seconds, 0.001)):
-                await self._news.wait()
+                await self._changed.wait()
 
-    async def _drain(self, carriers: list[asyncio.Task[None]]) -> None:
+    async def _drain(self, sending: list[asyncio.Task[None]]) -> None:
         """Wait for messages in flight, record their outcomes, and hand back everything else."""
         while not self._ready.empty():
             self._give_back(self._ready.get_nowait())
         until = time.monotonic() + DRAIN
-        while self._wired > len(self._verdicts) and time.monotonic() < until:
-            self._news.clear()
+        while self._in_flight > len(self._outcomes) and time.monotonic() < until:
+            self._changed.clear()
             await self._wait(until - time.monotonic())
-        for carrier in carriers:
-            carrier.cancel()
-        await asyncio.gather(*carriers, return_exceptions=True)
-        left = self._verdicts + self._lanes.failed + self._lanes.put_off()
+        for task in sending:
+            task.cancel()
+        await asyncio.gather(*sending, return_exceptions=True)
+        left = self._outcomes + self._schedule.failed + self._schedule.put_off()
         if left:
-            await self._journal.write(left, [], self._faults)
-            await self._tell_of_providers()
-        if not self._lanes.empty:
-            self._counts["handed_back"] += await self._lanes.hand_back()
+            await self._outcome_writer.write(left, [], self._refusals)
+            await self._alert_providers()
+        if not self._schedule.empty:
+            self._counts["handed_back"] += await self._schedule.hand_back()
 
-    async def _tell(self) -> None:
+    async def _alert_if_held(self) -> None:
         """Raise an alert when a provider has held a sender for long, and resolve it when it accepts again."""
         key = f"channel:{self._channel.name}"
-        if self._trouble and not self._told:
+        if self._held_reply and not self._alerted:
             async with self._runtime.pool.acquire() as db:
                 await raise_alert(
                     db,
                     key=key,
                     severity="warning",
-                    title=f"The {self._channel.name} provider takes nothing right now: {self._trouble}",
+                    title=f"The {self._channel.name} provider takes nothing right now: {self._held_reply}",
                     remedy="Messages wait and go out by themselves when it answers again; check it if this lasts.",
                 )
-            self._told = True
-        elif self._told and not self._trouble:
+            self._alerted = True
+        elif self._alerted and not self._held_reply:
             async with self._runtime.pool.acquire() as db:
                 await resolve_alert(db, key)
-            self._told = False
+            self._alerted = False
 
-    async def _tell_of_providers(self) -> None:
+    async def _alert_providers(self) -> None:
         """Raise an alert for each provider that is left out, and resolve it when it is used again."""
-        news = self._router.news() if self._router is not None else []
-        for one in news:
+        status_reports = self._router.status_reports() if self._router is not None else []
+        for one in status_reports:
             key = f"provider:{one.provider}"
             async with self._runtime.pool.acquire() as db:
                 if one.severity is None:

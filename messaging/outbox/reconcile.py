@@ -25,8 +25,8 @@ from messaging.channels.channel import Channel, OutboundText, Route, Router
 from messaging.outbox.claim import Claimed
 from messaging.outbox.compose import Composers
 from messaging.outbox.heartbeat import LEASE
-from messaging.outbox.manual_review import tell_of_held
-from messaging.outbox.senders import tell_of_doubts
+from messaging.outbox.manual_review import alert_held
+from messaging.outbox.senders import alert_unknown_outcomes
 from messaging.outbox.steps import finish_drained
 
 SQL: Final = load_queries(__file__)
@@ -50,7 +50,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """Counts of one run of `sweep`.
+    """Counts of one run of `reconcile`.
 
     Attributes:
         returned: messages of lost workers that never left: queued again.
@@ -71,11 +71,11 @@ class Reconciled:
     finished: int = 0
 
 
-async def sweep(
+async def reconcile(
     runtime: Runtime,
     channels: Mapping[str, Channel] | None = None,
     *,
-    judge: int | None,
+    dispatcher_id: int | None,
     settle: float = SETTLE,
     patience: float = PATIENCE,
 ) -> Reconciled:
@@ -84,7 +84,8 @@ async def sweep(
     Args:
         runtime: has the database, clock and settings.
         channels: by name; providers with a list are asked about texts of unknown outcome. None leaves these waiting.
-        judge: id of this worker's heartbeat row; None where it has none: then it takes nothing over, settles nothing.
+        dispatcher_id: id of this worker's heartbeat row; None where it has none: then it takes nothing over and
+            settles nothing.
         settle: seconds an outcome stays unknown before it is settled.
         patience: seconds a text waits for its receipt where its provider cannot be asked.
 
@@ -93,18 +94,18 @@ async def sweep(
     """
     now = runtime.clock()
     async with runtime.pool.acquire() as db:
-        lost = await db.fetchrow(SQL["free_lost"], AT_ONCE, judge, LEASE)
+        lost = await db.fetchrow(SQL["free_lost"], AT_ONCE, dispatcher_id, LEASE)
         assert lost is not None
         settled = Counter[str]()
-        if await db.fetchval(SQL["is_steady"], judge, LEASE):
+        if await db.fetchval(SQL["is_steady"], dispatcher_id, LEASE):
             settled = await _settle_emails(runtime, db, settle)
             if channels and "sms" in channels:
                 settled += await _reconcile(runtime, db, channels["sms"], settle, patience)
         await db.execute(SQL["forget_couriers"])
-        await tell_of_doubts(db)
-        await tell_of_held(db)
-        await _tell_of_lost(db)
-        swept = Reconciled(
+        await alert_unknown_outcomes(db)
+        await alert_held(db)
+        await _alert_lost_workers(db)
+        reconciled = Reconciled(
             returned=lost["returned"],
             ambiguous=lost["ambiguous"],
             again=settled["again"],
@@ -113,11 +114,11 @@ async def sweep(
             withdrawn=await db.fetchval(SQL["withdraw_overdue"], now, WITHDRAWN_AT_ONCE),
             finished=len(await finish_drained(db)),
         )
-    if swept != Reconciled():
-        log.info("swept", **{name: count for name, count in asdict(swept).items() if count})
-    if swept.returned or swept.again:
+    if reconciled != Reconciled():
+        log.info("swept", **{name: count for name, count in asdict(reconciled).items() if count})
+    if reconciled.returned or reconciled.again:
         await runtime.wake("deliver")
-    return swept
+    return reconciled
 
 
 async def _settle_emails(runtime: Runtime, db: Connection, settle: float) -> Counter[str]:
@@ -144,20 +145,20 @@ async def _reconcile(
 async def _ask_about(
     runtime: Runtime, db: Connection, channel: Channel, doubtful: Sequence[asyncpg.Record], patience: float
 ) -> Counter[str]:
-    came_of_it = Counter[str]()
+    counts = Counter[str]()
     composers = Composers(runtime.settings, runtime.keyring)
     away: set[str | None] = set()
     for row in doubtful:
         if row["provider"] in away:
             continue
         try:
-            came_of_it[await _ask(runtime, db, channel, composers, row, patience)] += 1
+            counts[await _ask(runtime, db, channel, composers, row, patience)] += 1
         except Unavailable as error:
             log.warning("unknown outcomes wait for the provider", provider=row["provider"], error=str(error))
             away.add(row["provider"])
         except MusterError as error:
             log.warning("a text cannot be looked up", message_id=row["message_id"], error=str(error))
-    return came_of_it
+    return counts
 
 
 async def _ask(
@@ -170,12 +171,12 @@ async def _ask(
     """
     message = Claimed(row["message_id"], row["attempt"], row["address"], row["variables"], row["sender_id"], 0)
     composer = await composers.get(db, row["step_id"], "sms")
-    parcel = composer.compose(message, runtime.clock()).parcel
-    assert isinstance(parcel, OutboundText)
-    parcel.route = Route(row["provider"], row["sent_from"]) if row["provider"] else None
+    outbound = composer.compose(message, runtime.clock()).outbound
+    assert isinstance(outbound, OutboundText)
+    outbound.route = Route(row["provider"], row["sent_from"]) if row["provider"] else None
     # a provider that is no longer set up cannot be asked, and no other one knows
     known = isinstance(channel, Router) or row["provider"] in {None, channel.provider}
-    traces = await channel.trace(parcel, row["wire_at"] or row["changed_at"]) if known else None
+    traces = await channel.trace(outbound, row["wire_at"] or row["changed_at"]) if known else None
     if traces is None:  # unknown: never sent again on a guess
         held = await db.fetchval(SQL["not_said"], message.message_id, message.attempt, patience)
         return "held" if held else "waits"
@@ -189,7 +190,7 @@ async def _ask(
     return "found" if found else "settled"
 
 
-async def _tell_of_lost(db: Connection) -> None:
+async def _alert_lost_workers(db: Connection) -> None:
     """Raise an alert for workers that were declared gone and have not come back; resolve it an hour after the last."""
     row = await db.fetchrow(SQL["lost_workers"])
     assert row is not None

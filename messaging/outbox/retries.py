@@ -39,40 +39,38 @@ def again_after(retried: int) -> timedelta:
     return timedelta(seconds=AGAIN_FIRST * 4.0**retried * random.uniform(0.75, 1.25))  # noqa: S311  # no secret
 
 
-def verdict(message: Claimed, outcome: SendResult, *, send_before: datetime | None, held: float = 0.0) -> Outcome:
+def outcome_of(message: Claimed, result: SendResult, *, send_before: datetime | None, held: float = 0.0) -> Outcome:
     """Return the outcome to record for a try.
 
     Args:
         message: the message that was tried.
-        outcome: the channel's result.
+        result: the channel's result.
         send_before: its deadline; the eligibility check expires it then, however many tries it had.
         held: seconds for which its sender is held; then the message waits only for that.
     """
     it = (message.message_id, message.attempt)
-    if isinstance(outcome, Accepted):
-        return Outcome(
-            *it, State.ACCEPTED, code=outcome.reply, provider_id=outcome.provider_id, segments=outcome.segments
-        )
-    if isinstance(outcome, Refused):
-        return Outcome(*it, State.FAILED, outcome.reason, outcome.code or None, outcome.reply)
-    if isinstance(outcome, Retry):
+    if isinstance(result, Accepted):
+        return Outcome(*it, State.ACCEPTED, code=result.reply, provider_id=result.provider_id, segments=result.segments)
+    if isinstance(result, Refused):
+        return Outcome(*it, State.FAILED, result.reason, result.code or None, result.reply)
+    if isinstance(result, Retry):
         if send_before is None and message.attempt >= TRIES:
-            return Outcome(*it, State.FAILED, Reason.GAVE_UP, outcome.code or None, outcome.reply)
+            return Outcome(*it, State.FAILED, Reason.GAVE_UP, result.code or None, result.reply)
         return Outcome(
             *it,
             State.QUEUED,
-            outcome.reason,
-            outcome.code or None,
-            outcome.reply,
-            _delay(message.attempt, outcome, held),
+            result.reason,
+            result.code or None,
+            result.reply,
+            _delay(message.attempt, result, held),
         )
-    return Outcome(*it, State.AMBIGUOUS, Reason.NO_ANSWER, reply=outcome.reply)
+    return Outcome(*it, State.AMBIGUOUS, Reason.NO_ANSWER, reply=result.reply)
 
 
-def _delay(attempt: int, outcome: Retry, held: float) -> float:
-    if outcome.elsewhere:
+def _delay(attempt: int, result: Retry, held: float) -> float:
+    if result.elsewhere:
         return 0.0
-    return held * random.uniform(1.0, 1.5) if outcome.slow else pause(attempt, outcome.reason)  # noqa: S311
+    return held * random.uniform(1.0, 1.5) if result.slow else pause(attempt, result.reason)  # noqa: S311
 
 
 def handed_back(message: Claimed) -> Outcome:

@@ -21,7 +21,7 @@ from core.domain_paces import read_groups
 from core.errors import MusterError, Unavailable
 from core.runtime import Runtime
 from messaging.channels.channel import OutboundMessage, Route
-from messaging.outbox.claim import Claimed, StepChannel, claim, due_lanes, hand_back
+from messaging.outbox.claim import Claimed, StepChannel, claim, due_queues, hand_back
 from messaging.outbox.compose import Composed, Composer, Composers
 from messaging.outbox.domain_limits import DomainLimits
 from messaging.outbox.heartbeat import Heartbeat
@@ -49,9 +49,9 @@ class Dispatch:
     composer: Composer
     composed: Composed
     route: Route
-    marked_at: float = 0.0
+    ready_since: float = 0.0
 
-    def mark(self) -> Intent:
+    def intent(self) -> Intent:
         """Return the intent that is recorded before it goes on the wire."""
         message, composed, route = self.message, self.composed, self.route
         return Intent(
@@ -72,7 +72,7 @@ class Schedule:
         channel: `sms` or `email`.
         pace: rate limits of the senders.
         composers: the compiled steps.
-        presence: heartbeat under whose id messages are claimed.
+        heartbeat: heartbeat under whose id messages are claimed.
         counts: messages that the eligibility check stops are counted here, by state.
         route: chooses the provider of a message.
     """
@@ -83,21 +83,21 @@ class Schedule:
         channel: str,
         pace: RateLimits,
         composers: Composers,
-        presence: Heartbeat,
+        heartbeat: Heartbeat,
         counts: Counter[str],
         route: Callable[[OutboundMessage], Route],
     ) -> None:
         self._runtime = runtime
         self._channel = channel
-        self._pace = pace
+        self._rate_limits = pace
         self._composers = composers
-        self._presence = presence
+        self._heartbeat = heartbeat
         self._counts = counts
         self._route = route
         self._domains = DomainLimits(read_groups(runtime.settings.email_domain_pace), pace)
         self._queues: dict[int, StepQueue] = {}
         self._broken: set[int] = set()
-        self._courier_id: int | None = None
+        self._dispatcher_id: int | None = None
         self._turn = 0
         self._looked_at = 0.0
         self._asked = 0
@@ -113,7 +113,7 @@ class Schedule:
         """Whether it is time to look for due messages."""
         if time.monotonic() - self._looked_at >= LOOK or (self.empty and not self.idle):
             return True
-        return any(not queue.drained and len(queue.claimed) <= self._low(queue.lane) for queue in self._queues.values())
+        return any(not queue.drained and len(queue.claimed) <= self._low(queue.step) for queue in self._queues.values())
 
     def look_again(self) -> None:
         """Look for due messages once more, even if a look is under way: it may miss those just queued."""
@@ -125,55 +125,57 @@ class Schedule:
         self._looked_at = time.monotonic()
         got, asked = 0, self._asked
         async with self._runtime.pool.acquire() as db:
-            for lane in await due_lanes(db, [self._channel], self._runtime.clock()):
-                queue = await self._queue(db, lane)
-                if queue is not None and len(queue.claimed) <= self._low(lane):
+            for step in await due_queues(db, [self._channel], self._runtime.clock()):
+                queue = await self._queue(db, step)
+                if queue is not None and len(queue.claimed) <= self._low(step):
                     got += await self._claim(db, queue)
         self.idle = not got and asked == self._asked
         for step_id in [step_id for step_id, queue in self._queues.items() if not queue]:
             del self._queues[step_id]
 
-    async def depart(self, room: int) -> list[Dispatch]:
+    async def next_dispatches(self, room: int) -> list[Dispatch]:
         """Return the next messages to send, at most `room`, as far as their senders' rate limits allow."""
-        departures: list[Dispatch] = []
+        dispatches: list[Dispatch] = []
         self._forget_others()
         if room <= 0:
-            return departures
+            return dispatches
         await self._fill(room)
-        waiting = {step_id for step_id, queue in self._queues.items() if self._pace.wait(queue.lane.sender_id)}
-        while len(departures) < room:
+        waiting = {step_id for step_id, queue in self._queues.items() if self._rate_limits.wait(queue.step.sender_id)}
+        while len(dispatches) < room:
             ready = [queue for step_id, queue in self._queues.items() if queue and step_id not in waiting]
             if not ready:
                 break
-            queue = ready[0] if len(ready) == 1 else min(ready, key=lambda one: (-one.lane.priority, one.served))
+            queue = ready[0] if len(ready) == 1 else min(ready, key=lambda one: (-one.step.priority, one.served))
             self._turn += 1
             queue.served = self._turn
             head = self._head(queue)
-            if head is None or not self._pace.spend(queue.lane.sender_id, queue.lane.pace, head.composed.cost):
-                waiting.add(queue.lane.step_id)
+            if head is None or not self._rate_limits.spend(queue.step.sender_id, queue.step.pace, head.composed.cost):
+                waiting.add(queue.step.step_id)
                 continue
             queue.head = None
-            route = self._route(head.composed.parcel)
-            departures.append(Dispatch(head.message, queue.lane.step_id, queue.composer, head.composed, route))
-        return departures
+            route = self._route(head.composed.outbound)
+            dispatches.append(Dispatch(head.message, queue.step.step_id, queue.composer, head.composed, route))
+        return dispatches
 
     def _forget_others(self) -> None:
         """Drop messages claimed before this worker was declared gone."""
-        if self._presence.courier_id != self._courier_id:
-            self._courier_id = self._presence.courier_id
+        if self._heartbeat.dispatcher_id != self._dispatcher_id:
+            self._dispatcher_id = self._heartbeat.dispatcher_id
             for queue in self._queues.values():
-                queue.forget(self._courier_id)
+                queue.forget(self._dispatcher_id)
 
     def put_off(self) -> list[Outcome]:
         """Return messages to put back unsent, since the last call: claimed too long ago, or too many for a provider."""
-        verdicts = [one for queue in self._queues.values() for one in queue.put_off]
+        outcomes = [one for queue in self._queues.values() for one in queue.put_off]
         for queue in self._queues.values():
             queue.put_off = []
-        return verdicts
+        return outcomes
 
     def wait(self) -> float:
         """Return the seconds until a claimed message may be sent; at most until the next look."""
-        waits = [max(queue.wait(), self._pace.wait(queue.lane.sender_id)) for queue in self._queues.values() if queue]
+        waits = [
+            max(queue.wait(), self._rate_limits.wait(queue.step.sender_id)) for queue in self._queues.values() if queue
+        ]
         return min([LOOK, *waits])
 
     async def hand_back(self) -> int:
@@ -186,35 +188,35 @@ class Schedule:
         except TEMPORARY as error:
             self._runtime.outages.met(error)
             log.warning("claimed messages wait until this worker counts as gone", messages=len(claimed))
-            self._presence.renounce()
+            self._heartbeat.renounce()
             return 0
 
-    async def _queue(self, db: Connection, lane: StepChannel) -> StepQueue | None:
+    async def _queue(self, db: Connection, step: StepChannel) -> StepQueue | None:
         """Return the queue of a step, added if need be; None where the step cannot be compiled."""
-        if lane.step_id in self._broken:
+        if step.step_id in self._broken:
             return None
-        queue = self._queues.get(lane.step_id)
+        queue = self._queues.get(step.step_id)
         if queue is None:
             try:
-                composer = await self._composers.get(db, lane.step_id, lane.channel)
+                composer = await self._composers.get(db, step.step_id, step.channel)
             except Unavailable:
                 raise
             except MusterError as error:
-                self._broken.add(lane.step_id)
-                await _alert_broken(db, lane, error)
+                self._broken.add(step.step_id)
+                await _alert_broken(db, step, error)
                 return None
-            queue = self._queues[lane.step_id] = StepQueue(lane, composer, self._domains, served=self._turn)
-        queue.lane = lane
+            queue = self._queues[step.step_id] = StepQueue(step, composer, self._domains, served=self._turn)
+        queue.step = step
         return queue
 
     async def _claim(self, db: Connection, queue: StepQueue) -> int:
-        lane, limit = queue.lane, self._share(queue.lane)
+        step, limit = queue.step, self._share(queue.step)
         taken = await claim(
             db,
-            lane,
+            step,
             limit=limit,
             now=self._runtime.clock(),
-            courier_id=await self._presence.enter(db),
+            dispatcher_id=await self._heartbeat.enter(db),
             caps=self._runtime.settings.frequency_cap,
         )
         got = len(taken.messages) + sum(taken.stopped.values())
@@ -225,16 +227,16 @@ class Schedule:
 
     async def _fill(self, room: int) -> None:
         """Take tokens for each sender with a rate limit that has messages to send and is not waiting."""
-        paces = {queue.lane.sender_id: queue.lane.pace for queue in self._queues.values()}
+        paces = {queue.step.sender_id: queue.step.pace for queue in self._queues.values()}
         waiting = Counter[int]()
         for queue in self._queues.values():
-            waiting[queue.lane.sender_id] += len(queue)
+            waiting[queue.step.sender_id] += len(queue)
             for group, held in queue.held.items():
                 if held:
                     await self._domains.fill(group, min(room, len(held)))
         for sender_id, pace in paces.items():
-            if pace is not None and waiting[sender_id] and not self._pace.wait(sender_id):
-                await self._pace.fill(sender_id, pace, min(room, waiting[sender_id]))
+            if pace is not None and waiting[sender_id] and not self._rate_limits.wait(sender_id):
+                await self._rate_limits.fill(sender_id, pace, min(room, waiting[sender_id]))
 
     def _head(self, queue: StepQueue) -> NextMessage | None:
         """Return the next message, composed; None where none can go now. One that cannot be composed fails alone."""
@@ -256,22 +258,22 @@ class Schedule:
                 )
         return queue.head
 
-    def _share(self, lane: StepChannel) -> int:
+    def _share(self, step: StepChannel) -> int:
         """Return how many messages of a queue to claim at once."""
-        if lane.pace is None:
+        if step.pace is None:
             return CLAIMED
-        return max(1, min(CLAIMED, int(lane.pace * AHEAD / self._pace.sharers)))
+        return max(1, min(CLAIMED, int(step.pace * AHEAD / self._rate_limits.sharers)))
 
-    def _low(self, lane: StepChannel) -> int:
-        return min(LOW, self._share(lane) // 2)
+    def _low(self, step: StepChannel) -> int:
+        return min(LOW, self._share(step) // 2)
 
 
-async def _alert_broken(db: Connection, lane: StepChannel, error: MusterError) -> None:
-    log.error("a step cannot be sent", step_id=lane.step_id, error=str(error))
+async def _alert_broken(db: Connection, step: StepChannel, error: MusterError) -> None:
+    log.error("a step cannot be sent", step_id=step.step_id, error=str(error))
     await raise_alert(
         db,
-        key=f"step:{lane.step_id}",
+        key=f"step:{step.step_id}",
         severity="error",
-        title=f"A step cannot be sent by {lane.channel}: {error.message}",
+        title=f"A step cannot be sent by {step.channel}: {error.message}",
         remedy=error.remedy or "Mend its template or sender, then restart the workers.",
     )

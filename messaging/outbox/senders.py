@@ -88,7 +88,7 @@ async def pause_if_refused(db: Connection, step_ids: Collection[int]) -> list[in
     return paused
 
 
-async def tell_of_doubts(db: Connection) -> list[int]:
+async def alert_unknown_outcomes(db: Connection) -> list[int]:
     """Raise an alert for each sender with too many messages of unknown outcome, and resolve it when they are settled.
 
     Returns:

@@ -36,7 +36,7 @@ class StepQueue:
     """Claimed messages of one step for one channel.
 
     Attributes:
-        lane: the step and channel.
+        step: the step and channel.
         composer: composes its messages.
         domains: rate limits of mail providers.
         claimed: messages in the order they were due.
@@ -48,7 +48,7 @@ class StepQueue:
         drained: the last claim found fewer messages than its limit.
     """
 
-    lane: StepChannel
+    step: StepChannel
     composer: Composer
     domains: DomainLimits
     claimed: deque[Claimed] = field(default_factory=deque)
@@ -68,12 +68,12 @@ class StepQueue:
     def __len__(self) -> int:
         return len(self.claimed) + sum(map(len, self.held.values())) + (self.head is not None)
 
-    def forget(self, courier_id: int | None) -> None:
+    def forget(self, dispatcher_id: int | None) -> None:
         """Drop messages that were claimed under another id: they are no longer this worker's."""
-        self.claimed = deque(one for one in self.claimed if one.courier_id == courier_id)
+        self.claimed = deque(one for one in self.claimed if one.dispatcher_id == dispatcher_id)
         for group, held in self.held.items():
-            self.held[group] = deque(one for one in held if one.courier_id == courier_id)
-        if self.head is not None and self.head.message.courier_id != courier_id:
+            self.held[group] = deque(one for one in held if one.dispatcher_id == dispatcher_id)
+        if self.head is not None and self.head.message.dispatcher_id != dispatcher_id:
             self.head = None
 
     def draw(self) -> Claimed | None:

@@ -130,17 +130,17 @@ def _status(args: Sequence[str] | None) -> int:  # noqa: PLR0911  # one return f
     except KeyboardInterrupt:
         return 130
     except MusterError as error:
-        return tell(error)
+        return show_error(error)
     except Exception as error:
-        from muster.server_errors import server_lost
+        from muster.server_errors import server_error
 
-        if (lost := server_lost(error)) is None:
+        if (lost := server_error(error)) is None:
             raise
-        return tell(lost)
+        return show_error(lost)
     return result if isinstance(result, int) and not isinstance(result, bool) else 0
 
 
-def tell(error: MusterError) -> int:
+def show_error(error: MusterError) -> int:
     """Print on stderr what went wrong and what to do next.
 
     Returns:

@@ -19,7 +19,7 @@ from core.plurals import plural
 from muster.cli.output import json_text
 
 Verdict = dict[str, Any]
-Judge = Callable[[str, Mapping[str, str]], tuple[Verdict, str]]
+Check = Callable[[str, Mapping[str, str]], tuple[Verdict, str]]
 """Function that checks one line: its result for programs, and what to add for people."""
 
 
@@ -83,13 +83,13 @@ def command(what: str, file: Path, sent: Path | None, *, as_json: bool) -> int:
         return 0
     if sent is not None:
         raise click.UsageError("--sent belongs to: muster check mail.")
-    judge = _JUDGES[what]()
+    check = _JUDGES[what]()
     failed = False
     try:
         with _opened(file) as (lines, at_once):
             for line in lines:
                 try:
-                    verdict, why = judge(*(_from_json(line) if as_json else _from_words(line)))
+                    verdict, why = check(*(_from_json(line) if as_json else _from_words(line)))
                 except _NotUsable as problem:
                     verdict, why, failed = {"error": problem.code}, "", True
                 sys.stdout.write(f"{json_text(verdict) if as_json else _in_words(verdict, why)}\n")
@@ -153,10 +153,10 @@ def _replaced(found: str, put: str, times: int) -> str:
     return f"“{found}” {becomes} ({'once' if times == 1 else f'{times} times'})"
 
 
-def _judge_sms() -> Judge:
+def _sms_check() -> Check:
     from messaging.content.segments import beyond_gsm7, count, sanitise
 
-    def judge(text: str, _menu: Mapping[str, str]) -> tuple[Verdict, str]:
+    def check(text: str, _menu: Mapping[str, str]) -> tuple[Verdict, str]:
         clean = sanitise(text)
         counted = count(clean.text)
         replaced = [{"found": each.found, "put": each.put, "times": each.times} for each in clean.replaced]
@@ -164,51 +164,51 @@ def _judge_sms() -> Judge:
         why = f", because of {' '.join(dear)}" if dear else ""
         return {"segments": counted.segments, "encoding": counted.encoding, "replaced": replaced}, why
 
-    return judge
+    return check
 
 
-def _judge_phone() -> Judge:
+def _phone_check() -> Check:
     from core.addresses import normalise_phone
     from messaging.settings import load_settings
 
     region = load_settings().sms_region
 
-    def judge(text: str, _menu: Mapping[str, str]) -> tuple[Verdict, str]:
+    def check(text: str, _menu: Mapping[str, str]) -> tuple[Verdict, str]:
         try:
             return {"e164": normalise_phone(text, region=region)}, ""
         except AddressError as error:
             return {"error": error.code}, error.message
 
-    return judge
+    return check
 
 
-def _judge_email() -> Judge:
+def _email_check() -> Check:
     from core.addresses import normalise_email
 
-    def judge(text: str, _menu: Mapping[str, str]) -> tuple[Verdict, str]:
+    def check(text: str, _menu: Mapping[str, str]) -> tuple[Verdict, str]:
         try:
             return {"email": normalise_email(text)}, ""
         except AddressError as error:
             return {"error": error.code}, error.message
 
-    return judge
+    return check
 
 
-def _judge_reply() -> Judge:
+def _reply_check() -> Check:
     from campaigns.replies.classification import read_reply
 
-    def judge(text: str, menu: Mapping[str, str]) -> tuple[Verdict, str]:
+    def check(text: str, menu: Mapping[str, str]) -> tuple[Verdict, str]:
         reading = read_reply(text, menu)
         also = {"also": reading.also} if reading.also else {}
         return {"reading": reading.reading, "rule": reading.rule, **also}, ""
 
-    return judge
+    return check
 
 
-_JUDGES: Final[Mapping[str, Callable[[], Judge]]] = {
-    "sms": _judge_sms,
-    "phone": _judge_phone,
-    "email": _judge_email,
-    "reply": _judge_reply,
+_JUDGES: Final[Mapping[str, Callable[[], Check]]] = {
+    "sms": _sms_check,
+    "phone": _phone_check,
+    "email": _email_check,
+    "reply": _reply_check,
 }
 """Each loads only what it needs, so that checking a phone number does not wait for the templates."""

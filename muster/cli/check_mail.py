@@ -27,7 +27,7 @@ from webhooks.email.mail_server.classify import (
     classify_mail,
 )
 from webhooks.email.mail_server.mail_files import origin_of
-from webhooks.email.mail_server.parsed_mail import read_letter, text_of
+from webhooks.email.mail_server.parsed_mail import parse_mail, text_of
 from webhooks.email.mail_server.replies import MailAnswer
 
 Verdict = dict[str, Any]
@@ -66,7 +66,7 @@ def check_mail(file: Path, sent: Path | None, *, as_json: bool) -> str:
         name = "This" if str(file) == "-" else str(file)
         raise InputError(f"{name} is no mail: a mail begins with its headers, such as From: and Date:.")
     message = _read(sent) if sent is not None else None
-    verdict = judge_mail(raw, forms_of(message) if message else (), recipient_of(message) if message else "")
+    verdict = read_checked(raw, forms_of(message) if message else (), recipient_of(message) if message else "")
     return json_text(verdict) if as_json else _in_words(verdict)
 
 
@@ -76,11 +76,11 @@ def is_mail(raw: bytes) -> bool:
     Args:
         raw: at least its beginning.
     """
-    letter = read_letter(raw)
+    letter = parse_mail(raw)
     return any(letter.header(name) for name in _HEADERS)
 
 
-def judge_mail(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> Verdict:
+def read_checked(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> Verdict:
     """Classify a mail, and say what follows from it: the fields that `muster check --help` lists, as JSON values.
 
     Args:
@@ -94,14 +94,14 @@ def judge_mail(raw: bytes, sent: Sequence[str] = (), recipient: str = "") -> Ver
     secret = load_settings().secret_key or (SecretStr(secrets.token_hex()),)  # without our key, no signed id is ours
     found = classify_mail(raw, origin_of(raw, datetime.now(UTC), recipient), Keyring(secret))
     if isinstance(found, DoubtfulMail):
-        found = found.settle(found.answer.own(sent))
+        found = found.decide(found.answer.own(sent))
     match found:
         case MailAnswer():
             return _of_answer(found, sent)
         case UnsubscribeWish():
             return _verdict("unsubscribe")
         case MessageEvent():
-            return _of_news(found, read_letter(raw).header("Subject"))
+            return _of_event(found, parse_mail(raw).header("Subject"))
 
 
 def forms_of(raw: bytes) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ def forms_of(raw: bytes) -> tuple[str, ...]:
     Raises:
         InputError: it cannot be read.
     """
-    letter = read_letter(raw)
+    letter = parse_mail(raw)
     subject = letter.header("Subject")
     plain, html = letter.part("text/plain"), letter.part("text/html")
     said = [text_of(plain)] if plain else []
@@ -123,7 +123,7 @@ def forms_of(raw: bytes) -> tuple[str, ...]:
 
 def recipient_of(raw: bytes) -> str:
     """Return the mailbox a message was sent to, by its header; "" where it names none or several."""
-    to = read_letter(raw).addresses("To")
+    to = parse_mail(raw).addresses("To")
     return to[0] if len(to) == 1 else ""
 
 
@@ -136,9 +136,9 @@ def _of_answer(answer: MailAnswer, sent: Sequence[str]) -> Verdict:
     )  # fmt: skip
 
 
-def _of_news(news: MessageEvent, subject: str) -> Verdict:
-    event = news.event
-    kind = _kind(news, event)
+def _of_event(found: MessageEvent, subject: str) -> Verdict:
+    event = found.event
+    kind = _kind(found, event)
     code = None if kind == AUTO_REPLY else event.code or None
     verdict = _verdict(kind, words=event.words, subject=subject, code=code, event=event.kind)
     if event.kind == "bounced" and event.reason is not None:
@@ -147,10 +147,10 @@ def _of_news(news: MessageEvent, subject: str) -> Verdict:
     return verdict
 
 
-def _kind(news: MessageEvent, event: EmailEvent) -> str:
+def _kind(found: MessageEvent, event: EmailEvent) -> str:
     if event.kind == "unsubscribed":
         return "unsubscribe"
-    if news.source == COMPLAINT:
+    if found.source == COMPLAINT:
         return "complaint"
     return AUTO_REPLY if event.code == AUTO_REPLY else "bounce"
 

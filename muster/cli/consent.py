@@ -20,7 +20,7 @@ from muster.cli.options import (
     problems_option,
 )
 from muster.cli.output import print_json
-from muster.cli.problems import tell_notices, tell_problems, write_problems
+from muster.cli.problems import show_notices, show_problems, write_problems
 from muster.cli.session import open_session, run
 from people.lists.consents import ConsentReport, Otherwise, export_consents
 from people.lists.consents import import_consents as take_in
@@ -66,8 +66,8 @@ def import_(
     else:
         click.echo(f"{report.file}: {report.kind}, {plural(report.rows, 'row')}")
         click.echo(f"given {report.given:,} · withdrawn {report.withdrawn:,} · known already {report.known:,}")
-        tell_notices(report.notices)
-        tell_problems(report.problems)
+        show_notices(report.notices)
+        show_problems(report.problems)
         if not report.written:
             click.echo("This was a dry run: nothing was changed.", err=True)
     return int(report.rejected == report.rows)

@@ -59,13 +59,13 @@ def command(*, members: int, file: Path | None, seed: int, headless: bool, as_js
     else:
         show.tell(summary, _page())
         if file is not None:
-            _tell_file(file, summary["members"])
+            _show_file(file, summary["members"])
         click.echo(f"\nTo look around in the demo's union, in the browser: {run_on_demo(settings.home)}")
         click.echo("To begin with members of your own: muster run, and README.md.")
     return 0 if summary["reconciled"] else 1
 
 
-def _tell_file(file: Path, members: Summary) -> None:
+def _show_file(file: Path, members: Summary) -> None:
     """Report what could not be used of the user's own member file."""
     problems = sum(members["problems"].values())
     if problems or members["rejected"]:

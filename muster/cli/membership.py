@@ -21,10 +21,10 @@ from core.runtime import Runtime
 from muster import erasure
 from muster.cli.options import actor_option, dry_run_option, json_option, limit_option, yes_option
 from muster.cli.output import print_json
-from muster.cli.problems import tell_problems
+from muster.cli.problems import show_problems
 from muster.cli.session import open_session, run
 from people.imports.report import Problem
-from people.lists.lists import one_piece
+from people.lists.lists import all_or_nothing
 from people.people import Named, members_named
 from people.search import FoundPerson, search_people
 
@@ -99,7 +99,7 @@ def leave(
     must_ask = not (dry_run or yes) and sys.stdin.isatty()
     if must_ask or not as_json:
         named = run(_named(asked))
-        _tell_named(named, err=as_json)
+        _show_named(named, err=as_json)
         if named and must_ask:
             whom = "this member" if len(named) == 1 else f"these {plural(len(named), 'member')}"
             click.confirm(f"Have {whom} back?" if undo else f"Strike {whom} off?", abort=True, err=as_json)
@@ -115,7 +115,7 @@ def leave(
         if as_json:
             print_json(left.to_json() | {"dry_run": dry_run})
         else:
-            _tell_left(left)
+            _show_left(left)
     if dry_run:
         click.echo("This was a dry run: nothing was changed.", err=True)
     return 0 if undo else int(not (left.struck_off or left.to_come or left.known))
@@ -139,7 +139,7 @@ async def _named(asked: LeaveRequest) -> list[Named]:
         return await members_named(db, [*asked.member_ids, *(one.member_id for one in listed)])
 
 
-def _tell_named(named: Sequence[Named], *, err: bool) -> None:
+def _show_named(named: Sequence[Named], *, err: bool) -> None:
     for one in named[:NAMED_AT_MOST]:
         click.echo(f"  {one}", err=err)
     if len(named) > NAMED_AT_MOST:
@@ -147,14 +147,14 @@ def _tell_named(named: Sequence[Named], *, err: bool) -> None:
 
 
 async def _undo(asked: LeaveRequest) -> list[str]:
-    async with open_session(pool_size=1) as runtime, one_piece(runtime.pool, keep=not asked.dry_run) as db:
+    async with open_session(pool_size=1) as runtime, all_or_nothing(runtime.pool, keep=not asked.dry_run) as db:
         listed, _ = _listed(runtime, asked.file, None)
         numbers = list(dict.fromkeys([*asked.member_ids, *(one.member_id for one in listed)]))
         return await come_back(db, numbers, actor=asked.actor, now=runtime.clock())
 
 
 async def _leave(asked: LeaveRequest) -> LeaversReport:
-    async with open_session(pool_size=1) as runtime, one_piece(runtime.pool, keep=not asked.dry_run) as db:
+    async with open_session(pool_size=1) as runtime, all_or_nothing(runtime.pool, keep=not asked.dry_run) as db:
         listed, problems = _listed(runtime, asked.file, asked.on)
         leavers = [*(Leaver(one, _day(runtime, asked.on)) for one in asked.member_ids), *listed]
         left = await take_leave(db, leavers, actor=asked.actor, now=runtime.clock())
@@ -176,7 +176,7 @@ def _day(runtime: Runtime, on: datetime | None) -> datetime:
     return day.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=zone)
 
 
-def _tell_left(left: LeaversReport) -> None:
+def _show_left(left: LeaversReport) -> None:
     click.echo(f"struck off {left.struck_off:,} · on a day to come {left.to_come:,} · had left already {left.known:,}")
     if left.repeated:
         click.echo(f"named more than once: {left.repeated:,}")
@@ -185,7 +185,7 @@ def _tell_left(left: LeaversReport) -> None:
     for problem in left.problems:
         if not problem.line:  # typed, not in a file
             click.echo(problem.message, err=True)
-    tell_problems([problem for problem in left.problems if problem.line])
+    show_problems([problem for problem in left.problems if problem.line])
 
 
 @click.command()
@@ -226,7 +226,7 @@ async def _erase(
         found = [await erasure.look_for(runtime, one) for one in who]
         if not quiet:
             for one in found:
-                _tell_found(one)
+                _show_found(one)
         if asked is not None:
             asked(len(found))
         return [await erasure.erase(runtime, one, actor=actor, may_return=may_return) for one in found]
@@ -237,7 +237,7 @@ def _confirm(people: int) -> None:
     click.confirm(f"Erase {whom} for good? It cannot be undone", abort=True, err=True)
 
 
-def _tell_found(found: erasure.FoundTraces) -> None:
+def _show_found(found: erasure.FoundTraces) -> None:
     traces, counts = found.traces, found.counts()
     click.echo(f"{traces.external_id or 'In no member file'}  {traces.name}".rstrip())
     for channel, address in traces.own:

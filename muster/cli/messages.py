@@ -19,11 +19,11 @@ from campaigns.retention import (
     alone,
     archive_campaign,
     check_due,
+    delete_year,
     due_campaigns,
-    forget_year,
     last_close,
+    summarise_year,
     waiting_messages,
-    year_held,
 )
 from core.db import Connection
 from core.errors import Conflict
@@ -197,16 +197,16 @@ async def _archive(name: str | None, before: datetime | None, actor: str, *, dry
 
 async def _held(year: int) -> YearHeld:
     async with open_session(pool_size=1) as runtime, _alone(runtime) as db:
-        return await year_held(db, year)
+        return await summarise_year(db, year)
 
 
 async def _forget(held: YearHeld, actor: str) -> None:
     async with open_session(pool_size=1) as runtime, _alone(runtime) as db:
-        if (await year_held(db, held.year)).campaigns != held.campaigns:
+        if (await summarise_year(db, held.year)).campaigns != held.campaigns:
             raise Conflict(
                 f"More messages of {held.year} have been archived since you were asked.", remedy="Look again."
             )
-        await forget_year(db, held, actor=actor)
+        await delete_year(db, held, actor=actor)
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from campaigns.variables import RESERVED
 from core.plurals import plural
-from messaging.consent import Consent, consents_of, standing_of
+from messaging.consent import Consent, consents_of, current_consent
 from messaging.suppression_digests import DigestKeys
 from muster.cli import membership
 from muster.cli.noun import Noun
@@ -30,7 +30,7 @@ from muster.cli.options import (
     problems_option,
 )
 from muster.cli.output import print_json
-from muster.cli.problems import tell_notices, tell_problems, write_problems
+from muster.cli.problems import show_notices, show_problems, write_problems
 from muster.cli.session import open_session, run
 from people import exports, people, units
 from people.imports import imports, mapping
@@ -87,7 +87,7 @@ def import_(
     if as_json:
         print_json(report.to_json())
     else:
-        _tell(report, strict=strict, dry_run=dry_run)
+        _show(report, strict=strict, dry_run=dry_run)
     refused = strict and bool(report.problems)
     return int(refused or report.rejected == report.rows)
 
@@ -130,7 +130,7 @@ def _progress_bar(*, quiet: bool) -> Iterator[imports.Progress]:
         yield progress
 
 
-def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
+def _show(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
     click.echo(f"{report.file}: {report.kind}, {plural(report.rows, 'row')}")
     taken = ", ".join(f"{label} → {meaning}" for label, meaning in report.columns.items())
     click.echo(f"columns: {taken}")
@@ -140,7 +140,7 @@ def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
     )
     if report.unreachable:
         click.echo(f"without any usable address: {report.unreachable:,} (they count in the electorate all the same)")
-    tell_notices(report.notices)
+    show_notices(report.notices)
     if report.restored:
         click.echo(
             f"in this file again after they were erased, so that nothing is sent to them: {_some(report.returned)}; "
@@ -154,7 +154,7 @@ def _tell(report: ImportReport, *, strict: bool, dry_run: bool) -> None:
             f"have left, and stay struck off: {_some(report.left)}; "
             "if they are members again: muster people leave --undo ID"
         )
-    tell_problems(report.problems, report.further)
+    show_problems(report.problems, report.further)
     if strict and report.problems:
         click.echo("Nothing was imported, because of --strict and these problems.", err=True)
     elif dry_run:
@@ -173,7 +173,7 @@ def show(external_id: str, *, as_json: bool) -> None:
     """Show one member: name, units, addresses and what stands in their way, consents, attributes."""
     person, said, zone = run(_find(external_id))
     if as_json:
-        consents = [asdict(one) for one in standing_of(said)]
+        consents = [asdict(one) for one in current_consent(said)]
         print_json(person.to_json() | {"consents": consents, "consent_history": [asdict(one) for one in said]})
         return
     click.echo(f"{person.external_id}  {person.first_name} {person.last_name}".rstrip())
@@ -200,7 +200,7 @@ def _rows(person: people.Person, said: list[Consent], zone: ZoneInfo) -> Iterato
 
 
 def _consents(said: list[Consent], zone: ZoneInfo) -> Iterator[tuple[str, str]]:
-    stands = list(standing_of(said))
+    stands = list(current_consent(said))
     yield from (("consent", in_words(one, zone)) for one in stands)
     yield from (("before", in_words(one, zone)) for one in said if one not in stands)
     if not said:

@@ -16,7 +16,7 @@ SHOWN: Final = 20
 """Most problems on the screen; the file holds the rest."""
 
 
-def tell_problems(problems: Sequence[Problem], further: Mapping[str, int] | None = None) -> None:
+def show_problems(problems: Sequence[Problem], further: Mapping[str, int] | None = None) -> None:
     """Print the first problems by line, and how many there are of each kind.
 
     Args:
@@ -60,7 +60,7 @@ def write_problems(path: Path, problems: Sequence[Problem], further: Mapping[str
         click.echo(f"{of_cells} counted, but not written.", err=True)
 
 
-def tell_notices(notices: Sequence[str]) -> None:
+def show_notices(notices: Sequence[str]) -> None:
     """Print notices about the file, one a line."""
     for notice in notices:
         click.echo(f"note: {notice}")

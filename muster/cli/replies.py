@@ -12,7 +12,7 @@ from rich.table import Table
 
 from campaigns.replies.classification import READINGS
 from campaigns.replies.reclassify import Reclassified
-from campaigns.replies.reclassify import reread as read_again
+from campaigns.replies.reclassify import reclassify as read_again
 from campaigns.replies.reply_inbox import (
     Conversation,
     OpenReply,
@@ -73,7 +73,7 @@ def show(reply_id: int, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(found), indent=True)
         return
-    _tell(found, zone)
+    _show_conversation(found, zone)
 
 
 @command.command()
@@ -192,7 +192,7 @@ def _show(replies: list[OpenReply], zone: ZoneInfo, reading: str | None) -> None
     Console().print(table, markup=False)
 
 
-def _tell(found: Conversation, zone: ZoneInfo) -> None:
+def _show_conversation(found: Conversation, zone: ZoneInfo) -> None:
     reply = found.reply
     who = (
         f"{reply.name or 'somebody'} ({reply.external_id}), {reply.unit or 'no unit'}"

@@ -23,9 +23,9 @@ from muster.cli.options import (
     problems_option,
 )
 from muster.cli.output import print_json
-from muster.cli.problems import tell_notices, tell_problems, write_problems
+from muster.cli.problems import show_notices, show_problems, write_problems
 from muster.cli.session import open_session, run
-from people.lists.suppression_lookup import Known, OfMember, find_members_suppressions, find_suppression
+from people.lists.suppression_lookup import Known, MemberSuppressions, find_members_suppressions, find_suppression
 from people.lists.suppressions import SuppressionReport, export_suppressions
 from people.lists.suppressions import import_suppressions as take_in
 from people.returning import lift_erased
@@ -77,7 +77,7 @@ def import_(
     if as_json:
         print_json(report.to_json())
     else:
-        _tell(report)
+        _show_report(report)
     still = sum(problem.code in _STILL_WRITTEN_TO for problem in report.problems)
     if still and not as_json:
         rows = plural(still, "row")
@@ -100,7 +100,7 @@ async def _import(
         )  # fmt: skip
 
 
-def _tell(report: SuppressionReport) -> None:
+def _show_report(report: SuppressionReport) -> None:
     click.echo(
         f"{report.file}: {report.kind}, {plural(report.rows, 'row')}, addresses and members in them: {report.entries:,}"
     )
@@ -112,8 +112,8 @@ def _tell(report: SuppressionReport) -> None:
     if report.unknown_hashes:
         click.echo(f"fingerprints of nobody we know, which cannot be kept: {report.unknown_hashes:,}")
     click.echo(f"queued messages withdrawn: {report.withdrawn:,}")
-    tell_notices(report.notices)
-    tell_problems(report.problems)
+    show_notices(report.notices)
+    show_problems(report.problems)
     if not report.written:
         click.echo("This was a dry run: nothing was changed.", err=True)
 
@@ -159,18 +159,18 @@ def show(address: Sequence[str], *, as_json: bool) -> None:
         print_json(known.to_json())
         return
     if isinstance(known, Known):
-        _tell_known(known, known.address, zone)
+        _show_known(known, known.address, zone)
         return
-    _tell_known(known.everywhere, f"{known.member_id}  {known.name}".rstrip(), zone)
+    _show_known(known.everywhere, f"{known.member_id}  {known.name}".rstrip(), zone)
     for one in known.addresses:
-        _tell_known(one, one.address, zone)
+        _show_known(one, one.address, zone)
 
 
-def _tell_known(known: Known, called: str, zone: ZoneInfo) -> None:
-    for one in known.standing:
+def _show_known(known: Known, called: str, zone: ZoneInfo) -> None:
+    for one in known.active_suppressions:
         what = "Nothing" if one.purpose == "all" else "No marketing"
         click.echo(f"{what} is sent to {called}. {sentence(one.reason)}")
-    if not known.standing:
+    if not known.active_suppressions:
         click.echo(f"{called} is not suppressed.")
     for event in known.history:
         did = "stopped" if event.action == "suppress" else "lifted"
@@ -179,7 +179,7 @@ def _tell_known(known: Known, called: str, zone: ZoneInfo) -> None:
         )
 
 
-async def _show(who: str) -> tuple[Known | OfMember, ZoneInfo]:
+async def _show(who: str) -> tuple[Known | MemberSuppressions, ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         settings, keys = runtime.settings, DigestKeys(runtime.settings.secret_key)
         member = await find_members_suppressions(db, who, keys=keys)

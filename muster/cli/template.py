@@ -107,7 +107,7 @@ def check(name: str, language: str | None, as_json: bool) -> None:
         if wanted in {None, said_in} and (one.menu != template.menu or one is template or wanted):
             for digit, meaning in one.menu.items():
                 click.echo(f"Reply {digit}: {meaning}{'' if one is template else f' (in {named(said_in)})'}")
-    _tell(warnings)
+    _show(warnings)
     click.echo("It can be used; see the warnings." if warnings else "Nothing is wrong with it.")
 
 
@@ -246,7 +246,7 @@ def preview(
             click.secho(f"\nThe same in {named(said.language)}", bold=True)
         _show_sms(shown, said)
         _show_email(shown, said)
-    _tell(shown.warnings)
+    _show(shown.warnings)
     if html_file is not None:
         click.echo(f"The HTML part is in {html_file}.")
 
@@ -341,6 +341,6 @@ def _show_email(shown: Preview, said: PreviewChoice) -> None:
     click.echo(f"From: {shown.email_from}\nSubject: {said.email.subject}\n\n{said.email.text}")
 
 
-def _tell(warnings: tuple[str, ...]) -> None:
+def _show(warnings: tuple[str, ...]) -> None:
     for warning in warnings:
         click.secho(f"Warning: {warning}", fg="yellow")

@@ -13,7 +13,7 @@ from rich.text import Text
 from ballots.ballots import Ballot, get_ballot
 from ballots.counts import MEASURES, UnitTurnout, refresh, unit_counts
 from ballots.figures import at_least, estimate, needed, number, over_report, percent, threshold
-from ballots.score import Score, judge_unit, score
+from ballots.score import Score, assess_unit, score
 from core.errors import NotFound
 from core.files.guarded_csv import GuardedCsv
 from core.spec_errors import names_instead
@@ -166,7 +166,7 @@ def _units(units: Sequence[UnitTurnout], whole: Score) -> Table:
     table.add_column(f"estimate, {threshold(whole.threshold)} needed")
     table.add_column("needed", justify="right")
     for unit in units:
-        one = judge_unit(unit, whole)
+        one = assess_unit(unit, whole)
         table.add_row(
             unit.path or _NO_UNIT,
             number(one.electorate),

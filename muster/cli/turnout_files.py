@@ -18,7 +18,7 @@ from core.files.atomic_files import complete_or_not_at_all, sheet_or_nothing
 from core.plurals import plural
 from muster.cli.options import actor_option, encoding_option, force_option, header_row_option, json_option
 from muster.cli.output import print_json
-from muster.cli.problems import tell_notices
+from muster.cli.problems import show_notices
 from muster.cli.session import open_session, run
 
 _SHOWN = 20
@@ -104,14 +104,14 @@ def import_(
         )
     )
     faulty = errors or file.with_name(f"{file.stem}-errors.csv")
-    if report.faults:
+    if report.problems:
         _write_faults(faulty, report)
     if as_json:
-        said = {**report.to_json(), "file": str(file), "errors": str(faulty) if report.faults else None}
+        said = {**report.to_json(), "file": str(file), "errors": str(faulty) if report.problems else None}
         print_json(said, indent=True)
     else:
-        _tell(report, file, faulty)
-    return int(len(report.faults) == len(report.sheet.cells))
+        _show(report, file, faulty)
+    return int(len(report.problems) == len(report.sheet.cells))
 
 
 async def _import(
@@ -141,12 +141,12 @@ async def _import(
 
 def _write_faults(path: Path, report: TurnoutImportReport) -> None:
     with sheet_or_nothing(path, replace=True) as sheet:
-        sheet.writerows(faulty_rows(report.sheet, report.faults))
+        sheet.writerows(faulty_rows(report.sheet, report.problems))
 
 
-def _tell(report: TurnoutImportReport, file: Path, faulty: Path) -> None:
+def _show(report: TurnoutImportReport, file: Path, faulty: Path) -> None:
     click.echo(f"{file.name}: {plural(len(report.sheet.cells), 'row')}")
-    tell_notices(report.sheet.notices)
+    show_notices(report.sheet.notices)
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column(justify="right")
@@ -168,10 +168,10 @@ def _tell(report: TurnoutImportReport, file: Path, faulty: Path) -> None:
     for one in report.contradictions[:_SHOWN]:
         ends = "the file prevails" if one.prevails else "what was known stays"
         who = one.member_id or "a member"
-        click.echo(f"  line {one.line}: {who} {one.says}, but {one.stands} by {one.source}: {ends}")
-    for fault in report.faults[:_SHOWN]:
+        click.echo(f"  line {one.line}: {who} {one.says}, but {one.status} by {one.source}: {ends}")
+    for fault in report.problems[:_SHOWN]:
         click.echo(f"  line {fault.line}: {fault.message}")
-    if report.faults:
-        click.echo(f"{plural(len(report.faults), 'row to mend is', 'rows to mend are')} in {faulty}")
+    if report.problems:
+        click.echo(f"{plural(len(report.problems), 'row to mend is', 'rows to mend are')} in {faulty}")
     if not report.written:
         click.echo("This was a dry run: nothing was changed. To record it: --apply", err=True)

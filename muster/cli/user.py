@@ -49,7 +49,7 @@ def command() -> None:
 def add(email: str, name: str | None, minutes: int, send: bool, actor: str) -> None:
     """Add a member of staff, and print or mail their first sign-in link."""
     mailbox = normalise_email(email)
-    _tell(run(_add(mailbox, name or mailbox.partition("@")[0], minutes, send, _by(actor))), minutes, send=send)
+    _show_link(run(_add(mailbox, name or mailbox.partition("@")[0], minutes, send, _by(actor))), minutes, send=send)
 
 
 @command.command()
@@ -59,7 +59,7 @@ def add(email: str, name: str | None, minutes: int, send: bool, actor: str) -> N
 @actor_option
 def link(email: str, minutes: int, send: bool, actor: str) -> None:
     """Print or mail a sign-in link. It works once; anybody who has it can use it."""
-    _tell(run(_link(email, minutes, send, _by(actor))), minutes, send=send)
+    _show_link(run(_link(email, minutes, send, _by(actor))), minutes, send=send)
 
 
 @command.command(name="list")
@@ -103,7 +103,7 @@ def sign_out(email: str, actor: str) -> None:
     click.echo(run(_change(email, "signed out everywhere", _by(actor))))
 
 
-def _tell(words: str, minutes: int, *, send: bool) -> None:
+def _show_link(words: str, minutes: int, *, send: bool) -> None:
     """Print only the link on standard output, for scripts; remarks go to standard error."""
     from console.sign_in_mail import in_words
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.errors import MusterError
-from core.http.outbound_http import OutboundReply, open_outside
+from core.http.outbound_http import OutboundReply, open_outbound_http
 from core.plurals import plural
 from muster.cli.noun import Noun
 from muster.cli.numbers import AFTER, ROW
@@ -230,8 +230,11 @@ def test(name: str, *, as_json: bool) -> None:
     from webhooks.subscriptions.redelivery import send_test
 
     async def work() -> OutboundReply:
-        async with open_session(pool_size=2) as runtime, open_outside(runtime.settings.outgoing_allow) as outside:
-            return await send_test(runtime, outside, name)
+        async with (
+            open_session(pool_size=2) as runtime,
+            open_outbound_http(runtime.settings.outgoing_allow) as outbound_http,
+        ):
+            return await send_test(runtime, outbound_http, name)
 
     _outcome(run(work()), as_json=as_json)
 
@@ -248,8 +251,11 @@ def resend(name: str, cursor: int, *, as_json: bool) -> None:
     from webhooks.subscriptions.redelivery import resend as resend_event
 
     async def work() -> OutboundReply:
-        async with open_session(pool_size=2) as runtime, open_outside(runtime.settings.outgoing_allow) as outside:
-            return await resend_event(runtime, outside, name, cursor)
+        async with (
+            open_session(pool_size=2) as runtime,
+            open_outbound_http(runtime.settings.outgoing_allow) as outbound_http,
+        ):
+            return await resend_event(runtime, outbound_http, name, cursor)
 
     _outcome(run(work()), as_json=as_json)
 

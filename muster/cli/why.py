@@ -12,7 +12,7 @@ import click
 
 from campaigns.campaigns import name_of
 from campaigns.other_steps import OtherStep, other_steps
-from campaigns.replies.answer_history import AnswerEvent, said_by, said_to
+from campaigns.replies.answer_history import AnswerEvent, answers_by, answers_to
 from core.db import Connection
 from core.db.numbers import read_id
 from core.errors import AddressError, NotFound
@@ -24,11 +24,11 @@ from muster.cli.options import json_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from people.people import Named, find_person, names_of
-from people.search import who_has
+from people.search import find_holders
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class MessageStory:
     """Message with its recipient, its history, the name of its campaign, and the answers to it."""
 
     message: Account
@@ -50,7 +50,7 @@ class Whole:
         note: how the query was understood, where that is not obvious.
     """
 
-    stories: list[Story]
+    stories: list[MessageStory]
     people: list[tuple[Named, list[OtherStep]]]
     others: list[AnswerEvent]
     zone: ZoneInfo
@@ -79,15 +79,15 @@ def command(who: Sequence[str], *, as_json: bool) -> None:
     for person, stories in groupby(whole.stories, key=lambda story: story.person):
         click.secho(str(person), bold=True)
         for story in stories:
-            _tell(story, whole.zone)
-        _tell_other_steps(untold.pop(person, []))
+            _show_story(story, whole.zone)
+        _show_other_steps(untold.pop(person, []))
     for person, steps in untold.items():
         click.secho(str(person), bold=True)
-        _tell_other_steps(steps)
+        _show_other_steps(steps)
     if whole.others:
         click.echo("In answer to no message:")
         for said in whole.others:
-            _tell_line(said, whole.zone)
+            _show_line(said, whole.zone)
         click.echo()
     click.echo(f"Times are those of {whole.zone.key}.")
 
@@ -125,7 +125,7 @@ async def _of_people(
         ids = [message_id for person_id in person_ids for message_id in await messages_of(db, person_id)]
     else:
         ids = [one for place in addresses for one in (await written_to_address(db, *place)).ids]
-    said = await said_by(db, person_ids, ids, addresses)
+    said = await answers_by(db, person_ids, ids, addresses)
     names = await names_of(db, person_ids)
     people = [
         (names[one], await other_steps(db, one, now=runtime.clock(), zone=zone)) for one in person_ids
@@ -155,7 +155,7 @@ async def _by_address(runtime: Runtime, db: Connection, who: str, zone: ZoneInfo
             nobody.message,
             remedy=nobody.remedy or f"It is no address either. Look the person up with: muster people find {who}",
         ) from None
-    people = list(dict.fromkeys(one.person_id for one in await who_has(db, [(channel, address)])))
+    people = list(dict.fromkeys(one.person_id for one in await find_holders(db, [(channel, address)])))
     whole = await _of_people(runtime, db, people, [(channel, address)], zone)
     if whole is None and people:
         _refuse(who)
@@ -191,13 +191,13 @@ async def _by_number(db: Connection, who: str, zone: ZoneInfo, nobody: NotFound)
 
 
 async def _one(db: Connection, message_id: int, zone: ZoneInfo) -> Whole:
-    return Whole([await _story(db, message_id, await said_to(db, message_id), zone)], [], [], zone)
+    return Whole([await _story(db, message_id, await answers_to(db, message_id), zone)], [], [], zone)
 
 
-async def _story(db: Connection, message_id: int, said: list[AnswerEvent], zone: ZoneInfo) -> Story:
+async def _story(db: Connection, message_id: int, said: list[AnswerEvent], zone: ZoneInfo) -> MessageStory:
     message = await account(db, message_id, zone)
     names = await names_of(db, [message.person_id])
-    return Story(
+    return MessageStory(
         message,
         names[message.person_id],
         await history(db, message_id, zone),
@@ -206,7 +206,7 @@ async def _story(db: Connection, message_id: int, said: list[AnswerEvent], zone:
     )
 
 
-def _tell(story: Story, zone: ZoneInfo) -> None:
+def _show_story(story: MessageStory, zone: ZoneInfo) -> None:
     message = story.message
     way = f"by {message.channel} to {message.address} from {message.sender}" if message.channel else "to nobody"
     campaign = f"{story.campaign}, " if story.campaign else ""
@@ -215,18 +215,18 @@ def _tell(story: Story, zone: ZoneInfo) -> None:
     if names := [*message.earlier_ids, *([message.provider_id] if message.provider_id else [])]:
         click.echo(f"  The provider calls it {', then '.join(names)}.")
     for happened in _in_order(story):
-        _tell_line(happened, zone)
+        _show_line(happened, zone)
     click.echo()
 
 
-def _tell_other_steps(steps: Sequence[OtherStep]) -> None:
+def _show_other_steps(steps: Sequence[OtherStep]) -> None:
     for one in steps:
         click.echo(f"No message: {one.campaign}, step {one.step}, {one.template}\n  {one.words}")
     if steps:
         click.echo()
 
 
-def _in_order(story: Story) -> list[HistoryEvent | AnswerEvent]:
+def _in_order(story: MessageStory) -> list[HistoryEvent | AnswerEvent]:
     """Return the events as recorded, each answer after the last event that is not later than it."""
     told: list[HistoryEvent | AnswerEvent] = list(story.events)
     for answer in reversed(story.answers):
@@ -235,7 +235,7 @@ def _in_order(story: Story) -> list[HistoryEvent | AnswerEvent]:
     return told
 
 
-def _tell_line(happened: HistoryEvent | AnswerEvent, zone: ZoneInfo) -> None:
+def _show_line(happened: HistoryEvent | AnswerEvent, zone: ZoneInfo) -> None:
     click.echo(f"  {happened.at.astimezone(zone):%Y-%m-%d %H:%M:%S}  {happened.source:<10}  {happened.words}")
 
 

@@ -76,14 +76,14 @@ def attach(home: Path, *, make: bool = True) -> Servers:
         )
     open_home(home)
     deadline = time.monotonic() + PATIENCE
-    keeper: int | None = None
+    daemon: int | None = None
     while time.monotonic() < deadline:
         if (line := _call(home)) is not None:
             if (servers := _listen(line, deadline)) is not None:
                 return servers
             continue  # that daemon was stopping
-        if keeper is None or not _alive(keeper, home):
-            keeper = _start_keeper(home)
+        if daemon is None or not _alive(daemon, home):
+            daemon = _start_daemon(home)
         time.sleep(0.05)
     raise Unavailable(f"The embedded servers did not start within {PATIENCE:.0f} seconds.", remedy=f"See {_log(home)}.")
 
@@ -146,7 +146,7 @@ def _error(said: Mapping[str, str]) -> MusterError:
     return kind(said["error"], remedy=said["remedy"])
 
 
-def _start_keeper(home: Path) -> int:
+def _start_daemon(home: Path) -> int:
     """Start a daemon that outlives this process while others use its servers; returns its process id."""
     try:
         log = os.open(_log(home), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -169,13 +169,13 @@ def _start_keeper(home: Path) -> int:
         os.close(log)
 
 
-def _alive(keeper: int, home: Path) -> bool:
+def _alive(daemon: int, home: Path) -> bool:
     """Whether the daemon we started still runs; it may have ended because another one serves.
 
     Raises:
         Unavailable: it failed.
     """
-    done, status = os.waitpid(keeper, os.WNOHANG)
+    done, status = os.waitpid(daemon, os.WNOHANG)
     if done == 0:
         return True
     if os.waitstatus_to_exitcode(status) == 0:

@@ -25,7 +25,7 @@ from typing import IO, Final
 
 from core.errors import MusterError, Unavailable
 from muster.embedded.client import BYE, PATIENCE, contact
-from muster.embedded.orphans import forget_dead_keeper, stop_orphans
+from muster.embedded.orphans import clean_up_after_dead_daemon, stop_orphans
 from muster.embedded.postgres import Postgres, start_postgres
 from muster.embedded.roles import APPLICATION, OWNER
 from muster.embedded.valkey import Valkey, start_valkey
@@ -65,7 +65,7 @@ class Daemon:
     async def keep(self) -> None:
         """Serve until no client is left."""
         self._obey_signals()
-        forget_dead_keeper(self.home)
+        clean_up_after_dead_daemon(self.home)
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_TMP))  # short enough for a socket, and private
         starting = asyncio.create_task(asyncio.to_thread(_start_servers, self.home))
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from core.errors import Conflict
-from muster.embedded.orphans import forget_dead_keeper, stop_orphans
+from muster.embedded.orphans import clean_up_after_dead_daemon, stop_orphans
 from muster.embedded.postgres import data_folder
 
 PATIENCE: Final = 15.0
@@ -37,7 +37,7 @@ def erase(home: Path, *, patience: float = PATIENCE) -> None:
                 raise Conflict(f"The servers of {home} are in use.", remedy="Stop what uses them, then try again.")
             time.sleep(0.05)
         stop_orphans(home)
-        forget_dead_keeper(home)
+        clean_up_after_dead_daemon(home)
         shutil.rmtree(home)
         if not data.is_relative_to(home):  # root's, where a folder above is closed
             shutil.rmtree(data.parent, ignore_errors=True)

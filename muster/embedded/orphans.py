@@ -30,7 +30,7 @@ def stop_orphans(home: Path) -> None:
     _stop_valkey(home.resolve() / "valkey")
 
 
-def forget_dead_keeper(home: Path) -> None:
+def clean_up_after_dead_daemon(home: Path) -> None:
     """Remove what a killed daemon left in /tmp; only the holder of its lock may call this."""
     with contextlib.suppress(OSError, ValueError, KeyError):
         for folder in json.loads(contact(home).read_text(encoding="utf-8"))["folders"]:

@@ -125,7 +125,7 @@ class Columns:
         return {column.label: meaning for column, meaning in sorted(taken, key=lambda pair: pair[0].index)}
 
 
-def judge_headings(mapping: ColumnMapping, *needed: str) -> Judge:
+def heading_judge(mapping: ColumnMapping, *needed: str) -> Judge:
     """Build a function that knows the headings of member files.
 
     Args:

@@ -19,7 +19,7 @@ from core.files.readers import open_table
 from core.files.tables import Table
 from messaging.suppression_digests import NO_KEYS, DigestKeys
 from people.imports import staging
-from people.imports.columns import Columns, judge_headings, map_columns
+from people.imports.columns import Columns, heading_judge, map_columns
 from people.imports.mapping import Mapping
 from people.imports.report import ImportReport
 from people.imports.rows import RowReader, StagedPerson
@@ -119,7 +119,7 @@ def _open_members(
     region: str,
     time_zone: str,
 ) -> Iterator[_Members]:
-    judge = judge_headings(mapping, "external_id")
+    judge = heading_judge(mapping, "external_id")
     with open_table(path, judge, header_row=header_row, encoding=encoding) as table:
         columns = map_columns(table.header, mapping, reserved=reserved, line=table.header_line)
         yield _Members(table, columns, RowReader(table, columns, phone_region=region, time_zone=time_zone))
@@ -188,7 +188,7 @@ async def _import(
         unreachable=merged.unreachable,
         restored=restored.entries,
         returned=restored.members,
-        left=await staging.who_left(db),
+        left=await staging.list_leavers(db),
         problems=problems,
         further=rows.problems.further,
         notices=[

@@ -113,12 +113,12 @@ class RowReader:
                 self._may_be_faulty = _MAY_BE_FAULTY.search("\n".join(whole)) is not None
                 self._refuse_no_member(whole)
                 person = self._person(line, whole)
-                self._tell_strays(line, whole)
+                self._report_strays(line, whole)
                 yield person
             except _RejectedRow as rejected:
                 self.problems.reject(self._problem(line, cells or (), rejected.column, rejected.code, rejected.message))
 
-    def _tell(self, line: int, cells: Sequence[str], column: Column | None, code: str, message: str) -> None:
+    def _report(self, line: int, cells: Sequence[str], column: Column | None, code: str, message: str) -> None:
         """Record a problem of a cell."""
         problem = self._problem(line, cells, column, code, message)
         self.of_row.append(problem)
@@ -152,13 +152,13 @@ class RowReader:
             )
         return cells
 
-    def _tell_strays(self, line: int, cells: Sequence[str]) -> None:
+    def _report_strays(self, line: int, cells: Sequence[str]) -> None:
         """Report a sheet's cells that stand to the right of all headings; they cost their row nothing else."""
         width = self._columns.full_width
         for place in range(width, len(cells)):
             if clean(cells[place]):
                 message = f"The cell {column_letters(place)}{line} stands under no heading; it was left out."
-                self._tell(line, cells, Column(place, "", ""), "no_heading", message)
+                self._report(line, cells, Column(place, "", ""), "no_heading", message)
 
     def _refuse_no_member(self, cells: Sequence[str]) -> None:
         """Reject totals and notes below the members, and headings that are printed again on each page.
@@ -237,11 +237,11 @@ class RowReader:
             return None
         cell = cells[column.index]
         if self._may_be_faulty and (code := fault_of(cell)):
-            self._tell(line, cells, column, code, FAULTS[code])
+            self._report(line, cells, column, code, FAULTS[code])
             return None
         text = clean(cell)
         if len(text) > LONGEST_CELL:
-            self._tell(line, cells, column, "too_long", "The cell is too long; it was left out.")
+            self._report(line, cells, column, "too_long", "The cell is too long; it was left out.")
             return ""
         return text
 
@@ -283,7 +283,7 @@ class RowReader:
             return default if text is not None else None
         value, code, message = check(text)
         if value is None:
-            self._tell(line, cells, column, code, message)
+            self._report(line, cells, column, code, message)
         return value or default
 
     def _attributes(self, line: int, cells: Sequence[str], kept: list[str]) -> dict[str, str]:
@@ -308,7 +308,7 @@ class RowReader:
             if not cell or cell.isspace():
                 continue
             if self._may_be_faulty and (code := fault_of(cell)):
-                self._tell(line, cells, column, code, FAULTS[code])
+                self._report(line, cells, column, code, FAULTS[code])
                 kept.append(kind)
                 continue
             if is_placeholder(text := clean(cell)):
@@ -319,7 +319,7 @@ class RowReader:
                     found[self._normalise(kind, one)] = None
                 except AddressError as error:
                     if error.code != "empty":  # a cell of invisible marks is as good as empty
-                        self._tell(line, cells, column, error.code, error.message)
+                        self._report(line, cells, column, error.code, error.message)
         return list(found)
 
     def _normalise(self, kind: str, cell: str) -> str:

@@ -98,7 +98,7 @@ async def take_out_erased(db: Connection, external_id: str) -> list[Problem]:
     return [Problem(row["line"], external_id, "erased", message) for row in rows]
 
 
-async def who_left(db: Connection) -> list[str]:
+async def list_leavers(db: Connection) -> list[str]:
     """List the membership numbers of people the file names although they have left."""
     return [row["external_id"] for row in await db.fetch(SQL["who_left"], timeout=_TIMEOUT)]
 

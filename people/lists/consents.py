@@ -16,7 +16,7 @@ from messaging.consent import Action, Consent, record_consents
 from messaging.content.templates import Channel
 from people.imports.columns import header_key
 from people.imports.report import Problem
-from people.lists.lists import BadRow, List, one_piece, open_list, read_moment
+from people.lists.lists import BadRow, List, all_or_nothing, open_list, read_moment
 
 SQL: Final = load_queries(__file__)
 
@@ -113,7 +113,7 @@ async def import_consents(
         raise InputError("Nobody has agreed in the future.", remedy="Give --at the day on which they did.")
     report = ConsentReport(path.name)
     with open_list(path, FIELDS, needs=["member_id"], header_row=header_row, encoding=encoding) as table:
-        async with one_piece(pool, keep=not dry_run) as db:
+        async with all_or_nothing(pool, keep=not dry_run) as db:
             await _import(db, table, report, otherwise, actor, zone, now)
             detail = {name: getattr(report, name) for name in ("rows", "rejected", "given", "withdrawn", "known")}
             await db.execute(SQL["record_audit"], actor, "consents.imported", path.name, detail)

@@ -143,7 +143,7 @@ def _faulty(name: str, cells: Sequence[str], place: int) -> BadRow | None:
 
 
 @asynccontextmanager
-async def one_piece(pool: Pool, *, keep: bool) -> AsyncIterator[Connection]:
+async def all_or_nothing(pool: Pool, *, keep: bool) -> AsyncIterator[Connection]:
     """Open a transaction that is kept at the end, or rolled back for a dry run; on an error nothing of it stays.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from core.db import Connection, load_queries
 from core.typed_address import read_address
-from messaging.suppression import Medium, Suppression, standing
+from messaging.suppression import Medium, Suppression, active_suppressions
 from messaging.suppression_digests import NO_KEYS, DigestKeys, find_digests
 
 SQL: Final = load_queries(__file__)
@@ -31,7 +31,7 @@ class Known:
     """Suppressions of one address: those in force, and its whole history, oldest first."""
 
     address: str
-    standing: Sequence[Suppression]
+    active_suppressions: Sequence[Suppression]
     history: Sequence[LedgerEntry]
 
     def to_json(self) -> dict[str, Any]:
@@ -40,7 +40,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class OfMember:
+class MemberSuppressions:
     """Suppressions of a member: of the person, and of each of their addresses."""
 
     member_id: str
@@ -69,7 +69,9 @@ async def find_suppression(db: Connection, text: str, *, region: str, keys: Dige
     return await _known(db, channel, address, keys)
 
 
-async def find_members_suppressions(db: Connection, member_id: str, *, keys: DigestKeys = NO_KEYS) -> OfMember | None:
+async def find_members_suppressions(
+    db: Connection, member_id: str, *, keys: DigestKeys = NO_KEYS
+) -> MemberSuppressions | None:
     """Look up whether a member may be written to at all, and at each of their addresses.
 
     Args:
@@ -86,11 +88,11 @@ async def find_members_suppressions(db: Connection, member_id: str, *, keys: Dig
     everywhere = await _known(db, "person", str(person["person_id"]), keys)
     rows = await db.fetch(SQL["addresses"], person["person_id"])
     addresses = [await _known(db, row["channel"], row["address"], keys) for row in rows]
-    return OfMember(member_id, person["name"], everywhere, addresses)
+    return MemberSuppressions(member_id, person["name"], everywhere, addresses)
 
 
 async def _known(db: Connection, channel: Medium, address: str, keys: DigestKeys) -> Known:
-    stands = await standing(db, channel=channel, address=address)
+    stands = await active_suppressions(db, channel=channel, address=address)
     digests = await find_digests(db, keys, [(channel, address)])
     stands += [Suppression(channel, address, one.purpose, one.reason, one.since) for one in digests]
     return Known(address, stands, [LedgerEntry(**row) for row in await db.fetch(SQL["history"], channel, address)])

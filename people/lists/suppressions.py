@@ -26,7 +26,7 @@ from messaging.states import Reason
 from messaging.suppression_digests import NO_KEYS, DigestKeys, Kept, has_digests, keep_wishes
 from people.imports.columns import header_key
 from people.imports.report import Problem
-from people.lists.lists import BadRow, List, one_piece, open_list, read_moment
+from people.lists.lists import BadRow, List, all_or_nothing, open_list, read_moment
 
 SQL: Final = load_queries(__file__)
 
@@ -160,7 +160,7 @@ async def import_suppressions(
     """
     report = SuppressionReport(path.name)
     with open_list(path, FIELDS, needs=NAMES, header_row=header_row, encoding=encoding) as table:
-        async with one_piece(pool, keep=not dry_run) as db:
+        async with all_or_nothing(pool, keep=not dry_run) as db:
             await _import(db, keys, table, report, region, zone, now)
             detail = {name: getattr(report, name) for name in ("rows", "rejected", "added", "standing", "withdrawn")}
             await db.execute(SQL["record_audit"], actor, "suppressions.imported", path.name, detail)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ballots.ballots import Ballot
 from ballots.counts import UnitTurnout, recount, unit_counts
-from ballots.score import Score, judge_unit, score
+from ballots.score import Score, assess_unit, score
 from campaigns.campaigns import Campaign
 from core.db import Connection, load_queries
 from people.imports.report import ImportReport
@@ -118,7 +118,7 @@ def _by_kind(standings: Sequence[Any]) -> dict[str, int]:
 
 
 def _branch(unit: UnitTurnout, whole: Score) -> Summary:
-    one = judge_unit(unit, whole)
+    one = assess_unit(unit, whole)
     return {
         "name": unit.path,
         "electorate": one.electorate,

@@ -77,7 +77,7 @@ class TwilioApi:
         if self._allowance is not None and not self._allowance.take():
             raise Refusal(20429, status=429)
         trick = twilio.trick(form)
-        self._weather()
+        self._conditions()
         if config.latency[1]:
             await asyncio.sleep(twilio.rng.uniform(*config.latency))
         message = None
@@ -91,7 +91,7 @@ class TwilioApi:
             return _hang_up(request)
         return self._show(message, status=201, now=message.created)
 
-    def _weather(self) -> None:
+    def _conditions(self) -> None:
         """Fail some requests as busy or broken, for any recipient."""
         config, rng = self._twilio.config, self._twilio.rng
         if config.busy and rng.random() < config.busy:

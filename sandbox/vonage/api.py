@@ -71,7 +71,7 @@ class VonageApi:
     async def _create(self, request: web.Request) -> web.Response:
         vonage, config = self._vonage, self._vonage.config
         said = _parameters(await request.read())
-        self._weather()
+        self._conditions()
         trick = vonage.trick(f"+{said['to']}")
         if trick.refuse is not None:
             raise VonageRefusal(422, trick.refuse)
@@ -88,7 +88,7 @@ class VonageApi:
             await vonage.notify(message, "submitted")
         return _json({"message_uuid": message.uuid}, 202)
 
-    def _weather(self) -> None:
+    def _conditions(self) -> None:
         """Fail some requests as busy or broken, for any recipient."""
         config, rng = self._vonage.config, self._vonage.rng
         if config.busy and rng.random() < config.busy:

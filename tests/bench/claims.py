@@ -35,8 +35,8 @@ class _Place:
     """A database under test: its connection, the lane that is due, who claims, and what each call took, in seconds."""
 
     db: Connection
-    lane: StepChannel
-    courier_id: int
+    step: StepChannel
+    dispatcher_id: int
     claims: list[float]
     records: list[float]
 
@@ -59,7 +59,7 @@ async def claim(*, quick: bool = False, finished: int | None = None) -> Report:
         filling = time.perf_counter() - began
         pools = [await open_pool(url, size=1) for url in urls]
         try:
-            empty, full = [await _enter(await pool.acquire(), lane) for pool, lane in zip(pools, places, strict=True)]
+            empty, full = [await _enter(await pool.acquire(), step) for pool, step in zip(pools, places, strict=True)]
             for turn in range(rounds):
                 for place in (empty, full) if turn % 2 else (full, empty):
                     await _work(place)
@@ -102,11 +102,11 @@ async def _prepare(url: str, finished: int, due: int) -> StepChannel:
     return StepChannel(0, "email", 0, sender_id, None)
 
 
-async def _enter(db: Connection, lane: StepChannel) -> _Place:
-    courier_id: int = await db.fetchval(
+async def _enter(db: Connection, step: StepChannel) -> _Place:
+    dispatcher_id: int = await db.fetchval(
         "insert into courier (name, until) values ('bench', now() + interval '1 day') returning courier_id"
     )
-    return _Place(db, lane, courier_id, [], [])
+    return _Place(db, step, dispatcher_id, [], [])
 
 
 async def _fill(db: asyncpg.Connection, finished: int, sender_id: int) -> None:
@@ -124,17 +124,17 @@ async def _work(place: _Place) -> None:
     """A claim, and what a worker then records: by turns the next ones' marks with the last ones' outcomes."""
     now = datetime.now(UTC)
     began = time.perf_counter()
-    taken = await take(place.db, place.lane, limit=CLAIMED, now=now, courier_id=place.courier_id)
+    taken = await take(place.db, place.step, limit=CLAIMED, now=now, dispatcher_id=place.dispatcher_id)
     place.claims.append(time.perf_counter() - began)
     if len(taken.messages) != CLAIMED:
         raise RuntimeError(f"{len(taken.messages)} were claimed")
     batches = [taken.messages[first : first + BATCH] for first in range(0, 10 * BATCH, BATCH)]
     last: list[Claimed] = []
     for batch in batches:
-        verdicts = [Outcome(one.message_id, one.attempt, State.ACCEPTED, reply="250 ok") for one in last]
-        marks = [Intent(one.message_id, one.attempt, _digest("c", one), _digest("u", one)) for one in batch]
+        outcomes = [Outcome(one.message_id, one.attempt, State.ACCEPTED, reply="250 ok") for one in last]
+        intents = [Intent(one.message_id, one.attempt, _digest("c", one), _digest("u", one)) for one in batch]
         began = time.perf_counter()
-        granted = await record(place.db, verdicts, marks, source="smtp", now=now)
+        granted = await record(place.db, outcomes, intents, source="smtp", now=now)
         if last:
             place.records.append(time.perf_counter() - began)
         if len(granted) != len(batch):

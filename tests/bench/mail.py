@@ -61,9 +61,9 @@ class Post:
             composer = await composers.get(db, row["step_id"], "email")
             said = {**row["variables"], **variables}
             claimed = Claimed(row["message_id"], 1, row["address"], said, row["sender_id"], 0)
-            parcel = composer.compose(claimed, self.runtime.clock()).parcel
-        assert isinstance(parcel, OutboundEmail)
-        return parcel
+            outbound = composer.compose(claimed, self.runtime.clock()).outbound
+        assert isinstance(outbound, OutboundEmail)
+        return outbound
 
 
 @asynccontextmanager

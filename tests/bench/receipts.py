@@ -128,7 +128,7 @@ def _signed(home: Path, name: str, count: int) -> Path:
                 "MessageSid": sid, "MessageStatus": "delivered", "RawDlrDoneDate": "2611251200",
                 "SmsSid": sid, "SmsStatus": "delivered", "To": f"+4474{n:08}",
             }  # fmt: skip
-            path = f"{PATH}?m={keyring.seal(n + 1, 'status')}"
+            path = f"{PATH}?m={keyring.sign_id(n + 1, 'status')}"
             signature = validator.compute_signature(f"https://vote.union.example.org{path}", form)
             out.write(f"{path}\t{signature}\t{urlencode(form)}\n")
     return file

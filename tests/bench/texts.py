@@ -109,12 +109,12 @@ async def _forms(runtime: Runtime, step_id: int) -> list[dict[str, str]]:
             step_id,
         )
     for row in rows:
-        parcel = composer.compose(
+        outbound = composer.compose(
             Claimed(row["message_id"], 1, row["address"], row["variables"], row["sender_id"], 0), runtime.clock()
-        ).parcel
-        assert isinstance(parcel, OutboundText)
-        callback = f"{runtime.settings.public_url}/webhooks/twilio/status?m={parcel.seal}{RETRIES}"
-        forms.append({"To": parcel.to, "From": parcel.sender, "Body": parcel.body, "StatusCallback": callback})
+        ).outbound
+        assert isinstance(outbound, OutboundText)
+        callback = f"{runtime.settings.public_url}/webhooks/twilio/status?m={outbound.sign_id}{RETRIES}"
+        forms.append({"To": outbound.to, "From": outbound.sender, "Body": outbound.body, "StatusCallback": callback})
     return forms
 
 

@@ -15,7 +15,7 @@ from core.db import Connection
 from messaging.goals import meet
 from messaging.states import Reason
 from messaging.suppression import suppress
-from sandbox.postmaster import MailWeather
+from sandbox.postmaster import MailConditions
 from sandbox.twilio import TwilioConfig
 from tests.faults import hosts
 from tests.faults.reckoning import Allowed
@@ -73,14 +73,14 @@ class Fault:
         slow = {"callout", "latency"}
         return bool({*self.mail(SHORT), *self.texts(SHORT)} - slow) and not self.web
 
-    def weather(self, scale: Scale) -> tuple[MailWeather, TwilioConfig]:
+    def conditions(self, scale: Scale) -> tuple[MailConditions, TwilioConfig]:
         """What the providers are told."""
         mail: dict[str, Any] = {"latency": scale.latency[0], **self.mail(scale)}
         texts: dict[str, Any] = {
             "latency": (scale.latency[1], scale.latency[1]), "late": 0.0, "repeated": 0.0, "shuffled": 0.0,
             "lost": 0.0 if self.web else 1.0, **self.texts(scale),
         }  # fmt: skip
-        return MailWeather(**mail), TwilioConfig(**texts)
+        return MailConditions(**mail), TwilioConfig(**texts)
 
 
 # workers
@@ -274,7 +274,7 @@ async def _answer(stage: Stage) -> None:
         for person in people:
             await meet(db, person["goal_id"], person["person_id"], source="link")
 
-    await _say(stage, commit)
+    await _beat_once(stage, commit)
 
 
 async def _opt_out(stage: Stage) -> None:
@@ -284,10 +284,10 @@ async def _opt_out(stage: Stage) -> None:
                 db, channel=person["channel"], address=person["address"], reason=Reason.OPTED_OUT, source="link"
             )
 
-    await _say(stage, commit)
+    await _beat_once(stage, commit)
 
 
-async def _say(stage: Stage, commit: Callable[[Connection, list[Any]], Awaitable[None]]) -> None:
+async def _beat_once(stage: Stage, commit: Callable[[Connection, list[Any]], Awaitable[None]]) -> None:
     """Three times, a tenth of everybody says so in one transaction; the moment of its commit is kept."""
     for turn, share in enumerate((0.1, 0.3, 0.5)):
         await stage.until_taken(share)

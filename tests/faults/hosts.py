@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from sandbox.postmaster import MailWeather
+from sandbox.postmaster import MailConditions
 from tests.faults.reckoning import Allowed
 from tests.faults.scale import Scale
 from tests.faults.servers import HOSTS
@@ -81,7 +81,7 @@ async def cut_off_from_postgres(stage: Stage) -> None:
     for name in _NAMES:
         stage.employ(await stage.start(*WORKER, before=("ip", "netns", "exec", name)))
     await stage.until_taken(0.3)
-    usual = MailWeather(latency=stage.scale.latency[0])
+    usual = MailConditions(latency=stage.scale.latency[0])
     stage.outside.mail_weather(replace(usual, callout=5.0))
     _ip("-n", _NAMES[1], "route", "add", "blackhole", f"{ADDRESS}/32")
     await asyncio.sleep(stage.scale.cut_off)

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import SecretStr
 
 from core.keyring import Keyring
-from sandbox.postmaster import MailWeather, Postmaster
+from sandbox.postmaster import MailConditions, Postmaster
 from sandbox.sandbox import Sandbox, SandboxConfig, open_sandbox
 from sandbox.smtp import open_smtp
 from sandbox.twilio import TwilioConfig
@@ -51,10 +51,10 @@ class Outside:
         twilio: what goes wrong with texts.
     """
 
-    def __init__(self, host: str, mail: MailWeather, twilio: TwilioConfig) -> None:
+    def __init__(self, host: str, mail: MailConditions, twilio: TwilioConfig) -> None:
         self._host = host
         self._twilio = twilio
-        self._postmaster = Postmaster(weather=mail)
+        self._postmaster = Postmaster(conditions=mail)
         self._loop = asyncio.new_event_loop()
         self._smtp_port = 0
         self._stack = AsyncExitStack()
@@ -79,16 +79,16 @@ class Outside:
         async def read() -> list[Arrival]:
             mails = [
                 Arrival(
-                    keyring.unseal(one.sender.partition("@")[0].removeprefix("b+"), "bounce"),
+                    keyring.verify_id(one.sender.partition("@")[0].removeprefix("b+"), "bounce"),
                     "email", one.recipients[0], one.message_id, one.at,
                 )
                 for one in self.sandbox.mailbox
             ]  # fmt: skip
             texts = [
-                Arrival(keyring.unseal(seal, "status"), "sms", one.to, seal, one.created)
+                Arrival(keyring.verify_id(sign_id, "status"), "sms", one.to, sign_id, one.created)
                 for one in self.sandbox.twilio.messages
                 if one.direction == "outbound-api"
-                for seal in parse_qs(urlsplit(one.callback or "").query).get("m", [""])
+                for sign_id in parse_qs(urlsplit(one.callback or "").query).get("m", [""])
             ]
             return mails + texts
 
@@ -98,7 +98,7 @@ class Outside:
         """The statuses that each text's receipts really told us, by our id."""
         return self._told
 
-    def weather(self, **texts: Any) -> None:
+    def conditions(self, **texts: Any) -> None:
         """From now on, texts are treated so."""
 
         async def turn() -> None:
@@ -106,11 +106,11 @@ class Outside:
 
         self.do(turn())
 
-    def mail_weather(self, weather: MailWeather) -> None:
+    def mail_weather(self, conditions: MailConditions) -> None:
         """From now on, emails are treated so."""
 
         async def turn() -> None:
-            self._postmaster.turn(weather)
+            self._postmaster.turn(conditions)
 
         self.do(turn())
 
@@ -145,7 +145,7 @@ class Outside:
 
         async def noted(url: str, form: Mapping[str, str]) -> Any:
             answer = await post(url, form)
-            message_id = keyring.unseal(parse_qs(urlsplit(url).query).get("m", [""])[0], "status")
+            message_id = keyring.verify_id(parse_qs(urlsplit(url).query).get("m", [""])[0], "status")
             if answer.ok and message_id is not None and "MessageStatus" in form:
                 self._told[message_id].add(form["MessageStatus"])
             return answer
@@ -168,7 +168,7 @@ class Outside:
 
 
 @contextmanager
-def open_outside(host: str, mail: MailWeather, twilio: TwilioConfig) -> Iterator[Outside]:
+def open_outbound_http(host: str, mail: MailConditions, twilio: TwilioConfig) -> Iterator[Outside]:
     """The outside, until the block is left."""
     outside = Outside(host, mail, twilio)
     thread = threading.Thread(target=outside._loop.run_forever, name="outside", daemon=True)

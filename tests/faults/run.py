@@ -38,7 +38,7 @@ async def play(servers: Servers, scale: Scale, fault: Fault, *, logs: Path | Non
             await asyncio.to_thread(servers.move_to, hosts.ADDRESS)
             stack.callback(servers.move_to, LOOPBACK)
         providers = hosts.PROVIDERS if fault.on_hosts else servers.address
-        async with open_stage(servers, scale, fault.weather(scale), providers) as stage:
+        async with open_stage(servers, scale, fault.conditions(scale), providers) as stage:
             try:
                 return await _play(stage, fault)
             finally:

@@ -13,7 +13,7 @@ from tests.support.outbox_rows import until
 async def test_outcomes_are_written_after_the_server_hung_up(runtime: Runtime, db: Connection) -> None:
     journal = OutcomeWriter(runtime, "sms", "twilio")
     assert await journal.write([], [], []) == {}
-    held = await journal._line.get()
+    held = await journal._connection.get()
     await db.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where pid <> pg_backend_pid() and datname = current_database()"

@@ -43,9 +43,9 @@ POSTMARK_LOGINS = ("muster:the new password of postmark", "muster:the old passwo
 _numbers = count(1)
 
 
-def payload(provider: str, name: str, seal: str) -> dict[str, Any]:
+def payload(provider: str, name: str, sign_id: str) -> dict[str, Any]:
     text = (DATA / provider / f"{name}.json").read_text(encoding="utf-8")
-    said: dict[str, Any] = json.loads(text.replace("SEAL", seal))
+    said: dict[str, Any] = json.loads(text.replace("SEAL", sign_id))
     return said
 
 
@@ -196,7 +196,7 @@ class World:
 
     def request(self, provider: str, name: str, message_id: int, **changed: Any) -> Request:
         """A request as a provider makes it about a message."""
-        said = payload(provider, name, self.runtime.keyring.seal(message_id, "bounce"))
+        said = payload(provider, name, self.runtime.keyring.sign_id(message_id, "bounce"))
         match provider:
             case "sendgrid":
                 key = {"sg_event_id": f"ZGVsaXZlcmVk{next(_numbers)}"}

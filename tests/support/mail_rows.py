@@ -39,16 +39,16 @@ class Room:
     host: str = ""
     port: int = 0
 
-    def seal(self, asked: Asked | int, purpose: str) -> str:
+    def sign_id(self, asked: Asked | int, purpose: str) -> str:
         message_id = asked if isinstance(asked, int) else asked.message_id
-        return self.runtime.keyring.seal(message_id, purpose)
+        return self.runtime.keyring.sign_id(message_id, purpose)
 
     def mail(self, name: str, asked: Asked | int) -> bytes:
         """A mail of tests/data/mail about a message."""
-        return (DATA / f"{name}.eml").read_bytes().replace(b"SEAL", self.seal(asked, "bounce").encode())
+        return (DATA / f"{name}.eml").read_bytes().replace(b"SEAL", self.sign_id(asked, "bounce").encode())
 
     def bounce_address(self, asked: Asked | int) -> str:
-        return f"b+{self.seal(asked, 'bounce')}@{BOUNCES}"
+        return f"b+{self.sign_id(asked, 'bounce')}@{BOUNCES}"
 
     async def hand_over(self, raw: bytes, to: str, sender: str = "") -> int:
         """One mail by LMTP; the code it was answered with."""

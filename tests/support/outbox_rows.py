@@ -23,7 +23,7 @@ from messaging.content.templates import Channel, Template
 from messaging.goals import create_goal
 from messaging.outbox.claim import StepChannel
 from messaging.outbox.dispatcher import DispatchCounts, Dispatcher
-from messaging.outbox.reconcile import Reconciled, sweep
+from messaging.outbox.reconcile import Reconciled, reconcile
 from sandbox import Sandbox
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -47,7 +47,7 @@ class Step:
     goal_id: int
     senders: dict[str, int]
 
-    def lane(self, channel: str, *, pace: float | None = None) -> StepChannel:
+    def step(self, channel: str, *, pace: float | None = None) -> StepChannel:
         return StepChannel(self.step_id, channel, 0, self.senders[channel], pace)
 
 
@@ -112,7 +112,7 @@ async def agree(db: Connection, *people: int, channel: Channel = "sms", action: 
     await record_consents(db, [Consent(one, channel, "marketing", action, **said) for one in people])
 
 
-async def courier(db: Connection, name: str = "w1") -> int:
+async def dispatcher(db: Connection, name: str = "w1") -> int:
     """A courier that is present."""
     entered: int = await db.fetchval(
         "insert into courier (name, until) values ($1, now() + interval '1 minute') returning courier_id", name
@@ -166,8 +166,8 @@ async def open_courier(runtime: Runtime) -> AsyncIterator[Dispatcher]:
 
 
 async def deliver(runtime: Runtime) -> DispatchCounts:
-    async with open_courier(runtime) as courier:
-        return await courier.run(until_idle=True)
+    async with open_courier(runtime) as dispatcher:
+        return await dispatcher.run(until_idle=True)
 
 
 async def until(true: Callable[[], Awaitable[bool]], *, seconds: float = 20) -> None:
@@ -186,11 +186,11 @@ async def sweep_as_judge(
     runtime: Runtime, channels: Mapping[str, ChannelOut] | None = None, **more: float
 ) -> Reconciled:
     """One sweep by a worker whose heart has long been steady."""
-    judge = await runtime.pool.fetchval(
+    dispatcher_id = await runtime.pool.fetchval(
         "insert into courier (name, until, steady_since)"
         " values ('judge', now() + interval '1 minute', now() - interval '1 minute') returning courier_id"
     )
     try:
-        return await sweep(runtime, channels, judge=judge, **more)
+        return await reconcile(runtime, channels, dispatcher_id=dispatcher_id, **more)
     finally:
-        await runtime.pool.execute("delete from courier where courier_id = $1", judge)
+        await runtime.pool.execute("delete from courier where courier_id = $1", dispatcher_id)

@@ -13,7 +13,7 @@ from typing import Any
 
 from campaigns.replies.classification import read_reply
 from messaging.content.render import Branding, RenderedEmail, Renderer
-from messaging.content.sent import say_again
+from messaging.content.sent import render_again
 from messaging.content.templates import Template, load_template
 from messaging.content.vocabulary import LINKS
 from tests.support.reply_cases import Case, cases
@@ -72,7 +72,7 @@ def text_message(name: str) -> Message:
     template = _said(name)
     return Message(
         _renderer(template).sms(_given()).text,
-        say_again(json.dumps(template.to_json()), CONSTANTS, "sms", {"first_name": "Amy"}),
+        render_again(json.dumps(template.to_json()), CONSTANTS, "sms", {"first_name": "Amy"}),
     )
 
 
@@ -81,7 +81,7 @@ def email(name: str) -> Message:
     """The email of a default template."""
     template = _said(name)
     mail: RenderedEmail = _renderer(template).email(_given())
-    forms = say_again(json.dumps(template.to_json()), CONSTANTS, "email", {"first_name": "Amy"})
+    forms = render_again(json.dumps(template.to_json()), CONSTANTS, "email", {"first_name": "Amy"})
     return Message(mail.text.replace("\r", ""), forms, mail.html)
 
 

@@ -17,7 +17,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from standardwebhooks import Webhook
 
 from core.db import Connection
-from core.http.outbound_http import OutboundHttp, open_outside
+from core.http.outbound_http import OutboundHttp, open_outbound_http
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.suppression import suppress
@@ -137,9 +137,9 @@ class Telling:
 async def telling(
     runtime: Runtime, *, patience: float = 15.0, resolver: AbstractResolver | None = None
 ) -> AsyncIterator[Telling]:
-    async with open_outside(runtime.settings.outgoing_allow, resolver=resolver, patience=patience) as outside:
+    async with open_outbound_http(runtime.settings.outgoing_allow, resolver=resolver, patience=patience) as outside:
         sender = Sender(runtime, outside)
-        yield Telling(runtime, outside, EventLog(runtime, milestones_every=0), sender)
+        yield Telling(runtime, outside, EventLog(runtime, state_changes_every=0), sender)
         await sender.stop(0.2)
 
 

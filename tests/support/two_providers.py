@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels.channel import Channel
-from messaging.channels.failover import FailoverChannel, Member
+from messaging.channels.failover import FailoverChannel, TextProvider
 from messaging.channels.twilio.channel import TwilioChannel
 from messaging.channels.vonage.channel import VonageChannel
 from sandbox import Sandbox
@@ -47,8 +47,8 @@ def both(runtime: Runtime, clock: Callable[[], float], *, timeout: float = 30.0)
     """Twilio first, then Vonage, with a clock of one's own for the pauses."""
     settings, http = runtime.settings, runtime.http
     members = [
-        Member(TwilioChannel(settings, http, timeout=timeout)),
-        Member(VonageChannel(settings, http, timeout=timeout), sent_from=VONAGE_FROM),
+        TextProvider(TwilioChannel(settings, http, timeout=timeout)),
+        TextProvider(VonageChannel(settings, http, timeout=timeout), sent_from=VONAGE_FROM),
     ]
     return {"sms": FailoverChannel(members, clock=clock)}
 

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from core.http.outbound_http import open_outside
+from core.http.outbound_http import open_outbound_http
 from core.runtime import open_runtime
 from core.settings import Settings
 from tests.support.receivers import LOOPBACK
@@ -18,7 +18,7 @@ async def main(database_url: str, redis_url: str) -> None:
         secret_key="a secret for tests only and long enough",
         outgoing_allow=(LOOPBACK,),
     )
-    async with open_runtime(settings) as runtime, open_outside(settings.outgoing_allow) as outside:
+    async with open_runtime(settings) as runtime, open_outbound_http(settings.outgoing_allow) as outside:
         sender = Sender(runtime, outside)
         while True:
             await sender.start()

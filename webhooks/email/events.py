@@ -36,7 +36,7 @@ _STATES: Final[Mapping[Kind, State]] = MappingProxyType(
         "noted": State.ACCEPTED,
     }
 )
-_SEALED: Final = re.compile(
+_SIGNED: Final = re.compile(
     r"(?<![0-9a-z])([0-9a-hjkmnp-tv-z]{1,13}-[0-9a-hjkmnp-tv-z]{8})(?![0-9a-z-])", re.IGNORECASE
 )
 _FRACTION: Final = re.compile(r"(\.\d{6})\d+")
@@ -137,8 +137,8 @@ def find_message(keyring: Keyring, *said: object) -> int | None:
     for text in said:
         if not isinstance(text, str):
             continue
-        for found in _SEALED.finditer(text[:_LONGEST]):
-            message_id = keyring.unseal(found[1], "bounce")
+        for found in _SIGNED.finditer(text[:_LONGEST]):
+            message_id = keyring.verify_id(found[1], "bounce")
             if message_id is not None:
                 return message_id
     return None

@@ -27,7 +27,7 @@ from core.http.web import RUNTIME
 from core.runtime import Runtime
 from core.settings import Settings
 from webhooks.email.mail_server.addresses import read_destination
-from webhooks.email.mail_server.mail_store import keep_mail
+from webhooks.email.mail_server.mail_store import store_mail
 from webhooks.email.receiver import Forged, believed, refused, source_of, use_up
 from webhooks.email.uploads import Uploads
 from webhooks.inbound_log.inbound_log import Intake
@@ -96,74 +96,74 @@ class InboundReceiver:
 
     Args:
         intake: stores what comes in.
-        carrier: the provider.
+        provider: the provider.
     """
 
-    def __init__(self, intake: Intake, carrier: InboundProvider) -> None:
+    def __init__(self, intake: Intake, provider: InboundProvider) -> None:
         self._intake = intake
-        self._carrier = carrier
+        self._provider = provider
         self._uploads = Uploads()
-        self._room = asyncio.Semaphore(MOST_AT_ONCE)
+        self._slots = asyncio.Semaphore(MOST_AT_ONCE)
         self._unknown: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
 
     @property
     def routes(self) -> list[web.RouteDef]:
         """Return its routes; Mailgun posts a mail as raw MIME only where the URL ends in `mime`."""
-        path = f"/webhooks/email/{self._carrier.name}/inbound"
+        path = f"/webhooks/email/{self._provider.name}/inbound"
         return [web.post(path, self.receive), web.post(f"{path}/mime", self.receive)]
 
     async def receive(self, request: web.Request) -> web.Response:
         """Receive a mail; the answer comes after the commit."""
-        runtime, carrier = request.app[RUNTIME], self._carrier
-        if not carrier.is_set_up(runtime.settings):
+        runtime, provider = request.app[RUNTIME], self._provider
+        if not provider.is_set_up(runtime.settings):
             raise web.HTTPNotFound
         largest = runtime.settings.mailroom_largest * 1024 * 1024
         most = 2 * largest + 1024 * 1024
         refuse_large(request, most)
         try:
-            known = carrier.recognise(runtime, request)
+            known = provider.recognise(runtime, request)
         except Forged as error:
             raise refused(request, error) from None
-        async with AsyncExitStack() as seat:
-            posted = await self._read(seat, request, most, known=known)
+        async with AsyncExitStack() as slot:
+            posted = await self._read(slot, request, most, known=known)
             if posted is not None:
-                await self._keep(runtime, posted, largest)
+                await self._store(runtime, posted, largest)
         return web.Response()
 
-    async def _read(self, seat: AsyncExitStack, request: web.Request, most: int, *, known: bool) -> Posted | None:
+    async def _read(self, slot: AsyncExitStack, request: web.Request, most: int, *, known: bool) -> Posted | None:
         """Read and verify a mail. It takes a slot only once its body is here, so that slow senders occupy none."""
-        name, reads = self._carrier.name, self._carrier.read_mail
+        name, reads = self._provider.name, self._provider.read_mail
         async with AsyncExitStack() as unverified:
             if known:
                 body = await read_body(request, largest=most)
             else:
                 body = await unverified.enter_async_context(self._uploads.receive(request, most))
-            await self._take_seat(seat, unverified, client_network(request), known=known)
+            await self._take_slot(slot, unverified, client_network(request), known=known)
             reading = reads(request.app[RUNTIME], request, body)
             return await believed(request, self._intake, f"{name}_mail", name, body, reading)
 
-    async def _take_seat(self, seat: AsyncExitStack, unverified: AsyncExitStack, where: str, *, known: bool) -> None:
+    async def _take_slot(self, slot: AsyncExitStack, unverified: AsyncExitStack, where: str, *, known: bool) -> None:
         """Wait for a slot; a network that is not verified yet gets few, so that others get some too."""
         few = MOST_AT_ONCE if known or where == INSIDE else MOST_UNKNOWN
         try:
             async with asyncio.timeout(WAITS):
                 # weak: the semaphore disappears when no request of that network holds or awaits it
                 await unverified.enter_async_context(self._unknown.setdefault((where, few), asyncio.Semaphore(few)))
-                await seat.enter_async_context(self._room)
+                await slot.enter_async_context(self._slots)
         except TimeoutError:
             raise Unavailable("Too many mails come at once.", remedy="Please try again in a minute.") from None
 
-    async def _keep(self, runtime: Runtime, posted: Posted, largest: int) -> None:
+    async def _store(self, runtime: Runtime, posted: Posted, largest: int) -> None:
         """Store a mail, and note that its token is used up, even where nothing is stored."""
-        name = self._carrier.name
+        name = self._provider.name
         fits = len(posted.raw) <= largest
-        if not (fits and await _keep_for_each(runtime, name, posted)) and posted.once is not None:
+        if not (fits and await _store_for_each(runtime, name, posted)) and posted.once is not None:
             await use_up(runtime, self._intake, name, posted.once)
         if not fits:
             raise web.HTTPRequestEntityTooLarge(largest, len(posted.raw), text="That is too large.\n")
 
 
-async def _keep_for_each(runtime: Runtime, name: str, posted: Posted) -> bool:
+async def _store_for_each(runtime: Runtime, name: str, posted: Posted) -> bool:
     """Store a mail for each of its recipients that is an address of ours; returns whether there was one."""
     known = 0
     for recipient in dict.fromkeys(posted.recipients[:MOST_RECIPIENTS]):
@@ -171,7 +171,7 @@ async def _keep_for_each(runtime: Runtime, name: str, posted: Posted) -> bool:
         if destination is None:
             continue
         known += 1
-        await keep_mail(
+        await store_mail(
             runtime, posted.raw, sender=posted.sender, recipient=recipient, destination=destination, way=name,
             once=None if posted.once is None else (source_of(name), posted.once),
         )  # fmt: skip
@@ -182,7 +182,7 @@ async def _keep_for_each(runtime: Runtime, name: str, posted: Posted) -> bool:
     return known > 0
 
 
-def put_together(headers: Sequence[tuple[str, str]], text: str, html: str, attachments: int) -> bytes:
+def compose_mail(headers: Sequence[tuple[str, str]], text: str, html: str, attachments: int) -> bytes:
     """Rebuild a mail that was posted in parsed form: headers, text, and a placeholder for each attachment.
 
     Args:

@@ -199,12 +199,12 @@ def handler(provider: Provider) -> Handler:
     """Return the handler that processes a provider's events."""
 
     async def apply(db: Connection, items: Sequence[Item]) -> None:
-        await apply_events(db, provider.name, [_told(provider, item) for item in items])
+        await apply_events(db, provider.name, [_reported(provider, item) for item in items])
 
     return apply
 
 
-def _told(provider: Provider, item: Item) -> ReportedEvent:
+def _reported(provider: Provider, item: Item) -> ReportedEvent:
     event = provider.understand(item.payload["event"], item.received_at)
     if event is None:
         raise InputError(f"An event from {provider.name} that nobody knows.")

@@ -23,7 +23,7 @@ from core.db import AWAY, Connection, in_time, load_queries
 from core.db.in_time import answer_in_time, as_unavailable
 from core.errors import InputError, Unavailable
 from core.runtime import Runtime
-from people.people_lock import people_stay
+from people.people_lock import lock_people_shared
 from webhooks.erased import forget_late
 
 SQL: Final = load_queries(__file__)
@@ -177,7 +177,7 @@ async def _store(runtime: Runtime, batch: Sequence[_Arrival]) -> None:
         arrival.tell(ids.pop(arrival.key, None))  # of two equal items only the first is new
 
 
-async def keep_malformed(runtime: Runtime, *, source: str, problem: str, body: bytes) -> None:
+async def store_malformed(runtime: Runtime, *, source: str, problem: str, body: bytes) -> None:
     """Keep an unreadable body for a person to look at, cut short and for a while.
 
     Raises:
@@ -208,7 +208,7 @@ async def process(runtime: Runtime, limit: int, handlers: Mapping[str, Handler],
     while done < limit and left:
         for long, most in list(left.items()):
             async with runtime.pool.acquire() as db, db.transaction():
-                await people_stay(db)
+                await lock_people_shared(db)
                 rows = await db.fetch(SQL["claim"], runtime.clock(), min(most, limit - done), list(slow), long)
                 for source, group in groupby(sorted(rows, key=_order), key=lambda row: str(row["source"])):
                     await _process(runtime, db, handlers.get(source, _nobody), [Item(**row) for row in group])
@@ -234,7 +234,7 @@ async def process_these(
     """
     for inbox_id in sorted(inbox_ids):
         async with db.transaction():
-            await people_stay(db)
+            await lock_people_shared(db)
             for row in await db.fetch(SQL["take"], inbox_id):
                 await _process(runtime, db, handlers.get(row["source"], _nobody), [Item(**row)])
     return not await find_waiting(db, inbox_ids)

@@ -15,10 +15,10 @@ from core.http.rate_limit import RateLimit
 from core.http.web import RUNTIME
 from core.keyring import find_token
 from core.runtime import Runtime
-from people.people_lock import people_stay
+from people.people_lock import lock_people_shared
 from webhooks.members.page_views import new_nonce
-from webhooks.members.pages import respond_to_nobody
-from webhooks.members.recipient import Page, Pressed, Recipient, find_asked, look, press
+from webhooks.members.pages import respond_to_unknown_link
+from webhooks.members.recipient import Page, Pressed, Recipient, find_recipient, press, view_page
 from webhooks.members.user_agents import classify, misfits
 
 Act = Callable[[web.Request, Connection, Recipient], Awaitable[web.Response]]
@@ -35,12 +35,12 @@ class LinkAccess:
     """Handles requests whose path holds a member's token.
 
     Args:
-        misses: counts requests for unknown links.
+        rate_limit: counts requests for unknown links.
         page: which of the message's pages is shown.
     """
 
-    def __init__(self, misses: RateLimit, page: Page) -> None:
-        self._misses = misses
+    def __init__(self, rate_limit: RateLimit, page: Page) -> None:
+        self._rate_limit = rate_limit
         self._page = page
 
     async def enter(self, request: web.Request, act: Act) -> web.Response:
@@ -53,9 +53,9 @@ class LinkAccess:
 
         async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
             async with runtime.pool.acquire() as db, db.transaction():
-                await people_stay(db)
-                asked = await find_asked(db, token, self._page, now)
-                return None if asked is None else await act(request, db, asked)
+                await lock_people_shared(db)
+                recipient = await find_recipient(db, token, self._page, now)
+                return None if recipient is None else await act(request, db, recipient)
 
         return await self._let_in(request, do)
 
@@ -71,13 +71,13 @@ class LinkAccess:
 
         async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
             async with runtime.pool.acquire() as db, db.transaction():
-                await people_stay(db)
+                await lock_people_shared(db)
                 pressed = await press(db, token, self._page, now, nonce=nonce, answer=answer)
                 return None if pressed is None else await act(request, db, pressed)
 
         return await self._let_in(request, do)
 
-    async def look(self, request: web.Request, show: Show, *, signals: Sequence[str] = ()) -> web.Response:
+    async def show_page(self, request: web.Request, show: Show, *, signals: Sequence[str] = ()) -> web.Response:
         """Show the member of a link a page, and record the page view; HEAD requests are not recorded.
 
         Args:
@@ -90,10 +90,12 @@ class LinkAccess:
 
         async def do(runtime: Runtime, token: str, now: datetime) -> web.Response | None:
             if request.method == "HEAD":
-                asked = await find_asked(runtime.pool, token, self._page, now)
-                return None if asked is None else await _made(show(request, asked, new_nonce()))  # not stored: HEAD
-            looked = await look(runtime.pool, token, self._page, now, agent=agent, signals=seen, alone=True)
-            return None if looked is None else await _made(show(request, *looked))
+                recipient = await find_recipient(runtime.pool, token, self._page, now)
+                return (
+                    None if recipient is None else await _made(show(request, recipient, new_nonce()))
+                )  # not stored: HEAD
+            viewed = await view_page(runtime.pool, token, self._page, now, agent=agent, signals=seen, alone=True)
+            return None if viewed is None else await _made(show(request, *viewed))
 
         return await self._let_in(request, do)
 
@@ -102,18 +104,18 @@ class LinkAccess:
         given, where, now = request.match_info["token"], client_network(request), runtime.clock()
         token = find_token(given)
         if token is None and "." in given:
-            return respond_to_nobody(request, 404)  # robots.txt, favicon.ico: not a guess at a link
+            return respond_to_unknown_link(request, 404)  # robots.txt, favicon.ico: not a guess at a link
         if token is not None:
-            async with self._misses.turn(where, now):
+            async with self._rate_limit.turn(where, now):
                 try:
                     answer = await answer_in_time(do(runtime, token, now))
                 except Unavailable:
-                    return respond_to_nobody(request, 503)
+                    return respond_to_unknown_link(request, 503)
             if answer is not None:
                 return answer
-        if await self._misses.count(runtime.redis, where, now):
-            return respond_to_nobody(request, 429)
-        return respond_to_nobody(request, 404)
+        if await self._rate_limit.count(runtime.redis, where, now):
+            return respond_to_unknown_link(request, 429)
+        return respond_to_unknown_link(request, 404)
 
 
 async def _made(page: web.Response | Awaitable[web.Response]) -> web.Response:

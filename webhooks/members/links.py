@@ -18,10 +18,10 @@ from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from core.keyring import find_token
 from webhooks.members.link_access import LinkAccess, is_secure
-from webhooks.members.page_views import HASTY, Stage, Used, nonce_key, open_visit, suspicions
-from webhooks.members.pages import MemberView, respond, respond_to_nobody
+from webhooks.members.page_views import HASTY, Stage, Used, nonce_key, record_view, suspicions
+from webhooks.members.pages import MemberView, respond, respond_to_unknown_link
 from webhooks.members.paths import LINK, way_back
-from webhooks.members.recipient import Pressed, Recipient, keep_press, look
+from webhooks.members.recipient import Pressed, Recipient, store_press, view_page
 from webhooks.members.user_agents import classify, misfits
 from webhooks.members.views import ANSWERS, PRESSES, UNDOS, answered, question, second_question
 
@@ -29,13 +29,13 @@ TRAP: Final = "page"
 """Last path segment of the hidden link, and value of the hidden button."""
 
 
-def routes(misses: RateLimit) -> list[web.RouteDef]:
+def routes(rate_limit: RateLimit) -> list[web.RouteDef]:
     """Return the routes of the member's page and of its hidden link.
 
     Args:
-        misses: counts requests for unknown links.
+        rate_limit: counts requests for unknown links.
     """
-    links = Links(LinkAccess(misses, "confirm"))
+    links = Links(LinkAccess(rate_limit, "confirm"))
     return [
         web.get(f"/{LINK}", links.show),
         web.post(f"/{LINK}", links.answer),
@@ -47,15 +47,15 @@ class Links:
     """Shows members' pages and takes their answers.
 
     Args:
-        door: finds the member of a link.
+        link_access: finds the member of a link.
     """
 
-    def __init__(self, door: LinkAccess) -> None:
-        self._door = door
+    def __init__(self, link_access: LinkAccess) -> None:
+        self._link_access = link_access
 
     async def show(self, request: web.Request) -> web.Response:
         """Show the question, with buttons. Changes nothing; the page view is recorded, except for HEAD."""
-        return await self._door.look(request, _show)
+        return await self._link_access.show_page(request, _show)
 
     async def answer(self, request: web.Request) -> web.Response:
         """Handle the press of a button."""
@@ -65,20 +65,20 @@ class Links:
         async def take(request: web.Request, db: Connection, pressed: Pressed) -> web.Response:
             return await _Press(request, db, pressed, nonce, answer).take()
 
-        return await self._door.press(request, take, nonce=nonce, answer=answer)
+        return await self._link_access.press(request, take, nonce=nonce, answer=answer)
 
     async def trap(self, request: web.Request) -> web.Response:
         """Record that the hidden link was followed; answer as for an unknown link."""
-        return await self._door.look(request, _fall_in, signals=["honeypot"])
+        return await self._link_access.show_page(request, _fall_in, signals=["honeypot"])
 
 
-def _show(request: web.Request, asked: Recipient, nonce: str) -> web.Response:
+def _show(request: web.Request, recipient: Recipient, nonce: str) -> web.Response:
     now = request.app[RUNTIME].clock()
-    return respond(request, asked, question(asked, now), nonce=nonce, honeypot=_honeypot(request))
+    return respond(request, recipient, question(recipient, now), nonce=nonce, honeypot=_honeypot(request))
 
 
 def _fall_in(request: web.Request, _asked: Recipient, _nonce: str) -> web.Response:
-    return respond_to_nobody(request, 404)
+    return respond_to_unknown_link(request, 404)
 
 
 def _honeypot(request: web.Request) -> str:
@@ -92,9 +92,9 @@ class _Press:
     def __init__(self, request: web.Request, db: Connection, press: Pressed, nonce: str, pressed: str) -> None:
         self._request = request
         self._db = db
-        self._asked = press.asked
+        self._asked = press.recipient
         self._used = press.used
-        self._around = press.around
+        self._around = press.nearby
         self._nonce = nonce
         self._pressed = pressed
         self._now = request.app[RUNTIME].clock()
@@ -134,10 +134,10 @@ class _Press:
 
     async def _again(self) -> web.Response:
         """Show the current state where the page had been used or was too old; changes nothing."""
-        asked, nonce = await self._look()  # read again: another press at the same moment may have been quicker
-        if asked.standing is not None or asked.stopped:
-            return self._respond(asked, question(asked, self._now), nonce)
-        return self._respond(asked, question(asked, self._now, note="once_more"), nonce, status=409)
+        recipient, nonce = await self._look()  # read again: another press at the same moment may have been quicker
+        if recipient.standing is not None or recipient.stopped:
+            return self._respond(recipient, question(recipient, self._now), nonce)
+        return self._respond(recipient, question(recipient, self._now, note="once_more"), nonce, status=409)
 
     async def _ask_again(self, signals: Sequence[str]) -> web.Response:
         pressed = self._pressed if self._pressed in (*PRESSES, *UNDOS) else None
@@ -153,25 +153,25 @@ class _Press:
             self._db, message_id=self._asked.message_id, press=press, confidence=confidence, inbox_id=inbox_id,
             at=self._now,
         )  # fmt: skip
-        asked, nonce = await self._look()
-        return self._respond(asked, answered(asked, self._now, press), nonce)
+        recipient, nonce = await self._look()
+        return self._respond(recipient, answered(recipient, self._now, press), nonce)
 
     async def _undo(self) -> web.Response:
         await self._keep({})
         undone = await undo_link(self._db, message_id=self._asked.message_id, at=self._now)
-        asked, nonce = await self._look()
+        recipient, nonce = await self._look()
         note = "undone" if undone else "said_nothing"
-        return self._respond(asked, question(asked, self._now, note=note), nonce)
+        return self._respond(recipient, question(recipient, self._now, note=note), nonce)
 
     async def _resume(self) -> web.Response:
         await self._keep({})
         await opt_in(self._db, message_id=self._asked.message_id, source="link")
-        asked, nonce = await self._look()
-        return self._respond(asked, question(asked, self._now, note="undone_stop"), nonce)
+        recipient, nonce = await self._look()
+        return self._respond(recipient, question(recipient, self._now, note="undone_stop"), nonce)
 
     async def _keep(self, more: dict[str, object]) -> int:
         payload = {"message_id": self._asked.message_id, "answer": self._pressed, "agent": self._agent} | more
-        return await keep_press(
+        return await store_press(
             self._db, self._asked, source="link", key=nonce_key(self._nonce), payload=payload, at=self._now
         )
 
@@ -179,7 +179,7 @@ class _Press:
         """Read the member's state after the change, in the same transaction, and record a new page view."""
         token = find_token(self._request.match_info["token"])
         assert token is not None
-        looked = await look(self._db, token, "confirm", self._now, agent=self._agent)
+        looked = await view_page(self._db, token, "confirm", self._now, agent=self._agent)
         assert looked is not None
         return looked
 
@@ -191,11 +191,11 @@ class _Press:
         signals: Sequence[str] = (),
         pressed: str | None = None,
     ) -> web.Response:
-        nonce = await open_visit(
+        nonce = await record_view(
             self._db, message_id=self._asked.message_id, action="confirm", agent=self._agent, at=self._now,
-            stage=stage, signals=signals, asked=pressed,
+            stage=stage, signals=signals, earlier=pressed,
         )  # fmt: skip
         return self._respond(self._asked, view, nonce)
 
-    def _respond(self, asked: Recipient, view: MemberView, nonce: str, *, status: int = 200) -> web.Response:
-        return respond(self._request, asked, view, nonce=nonce, status=status, honeypot=_honeypot(self._request))
+    def _respond(self, recipient: Recipient, view: MemberView, nonce: str, *, status: int = 200) -> web.Response:
+        return respond(self._request, recipient, view, nonce=nonce, status=status, honeypot=_honeypot(self._request))

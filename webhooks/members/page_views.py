@@ -34,7 +34,7 @@ SQL: Final = load_queries(__file__)
 HASTY: Final = timedelta(seconds=1)
 FRESH: Final = timedelta(seconds=25)
 NEAR: Final = timedelta(minutes=2)
-MANY_LOOKS: Final = 4
+MANY_VIEWS: Final = 4
 LASTS: Final = timedelta(days=2)
 """Maximum age of a page that can still be answered."""
 
@@ -54,18 +54,18 @@ class Used:
         agent: class of the User-Agent that viewed the page.
         signals: signs of a machine at that time.
         at: when the page was viewed.
-        asked: at stage 2, what had been pressed before.
+        earlier: at stage 2, what had been pressed before.
     """
 
     stage: int
     agent: str
     signals: tuple[str, ...]
     at: datetime
-    asked: str | None
+    earlier: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class NearbyUses:
     """Other uses of a message's links within `NEAR`.
 
     Attributes:
@@ -81,7 +81,7 @@ class Around:
     looks: int
 
 
-async def open_visit(
+async def record_view(
     db: Connection,
     *,
     message_id: int,
@@ -90,11 +90,11 @@ async def open_visit(
     at: datetime,
     stage: Stage = 1,
     signals: Sequence[str] = (),
-    asked: str | None = None,
+    earlier: str | None = None,
 ) -> str:
     """Record a page view; returns the nonce its form carries. Only a digest of the nonce is stored."""
     nonce = new_nonce()
-    look = (message_id, action, stage, nonce_digest(nonce), agent, list(signals), at, asked)
+    look = (message_id, action, stage, nonce_digest(nonce), agent, list(signals), at, earlier)
     await db.execute(SQL["open"], *look, MOST_LATELY, LATELY)
     return nonce
 
@@ -104,7 +104,7 @@ def new_nonce() -> str:
     return secrets.token_urlsafe(16)
 
 
-async def use_visit(
+async def use_view(
     db: Connection, *, nonce: str, message_id: int, action: str, answer: str, at: datetime
 ) -> Used | None:
     """Use the one answer of a page view; None where it is used, too old, or of another link.
@@ -123,7 +123,7 @@ async def use_visit(
     return Used(row["stage"], row["agent"], tuple(row["signals"]), row["at"], row["asked"])
 
 
-async def forget_looks(db: Connection, *, now: datetime, page: int) -> None:
+async def delete_old_views(db: Connection, *, now: datetime, page: int) -> None:
     """Delete page views too old to be answered, except one for each message that shows that it was opened.
 
     Args:
@@ -135,12 +135,12 @@ async def forget_looks(db: Connection, *, now: datetime, page: int) -> None:
         pass
 
 
-def suspicions(used: Used, around: Around, *, agent: Agent, sent_at: datetime | None, at: datetime) -> list[str]:
+def suspicions(used: Used, nearby: NearbyUses, *, agent: Agent, sent_at: datetime | None, at: datetime) -> list[str]:
     """List the signs that a machine has answered.
 
     Args:
         used: the page view that was answered.
-        around: other uses of the message's links just before.
+        nearby: other uses of the message's links just before.
         agent: class of the User-Agent that sends the answer.
         sent_at: when the message was sent; None where that is not known yet.
         at: now.
@@ -149,10 +149,10 @@ def suspicions(used: Used, around: Around, *, agent: Agent, sent_at: datetime | 
         "agent": agent != "browser" or used.agent != "browser",
         "hasty": at - used.at < HASTY,
         "fresh": sent_at is None or at - sent_at < FRESH,
-        "every_link": around.every_link,
-        "machine_near": around.machine,
-        "looks": around.looks >= MANY_LOOKS,
-        "honeypot": around.honeypot,
+        "every_link": nearby.every_link,
+        "machine_near": nearby.machine,
+        "looks": nearby.looks >= MANY_VIEWS,
+        "honeypot": nearby.honeypot,
     }
     return sorted({*used.signals, *(name for name, here in seen.items() if here)})
 

@@ -67,7 +67,7 @@ _WAITS: Final = {429: 60, 503: 30}
 
 def respond(
     request: web.Request,
-    asked: Recipient,
+    recipient: Recipient,
     view: MemberView,
     *,
     nonce: str,
@@ -78,17 +78,17 @@ def respond(
 
     Args:
         request: the request.
-        asked: the member, for their language and the ballot's facts.
+        recipient: the member, for their language and the ballot's facts.
         view: the content.
         nonce: the nonce of the page's form.
         status: HTTP status.
         honeypot: where the hidden link leads; None for none.
     """
-    say = speak(request, asked)
+    say = speak(request, recipient)
     pressed = [say("pressed", button=say(view.pressed))] if view.pressed else []
     return show(
-        request, asked, "member/page.html", status,
-        name=asked.first_name,
+        request, recipient, "member/page.html", status,
+        name=recipient.first_name,
         heading=say(view.heading),
         note=say(view.note) if view.note else None,
         lines=[*pressed, *(say(line) for line in view.lines)],
@@ -100,14 +100,14 @@ def respond(
         secret=view.secret,
         decoy=view.decoy,
         honeypot=honeypot,
-        preferences=None if asked.erased else _preferences(request),
+        preferences=None if recipient.erased else _preferences(request),
     )  # fmt: skip
 
 
-def speak(request: web.Request, asked: Recipient) -> Say:
+def speak(request: web.Request, recipient: Recipient) -> Say:
     """Return a function that gives lines in the member's language, filled in with facts about them and their ballot."""
-    words = wording(_spoken(request, asked))
-    values = _facts(request.app[RUNTIME].settings, asked, words)
+    words = wording(_spoken(request, recipient))
+    values = _facts(request.app[RUNTIME].settings, recipient, words)
 
     def say(key: str, **more: str) -> Markup:
         return Markup(words[key]).format(**(values | more))  # noqa: S704  # our own words; values are escaped
@@ -115,25 +115,25 @@ def speak(request: web.Request, asked: Recipient) -> Say:
     return say
 
 
-def show(request: web.Request, asked: Recipient, template: str, status: int = 200, **context: Any) -> web.Response:
+def show(request: web.Request, recipient: Recipient, template: str, status: int = 200, **context: Any) -> web.Response:
     """Render a member's own page.
 
     Args:
         request: the request.
-        asked: the member.
+        recipient: the member.
         template: under `templates/pages`.
         status: HTTP status.
         context: further values for the template.
     """
     settings = request.app[RUNTIME].settings
     return _render(
-        settings, template, _spoken(request, asked), status, say=speak(request, asked),
-        organisation=asked.organisation or settings.organisation, **context,
+        settings, template, _spoken(request, recipient), status, say=speak(request, recipient),
+        organisation=recipient.organisation or settings.organisation, **context,
     )  # fmt: skip
 
 
-def _spoken(request: web.Request, asked: Recipient) -> str:
-    return language(request.query.get("lang"), asked.language)
+def _spoken(request: web.Request, recipient: Recipient) -> str:
+    return language(request.query.get("lang"), recipient.language)
 
 
 def _preferences(request: web.Request) -> str:
@@ -142,7 +142,7 @@ def _preferences(request: web.Request) -> str:
     return f"{way_back(request)}p/{find_token(request.match_info['token'])}{language}"
 
 
-def respond_to_nobody(request: web.Request, status: int) -> web.Response:
+def respond_to_unknown_link(request: web.Request, status: int) -> web.Response:
     """Render a page that is the same for everybody, such as for an unknown link or too many requests.
 
     Args:
@@ -178,19 +178,19 @@ def respond_at_front(request: web.Request) -> web.Response:
     )  # fmt: skip
 
 
-def _facts(settings: Settings, asked: Recipient, words: Mapping[str, Any]) -> dict[str, str]:
+def _facts(settings: Settings, recipient: Recipient, words: Mapping[str, Any]) -> dict[str, str]:
     times = {
-        "opens": asked.opens_at,
-        "closes": asked.closes_at,
-        "last_posting": asked.last_posting_at,
-        "replacement_by": asked.replacement_by,
+        "opens": recipient.opens_at,
+        "closes": recipient.closes_at,
+        "last_posting": recipient.last_posting_at,
+        "replacement_by": recipient.replacement_by,
     }
-    told = {name: local_time(at, asked.time_zone, words) for name, at in times.items() if at is not None}
+    told = {name: local_time(at, recipient.time_zone, words) for name, at in times.items() if at is not None}
     return told | {
-        "organisation": asked.organisation or settings.organisation,
-        "title": asked.title,
-        "name": asked.first_name,
-        "address": asked.address,
+        "organisation": recipient.organisation or settings.organisation,
+        "title": recipient.title,
+        "name": recipient.first_name,
+        "address": recipient.address,
     }
 
 

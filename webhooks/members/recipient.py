@@ -13,7 +13,7 @@ from core.keyring import Action, digest
 from core.link_lifetime import LINK_LIFETIME
 from messaging.erased_address import is_erased
 from webhooks.members.page_views import LASTS as VISIT_LASTS
-from webhooks.members.page_views import LATELY, MOST_LATELY, NEAR, Around, Used, new_nonce, nonce_digest
+from webhooks.members.page_views import LATELY, MOST_LATELY, NEAR, NearbyUses, Used, new_nonce, nonce_digest
 from webhooks.members.user_agents import Agent
 
 SQL: Final = load_queries(__file__)
@@ -28,7 +28,7 @@ OPENED_BY: Final[Mapping[Page, Sequence[Action]]] = {
 """The kinds of links that open a page."""
 
 _USED: Final = ("stage", "agent", "signals", "at", "asked")
-_AROUND: Final = ("honeypot", "machine", "every_link", "looks")
+_NEARBY: Final = ("honeypot", "machine", "every_link", "looks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +93,17 @@ class Pressed:
     """Press of a button on a member's page.
 
     Attributes:
-        asked: the member.
+        recipient: the member.
         used: the page view it comes from; None where that is used, too old, or of another link.
-        around: other uses of the message's links just before.
+        nearby: other uses of the message's links just before.
     """
 
-    asked: Recipient
+    recipient: Recipient
     used: Used | None
-    around: Around
+    nearby: NearbyUses
 
 
-async def find_asked(db: Connection | Pool, token: str, page: Page, now: datetime) -> Recipient | None:
+async def find_recipient(db: Connection | Pool, token: str, page: Page, now: datetime) -> Recipient | None:
     """Find the recipient a link was made for; None where it is unknown, revoked or expired.
 
     Args:
@@ -116,7 +116,7 @@ async def find_asked(db: Connection | Pool, token: str, page: Page, now: datetim
     return None if row is None else Recipient(**row)
 
 
-async def look(
+async def view_page(
     db: Connection | Pool,
     token: str,
     page: Page,
@@ -180,16 +180,18 @@ async def press(db: Connection, token: str, page: Page, now: datetime, *, nonce:
     )
     if row is None:
         return None
-    told = dict(row)
-    stage, agent, signals, at, before = (told.pop(f"used_{name}") for name in _USED)
-    around = Around(**{name: told.pop(name) for name in _AROUND})
+    fields = dict(row)
+    stage, agent, signals, at, before = (fields.pop(f"used_{name}") for name in _USED)
+    nearby = NearbyUses(**{name: fields.pop(name) for name in _NEARBY})
     used = None if stage is None else Used(stage, agent, tuple(signals), at, before)
-    return Pressed(Recipient(**told), used, around)
+    return Pressed(Recipient(**fields), used, nearby)
 
 
-async def keep_press(
-    db: Connection, asked: Recipient, *, source: str, key: str, payload: Mapping[str, Any], at: datetime
+async def store_press(
+    db: Connection, recipient: Recipient, *, source: str, key: str, payload: Mapping[str, Any], at: datetime
 ) -> int:
     """Store a press, in the transaction that does what it asks for; returns its row in the inbound log."""
-    inbox_id: int = await db.fetchval(SQL["keep_press"], source, key, f"message:{asked.message_id}", dict(payload), at)
+    inbox_id: int = await db.fetchval(
+        SQL["keep_press"], source, key, f"message:{recipient.message_id}", dict(payload), at
+    )
     return inbox_id

@@ -19,10 +19,10 @@ from core.http.rate_limit import RateLimit
 from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from webhooks.members.link_access import LinkAccess
-from webhooks.members.page_views import Stage, new_nonce, nonce_key, open_visit, use_visit
+from webhooks.members.page_views import Stage, new_nonce, nonce_key, record_view, use_view
 from webhooks.members.pages import MemberView, respond
 from webhooks.members.paths import LINK
-from webhooks.members.recipient import Recipient, keep_press
+from webhooks.members.recipient import Recipient, store_press
 from webhooks.members.user_agents import classify
 from webhooks.members.views import second_question, stopped
 
@@ -31,13 +31,13 @@ EVERYWHERE: Final = "stop_everywhere"
 UNDO: Final = "undo_stop"
 
 
-def routes(misses: RateLimit) -> list[web.RouteDef]:
+def routes(rate_limit: RateLimit) -> list[web.RouteDef]:
     """Return the routes of the unsubscribe page.
 
     Args:
-        misses: counts requests for unknown links.
+        rate_limit: counts requests for unknown links.
     """
-    pages = Unsubscribe(LinkAccess(misses, "unsubscribe"))
+    pages = Unsubscribe(LinkAccess(rate_limit, "unsubscribe"))
     return [web.get(f"/u/{LINK}", pages.show), web.post(f"/u/{LINK}", pages.act)]
 
 
@@ -45,82 +45,86 @@ class Unsubscribe:
     """Shows the unsubscribe page and does what is asked there.
 
     Args:
-        door: finds the member of a link.
+        link_access: finds the member of a link.
     """
 
-    def __init__(self, door: LinkAccess) -> None:
-        self._door = door
+    def __init__(self, link_access: LinkAccess) -> None:
+        self._link_access = link_access
 
     async def show(self, request: web.Request) -> web.Response:
         """Show the question; change nothing."""
-        return await self._door.look(request, _show)
+        return await self._link_access.show_page(request, _show)
 
     async def act(self, request: web.Request) -> web.Response:
         """Stop messages, or undo that. A POST means stop, whatever else a mail program sends."""
         form = await read_form(request)
 
-        async def take(request: web.Request, db: Connection, asked: Recipient) -> web.Response:
-            return await _take(request, db, asked, form)
+        async def take(request: web.Request, db: Connection, recipient: Recipient) -> web.Response:
+            return await _take(request, db, recipient, form)
 
-        return await self._door.enter(request, take)
+        return await self._link_access.enter(request, take)
 
 
-def _show(request: web.Request, asked: Recipient, nonce: str) -> web.Response:
-    if asked.stopped:
+def _show(request: web.Request, recipient: Recipient, nonce: str) -> web.Response:
+    if recipient.stopped:
         return respond(
             request,
-            asked,
-            MemberView(heading=stopped(asked) or "are_stopped", undo=UNDO if asked.stopped_by_link else None),
+            recipient,
+            MemberView(heading=stopped(recipient) or "are_stopped", undo=UNDO if recipient.stopped_by_link else None),
             nonce=nonce,
         )
     view = MemberView(
         heading="unsubscribe",
         lines=["unsubscribe_why"],
         buttons=[(HERE, "unsubscribe_here", "main")]
-        + ([] if asked.erased else [(EVERYWHERE, "unsubscribe_everywhere", "")]),
+        + ([] if recipient.erased else [(EVERYWHERE, "unsubscribe_everywhere", "")]),
     )
-    return respond(request, asked, view, nonce=nonce)
+    return respond(request, recipient, view, nonce=nonce)
 
 
-async def _take(request: web.Request, db: Connection, asked: Recipient, form: MultiDict[str]) -> web.Response:
+async def _take(request: web.Request, db: Connection, recipient: Recipient, form: MultiDict[str]) -> web.Response:
     match form.get("answer"):
-        case "undo_stop" if not asked.erased:
-            return await _resume(request, db, asked, form.get("nonce", ""))
+        case "undo_stop" if not recipient.erased:
+            return await _resume(request, db, recipient, form.get("nonce", ""))
         case "nothing" | "undo_stop":  # a machine's answer to the second question: nothing changes
-            return _show(request, asked, await _note(request, db, asked))
-    everywhere = form.get("answer") == EVERYWHERE and not asked.erased
+            return _show(request, recipient, await _note(request, db, recipient))
+    everywhere = form.get("answer") == EVERYWHERE and not recipient.erased
     one_click = form.get("List-Unsubscribe") == "One-Click"
-    await keep_press(
+    await store_press(
         db,
-        asked,
+        recipient,
         source="unsubscribe",
-        key=f"{asked.message_id}:{'everywhere' if everywhere else 'here'}",
-        payload={"message_id": asked.message_id, "everywhere": everywhere, "one_click": one_click},
+        key=f"{recipient.message_id}:{'everywhere' if everywhere else 'here'}",
+        payload={"message_id": recipient.message_id, "everywhere": everywhere, "one_click": one_click},
         at=request.app[RUNTIME].clock(),
     )
-    await opt_out(db, message_id=asked.message_id, everywhere=everywhere, source="unsubscribe")
-    nonce = await _note(request, db, asked)
+    await opt_out(db, message_id=recipient.message_id, everywhere=everywhere, source="unsubscribe")
+    nonce = await _note(request, db, recipient)
     heading = "unsubscribed_everywhere" if everywhere else "unsubscribed"
-    return respond(request, asked, MemberView(heading=heading, undo=None if asked.erased else UNDO), nonce=nonce)
+    return respond(
+        request, recipient, MemberView(heading=heading, undo=None if recipient.erased else UNDO), nonce=nonce
+    )
 
 
-async def _resume(request: web.Request, db: Connection, asked: Recipient, nonce: str) -> web.Response:
+async def _resume(request: web.Request, db: Connection, recipient: Recipient, nonce: str) -> web.Response:
     """Undo, but only from a page, once, and after a second question, so that no machine signs anybody up."""
     now = request.app[RUNTIME].clock()
-    used = await use_visit(db, nonce=nonce, message_id=asked.message_id, action="unsubscribe", answer=UNDO, at=now)
+    used = await use_view(db, nonce=nonce, message_id=recipient.message_id, action="unsubscribe", answer=UNDO, at=now)
     if used is None:
-        return _show(request, asked, await _note(request, db, asked))
+        return _show(request, recipient, await _note(request, db, recipient))
     if used.stage == 1:
-        nonce = await _note(request, db, asked, stage=2)
-        return respond(request, asked, second_question(UNDO, asked, now), nonce=nonce)
-    payload = {"message_id": asked.message_id, "undo": True}
-    await keep_press(db, asked, source="unsubscribe", key=nonce_key(nonce), payload=payload, at=now)
-    await opt_in(db, message_id=asked.message_id, source="unsubscribe")
-    return respond(request, asked, MemberView(heading="undone_stop"), nonce=new_nonce())
+        nonce = await _note(request, db, recipient, stage=2)
+        return respond(request, recipient, second_question(UNDO, recipient, now), nonce=nonce)
+    payload = {"message_id": recipient.message_id, "undo": True}
+    await store_press(db, recipient, source="unsubscribe", key=nonce_key(nonce), payload=payload, at=now)
+    await opt_in(db, message_id=recipient.message_id, source="unsubscribe")
+    return respond(request, recipient, MemberView(heading="undone_stop"), nonce=new_nonce())
 
 
-async def _note(request: web.Request, db: Connection, asked: Recipient, *, stage: Stage = 1) -> str:
+async def _note(request: web.Request, db: Connection, recipient: Recipient, *, stage: Stage = 1) -> str:
     """Record a page view; machines that open every link are recognised by it."""
     agent = classify(request.headers.get("User-Agent", ""))
     now = request.app[RUNTIME].clock()
-    return await open_visit(db, message_id=asked.message_id, action="unsubscribe", agent=agent, at=now, stage=stage)
+    return await record_view(
+        db, message_id=recipient.message_id, action="unsubscribe", agent=agent, at=now, stage=stage
+    )

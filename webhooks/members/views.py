@@ -26,60 +26,60 @@ _SAID: Final = {
 }
 
 
-def stopped(asked: Recipient) -> str | None:
+def stopped(recipient: Recipient) -> str | None:
     """Return the key of a note on what is stopped: everything, or only this message's channel; None for nothing."""
-    if not asked.stopped:
+    if not recipient.stopped:
         return None
-    if asked.stopped_everywhere:
+    if recipient.stopped_everywhere:
         return "are_stopped"
-    return f"{asked.channel}_alone_stopped" if asked.reached_otherwise else f"{asked.channel}_are_stopped"
+    return f"{recipient.channel}_alone_stopped" if recipient.reached_otherwise else f"{recipient.channel}_are_stopped"
 
 
-def question(asked: Recipient, now: datetime, *, note: str | None = None) -> MemberView:
+def question(recipient: Recipient, now: datetime, *, note: str | None = None) -> MemberView:
     """Return the page a link opens, whatever has been answered before."""
-    match asked.phase(now):
+    match recipient.phase(now):
         case "before":
-            return _short(asked, "before", ["opens", "why"], ("call_me", "stop"), note)
+            return _short(recipient, "before", ["opens", "why"], ("call_me", "stop"), note)
         case "closed":
-            return _short(asked, "closed", ["closed_when", "why_closed"], ("stop",), note)
-    if asked.standing == "voted":
-        return _voted(asked, note)
+            return _short(recipient, "closed", ["closed_when", "why_closed"], ("stop",), note)
+    if recipient.standing == "voted":
+        return _voted(recipient, note)
     return MemberView(
         heading="question",
-        lines=["why", "closes", *_posting(asked, now)],
-        note=note or _SAID.get(asked.standing or "") or stopped(asked),
+        lines=["why", "closes", *_posting(recipient, now)],
+        note=note or _SAID.get(recipient.standing or "") or stopped(recipient),
         buttons=_buttons(()),
-        others=_others(asked),
-        undo="undo" if asked.said_here else _resume(asked),
+        others=_others(recipient),
+        undo="undo" if recipient.said_here else _resume(recipient),
         greet=True,
         secret=True,
         decoy=True,
     )
 
 
-def answered(asked: Recipient, now: datetime, press: str) -> MemberView:
+def answered(recipient: Recipient, now: datetime, press: str) -> MemberView:
     """Return the page after an answer: it confirms the answer, offers to undo it, and leaves open what may change."""
     if press == "stop":
         return MemberView(heading="thanks_voted_nobody", note="said_stop", undo="undo_stop")
     if press == "voted":
-        return _voted(asked, None)
-    lines = _posting(asked, now) if press == "not_yet" else []
-    if press == "no_ballot_paper" and asked.replacement_by is not None and now < asked.replacement_by:
+        return _voted(recipient, None)
+    lines = _posting(recipient, now) if press == "not_yet" else []
+    if press == "no_ballot_paper" and recipient.replacement_by is not None and now < recipient.replacement_by:
         lines.append("replacement")
-    still_open = asked.phase(now) == "open" and asked.standing != "voted"
+    still_open = recipient.phase(now) == "open" and recipient.standing != "voted"
     return MemberView(
         heading="thanks_voted_nobody",
         note={"not_yet": "said_not_voted", "no_ballot_paper": "said_no_ballot_paper", "call_me": "said_call_me"}[press],
         lines=[*lines, "changed"] if still_open else lines,
         buttons=_buttons((press,)) if still_open else (),
-        others=_others(asked, press),
+        others=_others(recipient, press),
         undo="undo",
         secret=True,
         decoy=still_open,
     )
 
 
-def second_question(press: str | None, asked: Recipient, now: datetime) -> MemberView:
+def second_question(press: str | None, recipient: Recipient, now: datetime) -> MemberView:
     """Return a plain question that has to be read: it repeats what was pressed, and offers sentences to choose from.
 
     The first is always that nothing was pressed, so that a machine that presses the first button says so itself. A wish
@@ -90,7 +90,7 @@ def second_question(press: str | None, asked: Recipient, now: datetime) -> Membe
     nothing = ("nothing", "second_nothing", "")
     if press in UNDOS:
         return MemberView(heading="second", pressed=press, lines=["sure_why"], buttons=[nothing, (press, press, "")])
-    is_open = asked.phase(now) == "open"
+    is_open = recipient.phase(now) == "open"
     if press in OTHERS:
         rest = [*(_shuffled(ANSWERS, press) if is_open else ()), *(other for other in OTHERS if other != press)]
         return MemberView(
@@ -118,42 +118,44 @@ def _shuffled(choices: Sequence[str], press: str | None) -> list[str]:
     return shuffled
 
 
-def _voted(asked: Recipient, note: str | None) -> MemberView:
+def _voted(recipient: Recipient, note: str | None) -> MemberView:
     return MemberView(
-        heading="thanks_voted" if asked.first_name else "thanks_voted_nobody",
-        note=note or ("said_voted" if asked.said_here else "said_voted_elsewhere"),
-        others=_others(asked),
-        undo="undo" if asked.said_here else _resume(asked),
+        heading="thanks_voted" if recipient.first_name else "thanks_voted_nobody",
+        note=note or ("said_voted" if recipient.said_here else "said_voted_elsewhere"),
+        others=_others(recipient),
+        undo="undo" if recipient.said_here else _resume(recipient),
         secret=True,
         decoy=True,
     )
 
 
-def _short(asked: Recipient, heading: str, lines: Sequence[str], others: Sequence[str], note: str | None) -> MemberView:
-    said = "said_voted" if asked.standing == "voted" else None
+def _short(
+    recipient: Recipient, heading: str, lines: Sequence[str], others: Sequence[str], note: str | None
+) -> MemberView:
+    said = "said_voted" if recipient.standing == "voted" else None
     return MemberView(
         heading=heading,
         lines=lines,
-        note=note or said or stopped(asked),
-        others=[other for other in _others(asked) if other[0] in others],
-        undo=_resume(asked),
+        note=note or said or stopped(recipient),
+        others=[other for other in _others(recipient) if other[0] in others],
+        undo=_resume(recipient),
         decoy=True,
     )
 
 
-def _posting(asked: Recipient, now: datetime) -> list[str]:
+def _posting(recipient: Recipient, now: datetime) -> list[str]:
     """Return the line on the last safe time to post, while that has not passed."""
-    return ["posting"] if asked.last_posting_at is not None and now < asked.last_posting_at else []
+    return ["posting"] if recipient.last_posting_at is not None and now < recipient.last_posting_at else []
 
 
 def _buttons(without: Sequence[str]) -> list[Button]:
     return [(one, one, "main" if one == "voted" else "") for one in ANSWERS if one not in without]
 
 
-def _others(asked: Recipient, pressed: str = "") -> list[Wish]:
-    gone = {pressed} | ({"stop"} if asked.stopped else set())
+def _others(recipient: Recipient, pressed: str = "") -> list[Wish]:
+    gone = {pressed} | ({"stop"} if recipient.stopped else set())
     return [(other, other) for other in OTHERS if other not in gone]
 
 
-def _resume(asked: Recipient) -> str | None:
-    return "undo_stop" if asked.stopped_by_link else None
+def _resume(recipient: Recipient) -> str | None:
+    return "undo_stop" if recipient.stopped_by_link else None

@@ -17,7 +17,7 @@ from core.db import Connection, load_queries
 from core.db.in_time import answer_in_time
 from core.runtime import Runtime
 from messaging.states import Reason
-from messaging.suppression import standing
+from messaging.suppression import active_suppressions
 from webhooks.members.translations import wording
 
 SQL: Final = load_queries(__file__)
@@ -26,7 +26,7 @@ Automatic = Literal["sms_stopped", "sms_no_pictures"]
 
 
 @dataclass(frozen=True, slots=True)
-class ToSay:
+class AutoReply:
     """Automatic answer to a text.
 
     Attributes:
@@ -45,7 +45,7 @@ class NewText:
     """Text that has just come: its classification, which is stored with it, and the automatic answer it gets."""
 
     read: Classification
-    to_say: ToSay | None
+    reply: AutoReply | None
 
 
 async def read_new_text(runtime: Runtime, *, phone: str, senders: Sequence[str], text: str, pictures: bool) -> NewText:
@@ -67,18 +67,18 @@ async def read_new_text(runtime: Runtime, *, phone: str, senders: Sequence[str],
     return await answer_in_time(_read_new_text(runtime, phone, senders, text, pictures=pictures))
 
 
-async def say(runtime: Runtime, phone: str, to_say: ToSay) -> str | None:
+async def write_reply(runtime: Runtime, phone: str, reply: AutoReply) -> str | None:
     """Return the text of an answer; None where this phone has had it. It counts as sent, whether or not sending works.
 
     Raises:
         Unavailable: the database does not answer.
     """
-    if to_say.what == "sms_no_pictures":
+    if reply.what == "sms_no_pictures":
         told = runtime.pool.fetchval(SQL["tell_once"], "sms", phone, "no_pictures", runtime.clock())
         if not await answer_in_time(told):
             return None
-    words = str(wording(to_say.language)[to_say.what]).format(organisation=to_say.organisation)
-    if to_say.organisation:
+    words = str(wording(reply.language)[reply.what]).format(organisation=reply.organisation)
+    if reply.organisation:
         return words
     words = words.lstrip(": ")
     return words[0].upper() + words[1:]  # no name is better than “Your organisation”
@@ -89,11 +89,11 @@ async def _read_new_text(runtime: Runtime, phone: str, senders: Sequence[str], t
         asked = await find_answered(db, channel="sms", address=phone, senders=senders, at=runtime.clock())
         read = classify_text(text, asked)
         what = _answer_to(read, pictures=pictures)
-        if what is None or await _is_out(db, phone):
+        if what is None or await _has_opted_out(db, phone):
             return NewText(read, None)
         # the organisation whose ballot the member was last written to about
         theirs = await db.fetchval(SQL["organisation"], asked["ballot_id"]) if asked is not None else None
-        return NewText(read, ToSay(what, read.language, theirs or runtime.settings.named))
+        return NewText(read, AutoReply(what, read.language, theirs or runtime.settings.named))
 
 
 def _answer_to(read: Classification, *, pictures: bool) -> Automatic | None:
@@ -102,5 +102,5 @@ def _answer_to(read: Classification, *, pictures: bool) -> Automatic | None:
     return "sms_no_pictures" if pictures else None
 
 
-async def _is_out(db: Connection, phone: str) -> bool:
-    return any(one.reason == Reason.OPTED_OUT for one in await standing(db, channel="sms", address=phone))
+async def _has_opted_out(db: Connection, phone: str) -> bool:
+    return any(one.reason == Reason.OPTED_OUT for one in await active_suppressions(db, channel="sms", address=phone))

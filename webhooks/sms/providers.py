@@ -38,7 +38,7 @@ def routes(intake: Intake) -> list[web.RouteDef]:
     return [route for one in WEBHOOKS.values() for route in one.routes(intake)]
 
 
-async def fetch_missed(runtime: Runtime) -> int:
+async def backfill(runtime: Runtime) -> int:
     """Store the texts that a provider has and we lack, where a look is due.
 
     Returns:
@@ -49,9 +49,9 @@ async def fetch_missed(runtime: Runtime) -> int:
     """
     found, away = 0, None
     for one in WEBHOOKS.values():
-        if one.fetch_missed is not None:
+        if one.backfill is not None:
             try:
-                found += await one.fetch_missed(runtime)
+                found += await one.backfill(runtime)
             except Unavailable as error:
                 away = error
     if away is not None:

@@ -26,14 +26,14 @@ from core.errors import InputError
 from core.http.request_bodies import parse_form, read_body, without_nul
 from core.http.web import RUNTIME
 from core.runtime import Runtime
-from messaging.channels.twilio.codes import STATES, judge, reason_of
+from messaging.channels.twilio.codes import STATES, meaning_of, reason_of
 from messaging.channels.twilio.signature import Signatures
 from messaging.outbox.receipts import Receipt, apply_receipts
 from webhooks.errors import forged, lacking, malformed
 from webhooks.inbound_log.inbound_log import Intake, Item
-from webhooks.sms.auto_replies import NewText, read_new_text, say
+from webhooks.sms.auto_replies import NewText, read_new_text, write_reply
 from webhooks.sms.sms_webhooks import SmsWebhooks
-from webhooks.sms.twilio_backfill import fetch_missed
+from webhooks.sms.twilio_backfill import backfill
 from webhooks.sms.twilio_texts import INBOUND, inbox_row
 
 STATUS: Final = "twilio_status"
@@ -70,7 +70,7 @@ class _Endpoint:
         runtime = request.app[RUNTIME]
         form = await _read_signed(request, STATUS, ("MessageSid", "MessageStatus"))
         sid, status = form["MessageSid"], form["MessageStatus"]
-        message_id = runtime.keyring.unseal(request.query.get("m", ""), "status")
+        message_id = runtime.keyring.verify_id(request.query.get("m", ""), "status")
         await self._intake.store(
             runtime,
             source=STATUS,
@@ -90,8 +90,8 @@ class _Endpoint:
         form = _plain(await _read_signed(request, INBOUND, ("MessageSid", "From", "To")))
         came = await _read_new_text(runtime, form)
         new = await self._intake.store(runtime, **inbox_row(form, came.read if came else None))
-        to_say = came.to_say if came else None
-        answer = await say(runtime, form["From"], to_say) if to_say is not None and new is not None else None
+        reply = came.reply if came else None
+        answer = await write_reply(runtime, form["From"], reply) if reply is not None and new is not None else None
         text = EMPTY if answer is None else EMPTY.replace("<Response/>", _say(answer))
         return web.Response(text=text, content_type="text/xml")
 
@@ -143,7 +143,7 @@ def _receipt(item: Item) -> Receipt:
         at=item.received_at,
         detail={"status": status} | ({"words": form["ErrorMessage"]} if form.get("ErrorMessage") else {}),
         reason=reason_of(code),
-        again=judge(code).again,
+        again=meaning_of(code).again,
     )
 
 
@@ -224,6 +224,4 @@ def _plain(form: MultiDict[str]) -> dict[str, Any]:
     return plain
 
 
-WEBHOOKS: Final = SmsWebhooks(
-    routes=routes, handlers={STATUS: apply_statuses, INBOUND: read_texts}, fetch_missed=fetch_missed
-)
+WEBHOOKS: Final = SmsWebhooks(routes=routes, handlers={STATUS: apply_statuses, INBOUND: read_texts}, backfill=backfill)

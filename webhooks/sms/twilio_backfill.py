@@ -37,7 +37,7 @@ PAGE: Final = 500
 log = structlog.get_logger(__name__)
 
 
-async def fetch_missed(runtime: Runtime) -> int:
+async def backfill(runtime: Runtime) -> int:
     """Store the texts that Twilio has and we lack, if a look is due; one worker at a time does it.
 
     Returns:

@@ -34,7 +34,7 @@ from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.states import State
 from webhooks.errors import WINDOW, forged, lacking, malformed, note_forged
 from webhooks.inbound_log.inbound_log import Intake, Item
-from webhooks.sms.auto_replies import read_new_text, say
+from webhooks.sms.auto_replies import read_new_text, write_reply
 from webhooks.sms.sms_webhooks import SmsWebhooks
 
 STATUS: Final = "vonage_status"
@@ -81,7 +81,10 @@ class _Endpoint:
             dedupe_key=f"{uuid}:{status}"[:200],
             subject=f"vonage:{uuid}",
             # the reference, unlike the URL, is part of what is signed
-            payload={"said": said, "message_id": runtime.keyring.unseal(str(said.get("client_ref") or ""), "status")},
+            payload={
+                "said": said,
+                "message_id": runtime.keyring.verify_id(str(said.get("client_ref") or ""), "status"),
+            },
         )
         return web.Response()
 
@@ -102,8 +105,8 @@ class _Endpoint:
             subject=f"phone:{phone}",
             payload={"said": said, "read": to_json(came.read)},
         )
-        to_say = came.to_say
-        if new is not None and to_say is not None and (body := await say(runtime, phone, to_say)) is not None:
+        reply = came.reply
+        if new is not None and reply is not None and (body := await write_reply(runtime, phone, reply)) is not None:
             await _text_back(runtime, said, body)
         return web.Response()
 

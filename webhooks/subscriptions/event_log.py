@@ -17,18 +17,18 @@ from typing import Final
 from ballots import feed
 from core.db import Connection, load_queries
 from core.runtime import Runtime
-from webhooks.subscriptions.event_sources import CLAIMS, LEDGERS, SourceEvents, last_change, read, wanted_ledgers
+from webhooks.subscriptions.event_sources import CLAIMS, SOURCES, SourceEvents, last_change, read, wanted_sources
 from webhooks.subscriptions.event_types import EVENTS, GROUPS, expand
-from webhooks.subscriptions.high_water_mark import ends, settled
-from webhooks.subscriptions.state_changes import milestones, wants_milestones
+from webhooks.subscriptions.high_water_mark import ends, find_high_water_mark
+from webhooks.subscriptions.state_changes import state_changes, wants_state_changes
 
 SQL: Final = load_queries(__file__)
 
 PAGE: Final = 5000
 """Rows of a source table read in one look."""
-MILESTONES_EVERY: Final = 10.0
+STATE_CHANGES_EVERY: Final = 10.0
 """Seconds between two looks for state changes of ballots and alerts."""
-_SETTLING: Final = {table: ledger.column for table, ledger in LEDGERS.items() if table != CLAIMS}
+_SETTLING: Final = {table: source.column for table, source in SOURCES.items() if table != CLAIMS}
 
 
 @dataclass(slots=True)
@@ -37,12 +37,12 @@ class EventLog:
 
     Args:
         runtime: the runtime.
-        milestones_every: seconds between two looks at ballots and alerts.
+        state_changes_every: seconds between two looks at ballots and alerts.
     """
 
     runtime: Runtime
-    milestones_every: float = MILESTONES_EVERY
-    milestones_at: float = 0.0
+    state_changes_every: float = STATE_CHANGES_EVERY
+    state_changes_at: float = 0.0
 
     async def notice(self) -> bool:
         """Look through the source tables once; returns whether there is more to read at once."""
@@ -50,20 +50,20 @@ class EventLog:
             types = await wanted_types(db)
             if not types:
                 return False
-            if wanted_ledgers(types) & {CLAIMS}:
+            if wanted_sources(types) & {CLAIMS}:
                 await feed.number(db)
             async with db.transaction():
                 if not await db.fetchval(SQL["hold"]):
                     return False
                 found, more = await self._read_on(db, types)
-                if wants_milestones(types) and time.monotonic() >= self.milestones_at:
-                    self.milestones_at = time.monotonic() + self.milestones_every
-                    found += [one for one in await milestones(db, self.runtime.clock()) if one.type in types]
+                if wants_state_changes(types) and time.monotonic() >= self.state_changes_at:
+                    self.state_changes_at = time.monotonic() + self.state_changes_every
+                    found += [one for one in await state_changes(db, self.runtime.clock()) if one.type in types]
                 await _add(db, sorted(found, key=lambda one: one.at))
                 return more
 
     async def _read_on(self, db: Connection, types: Collection[str]) -> tuple[list[SourceEvents], bool]:
-        wanted = wanted_ledgers(types)
+        wanted = wanted_sources(types)
         before = {row["ledger"]: row["position"] for row in await db.fetch(SQL["positions"])}
         heads = await _heads(db, wanted)
         found, now, more = [], {}, False
@@ -91,11 +91,11 @@ async def beginning(runtime: Runtime, types: Collection[str]) -> AsyncIterator[t
         async with db.transaction():
             await db.execute(SQL["wait"])
             known = await wanted_types(db)
-            fresh = set(LEDGERS) - wanted_ledgers(known)
+            fresh = set(SOURCES) - wanted_sources(known)
             heads = {table: place for table, place in (await _heads(db, ())).items() if table in fresh}
             await db.execute(SQL["advance"], list(heads), list(heads.values()))
-            if wants_milestones(types) and not wants_milestones(known):
-                await milestones(db, runtime.clock())
+            if wants_state_changes(types) and not wants_state_changes(known):
+                await state_changes(db, runtime.clock())
             yield db, await head(db)
 
 
@@ -120,7 +120,7 @@ async def drop_old(db: Connection, before: datetime) -> None:
 async def _heads(db: Connection, wanted: Collection[str]) -> dict[str, int]:
     """Return how far each source table can be read: to its high-water mark if it is wanted, else to its last id."""
     careful = {table: column for table, column in _SETTLING.items() if table in wanted}
-    heads = await settled(db, careful) if careful else {}
+    heads = await find_high_water_mark(db, careful) if careful else {}
     careless = {table: column for table, column in _SETTLING.items() if table not in wanted}
     return {**(heads or {}), **await ends(db, careless), CLAIMS: await last_change(db)}
 

@@ -29,7 +29,7 @@ _STATES: Final = {
     "suppressed": "message.withdrawn",
     "expired": "message.withdrawn",
 }
-_DEEDS: Final = {
+_CAMPAIGN_ACTIONS: Final = {
     "launch": "campaign.started",
     "pause": "campaign.paused",
     "resume": "campaign.resumed",
@@ -81,7 +81,7 @@ def _suppression(row: asyncpg.Record) -> str:
     return f"{'opt_out' if opted else 'suppression'}.{'lifted' if lifted else 'added'}"
 
 
-LEDGERS: Final[Mapping[str, EventSource]] = {
+SOURCES: Final[Mapping[str, EventSource]] = {
     "message_event": EventSource("messages", "event_id", ("message.",), lambda row: _STATES[row["state"]]),
     CLAIMS: EventSource("claims", "seq", ("claim.",), lambda row: f"claim.{row['kind']}"),
     "suppression_event": EventSource(
@@ -89,17 +89,17 @@ LEDGERS: Final[Mapping[str, EventSource]] = {
     ),
     "reply": EventSource("replies", "reply_id", ("reply.",), lambda _row: "reply.received"),
     "audit": EventSource(
-        "deeds", "audit_id", ("campaign.",), lambda row: _DEEDS.get(row["action"]), frozenset({"action"})
+        "deeds", "audit_id", ("campaign.",), lambda row: _CAMPAIGN_ACTIONS.get(row["action"]), frozenset({"action"})
     ),
 }
 """All sources, by table."""
 
-_NOT_SAID: Final = frozenset({"place", "at", "ref"})
+_NOT_IN_PAYLOAD: Final = frozenset({"place", "at", "ref"})
 
 
-def wanted_ledgers(types: Collection[str]) -> set[str]:
+def wanted_sources(types: Collection[str]) -> set[str]:
     """Return the source tables that have events of these types."""
-    return {name for name, ledger in LEDGERS.items() if any(one.startswith(ledger.group) for one in types)}
+    return {name for name, source in SOURCES.items() if any(one.startswith(source.group) for one in types)}
 
 
 async def read(db: Connection, table: str, after: int, upto: int, types: Collection[str]) -> list[SourceEvents]:
@@ -107,20 +107,20 @@ async def read(db: Connection, table: str, after: int, upto: int, types: Collect
 
     Args:
         db: a connection.
-        table: one of `LEDGERS`.
+        table: one of `SOURCES`.
         after: the position before the first.
         upto: the last position.
         types: which events are wanted.
     """
-    ledger = LEDGERS[table]
+    source = SOURCES[table]
     arguments: list[Any] = [after, upto]
     if table == "message_event":
         arguments.append([state for state, kind in _STATES.items() if kind in types])
     found = []
-    for row in await db.fetch(SQL[ledger.query], *arguments):
-        kind = ledger.type_of(row)
+    for row in await db.fetch(SQL[source.query], *arguments):
+        kind = source.type_of(row)
         if kind in types and kind is not None:
-            said = {name: value for name, value in row.items() if name not in _NOT_SAID | ledger.drops}
+            said = {name: value for name, value in row.items() if name not in _NOT_IN_PAYLOAD | source.drops}
             found.append(SourceEvents(kind, row["at"], said, row.get("ref")))
     return found
 

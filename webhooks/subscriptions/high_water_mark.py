@@ -23,19 +23,21 @@ PATIENCE: Final = 1.0
 """Seconds to wait for writers; after that the next round tries again."""
 
 
-async def settled(db: Connection, ledgers: Mapping[str, str], *, patience: float = PATIENCE) -> dict[str, int] | None:
+async def find_high_water_mark(
+    db: Connection, sources: Mapping[str, str], *, patience: float = PATIENCE
+) -> dict[str, int] | None:
     """Return the ids up to which each table is complete.
 
     Args:
         db: a connection outside any repeatable-read transaction.
-        ledgers: tables, and the identity column of each.
+        sources: tables, and the identity column of each.
         patience: seconds to wait for open writers.
 
     Returns:
         By table; None where a writer has not ended in that time (a long import, an archive run).
     """
-    heads = await ends(db, ledgers)
-    tables = list(ledgers)
+    heads = await ends(db, sources)
+    tables = list(sources)
     writing = await _writers(db, tables)
     waited = 0.0
     while writing:
@@ -47,9 +49,9 @@ async def settled(db: Connection, ledgers: Mapping[str, str], *, patience: float
     return heads
 
 
-async def ends(db: Connection, ledgers: Mapping[str, str]) -> dict[str, int]:
+async def ends(db: Connection, sources: Mapping[str, str]) -> dict[str, int]:
     """Return the highest id each table has given out, whether or not its row is visible yet."""
-    return {table: int(await db.fetchval(SQL["last"], table, column)) for table, column in ledgers.items()}
+    return {table: int(await db.fetchval(SQL["last"], table, column)) for table, column in sources.items()}
 
 
 async def _writers(db: Connection, tables: list[str]) -> set[str]:

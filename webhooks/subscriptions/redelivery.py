@@ -17,12 +17,12 @@ from webhooks.subscriptions.subscriptions import get_subscription
 SQL: Final = load_queries(__file__)
 
 
-async def resend(runtime: Runtime, outside: OutboundHttp, name: str, seq: int) -> OutboundReply:
+async def resend(runtime: Runtime, outbound_http: OutboundHttp, name: str, seq: int) -> OutboundReply:
     """Send one event of the event log again, whatever its type, under the same id.
 
     Args:
         runtime: the runtime.
-        outside: sends the request.
+        outbound_http: sends the request.
         name: the subscription.
         seq: the event's number.
 
@@ -39,10 +39,10 @@ async def resend(runtime: Runtime, outside: OutboundHttp, name: str, seq: int) -
             )
         event = WebhookEvent(**row)
         [body] = await bodies(db, [event], held.include)
-    return await _send(runtime, outside, held, (event.seq, webhook_id(event.seq), event.type, "resend"), body)
+    return await _send(runtime, outbound_http, held, (event.seq, webhook_id(event.seq), event.type, "resend"), body)
 
 
-async def send_test(runtime: Runtime, outside: OutboundHttp, name: str) -> OutboundReply:
+async def send_test(runtime: Runtime, outbound_http: OutboundHttp, name: str) -> OutboundReply:
     """Send a `webhook.test`, signed like everything else.
 
     Raises:
@@ -52,7 +52,7 @@ async def send_test(runtime: Runtime, outside: OutboundHttp, name: str) -> Outbo
         held = await _held(runtime, db, name)
     event_id = f"test_{uuid4().hex}"
     body = write("webhook.test", event_id=event_id, cursor=None, at=runtime.clock(), data={"subscription": held.name})
-    return await _send(runtime, outside, held, (None, event_id, "webhook.test", "test"), body)
+    return await _send(runtime, outbound_http, held, (None, event_id, "webhook.test", "test"), body)
 
 
 async def _held(runtime: Runtime, db: Connection, name: str) -> HeldDelivery:
@@ -64,10 +64,14 @@ async def _held(runtime: Runtime, db: Connection, name: str) -> HeldDelivery:
 
 
 async def _send(
-    runtime: Runtime, outside: OutboundHttp, held: HeldDelivery, what: tuple[int | None, str, str, str], body: bytes
+    runtime: Runtime,
+    outbound_http: OutboundHttp,
+    held: HeldDelivery,
+    what: tuple[int | None, str, str, str],
+    body: bytes,
 ) -> OutboundReply:
     at, event_id = runtime.clock(), what[1]
-    reply = await outside.send("POST", held.url, body, sign(held.secrets, event_id, at, body))
+    reply = await outbound_http.send("POST", held.url, body, sign(held.secrets, event_id, at, body))
     await runtime.pool.execute(
         SQL["log"], held.subscription_id, *what, at, reply.took, reply.status, reply.problem, reply.text
     )

@@ -23,7 +23,7 @@ def make_secret() -> SecretStr:
     return SecretStr("whsec_" + base64.b64encode(secrets.token_bytes(_SIZE)).decode())
 
 
-def seal(keys: Sequence[SecretStr], secret: SecretStr) -> bytes:
+def encrypt(keys: Sequence[SecretStr], secret: SecretStr) -> bytes:
     """Encrypt a secret for storage.
 
     Args:
@@ -33,14 +33,14 @@ def seal(keys: Sequence[SecretStr], secret: SecretStr) -> bytes:
     return _box(keys).encrypt(secret.get_secret_value().encode())
 
 
-def unseal(keys: Sequence[SecretStr], sealed: bytes) -> SecretStr:
+def decrypt(keys: Sequence[SecretStr], encrypted: bytes) -> SecretStr:
     """Decrypt a stored secret with whichever key fits.
 
     Raises:
         SettingsError: no key fits.
     """
     try:
-        return SecretStr(_box(keys).decrypt(sealed).decode())
+        return SecretStr(_box(keys).decrypt(encrypted).decode())
     except InvalidToken:
         raise SettingsError(
             "The secret of a webhook was sealed with another MUSTER_SECRET_KEY.",

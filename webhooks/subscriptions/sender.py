@@ -33,7 +33,7 @@ from core.settings import Settings
 from webhooks.subscriptions.event_log import head
 from webhooks.subscriptions.event_types import EVENTS, GROUPS, expand, webhook_id
 from webhooks.subscriptions.payload import WebhookEvent, bodies, sign
-from webhooks.subscriptions.secret_box import unseal
+from webhooks.subscriptions.secret_box import decrypt
 from webhooks.subscriptions.subscriptions import alert_key
 
 SQL: Final = load_queries(__file__)
@@ -88,12 +88,12 @@ class Sender:
 
     Args:
         runtime: the runtime.
-        outside: sends the requests.
+        outbound_http: sends the requests.
         lease: seconds a subscription is held; longer than a request may take.
     """
 
     runtime: Runtime
-    outside: OutboundHttp
+    outbound_http: OutboundHttp
     lease: float = LEASE
     _going: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     _stopping: bool = False
@@ -174,7 +174,7 @@ class Sender:
             ]
             texts = await bodies(db, events, held.include)
         for event, body in zip(events, texts, strict=True):
-            if self._stopping or time.monotonic() + self.outside.patience > ours_until:
+            if self._stopping or time.monotonic() + self.outbound_http.patience > ours_until:
                 return True
             ours_until = time.monotonic() + self.lease
             if not await self._send(held, token, event, body):
@@ -188,7 +188,7 @@ class Sender:
         """Send one event; returns whether the next one may go."""
         at = self.runtime.clock()
         event_id, attempt = webhook_id(event.seq), held.attempts + 1
-        reply = await self.outside.send("POST", held.url, body, sign(held.secrets, event_id, at, body))
+        reply = await self.outbound_http.send("POST", held.url, body, sign(held.secrets, event_id, at, body))
         tried = (held.subscription_id, token, event.seq, event_id, event.type, attempt, at, reply.took, reply.status)
         async with self.runtime.pool.acquire() as db, db.transaction():
             if reply.problem is None:
@@ -209,14 +209,14 @@ def held_from(row: asyncpg.Record, settings: Settings, now: datetime) -> HeldDel
     Raises:
         SettingsError: its secret was encrypted with a key we do not have.
     """
-    sealed = [row["secret"]]
+    encrypted = [row["secret"]]
     if row["old_until"] is not None and row["old_until"] > now:
-        sealed.append(row["old_secret"])
+        encrypted.append(row["old_secret"])
     types = expand(one for one in row["events"] if one == "*" or one in EVENTS or one in GROUPS)
     return HeldDelivery(
         row["subscription_id"], row["name"], row["url"], types,
         frozenset(row["include"]) & frozenset(settings.webhook_include), row["cursor"], row["attempts"],
-        row["failing_since"], tuple(unseal(settings.secret_key, one) for one in sealed),
+        row["failing_since"], tuple(decrypt(settings.secret_key, one) for one in encrypted),
     )  # fmt: skip
 
 

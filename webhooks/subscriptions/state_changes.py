@@ -22,12 +22,12 @@ _FIGURES: Final = (
 _RISE: Final = ("below", "reached", "passed")
 
 
-def wants_milestones(types: Collection[str]) -> bool:
+def wants_state_changes(types: Collection[str]) -> bool:
     """Tell whether any of these types comes from state changes."""
     return any(one.startswith(("ballot.", "alert.")) for one in types)
 
 
-async def milestones(db: Connection, now: datetime) -> list[SourceEvents]:
+async def state_changes(db: Connection, now: datetime) -> list[SourceEvents]:
     """Return the changes since the last report, and mark them as reported."""
     return [*await _alerts(db), *await _ballots(db, now)]
 

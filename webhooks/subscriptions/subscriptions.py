@@ -19,7 +19,7 @@ from core.settings import Settings
 from core.spec_errors import names_instead
 from webhooks.subscriptions import event_log
 from webhooks.subscriptions.event_types import EVENTS, expand
-from webhooks.subscriptions.secret_box import make_secret, seal
+from webhooks.subscriptions.secret_box import encrypt, make_secret
 
 SQL: Final = load_queries(__file__)
 
@@ -131,7 +131,7 @@ async def add_subscription(
     async with event_log.beginning(runtime, types) as (db, cursor):
         added = await db.fetchval(
             SQL["add"], name, url, list(dict.fromkeys(events)), sorted(set(include)),
-            seal(runtime.settings.secret_key, secret), cursor, actor, now,
+            encrypt(runtime.settings.secret_key, secret), cursor, actor, now,
         )  # fmt: skip
         if added is None:
             raise Conflict(f"There is already a webhook {name}.", remedy=f"See: muster webhooks show {name}")
@@ -167,8 +167,8 @@ async def rotate(runtime: Runtime, name: str, *, overlap: timedelta = OVERLAP, a
     """
     secret, now = make_secret(), runtime.clock()
     async with runtime.pool.acquire() as db, db.transaction():
-        sealed = seal(runtime.settings.secret_key, secret)
-        if await db.fetchval(SQL["rotate"], name, sealed, now + overlap, now) is None:
+        encrypted = encrypt(runtime.settings.secret_key, secret)
+        if await db.fetchval(SQL["rotate"], name, encrypted, now + overlap, now) is None:
             raise await _nobody(db, name)
         await _note(db, actor, "rotate", name, {"overlap_hours": overlap / timedelta(hours=1)})
     return secret

@@ -59,7 +59,7 @@ _WORD: Final = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class OwnText:
     """Own words of a member.
 
     Attributes:
@@ -73,7 +73,7 @@ class Own:
     doubtful: bool = False
 
 
-def own_text(text: str, sent: Sequence[str] = ()) -> Own:
+def own_text(text: str, sent: Sequence[str] = ()) -> OwnText:
     """Remove our words from a text.
 
     Args:
@@ -87,7 +87,7 @@ def own_text(text: str, sent: Sequence[str] = ()) -> Own:
         before, after = found.around(left)
         left = "\n".join(part for part in (_unannounced(before), after) if part)
     left = _without_passages(left)
-    own = _without_instructions(left) if _INSTRUCTION.search(left) else Own(left.strip(), repeats=left != whole)
+    own = _without_instructions(left) if _INSTRUCTION.search(left) else OwnText(left.strip(), repeats=left != whole)
     return replace(own, doubtful=own.doubtful or bool(found.doubts))
 
 
@@ -114,7 +114,7 @@ def _without_passages(text: str) -> str:
     return (kept + text[at:]).strip() if at else text
 
 
-def _without_instructions(text: str) -> Own:
+def _without_instructions(text: str) -> OwnText:
     """Remove the paragraphs that say how to answer; where every paragraph does, only the sentences that do.
 
     An instruction that begins in one paragraph and goes on in the next may be anybody's: all of it stays, as doubtful.
@@ -122,9 +122,9 @@ def _without_instructions(text: str) -> Own:
     paragraphs = [part for part in re.split(r"\n[ \t]*\n", text) if part.strip()]
     ours = [part for part in paragraphs if _INSTRUCTION.search(part)]
     if not ours:
-        return Own(text.strip(), repeats=True, doubtful=True)
+        return OwnText(text.strip(), repeats=True, doubtful=True)
     if len(ours) < len(paragraphs):
         left = "\n\n".join(part.strip() for part in paragraphs if part not in ours)
-        return Own(left, repeats=True, doubtful=max(len(_WORD.findall(part)) for part in ours) < ONE_PIECE)
+        return OwnText(left, repeats=True, doubtful=max(len(_WORD.findall(part)) for part in ours) < ONE_PIECE)
     left = _SENTENCE.sub(lambda found: "" if _INSTRUCTION.search(found[0]) else found[0], _AND_WHY.sub(" ", text))
-    return Own(left.strip(), repeats=True, doubtful=True)
+    return OwnText(left.strip(), repeats=True, doubtful=True)

@@ -27,7 +27,7 @@ from messaging.channels.channel import (
     Unknown,
     Withheld,
 )
-from messaging.channels.smtp.codes import SmtpPhase, judge
+from messaging.channels.smtp.codes import SmtpPhase, result_of
 from messaging.channels.smtp.dkim import open_signer
 from messaging.channels.smtp.provider_headers import reference_header
 from messaging.channels.smtp.smtp_connection import CLOSING, SmtpConnection
@@ -45,16 +45,16 @@ QUIET: Final = 5.0
 """Seconds after which an unused connection is tested by NOOP before it is reused."""
 IDLE: Final = 60.0
 """Seconds after which an unused connection is closed."""
-FAREWELL: Final = 2.0
+QUIT_TIMEOUT: Final = 2.0
 """Seconds a relay gets to answer QUIT."""
 _NEEDS_UTF8: Final = "The relay takes no addresses with letters beyond ASCII before the @ (it does not offer SMTPUTF8)."
 
 
 @dataclass(slots=True)
-class _Line:
+class _Session:
     """Open connection, with its number of emails, time of last use and phase."""
 
-    dialogue: SmtpConnection
+    connection: SmtpConnection
     mails: int = 0
     used_at: float = 0.0
     phase: SmtpPhase = SmtpPhase.MAIL
@@ -82,34 +82,34 @@ class SmtpChannel:
         self._header = reference_header(settings)
         self._timeout = timeout
         self._local_name = settings.bounce_host
-        self._idle: list[_Line] = []
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._idle: list[_Session] = []
+        self._closing: set[asyncio.Task[None]] = set()
         self.connections: Final = settings.smtp_connections
 
-    async def send(self, parcel: OutboundMessage) -> SendResult:
+    async def send(self, outbound: OutboundMessage) -> SendResult:
         """Send one email to the relay."""
-        assert isinstance(parcel, OutboundEmail)
-        mail = parcel
+        assert isinstance(outbound, OutboundEmail)
+        mail = outbound
         if self._header is not None:  # before signing: this header is not among those signed
-            mail = replace(mail, content=self._header(parcel.envelope) + parcel.content)
+            mail = replace(mail, content=self._header(outbound.envelope) + outbound.content)
         if self._signer is not None:
             mail = replace(mail, content=self._signer.sign(seven_bit(mail.content)))
-        recipient = _path(parcel.to)
+        recipient = _path(outbound.to)
         if recipient is None:
             return Refused(Reason.RECIPIENT_REFUSED, reply="The address has characters SMTP cannot carry.")
-        line = await self._take()
-        if line is not None:
-            outcome = await self._try(line, recipient, mail)
-            if outcome is not None:
-                return outcome
+        session = await self._take()
+        if session is not None:
+            result = await self._try(session, recipient, mail)
+            if result is not None:
+                return result
         opened = await self._open()
-        if not isinstance(opened, _Line):
+        if not isinstance(opened, _Session):
             return opened
         return await self._try(opened, recipient, mail) or Retry(
             Reason.NOT_REACHED, reply="The relay hung up before the message.", slow=True
         )
 
-    async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:  # noqa: ARG002
+    async def trace(self, outbound: OutboundMessage, since: datetime) -> list[Trace] | None:  # noqa: ARG002
         """Return None: a relay has no list that could be searched."""
         return None
 
@@ -117,112 +117,112 @@ class SmtpChannel:
         """Send QUIT on every idle connection and close it."""
         while self._idle:
             self._dismiss(self._idle.pop())
-        while self._leaving:
-            await asyncio.wait(self._leaving)
+        while self._closing:
+            await asyncio.wait(self._closing)
 
-    async def _try(self, line: _Line, recipient: bytes, mail: OutboundEmail) -> SendResult | None:
+    async def _try(self, session: _Session, recipient: bytes, mail: OutboundEmail) -> SendResult | None:
         """Send one email on one connection; None where the connection broke before the first reply."""
-        line.phase = SmtpPhase.MAIL
-        kept = False
+        session.phase = SmtpPhase.MAIL
+        reusable = False
         try:
             async with asyncio.timeout(self._timeout):
-                outcome = await _transfer(line, recipient, mail)
+                result = await _transfer(session, recipient, mail)
         except OSError as error:  # TimeoutError is one
-            words = f"{type(error).__name__} at {line.phase}: {error}"[:200]
-            if line.phase is SmtpPhase.BODY:
+            words = f"{type(error).__name__} at {session.phase}: {error}"[:200]
+            if session.phase is SmtpPhase.BODY:
                 return Unknown(words)
-            if line.phase is SmtpPhase.MAIL and not isinstance(error, TimeoutError):
+            if session.phase is SmtpPhase.MAIL and not isinstance(error, TimeoutError):
                 return None
             return Retry(Reason.NOT_REACHED, reply=words, slow=True)
         else:
-            kept = line.dialogue.is_sound
-            return outcome
+            reusable = session.connection.is_sound
+            return result
         finally:  # also when cancelled: an interrupted session is never reused
-            if kept:
-                self._keep(line)
+            if reusable:
+                self._keep(session)
             else:
-                line.dialogue.close()
+                session.connection.close()
 
-    async def _take(self) -> _Line | None:
+    async def _take(self) -> _Session | None:
         """Take the open connection that was used last; close those unused for too long."""
         while self._idle:
-            line = self._idle.pop()
-            alone = time.monotonic() - line.used_at
-            fit = line.dialogue.is_sound and alone < QUIET
+            session = self._idle.pop()
+            unused_for = time.monotonic() - session.used_at
+            fit = session.connection.is_sound and unused_for < QUIET
             try:
-                fit = fit or (line.dialogue.is_sound and alone < IDLE and await _answers(line.dialogue))
+                fit = fit or (session.connection.is_sound and unused_for < IDLE and await _answers(session.connection))
             finally:
                 if not fit:
-                    line.dialogue.close()
+                    session.connection.close()
             if fit:
-                return line
+                return session
         return None
 
-    def _keep(self, line: _Line) -> None:
-        line.mails += 1
-        line.used_at = now = time.monotonic()
+    def _keep(self, session: _Session) -> None:
+        session.mails += 1
+        session.used_at = now = time.monotonic()
         while self._idle and now - self._idle[0].used_at > IDLE:  # the one used last is taken first
             self._dismiss(self._idle.pop(0))
-        if line.mails < MAILS_PER_CONNECTION:
-            self._idle.append(line)
+        if session.mails < MAILS_PER_CONNECTION:
+            self._idle.append(session)
         else:
-            self._dismiss(line)
+            self._dismiss(session)
 
-    async def _open(self) -> _Line | Retry | Refused:
+    async def _open(self) -> _Session | Retry | Refused:
         opened = await connect(self._relay, self._context, self._local_name, self._timeout)
-        return _Line(opened) if isinstance(opened, SmtpConnection) else opened
+        return _Session(opened) if isinstance(opened, SmtpConnection) else opened
 
-    def _dismiss(self, line: _Line) -> None:
+    def _dismiss(self, session: _Session) -> None:
         """Send QUIT and close a connection, in the background."""
-        task = asyncio.create_task(_hang_up(line.dialogue))
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        task = asyncio.create_task(_hang_up(session.connection))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
 
-async def _transfer(line: _Line, recipient: bytes, mail: OutboundEmail) -> SendResult:
+async def _transfer(session: _Session, recipient: bytes, mail: OutboundEmail) -> SendResult:
     """Send one email on an open connection. One timeout covers all of its commands."""
-    dialogue = line.dialogue
+    connection = session.connection
     content = mail.content
-    if "8bitmime" not in dialogue.extensions:
+    if "8bitmime" not in connection.extensions:
         content = seven_bit(content)
-    opening = _opening(dialogue.extensions, recipient, mail.envelope, content)
+    opening = _opening(connection.extensions, recipient, mail.envelope, content)
     if isinstance(opening, Refused):
         return opening
-    refused = await _introduce(line, opening, b"RCPT TO:<%b>" % recipient)
+    refused = await _introduce(session, opening, b"RCPT TO:<%b>" % recipient)
     if refused is not None:
         return refused
     if not mail.still_ours():  # the replies may have taken a minute, or this process may have been suspended
-        dialogue.close()
+        connection.close()
         return Withheld()
-    dialogue.hand_over(_stuffed(content))
-    line.phase = SmtpPhase.BODY
-    ((code, words),) = await dialogue.hear()
+    connection.send_text(_stuffed(content))
+    session.phase = SmtpPhase.BODY
+    ((code, words),) = await connection.read_replies()
     if code // 100 == 2:
         return Accepted(f"{code} {words}"[:200])
     if code < 400:
         raise ConnectionResetError(f"the server answered {code}")
-    return judge(code, words, SmtpPhase.BODY)
+    return result_of(code, words, SmtpPhase.BODY)
 
 
-async def _introduce(line: _Line, opening: bytes, recipient: bytes) -> Retry | Refused | None:
+async def _introduce(session: _Session, opening: bytes, recipient: bytes) -> Retry | Refused | None:
     """Send MAIL, RCPT and DATA; returns None where the server waits for the text."""
-    dialogue = line.dialogue
+    connection = session.connection
     steps = ((SmtpPhase.MAIL, opening), (SmtpPhase.RCPT, recipient), (SmtpPhase.DATA, b"DATA"))
-    at_once = len(steps) if "pipelining" in dialogue.extensions else 1
+    at_once = len(steps) if "pipelining" in connection.extensions else 1
     for first in range(0, len(steps), at_once):
         said = steps[first : first + at_once]
-        dialogue.say(*(command for _, command in said))
-        replies = await dialogue.hear()
+        connection.send_commands(*(command for _, command in said))
+        replies = await connection.read_replies()
         for (phase, _), (code, words) in zip(said, replies, strict=False):
-            line.phase = phase
+            session.phase = phase
             if code // 100 == (3 if phase is SmtpPhase.DATA else 2):  # RFC 5321, 4.3.2: the first digit says what to do
                 continue
             if code < 400:
                 raise ConnectionResetError(f"the server answered {code}")
-            if code == CLOSING and phase is SmtpPhase.MAIL and line.mails:
+            if code == CLOSING and phase is SmtpPhase.MAIL and session.mails:
                 raise ConnectionResetError("the server takes no more on this connection")
-            await _start_over(dialogue, text_awaited=phase is SmtpPhase.RCPT and replies[-1][0] == 354)
-            return judge(code, words, phase)
+            await _start_over(connection, text_awaited=phase is SmtpPhase.RCPT and replies[-1][0] == 354)
+            return result_of(code, words, phase)
         if len(replies) < len(said):
             raise ConnectionResetError("the server hung up in the middle")
     return None
@@ -245,7 +245,7 @@ def _opening(extensions: Mapping[str, str], recipient: bytes, envelope: str, con
     return command
 
 
-async def _start_over(dialogue: SmtpConnection, *, text_awaited: bool) -> None:
+async def _start_over(connection: SmtpConnection, *, text_awaited: bool) -> None:
     """Reset a connection after a refusal for the next email, or close it.
 
     A server with pipelining may wait for the text of an email whose recipient it has refused: it gets an empty text,
@@ -253,31 +253,31 @@ async def _start_over(dialogue: SmtpConnection, *, text_awaited: bool) -> None:
     """
     try:
         if text_awaited:
-            dialogue.hand_over(b".\r\n")
-            await dialogue.hear()
-        dialogue.say(b"RSET")
-        await dialogue.hear()
+            connection.send_text(b".\r\n")
+            await connection.read_replies()
+        connection.send_commands(b"RSET")
+        await connection.read_replies()
     except OSError:
-        dialogue.close()
+        connection.close()
 
 
-async def _answers(dialogue: SmtpConnection) -> bool:
+async def _answers(connection: SmtpConnection) -> bool:
     """Return whether an unused connection still works."""
     try:
         async with asyncio.timeout(PROMPT):
-            dialogue.say(b"NOOP")
-            ((code, _),) = await dialogue.hear()
+            connection.send_commands(b"NOOP")
+            ((code, _),) = await connection.read_replies()
     except OSError:
         return False
     return code == 250
 
 
-async def _hang_up(dialogue: SmtpConnection) -> None:
+async def _hang_up(connection: SmtpConnection) -> None:
     with contextlib.suppress(OSError):
-        async with asyncio.timeout(FAREWELL):
-            dialogue.say(b"QUIT")
-            await dialogue.hear()
-    dialogue.close()
+        async with asyncio.timeout(QUIT_TIMEOUT):
+            connection.send_commands(b"QUIT")
+            await connection.read_replies()
+    connection.close()
 
 
 def _stuffed(content: bytes) -> bytes:

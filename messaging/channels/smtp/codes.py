@@ -38,7 +38,7 @@ _BARE: Final[Mapping[SmtpPhase, Reason]] = MappingProxyType(
 """Reasons of permanent refusals without an enhanced code, by phase."""
 
 
-def judge(code: int, reply: str, phase: SmtpPhase) -> Retry | Refused:
+def result_of(code: int, reply: str, phase: SmtpPhase) -> Retry | Refused:
     """Return the result for a reply other than success; in every case nothing was sent.
 
     Args:

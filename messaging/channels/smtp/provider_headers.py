@@ -43,7 +43,7 @@ def reference_header(settings: Settings) -> Callable[[str], bytes] | None:
     relay = RELAYS[settings.email_provider]
 
     def header(envelope: str) -> bytes:
-        seal = envelope.partition("@")[0].removeprefix("b+")
-        return f"{relay.lines(settings, seal)}\r\n".encode("ascii")
+        sign_id = envelope.partition("@")[0].removeprefix("b+")
+        return f"{relay.lines(settings, sign_id)}\r\n".encode("ascii")
 
     return header

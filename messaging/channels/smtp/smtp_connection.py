@@ -35,7 +35,7 @@ class SmtpConnection(asyncio.Protocol):
         self._lines: list[str] = []
         self._length = 0
         self._replies: list[Reply] = []
-        self._owed = 0
+        self._expected = 0
         self._waiter: asyncio.Future[None] | None = None
         self._lost: Exception | None = None
         self.extensions: Final = extensions
@@ -44,10 +44,10 @@ class SmtpConnection(asyncio.Protocol):
     @property
     def is_sound(self) -> bool:
         """Whether the next email can be sent: it is open, and exactly the expected replies have come."""
-        quiet = not (self._owed or self._replies or self._lines or self._unread)
+        quiet = not (self._expected or self._replies or self._lines or self._unread)
         return quiet and self._lost is None and not self._transport.is_closing()
 
-    def say(self, *commands: bytes) -> None:
+    def send_commands(self, *commands: bytes) -> None:
         """Send commands, in one packet; a reply to each is expected.
 
         Raises:
@@ -55,7 +55,7 @@ class SmtpConnection(asyncio.Protocol):
         """
         self._write(b"\r\n".join(commands) + b"\r\n", replies=len(commands))
 
-    def hand_over(self, text: bytes) -> None:
+    def send_text(self, text: bytes) -> None:
         """Send the text of an email, its final dot included; one reply is expected.
 
         Raises:
@@ -63,7 +63,7 @@ class SmtpConnection(asyncio.Protocol):
         """
         self._write(text, replies=1)
 
-    async def hear(self) -> list[Reply]:
+    async def read_replies(self) -> list[Reply]:
         """Wait for the expected replies.
 
         Returns:
@@ -72,7 +72,7 @@ class SmtpConnection(asyncio.Protocol):
         Raises:
             ConnectionResetError: it closed the connection, or sent what is not SMTP, before any reply.
         """
-        if self._owed and self._lost is None:
+        if self._expected and self._lost is None:
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter
@@ -88,24 +88,24 @@ class SmtpConnection(asyncio.Protocol):
         self._fail(ConnectionResetError("the connection is closed"))
 
     def data_received(self, data: bytes) -> None:
-        """Read received bytes, and wake `hear` once all expected replies are there."""
+        """Read received bytes, and wake `read_replies` once all expected replies are there."""
         self._unread += data
         while self._lost is None and (end := self._unread.find(b"\n")) >= 0:
             line = bytes(self._unread[: end + 1])
             del self._unread[: end + 1]
             self._read(line)
         self._measure(len(self._unread))
-        if not self._owed:
+        if not self._expected:
             self._wake()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Note that the connection is closed, and wake `hear`."""
+        """Note that the connection is closed, and wake `read_replies`."""
         self._fail(error or ConnectionResetError("the server hung up"))
 
     def _write(self, data: bytes, *, replies: int) -> None:
         if not self.is_sound:
             raise ConnectionResetError(str(self._lost or "the server said more than it was asked"))
-        self._owed += replies
+        self._expected += replies
         self._transport.write(data)
 
     def _read(self, line: bytes) -> None:
@@ -123,12 +123,12 @@ class SmtpConnection(asyncio.Protocol):
         reply = int(code), "\n".join(self._lines)
         self._lines.clear()
         self._length = 0
-        if not self._owed:
+        if not self._expected:
             if len(self._replies) > 1 and reply[0] != CLOSING:
                 self._replies.clear()  # it is no longer known which reply answers which command
             self._fail(ConnectionResetError(f"nobody had asked: {line[:80]!r}"))
             return
-        self._owed -= 1
+        self._expected -= 1
         self._replies.append(reply)
         if reply[0] == CLOSING:
             self._fail(ConnectionResetError("the server said that it is closing"))

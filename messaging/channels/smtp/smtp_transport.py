@@ -14,7 +14,7 @@ from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPHeloErr
 from core.errors import SettingsError
 from core.http.http_answers import describe_failure
 from messaging.channels.channel import Refused, Retry
-from messaging.channels.smtp.codes import SmtpPhase, judge
+from messaging.channels.smtp.codes import SmtpPhase, result_of
 from messaging.channels.smtp.smtp_connection import SmtpConnection
 from messaging.states import Reason
 
@@ -119,7 +119,7 @@ async def connect(
     except BaseException as error:
         smtp.close()
         if isinstance(error, SMTPResponseException):
-            return judge(error.code, error.message, _phase(error))
+            return result_of(error.code, error.message, _phase(error))
         if isinstance(error, SMTPException | OSError | ValueError):
             return Retry(Reason.NOT_REACHED, reply=_words(error), slow=True)
         raise

@@ -36,7 +36,7 @@ from messaging.channels.twilio.client import (
     TooManyRequests,
     open_client,
 )
-from messaging.channels.twilio.codes import judge
+from messaging.channels.twilio.codes import meaning_of
 from messaging.states import Reason
 
 RETRIES: Final = "#rc=5&rp=all"
@@ -75,17 +75,17 @@ class TwilioChannel:
         )
         self._callback = f"{settings.public_url}/webhooks/twilio/status?m="
 
-    async def send(self, parcel: OutboundMessage) -> SendResult:
+    async def send(self, outbound: OutboundMessage) -> SendResult:
         """Create one message at Twilio."""
-        assert isinstance(parcel, OutboundText)
+        assert isinstance(outbound, OutboundText)
         form = {
-            "To": parcel.to,
-            "MessagingServiceSid" if parcel.sender.startswith("MG") else "From": parcel.sender,
-            "Body": parcel.body,
-            "StatusCallback": f"{self._callback}{parcel.seal}{RETRIES}",
+            "To": outbound.to,
+            "MessagingServiceSid" if outbound.sender.startswith("MG") else "From": outbound.sender,
+            "Body": outbound.body,
+            "StatusCallback": f"{self._callback}{outbound.sign_id}{RETRIES}",
         }
         try:
-            created = await self._create(form, parcel.still_ours)
+            created = await self._create(form, outbound.still_ours)
             accepted = Accepted(f"201 {created['status']}", created["sid"], _whole(created.get("num_segments")))
         except NotHandedOver:
             return Withheld()
@@ -106,19 +106,19 @@ class TwilioChannel:
             raise self._api.exception("POST", self._url, response, "Unable to create record")
         return orjson.loads(response.text)
 
-    async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:
+    async def trace(self, outbound: OutboundMessage, since: datetime) -> list[Trace] | None:
         """Find messages with this text, recipient and sender, created after `since`, in Twilio's list."""
-        assert isinstance(parcel, OutboundText)
+        assert isinstance(outbound, OutboundText)
         # DateSent is empty until a message has left, so the list is not filtered by it
-        from_ = {} if parcel.sender.startswith("MG") else {"from_": parcel.sender}
+        from_ = {} if outbound.sender.startswith("MG") else {"from_": outbound.sender}
         try:
-            listed = await self._messages.list_async(to=parcel.to, limit=SEARCHED, **from_)
+            listed = await self._messages.list_async(to=outbound.to, limit=SEARCHED, **from_)
         except (TwilioException, aiohttp.ClientError, TimeoutError, OSError, *UNREADABLE) as error:
             raise Unavailable(f"Twilio's list of messages could not be read: {describe_failure(error)}.") from error
         return [
             Trace(one.sid, _whole(one.num_segments))
             for one in listed
-            if one.body == parcel.body and one.date_created is not None and one.date_created >= since - SKEW
+            if one.body == outbound.body and one.date_created is not None and one.date_created >= since - SKEW
         ]
 
     async def close(self) -> None:
@@ -127,7 +127,7 @@ class TwilioChannel:
 
 def _refusal(error: TwilioRestException | TwilioServiceException) -> SendResult:
     """Return the result for a 4xx: nothing was sent. The code says whether it may be tried again."""
-    verdict = judge(error.code)
+    verdict = meaning_of(error.code)
     words = error.msg if isinstance(error, TwilioRestException) else error.detail or error.title
     if verdict.retry:
         return Retry(verdict.reason, str(error.code), words, slow=True)

@@ -91,7 +91,7 @@ _DEFAULT: Final = CodeMeaning(Reason.RECIPIENT_REFUSED)
 """Meaning of an unknown code: that one message fails, and nothing is suppressed or paused for it."""
 
 
-def judge(code: int | str | None) -> CodeMeaning:
+def meaning_of(code: int | str | None) -> CodeMeaning:
     """Return the meaning of an error code; an unknown code fails only the one message."""
     try:
         return CODES.get(int(code or 0), _DEFAULT)
@@ -101,4 +101,4 @@ def judge(code: int | str | None) -> CodeMeaning:
 
 def reason_of(code: int | str | None) -> Reason | None:
     """Return the reason for the `ErrorCode` of a status callback; None where it has none."""
-    return judge(code).reason if code not in {None, "", "0", 0} else None
+    return meaning_of(code).reason if code not in {None, "", "0", 0} else None

@@ -69,20 +69,20 @@ class VonageChannel:
         self._headers = {"Authorization": f"Basic {credentials}", "Accept": "application/json"}
         self.connections: Final = settings.sms_connections
 
-    async def send(self, parcel: OutboundMessage) -> SendResult:
+    async def send(self, outbound: OutboundMessage) -> SendResult:
         """Create one message at Vonage."""
-        assert isinstance(parcel, OutboundText)
+        assert isinstance(outbound, OutboundText)
         body = {
             "channel": "sms",
             "message_type": "text",
-            "to": parcel.to.removeprefix("+"),
-            "from": parcel.sender.removeprefix("+"),
-            "text": parcel.body,
+            "to": outbound.to.removeprefix("+"),
+            "from": outbound.sender.removeprefix("+"),
+            "text": outbound.body,
             "sms": {"encoding_type": "auto"},
         }
-        if parcel.seal:
-            body |= {"client_ref": parcel.seal, "webhook_url": self._webhook, "webhook_version": "v1"}
-        guarded = GuardedBody(orjson.dumps(body), parcel.still_ours)
+        if outbound.sign_id:
+            body |= {"client_ref": outbound.sign_id, "webhook_url": self._webhook, "webhook_version": "v1"}
+        guarded = GuardedBody(orjson.dumps(body), outbound.still_ours)
         try:
             async with self._http.post(
                 f"{self._url}/v1/messages",
@@ -97,7 +97,7 @@ class VonageChannel:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             return Withheld() if guarded.withheld else Unknown(describe_failure(error))
 
-    async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:
+    async def trace(self, outbound: OutboundMessage, since: datetime) -> list[Trace] | None:
         """Find the record with our signed id among those of this number since then.
 
         A missing record proves nothing: records come late, and accounts without the Reports API have none.
@@ -108,13 +108,13 @@ class VonageChannel:
         Raises:
             Unavailable: the records could not be read.
         """
-        assert isinstance(parcel, OutboundText)
+        assert isinstance(outbound, OutboundText)
         begin = since.astimezone(UTC) - SKEW
         asked = {
             "account_id": self._account,
             "product": "MESSAGES",
             "direction": "outbound",
-            "to": parcel.to.removeprefix("+"),
+            "to": outbound.to.removeprefix("+"),
             "date_start": begin.isoformat(timespec="seconds").replace("+00:00", "Z"),
             "date_end": (begin + PERIOD).isoformat(timespec="seconds").replace("+00:00", "Z"),
         }
@@ -130,7 +130,7 @@ class VonageChannel:
                     return None
                 response.raise_for_status()
                 records = orjson.loads(await response.read())["records"]
-            found = [Trace(str(one["message_id"])) for one in records if one.get("client_ref") == parcel.seal]
+            found = [Trace(str(one["message_id"])) for one in records if one.get("client_ref") == outbound.sign_id]
         except (
             aiohttp.ClientError,
             TimeoutError,

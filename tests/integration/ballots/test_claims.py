@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ballots.ballots import enrol
-from ballots.claims import ClaimKind, ClaimSource, record_claim, retract_claim, standing, strength
-from ballots.counts import recount, squash, totals
+from ballots.claims import ClaimKind, ClaimSource, claim_status, record_claim, retract_claim, strength
+from ballots.counts import compact, recount, totals
 from core.db import Connection, Pool
 from core.errors import Conflict, NotFound
 from tests.support.electorate import add_ballot, add_person, add_unit
@@ -25,15 +25,15 @@ async def _one_member(db: Connection) -> tuple[int, int]:
     return ballot, person
 
 
-async def _say(db: Connection, ballot: int, person: int, kind: str, source: str = "link") -> int:
+async def _beat_once(db: Connection, ballot: int, person: int, kind: str, source: str = "link") -> int:
     return await record_claim(
         db, ballot_id=ballot, person_id=person, kind=kind, source=source, recorder="member", confidence=0.9
     )
 
 
 async def _kind(db: Connection, ballot: int, person: int) -> str | None:
-    stands = await standing(db, ballot, person)
-    return None if stands is None else stands.kind.value
+    status = await claim_status(db, ballot, person)
+    return None if status is None else status.kind.value
 
 
 async def _goal_met(db: Connection, ballot: int, person: int) -> bool:
@@ -47,10 +47,10 @@ async def _goal_met(db: Connection, ballot: int, person: int) -> bool:
 async def test_a_vote_counts_once_and_meets_the_goal(db: Connection) -> None:
     ballot, person = await _one_member(db)
 
-    await _say(db, ballot, person, "will_vote")
+    await _beat_once(db, ballot, person, "will_vote")
     assert not await _goal_met(db, ballot, person)
     for source in ("link", "sms_reply", "rep", "link"):
-        await _say(db, ballot, person, "voted", source)
+        await _beat_once(db, ballot, person, "voted", source)
 
     counts = await totals(db, ballot)
     assert (counts["electorate"], counts["voted"], counts["will_vote"]) == (1, 1, 0)
@@ -59,20 +59,20 @@ async def test_a_vote_counts_once_and_meets_the_goal(db: Connection) -> None:
 
 async def test_not_yet_from_a_weaker_source_does_not_undo_a_vote(db: Connection) -> None:
     ballot, person = await _one_member(db)
-    await _say(db, ballot, person, "voted", "rep")
+    await _beat_once(db, ballot, person, "voted", "rep")
 
-    await _say(db, ballot, person, "not_voted", "sms_reply")
+    await _beat_once(db, ballot, person, "not_voted", "sms_reply")
     assert await _kind(db, ballot, person) == "voted"
 
-    await _say(db, ballot, person, "not_voted", "scrutineer")
+    await _beat_once(db, ballot, person, "not_voted", "scrutineer")
     assert await _kind(db, ballot, person) == "not_voted"
     assert not await _goal_met(db, ballot, person)
 
 
 async def test_retracting_restores_what_stood_before(db: Connection) -> None:
     ballot, person = await _one_member(db)
-    await _say(db, ballot, person, "will_vote")
-    vote = await _say(db, ballot, person, "voted")
+    await _beat_once(db, ballot, person, "will_vote")
+    vote = await _beat_once(db, ballot, person, "voted")
 
     retraction = await retract_claim(db, vote, recorder="member", source="link")
 
@@ -86,14 +86,14 @@ async def test_retracting_restores_what_stood_before(db: Connection) -> None:
 
 async def test_a_vote_retracted_while_another_stands_still_counts(db: Connection) -> None:
     ballot, person = await _one_member(db)
-    by_link = await _say(db, ballot, person, "voted")
-    await _say(db, ballot, person, "voted", "phone_bank")
+    by_link = await _beat_once(db, ballot, person, "voted")
+    await _beat_once(db, ballot, person, "voted", "phone_bank")
 
     await retract_claim(db, by_link, recorder="member", source="link")
 
-    stands = await standing(db, ballot, person)
-    assert stands is not None
-    assert (stands.kind, stands.source) == (ClaimKind.VOTED, ClaimSource.PHONE_BANK)
+    status = await claim_status(db, ballot, person)
+    assert status is not None
+    assert (status.kind, status.source) == (ClaimKind.VOTED, ClaimSource.PHONE_BANK)
     assert await _goal_met(db, ballot, person)
 
 
@@ -112,7 +112,7 @@ async def test_a_vote_withdraws_what_is_queued_in_the_same_transaction(db: Conne
     )  # fmt: skip
 
     async with db.transaction():
-        await _say(db, ballot, person, "voted")
+        await _beat_once(db, ballot, person, "voted")
         state = await db.fetchrow("select state, reason from message where message_id = $1", message)
         assert state is not None
         assert tuple(state) == ("cancelled", "answered")
@@ -120,7 +120,7 @@ async def test_a_vote_withdraws_what_is_queued_in_the_same_transaction(db: Conne
 
 async def test_the_ledger_cannot_be_changed(db: Connection) -> None:
     ballot, person = await _one_member(db)
-    claim = await _say(db, ballot, person, "voted")
+    claim = await _beat_once(db, ballot, person, "voted")
     for change in ("update claim set kind = 'not_voted' where claim_id = $1", "delete from claim where claim_id = $1"):
         with pytest.raises(asyncpg.RaiseError, match="append-only"):
             await db.execute(change, claim)
@@ -129,7 +129,7 @@ async def test_the_ledger_cannot_be_changed(db: Connection) -> None:
 async def test_somebody_outside_the_electorate_counts_once_enrolled(db: Connection) -> None:
     ballot, _ = await _one_member(db)
     late = await add_person(db, "late", unit=await add_unit(db, "York"))
-    await _say(db, ballot, late, "voted")
+    await _beat_once(db, ballot, late, "voted")
     assert (await totals(db, ballot))["voted"] == 0
 
     await enrol(db, ballot)
@@ -142,9 +142,9 @@ async def test_somebody_outside_the_electorate_counts_once_enrolled(db: Connecti
 async def test_unknown_ballots_people_and_claims_are_refused(db: Connection) -> None:
     ballot, person = await _one_member(db)
     with pytest.raises(NotFound):
-        await _say(db, ballot + 1, person, "voted")
+        await _beat_once(db, ballot + 1, person, "voted")
     with pytest.raises(NotFound):
-        await _say(db, ballot, person + 1, "voted")
+        await _beat_once(db, ballot, person + 1, "voted")
     with pytest.raises(NotFound):
         await retract_claim(db, 10**9, recorder="member", source="link")
     with pytest.raises(ValueError, match="confidence"):
@@ -159,7 +159,7 @@ async def test_many_claims_at_once_about_one_member_count_once(pool: Pool) -> No
 
     async def claim(n: int) -> int:
         async with pool.acquire() as db:
-            return await _say(db, ballot, person, "voted" if n % 3 else "not_voted", "link" if n % 2 else "rep")
+            return await _beat_once(db, ballot, person, "voted" if n % 3 else "not_voted", "link" if n % 2 else "rep")
 
     claims = await asyncio.gather(*(claim(n) for n in range(30)))
 
@@ -183,7 +183,7 @@ async def test_enrolling_while_claims_arrive_counts_everybody(pool: Pool) -> Non
 
     async def claim(person: int) -> None:
         async with pool.acquire() as db:
-            await _say(db, ballot, person, "voted")
+            await _beat_once(db, ballot, person, "voted")
 
     async def enrol_all() -> None:
         async with pool.acquire() as db:
@@ -235,14 +235,14 @@ async def test_after_any_claims_and_retractions_the_sums_are_a_full_recount(
     for place, action in enumerate(actions):
         if isinstance(action, tuple):
             who, kind, source = action
-            claim_id = await _say(db, ballot, people[who], kind, source)
+            claim_id = await _beat_once(db, ballot, people[who], kind, source)
             claims.append((claim_id, who, kind, source))
         elif claims:
             claim_id = claims[action % len(claims)][0]
             await retract_claim(db, claim_id, recorder="staff", source="rep")
             retracted.add(claim_id)
         if place == squash_at:
-            await squash(db)
+            await compact(db)
 
     assert await recount(db, ballot) == []
     expected = dict.fromkeys(ClaimKind, 0)

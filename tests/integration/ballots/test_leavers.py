@@ -19,10 +19,10 @@ from campaigns.spec import Filter
 from campaigns.variables import RESERVED
 from core.db import Connection, Pool
 from core.errors import NotFound
-from core.http.outbound_http import open_outside
+from core.http.outbound_http import open_outbound_http
 from core.runtime import Runtime
 from messaging.outbox.dispatcher import Dispatcher
-from messaging.suppression import standing, suppress
+from messaging.suppression import active_suppressions, suppress
 from muster.jobs import Jobs
 from people.imports.imports import import_people
 from people.lists.suppressions import import_suppressions
@@ -72,7 +72,7 @@ async def test_a_leaver_stays_in_what_is_over_and_leaves_the_rest(db: Connection
 
     assert await come_back(db, ["M1", "M2"], actor="olga", now=NOW) == ["M1"]
     assert await figures(db, going) == (3, 1)
-    assert not await standing(db, channel="person", address=str(people[0]))
+    assert not await active_suppressions(db, channel="person", address=str(people[0]))
     noted = await db.fetch("select actor, action, subject from audit order by audit_id")
     assert [tuple(one) for one in noted] == [("olga", "people.left", "M1"), ("olga", "people.came_back", "M1")]
 
@@ -84,7 +84,7 @@ async def test_a_day_to_come_strikes_off_when_it_has_come(runtime: Runtime, db: 
     assert await figures(db, going) == (3, 1)
     assert (await strike_off(db, NOW + timedelta(days=1))).struck_off == 0
     there = replace(runtime, clock=lambda: NOW + timedelta(days=2))
-    async with open_outside(()) as outside:
+    async with open_outbound_http(()) as outside:
         await Jobs(there, Dispatcher(there, {}), outside).counts.ask()
     assert await figures(db, going) == (2, 0)
 
@@ -129,7 +129,9 @@ async def test_leaving_anew_after_coming_back_holds_whatever_our_clock_says(db: 
     behind = await db.fetchval("select now() - interval '5 minutes'")
     for _ in range(2):
         assert (await leave(db, [Leaver("M1", TODAY)], actor="olga", now=behind)).struck_off == 1
-        assert [one.reason for one in await standing(db, channel="person", address=str(people[0]))] == ["left"]
+        assert [one.reason for one in await active_suppressions(db, channel="person", address=str(people[0]))] == [
+            "left"
+        ]
         await come_back(db, ["M1"], actor="olga", now=behind)
 
 
@@ -142,7 +144,9 @@ async def test_coming_back_takes_no_list_its_word(pool: Pool, db: Connection, tm
     path.write_text("member id,reason,since\nM1,opted out,2026-10-01\n")
     report = await import_suppressions(pool, path, actor="olga", region="GB", zone=ZoneInfo("Europe/London"), now=NOW)
     assert (report.added, report.lifted_since) == (1, 0)
-    assert [one.reason for one in await standing(db, channel="person", address=str(people[0]))] == ["opted_out"]
+    assert [one.reason for one in await active_suppressions(db, channel="person", address=str(people[0]))] == [
+        "opted_out"
+    ]
 
 
 async def test_who_has_left_is_counted_with_no_members(db: Connection) -> None:
@@ -163,7 +167,9 @@ async def test_no_while_away_stays_no_when_they_are_back(db: Connection) -> None
     await leave(db, [Leaver("M1", TODAY)], actor="olga", now=NOW)
     assert await suppress(db, channel="person", address=str(people[0]), reason="opted_out", source="preferences")
     await come_back(db, ["M1"], actor="olga", now=NOW)
-    assert [one.reason for one in await standing(db, channel="person", address=str(people[0]))] == ["opted_out"]
+    assert [one.reason for one in await active_suppressions(db, channel="person", address=str(people[0]))] == [
+        "opted_out"
+    ]
 
 
 async def test_a_file_that_still_names_leavers_says_so_and_leaves_them_struck_off(

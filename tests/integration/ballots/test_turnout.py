@@ -7,7 +7,7 @@ import pytest
 
 from ballots.ballots import enrol
 from ballots.claims import record_claim
-from ballots.counts import Difference, recount, refresh, refresh_due, squash, totals, unit_counts
+from ballots.counts import Difference, compact, recount, refresh, refresh_due, totals, unit_counts
 from ballots.score import score
 from core.db import Connection
 from core.errors import NotFound
@@ -67,10 +67,10 @@ async def test_a_recount_finds_what_is_off_and_squashing_changes_nothing(db: Con
         await _vote(db, ballot, person)
     before = await totals(db, ballot)
 
-    assert await squash(db) == 5
+    assert await compact(db) == 5
     assert await totals(db, ballot) == before
     assert await db.fetchval("select count(*) from tally") == 2, "electorate and voted"
-    assert await squash(db) == 0
+    assert await compact(db) == 0
 
     await db.execute("update tally set n = n + 3 where measure = 'voted'")
     assert await recount(db, ballot) == [Difference(unit, "voted", 8, 5)]
@@ -147,15 +147,15 @@ async def test_a_ballot_is_scored_from_its_counts(db: Connection) -> None:
     for person in people[:28]:
         await _vote(db, ballot, person)
 
-    stands = await score(db, ballot, NOW)
+    status = await score(db, ballot, NOW)
 
-    assert (stands.electorate, stands.confirmed, stands.estimate, stands.target) == (100, 28, 24, 50)
-    assert stands.needed == 30, "0.87 of a vote each: 58 confirmations make 50"
-    assert stands.days_left == 10
-    assert stands.needed_per_day == 3
-    assert stands.rate_per_day == 4
-    assert stands.projection == 59
-    assert not stands.passed
+    assert (status.electorate, status.confirmed, status.estimate, status.target) == (100, 28, 24, 50)
+    assert status.needed == 30, "0.87 of a vote each: 58 confirmations make 50"
+    assert status.days_left == 10
+    assert status.needed_per_day == 3
+    assert status.rate_per_day == 4
+    assert status.projection == 59
+    assert not status.passed
     with pytest.raises(NotFound):
         await score(db, ballot + 1, NOW)
 
@@ -169,10 +169,10 @@ async def test_each_constituency_of_a_disaggregated_ballot_must_pass(db: Connect
     for person in [*in_leeds, *in_york[:4]]:
         await _vote(db, ballot, person)
 
-    stands = await score(db, ballot, NOW)
-    assert [(one.name, one.passed) for one in stands.constituencies] == [("Leeds", True), ("York", False)]
-    assert not stands.passed
-    assert stands.needed == stands.constituencies[1].needed == 2
+    status = await score(db, ballot, NOW)
+    assert [(one.name, one.passed) for one in status.constituencies] == [("Leeds", True), ("York", False)]
+    assert not status.passed
+    assert status.needed == status.constituencies[1].needed == 2
 
     for person in in_york[4:]:
         await _vote(db, ballot, person)

@@ -17,7 +17,7 @@ from ballots.ballots import enrol
 from ballots.exports import export_due, last_slot
 from core.alerts import open_alerts
 from core.db import Connection
-from core.http.outbound_http import OutboundHttp, open_outside
+from core.http.outbound_http import OutboundHttp, open_outbound_http
 from core.runtime import Runtime
 from messaging.outbox.dispatcher import Dispatcher
 from muster.jobs import Jobs
@@ -43,7 +43,7 @@ def test_the_latest_time_that_has_come(now: str, slot: str) -> None:
 
 @pytest.fixture
 async def outside() -> AsyncIterator[OutboundHttp]:
-    async with open_outside([LOOPBACK]) as outside:
+    async with open_outbound_http([LOOPBACK]) as outside:
         yield outside
 
 
@@ -114,7 +114,7 @@ async def test_to_an_address_with_a_token_and_never_inside(
         [got] = receiver.got
         assert got.body.startswith(b"PAR1")
         assert (got.headers["authorization"], got.headers["content-length"]) == ("Bearer let me in", str(len(got.body)))
-        async with open_outside(()) as closed:
+        async with open_outbound_http(()) as closed:
             assert await export_due(replace(here, clock=lambda: NOW + timedelta(days=1)), closed) == 0
         assert "It was not asked" in (await open_alerts(db))[0].remedy
         assert len(receiver.got) == 1
@@ -139,7 +139,7 @@ async def test_an_address_that_refuses_is_tried_again(
 
 async def test_a_worker_makes_what_is_due(runtime: Runtime, outside: OutboundHttp, ballot: int, tmp_path: Path) -> None:
     here = at(runtime, tmp_path)
-    duties = Jobs(here, Dispatcher(here, {}), outside)
-    await asyncio.gather(*duties.tick())
-    await duties.finish(10)
+    jobs = Jobs(here, Dispatcher(here, {}), outside)
+    await asyncio.gather(*jobs.tick())
+    await jobs.finish(10)
     assert [path.name for path in tmp_path.iterdir()] == ["pay-2026-20261122T0700Z.csv"]  # noqa: ASYNC240

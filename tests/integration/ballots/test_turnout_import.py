@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ballots.ballots import enrol, get_ballot
-from ballots.claims import record_claim, retract_claim, standing
+from ballots.claims import claim_status, record_claim, retract_claim
 from ballots.counts import recount, totals
 from ballots.feed import changes
 from ballots.imports import TurnoutImportReport, import_claims
@@ -58,8 +58,8 @@ async def person(db: Connection, member_id: str) -> int:
     return found
 
 
-async def stands(db: Connection, ballot: int, member_id: str) -> tuple[str, str] | None:
-    found = await standing(db, ballot, await person(db, member_id))
+async def status(db: Connection, ballot: int, member_id: str) -> tuple[str, str] | None:
+    found = await claim_status(db, ballot, await person(db, member_id))
     return (found.kind, found.source) if found else None
 
 
@@ -91,16 +91,16 @@ async def test_each_row_is_recorded_or_told_why_not(here: Runtime, db: Connectio
     report = await bring(here, tmp_path / "bank.csv", SHEET)
     assert (report.recorded, report.by_kind) == (3, {"voted": 1, "not_voted": 1, "refused": 1})
     assert (report.known, report.silent, report.written) == (0, 1, True)
-    assert [(fault.line, fault.code) for fault in report.faults] == [
+    assert [(fault.line, fault.code) for fault in report.problems] == [
         (3, "several"), (6, "unknown_answer"), (7, "unmatched"), (8, "no_elector"), (9, "nobody"),
         (10, "in_the_future"), (11, "two_answers"), (12, "two_answers"),
     ]  # fmt: skip
     assert {kind: report.count(kind) for kind in ("ambiguous", "unmatched", "unreadable")} == {
         "ambiguous": 3, "unmatched": 2, "unreadable": 3,
     }  # fmt: skip
-    assert len(report.sheet.cells) == report.recorded + report.known + report.silent + len(report.faults)
-    assert await stands(db, ballot, "M0") == ("voted", "phone_bank")
-    assert await stands(db, ballot, "TWIN") == ("not_voted", "phone_bank"), "the name says which of the two"
+    assert len(report.sheet.cells) == report.recorded + report.known + report.silent + len(report.problems)
+    assert await status(db, ballot, "M0") == ("voted", "phone_bank")
+    assert await status(db, ballot, "TWIN") == ("not_voted", "phone_bank"), "the name says which of the two"
     said = await db.fetchrow("select at, recorder from claim where person_id = $1", await person(db, "M0"))
     assert (said["at"].isoformat(), said["recorder"]) == ("2026-11-24T18:05:00+00:00", "ada")
     assert await recount(db, ballot) == []
@@ -133,15 +133,15 @@ async def test_strength_decides_between_the_file_and_what_was_known(
     await claim(db, ballot, "M3", "not_voted", "sms_reply")
     text = "member_id,answer\nM0,not voted\nM1,voted\nM3,voted\nM4,voted\n"
     weak = await bring(here, tmp_path / "bank.csv", text)
-    assert [(one.member_id, one.says, one.stands, one.prevails) for one in weak.contradictions] == [
+    assert [(one.member_id, one.says, one.status, one.prevails) for one in weak.contradictions] == [
         ("M0", "not_voted", "voted", False), ("M3", "voted", "not_voted", True),
     ]  # fmt: skip
     assert (weak.known, weak.moved) == (1, 2)
-    assert await stands(db, ballot, "M0") == ("voted", "link")
-    assert await stands(db, ballot, "M3") == ("voted", "phone_bank")
+    assert await status(db, ballot, "M0") == ("voted", "link")
+    assert await status(db, ballot, "M3") == ("voted", "phone_bank")
 
     strong = await bring(here, tmp_path / "list.csv", text, source="scrutineer")
-    assert await stands(db, ballot, "M0") == ("not_voted", "scrutineer")
+    assert await status(db, ballot, "M0") == ("not_voted", "scrutineer")
     assert (strong.recorded, strong.known, strong.moved) == (4, 0, 1)
     assert await recount(db, ballot) == []
     assert (await totals(db, ballot))["voted"] == 4
@@ -223,7 +223,7 @@ async def test_exported_here_and_imported_elsewhere_the_counts_are_the_same(
     await db.execute("delete from elector; delete from person where external_id = 'LATE'")
     await enrol(db, ballot)  # as if this were elsewhere: the same members, and nothing said
     there = await import_claims(here, "pay-2026", tmp_path / "out.csv", source="import", actor="ada", write=True)
-    assert (there.recorded, there.faults) == (members, [])
+    assert (there.recorded, there.problems) == (members, [])
     after = await totals(db, ballot)
     assert {kind: after[kind] for kind in ["electorate", *kinds]} == {
         kind: before[kind] for kind in ["electorate", *kinds]
@@ -301,7 +301,7 @@ async def test_whatever_is_in_the_file_it_is_recorded_or_refused_with_a_reason(
     assert await db.fetchval("select count(*) from claim") == before + recorded
     assert await recount(db, ballot) == []
     if report:
-        assert len(report.sheet.cells) == report.recorded + report.known + report.silent + len(report.faults)
+        assert len(report.sheet.cells) == report.recorded + report.known + report.silent + len(report.problems)
 
 
 async def test_titles_totals_and_cells_that_say_nothing_record_nothing(
@@ -309,7 +309,7 @@ async def test_titles_totals_and_cells_that_say_nothing_record_nothing(
 ) -> None:
     text = "Phone bank 24 November\n\nmember id,answer,note\nM1,#N/A,x\nM2,voted,#REF!\nM3,voted,\nTotal,3,\n"
     report = await bring(here, tmp_path / "calls.csv", text)
-    assert [(one.line, one.code) for one in report.faults] == [(4, "error_cell"), (7, "not_a_member")]
+    assert [(one.line, one.code) for one in report.problems] == [(4, "error_cell"), (7, "not_a_member")]
     assert report.recorded == 2
-    assert await stands(db, ballot, "M1") is None
+    assert await status(db, ballot, "M1") is None
     assert "row 3" in report.sheet.notices[0]

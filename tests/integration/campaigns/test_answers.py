@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from campaigns.replies.answers import Answered, Inbound, answer_reply, opt_in, opt_out
-from campaigns.replies.reclassify import reread
+from campaigns.replies.reclassify import reclassify
 from core.db import Connection
 from core.runtime import Runtime
 from messaging.suppression import suppress
@@ -132,7 +132,7 @@ async def test_what_was_read_with_our_words_in_it_is_read_again_without(campaign
         "update reply set reading = 'unclear', rule_version = 'older', claim_id = null, why_open = 'unclear',"
         " state = 'open'"
     )
-    await reread(campaign.db, reader="eve", at=NOW)
+    await reclassify(campaign.db, reader="eve", at=NOW)
     assert await campaign.standing(ann) == "voted"
     assert await campaign.suppressed() == set()
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from campaigns.replies.answered_messages import said_in
-from campaigns.replies.reclassify import reread
+from campaigns.replies.answered_messages import words_of
+from campaigns.replies.reclassify import reclassify
 from campaigns.replies.reply_inbox import open_replies, read_by_staff, undo_opt_out
 from core.db import Connection
 from core.errors import Conflict
@@ -63,7 +63,7 @@ async def last_reply(db: Connection) -> dict[str, Any]:
 
 
 def reply_address(room: Room, asked: Asked) -> str:
-    return f"r+{room.seal(asked, 'reply')}@{REPLIES}"
+    return f"r+{room.sign_id(asked, 'reply')}@{REPLIES}"
 
 
 async def test_an_answer_is_read_like_a_text(room: Room) -> None:
@@ -134,7 +134,7 @@ async def test_an_answer_without_proof_changes_nothing_and_waits_for_a_person(ro
 
 async def test_our_own_footer_opts_nobody_out(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
-    for message_form in await said_in(db, asked.message_id):
+    for message_form in await words_of(db, asked.message_id):
         assert "Unsubscribe" in message_form
         for beginning in (
             "",
@@ -151,12 +151,12 @@ async def test_our_own_footer_opts_nobody_out(room: Room, db: Connection) -> Non
 
 async def test_a_mail_that_only_repeats_ours_waits_and_is_shown_whole(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
-    ours = (await said_in(db, asked.message_id))[0]
+    ours = (await words_of(db, asked.message_id))[0]
     reply = await answer(room, reply_address(room, asked), ours, Subject="Have you posted your ballot paper?")
     assert (reply["reading"], reply["rule"], reply["why_open"]) == ("unclear", "repeated", "unclear")
     assert "Unsubscribe" in reply["text"]
     await db.execute("update reply set rule_version = 'older'")
-    assert await reread(db, reader="eve", at=NOON) == (0, [])
+    assert await reclassify(db, reader="eve", at=NOON) == (0, [])
     assert await room.campaign.suppressed() == set()
 
 
@@ -218,14 +218,14 @@ async def test_escape_sequences_of_a_mail_reach_nobody(room: Room) -> None:
 
 async def test_a_message_id_of_ours_proves_what_is_answered(room: Room) -> None:
     ann, bob = await room.campaign.ask(email=ANN), await room.campaign.ask(email="bob@member.test")
-    thread = f"<{room.seal(ann, 'bounce')}@bounces.union.test>"
+    thread = f"<{room.sign_id(ann, 'bounce')}@bounces.union.test>"
     reply = await answer(room, "ballot@union.test", "Voted", In_Reply_To=thread)
     assert (reply["message_id"], await room.campaign.standing(ann)) == (ann.message_id, "voted")
-    thread = " ".join([f"<{n}@x.test>" for n in range(90)] + [f"<{room.seal(bob, 'bounce')}@bounces.union.test>"])
+    thread = " ".join([f"<{n}@x.test>" for n in range(90)] + [f"<{room.sign_id(bob, 'bounce')}@bounces.union.test>"])
     bobs = "Bob <bob@member.test>"
     await answer(room, "ballot@union.test", "Voted", sender=bobs, envelope="bob@member.test", References=thread)
     assert await room.campaign.standing(bob) == "voted"
-    forged = f"<{room.seal(ann, 'bounce')[:-1]}!@bounces.union.test>"
+    forged = f"<{room.sign_id(ann, 'bounce')[:-1]}!@bounces.union.test>"
     reply = await answer(room, "ballot@union.test", "STOP", In_Reply_To=forged)
     assert (reply["message_id"], reply["why_open"]) == (None, "no_message")
 
@@ -281,7 +281,7 @@ async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: Ro
     digit = await answer(room, reply_address(room, asked), "1")
     unproven = await answer(room, "ballot@union.test", "STOP")
     await db.execute("update reply set rule_version = 'older', reading = 'unclear', rule = 'none'")
-    looked, _ = await reread(db, reader="test", at=NOON)
+    looked, _ = await reclassify(db, reader="test", at=NOON)
     assert looked == 2
     assert await room.campaign.standing(asked) is None
     assert await room.campaign.suppressed() == set()
@@ -312,7 +312,7 @@ async def test_what_a_list_passes_on_is_seen_and_a_lone_opt_out_is_obeyed(
     room: Room, db: Connection, headers: dict[str, str]
 ) -> None:
     asked = await room.campaign.ask(email=ANN)
-    thread = f"<{room.seal(asked, 'bounce')}@bounces.union.test>"
+    thread = f"<{room.sign_id(asked, 'bounce')}@bounces.union.test>"
     voted = await answer(room, "ballot@union.test", "I have voted", In_Reply_To=thread, **headers)
     assert (voted["reading"], voted["rule"], voted["state"]) == ("unclear", "list", "open")
     assert (voted["message_id"], voted["text"]) == (asked.message_id, "I have voted")
@@ -326,7 +326,7 @@ async def test_what_a_list_passes_on_is_seen_and_a_lone_opt_out_is_obeyed(
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
     assert await room.campaign.standing(asked) is None
     await db.execute("update reply set rule_version = 'older' where rule = 'list'")
-    assert await reread(db, reader="test", at=NOON) == (0, [])
+    assert await reclassify(db, reader="test", at=NOON) == (0, [])
 
 
 async def test_a_list_that_answers_nothing_of_ours_or_says_nothing_is_nobodys_answer(
@@ -355,7 +355,7 @@ async def test_a_subject_of_the_members_own_is_read_and_shown(
     assert (reply["reading"], reply["text"]) == (reading, text)
     assert bool(await room.campaign.suppressed()) is (reading == "opt_out")
     await db.execute("update reply set rule_version = 'older'")
-    _, otherwise = await reread(db, reader="test", at=NOON)
+    _, otherwise = await reclassify(db, reader="test", at=NOON)
     assert otherwise == []
 
 
@@ -365,7 +365,7 @@ async def test_a_mail_whose_words_nobody_can_tell_is_kept_below_its_subject(
     room: Room, db: Connection, subject: str, attached: bool
 ) -> None:
     asked = await room.campaign.ask(email=ANN)
-    ours = (await said_in(db, asked.message_id))[0].partition("\n")[2]
+    ours = (await words_of(db, asked.message_id))[0].partition("\n")[2]
     mail = EmailMessage()
     mail["From"], mail["Subject"] = f"Ann Jones <{ANN}>", subject
     head = "From: The Union <ballot@union.test>\nSent: Monday, 30 November 2026 10:00\nTo: Ann\nSubject: x"
@@ -379,7 +379,7 @@ async def test_a_mail_whose_words_nobody_can_tell_is_kept_below_its_subject(
     assert reply["text"].endswith("Which of the two envelopes is it?")
     assert reply["text"].startswith("Subject: My complaint\n\nSee" if subject == "My complaint" else "S")
     await db.execute("update reply set rule_version = 'older'")
-    assert await reread(db, reader="eve", at=NOON) == (0, [])
+    assert await reclassify(db, reader="eve", at=NOON) == (0, [])
 
 
 async def test_an_opt_out_below_a_picture_is_obeyed(room: Room) -> None:
@@ -426,7 +426,7 @@ async def test_a_subject_alone_makes_no_bounce_of_an_answer(room: Room, db: Conn
     assert await db.fetchval("select state from message where message_id = $1", asked.message_id) != "bounced"
     # newer rules do not read what a machine may have written, either
     await db.execute("update reply set rule_version = 'older' where rule = 'subject'")
-    assert await reread(db, reader="test", at=NOON) == (0, [])
+    assert await reclassify(db, reader="test", at=NOON) == (0, [])
 
 
 @pytest.mark.parametrize("subject", ["Failure notice", "Out of office", "Automatic reply: your ballot"])
@@ -446,8 +446,8 @@ async def test_each_email_says_where_its_answer_goes(room: Room, db: Connection)
     assert step is not None
     message = Claimed(asked.message_id, 0, ANN, {"first_name": "Ann"}, 1, 1)
     composer = Composer(room.runtime.settings, room.runtime.keyring, step, "email")
-    parcel = composer.compose(message, NOON + timedelta(hours=1)).parcel
-    content = parcel.content.decode()  # type: ignore[union-attr]
+    outbound = composer.compose(message, NOON + timedelta(hours=1)).outbound
+    content = outbound.content.decode()  # type: ignore[union-attr]
     assert f"<{reply_address(room, asked)}>\r\n" in content
-    assert f" <mailto:u+{room.seal(asked, 'unsubscribe')}@{REPLIES}?subject=unsubscribe>\r\n" in content
+    assert f" <mailto:u+{room.sign_id(asked, 'unsubscribe')}@{REPLIES}?subject=unsubscribe>\r\n" in content
     assert content.count("Reply-To:") == 1

@@ -58,11 +58,11 @@ async def said(muster: Runtime) -> dict[str, str]:
         )
         for row in rows:
             claimed = Claimed(row["message_id"], 1, row["address"], row["variables"], row["sender_id"], 1)
-            parcel = (await composers.get(db, row["step_id"], row["channel"])).compose(claimed, NOW).parcel
-            if isinstance(parcel, OutboundText):
-                words[row["external_id"]] = parcel.body
-            elif isinstance(parcel, OutboundEmail):
-                mail = message_from_bytes(parcel.content, policy=default)
+            outbound = (await composers.get(db, row["step_id"], row["channel"])).compose(claimed, NOW).outbound
+            if isinstance(outbound, OutboundText):
+                words[row["external_id"]] = outbound.body
+            elif isinstance(outbound, OutboundEmail):
+                mail = message_from_bytes(outbound.content, policy=default)
                 part = mail.get_body(("plain",))  # type: ignore[attr-defined]
                 words[row["external_id"]] = f"{mail['Subject']}\n{part.get_content()}"
     return words

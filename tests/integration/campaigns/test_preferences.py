@@ -33,7 +33,7 @@ from tests.support.member_states import NOON
 
 Client = TestClient[web.Request, web.Application]
 MAIL = "ann@x.test"
-LEDGERS = ("consent_event", "consent", "audit")
+SOURCES = ("consent_event", "consent", "audit")
 
 
 @pytest.fixture
@@ -128,10 +128,10 @@ async def test_every_link_of_the_message_leads_there(client: Client, ann: Asked)
 
 
 async def test_looking_changes_nothing(client: Client, db: Connection, ann: Asked) -> None:
-    before = await everything(db), [await db.fetchval(f"select count(*) from {name}") for name in LEDGERS]
+    before = await everything(db), [await db.fetchval(f"select count(*) from {name}") for name in SOURCES]
     for method in ("GET", "HEAD", "GET"):
         assert (await client.request(method, f"{ann.preferences}?answer=stop_all&to-1=nothing")).status == 200
-    after = await everything(db), [await db.fetchval(f"select count(*) from {name}") for name in LEDGERS]
+    after = await everything(db), [await db.fetchval(f"select count(*) from {name}") for name in SOURCES]
     assert after == before
 
 

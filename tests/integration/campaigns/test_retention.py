@@ -21,15 +21,15 @@ from campaigns.retention import (
     alone,
     archive_campaign,
     archive_next,
+    delete_year,
     due_campaigns,
-    forget_year,
     last_close,
-    year_held,
+    summarise_year,
 )
 from console import progress
 from core.db import Connection
 from core.errors import InputError
-from core.http.outbound_http import open_outside
+from core.http.outbound_http import open_outbound_http
 from core.keyring import digest
 from core.link_lifetime import ARCHIVE_DELAY, LINK_LIFETIME
 from core.runtime import Runtime
@@ -40,9 +40,9 @@ from muster.metrics import MESSAGES_BY_STATE
 from tests.support.command import run_command
 from tests.support.outbox_rows import SMS_FROM, add_messages, add_step
 from tests.support.past_rows import CLOSED, NOW, Past, add_past, rows_in
-from webhooks import drop_leftovers
+from webhooks import delete_stale_rows
 from webhooks.members.page_views import PageViews
-from webhooks.members.recipient import find_asked
+from webhooks.members.recipient import find_recipient
 
 _numbers = count(1000)
 LATEST = NOW - ARCHIVE_DELAY
@@ -56,10 +56,10 @@ async def past(db: Connection) -> Past:
 @pytest.fixture
 async def worker(runtime: Runtime) -> AsyncIterator[Jobs]:
     here = replace(runtime, clock=lambda: NOW)
-    async with open_outside(()) as outside:
-        duties = Jobs(here, Dispatcher(here, {}), outside)
-        yield duties
-        await duties.finish(10)
+    async with open_outbound_http(()) as outside:
+        jobs = Jobs(here, Dispatcher(here, {}), outside)
+        yield jobs
+        await jobs.finish(10)
 
 
 async def archive(db: Connection, past: Past, *, limit: int = 30) -> int:
@@ -117,7 +117,7 @@ async def test_contacted_does_not_go_down(db: Connection, past: Past) -> None:
         await archive(db, name)
     await refresh(db, past.ballot_id)
     assert await totals(db, past.ballot_id) == before
-    await forget_year(db, await year_held(db, 2026), actor="ada")
+    await delete_year(db, await summarise_year(db, 2026), actor="ada")
     await refresh(db, past.ballot_id)
     assert await totals(db, past.ballot_id) == before
     await db.execute("delete from address where person_id in (select person_id from address limit 1)")
@@ -136,7 +136,7 @@ async def test_pages_and_metrics_say_the_same_before_amid_and_after(db: Connecti
     assert await said() == before
     await archive(db, past)
     assert await said() == before
-    await forget_year(db, await year_held(db, 2026), actor="ada")
+    await delete_year(db, await summarise_year(db, 2026), actor="ada")
     assert await said() == before
 
 
@@ -193,7 +193,7 @@ async def test_an_opt_out_by_the_link_of_an_archived_message_can_be_taken_back(
     (later,) = await add_messages(db, step, "sms", [address], first_person=person_id, state="sent")
     token = "0123456789abc"
     await db.execute("insert into link (digest, message_id, action) values ($1, $2, 'confirm')", digest(token), later)
-    asked = await find_asked(db, token, "confirm", NOW)
+    asked = await find_recipient(db, token, "confirm", NOW)
     assert asked is not None
     assert (asked.stopped, asked.stopped_by_link) == (True, True)
     await opt_in(db, message_id=later, source="link")
@@ -207,7 +207,7 @@ async def test_a_worker_tidies_up_bit_by_bit_when_nothing_is_sent(
     assert "tidying" not in {task.get_name() for task in worker.tick()}, "a worker that starts has better things to do"
     worker.tidy_at = time.monotonic()
     assert "tidying" in {task.get_name() for task in worker.tick()}
-    await asyncio.gather(*(duty.task for duty in (worker.launch, worker.sweep, worker.tidying) if duty.task))
+    await asyncio.gather(*(duty.task for duty in (worker.launch, worker.reconcile, worker.tidying) if duty.task))
     assert await rows_in(db, "message_archive") == (30,)
 
     step = await add_step(db, campaign_id=past.campaign_id, position=2)
@@ -255,10 +255,10 @@ async def test_what_came_in_is_forgotten_once_it_is_done_and_old(db: Connection)
         NOW - timedelta(days=1), NOW + timedelta(days=1),
     )  # fmt: skip
     before = NOW - timedelta(days=30)
-    assert await drop_leftovers(db, before, now=NOW, page=7) == 21
+    assert await delete_stale_rows(db, before, now=NOW, page=7) == 21
     left = {int(row["dedupe_key"]) for row in await db.fetch("select dedupe_key from inbox")}
     assert left == {n for n in range(60) if n <= 30 or n % 10 in {0, 1, 2}}, "what waits, or was done lately, stays"
-    assert await drop_leftovers(db, before, now=NOW, page=7) == 0
+    assert await delete_stale_rows(db, before, now=NOW, page=7) == 0
     assert await rows_in(db, "inbox_malformed") == (1,)
 
 

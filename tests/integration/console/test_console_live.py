@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from console.live import LIVE, Live
-from console.views import OverviewView, take_picture
+from console.views import OverviewView, read_page_state
 from core.alerts import raise_alert
 from core.db import Pool
 from core.runtime import Runtime
@@ -79,7 +79,7 @@ async def alert(site: Site, key: str) -> None:
 
 
 async def test_a_page_gets_what_it_lacks_and_then_what_changes(site: Site, union: Union) -> None:
-    picture = await take_picture(OverviewView(), site.client.app[LIVE].figures)
+    picture = await read_page_state(OverviewView(), site.client.app[LIVE].figures)
     have = ",".join(section.digest for name, section in picture.sections.items() if name != "replies")
     async with following(site, have=have) as stream:
         beat, sections = await stream.until("beat")
@@ -127,7 +127,7 @@ async def test_many_viewers_read_the_database_once(runtime: Runtime) -> None:
     async def look(rounds: int) -> None:
         async with live.watch(OverviewView()) as viewer:
             for _ in range(rounds):
-                assert await viewer.news(patience=10)
+                assert await viewer.updates(patience=10)
 
     async with asyncio.timeout(30):
         await asyncio.gather(*(look(5) for _ in range(50)))
@@ -139,14 +139,14 @@ async def test_many_viewers_read_the_database_once(runtime: Runtime) -> None:
 async def test_a_slow_viewer_gets_the_latest_only(runtime: Runtime) -> None:
     live = Live(runtime, every=0.05)
     async with live.watch(OverviewView()) as slow, live.watch(OverviewView()) as quick:
-        await slow.news(patience=5)
+        await slow.updates(patience=5)
         for number in range(3):
             async with runtime.pool.acquire() as db:
                 await raise_alert(db, key="k", severity="notice", title=f"Number {number}.", remedy="None.")
             async with asyncio.timeout(10):
-                while not any("Number" in data.get("html", "") for _, data in await quick.news(patience=5)):
+                while not any("Number" in data.get("html", "") for _, data in await quick.updates(patience=5)):
                     pass
-        alerts = [data["html"] for event, data in await slow.news(patience=5) if event == "section"]
+        alerts = [data["html"] for event, data in await slow.updates(patience=5) if event == "section"]
         assert len(alerts) == 1
         assert "Number 2." in alerts[0]
     await live.close()
@@ -156,7 +156,7 @@ async def test_nobody_looks_when_nobody_watches(runtime: Runtime) -> None:
     pool = CountingPool(runtime.pool)
     live = Live(replace(runtime, pool=pool), every=0.05)  # type: ignore[arg-type]
     async with live.watch(OverviewView()) as viewer:
-        await viewer.news(patience=5)
+        await viewer.updates(patience=5)
     async with asyncio.timeout(10):
         while live.looking:  # noqa: ASYNC110  # polls with a deadline
             await asyncio.sleep(0.01)

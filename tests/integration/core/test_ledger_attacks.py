@@ -22,7 +22,7 @@ grant execute on all functions in schema public to intruder;
 set local role intruder
 """
 """What the embedded server's `muster` has: see muster/embedded/roles.psql."""
-LEDGERS = (
+SOURCES = (
     "claim", "audit", "suppression_event", "consent_event", "reply_reading", "message_event", "message_event_archive",
     "message_event_archive_2026", "message_archive", "message_archive_2026",
 )  # fmt: skip
@@ -86,7 +86,7 @@ async def test_a_function_that_is_yet_to_come_is_nobodys_either(db: Connection) 
     )
 
 
-@pytest.mark.parametrize("table", LEDGERS)
+@pytest.mark.parametrize("table", SOURCES)
 async def test_nothing_leaves_a_ledger_whatever_is_set(intruder: Connection, table: str) -> None:
     everything = "set local muster.archiving = 'on'; set local muster.erasing = 'on'; set local muster.erased = '{}'"
     assert await intruder.fetchval(f"select count(*) from {table}") > 0, "otherwise this shows nothing"

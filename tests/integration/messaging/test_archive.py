@@ -60,7 +60,7 @@ async def archive_all(db: Connection, past: Past, *, limit: int = 30) -> Moved:
 
 async def test_a_step_moves_whole_and_without_what_was_said_about_its_people(db: Connection, past: Past) -> None:
     before, events = await messages(db, "message", past.step_id), await told(db, "message_event")
-    assert await archive_all(db, past) == Moved(messages=80, events=320, links=80, visits=60)
+    assert await archive_all(db, past) == Moved(messages=80, events=320, links=80, page_views=60)
     assert await rows_in(db, "message", "message_event", "link", "link_visit") == (0, 0, 0, 0)
     assert await messages(db, f"message_archive_{YEAR}", past.step_id) == before
     assert await told(db, f"message_event_archive_{YEAR}") == events

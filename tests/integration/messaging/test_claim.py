@@ -7,12 +7,23 @@ import pytest
 
 from core.db import Connection, Pool
 from messaging.goals import meet
-from messaging.outbox.claim import claim, due_lanes, hand_back
+from messaging.outbox.claim import claim, due_queues, hand_back
 from messaging.outbox.outcomes import Intent, Outcome, record
 from messaging.outbox.steps import cancel_steps, pause_steps, resume_steps
 from messaging.states import State
 from messaging.suppression import suppress
-from tests.support.outbox_rows import NOON, Step, add_messages, add_step, agree, courier, events, later, message, states
+from tests.support.outbox_rows import (
+    NOON,
+    Step,
+    add_messages,
+    add_step,
+    agree,
+    dispatcher,
+    events,
+    later,
+    message,
+    states,
+)
 
 NUMBERS = [f"+4477009{n:05}" for n in range(20)]
 
@@ -20,7 +31,7 @@ NUMBERS = [f"+4477009{n:05}" for n in range(20)]
 async def take(
     db: Connection, step: Step, *, channel: str = "sms", now: datetime = NOON, limit: int = 100
 ) -> list[int]:
-    taken = await claim(db, step.lane(channel), limit=limit, now=now, courier_id=await courier(db))
+    taken = await claim(db, step.step(channel), limit=limit, now=now, dispatcher_id=await dispatcher(db))
     return [one.message_id for one in taken.messages]
 
 
@@ -158,7 +169,7 @@ async def test_a_step_that_does_not_run_gives_nothing(db: Connection) -> None:
     ids = await add_messages(db, step, "sms", NUMBERS[:2])
     await pause_steps(db, step.campaign_id, "a look")
     assert await take(db, step) == []
-    assert await due_lanes(db, ["sms"], NOON) == []
+    assert await due_queues(db, ["sms"], NOON) == []
     await resume_steps(db, step.campaign_id)
     assert await take(db, step) == ids
 
@@ -170,12 +181,12 @@ async def test_lanes_are_listed_by_priority_and_only_where_something_is_due(db: 
     await add_messages(db, bulk, "sms", NUMBERS[:1])
     await add_messages(db, bulk, "email", ["a@x.test"], first_person=2)
     await add_messages(db, urgent, "sms", NUMBERS[:1])
-    lanes = await due_lanes(db, ["sms", "email"], NOON)
-    assert [(lane.step_id, lane.channel) for lane in lanes] == [
+    lanes = await due_queues(db, ["sms", "email"], NOON)
+    assert [(step.step_id, step.channel) for step in lanes] == [
         (urgent.step_id, "sms"), (bulk.step_id, "email"), (bulk.step_id, "sms")
     ]  # fmt: skip
     await db.execute("update sender set paused_reason = 'x' where channel = 'sms'")
-    assert [(lane.step_id, lane.channel) for lane in await due_lanes(db, ["sms", "email"], NOON)] == [
+    assert [(step.step_id, step.channel) for step in await due_queues(db, ["sms", "email"], NOON)] == [
         (bulk.step_id, "email")
     ]
 
@@ -183,7 +194,7 @@ async def test_lanes_are_listed_by_priority_and_only_where_something_is_due(db: 
 async def test_what_was_not_sent_is_handed_back_as_if_never_taken(db: Connection) -> None:
     step = await add_step(db)
     ids = await add_messages(db, step, "sms", NUMBERS[:2])
-    taken = (await claim(db, step.lane("sms"), limit=9, now=NOON, courier_id=await courier(db))).messages
+    taken = (await claim(db, step.step("sms"), limit=9, now=NOON, dispatcher_id=await dispatcher(db))).messages
     assert await hand_back(db, taken) == 2
     assert await states(db, step) == {"queued": 2}
     assert (await events(db, ids[0]))[-1] == ("queued", "worker", "handed_back")
@@ -195,13 +206,13 @@ async def test_what_was_not_sent_is_handed_back_as_if_never_taken(db: Connection
 
 
 async def mark(db: Connection, message_id: int, attempt: int = 1, *, now: datetime = NOON) -> State | None:
-    marks = [Intent(message_id, attempt, b"c" * 15 + bytes([message_id]), None)]
-    return (await record(db, [], marks, source="test", now=now)).get(message_id)
+    intents = [Intent(message_id, attempt, b"c" * 15 + bytes([message_id]), None)]
+    return (await record(db, [], intents, source="test", now=now)).get(message_id)
 
 
 async def accept(db: Connection, message_id: int, attempt: int, provider_id: str) -> None:
-    verdict = Outcome(message_id, attempt, State.ACCEPTED, code="201 queued", provider_id=provider_id, segments=1)
-    await record(db, [verdict], [], source="twilio", now=NOON)
+    outcome_of = Outcome(message_id, attempt, State.ACCEPTED, code="201 queued", provider_id=provider_id, segments=1)
+    await record(db, [outcome_of], [], source="twilio", now=NOON)
 
 
 async def claimed(db: Connection, **columns: object) -> tuple[Step, int]:
@@ -321,8 +332,8 @@ async def test_an_outcome_written_twice_is_told_once(db: Connection) -> None:
 async def test_a_retry_waits_and_forgets_the_wire(db: Connection) -> None:
     _, only = await claimed(db)
     await mark(db, only)
-    verdict = Outcome(only, 1, State.QUEUED, code="20429", delay=60.0)
-    await record(db, [verdict], [], source="twilio", now=NOON)
+    outcome_of = Outcome(only, 1, State.QUEUED, code="20429", delay=60.0)
+    await record(db, [outcome_of], [], source="twilio", now=NOON)
     row = await message(db, only)
     assert (row["state"], row["wire_at"], row["not_before"]) == ("queued", None, later(minutes=1))
 

@@ -7,12 +7,12 @@ import pytest
 
 from campaigns.addressing import candidates
 from core.db import Connection
-from messaging.consent import Consent, consents_of, record_consents, standing_of
+from messaging.consent import Consent, consents_of, current_consent, record_consents
 from messaging.outbox.claim import claim
 from messaging.outbox.outcomes import Intent, record
 from messaging.states import State, sentence
 from tests.support.electorate import add_person
-from tests.support.outbox_rows import NOON, add_messages, add_step, agree, courier, events, message, states
+from tests.support.outbox_rows import NOON, add_messages, add_step, agree, dispatcher, events, message, states
 
 NUMBERS = [f"+4477009000{n:02}" for n in range(1, 6)]
 
@@ -27,7 +27,9 @@ async def test_the_gate_lets_marketing_go_to_whoever_has_agreed_by_that_channel(
     await agree(db, 1, 3)
     await agree(db, 2, channel="email")
     await agree(db, 3, action="withdraw", at=NOON + timedelta(hours=1))
-    taken = await claim(db, step.lane("sms"), limit=10, now=NOON + timedelta(days=1), courier_id=await courier(db))
+    taken = await claim(
+        db, step.step("sms"), limit=10, now=NOON + timedelta(days=1), dispatcher_id=await dispatcher(db)
+    )
     assert [one.message_id for one in taken.messages] == ids[:1]
     assert await states(db, step) == {"sending": 1, "suppressed": 3}
     assert (await message(db, ids[2]))["reason"] == "no_consent"
@@ -40,7 +42,7 @@ async def test_the_gates_last_look_sees_a_yes_taken_back(db: Connection) -> None
     (only,) = await add_messages(db, step, "sms", NUMBERS[:1])
     await agree(db, 1)
     now = NOON + timedelta(days=1)
-    (taken,) = (await claim(db, step.lane("sms"), limit=1, now=now, courier_id=await courier(db))).messages
+    (taken,) = (await claim(db, step.step("sms"), limit=1, now=now, dispatcher_id=await dispatcher(db))).messages
     await agree(db, 1, action="withdraw", at=now)
     mark = Intent(only, taken.attempt, b"c", b"u")
     assert await record(db, [], [mark], source="twilio", now=now) == {only: State.SUPPRESSED}
@@ -51,7 +53,9 @@ async def test_service_messages_need_nobodys_yes(db: Connection) -> None:
     step = await add_step(db)
     await add_messages(db, step, "sms", NUMBERS[:2])
     await agree(db, 1, action="withdraw")
-    taken = await claim(db, step.lane("sms"), limit=10, now=NOON + timedelta(days=1), courier_id=await courier(db))
+    taken = await claim(
+        db, step.step("sms"), limit=10, now=NOON + timedelta(days=1), dispatcher_id=await dispatcher(db)
+    )
     assert len(taken.messages) == 2
 
 
@@ -75,7 +79,7 @@ async def test_the_latest_word_counts_by_when_it_was_said(db: Connection) -> Non
     await agree(db, 1, at=NOON + timedelta(days=1))
     assert await given(db, 1) is True
     assert [one.action for one in await consents_of(db, 1)] == ["give", "withdraw", "give"]
-    (stands,) = standing_of(await consents_of(db, 1))
+    (stands,) = current_consent(await consents_of(db, 1))
     assert (stands.action, stands.source, stands.wording) == ("give", "form", "Tell me of offers.")
 
 

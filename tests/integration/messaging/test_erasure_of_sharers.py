@@ -46,7 +46,7 @@ async def erase(room: Room, who: str = "P1", *, may_return: bool = False) -> Non
 
 
 def farewell_address(room: Room, asked: Asked) -> str:
-    return f"u+{room.seal(asked, 'unsubscribe')}@{REPLIES}"
+    return f"u+{room.sign_id(asked, 'unsubscribe')}@{REPLIES}"
 
 
 def places(room: Room, asked: Asked) -> dict[str, str]:
@@ -80,7 +80,7 @@ async def test_a_stop_that_waits_outlasts_whoever_said_it(room: Room, db: Connec
     await erase(room, may_return=may_return)
     keys = DigestKeys(room.runtime.settings.secret_key)
     known = await find_suppression(db, ANN, region="GB", keys=keys)
-    assert [one.reason for one in known.standing] == ["opted_out"]
+    assert [one.reason for one in known.active_suppressions] == ["opted_out"]
     assert await found_in(db, (ANN,)) == set()
 
 

@@ -36,7 +36,7 @@ from tests.support.outbox_rows import (
     Step,
     add_messages,
     add_step,
-    courier,
+    dispatcher,
     events,
     message,
     states,
@@ -247,9 +247,9 @@ async def test_a_worker_that_is_killed_leaves_the_name_of_the_provider_to_ask(
     runtime: Runtime, db: Connection, sandbox: Sandbox
 ) -> None:
     step, (only,) = await queue(runtime, db, 1)
-    taken = await claim(db, step.lane("sms"), limit=1, now=NOON, courier_id=await courier(db))
-    marks = [Intent(one.message_id, one.attempt, None, None, "vonage", VONAGE_FROM) for one in taken.messages]
-    await record(db, [], marks, source="sms", now=NOON)
+    taken = await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
+    intents = [Intent(one.message_id, one.attempt, None, None, "vonage", VONAGE_FROM) for one in taken.messages]
+    await record(db, [], intents, source="sms", now=NOON)
     await stop_hearts(db)
     assert (await sweep_as_judge(runtime)).ambiguous == 1
     # Vonage has been taken out of the settings meanwhile: Twilio's list says nothing about it

@@ -12,19 +12,30 @@ from hypothesis import strategies as st
 
 from core.db import Connection, Pool
 from core.frequency_caps import Cap, parse_caps
-from messaging.outbox.claim import claim, due_lanes
-from tests.support.outbox_rows import NOON, Step, add_messages, add_step, agree, courier, events, later, message, states
+from messaging.outbox.claim import claim, due_queues
+from tests.support.outbox_rows import (
+    NOON,
+    Step,
+    add_messages,
+    add_step,
+    agree,
+    dispatcher,
+    events,
+    later,
+    message,
+    states,
+)
 
 ANN = "+447700900001"
 WEEKDAYS = [1, 2, 3, 4, 5]
 
 
 async def take(db: Connection, step: Step, now: datetime = NOON, *, caps: str = "", channel: str = "sms") -> list[int]:
-    lanes = [one for one in await due_lanes(db, [channel], now) if one.step_id == step.step_id]
+    lanes = [one for one in await due_queues(db, [channel], now) if one.step_id == step.step_id]
     if not lanes:
         return []
     taken = await claim(
-        db, lanes[0], limit=100, now=now, courier_id=await courier(db), caps=parse_caps(caps) if caps else ()
+        db, lanes[0], limit=100, now=now, dispatcher_id=await dispatcher(db), caps=parse_caps(caps) if caps else ()
     )
     return [one.message_id for one in taken.messages]
 
@@ -172,7 +183,7 @@ async def test_what_waits_says_until_when_and_is_not_due_before(db: Connection) 
     (only,) = await add_messages(db, step, "sms", [ANN])
     assert await take(db, step) == []
     assert (await events(db, only))[-1] == (None, "worker", "sending_window")
-    assert await due_lanes(db, ["sms"], later(hours=1, minutes=59)) == []
+    assert await due_queues(db, ["sms"], later(hours=1, minutes=59)) == []
     assert await take(db, step, later(hours=2)) == [only]
 
 

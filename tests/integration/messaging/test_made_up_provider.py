@@ -196,7 +196,7 @@ async def test_a_text_is_sent_and_its_receipt_a_stop_and_an_emails_event_are_tak
         assert await post("pigeon/inbound", stop) == 200
         await until(is_stopped)
 
-        event = {"id": "caw-1", "reference": here.keyring.seal(email, "bounce")}
+        event = {"id": "caw-1", "reference": here.keyring.sign_id(email, "bounce")}
         assert await post("email/raven", event) == 403
         assert await post("email/raven", event, RAVEN) == 200
         await until(is_perched)
@@ -220,12 +220,12 @@ async def test_its_settings_are_documented_hinted_at_and_refused_like_any(
     assert "MUSTER_SMS_PROVIDERS: raven is none of pigeon and twilio and vonage" in refused[1]
     refused = await output(house, variables | {"MUSTER_EMAIL_PROVIDER": "rook"}, "-m", "muster", "people", "count")
     assert "MUSTER_EMAIL_PROVIDER: rook is none of mailgun and postmark and raven and sendgrid and ses" in refused[1]
-    sealed = (
+    signed = (
         "from messaging.channels.smtp.provider_headers import reference_header;"
         "from messaging.settings import load_settings;"
         "print(reference_header(load_settings())('b+1-abcdefgh@bounces.union.test'))"
     )
-    assert "X-Raven-Reference: 1-abcdefgh" in (await output(house, variables, "-c", sealed))[1]
+    assert "X-Raven-Reference: 1-abcdefgh" in (await output(house, variables, "-c", signed))[1]
     by_rank = "from messaging.channels.providers import PROVIDERS; from webhooks.inbox_retention import UNDATED;"
     _, said = await output(house, variables, "-c", f"{by_rank} print(*PROVIDERS, *UNDATED[:3])")
     assert said.split() == ["pigeon", "twilio", "vonage", "twilio_status", "twilio_inbound", "vonage_status"]

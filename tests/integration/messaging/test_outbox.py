@@ -26,7 +26,7 @@ from messaging.outbox.history import account, history, list_messages
 from messaging.outbox.rate_limits import RateLimits
 from messaging.outbox.steps import pause_steps, resume_steps
 from messaging.states import State
-from messaging.suppression import standing, suppress
+from messaging.suppression import active_suppressions, suppress
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from sandbox.twilio.messages import Message
 from tests.support.outbox_rows import (
@@ -115,9 +115,9 @@ async def test_a_mail_says_who_it_is_for_and_how_to_stop(runtime: Runtime, sandb
     body = parsed.get_body(("plain",))
     assert body is not None
     assert f"http://muster.test/{confirm}" in body.get_content()
-    seal = mail.sender.removeprefix("b+").removesuffix("@union.test")
-    assert runtime.keyring.unseal(seal, "bounce") == only
-    assert parsed["Message-ID"] == f"<{seal}@union.test>"
+    sign_id = mail.sender.removeprefix("b+").removesuffix("@union.test")
+    assert runtime.keyring.verify_id(sign_id, "bounce") == only
+    assert parsed["Message-ID"] == f"<{sign_id}@union.test>"
     async with runtime.pool.acquire() as db:
         links = await db.fetch("select digest, action from link where message_id = $1 order by action", only)
     assert [tuple(row) for row in links] == [(digest(confirm), "confirm"), (digest(unsubscribe), "unsubscribe")]
@@ -132,7 +132,7 @@ async def test_a_text_carries_its_sealed_id_in_the_callback(runtime: Runtime, sa
     assert runtime.keyring.token(only, "confirm") in text.body
     callback = urlsplit(text.callback or "")
     assert callback.path == "/webhooks/twilio/status"
-    assert runtime.keyring.unseal(parse_qs(callback.query)["m"][0], "status") == only
+    assert runtime.keyring.verify_id(parse_qs(callback.query)["m"][0], "status") == only
 
 
 async def test_two_couriers_never_send_twice(runtime: Runtime, sandbox: Sandbox) -> None:
@@ -157,7 +157,7 @@ async def test_bad_recipients_fail_alone_and_their_addresses_are_dead(runtime: R
         for message_id, channel, reason in fates:
             row = await message(db, message_id)
             assert (row["state"], row["reason"]) == ("failed", reason)
-            (stands,) = await standing(db, channel=channel, address=row["address"])  # type: ignore[arg-type]
+            (stands,) = await active_suppressions(db, channel=channel, address=row["address"])  # type: ignore[arg-type]
             assert stands.reason == reason
         assert await open_alerts(db) == []
 
@@ -172,7 +172,7 @@ async def test_a_full_mailbox_refused_in_the_dialogue_counts_as_when_it_comes_ba
         assert (row["state"], row["reason"]) == ("failed", "mailbox_full")
         (counted,) = await db.fetch("select message_id, address, code from soft_bounce")
         assert tuple(counted) == (full, "quota@x.test", "5.2.2")
-        assert await standing(db, channel="email", address="quota@x.test") == []
+        assert await active_suppressions(db, channel="email", address="quota@x.test") == []
 
 
 async def test_a_busy_recipient_is_tried_again_later(runtime: Runtime, sandbox: Sandbox) -> None:
@@ -238,12 +238,12 @@ class Slow:
         self.sent: list[int] = []
         self.gate = asyncio.Semaphore(0)
 
-    async def send(self, parcel: OutboundMessage) -> SendResult:
+    async def send(self, outbound: OutboundMessage) -> SendResult:
         await self.gate.acquire()
-        self.sent.append(parcel.message_id)
+        self.sent.append(outbound.message_id)
         return Accepted("250 ok")
 
-    async def trace(self, parcel: OutboundMessage, since: object) -> list[Trace] | None:
+    async def trace(self, outbound: OutboundMessage, since: object) -> list[Trace] | None:
         return None
 
     async def close(self) -> None:
@@ -305,17 +305,17 @@ async def test_a_worker_that_is_told_to_stop_finishes_and_hands_back(runtime: Ru
     async with runtime.pool.acquire() as db:
         step = await add_step(db, secret=runtime.keyring.current)
         await add_messages(db, step, "email", mailboxes(30))
-        courier = Dispatcher(runtime, {"email": channel})  # type: ignore[dict-item]
-        running = asyncio.create_task(courier.run())
+        dispatcher = Dispatcher(runtime, {"email": channel})  # type: ignore[dict-item]
+        running = asyncio.create_task(dispatcher.run())
 
         async def on_wire() -> bool:
             return bool(await db.fetchval("select count(*) = 2 from message where wire_at is not null"))
 
         await until(on_wire)
-        courier.stop() if by == "stop" else running.cancel()
+        dispatcher.stop() if by == "stop" else running.cancel()
 
         async def heard() -> bool:
-            return courier._running[0]._stopping
+            return dispatcher._running[0]._stopping
 
         await until(heard)
         channel.gate.release()  # the one in flight comes back; the other was marked, but never left
@@ -361,7 +361,7 @@ async def test_what_nobody_foresaw_leaves_no_message_behind(
             assert held is not None
 
             async def another() -> bool:
-                return sender.courier_id not in {None, held}
+                return sender.dispatcher_id not in {None, held}
 
             await sender.run(until_idle=True)
             await until(another)
@@ -465,14 +465,14 @@ async def test_a_relay_that_is_away_costs_no_message(runtime: Runtime, sandbox: 
         step = await add_step(db, secret=runtime.keyring.current)
         await add_messages(db, step, "email", mailboxes(50))
         async with open_channels(away, runtime.http) as channels:
-            courier = Dispatcher(runtime, channels)
-            running = asyncio.create_task(courier.run())
+            dispatcher = Dispatcher(runtime, channels)
+            running = asyncio.create_task(dispatcher.run())
 
             async def tried() -> bool:
                 return bool(await db.fetchval("select count(*) > 0 from message where reason = 'not_reached'"))
 
             await until(tried)
-            courier.stop()
+            dispatcher.stop()
             assert (await running).accepted == 0
         assert await states(db, step) == {"queued": 50}
         assert await db.fetchval("select max(attempt) from message") < 5
@@ -508,13 +508,13 @@ async def test_a_killed_worker_leaves_at_most_twice_its_connections_unknown(
         assert on_wire <= 2 * connections
         assert counts["accepted"] <= sum(at_kill.values()) <= counts["accepted"] + on_wire
         assert counts["accepted"] < total
-    async with open_courier(runtime) as courier:
-        await courier.run()  # what the dead one still has is left alone
+    async with open_courier(runtime) as dispatcher:
+        await dispatcher.run()  # what the dead one still has is left alone
         async with runtime.pool.acquire() as db:
             await stop_hearts(db)
-        swept = await sweep_as_judge(runtime, courier.channels, settle=0)
+        swept = await sweep_as_judge(runtime, dispatcher.channels, settle=0)
         assert swept.ambiguous == on_wire
-        await courier.run()
+        await dispatcher.run()
     after = received(sandbox)
     assert set(after) == set(mailboxes(total))
     doubled = [address for address, times in after.items() if times > 1]

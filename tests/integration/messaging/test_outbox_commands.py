@@ -16,7 +16,7 @@ from messaging.states import SENTENCES, Reason, State
 from messaging.suppression import suppress
 from tests.support.command import run_command
 from tests.support.electorate import add_person
-from tests.support.outbox_rows import MAIL_FROM, NOON, SMS_FROM, add_messages, add_step, courier, later, states
+from tests.support.outbox_rows import MAIL_FROM, NOON, SMS_FROM, add_messages, add_step, dispatcher, later, states
 from tests.support.receivers import environment
 
 ROOT = Path(__file__).parents[3]
@@ -62,9 +62,9 @@ async def test_why_tells_of_everything_that_made_it_wait_and_go_again(settings: 
         send_before=later(days=3),
     )  # fmt: skip
     (only,) = await add_messages(db, step, "sms", ["+447700900001"], first_person=person_id)
-    caps, host = parse_caps("1 in 1 day"), await courier(db, "host-1")
+    caps, host = parse_caps("1 in 1 day"), await dispatcher(db, "host-1")
     for now in (NOON, later(hours=2), later(hours=23), later(hours=26)):
-        taken = await claim(db, step.lane("sms"), limit=1, now=now, courier_id=host, caps=caps)
+        taken = await claim(db, step.step("sms"), limit=1, now=now, dispatcher_id=host, caps=caps)
     attempt = taken.messages[0].attempt
     await record(db, [], [Intent(only, attempt, None, None)], source="twilio", now=NOON)
     done = Outcome(only, attempt, State.ACCEPTED, code="201", reply="201 queued", provider_id="SM1", segments=1)

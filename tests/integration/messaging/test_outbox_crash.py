@@ -51,12 +51,12 @@ async def test_a_crash_of_the_database_loses_and_doubles_nothing(
         async with (
             open_sandbox(SandboxConfig()) as sandbox,
             open_runtime(with_sandbox(settings, sandbox)) as runtime,
-            open_courier(runtime) as courier,
+            open_courier(runtime) as dispatcher,
         ):
             async with runtime.pool.acquire() as db:
                 step = await add_step(db, secret=runtime.keyring.current)
                 await add_messages(db, step, "email", [f"m{n}@x.test" for n in range(TOTAL)])
-            running = asyncio.create_task(courier.run(until_idle=False))
+            running = asyncio.create_task(dispatcher.run(until_idle=False))
 
             async def well_under_way() -> bool:
                 return len(sandbox.mailbox) > 300
@@ -71,7 +71,7 @@ async def test_a_crash_of_the_database_loses_and_doubles_nothing(
                 return len(sandbox.mailbox) >= TOTAL
 
             await until(all_there, seconds=60)
-            courier.stop()
+            dispatcher.stop()
             await running
             await sweep_as_judge(runtime, settle=0)
             received = Counter(recipient for mail in sandbox.mailbox for recipient in mail.recipients)

@@ -87,14 +87,14 @@ async def test_what_a_slow_provider_cannot_take_soon_goes_back_until_its_turn(
         async with runtime.pool.acquire() as db:
             step = await add_step(db, secret=runtime.keyring.current)
             await add_messages(db, step, "email", [f"m{n}@slow.test" for n in range(50)])
-        async with open_courier(runtime) as courier:
-            sending = asyncio.create_task(courier.run())
+        async with open_courier(runtime) as dispatcher:
+            sending = asyncio.create_task(dispatcher.run())
 
             async def under_way() -> bool:
                 return len(sandbox.mailbox) >= 2
 
             await until(under_way)
-            courier.stop()
+            dispatcher.stop()
             await sending
         async with runtime.pool.acquire() as db:
             counts = await states(db, step)
@@ -116,8 +116,8 @@ async def test_what_waited_long_goes_past_the_gate_again(
         step = await add_step(db, secret=paced.keyring.current)
         await db.execute("update sender set pace = 4 where channel = 'email'")
         ids = await add_messages(db, step, "email", [f"m{n}@example.test" for n in range(12)])
-    async with open_courier(paced) as courier:
-        await courier.run()
+    async with open_courier(paced) as dispatcher:
+        await dispatcher.run()
     async with paced.pool.acquire() as db:
         assert await states(db, step) == {State.ACCEPTED: 12}
         assert ("queued", "smtp", "handed_back") in await events(db, ids[-1])

@@ -18,15 +18,15 @@ from messaging.channels.twilio.channel import TwilioChannel
 from messaging.channels.vonage.channel import VonageChannel
 from messaging.outbox.claim import claim
 from messaging.outbox.heartbeat import LEASE, Heartbeat
-from messaging.outbox.reconcile import AT_ONCE, SQL, Reconciled, sweep
+from messaging.outbox.reconcile import AT_ONCE, SQL, Reconciled, reconcile
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from sandbox.postmaster import MailWeather
+from sandbox.postmaster import MailConditions
 from tests.support.outbox_rows import (
     NOON,
     SMS_FROM,
     add_messages,
     add_step,
-    courier,
+    dispatcher,
     events,
     open_courier,
     states,
@@ -56,69 +56,69 @@ async def claimed(db: Connection, name: str) -> int:
     """A message that a courier has taken; the courier."""
     step = await add_step(db)
     await add_messages(db, step, "sms", [ANN])
-    holder = await courier(db, name)
-    await claim(db, step.lane("sms"), limit=1, now=NOON, courier_id=holder)
+    holder = await dispatcher(db, name)
+    await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=holder)
     return holder
 
 
-async def silent_for(db: Connection, courier_id: int, seconds: float) -> None:
+async def silent_for(db: Connection, dispatcher_id: int, seconds: float) -> None:
     """A courier that was last heard of so long ago."""
     await db.execute(
         "update courier set until = clock_timestamp() + ($2::float8 - $3::float8) * interval '1 second'"
         " where courier_id = $1",
-        courier_id, LEASE, seconds,
+        dispatcher_id, LEASE, seconds,
     )  # fmt: skip
 
 
-async def steady_for(db: Connection, courier_id: int, seconds: float) -> None:
+async def steady_for(db: Connection, dispatcher_id: int, seconds: float) -> None:
     await db.execute(
         "update courier set steady_since = clock_timestamp() - $2::float8 * interval '1 second' where courier_id = $1",
-        courier_id, seconds,
+        dispatcher_id, seconds,
     )  # fmt: skip
 
 
 async def test_only_who_has_been_steady_for_a_lease_judges(runtime: Runtime, db: Connection) -> None:
     dead = await claimed(db, "dead")
     await silent_for(db, dead, 60)
-    judge = await courier(db, "judge")
-    assert await sweep(runtime, judge=None) == Reconciled(), "who is not present judges nobody"
-    assert await sweep(runtime, judge=judge) == Reconciled(), "who has just come judges nobody"
-    await steady_for(db, judge, LEASE - 1)
-    assert await sweep(runtime, judge=judge) == Reconciled()
-    await steady_for(db, judge, LEASE + 1)
-    assert (await sweep(runtime, judge=judge)).returned == 1
+    dispatcher_id = await dispatcher(db, "judge")
+    assert await reconcile(runtime, dispatcher_id=None) == Reconciled(), "who is not present judges nobody"
+    assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled(), "who has just come judges nobody"
+    await steady_for(db, dispatcher_id, LEASE - 1)
+    assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled()
+    await steady_for(db, dispatcher_id, LEASE + 1)
+    assert (await reconcile(runtime, dispatcher_id=dispatcher_id)).returned == 1
 
 
 async def test_after_an_outage_nobody_is_gone(runtime: Runtime, db: Connection) -> None:
     """All hearts have stopped alike: the judge's too, and its first beat afterwards makes it no judge."""
     step = await add_step(db)
     await add_messages(db, step, "sms", [ANN])
-    presence, other = Heartbeat(runtime, "one"), Heartbeat(runtime, "two")
-    async with presence.run(), other.run():
-        one = await presence.enter(db)
+    heartbeat, other = Heartbeat(runtime, "one"), Heartbeat(runtime, "two")
+    async with heartbeat.run(), other.run():
+        one = await heartbeat.enter(db)
         holder = await other.enter(db)
-        await claim(db, step.lane("sms"), limit=1, now=NOON, courier_id=holder)
+        await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=holder)
         for steady in (one, holder):
             await steady_for(db, steady, 600)
             await silent_for(db, steady, 50)
-        assert await sweep(runtime, judge=one) == Reconciled(), "its own heart is as old as the others'"
-        assert await presence._say()
-        assert await sweep(runtime, judge=one) == Reconciled(), "it has only just beaten again"
-        assert await other._say()
+        assert await reconcile(runtime, dispatcher_id=one) == Reconciled(), "its own heart is as old as the others'"
+        assert await heartbeat._beat_once()
+        assert await reconcile(runtime, dispatcher_id=one) == Reconciled(), "it has only just beaten again"
+        assert await other._beat_once()
         await steady_for(db, one, LEASE + 1)
-        assert await sweep(runtime, judge=one) == Reconciled(), "and by now the other has, too"
+        assert await reconcile(runtime, dispatcher_id=one) == Reconciled(), "and by now the other has, too"
         assert other.holds(holder)
     assert await states(db, step) == {"sending": 1}
 
 
 async def test_a_heart_is_steady_until_it_misses_half_a_lease(runtime: Runtime, db: Connection) -> None:
-    presence = Heartbeat(runtime, "one")
-    async with presence.run():
-        one = await presence.enter(db)
+    heartbeat = Heartbeat(runtime, "one")
+    async with heartbeat.run():
+        one = await heartbeat.enter(db)
         for silence, steady in ((6.0, True), (9.0, False)):
             await steady_for(db, one, 600)
             await silent_for(db, one, silence)
-            assert await presence._say()
+            assert await heartbeat._beat_once()
             since = await db.fetchval("select clock_timestamp() - steady_since from courier where courier_id = $1", one)
             assert (since.total_seconds() > 500) is steady
 
@@ -130,10 +130,10 @@ async def test_unknown_outcomes_wait_until_the_judge_is_steady(runtime: Runtime,
     await db.execute(
         "update message set state = 'ambiguous', reason = 'no_answer', changed_at = now() - interval '1 hour'"
     )
-    judge = await courier(db, "judge")
-    assert await sweep(runtime, judge=judge) == Reconciled()
-    await steady_for(db, judge, LEASE + 1)
-    assert (await sweep(runtime, judge=judge)).again == 1
+    dispatcher_id = await dispatcher(db, "judge")
+    assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled()
+    await steady_for(db, dispatcher_id, LEASE + 1)
+    assert (await reconcile(runtime, dispatcher_id=dispatcher_id)).again == 1
     assert (await events(db, only))[-1] == ("queued", "sweep", "no_answer")
 
 
@@ -141,24 +141,24 @@ async def test_what_a_lost_worker_left_is_as_old_as_its_judgement(db: Connection
     """Not as old as its transaction: where the server stood still meanwhile, it would be settled at once."""
     dead = await claimed(db, "dead")
     await db.execute("update message set wire_at = now()")
-    judge = await courier(db, "judge")
-    await steady_for(db, judge, 60)
+    dispatcher_id = await dispatcher(db, "judge")
+    await steady_for(db, dispatcher_id, 60)
     await silent_for(db, dead, 60)
     async with db.transaction():
         began = await db.fetchval("select now()")
-        row = await db.fetchrow(SQL["free_lost"], AT_ONCE, judge, LEASE)
+        row = await db.fetchrow(SQL["free_lost"], AT_ONCE, dispatcher_id, LEASE)
         assert row is not None
         assert row["ambiguous"] == 1
         assert await db.fetchval("select changed_at from message") > began
 
 
-async def beats(db: Connection, presence: Heartbeat) -> None:
+async def beats(db: Connection, heartbeat: Heartbeat) -> None:
     """Wait for one more heartbeat, as the server counts them."""
     lease = "select until from courier where courier_id = $1"
-    before = await db.fetchval(lease, presence.courier_id)
+    before = await db.fetchval(lease, heartbeat.dispatcher_id)
 
     async def again() -> bool:
-        return bool(await db.fetchval(lease, presence.courier_id) != before)
+        return bool(await db.fetchval(lease, heartbeat.dispatcher_id) != before)
 
     await until(again)
 
@@ -169,13 +169,13 @@ async def test_a_heart_outlives_every_error_and_says_so(
 ) -> None:
     """A failover to a standby, and a statement that fails as nobody foresaw."""
     monkeypatch.setattr("messaging.outbox.heartbeat.BEAT", 0.05)
-    presence = Heartbeat(runtime, "one")
+    heartbeat = Heartbeat(runtime, "one")
     with capture_logs() as logs:
-        async with presence.run():
-            await presence.enter(db)
-            await beats(db, presence)
+        async with heartbeat.run():
+            await heartbeat.enter(db)
+            await beats(db, heartbeat)
             if trouble == "read only":
-                await (await presence._line.get()).execute("set default_transaction_read_only = on")
+                await (await heartbeat._connection.get()).execute("set default_transaction_read_only = on")
             else:
                 await db.execute("alter table courier rename to lost")
 
@@ -185,43 +185,43 @@ async def test_a_heart_outlives_every_error_and_says_so(
             await until(met)
             if trouble == "unforeseen":
                 await db.execute("alter table lost rename to courier")
-            await beats(db, presence)
-            assert presence.is_sure
+            await beats(db, heartbeat)
+            assert heartbeat.is_sure
 
 
 async def test_a_heart_that_was_ended_beats_again_with_the_next_claim(runtime: Runtime, db: Connection) -> None:
-    presence = Heartbeat(runtime, "one")
-    async with presence.run():
-        first = await presence.enter(db)
-        ended = presence._beating
+    heartbeat = Heartbeat(runtime, "one")
+    async with heartbeat.run():
+        first = await heartbeat.enter(db)
+        ended = heartbeat._beating
         assert ended is not None
         ended.cancel()
         await asyncio.wait([ended])
-        assert await presence.enter(db) == first
-        assert presence._beating is not ended
+        assert await heartbeat.enter(db) == first
+        assert heartbeat._beating is not ended
 
 
 async def test_a_worker_is_present_without_anything_to_send(runtime: Runtime, db: Connection) -> None:
-    presence = Heartbeat(runtime, "idle")
-    async with presence.stay():
+    heartbeat = Heartbeat(runtime, "idle")
+    async with heartbeat.stay():
 
         async def is_there() -> bool:
-            return presence.courier_id is not None
+            return heartbeat.dispatcher_id is not None
 
         await until(is_there)
-        assert presence.is_sure
+        assert heartbeat.is_sure
     row = await db.fetchrow("select gone_at, lost from courier where name = 'idle'")
     assert row is not None
     assert (row["gone_at"] is not None, row["lost"]) == (True, False)
 
 
 async def test_what_could_not_be_handed_back_is_let_go(runtime: Runtime, db: Connection) -> None:
-    presence = Heartbeat(runtime, "one")
-    async with presence.stay():
-        first = await presence.enter(db)
-        presence.renounce()
-        assert not presence.holds(first)
-        assert await presence.enter(db) != first
+    heartbeat = Heartbeat(runtime, "one")
+    async with heartbeat.stay():
+        first = await heartbeat.enter(db)
+        heartbeat.renounce()
+        assert not heartbeat.holds(first)
+        assert await heartbeat.enter(db) != first
 
 
 @pytest.mark.parametrize("channel", ["email", "twilio", "vonage"])
@@ -241,13 +241,15 @@ async def test_what_is_no_longer_ours_is_not_handed_over(runtime: Runtime, sandb
             "vonage": lambda: VonageChannel(settings, http),
         }[channel]()
         for still_ours, outcome in ((not_ours, Withheld), (lambda: True, Accepted), (not_ours, Withheld)):
-            parcel: OutboundEmail | OutboundText
+            outbound: OutboundEmail | OutboundText
             if channel == "email":
-                parcel = OutboundEmail(1, "b+1-abc@union.test", "ann@x.test", b"Subject: Hi\r\n\r\nHi\r\n", still_ours)
+                outbound = OutboundEmail(
+                    1, "b+1-abc@union.test", "ann@x.test", b"Subject: Hi\r\n\r\nHi\r\n", still_ours
+                )
             else:
                 number = SMS_FROM if channel == "twilio" else VONAGE_FROM
-                parcel = OutboundText(1, number, ANN, "Have you voted?", "1-abc", 1, still_ours=still_ours)
-            assert isinstance(await sender.send(parcel), outcome)
+                outbound = OutboundText(1, number, ANN, "Have you voted?", "1-abc", 1, still_ours=still_ours)
+            assert isinstance(await sender.send(outbound), outcome)
         await sender.close()
     taken = {
         "email": lambda: len(sandbox.mailbox),
@@ -260,7 +262,7 @@ async def test_what_is_no_longer_ours_is_not_handed_over(runtime: Runtime, sandb
 async def test_a_worker_that_stood_still_hands_back_what_was_on_its_way(settings: Settings, db: Connection) -> None:
     """A slow relay: the conversation is before its text when the heart falls silent, and goes on too late."""
     async with (
-        open_sandbox(SandboxConfig(mail=MailWeather(callout=0.5))) as slow,
+        open_sandbox(SandboxConfig(mail=MailConditions(callout=0.5))) as slow,
         open_runtime(with_sandbox(settings, slow), pool_size=8) as runtime,
     ):
         await stand_still(runtime, db, slow)
@@ -276,7 +278,7 @@ async def stand_still(runtime: Runtime, db: Connection, sandbox: Sandbox) -> Non
             return bool(await db.fetchval("select wire_at is not null from message"))
 
         await until(marked)
-        sender._presence._confirmed_at -= LEASE
+        sender._heartbeat._confirmed_at -= LEASE
         done = await running
     assert (done.handed_back, done.accepted) == (1, 1)
     assert len(sandbox.mailbox) == 1
@@ -285,40 +287,40 @@ async def stand_still(runtime: Runtime, db: Connection, sandbox: Sandbox) -> Non
 
 
 async def test_a_lost_worker_is_told_until_it_is_back_or_an_hour_is_over(runtime: Runtime, db: Connection) -> None:
-    judge = await courier(db, "judge")
-    await steady_for(db, judge, 60)
+    dispatcher_id = await dispatcher(db, "judge")
+    await steady_for(db, dispatcher_id, 60)
     for name in ("host-1", "host-2"):
-        await silent_for(db, await courier(db, name), 60)
+        await silent_for(db, await dispatcher(db, name), 60)
 
     async def told() -> str | None:
-        await sweep(runtime, judge=judge)
+        await reconcile(runtime, dispatcher_id=dispatcher_id)
         title: str | None = await db.fetchval("select title from alert where key = 'workers' and resolved_at is null")
         return title
 
     assert await told() == "2 workers stopped without finishing: host-1, host-2."
     assert await db.fetchval("select times from alert where key = 'workers'") == 1
-    await courier(db, "host-1")
+    await dispatcher(db, "host-1")
     assert await told() == "A worker stopped without finishing: host-2."
     await db.execute("update courier set gone_at = gone_at - interval '61 minutes' where name = 'host-2'")
     assert await told() is None
 
 
 async def test_a_worker_that_left_in_order_is_no_alert(runtime: Runtime, db: Connection) -> None:
-    judge = await courier(db, "judge")
-    await steady_for(db, judge, 60)
-    presence = Heartbeat(runtime, "host-1")
-    async with presence.run():
-        await presence.enter(db)
-    await sweep(runtime, judge=judge)
+    dispatcher_id = await dispatcher(db, "judge")
+    await steady_for(db, dispatcher_id, 60)
+    heartbeat = Heartbeat(runtime, "host-1")
+    async with heartbeat.run():
+        await heartbeat.enter(db)
+    await reconcile(runtime, dispatcher_id=dispatcher_id)
     assert await db.fetchval("select count(*) from alert") == 0
 
 
 async def test_every_heart_may_stop_at_once(runtime: Runtime, db: Connection) -> None:
     await claimed(db, "dead")
-    judge = await courier(db, "judge")
-    await steady_for(db, judge, 60)
+    dispatcher_id = await dispatcher(db, "judge")
+    await steady_for(db, dispatcher_id, 60)
     await stop_hearts(db)
-    assert await sweep(runtime, judge=judge) == Reconciled()
+    assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled()
 
 
 async def test_a_worker_that_was_taken_for_gone_claims_anew(
@@ -326,7 +328,7 @@ async def test_a_worker_that_was_taken_for_gone_claims_anew(
 ) -> None:
     monkeypatch.setattr("messaging.outbox.heartbeat.BEAT", 0.2)
     async with (
-        open_sandbox(SandboxConfig(mail=MailWeather(latency=0.05))) as sandbox,
+        open_sandbox(SandboxConfig(mail=MailConditions(latency=0.05))) as sandbox,
         open_runtime(with_sandbox(settings, sandbox), pool_size=8) as runtime,
         open_courier(runtime) as sender,
     ):
@@ -341,7 +343,7 @@ async def test_a_worker_that_was_taken_for_gone_claims_anew(
         await db.execute("update courier set gone_at = clock_timestamp()")
 
         async def all_dealt_with() -> bool:
-            await sweep(runtime, judge=None)
+            await reconcile(runtime, dispatcher_id=None)
             counts = await states(db, step)
             return counts.get("accepted", 0) + counts.get("ambiguous", 0) == 150
 

@@ -11,7 +11,7 @@ from messaging.outbox.outcomes import Outcome, record
 from messaging.outbox.receipts import Receipt, apply_receipts
 from messaging.outbox.senders import resume_sender
 from messaging.states import Reason, State
-from messaging.suppression import standing
+from messaging.suppression import active_suppressions
 from tests.support.outbox_rows import NOON, add_messages, add_step, events, message, states
 
 NUMBER = "+447700900001"
@@ -96,7 +96,7 @@ async def test_a_dead_number_is_suppressed_with_the_receipt(db: Connection) -> N
     await apply_receipts(db, [receipt(State.UNDELIVERED, reason=Reason.INVALID_NUMBER)])
     row = await message(db, only)
     assert (row["state"], row["reason"]) == ("undelivered", "invalid_number")
-    (stands,) = await standing(db, channel="sms", address=NUMBER)
+    (stands,) = await active_suppressions(db, channel="sms", address=NUMBER)
     assert stands.reason == "invalid_number"
     assert await states(db, other) == {"suppressed": 1}
 
@@ -105,7 +105,7 @@ async def test_a_delivered_email_that_bounces_is_bounced(db: Connection) -> None
     only = await sent(db, "delivered", "email", "a@x.test")
     await apply_receipts(db, [receipt(State.BOUNCED, only, None, reason=Reason.HARD_BOUNCED)])
     assert (await message(db, only))["state"] == "bounced"
-    assert await standing(db, channel="email", address="a@x.test")
+    assert await active_suppressions(db, channel="email", address="a@x.test")
 
 
 async def test_networks_that_filter_stop_the_sender_and_mending_starts_it(db: Connection) -> None:

@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 
 from core.db import Connection, open_pool
 from messaging.channels.channel import Retry
-from messaging.channels.twilio.codes import judge
+from messaging.channels.twilio.codes import meaning_of
 from messaging.outbox.claim import Claimed, claim
 from messaging.outbox.outcomes import Intent, Outcome, record
 from messaging.outbox.receipts import Applied, Receipt, apply_receipts
-from messaging.outbox.retries import pause, verdict
+from messaging.outbox.retries import outcome_of, pause
 from messaging.outbox.steps import cancel_steps, finish_drained, pause_steps
 from messaging.states import Reason, State
-from tests.support.outbox_rows import Step, add_messages, add_step, courier, events, message
+from tests.support.outbox_rows import Step, add_messages, add_step, dispatcher, events, message
 
 NUMBER = "+447700900001"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def says(state: State, sid: str | None, code: int | None = None, message_id: int | None = None) -> Receipt:
-    known = judge(code)
+    known = meaning_of(code)
     return Receipt(
         message_id, sid, state, "twilio", str(code or state.value), NOW, reason=known.reason if code else None,
         again=known.again,
@@ -48,7 +48,7 @@ async def taken(db: Connection, **columns: Any) -> tuple[Step, int]:
 
 async def send(db: Connection, step: Step, sid: str, now: datetime) -> int:
     """Claim, mark and have taken what is due; how many there were."""
-    one = await claim(db, step.lane("sms"), limit=1, now=now, courier_id=await courier(db))
+    one = await claim(db, step.step("sms"), limit=1, now=now, dispatcher_id=await dispatcher(db))
     for each in one.messages:
         await record(db, [], [Intent(each.message_id, each.attempt, None, None)], source="twilio", now=now)
         done = Outcome(each.message_id, each.attempt, State.ACCEPTED, code="201 queued", provider_id=sid, segments=1)
@@ -124,7 +124,7 @@ async def test_a_late_delivery_of_the_first_try_withdraws_the_second(db: Connect
 async def test_a_late_delivery_stops_a_second_try_that_is_claimed_and_not_on_the_wire(db: Connection) -> None:
     step, only = await taken(db)
     await say(db, State.UNDELIVERED, "SM1", 30003)
-    (again,) = (await claim(db, step.lane("sms"), limit=1, now=tomorrow(), courier_id=await courier(db))).messages
+    (again,) = (await claim(db, step.step("sms"), limit=1, now=tomorrow(), dispatcher_id=await dispatcher(db))).messages
     assert (await say(db, State.DELIVERED, "SM1", message_id=only)).state is State.DELIVERED
     granted = await record(db, [], [Intent(only, again.attempt, b"x" * 16, None)], source="twilio", now=tomorrow())
     assert granted == {}
@@ -134,7 +134,7 @@ async def test_a_late_delivery_stops_a_second_try_that_is_claimed_and_not_on_the
 async def test_a_second_try_on_the_wire_is_known_by_both_its_names(db: Connection) -> None:
     step, only = await taken(db)
     await say(db, State.UNDELIVERED, "SM1", 30003)
-    (again,) = (await claim(db, step.lane("sms"), limit=1, now=tomorrow(), courier_id=await courier(db))).messages
+    (again,) = (await claim(db, step.step("sms"), limit=1, now=tomorrow(), dispatcher_id=await dispatcher(db))).messages
     await record(db, [], [Intent(only, again.attempt, None, None)], source="twilio", now=tomorrow())
     await say(db, State.DELIVERED, "SM1")
     done = Outcome(only, again.attempt, State.ACCEPTED, code="201 queued", provider_id="SM2", segments=1)
@@ -164,7 +164,7 @@ async def test_an_answer_of_the_first_try_written_after_it_ended_finds_nobody(db
     """The callbacks of a try may all come before the worker has written down that it was taken."""
     step = await add_step(db)
     (only,) = await add_messages(db, step, "sms", [NUMBER])
-    (first,) = (await claim(db, step.lane("sms"), limit=1, now=NOW, courier_id=await courier(db))).messages
+    (first,) = (await claim(db, step.step("sms"), limit=1, now=NOW, dispatcher_id=await dispatcher(db))).messages
     await record(db, [], [Intent(only, first.attempt, None, None)], source="twilio", now=NOW)
     await say(db, State.SENT, "SM1", message_id=only)
     await say(db, State.UNDELIVERED, "SM1", 30003, message_id=only)
@@ -224,7 +224,9 @@ class Race:
         self.now += timedelta(days=1)
         if self.held is None and self.wired is None:
             taken = (
-                await claim(self.db, self.step.lane("sms"), limit=1, now=self.now, courier_id=await courier(self.db))
+                await claim(
+                    self.db, self.step.step("sms"), limit=1, now=self.now, dispatcher_id=await dispatcher(self.db)
+                )
             ).messages
             self.held = taken[0] if taken else None
 
@@ -305,8 +307,8 @@ async def test_in_any_order_it_never_leaves_after_it_arrived(database_url: str) 
 
 def test_a_full_mailbox_is_given_longer_than_a_busy_server() -> None:
     one = Claimed(1, 1, "a@x.test", {}, 1, 1)
-    full = verdict(one, Retry(Reason.MAILBOX_FULL, "4.2.2", "452 4.2.2 over quota"), send_before=tomorrow())
-    busy = verdict(one, Retry(Reason.BUSY, "4.3.2", "450 4.3.2 busy"), send_before=tomorrow())
+    full = outcome_of(one, Retry(Reason.MAILBOX_FULL, "4.2.2", "452 4.2.2 over quota"), send_before=tomorrow())
+    busy = outcome_of(one, Retry(Reason.BUSY, "4.3.2", "450 4.3.2 busy"), send_before=tomorrow())
     assert (full.state, busy.state) == (State.QUEUED, State.QUEUED)
     assert full.delay is not None
     assert busy.delay is not None

@@ -14,9 +14,9 @@ from messaging.outbox.senders import (
     TRIES,
     UNKNOWN,
     WINDOW,
+    alert_unknown_outcomes,
     pause_if_refused,
     resume_sender,
-    tell_of_doubts,
 )
 from messaging.outbox.steps import cancel_steps, finish_drained, pause_steps
 from messaging.outbox.unknown_rate import LAST, MANY, UnknownRate
@@ -108,14 +108,14 @@ async def test_many_unknown_outcomes_raise_one_alert_that_passes_with_them(db: C
     step = await add_step(db)
     await fill(db, step, UNKNOWN - 1, "ambiguous", reason="no_answer")
     await fill(db, step, 50, "ambiguous", reason="worker_lost", first=100)  # a lost worker says nothing of a provider
-    assert await tell_of_doubts(db) == []
+    assert await alert_unknown_outcomes(db) == []
     await fill(db, step, 1, "ambiguous", reason="no_answer", first=200)
-    assert await tell_of_doubts(db) == await tell_of_doubts(db) == [step.senders["sms"]]
+    assert await alert_unknown_outcomes(db) == await alert_unknown_outcomes(db) == [step.senders["sms"]]
     (alert,) = await open_alerts(db)
     assert (alert.severity, alert.times) == ("warning", 1)
     assert f"of {UNKNOWN} messages from {SMS_FROM}" in alert.title
     await db.execute("update message set state = 'accepted'")
-    assert await tell_of_doubts(db) == []
+    assert await alert_unknown_outcomes(db) == []
     assert await open_alerts(db) == []
 
 

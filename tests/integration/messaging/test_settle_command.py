@@ -11,7 +11,7 @@ from core.db import Connection
 from core.errors import InputError
 from core.keyring import Keyring
 from core.settings import Settings
-from messaging.outbox.manual_review import read_names, tell_of_held
+from messaging.outbox.manual_review import alert_held, read_names
 from tests.integration.messaging.test_outbox_commands import muster
 from tests.support.outbox_rows import Step, add_messages, add_step, events, states
 
@@ -25,7 +25,7 @@ async def held(db: Connection, count: int = 4, **columns: object) -> tuple[Step,
         " + make_interval(mins => (message_id - $2)::int) where message_id = any ($1)",
         ids, ids[0],
     )  # fmt: skip
-    await tell_of_held(db)
+    await alert_held(db)
     return step, ids
 
 
@@ -51,7 +51,7 @@ async def test_some_are_decided_and_the_alert_counts_what_is_left(
 
     log = tmp_path / "from the relay.txt"
     log.write_text(
-        f"<{keyring.seal(ids[1], 'bounce')}@bounces.union.test>\n\nM2.{step.step_id}@x.test\n".lower()
+        f"<{keyring.sign_id(ids[1], 'bounce')}@bounces.union.test>\n\nM2.{step.step_id}@x.test\n".lower()
         + f"{ids[0]}\nnobody@x.test\n"
     )
     some = muster(settings, "settle", "--as", "unsent", "--file", str(log), "--actor", "ann")
@@ -100,9 +100,9 @@ async def test_what_is_not_held_is_not_decided(settings: Settings, db: Connectio
 
 def test_a_name_that_is_none_is_named_by_its_line(settings: Settings) -> None:
     keyring = Keyring(settings.secret_key)
-    sealed = keyring.seal(77, "bounce")
+    signed = keyring.sign_id(77, "bounce")
     named = read_names(
-        enumerate(["17", " #18 ", "", f"b+{sealed}@b.test", f"<{sealed}@b.test>", "#7700900123"]), keyring, region="GB"
+        enumerate(["17", " #18 ", "", f"b+{signed}@b.test", f"<{signed}@b.test>", "#7700900123"]), keyring, region="GB"
     )
     assert (named.ids, named.addresses) == ([17, 18, 77, 77, 7700900123], [])
     with pytest.raises(InputError) as wrong:

@@ -4,7 +4,7 @@ import pytest
 
 from core.db import Connection
 from messaging.goals import meet, reopen
-from messaging.suppression import lift, standing, suppress
+from messaging.suppression import active_suppressions, lift, suppress
 from tests.support.outbox_rows import add_messages, add_step, events, message, states
 
 ANN, BOB = "+447700900001", "+447700900002"
@@ -26,7 +26,7 @@ async def test_saying_it_twice_is_no_news_but_still_withdraws(db: Connection) ->
     (later,) = await add_messages(db, step, "sms", [ANN])
     assert not await suppress(db, channel="sms", address=ANN, reason="complained", source="twilio")
     assert (await message(db, later))["state"] == "suppressed"
-    (one,) = await standing(db, channel="sms", address=ANN)
+    (one,) = await active_suppressions(db, channel="sms", address=ANN)
     assert one.reason == "opted_out"
     assert await db.fetchval("select count(*) from suppression_event") == 1
 
@@ -37,7 +37,10 @@ async def test_all_covers_marketing_but_not_the_other_way_round(db: Connection) 
     )
     assert await suppress(db, channel="email", address="a@x.test", reason="complained", source="link")
     assert not await suppress(db, channel="email", address="a@x.test", purpose="marketing", reason="x", source="link")
-    assert [one.purpose for one in await standing(db, channel="email", address="a@x.test")] == ["all", "marketing"]
+    assert [one.purpose for one in await active_suppressions(db, channel="email", address="a@x.test")] == [
+        "all",
+        "marketing",
+    ]
 
 
 async def test_an_opt_out_from_marketing_leaves_service_messages(db: Connection) -> None:
@@ -63,7 +66,7 @@ async def test_a_person_is_stopped_on_every_channel(db: Connection) -> None:
 async def test_lifting_is_told_and_lets_later_messages_go(db: Connection) -> None:
     await suppress(db, channel="sms", address=ANN, reason="opted_out", source="sms_reply")
     assert await lift(db, channel="sms", address=ANN, reason="start", source="sms_reply")
-    assert await standing(db, channel="sms", address=ANN) == []
+    assert await active_suppressions(db, channel="sms", address=ANN) == []
     assert not await lift(db, channel="sms", address=ANN, reason="start", source="sms_reply")
     ledger = await db.fetch("select action, reason from suppression_event order by event_id")
     assert [tuple(row) for row in ledger] == [("suppress", "opted_out"), ("lift", "start")]
@@ -73,7 +76,7 @@ async def test_lifting_an_opt_out_leaves_what_stands_for_another_reason(db: Conn
     await suppress(db, channel="sms", address=ANN, purpose="marketing", reason="opted_out", source="preferences")
     await suppress(db, channel="sms", address=ANN, reason="wrong_number", source="sms_reply")
     assert await lift(db, channel="sms", address=ANN, reason="opted_in", source="sms_reply")
-    (left,) = await standing(db, channel="sms", address=ANN)
+    (left,) = await active_suppressions(db, channel="sms", address=ANN)
     assert (left.purpose, left.reason) == ("all", "wrong_number")
     assert not await lift(db, channel="sms", address=ANN, reason="opted_in", source="sms_reply")
     lifted = await db.fetch("select purpose from suppression_event where action = 'lift'")
@@ -98,7 +101,7 @@ async def test_it_is_undone_with_the_callers_transaction(db: Connection) -> None
         async with db.transaction():
             await suppress(db, channel="sms", address=ANN, reason="opted_out", source="sms_reply")
             raise RuntimeError
-    assert await standing(db, channel="sms", address=ANN) == []
+    assert await active_suppressions(db, channel="sms", address=ANN) == []
     assert await states(db, step) == {"queued": 1}
 
 

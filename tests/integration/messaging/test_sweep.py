@@ -23,8 +23,8 @@ from tests.support.outbox_rows import (
     Step,
     add_messages,
     add_step,
-    courier,
     deliver,
+    dispatcher,
     events,
     later,
     message,
@@ -60,9 +60,9 @@ async def left_behind(db: Connection, channel: str = "sms", address: str = ANN, 
     """A message that a worker had on the wire when it died."""
     step = await add_step(db, **columns)
     (only,) = await add_messages(db, step, channel, [address])
-    taken = await claim(db, step.lane(channel), limit=1, now=NOON, courier_id=await courier(db))
-    marks = [Intent(one.message_id, one.attempt, None, None) for one in taken.messages]
-    await record(db, [], marks, source="test", now=NOON)
+    taken = await claim(db, step.step(channel), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
+    intents = [Intent(one.message_id, one.attempt, None, None) for one in taken.messages]
+    await record(db, [], intents, source="test", now=NOON)
     await stop_hearts(db)
     return step, only
 
@@ -74,7 +74,7 @@ async def alerts(db: Connection) -> dict[str, str]:
 async def test_what_never_left_is_queued_again_and_the_rest_is_ambiguous(runtime: Runtime, db: Connection) -> None:
     step, wired = await left_behind(db)
     await add_messages(db, step, "sms", ["+447700900124"], first_person=2)
-    await claim(db, step.lane("sms"), limit=1, now=NOON, courier_id=await courier(db))
+    await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
     await stop_hearts(db)
     swept = await sweep_as_judge(runtime)
     assert (swept.returned, swept.ambiguous, swept.finished) == (1, 1, 0)
@@ -86,7 +86,7 @@ async def test_what_never_left_is_queued_again_and_the_rest_is_ambiguous(runtime
 async def test_what_a_living_courier_has_is_left_alone(runtime: Runtime, db: Connection) -> None:
     step = await add_step(db)
     await add_messages(db, step, "sms", [ANN])
-    await claim(db, step.lane("sms"), limit=1, now=NOON, courier_id=await courier(db))
+    await claim(db, step.step("sms"), limit=1, now=NOON, dispatcher_id=await dispatcher(db))
     assert await sweep_as_judge(runtime) == Reconciled()
     assert await states(db, step) == {"sending": 1}
 

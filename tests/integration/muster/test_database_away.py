@@ -11,7 +11,7 @@ import pytest
 
 from core.db import AWAY, Connection, connect, open_pool
 from core.errors import DatabaseAway
-from muster.server_errors import server_lost, server_of
+from muster.server_errors import server_error, server_of
 
 Statement = Callable[[Connection], Awaitable[object]]
 
@@ -86,7 +86,7 @@ async def test_a_connection_that_breaks_says_that_it_was_the_databases(database_
         with pytest.raises(AWAY) as lost:
             await asked
         assert server_of(lost.value) == "PostgreSQL"
-        assert "PostgreSQL went away" in str(server_lost(lost.value))
+        assert "PostgreSQL went away" in str(server_error(lost.value))
         db.terminate()
 
 

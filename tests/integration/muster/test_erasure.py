@@ -14,13 +14,13 @@ import pytest
 from pydantic import SecretStr
 
 from ballots.counts import recount, refresh, totals
-from campaigns.erasure import find_traces, hold_everything, renamed
+from campaigns.erasure import find_traces, lock_everything, renamed
 from campaigns.variables import RESERVED
 from core.db import Connection, Pool
 from core.errors import Conflict, NotFound, SettingsError
 from core.runtime import Runtime
 from messaging.outbox.counts import step_counts
-from messaging.suppression import standing, suppress
+from messaging.suppression import active_suppressions, suppress
 from messaging.suppression_digests import DigestKeys
 from muster import erasure
 from people.imports.imports import import_people
@@ -54,7 +54,7 @@ SILENT: frozenset[str] = frozenset(
 """Tables that hold ids, digests and what is the same for everybody; `staged_…` are empty but during an import."""
 
 
-LEDGERS = ("claim", "suppression_event", "consent_event", "message", "message_archive", "reply", "standing")
+SOURCES = ("claim", "suppression_event", "consent_event", "message", "message_archive", "reply", "standing")
 
 
 async def found_in(db: Connection, words: tuple[str, ...] = WORDS) -> set[str]:
@@ -88,7 +88,7 @@ async def counted(db: Connection, campaign_id: int) -> dict[str, Any]:
         "archived": [tuple(row) for row in await db.fetch("select * from step_total order by 1, 2, 3")],
         "opened": await db.fetchval("select count(*) from link_visit where agent = 'browser'"),
         "readings": [tuple(row) for row in await db.fetch("select reading, count(*) from reply group by 1")],
-        "ledgers": {table: await db.fetchval(f"select count(*) from {table}") for table in LEDGERS},
+        "ledgers": {table: await db.fetchval(f"select count(*) from {table}") for table in SOURCES},
     }
 
 
@@ -186,16 +186,16 @@ async def test_who_comes_back_is_somebody_new_and_is_not_written_to(
     stands = [
         (one.reason, one.purpose)
         for channel, address in (("person", str(back.person_id)), ("email", WORK), ("sms", PHONE))
-        for one in await standing(db, channel=channel, address=address)  # type: ignore[arg-type]
+        for one in await active_suppressions(db, channel=channel, address=address)  # type: ignore[arg-type]
     ]
     assert stands == [("erased", "all"), ("by_staff", "marketing"), ("opted_out", "all"), ("erased", "all")]
     again = await load(runtime.pool, tmp_path, keys)
     assert (again.unchanged, again.restored) == (2, 0)
 
     assert await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
-    left = await standing(db, channel="email", address=WORK)
+    left = await active_suppressions(db, channel="email", address=WORK)
     assert [one.reason for one in left] == ["opted_out"], "what they opted out of is theirs to take back"
-    assert not await standing(db, channel="sms", address=PHONE)
+    assert not await active_suppressions(db, channel="sms", address=PHONE)
     assert not await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
 
 
@@ -206,8 +206,8 @@ async def test_who_may_return_is_written_to_but_where_they_had_opted_out(
     found = await erasure.look_for(runtime, NUMBER)
     await erasure.erase(runtime, found, actor="olga", may_return=True)
     await load(runtime.pool, tmp_path, DigestKeys(runtime.settings.secret_key))
-    assert not await standing(db, channel="sms", address=PHONE)
-    assert [one.reason for one in await standing(db, channel="email", address=WORK)] == ["opted_out"]
+    assert not await active_suppressions(db, channel="sms", address=PHONE)
+    assert [one.reason for one in await active_suppressions(db, channel="email", address=WORK)] == ["opted_out"]
 
 
 async def test_a_secret_that_is_rotated_out_of_the_list_stops_imports_and_one_that_is_kept_is_found(
@@ -237,11 +237,11 @@ async def test_a_list_does_not_bring_an_erased_address_back(runtime: Runtime, db
     assert (report.added, report.standing) == (2, 0), "that they opted out is more than that they were erased"
     assert await found_in(db, (PHONE,)) == set()
     known = await find_suppression(db, PHONE, region="GB", keys=keys)
-    assert [one.reason for one in known.standing] == ["opted_out"]
+    assert [one.reason for one in known.active_suppressions] == ["opted_out"]
     assert (await listed(runtime, path, keys)).standing == 2
     await load(runtime.pool, tmp_path, keys)
     assert await lift_erased(db, NUMBER, region="GB", keys=keys, actor="olga")
-    assert [one.reason for one in await standing(db, channel="sms", address=PHONE)] == ["opted_out"]
+    assert [one.reason for one in await active_suppressions(db, channel="sms", address=PHONE)] == ["opted_out"]
 
 
 async def test_somebody_in_no_member_file_is_erased_by_address(runtime: Runtime, db: Connection) -> None:
@@ -259,7 +259,7 @@ async def test_somebody_in_no_member_file_is_erased_by_address(runtime: Runtime,
     await erasure.erase(runtime, await erasure.look_for(runtime, "07700 900777"), actor="olga")
     assert await found_in(db, ("7700900777", "who is this")) == set()
     found = await find_suppression(db, stranger, region="GB", keys=DigestKeys(runtime.settings.secret_key))
-    assert [one.reason for one in found.standing] == ["opted_out"]
+    assert [one.reason for one in found.active_suppressions] == ["opted_out"]
     with pytest.raises(NotFound, match="nothing was ever sent there"):
         await erasure.look_for(runtime, "+447700900778")
 
@@ -278,7 +278,7 @@ async def test_a_shared_phone_stays_the_others(runtime: Runtime, db: Connection)
     traces = await find_traces(db, NUMBER, region="GB")
     assert traces.shared == (("sms", PHONE),)
     await erasure.erase(runtime, await erasure.look_for(runtime, NUMBER), actor="olga")
-    assert [one.reason for one in await standing(db, channel="sms", address=PHONE)] == ["opted_out"]
+    assert [one.reason for one in await active_suppressions(db, channel="sms", address=PHONE)] == ["opted_out"]
     assert not await db.fetchval(
         "select exists (select from message where person_id = $1 and address = $2)", person, PHONE
     )
@@ -325,7 +325,7 @@ async def test_whoever_holds_a_message_is_waited_for_without_a_deadlock(
         await other.execute("select from message where message_id = $1 for update", max(ids))
         with pytest.raises(asyncpg.LockNotAvailableError):  # it does not wait for that one while it holds the other
             async with db.transaction():
-                await hold_everything(db, found.traces)
+                await lock_everything(db, found.traces)
         going = asyncio.create_task(erasure.erase(runtime, found, actor="olga"))
         await other.execute("select from message where message_id = $1 for update", min(ids))
         await transaction.commit()

@@ -14,12 +14,12 @@ from messaging.channels.channel import Accepted, OutboundMessage, Refused, Retry
 from messaging.outbox.dispatcher import Dispatcher
 from messaging.states import Reason
 from muster import erasure
-from people.people_lock import people_stay
+from people.people_lock import lock_people_shared
 from tests.integration.muster.test_erasure import found_in
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import look, make_campaign, serve
 from tests.support.outbox_rows import add_messages, add_step, until
-from webhooks.subscriptions.high_water_mark import PATIENCE, settled
+from webhooks.subscriptions.high_water_mark import PATIENCE, find_high_water_mark
 
 MAILBOX = "zeb.q@example.org"
 WORDS = ("zeb.q", "M-4711", "quackenbush")
@@ -37,12 +37,12 @@ class Held:
         self.sent: list[int] = []
         self.gate = asyncio.Event()
 
-    async def send(self, parcel: OutboundMessage) -> SendResult:
-        self.sent.append(parcel.message_id)
+    async def send(self, outbound: OutboundMessage) -> SendResult:
+        self.sent.append(outbound.message_id)
         await self.gate.wait()
         return self.outcome()
 
-    async def trace(self, parcel: OutboundMessage, since: object) -> list[Trace] | None:
+    async def trace(self, outbound: OutboundMessage, since: object) -> list[Trace] | None:
         return None
 
     async def close(self) -> None:
@@ -67,14 +67,14 @@ async def test_what_is_on_the_wire_is_recorded_without_a_trace_and_the_rest_is_s
         step = await add_step(db, campaign_id=n, secret=runtime.keyring.current)
         ids += await add_messages(db, step, "email", [MAILBOX], first_person=person)
     channel = Held(outcome)
-    courier = Dispatcher(runtime, {"email": channel})
-    going = asyncio.create_task(courier.run())
+    dispatcher = Dispatcher(runtime, {"email": channel})
+    going = asyncio.create_task(dispatcher.run())
     await until(lambda: _begun(channel))
     erasing = asyncio.create_task(_erase(runtime))
     await until(lambda: _erased(db))
     channel.gate.set()
     await erasing
-    courier.stop()
+    dispatcher.stop()
     await going
 
     assert await found_in(db, WORDS) == set()
@@ -122,7 +122,7 @@ async def test_a_press_that_waits_for_an_erasure_finds_nobody(
         async with pool.acquire() as other:
             transaction = other.transaction()
             await transaction.start()
-            await people_stay(other)
+            await lock_people_shared(other)
             erasing = asyncio.create_task(erasure.erase(runtime, found, actor="olga"))
             await until(lambda: waiting(db, 1))
             answer = {"preferences": "stop_all", "unsubscribe": "unsubscribe_here"}.get(page, "voted")
@@ -146,7 +146,7 @@ async def test_whoever_writes_to_what_came_in_is_waited_for_with_empty_hands(
 
     async def seen(db: Connection, ledgers: Mapping[str, str], *, patience: float = PATIENCE) -> dict[str, int] | None:
         waits.append((db.is_in_transaction(), patience))
-        return await settled(db, ledgers, patience=min(patience, 0.1))
+        return await find_high_water_mark(db, ledgers, patience=min(patience, 0.1))
 
     monkeypatch.setattr("webhooks.erasure.settled", seen)
     monkeypatch.setattr(erasure, "TRIES", 3)

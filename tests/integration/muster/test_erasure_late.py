@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from campaigns.retention import forget_year, year_held
+from campaigns.retention import delete_year, summarise_year
 from core.db import Connection
-from core.http.outbound_http import open_outside
+from core.http.outbound_http import open_outbound_http
 from core.runtime import Runtime
 from messaging.outbox.archive import archive_chunk, ready_year
 from messaging.outbox.dispatcher import Dispatcher
@@ -94,7 +94,7 @@ async def test_a_year_that_is_forgotten_since_keeps_nothing_from_being_tidied(ru
     await ready_year(db, old.step_id)
     await archive_chunk(db, old.step_id, PageViews())
     await erasure.erase(runtime, await erasure.look_for(runtime, "A1"), actor="olga")
-    await forget_year(db, await year_held(db, 2024), actor="olga")
+    await delete_year(db, await summarise_year(db, 2024), actor="olga")
     await db.execute(
         "insert into message_event (message_id, state, source, code, detail) values ($1, null, 'twilio', 'x', $2)",
         later, {"reply": f"turquoise {PHONE}"},
@@ -110,8 +110,8 @@ async def test_tidying_goes_on_where_one_part_of_it_fails(runtime: Runtime, db: 
         " received_at = received_at - interval '1 year'"
     )
     await db.execute("alter table erased_subject rename to away")
-    async with open_outside(()) as outside:
-        duties = Jobs(runtime, Dispatcher(runtime, {}), outside)
+    async with open_outbound_http(()) as outside:
+        jobs = Jobs(runtime, Dispatcher(runtime, {}), outside)
         with pytest.raises(asyncpg.UndefinedTableError):
-            await duties._tidy_alone()
+            await jobs._tidy_alone()
     assert not await db.fetchval("select exists (select from inbox)")

@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ballots.counts import settle, totals
+from ballots.counts import add_up, totals
 from campaigns.erasure import find_traces
 from campaigns.variables import RESERVED
 from core.address_masks import mask
 from core.db import Connection, Pool
 from core.runtime import Runtime
-from messaging.suppression import standing, suppress
+from messaging.suppression import active_suppressions, suppress
 from messaging.suppression_digests import DigestKeys
 from muster import erasure
 from people.imports.imports import import_people
@@ -48,14 +48,14 @@ async def test_what_others_wrote_stays_without_the_address(runtime: Runtime, db:
     assert [tuple(row) for row in replies] == [
         (NEAR_PHONE, "write to erased or erased", "see erased", "open"), (REP, "mauve", None, "open"),
     ]  # fmt: skip
-    assert [one.reason for one in await standing(db, channel="email", address=REP)] == ["opted_out"]
+    assert [one.reason for one in await active_suppressions(db, channel="email", address=REP)] == ["opted_out"]
 
 
 async def test_what_somebody_else_texted_is_still_obeyed(runtime: Runtime, db: Connection) -> None:
     await fill(db)
     await erase(runtime, NUMBER)
     await process(runtime, 10, {twilio.INBOUND: twilio.read_texts})
-    assert [one.reason for one in await standing(db, channel="sms", address=NEAR_PHONE)] == ["opted_out"]
+    assert [one.reason for one in await active_suppressions(db, channel="sms", address=NEAR_PHONE)] == ["opted_out"]
     assert await db.fetchval("select text from reply order by reply_id desc limit 1") == "STOP it, and erased"
 
 
@@ -104,9 +104,9 @@ async def test_what_a_list_says_of_an_erased_member_outlives_their_return(
     await import_people(pool, path, reserved=RESERVED, keys=keys)
     assert await lift_erased(db, "A1", region="GB", keys=keys, actor="olga")
     back = await db.fetchval("select person_id::text from person where external_id = 'A1'")
-    assert [one.reason for one in await standing(db, channel="person", address=back)] == ["deceased"]
-    assert [one.reason for one in await standing(db, channel="sms", address=PHONE)] == ["opted_out"]
-    left = await standing(db, channel="email", address="anna@example.org")
+    assert [one.reason for one in await active_suppressions(db, channel="person", address=back)] == ["deceased"]
+    assert [one.reason for one in await active_suppressions(db, channel="sms", address=PHONE)] == ["opted_out"]
+    left = await active_suppressions(db, channel="email", address="anna@example.org")
     assert [(one.reason, one.purpose) for one in left] == [("opted_out", "marketing")]
 
 
@@ -126,7 +126,7 @@ async def test_a_stop_after_their_return_stays_when_the_erasure_is_lifted(runtim
     await suppress(db, channel="sms", address=PHONE, reason="erased", source="before erasure")
     assert await suppress(db, channel="sms", address=PHONE, reason="opted_out", source="sms_reply")
     assert not await lift_erased(db, "A1", region="GB", keys=DigestKeys(runtime.settings.secret_key), actor="olga")
-    assert [one.reason for one in await standing(db, channel="sms", address=PHONE)] == ["opted_out"]
+    assert [one.reason for one in await active_suppressions(db, channel="sms", address=PHONE)] == ["opted_out"]
 
 
 async def test_whoever_was_going_to_leave_is_no_elector_after_that_day(runtime: Runtime, db: Connection) -> None:
@@ -139,7 +139,7 @@ async def test_whoever_was_going_to_leave_is_no_elector_after_that_day(runtime: 
             await db.execute(
                 "insert into elector (ballot_id, person_id, unit_id) values ($1, $2, $3)", ballot, one, unit
             )
-        await settle(db, ballot)
+        await add_up(db, ballot)
     await db.execute("update person set left_at = $1", NOW + timedelta(days=30))
     await erase(runtime, "A1")
     electors = await db.fetch("select ballot_id, person_id from elector order by ballot_id, person_id")

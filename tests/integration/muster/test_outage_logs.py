@@ -24,7 +24,7 @@ from core.settings import Settings
 from muster.embedded.postgres import Postgres, start_postgres
 from muster.embedded.valkey import Valkey
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from sandbox.postmaster import MailWeather
+from sandbox.postmaster import MailConditions
 from tests.integration.muster.test_worker import NOWHERE, working
 from tests.support.outbox_rows import add_messages, add_step, until
 
@@ -91,7 +91,7 @@ async def test_an_outage_of_postgresql_is_two_lines_in_each_process(
     server = await asyncio.to_thread(start_postgres, folder, **options)
     try:
         await migrate(url)
-        async with open_sandbox(SandboxConfig(mail=MailWeather(latency=0.3))) as sandbox:
+        async with open_sandbox(SandboxConfig(mail=MailConditions(latency=0.3))) as sandbox:
             processes = Processes(folder, _environment(url, valkey.url, base, sandbox))
             await _queue(url, valkey.url, 500)
             for command in ("worker", "serve"):

@@ -82,8 +82,8 @@ async def test_what_is_planned_and_what_passed_them_by_is_told(settings: Setting
         "It is planned for Wednesday 25 November 2026, 12:00. As things stand now, they get it by email."
     )
     assert third.words.endswith("As things stand now, they are not in its audience.")
-    missed, unreached, _ = await other_steps(db, other, now=NOW, zone=zone)
-    assert missed.words == "It was launched on Sunday 22 November 2026, 12:00; they were not in its audience."
+    backfill, unreached, _ = await other_steps(db, other, now=NOW, zone=zone)
+    assert backfill.words == "It was launched on Sunday 22 November 2026, 12:00; they were not in its audience."
     assert unreached.words.endswith(
         "As things stand now, they get nothing: There is no usable address on any channel of this step."
     )

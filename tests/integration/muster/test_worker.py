@@ -24,7 +24,7 @@ from campaigns.campaigns import create_campaign
 from campaigns.launch import launch
 from core.runtime import Runtime
 from messaging.outbox.schedule import CLAIMED
-from muster.worker import BELL, QUEUE, ArqWake, open_arq, work
+from muster.worker import DELIVER_CHANNEL, QUEUE, ArqWake, open_arq, work
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.electorate import add_person, add_unit, ballot_spec, campaign_spec, connected
 
@@ -130,7 +130,7 @@ def listeners(redis: Redis, count: int) -> Callable[[], Awaitable[bool]]:
     """Whether so many workers listen for the bell."""
 
     async def listen() -> bool:
-        return await redis.pubsub_numsub(BELL) == [(BELL.encode(), count)]
+        return await redis.pubsub_numsub(DELIVER_CHANNEL) == [(DELIVER_CHANNEL.encode(), count)]
 
     return listen
 
@@ -267,7 +267,7 @@ async def test_wake_ups_before_anybody_listens_are_one(runtime: Runtime) -> None
 async def test_rings_within_a_moment_are_one(runtime: Runtime) -> None:
     assert runtime.settings.redis_url is not None
     async with runtime.redis.pubsub(ignore_subscribe_messages=True) as bell:
-        await bell.subscribe(BELL)
+        await bell.subscribe(DELIVER_CHANNEL)
         assert await bell.get_message(timeout=5) is None  # that it listens
         async with ArqWake(runtime.settings.redis_url) as wake:
             await asyncio.gather(*(wake("deliver") for _ in range(50)))
@@ -314,8 +314,8 @@ async def test_a_wake_up_that_failed_in_an_unforeseen_way_keeps_none_of_the_next
         with monkeypatch.context() as broken:
             broken.setattr(wake._arq, "enqueue_job", lambda *_args, **_more: 1 / 0)
             await wake("inbox")
-            while wake._ringing:
-                await asyncio.wait(wake._ringing.values())
+            while wake._sending:
+                await asyncio.wait(wake._sending.values())
         await wake("inbox")
         await until(lambda: _queued(runtime.redis))
 

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from ballots.claims import record_claim, retract_claim
-from campaigns.replies.answer_history import said_by, said_to
+from campaigns.replies.answer_history import answers_by, answers_to
 from core.db import Connection
 from core.settings import Settings
 from messaging.suppression import lift, suppress
@@ -85,7 +85,7 @@ async def test_what_somebody_said_stands_in_order_with_what_it_answers(db: Conne
     await suppress(db, channel="sms", address="+447400123456", reason="opted_out", source="sms_reply")
     await lift(db, channel="sms", address="+447400123456", reason="opted_in", source="sms_reply")
 
-    said = await said_by(db, [person], [message_id])
+    said = await answers_by(db, [person], [message_id])
     assert [one.kind for one in said] == ["reply", "claim", "retraction", "suppress", "lift"] or [
         one.kind for one in said
     ] == ["claim", "reply", "retraction", "suppress", "lift"]
@@ -93,7 +93,7 @@ async def test_what_somebody_said_stands_in_order_with_what_it_answers(db: Conne
     assert "“done it”, read as voted" in words
     assert "In the ballot pay-2026 they are counted as: voted (from" in words
     assert "no longer counted as: voted (taken back from a rep)" in words
-    assert {one.kind for one in await said_to(db, message_id)} == {"reply", "claim", "retraction"}
+    assert {one.kind for one in await answers_to(db, message_id)} == {"reply", "claim", "retraction"}
 
 
 def muster(settings: Settings, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:

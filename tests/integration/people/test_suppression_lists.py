@@ -173,7 +173,7 @@ async def test_an_address_is_looked_up_as_it_is_typed(db: Connection) -> None:
     known = await find_suppression(db, "07400 123456", region="GB")
     assert known.address == ANN
     assert [one.action for one in known.history] == ["suppress", "lift"]
-    assert known.standing == []
+    assert known.active_suppressions == []
     with pytest.raises(AddressError):
         await find_suppression(db, "nobody", region="GB")
 

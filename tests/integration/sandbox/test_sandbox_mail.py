@@ -12,7 +12,7 @@ import aiosmtplib
 import pytest
 
 from sandbox import Sandbox, SandboxConfig, open_sandbox
-from sandbox.postmaster import QUIRKS, MailWeather
+from sandbox.postmaster import QUIRKS, MailConditions
 from sandbox.smtp import LARGEST_MAIL
 from tests.support.effort import effort_of_async
 
@@ -191,14 +191,14 @@ def test_every_quirk_is_tried_above() -> None:
 @pytest.mark.parametrize(
     ("weather", "refused", "stored"),
     [
-        (MailWeather(busy=1.0), "421 4.3.2", 0),
-        (MailWeather(deferred=1.0), "451 4.3.0", 0),
-        (MailWeather(refused=1.0), "550 5.1.1", 0),
-        (MailWeather(cut=1.0), "dropped", 0),
-        (MailWeather(silent=1.0, silence=0.01), "", 1),
+        (MailConditions(busy=1.0), "421 4.3.2", 0),
+        (MailConditions(deferred=1.0), "451 4.3.0", 0),
+        (MailConditions(refused=1.0), "550 5.1.1", 0),
+        (MailConditions(cut=1.0), "dropped", 0),
+        (MailConditions(silent=1.0, silence=0.01), "", 1),
     ],
 )
-async def test_bad_weather_befalls_anybody(weather: MailWeather, refused: str, stored: int) -> None:
+async def test_bad_weather_befalls_anybody(weather: MailConditions, refused: str, stored: int) -> None:
     async with open_sandbox(SandboxConfig(mail=weather)) as sandbox:
         client = connection(sandbox)
         await client.connect()
@@ -210,7 +210,7 @@ async def test_bad_weather_befalls_anybody(weather: MailWeather, refused: str, s
 
 
 async def test_a_share_of_bad_weather_befalls_some() -> None:
-    async with open_sandbox(SandboxConfig(mail=MailWeather(refused=0.3, latency=0.001))) as sandbox:
+    async with open_sandbox(SandboxConfig(mail=MailConditions(refused=0.3, latency=0.001))) as sandbox:
         client = connection(sandbox)
         await client.connect()
         for _ in range(100):

@@ -17,7 +17,7 @@ from messaging.outbox.bounces import ENOUGH
 from messaging.outbox.history import history
 from tests.support.email_events import NOW, Keys, World, open_world
 from tests.support.inbound_rows import Campaign, make_campaign, serve
-from webhooks import drop_leftovers, process_inbox
+from webhooks import delete_stale_rows, process_inbox
 
 ANN = "ann@member.test"
 DELIVERED = [("sendgrid", "delivered"), ("mailgun", "delivered"), ("postmark", "delivery"), ("ses", "delivery")]
@@ -176,7 +176,7 @@ async def test_without_our_argument_the_message_id_says_which(world: World, camp
 
 async def test_a_seal_of_another_secret_is_no_message_of_ours(world: World, campaign: Campaign, db: Connection) -> None:
     asked = await campaign.ask(email=ANN)
-    forged = world.runtime.keyring.seal(asked.message_id, "bounce")[:-2] + "zz"
+    forged = world.runtime.keyring.sign_id(asked.message_id, "bounce")[:-2] + "zz"
     await world.tell("sendgrid", "bounce", asked.message_id, muster=forged, **{"smtp-id": f"<{forged}@union.test>"})
     assert await campaign.suppressed() == set()
     assert (await standing(db, asked.message_id))[0] == "sent"
@@ -237,7 +237,7 @@ async def test_a_delivery_settles_what_came_back_before(world: World, campaign: 
         await world.tell("sendgrid", "bounce-full", await another(campaign, person, day))
     assert {reason for _, _, reason in await campaign.suppressed()} == {"soft_bounced"}
     assert await db.fetchval("select count(*) from soft_bounce where settled_at is not null") == 1
-    await drop_leftovers(db, NOW, now=NOW + timedelta(days=60))
+    await delete_stale_rows(db, NOW, now=NOW + timedelta(days=60))
     assert await db.fetchval("select count(*) from soft_bounce") == 0
 
 

@@ -18,7 +18,7 @@ from tests.integration.webhooks.test_email_inbound import Sent, begin, by_mailgu
 from tests.support.email_events import NOW, SNS_HOST, Keys, Request, World, open_world, payload
 from tests.support.inbound_rows import PHONE, Campaign, make_campaign, serve
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES
-from webhooks import drop_leftovers
+from webhooks import delete_stale_rows
 from webhooks.email.certificates import FETCHES
 from webhooks.email.uploads import IN_ALL, OF_A_NETWORK
 
@@ -160,7 +160,7 @@ async def test_a_certificate_that_amazon_has_long_changed_is_kept_no_more(world:
     signed_at = world.runtime.clock()
     for days, kept in ((400, 1), (801, 0)):
         now = signed_at + timedelta(days=days)
-        await drop_leftovers(db, now - timedelta(days=7), now=now)
+        await delete_stale_rows(db, now - timedelta(days=7), now=now)
         assert await db.fetchval("select count(*) from sns_certificate") == kept
     async with serve(world.runtime) as client:
         assert await tell(replace(world, client=client)) == 200, "it is asked for again"

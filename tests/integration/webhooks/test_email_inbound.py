@@ -31,8 +31,8 @@ from tests.support.email_events import (
 from tests.support.inbound_rows import Asked, Campaign, make_campaign
 from tests.support.mail_rows import ANN, BOUNCES, DATA, REPLIES
 from webhooks import process_inbox
-from webhooks.email.inbound import MOST_AT_ONCE, put_together
-from webhooks.email.mail_server.parsed_mail import read_letter
+from webhooks.email.inbound import MOST_AT_ONCE, compose_mail
+from webhooks.email.mail_server.parsed_mail import parse_mail
 
 WORDS = "I’ve voted – thank you\n\nOn Sun, 22 Nov 2026 at 11:00, The Union <ballot@union.test> wrote:\n> STOP"
 PROVIDERS = ("sendgrid", "mailgun", "postmark", "ses")
@@ -51,7 +51,7 @@ class Sent:
     @property
     def raw(self) -> bytes:
         headers = [("From", f"Ann Ŵ <{self.sender}>"), ("To", self.to), ("Subject", self.subject)]
-        return put_together(headers, self.text, "", self.attachments)
+        return compose_mail(headers, self.text, "", self.attachments)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ async def post(world: World, provider: str, request: Request, more: str = "") ->
 
 
 def reply_address(world: World, asked: Asked) -> str:
-    return f"r+{world.runtime.keyring.seal(asked.message_id, 'reply')}@{REPLIES}"
+    return f"r+{world.runtime.keyring.sign_id(asked.message_id, 'reply')}@{REPLIES}"
 
 
 async def test_an_answer_by_any_provider_is_read(world: World, campaign: Campaign, db: Connection) -> None:
@@ -197,9 +197,9 @@ async def test_words_in_any_script_come_through_each_form_of_mailguns(
 
 async def test_a_bounce_that_a_provider_took_in_counts(world: World, campaign: Campaign) -> None:
     asked = await campaign.ask(email=ANN)
-    seal = world.runtime.keyring.seal(asked.message_id, "bounce")
-    raw = (DATA / "dsn-hard.eml").read_bytes().replace(b"SEAL", seal.encode())
-    envelope = json.dumps({"to": [f"b+{seal}@{BOUNCES}"], "from": ""})
+    sign_id = world.runtime.keyring.sign_id(asked.message_id, "bounce")
+    raw = (DATA / "dsn-hard.eml").read_bytes().replace(b"SEAL", sign_id.encode())
+    envelope = json.dumps({"to": [f"b+{sign_id}@{BOUNCES}"], "from": ""})
     body, content_type = multipart({"envelope": envelope, "email": raw})
     request = world.sendgrid[0].sign(body)
     request.headers["Content-Type"] = content_type
@@ -333,12 +333,12 @@ def test_a_mail_taken_apart_cannot_smuggle_headers_in() -> None:
         ("From", "a@b.test\r\nBcc: x@y.test"), ("X-Bad\r\nBcc", "x@y.test"), ("Content-Type", "message/rfc822"),
         ("Subject", "Ŵ" * 5000), ("", "x"), ("Auto-Submitted", "no\n\nBody: x"),
     ]  # fmt: skip
-    letter = read_letter(put_together(headers, "words ŵ\n\udc80", "", 3))
+    letter = parse_mail(compose_mail(headers, "words ŵ\n\udc80", "", 3))
     assert letter.message["Bcc"] is None
     assert letter.message.get_content_type() == "multipart/mixed"
     assert letter.text.startswith("words ŵ")
     assert letter.attachments == 3
-    only_html = read_letter(put_together([], " ", "<p>words</p><blockquote>STOP</blockquote>", 0))
+    only_html = parse_mail(compose_mail([], " ", "<p>words</p><blockquote>STOP</blockquote>", 0))
     assert only_html.text == "words"
 
 
@@ -347,7 +347,7 @@ def test_a_mail_taken_apart_cannot_smuggle_headers_in() -> None:
 async def test_signed_junk_is_answered_and_stops_nobody(
     world: World, db: Connection, junk: bytes, where: int, which: str
 ) -> None:
-    mail = Sent(f"r+{world.runtime.keyring.seal(1, 'reply')}@{REPLIES}")
+    mail = Sent(f"r+{world.runtime.keyring.sign_id(1, 'reply')}@{REPLIES}")
     raw = mail.raw
     changed = raw[:where] + junk + raw[where + 5 :]
     match which:

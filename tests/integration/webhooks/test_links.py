@@ -265,7 +265,7 @@ async def test_a_look_waits_for_no_disk_and_an_answer_does(campaign: Campaign, d
     await db.execute("set synchronous_commit = on")
     for alone, waits in ((True, "off"), (False, "on")):
         async with db.transaction():
-            assert await recipient.look(db, token, "confirm", clock(), agent="browser", alone=alone)
+            assert await recipient.view_page(db, token, "confirm", clock(), agent="browser", alone=alone)
             assert await db.fetchval("show synchronous_commit") == waits
         assert await db.fetchval("show synchronous_commit") == "on"
 

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient
 from core.db import Connection
 from core.runtime import Runtime
 from tests.support.inbound_rows import BROWSER, HEADLESS, PHONE, Campaign, Moving, look, make_campaign, press, serve
-from webhooks import drop_leftovers
+from webhooks import delete_stale_rows
 from webhooks.members.page_views import MOST_LATELY
 
 Client = TestClient[web.Request, web.Application]
@@ -115,11 +115,11 @@ async def test_looks_go_when_nobody_can_answer_them_and_one_says_that_it_was_ope
     async with client.get(bob.confirm, headers={"User-Agent": HEADLESS}):
         pass
     clock.wait(hours=47)
-    await drop_leftovers(db, clock() - timedelta(days=30), now=clock(), page=2)
+    await delete_stale_rows(db, clock() - timedelta(days=30), now=clock(), page=2)
     assert await looks(db) == 4 - 0, "they can still be answered"
     for _ in range(2):
         clock.wait(hours=3)
-        await drop_leftovers(db, clock() - timedelta(days=30), now=clock(), page=2)
+        await delete_stale_rows(db, clock() - timedelta(days=30), now=clock(), page=2)
         kept = await db.fetch("select message_id, action, agent, kept from link_visit")
         assert [tuple(row) for row in kept] == [(ann.message_id, "confirm", "browser", True)]
         await look(client, ann.confirm)

@@ -145,7 +145,7 @@ async def test_soft_bounces_suppress_after_repeats_over_days(room: Room, db: Con
 async def test_a_complaint_suppresses_at_once_and_only_with_an_id_of_ours(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     complaints = f"complaints@{BOUNCES}"
-    forged = room.mail("arf-abuse", asked).replace(room.seal(asked, "bounce").encode(), b"1-00000000")
+    forged = room.mail("arf-abuse", asked).replace(room.sign_id(asked, "bounce").encode(), b"1-00000000")
     assert await room.hand_over(forged, complaints, "abuse@provider.test") == 250
     await process_inbox(room.runtime, 10)
     assert await room.campaign.suppressed() == set()
@@ -158,15 +158,15 @@ async def test_a_complaint_suppresses_at_once_and_only_with_an_id_of_ours(room: 
 
 async def test_without_a_token_of_ours_nobody_is_suppressed(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
-    seal = room.seal(asked, "bounce")
+    sign_id = room.sign_id(asked, "bounce")
     forged = [
-        f"b+{seal[:-1]}{'0' if seal[-1] != '0' else '1'}@{BOUNCES}",
+        f"b+{sign_id[:-1]}{'0' if sign_id[-1] != '0' else '1'}@{BOUNCES}",
         f"b+{asked.message_id}@{BOUNCES}",
-        f"b+{room.seal(asked, 'reply')}@{BOUNCES}",
+        f"b+{room.sign_id(asked, 'reply')}@{BOUNCES}",
         f"b@{BOUNCES}",
         f"ann@{BOUNCES}",
-        f"b+{seal}@elsewhere.test",
-        f"r+{seal}@{REPLIES}",
+        f"b+{sign_id}@elsewhere.test",
+        f"r+{sign_id}@{REPLIES}",
     ]
     for address in forged:
         assert await room.hand_over(room.mail("dsn-hard", asked), address) == 550, address
@@ -185,7 +185,7 @@ async def test_without_a_token_of_ours_nobody_is_suppressed(room: Room, db: Conn
 ])  # fmt: skip
 async def test_a_mail_to_the_unsubscribe_address_opts_out(room: Room, head: str, sender: str) -> None:
     asked = await room.campaign.ask(email=ANN)
-    address = f"u+{room.seal(asked, 'unsubscribe')}@{REPLIES}"
+    address = f"u+{room.sign_id(asked, 'unsubscribe')}@{REPLIES}"
     assert await room.hand_over(f"{head}\r\n\r\n".encode(), address, sender) == 250
     await process_inbox(room.runtime, 10)
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
@@ -255,7 +255,7 @@ async def test_a_mail_nobody_can_read_is_set_aside_and_holds_up_no_other(room: R
 
 async def test_a_header_made_to_stop_the_inbox_does_not(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
-    to = f"r+{room.seal(asked, 'reply')}@{REPLIES}"
+    to = f"r+{room.sign_id(asked, 'reply')}@{REPLIES}"
     assert await room.hand_over(b"From: " + b"(" * 1500 + b"\r\n\r\nhm\r\n", to, ANN) == 250
     assert await room.hand_over(f"From: {ANN}\r\nSubject: x\r\n\r\nSTOP\r\n".encode(), to, ANN) == 250
     await process_inbox(room.runtime, 10)
@@ -271,7 +271,7 @@ async def test_what_the_library_cannot_take_apart_is_set_aside_at_once(
 
     monkeypatch.setattr(classify, "read_answer", fail)
     asked = await room.campaign.ask(email=ANN)
-    to = f"r+{room.seal(asked, 'reply')}@{REPLIES}"
+    to = f"r+{room.sign_id(asked, 'reply')}@{REPLIES}"
     assert await room.hand_over(f"From: {ANN}\r\n\r\nhm\r\n".encode(), to, ANN) == 250
     await process_inbox(room.runtime, 10)
     assert await db.fetchval("select state from inbox") == "parked"
@@ -516,7 +516,7 @@ async def test_a_mailbox_is_read_again_and_again_and_counts_once(room: Room, db:
 
 async def test_a_mail_without_a_return_path_is_its_writers(room: Room, db: Connection, tmp_path: Path) -> None:
     asked = [await room.campaign.ask(email=f"m{number}@member.test") for number in range(3)]
-    to = [f"r+{room.seal(one, 'reply')}@{REPLIES}" for one in asked]
+    to = [f"r+{room.sign_id(one, 'reply')}@{REPLIES}" for one in asked]
     maildir = mailbox.Maildir(tmp_path / "maildir")
     maildir.add(f"From: m0@member.test\nTo: {to[0]}\nSubject: Vote\n\nSTOP\n")
     maildir.add(f"From: Mail Delivery System <x@mx.test>\nTo: {to[2]}\nSubject: Returned mail\n\n550 5.1.1 unknown\n")
@@ -540,9 +540,9 @@ async def test_what_is_no_mailbox_is_named(room: Room, tmp_path: Path) -> None:
 async def test_what_has_been_read_goes_with_its_row(room: Room, db: Connection) -> None:
     from datetime import timedelta
 
-    from webhooks import drop_leftovers
+    from webhooks import delete_stale_rows
 
     await room.tell("dsn-hard", await room.campaign.ask(email=ANN))
     await until(lambda: db.fetchval("select state = 'done' from inbox"))
-    await drop_leftovers(db, NOON + timedelta(days=1), now=NOON + timedelta(days=31))
+    await delete_stale_rows(db, NOON + timedelta(days=1), now=NOON + timedelta(days=31))
     assert await db.fetchval("select count(*) from inbox_mail") == 0

@@ -17,7 +17,7 @@ from sandbox import Sandbox, SandboxConfig, open_sandbox
 from sandbox.twilio.messages import Message, MessageStage, new_sid
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign
 from tests.support.outbox_rows import with_sandbox
-from webhooks import fetch_missed, process_inbox
+from webhooks import backfill, process_inbox
 from webhooks.inbound_log.inbound_log import Intake
 from webhooks.sms.twilio_texts import inbox_row
 
@@ -57,7 +57,7 @@ async def test_a_text_that_came_while_we_were_down_counts_as_of_then(
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     sid = came(sandbox, "Posted mine today", ago=300)
-    assert await fetch_missed(here) == 1
+    assert await backfill(here) == 1
     assert await process_inbox(here, 10) == 1
     assert await campaign.standing(ann) == "voted"
     assert await db.fetchval("select dedupe_key from inbox") == sid
@@ -71,32 +71,32 @@ async def test_what_has_come_already_does_not_come_again(
     sid = came(sandbox, "STOP")
     form = {"MessageSid": sid, "From": PHONE, "To": NUMBER, "Body": "STOP"}
     await Intake().store(here, **inbox_row(form))
-    assert await fetch_missed(here) == 0
+    assert await backfill(here) == 0
     clock.wait(minutes=16)
     came(sandbox, "Voted", ago=0)
-    assert await fetch_missed(here) == 1
+    assert await backfill(here) == 1
     clock.wait(minutes=16)
-    assert await fetch_missed(here) == 0
+    assert await backfill(here) == 0
     assert await db.fetchval("select count(*) from inbox") == 2
 
 
 async def test_it_is_looked_as_often_as_is_set_and_by_one(here: Runtime, sandbox: Sandbox, clock: Moving) -> None:
-    assert await fetch_missed(here) == 0
+    assert await backfill(here) == 0
     came(sandbox, "Voted")
-    assert await fetch_missed(here) == 0  # it is not time yet
+    assert await backfill(here) == 0  # it is not time yet
     clock.wait(minutes=15)
-    assert await fetch_missed(here) == 1
+    assert await backfill(here) == 1
     never = replace(here, settings=here.settings.model_copy(update={"twilio_catch_up": 0}))
     clock.wait(minutes=15)
-    assert await fetch_missed(never) == 0
+    assert await backfill(never) == 0
 
 
 async def test_days_of_silence_are_made_up_for(here: Runtime, sandbox: Sandbox, clock: Moving, db: Connection) -> None:
-    await fetch_missed(here)
+    await backfill(here)
     await db.execute("update caught_up set through = $1, looked_at = $1", clock() - timedelta(days=3))
     for hours in (70, 40, 10, 0.1):
         came(sandbox, f"{hours} hours ago", ago=hours * 3600)
-    assert await fetch_missed(here) == 4
+    assert await backfill(here) == 4
     order = [row["text"] for row in await db.fetch("select payload -> 'form' ->> 'Body' as text from inbox order by 1")]
     assert len(order) == 4
 
@@ -104,17 +104,17 @@ async def test_days_of_silence_are_made_up_for(here: Runtime, sandbox: Sandbox, 
 async def test_what_the_inbox_may_have_forgotten_does_not_come_again(
     here: Runtime, sandbox: Sandbox, clock: Moving, db: Connection
 ) -> None:
-    await fetch_missed(here)
+    await backfill(here)
     await db.execute("update caught_up set through = $1, looked_at = $1", clock() - timedelta(days=60))
     came(sandbox, "STOP", ago=40 * 86400)
     came(sandbox, "Voted", ago=20 * 86400)
     assert here.settings.keep_inbox == 30
-    assert await fetch_missed(here) == 1
+    assert await backfill(here) == 1
     assert await db.fetchval("select payload -> 'form' ->> 'Body' from inbox") == "Voted"
 
 
 async def test_what_we_sent_is_not_read_again(here: Runtime, sandbox: Sandbox, clock: Moving) -> None:
-    await fetch_missed(here)
+    await backfill(here)
     sandbox.twilio.messages.add(
         Message(
             new_sid(), "outbound-api", NUMBER, PHONE, None, "Vote!", 1, None, [MessageStage(time.time() - 60, "sent")]
@@ -122,25 +122,25 @@ async def test_what_we_sent_is_not_read_again(here: Runtime, sandbox: Sandbox, c
     )
     came(sandbox, "Voted")
     clock.wait(minutes=15)
-    assert await fetch_missed(here) == 1
+    assert await backfill(here) == 1
 
 
 async def test_a_list_that_cannot_be_read_is_asked_for_again(here: Runtime, sandbox: Sandbox, clock: Moving) -> None:
-    await fetch_missed(here)
+    await backfill(here)
     came(sandbox, "Voted", ago=0)
     clock.wait(minutes=15)
     wrong = here.settings.model_copy(update={"twilio_auth_token": (SecretStr("wrong"),)})
     with pytest.raises(Unavailable):
-        await fetch_missed(replace(here, settings=wrong))
+        await backfill(replace(here, settings=wrong))
     clock.wait(minutes=15)
-    assert await fetch_missed(here) == 1
+    assert await backfill(here) == 1
 
 
 async def test_what_others_on_the_account_get_is_not_ours(here: Runtime, sandbox: Sandbox) -> None:
     came(sandbox, "for another", to="+447700900999")
-    assert await fetch_missed(here) == 0
+    assert await backfill(here) == 0
 
 
 async def test_without_twilio_nobody_is_asked(runtime: Runtime, db: Connection) -> None:
-    assert await fetch_missed(runtime) == 0
+    assert await backfill(runtime) == 0
     assert await db.fetchval("select count(*) from caught_up") == 0

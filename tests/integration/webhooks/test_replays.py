@@ -24,7 +24,7 @@ from tests.support.email_events import NOW, Keys, Request, World, mailgun_signat
 from tests.support.inbound_rows import PHONE, Moving, make_campaign, serve
 from tests.support.mail_rows import ANN, BOUNCES, REPLIES
 from tests.support.two_providers import with_vonage
-from webhooks import drop_leftovers, process_inbox
+from webhooks import delete_stale_rows, process_inbox
 from webhooks.email import PROVIDERS
 
 KEEP = timedelta(days=2)
@@ -39,7 +39,7 @@ def clock() -> Moving:
 async def prune(runtime: Runtime, db: Connection) -> None:
     """Forget what came in, as the worker does every hour."""
     now = runtime.clock()
-    await drop_leftovers(db, now - KEEP, now=now)
+    await delete_stale_rows(db, now - KEEP, now=now)
     assert await db.fetchval("select count(*) from inbox") == 0
 
 
@@ -56,7 +56,7 @@ async def test_a_text_sent_again_after_the_inbox_was_pruned_says_nothing(
     here = replace(runtime, settings=runtime.settings.model_copy(update=settings), clock=clock)
     campaign = await make_campaign(here, db, now=clock())
     ann = await campaign.ask(sms=PHONE)
-    receipt = f"{STATUS}?m={here.keyring.seal(ann.message_id, 'status')}"
+    receipt = f"{STATUS}?m={here.keyring.sign_id(ann.message_id, 'status')}"
     async with serve(here) as client:
         captured = [(INBOUND, text("1")), (INBOUND, text("STOP", "SM" + "0b" * 16)), (receipt, status("delivered"))]
         for path, form in captured:
@@ -89,7 +89,7 @@ async def test_digests_say_nothing_and_only_what_could_be_sent_again_has_one(db:
         clock(),
     )
     clock.wait(days=3)
-    assert await drop_leftovers(db, clock() - KEEP, now=clock(), page=7) == 120
+    assert await delete_stale_rows(db, clock() - KEEP, now=clock(), page=7) == 120
     kept = await db.fetch("select * from inbox_digest")
     assert len(kept) == 30
     assert {len(row["digest"]) for row in kept} == {16}
@@ -112,10 +112,10 @@ async def test_a_repetition_that_is_under_way_while_the_inbox_is_pruned_is_seen(
         await storing.execute(
             "insert into inbox (source, dedupe_key, subject, payload) values ('twilio_inbound', 'SM2', 's', '{}')"
         )
-        pruning = asyncio.create_task(drop_leftovers(db, clock() - KEEP, now=clock()))
+        pruning = asyncio.create_task(delete_stale_rows(db, clock() - KEEP, now=clock()))
         assert await pruning == 0
         await transaction.commit()
-    assert await drop_leftovers(db, clock() - KEEP, now=clock()) == 1
+    assert await delete_stale_rows(db, clock() - KEEP, now=clock()) == 1
 
 
 async def test_what_vonage_signed_counts_lately_and_once(runtime: Runtime, db: Connection, clock: Moving) -> None:
@@ -179,9 +179,9 @@ async def test_what_a_provider_of_email_said_once_says_nothing_after_the_inbox_w
 
 async def forge(world: World, token: dict[str, str], message_id: int, to: str) -> None:
     """Put a token that was seen to every use there is for it."""
-    seal = world.runtime.keyring.seal(message_id, "bounce")
+    sign_id = world.runtime.keyring.sign_id(message_id, "bounce")
     for name in ("complained", "unsubscribed", "failed-permanent"):
-        said = payload("mailgun", name, seal) | {"signature": token}
+        said = payload("mailgun", name, sign_id) | {"signature": token}
         assert await world.post("mailgun", Request(json.dumps(said).encode())) == 200
     body = urlencode({"recipient": to, "sender": ANN, "body-mime": Sent(to, text="STOP").raw} | token).encode()
     for more in ("", "/mime"):
@@ -199,7 +199,7 @@ async def test_a_token_of_mailguns_counts_once_over_events_and_mails_whatever_ca
         campaign = await make_campaign(world.runtime, db, now=NOW)
         ann = await campaign.ask(email=ANN)
         to = reply_address(world, ann)
-        seal = world.runtime.keyring.seal(ann.message_id, "bounce")
+        sign_id = world.runtime.keyring.sign_id(ann.message_id, "bounce")
         nobody, form = "nobody@elsewhere.test", {"Content-Type": "application/x-www-form-urlencoded"}
         large = Sent(to, text="words " * 200_000)
 
@@ -208,7 +208,7 @@ async def test_a_token_of_mailguns_counts_once_over_events_and_mails_whatever_ca
             return Request(urlencode(fields).encode(), form)
 
         def event(token: dict[str, str], name: str) -> Request:
-            return Request(json.dumps(payload("mailgun", name, seal) | {"signature": token}).encode())
+            return Request(json.dumps(payload("mailgun", name, sign_id) | {"signature": token}).encode())
 
         first_uses = [
             ("", lambda token: event(token, "opened"), 200),

@@ -16,7 +16,7 @@ from multidict import MultiDict
 from pydantic import SecretStr
 from twilio.request_validator import RequestValidator
 
-from campaigns.replies.answered_messages import said_in
+from campaigns.replies.answered_messages import words_of
 from core.db import Connection, open_pool
 from core.runtime import Runtime
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve
@@ -132,7 +132,7 @@ async def test_without_an_account_nothing_is_believed(runtime: Runtime, db: Conn
 
 async def test_the_query_is_part_of_what_is_signed(here: Runtime, campaign: Campaign, client: Client) -> None:
     ann = await campaign.ask(sms=PHONE)
-    path = f"{STATUS}?m={here.keyring.seal(ann.message_id, 'status')}"
+    path = f"{STATUS}?m={here.keyring.sign_id(ann.message_id, 'status')}"
     assert (await send(client, path, status("delivered"))).status == 204
 
 
@@ -262,7 +262,7 @@ async def test_receipts_in_any_order_end_in_the_same_state(here: Runtime, campai
     luck = random.Random(7)
     for number in range(6):
         asked = await campaign.ask(sms=f"+4474001000{number:02}")
-        path = f"{STATUS}?m={here.keyring.seal(asked.message_id, 'status')}"
+        path = f"{STATUS}?m={here.keyring.sign_id(asked.message_id, 'status')}"
         said = ["queued", "sending", "sent", "delivered"] * 2
         luck.shuffle(said)
         for name in said:
@@ -289,7 +289,7 @@ async def test_a_receipt_before_the_request_returned_finds_its_message(
     here: Runtime, campaign: Campaign, client: Client, db: Connection
 ) -> None:
     ann = await campaign.ask(sms=PHONE, sent=False)
-    path = f"{STATUS}?m={here.keyring.seal(ann.message_id, 'status')}"
+    path = f"{STATUS}?m={here.keyring.sign_id(ann.message_id, 'status')}"
     await send(client, path, status("sent"))
     await process_inbox(here, 10)
     assert await state(db, ann.message_id) == "sent"
@@ -298,8 +298,8 @@ async def test_a_receipt_before_the_request_returned_finds_its_message(
 
 async def test_a_forged_seal_is_no_message_id(campaign: Campaign, client: Client, db: Connection) -> None:
     ann = await campaign.ask(sms=PHONE)
-    seal = campaign.runtime.keyring.seal(ann.message_id, "bounce")
-    await send(client, f"{STATUS}?m={seal}", status("delivered"))
+    sign_id = campaign.runtime.keyring.sign_id(ann.message_id, "bounce")
+    await send(client, f"{STATUS}?m={sign_id}", status("delivered"))
     await process_inbox(campaign.runtime, 10)
     assert await state(db, ann.message_id) == "sent"
 
@@ -308,7 +308,7 @@ async def test_a_failure_that_speaks_of_the_number_suppresses_it(
     here: Runtime, campaign: Campaign, client: Client, db: Connection
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
-    path = f"{STATUS}?m={here.keyring.seal(ann.message_id, 'status')}"
+    path = f"{STATUS}?m={here.keyring.sign_id(ann.message_id, 'status')}"
     await send(client, path, status("undelivered", ErrorCode="30005"))
     await process_inbox(here, 10)
     assert await state(db, ann.message_id) == "undelivered"
@@ -320,7 +320,7 @@ async def test_a_status_nobody_knows_is_parked_and_told_and_holds_up_nothing(
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     await send(client, STATUS, status("levitated", sid="SM" + "1" * 32))
-    path = f"{STATUS}?m={here.keyring.seal(ann.message_id, 'status')}"
+    path = f"{STATUS}?m={here.keyring.sign_id(ann.message_id, 'status')}"
     await send(client, path, status("delivered"))
     await process_inbox(here, 10)
     assert {row[0] for row in await db.fetch("select state from inbox")} == {"parked", "done"}
@@ -433,7 +433,7 @@ async def answer(client: Client, form: dict[str, str]) -> str:
 )
 async def test_our_own_words_sent_back_are_no_wish(campaign: Campaign, client: Client, said: str) -> None:
     asked = await campaign.ask(sms=PHONE)
-    (ours,) = await said_in(campaign.db, asked.message_id)
+    (ours,) = await words_of(campaign.db, asked.message_id)
     assert "<Message>" not in await answer(client, text(said.format(ours=ours)))
     await process_inbox(campaign.runtime, 10)
     assert await campaign.suppressed() == set()

@@ -97,8 +97,8 @@ async def state(db: Connection, message_id: int) -> str:
     return str(await db.fetchval("select state::text from message where message_id = $1", message_id))
 
 
-def seal(here: Runtime, message_id: int) -> str:
-    return here.keyring.seal(message_id, "status")
+def sign_id(here: Runtime, message_id: int) -> str:
+    return here.keyring.sign_id(message_id, "status")
 
 
 async def by_vonage(db: Connection, message_id: int) -> None:
@@ -218,7 +218,7 @@ async def test_receipts_in_any_order_end_in_the_same_state(here: Runtime, campai
         said = ["submitted", "delivered"] * 2
         luck.shuffle(said)
         for name in said:
-            receipt = status(name, uuid, client_ref=seal(here, asked.message_id))
+            receipt = status(name, uuid, client_ref=sign_id(here, asked.message_id))
             assert (await send(client, STATUS, receipt)).status == 200
         while await process_inbox(here, 100):
             pass
@@ -243,7 +243,7 @@ async def test_a_failure_that_speaks_of_the_number_suppresses_it(
     suppressed: str,
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
-    await send(client, STATUS, status(name, client_ref=seal(here, ann.message_id)))
+    await send(client, STATUS, status(name, client_ref=sign_id(here, ann.message_id)))
     await process_inbox(here, 10)
     row = await db.fetchrow("select state::text, reason from message where message_id = $1", ann.message_id)
     assert tuple(row) == (ends, reason)
@@ -263,7 +263,7 @@ async def test_a_receipt_without_a_seal_finds_its_message_by_vonages_id(
 
 async def test_a_forged_seal_is_no_message_id(campaign: Campaign, client: Client, db: Connection) -> None:
     ann = await campaign.ask(sms=PHONE)
-    other = campaign.runtime.keyring.seal(ann.message_id, "bounce")
+    other = campaign.runtime.keyring.sign_id(ann.message_id, "bounce")
     await send(client, STATUS, status("delivered", client_ref=other))
     await process_inbox(campaign.runtime, 10)
     assert await state(db, ann.message_id) == "sent"

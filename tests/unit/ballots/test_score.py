@@ -6,26 +6,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ballots.score import ScoreTerms, judge, votes_needed
+from ballots.score import ScoreTerms, assess, votes_needed
 
 TERMS = ScoreTerms(threshold=0.5, over_report=0.13, days_left=5, window=7)
 
 
 def test_nothing_said_means_nothing_known() -> None:
-    stands = judge({"electorate": 1000}, 0, TERMS)
+    stands = assess({"electorate": 1000}, 0, TERMS)
     assert (stands.estimate, stands.low, stands.high) == (0, 0, 870)
     assert stands.needed == 575
 
 
 def test_the_silent_are_assumed_to_vote_like_those_who_spoke_at_the_high_end_only() -> None:
-    stands = judge({"electorate": 1000, "voted": 100, "not_voted": 100}, 70, TERMS)
+    stands = assess({"electorate": 1000, "voted": 100, "not_voted": 100}, 70, TERMS)
     assert (stands.estimate, stands.low, stands.high) == (87, 74, 448)
     assert stands.rate_per_day == 10
 
 
 def test_a_threshold_is_reached_exactly() -> None:
-    assert judge({"electorate": 3}, 0, TERMS).target == 2
-    assert judge({"electorate": 10}, 0, ScoreTerms(0.3, 0.13, 1, 1)).target == 3, "not 4, for all that 0.3 is not exact"
+    assert assess({"electorate": 3}, 0, TERMS).target == 2
+    assert assess({"electorate": 10}, 0, ScoreTerms(0.3, 0.13, 1, 1)).target == 3, (
+        "not 4, for all that 0.3 is not exact"
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,7 @@ def test_a_threshold_is_whole_votes(threshold: float, electorate: int, votes: in
 
 
 def test_nothing_can_be_done_a_day_when_no_days_are_left() -> None:
-    stands = judge({"electorate": 10, "voted": 1}, 0, ScoreTerms(0.5, 0.13, 0, 7))
+    stands = assess({"electorate": 10, "voted": 1}, 0, ScoreTerms(0.5, 0.13, 0, 7))
     assert stands.needed > 0
     assert stands.needed_per_day is None
     assert stands.projection == stands.estimate
@@ -56,10 +58,10 @@ def test_the_band_holds_the_estimate_and_needed_reaches_the_target(
     not_voted = int((electorate - voted) * shares[1])
     terms = ScoreTerms(threshold, over_report, 3, 7)
 
-    stands = judge({"electorate": electorate, "voted": voted, "not_voted": not_voted}, 0, terms)
+    stands = assess({"electorate": electorate, "voted": voted, "not_voted": not_voted}, 0, terms)
 
     assert 0 <= stands.low <= stands.estimate <= stands.high <= electorate
-    reached = judge({"electorate": electorate, "voted": voted + stands.needed}, 0, terms)
+    reached = assess({"electorate": electorate, "voted": voted + stands.needed}, 0, terms)
     assert reached.needed == 0
     if stands.passed:
         assert stands.needed == 0
@@ -68,7 +70,7 @@ def test_the_band_holds_the_estimate_and_needed_reaches_the_target(
 def test_the_example_in_the_docs_is_reckoned_right() -> None:
     page = " ".join((Path(__file__).parents[3] / "docs" / "turnout.md").read_text(encoding="utf-8").split())
     counts = {"electorate": 120_000, "voted": 40_000, "not_voted": 8_000}
-    stands = judge(counts, 10_500, ScoreTerms(threshold=0.5, over_report=0.13, days_left=10, window=7))
+    stands = assess(counts, 10_500, ScoreTerms(threshold=0.5, over_report=0.13, days_left=10, window=7))
     assert stands.needed_per_day is not None
     for words in (
         f"the estimate is {stands.estimate:,} ({stands.estimate / 120_000:.1%})",

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ballots.figures import at_least, estimate, needed, number, over_report, percent, threshold
-from ballots.score import Score, ScoreTerms, judge
+from ballots.score import Score, ScoreTerms, assess
 
 
 def stands(electorate: int, voted: int, share: float = 0.5, over: float = 0.13) -> Score:
-    return judge({"electorate": electorate, "voted": voted}, 0, ScoreTerms(share, over, 5, 7))
+    return assess({"electorate": electorate, "voted": voted}, 0, ScoreTerms(share, over, 5, 7))
 
 
 @given(st.integers(0, 120_000), st.integers(1, 120_000))

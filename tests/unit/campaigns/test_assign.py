@@ -3,19 +3,19 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.addressing import Candidate, CandidateAddress, assign
+from campaigns.addressing import Candidate, CandidateAddress, assign_addresses
 from messaging.states import State
 
 
 def _person(
-    person_id: int, *addresses: CandidateAddress, answered: bool = False, barred: str | None = None
+    person_id: int, *addresses: CandidateAddress, answered: bool = False, blocked: str | None = None
 ) -> Candidate:
-    return Candidate(person_id, answered, barred, addresses)
+    return Candidate(person_id, answered, blocked, addresses)
 
 
 def test_a_shared_phone_gets_one_message_and_the_next_channel_steps_in() -> None:
     phone = CandidateAddress("sms", "+447700900001")
-    decisions = assign(
+    decisions = assign_addresses(
         [_person(1, phone), _person(2, phone, CandidateAddress("email", "b@x.test")), _person(3, phone)], set()
     )
     assert [(one.channel, one.state, one.reason) for one in decisions] == [
@@ -25,7 +25,7 @@ def test_a_shared_phone_gets_one_message_and_the_next_channel_steps_in() -> None
 
 def test_who_has_answered_leaves_a_shared_phone_to_the_others() -> None:
     phone = CandidateAddress("sms", "+447700900001")
-    decisions = assign([_person(1, phone, answered=True), _person(2, phone)], set())
+    decisions = assign_addresses([_person(1, phone, answered=True), _person(2, phone)], set())
     assert [one.reason for one in decisions] == ["answered", None]
 
 
@@ -33,9 +33,9 @@ def test_everybody_who_gets_nothing_has_the_reason_that_fits() -> None:
     stopped = CandidateAddress("sms", "+447700900001", suppressed="opted_out")
     people = [
         _person(1), _person(2, stopped), _person(3, stopped, CandidateAddress("email", "c@x.test")),
-        _person(4, CandidateAddress("email", "d@x.test"), barred="deceased"),
+        _person(4, CandidateAddress("email", "d@x.test"), blocked="deceased"),
     ]  # fmt: skip
-    assert [(one.address, one.state, one.reason) for one in assign(people, set())] == [
+    assert [(one.address, one.state, one.reason) for one in assign_addresses(people, set())] == [
         (None, State.SKIPPED, "no_address"), (None, State.SUPPRESSED, "opted_out"),
         ("c@x.test", State.QUEUED, None), (None, State.SUPPRESSED, "deceased"),
     ]  # fmt: skip
@@ -57,11 +57,11 @@ def test_one_message_an_address_and_one_decision_a_person(
     people = [_person(n, *addresses, answered=answered) for n, (answered, addresses) in enumerate(drawn)]
     taken: set[tuple[str, str]] = set()
 
-    decisions = [*assign(people[:page], taken), *assign(people[page:], taken)]
+    decisions = [*assign_addresses(people[:page], taken), *assign_addresses(people[page:], taken)]
 
     used = [(one.channel, one.address) for one in decisions if one.channel]
     assert len(used) == len(set(used))
-    assert decisions == assign(people, set()), "pages make no difference"
+    assert decisions == assign_addresses(people, set()), "pages make no difference"
     assert [one.person_id for one in decisions] == list(range(len(people)))
     for person, one in zip(people, decisions, strict=True):
         assert (one.reason is None) == (one.address is not None) == (one.state is State.QUEUED)

@@ -16,7 +16,7 @@ from core.http.request_bodies import plain_json
 from muster.cli.output import guarded, json_text
 from tests.support.effort import effort_of
 from webhooks.email.mail_server.markup import read_html
-from webhooks.email.mail_server.parsed_mail import read_letter
+from webhooks.email.mail_server.parsed_mail import parse_mail
 
 ATTACKS = {
     "title": "\x1b]0;PWN\x07",
@@ -58,7 +58,7 @@ def test_a_mail_brings_none_in(name: str) -> None:
     attack = ATTACKS[name]
     head = f"From: Ann {attack}<a@b.test>\nSubject: x{attack}y\nContent-Type: text/plain; charset=utf-8"
     raw = f"{head}\n\nvoted{attack}".encode()
-    letter = read_letter(raw)
+    letter = parse_mail(raw)
     for said in (letter.text, letter.header("Subject"), letter.header("From")):
         assert not FORBIDDEN & set(said)
     references = "".join(f"&#{ord(letter)};" for letter in attack)

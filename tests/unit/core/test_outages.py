@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from core.db.pool import went_away
 from core.errors import DatabaseAway, Unavailable
 from core.outages import POSTGRES, REDIS, Outages
-from muster.server_errors import server_lost, server_of
+from muster.server_errors import server_error, server_of
 
 
 class Server:
@@ -142,8 +142,8 @@ def test_says_which_server_an_error_speaks_of(error: BaseException, server: str 
 
 
 def test_a_wrong_argument_is_no_outage() -> None:
-    assert server_lost(asyncpg.DataError("value out of int64 range")) is None
-    lost = server_lost(asyncpg.ConnectionDoesNotExistError("connection was closed"))
+    assert server_error(asyncpg.DataError("value out of int64 range")) is None
+    lost = server_error(asyncpg.ConnectionDoesNotExistError("connection was closed"))
     assert lost is not None
     assert "PostgreSQL went away" in lost.message
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InputError
-from core.http.outbound_http import OutboundHttp, check_url, is_public, open_outside, plain
+from core.http.outbound_http import OutboundHttp, check_url, is_public, open_outbound_http, plain
 
 HERE = ipaddress.ip_network("127.0.0.1/32")
 
@@ -33,7 +33,7 @@ async def send(outside: OutboundHttp, url: str) -> str | None:
 
 @pytest.mark.both_loops
 async def test_loopback_is_refused_unless_allowed(server: TestServer) -> None:
-    async with open_outside(()) as closed, open_outside([HERE]) as opened:
+    async with open_outbound_http(()) as closed, open_outbound_http([HERE]) as opened:
         for host in ("127.0.0.1", "localhost"):
             refused = await send(closed, f"http://{host}:{server.port}/")
             assert refused is not None
@@ -47,7 +47,7 @@ async def test_loopback_is_refused_unless_allowed(server: TestServer) -> None:
      "2130706433", "127.1", "0x7f000001", "[2002:7f00:1::]"],
 )  # fmt: skip
 async def test_however_an_inner_address_is_written_it_is_not_asked(server: TestServer, host: str) -> None:
-    async with open_outside(()) as outside:
+    async with open_outbound_http(()) as outside:
         for scheme in ("http", "https"):
             problem = await send(outside, f"{scheme}://{host}:{server.port}/")
             assert problem is not None
@@ -57,7 +57,7 @@ async def test_however_an_inner_address_is_written_it_is_not_asked(server: TestS
 
 
 async def test_plain_http_reaches_only_what_is_allowed() -> None:
-    async with open_outside([HERE]) as outside:
+    async with open_outbound_http([HERE]) as outside:
         problem = await send(outside, "http://198.51.100.7/")
         assert problem is not None
         assert "198.51.100.7 is not a public address" in problem

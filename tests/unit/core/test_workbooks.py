@@ -20,7 +20,7 @@ from core.files.spreadsheets import open_spreadsheet, records_of
 from core.files.tables import RawTable, Record, fault_of
 from core.files.workbooks import reader
 from core.files.workbooks.cells import NO_RESULT, number_format, number_text
-from people.imports.columns import judge_headings
+from people.imports.columns import heading_judge
 from people.imports.mapping import Mapping
 from tests.support.office_files import LINKS, MAIN, rows_xml, styles_xml, write_ods, write_xlsx
 
@@ -28,7 +28,7 @@ STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
 HEADER = ["member id", "first name", "mobile"]
 
 
-JUDGE = judge_headings(Mapping(), "external_id")
+JUDGE = heading_judge(Mapping(), "external_id")
 
 
 def read(path: Path) -> tuple[list[str], list[Record], list[str]]:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from core.keyring import Keyring
 from messaging.channels.channel import Refused
-from messaging.channels.smtp.codes import SmtpPhase, judge
+from messaging.channels.smtp.codes import SmtpPhase, result_of
 from messaging.reports.diagnostics import Judged, Weight, judge_bounce
 from messaging.reports.refusal_words import RefusalSubject, subjects
 from messaging.states import Reason
@@ -25,7 +25,7 @@ from webhooks.email.mail_server.replies import MailAnswer
 DATA = Path(__file__).parents[2] / "data" / "bounces"
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KEYS = Keyring([SecretStr("a secret for tests only")])
-SEAL = KEYS.seal(7, "bounce")
+SEAL = KEYS.sign_id(7, "bounce")
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -39,9 +39,9 @@ def classified(raw: bytes, purpose: Purpose = "bounce", sender: str = "") -> Mes
     return found
 
 
-def weight_of(news: MessageEvent) -> str:
+def weight_of(status_reports: MessageEvent) -> str:
     """The weight of a bounce, from the event that came of it."""
-    event = news.event
+    event = status_reports.event
     return "none" if event.reason is None else Judged(event.reason, event.soft).weight.value
 
 
@@ -57,10 +57,10 @@ RIGHT = {
 @pytest.mark.parametrize("case", rows("bounces.tsv"), ids=lambda case: case["file"])
 def test_a_bounce_weighs_what_it_says(case: dict[str, str]) -> None:
     purpose: Purpose = "complaint" if case["file"].startswith("arf") else "bounce"
-    news = classified((DATA / case["file"]).read_bytes().replace(b"SEAL", SEAL.encode()), purpose)
-    assert (news.event.kind, news.message_id) == (case["kind"], 7)
+    status_reports = classified((DATA / case["file"]).read_bytes().replace(b"SEAL", SEAL.encode()), purpose)
+    assert (status_reports.event.kind, status_reports.message_id) == (case["kind"], 7)
     if case["weight"] in RIGHT:
-        assert weight_of(news) in RIGHT[case["weight"]]
+        assert weight_of(status_reports) in RIGHT[case["weight"]]
 
 
 @pytest.mark.parametrize("case", rows("without_a_telling_code.tsv"), ids=lambda case: case["diagnostic"])
@@ -140,8 +140,8 @@ def test_code_and_words_together_say_whom_a_refusal_is_about(status: str, words:
 def test_the_reply_of_the_server_behind_is_read(diagnostic: str, behind: str, weight: str) -> None:
     fields = "Final-Recipient: rfc822; amy@x.test\nAction: failed\nStatus: 5.1.0\n"
     fields += f"Diagnostic-Code: {diagnostic}\n" if diagnostic else ""
-    news = classified(report(f"{fields}X-Supplementary-Info: {behind}\n"))
-    assert weight_of(news) == weight
+    status_reports = classified(report(f"{fields}X-Supplementary-Info: {behind}\n"))
+    assert weight_of(status_reports) == weight
 
 
 def test_names_that_others_chose_say_nothing() -> None:
@@ -181,7 +181,7 @@ def test_whatever_is_said_is_judged(words: str, status: str) -> None:
     (554, "5.7.1 rejected", SmtpPhase.BODY, "sender"),
 ])  # fmt: skip
 def test_a_relay_is_judged_as_a_report_is(code: int, reply: str, phase: SmtpPhase, weight: str) -> None:
-    refused = judge(code, reply, phase)
+    refused = result_of(code, reply, phase)
     assert isinstance(refused, Refused)
     assert Judged(refused.reason, refused.soft).weight.value == weight
 
@@ -209,8 +209,8 @@ def report(fields: str, *, text: str = "It failed.", head: str = "") -> bytes:
     ("Action: failed\nStatus: 5.1.1\n\nAction: failed\nStatus: 5.2.2\n", "bounced", "full"),  # handed on to two
 ])  # fmt: skip
 def test_a_report_is_read_however_its_fields_stand(fields: str, kind: str, weight: str) -> None:
-    news = classified(report(fields))
-    assert (news.event.kind, weight_of(news)) == (kind, weight)
+    status_reports = classified(report(fields))
+    assert (status_reports.event.kind, weight_of(status_reports)) == (kind, weight)
 
 
 def test_a_field_goes_on_over_lines_that_are_not_indented() -> None:
@@ -243,8 +243,8 @@ SOMEBODY = "From: Amy <amy@member.test>\nSubject: Re: Your vote\n"
 def test_a_report_in_a_form_of_its_own_is_seen_and_a_holiday_notice_is_none(
     text: str, head: str, kind: str, weight: str
 ) -> None:
-    news = classified(plain(text, head))
-    assert (news.event.kind, weight_of(news)) == (kind, weight)
+    status_reports = classified(plain(text, head))
+    assert (status_reports.event.kind, weight_of(status_reports)) == (kind, weight)
 
 
 def test_what_nobody_can_read_is_shown() -> None:
@@ -296,6 +296,6 @@ Content-Type: multipart/report; report-type=delivery-status; boundary=C
 def test_what_a_person_forwards_about_others_is_no_bounce_of_theirs(part: str, head: str) -> None:
     raw = PERSON.format(part=part, head=head).encode()
     found = classify_mail(raw, Origin("reply", 7, "amy@member.example", AT, "amy@member.example"), KEYS)
-    answer = found.settle(found.answer.own(())) if isinstance(found, DoubtfulMail) else found
+    answer = found.decide(found.answer.own(())) if isinstance(found, DoubtfulMail) else found
     assert isinstance(answer, MailAnswer)
     assert answer.own(()).words.startswith("Please STOP emailing me.")

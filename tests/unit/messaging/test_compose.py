@@ -35,13 +35,13 @@ def compose(
         "email_name": name, "email_from": email_from,
     }  # fmt: skip
     composer = Composer(settings, KEYRING, cast("asyncpg.Record", step), "email")
-    parcel = composer.compose(Claimed(1_000_000, 1, "ann@x.test", {"first_name": "Siân"}, 1, 1), at).parcel
-    assert isinstance(parcel, OutboundEmail)
-    return parcel
+    outbound = composer.compose(Claimed(1_000_000, 1, "ann@x.test", {"first_name": "Siân"}, 1, 1), at).outbound
+    assert isinstance(outbound, OutboundEmail)
+    return outbound
 
 
-def read(parcel: OutboundEmail) -> EmailMessage:
-    message = message_from_bytes(parcel.content, policy=default)
+def read(outbound: OutboundEmail) -> EmailMessage:
+    message = message_from_bytes(outbound.content, policy=default)
     assert not message.defects
     return cast("EmailMessage", message)
 
@@ -55,9 +55,9 @@ def test_a_retry_differs_in_its_date_alone() -> None:
 
 
 def test_links_and_addresses_of_a_message_are_its_own() -> None:
-    parcel = compose()
-    message = read(parcel)
-    assert parcel.envelope == "b+ygj0-fv3hf88x@union.test"
+    outbound = compose()
+    message = read(outbound)
+    assert outbound.envelope == "b+ygj0-fv3hf88x@union.test"
     assert message["List-Unsubscribe"] == "<https://vote.test/u/4yd6hnhvp6468>"
     assert message["List-ID"] == "<campaign-3.union.test>"
     assert message["Feedback-ID"] == "step12:campaign3:email:muster"
@@ -75,9 +75,9 @@ def test_answers_go_where_the_settings_say() -> None:
 
 
 def test_an_international_domain_is_written_as_dns_writes_it() -> None:
-    parcel = compose(email_from="ballot@bücher.test")
-    message = read(parcel)
-    assert parcel.envelope.endswith("@xn--bcher-kva.test")
+    outbound = compose(email_from="ballot@bücher.test")
+    message = read(outbound)
+    assert outbound.envelope.endswith("@xn--bcher-kva.test")
     assert message["From"].addresses[0].addr_spec == "ballot@xn--bcher-kva.test"
     assert message["Message-ID"].endswith("@xn--bcher-kva.test>")
     assert compose(bounce_domain="straße.test").envelope.endswith("@xn--strae-oqa.test")

@@ -25,7 +25,7 @@ from messaging.channels.channel import (
     Trace,
     Unknown,
 )
-from messaging.channels.failover import FailoverChannel, Member
+from messaging.channels.failover import FailoverChannel, TextProvider
 from messaging.states import Reason
 
 YES = Accepted("202")
@@ -58,11 +58,11 @@ class Provider:
         self.given: list[int] = []
         self.asked = 0
 
-    async def send(self, parcel: OutboundMessage) -> SendResult:
-        self.given.append(parcel.message_id)
+    async def send(self, outbound: OutboundMessage) -> SendResult:
+        self.given.append(outbound.message_id)
         return self.says
 
-    async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:
+    async def trace(self, outbound: OutboundMessage, since: datetime) -> list[Trace] | None:
         self.asked += 1
         return self.knows
 
@@ -78,19 +78,20 @@ def make(clock: Clock, *providers: Provider, costs: Sequence[float] = ()) -> Fai
     costs = costs or [0.0] * len(providers)
     own = "+447480222222"
     members = [
-        Member(one, cost, own if one.provider == "vonage" else None) for one, cost in zip(providers, costs, strict=True)
+        TextProvider(one, cost, own if one.provider == "vonage" else None)
+        for one, cost in zip(providers, costs, strict=True)
     ]
     return FailoverChannel(members, clock=clock)
 
 
 def alarms(channel: FailoverChannel) -> list[StatusReport]:
-    return [one for one in channel.news() if one.severity is not None]
+    return [one for one in channel.status_reports() if one.severity is not None]
 
 
 async def give(channel: FailoverChannel, number: int) -> tuple[str, SendResult]:
-    parcel = text(number)
-    route = channel.route(parcel)
-    return route.provider, await channel.send(parcel)
+    outbound = text(number)
+    route = channel.route(outbound)
+    return route.provider, await channel.send(outbound)
 
 
 # ---- the breaker
@@ -168,11 +169,11 @@ async def test_the_cheapest_is_first_and_equals_stay_in_order() -> None:
 
 async def test_each_provider_sends_from_its_own_number() -> None:
     twilio, vonage = Provider("twilio"), Provider("vonage")
-    parcel = text()
-    assert make(Clock(), twilio, vonage).route(parcel) == Route("twilio", None)
-    assert parcel.sender == "+447480111111"
-    assert make(Clock(), vonage, twilio).route(parcel) == Route("vonage", "+447480222222")
-    assert parcel.sender == "+447480222222"
+    outbound = text()
+    assert make(Clock(), twilio, vonage).route(outbound) == Route("twilio", None)
+    assert outbound.sender == "+447480111111"
+    assert make(Clock(), vonage, twilio).route(outbound) == Route("vonage", "+447480222222")
+    assert outbound.sender == "+447480222222"
 
 
 @pytest.mark.parametrize("outcome", [AWAY, BUSY, ACCOUNT, SENDER])
@@ -210,27 +211,30 @@ async def test_a_provider_that_fails_is_left_out_and_said_so_once() -> None:
     for number in range(3 * THRESHOLD):
         await give(channel, number)
     assert len(twilio.given) == THRESHOLD
-    [news] = alarms(channel)
-    assert (news.provider, news.severity) == ("twilio", "error")
-    assert news.title == "Twilio is left out. The provider refused our account, not this person. Texts go by Vonage."
+    [status_reports] = alarms(channel)
+    assert (status_reports.provider, status_reports.severity) == ("twilio", "error")
+    assert (
+        status_reports.title
+        == "Twilio is left out. The provider refused our account, not this person. Texts go by Vonage."
+    )
     await give(channel, 99)
-    assert channel.news() == []
+    assert channel.status_reports() == []
 
 
 async def test_the_first_text_that_goes_well_ends_what_a_worker_before_was_alarmed_about() -> None:
     channel = make(Clock(), Provider("twilio"), Provider("vonage"))
     for number in range(3):
         await give(channel, number)
-    assert channel.news() == [StatusReport("twilio", None)]
+    assert channel.status_reports() == [StatusReport("twilio", None)]
 
 
 async def test_what_was_marked_before_it_failed_is_not_handed_over_any_more() -> None:
     twilio, vonage = Provider("twilio", NO_ANSWER), Provider("vonage")
     channel = make(Clock(), twilio, vonage)
     marked = [text(number) for number in range(2 * THRESHOLD)]
-    for parcel in marked:
-        channel.route(parcel)
-    outcomes = [await channel.send(parcel) for parcel in marked]
+    for outbound in marked:
+        channel.route(outbound)
+    outcomes = [await channel.send(outbound) for outbound in marked]
     assert outcomes[:THRESHOLD] == [NO_ANSWER] * THRESHOLD
     assert all(isinstance(one, Retry) and one.elsewhere for one in outcomes[THRESHOLD:])
     assert len(twilio.given) == THRESHOLD
@@ -242,17 +246,17 @@ async def test_one_text_shows_that_a_provider_is_well_again() -> None:
     channel = make(clock, twilio, vonage)
     for number in range(THRESHOLD):
         await give(channel, number)
-    channel.news()
+    channel.status_reports()
     clock.now += PAUSE
     assert (await give(channel, 50))[0] == "twilio"  # still away: this one goes by the other next
     assert await give(channel, 50) == ("vonage", YES)
-    assert channel.news() == [StatusReport("vonage", None)]
+    assert channel.status_reports() == [StatusReport("vonage", None)]
     twilio.says = YES
     clock.now += PAUSE
     assert (await give(channel, 51))[0] == "vonage"  # the pause has doubled
     clock.now += PAUSE
     assert await give(channel, 52) == ("twilio", YES)
-    assert channel.news() == [StatusReport("twilio", None)]
+    assert channel.status_reports() == [StatusReport("twilio", None)]
     assert await give(channel, 53) == ("twilio", YES)
 
 
@@ -266,7 +270,7 @@ async def test_a_dearer_provider_is_tried_again_too() -> None:
     clock.now += LONGEST
     for number in range(100, 104):
         await give(channel, number)
-    assert {one.provider for one in channel.news() if one.severity is None} == {"twilio", "vonage"}
+    assert {one.provider for one in channel.status_reports() if one.severity is None} == {"twilio", "vonage"}
 
 
 async def test_where_none_is_well_the_sender_as_a_whole_slows_down() -> None:
@@ -299,11 +303,11 @@ async def test_nobody_is_given_a_text_that_somebody_else_may_have(
         clock.now += passed
         may_have: set[str] = set()
         for _ in range(4):  # as the outbox does: again only after a Retry
-            parcel = text(number)
-            chosen = channel.route(parcel).provider
+            outbound = text(number)
+            chosen = channel.route(outbound).provider
             assert not may_have
             before = {one.provider: len(one.given) for one in (twilio, vonage)}
-            outcome = await channel.send(parcel)
+            outcome = await channel.send(outbound)
             after = {one.provider: len(one.given) for one in (twilio, vonage)}
             given_to = {name for name in before if after[name] > before[name]}
             assert given_to <= {chosen}
@@ -321,18 +325,18 @@ async def test_only_the_provider_that_had_it_is_asked() -> None:
     twilio, vonage = Provider("twilio", knows=[]), Provider("vonage", knows=[Trace("v")])
     channel = make(Clock(), twilio, vonage)
     now = datetime.now(UTC)
-    parcel = text()
-    parcel.route = Route("twilio")
-    assert await channel.trace(parcel, now) == []
-    parcel.route = Route("vonage")
-    assert await channel.trace(parcel, now) == [Trace("v")]
+    outbound = text()
+    outbound.route = Route("twilio")
+    assert await channel.trace(outbound, now) == []
+    outbound.route = Route("vonage")
+    assert await channel.trace(outbound, now) == [Trace("v")]
     assert (twilio.asked, vonage.asked) == (1, 1)
 
 
 async def test_a_provider_that_is_no_longer_set_up_cannot_say() -> None:
-    parcel = text()
-    parcel.route = Route("messagebird")
-    assert await make(Clock(), Provider("twilio", knows=[])).trace(parcel, datetime.now(UTC)) is None
+    outbound = text()
+    outbound.route = Route("messagebird")
+    assert await make(Clock(), Provider("twilio", knows=[])).trace(outbound, datetime.now(UTC)) is None
 
 
 @pytest.mark.parametrize(("twilios", "vonages", "answer"), [
@@ -348,13 +352,13 @@ async def test_where_nobody_knows_who_had_it_all_are_asked(
 
 async def test_one_that_cannot_be_asked_is_an_answer_too() -> None:
     class Away(Provider):
-        async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:
+        async def trace(self, outbound: OutboundMessage, since: datetime) -> list[Trace] | None:
             raise Unavailable("It is away.")
 
-    parcel = text()
-    parcel.route = Route("vonage")
+    outbound = text()
+    outbound.route = Route("vonage")
     with pytest.raises(Unavailable):
-        await make(Clock(), Provider("twilio"), Away("vonage")).trace(parcel, datetime.now(UTC))
+        await make(Clock(), Provider("twilio"), Away("vonage")).trace(outbound, datetime.now(UTC))
 
 
 def test_it_is_a_channel_of_several_and_one_provider_is_not() -> None:

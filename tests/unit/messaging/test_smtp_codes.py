@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from core.errors import SettingsError
 from messaging.channels.channel import Refused, Retry
 from messaging.channels.smtp.channel import _path, _stuffed
-from messaging.channels.smtp.codes import SmtpPhase, judge
+from messaging.channels.smtp.codes import SmtpPhase, result_of
 from messaging.channels.smtp.smtp_transport import read_smtp_url
 from messaging.states import OUR_FAULT, SUPPRESSES, Reason
 
 
 @pytest.mark.parametrize("reply", ["5.1.1 User unknown", "5.1.2 Host unknown", "5.1.10 Null MX", "5.2.1 Disabled"])
 def test_a_mailbox_that_does_not_exist_is_suppressed(reply: str) -> None:
-    refused = judge(550, reply, SmtpPhase.RCPT)
+    refused = result_of(550, reply, SmtpPhase.RCPT)
     assert isinstance(refused, Refused)
     assert refused.reason is Reason.HARD_BOUNCED
     assert refused.reason in SUPPRESSES
@@ -27,7 +27,7 @@ def test_a_mailbox_that_does_not_exist_is_suppressed(reply: str) -> None:
 )
 @pytest.mark.parametrize("phase", [SmtpPhase.MAIL, SmtpPhase.RCPT, SmtpPhase.BODY])
 def test_policy_speaks_of_the_sender_and_never_of_the_recipient(reply: str, phase: SmtpPhase) -> None:
-    refused = judge(550, reply, phase)
+    refused = result_of(550, reply, phase)
     assert isinstance(refused, Refused)
     assert refused.reason in OUR_FAULT
 
@@ -40,13 +40,13 @@ def test_policy_speaks_of_the_sender_and_never_of_the_recipient(reply: str, phas
     (535, SmtpPhase.AUTH, Reason.ACCOUNT_REFUSED),
 ])  # fmt: skip
 def test_without_an_enhanced_code_the_phase_decides(code: int, phase: SmtpPhase, reason: Reason) -> None:
-    refused = judge(code, "No", phase)
+    refused = result_of(code, "No", phase)
     assert isinstance(refused, Refused)
     assert refused.reason is reason
 
 
 def test_a_password_that_is_refused_is_the_accounts_fault_whatever_the_code() -> None:
-    refused = judge(535, "5.7.8 Bad credentials", SmtpPhase.AUTH)
+    refused = result_of(535, "5.7.8 Bad credentials", SmtpPhase.AUTH)
     assert isinstance(refused, Refused)
     assert refused.reason is Reason.ACCOUNT_REFUSED
 
@@ -61,20 +61,20 @@ def test_a_password_that_is_refused_is_the_accounts_fault_whatever_the_code() ->
 def test_a_temporary_refusal_is_tried_again_and_slows_the_sender_only_when_it_is_meant(
     code: int, reply: str, phase: SmtpPhase, *, slow: bool
 ) -> None:
-    retry = judge(code, reply, phase)
+    retry = result_of(code, reply, phase)
     assert isinstance(retry, Retry)
     assert retry.slow is slow
 
 
 def test_a_full_mailbox_is_told_from_a_full_server() -> None:
-    assert judge(452, "4.2.2 Mailbox full", SmtpPhase.RCPT).reason is Reason.MAILBOX_FULL
-    assert judge(552, "5.2.2 Mailbox full", SmtpPhase.RCPT).reason is Reason.MAILBOX_FULL
-    assert judge(452, "4.3.1 Disk full", SmtpPhase.RCPT).reason is Reason.BUSY
+    assert result_of(452, "4.2.2 Mailbox full", SmtpPhase.RCPT).reason is Reason.MAILBOX_FULL
+    assert result_of(552, "5.2.2 Mailbox full", SmtpPhase.RCPT).reason is Reason.MAILBOX_FULL
+    assert result_of(452, "4.3.1 Disk full", SmtpPhase.RCPT).reason is Reason.BUSY
 
 
 def test_a_text_is_never_mistaken_for_an_enhanced_code() -> None:
-    assert judge(550, "5.1.1.1 is our address", SmtpPhase.RCPT).code in {"550", "5.1.1"}
-    assert judge(550, "see 5.7.1", SmtpPhase.RCPT).code == "550"
+    assert result_of(550, "5.1.1.1 is our address", SmtpPhase.RCPT).code in {"550", "5.1.1"}
+    assert result_of(550, "see 5.7.1", SmtpPhase.RCPT).code == "550"
 
 
 def test_a_relay_is_read_from_its_url() -> None:

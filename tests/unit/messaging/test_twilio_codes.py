@@ -2,38 +2,42 @@
 
 import pytest
 
-from messaging.channels.twilio.codes import CODES, STATES, judge, reason_of
+from messaging.channels.twilio.codes import CODES, STATES, meaning_of, reason_of
 from messaging.states import OUR_FAULT, RECEIPTS, SUPPRESSES, Reason, State
 
 
 @pytest.mark.parametrize("code", [21211, 21614, 21635, 30005, 30006])
 def test_a_number_that_cannot_receive_is_suppressed(code: int) -> None:
-    assert judge(code).reason in SUPPRESSES
-    assert not judge(code).retry
+    assert meaning_of(code).reason in SUPPRESSES
+    assert not meaning_of(code).retry
 
 
 @pytest.mark.parametrize("code", [20003, 21408, 21606, 21612, 30034, 30004, 30007, 30450])
 def test_what_is_our_fault_stops_the_sender_and_suppresses_nobody(code: int) -> None:
-    assert judge(code).reason in OUR_FAULT
+    assert meaning_of(code).reason in OUR_FAULT
 
 
 @pytest.mark.parametrize("code", [20429, 21611, 30001])
 def test_what_was_never_processed_may_be_tried_again(code: int) -> None:
-    assert judge(code).retry
+    assert meaning_of(code).retry
 
 
 def test_what_passes_may_be_tried_again_after_it_was_taken_and_nothing_else() -> None:
-    assert {code: verdict.again for code, verdict in CODES.items() if verdict.again} == {30001: 2, 30003: 2, 30008: 1}
-    assert judge(99999).again == judge(None).again == 0
+    assert {code: outcome_of.again for code, outcome_of in CODES.items() if outcome_of.again} == {
+        30001: 2,
+        30003: 2,
+        30008: 1,
+    }
+    assert meaning_of(99999).again == meaning_of(None).again == 0
 
 
 def test_an_opt_out_is_an_opt_out() -> None:
-    assert judge(21610).reason is Reason.OPTED_OUT
+    assert meaning_of(21610).reason is Reason.OPTED_OUT
 
 
 @pytest.mark.parametrize("code", [99999, "99999", "nonsense", None, ""])
 def test_a_code_nobody_knows_fails_one_message_only(code: object) -> None:
-    reason = judge(code).reason  # type: ignore[arg-type]
+    reason = meaning_of(code).reason  # type: ignore[arg-type]
     assert reason not in SUPPRESSES | OUR_FAULT
 
 

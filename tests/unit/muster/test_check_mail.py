@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from core.errors import InputError
-from muster.cli.check_mail import check_mail, forms_of, judge_mail
+from muster.cli.check_mail import check_mail, forms_of, read_checked
 
 DATA = Path(__file__).parents[2] / "data"
 COMMAND = [sys.executable, "-c", "from muster.cli import main; main()", "check", "mail"]
@@ -59,15 +59,15 @@ Content-Type: text/html
     ("mail/out-of-office", "auto_reply", None, None),
 ])  # fmt: skip
 def test_a_mail_is_what_the_mail_server_makes_of_it(name: str, kind: str, weight: str | None, code: str | None) -> None:
-    verdict = judge_mail((DATA / f"{name}.eml").read_bytes())
+    verdict = read_checked((DATA / f"{name}.eml").read_bytes())
     assert (verdict["kind"], verdict["weight"], verdict["code"]) == (kind, weight, code)
     assert verdict["hard"] is (weight == "hard")
     assert verdict["soft"] is (weight in {"soft", "full"})
 
 
 def test_an_answer_has_its_reading_and_the_writers_own_words() -> None:
-    assert judge_mail(REPLY)["kind"] == "reply"
-    verdict = judge_mail(REPLY, forms_of(SENT))
+    assert read_checked(REPLY)["kind"] == "reply"
+    verdict = read_checked(REPLY, forms_of(SENT))
     assert (verdict["reading"], verdict["words"]) == ("voted", "I have voted")
 
 
@@ -88,7 +88,7 @@ def test_what_was_sent_is_known_with_its_text_and_with_its_html() -> None:
     ("somebody@union.test", "From: amy@member.test\nSubject: Automatic reply: x\n", "auto_reply"),
 ])  # fmt: skip
 def test_what_a_mail_has_come_to_is_read_from_the_mail(to: str, head: str, kind: str) -> None:
-    assert judge_mail(f"{head}To: {to}\n\nwords\n".encode())["kind"] == kind
+    assert read_checked(f"{head}To: {to}\n\nwords\n".encode())["kind"] == kind
 
 
 @pytest.mark.parametrize(("head", "body", "kind", "reading"), [
@@ -113,7 +113,7 @@ def test_a_person_is_no_mail_system_whatever_their_subject(
     head: str, body: str, kind: str, reading: str | None
 ) -> None:
     envelope = "Return-Path: <amy@member.test>\nFrom: Amy <amy@member.test>\nTo: r+7-abcdefgh@reply.union.test\n"
-    verdict = judge_mail(f"{envelope}{head}\n\n{body}\n".encode())
+    verdict = read_checked(f"{envelope}{head}\n\n{body}\n".encode())
     assert (verdict["kind"], verdict["reading"], verdict["reason"]) == (kind, reading, None)
 
 
@@ -125,7 +125,7 @@ def test_a_person_is_no_mail_system_whatever_their_subject(
 ])  # fmt: skip
 def test_a_mail_system_that_answers_to_reply_to_bounces(head: str) -> None:
     said = "550 5.1.1 <amy@member.test>: user unknown"
-    assert judge_mail(f"{head}\nTo: r+7-abcdefgh@reply.union.test\n\n{said}\n".encode())["kind"] == "bounce"
+    assert read_checked(f"{head}\nTo: r+7-abcdefgh@reply.union.test\n\n{said}\n".encode())["kind"] == "bounce"
 
 
 @pytest.mark.parametrize(("path", "kind"), [
@@ -136,13 +136,13 @@ def test_a_mail_system_that_answers_to_reply_to_bounces(head: str) -> None:
 ])  # fmt: skip
 def test_only_an_empty_return_path_is_nobodys(path: str, kind: str) -> None:
     mail = f"{path}From: Amy <amy@member.test>\nTo: r+7-abcdefgh@reply.union.test\nSubject: Vote\n\nSTOP\n"
-    assert judge_mail(mail.encode())["kind"] == kind
+    assert read_checked(mail.encode())["kind"] == kind
 
 
 def test_a_mail_that_cannot_be_read_is_an_error() -> None:
     nested = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(300))
     with pytest.raises(InputError, match="cannot be read"):
-        judge_mail(nested)
+        read_checked(nested)
 
 
 def test_a_file_or_standard_input_is_judged_in_words_or_as_json(tmp_path: Path) -> None:
@@ -175,4 +175,4 @@ def test_in_words_it_says_what_follows() -> None:
     mail = (
         b"From: amy@member.test\nTo: r+7-abcdefgh@reply.union.test\nSubject: Re: x\n\nVoted, please stop these emails\n"
     )
-    assert judge_mail(mail)["also"] == "voted"
+    assert read_checked(mail)["also"] == "voted"

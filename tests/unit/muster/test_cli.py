@@ -13,7 +13,7 @@ import pytest
 
 from core.db.numbers import read_id
 from core.errors import Conflict, InputError
-from muster.cli import COMMANDS, main, tell
+from muster.cli import COMMANDS, main, show_error
 from muster.cli.setting_hints import setting_hints
 
 MUSTER = [sys.executable, "-m", "muster"]
@@ -165,9 +165,9 @@ def test_failed_is_1_with_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 def test_errors_are_told_with_problems_and_remedy(capsys: pytest.CaptureFixture[str]) -> None:
-    assert tell(InputError("2 rows are wrong.", problems=["line 3: a", "line 9: b"], remedy="Mend them.")) == 1
+    assert show_error(InputError("2 rows are wrong.", problems=["line 3: a", "line 9: b"], remedy="Mend them.")) == 1
     assert capsys.readouterr().err == "Error: 2 rows are wrong.\n  line 3: a\n  line 9: b\nMend them.\n"
-    assert tell(Conflict("Not now.")) == 1
+    assert show_error(Conflict("Not now.")) == 1
     assert capsys.readouterr().err == "Error: Not now.\n"
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from muster.cli.problems import SHOWN, tell_problems, write_problems
+from muster.cli.problems import SHOWN, show_problems, write_problems
 from people.imports.report import Problem
 
 
@@ -14,7 +14,7 @@ def landlines(count: int) -> list[Problem]:
 
 def test_one_problem_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "to-mend.csv"
-    tell_problems(landlines(1))
+    show_problems(landlines(1))
     write_problems(path, landlines(1))
     said = capsys.readouterr()
     assert said.out.startswith("1 problem: 1 landline\n")
@@ -23,7 +23,7 @@ def test_one_problem_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_problems_that_are_only_counted_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "to-mend.csv"
-    tell_problems(landlines(SHOWN + 2), {"landline": 3, "not_an_email": 1})
+    show_problems(landlines(SHOWN + 2), {"landline": 3, "not_an_email": 1})
     write_problems(path, landlines(SHOWN + 2), {"landline": 3, "not_an_email": 1})
     said = capsys.readouterr()
     assert said.out.startswith("26 problems: 25 landline, 1 not_an_email\n")

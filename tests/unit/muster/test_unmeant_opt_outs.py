@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from muster.cli.check_mail import judge_mail
+from muster.cli.check_mail import read_checked
 
 HEAD = "From: Amy <amy@member.test>\nTo: r+7-abcdefgh@reply.union.test\nReturn-Path: <amy@member.test>\n"
 AUTOMATIC = "Subject: Automatic reply: Your vote\n"
@@ -13,7 +13,7 @@ ANSWER = "Subject: Re: Your vote\n"
 
 
 def judged(body: str, head: str = ANSWER) -> tuple[str, str | None]:
-    verdict = judge_mail(f"{HEAD}{head}\n{body}\n".encode())
+    verdict = read_checked(f"{HEAD}{head}\n{body}\n".encode())
     return verdict["kind"], verdict["reading"]
 
 
@@ -113,9 +113,9 @@ def test_a_calendars_answer_is_one() -> None:
 @pytest.mark.parametrize("sender", ["postmaster@amys.test", "Amy <postmaster@amys.test>"])
 def test_a_postmaster_may_be_a_person(body: str, reading: str, sender: str) -> None:
     mail = f"From: {sender}\nTo: r+7-abcdefgh@reply.union.test\nSubject: Re: Your vote\n\n{body}\n"
-    own = judge_mail(f"Return-Path: <postmaster@amys.test>\n{mail}".encode())
+    own = read_checked(f"Return-Path: <postmaster@amys.test>\n{mail}".encode())
     assert (own["kind"], own["reading"]) == ("reply", reading)
-    assert judge_mail(f"Return-Path: <>\n{mail}".encode())["kind"] == "auto_reply"
+    assert read_checked(f"Return-Path: <>\n{mail}".encode())["kind"] == "auto_reply"
 
 
 @pytest.mark.parametrize(

@@ -93,14 +93,14 @@ def test_forms_are_found_with_their_hidden_fields_and_buttons() -> None:
 
 def test_people_do_what_their_habits_say() -> None:
     profile = Profile(seed=7)
-    drawn = Counter(choose(BY_EMAIL, profile.luck(f"m{n}@x.test", 1)) for n in range(20_000))
+    drawn = Counter(choose(BY_EMAIL, profile.rng(f"m{n}@x.test", 1)) for n in range(20_000))
     assert set(drawn) == {*BY_EMAIL, "ignore"}
     assert drawn["press:voted"] / 20_000 == pytest.approx(BY_EMAIL["press:voted"], abs=0.02)
     assert drawn["ignore"] / 20_000 == pytest.approx(1 - sum(BY_EMAIL.values()), abs=0.02)
 
 
 def test_the_same_person_does_the_same_again() -> None:
-    first, second = (choose(BY_SMS, Profile(seed=7).luck("+447700900123", 1)) for _ in range(2))
+    first, second = (choose(BY_SMS, Profile(seed=7).rng("+447700900123", 1)) for _ in range(2))
     assert first == second
 
 
@@ -125,10 +125,10 @@ def test_people_use_digits_where_digits_are_offered() -> None:
     menu = {"1": "voted", "2": "not_voted", "3": "no_ballot_paper"}
     offered = "Hi Anna. Reply 1 posted, 2 not yet, 3 none came.\nSTOP to opt out"
     for meaning in DIGITS:
-        said = {word(meaning, offered, Profile().luck(f"m{n}", 1)) for n in range(100)}
+        said = {word(meaning, offered, Profile().rng(f"m{n}", 1)) for n in range(100)}
         assert set(DIGITS[meaning]) < said <= {*DIGITS[meaning], *REPLIES[meaning]}
         assert {read_reply(text, menu).reading for text in said} == {meaning}
-        assert not {word(meaning, "Voted?", Profile().luck(f"m{n}", 1)) for n in range(100)} & set(DIGITS[meaning])
+        assert not {word(meaning, "Voted?", Profile().rng(f"m{n}", 1)) for n in range(100)} & set(DIGITS[meaning])
 
 
 @pytest.mark.parametrize(

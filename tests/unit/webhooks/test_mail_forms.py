@@ -8,7 +8,7 @@ from webhooks.email.mail_server.charsets import decode
 from webhooks.email.mail_server.marked_lines import own_marked
 from webhooks.email.mail_server.markup import read_html
 from webhooks.email.mail_server.own_words import own_words
-from webhooks.email.mail_server.parsed_mail import mailboxes, read_letter
+from webhooks.email.mail_server.parsed_mail import mailboxes, parse_mail
 from webhooks.email.mail_server.subjects import own_subject
 
 SENT = ("Have you posted your ballot paper?\nHi Amy, please post it today.\n\nYour Union\nStop these emails",)
@@ -45,13 +45,13 @@ def several(kind: str, *parts: str) -> str:
     (plain("Your HTML mail is broken. Stop"), "Your HTML mail is broken. Stop", 0),
 ])  # fmt: skip
 def test_all_of_a_mail_is_read_once(mail: str, text: str, attachments: int) -> None:
-    letter = read_letter(mail.encode())
+    letter = parse_mail(mail.encode())
     assert (letter.text.strip(), letter.attachments) == (text, attachments)
 
 
 def test_the_html_form_of_a_mail_is_whole_too() -> None:
     first = several("alternative", plain("Hi"), html("Hi"))
-    assert read_letter(several("mixed", first, PICTURE, html("stop")).encode()).html.text == "Hi\n\nstop"
+    assert parse_mail(several("mixed", first, PICTURE, html("stop")).encode()).html.text == "Hi\n\nstop"
 
 
 @pytest.mark.parametrize(("content", "charset", "text"), [
@@ -86,7 +86,7 @@ def test_bytes_are_read_as_what_they_are(content: bytes, charset: str | None, te
 
 def test_headers_and_texts_without_a_charset_are_read() -> None:
     for encoding in ("utf-8", "cp1252"):
-        letter = read_letter("Subject: I\u2019ve voted\n\nI\u2019ve voted".encode(encoding))
+        letter = parse_mail("Subject: I\u2019ve voted\n\nI\u2019ve voted".encode(encoding))
         assert letter.header("Subject") == letter.text == "I\u2019ve voted"
 
 

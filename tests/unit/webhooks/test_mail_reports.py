@@ -19,13 +19,13 @@ from tests.support.effort import effort_of
 from webhooks.email.mail_server.addresses import Destination, read_destination
 from webhooks.email.mail_server.auto_responses import is_automatic, is_distributed, sounds_automatic
 from webhooks.email.mail_server.mail_store import fingerprint
-from webhooks.email.mail_server.parsed_mail import LOOKED_AT, ParsedMail, read_letter
+from webhooks.email.mail_server.parsed_mail import LOOKED_AT, ParsedMail, parse_mail
 from webhooks.email.mail_server.reports import read_bounce, read_complaint
 
 DATA = Path(__file__).parents[2] / "data" / "mail"
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KEYS = Keyring([SecretStr("a secret for tests only"), SecretStr("an older secret for tests")])
-SEAL = KEYS.seal(7, "bounce")
+SEAL = KEYS.sign_id(7, "bounce")
 HARD, FULL = Reason.HARD_BOUNCED, Reason.MAILBOX_FULL
 BOUNCES = ["dsn-hard", "dsn-full", "dsn-policy", "dsn-global", "qmail", "exim"]
 
@@ -35,7 +35,7 @@ def mail(name: str) -> bytes:
 
 
 def letter(name: str) -> ParsedMail:
-    return read_letter(mail(name))
+    return parse_mail(mail(name))
 
 
 @pytest.mark.parametrize(("status", "words", "reason", "soft"), [
@@ -110,7 +110,7 @@ def test_a_complaint_names_the_message_by_an_id_of_ours(name: str, kind: str, kn
     assert complaint is not None
     assert (complaint.event.kind, complaint.message_id) == (kind, 7 if known else None)
     forged = mail(name).replace(SEAL.encode(), (SEAL[:-1] + ("2" if SEAL[-1] != "2" else "3")).encode())
-    found = read_complaint(read_letter(forged), KEYS, AT)
+    found = read_complaint(parse_mail(forged), KEYS, AT)
     assert found is None or found.message_id is None
 
 
@@ -134,7 +134,7 @@ def test_machines_answers_are_known(name: str) -> None:
 ])  # fmt: skip
 def test_what_only_machines_write_is_known(head: str) -> None:
     raw = f"{head}\r\nTo: r@union.test\r\n\r\nI have voted\r\n".encode()
-    assert machine_wrote(read_letter(raw))
+    assert machine_wrote(parse_mail(raw))
 
 
 @pytest.mark.parametrize("head", [
@@ -146,8 +146,8 @@ def test_what_only_machines_write_is_known(head: str) -> None:
 ])  # fmt: skip
 def test_people_are_not_taken_for_machines(head: str) -> None:
     raw = f"{head}\r\nTo: r@union.test\r\n\r\nI have voted\r\n".encode()
-    assert not machine_wrote(read_letter(raw))
-    assert is_automatic(read_letter(raw), "")  # nobody sends without a name
+    assert not machine_wrote(parse_mail(raw))
+    assert is_automatic(parse_mail(raw), "")  # nobody sends without a name
 
 
 @pytest.mark.parametrize("head", [
@@ -157,9 +157,9 @@ def test_people_are_not_taken_for_machines(head: str) -> None:
 ])  # fmt: skip
 def test_a_list_says_not_who_wrote(head: str) -> None:
     raw = f"{head}\r\nTo: r@union.test\r\n\r\nI have voted\r\n".encode()
-    assert is_distributed(read_letter(raw), "ann@member.test")
-    assert not is_automatic(read_letter(raw), "ann@member.test")
-    plain = read_letter(b"From: noreen@x.test\r\nX-Mailer: List\r\n\r\nI have voted\r\n")
+    assert is_distributed(parse_mail(raw), "ann@member.test")
+    assert not is_automatic(parse_mail(raw), "ann@member.test")
+    plain = parse_mail(b"From: noreen@x.test\r\nX-Mailer: List\r\n\r\nI have voted\r\n")
     assert not is_distributed(plain, "ann@member.test")
     assert is_distributed(plain, "list-bounces@x.test")
 
@@ -172,7 +172,7 @@ def test_an_address_says_what_a_mail_has_come_for() -> None:
         _env_file=None, email_from="The Union <Ballot@union.test>", bounce_domain="bounces.union.test",
         reply_domain="reply.union.test",
     )  # fmt: skip
-    reply, gone = KEYS.seal(7, "reply"), KEYS.seal(7, "unsubscribe")
+    reply, gone = KEYS.sign_id(7, "reply"), KEYS.sign_id(7, "unsubscribe")
 
     def read(address: str) -> Destination | None:
         return read_destination(settings, KEYS, address)
@@ -183,7 +183,7 @@ def test_an_address_says_what_a_mail_has_come_for() -> None:
     assert read(f"u+{gone}@reply.union.test") == Destination("unsubscribe", 7)
     assert read("complaints@bounces.union.test") == Destination("complaint")
     assert read("ballot@UNION.test") == Destination("conversation")
-    old = Keyring([SecretStr("an older secret for tests")]).seal(7, "bounce")
+    old = Keyring([SecretStr("an older secret for tests")]).sign_id(7, "bounce")
     assert read(f"b+{old}@bounces.union.test") == Destination("bounce", 7)  # rotated, and still known
     for stranger in (
         f"b+{SEAL[:-1]}0@bounces.union.test", f"b+{reply}@bounces.union.test", f"r+{SEAL}@reply.union.test",
@@ -238,7 +238,7 @@ BOMBS = {
 def test_a_mail_made_to_do_harm_does_none(name: str) -> None:
     def read() -> None:
         try:
-            one = read_letter(BOMBS[name])
+            one = parse_mail(BOMBS[name])
         except InputError:
             return
         assert len(one.text) <= 20_000
@@ -252,14 +252,14 @@ def test_a_mail_made_to_do_harm_does_none(name: str) -> None:
 
 def test_a_mail_nested_without_end_is_refused_in_words() -> None:
     with pytest.raises(InputError, match="cannot be read"):
-        read_letter(nested(5000)[:LOOKED_AT])
+        parse_mail(nested(5000)[:LOOKED_AT])
 
 
 @given(st.binary(max_size=400), st.sampled_from(["dsn-hard", "arf-abuse", "qmail", "vacation"]), st.integers(0, 1500))
 def test_whatever_bytes_come_a_mail_is_read_or_refused(junk: bytes, name: str, where: int) -> None:
     raw = mail(name)
     try:
-        one = read_letter(raw[:where] + junk + raw[where + len(junk) // 2 :])
+        one = parse_mail(raw[:where] + junk + raw[where + len(junk) // 2 :])
     except InputError:
         return
     assert "\0" not in one.text

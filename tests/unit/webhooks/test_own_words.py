@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from campaigns.replies.classification import read_reply
 from campaigns.replies.classification.own import own_text
 from campaigns.replies.classification.quotation import find_quotation, repeats
-from messaging.content.sent import say_again
+from messaging.content.sent import render_again
 from messaging.content.templates import Template
 from tests.support.effort import effort_of
 from webhooks.email.mail_server.markup import read_html
@@ -47,7 +47,7 @@ def given_in(name: str) -> list[tuple[str, str]]:
 
 
 def sent_email() -> tuple[str, ...]:
-    return say_again(json.dumps(BALLOT.to_json()), "{}", "email", {"first_name": "Amy"})
+    return render_again(json.dumps(BALLOT.to_json()), "{}", "email", {"first_name": "Amy"})
 
 
 @pytest.mark.parametrize(("text", "right"), given_in("replies_reactions.tsv"))

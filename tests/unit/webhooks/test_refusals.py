@@ -9,8 +9,8 @@ import pytest
 from messaging.reports.diagnostics import Weight, judge_bounce
 from messaging.states import Reason
 from tests.support.effort import effort_of
-from webhooks.email.mail_server.mailbox_refusals import says_dead
-from webhooks.email.mail_server.parsed_mail import read_letter
+from webhooks.email.mail_server.mailbox_refusals import says_no_such_mailbox
+from webhooks.email.mail_server.parsed_mail import parse_mail
 from webhooks.email.mail_server.reports import read_bounce
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -23,7 +23,7 @@ SYSTEM = "Mail Delivery System <MAILER-DAEMON@relay.example>"
 
 def weight(text: str, sender: str = SYSTEM, recipient: str = AMY, head: str = "") -> Weight | None:
     raw = f"From: {sender}\r\nTo: <{OURS}>\r\nSubject: Undeliverable mail\r\n{head}\r\n{text}\n".encode()
-    event = read_bounce(read_letter(raw), AT, recipient=recipient)
+    event = read_bounce(parse_mail(raw), AT, recipient=recipient)
     assert event is not None
     if event.reason is Reason.HARD_BOUNCED:
         return Weight.HARD
@@ -117,7 +117,7 @@ DELIVERED = "Final-Recipient: rfc822; {}\r\nAction: delivered\r\nStatus: 2.0.0"
     ((DELIVERED.format("a@x.example"), FAILED.format(AMY)), "bounced", True),
 ])  # fmt: skip
 def test_of_several_statuses_the_recipients_own_counts(groups: tuple[str, ...], kind: str, hard: bool) -> None:
-    event = read_bounce(read_letter(report(*groups)), AT, recipient=AMY)
+    event = read_bounce(parse_mail(report(*groups)), AT, recipient=AMY)
     assert event is not None
     assert (event.kind, event.reason is Reason.HARD_BOUNCED) == (kind, hard)
 
@@ -125,7 +125,7 @@ def test_of_several_statuses_the_recipients_own_counts(groups: tuple[str, ...], 
 def test_a_reports_text_condemns_only_whom_its_fields_name() -> None:
     fields = f"Final-Recipient: rfc822; {AMY}\r\nAction: failed\r\nStatus: 5.0.0"
     for text, hard in (("forward@y.example: User unknown", False), (f"{AMY}: User unknown", True)):
-        event = read_bounce(read_letter(report(fields, text=text)), AT)
+        event = read_bounce(parse_mail(report(fields, text=text)), AT)
         assert event is not None
         assert (event.reason is Reason.HARD_BOUNCED) is hard
 
@@ -142,7 +142,7 @@ def test_a_code_that_anybody_gives_to_anything_lets_the_words_decide() -> None:
 
 def test_a_long_text_is_read_in_little_time() -> None:
     for text in ("a@" * 1000, f"{AMY} \n" * 90, "550 " * 500, "\n \n" * 600, f"{AMY}: {'user ' * 390}"):
-        assert effort_of(lambda text=text: says_dead(text, AMY)) < 60  # type: ignore[misc]
+        assert effort_of(lambda text=text: says_no_such_mailbox(text, AMY)) < 60  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(("text", "hard"), [

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from webhooks.email.mail_server.mail_store import MAIL
-from webhooks.email.mail_server.processing import sort_mail
+from webhooks.email.mail_server.processing import process_mails
 
-__all__ = ["MAIL", "sort_mail"]
+__all__ = ["MAIL", "process_mails"]

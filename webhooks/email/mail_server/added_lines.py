@@ -84,7 +84,7 @@ def without_added(lines: Sequence[str]) -> list[str]:
 
 def is_greeting(text: str) -> bool:
     """Tell whether a text is only a greeting, or empty."""
-    if not any(letter.isalnum() for letter in text):
+    if not any(parsed.isalnum() for parsed in text):
         return True
     return _GREETING.fullmatch(text.strip()) is not None and not speaks_for_itself(text)
 
@@ -122,7 +122,7 @@ def _without_tag(line: str) -> str:
     """Remove what a server put before a person's words on the same line: "[EXTERNAL] STOP"."""
     found = _patterns().tag.match(line) if len(line) <= LONGEST_BANNER else None
     rest = line[found.end() :] if found is not None else ""
-    if found is None or not any(letter.isalnum() for letter in rest):
+    if found is None or not any(parsed.isalnum() for parsed in rest):
         return line
     return rest if "]" in found[0] or speaks_for_itself(rest) else line
 

@@ -24,7 +24,7 @@ from core.settings import Settings
 Purpose = Literal["bounce", "reply", "unsubscribe", "complaint", "conversation"]
 
 COMPLAINTS: Final = "complaints"
-_SEALED: Final[Mapping[str, Purpose]] = {"b": "bounce", "r": "reply", "u": "unsubscribe"}
+_SIGNED: Final[Mapping[str, Purpose]] = {"b": "bounce", "r": "reply", "u": "unsubscribe"}
 
 
 def purpose_of(address: str) -> Purpose | None:
@@ -60,11 +60,11 @@ def read_destination(settings: Settings, keyring: Keyring, address: str) -> Dest
     """
     local, domain = _halves(address)
     address = f"{local}@{domain}"
-    purpose, seal = _parts(local)
+    purpose, sign_id = _parts(local)
     if purpose is not None:
         host = settings.bounce_host if purpose == "bounce" else settings.reply_host
         if domain == (host or "").lower():
-            message_id = keyring.unseal(seal, purpose)
+            message_id = keyring.verify_id(sign_id, purpose)
             return None if message_id is None else Destination(purpose, message_id)
     if address == f"{COMPLAINTS}@{settings.bounce_host}".lower():
         return Destination("complaint")
@@ -80,5 +80,5 @@ def _halves(address: str) -> tuple[str, str]:
 
 def _parts(local: str) -> tuple[Purpose | None, str]:
     """Split a local part into the purpose of its prefix, and its signed id."""
-    kind, plus, seal = local.partition("+")
-    return (_SEALED.get(kind) if plus else None), seal
+    kind, plus, sign_id = local.partition("+")
+    return (_SIGNED.get(kind) if plus else None), sign_id

@@ -78,108 +78,108 @@ _REPORTS: Final = frozenset({"message/disposition-notification", "text/calendar"
 """Types that calendars and read receipts send. Only as the whole mail are they automatic: people attach them too."""
 
 
-def is_automatic(letter: ParsedMail, sender: str) -> bool:
+def is_automatic(parsed: ParsedMail, sender: str) -> bool:
     """Tell whether a machine wrote a mail: a holiday notice, a challenge, a receipt, a bounce.
 
     Neither its subject counts (see `sounds_automatic`) nor whether it came through a list (see `is_distributed`).
 
     Args:
-        letter: the mail.
+        parsed: the mail.
         sender: of the envelope; automatic answers leave it empty.
     """
-    if _submitted(letter) not in {"", "no"}:
+    if _submitted(parsed) not in {"", "no"}:
         return True
-    if not sender.strip("<> ") or any(letter.message.get(name) is not None for name in _ALWAYS):
+    if not sender.strip("<> ") or any(parsed.message.get(name) is not None for name in _ALWAYS):
         return True
-    if answers(letter) or letter.header("X-POST-MessageClass").startswith("9"):
+    if answers(parsed) or parsed.header("X-POST-MessageClass").startswith("9"):
         return True
-    senders = [sender.lower(), *letter.addresses("From")]
+    senders = [sender.lower(), *parsed.addresses("From")]
     if any(_SENDERS.match(one) for one in senders):
         return True
-    types = {part.get_content_type() for part in letter.parts}
-    return letter.message.get_content_type() == "multipart/report" or bool(types and types <= _REPORTS)
+    types = {part.get_content_type() for part in parsed.parts}
+    return parsed.message.get_content_type() == "multipart/report" or bool(types and types <= _REPORTS)
 
 
-def is_postmaster(letter: ParsedMail, sender: str) -> bool:
+def is_postmaster(parsed: ParsedMail, sender: str) -> bool:
     """Tell whether a mail came from a postmaster: at a bounce address a mail system, elsewhere perhaps a person.
 
     Args:
-        letter: the mail.
+        parsed: the mail.
         sender: of the envelope.
     """
-    return any(_POSTMASTER.match(one) for one in (sender.lower(), *letter.addresses("From")))
+    return any(_POSTMASTER.match(one) for one in (sender.lower(), *parsed.addresses("From")))
 
 
-def is_distributed(letter: ParsedMail, sender: str) -> bool:
+def is_distributed(parsed: ParsedMail, sender: str) -> bool:
     """Tell whether a mail came through a list, in bulk or from an unread mailbox. A person may have written it.
 
     Args:
-        letter: the mail.
+        parsed: the mail.
         sender: of the envelope.
     """
-    if any(letter.message.get(name) is not None for name in _LISTS):
+    if any(parsed.message.get(name) is not None for name in _LISTS):
         return True
-    senders = [sender.lower(), *letter.addresses("From")]
-    return letter.header("Precedence").lower() in _BULK or any(_UNREAD.match(one) for one in senders)
+    senders = [sender.lower(), *parsed.addresses("From")]
+    return parsed.header("Precedence").lower() in _BULK or any(_UNREAD.match(one) for one in senders)
 
 
-def is_auto_reply(letter: ParsedMail) -> bool:
+def is_auto_reply(parsed: ParsedMail) -> bool:
     """Tell whether a program answered for somebody, as with a holiday notice; that is no bounce, wherever it comes.
 
     Mail systems mark their reports as automatic answers too, so reports, and mail whose subject says it bounced, are
     excluded.
     """
-    if sounds_returned(letter) or letter.message.get("X-Failed-Recipients") is not None:
+    if sounds_returned(parsed) or parsed.message.get("X-Failed-Recipients") is not None:
         return False
-    if letter.message.get_content_type() == "multipart/report":
-        return letter.message.get_param("report-type") == "disposition-notification"
-    marked = any(letter.message.get(name) is not None for name in _ANSWERS)
-    return marked or _sounds(letter, _REPLIED, _TOPICS) or (answers(letter) and not is_mail_system(letter))
+    if parsed.message.get_content_type() == "multipart/report":
+        return parsed.message.get_param("report-type") == "disposition-notification"
+    marked = any(parsed.message.get(name) is not None for name in _ANSWERS)
+    return marked or _sounds(parsed, _REPLIED, _TOPICS) or (answers(parsed) and not is_mail_system(parsed))
 
 
-def answers(letter: ParsedMail) -> bool:
+def answers(parsed: ParsedMail) -> bool:
     """Tell whether a mail's headers say that it is an automatic answer."""
-    return _submitted(letter) == "auto-replied" or letter.header("Precedence").lower() in {"auto_reply", "auto-reply"}
+    return _submitted(parsed) == "auto-replied" or parsed.header("Precedence").lower() in {"auto_reply", "auto-reply"}
 
 
-def is_mail_system(letter: ParsedMail) -> bool:
+def is_mail_system(parsed: ParsedMail) -> bool:
     """Tell whether a mail system wrote a mail, by its From."""
-    said = letter.header("From")
-    return any(_SYSTEM.match(one) for one in letter.addresses("From")) or _SYSTEMS.search(said) is not None
+    said = parsed.header("From")
+    return any(_SYSTEM.match(one) for one in parsed.addresses("From")) or _SYSTEMS.search(said) is not None
 
 
-def sounds_returned(letter: ParsedMail, *, answered: bool = True) -> bool:
+def sounds_returned(parsed: ParsedMail, *, answered: bool = True) -> bool:
     """Tell whether a mail's subject says that it bounced.
 
     Args:
-        letter: the mail.
+        parsed: the mail.
         answered: whether to look behind `Re:`, which some mail systems write too.
     """
-    subject = letter.header("Subject")
+    subject = parsed.header("Subject")
     return _RETURNED.match(without_re(subject) if answered else subject) is not None
 
 
-def sounds_automatic(letter: ParsedMail) -> bool:
+def sounds_automatic(parsed: ParsedMail) -> bool:
     """Tell whether a mail's subject suggests a machine. People choose subjects too, so it proves less than a header.
 
     Words that a union may use count only without `Re:`, after which they come from our message. An answer to
     an invitation has a part for calendars beside its text, and a subject in any language.
     """
-    return sounds_returned(letter, answered=False) or _sounds(letter, _REPLIED, _TOPICS) or _is_invitation(letter)
+    return sounds_returned(parsed, answered=False) or _sounds(parsed, _REPLIED, _TOPICS) or _is_invitation(parsed)
 
 
-def _is_invitation(letter: ParsedMail) -> bool:
+def _is_invitation(parsed: ParsedMail) -> bool:
     """Tell whether a mail's text has a calendar part as its alternative, not only as an attachment."""
-    payloads = [part.get_payload() for part in letter.message.walk() if part.get_content_type() == _ALTERNATIVE]
+    payloads = [part.get_payload() for part in parsed.message.walk() if part.get_content_type() == _ALTERNATIVE]
     forms = [one for inner in payloads[:MOST_PARTS] if isinstance(inner, list) for one in inner]
     return any(isinstance(one, Message) and one.get_content_type() == "text/calendar" for one in forms)
 
 
-def _submitted(letter: ParsedMail) -> str:
-    return letter.header("Auto-Submitted").lower().partition(";")[0].strip()
+def _submitted(parsed: ParsedMail) -> str:
+    return parsed.header("Auto-Submitted").lower().partition(";")[0].strip()
 
 
-def _sounds(letter: ParsedMail, sure: re.Pattern[str], topics: re.Pattern[str]) -> bool:
-    subject = letter.header("Subject")
+def _sounds(parsed: ParsedMail, sure: re.Pattern[str], topics: re.Pattern[str]) -> bool:
+    subject = parsed.header("Subject")
     own = without_re(subject)
     return sure.match(own) is not None or (own == subject and topics.match(own) is not None)

@@ -23,7 +23,7 @@ from webhooks.email.mail_server.auto_responses import (
     sounds_automatic,
     sounds_returned,
 )
-from webhooks.email.mail_server.parsed_mail import UNREADABLE, ParsedMail, read_letter
+from webhooks.email.mail_server.parsed_mail import UNREADABLE, ParsedMail, parse_mail
 from webhooks.email.mail_server.replies import MailAnswer, read_answer
 from webhooks.email.mail_server.reports import read_bounce, read_complaint
 
@@ -97,7 +97,7 @@ class DoubtfulMail:
     answer: MailAnswer
     sounds: bool = True
 
-    def settle(self, mail: OwnMail) -> MessageEvent | MailAnswer:
+    def decide(self, mail: OwnMail) -> MessageEvent | MailAnswer:
         """Decide between the two; a request to unsubscribe is never only noted.
 
         Args:
@@ -122,29 +122,29 @@ def classify_mail(
     Raises:
         InputError: it cannot be read.
     """
-    letter = read_letter(raw)
+    parsed = parse_mail(raw)
     try:
-        return _classified(letter, origin, keyring)
+        return _classified(parsed, origin, keyring)
     except UNREADABLE as error:  # it would fail every time
         raise InputError(f"A mail that cannot be read ({type(error).__name__}).") from None
 
 
 def _classified(
-    letter: ParsedMail, origin: Origin, keyring: Keyring
+    parsed: ParsedMail, origin: Origin, keyring: Keyring
 ) -> MessageEvent | UnsubscribeWish | DoubtfulMail | MailAnswer:
     purpose, message_id = origin.purpose, origin.message_id
-    certain = is_automatic(letter, origin.sender)
-    machine = certain or is_distributed(letter, origin.sender)
-    postmaster = is_postmaster(letter, origin.sender)
-    told = _told(letter, origin, keyring, certain=certain, machine=machine or postmaster)
-    if told is not None:
-        return told
+    certain = is_automatic(parsed, origin.sender)
+    machine = certain or is_distributed(parsed, origin.sender)
+    postmaster = is_postmaster(parsed, origin.sender)
+    reported = _reported(parsed, origin, keyring, certain=certain, machine=machine or postmaster)
+    if reported is not None:
+        return reported
     note = MessageEvent(BOUNCE, message_id, EmailEvent("noted", origin.received_at, AUTO_REPLY))
     if certain:
         return note
     # at an automatic address too: a person's words are never lost
-    answer = read_answer(letter, keyring, message_id=message_id, sender=origin.sender)
-    sounds = sounds_automatic(letter)
+    answer = read_answer(parsed, keyring, message_id=message_id, sender=origin.sender)
+    sounds = sounds_automatic(parsed)
     if machine:
         if answer.message_id is None and purpose != "reply":  # lists forward much that does not answer our messages
             return note
@@ -152,29 +152,29 @@ def _classified(
         return DoubtfulMail(note, replace(answer, doubt=LIST), sounds=sounds or purpose == "bounce")
     if not sounds:
         return answer
-    noted = purpose in {"reply", "bounce"} and not sounds_returned(letter, answered=False)
+    noted = purpose in {"reply", "bounce"} and not sounds_returned(parsed, answered=False)
     return DoubtfulMail(note if noted else None, replace(answer, doubt=SUBJECT))
 
 
-def _told(
-    letter: ParsedMail, origin: Origin, keyring: Keyring, *, certain: bool, machine: bool
+def _reported(
+    parsed: ParsedMail, origin: Origin, keyring: Keyring, *, certain: bool, machine: bool
 ) -> MessageEvent | UnsubscribeWish | None:
     """Read a mail as a complaint, an unsubscribe request or a bounce; None where it is none of these."""
-    complaint = read_complaint(letter, keyring, origin.received_at) if _may_complain(origin.purpose, letter) else None
+    complaint = read_complaint(parsed, keyring, origin.received_at) if _may_complain(origin.purpose, parsed) else None
     if complaint is not None:
         about = origin.message_id if complaint.message_id is None else complaint.message_id
         return MessageEvent(COMPLAINT, about, complaint.event)
     if origin.purpose == "unsubscribe":  # usually sent by a program for the person, and marked as automatic
-        answer = read_answer(letter, keyring, message_id=None, sender=origin.sender)
+        answer = read_answer(parsed, keyring, message_id=None, sender=origin.sender)
         return UnsubscribeWish(origin.message_id, replace(answer, message_id=None))
     bounces = origin.purpose == "bounce"
     # some servers send bounces to Reply-To; a person's own answer is never searched for signs of a bounce
-    if bounces or (origin.purpose == "reply" and (certain or is_mail_system(letter))):
-        event = read_bounce(letter, origin.received_at, recipient=origin.recipient, expected=bounces and machine)
+    if bounces or (origin.purpose == "reply" and (certain or is_mail_system(parsed))):
+        event = read_bounce(parsed, origin.received_at, recipient=origin.recipient, expected=bounces and machine)
         return None if event is None else MessageEvent(BOUNCE, origin.message_id, event)
     return None
 
 
-def _may_complain(purpose: Purpose, letter: ParsedMail) -> bool:
+def _may_complain(purpose: Purpose, parsed: ParsedMail) -> bool:
     """Tell whether a mail may be a complaint: a feedback report anywhere, a bare copy of ours at that address only."""
-    return purpose == "complaint" or letter.header("Content-Type").lower().find("feedback-report") >= 0
+    return purpose == "complaint" or parsed.header("Content-Type").lower().find("feedback-report") >= 0

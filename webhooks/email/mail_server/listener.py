@@ -22,7 +22,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from core.errors import Conflict, SettingsError, Unavailable
 from core.runtime import Runtime
 from webhooks.email.mail_server.addresses import Destination, read_destination
-from webhooks.email.mail_server.mail_store import keep_mail
+from webhooks.email.mail_server.mail_store import store_mail
 
 Protocol = Literal["lmtp", "smtp"]
 
@@ -159,7 +159,7 @@ class _Receiver:
             for recipient in envelope.rcpt_tos:
                 destination = self._destination(recipient)
                 if destination is not None:
-                    await keep_mail(
+                    await store_mail(
                         self._runtime, envelope.content, sender=sender, recipient=recipient,
                         destination=destination, way=self._protocol,
                     )  # fmt: skip
@@ -193,23 +193,23 @@ async def listening(runtime: Runtime, protocol: Protocol, where: str) -> AsyncIt
     """
     # aiosmtpd logs every command, with members' addresses in it
     logging.getLogger("mail.log").setLevel(logging.CRITICAL)
-    clerk = _Receiver(runtime, protocol)
-    server, address, path = await _bind(clerk.open, protocol, where)
+    receiver = _Receiver(runtime, protocol)
+    server, address, path = await _bind(receiver.open, protocol, where)
     try:
         yield address
     finally:
         server.close()
-        await _finish(clerk)
+        await _finish(receiver)
         await server.wait_closed()
         if path is not None:
             path.unlink(missing_ok=True)
 
 
-async def _finish(clerk: _Receiver) -> None:
+async def _finish(receiver: _Receiver) -> None:
     """Let mails in flight finish, then close all connections."""
-    tasks = [one._handler_coroutine for one in clerk.talking if one._handler_coroutine is not None]  # noqa: SLF001
-    idle = [one for one in clerk.talking if not (one.envelope and one.envelope.rcpt_tos)]
-    busy = [one for one in clerk.talking if one not in idle]
+    tasks = [one._handler_coroutine for one in receiver.talking if one._handler_coroutine is not None]  # noqa: SLF001
+    idle = [one for one in receiver.talking if not (one.envelope and one.envelope.rcpt_tos)]
+    busy = [one for one in receiver.talking if one not in idle]
     for one in idle:
         _hang_up(one.transport)
     deadline = asyncio.get_running_loop().time() + PATIENCE

@@ -17,8 +17,8 @@ from core.runtime import Runtime
 from webhooks.email.mail_server.addresses import Destination, purpose_of, read_destination
 from webhooks.email.mail_server.auto_responses import is_mail_system
 from webhooks.email.mail_server.classify import Origin
-from webhooks.email.mail_server.mail_store import keep_mail
-from webhooks.email.mail_server.parsed_mail import ParsedMail, header, mailboxes, read_letter
+from webhooks.email.mail_server.mail_store import store_mail
+from webhooks.email.mail_server.parsed_mail import ParsedMail, header, mailboxes, parse_mail
 
 HEAD: Final = 64 * 1024
 _DELIVERED: Final = ("Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To")
@@ -67,7 +67,7 @@ async def read_mailbox(runtime: Runtime, path: Path) -> Counted:
             continue
         recipient, destination = found
         sender = _sender(ParsedMail(head, (), len(raw)))
-        inbox_id = await keep_mail(
+        inbox_id = await store_mail(
             runtime, raw, sender=sender, recipient=recipient, destination=destination, way="file"
         )
         if inbox_id is None:
@@ -85,12 +85,12 @@ def origin_of(raw: bytes, at: datetime, recipient: str = "") -> Origin:
         at: when it came; aware.
         recipient: where the message had been sent that it answers, or that bounced; "" where it is unknown.
     """
-    letter = read_letter(raw[:HEAD])
-    said = (address for _, address in _recipients(letter.message))
+    parsed = parse_mail(raw[:HEAD])
+    said = (address for _, address in _recipients(parsed.message))
     purpose = next((found for address in said if (found := purpose_of(address)) is not None), None)
-    sender = _sender(letter)
+    sender = _sender(parsed)
     if purpose is None:
-        purpose = "bounce" if is_mail_system(letter) or not sender else "reply"
+        purpose = "bounce" if is_mail_system(parsed) or not sender else "reply"
     return Origin(purpose, None, sender, at, recipient)
 
 
@@ -144,9 +144,9 @@ def _recipients(head: Message) -> list[tuple[str, str]]:
     return [mailbox for name in (*_DELIVERED, *_WRITTEN) for mailbox in mailboxes(header(head, name))]
 
 
-def _sender(letter: ParsedMail) -> str:
+def _sender(parsed: ParsedMail) -> str:
     """Return the envelope sender that the server recorded; without one, mail of a mail system has an empty one."""
-    path = letter.header("Return-Path")
+    path = parsed.header("Return-Path")
     if path == "<>" or path.strip("<> "):
         return path.strip("<> ")
-    return "" if is_mail_system(letter) else "".join(letter.addresses("From")[:1])
+    return "" if is_mail_system(parsed) else "".join(parsed.addresses("From")[:1])

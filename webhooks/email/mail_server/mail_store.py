@@ -23,7 +23,7 @@ _TRACE: Final = re.compile(
 )
 
 
-async def keep_mail(
+async def store_mail(
     runtime: Runtime,
     raw: bytes,
     *,

@@ -32,7 +32,7 @@ _DOUBTED: Final = re.compile(
 """Words of a sentence that guesses at a reason, names several, or is about the sender's own problem."""
 
 
-def says_dead(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
+def says_no_such_mailbox(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
     """Tell whether a report's text says for certain that the recipient's mailbox does not exist.
 
     Args:
@@ -41,9 +41,9 @@ def says_dead(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
         ours: mailboxes of ours, in lower case. A sentence that names their domains may be about us.
     """
     said = {mailbox: words for mailbox, words in _by_mailbox(text).items() if mailbox not in ours}
-    telling = [said.get(recipient, "")] if recipient else [words for words in said.values() if _tells(words)]
+    refusing = [said.get(recipient, "")] if recipient else [words for words in said.values() if _refuses(words)]
     domains = {one.rpartition("@")[2] for one in ours} - {""}
-    return bool(telling) and all(_is_dead(words, domains) for words in telling)
+    return bool(refusing) and all(_says_gone(words, domains) for words in refusing)
 
 
 def refuses_another(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
@@ -58,7 +58,7 @@ def refuses_another(text: str, recipient: str, ours: Collection[str] = ()) -> bo
     """
     said = _by_mailbox(text)
     others = said.keys() - {*ours, recipient}
-    if recipient not in said or not any(_tells(said[mailbox]) for mailbox in others):
+    if recipient not in said or not any(_refuses(said[mailbox]) for mailbox in others):
         return False
     return judge_bounce("", said[recipient]).weight is not Weight.HARD
 
@@ -80,7 +80,7 @@ def _by_mailbox(text: str) -> Mapping[str, str]:
             for mailbox in named or filter(None, (about,)):
                 said[mailbox] += f"{lead}{line}{doubt}\n"
             lead = "" if about else f"{lead}{line}\n"
-        if last and not about and not _tells(said[last]) and (_REPLY.search(lead) or _LABELLED.match(lead)):
+        if last and not about and not _refuses(said[last]) and (_REPLY.search(lead) or _LABELLED.match(lead)):
             said[last] += lead
         last = about
     return said
@@ -94,12 +94,12 @@ def _own_lines(paragraph: str) -> str:
     return "\n".join(line for line in paragraph.split("\n") if not _QUOTED.match(line))
 
 
-def _tells(words: str) -> bool:
+def _refuses(words: str) -> bool:
     """Tell whether words beside a mailbox refuse it, in known words or by a server's reply code."""
     return judge_bounce("", words) != UNKNOWN or _REPLY.search(words) is not None
 
 
-def _is_dead(words: str, domains: Collection[str]) -> bool:
+def _says_gone(words: str, domains: Collection[str]) -> bool:
     elsewhere = _MAILBOX.sub("", words).lower()
     certain = _DOUBTED.search(elsewhere) is None and not any(domain in elsewhere for domain in domains)
     return certain and judge_bounce("", words).weight is Weight.HARD

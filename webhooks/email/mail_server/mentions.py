@@ -16,7 +16,7 @@ from webhooks.email.mail_server.parsed_mail import (
     UNREADABLE,
     ParsedMail,
     header,
-    read_letter,
+    parse_mail,
     text_of,
 )
 
@@ -34,18 +34,18 @@ def find_mention(raw: bytes, pattern: re.Pattern[str]) -> Mention | None:
     """
     raw = raw[:LOOKED_AT]
     try:
-        letter = read_letter(raw)
+        parsed = parse_mail(raw)
     except InputError:  # unreadable: search its bytes
         return "named" if pattern.search(raw.decode("latin-1")) else None
-    if pattern.search(letter.header("From")):
+    if pattern.search(parsed.header("From")):
         return "writer"
-    named = pattern.search(raw.decode("latin-1")) or any(pattern.search(text) for text in _texts(letter))
+    named = pattern.search(raw.decode("latin-1")) or any(pattern.search(text) for text in _texts(parsed))
     return "named" if named else None
 
 
-def _texts(letter: ParsedMail) -> Iterator[str]:
+def _texts(parsed: ParsedMail) -> Iterator[str]:
     """Yield all text of a mail, decoded: its headers and parts, those of attached mails included."""
-    for part in _parts(letter.message):
+    for part in _parts(parsed.message):
         for name in dict.fromkeys(list(part.keys())[:_MOST_HEADERS]):
             yield header(part, name)
         if part.is_multipart():

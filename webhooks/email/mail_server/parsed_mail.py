@@ -112,7 +112,7 @@ class ParsedMail:
         return found or int(self.cut)
 
 
-def read_letter(raw: bytes) -> ParsedMail:
+def parse_mail(raw: bytes) -> ParsedMail:
     """Parse a mail.
 
     Args:

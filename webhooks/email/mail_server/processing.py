@@ -13,14 +13,14 @@ from typing import Final
 
 import structlog
 
-from campaigns.replies.answered_messages import said_in
+from campaigns.replies.answered_messages import words_of
 from campaigns.replies.answers import opt_out
 from campaigns.replies.classification import OwnMail
 from campaigns.replies.reply_inbox import note_reply
 from core.db import Connection
 from core.errors import NotFound
 from core.runtime import Runtime
-from messaging.outbox.bounces import address_of, tell_of_unread
+from messaging.outbox.bounces import address_of, alert_unread_bounces
 from messaging.states import Reason
 from webhooks.email.events import ReportedEvent, apply_events
 from webhooks.email.mail_server.classify import DoubtfulMail, MessageEvent, Origin, UnsubscribeWish, classify_mail
@@ -37,7 +37,7 @@ FORGOTTEN: Final = (
 log = structlog.get_logger(__name__)
 
 
-async def sort_mail(runtime: Runtime, db: Connection, items: Sequence[Item]) -> None:
+async def process_mails(runtime: Runtime, db: Connection, items: Sequence[Item]) -> None:
     """Process mails, in the order they came.
 
     Args:
@@ -53,7 +53,7 @@ async def sort_mail(runtime: Runtime, db: Connection, items: Sequence[Item]) -> 
         if raw is not None:
             # in a thread: parsing a crafted mail takes half a second, and would delay the worker's heartbeat
             origin = await _origin(db, item)
-            await _deal_with(db, item, await asyncio.to_thread(classify_mail, raw, origin, runtime.keyring))
+            await _apply(db, item, await asyncio.to_thread(classify_mail, raw, origin, runtime.keyring))
 
 
 async def _origin(db: Connection, item: Item) -> Origin:
@@ -63,45 +63,43 @@ async def _origin(db: Connection, item: Item) -> Origin:
     return Origin(said["purpose"], message_id, said["sender"], item.received_at, recipient)
 
 
-async def _deal_with(
-    db: Connection, item: Item, found: MessageEvent | UnsubscribeWish | DoubtfulMail | MailAnswer
-) -> None:
+async def _apply(db: Connection, item: Item, found: MessageEvent | UnsubscribeWish | DoubtfulMail | MailAnswer) -> None:
     match found:
         case DoubtfulMail(answer=answer):
-            mail = await _own(db, answer)
-            settled = found.settle(mail)
-            if isinstance(settled, MessageEvent):
-                await _tell(db, settled, item.received_at)
+            mail = await _own_words(db, answer)
+            decided = found.decide(mail)
+            if isinstance(decided, MessageEvent):
+                await _record_event(db, decided, item.received_at)
             else:
-                await take_reply(db, item, settled, mail)
+                await take_reply(db, item, decided, mail)
         case MessageEvent():
-            await _tell(db, found, item.received_at)
+            await _record_event(db, found, item.received_at)
         case UnsubscribeWish():
             await _unsubscribe(db, item, found)
         case MailAnswer():
-            await take_reply(db, item, found, await _own(db, found))
+            await take_reply(db, item, found, await _own_words(db, found))
 
 
-async def _own(db: Connection, answer: MailAnswer) -> OwnMail:
+async def _own_words(db: Connection, answer: MailAnswer) -> OwnMail:
     """Extract the person's own words; what they repeat of the answered message is removed."""
-    sent = await said_in(db, answer.message_id)
+    sent = await words_of(db, answer.message_id)
     return await asyncio.to_thread(answer.own, sent)
 
 
-async def _unsubscribe(db: Connection, item: Item, farewell: UnsubscribeWish) -> None:
-    assert farewell.message_id is not None  # its address was made for one message
+async def _unsubscribe(db: Connection, item: Item, wish: UnsubscribeWish) -> None:
+    assert wish.message_id is not None  # its address was made for one message
     try:
-        await opt_out(db, message_id=farewell.message_id, everywhere=False, source="unsubscribe")
+        await opt_out(db, message_id=wish.message_id, everywhere=False, source="unsubscribe")
     except NotFound:  # message deleted or person erased: a From line does not prove who asks
-        reply_id = await take_reply(db, item, farewell.answer, await _own(db, farewell.answer))
+        reply_id = await take_reply(db, item, wish.answer, await _own_words(db, wish.answer))
         if reply_id is not None:
             await note_reply(db, reply_id, FORGOTTEN)
 
 
-async def _tell(db: Connection, news: MessageEvent, at: datetime) -> None:
-    if news.message_id is None:
-        log.info("mail about no message of ours", source=news.source, code=news.event.code)
+async def _record_event(db: Connection, event: MessageEvent, at: datetime) -> None:
+    if event.message_id is None:
+        log.info("mail about no message of ours", source=event.source, code=event.event.code)
         return
-    await apply_events(db, news.source, [ReportedEvent(news.message_id, news.event, at)])
-    if news.event.reason is Reason.UNREAD_BOUNCE:
-        await tell_of_unread(db, news.message_id)
+    await apply_events(db, event.source, [ReportedEvent(event.message_id, event.event, at)])
+    if event.event.reason is Reason.UNREAD_BOUNCE:
+        await alert_unread_bounces(db, event.message_id)

@@ -80,28 +80,28 @@ class MailAnswer:
         return (read if kept.strip() == mail.text.strip() else with_more_kept(read)), kept
 
 
-def read_answer(letter: ParsedMail, keyring: Keyring, *, message_id: int | None, sender: str) -> MailAnswer:
+def read_answer(parsed: ParsedMail, keyring: Keyring, *, message_id: int | None, sender: str) -> MailAnswer:
     """Read an answer: what it answers, and who wrote it.
 
     Args:
-        letter: the mail.
+        parsed: the mail.
         keyring: verifies signed ids.
         message_id: the message it was addressed to.
         sender: of the envelope.
     """
     if message_id is None:
-        message_id = find_message(keyring, *(ids for name in _THREADS for ids in _ids(letter, name)))
-    address, name = _writer(letter, sender)
+        message_id = find_message(keyring, *(ids for name in _THREADS for ids in _ids(parsed, name)))
+    address, name = _writer(parsed, sender)
     names = frozenset(names_of(name, address))
-    return MailAnswer(message_id, address, names, letter.header("Subject"), _text(letter), letter.attachments)
+    return MailAnswer(message_id, address, names, parsed.header("Subject"), _text(parsed), parsed.attachments)
 
 
-def _text(letter: ParsedMail) -> str:
+def _text(parsed: ParsedMail) -> str:
     """Return a mail's text; its HTML where only that shows what is quoted, or where there is no other."""
-    plain = letter.plain
+    plain = parsed.plain
     if plain.strip() and marks_quotation(plain):
         return plain
-    html = letter.html
+    html = parsed.html
     return html.text if html.text and (html.marks or not plain.strip()) else plain
 
 
@@ -141,17 +141,17 @@ async def take_reply(db: Connection, item: Item, answer: MailAnswer, mail: OwnMa
     return answered.reply_id
 
 
-def _writer(letter: ParsedMail, sender: str) -> tuple[str, str]:
+def _writer(parsed: ParsedMail, sender: str) -> tuple[str, str]:
     """Return the writer's mailbox and name, as the mail states them; empty for a From of several people, or none."""
-    addresses = letter.addresses("From")
+    addresses = parsed.addresses("From")
     address = ", ".join(addresses)[:300] or f"unknown, by way of {sender}"[:300]
     if len(addresses) == 1:
         with suppress(AddressError):
             address = normalise_email(address)
-    return address, next((name for name, _ in mailboxes(letter.header("From"))), "")
+    return address, next((name for name, _ in mailboxes(parsed.header("From"))), "")
 
 
-def _ids(letter: ParsedMail, name: str) -> list[str]:
+def _ids(parsed: ParsedMail, name: str) -> list[str]:
     """Return the ids a mail says it answers: of a long thread the first, which may be ours, and the last."""
-    ids = letter.header(name).split()
+    ids = parsed.header(name).split()
     return [*ids[:MOST_IDS], *ids[-MOST_IDS:]]

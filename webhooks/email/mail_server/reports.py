@@ -26,7 +26,7 @@ from messaging.states import Reason
 from webhooks.email.events import EmailEvent, bounced, find_message
 from webhooks.email.mail_server.auto_responses import answers, is_auto_reply, is_mail_system, sounds_returned
 from webhooks.email.mail_server.delivery_status import Fields, fields_of, statuses_in, statuses_of
-from webhooks.email.mail_server.mailbox_refusals import refuses_another, says_dead
+from webhooks.email.mail_server.mailbox_refusals import refuses_another, says_no_such_mailbox
 from webhooks.email.mail_server.parsed_mail import ParsedMail, header, text_of
 
 STATUS: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
@@ -116,22 +116,22 @@ class Complaint:
     event: EmailEvent
 
 
-def read_bounce(letter: ParsedMail, at: datetime, *, recipient: str = "", expected: bool = True) -> EmailEvent | None:
+def read_bounce(parsed: ParsedMail, at: datetime, *, recipient: str = "", expected: bool = True) -> EmailEvent | None:
     """Read a bounce; None where the mail is none.
 
     Args:
-        letter: the mail.
+        parsed: the mail.
         at: when it came.
         recipient: where the bounced mail had been sent, in lower case; "" where it is unknown.
         expected: it is automatic and came to a bounce address: there every mail of a mail system is a bounce, even if
             its words are unknown.
     """
-    text = letter.text or _unparted(letter)
-    statuses = [one for part in letter.parts if part.get_content_type() in STATUS for one in statuses_of(part)]
+    text = parsed.text or _unparted(parsed)
+    statuses = [one for part in parsed.parts if part.get_content_type() in STATUS for one in statuses_of(part)]
     if not statuses:
         statuses = [one for one in statuses_in(text) if "action" in one or {"status", "diagnostic-code"} <= one.keys()]
     statuses = [one for one in statuses if recipient and recipient in _recipients(one)] or statuses
-    report = _Report(letter, _said(text), recipient or _recipient(letter, statuses), at)
+    report = _Report(parsed, _said(text), recipient or _recipient(parsed, statuses), at)
     found: dict[Action, list[EmailEvent]] = {}
     for one in statuses:
         action = _action(one)
@@ -140,7 +140,7 @@ def read_bounce(letter: ParsedMail, at: datetime, *, recipient: str = "", expect
     for action in _GRAVEST:
         if action in found:
             return _mildest(found[action], spared=found.keys() - {"failed"})
-    if letter.part(FEEDBACK) is not None or is_auto_reply(letter):
+    if parsed.part(FEEDBACK) is not None or is_auto_reply(parsed):
         return None
     return report.described(expected=expected)
 
@@ -162,15 +162,15 @@ def _recipients(status: Fields) -> set[str]:
     }
 
 
-def _recipient(letter: ParsedMail, statuses: Sequence[Fields]) -> str:
+def _recipient(parsed: ParsedMail, statuses: Sequence[Fields]) -> str:
     """Return the one mailbox that a report is about by its fields; "" where it names none or several."""
-    named = set().union(*map(_recipients, statuses)) or set(letter.addresses("X-Failed-Recipients"))
+    named = set().union(*map(_recipients, statuses)) or set(parsed.addresses("X-Failed-Recipients"))
     return next(iter(named)) if len(named) == 1 else ""
 
 
-def _unparted(letter: ParsedMail) -> str:
+def _unparted(parsed: ParsedMail) -> str:
     """Return the text of a mail that claims to have parts, but whose boundary stands nowhere in it."""
-    whole = (part.get_payload() for part in letter.parts if part.get_content_maintype() == "multipart")
+    whole = (part.get_payload() for part in parsed.parts if part.get_content_maintype() == "multipart")
     return next((said[:LONGEST_UNPARTED] for said in whole if isinstance(said, str)), "")
 
 
@@ -200,13 +200,13 @@ class _Report:
     """Report, with the data needed to read it.
 
     Attributes:
-        letter: the mail.
+        parsed: the mail.
         said: its text, without the mail that bounced.
         recipient: the mailbox it is about; "" where it is unknown.
         at: when it came.
     """
 
-    letter: ParsedMail
+    parsed: ParsedMail
     said: str
     recipient: str
     at: datetime
@@ -229,11 +229,11 @@ class _Report:
 
     def described(self, *, expected: bool) -> EmailEvent | None:
         """Read a non-standard bounce: by its code and words, or else as permanent or temporary."""
-        failures = _failures(self.letter)
-        system = is_mail_system(self.letter)
-        returned = failures is not None or sounds_returned(self.letter)
+        failures = _failures(self.parsed)
+        system = is_mail_system(self.parsed)
+        returned = failures is not None or sounds_returned(self.parsed)
         if expected:  # a mail system needs no known words here; anybody else has to speak of a delivery
-            returned = returned or _FAILED.search(self.said) is not None or (system and not answers(self.letter))
+            returned = returned or _FAILED.search(self.said) is not None or (system and not answers(self.parsed))
         else:
             returned = returned or (system and _FAILED.search(self.said) is not None)
         if not returned:
@@ -250,13 +250,13 @@ class _Report:
         judged = judge_bounce(status, self.said, otherwise)
         if judged.weight is not Weight.HARD:
             return judged
-        ours = {one for name in ("To", "Delivered-To", "X-Original-To") for one in self.letter.addresses(name)}
+        ours = {one for name in ("To", "Delivered-To", "X-Original-To") for one in self.parsed.addresses(name)}
         ours.discard(self.recipient)
         if judged.code[2:3] not in {"", "0"}:
             dead = not refuses_another(self.said, self.recipient, ours)
         else:
-            certain = is_mail_system(self.letter) and _DELAYED.search(self.said) is None
-            dead = certain and says_dead(self.said, self.recipient, ours)
+            certain = is_mail_system(self.parsed) and _DELAYED.search(self.said) is None
+            dead = certain and says_no_such_mailbox(self.said, self.recipient, ours)
         if dead:
             return judged
         return Judged(Reason.RECIPIENT_REFUSED, soft=True, code=judged.code)
@@ -268,30 +268,30 @@ def _diagnosis(fields: Fields) -> str:
     return behind if _ANSWERED.search(behind) else " ".join(one for one in (reply, behind) if one)
 
 
-def _failures(letter: ParsedMail) -> Literal["permanent", "temporary"] | None:
+def _failures(parsed: ParsedMail) -> Literal["permanent", "temporary"] | None:
     """Return what `flufl.bounce` finds in a non-standard bounce."""
-    if letter.size > LARGEST_GUESSED:
+    if parsed.size > LARGEST_GUESSED:
         return None
     logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)  # it logs each of its own mistakes with the mail in it
     try:
         # a header with a byte beyond ASCII stops the library's detectors
-        plain = letter.message.as_bytes().translate(_ASCII)
+        plain = parsed.message.as_bytes().translate(_ASCII)
         temporary, permanent = all_failures(BytesParser(policy=compat32).parsebytes(plain))
     except Exception:  # noqa: BLE001  # hostile input can make its patterns fail in any way: then it is no bounce
         return None
     return "permanent" if permanent else "temporary" if temporary else None
 
 
-def read_complaint(letter: ParsedMail, keyring: Keyring, at: datetime) -> Complaint | None:
+def read_complaint(parsed: ParsedMail, keyring: Keyring, at: datetime) -> Complaint | None:
     """Read a complaint (ARF, RFC 5965), or a mail of ours that a provider returns to the complaints address.
 
     Args:
-        letter: the mail.
+        parsed: the mail.
         keyring: verifies signed ids.
         at: when it came.
     """
-    part = letter.part(FEEDBACK)
-    embedded = [one for one in letter.parts if one.get_content_type() in _EMBEDDED]
+    part = parsed.part(FEEDBACK)
+    embedded = [one for one in parsed.parts if one.get_content_type() in _EMBEDDED]
     if part is None:
         message_id = find_message(keyring, *_ids(embedded))
         return None if message_id is None else Complaint(message_id, _complained(at, "sent back"))

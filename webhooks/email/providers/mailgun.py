@@ -26,7 +26,7 @@ from messaging.channels.smtp.email_relay import NAME
 from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
-from webhooks.email.inbound import Posted, put_together, said
+from webhooks.email.inbound import Posted, compose_mail, said
 from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, table, text
 
 IGNORED: Final = frozenset({"opened", "clicked"})
@@ -97,7 +97,7 @@ class Mailgun:
         if raw is None:
             attached = said(form, "attachment-count")
             number = int(attached) if attached.isdecimal() and len(attached) < 4 else 0
-            raw = put_together(_headers(form, token), said(form, "body-plain"), said(form, "body-html"), number)
+            raw = compose_mail(_headers(form, token), said(form, "body-plain"), said(form, "body-html"), number)
         return Posted(raw, said(form, "sender"), said(form, "recipient").split(","), once=token)
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:

@@ -23,7 +23,7 @@ from messaging.channels.smtp.email_relay import NAME
 from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
-from webhooks.email.inbound import Posted, put_together
+from webhooks.email.inbound import Posted, compose_mail
 from webhooks.email.receiver import Arrival, Forged, Malformed, read_object, table, text
 
 IGNORED: Final = frozenset({"Open", "Click"})
@@ -115,7 +115,7 @@ class Postmark:
         if not raw:
             attached = mail.get("Attachments")
             number = len(attached) if isinstance(attached, list) else 0
-            raw = put_together(headers, text(mail.get("TextBody")), text(mail.get("HtmlBody")), number)
+            raw = compose_mail(headers, text(mail.get("TextBody")), text(mail.get("HtmlBody")), number)
         full = text(table(mail.get("FromFull")).get("Email"))
         return Posted(raw, full if sender is None else sender, [recipient])
 

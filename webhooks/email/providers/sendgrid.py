@@ -27,7 +27,7 @@ from messaging.channels.smtp.email_relay import NAME
 from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
-from webhooks.email.inbound import Posted, header_lines, put_together, said
+from webhooks.email.inbound import Posted, compose_mail, header_lines, said
 from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, text
 
 SIGNATURE: Final = "X-Twilio-Email-Event-Webhook-Signature"
@@ -110,7 +110,7 @@ class SendGrid:
             attached = said(form, "attachments")
             number = int(attached) if attached.isdecimal() and len(attached) < 4 else 0
             headers = header_lines(said(form, "headers"))
-            raw = put_together(headers, said(form, "text"), said(form, "html"), number)
+            raw = compose_mail(headers, said(form, "text"), said(form, "html"), number)
         return Posted(raw, text(envelope.get("from")), recipients)
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:

@@ -30,7 +30,7 @@ def routes(intake: Intake) -> list[web.RouteDef]:
             source=STATUS,
             dedupe_key=f"{said['id']}:{said['status']}",
             subject=f"pigeon:{said['id']}",
-            payload={"said": said, "message_id": runtime.keyring.unseal(said["reference"], "status")},
+            payload={"said": said, "message_id": runtime.keyring.verify_id(said["reference"], "status")},
         )
         return web.Response()
 

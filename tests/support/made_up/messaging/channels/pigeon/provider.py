@@ -35,16 +35,16 @@ class PigeonChannel:
         self._url = f"{own.pigeon_base_url}/texts"
         self._headers = {"X-Pigeon-Secret": own.pigeon_secret.get_secret_value()}
 
-    async def send(self, parcel: OutboundMessage) -> SendResult:
-        assert isinstance(parcel, OutboundText)
-        said = {"to": parcel.to, "from": parcel.sender, "text": parcel.body, "reference": parcel.seal}
+    async def send(self, outbound: OutboundMessage) -> SendResult:
+        assert isinstance(outbound, OutboundText)
+        said = {"to": outbound.to, "from": outbound.sender, "text": outbound.body, "reference": outbound.sign_id}
         try:
             async with self._http.post(self._url, json=said, headers=self._headers) as response:
                 return Accepted(str(response.status), (await response.json())["id"])
         except (aiohttp.ClientError, OSError, ValueError, LookupError) as error:
             return Unknown(str(error))
 
-    async def trace(self, parcel: OutboundMessage, since: datetime) -> list[Trace] | None:
+    async def trace(self, outbound: OutboundMessage, since: datetime) -> list[Trace] | None:
         return None
 
     async def close(self) -> None:

@@ -51,20 +51,20 @@ async def connected() -> AsyncIterator[tuple[SmtpConnection, Server]]:
     listening = await asyncio.start_server(accept, "127.0.0.1", 0)
     host, port = listening.sockets[0].getsockname()
     transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, host, port)
-    dialogue = SmtpConnection(cast("asyncio.Transport", transport), {})
+    connection = SmtpConnection(cast("asyncio.Transport", transport), {})
     server = await accepted
     try:
-        yield dialogue, server
+        yield connection, server
     finally:
-        dialogue.close()
+        connection.close()
         server.writer.close()
         listening.close()
         await listening.wait_closed()
 
 
-async def until_unsound(dialogue: SmtpConnection) -> None:
+async def until_unsound(connection: SmtpConnection) -> None:
     async with asyncio.timeout(10):
-        while dialogue.is_sound:  # noqa: ASYNC110
+        while connection.is_sound:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
 
@@ -72,73 +72,73 @@ async def until_unsound(dialogue: SmtpConnection) -> None:
 async def test_replies_may_be_cut_anywhere(said: list[tuple[int, list[str]]], end: str, data: st.DataObject) -> None:
     stream = b"".join(wire(code, lines, end) for code, lines in said)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=12)))
-    async with connected() as (dialogue, _):
-        dialogue.say(*[b"NOOP"] * len(said))
-        hearing = asyncio.ensure_future(dialogue.hear())
+    async with connected() as (connection, _):
+        connection.send_commands(*[b"NOOP"] * len(said))
+        hearing = asyncio.ensure_future(connection.read_replies())
         await asyncio.sleep(0)
         for start, stop in zip([0, *cuts], [*cuts, len(stream)], strict=True):
-            dialogue.data_received(stream[start:stop])
+            connection.data_received(stream[start:stop])
         assert await hearing == [(code, "\n".join(lines)) for code, lines in said]
-        assert dialogue.is_sound
+        assert connection.is_sound
 
 
 async def test_commands_go_out_together_and_replies_come_back_together() -> None:
-    async with connected() as (dialogue, server):
-        dialogue.say(b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>", b"DATA")
+    async with connected() as (connection, server):
+        connection.send_commands(b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>", b"DATA")
         assert await server.hears(48) == b"MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n"
         server.says(b"250 2.1.0 ok\r\n550-5.1.1 no\r\n550 such user\r\n354 go on\r\n")
-        assert await dialogue.hear() == [(250, "2.1.0 ok"), (550, "5.1.1 no\nsuch user"), (354, "go on")]
-        assert dialogue.is_sound
+        assert await connection.read_replies() == [(250, "2.1.0 ok"), (550, "5.1.1 no\nsuch user"), (354, "go on")]
+        assert connection.is_sound
 
 
 @pytest.mark.parametrize("byte_by_byte", [False, True])
 async def test_a_reply_may_come_before_it_is_waited_for(*, byte_by_byte: bool) -> None:
-    async with connected() as (dialogue, server):
-        dialogue.say(b"NOOP")
+    async with connected() as (connection, server):
+        connection.send_commands(b"NOOP")
         await server.hears(6)
         for piece in [b"250 fine\r\n"] if not byte_by_byte else [bytes([byte]) for byte in b"250 fine\r\n"]:
             server.says(piece)
             await server.writer.drain()
             await asyncio.sleep(0)
-        assert await dialogue.hear() == [(250, "fine")]
+        assert await connection.read_replies() == [(250, "fine")]
 
 
 async def test_421_ends_it_whatever_else_was_asked() -> None:
-    async with connected() as (dialogue, server):
-        dialogue.say(b"MAIL", b"RCPT", b"DATA")
+    async with connected() as (connection, server):
+        connection.send_commands(b"MAIL", b"RCPT", b"DATA")
         server.says(b"250 ok\r\n421 4.3.2 shutting down\r\n503 what\r\n250 ok\r\n")
-        assert await dialogue.hear() == [(250, "ok"), (421, "4.3.2 shutting down")]
-        assert not dialogue.is_sound
+        assert await connection.read_replies() == [(250, "ok"), (421, "4.3.2 shutting down")]
+        assert not connection.is_sound
         with pytest.raises(ConnectionResetError, match="closing"):
-            dialogue.say(b"RSET")
+            connection.send_commands(b"RSET")
 
 
 @pytest.mark.parametrize("extra", [b"250 ok\r\n", b"250-ok\r\n", b"2", b"421 idle for too long\r\n"])
 async def test_nothing_is_sent_where_more_was_said_than_asked(extra: bytes) -> None:
-    async with connected() as (dialogue, server):
-        dialogue.say(b"DATA")
+    async with connected() as (connection, server):
+        connection.send_commands(b"DATA")
         server.says(b"354 go on\r\n" + extra)
-        assert await dialogue.hear() == [(354, "go on")]
-        await until_unsound(dialogue)
+        assert await connection.read_replies() == [(354, "go on")]
+        await until_unsound(connection)
         with pytest.raises(ConnectionResetError):
-            dialogue.hand_over(b"text\r\n.\r\n")
-        dialogue.close()
+            connection.send_text(b"text\r\n.\r\n")
+        connection.close()
         assert await server.reader.read() == b"DATA\r\n"
 
 
 async def test_a_reply_too_many_makes_all_of_them_doubtful() -> None:
-    async with connected() as (dialogue, server):
-        dialogue.say(b"MAIL", b"RCPT", b"DATA")
+    async with connected() as (connection, server):
+        connection.send_commands(b"MAIL", b"RCPT", b"DATA")
         server.says(b"250 ok\r\n250 ok\r\n550 no\r\n354 go on\r\n")
         with pytest.raises(ConnectionResetError, match="nobody had asked"):
-            await dialogue.hear()
+            await connection.read_replies()
 
 
 async def test_what_comes_while_it_is_idle_ends_it() -> None:
-    async with connected() as (dialogue, server):
-        assert dialogue.is_sound
+    async with connected() as (connection, server):
+        assert connection.is_sound
         server.says(b"421 4.4.2 idle\r\n")
-        await until_unsound(dialogue)
+        await until_unsound(connection)
 
 
 @pytest.mark.parametrize(
@@ -160,22 +160,22 @@ async def test_what_comes_while_it_is_idle_ends_it() -> None:
     ],
 )
 async def test_what_is_not_smtp_ends_it(said: bytes) -> None:
-    async with connected() as (dialogue, server):
-        dialogue.say(b"NOOP")
+    async with connected() as (connection, server):
+        connection.send_commands(b"NOOP")
         server.says(said)
         with pytest.raises(ConnectionResetError):
-            await dialogue.hear()
-        assert not dialogue.is_sound
-        assert len(dialogue._unread) <= 5 * LONGEST  # what one read of the loop may bring on top
+            await connection.read_replies()
+        assert not connection.is_sound
+        assert len(connection._unread) <= 5 * LONGEST  # what one read of the loop may bring on top
 
 
 async def test_replies_without_end_are_not_kept() -> None:
-    async with connected() as (dialogue, server):
-        dialogue.say(b"NOOP")
+    async with connected() as (connection, server):
+        connection.send_commands(b"NOOP")
         server.says(b"250 ok\r\n" * 100_000)
-        assert await dialogue.hear() == [(250, "ok")]
-        await until_unsound(dialogue)
-        assert not dialogue._replies
+        assert await connection.read_replies() == [(250, "ok")]
+        await until_unsound(connection)
+        assert not connection._replies
 
 
 @pytest.mark.parametrize(("said", "heard"), [
@@ -183,43 +183,43 @@ async def test_replies_without_end_are_not_kept() -> None:
     (b"250 ok\r\n550 no\r\n", [(250, "ok"), (550, "no")]),
 ])  # fmt: skip
 async def test_a_server_that_hangs_up_is_heard_to_the_end(said: bytes, heard: list[Reply] | None) -> None:
-    async with connected() as (dialogue, server):
-        dialogue.say(b"MAIL", b"RCPT", b"DATA")
+    async with connected() as (connection, server):
+        connection.send_commands(b"MAIL", b"RCPT", b"DATA")
         await server.hears(18)
         server.says(said)
         server.writer.close()
         if heard is None:
             with pytest.raises(ConnectionResetError):
-                await dialogue.hear()
+                await connection.read_replies()
         else:
-            assert await dialogue.hear() == heard
-        assert not dialogue.is_sound
+            assert await connection.read_replies() == heard
+        assert not connection.is_sound
 
 
 async def test_words_are_kept_as_far_as_a_database_takes_them() -> None:
-    async with connected() as (dialogue, server):
-        dialogue.say(b"NOOP")
+    async with connected() as (connection, server):
+        connection.send_commands(b"NOOP")
         server.says(b"250 caf\xe9 \xc5\xb5\x00!\r\n")
-        assert await dialogue.hear() == [(250, "caf\ufffd ŵ!")]
+        assert await connection.read_replies() == [(250, "caf\ufffd ŵ!")]
 
 
 async def test_a_reply_that_came_too_late_answers_nothing_else() -> None:
-    async with connected() as (dialogue, server):
-        dialogue.say(b"NOOP")
+    async with connected() as (connection, server):
+        connection.send_commands(b"NOOP")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
-                await dialogue.hear()
-        assert not dialogue.is_sound
+                await connection.read_replies()
+        assert not connection.is_sound
         server.says(b"250 ok\r\n")
         with pytest.raises(ConnectionResetError):
-            dialogue.say(b"RSET")
+            connection.send_commands(b"RSET")
 
 
 async def test_closing_twice_is_closing() -> None:
-    async with connected() as (dialogue, server):
-        dialogue.close()
-        dialogue.close()
-        assert not dialogue.is_sound
+    async with connected() as (connection, server):
+        connection.close()
+        connection.close()
+        assert not connection.is_sound
         with pytest.raises(ConnectionResetError, match="closed"):
-            await dialogue.hear()
+            await connection.read_replies()
         assert await server.reader.read() == b""
