@@ -7,7 +7,7 @@ with added as (
   order by n.n
   returning claim_id
 ), noted as (
-  insert into claim_unfed (claim_id) select claim_id from added
+  insert into feed_backlog (claim_id) select claim_id from added
 )
 select count(*) from added;
 
@@ -24,19 +24,19 @@ with ranking as (
   order by c.person_id, ranking.strength desc, c.at desc, c.claim_id desc
 ), before as (
   select s.person_id, s.kind from unnest($2::bigint[]) as who (person_id)
-  join standing s on s.ballot_id = $1 and s.person_id = who.person_id
+  join claim_status s on s.ballot_id = $1 and s.person_id = who.person_id
 ), placed as (
-  insert into standing (ballot_id, person_id, claim_id, kind, source)
+  insert into claim_status (ballot_id, person_id, claim_id, kind, source)
   select $1, person_id, claim_id, kind, source from best order by person_id
   on conflict (ballot_id, person_id) do update
     set claim_id = excluded.claim_id, kind = excluded.kind, source = excluded.source
-    where standing.claim_id <> excluded.claim_id
+    where claim_status.claim_id <> excluded.claim_id
 ), moved as (
   select b.person_id, f.kind as before, b.kind as now
   from best b left join before f using (person_id)
   where f.kind is distinct from b.kind
 ), counted as (
-  insert into tally (ballot_id, unit_id, measure, n)
+  insert into count_change (ballot_id, unit_id, measure, n)
   select e.ballot_id, e.unit_id, change.kind, sum(change.n)
   from moved m
   join elector e on e.ballot_id = $1 and e.person_id = m.person_id

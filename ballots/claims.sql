@@ -17,7 +17,7 @@ with added as (
   values ($1, $2, $3, $4, $5, $6, coalesce($7, now()), $8, $9)
   returning claim_id
 )
-insert into claim_unfed (claim_id) select claim_id from added returning claim_id;
+insert into feed_backlog (claim_id) select claim_id from added returning claim_id;
 
 -- name: settle
 -- Recomputes the member's status and writes the difference as rows of +1 and -1, so that nobody waits for a counter.
@@ -32,17 +32,17 @@ with ranking as (
   order by ranking.strength desc, c.at desc, c.claim_id desc
   limit 1
 ), before as (
-  select kind from standing where ballot_id = $1 and person_id = $2
+  select kind from claim_status where ballot_id = $1 and person_id = $2
 ), placed as (
-  insert into standing (ballot_id, person_id, claim_id, kind, source)
+  insert into claim_status (ballot_id, person_id, claim_id, kind, source)
   select $1, $2, claim_id, kind, source from best
   on conflict (ballot_id, person_id) do update
     set claim_id = excluded.claim_id, kind = excluded.kind, source = excluded.source
-    where standing.claim_id <> excluded.claim_id
+    where claim_status.claim_id <> excluded.claim_id
 ), removed as (
-  delete from standing where ballot_id = $1 and person_id = $2 and not exists (select from best)
+  delete from claim_status where ballot_id = $1 and person_id = $2 and not exists (select from best)
 ), counted as (
-  insert into tally (ballot_id, unit_id, measure, n)
+  insert into count_change (ballot_id, unit_id, measure, n)
   select e.ballot_id, e.unit_id, change.kind, change.n
   from elector e
   cross join (select kind, 1 as n from best union all select kind, -1 from before) change
@@ -61,6 +61,6 @@ where c.claim_id = $1;
 -- name: standing
 -- A member's status, and the claim it comes from.
 select s.claim_id, s.kind, s.source, c.confidence, c.at, c.message_id
-from standing s
+from claim_status s
 join claim c using (claim_id)
 where s.ballot_id = $1 and s.person_id = $2

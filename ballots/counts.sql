@@ -1,12 +1,12 @@
 -- name: totals
 -- The whole ballot: a few hundred rows, however many members it has.
-select measure, sum(n)::bigint as n from tally where ballot_id = $1 group by measure;
+select measure, sum(n)::bigint as n from count_change where ballot_id = $1 group by measure;
 
 -- name: by_unit
 -- Sums the rows of the units people are in, then adds each sum to every unit above; the last row, without a unit, is
 -- everybody who has no unit of the requested kind, so that the rows of one kind always add up to the ballot.
 with direct as (
-  select unit_id, measure, sum(n) as n from tally where ballot_id = $1 group by unit_id, measure
+  select unit_id, measure, sum(n) as n from count_change where ballot_id = $1 group by unit_id, measure
 ), spread as (
   select k.unit_id, d.measure, d.n
   from direct d
@@ -54,7 +54,7 @@ with ranking as (
   from stands s join elector e on e.ballot_id = $1 and e.person_id = s.person_id group by 1, 2
 ), tallied as (
   select coalesce(unit_id, 0) as unit_id, measure, sum(n)::bigint as n
-  from tally
+  from count_change
   where ballot_id = $1 and measure <> all (array['reachable', 'reachable_sms', 'reachable_email', 'contacted'])
   group by 1, 2
 )
@@ -103,7 +103,7 @@ with usable as (
   select unit_id, 'contacted', n from met
 ), tallied as (
   select coalesce(unit_id, 0) as unit_id, measure, sum(n)::bigint as n
-  from tally
+  from count_change
   where ballot_id = $1 and measure = any (array['reachable', 'reachable_sms', 'reachable_email', 'contacted'])
   group by 1, 2
 )
@@ -117,7 +117,7 @@ order by 1, 2;
 
 -- name: add_differences
 -- Corrects running sums by adding rows, as every other change does.
-insert into tally (ballot_id, unit_id, measure, n)
+insert into count_change (ballot_id, unit_id, measure, n)
 select $1, unit_id, measure, n from unnest($2::bigint[], $3::text[], $4::bigint[]) as d (unit_id, measure, n);
 
 -- name: hold_ballot
@@ -147,18 +147,18 @@ order by b.ballot_id;
 -- Once and for good.
 update ballot set reach_final_at = $2 where ballot_id = $1 and reach_final_at is null;
 
--- name: squash
+-- name: compact
 -- Replaces the rows of each sum by one row. A claim recorded meanwhile adds its own row and is not disturbed.
 with crowded as (
   select unnest(array_agg(tally_id)) as tally_id
-  from tally group by ballot_id, unit_id, measure having count(*) > 1
+  from count_change group by ballot_id, unit_id, measure having count(*) > 1
 ), gone as (
-  delete from tally t
+  delete from count_change t
   using crowded c
   where t.tally_id = c.tally_id
   returning t.ballot_id, t.unit_id, t.measure, t.n
 ), kept as (
-  insert into tally (ballot_id, unit_id, measure, n)
+  insert into count_change (ballot_id, unit_id, measure, n)
   select ballot_id, unit_id, measure, sum(n) from gone group by ballot_id, unit_id, measure having sum(n) <> 0
 )
 select count(*) from gone;

@@ -1,7 +1,7 @@
 """Change feed: every claim of a ballot, numbered in the order of commit, for other code to follow.
 
 A claim's own id cannot serve as a cursor: ids are handed out before the commit, so id 8 may appear after a reader has
-already passed 9. Claims are therefore noted in `claim_unfed` as they are recorded, and the next reader numbers those
+already passed 9. Claims are therefore noted in `feed_backlog` as they are recorded, and the next reader numbers those
 that have been committed (`turnout_change.seq`) under a lock. A reader that keeps the last `seq` it has dealt with
 misses nothing and sees nothing twice, however many record and read claims at once.
 

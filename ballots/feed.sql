@@ -1,6 +1,6 @@
 -- name: unfed
 -- Whether any claim waits to be numbered; cheap, as the table is almost always empty.
-select exists (select from claim_unfed);
+select exists (select from feed_backlog);
 
 -- name: hold
 -- Lets one transaction number claims at a time, the next only after this one has committed, so that a reader who has
@@ -10,7 +10,7 @@ select pg_advisory_xact_lock(hashtextextended('turnout feed', 0));
 -- name: number
 -- Numbers every committed claim. One still being recorded is not seen, and comes after these.
 with fed as (
-  delete from claim_unfed returning claim_id
+  delete from feed_backlog returning claim_id
 )
 insert into turnout_change (ballot_id, claim_id)
 select c.ballot_id, c.claim_id from fed join claim c using (claim_id) order by c.claim_id;
@@ -24,7 +24,7 @@ from turnout_change t
 join claim c using (claim_id)
 join person p using (person_id)
 left join elector e on e.ballot_id = c.ballot_id and e.person_id = c.person_id
-left join standing s on s.ballot_id = c.ballot_id and s.person_id = c.person_id
+left join claim_status s on s.ballot_id = c.ballot_id and s.person_id = c.person_id
 where t.ballot_id = $1 and t.seq > $2
 order by t.seq
 limit $3;

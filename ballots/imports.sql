@@ -2,7 +2,7 @@
 -- Each member's status, and what the same source said about them last.
 select who.person_id, s.kind, s.source, c.at, latest.kind as said_before
 from unnest($2::bigint[]) as who (person_id)
-left join standing s on s.ballot_id = $1 and s.person_id = who.person_id
+left join claim_status s on s.ballot_id = $1 and s.person_id = who.person_id
 left join claim c on c.claim_id = s.claim_id
 left join lateral (
   select c.kind from claim c

@@ -6,7 +6,7 @@ from ballot where ballot_id = $1;
 -- name: rates
 -- Confirmations since a moment, by the elector's unit: members whose voted status comes from a claim made after it.
 select e.unit_id, count(*) as n
-from standing s
+from claim_status s
 join claim c using (claim_id)
 join elector e on e.ballot_id = s.ballot_id and e.person_id = s.person_id
 where s.ballot_id = $1 and s.kind = 'voted' and c.at > $2

@@ -13,13 +13,13 @@ select
 from (
   select e.person_id, e.unit_id, true as elector from elector e where e.ballot_id = $1
   union all
-  select o.person_id, null, false from standing o
+  select o.person_id, null, false from claim_status o
   where o.ballot_id = $1 and not exists (
     select from elector e where e.ballot_id = $1 and e.person_id = o.person_id
   )
 ) as who
 join person p using (person_id)
-left join standing s on s.ballot_id = $1 and s.person_id = who.person_id
+left join claim_status s on s.ballot_id = $1 and s.person_id = who.person_id
 left join claim c on c.claim_id = s.claim_id
 order by who.person_id;
 

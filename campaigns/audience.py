@@ -196,7 +196,7 @@ class _Compiler:
         """Compile `answered`: true and false refer to having voted, a list to members' statuses."""
         kinds = self._value([ClaimKind.VOTED] if isinstance(answered, bool) else list(answered))
         stands = (
-            "exists (select from standing s where s.ballot_id = $1 and s.person_id = p.person_id"
+            "exists (select from claim_status s where s.ballot_id = $1 and s.person_id = p.person_id"
             f" and s.kind = any ({kinds}::text[]))"
         )
         return f"not {stands}" if answered is False else stands

@@ -61,7 +61,7 @@ class Traces:
         shared: addresses that others have too: suppressions of those stay.
         written: messages to them.
         reply_ids: their replies.
-        inbox_ids: the inbound log rows of those.
+        inbound_ids: the inbound log rows of those.
         pattern: a regular expression, of Python and PostgreSQL alike, that finds their own addresses in any text.
     """
 
@@ -73,7 +73,7 @@ class Traces:
     shared: tuple[Address, ...]
     written: Written
     reply_ids: tuple[int, ...]
-    inbox_ids: tuple[int, ...]
+    inbound_ids: tuple[int, ...]
     pattern: str
 
     @property
@@ -129,7 +129,7 @@ async def traces_of(db: Connection, person_id: int, external_id: str, name: str 
     replies = await db.fetch(SQL["replies"], person_id, written.ids, [one[0] for one in own], [one[1] for one in own])
     return Traces(
         person_id, external_id, name, listed, own, tuple(sorted(shared)), written,
-        tuple(row["reply_id"] for row in replies), tuple(row["inbox_id"] for row in replies),
+        tuple(row["reply_id"] for row in replies), tuple(row["inbound_id"] for row in replies),
         await find_pattern(db, [address for _, address in own]),
     )  # fmt: skip
 
@@ -296,7 +296,7 @@ async def _traces_at(db: Connection, channel: str, address: str, known: Written 
         )
     return Traces(
         None, "", "", frozenset({(channel, address)}), ((channel, address),), (), written,
-        tuple(row["reply_id"] for row in replies), tuple(row["inbox_id"] for row in replies),
+        tuple(row["reply_id"] for row in replies), tuple(row["inbound_id"] for row in replies),
         await find_pattern(db, [address]),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ select channel, address from address where person_id = $1;
 -- name: replies
 -- Their replies, from any address; and replies by unknown people from an address of theirs, or in answer to a message
 -- to them. Replies of other members stay, whatever address they came from.
-select reply_id, inbox_id
+select reply_id, inbound_id
 from reply
 where person_id = $1
   or person_id is null

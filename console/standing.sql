@@ -18,7 +18,7 @@ where name = $1;
 -- name: by_day
 -- Members with the status voted, by the local day of their claim, since a given time.
 select date_trunc('day', c.at at time zone $2)::date as day, count(*) as n
-from standing s
+from claim_status s
 join claim c using (claim_id)
 where s.ballot_id = $1 and s.kind = 'voted' and c.at > $3
 group by 1

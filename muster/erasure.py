@@ -56,9 +56,9 @@ T = TypeVar("T")
 class Unread(Exception):  # noqa: N818  # no error: the rows are read, and the erasure starts again
     """Something came in from them that has not been processed."""
 
-    def __init__(self, inbox_ids: Sequence[int]) -> None:
-        super().__init__(inbox_ids)
-        self.inbox_ids = inbox_ids
+    def __init__(self, inbound_ids: Sequence[int]) -> None:
+        super().__init__(inbound_ids)
+        self.inbound_ids = inbound_ids
 
 
 _BUSY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, StillWritten, Unread)
@@ -166,7 +166,7 @@ def wanted_of(traces: Traces) -> Wanted:
         message_ids=traces.written.ids,
         provider_ids=traces.written.provider_ids,
         reply_ids=traces.reply_ids,
-        inbox_ids=traces.inbox_ids,
+        inbound_ids=traces.inbound_ids,
         addresses=traces.own,
         pattern=traces.pattern,
         likes=traces.likes,
@@ -184,7 +184,7 @@ async def _until_free(runtime: Runtime, db: Connection, act: Callable[[], Awaita
             in_the_way = busy
         # no lock is held any more: now it may wait
         if isinstance(in_the_way, Unread):
-            await read_waiting(runtime, db, in_the_way.inbox_ids)
+            await read_waiting(runtime, db, in_the_way.inbound_ids)
         elif isinstance(in_the_way, StillWritten):
             await wait_for_writers(db)
         else:
@@ -201,18 +201,18 @@ async def _until_free(runtime: Runtime, db: Connection, act: Callable[[], Awaita
     )
 
 
-async def read_waiting(runtime: Runtime, db: Connection, inbox_ids: Sequence[int]) -> None:
+async def read_waiting(runtime: Runtime, db: Connection, inbound_ids: Sequence[int]) -> None:
     """Process what has come in from a person, or about messages to them, before it is erased.
 
     Args:
         runtime: has the database and settings.
         db: a connection without a transaction.
-        inbox_ids: the inbound rows.
+        inbound_ids: the inbound rows.
 
     Raises:
         Conflict: something cannot be processed now.
     """
-    if not await process_waiting(runtime, db, inbox_ids):
+    if not await process_waiting(runtime, db, inbound_ids):
         raise Conflict(
             "Something that came in from them cannot be processed just now, and may be an opt-out.",
             remedy="Try again in a few minutes. What fails again and again is set aside, with an alert, and is not"

@@ -23,5 +23,5 @@ where step.state = 'running';
 -- name: inbox_backlog
 -- Inbound rows that are not processed yet, and those that could not be processed.
 select
-  (select count(*) from inbox where state = 'new') as new,
-  (select count(*) from inbox where state = 'parked') as parked;
+  (select count(*) from inbound_log where state = 'new') as new,
+  (select count(*) from inbound_log where state = 'parked') as parked;

@@ -67,18 +67,18 @@ async def process_inbox(runtime: Runtime, limit: int) -> int:
     return await process(runtime, limit, _handlers(runtime), slow={MAIL})
 
 
-async def process_waiting(runtime: Runtime, db: Connection, inbox_ids: Collection[int]) -> bool:
+async def process_waiting(runtime: Runtime, db: Connection, inbound_ids: Collection[int]) -> bool:
     """Process some inbound items at once, due or not.
 
     Args:
         runtime: where it is stored.
         db: a connection without a transaction.
-        inbox_ids: which rows.
+        inbound_ids: which rows.
 
     Returns:
         Whether all of them have been dealt with.
     """
-    return await process_these(runtime, db, inbox_ids, _handlers(runtime))
+    return await process_these(runtime, db, inbound_ids, _handlers(runtime))
 
 
 def _handlers(runtime: Runtime) -> Mapping[str, Handler]:

@@ -16,16 +16,16 @@ _WITHIN: Final = 900
 """Seconds that a query over the whole inbound log may take."""
 
 
-async def blank_arrivals(db: Connection, inbox_ids: Collection[int], pattern: str) -> None:
+async def blank_arrivals(db: Connection, inbound_ids: Collection[int], pattern: str) -> None:
     """Empty rows of the inbound log, and delete the mails that belong to them.
 
     Args:
         db: a connection, or in the caller's transaction.
-        inbox_ids: which rows.
+        inbound_ids: which rows.
         pattern: regular expression that finds the person's addresses in a dedupe key.
     """
-    await db.execute(SQL["blank"], list(inbox_ids), pattern)
-    await db.execute(SQL["drop_mails"], list(inbox_ids))
+    await db.execute(SQL["blank"], list(inbound_ids), pattern)
+    await db.execute(SQL["drop_mails"], list(inbound_ids))
 
 
 async def note_erased(
@@ -44,19 +44,19 @@ async def note_erased(
     await db.execute(SQL["note_erased"], subjects, ids, now)
 
 
-async def forget_late(db: Connection, inbox_ids: Collection[int] | None = None) -> None:
+async def forget_late(db: Connection, inbound_ids: Collection[int] | None = None) -> None:
     """Empty inbound items about messages of erased people, once they have been processed.
 
     Args:
         db: a connection, or in the transaction that processed them.
-        inbox_ids: rows to check; None for all.
+        inbound_ids: rows to check; None for all.
     """
-    if inbox_ids is None:
+    if inbound_ids is None:
         rows = await db.fetch(SQL["all_late"], timeout=_WITHIN)
     else:
-        rows = await db.fetch(SQL["late"], list(inbox_ids))
+        rows = await db.fetch(SQL["late"], list(inbound_ids))
     if rows:
-        ids = [row["inbox_id"] for row in rows]
+        ids = [row["inbound_id"] for row in rows]
         await blank_arrivals(db, ids, NEVER)
 
 

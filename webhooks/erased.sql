@@ -1,15 +1,15 @@
 -- name: blank
 -- Empties the person's rows. The row and its key stay, so that a repetition is recognised. Rows not yet processed will
 -- no longer be.
-update inbox
+update inbound_log
 set payload = '{}', subject = 'erased', error = null, state = 'done', processed_at = coalesce(processed_at, now()),
   dedupe_key = case when dedupe_key ~* $2 then 'erased:' || encode(sha256(convert_to(dedupe_key, 'UTF8')), 'hex')
     else dedupe_key end
-where inbox_id = any ($1::bigint[]);
+where inbound_id = any ($1::bigint[]);
 
 -- name: drop_mails
 -- Deletes the whole mails of these rows.
-delete from inbox_mail where inbox_id = any ($1::bigint[]);
+delete from inbound_mail where inbound_id = any ($1::bigint[]);
 
 -- name: note_erased
 -- Stores digests of the subjects under which the inbound log files items about their messages: whatever comes in about
@@ -20,19 +20,19 @@ on conflict (digest) do update set erased_at = excluded.erased_at;
 
 -- name: late
 -- Of some processed rows, those about a message of an erased person. Replies are left out: people read those.
-select i.inbox_id
-from inbox i
-where i.inbox_id = any ($1::bigint[]) and i.state <> 'new' and i.payload <> '{}'
+select i.inbound_id
+from inbound_log i
+where i.inbound_id = any ($1::bigint[]) and i.state <> 'new' and i.payload <> '{}'
   and is_of_erased(i.subject, i.payload ->> 'message_id')
-  and not exists (select from reply r where r.inbox_id = i.inbox_id);
+  and not exists (select from reply r where r.inbound_id = i.inbound_id);
 
 -- name: all_late
 -- The same of all rows: finds only what an older worker has processed.
-select i.inbox_id
-from inbox i
+select i.inbound_id
+from inbound_log i
 where exists (select from erased_subject) and i.state <> 'new' and i.payload <> '{}'
   and is_of_erased(i.subject, i.payload ->> 'message_id')
-  and not exists (select from reply r where r.inbox_id = i.inbox_id);
+  and not exists (select from reply r where r.inbound_id = i.inbound_id);
 
 -- name: erased_messages
 -- Messages of people erased recently, except those that retention has deleted since.

@@ -27,7 +27,7 @@ _WITHIN: Final = 900
 """Seconds that a query over the whole inbound log may take."""
 _PAGE: Final = 50
 """Mails that are read at a time."""
-_LEDGERS: Final = {"inbox": "inbox_id", "webhook_event": "seq", "webhook_delivery": "delivery_id"}
+_LEDGERS: Final = {"inbound_log": "inbound_id", "webhook_event": "seq", "webhook_delivery": "delivery_id"}
 """Tables, with their id columns, that are read up to their high-water mark: ids committed late are searched again."""
 
 
@@ -44,7 +44,7 @@ class Wanted:
         message_ids: the messages written to them.
         provider_ids: the providers' ids of these messages.
         reply_ids: their replies.
-        inbox_ids: the inbound rows of these replies.
+        inbound_ids: the inbound rows of these replies.
         addresses: addresses that are theirs alone, as (channel, address).
         pattern: regular expression that finds one of these addresses in a text.
         likes: patterns for LIKE that find at least as much.
@@ -54,7 +54,7 @@ class Wanted:
     message_ids: Collection[int]
     provider_ids: Collection[str]
     reply_ids: Collection[int]
-    inbox_ids: Collection[int]
+    inbound_ids: Collection[int]
     addresses: Collection[tuple[str, str]]
     pattern: str
     likes: Sequence[str]
@@ -106,12 +106,12 @@ async def find_arrivals(db: Connection, wanted: Wanted, seen: Arrivals | None = 
     subjects = [*map(str.lower, subjects_of(wanted.message_ids, wanted.provider_ids)), *_places(wanted.addresses)]
     message_ids = [str(one) for one in wanted.message_ids]
     inbox = await db.fetch(
-        SQL["arrivals"], list(wanted.inbox_ids), subjects, message_ids, wanted.pattern, list(wanted.likes), seen.upto,
+        SQL["arrivals"], list(wanted.inbound_ids), subjects, message_ids, wanted.pattern, list(wanted.likes), seen.upto,
         wanted.person_id, _senders(wanted.addresses), timeout=_WITHIN,
     )  # fmt: skip
     mails = await _find_mails(db, wanted, seen.upto)
-    written = {inbox_id for inbox_id, mention in mails.items() if mention == "writer"}
-    own = seen.inbox | {row["inbox_id"] for row in inbox if row["own"]} | written | set(wanted.inbox_ids)
+    written = {inbound_id for inbound_id, mention in mails.items() if mention == "writer"}
+    own = seen.inbox | {row["inbound_id"] for row in inbox if row["own"]} | written | set(wanted.inbound_ids)
     events = await db.fetch(
         SQL["told"], wanted.person_id, message_ids, [str(one) for one in wanted.reply_ids], seen.upto_event,
         timeout=_WITHIN,
@@ -122,11 +122,11 @@ async def find_arrivals(db: Connection, wanted: Wanted, seen: Arrivals | None = 
     )
     return Arrivals(
         inbox=own,
-        named=(seen.named | {row["inbox_id"] for row in inbox} | mails.keys()) - own,
+        named=(seen.named | {row["inbound_id"] for row in inbox} | mails.keys()) - own,
         mails=(seen.mails | mails.keys()) - own,
         events=places,
         deliveries=seen.deliveries | {row["delivery_id"] for row in answers},
-        upto=ends["inbox"],
+        upto=ends["inbound_log"],
         upto_event=ends["webhook_event"],
         upto_delivery=ends["webhook_delivery"],
     )
@@ -137,17 +137,17 @@ async def _find_mails(db: Connection, wanted: Wanted, upto: int) -> dict[int, Me
     if not wanted.likes:
         return {}
     long = await db.fetch(SQL["long_mails"], list(wanted.likes), upto, LOOKED_AT, timeout=_WITHIN)
-    found: dict[int, Mention] = {row["inbox_id"]: "named" for row in long}
+    found: dict[int, Mention] = {row["inbound_id"]: "named" for row in long}
     pattern = re.compile(wanted.pattern, re.IGNORECASE)
     while page := await db.fetch(SQL["mails"], upto, LOOKED_AT, _PAGE, timeout=_WITHIN):
         found |= await asyncio.to_thread(_mentions, page, pattern)
-        upto = page[-1]["inbox_id"]
+        upto = page[-1]["inbound_id"]
     return found
 
 
 def _mentions(page: Sequence[asyncpg.Record], pattern: re.Pattern[str]) -> dict[int, Mention]:
-    looked = {row["inbox_id"]: find_mention(row["raw"], pattern) for row in page}
-    return {inbox_id: mention for inbox_id, mention in looked.items() if mention is not None}
+    looked = {row["inbound_id"]: find_mention(row["raw"], pattern) for row in page}
+    return {inbound_id: mention for inbound_id, mention in looked.items() if mention is not None}
 
 
 async def wait_for_writers(db: Connection) -> None:
@@ -181,7 +181,7 @@ async def empty_arrivals(db: Connection, wanted: Wanted, found: Arrivals, old: s
     await db.execute(SQL["blank_deliveries"], list(found.deliveries))
     await db.execute(SQL["blank_looks"], list(wanted.message_ids))
     channels, addresses = [one[0] for one in wanted.addresses], [one[1] for one in wanted.addresses]
-    await db.execute(SQL["drop_told_once"], channels, addresses)
+    await db.execute(SQL["drop_notice_sent"], channels, addresses)
 
 
 def _places(addresses: Collection[tuple[str, str]]) -> list[str]:

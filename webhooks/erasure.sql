@@ -4,19 +4,19 @@
 -- names or answers.
 -- $4 finds an address in any text; $5 is quicker and finds at least as much. Every row after $6 is searched: with
 -- millions of rows that takes seconds, and is done before any lock is taken.
-select found.inbox_id, found.own
+select found.inbound_id, found.own
 from (
   select
-    i.inbox_id, i.subject || ' ' || i.dedupe_key || ' ' || coalesce(i.error, '') || ' ' as around, i.payload,
-    i.inbox_id = any ($1::bigint[])
+    i.inbound_id, i.subject || ' ' || i.dedupe_key || ' ' || coalesce(i.error, '') || ' ' as around, i.payload,
+    i.inbound_id = any ($1::bigint[])
       or (lower(i.subject) = any ($2::text[]) or i.payload ->> 'message_id' = any ($3::text[]))
         and not exists (
-          select from reply r where r.inbox_id = i.inbox_id and r.person_id is not null and r.person_id is distinct from $7
+          select from reply r where r.inbound_id = i.inbound_id and r.person_id is not null and r.person_id is distinct from $7
         )
       or lower(coalesce(i.payload #>> '{form,From}', i.payload #>> '{said,from}', i.payload ->> 'sender')) = any ($8::text[])
       as own
-  from inbox i
-  where i.inbox_id > $6
+  from inbound_log i
+  where i.inbound_id > $6
 ) found
 where found.own
   or cardinality($5::text[]) > 0
@@ -25,39 +25,39 @@ where found.own
 
 -- name: mails
 -- Mails after one of them, up to the length that is ever read: their text is decoded before it is searched.
-select inbox_id, substring(raw for $2) as raw from inbox_mail where inbox_id > $1 order by inbox_id limit $3;
+select inbound_id, substring(raw for $2) as raw from inbound_mail where inbound_id > $1 order by inbound_id limit $3;
 
 -- name: long_mails
 -- The part of long mails beyond that, searched as bytes.
-select inbox_id
-from inbox_mail
-where inbox_id > $2 and octet_length(raw) > $3 and squeezed(encode(raw, 'escape')) like any ($1::text[]);
+select inbound_id
+from inbound_mail
+where inbound_id > $2 and octet_length(raw) > $3 and squeezed(encode(raw, 'escape')) like any ($1::text[]);
 
 -- name: mend
 -- Removes the address from what others sent. The row stays, and is processed if it has not been yet.
-update inbox
+update inbound_log
 set payload = jsonb_without(payload, $2), subject = regexp_replace(subject, $2, 'erased', 'gi'),
   error = regexp_replace(error, $2, 'erased', 'gi'),
   dedupe_key = case when dedupe_key ~* $2 then 'erased:' || encode(sha256(convert_to(dedupe_key, 'UTF8')), 'hex')
     else dedupe_key end
-where inbox_id = any ($1::bigint[]);
+where inbound_id = any ($1::bigint[]);
 
 -- name: mend_mails
 -- The same for mails that were set aside; readable ones have been processed already.
-update inbox_mail m
+update inbound_mail m
 set raw = decode(regexp_replace(encode(m.raw, 'escape'), $2, 'erased', 'gi'), 'escape')
-from inbox i
-where i.inbox_id = m.inbox_id and m.inbox_id = any ($1::bigint[]) and i.state <> 'done';
+from inbound_log i
+where i.inbound_id = m.inbound_id and m.inbound_id = any ($1::bigint[]) and i.state <> 'done';
 
 -- name: drop_read_mails
 -- Deletes processed mails: their content is in the replies they became.
-delete from inbox_mail m
-using inbox i
-where i.inbox_id = m.inbox_id and m.inbox_id = any ($1::bigint[]) and i.state = 'done';
+delete from inbound_mail m
+using inbound_log i
+where i.inbound_id = m.inbound_id and m.inbound_id = any ($1::bigint[]) and i.state = 'done';
 
 -- name: drop_malformed
 -- Deletes unreadable bodies in which an address stands in any form.
-delete from inbox_malformed where squeezed(encode(body, 'escape')) like any ($1::text[]);
+delete from inbound_malformed where squeezed(encode(body, 'escape')) like any ($1::text[]);
 
 -- name: told
 -- Webhook events about somebody, after a sequence number.
@@ -90,9 +90,9 @@ where delivery_id = any ($1::bigint[]);
 
 -- name: blank_looks
 -- Page views stay, for they are counted; the program that looked and what was pressed are emptied.
-update link_visit set signals = '{}', answer = null, asked = null where message_id = any ($1::bigint[]);
+update page_view set signals = '{}', answer = null, asked = null where message_id = any ($1::bigint[]);
 
--- name: drop_told_once
+-- name: drop_notice_sent
 -- Deletes the notes of one-time texts to an address: they are kept by the address.
-delete from told_once t using unnest($1::text[], $2::text[]) as a (channel, address)
+delete from notice_sent t using unnest($1::text[], $2::text[]) as a (channel, address)
 where t.channel = a.channel and t.address = a.address;

@@ -56,7 +56,7 @@ async def delete_stale_rows(db: Connection, before: datetime, *, now: datetime, 
     cursor: int = 0
     while True:
         noted = await db.execute(SQL["note_page"], cursor, before, page, UNDATED, now)
-        if noted != "INSERT 0 0" and await find_high_water_mark(db, {"inbox": "inbox_id"}) is None:
+        if noted != "INSERT 0 0" and await find_high_water_mark(db, {"inbound_log": "inbound_id"}) is None:
             return deleted  # a process that cannot see the digests yet may still store a repetition: deleted next time
         row = await db.fetchrow(SQL["drop_page"], cursor, before, page)
         assert row is not None

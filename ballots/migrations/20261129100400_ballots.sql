@@ -64,7 +64,7 @@ create trigger claim_append_only before update on claim for each row execute fun
 create trigger claim_stays before delete on claim for each statement execute function refuse_change();
 
 -- Present status of each member: the latest unretracted claim by strength.
-create table standing (
+create table claim_status (
   ballot_id bigint not null references ballot,
   person_id bigint not null references person,
   claim_id  bigint not null references claim,
@@ -72,20 +72,20 @@ create table standing (
   source    text   not null,
   primary key (ballot_id, person_id)
 );
-create index standing_kind on standing (ballot_id, kind, source);
+create index claim_status_kind on claim_status (ballot_id, kind, source);
 
 -- Counts by unit, as count changes that are added and compacted later, so that confirmations never wait for each other.
-create table tally (
+create table count_change (
   tally_id  bigint generated always as identity primary key,
   ballot_id bigint not null references ballot,
   unit_id   bigint references unit, -- null: electors without a unit
   measure   text   not null, -- electorate, reachable, reachable_sms, reachable_email, contacted, or a claim's kind
   n         bigint not null
 );
-create index tally_ballot on tally (ballot_id, unit_id, measure) include (n);
+create index count_change_ballot on count_change (ballot_id, unit_id, measure) include (n);
 
--- The change feed: claims in the order they were committed. `claim_unfed` is what the next reader has to number.
-create table claim_unfed (
+-- The change feed: claims in the order they were committed. `feed_backlog` is what the next reader has to number.
+create table feed_backlog (
   claim_id bigint primary key references claim
 );
 create table turnout_change (

@@ -25,7 +25,7 @@ $$;
 -- A reply that was read, by rule or by a person; "open" ones wait for somebody.
 create table reply (
   reply_id     bigint generated always as identity primary key,
-  inbox_id     bigint      not null unique,
+  inbound_id     bigint      not null unique,
   channel      text        not null check (channel in ('sms', 'email', 'link')), -- link: a button pressed on the member's page
   address      text        not null,
   sender       text        not null, -- our number or mailbox it was sent to
@@ -51,7 +51,7 @@ create index reply_address on reply (channel, address, reply_id);
 
 -- Every reading a reply has had: by which rule of which version, or by whom of staff, and the claim it became. Written by
 -- the database itself, so that no way of changing a reply leaves it out.
-create table reply_reading (
+create table reply_classification (
   reading_id   bigint generated always as identity primary key,
   reply_id     bigint      not null,
   reading      text        not null,
@@ -61,15 +61,15 @@ create table reply_reading (
   claim_id     bigint,
   at           timestamptz not null default now()
 );
-create index reply_reading_reply on reply_reading (reply_id, reading_id);
+create index reply_classification_reply on reply_classification (reply_id, reading_id);
 
-create trigger reply_reading_append_only before update or delete on reply_reading for each row execute function refuse_change();
+create trigger reply_classification_append_only before update or delete on reply_classification for each row execute function refuse_change();
 
 create function note_reading() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
   if tg_op = 'INSERT' or new.rule = 'staff'
     or (new.reading, new.rule, new.rule_version) is distinct from (old.reading, old.rule, old.rule_version) then
-    insert into reply_reading (reply_id, reading, rule, rule_version, reader, claim_id, at)
+    insert into reply_classification (reply_id, reading, rule, rule_version, reader, claim_id, at)
     values (
       new.reply_id, new.reading, new.rule, new.rule_version, case when new.rule = 'staff' then new.closed_by end,
       new.claim_id, case when tg_op = 'INSERT' then new.received_at else coalesce(new.closed_at, now()) end

@@ -70,7 +70,7 @@ class Inbound:
     """Inbound reply, by text or email.
 
     Attributes:
-        inbox_id: its row in the inbound log.
+        inbound_id: its row in the inbound log.
         channel: `sms` or `email`.
         address: the address it came from, normalised.
         senders: the addresses it was sent to: our number, and the messaging service if there is one.
@@ -84,7 +84,7 @@ class Inbound:
         read: its classification, if it was classified when it came, as emails always are.
     """
 
-    inbox_id: int
+    inbound_id: int
     channel: Literal["sms", "email"]
     address: str
     senders: tuple[str, ...]
@@ -115,7 +115,7 @@ class Answered:
 
 
 async def answer_link(
-    db: Connection, *, message_id: int, press: Press, confidence: float, inbox_id: int, at: datetime
+    db: Connection, *, message_id: int, press: Press, confidence: float, inbound_id: int, at: datetime
 ) -> Answered:
     """Process a button pressed on the page of a message's link.
 
@@ -124,7 +124,7 @@ async def answer_link(
         message_id: the message of the link.
         press: the button.
         confidence: see this module's table.
-        inbox_id: the row of the press in the inbound log.
+        inbound_id: the row of the press in the inbound log.
         at: the time.
 
     Raises:
@@ -141,7 +141,7 @@ async def answer_link(
     if reading not in FOR_A_PERSON:
         return Answered(reading, claim_id)
     reply_id = await db.fetchval(
-        SQL["add_reply"], inbox_id, "link", answered["address"], answered["sender"] or "", answered["person_id"],
+        SQL["add_reply"], inbound_id, "link", answered["address"], answered["sender"] or "", answered["person_id"],
         message_id, "", reading, "button", "1", claim_id, reading, at,
     )  # fmt: skip
     return Answered(reading, claim_id, reply_id, reading)
@@ -210,7 +210,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
         db: in the caller's transaction.
         inbound: the reply.
     """
-    before = await db.fetchrow(SQL["replied"], inbound.inbox_id)
+    before = await db.fetchrow(SQL["replied"], inbound.inbound_id)
     answered = await _answered(db, inbound) if inbound.proven else None
     # an answer to a message that has been deleted proves nothing any more
     proven = inbound.proven and (answered is not None or inbound.message_id is None)
@@ -230,7 +230,7 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
     if why is None:
         why = why_open(read, nobody, inbound.channel) if proven or read.reading == "reaction" else nobody
     reply_id = await db.fetchval(
-        SQL["add_reply"], inbound.inbox_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
+        SQL["add_reply"], inbound.inbound_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
         answered["message_id"] if answered else None, inbound.text, read.reading, read.rule, read.version, claim_id,
         why, inbound.received_at,
     )  # fmt: skip

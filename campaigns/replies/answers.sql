@@ -50,7 +50,7 @@ select distinct person_id from address where channel = $1 and address = $2 limit
 -- name: add_reply
 -- Stores a reply and its reading. Processing the inbox row again finds it.
 insert into reply (
-  inbox_id, channel, address, sender, person_id, message_id, text, reading, rule, rule_version, claim_id, why_open, state,
+  inbound_id, channel, address, sender, person_id, message_id, text, reading, rule, rule_version, claim_id, why_open, state,
   received_at
 )
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::text, case when $12 is null then 'closed' else 'open' end, $13)
@@ -58,7 +58,7 @@ returning reply_id;
 
 -- name: replied
 -- Whether this inbox row has been answered already.
-select reply_id, claim_id, why_open from reply where inbox_id = $1;
+select reply_id, claim_id, why_open from reply where inbound_id = $1;
 
 -- name: link_claim
 -- The latest claim made by this message's link that has not been retracted.

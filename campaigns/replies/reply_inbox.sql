@@ -19,7 +19,7 @@ select * from reply_shown where reply_id = $1;
 
 -- name: readings
 -- All readings it has had, oldest first.
-select reading, rule, rule_version, reader, claim_id, at from reply_reading where reply_id = $1 order by reading_id;
+select reading, rule, rule_version, reader, claim_id, at from reply_classification where reply_id = $1 order by reading_id;
 
 -- name: others
 -- The latest other replies from that address.

@@ -28,8 +28,8 @@ create table sender (
 );
 
 -- Workers that send, with their heartbeats. The messages that one has claimed are its own until it is declared gone.
-create table courier (
-  courier_id   bigint generated always as identity primary key,
+create table dispatcher (
+  dispatcher_id   bigint generated always as identity primary key,
   name         text        not null,
   entered_at   timestamptz not null default now(),
   until        timestamptz not null,               -- from then on, without another heartbeat, others may declare it gone
@@ -37,7 +37,7 @@ create table courier (
   gone_at      timestamptz,
   lost         boolean     not null default false  -- it was declared gone, and did not leave in order
 );
-create index courier_until on courier (until) where gone_at is null;
+create index dispatcher_until on dispatcher (until) where gone_at is null;
 
 -- Steps of campaigns, for delivery: what to say, from which sender, when, under which limits.
 create table step (
@@ -101,7 +101,7 @@ create table message (
   reason      text,                                -- a closed vocabulary, see messaging/states.py
   not_before  timestamptz   not null default now(),
   attempt     smallint      not null default 0,    -- the fencing number: an outcome counts only for the attempt that won it
-  courier_id  bigint,                              -- the worker that has claimed it
+  dispatcher_id  bigint,                              -- the worker that has claimed it
   wire_at     timestamptz,                         -- set just before the wire: from here on, silence is ambiguous
   provider    text,                                -- who has it, set with wire_at: whatever happens to its worker, they are asked
   provider_id text,                                -- Twilio's SID
@@ -123,7 +123,7 @@ create unique index message_one_per_address on message (step_id, channel, addres
 -- The claim: the next due rows of one step and channel.
 create index message_due on message (step_id, channel, not_before, message_id) where state = 'queued';
 -- Messages that a lost worker had claimed. Recording an intent touches no index.
-create index message_claimed on message (courier_id) where state = 'sending';
+create index message_claimed on message (dispatcher_id) where state = 'sending';
 create index message_ambiguous on message (changed_at) where state = 'ambiguous';
 -- Progress: counts by state without touching the table.
 create index message_progress on message (step_id, state, reason) include (segments, sent_at);
@@ -206,7 +206,7 @@ create table message_event (
   message_id bigint        not null,
   at         timestamptz   not null default now(),
   state      message_state,       -- the state it moved to; null where it changed nothing
-  source     text          not null, -- launch, worker, sweep, twilio, smtp, link, reply, staff …
+  source     text          not null, -- launch, worker, reconcile, twilio, smtp, link, reply, staff …
   code       text,                -- a reason, a provider's code, an SMTP reply
   detail     jsonb,
   primary key (message_id, event_id)

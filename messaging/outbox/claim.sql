@@ -1,4 +1,4 @@
--- name: due_lanes
+-- name: due_queues
 -- Steps that have something to send now, by channel; messages of a paused sender wait without being claimed.
 select s.step_id, c.channel, s.priority, f.sender_id, f.pace::float8 as pace, s.frequency_caps as caps
 from step s
@@ -100,7 +100,7 @@ with due as materialized (
       reason = j.reason,
       not_before = case j.state when 'queued' then j.waits_until else m.not_before end,
       attempt = case j.state when 'sending' then m.attempt + 1 else m.attempt end,
-      courier_id = $5,
+      dispatcher_id = $5,
       wire_at = null,
       changed_at = now()
   from judged j
@@ -110,7 +110,7 @@ with due as materialized (
   insert into message_event (message_id, state, source, code, detail)
   select
     message_id, nullif(state, 'queued'), 'worker', reason,
-    case state when 'sending' then jsonb_build_object('attempt', attempt, 'by', (select name from courier where courier_id = $5))
+    case state when 'sending' then jsonb_build_object('attempt', attempt, 'by', (select name from dispatcher where dispatcher_id = $5))
       when 'queued' then jsonb_build_object('until', not_before) end
   from taken
 )

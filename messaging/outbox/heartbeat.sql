@@ -1,23 +1,23 @@
 -- name: enter
 -- A worker has a row from its first claim on, or from its start.
-insert into courier (name, until, steady_since)
+insert into dispatcher (name, until, steady_since)
 values ($1, clock_timestamp() + $2::float8 * interval '1 second', clock_timestamp())
-returning courier_id;
+returning dispatcher_id;
 
 -- name: beat
 -- Extends the lease, by this server's clock: a worker whose own clock is wrong neither loses its messages nor keeps
 -- them by that. A worker that was declared gone stays gone, for others may have taken its messages. After an
 -- interruption the heartbeat counts as steady only from now on: a worker that has just missed the server itself must
 -- not declare others gone.
-update courier
+update dispatcher
 set until = clock_timestamp() + $2::float8 * interval '1 second',
     steady_since = case
       when until < clock_timestamp() + ($2::float8 - $3::float8) * interval '1 second' then clock_timestamp()
       else steady_since
     end
-where courier_id = $1 and gone_at is null
-returning courier_id;
+where dispatcher_id = $1 and gone_at is null
+returning dispatcher_id;
 
 -- name: leave
 -- An orderly end.
-update courier set gone_at = clock_timestamp() where courier_id = $1 and gone_at is null;
+update dispatcher set gone_at = clock_timestamp() where dispatcher_id = $1 and gone_at is null;

@@ -66,7 +66,7 @@ seen as materialized (
   join message m on m.message_id = n.message_id and m.attempt = n.attempt
   join step s on s.step_id = m.step_id
   join sender f on f.sender_id = m.sender_id
-  join courier c on c.courier_id = m.courier_id and c.gone_at is null
+  join dispatcher c on c.dispatcher_id = m.dispatcher_id and c.gone_at is null
   -- as text, so that the planner finds these few by their ids and does not scan everything that is claimed
   where m.state::text = 'sending'
 ), next as materialized (

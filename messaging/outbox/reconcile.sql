@@ -1,8 +1,8 @@
 -- name: is_steady
 -- Whether this worker's own heartbeat has been unbroken for a whole lease.
 select exists (
-  select from courier
-  where courier_id = $1 and gone_at is null and until > clock_timestamp()
+  select from dispatcher
+  where dispatcher_id = $1 and gone_at is null and until > clock_timestamp()
     and steady_since <= clock_timestamp() - $2::float8 * interval '1 second'
 );
 
@@ -17,20 +17,20 @@ with moment as materialized (
 ), judge as materialized (
   select moment.now
   from moment
-  join courier c on c.courier_id = $2 and c.gone_at is null and c.until > moment.now
+  join dispatcher c on c.dispatcher_id = $2 and c.gone_at is null and c.until > moment.now
     and c.steady_since <= moment.now - $3::float8 * interval '1 second'
 ), lost as (
-  update courier l
+  update dispatcher l
   set gone_at = clock_timestamp(), lost = true
   from judge
   where l.gone_at is null and l.until < judge.now
-  returning l.courier_id
+  returning l.dispatcher_id
 ), gone as (
-  select courier_id from lost union select courier_id from courier where gone_at is not null
+  select dispatcher_id from lost union select dispatcher_id from dispatcher where gone_at is not null
 ), theirs as materialized (
   select m.message_id, m.wire_at
   from gone
-  join message m on m.courier_id = gone.courier_id and m.state = 'sending'
+  join message m on m.dispatcher_id = gone.dispatcher_id and m.state = 'sending'
   limit $1
   for update of m skip locked
 ), freed as (
@@ -43,7 +43,7 @@ with moment as materialized (
   returning m.message_id, m.state
 ), told as (
   insert into message_event (message_id, state, source, code)
-  select message_id, state, 'sweep', case state when 'queued' then 'handed_back' else 'worker_lost' end from freed
+  select message_id, state, 'reconcile', case state when 'queued' then 'handed_back' else 'worker_lost' end from freed
 )
 select count(*) filter (where state = 'queued') as returned, count(*) filter (where state = 'ambiguous') as ambiguous
 from freed;
@@ -53,19 +53,19 @@ from freed;
 select
   array(
     select l.name
-    from courier l
+    from dispatcher l
     where l.lost and l.gone_at > now() - interval '1 hour'
-      and not exists (select from courier c where c.name = l.name and c.gone_at is null)
+      and not exists (select from dispatcher c where c.name = l.name and c.gone_at is null)
     group by l.name
     order by l.name
   ) as names,
   (select detail -> 'workers' from alert where key = 'workers' and resolved_at is null) as told;
 
--- name: forget_couriers
+-- name: forget_dispatchers
 -- Deletes workers that have long been gone and have no messages left; a lost one is shown in an alert for an hour.
-delete from courier c
+delete from dispatcher c
 where c.gone_at < now() - case when c.lost then interval '2 hours' else interval '10 minutes' end
-  and not exists (select from message m where m.courier_id = c.courier_id and m.state = 'sending');
+  and not exists (select from message m where m.dispatcher_id = c.dispatcher_id and m.state = 'sending');
 
 -- name: settle_emails
 -- No relay can be asked whether an email left. A second copy carries the same Message-ID, by which receivers recognise
@@ -90,7 +90,7 @@ with doubtful as materialized (
   returning m.message_id, m.state
 ), told as (
   insert into message_event (message_id, state, source, code)
-  select message_id, nullif(state, 'ambiguous'), 'sweep', case state when 'queued' then 'no_answer' else 'held' end
+  select message_id, nullif(state, 'ambiguous'), 'reconcile', case state when 'queued' then 'no_answer' else 'held' end
   from settled
 )
 select count(*) filter (where state = 'queued') as again, count(*) filter (where state = 'ambiguous') as held
@@ -123,7 +123,7 @@ with found as (
   returning m.message_id
 ), told as (
   insert into message_event (message_id, state, source, code)
-  select message_id, 'accepted', 'sweep', 'found_at_provider' from found
+  select message_id, 'accepted', 'reconcile', 'found_at_provider' from found
 )
 select count(*) from found;
 
@@ -136,7 +136,7 @@ with again as (
   returning m.message_id
 ), told as (
   insert into message_event (message_id, state, source, code)
-  select message_id, 'queued', 'sweep', 'no_trace' from again
+  select message_id, 'queued', 'reconcile', 'no_trace' from again
 )
 select count(*) from again;
 
@@ -152,7 +152,7 @@ with waiting as (
   returning m.message_id, m.reason
 ), told as (
   insert into message_event (message_id, source, code)
-  select message_id, 'sweep', 'held' from waiting where reason = 'held'
+  select message_id, 'reconcile', 'held' from waiting where reason = 'held'
 )
 select reason = 'held' from waiting;
 
@@ -181,6 +181,6 @@ with over as (
   returning m.message_id, m.state, m.reason
 ), told as (
   insert into message_event (message_id, state, source, code)
-  select message_id, state, 'sweep', reason from withdrawn
+  select message_id, state, 'reconcile', reason from withdrawn
 )
 select count(*) from withdrawn;

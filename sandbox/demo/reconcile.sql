@@ -7,7 +7,7 @@ select m.channel, m.address, count(*) as n
 
 -- name: voters
 -- Members with the status voted.
-select person_id from standing where ballot_id = $1 and kind = 'voted'
+select person_id from claim_status where ballot_id = $1 and kind = 'voted'
 
 -- name: silenced
 -- Addresses whose holders opted out with us …

@@ -4,4 +4,4 @@
 select (select count(*) from message m join step s using (step_id)
          where s.campaign_id = $1 and s.state in ('launching', 'running') and m.state in ('queued', 'sending')
            and m.not_before < now() + interval '5 minutes') as outbox,
-       (select count(*) from inbox where state = 'new') as inbox
+       (select count(*) from inbound_log where state = 'new') as inbox

@@ -15,11 +15,11 @@ select s.position, s.template, coalesce(m.channel, '') as channel, m.state::text
 
 -- name: standings
 -- Members by status, each counted once, by the source that decided.
-select kind, source, count(*) as n from standing where ballot_id = $1 group by kind, source order by kind, source
+select kind, source, count(*) as n from claim_status where ballot_id = $1 group by kind, source order by kind, source
 
 -- name: opened
 -- Messages whose page was opened by something not recognised as a scanner.
-select (select count(distinct message_id) from link_visit where action = 'confirm' and agent = 'browser')
+select (select count(distinct message_id) from page_view where action = 'confirm' and agent = 'browser')
        + (select coalesce(sum(opened), 0)::bigint from step_total)
 
 -- name: silenced

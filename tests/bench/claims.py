@@ -104,7 +104,7 @@ async def _prepare(url: str, finished: int, due: int) -> StepChannel:
 
 async def _enter(db: Connection, step: StepChannel) -> _Place:
     dispatcher_id: int = await db.fetchval(
-        "insert into courier (name, until) values ('bench', now() + interval '1 day') returning courier_id"
+        "insert into dispatcher (name, until) values ('bench', now() + interval '1 day') returning dispatcher_id"
     )
     return _Place(db, step, dispatcher_id, [], [])
 

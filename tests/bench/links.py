@@ -33,8 +33,8 @@ READS: Final = 1.5
 _STEPS: Final = 10
 _CHUNK: Final = 500_000
 _TABLES: Final = (
-    "message", "link", "person", "address", "elector", "claim", "standing", "goal_met", "suppression",
-    "suppression_event", "link_visit", "claim_unfed", "turnout_change",
+    "message", "link", "person", "address", "elector", "claim", "claim_status", "goal_met", "suppression",
+    "suppression_event", "page_view", "feed_backlog", "turnout_change",
 )  # fmt: skip
 _BROWSER: Final = (
     "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36"

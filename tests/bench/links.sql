@@ -49,7 +49,7 @@ with member as (
   where person_id % 5 = 0
   returning ballot_id, person_id, claim_id
 ), stood as (
-  insert into standing (ballot_id, person_id, claim_id, kind, source)
+  insert into claim_status (ballot_id, person_id, claim_id, kind, source)
   select ballot_id, person_id, claim_id, 'voted', 'sms_reply' from said
 ), met as (
   insert into goal_met (goal_id, person_id)

@@ -166,7 +166,7 @@ def _drive(
 async def _stored(database: str) -> int:
     db = await asyncpg.connect(database)
     try:
-        return int(await db.fetchval("select count(*) from inbox where source = 'twilio_status'"))
+        return int(await db.fetchval("select count(*) from inbound_log where source = 'twilio_status'"))
     finally:
         await db.close()
 

@@ -15,7 +15,7 @@ VOTED = "Yes, I have voted"
 
 
 async def standing(site: Site, person_id: int) -> str | None:
-    return await site.runtime.pool.fetchval("select kind from standing where person_id = $1", person_id)
+    return await site.runtime.pool.fetchval("select kind from claim_status where person_id = $1", person_id)
 
 
 async def look(visit: Visit, link: str) -> None:

@@ -25,7 +25,7 @@ VISIBLE = "[...document.querySelectorAll('button')].filter((one) => one.offsetPa
 
 COUNTS = """
 select (select count(*) from claim), (select count(*) from suppression), (select count(*) from reply),
-  (select count(*) from inbox)
+  (select count(*) from inbound_log)
 """
 
 

@@ -54,13 +54,13 @@ with said as (
   where e.ballot_id = $1 and (e.person_id * 7919 % 100) < 14 + (e.unit_id * 13 % 67)
   returning claim_id, ballot_id, person_id, kind, source
 )
-insert into standing (ballot_id, person_id, claim_id, kind, source) select ballot_id, person_id, claim_id, kind, source from said;
+insert into claim_status (ballot_id, person_id, claim_id, kind, source) select ballot_id, person_id, claim_id, kind, source from said;
 
 -- name: tallies
-insert into tally (ballot_id, unit_id, measure, n)
+insert into count_change (ballot_id, unit_id, measure, n)
 select $1, e.unit_id, m.measure, sum(m.n)
 from elector e
-left join standing s using (ballot_id, person_id)
+left join claim_status s using (ballot_id, person_id)
 cross join lateral (values
   ('electorate', 1), ('reachable', (e.person_id % 12 > 1)::int), ('reachable_sms', (e.person_id % 12 > 3)::int),
   ('reachable_email', (e.person_id % 12 between 2 and 8)::int), ('contacted', (e.person_id % 12 > 2)::int), ('voted', (s.kind is not null)::int)
@@ -95,7 +95,7 @@ cross join lateral (select case
   when dice.n < 30 then 'accepted' else 'delivered' end as fate) x;
 
 -- name: reply
-insert into reply (inbox_id, channel, address, sender, person_id, text, reading, rule, rule_version, why_open, state, received_at)
+insert into reply (inbound_id, channel, address, sender, person_id, text, reading, rule, rule_version, why_open, state, received_at)
 values ($1, 'sms', $2, '+447700900000', $3, $4, 'unclear', 'none', '1', $5, 'open', $6);
 
 -- name: silent
@@ -104,7 +104,7 @@ update message set sent_at = $2::timestamptz - interval '1 day'
 where message_id = (
   select m.message_id from message m
   join elector e using (person_id)
-  left join standing st on st.person_id = m.person_id and st.ballot_id = e.ballot_id
+  left join claim_status st on st.person_id = m.person_id and st.ballot_id = e.ballot_id
   where m.step_id = $1 and m.state = 'delivered' and st.person_id is null
   order by m.message_id limit 1
 )

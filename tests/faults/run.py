@@ -62,7 +62,7 @@ async def _play(stage: Stage, fault: Fault) -> Finding:
         done_at = time.time()
         if fault.web:
             await asyncio.to_thread(stage.outside.idle)
-            await stage.until_found("select where not exists (select from inbox where state = 'new')")
+            await stage.until_found("select where not exists (select from inbound_log where state = 'new')")
         await stage.stop()
     except AssertionError as error:
         return Finding(fault.name, broken=[str(error)])

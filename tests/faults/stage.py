@@ -53,7 +53,7 @@ where message_id in (
 """
 _HURRY_HEARTS = """
 -- the dead have been silent for a whole lease, and who judges has been steady for as long
-update courier
+update dispatcher
 set until = case when name like any ($1::text[]) then now() - interval '1 second' else until end,
     steady_since = now() - interval '1 minute'
 where gone_at is null and until > now()

@@ -35,13 +35,13 @@ IMESSAGE = (
 )
 COUNTED = (
     "claim",
-    "standing",
+    "claim_status",
     "message",
     "message_event",
     "suppression",
     "suppression_event",
     "reply",
-    "inbox",
+    "inbound_log",
     "goal_met",
 )
 
@@ -150,7 +150,7 @@ class Campaign:
 
     async def standing(self, asked: Asked) -> str | None:
         return await self.db.fetchval(
-            "select kind from standing where ballot_id = $1 and person_id = $2", self.ballot_id, asked.person_id
+            "select kind from claim_status where ballot_id = $1 and person_id = $2", self.ballot_id, asked.person_id
         )
 
     async def waiting(self, asked: Asked) -> tuple[str, str | None]:

@@ -69,7 +69,7 @@ async def fill(db: Connection) -> tuple[int, Step]:
         await db.execute("insert into link (digest, message_id, action) values (sha256($1::bytea), $2, 'confirm')",
                          str(message_id).encode(), message_id)  # fmt: skip
         await db.execute(
-            "insert into link_visit (message_id, action, nonce, agent, signals, answer) values"
+            "insert into page_view (message_id, action, nonce, agent, signals, answer) values"
             " ($1, 'confirm', sha256($2::bytea), 'browser', $3, 'turquoise')",
             message_id, f"v{message_id}".encode(), ["heliotrope"],
         )  # fmt: skip
@@ -123,19 +123,19 @@ async def _fill_arrivals(db: Connection, person: int, mail_id: int) -> None:
     )
     ids = [
         await db.fetchval(
-            "insert into inbox (source, dedupe_key, subject, payload, state, error, processed_at) values"
-            " ($1, $2, $3, $4, $5, $6, now()) returning inbox_id", *row, f"InputError: {PHONE}",
+            "insert into inbound_log (source, dedupe_key, subject, payload, state, error, processed_at) values"
+            " ($1, $2, $3, $4, $5, $6, now()) returning inbound_id", *row, f"InputError: {PHONE}",
         )
         for row in rows
     ]  # fmt: skip
-    await db.execute("insert into inbox_mail (inbox_id, raw) values ($1, $2)", ids[3],
+    await db.execute("insert into inbound_mail (inbound_id, raw) values ($1, $2)", ids[3],
                      b"From: Zebedee Quackenbush <zeb.q@example.org>\r\n\r\nturquoise \xff")  # fmt: skip
     await db.execute(
-        "insert into inbox_malformed (source, problem, body, expires_at) values ('twilio', 'x', $1, now() + '1 day')",
+        "insert into inbound_malformed (source, problem, body, expires_at) values ('twilio', 'x', $1, now() + '1 day')",
         b"From=%2B447700900471&Body=turquoise\xfe",
     )  # fmt: skip
     reply_id = await db.fetchval(
-        "insert into reply (inbox_id, channel, address, sender, person_id, message_id, text, reading, rule,"
+        "insert into reply (inbound_id, channel, address, sender, person_id, message_id, text, reading, rule,"
         " rule_version, why_open, state, note) values ($1, 'sms', $2, 'us', $3, $4, 'My turquoise door', 'voted', 'r',"
         " '1', 'call_me', 'open', 'zebedee sent a picture') returning reply_id", ids[0], PHONE, person, mail_id,
     )  # fmt: skip
@@ -143,7 +143,7 @@ async def _fill_arrivals(db: Connection, person: int, mail_id: int) -> None:
         "insert into soft_bounce (message_id, address, code, at) values ($1, $2, '4.2.2', now())", mail_id, MAILBOX
     )
     await db.execute("insert into erased_place (message_id, channel, address) values (987, 'email', $1)", MAILBOX)
-    await db.execute("insert into told_once (channel, address, what) values ('sms', $1, 'no_pictures')", PHONE)
+    await db.execute("insert into notice_sent (channel, address, what) values ('sms', $1, 'no_pictures')", PHONE)
     await db.execute(
         "insert into webhook_subscription (name, url, events, secret, created_by)"
         " values ('w', 'https://x', '{claim.*}', '', 'a')"
@@ -186,20 +186,20 @@ async def _fill_neighbour(db: Connection, person: int) -> None:
     )
     ids = {
         key: await db.fetchval(
-            "insert into inbox (source, dedupe_key, subject, payload, state) values ($1, $2, $3, $4, $5)"
-            " returning inbox_id", "twilio_inbound" if "form" in payload else "mail", key, subject, payload,
+            "insert into inbound_log (source, dedupe_key, subject, payload, state) values ($1, $2, $3, $4, $5)"
+            " returning inbound_id", "twilio_inbound" if "form" in payload else "mail", key, subject, payload,
             {"unread": "new", "parked": "parked"}.get(key, "done"),
         )
         for key, subject, payload in rows
     }  # fmt: skip
-    await db.execute("insert into inbox_mail (inbox_id, raw) values ($1, $2)", ids["parked"],
+    await db.execute("insert into inbound_mail (inbound_id, raw) values ($1, $2)", ids["parked"],
                      f"From: Zara <{NEAR_MAILBOX}>\r\n\r\nFrom: {MAILBOX}\r\nmauve \xe9".encode("latin-1"))  # fmt: skip
     for key, whose, address, text, note in (
         ("read", other, NEAR_PHONE, about, f"see {MAILBOX}"), ("for-them", person, REP, "turquoise", None),
         ("for-other", other, REP, "mauve", None),
     ):  # fmt: skip
         await db.execute(
-            "insert into reply (inbox_id, channel, address, sender, person_id, text, reading, rule, rule_version,"
+            "insert into reply (inbound_id, channel, address, sender, person_id, text, reading, rule, rule_version,"
             " why_open, state, note) values ($1, $2, $3, 'us', $4, $5, 'unclear', 'r', '1', 'unclear', 'open', $6)",
             ids[key], "email" if "@" in address else "sms", address, whose, text, note,
         )  # fmt: skip

@@ -115,14 +115,14 @@ async def agree(db: Connection, *people: int, channel: Channel = "sms", action: 
 async def dispatcher(db: Connection, name: str = "w1") -> int:
     """A courier that is present."""
     entered: int = await db.fetchval(
-        "insert into courier (name, until) values ($1, now() + interval '1 minute') returning courier_id", name
+        "insert into dispatcher (name, until) values ($1, now() + interval '1 minute') returning dispatcher_id", name
     )
     return entered
 
 
 async def stop_hearts(db: Connection) -> None:
     """No courier that is present has been heard of lately."""
-    await db.execute("update courier set until = now() - interval '1 second' where gone_at is null")
+    await db.execute("update dispatcher set until = now() - interval '1 second' where gone_at is null")
 
 
 async def message(db: Connection, message_id: int) -> asyncpg.Record:
@@ -187,10 +187,10 @@ async def sweep_as_judge(
 ) -> Reconciled:
     """One sweep by a worker whose heart has long been steady."""
     dispatcher_id = await runtime.pool.fetchval(
-        "insert into courier (name, until, steady_since)"
-        " values ('judge', now() + interval '1 minute', now() - interval '1 minute') returning courier_id"
+        "insert into dispatcher (name, until, steady_since)"
+        " values ('judge', now() + interval '1 minute', now() - interval '1 minute') returning dispatcher_id"
     )
     try:
         return await reconcile(runtime, channels, dispatcher_id=dispatcher_id, **more)
     finally:
-        await runtime.pool.execute("delete from courier where courier_id = $1", dispatcher_id)
+        await runtime.pool.execute("delete from dispatcher where dispatcher_id = $1", dispatcher_id)

@@ -62,7 +62,7 @@ from message m cross join (values ('confirm'), ('unsubscribe')) as a (action)
 where m.step_id = $1 and m.sent_at is not null
 """
 _LOOK = """
-insert into link_visit (message_id, action, nonce, agent)
+insert into page_view (message_id, action, nonce, agent)
 select m.message_id, 'confirm', sha256((v.n || ':' || m.message_id)::bytea), v.agent
 from message m cross join (values (1, 'scanner'), (2, 'browser'), (3, 'browser')) as v (n, agent)
 where m.step_id = $1 and m.sent_at is not null and m.message_id % 2 = 0

@@ -50,14 +50,14 @@ class Item:
     """Inbound item.
 
     Attributes:
-        inbox_id: its row.
+        inbound_id: its row.
         source: which webhook it came by, such as `twilio_status`.
         payload: its content, as the receiving endpoint stored it.
         received_at: when it came; aware.
         attempts: how often it has been tried.
     """
 
-    inbox_id: int
+    inbound_id: int
     source: str
     payload: Mapping[str, Any]
     received_at: datetime
@@ -115,10 +115,10 @@ class Intake:
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write(runtime))
         with as_unavailable():  # the writer enforces the timeout
-            inbox_id = await stored
-        if inbox_id is not None and not done:
+            inbound_id = await stored
+        if inbound_id is not None and not done:
             await runtime.wake("inbox")
-        return inbox_id
+        return inbound_id
 
     async def _write(self, runtime: Runtime) -> None:
         while self._waiting:
@@ -172,7 +172,7 @@ async def _store(runtime: Runtime, batch: Sequence[_Arrival]) -> None:
         for arrival in batch:
             await _store(runtime, [arrival])
         return
-    ids = {(row["source"], row["dedupe_key"]): row["inbox_id"] for row in rows}
+    ids = {(row["source"], row["dedupe_key"]): row["inbound_id"] for row in rows}
     for arrival in batch:
         arrival.tell(ids.pop(arrival.key, None))  # of two equal items only the first is new
 
@@ -219,34 +219,34 @@ async def process(runtime: Runtime, limit: int, handlers: Mapping[str, Handler],
 
 
 async def process_these(
-    runtime: Runtime, db: Connection, inbox_ids: Collection[int], handlers: Mapping[str, Handler]
+    runtime: Runtime, db: Connection, inbound_ids: Collection[int], handlers: Mapping[str, Handler]
 ) -> bool:
     """Process some waiting items, whether or not they are due.
 
     Args:
         runtime: the runtime.
         db: a connection without a transaction.
-        inbox_ids: which items; they are taken in the order they came.
+        inbound_ids: which items; they are taken in the order they came.
         handlers: the handler of each source.
 
     Returns:
         Whether none of them is waiting any more; items that cannot be processed are parked.
     """
-    for inbox_id in sorted(inbox_ids):
+    for inbound_id in sorted(inbound_ids):
         async with db.transaction():
             await lock_people_shared(db)
-            for row in await db.fetch(SQL["take"], inbox_id):
+            for row in await db.fetch(SQL["take"], inbound_id):
                 await _process(runtime, db, handlers.get(row["source"], _nobody), [Item(**row)])
-    return not await find_waiting(db, inbox_ids)
+    return not await find_waiting(db, inbound_ids)
 
 
-async def find_waiting(db: Connection, inbox_ids: Collection[int]) -> list[int]:
+async def find_waiting(db: Connection, inbound_ids: Collection[int]) -> list[int]:
     """Return those of some items that have not been processed yet."""
-    return [row["inbox_id"] for row in await db.fetch(SQL["waiting"], list(inbox_ids))]
+    return [row["inbound_id"] for row in await db.fetch(SQL["waiting"], list(inbound_ids))]
 
 
 def _order(row: asyncpg.Record) -> tuple[str, int]:
-    return row["source"], row["inbox_id"]
+    return row["source"], row["inbound_id"]
 
 
 async def _nobody(_db: Connection, items: Sequence[Item]) -> None:
@@ -270,7 +270,7 @@ async def _process(runtime: Runtime, db: Connection, handler: Handler, items: Se
 async def _finish(runtime: Runtime, db: Connection, handler: Handler, items: Sequence[Item]) -> None:
     async with db.transaction():
         await handler(db, items)
-        ids = [item.inbox_id for item in items]
+        ids = [item.inbound_id for item in items]
         await db.execute(SQL["finish"], ids, runtime.clock())
         await forget_late(db, ids)
 
@@ -279,15 +279,17 @@ async def _postpone(runtime: Runtime, db: Connection, item: Item, error: Excepti
     hopeless = isinstance(error, InputError) or item.attempts + 1 >= MOST_TRIES
     pause = min(timedelta(seconds=2**item.attempts), LONGEST_PAUSE)
     state = "parked" if hopeless else "new"
-    await db.execute(SQL["postpone"], item.inbox_id, f"{type(error).__name__}: {error}", state, runtime.clock() + pause)
-    log.warning("an inbox item failed", inbox_id=item.inbox_id, source=item.source, state=state, exc_info=error)
+    await db.execute(
+        SQL["postpone"], item.inbound_id, f"{type(error).__name__}: {error}", state, runtime.clock() + pause
+    )
+    log.warning("an inbox item failed", inbound_id=item.inbound_id, source=item.source, state=state, exc_info=error)
     if hopeless:
-        await forget_late(db, [item.inbox_id])
+        await forget_late(db, [item.inbound_id])
         await raise_alert(
             db,
             key=f"inbox:{item.source}",
             severity="warning",
             title=f"Something that came in ({item.source}) could not be processed and was set aside.",
             remedy="Nothing is lost: it is kept as it came. To look at it and try again: docs/inbound.md.",
-            detail={"inbox_id": item.inbox_id, "error": type(error).__name__},
+            detail={"inbound_id": item.inbound_id, "error": type(error).__name__},
         )

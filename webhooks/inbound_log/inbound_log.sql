@@ -2,51 +2,51 @@
 -- Stores items as they came, once: for a repetition no row is returned. Many in one statement, for a commit costs more
 -- than a row. A row that is already done is only there to recognise repetitions. Digests recognise what was deleted
 -- long ago.
-insert into inbox (source, dedupe_key, subject, payload, received_at, next_try_at, state, processed_at)
+insert into inbound_log (source, dedupe_key, subject, payload, received_at, next_try_at, state, processed_at)
 select a.source, a.dedupe_key, a.subject, a.payload, a.at, a.at, case when a.done then 'done' else 'new' end,
        case when a.done then a.at end
 from unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::timestamptz[], $6::boolean[])
   with ordinality as a (source, dedupe_key, subject, payload, at, done, position)
-where not exists (select from inbox_digest d where d.digest = inbox_digest_of(a.source, a.dedupe_key))
+where not exists (select from inbound_digest d where d.digest = inbound_digest_of(a.source, a.dedupe_key))
 order by a.position
 on conflict (source, dedupe_key) do nothing
-returning inbox_id, source, dedupe_key;
+returning inbound_id, source, dedupe_key;
 
 -- name: claim
 -- The next due items. Of one subject only the oldest that is not done, so that two replies of one person are read in
 -- the order they came, even while the first waits for another try. SKIP LOCKED: workers never wait for each other. Slow
 -- items are claimed by themselves, a few at a time.
 -- (min() and not `not exists`: that the planner turns into a join with the whole table while it has no statistics.)
-select i.inbox_id, i.source, i.payload, i.received_at, i.attempts
-from inbox i
+select i.inbound_id, i.source, i.payload, i.received_at, i.attempts
+from inbound_log i
 where i.state = 'new' and i.next_try_at <= $1 and (i.source = any ($3::text[])) = $4::boolean
-  and i.inbox_id = (select min(first.inbox_id) from inbox first where first.subject = i.subject and first.state = 'new')
-order by i.next_try_at, i.inbox_id
+  and i.inbound_id = (select min(first.inbound_id) from inbound_log first where first.subject = i.subject and first.state = 'new')
+order by i.next_try_at, i.inbound_id
 limit $2
 for update of i skip locked;
 
 -- name: take
 -- One waiting item. If another worker has locked it, wait; afterwards it is no longer in state new, and no row is
 -- returned.
-select inbox_id, source, payload, received_at, attempts from inbox where inbox_id = $1 and state = 'new' for update;
+select inbound_id, source, payload, received_at, attempts from inbound_log where inbound_id = $1 and state = 'new' for update;
 
 -- name: waiting
 -- Those of some items that are not processed yet.
-select inbox_id from inbox where inbox_id = any ($1::bigint[]) and state = 'new' order by inbox_id;
+select inbound_id from inbound_log where inbound_id = any ($1::bigint[]) and state = 'new' order by inbound_id;
 
 -- name: finish
 -- Runs in the transaction that processed them.
-update inbox set state = 'done', processed_at = $2, error = null where inbox_id = any ($1::bigint[]);
+update inbound_log set state = 'done', processed_at = $2, error = null where inbound_id = any ($1::bigint[]);
 
 -- name: postpone
 -- After a failure: try again later or, where that is no use, park it for a person.
-update inbox set attempts = attempts + 1, error = $2, state = $3, next_try_at = $4 where inbox_id = $1;
+update inbound_log set attempts = attempts + 1, error = $2, state = $3, next_try_at = $4 where inbound_id = $1;
 
 -- name: keep_malformed
 -- Unreadable bodies are kept for a while for a person to look at, up to a limit over all senders.
 with expired as (
-  delete from inbox_malformed where expires_at <= $4
+  delete from inbound_malformed where expires_at <= $4
 )
-insert into inbox_malformed (source, problem, body, received_at, expires_at)
+insert into inbound_malformed (source, problem, body, received_at, expires_at)
 select $1, $2, $3, $4, $5
-where (select count(*) from inbox_malformed where expires_at > $4) < $6;
+where (select count(*) from inbound_malformed where expires_at > $4) < $6;

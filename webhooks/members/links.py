@@ -148,9 +148,9 @@ class _Press:
         if self._pressed in ANSWERS and self._asked.phase(self._now) != "open":
             return await self._page(question(self._asked, self._now))
         press = cast("Press", self._pressed)
-        inbox_id = await self._keep({"confidence": confidence, "signals": list(signals)})
+        inbound_id = await self._keep({"confidence": confidence, "signals": list(signals)})
         await answer_link(
-            self._db, message_id=self._asked.message_id, press=press, confidence=confidence, inbox_id=inbox_id,
+            self._db, message_id=self._asked.message_id, press=press, confidence=confidence, inbound_id=inbound_id,
             at=self._now,
         )  # fmt: skip
         recipient, nonce = await self._look()

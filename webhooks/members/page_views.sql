@@ -4,7 +4,7 @@ select note_look($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
 -- name: use
 -- A page view allows one answer: of two presses at the same moment the second finds it used.
-update link_visit
+update page_view
 set answered_at = $4, answer = $5
 where nonce = $1 and message_id = $2 and action = $3 and answered_at is null and at > $4::timestamptz - $6::interval
 returning stage, agent, signals, at, asked;
@@ -13,24 +13,24 @@ returning stage, agent, signals, at, asked;
 -- Page views too old to be answered, the oldest first. One at which a browser opened a message's page stays, for the
 -- reports count those until the message moves into the archive.
 with old as materialized (
-  select visit_id, message_id, action, agent from link_visit where not kept and at < $1 order by at limit $2
+  select page_view_id, message_id, action, agent from page_view where not kept and at < $1 order by at limit $2
 ), opened as (
-  select distinct on (o.message_id) o.visit_id from old o
+  select distinct on (o.message_id) o.page_view_id from old o
   where o.action = 'confirm' and o.agent = 'browser'
-    and not exists (select from link_visit v where v.message_id = o.message_id and v.kept)
-  order by o.message_id, o.visit_id
+    and not exists (select from page_view v where v.message_id = o.message_id and v.kept)
+  order by o.message_id, o.page_view_id
 ), stay as (
-  update link_visit set kept = true where visit_id in (select visit_id from opened)
+  update page_view set kept = true where page_view_id in (select page_view_id from opened)
 ), gone as (
-  delete from link_visit where visit_id in (select visit_id from old except select visit_id from opened)
+  delete from page_view where page_view_id in (select page_view_id from old except select page_view_id from opened)
 )
 select count(*) from old;
 
 -- name: opened
 -- Messages whose page a person's browser has opened.
-select distinct message_id from link_visit
+select distinct message_id from page_view
 where message_id = any ($1::bigint[]) and action = 'confirm' and agent = 'browser';
 
--- name: drop_visits
+-- name: drop_views
 -- Page views of messages whose pages no longer exist.
-delete from link_visit where message_id = any ($1::bigint[]);
+delete from page_view where message_id = any ($1::bigint[]);

@@ -191,7 +191,7 @@ async def store_press(
     db: Connection, recipient: Recipient, *, source: str, key: str, payload: Mapping[str, Any], at: datetime
 ) -> int:
     """Store a press, in the transaction that does what it asks for; returns its row in the inbound log."""
-    inbox_id: int = await db.fetchval(
+    inbound_id: int = await db.fetchval(
         SQL["keep_press"], source, key, f"message:{recipient.message_id}", dict(payload), at
     )
-    return inbox_id
+    return inbound_id

@@ -41,7 +41,7 @@ with asked as materialized (
   where digest = $1 and action = any ($2::text[]) and closes_at > $3::timestamptz - $4::interval
     and (address is distinct from 'erased-' || message_id or $2 = '{unsubscribe}')
 ), used as (
-  update link_visit v
+  update page_view v
   set answered_at = $3, answer = $6
   from asked a
   where v.nonce = $5 and v.message_id = a.message_id and v.action = $9 and v.answered_at is null
@@ -56,7 +56,7 @@ with asked as materialized (
       - count(*) filter (where v.action = 'confirm' and v.answered_at is not null)
       + count(*) filter (where v.action = 'confirm' and v.stage = 2) as looks
   from asked a
-  join link_visit v on v.message_id = a.message_id and v.at > $3::timestamptz - $8::interval
+  join page_view v on v.message_id = a.message_id and v.at > $3::timestamptz - $8::interval
 )
 select
   a.*, u.stage as used_stage, u.agent as used_agent, u.signals as used_signals, u.at as used_at, u.asked as used_asked,
@@ -67,7 +67,7 @@ left join used u on true;
 
 -- name: keep_press
 -- A press is stored like any other answer, and done in the same transaction.
-insert into inbox (source, dedupe_key, subject, payload, received_at, next_try_at, state, processed_at)
+insert into inbound_log (source, dedupe_key, subject, payload, received_at, next_try_at, state, processed_at)
 values ($1, $2, $3, $4, $5, $5, 'done', $5)
 on conflict (source, dedupe_key) do update set source = excluded.source
-returning inbox_id;
+returning inbound_id;

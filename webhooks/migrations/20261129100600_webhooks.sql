@@ -1,8 +1,8 @@
 -- migrate:up
 
 -- The inbound log: everything that members and providers send, stored as it came before it is processed.
-create table inbox (
-  inbox_id     bigint generated always as identity primary key,
+create table inbound_log (
+  inbound_id     bigint generated always as identity primary key,
   source       text        not null, -- twilio_status, twilio_inbound …
   dedupe_key   text        not null,
   subject      text        not null, -- what it is about: of one subject, one at a time and in order
@@ -15,18 +15,18 @@ create table inbox (
   processed_at timestamptz,
   unique (source, dedupe_key)
 );
-create index inbox_new on inbox (next_try_at, inbox_id) where state = 'new';
-create index inbox_subject on inbox (subject, inbox_id) where state = 'new';
-create index inbox_parked on inbox (received_at) where state = 'parked';
+create index inbound_log_new on inbound_log (next_try_at, inbound_id) where state = 'new';
+create index inbound_log_subject on inbound_log (subject, inbound_id) where state = 'new';
+create index inbound_log_parked on inbound_log (received_at) where state = 'parked';
 
 -- Mail as it came, beside its row in the inbox: out of the way of what claims a hundred rows at once.
-create table inbox_mail (
-  inbox_id bigint primary key references inbox on delete cascade,
+create table inbound_mail (
+  inbound_id bigint primary key references inbound_log on delete cascade,
   raw      bytea  not null
 );
 
 -- Bodies that could not be read, kept a while for inspection.
-create table inbox_malformed (
+create table inbound_malformed (
   malformed_id bigint generated always as identity primary key,
   source       text        not null,
   problem      text        not null,
@@ -34,18 +34,18 @@ create table inbox_malformed (
   received_at  timestamptz not null default now(),
   expires_at   timestamptz not null
 );
-create index inbox_malformed_expiry on inbox_malformed (expires_at);
+create index inbound_malformed_expiry on inbound_malformed (expires_at);
 
 -- Digests of deleted rows of the log, so that one is still known when it comes again: a provider's signature that says no
 -- date is good for ever, and an old "1" or "STOP" of a member's must not count in the next ballot. Nothing can be read from
 -- a digest.
-create table inbox_digest (
+create table inbound_digest (
   digest   bytea       primary key, -- of the source and what it was known by
   noted_at timestamptz not null
 );
-create index inbox_digest_noted on inbox_digest (noted_at);
+create index inbound_digest_noted on inbound_digest (noted_at);
 
-create function inbox_digest_of(source text, dedupe_key text) returns bytea
+create function inbound_digest_of(source text, dedupe_key text) returns bytea
 language sql stable strict parallel safe
 as $$ select substring(sha256(convert_to(source || chr(10) || dedupe_key, 'UTF8')) for 16) $$;
 
@@ -57,7 +57,7 @@ create table caught_up (
 );
 
 -- Notices that a phone gets only once.
-create table told_once (
+create table notice_sent (
   channel text        not null,
   address text        not null,
   what    text        not null, -- no_pictures
@@ -94,8 +94,8 @@ create function is_of_erased(subject text, about text) returns boolean language 
 $$;
 
 -- Views of members' pages. An answer must come from one, once; a view changes nothing else.
-create table link_visit (
-  visit_id    bigint generated always as identity primary key,
+create table page_view (
+  page_view_id    bigint generated always as identity primary key,
   message_id  bigint      not null,
   action      text        not null,
   stage       smallint    not null default 1, -- 2: the second, plain question
@@ -108,8 +108,8 @@ create table link_visit (
   asked       text,                          -- at stage 2: what had been pressed before
   kept        boolean     not null default false -- after its time, because it says that the message was opened: one a message
 );
-create index link_visit_message on link_visit (message_id, at);
-create index link_visit_age on link_visit (at) where not kept;
+create index page_view_message on page_view (message_id, at);
+create index page_view_age on page_view (at) where not kept;
 
 -- Records a view of a page. Of one page only so many are kept within a time: one more takes the place of the oldest,
 -- so that whoever asks for a page again and again fills nothing. Those that are being changed at this moment are let be.
@@ -121,16 +121,16 @@ language plpgsql
 as $$
 begin
   if (
-    select count(*) >= most from link_visit v
+    select count(*) >= most from page_view v
     where v.message_id = looked_at and v.action = page and v.at > now - within
   ) then
-    update link_visit
+    update page_view
     set stage = its_stage, nonce = its_nonce, agent = looker, signals = seen, at = now, answered_at = null, answer = null,
         asked = before
-    where visit_id = (
-      select v.visit_id from link_visit v
+    where page_view_id = (
+      select v.page_view_id from page_view v
       where v.message_id = looked_at and v.action = page and v.at > now - within
-      order by v.at, v.visit_id
+      order by v.at, v.page_view_id
       limit 1
       for update skip locked
     );
@@ -138,7 +138,7 @@ begin
       return;
     end if;
   end if;
-  insert into link_visit (message_id, action, stage, nonce, agent, signals, at, asked)
+  insert into page_view (message_id, action, stage, nonce, agent, signals, at, asked)
   values (looked_at, page, its_stage, its_nonce, looker, seen, now, before);
 end
 $$;
@@ -187,7 +187,7 @@ join message m using (message_id)
 join campaign c using (campaign_id)
 join ballot b using (ballot_id)
 join person p using (person_id)
-left join standing s on s.ballot_id = b.ballot_id and s.person_id = m.person_id
+left join claim_status s on s.ballot_id = b.ballot_id and s.person_id = m.person_id
 where l.revoked_at is null;
 
 -- Events for webhook subscribers, numbered by one reader at a time in the order they were found in the ledgers,
@@ -204,13 +204,13 @@ create index webhook_event_type on webhook_event (type, seq);
 create index webhook_event_noticed on webhook_event using brin (noticed_at);
 
 -- How far each ledger has been read.
-create table webhook_ledger (
+create table event_source_position (
   ledger   text   primary key,
   position bigint not null
 );
 
 -- Status last reported of things that have a state and no ledger: ballots by phase and by threshold, alerts while open.
-create table webhook_told (
+create table reported_status (
   kind text   not null check (kind in ('phase', 'threshold', 'alert')),
   id   bigint not null,
   told text   not null,
@@ -263,10 +263,10 @@ create index webhook_delivery_at on webhook_delivery using brin (at);
 -- somebody who was erased goes from them when they are taken anew; only a table's owner may have that done, before 17.
 create function forget_statistics() returns void language sql security definer set search_path = public, pg_temp as $$
   analyze person, address, message, message_event, message_archive, message_event_archive, suppression, suppression_event,
-    consent_event, claim, audit, reply, alert, campaign, inbox, inbox_mail, inbox_malformed, soft_bounce, link_visit,
-    told_once, webhook_event, webhook_delivery;
+    consent_event, claim, audit, reply, alert, campaign, inbound_log, inbound_mail, inbound_malformed, soft_bounce, page_view,
+    notice_sent, webhook_event, webhook_delivery;
 $$;
 
-grant execute on function inbox_digest_of, erased_subject_of, is_of_erased, note_look to public;
+grant execute on function inbound_digest_of, erased_subject_of, is_of_erased, note_look to public;
 
 -- migrate:down

@@ -1,6 +1,6 @@
 -- name: tell_once
 -- Returns true once for each address and text.
-insert into told_once (channel, address, what, at) values ($1, $2, $3, $4) on conflict do nothing returning true;
+insert into notice_sent (channel, address, what, at) values ($1, $2, $3, $4) on conflict do nothing returning true;
 
 -- name: organisation
 -- The organisation that runs the ballot; "" where its file names none.

@@ -157,7 +157,7 @@ async def read_texts(db: Connection, items: Sequence[Item]) -> None:
         await answer_reply(
             db,
             Inbound(
-                inbox_id=item.inbox_id,
+                inbound_id=item.inbound_id,
                 channel="sms",
                 address=f"+{said['from']}",
                 senders=(f"+{said['to']}",),

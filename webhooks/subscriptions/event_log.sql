@@ -13,13 +13,13 @@ select distinct unnest(events) as pattern from webhook_subscription where state 
 
 -- name: positions
 -- How far each source table has been read.
-select ledger, position from webhook_ledger;
+select ledger, position from event_source_position;
 
 -- name: advance
 -- The next look starts from here.
-insert into webhook_ledger (ledger, position)
+insert into event_source_position (ledger, position)
 select * from unnest($1::text[], $2::bigint[])
-on conflict (ledger) do update set position = excluded.position where webhook_ledger.position <> excluded.position;
+on conflict (ledger) do update set position = excluded.position where event_source_position.position <> excluded.position;
 
 -- name: add
 -- In the order in which they happened, as far as one look can know.

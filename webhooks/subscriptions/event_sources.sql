@@ -20,7 +20,7 @@ from turnout_change t
 join claim c using (claim_id)
 join ballot b on b.ballot_id = c.ballot_id
 join person p on p.person_id = c.person_id
-left join standing s on s.ballot_id = c.ballot_id and s.person_id = c.person_id
+left join claim_status s on s.ballot_id = c.ballot_id and s.person_id = c.person_id
 where t.seq > $1 and t.seq <= $2
 order by t.seq;
 

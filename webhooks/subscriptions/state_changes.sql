@@ -5,26 +5,26 @@ select
   b.ballot_id, b.name, b.opens_at, b.closes_at,
   p.told as told_phase, t.told as told_threshold
 from ballot b
-left join webhook_told p on p.kind = 'phase' and p.id = b.ballot_id
-left join webhook_told t on t.kind = 'threshold' and t.id = b.ballot_id
+left join reported_status p on p.kind = 'phase' and p.id = b.ballot_id
+left join reported_status t on t.kind = 'threshold' and t.id = b.ballot_id
 where b.closes_at > $1::timestamptz - interval '7 days' or p.told is distinct from 'closed'
 order by b.ballot_id;
 
 -- name: tell
 -- Remembers what was reported, so that it is reported once.
-insert into webhook_told (kind, id, told) values ($1, $2, $3)
-on conflict (kind, id) do update set told = excluded.told where webhook_told.told <> excluded.told;
+insert into reported_status (kind, id, told) values ($1, $2, $3)
+on conflict (kind, id) do update set told = excluded.told where reported_status.told <> excluded.told;
 
 -- name: new_alerts
 -- Open alerts that have not been reported yet.
-insert into webhook_told (kind, id, told)
+insert into reported_status (kind, id, told)
 select 'alert', a.alert_id, 'raised' from alert a where a.resolved_at is null
 on conflict do nothing
 returning id;
 
 -- name: ended_alerts
 -- Reported alerts that have been resolved since.
-delete from webhook_told t using alert a
+delete from reported_status t using alert a
 where t.kind = 'alert' and a.alert_id = t.id and a.resolved_at is not null
 returning t.id;
 

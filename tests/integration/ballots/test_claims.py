@@ -223,9 +223,9 @@ async def test_after_any_claims_and_retractions_the_sums_are_a_full_recount(
     )
     await enrol(db, ballot)  # people of earlier examples are electors as well
     electorate = await db.fetchval("select count(*) from elector where ballot_id = $1", ballot)
-    await db.execute("delete from tally where ballot_id = $1", ballot)
+    await db.execute("delete from count_change where ballot_id = $1", ballot)
     await db.execute(
-        "insert into tally (ballot_id, unit_id, measure, n)"
+        "insert into count_change (ballot_id, unit_id, measure, n)"
         " select ballot_id, unit_id, 'electorate', 1 from elector where ballot_id = $1",
         ballot,
     )

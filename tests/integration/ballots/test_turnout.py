@@ -69,10 +69,10 @@ async def test_a_recount_finds_what_is_off_and_squashing_changes_nothing(db: Con
 
     assert await compact(db) == 5
     assert await totals(db, ballot) == before
-    assert await db.fetchval("select count(*) from tally") == 2, "electorate and voted"
+    assert await db.fetchval("select count(*) from count_change") == 2, "electorate and voted"
     assert await compact(db) == 0
 
-    await db.execute("update tally set n = n + 3 where measure = 'voted'")
+    await db.execute("update count_change set n = n + 3 where measure = 'voted'")
     assert await recount(db, ballot) == [Difference(unit, "voted", 8, 5)]
 
 

@@ -28,7 +28,7 @@ async def campaign(runtime: Runtime, db: Connection) -> Campaign:
 
 async def say(campaign: Campaign, text: str, sender: str = PHONE, **how: Any) -> Answered:
     inbound = Inbound(
-        inbox_id=how.pop("inbox_id", None) or next(_numbers),
+        inbound_id=how.pop("inbound_id", None) or next(_numbers),
         channel="sms",
         address=sender,
         senders=how.pop("senders", (NUMBER,)),
@@ -77,8 +77,8 @@ async def test_how_sure_a_claim_is(campaign: Campaign) -> None:
 
 async def test_doing_it_again_changes_nothing(campaign: Campaign) -> None:
     await campaign.ask(sms=PHONE)
-    first = await say(campaign, "Voted", inbox_id=7_000)
-    again = await say(campaign, "Voted", inbox_id=7_000)
+    first = await say(campaign, "Voted", inbound_id=7_000)
+    again = await say(campaign, "Voted", inbound_id=7_000)
     assert (again.claim_id, again.reply_id) == (first.claim_id, first.reply_id)
     assert await campaign.db.fetchval("select count(*) from claim") == 1
 

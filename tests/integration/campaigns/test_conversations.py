@@ -23,8 +23,8 @@ async def campaign(runtime: Runtime, db: Connection) -> Campaign:
     return await make_campaign(runtime, db, now=NOW)
 
 
-async def say(campaign: Campaign, text: str, *, inbox_id: int = 1, sender: str = PHONE, at: datetime = NOW) -> int:
-    answered = await answer_reply(campaign.db, Inbound(inbox_id, "sms", sender, (NUMBER,), text, at))
+async def say(campaign: Campaign, text: str, *, inbound_id: int = 1, sender: str = PHONE, at: datetime = NOW) -> int:
+    answered = await answer_reply(campaign.db, Inbound(inbound_id, "sms", sender, (NUMBER,), text, at))
     assert answered.reply_id is not None
     return answered.reply_id
 
@@ -36,9 +36,9 @@ async def ann(campaign: Campaign) -> Asked:
 
 async def test_those_that_wait_are_listed_longest_first(campaign: Campaign, ann: Asked) -> None:
     await campaign.db.execute("update message set sent_at = $1", NOW - timedelta(hours=3))
-    await say(campaign, "Voted", inbox_id=1)
-    second = await say(campaign, "hm?", inbox_id=2, at=NOW - timedelta(hours=1), sender="+447400999999")
-    first = await say(campaign, "who is this", inbox_id=3, at=NOW - timedelta(hours=2))
+    await say(campaign, "Voted", inbound_id=1)
+    second = await say(campaign, "hm?", inbound_id=2, at=NOW - timedelta(hours=1), sender="+447400999999")
+    first = await say(campaign, "who is this", inbound_id=3, at=NOW - timedelta(hours=2))
     replies = await open_replies(campaign.db, 10)
     assert [reply.reply_id for reply in replies] == [first, second]
     known, stranger = replies
@@ -87,7 +87,7 @@ async def test_on_a_shared_phone_the_reader_says_who(campaign: Campaign, ann: As
         await read_by_staff(campaign.db, reply, reading="voted", reader="eve", at=LATER)
     await read_by_staff(campaign.db, reply, reading="voted", reader="eve", at=LATER, person_id=bob)
     assert await campaign.standing(ann) is None
-    assert await campaign.db.fetchval("select kind from standing where person_id = $1", bob) == "voted"
+    assert await campaign.db.fetchval("select kind from claim_status where person_id = $1", bob) == "voted"
 
 
 async def test_a_vote_that_answers_nothing_is_recorded_from_a_file(campaign: Campaign, ann: Asked) -> None:

@@ -140,7 +140,7 @@ async def test_our_own_footer_opts_nobody_out(room: Room, db: Connection) -> Non
             "",
             "Od: Union <b@union.example>\nWysłano: 22 listopada 2026\nDo: ann@member.test\nTemat: x\n\n",
         ):
-            await db.execute("delete from inbox_mail")
+            await db.execute("delete from inbound_mail")
             reply = await answer(room, reply_address(room, asked), f"I have voted\n\n{beginning}{message_form}")
             assert (reply["text"], reply["reading"], reply["why_open"]) == ("I have voted", "voted", None)
             thanks = await answer(room, reply_address(room, asked), f"Thanks\n\n{beginning}{message_form}")
@@ -269,7 +269,7 @@ async def test_attachments_are_not_kept_and_the_words_are(room: Room, db: Connec
     reply = await answer(room, reply_address(room, asked), "I have voted, here is a picture", attach=2)
     assert reply["text"] == "I have voted, here is a picture"
     assert reply["note"] == "2 attachments were not kept: Muster takes words only."
-    assert await db.fetchval("select count(*) from inbox_mail") == 0
+    assert await db.fetchval("select count(*) from inbound_mail") == 0
     alone = await answer(room, reply_address(room, asked), "", attach=1)
     assert (alone["reading"], alone["rule"], alone["why_open"]) == ("unclear", "media", "unclear")
     waiting = [one for one in await open_replies(db) if one.reply_id == alone["reply_id"]]

@@ -197,9 +197,9 @@ async def test_one_address_of_two_can_speak_again_after_everything_was_stopped(
 # ---- what a page cannot lift
 
 
-async def text(db: Connection, words: str, inbox_id: int, opt_out_type: str | None = None) -> None:
+async def text(db: Connection, words: str, inbound_id: int, opt_out_type: str | None = None) -> None:
     at = await db.fetchval("select clock_timestamp()")  # what is said on a page is dated by the database's clock
-    await answer_reply(db, Inbound(inbox_id, "sms", PHONE, (NUMBER,), words, at, opt_out_type))
+    await answer_reply(db, Inbound(inbound_id, "sms", PHONE, (NUMBER,), words, at, opt_out_type))
 
 
 async def test_a_stop_by_text_is_lifted_by_a_text_of_start_alone(campaign: Campaign, reader: Reader) -> None:

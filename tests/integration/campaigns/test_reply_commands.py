@@ -35,8 +35,8 @@ async def ann(campaign: Campaign) -> Asked:
     return await campaign.ask(sms=PHONE)
 
 
-async def say(campaign: Campaign, text: str, inbox_id: int = 1) -> int:
-    answered = await answer_reply(campaign.db, Inbound(inbox_id, "sms", PHONE, (NUMBER,), text, NOW))
+async def say(campaign: Campaign, text: str, inbound_id: int = 1) -> int:
+    answered = await answer_reply(campaign.db, Inbound(inbound_id, "sms", PHONE, (NUMBER,), text, NOW))
     assert answered.reply_id is not None
     return answered.reply_id
 
@@ -109,7 +109,7 @@ async def test_mistakes_are_explained(settings: Settings, campaign: Campaign, an
     whose = muster(settings, "read", str(reply), "voted", status=1)
     assert "Nobody knows whose answer this is" in whose.stderr
     muster(settings, "read", str(reply), "voted", "--person", "M-2")
-    assert await campaign.db.fetchval("select count(*) from standing where kind = 'voted'") == 1
+    assert await campaign.db.fetchval("select count(*) from claim_status where kind = 'voted'") == 1
     assert "There is no reply 99." in muster(settings, "show", "99", status=1).stderr
     assert "'maybe' is not one of" in muster(settings, "read", str(reply), "maybe", status=2).stderr
 
@@ -147,7 +147,7 @@ async def test_a_false_vote_of_older_rules_is_taken_back(campaign: Campaign, ann
     _, (found,) = await reclassify(campaign.db, reader="eve", at=NOW)
     assert (found.after, found.why_open) == ("unclear", "unclear")
     assert await campaign.standing(ann) is None
-    rows = await campaign.db.fetch("select reading, rule_version from reply_reading order by reading_id")
+    rows = await campaign.db.fetch("select reading, rule_version from reply_classification order by reading_id")
     assert [row["reading"] for row in rows] == ["voted", "voted", "unclear"]
     assert [row["rule_version"] for row in rows] == [load_rules().version, "older", load_rules().version]
 
@@ -161,8 +161,8 @@ async def test_what_staff_have_read_or_closed_stays(campaign: Campaign, ann: Ask
 
 
 async def test_a_missed_opt_out_is_obeyed_unless_they_said_start_since(campaign: Campaign, ann: Asked) -> None:
-    for inbox_id, text in ((1, "hm"), (2, "START")):
-        reply = await say(campaign, text, inbox_id)
+    for inbound_id, text in ((1, "hm"), (2, "START")):
+        reply = await say(campaign, text, inbound_id)
         if text == "hm":
             await campaign.db.execute("update reply set text = 'take me off your list' where reply_id = $1", reply)
             await pretend_old(campaign.db, reply, "unclear", "unclear")
@@ -209,7 +209,7 @@ async def test_who_opts_out_of_a_shared_phone_claims_for_nobody(campaign: Campai
     for reply in replies:
         await pretend_old(campaign.db, reply, "opt_out", None)
     assert await reclassify(campaign.db, reader="eve", at=NOW) == (2, [])
-    assert await campaign.db.fetchval("select count(*) from standing") == 0
+    assert await campaign.db.fetchval("select count(*) from claim_status") == 0
     assert await campaign.suppressed() == set(), "it was obeyed when it came; nothing is new"
 
 

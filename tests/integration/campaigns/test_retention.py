@@ -146,7 +146,7 @@ def by_channel(step: progress.StepProgress) -> object:
 
 async def say(db: Connection, text: str, address: str) -> object:
     inbound = Inbound(
-        inbox_id=next(_numbers), channel="sms", address=address, senders=(SMS_FROM,), text=text, received_at=NOW
+        inbound_id=next(_numbers), channel="sms", address=address, senders=(SMS_FROM,), text=text, received_at=NOW
     )
     return await answer_reply(db, inbound)
 
@@ -242,7 +242,7 @@ async def test_one_at_a_time_on_all_hosts(worker: Jobs, settings: Settings, db: 
 async def test_what_came_in_is_forgotten_once_it_is_done_and_old(db: Connection) -> None:
     await db.execute(
         """
-        insert into inbox (source, dedupe_key, subject, payload, received_at, state, processed_at)
+        insert into inbound_log (source, dedupe_key, subject, payload, received_at, state, processed_at)
         select 'twilio_status', n::text, 's', '{}', $1::timestamptz - n * interval '1 day',
                case when n % 10 = 0 then 'parked' when n % 10 = 1 then 'new' else 'done' end,
                case when n % 10 = 2 then $1 when n % 10 > 2 then $1 - (n - 0.5) * interval '1 day' end
@@ -251,15 +251,16 @@ async def test_what_came_in_is_forgotten_once_it_is_done_and_old(db: Connection)
         NOW,
     )
     await db.execute(
-        "insert into inbox_malformed (source, problem, body, expires_at) values ('t', 'p', '', $1), ('t', 'p', '', $2)",
+        "insert into inbound_malformed (source, problem, body, expires_at)"
+        " values ('t', 'p', '', $1), ('t', 'p', '', $2)",
         NOW - timedelta(days=1), NOW + timedelta(days=1),
     )  # fmt: skip
     before = NOW - timedelta(days=30)
     assert await delete_stale_rows(db, before, now=NOW, page=7) == 21
-    left = {int(row["dedupe_key"]) for row in await db.fetch("select dedupe_key from inbox")}
+    left = {int(row["dedupe_key"]) for row in await db.fetch("select dedupe_key from inbound_log")}
     assert left == {n for n in range(60) if n <= 30 or n % 10 in {0, 1, 2}}, "what waits, or was done lately, stays"
     assert await delete_stale_rows(db, before, now=NOW, page=7) == 0
-    assert await rows_in(db, "inbox_malformed") == (1,)
+    assert await rows_in(db, "inbound_malformed") == (1,)
 
 
 def muster(settings: Settings, *words: str, answer: str = "") -> subprocess.CompletedProcess[str]:

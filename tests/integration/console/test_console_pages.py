@@ -38,7 +38,7 @@ async def test_the_overview_says_how_things_stand(site: Site, union: Union) -> N
     db = site.runtime.pool
     status, page = await site.get("/console/")
     assert status == 200
-    confirmed = await db.fetchval("select count(*) from standing where kind = 'voted'")
+    confirmed = await db.fetchval("select count(*) from claim_status where kind = 'voted'")
     waiting = await db.fetchval(
         "select count(*) from message where step_id = $1 and state = 'queued'", union.step_ids[1]
     )
@@ -82,7 +82,7 @@ async def test_a_ballot_is_shown_as_its_phase_asks(
 
 
 async def test_a_ballot_without_electors_is_shown(site: Site, union: Union) -> None:
-    await site.runtime.pool.execute("delete from tally")
+    await site.runtime.pool.execute("delete from count_change")
     for path in ("/console/", "/console/ballots/pay-2026"):
         status, page = await site.get(path)
         assert status == 200

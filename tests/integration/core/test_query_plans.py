@@ -22,8 +22,9 @@ from tests.integration.core.test_schema import ROOT
 
 SQL = load_queries(__file__)
 BUSY = {
-    "message", "message_event", "link", "suppression", "suppression_event", "goal_met", "inbox", "claim", "standing",
-    "person", "link_visit", "reply", "address", "consent", "consent_event",
+    "message", "message_event", "link", "suppression", "suppression_event", "goal_met", "inbound_log", "claim",
+    "claim_status",
+    "person", "page_view", "reply", "address", "consent", "consent_event",
 }  # fmt: skip
 """Tables that grow with the electorate."""
 
@@ -110,7 +111,7 @@ PINS = (
     Pin(
         "webhooks/members/recipient",
         "press",
-        ("link_pkey", "message_pkey", "link_visit_nonce_key", "link_visit_message"),
+        ("link_pkey", "message_pkey", "page_view_nonce_key", "page_view_message"),
     ),
     Pin(
         "campaigns/preferences",

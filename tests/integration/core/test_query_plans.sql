@@ -14,10 +14,10 @@ insert into person (external_id, first_name) select 'M' || n, 'Ann' from generat
 insert into step (campaign_id, position, template, content, purpose, channels, sms_sender_id, email_sender_id, goal_id,
     state, secret)
   select n, 1, 't', '{}', 'service', array['email', 'sms'], 1, 2, n, 'running', 's' from generate_series(1, 4) as n;
-insert into courier (name, until, gone_at)
+insert into dispatcher (name, until, gone_at)
   select 'w' || n, now() + interval '1 minute', case when n > 15 then now() end from generate_series(1, 20) as n;
 insert into message (step_id, campaign_id, person_id, channel, address, sender_id, state, reason, not_before,
-    courier_id, wire_at, provider_id, sent_at, changed_at)
+    dispatcher_id, wire_at, provider_id, sent_at, changed_at)
   select
     s, s, p, c, a, case c when 'sms' then 1 else 2 end, state, null, now() - interval '1 hour',
     1 + p % 20,
@@ -57,12 +57,12 @@ insert into consent (person_id, purpose, channel, given, since, event_id)
   select person_id, purpose, channel, true, at, event_id from event;
 insert into claim (ballot_id, person_id, kind, source, recorder, confidence)
   select 1, p, 'voted', 'link', 'member', 0.9 from generate_series(1, 40000) as p;
-insert into standing (ballot_id, person_id, claim_id, kind, source)
+insert into claim_status (ballot_id, person_id, claim_id, kind, source)
   select ballot_id, person_id, claim_id, kind, source from claim;
-insert into link_visit (message_id, action, nonce, agent)
+insert into page_view (message_id, action, nonce, agent)
   select message_id, 'confirm', sha256(('n' || message_id)::bytea), 'browser' from message;
-insert into inbox (source, dedupe_key, subject, payload, state)
+insert into inbound_log (source, dedupe_key, subject, payload, state)
   select 'twilio_status', n::text, 's' || n, '{}', (case when n % 10 = 0 then 'new' else 'done' end)
   from generate_series(1, 40000) as n;
-insert into reply (inbox_id, channel, address, sender, person_id, text, reading, rule, rule_version)
+insert into reply (inbound_id, channel, address, sender, person_id, text, reading, rule, rule_version)
   select n, 'sms', '+4477' || n, '+447480111111', n, '1', 'voted', 'menu', '1' from generate_series(1, 20000) as n;

@@ -33,7 +33,7 @@ from tests.support.past_rows import NOW, Past, add_past, messages, rows_in, told
 from webhooks.members.page_views import PageViews
 
 YEAR = 2026
-MOVES = ("step_total", "message", "message_archive", "message_event", "message_event_archive", "link_visit", "link")
+MOVES = ("step_total", "message", "message_archive", "message_event", "message_event_archive", "page_view", "link")
 """Every table a chunk changes."""
 
 
@@ -61,7 +61,7 @@ async def archive_all(db: Connection, past: Past, *, limit: int = 30) -> Moved:
 async def test_a_step_moves_whole_and_without_what_was_said_about_its_people(db: Connection, past: Past) -> None:
     before, events = await messages(db, "message", past.step_id), await told(db, "message_event")
     assert await archive_all(db, past) == Moved(messages=80, events=320, links=80, page_views=60)
-    assert await rows_in(db, "message", "message_event", "link", "link_visit") == (0, 0, 0, 0)
+    assert await rows_in(db, "message", "message_event", "link", "page_view") == (0, 0, 0, 0)
     assert await messages(db, f"message_archive_{YEAR}", past.step_id) == before
     assert await told(db, f"message_event_archive_{YEAR}") == events
     columns = await db.fetchval(
@@ -126,7 +126,7 @@ async def test_a_mover_killed_at_any_table_has_done_nothing_by_halves(
     assert await messages(db, "message_archive", past.step_id) == before
     assert await told(db, "message_event_archive") == events
     assert await step_counts(db, past.campaign_id) == counts
-    assert await rows_in(db, "message", "message_event", "link", "link_visit") == (0, 0, 0, 0)
+    assert await rows_in(db, "message", "message_event", "link", "page_view") == (0, 0, 0, 0)
 
 
 async def test_a_mover_cancelled_or_cut_off_again_and_again_gets_there(db: Connection, database_url: str) -> None:

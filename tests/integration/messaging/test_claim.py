@@ -41,7 +41,7 @@ async def test_a_claim_is_a_couriers_and_numbers_the_attempt(db: Connection) -> 
     assert await take(db, step, limit=2) == ids[:2]
     row = await message(db, ids[0])
     assert (row["state"], row["attempt"], row["wire_at"]) == ("sending", 1, None)
-    assert await db.fetchval("select name from courier where courier_id = $1", row["courier_id"]) == "w1"
+    assert await db.fetchval("select name from dispatcher where dispatcher_id = $1", row["dispatcher_id"]) == "w1"
     assert await events(db, ids[0]) == [("queued", "launch", None), ("sending", "worker", None)]
     assert await take(db, step) == ids[2:]
     assert await take(db, step) == []
@@ -282,7 +282,7 @@ async def test_a_deadline_that_passes_after_the_claim_expires_the_message(db: Co
 
 async def test_a_courier_that_is_gone_puts_nothing_on_the_wire(db: Connection) -> None:
     _, only = await claimed(db)
-    await db.execute("update courier set gone_at = now()")
+    await db.execute("update dispatcher set gone_at = now()")
     assert await mark(db, only) is None
 
 
@@ -319,7 +319,7 @@ async def test_a_late_outcome_stops_the_second_try_that_has_not_begun(db: Connec
     assert await take(db, step) == []
 
 
-async def test_an_outcome_written_twice_is_told_once(db: Connection) -> None:
+async def test_an_outcome_written_twice_is_notice_sent(db: Connection) -> None:
     _, only = await claimed(db)
     await mark(db, only)
     await accept(db, only, 1, "SM1")

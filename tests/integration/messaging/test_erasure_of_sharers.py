@@ -67,7 +67,7 @@ async def test_a_stop_from_a_shared_mailbox_is_obeyed(room: Room, db: Connection
         assert await room.hand_over(mail, places(room, asked)[to], ANN) == 250
         await process_inbox(room.runtime, 10)
     assert OPT_OUT in await room.campaign.suppressed()
-    assert not await db.fetchval("select exists (select from inbox where state = 'new')")
+    assert not await db.fetchval("select exists (select from inbound_log where state = 'new')")
     told = await db.fetchval("select message_id from suppression_event where address = $1", ANN)
     assert told == (asked.message_id if when == "before" else None), "the ledger ties nobody to whoever was erased"
 
@@ -76,7 +76,7 @@ async def test_a_stop_from_a_shared_mailbox_is_obeyed(room: Room, db: Connection
 async def test_a_stop_that_waits_outlasts_whoever_said_it(room: Room, db: Connection, may_return: bool) -> None:
     asked = await room.campaign.ask(email=ANN)
     assert await room.hand_over(letter("STOP"), reply_address(room, asked), ANN) == 250
-    await db.execute("update inbox set next_try_at = now() + interval '1 day'")  # it failed before, and waits
+    await db.execute("update inbound_log set next_try_at = now() + interval '1 day'")  # it failed before, and waits
     await erase(room, may_return=may_return)
     keys = DigestKeys(room.runtime.settings.secret_key)
     known = await find_suppression(db, ANN, region="GB", keys=keys)
@@ -93,7 +93,7 @@ async def test_what_cannot_be_read_yet_is_not_thrown_away(
     with pytest.raises(Conflict, match="may be an opt-out"):
         await erase_only_reading(room)
     await db.execute("alter table away rename to suppression")
-    assert await db.fetchval("select state from inbox") == "new"
+    assert await db.fetchval("select state from inbound_log") == "new"
     await erase(room)
     assert await db.fetchval("select reason from suppression_digest where channel = 'email'") == "opted_out"
 
@@ -101,7 +101,7 @@ async def test_what_cannot_be_read_yet_is_not_thrown_away(
 async def erase_only_reading(room: Room) -> None:
     """As an erasure does with what waits."""
     async with room.runtime.pool.acquire() as db:
-        ids = [row["inbox_id"] for row in await db.fetch("select inbox_id from inbox")]
+        ids = [row["inbound_id"] for row in await db.fetch("select inbound_id from inbound_log")]
         await erasure.read_waiting(room.runtime, db, ids)
 
 
@@ -226,8 +226,8 @@ async def test_a_neighbours_mail_is_read_without_the_address_however_it_is_writt
     await erase(room, "Z1")
     text = await db.fetchval("select text from reply")
     assert text == "Subject: x\n\nPlease write to erased instead, zoë."
-    assert not await db.fetchval("select exists (select from inbox_mail)")
-    assert await db.fetchval("select payload ->> 'sender' from inbox") == BEA
+    assert not await db.fetchval("select exists (select from inbound_mail)")
+    assert await db.fetchval("select payload ->> 'sender' from inbound_log") == BEA
 
 
 @pytest.mark.parametrize("read", [True, False])

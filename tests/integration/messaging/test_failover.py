@@ -203,7 +203,7 @@ async def test_a_provider_without_a_list_leaves_it_to_the_receipt_or_a_person(
     assert await sweep_as_judge(away, channels, settle=0) == Reconciled()
     assert await states(db, step) == {"ambiguous": 2}
     assert (await sweep_as_judge(away, channels, settle=0, patience=0)).held == 2
-    assert (await events(db, ids[1]))[-1] == (None, "sweep", "held")
+    assert (await events(db, ids[1]))[-1] == (None, "reconcile", "held")
     assert "held" in {alert.key for alert in await open_alerts(db)}
     assert await sweep_as_judge(away, channels, settle=0, patience=0) == Reconciled()
     # the receipt of the one that was taken comes at last, and settles it; the other one is a person's to decide

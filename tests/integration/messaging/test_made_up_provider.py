@@ -203,7 +203,7 @@ async def test_a_text_is_sent_and_its_receipt_a_stop_and_an_emails_event_are_tak
     reply = await db.fetchrow("select person_id, reading from reply")
     assert reply is not None
     assert tuple(reply) == (asked.person_id, "opt_out")
-    assert await db.fetchval("select count(*) from inbox where processed_at is null") == 0
+    assert await db.fetchval("select count(*) from inbound_log where processed_at is null") == 0
 
 
 async def test_its_settings_are_documented_hinted_at_and_refused_like_any(

@@ -325,7 +325,7 @@ async def test_a_worker_that_is_told_to_stop_finishes_and_hands_back(runtime: Ru
             with pytest.raises(asyncio.CancelledError):
                 await running
         assert await states(db, step) == {"accepted": 1, "queued": 29}
-        assert await db.fetchval("select count(*) from courier where gone_at is null") == 0
+        assert await db.fetchval("select count(*) from dispatcher where gone_at is null") == 0
     assert len(channel.sent) == 1
 
 
@@ -357,7 +357,7 @@ async def test_what_nobody_foresaw_leaves_no_message_behind(
                 broken.setattr("messaging.outbox.pipeline.verdict", lambda *_args, **_more: 1 / 0)
                 with pytest.raises(ZeroDivisionError):
                     await sender.run(until_idle=True)
-            held = await db.fetchval("select courier_id from message where state = 'sending' limit 1")
+            held = await db.fetchval("select dispatcher_id from message where state = 'sending' limit 1")
             assert held is not None
 
             async def another() -> bool:

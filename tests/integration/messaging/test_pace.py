@@ -105,7 +105,7 @@ async def test_what_a_slow_provider_cannot_take_soon_goes_back_until_its_turn(
             assert len(put_off) >= 30
             apart = [(two[0] - one[0]).total_seconds() for one, two in pairwise(put_off)]
             assert min(apart) > 0  # each has its own turn
-            assert await db.fetchval("select count(*) from courier where gone_at is null") == 0
+            assert await db.fetchval("select count(*) from dispatcher where gone_at is null") == 0
 
 
 async def test_what_waited_long_goes_past_the_gate_again(

@@ -64,15 +64,16 @@ async def claimed(db: Connection, name: str) -> int:
 async def silent_for(db: Connection, dispatcher_id: int, seconds: float) -> None:
     """A courier that was last heard of so long ago."""
     await db.execute(
-        "update courier set until = clock_timestamp() + ($2::float8 - $3::float8) * interval '1 second'"
-        " where courier_id = $1",
+        "update dispatcher set until = clock_timestamp() + ($2::float8 - $3::float8) * interval '1 second'"
+        " where dispatcher_id = $1",
         dispatcher_id, LEASE, seconds,
     )  # fmt: skip
 
 
 async def steady_for(db: Connection, dispatcher_id: int, seconds: float) -> None:
     await db.execute(
-        "update courier set steady_since = clock_timestamp() - $2::float8 * interval '1 second' where courier_id = $1",
+        "update dispatcher set steady_since = clock_timestamp() - $2::float8 * interval '1 second'"
+        " where dispatcher_id = $1",
         dispatcher_id, seconds,
     )  # fmt: skip
 
@@ -119,7 +120,9 @@ async def test_a_heart_is_steady_until_it_misses_half_a_lease(runtime: Runtime, 
             await steady_for(db, one, 600)
             await silent_for(db, one, silence)
             assert await heartbeat._beat_once()
-            since = await db.fetchval("select clock_timestamp() - steady_since from courier where courier_id = $1", one)
+            since = await db.fetchval(
+                "select clock_timestamp() - steady_since from dispatcher where dispatcher_id = $1", one
+            )
             assert (since.total_seconds() > 500) is steady
 
 
@@ -134,7 +137,7 @@ async def test_unknown_outcomes_wait_until_the_judge_is_steady(runtime: Runtime,
     assert await reconcile(runtime, dispatcher_id=dispatcher_id) == Reconciled()
     await steady_for(db, dispatcher_id, LEASE + 1)
     assert (await reconcile(runtime, dispatcher_id=dispatcher_id)).again == 1
-    assert (await events(db, only))[-1] == ("queued", "sweep", "no_answer")
+    assert (await events(db, only))[-1] == ("queued", "reconcile", "no_answer")
 
 
 async def test_what_a_lost_worker_left_is_as_old_as_its_judgement(db: Connection) -> None:
@@ -154,7 +157,7 @@ async def test_what_a_lost_worker_left_is_as_old_as_its_judgement(db: Connection
 
 async def beats(db: Connection, heartbeat: Heartbeat) -> None:
     """Wait for one more heartbeat, as the server counts them."""
-    lease = "select until from courier where courier_id = $1"
+    lease = "select until from dispatcher where dispatcher_id = $1"
     before = await db.fetchval(lease, heartbeat.dispatcher_id)
 
     async def again() -> bool:
@@ -177,7 +180,7 @@ async def test_a_heart_outlives_every_error_and_says_so(
             if trouble == "read only":
                 await (await heartbeat._connection.get()).execute("set default_transaction_read_only = on")
             else:
-                await db.execute("alter table courier rename to lost")
+                await db.execute("alter table dispatcher rename to lost")
 
             async def met() -> bool:
                 return any("server is away" in line["event"] or "refuses" in line["event"] for line in logs)
@@ -210,7 +213,7 @@ async def test_a_worker_is_present_without_anything_to_send(runtime: Runtime, db
 
         await until(is_there)
         assert heartbeat.is_sure
-    row = await db.fetchrow("select gone_at, lost from courier where name = 'idle'")
+    row = await db.fetchrow("select gone_at, lost from dispatcher where name = 'idle'")
     assert row is not None
     assert (row["gone_at"] is not None, row["lost"]) == (True, False)
 
@@ -301,7 +304,7 @@ async def test_a_lost_worker_is_told_until_it_is_back_or_an_hour_is_over(runtime
     assert await db.fetchval("select times from alert where key = 'workers'") == 1
     await dispatcher(db, "host-1")
     assert await told() == "A worker stopped without finishing: host-2."
-    await db.execute("update courier set gone_at = gone_at - interval '61 minutes' where name = 'host-2'")
+    await db.execute("update dispatcher set gone_at = gone_at - interval '61 minutes' where name = 'host-2'")
     assert await told() is None
 
 
@@ -340,7 +343,7 @@ async def test_a_worker_that_was_taken_for_gone_claims_anew(
             return len(sandbox.mailbox) > 10
 
         await until(under_way)
-        await db.execute("update courier set gone_at = clock_timestamp()")
+        await db.execute("update dispatcher set gone_at = clock_timestamp()")
 
         async def all_dealt_with() -> bool:
             await reconcile(runtime, dispatcher_id=None)
@@ -350,7 +353,7 @@ async def test_a_worker_that_was_taken_for_gone_claims_anew(
         await until(all_dealt_with)
         sender.stop()
         await running
-        assert await db.fetchval("select count(*) from courier") == 2
+        assert await db.fetchval("select count(*) from dispatcher") == 2
         unknown = await db.fetchval("select count(*) from message_event where state = 'ambiguous'")
         assert unknown <= 8, "at most twice its connections"
         assert len(sandbox.mailbox) == len({mail.recipients for mail in sandbox.mailbox})

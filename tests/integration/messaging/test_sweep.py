@@ -79,7 +79,7 @@ async def test_what_never_left_is_queued_again_and_the_rest_is_ambiguous(runtime
     swept = await sweep_as_judge(runtime)
     assert (swept.returned, swept.ambiguous, swept.finished) == (1, 1, 0)
     assert await states(db, step) == {"queued": 1, "ambiguous": 1}
-    assert (await events(db, wired))[-1] == ("ambiguous", "sweep", "worker_lost")
+    assert (await events(db, wired))[-1] == ("ambiguous", "reconcile", "worker_lost")
     assert await sweep_as_judge(runtime) == Reconciled()
 
 
@@ -102,7 +102,7 @@ async def test_a_text_that_the_provider_shows_is_never_sent_again(
     row = await message(db, only)
     assert row["state"] == "accepted"
     assert row["provider_id"] == next(iter(sandbox.twilio.messages)).sid
-    assert (await events(db, only))[-1] == ("accepted", "sweep", "found_at_provider")
+    assert (await events(db, only))[-1] == ("accepted", "reconcile", "found_at_provider")
     assert (await deliver(runtime)).accepted == 0
     assert len(sandbox.twilio.messages) == 1
 
@@ -115,7 +115,7 @@ async def test_a_text_without_trace_goes_again(
     assert (await deliver(runtime)).ambiguous == 1
     assert await sweep_as_judge(runtime, channels) == Reconciled()  # not yet: its receipt may still come
     assert (await sweep_as_judge(runtime, channels, settle=0)).again == 1
-    assert (await events(db, only))[-1] == ("queued", "sweep", "no_trace")
+    assert (await events(db, only))[-1] == ("queued", "reconcile", "no_trace")
     assert (await deliver(runtime)).accepted == 1
     assert len(sandbox.twilio.messages) == 1
 
@@ -157,7 +157,7 @@ async def test_an_unanswered_email_goes_again_with_the_same_message_id(
     first, second = sandbox.mailbox
     assert first.message_id == second.message_id
     assert first.sender == second.sender
-    assert [code for state, source, code in await events(db, only) if source == "sweep"] == ["no_answer"]
+    assert [code for state, source, code in await events(db, only) if source == "reconcile"] == ["no_answer"]
 
 
 async def test_after_some_tries_an_email_waits_for_a_person(runtime: Runtime, db: Connection) -> None:

@@ -34,27 +34,27 @@ from tests.support.known_person import MAILBOX, NUMBER, PHONE, WORDS, WORK, fill
 
 SPEAKS: frozenset[str] = frozenset(
     {
-        "address", "alert", "audit", "campaign", "claim", "consent_event", "erased_place", "inbox", "inbox_mail",
-        "inbox_malformed", "link_visit", "message", "message_archive_2026", "message_event",
-        "message_event_archive_2026", "person", "reply", "soft_bounce", "suppression", "suppression_event", "told_once",
-        "webhook_delivery", "webhook_event",
+        "address", "alert", "audit", "campaign", "claim", "consent_event", "erased_place", "inbound_log",
+        "inbound_mail", "inbound_malformed", "message", "message_archive_2026", "message_event",
+        "message_event_archive_2026", "notice_sent", "page_view", "person", "reply", "soft_bounce", "suppression",
+        "suppression_event", "webhook_delivery", "webhook_event",
     }
 )  # fmt: skip
 """Tables that say something of people; the test below puts the person into each."""
 SILENT: frozenset[str] = frozenset(
     {
-        "api_key", "attribute", "ballot", "ballot_unit", "caught_up", "claim_unfed", "consent", "courier", "elector",
-        "erased_subject", "goal", "goal_met", "inbox_digest", "link", "member_import", "message_archive",
-        "message_event_archive", "message_try", "reply_reading", "schema_migrations", "sender", "sign_in",
-        "sns_certificate", "staff", "staff_session", "staged_person", "staged_unit", "standing", "step", "step_total",
-        "suppression_digest", "tally", "turnout_change", "turnout_export", "unit", "webhook_ledger",
-        "webhook_subscription", "webhook_told",
+        "api_key", "attribute", "ballot", "ballot_unit", "caught_up", "claim_status", "consent", "count_change",
+        "dispatcher", "elector", "erased_subject", "event_source_position", "feed_backlog", "goal", "goal_met",
+        "inbound_digest", "link", "member_import", "message_archive", "message_event_archive", "message_try",
+        "reply_classification", "reported_status", "schema_migrations", "sender", "sign_in", "sns_certificate",
+        "staff", "staff_session", "staged_person", "staged_unit", "step", "step_total", "suppression_digest",
+        "turnout_change", "turnout_export", "unit", "webhook_subscription",
     }
 )  # fmt: skip
 """Tables that hold ids, digests and what is the same for everybody; `staged_…` are empty but during an import."""
 
 
-SOURCES = ("claim", "suppression_event", "consent_event", "message", "message_archive", "reply", "standing")
+SOURCES = ("claim", "suppression_event", "consent_event", "message", "message_archive", "reply", "claim_status")
 
 
 async def found_in(db: Connection, words: tuple[str, ...] = WORDS) -> set[str]:
@@ -86,7 +86,7 @@ async def counted(db: Connection, campaign_id: int) -> dict[str, Any]:
         "recount": await recount(db, ballot_id),
         "steps": [one for one in await step_counts(db, campaign_id) if one.position < 3],  # the third waits
         "archived": [tuple(row) for row in await db.fetch("select * from step_total order by 1, 2, 3")],
-        "opened": await db.fetchval("select count(*) from link_visit where agent = 'browser'"),
+        "opened": await db.fetchval("select count(*) from page_view where agent = 'browser'"),
         "readings": [tuple(row) for row in await db.fetch("select reading, count(*) from reply group by 1")],
         "ledgers": {table: await db.fetchval(f"select count(*) from {table}") for table in SOURCES},
     }
@@ -247,14 +247,14 @@ async def test_a_list_does_not_bring_an_erased_address_back(runtime: Runtime, db
 async def test_somebody_in_no_member_file_is_erased_by_address(runtime: Runtime, db: Connection) -> None:
     stranger = "+447700900777"
     await suppress(db, channel="sms", address=stranger, reason="opted_out", source="twilio")
-    inbox_id = await db.fetchval(
-        "insert into inbox (source, dedupe_key, subject, payload, state)"
+    inbound_id = await db.fetchval(
+        "insert into inbound_log (source, dedupe_key, subject, payload, state)"
         " values ('twilio_inbound', 'SM1', $1, $2, 'done')"
-        " returning inbox_id", f"phone:{stranger}", {"form": {"From": stranger, "Body": "who is this"}},
+        " returning inbound_id", f"phone:{stranger}", {"form": {"From": stranger, "Body": "who is this"}},
     )  # fmt: skip
     await db.execute(
-        "insert into reply (inbox_id, channel, address, sender, text, reading, rule, rule_version)"
-        " values ($1, 'sms', $2, 'us', 'who is this', 'unclear', 'r', '1')", inbox_id, stranger,
+        "insert into reply (inbound_id, channel, address, sender, text, reading, rule, rule_version)"
+        " values ($1, 'sms', $2, 'us', 'who is this', 'unclear', 'r', '1')", inbound_id, stranger,
     )  # fmt: skip
     await erasure.erase(runtime, await erasure.look_for(runtime, "07700 900777"), actor="olga")
     assert await found_in(db, ("7700900777", "who is this")) == set()
@@ -342,10 +342,10 @@ async def test_what_a_provider_says_late_is_taken_out_by_the_next_look(runtime: 
         message_id, {"words": f"<{MAILBOX}> is unknown", "status": "5.1.1"},
     )  # fmt: skip
     await db.execute(
-        "insert into inbox (source, dedupe_key, subject, payload, state) values ('mail', 'late', $1, $2, 'done')",
+        "insert into inbound_log (source, dedupe_key, subject, payload, state) values ('mail', 'late', $1, $2, 'done')",
         f"message:{message_id}", {"recipient": MAILBOX},
     )  # fmt: skip
-    assert await found_in(db) == {"message_event", "inbox"}
+    assert await found_in(db) == {"message_event", "inbound_log"}
     await erasure.erase_late(db, datetime.now(UTC) - timedelta(days=60))
     assert await found_in(db) == set()
     assert await db.fetchval("select detail ->> 'status' from message_event order by event_id desc limit 1") == "5.1.1"

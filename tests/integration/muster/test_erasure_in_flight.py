@@ -134,7 +134,7 @@ async def test_a_press_that_waits_for_an_erasure_finds_nobody(
         assert "Quackenbush" not in await response.text()
         await erasing
     assert await found_in(db, ("zeb.q", "quackenbush")) == set()
-    assert await db.fetchval("select (select count(*) from claim) + (select count(*) from inbox)") == 0
+    assert await db.fetchval("select (select count(*) from claim) + (select count(*) from inbound_log)") == 0
 
 
 async def test_whoever_writes_to_what_came_in_is_waited_for_with_empty_hands(
@@ -153,7 +153,9 @@ async def test_whoever_writes_to_what_came_in_is_waited_for_with_empty_hands(
     async with pool.acquire() as other:
         transaction = other.transaction()
         await transaction.start()
-        await other.execute("insert into inbox (source, dedupe_key, subject, payload) values ('x', 'x', 'x', '{}')")
+        await other.execute(
+            "insert into inbound_log (source, dedupe_key, subject, payload) values ('x', 'x', 'x', '{}')"
+        )
         with pytest.raises(Conflict, match="writing to what came in") as refused:
             await erasure.erase(runtime, found, actor="olga")
         await transaction.rollback()

@@ -30,7 +30,7 @@ HANDLERS = {twilio.STATUS: twilio.apply_statuses, vonage.STATUS: vonage.apply_st
 async def receipt(db: Connection, sid: str, status: str, message_id: int | None, **more: str) -> None:
     form = {"MessageSid": sid, "MessageStatus": status, "To": PHONE, "ErrorMessage": f"turquoise {PHONE}"} | more
     await db.execute(
-        "insert into inbox (source, dedupe_key, subject, payload, received_at, next_try_at)"
+        "insert into inbound_log (source, dedupe_key, subject, payload, received_at, next_try_at)"
         " values ($1, $2, $3, $4, $5, $5)",
         twilio.STATUS, f"{sid}:{status}", f"twilio:{sid}", {"form": form, "message_id": message_id},
         datetime.now(UTC) - timedelta(seconds=1),
@@ -62,8 +62,8 @@ async def test_late_receipts_of_every_try_leave_nothing(runtime: Runtime, db: Co
 
     while await process(runtime, 10, HANDLERS):
         pass
-    assert await found_in(db, WORDS) == {"inbox"}
-    assert await db.fetchval("select array_agg(dedupe_key) from inbox where payload <> '{}'") == ["SM9:delivered"]
+    assert await found_in(db, WORDS) == {"inbound_log"}
+    assert await db.fetchval("select array_agg(dedupe_key) from inbound_log where payload <> '{}'") == ["SM9:delivered"]
     after = await message(db, moving)
     assert (after["state"], after["provider_id"]) == ("delivered", None), "it is counted all the same"
     assert not await db.fetchval("select exists (select from suppression where channel <> 'person')")
@@ -106,7 +106,7 @@ async def test_a_year_that_is_forgotten_since_keeps_nothing_from_being_tidied(ru
 async def test_tidying_goes_on_where_one_part_of_it_fails(runtime: Runtime, db: Connection) -> None:
     await receipt(db, "SM9", "delivered", None)
     await db.execute(
-        "update inbox set state = 'done', processed_at = received_at - interval '1 year',"
+        "update inbound_log set state = 'done', processed_at = received_at - interval '1 year',"
         " received_at = received_at - interval '1 year'"
     )
     await db.execute("alter table erased_subject rename to away")
@@ -114,4 +114,4 @@ async def test_tidying_goes_on_where_one_part_of_it_fails(runtime: Runtime, db: 
         jobs = Jobs(runtime, Dispatcher(runtime, {}), outside)
         with pytest.raises(asyncpg.UndefinedTableError):
             await jobs._tidy_alone()
-    assert not await db.fetchval("select exists (select from inbox)")
+    assert not await db.fetchval("select exists (select from inbound_log)")

@@ -34,7 +34,7 @@ async def erase(runtime: Runtime, who: str, *, may_return: bool = False) -> dict
 async def test_what_others_wrote_stays_without_the_address(runtime: Runtime, db: Connection) -> None:
     await fill(db)
     await erase(runtime, NUMBER)
-    rows = {row["dedupe_key"]: row for row in await db.fetch("select * from inbox")}
+    rows = {row["dedupe_key"]: row for row in await db.fetch("select * from inbound_log")}
     assert (rows["unread"]["state"], rows["unread"]["payload"]["form"]["Body"]) == ("new", "STOP it, and erased")
     assert rows["read"]["payload"]["form"] == {
         "From": NEAR_PHONE, "To": "us", "Body": "now\nwrite to erased or erased",
@@ -42,7 +42,7 @@ async def test_what_others_wrote_stays_without_the_address(runtime: Runtime, db:
     assert rows["for-them"]["payload"] == {}
     assert rows["for-other"]["payload"] == {"sender": REP, "t": "mauve"}
     assert (rows["parked"]["state"], rows["parked"]["payload"]["n"]) == ("parked", "erased")
-    raw = await db.fetchval("select raw from inbox_mail where inbox_id = $1", rows["parked"]["inbox_id"])
+    raw = await db.fetchval("select raw from inbound_mail where inbound_id = $1", rows["parked"]["inbound_id"])
     assert raw == f"From: Zara <{NEAR_MAILBOX}>\r\n\r\nFrom: erased\r\nmauve \xe9".encode("latin-1")
     replies = await db.fetch("select address, text, note, state from reply where text <> '' order by reply_id")
     assert [tuple(row) for row in replies] == [
@@ -151,7 +151,7 @@ async def test_an_arrival_that_is_committed_after_a_later_one_is_found(
     runtime: Runtime, pool: Pool, db: Connection
 ) -> None:
     await add_person(db, "A1", sms=PHONE)
-    store = "insert into inbox (source, dedupe_key, subject, payload) values ('x', $1, 'x', $2)"
+    store = "insert into inbound_log (source, dedupe_key, subject, payload) values ('x', $1, 'x', $2)"
     async with pool.acquire() as other:
         transaction = other.transaction()
         await transaction.start()

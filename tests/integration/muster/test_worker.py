@@ -123,7 +123,7 @@ async def test_every_worker_heeds_a_wake_up_at_once(
         await wake("deliver")
         await until(all_sent(muster, 2 * CLAIMED))
     assert recipients(sandbox) == everybody_once(2 * CLAIMED)
-    assert await muster.pool.fetchval("select count(distinct courier_id) from message") == 2
+    assert await muster.pool.fetchval("select count(distinct dispatcher_id) from message") == 2
 
 
 def listeners(redis: Redis, count: int) -> Callable[[], Awaitable[bool]]:

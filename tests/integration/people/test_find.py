@@ -77,7 +77,7 @@ async def test_what_somebody_said_stands_in_order_with_what_it_answers(db: Conne
     )  # fmt: skip
     await retract_claim(db, claim_id, recorder="olga", source="rep")
     await db.execute(
-        "insert into reply (inbox_id, channel, address, sender, person_id, message_id, text, reading, rule,"
+        "insert into reply (inbound_id, channel, address, sender, person_id, message_id, text, reading, rule,"
         " rule_version, claim_id, received_at)"
         " values (1, 'sms', '+447400123456', 'us', $1, $2, 'done it', 'voted', 'r', '1', $3, $4)",
         person, message_id, claim_id, NOW,

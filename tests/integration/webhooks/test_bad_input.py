@@ -189,7 +189,7 @@ async def test_whatever_a_provider_signs_is_taken_or_refused_and_never_stops_the
     check(status, kind, answer)
     assert status in {200, 204, 400}
     await process_inbox(site.runtime, 100)
-    left = await site.db.fetch("select state, error from inbox where state = 'new'")
+    left = await site.db.fetch("select state, error from inbound_log where state = 'new'")
     assert [tuple(row) for row in left] == []
 
 
@@ -224,7 +224,7 @@ async def test_whatever_the_other_provider_signs_is_taken_or_refused_as_well(
     check(status, kind, answer)
     assert status in {200, 400}
     await process_inbox(site.runtime, 100)
-    assert await site.db.fetchval("select count(*) from inbox where state = 'new'") == 0
+    assert await site.db.fetchval("select count(*) from inbound_log where state = 'new'") == 0
 
 
 @pytest.mark.parametrize(

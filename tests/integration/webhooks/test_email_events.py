@@ -122,7 +122,7 @@ async def test_each_event_says_what_became_of_its_message(
         )
         assert events == 1, name  # also what moves nothing is there for who asks later
     assert found == expected
-    assert await db.fetchval("select count(*) from inbox where state <> 'done'") == 0
+    assert await db.fetchval("select count(*) from inbound_log where state <> 'done'") == 0
 
 
 async def test_nobodys_reading_is_followed(world: World, campaign: Campaign, db: Connection) -> None:
@@ -130,7 +130,9 @@ async def test_nobodys_reading_is_followed(world: World, campaign: Campaign, db:
     looks = [("sendgrid", "open"), ("sendgrid", "click"), ("mailgun", "opened"), ("mailgun", "clicked")]
     for provider, name in (*looks, ("postmark", "open"), ("ses", "open")):
         assert await world.post(provider, world.request(provider, name, asked.message_id)) == 200
-    assert await db.fetchval("select count(*) from inbox where payload <> '{}'") == 0  # nothing but Mailgun's tokens
+    assert (
+        await db.fetchval("select count(*) from inbound_log where payload <> '{}'") == 0
+    )  # nothing but Mailgun's tokens
 
 
 async def test_the_same_event_twice_is_stored_once(world: World, campaign: Campaign, db: Connection) -> None:
@@ -139,7 +141,7 @@ async def test_the_same_event_twice_is_stored_once(world: World, campaign: Campa
         request = world.request(provider, name, asked.message_id)
         statuses = await asyncio.gather(*(world.post(provider, request) for _ in range(4)))
         assert statuses == [200] * 4
-    assert await db.fetchval("select count(*) from inbox") == len(DELIVERED)
+    assert await db.fetchval("select count(*) from inbound_log") == len(DELIVERED)
 
 
 async def test_what_is_about_no_message_of_ours_changes_nothing(
@@ -149,7 +151,7 @@ async def test_what_is_about_no_message_of_ours_changes_nothing(
     for provider, name in DELIVERED:
         await world.tell(provider, name, 10**9)
     assert await db.fetchval("select count(*) from message where state = 'delivered'") == 0
-    assert await db.fetchval("select count(*) from inbox where state = 'done'") == len(DELIVERED)
+    assert await db.fetchval("select count(*) from inbound_log where state = 'done'") == len(DELIVERED)
 
 
 async def test_what_leaves_an_email_where_it_was_reads_like_it(
@@ -257,7 +259,7 @@ async def test_an_event_nobody_knows_is_parked_and_told(world: World, campaign: 
     await world.tell("mailgun", "delivered", asked.message_id, event="levitated")
     await world.tell("postmark", "delivery", asked.message_id, RecordType="Levitation")
     await world.tell("ses", "delivery", asked.message_id, eventType="Levitation")
-    assert await db.fetchval("select count(*) from inbox where state = 'parked'") == 4
+    assert await db.fetchval("select count(*) from inbound_log where state = 'parked'") == 4
     assert await db.fetchval("select count(*) from alert where resolved_at is null") == 4
 
 
@@ -278,4 +280,4 @@ async def test_an_oversized_body_is_refused_unread(world: World, db: Connection)
         body = BytesIO(b"[" + b"1," * 600_000 + b"1]")
         response = await world.client.post(f"/webhooks/email/{provider}", data=body)
         assert response.status == 413
-    assert await db.fetchval("select count(*) from inbox_malformed") == 0
+    assert await db.fetchval("select count(*) from inbound_malformed") == 0

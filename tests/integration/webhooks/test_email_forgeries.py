@@ -54,7 +54,9 @@ async def world(runtime: Runtime, keys: Keys) -> AsyncIterator[World]:
 
 
 async def nothing_kept(db: Connection) -> bool:
-    return bool(await db.fetchval("select not exists (select from inbox) and not exists (select from inbox_malformed)"))
+    return bool(
+        await db.fetchval("select not exists (select from inbound_log) and not exists (select from inbound_malformed)")
+    )
 
 
 def sendgrid_body(**more: Any) -> bytes:
@@ -108,14 +110,14 @@ async def test_a_changed_moved_or_old_request_of_sendgrids_is_refused(world: Wor
     assert await nothing_kept(db)
     for number, known in enumerate(world.sendgrid):  # while one is exchanged for the other
         assert await world.post("sendgrid", known.sign(sendgrid_body(sg_event_id=str(number)))) == 200
-    assert await db.fetchval("select count(*) from inbox") == 2
+    assert await db.fetchval("select count(*) from inbound_log") == 2
 
 
 async def test_what_sendgrid_signed_and_nobody_can_read_is_kept(world: World, db: Connection) -> None:
     bodies = [b"", b"{}", b"[1]", b"[{}]", b'[{"event": "bounce"}]', b"\xff\xfe", b"[" * 2000, b"[" * 900 + b"]" * 900]
     for body in bodies:
         assert await world.post("sendgrid", world.sendgrid[0].sign(body)) == 400, body
-    assert await db.fetchval("select count(*) from inbox_malformed where source = 'sendgrid_event'") == len(bodies)
+    assert await db.fetchval("select count(*) from inbound_malformed where source = 'sendgrid_event'") == len(bodies)
 
 
 # ---- Mailgun
@@ -126,7 +128,7 @@ async def test_a_token_of_mailguns_counts_once_whatever_comes_with_it(world: Wor
     for name in ("delivered", "complained", "unsubscribed"):
         said = payload("mailgun", name, "1-abc") | {"signature": signature}
         assert await world.post("mailgun", Request(json.dumps(said).encode())) == 200
-    assert await db.fetchval("select string_agg(payload -> 'event' ->> 'event', ' ') from inbox") == "delivered"
+    assert await db.fetchval("select string_agg(payload -> 'event' ->> 'event', ' ') from inbound_log") == "delivered"
 
 
 async def test_a_changed_or_old_signature_of_mailguns_is_refused(world: World, db: Connection) -> None:
@@ -145,7 +147,7 @@ async def test_a_changed_or_old_signature_of_mailguns_is_refused(world: World, d
     for key in MAILGUN_KEYS:  # while one is exchanged for the other
         said = event | {"signature": mailgun_signature(key=key)}
         assert await world.post("mailgun", Request(json.dumps(said).encode())) == 200
-    assert await db.fetchval("select count(*) from inbox") == 2
+    assert await db.fetchval("select count(*) from inbound_log") == 2
 
 
 # ---- Postmark
@@ -162,7 +164,7 @@ async def test_either_of_postmarks_logins_is_let_in_and_no_other(world: World, d
     ]  # fmt: skip
     for header in wrong:
         assert await world.post("postmark", Request(body, {"Authorization": header})) == 403, header
-    assert await db.fetchval("select count(*) from inbox") == 1
+    assert await db.fetchval("select count(*) from inbound_log") == 1
 
 
 # ---- Amazon
@@ -174,7 +176,7 @@ async def test_both_versions_of_amazons_signature_verify(world: World, db: Conne
         for more in ({}, {"Subject": "Amazon SES Email Event Notification"}):
             said = world.sns.notification(event, SignatureVersion=version, **more)
             assert await world.post("ses", world.from_sns(said)) == 200
-    assert await db.fetchval("select count(*) from inbox") == 4
+    assert await db.fetchval("select count(*) from inbound_log") == 4
     assert len(world.amazon.asked) == 1  # the certificate is fetched once
 
 
@@ -295,9 +297,9 @@ async def test_signed_nonsense_is_answered_and_stops_nobody(
         assert await world.post(provider, request) in {200, 400, 403}, (provider, name, value)
     await process_inbox(world.runtime, 100)
     # nothing crashed: it was done, or set aside because it is no event
-    odd = "select error from inbox where state = 'new' or error is not null and error not like 'InputError%'"
+    odd = "select error from inbound_log where state = 'new' or error is not null and error not like 'InputError%'"
     assert await db.fetchval(odd) is None
-    await db.execute("delete from inbox")
+    await db.execute("delete from inbound_log")
 
 
 def test_every_provider_has_a_handler() -> None:

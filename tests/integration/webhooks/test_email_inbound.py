@@ -228,7 +228,7 @@ async def test_mail_that_nobody_signed_is_refused(world: World, campaign: Campai
     ]
     for number, (provider, forged) in enumerate(forgeries):
         assert await post(world, provider, forged) == 403, number
-    assert await db.fetchval("select count(*) from inbox") == 0
+    assert await db.fetchval("select count(*) from inbound_log") == 0
 
 
 async def test_a_token_of_mailguns_brings_one_mail(world: World, campaign: Campaign, db: Connection) -> None:
@@ -246,7 +246,7 @@ async def test_a_token_of_mailguns_brings_one_mail(world: World, campaign: Campa
 async def test_mail_to_nobody_and_mail_that_is_none(world: World, db: Connection) -> None:
     for provider, make in WAYS.items():
         assert await post(world, provider, make(world, Sent("nobody@reply.union.test"), raw=True)) == 200
-    assert await db.fetchval("select count(*) from inbox where source = 'mail'") == 0
+    assert await db.fetchval("select count(*) from inbound_log where source = 'mail'") == 0
     useless = [
         ("sendgrid", world.sendgrid[0].sign(b"no form")),
         ("postmark", Request(b"{}", postmark_headers())),
@@ -256,7 +256,7 @@ async def test_mail_to_nobody_and_mail_that_is_none(world: World, db: Connection
     ]
     for number, (provider, request) in enumerate(useless):
         assert await post(world, provider, request) == 400, number
-    assert await db.fetchval("select count(*) from inbox_malformed") == len(useless)
+    assert await db.fetchval("select count(*) from inbound_malformed") == len(useless)
     assert await post(world, "ses", world.from_sns(world.sns.confirmation())) == 200
     assert await post(world, "ses", world.from_sns(world.sns.confirmation(Type="UnsubscribeConfirmation"))) == 200
     assert await db.fetchval("select count(*) from alert") == 1
@@ -368,7 +368,7 @@ async def test_signed_junk_is_answered_and_stops_nobody(
             request = world.from_sns(world.sns.notification(event))
     assert await post(world, which, request) == 200
     await process_inbox(world.runtime, 100)
-    odd = "select error from inbox where state = 'new' or error is not null and error not like 'InputError%'"
+    odd = "select error from inbound_log where state = 'new' or error is not null and error not like 'InputError%'"
     assert await db.fetchval(odd) is None
     await db.execute("delete from reply")
-    await db.execute("delete from inbox")
+    await db.execute("delete from inbound_log")

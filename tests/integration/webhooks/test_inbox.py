@@ -25,7 +25,7 @@ class Waking:
         self.seen: list[tuple[str, int]] = []
 
     async def __call__(self, job: str) -> None:
-        self.seen.append((job, await self.db.fetchval("select count(*) from inbox")))
+        self.seen.append((job, await self.db.fetchval("select count(*) from inbound_log")))
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ class Noting:
 
 
 async def states(db: Connection) -> dict[str, str]:
-    return {row["dedupe_key"]: row["state"] for row in await db.fetch("select dedupe_key, state from inbox")}
+    return {row["dedupe_key"]: row["state"] for row in await db.fetch("select dedupe_key, state from inbound_log")}
 
 
 async def test_the_workers_are_woken_after_the_commit(here: Runtime, db: Connection) -> None:
@@ -80,7 +80,7 @@ async def test_what_comes_at_the_same_moment_shares_commits(here: Runtime, db: C
     )
 
     assert len(set(stored)) == 80
-    assert len({row["xmin"] for row in await db.fetch("select xmin::text from inbox")}) <= 3
+    assert len({row["xmin"] for row in await db.fetch("select xmin::text from inbound_log")}) <= 3
 
 
 async def test_a_bad_one_costs_none_of_those_that_came_at_the_same_moment(here: Runtime, db: Connection) -> None:
@@ -96,7 +96,7 @@ async def test_a_bad_one_costs_none_of_those_that_came_at_the_same_moment(here: 
     assert [isinstance(one, int) for one in said] == [True, True, False, False, True]
     assert said[2] is None
     assert isinstance(said[3], asyncpg.DataError)
-    keys = [row["dedupe_key"] for row in await db.fetch("select dedupe_key from inbox order by inbox_id")]
+    keys = [row["dedupe_key"] for row in await db.fetch("select dedupe_key from inbound_log order by inbound_id")]
     assert keys == ["a", "b", "d"]
 
 
@@ -123,7 +123,7 @@ async def test_nobody_waits_longer_than_a_provider_does_when_the_database_hangs(
         return await intake.store(here, source="t", dedupe_key=key, subject=key, payload={})
 
     async with db.transaction():
-        await db.execute("lock table inbox in access exclusive mode")
+        await db.execute("lock table inbound_log in access exclusive mode")
         first = asyncio.create_task(store("a"))
         await asyncio.sleep(0.2)
         second = asyncio.create_task(store("b"))
@@ -211,13 +211,13 @@ async def test_pauses_grow_and_at_last_it_is_parked_and_told(here: Runtime, cloc
     for _ in range(MOST_TRIES):
         assert await process(here, 10, {"t": handler}) == 1
         assert await process(here, 10, {"t": handler}) == 0, "not before its pause is over"
-        due = await db.fetchval("select next_try_at from inbox")
+        due = await db.fetchval("select next_try_at from inbound_log")
         pauses.append(due - clock())
         clock.now = due
     assert pauses[:4] == [timedelta(seconds=2**n) for n in range(4)]
     assert max(pauses) <= LONGEST_PAUSE
     assert await states(db) == {"a": "parked"}
-    assert "RuntimeError" in await db.fetchval("select error from inbox")
+    assert "RuntimeError" in await db.fetchval("select error from inbound_log")
     [alert] = await db.fetch("select key, severity, remedy from alert")
     assert (alert["key"], alert["severity"]) == ("inbox:t", "warning")
     clock.wait(days=1)

@@ -147,7 +147,7 @@ async def test_each_signal_asks_a_person_a_second_time_and_then_believes_them(
                 page = await look(client, ann.confirm)
     page = await press(client, ann.confirm, page, "voted")
     assert "One more question" in page.words
-    assert signal in await campaign.db.fetchval("select signals from link_visit where stage = 2")
+    assert signal in await campaign.db.fetchval("select signals from page_view where stage = 2")
     assert await campaign.standing(ann) is None
     clock.wait(seconds=5)
     page = await press(client, ann.confirm, page, "voted")

@@ -84,7 +84,7 @@ async def test_one_press_confirms_and_withdraws_what_was_queued(
     assert await campaign.waiting(ann) == ("cancelled", "answered")
     claim = await campaign.db.fetchrow("select source, recorder, confidence, message_id, at from claim")
     assert tuple(claim) == ("link", "member", pytest.approx(0.95), ann.message_id, clock())
-    [kept] = await campaign.db.fetch("select source, state, payload from inbox")
+    [kept] = await campaign.db.fetch("select source, state, payload from inbound_log")
     assert (kept["source"], kept["state"], kept["payload"]["answer"]) == ("link", "done", "voted")
 
 
@@ -275,7 +275,7 @@ async def test_head_has_the_headers_of_get_and_leaves_no_trace(
 ) -> None:
     ann = await campaign.ask(sms=PHONE)
     head = await client.head(ann.confirm)
-    assert await db.fetchval("select count(*) from link_visit") == 0
+    assert await db.fetchval("select count(*) from page_view") == 0
     get = await client.get(ann.confirm)
     varies = {"Date"}
     assert {name: value for name, value in head.headers.items() if name not in varies} == {

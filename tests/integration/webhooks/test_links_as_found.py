@@ -103,7 +103,7 @@ async def test_every_button_and_link_of_such_a_page_works(campaign: Campaign, cl
         there = here.join(URL(link, encoded=True))
         async with client.session.get(there, headers={"User-Agent": BROWSER}) as answer:
             assert answer.status == (404 if link.endswith("/page") else 200), link
-    assert await campaign.db.fetchval("select count(*) from link_visit where 'honeypot' = any (signals)") == 1
+    assert await campaign.db.fetchval("select count(*) from page_view where 'honeypot' = any (signals)") == 1
     campaign.runtime.clock.wait(minutes=5)  # type: ignore[attr-defined]
     async with client.session.get(here, headers={"User-Agent": BROWSER}) as answer:
         page = Forms(await answer.text())

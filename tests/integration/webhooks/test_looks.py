@@ -37,7 +37,7 @@ async def client(campaign: Campaign) -> AsyncIterator[Client]:
 
 
 async def looks(db: Connection, action: str = "confirm") -> int:
-    return int(await db.fetchval("select count(*) from link_visit where action = $1", action))
+    return int(await db.fetchval("select count(*) from page_view where action = $1", action))
 
 
 async def test_a_good_link_asked_for_a_thousand_times_leaves_few_rows(
@@ -120,7 +120,7 @@ async def test_looks_go_when_nobody_can_answer_them_and_one_says_that_it_was_ope
     for _ in range(2):
         clock.wait(hours=3)
         await delete_stale_rows(db, clock() - timedelta(days=30), now=clock(), page=2)
-        kept = await db.fetch("select message_id, action, agent, kept from link_visit")
+        kept = await db.fetch("select message_id, action, agent, kept from page_view")
         assert [tuple(row) for row in kept] == [(ann.message_id, "confirm", "browser", True)]
         await look(client, ann.confirm)
         clock.wait(days=3)

@@ -74,7 +74,7 @@ async def test_each_bounce_does_what_its_code_says(room: Room, db: Connection) -
     assert found == expected
     assert await db.fetchval("select count(*) from soft_bounce") == 2
     assert await db.fetchval("select count(*) from reply") == 0  # what machines say is no answer
-    assert await db.fetchval("select count(*) from inbox where state <> 'done'") == 0
+    assert await db.fetchval("select count(*) from inbound_log where state <> 'done'") == 0
 
 
 async def test_servers_that_refuse_our_sender_in_a_bounce_stop_it_and_mending_tries_again(
@@ -170,7 +170,7 @@ async def test_without_a_token_of_ours_nobody_is_suppressed(room: Room, db: Conn
     ]
     for address in forged:
         assert await room.hand_over(room.mail("dsn-hard", asked), address) == 550, address
-    assert await db.fetchval("select count(*) from inbox") == 0
+    assert await db.fetchval("select count(*) from inbound_log") == 0
     # a mailbox that takes any mail: a bounce there proves nothing, whatever it holds
     assert await room.hand_over(room.mail("dsn-hard", asked), "ballot@union.test") == 250
     await process_inbox(room.runtime, 10)
@@ -203,7 +203,7 @@ async def test_what_is_answered_with_250_is_kept_as_it_came_and_once(room: Room,
     to = room.bounce_address(asked)
     codes = await asyncio.gather(*(room.hand_over(raw, to) for _ in range(5)))
     assert codes == [250] * 5
-    (row,) = await db.fetch("select payload, raw from inbox join inbox_mail using (inbox_id)")
+    (row,) = await db.fetch("select payload, raw from inbound_log join inbound_mail using (inbound_id)")
     assert row["raw"] == raw
     assert row["payload"]["recipient"] == to
     assert row["payload"]["sender"] == ""
@@ -216,7 +216,7 @@ async def test_while_the_database_is_away_mail_is_asked_to_come_again(room: Room
     async with listening(replace(room.runtime, pool=pool), "lmtp", "127.0.0.1:0") as where:
         away = replace(room, port=int(where.rpartition(":")[2]))
         assert await away.hand_over(room.mail("dsn-hard", asked), room.bounce_address(asked)) == 451
-    assert await db.fetchval("select count(*) from inbox") == 0
+    assert await db.fetchval("select count(*) from inbound_log") == 0
     assert await room.hand_over(room.mail("dsn-hard", asked), room.bounce_address(asked)) == 250
 
 
@@ -229,7 +229,7 @@ async def test_a_mail_that_is_too_large_is_refused_for_good(room: Room, db: Conn
     with closing(writer):
         for said, code in ((b"", b"220"), (b"LHLO x", b"250"), (b"MAIL FROM:<> SIZE=2000000", b"552")):
             assert (await talk(reader, writer, said)).startswith(code)
-    assert await db.fetchval("select count(*) from inbox") == 0
+    assert await db.fetchval("select count(*) from inbound_log") == 0
 
 
 async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: bytes) -> bytes:
@@ -247,7 +247,7 @@ async def test_a_mail_nobody_can_read_is_set_aside_and_holds_up_no_other(room: R
     poison = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(2000))
     assert await room.hand_over(poison, room.bounce_address(asked)) == 250
     await room.tell("dsn-hard", other)
-    states = [row["state"] for row in await db.fetch("select state from inbox order by inbox_id")]
+    states = [row["state"] for row in await db.fetch("select state from inbound_log order by inbound_id")]
     assert states == ["parked", "done"]
     assert await db.fetchval("select severity from alert where key = 'inbox:mail'") == "warning"
     assert (await standing(db, other.message_id))[0] == "bounced"
@@ -259,7 +259,7 @@ async def test_a_header_made_to_stop_the_inbox_does_not(room: Room, db: Connecti
     assert await room.hand_over(b"From: " + b"(" * 1500 + b"\r\n\r\nhm\r\n", to, ANN) == 250
     assert await room.hand_over(f"From: {ANN}\r\nSubject: x\r\n\r\nSTOP\r\n".encode(), to, ANN) == 250
     await process_inbox(room.runtime, 10)
-    assert {row["state"] for row in await db.fetch("select state from inbox")} == {"done"}
+    assert {row["state"] for row in await db.fetch("select state from inbound_log")} == {"done"}
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
 
 
@@ -274,7 +274,7 @@ async def test_what_the_library_cannot_take_apart_is_set_aside_at_once(
     to = f"r+{room.sign_id(asked, 'reply')}@{REPLIES}"
     assert await room.hand_over(f"From: {ANN}\r\n\r\nhm\r\n".encode(), to, ANN) == 250
     await process_inbox(room.runtime, 10)
-    assert await db.fetchval("select state from inbox") == "parked"
+    assert await db.fetchval("select state from inbound_log") == "parked"
 
 
 # ---- those who mean ill
@@ -320,7 +320,7 @@ async def test_slow_silent_and_too_many_clients_are_turned_away(
             writer.write(b"a\r\n")
             await asyncio.wait({answer}, timeout=0.02)
         assert (await answer).startswith(b"421 4.4.2")
-    assert await db.fetchval("select count(*) from inbox") == 0
+    assert await db.fetchval("select count(*) from inbound_log") == 0
 
 
 @asynccontextmanager
@@ -412,7 +412,7 @@ async def test_whatever_is_said_to_it_the_listener_stays(room: Room, db: Connect
             await talk(reader, writer, said)
         writer.write(b"Subject: half\r\n\r\nhalf a ma")
         await writer.drain()
-    assert await db.fetchval("select count(*) from inbox") == 0
+    assert await db.fetchval("select count(*) from inbound_log") == 0
     assert await room.hand_over(room.mail("dsn-hard", asked), to.decode()) == 250
 
 
@@ -428,7 +428,7 @@ async def test_lmtp_answers_for_one_recipient_and_smtp_for_several(room: Room, d
                 assert (await talk(reader, writer, b"RCPT TO:<" + recipients[1] + b">")).startswith(second)
                 await talk(reader, writer, b"DATA")
                 assert (await talk(reader, writer, f"Subject: {second!r}\r\n\r\nx\r\n.".encode())).startswith(b"250")
-    assert await db.fetchval("select count(*) from inbox") == 3
+    assert await db.fetchval("select count(*) from inbound_log") == 3
 
 
 async def test_commands_may_come_together(room: Room, db: Connection) -> None:
@@ -449,7 +449,7 @@ async def test_commands_may_come_together(room: Room, db: Connection) -> None:
         "250",
         "221",
     ]
-    assert await db.fetchval("select count(*) from inbox") == 1
+    assert await db.fetchval("select count(*) from inbound_log") == 1
 
 
 async def test_a_listener_that_stops_finishes_the_mail_in_flight(room: Room, db: Connection) -> None:
@@ -464,7 +464,7 @@ async def test_a_listener_that_stops_finishes_the_mail_in_flight(room: Room, db:
         await asyncio.sleep(0)
         assert (await talk(reader, writer, b"Subject: x\r\n\r\nx\r\n.")).startswith(b"250")
         await asyncio.wait_for(stopping, 15)
-    assert await db.fetchval("select count(*) from inbox") == 1
+    assert await db.fetchval("select count(*) from inbound_log") == 1
 
 
 async def test_where_it_cannot_listen_it_says_so(room: Room, tmp_path: Path) -> None:
@@ -508,7 +508,7 @@ async def test_a_mailbox_is_read_again_and_again_and_counts_once(room: Room, db:
     # the same mails by another way: they are the same
     assert await read_mailbox(room.runtime, tmp_path / "maildir") == Counted(known=3)
     assert await room.hand_over(room.mail("dsn-hard", asked[0]), room.bounce_address(asked[0])) == 250
-    assert await db.fetchval("select count(*) from inbox") == 3
+    assert await db.fetchval("select count(*) from inbound_log") == 3
     await process_inbox(room.runtime, 10)
     assert [(await standing(db, one.message_id))[0] for one in asked] == ["bounced"] * 3
     assert len(maildir) == 3
@@ -543,6 +543,6 @@ async def test_what_has_been_read_goes_with_its_row(room: Room, db: Connection) 
     from webhooks import delete_stale_rows
 
     await room.tell("dsn-hard", await room.campaign.ask(email=ANN))
-    await until(lambda: db.fetchval("select state = 'done' from inbox"))
+    await until(lambda: db.fetchval("select state = 'done' from inbound_log"))
     await delete_stale_rows(db, NOON + timedelta(days=1), now=NOON + timedelta(days=31))
-    assert await db.fetchval("select count(*) from inbox_mail") == 0
+    assert await db.fetchval("select count(*) from inbound_mail") == 0

@@ -147,12 +147,13 @@ async def test_any_form_from_a_page_that_was_looked_at_is_answered_with_a_page(
 
 async def nothing_half_written(campaign: Campaign) -> None:
     """Every press that was kept was done, and nothing was done that no press asked for."""
-    left = await campaign.db.fetchval("select count(*) from inbox where state <> 'done'")
+    left = await campaign.db.fetchval("select count(*) from inbound_log where state <> 'done'")
     unasked = await campaign.db.fetchval(
-        "select count(*) from claim c where c.source = 'link' and not exists (select from inbox where source = 'link')"
+        "select count(*) from claim c where c.source = 'link'"
+        " and not exists (select from inbound_log where source = 'link')"
     )
     stopped = await campaign.db.fetchval("select count(*) from suppression")
-    kept = await campaign.db.fetchval("select count(*) from inbox")
+    kept = await campaign.db.fetchval("select count(*) from inbound_log")
     assert (left, unasked) == (0, 0)
     assert stopped == 0 or kept > 0
 

@@ -60,7 +60,7 @@ async def test_a_text_that_came_while_we_were_down_counts_as_of_then(
     assert await backfill(here) == 1
     assert await process_inbox(here, 10) == 1
     assert await campaign.standing(ann) == "voted"
-    assert await db.fetchval("select dedupe_key from inbox") == sid
+    assert await db.fetchval("select dedupe_key from inbound_log") == sid
     late = clock() - await db.fetchval("select received_at from reply")
     assert timedelta(minutes=4) < late < timedelta(minutes=6)
 
@@ -77,7 +77,7 @@ async def test_what_has_come_already_does_not_come_again(
     assert await backfill(here) == 1
     clock.wait(minutes=16)
     assert await backfill(here) == 0
-    assert await db.fetchval("select count(*) from inbox") == 2
+    assert await db.fetchval("select count(*) from inbound_log") == 2
 
 
 async def test_it_is_looked_as_often_as_is_set_and_by_one(here: Runtime, sandbox: Sandbox, clock: Moving) -> None:
@@ -97,7 +97,9 @@ async def test_days_of_silence_are_made_up_for(here: Runtime, sandbox: Sandbox, 
     for hours in (70, 40, 10, 0.1):
         came(sandbox, f"{hours} hours ago", ago=hours * 3600)
     assert await backfill(here) == 4
-    order = [row["text"] for row in await db.fetch("select payload -> 'form' ->> 'Body' as text from inbox order by 1")]
+    order = [
+        row["text"] for row in await db.fetch("select payload -> 'form' ->> 'Body' as text from inbound_log order by 1")
+    ]
     assert len(order) == 4
 
 
@@ -110,7 +112,7 @@ async def test_what_the_inbox_may_have_forgotten_does_not_come_again(
     came(sandbox, "Voted", ago=20 * 86400)
     assert here.settings.keep_inbox == 30
     assert await backfill(here) == 1
-    assert await db.fetchval("select payload -> 'form' ->> 'Body' from inbox") == "Voted"
+    assert await db.fetchval("select payload -> 'form' ->> 'Body' from inbound_log") == "Voted"
 
 
 async def test_what_we_sent_is_not_read_again(here: Runtime, sandbox: Sandbox, clock: Moving) -> None:

@@ -86,7 +86,7 @@ async def test_what_postfix_cannot_deliver_comes_back_and_forged_mail_does_not_c
             with pytest.raises(aiosmtplib.SMTPRecipientRefused) as refused:
                 await world.rcpt(f"b+1-00000000@{BOUNCES}")
             assert refused.value.code == 550
-        assert await db.fetchval("select count(*) from inbox") == 1
+        assert await db.fetchval("select count(*) from inbound_log") == 1
 
 
 async def test_while_the_database_is_away_postfix_keeps_the_mail(
@@ -111,7 +111,7 @@ async def test_while_the_database_is_away_postfix_keeps_the_mail(
 
             async def is_kept() -> bool:
                 await postfix.flush()
-                return bool(await db.fetchval("select exists (select from inbox)"))
+                return bool(await db.fetchval("select exists (select from inbound_log)"))
 
             await until(is_kept, seconds=40)
     await process_inbox(room.runtime, 10)

@@ -40,12 +40,12 @@ async def prune(runtime: Runtime, db: Connection) -> None:
     """Forget what came in, as the worker does every hour."""
     now = runtime.clock()
     await delete_stale_rows(db, now - KEEP, now=now)
-    assert await db.fetchval("select count(*) from inbox") == 0
+    assert await db.fetchval("select count(*) from inbound_log") == 0
 
 
 async def counts(db: Connection) -> tuple[int, ...]:
     """Everything a text or a receipt could have left behind."""
-    tables = ("claim", "reply", "message_event", "suppression_event", "inbox")
+    tables = ("claim", "reply", "message_event", "suppression_event", "inbound_log")
     return tuple([await db.fetchval(f"select count(*) from {table}") for table in tables])
 
 
@@ -75,13 +75,13 @@ async def test_a_text_sent_again_after_the_inbox_was_pruned_says_nothing(
             assert await counts(db) == before
         clock.wait(days=5)
         await prune(here, db)
-        assert await db.fetchval("select count(*) from inbox_digest") == 0, "no ballot of today asks about it"
+        assert await db.fetchval("select count(*) from inbound_digest") == 0, "no ballot of today asks about it"
 
 
 async def test_digests_say_nothing_and_only_what_could_be_sent_again_has_one(db: Connection, clock: Moving) -> None:
     await db.execute(
         """
-        insert into inbox (source, dedupe_key, subject, payload, received_at, state, processed_at)
+        insert into inbound_log (source, dedupe_key, subject, payload, received_at, state, processed_at)
         select source, 'k' || n, 'phone:+447400123456', '{"form": {"Body": "STOP"}}', $1, state, $1
         from unnest('{twilio_inbound,mailgun_event,link,unsubscribe}'::text[]) as source, generate_series(1, 30) as n,
              unnest('{done}'::text[]) as state
@@ -90,7 +90,7 @@ async def test_digests_say_nothing_and_only_what_could_be_sent_again_has_one(db:
     )
     clock.wait(days=3)
     assert await delete_stale_rows(db, clock() - KEEP, now=clock(), page=7) == 120
-    kept = await db.fetch("select * from inbox_digest")
+    kept = await db.fetch("select * from inbound_digest")
     assert len(kept) == 30
     assert {len(row["digest"]) for row in kept} == {16}
     assert set(kept[0].keys()) == {"digest", "noted_at"}
@@ -101,7 +101,7 @@ async def test_a_repetition_that_is_under_way_while_the_inbox_is_pruned_is_seen(
 ) -> None:
     """It began before the digests were there, so nothing is deleted until it has ended."""
     await db.execute(
-        "insert into inbox (source, dedupe_key, subject, payload, received_at, state, processed_at)"
+        "insert into inbound_log (source, dedupe_key, subject, payload, received_at, state, processed_at)"
         " values ('twilio_inbound', 'SM1', 's', '{}', $1, 'done', $1)",
         clock(),
     )
@@ -110,7 +110,7 @@ async def test_a_repetition_that_is_under_way_while_the_inbox_is_pruned_is_seen(
         transaction = storing.transaction()
         await transaction.start()
         await storing.execute(
-            "insert into inbox (source, dedupe_key, subject, payload) values ('twilio_inbound', 'SM2', 's', '{}')"
+            "insert into inbound_log (source, dedupe_key, subject, payload) values ('twilio_inbound', 'SM2', 's', '{}')"
         )
         pruning = asyncio.create_task(delete_stale_rows(db, clock() - KEEP, now=clock()))
         assert await pruning == 0
@@ -229,7 +229,7 @@ async def test_a_token_of_mailguns_counts_once_over_events_and_mails_whatever_ca
             await forge(world, token, ann.message_id, to)
             assert await campaign.suppressed() == set(), number
         assert await db.fetchval("select string_agg(text, ' ') from reply") == "Ŵy"
-        kept = await db.fetch("select payload from inbox where source = 'mailgun_event' and payload <> '{}'")
+        kept = await db.fetch("select payload from inbound_log where source = 'mailgun_event' and payload <> '{}'")
         assert [row["payload"]["event"]["event"] for row in kept] == ["delivered"], "of the others nothing is kept"
         assert await post(world, "mailgun", by_mailgun(world, Sent(to, text="STOP"), raw=True), "/mime") == 200
         await process_inbox(world.runtime, 10)

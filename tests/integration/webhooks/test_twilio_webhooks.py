@@ -63,7 +63,7 @@ def text(body: str, sid: str = SID, sender: str = PHONE, **more: str) -> dict[st
     return {"MessageSid": sid, "From": sender, "To": NUMBER, "Body": body, "NumMedia": "0", "FromCity": "", **more}
 
 
-async def rows(db: Connection, table: str = "inbox") -> int:
+async def rows(db: Connection, table: str = "inbound_log") -> int:
     return int(await db.fetchval(f"select count(*) from {table}"))
 
 
@@ -102,7 +102,7 @@ async def test_forged_requests_are_refused_and_leave_nothing(client: Client, db:
         assert response.status == 403, signature
     response = await client.post(path, data=urlencode(form), headers={"Content-Type": FORM})
     assert response.status == 403
-    assert await rows(db) == await rows(db, "inbox_malformed") == 0
+    assert await rows(db) == await rows(db, "inbound_malformed") == 0
 
 
 async def test_any_change_to_a_signed_request_is_seen(client: Client, db: Connection) -> None:
@@ -165,7 +165,7 @@ async def test_a_slow_client_is_not_waited_for(client: Client, db: Connection, m
     answer = await asyncio.wait_for(reader.readline(), 10)
     writer.close()
     assert b" 408 " in answer
-    assert await rows(db) == await rows(db, "inbox_malformed") == 0
+    assert await rows(db) == await rows(db, "inbound_malformed") == 0
 
 
 # ---- what cannot be read
@@ -193,7 +193,7 @@ async def test_what_twilio_signed_and_nobody_can_read_is_kept_for_a_while(
     client: Client, db: Connection, here: Runtime, body: bytes, content_type: str
 ) -> None:
     assert (await client.post(INBOUND, data=body, headers=signed_rubbish(body, content_type))).status == 400
-    [kept] = await db.fetch("select source, body, expires_at from inbox_malformed")
+    [kept] = await db.fetch("select source, body, expires_at from inbound_malformed")
     assert (kept["source"], kept["body"]) == ("twilio_inbound", body)
     assert here.clock() < kept["expires_at"] <= here.clock() + timedelta(days=7)
     assert await rows(db) == 0
@@ -205,26 +205,26 @@ async def test_what_a_stranger_sends_is_not_kept_however_odd(
 ) -> None:
     headers = {"X-Twilio-Signature": "x" * 28, "Content-Type": content_type}
     assert (await client.post(INBOUND, data=body, headers=headers)).status == 403
-    assert await rows(db) == await rows(db, "inbox_malformed") == 0
+    assert await rows(db) == await rows(db, "inbound_malformed") == 0
 
 
 @pytest.mark.parametrize("form", [{}, {"MessageSid": SID}, text("x", sid="nonsense"), text("x", sender="")])
 async def test_signed_but_useless_is_kept_for_a_while(client: Client, db: Connection, form: dict[str, str]) -> None:
     assert (await send(client, INBOUND, form)).status == 400
-    assert (await rows(db), await rows(db, "inbox_malformed")) == (0, 1)
+    assert (await rows(db), await rows(db, "inbound_malformed")) == (0, 1)
 
 
 async def test_rubbish_cannot_fill_the_database(client: Client, db: Connection, here: Runtime) -> None:
     await db.execute(
-        "insert into inbox_malformed (source, problem, body, expires_at)"
+        "insert into inbound_malformed (source, problem, body, expires_at)"
         " select 't', 'p', '', $1 from generate_series(1, 999)",
         here.clock() + timedelta(days=1),
     )
     for _ in range(3):
         headers = signed_rubbish(b"y" * 60_000, "text/plain")
         assert (await client.post(INBOUND, data=b"y" * 60_000, headers=headers)).status == 400
-    assert await rows(db, "inbox_malformed") == 1000
-    assert await db.fetchval("select max(length(body)) from inbox_malformed") == 8192
+    assert await rows(db, "inbound_malformed") == 1000
+    assert await db.fetchval("select max(length(body)) from inbound_malformed") == 8192
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -237,7 +237,7 @@ async def test_an_oversized_body_is_refused_unread(client: Client, db: Connectio
     headers = {"X-Twilio-Signature": "x" * 28, "Content-Type": FORM}
     response = await client.post(INBOUND, data=body, headers=headers)
     assert response.status == 413
-    assert await rows(db) == await rows(db, "inbox_malformed") == 0
+    assert await rows(db) == await rows(db, "inbound_malformed") == 0
 
 
 async def test_an_odd_character_does_not_stop_the_inbox(campaign: Campaign, client: Client, db: Connection) -> None:
@@ -270,7 +270,7 @@ async def test_receipts_in_any_order_end_in_the_same_state(here: Runtime, campai
         while await process_inbox(here, 100):
             pass
         assert await state(campaign.db, asked.message_id) == "delivered"
-    assert await campaign.db.fetchval("select count(*) from inbox where state = 'done'") == 24
+    assert await campaign.db.fetchval("select count(*) from inbound_log where state = 'done'") == 24
 
 
 async def test_the_same_receipt_twice_is_stored_once(campaign: Campaign, client: Client, db: Connection) -> None:
@@ -282,7 +282,7 @@ async def test_the_same_receipt_twice_is_stored_once(campaign: Campaign, client:
 async def test_a_receipt_of_an_unknown_text_is_done_with(campaign: Campaign, client: Client, db: Connection) -> None:
     assert (await send(client, STATUS, status("delivered"))).status == 204
     assert await process_inbox(campaign.runtime, 10) == 1
-    assert await db.fetchval("select state from inbox") == "done"
+    assert await db.fetchval("select state from inbound_log") == "done"
 
 
 async def test_a_receipt_before_the_request_returned_finds_its_message(
@@ -323,7 +323,7 @@ async def test_a_status_nobody_knows_is_parked_and_told_and_holds_up_nothing(
     path = f"{STATUS}?m={here.keyring.sign_id(ann.message_id, 'status')}"
     await send(client, path, status("delivered"))
     await process_inbox(here, 10)
-    assert {row[0] for row in await db.fetch("select state from inbox")} == {"parked", "done"}
+    assert {row[0] for row in await db.fetch("select state from inbound_log")} == {"parked", "done"}
     assert await state(db, ann.message_id) == "delivered"
     assert await db.fetchval("select severity from alert where key = 'inbox:twilio_status'") == "warning"
 
@@ -379,8 +379,8 @@ async def test_an_opt_out_in_other_words_is_confirmed_by_us_once(
 async def test_a_text_is_classified_once_when_it_comes(campaign: Campaign, client: Client, db: Connection) -> None:
     await campaign.ask(sms=PHONE)
     await send(client, INBOUND, text("1"))
-    assert (await db.fetchval("select payload -> 'read' from inbox"))["reading"] == "voted"
-    await db.execute("update inbox set payload = jsonb_set(payload, '{read,rule}', '\"as it came\"')")
+    assert (await db.fetchval("select payload -> 'read' from inbound_log"))["reading"] == "voted"
+    await db.execute("update inbound_log set payload = jsonb_set(payload, '{read,rule}', '\"as it came\"')")
     await process_inbox(campaign.runtime, 10)
     assert await db.fetchval("select rule from reply") == "as it came"
 

@@ -64,7 +64,7 @@ async def test_one_click_acts_at_once_without_cookie_or_page(
     response = await client.post(ann.unsubscribe, data=form(), headers={"User-Agent": agent})
     assert response.status == 200
     assert await campaign.suppressed() == STOPPED
-    [kept] = await campaign.db.fetch("select source, payload from inbox")
+    [kept] = await campaign.db.fetch("select source, payload from inbound_log")
     assert (kept["source"], kept["payload"]["one_click"]) == ("unsubscribe", True)
 
 
@@ -73,7 +73,7 @@ async def test_doing_it_again_changes_nothing(campaign: Campaign, client: Client
     for _ in range(3):
         assert (await client.post(ann.unsubscribe, data={"List-Unsubscribe": "One-Click"})).status == 200
     assert await campaign.db.fetchval("select count(*) from suppression_event") == 1
-    assert await campaign.db.fetchval("select count(*) from inbox") == 1
+    assert await campaign.db.fetchval("select count(*) from inbound_log") == 1
 
 
 async def test_it_can_be_taken_back_once_from_the_page(campaign: Campaign, client: Client) -> None:

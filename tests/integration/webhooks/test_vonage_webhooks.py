@@ -89,7 +89,7 @@ def text(words: str, uuid: str = UUID, sender: str = PHONE, **more: Any) -> dict
     return payload("inbound", text=words, message_uuid=uuid, to=to, **{"from": sender.removeprefix("+")}) | more
 
 
-async def rows(db: Connection, table: str = "inbox") -> int:
+async def rows(db: Connection, table: str = "inbound_log") -> int:
     return int(await db.fetchval(f"select count(*) from {table}"))
 
 
@@ -139,7 +139,7 @@ async def test_forged_requests_are_refused_and_leave_nothing(
     client: Client, db: Connection, path: str, how: dict[str, Any]
 ) -> None:
     assert (await send(client, path, status("delivered") | text("STOP"), **how)).status == 403
-    assert await rows(db) == await rows(db, "inbox_malformed") == 0
+    assert await rows(db) == await rows(db, "inbound_malformed") == 0
 
 
 async def test_a_token_that_claims_to_need_no_signature_is_refused(client: Client, db: Connection) -> None:
@@ -158,7 +158,7 @@ async def test_vonage_is_asked_to_sign_what_it_forgot_to(client: Client, db: Con
     headers = {} if header is None else {"Authorization": header}
     response = await client.post(INBOUND, data=json.dumps(text("STOP")), headers=headers)
     assert response.status == 503
-    assert await rows(db) == await rows(db, "inbox_malformed") == 0
+    assert await rows(db) == await rows(db, "inbound_malformed") == 0
 
 
 async def test_without_a_secret_nothing_is_believed(runtime: Runtime, db: Connection) -> None:
@@ -180,7 +180,7 @@ async def test_signed_but_useless_is_kept_for_a_while(
 ) -> None:
     headers = {"Authorization": f"Bearer {token(body)}"}
     assert (await client.post(INBOUND, data=body, headers=headers)).status == 400
-    [kept] = await db.fetch("select source, expires_at from inbox_malformed")
+    [kept] = await db.fetch("select source, expires_at from inbound_malformed")
     assert kept["source"] == "vonage_inbound"
     assert here.clock() < kept["expires_at"] <= here.clock() + timedelta(days=7)
     assert await rows(db) == 0
@@ -225,7 +225,7 @@ async def test_receipts_in_any_order_end_in_the_same_state(here: Runtime, campai
         assert await state(campaign.db, asked.message_id) == "delivered"
         row = await campaign.db.fetchrow("select provider_id from message where message_id = $1", asked.message_id)
         assert row["provider_id"] == uuid
-    assert await campaign.db.fetchval("select count(*) from inbox where state = 'done'") == 12
+    assert await campaign.db.fetchval("select count(*) from inbound_log where state = 'done'") == 12
 
 
 @pytest.mark.parametrize(("name", "ends", "reason", "suppressed"), [
@@ -272,7 +272,7 @@ async def test_a_forged_seal_is_no_message_id(campaign: Campaign, client: Client
 async def test_a_status_nobody_knows_is_parked_and_told(here: Runtime, client: Client, db: Connection) -> None:
     await send(client, STATUS, status("delivered") | {"status": "levitated"})
     await process_inbox(here, 10)
-    assert await db.fetchval("select state from inbox") == "parked"
+    assert await db.fetchval("select state from inbound_log") == "parked"
     assert await db.fetchval("select severity from alert where key = 'inbox:vonage_status'") == "warning"
 
 

@@ -118,7 +118,8 @@ async def test_replies_are_told_without_what_they_say(told: Telling, db: Connect
     await told.add(RECEIVER, "reply.received")
     person = await add_person(db, "M1")
     await db.execute(
-        "insert into reply (inbox_id, channel, address, sender, person_id, text, reading, rule, rule_version, why_open)"
+        "insert into reply"
+        " (inbound_id, channel, address, sender, person_id, text, reading, rule, rule_version, why_open)"
         " values (1, 'sms', '+447700900001', '+447480111111', $1, 'call me, Ann', 'call_me', 'r', '1', 'call_me')",
         person,
     )
@@ -149,7 +150,7 @@ async def test_a_campaigns_life_is_told(told: Telling, db: Connection) -> None:
     assert said == {"campaign": "pay", "ballot": "pay-2026", "by": "ada", "why": "the wrong date"}
 
 
-async def test_a_ballots_milestones_are_told_once_each(told: Telling, db: Connection) -> None:
+async def test_a_ballots_milestones_are_notice_sent_each(told: Telling, db: Connection) -> None:
     ballot = await add_ballot(db, opens=NOW + timedelta(days=1), threshold=0.5)
     people = [await add_person(db, f"M{n}") for n in range(4)]
     await enrol(db, ballot)

@@ -67,10 +67,10 @@ async def read_mailbox(runtime: Runtime, path: Path) -> Counted:
             continue
         recipient, destination = found
         sender = _sender(ParsedMail(head, (), len(raw)))
-        inbox_id = await store_mail(
+        inbound_id = await store_mail(
             runtime, raw, sender=sender, recipient=recipient, destination=destination, way="file"
         )
-        if inbox_id is None:
+        if inbound_id is None:
             counted.known += 1
         else:
             counted.new += 1

@@ -61,10 +61,10 @@ async def store_mail(
     }
     key = fingerprint(raw, recipient)
     row = (MAIL, key, without_nul(about)[:200], payload, runtime.clock(), raw, *(once or (None, None)))
-    inbox_id: int | None = await answer_in_time(runtime.pool.fetchval(SQL["keep"], *row))
-    if inbox_id is not None:
+    inbound_id: int | None = await answer_in_time(runtime.pool.fetchval(SQL["keep"], *row))
+    if inbound_id is not None:
         await runtime.wake("inbox")
-    return inbox_id
+    return inbound_id
 
 
 def fingerprint(raw: bytes, recipient: str) -> str:

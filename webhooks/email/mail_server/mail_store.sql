@@ -3,27 +3,27 @@
 -- mail again, perhaps much later. A token that is accepted once, with a mail or an event, leaves a row that is done
 -- among the provider's events, in the same commit.
 with token as (
-  insert into inbox (source, dedupe_key, subject, payload, received_at, state, processed_at)
+  insert into inbound_log (source, dedupe_key, subject, payload, received_at, state, processed_at)
   select $7::text, $8::text, $7::text, '{}', $5, 'done', $5
   where $8 is not null
   on conflict (source, dedupe_key) do nothing
-  returning inbox_id
+  returning inbound_id
 ), fresh as (
-  insert into inbox (source, dedupe_key, subject, payload, received_at, next_try_at)
+  insert into inbound_log (source, dedupe_key, subject, payload, received_at, next_try_at)
   select $1, $2, $3, $4, $5, $5
   where ($8 is null or exists (select from token))
-    and not exists (select from inbox_digest d where d.digest = inbox_digest_of($1, $2))
+    and not exists (select from inbound_digest d where d.digest = inbound_digest_of($1, $2))
   on conflict (source, dedupe_key) do nothing
-  returning inbox_id
+  returning inbound_id
 )
-insert into inbox_mail (inbox_id, raw)
-select inbox_id, $6 from fresh
-returning inbox_id;
+insert into inbound_mail (inbound_id, raw)
+select inbound_id, $6 from fresh
+returning inbound_id;
 
 -- name: raw
 -- The mail of one row.
-select raw from inbox_mail where inbox_id = $1;
+select raw from inbound_mail where inbound_id = $1;
 
 -- name: drop_raw
 -- For a reply with attachments: its text is kept, the attachments are not.
-delete from inbox_mail where inbox_id = $1;
+delete from inbound_mail where inbound_id = $1;

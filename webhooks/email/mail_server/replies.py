@@ -121,7 +121,7 @@ async def take_reply(db: Connection, item: Item, answer: MailAnswer, mail: OwnMa
     answered = await answer_reply(
         db,
         Inbound(
-            inbox_id=item.inbox_id,
+            inbound_id=item.inbound_id,
             channel="email",
             address=answer.address,
             senders=(item.payload["recipient"],),
@@ -134,7 +134,7 @@ async def take_reply(db: Connection, item: Item, answer: MailAnswer, mail: OwnMa
         ),
     )
     if answer.attachments:
-        await db.execute(SQL["drop_raw"], item.inbox_id)
+        await db.execute(SQL["drop_raw"], item.inbound_id)
         if answered.reply_id is not None:
             things = plural(answer.attachments, "attachment was", "attachments were")
             await note_reply(db, answered.reply_id, f"{things} not kept: Muster takes words only.")

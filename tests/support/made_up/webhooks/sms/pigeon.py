@@ -82,7 +82,7 @@ async def read_texts(db: Connection, items: Sequence[Item]) -> None:
         await answer_reply(
             db,
             Inbound(
-                inbox_id=item.inbox_id,
+                inbound_id=item.inbound_id,
                 channel="sms",
                 address=said["from"],
                 senders=(said["to"],),
