@@ -187,7 +187,7 @@ async def test_a_heart_outlives_every_error_and_says_so(
 
             await until(met)
             if trouble == "unforeseen":
-                await db.execute("alter table lost rename to courier")
+                await db.execute("alter table lost rename to dispatcher")
             await beats(db, heartbeat)
             assert heartbeat.is_sure
 
