@@ -162,7 +162,7 @@ async def compact(db: Connection) -> int:
     Returns:
         How many rows were replaced.
     """
-    return int(await db.fetchval(SQL["squash"]))
+    return int(await db.fetchval(SQL["compact"]))
 
 
 async def refresh_due(db: Connection, now: datetime) -> int:

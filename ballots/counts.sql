@@ -147,7 +147,7 @@ order by b.ballot_id;
 -- Once and for good.
 update ballot set reach_final_at = $2 where ballot_id = $1 and reach_final_at is null;
 
--- name: squash
+-- name: compact
 -- Replaces the rows of each sum by one row. A claim recorded meanwhile adds its own row and is not disturbed.
 with crowded as (
   select unnest(array_agg(tally_id)) as tally_id

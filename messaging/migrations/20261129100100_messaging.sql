@@ -206,7 +206,7 @@ create table message_event (
   message_id bigint        not null,
   at         timestamptz   not null default now(),
   state      message_state,       -- the state it moved to; null where it changed nothing
-  source     text          not null, -- launch, worker, sweep, twilio, smtp, link, reply, staff …
+  source     text          not null, -- launch, worker, reconcile, twilio, smtp, link, reply, staff …
   code       text,                -- a reason, a provider's code, an SMTP reply
   detail     jsonb,
   primary key (message_id, event_id)

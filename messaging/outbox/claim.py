@@ -70,7 +70,7 @@ class Claim:
 
 async def due_queues(db: Connection, channels: Collection[str], now: datetime) -> list[StepChannel]:
     """Return the steps' queues that have messages due, the most urgent first."""
-    return [StepChannel(**row) for row in await db.fetch(SQL["due_lanes"], list(channels), now)]
+    return [StepChannel(**row) for row in await db.fetch(SQL["due_queues"], list(channels), now)]
 
 
 async def claim(

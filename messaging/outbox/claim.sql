@@ -1,4 +1,4 @@
--- name: due_lanes
+-- name: due_queues
 -- Steps that have something to send now, by channel; messages of a paused sender wait without being claimed.
 select s.step_id, c.channel, s.priority, f.sender_id, f.pace::float8 as pace, s.frequency_caps as caps
 from step s

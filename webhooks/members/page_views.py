@@ -176,4 +176,4 @@ class PageViews:
 
     async def drop(self, db: Connection, message_ids: Sequence[int]) -> int:
         """Delete the page views of messages; returns how many there were."""
-        return int((await db.execute(SQL["drop_visits"], message_ids)).rpartition(" ")[2])
+        return int((await db.execute(SQL["drop_views"], message_ids)).rpartition(" ")[2])

@@ -31,6 +31,6 @@ select count(*) from old;
 select distinct message_id from page_view
 where message_id = any ($1::bigint[]) and action = 'confirm' and agent = 'browser';
 
--- name: drop_visits
+-- name: drop_views
 -- Page views of messages whose pages no longer exist.
 delete from page_view where message_id = any ($1::bigint[]);
