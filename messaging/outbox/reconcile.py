@@ -101,7 +101,7 @@ async def reconcile(
             settled = await _settle_emails(runtime, db, settle)
             if channels and "sms" in channels:
                 settled += await _reconcile(runtime, db, channels["sms"], settle, patience)
-        await db.execute(SQL["forget_couriers"])
+        await db.execute(SQL["forget_dispatchers"])
         await alert_unknown_outcomes(db)
         await alert_held(db)
         await _alert_lost_workers(db)

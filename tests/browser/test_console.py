@@ -109,7 +109,8 @@ async def test_what_changes_appears_by_itself_and_focus_stays(site: Site, union:
         number = visit.page.locator(".figure-number")
         before = int((await number.inner_text()).replace(",", ""))
         await site.runtime.pool.execute(
-            "insert into count_change (ballot_id, unit_id, measure, n) select $1, unit_id, 'voted', 7 from elector limit 1",
+            "insert into count_change (ballot_id, unit_id, measure, n)"
+            " select $1, unit_id, 'voted', 7 from elector limit 1",
             union.ballot_id,
         )
         await alert(site, "The relay is away.")

@@ -279,7 +279,9 @@ async def _postpone(runtime: Runtime, db: Connection, item: Item, error: Excepti
     hopeless = isinstance(error, InputError) or item.attempts + 1 >= MOST_TRIES
     pause = min(timedelta(seconds=2**item.attempts), LONGEST_PAUSE)
     state = "parked" if hopeless else "new"
-    await db.execute(SQL["postpone"], item.inbound_id, f"{type(error).__name__}: {error}", state, runtime.clock() + pause)
+    await db.execute(
+        SQL["postpone"], item.inbound_id, f"{type(error).__name__}: {error}", state, runtime.clock() + pause
+    )
     log.warning("an inbox item failed", inbound_id=item.inbound_id, source=item.source, state=state, exc_info=error)
     if hopeless:
         await forget_late(db, [item.inbound_id])

@@ -251,7 +251,8 @@ async def test_what_came_in_is_forgotten_once_it_is_done_and_old(db: Connection)
         NOW,
     )
     await db.execute(
-        "insert into inbound_malformed (source, problem, body, expires_at) values ('t', 'p', '', $1), ('t', 'p', '', $2)",
+        "insert into inbound_malformed (source, problem, body, expires_at)"
+        " values ('t', 'p', '', $1), ('t', 'p', '', $2)",
         NOW - timedelta(days=1), NOW + timedelta(days=1),
     )  # fmt: skip
     before = NOW - timedelta(days=30)

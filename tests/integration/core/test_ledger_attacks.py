@@ -23,7 +23,8 @@ set local role intruder
 """
 """What the embedded server's `muster` has: see muster/embedded/roles.psql."""
 SOURCES = (
-    "claim", "audit", "suppression_event", "consent_event", "reply_classification", "message_event", "message_event_archive",
+    "claim", "audit", "suppression_event", "consent_event", "reply_classification", "message_event",
+    "message_event_archive",
     "message_event_archive_2026", "message_archive", "message_archive_2026",
 )  # fmt: skip
 REFUSED = (asyncpg.RaiseError, asyncpg.InsufficientPrivilegeError, asyncpg.ForeignKeyViolationError)

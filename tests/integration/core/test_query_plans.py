@@ -22,7 +22,8 @@ from tests.integration.core.test_schema import ROOT
 
 SQL = load_queries(__file__)
 BUSY = {
-    "message", "message_event", "link", "suppression", "suppression_event", "goal_met", "inbound_log", "claim", "claim_status",
+    "message", "message_event", "link", "suppression", "suppression_event", "goal_met", "inbound_log", "claim",
+    "claim_status",
     "person", "page_view", "reply", "address", "consent", "consent_event",
 }  # fmt: skip
 """Tables that grow with the electorate."""

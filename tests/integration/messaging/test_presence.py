@@ -72,7 +72,8 @@ async def silent_for(db: Connection, dispatcher_id: int, seconds: float) -> None
 
 async def steady_for(db: Connection, dispatcher_id: int, seconds: float) -> None:
     await db.execute(
-        "update dispatcher set steady_since = clock_timestamp() - $2::float8 * interval '1 second' where dispatcher_id = $1",
+        "update dispatcher set steady_since = clock_timestamp() - $2::float8 * interval '1 second'"
+        " where dispatcher_id = $1",
         dispatcher_id, seconds,
     )  # fmt: skip
 
@@ -119,7 +120,9 @@ async def test_a_heart_is_steady_until_it_misses_half_a_lease(runtime: Runtime, 
             await steady_for(db, one, 600)
             await silent_for(db, one, silence)
             assert await heartbeat._beat_once()
-            since = await db.fetchval("select clock_timestamp() - steady_since from dispatcher where dispatcher_id = $1", one)
+            since = await db.fetchval(
+                "select clock_timestamp() - steady_since from dispatcher where dispatcher_id = $1", one
+            )
             assert (since.total_seconds() > 500) is steady
 
 
@@ -184,7 +187,7 @@ async def test_a_heart_outlives_every_error_and_says_so(
 
             await until(met)
             if trouble == "unforeseen":
-                await db.execute("alter table lost rename to courier")
+                await db.execute("alter table lost rename to dispatcher")
             await beats(db, heartbeat)
             assert heartbeat.is_sure
 

@@ -205,7 +205,8 @@ async def test_metrics_count_messages_backlog_and_requests_by_route(client: Clie
                  (case when n < 4 then 'queued' else 'sent' end)::message_state,
                  now() - interval '90 seconds'
           from step, generate_series(1, 5) n;
-        insert into inbound_log (source, dedupe_key, subject, payload) values ('t', 'a', 's', '{}'), ('t', 'b', 's', '{}');
+        insert into inbound_log (source, dedupe_key, subject, payload)
+          values ('t', 'a', 's', '{}'), ('t', 'b', 's', '{}');
         """
     )
     async with client.get("/a-members-token-13"):

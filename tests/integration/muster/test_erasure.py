@@ -34,21 +34,21 @@ from tests.support.known_person import MAILBOX, NUMBER, PHONE, WORDS, WORK, fill
 
 SPEAKS: frozenset[str] = frozenset(
     {
-        "address", "alert", "audit", "campaign", "claim", "consent_event", "erased_place", "inbound_log", "inbound_mail",
-        "inbound_malformed", "page_view", "message", "message_archive_2026", "message_event",
-        "message_event_archive_2026", "person", "reply", "soft_bounce", "suppression", "suppression_event", "notice_sent",
-        "webhook_delivery", "webhook_event",
+        "address", "alert", "audit", "campaign", "claim", "consent_event", "erased_place", "inbound_log",
+        "inbound_mail", "inbound_malformed", "message", "message_archive_2026", "message_event",
+        "message_event_archive_2026", "notice_sent", "page_view", "person", "reply", "soft_bounce", "suppression",
+        "suppression_event", "webhook_delivery", "webhook_event",
     }
 )  # fmt: skip
 """Tables that say something of people; the test below puts the person into each."""
 SILENT: frozenset[str] = frozenset(
     {
-        "api_key", "attribute", "ballot", "ballot_unit", "caught_up", "feed_backlog", "consent", "dispatcher", "elector",
-        "erased_subject", "goal", "goal_met", "inbound_digest", "link", "member_import", "message_archive",
-        "message_event_archive", "message_try", "reply_classification", "schema_migrations", "sender", "sign_in",
-        "sns_certificate", "staff", "staff_session", "staged_person", "staged_unit", "claim_status", "step", "step_total",
-        "suppression_digest", "count_change", "turnout_change", "turnout_export", "unit", "event_source_position",
-        "webhook_subscription", "reported_status",
+        "api_key", "attribute", "ballot", "ballot_unit", "caught_up", "claim_status", "consent", "count_change",
+        "dispatcher", "elector", "erased_subject", "event_source_position", "feed_backlog", "goal", "goal_met",
+        "inbound_digest", "link", "member_import", "message_archive", "message_event_archive", "message_try",
+        "reply_classification", "reported_status", "schema_migrations", "sender", "sign_in", "sns_certificate",
+        "staff", "staff_session", "staged_person", "staged_unit", "step", "step_total", "suppression_digest",
+        "turnout_change", "turnout_export", "unit", "webhook_subscription",
     }
 )  # fmt: skip
 """Tables that hold ids, digests and what is the same for everybody; `staged_…` are empty but during an import."""

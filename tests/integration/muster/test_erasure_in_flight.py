@@ -153,7 +153,9 @@ async def test_whoever_writes_to_what_came_in_is_waited_for_with_empty_hands(
     async with pool.acquire() as other:
         transaction = other.transaction()
         await transaction.start()
-        await other.execute("insert into inbound_log (source, dedupe_key, subject, payload) values ('x', 'x', 'x', '{}')")
+        await other.execute(
+            "insert into inbound_log (source, dedupe_key, subject, payload) values ('x', 'x', 'x', '{}')"
+        )
         with pytest.raises(Conflict, match="were being written to") as refused:
             await erasure.erase(runtime, found, actor="olga")
         await transaction.rollback()

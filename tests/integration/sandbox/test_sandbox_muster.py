@@ -143,7 +143,9 @@ async def _write_to_everybody(db: Connection, muster: Runtime, sandbox: Sandbox,
 async def _check(db: Connection, sandbox: Sandbox, people: dict[str, int]) -> None:
     """Hold the two records against each other, person by person."""
     record = sandbox.record
-    voted = {(row["person_id"], row["source"]) for row in await db.fetch("select * from claim_status where kind = 'voted'")}
+    voted = {
+        (row["person_id"], row["source"]) for row in await db.fetch("select * from claim_status where kind = 'voted'")
+    }
     assert voted == {(people[one.address], one.route) for one in record.confirmed()}
     assert len({source for _, source in voted}) == 2
     stopped = await db.fetch("select address from suppression where reason = 'opted_out' and channel <> 'person'")

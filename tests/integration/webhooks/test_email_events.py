@@ -130,7 +130,9 @@ async def test_nobodys_reading_is_followed(world: World, campaign: Campaign, db:
     looks = [("sendgrid", "open"), ("sendgrid", "click"), ("mailgun", "opened"), ("mailgun", "clicked")]
     for provider, name in (*looks, ("postmark", "open"), ("ses", "open")):
         assert await world.post(provider, world.request(provider, name, asked.message_id)) == 200
-    assert await db.fetchval("select count(*) from inbound_log where payload <> '{}'") == 0  # nothing but Mailgun's tokens
+    assert (
+        await db.fetchval("select count(*) from inbound_log where payload <> '{}'") == 0
+    )  # nothing but Mailgun's tokens
 
 
 async def test_the_same_event_twice_is_stored_once(world: World, campaign: Campaign, db: Connection) -> None:

@@ -54,7 +54,9 @@ async def world(runtime: Runtime, keys: Keys) -> AsyncIterator[World]:
 
 
 async def nothing_kept(db: Connection) -> bool:
-    return bool(await db.fetchval("select not exists (select from inbound_log) and not exists (select from inbound_malformed)"))
+    return bool(
+        await db.fetchval("select not exists (select from inbound_log) and not exists (select from inbound_malformed)")
+    )
 
 
 def sendgrid_body(**more: Any) -> bytes:

@@ -149,7 +149,8 @@ async def nothing_half_written(campaign: Campaign) -> None:
     """Every press that was kept was done, and nothing was done that no press asked for."""
     left = await campaign.db.fetchval("select count(*) from inbound_log where state <> 'done'")
     unasked = await campaign.db.fetchval(
-        "select count(*) from claim c where c.source = 'link' and not exists (select from inbound_log where source = 'link')"
+        "select count(*) from claim c where c.source = 'link'"
+        " and not exists (select from inbound_log where source = 'link')"
     )
     stopped = await campaign.db.fetchval("select count(*) from suppression")
     kept = await campaign.db.fetchval("select count(*) from inbound_log")

@@ -97,7 +97,9 @@ async def test_days_of_silence_are_made_up_for(here: Runtime, sandbox: Sandbox, 
     for hours in (70, 40, 10, 0.1):
         came(sandbox, f"{hours} hours ago", ago=hours * 3600)
     assert await backfill(here) == 4
-    order = [row["text"] for row in await db.fetch("select payload -> 'form' ->> 'Body' as text from inbound_log order by 1")]
+    order = [
+        row["text"] for row in await db.fetch("select payload -> 'form' ->> 'Body' as text from inbound_log order by 1")
+    ]
     assert len(order) == 4
 
 

@@ -118,7 +118,8 @@ async def test_replies_are_told_without_what_they_say(told: Telling, db: Connect
     await told.add(RECEIVER, "reply.received")
     person = await add_person(db, "M1")
     await db.execute(
-        "insert into reply (inbound_id, channel, address, sender, person_id, text, reading, rule, rule_version, why_open)"
+        "insert into reply"
+        " (inbound_id, channel, address, sender, person_id, text, reading, rule, rule_version, why_open)"
         " values (1, 'sms', '+447700900001', '+447480111111', $1, 'call me, Ann', 'call_me', 'r', '1', 'call_me')",
         person,
     )
