@@ -89,7 +89,7 @@ async def make_key(
     if not _NAME.fullmatch(name):
         raise InputError(f"{name!r} cannot be a name: use up to 63 lowercase letters, digits and dashes.")
     if unknown := set(scopes) - set(SCOPES):
-        raise InputError(f"A key cannot be for {', '.join(sorted(unknown))}; there is {', '.join(SCOPES)}.")
+        raise InputError(f"A key cannot have the scope {', '.join(sorted(unknown))}; there is {', '.join(SCOPES)}.")
     handle, secret = _random(5), _random(20)
     async with db.transaction():
         for ballot in ballots:
@@ -99,7 +99,8 @@ async def make_key(
         )
         if added is None:
             raise Conflict(
-                f"There is or was a key {name}.", remedy="Choose another name: those of the past stay known."
+                f"There is or was a key {name}.",
+                remedy="Choose another name: names of revoked keys cannot be used again.",
             )
         await db.execute(SQL["audit"], actor, "add", f"key {name}", {"scopes": list(scopes), "ballots": list(ballots)})
     return f"mk_{handle}_{secret}"

@@ -148,8 +148,8 @@ async def retract_claim(db: Connection, claim_id: int, *, recorder: str, source:
         raise NotFound(f"There is no claim {claim_id}.")
     if found["kind"] == RETRACTED:
         raise Conflict(
-            f"Claim {claim_id} takes another one back and cannot be taken back itself.",
-            remedy="Record what was said once more instead.",
+            f"Claim {claim_id} retracts another one and cannot be retracted itself.",
+            remedy="Record the former claim again instead.",
         )
     ballot_id, person_id = found["ballot_id"], found["person_id"]
     async with atomic(db):

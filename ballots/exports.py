@@ -100,7 +100,7 @@ async def _deliver(runtime: Runtime, outbound_http: OutboundHttp, ballot: Ballot
             headers["Authorization"] = f"Bearer {settings.turnout_export_token.get_secret_value()}"
         reply = await outbound_http.send("PUT", place, file.file, headers, patience=PATIENCE)
         if reply.problem is not None:
-            raise Unavailable(f"{place} did not take it. {reply.problem}", remedy=reply.text[:200].strip())
+            raise Unavailable(f"{place} did not accept the file. {reply.problem}", remedy=reply.text[:200].strip())
         return place, taken
 
 

@@ -131,7 +131,7 @@ async def import_claims(
     """
     kind_of_list, now = ClaimSource(source), runtime.clock()
     if kind_of_list not in SOURCES:
-        raise InputError(f"A list cannot be {source}; it is one of {', '.join(SOURCES)}.")
+        raise InputError(f"The source of a list cannot be {source}; it is one of {', '.join(SOURCES)}.")
     settings = runtime.settings
     assert settings.database_url is not None
     db = await connect(settings.database_url)

@@ -207,7 +207,7 @@ async def come_back(db: Connection, member_ids: Sequence[str], *, actor: str, no
         if missing := [one for one in member_ids if one not in known]:
             raise NotFound(
                 f"Nobody has the membership number {', '.join(missing[:5])}.",
-                remedy="Nobody was let back in. Find the right number by name (muster people find), or leave it out.",
+                remedy="Nothing was changed. Find the right number by name (muster people find), or leave it out.",
             )
         back = await db.fetch(SQL["come_back"], list(known.values()), now)
         for row in back:

@@ -156,7 +156,7 @@ def read_list(
         columns = map_columns(table.header, mapping, needs_number=False, line=table.header_line)
         if not columns.has("external_id", "phone", "email"):
             raise InputError(
-                f"No column of {path.name} says who is meant.",
+                f"No column of {path.name} says which member a row is about.",
                 remedy="Call it member_id, phone or email. If the headings stand in another row than"
                 f" {table.header_line}, say in which: --header-row 3.",
             )
@@ -181,7 +181,7 @@ def _reads_of(path: Path, columns: Columns, says: ClaimKind | None, zone: ZoneIn
     answer = next((name for name in ANSWERS if name in names), None)
     if answer is None and says is None:
         raise InputError(
-            f"No column of {path.name} says what the members said.",
+            f"No column of {path.name} holds the members' answers.",
             remedy="Call it answer; or, where all of them say the same, as in a list of voters: --says voted",
         )
     at = next((name for name in TIMES if name in names), None)

@@ -160,7 +160,9 @@ async def launch_due_steps(runtime: Runtime) -> int:
             continue
         except asyncpg.PostgresError as error:
             log.exception("a step could not be launched", step_id=step_id)
-            trouble = Unavailable(f"The database said: {error or type(error).__name__}.", remedy="It is tried again.")
+            trouble = Unavailable(
+                f"The database reported: {error or type(error).__name__}.", remedy="It is tried again."
+            )
             await _raise_launch_alert(runtime, step_id, trouble)
             continue
         done += 1
@@ -303,7 +305,8 @@ def _not_running(name: str, state: str) -> Conflict:
         "paused": f"Resume it first: muster campaign resume {name}",
     }
     return Conflict(
-        f"The campaign {name} is {state}.", remedy=remedies.get(state, "Make a new one for those to ask now.")
+        f"The campaign {name} is {state}.",
+        remedy=remedies.get(state, "Make a new campaign for the members to ask now."),
     )
 
 
@@ -315,5 +318,5 @@ async def _raise_launch_alert(runtime: Runtime, step_id: int, error: MusterError
             key=f"launch:{step_id}",
             severity="error",
             title=f"A step of a campaign could not be launched: {error.message}",
-            remedy=error.remedy or "Mend the cause; it is tried again every second.",
+            remedy=error.remedy or "Fix the cause; the launch is tried again every second.",
         )

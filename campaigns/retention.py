@@ -274,4 +274,4 @@ async def delete_year(db: Connection, held: YearHeld, *, actor: str) -> None:
     """
     async with briefly(db):
         await drop_year(db, held.year, actor)
-    log.info("a year was forgotten", year=held.year, messages=held.messages)
+    log.info("a year of the archive was deleted", year=held.year, messages=held.messages)

@@ -155,7 +155,7 @@ class Live:
             return
         except Exception:
             # the other views must still be read
-            log.exception("a live page could not be made", page=type(view).__name__)
+            log.exception("a live page could not be rendered", page=type(view).__name__)
             return
         for viewer in self._viewers.get(view, ()):
             viewer.show(page_state.sections.values(), beat)

@@ -127,7 +127,7 @@ async def post_sign_out(request: web.Request) -> web.Response:
 
 async def no_such_page(request: web.Request) -> web.Response:
     """Answer any other path; only staff learn which paths exist."""
-    raise NotFound(f"There is no page at {request.path}.", remedy="The overview leads everywhere.")
+    raise NotFound(f"There is no page at {request.path}.", remedy="The overview links to all pages.")
 
 
 def _spent(request: web.Request) -> web.Response:

@@ -36,7 +36,7 @@ async def send_sign_in_link(
         Unavailable: the relay did not take it.
     """
     if not settings.has_email:
-        raise SettingsError("There is no mail relay to send it by.", remedy="Set MUSTER_SMTP_URL, or leave out --send.")
+        raise SettingsError("No mail relay is set up.", remedy="Set MUSTER_SMTP_URL, or leave out --send.")
     _, sender = parseaddr(settings.email_from)
     content = compose(settings, name=name, email=email, link=link, minutes=minutes, now=now)
     channel = SmtpChannel(settings)
@@ -48,7 +48,7 @@ async def send_sign_in_link(
         return isinstance(outcome, Accepted)
     assert not isinstance(outcome, Withheld)  # only messages that a worker has claimed can be withheld
     raise Unavailable(
-        f"The mail relay did not take the mail to {email}: {outcome.reply or outcome.reason}.",
+        f"The mail relay did not accept the mail to {email}: {outcome.reply or outcome.reason}.",
         remedy="Check MUSTER_SMTP_URL, or leave out --send to have the link printed.",
     )
 

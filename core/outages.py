@@ -31,7 +31,7 @@ ECHO: Final = 15.0
 
 _MEANWHILE: Final[Mapping[str, str]] = {
     POSTGRES: "nothing is sent or counted meanwhile, and nothing is lost",
-    REDIS: "the database is looked at every second, paces are kept by shares, and nothing is lost",
+    REDIS: "the database is polled every second, each worker sends its share of each rate limit, and nothing is lost",
 }
 
 Probe = Callable[[], Awaitable[None]]
@@ -109,7 +109,7 @@ class Outages:
             if isinstance(error, (asyncpg.PostgresError, MusterError)):
                 log.warning("PostgreSQL refuses a statement; it is tried again", error=in_words(error), kind=kind)
             else:
-                log.error("something failed in an unforeseen way; it is tried again", kind=kind, exc_info=error)
+                log.error("an unexpected error; the statement is tried again", kind=kind, exc_info=error)
 
     async def close(self) -> None:
         """Stop probing."""

@@ -94,7 +94,9 @@ class DigestKeys:
         """
         for name, key in self._keys.items():
             return _digest(key, channel, address), name
-        raise SettingsError("MUSTER_SECRET_KEY is not set.", remedy="What stands against people is kept under it.")
+        raise SettingsError(
+            "MUSTER_SECRET_KEY is not set.", remedy="The digests of erased people's suppressions are made with it."
+        )
 
     def every(self, channel: str, address: str) -> list[bytes]:
         """Return the digests of an address by all keys."""
@@ -172,7 +174,7 @@ async def has_digests(db: Connection, keys: DigestKeys) -> bool:
     if missing := await db.fetchval(SQL["count_unreadable"], keys.names()):
         raise SettingsError(
             f"{missing} opt-outs of people who were erased are kept under a MUSTER_SECRET_KEY that is not in the list.",
-            remedy="Add the former key to the end of the list again: without it they would be written to.",
+            remedy="Add the former key to the end of the list again: without it they would get messages.",
         )
     return bool(await db.fetchval(SQL["any"]))
 

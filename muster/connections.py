@@ -70,13 +70,13 @@ class Connections:
         if len(held) >= self.limits.per_network:
             self.count("network_full")
             self.log_limit.write(
-                "a network holds as many connections as it may", network=network, most=self.limits.per_network
+                "a network has reached its limit of connections", network=network, most=self.limits.per_network
             )
             if not _make_room(held):
                 return False
         if len(self._open) >= self.limits.in_all:
             self.count("full")
-            self.log_limit.write("there are as many connections as there may be", most=self.limits.in_all)
+            self.log_limit.write("the limit of connections is reached", most=self.limits.in_all)
             if not _make_room(self._open):
                 return False
         self._open[connection] = None
@@ -127,7 +127,7 @@ class Connections:
         for connection in tuple(self._open):
             if connection.note_progress(now) >= self.limits.takes_within:
                 self.count("slow_reading")
-                self.log_limit.write("a client did not take its answer", seconds=self.limits.takes_within)
+                self.log_limit.write("a client did not read its response", seconds=self.limits.takes_within)
                 connection.hang_up()
         if self._open:
             self._look_later()

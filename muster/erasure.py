@@ -140,7 +140,7 @@ async def erase(runtime: Runtime, found: FoundTraces, *, actor: str, may_return:
         done, detail = await _until_free(runtime, db, act)
         await _wait_for_the_wire(runtime, db, done.traces.written)
         await forget_statistics(db)
-    log.info("somebody was erased", person_id=found.traces.person_id)
+    log.info("a person was erased", person_id=found.traces.person_id)
     return detail
 
 
@@ -191,12 +191,12 @@ async def _until_free(runtime: Runtime, db: Connection, act: Callable[[], Awaita
             await asyncio.sleep(min(PAUSE, 0.02 * (attempt + 1)))
     if isinstance(in_the_way, StillWritten):
         raise Conflict(
-            "Somebody was writing to what came in, or to the events for webhooks, all the time.",
+            "The inbound log or the webhook events were being written to all the time.",
             remedy="Try again in a few minutes; if it goes on, a transaction was left open: select pid, xact_start,"
             " query from pg_stat_activity where xact_start is not null order by xact_start",
         )
     raise Conflict(
-        "Somebody was at their messages all the time.",
+        "Their messages were being changed all the time.",
         remedy="Try again; if it goes on, look at what is being sent: muster campaign list",
     )
 

@@ -217,6 +217,6 @@ async def _all_of(*works: Callable[[], Awaitable[object]]) -> None:
         except Exception as error:  # noqa: BLE001  # any error is reported once all have been run
             failed.append(error)
     for another in failed[1:]:
-        log.error("something that is done with others failed", exc_info=another)
+        log.error("another of the clean-up tasks failed", exc_info=another)
     if failed:
         raise failed[0]

@@ -97,7 +97,7 @@ class Metrics:
                 age = await db.fetchval(QUEUE_AGE, runtime.clock(), timeout=10)
                 inbox = await db.fetchrow(INBOX_BACKLOG, timeout=10)
         except Exception as error:  # noqa: BLE001  # the scrape must go on whatever fails
-            log.warning("the database could not be counted", error=repr(error))
+            log.warning("the counts for the metrics could not be read", error=repr(error))
             self.database_up.set(0)
             return
         assert inbox is not None

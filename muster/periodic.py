@@ -60,7 +60,7 @@ class PeriodicJob:
                 self._report(error)
                 return
             if self.trouble:
-                log.info("it works again", duty=self.name)
+                log.info("a job works again", job=self.name)
                 self.trouble = ""
             if not more:
                 await asyncio.sleep(self.pause)
@@ -76,6 +76,6 @@ class PeriodicJob:
             return
         self.trouble = trouble
         if isinstance(error, (MusterError, OSError)):
-            log.warning("this does not work now; trying every second", duty=self.name, error=trouble)
+            log.warning("a job cannot run now; trying every second", job=self.name, error=trouble)
         else:
-            log.error("a duty failed; trying every second", duty=self.name, exc_info=error)
+            log.error("a job failed; trying every second", job=self.name, exc_info=error)

@@ -216,7 +216,7 @@ class _Start:
                 break
             # another program may have taken the port a moment before
             if not tries_left or all(_is_free("127.0.0.1", port) for port in (ports.page, ports.mail)):
-                raise Unavailable("The sandbox did not start.", remedy="What it said is above.")
+                raise Unavailable("The sandbox did not start.", remedy="Its output is above.")
         said = orjson.loads(line)
         child.keep_up()
         self._environment |= said["environment"]
@@ -314,7 +314,7 @@ async def _until_ready(url: str, server: Child) -> None:
                             if answer.status == 200:
                                 return
                     await asyncio.sleep(0.05)
-    raise Unavailable("The web server did not start.", remedy="What it said is above.")
+    raise Unavailable("The web server did not start.", remedy="Its output is above.")
 
 
 async def _sign_in_link(database_url: str, public: str) -> str | None:

@@ -93,7 +93,7 @@ async def work(runtime: Runtime, stop: asyncio.Event) -> None:
 
 def _say_what_it_sends(channels: Collection[str]) -> None:
     if channels:
-        log.info("the worker is at work", channels=sorted(channels))
+        log.info("the worker has started", channels=sorted(channels))
     else:
         log.error(
             "THIS WORKER CAN SEND NOTHING: no provider of email or texts is set up",
@@ -241,10 +241,10 @@ class ArqWake:
                         await self._arq.enqueue_job(job, _job_id=job)
                 except (RedisError, OSError) as error:
                     self._quiet_until = time.monotonic() + LOOK
-                    log.debug("Redis took no wake-up", job=job, error=str(error))
+                    log.debug("Redis did not accept a wake-up", job=job, error=str(error))
                 except Exception:
                     self._quiet_until = time.monotonic() + LOOK
-                    log.exception("a wake-up failed in an unforeseen way", job=job)
+                    log.exception("a wake-up failed with an unexpected error", job=job)
                 await asyncio.sleep(MOMENT)
         finally:
             del self._sending[job]  # however it ends: while it is listed, further wake-ups only set `_again`

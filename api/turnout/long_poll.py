@@ -45,7 +45,7 @@ class LongPoll:
         if self.closed:
             return
         if len(self._waiting) >= MOST_WAITING:
-            raise Unavailable("Too many follow along here already.", remedy="Please try again in a minute.")
+            raise Unavailable("Too many clients follow this feed already.", remedy="Please try again in a minute.")
         news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[news] = (ballot_id, after)
         if self._looking is None or self._looking.done():

@@ -81,7 +81,7 @@ async def reclassify(
             try:
                 found = await _reclassify(db, row["reply_id"], version, reader, at, dry_run=dry_run)
             except MusterError as error:  # this reply stays as it was; go on with the others
-                log.warning("a reply could not be read again", reply_id=row["reply_id"], error=str(error))
+                log.warning("a reply could not be classified again", reply_id=row["reply_id"], error=str(error))
                 continue
             if found is not None:
                 looked += 1

@@ -256,7 +256,7 @@ async def undo_opt_out(db: Connection, reply_id: int, *, reader: str, at: dateti
         source = f"{reply['channel']}_reply"
         if not await db.fetchval(SQL["made_by"], reply["channel"], address, source, reply["message_id"]):
             raise Conflict(
-                "The opt-out that stands was not made by this reply alone: they opted out in another way, too.",
+                "This reply is not the only cause of the opt-out: the member has opted out in another way, too.",
                 remedy="See it with: muster suppression show ADDRESS",
             )
         await lift_opt_out(db, reply["channel"], address, "staff")
@@ -279,12 +279,12 @@ def _know(reply: asyncpg.Record, whose: int | None) -> None:
     """
     if reply["message_id"] is None:
         raise Conflict(
-            "This answers no message of ours, so nobody knows which ballot it is about.",
-            remedy="Where you know, write it into a file and record that with: muster turnout import BALLOT FILE"
+            "This reply answers no message of ours, so its ballot is not known.",
+            remedy="If you know the ballot, record the answer from a file with: muster turnout import BALLOT FILE"
             f" --source import --apply; then: muster replies close {reply['reply_id']}",
         )
     if whose is None:
-        raise Conflict("Nobody knows whose answer this is.", remedy="Name the member with --person.")
+        raise Conflict("It is not known who wrote this reply.", remedy="Name the member with --person.")
 
 
 async def _obey(db: Connection, reply: asyncpg.Record, reading: str) -> None:

@@ -1,9 +1,9 @@
-"""Classification of a text together with the message it answers, once: what it says is kept and handed on."""
+"""Classification of a text together with the message it answers; it is made once, kept, and handed on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import asyncpg
@@ -28,5 +28,8 @@ def to_json(read: Classification) -> dict[str, Any]:
 
 
 def from_json(kept: Mapping[str, Any] | None) -> Classification | None:
-    """Return the classification that `to_json` made; None where a text was stored without one."""
-    return None if kept is None else Classification(**kept)
+    """Return the classification that `to_json` made, also by another version; None where there is none."""
+    if kept is None:
+        return None
+    known = {one.name for one in fields(Classification)}
+    return Classification(**{name: value for name, value in kept.items() if name in known})

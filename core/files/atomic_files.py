@@ -28,7 +28,7 @@ def complete_or_not_at_all(path: Path, *, replace: bool, mode: int = 0o600) -> I
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is no file.", remedy="Give the name of a file.")
     if path.exists() and not replace:
-        raise Conflict(f"{path} is there already.", remedy="Give another name, or --force.")
+        raise Conflict(f"{path} exists already.", remedy="Give another name, or --force.")
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
         os.close(handle)

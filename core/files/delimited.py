@@ -97,7 +97,7 @@ def _in_named(path: Path, encoding: str, sha256: str) -> _Text:
     except UnicodeError:
         raise InputError(
             f"{path.name} is not in {NAMES[encoding]}.",
-            remedy="Name another encoding, or leave out --encoding: the import says which it takes.",
+            remedy="Name another encoding, or leave out --encoding: the import reports the one it uses.",
         ) from None
 
 

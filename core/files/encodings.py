@@ -132,8 +132,8 @@ def named_encoding(name: str) -> str:
     found = "utf-8-sig" if found == "utf-8" else found
     if found not in NAMES:
         raise InputError(
-            f"“{name}” is no encoding that a file is read in.",
-            remedy="Take utf-8, windows-1252, mac-roman, windows-1250, iso-8859-2, cp850, or another that has one name"
+            f"“{name}” is not an encoding that Muster reads.",
+            remedy="Use utf-8, windows-1252, mac-roman, windows-1250, iso-8859-2, cp850, or another one that is listed"
             " in docs/member-files.md.",
         )
     return found

@@ -70,6 +70,6 @@ def _place_of(rows: Sequence[Record], header_row: int, name: str) -> int:
         if line == header_row:
             return place
     raise InputError(
-        f"There is nothing in row {header_row} of {name}.",
+        f"Row {header_row} of {name} is empty.",
         remedy="--header-row is the row of the sheet, or the line of the CSV file, in which the columns are named.",
     )

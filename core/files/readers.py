@@ -43,9 +43,7 @@ def open_table(
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
     is_workbook = magic.startswith((_ZIP, _OLE))
     if is_workbook and named is not None:
-        raise InputError(
-            f"{path.name} is a workbook, which says itself how its letters are written.", remedy="Leave out --encoding."
-        )
+        raise InputError(f"{path.name} is a workbook, whose encoding is always known.", remedy="Leave out --encoding.")
     opened = open_spreadsheet(path) if is_workbook else open_delimited(path, encoding=named)
     with opened as raw:
         if encoding is not None and (notice := meaning_of_ansi(encoding)):

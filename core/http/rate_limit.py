@@ -94,7 +94,7 @@ class RateLimit:
                     pipe.expire(name, 2 * MINUTE)
                 own, _, everybody, _ = await pipe.execute()
         except (RedisError, OSError) as error:
-            log.warning("Redis is away; this process counts misses by itself", error=type(error).__name__)
+            log.warning("Redis is away; this process counts bad links by itself", error=type(error).__name__)
             self._away_until = time.monotonic() + REST
             return 0, 0
         return own, everybody

@@ -185,9 +185,9 @@ class FailoverChannel:
         name = candidate.name.capitalize()
         others = [one.name.capitalize() for one in self._candidates if one is not candidate and one.breaker.closed]
         if others:
-            title = f"{name} is left out. {sentence(reason)} Texts go by {' and '.join(others)}."
+            title = f"{name} is not used. {sentence(reason)} Texts go by {' and '.join(others)}."
         else:
-            title = f"{name} takes no texts. {sentence(reason)} No other provider is well, so texts wait."
+            title = f"{name} does not accept texts. {sentence(reason)} No other provider works, so texts wait."
         return StatusReport(
             candidate.name,
             "error" if reason in THE_PROVIDERS else "warning",

@@ -83,7 +83,7 @@ async def alert_unread_bounces(db: Connection, message_id: int) -> None:
         db,
         key=UNREAD,
         severity="notice",
-        title="Email came back in words that Muster cannot read; it counts as a soft bounce.",
+        title="An email bounced with a report that Muster cannot read; it counts as a soft bounce.",
         remedy="See which: muster messages list --reason unread_bounce; then, with the number of each, what the server"
         " said: muster messages why '#NUMBER'.",
         detail={"message_id": message_id},

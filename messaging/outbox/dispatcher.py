@@ -107,7 +107,7 @@ class Dispatcher:
             if isinstance(result, BaseException):
                 raise result
         if counts:
-            log.info("messages dealt with", **{name: n for name, n in sorted(counts.items()) if n})
+            log.info("messages processed", **{name: n for name, n in sorted(counts.items()) if n})
             async with self._runtime.pool.acquire() as db:
                 await finish_drained(db)
         return _sum(counts)

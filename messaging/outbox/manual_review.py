@@ -101,7 +101,7 @@ def read_names(words: Iterable[tuple[int, str]], keyring: Keyring, *, region: st
             problems.append(f"{place}“{name[:60]}” names no message")
     if problems:
         raise InputError(
-            "Not everything there is the name of a message.",
+            "Some of these do not identify a message.",
             problems=problems[:20],
             remedy="Each is a message's number, the Message-ID, or the address or phone number (+44…) it is for.",
         )
@@ -186,5 +186,5 @@ async def resume_by_address(db: Connection, address: str, *, now: datetime) -> i
     if sender is None:
         stopped = [row["address"] for row in await db.fetch(SQL["paused"])]
         remedy = f"These are stopped: {', '.join(stopped)}" if stopped else "No sender is stopped."
-        raise NotFound(f"Nothing is sent from {address}.", remedy=remedy)
+        raise NotFound(f"No messages are sent from {address}.", remedy=remedy)
     return await resume_sender(db, sender["sender_id"], now=now)

@@ -90,7 +90,7 @@ class OutcomeWriter:
                 self._runtime.outages.met(error)
                 await self._connection.drop()
                 if self._give_up_at is not None and time.monotonic() > self._give_up_at:
-                    raise Unavailable("The outcomes of the last messages could not be written down.") from error
+                    raise Unavailable("The outcomes of the last messages could not be recorded.") from error
                 await asyncio.sleep(PAUSE)
             else:
                 return granted

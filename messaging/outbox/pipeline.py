@@ -166,7 +166,7 @@ class Pipeline:
         if self._claiming is not None:
             await asyncio.wait([self._claiming])
             if (failed := self._claiming.exception()) is not None:
-                log.warning("the last claims failed", error=in_words(failed))
+                log.warning("the last messages could not be claimed", error=in_words(failed))
 
     @property
     def _room(self) -> int:

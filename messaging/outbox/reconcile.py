@@ -154,7 +154,9 @@ async def _ask_about(
         try:
             counts[await _ask(runtime, db, channel, composers, row, patience)] += 1
         except Unavailable as error:
-            log.warning("unknown outcomes wait for the provider", provider=row["provider"], error=str(error))
+            log.warning(
+                "unknown outcomes cannot be looked up at the provider yet", provider=row["provider"], error=str(error)
+            )
             away.add(row["provider"])
         except MusterError as error:
             log.warning("a text cannot be looked up", message_id=row["message_id"], error=str(error))
@@ -207,7 +209,7 @@ async def _alert_lost_workers(db: Connection) -> None:
         key="workers",
         severity="warning",
         title=f"{workers} stopped without finishing: {', '.join(names[:NAMED])}{', …' * (len(names) > NAMED)}.",
-        remedy="What they had claimed goes by the others. See that as many run as you mean to; the log of each, and the"
+        remedy="Other workers send their messages. Check that as many run as you intend; the log of each, and the"
         " system's, say why it stopped. This closes by itself after an hour.",
         detail={"workers": names},
     )

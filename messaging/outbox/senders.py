@@ -107,9 +107,9 @@ async def alert_unknown_outcomes(db: Connection) -> list[int]:
             db,
             key=key,
             severity="warning",
-            title=f"Nobody can say of {plural(row['unknown'], 'message')} from {row['address']} whether"
+            title=f"It is not known of {plural(row['unknown'], 'message')} from {row['address']} whether"
             f" {verb(row['unknown'], 'it', 'they')} left.",
-            remedy="The provider takes messages and does not answer: look at its status page. Workers go slower by"
+            remedy="The provider accepts messages and does not answer: look at its status page. Workers slow down by"
             " themselves, and each message is settled as soon as the provider can be asked.",
             detail={"unknown": row["unknown"]},
         )

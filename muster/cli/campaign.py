@@ -61,7 +61,7 @@ def create(file: Path, actor: str, *, as_json: bool) -> None:
     else:
         for said in advice:
             click.secho(f"Warning: {said}", fg="yellow")
-        click.echo(f"The campaign {campaign.name} is made. See what it will do, and start it, with:")
+        click.echo(f"The campaign {campaign.name} is created. See its plan, and launch it, with:")
         click.echo(f"  muster campaign launch {campaign.name}")
 
 

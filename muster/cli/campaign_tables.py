@@ -190,7 +190,7 @@ def _stopped(steps: Sequence[StepCounts]) -> list[Text]:
     """Explain why steps do not send although the campaign runs, once for each sender, and how to resume."""
     stopped = {step.sender: step.stopped for step in steps if step.stopped and step.state in _UNDER_WAY}
     return [
-        Text(f"Nothing is sent from {sender}: {why} Mend it, then: muster messages resume {sender}", style="yellow")
+        Text(f"Nothing is sent from {sender}: {why} Fix it, then: muster messages resume {sender}", style="yellow")
         for sender, why in stopped.items()
     ]
 

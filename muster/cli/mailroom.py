@@ -69,7 +69,7 @@ async def _listen(lmtp: str | None, smtp: str | None) -> None:
         where = {"lmtp": lmtp or runtime.settings.mailroom_lmtp, "smtp": smtp or runtime.settings.mailroom_smtp}
         if not any(where.values()):
             raise SettingsError(
-                "The mailroom does not know where to listen.",
+                "The mailroom has no address to listen on.",
                 remedy="Set MUSTER_MAILROOM_LMTP or MUSTER_MAILROOM_SMTP, as in docs/mailroom.md.",
             )
         stop = stop_signal()
@@ -90,7 +90,7 @@ def _say(counted: Counted, *, as_json: bool) -> None:
     click.echo(f"{counted.new} taken in, {counted.known} known already.")
     if counted.strange:
         left = verb(counted.strange, "was left", "were left")
-        click.echo(f"{plural(counted.strange, 'mail')} to no address of ours {left}.")
+        click.echo(f"{plural(counted.strange, 'mail')} to unknown addresses {left}.")
     if counted.too_large:
         left = verb(counted.too_large, "was left", "were left")
         click.echo(f"{plural(counted.too_large, 'mail')} larger than MUSTER_MAILROOM_LARGEST {left}.")

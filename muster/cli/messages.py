@@ -96,7 +96,7 @@ def resume(sender: str) -> None:
     SENDER is the number, name, MG… or mailbox that messages come from, as the alert and the campaign's status name it.
     """
     again = run(_resume(sender))
-    click.echo(f"{sender} sends again; {plural(again, 'message')} refused for its sake will be tried again.")
+    click.echo(f"{sender} sends again; {plural(again, 'message')} refused because of it will be tried again.")
 
 
 command.add_command(why.command, "why")

@@ -214,12 +214,12 @@ def _show_conversation(found: Conversation, zone: ZoneInfo) -> None:
             why = WHY_OPEN[reply.why_open]
             click.echo(f"  It waits: {why}{'' if why.endswith('?') else '.'}")
             if reply.reading == "opt_out":
-                click.echo(f"  If that is no wish for no more messages: muster replies undo {reply.reply_id}")
+                click.echo(f"  If that is not an opt-out: muster replies undo {reply.reply_id}")
         case _ if found.closed_by:
             assert found.closed_at is not None
             click.echo(f"  Closed by {found.closed_by}, {_time(found.closed_at, zone)}.")
         case _:
-            click.echo("  Nobody has to do anything about it.")
+            click.echo("  Nobody has to act on it.")
     for past in found.readings:
         by = past.reader or f"{past.rule}, rules {past.rule_version}"
         click.echo(

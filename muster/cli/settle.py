@@ -180,4 +180,4 @@ def _show(found: HeldMessages) -> None:
         click.echo("One by one: muster messages list --reason held")
     if found.others:
         shown = ", ".join(found.others[:SHOWN])
-        click.echo(f"Not held, and left as they are: {shown}{', …' if len(found.others) > SHOWN else ''}")
+        click.echo(f"Not held, so left unchanged: {shown}{', …' if len(found.others) > SHOWN else ''}")

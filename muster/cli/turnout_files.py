@@ -92,7 +92,7 @@ def import_(
     Members are found by member_id, or by a phone number or mailbox that only one of them has. A column called answer
     (or voted, result, outcome …) says what they said, one called at (or date, called at …) when. All of it is recorded
     or nothing; importing a file again changes nothing. Rows that cannot be used are written to a file with what is
-    wrong with each: mend them there, and import that. docs/turnout.md says more.
+    wrong with each: correct them there, and import that file. docs/turnout.md says more.
 
     The exit status is 1 when no row could be used.
     """

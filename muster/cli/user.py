@@ -71,7 +71,7 @@ def list_(as_json: bool) -> None:
         print_json(staff)
         return
     if not staff:
-        click.echo("Nobody yet. Add somebody: muster user add EMAIL")
+        click.echo("There is no user yet. Add one: muster user add EMAIL")
     for one in staff:
         seen = f"signed in {one['signed_in_at']:%Y-%m-%d %H:%M} UTC" if one["signed_in_at"] else "never signed in"
         click.echo(f"{one['email']:<40} {one['name']:<24} {'disabled' if one['disabled_at'] else seen}")
@@ -156,7 +156,7 @@ def _mail(settings: Settings) -> _Mail:
     if settings.has_email:
         return _Mail(settings)
     if load_settings().database_url is not None or has_sms(settings):  # then there is no sandbox either
-        raise SettingsError("There is no mail relay to send it by.", remedy="Set MUSTER_SMTP_URL, or leave out --send.")
+        raise SettingsError("No mail relay is set up.", remedy="Set MUSTER_SMTP_URL, or leave out --send.")
     sandbox = sandbox_at(settings.home)
     if sandbox is None:
         raise SettingsError(

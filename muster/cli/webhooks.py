@@ -76,7 +76,7 @@ def add(name: str, url: str, kinds: Sequence[str], include: Sequence[str], actor
     if as_json:
         print_json(found, indent=True)
         return
-    click.echo(f"{name} is told from now on. Its secret, which is not shown again:\n\n  {found['secret']}\n")
+    click.echo(f"{name} gets events from now on. Its secret, which is not shown again:\n\n  {found['secret']}\n")
     click.echo(f"Try it: muster webhooks test {name}")
 
 
@@ -95,7 +95,7 @@ def list_(*, as_json: bool) -> None:
         print_json(found, indent=True)
         return
     if not found:
-        click.echo("Nobody yet. Add somebody: muster webhooks add NAME URL --event '*'")
+        click.echo("There is no webhook yet. Add one: muster webhooks add NAME URL --event '*'")
         return
     table = Table("webhook", "state", "waiting", "events", "url", box=None, header_style="bold")
     for one in found:
@@ -141,7 +141,9 @@ def rotate(name: str, overlap: int, actor: str, *, as_json: bool) -> None:
         return
     click.echo(f"The new secret of {name}, which is not shown again:\n\n  {secret}\n")
     click.echo(
-        f"The former one signs as well for {plural(overlap, 'hour')}." if overlap else "The former one signs no more."
+        f"The former secret signs too for {plural(overlap, 'hour')}."
+        if overlap
+        else "The former secret is no longer used."
     )
 
 
@@ -341,6 +343,8 @@ def _outcome(reply: OutboundReply, *, as_json: bool) -> None:
     if as_json:
         print_json(reply, indent=True)
     elif reply.problem is None:
-        click.echo(f"It was taken: {reply.status} after {reply.took:.2f} seconds.")
+        click.echo(f"The receiver accepted it: {reply.status} after {reply.took:.2f} seconds.")
     if reply.problem is not None:
-        raise MusterError(f"It was not taken. {reply.problem}", remedy=_plain(reply.text[:200]).plain.strip())
+        raise MusterError(
+            f"The receiver did not accept it. {reply.problem}", remedy=_plain(reply.text[:200]).plain.strip()
+        )

@@ -25,5 +25,7 @@ def ask_for_yes(question: str, doing: str, *, yes: bool, quiet: bool = False) ->
     if yes:
         return
     if quiet or not sys.stdin.isatty():
-        raise Conflict(f"{doing} needs a yes, and there is nobody here to ask.", remedy="Add --yes if you mean it.")
+        raise Conflict(
+            f"{doing} must be confirmed, and there is no terminal to ask in.", remedy="Add --yes to confirm."
+        )
     click.confirm(question, abort=True)

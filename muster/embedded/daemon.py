@@ -203,7 +203,7 @@ def _lock(home: Path) -> IO[bytes] | None:
         else:
             return file
     file.close()
-    raise Unavailable(f"Another keeper holds {file.name} and does not answer.")
+    raise Unavailable(f"Another process holds {file.name} and does not answer.")
 
 
 def _somebody_answers(home: Path) -> bool:

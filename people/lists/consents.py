@@ -110,7 +110,9 @@ async def import_consents(
         InputError: the file cannot be read, has no column of membership numbers, or the date for all is in the future.
     """
     if otherwise.at is not None and otherwise.at > now:
-        raise InputError("Nobody has agreed in the future.", remedy="Give --at the day on which they did.")
+        raise InputError(
+            "A consent cannot be dated in the future.", remedy="Give the day on which they consented with --at."
+        )
     report = ConsentReport(path.name)
     with open_list(path, FIELDS, needs=["member_id"], header_row=header_row, encoding=encoding) as table:
         async with all_or_nothing(pool, keep=not dry_run) as db:

@@ -156,7 +156,7 @@ async def import_suppressions(
 
     Raises:
         SettingsError: some opt-outs of erased people are kept under another secret.
-        InputError: the file cannot be read, or has no column that says who is meant.
+        InputError: the file cannot be read, or has no column that says which member a row is about.
     """
     report = SuppressionReport(path.name)
     with open_list(path, FIELDS, needs=NAMES, header_row=header_row, encoding=encoding) as table:

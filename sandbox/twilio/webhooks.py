@@ -129,7 +129,7 @@ class TwilioWebhooks:
     def _count(self, answer: WebhookAnswer, address: str) -> None:
         self.answers[answer.outcome] += 1
         if not answer.ok and self.answers[answer.outcome] == 1:  # the summary counts the others
-            log.warning("A webhook fails", outcome=answer.outcome, path=URL(address, encoded=True).path)
+            log.warning("A webhook failed", outcome=answer.outcome, path=URL(address, encoded=True).path)
 
     async def _try(self, address: str, body: bytes, headers: Mapping[str, str]) -> WebhookAnswer:
         if self._session is None:

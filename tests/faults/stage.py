@@ -206,7 +206,7 @@ class Stage:
 
     async def until_at_work(self) -> None:
         """Wait until every worker has come up."""
-        await self.until(lambda: self._said("the worker is at work") >= len(self.workers))
+        await self.until(lambda: self._said("the worker has started") >= len(self.workers))
 
     async def until_taken(self, share: float) -> None:
         """Wait until the providers have taken that share of what is to come, by each channel; not all of it."""

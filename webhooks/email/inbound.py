@@ -178,7 +178,7 @@ async def _store_for_each(runtime: Runtime, name: str, posted: Posted) -> bool:
         if posted.once is not None:
             break
     if not known:
-        log.info("mail to no address of ours", way=name)
+        log.info("mail to an unknown address", way=name)
     return known > 0
 
 

@@ -207,7 +207,7 @@ def handler(provider: Provider) -> Handler:
 def _reported(provider: Provider, item: Item) -> ReportedEvent:
     event = provider.understand(item.payload["event"], item.received_at)
     if event is None:
-        raise InputError(f"An event from {provider.name} that nobody knows.")
+        raise InputError(f"{provider.name} sent an event of an unknown kind.")
     return ReportedEvent(item.payload["message_id"], event, item.received_at)
 
 

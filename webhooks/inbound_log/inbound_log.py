@@ -250,7 +250,7 @@ def _order(row: asyncpg.Record) -> tuple[str, int]:
 
 
 async def _nobody(_db: Connection, items: Sequence[Item]) -> None:
-    raise InputError(f"Nobody processes what comes from {items[0].source}.")
+    raise InputError(f"There is no handler for items from {items[0].source}.")
 
 
 async def _process(runtime: Runtime, db: Connection, handler: Handler, items: Sequence[Item]) -> None:
@@ -289,7 +289,7 @@ async def _postpone(runtime: Runtime, db: Connection, item: Item, error: Excepti
             db,
             key=f"inbox:{item.source}",
             severity="warning",
-            title=f"Something that came in ({item.source}) could not be processed and was set aside.",
+            title=f"An inbound item ({item.source}) could not be processed and was set aside.",
             remedy="Nothing is lost: it is kept as it came. To look at it and try again: docs/inbound.md.",
             detail={"inbound_id": item.inbound_id, "error": type(error).__name__},
         )

@@ -132,7 +132,7 @@ def _receipt(item: Item) -> Receipt:
     form = item.payload["form"]
     status = form["MessageStatus"]
     if status not in STATES:
-        raise InputError(f"Twilio says that a message is “{status}”, which is no status we know.")
+        raise InputError(f"Twilio reports the status “{status}”, which it does not document.")
     code = form.get("ErrorCode") or None
     return Receipt(
         message_id=item.payload["message_id"],

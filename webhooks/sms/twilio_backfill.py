@@ -57,7 +57,7 @@ async def backfill(runtime: Runtime) -> int:
     senders = {row["address"] for row in await runtime.pool.fetch(SQL["senders"])} | {settings.sms_from}
     remembered = now - timedelta(days=settings.keep_inbox) + DAY
     if through < remembered:
-        log.warning("texts from before are left alone: they may have been read", since=through, before=remembered)
+        log.warning("older texts are not fetched again; they may have been processed", since=through, before=remembered)
     intake, found, start = Intake(), 0, max(through - OVERLAP, remembered)
     while start < now:
         end = min(start + WINDOW, now)
@@ -68,7 +68,7 @@ async def backfill(runtime: Runtime) -> int:
         await runtime.pool.execute(SQL["have_through"], INBOUND, end, runtime.clock())
         start = end
     if found:
-        log.warning("texts had not reached us and have been fetched", texts=found, since=through.isoformat())
+        log.warning("texts that had not arrived by webhook were fetched", texts=found, since=through.isoformat())
     return found
 
 

@@ -133,7 +133,7 @@ def _receipt(item: Item) -> Receipt:
     said = item.payload["said"]
     status = said["status"]
     if status not in STATES:
-        raise InputError(f"Vonage says that a message is “{status}”, which is no status we know.")
+        raise InputError(f"Vonage reports the status “{status}”, which it does not document.")
     problem = said.get("error")
     problem = problem if isinstance(problem, dict) else {}
     state = STATES[status]

@@ -35,7 +35,7 @@ async def resend(runtime: Runtime, outbound_http: OutboundHttp, name: str, seq: 
         if row is None:
             raise NotFound(
                 f"There is no event {seq}.",
-                remedy="It was never noted, or is older than MUSTER_KEEP_EVENTS days.",
+                remedy="It was never recorded, or is older than MUSTER_KEEP_EVENTS days.",
             )
         event = WebhookEvent(**row)
         [body] = await bodies(db, [event], held.include)

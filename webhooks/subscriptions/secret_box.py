@@ -43,7 +43,7 @@ def decrypt(keys: Sequence[SecretStr], encrypted: bytes) -> SecretStr:
         return SecretStr(_box(keys).decrypt(encrypted).decode())
     except InvalidToken:
         raise SettingsError(
-            "The secret of a webhook was sealed with another MUSTER_SECRET_KEY.",
+            "The secret of a webhook was encrypted with another MUSTER_SECRET_KEY.",
             remedy="Add the former key to the list again, or make a new secret: muster webhooks rotate NAME",
         ) from None
 

@@ -139,7 +139,7 @@ class Sender:
         except asyncpg.PostgresError as error:
             log.warning("webhooks cannot be delivered just now", subscription=which, error=repr(error))
         except Exception:
-            log.exception("a webhook failed in an unforeseen way", subscription=which)
+            log.exception("a webhook delivery failed with an unexpected error", subscription=which)
 
     async def _deliver_all(self, which: int, token: UUID) -> None:
         try:
@@ -242,14 +242,14 @@ def _pause(attempt: int, wish: float | None) -> float:
 async def _tell_staff(db: Connection, held: HeldDelivery, state: str, problem: str, at: datetime) -> None:
     detail: dict[str, Any] = {"webhook": held.name, "problem": problem}
     if state == "gone":
-        title = f"The webhook {held.name} was told that its receiver is gone for good."
+        title = f"The webhook {held.name} was stopped: its receiver says that it is gone for good (410)."
         remedy = f"If that is a mistake, add it anew; else: muster webhooks remove {held.name}"
     elif state == "paused":
-        title = f"The webhook {held.name} was paused: its receiver has taken nothing for three days."
-        remedy = f"Mend the receiver, then: muster webhooks resume {held.name}; it goes on where it stopped."
+        title = f"The webhook {held.name} was paused: its receiver has accepted nothing for three days."
+        remedy = f"Fix the receiver, then: muster webhooks resume {held.name}; it goes on from where it stopped."
     elif held.failing_since is not None and at - held.failing_since >= WARNS_AFTER:
-        title = f"The receiver of the webhook {held.name} takes no events."
-        remedy = f"What it says is in: muster webhooks log {held.name} --failed. It is tried again for three days."
+        title = f"The receiver of the webhook {held.name} accepts no events."
+        remedy = f"See its answers with: muster webhooks log {held.name} --failed. It is tried again for three days."
     else:
         return
     severity: Severity = "warning" if state == "active" else "error"

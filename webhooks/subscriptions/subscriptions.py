@@ -311,6 +311,6 @@ def _check_include(settings: Settings, include: Sequence[str]) -> None:
             raise InputError(f"{one!r} cannot be included: there are addresses and texts.")
         if one not in settings.webhook_include:
             raise InputError(
-                f"Webhooks may not tell {one} here.",
-                remedy=f"Whoever runs Muster can allow it: MUSTER_WEBHOOK_INCLUDE={one}",
+                f"Webhooks may not include {one} here.",
+                remedy=f"The operator of Muster can allow it: MUSTER_WEBHOOK_INCLUDE={one}",
             )

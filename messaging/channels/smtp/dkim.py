@@ -52,7 +52,7 @@ class Signer:
             raise SettingsError(f"MUSTER_DKIM_DOMAIN: “{domain}” is not a domain.") from error
         for name, value in (("DOMAIN", self._domain.decode()), ("SELECTOR", selector)):
             if not _HOST.fullmatch(value):
-                raise SettingsError(f"MUSTER_DKIM_{name}: “{value}” cannot stand in DNS.")
+                raise SettingsError(f"MUSTER_DKIM_{name}: “{value}” cannot be part of a DNS name.")
         self._selector = selector.encode("ascii")
         self._algorithm, self._key = _read(key)
         try:

@@ -131,7 +131,10 @@ async def test_an_address_that_refuses_is_tried_again(
         here = at(runtime, receiver.url)
         assert await export_due(here, outside) == 0
         place = f"{receiver.url}/pay-2026-20261122T0700Z.csv"
-        assert await db.fetchval("select problem from turnout_export") == f"{place} did not take it. It answered 507."
+        assert (
+            await db.fetchval("select problem from turnout_export")
+            == f"{place} did not accept the file. It answered 507."
+        )
         receiver.answers(201)
         assert await export_due(replace(here, clock=lambda: NOW + timedelta(minutes=2)), outside) == 1
         assert (await db.fetchrow("select tries, problem from turnout_export")) == (2, None)

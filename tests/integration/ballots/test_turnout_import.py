@@ -185,8 +185,8 @@ async def test_nothing_is_half_done_when_it_fails(here: Runtime, db: Connection,
 
 UNREADABLE = {
     "is empty": "",
-    "says who is meant": "who,answer\nAnn,voted\n",
-    "what the members said": "member_id\nM1\n",
+    "says which member a row is about": "who,answer\nAnn,voted\n",
+    "holds the members' answers": "member_id\nM1\n",
     "no rows": "member_id,answer\n",
     "Two columns": "email,Email,answer\n",
     "not a text file": "\0\1\2",
@@ -257,7 +257,7 @@ async def test_by_command_with_a_file_to_mend(settings: Settings, db: Connection
     out = muster(settings, "export", "pay-2026", "--json", cwd=tmp_path)
     assert orjson.loads(out.stdout) == {"file": "pay-2026.csv", "members": 9, "cursor": 2}
     again = muster(settings, "export", "pay-2026", cwd=tmp_path)
-    assert (again.returncode, "is there already" in again.stderr) == (1, True)
+    assert (again.returncode, "exists already" in again.stderr) == (1, True)
     shown = muster(settings, "pay-2026", "--json", cwd=tmp_path)
     assert orjson.loads(shown.stdout)["score"]["confirmed"] == 1
     both = muster(

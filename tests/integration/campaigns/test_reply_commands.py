@@ -107,7 +107,7 @@ async def test_mistakes_are_explained(settings: Settings, campaign: Campaign, an
     await add_person(campaign.db, "M-2", sms=PHONE)
     reply = await say(campaign, "Bob here, voted")
     whose = muster(settings, "read", str(reply), "voted", status=1)
-    assert "Nobody knows whose answer this is" in whose.stderr
+    assert "It is not known who wrote this reply" in whose.stderr
     muster(settings, "read", str(reply), "voted", "--person", "M-2")
     assert await campaign.db.fetchval("select count(*) from claim_status where kind = 'voted'") == 1
     assert "There is no reply 99." in muster(settings, "show", "99", status=1).stderr

@@ -113,5 +113,5 @@ async def test_lists_and_decisions(settings: Settings, db: Connection) -> None:
     assert await states(db, step) == {"accepted": 1, "queued": 1}
 
     wrong = muster(settings, "resume", "nobody@x.test")
-    assert (wrong.returncode, "Nothing is sent from nobody@x.test." in wrong.stderr) == (1, True)
+    assert (wrong.returncode, "No messages are sent from nobody@x.test." in wrong.stderr) == (1, True)
     assert muster(settings, "settle").returncode == 2

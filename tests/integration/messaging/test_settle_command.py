@@ -56,7 +56,7 @@ async def test_some_are_decided_and_the_alert_counts_what_is_left(
     )
     some = muster(settings, "settle", "--as", "unsent", "--file", str(log), "--actor", "ann")
     assert some.returncode == 0, some.stderr
-    assert f"Not held, and left as they are: #{ids[0]}, nobody@x.test" in some.stdout
+    assert f"Not held, so left unchanged: #{ids[0]}, nobody@x.test" in some.stdout
     assert some.stdout.endswith("2 messages to be sent again.\n")
     assert await states(db, step) == {"accepted": 1, "queued": 2, "ambiguous": 1}
     detail = await db.fetchval("select detail from message_event where message_id = $1 and source = 'staff'", ids[2])

@@ -227,7 +227,7 @@ async def test_a_mended_sender_tries_again_what_it_was_refused(runtime: Runtime,
     assert await states(db, step) == {"queued": 1, "failed": 1}
     assert await db.fetchval("select state from step") == "running"
     assert (await events(db, ids[0]))[-1] == ("queued", "staff", "sender_mended")
-    with pytest.raises(NotFound, match="Nothing is sent from"):
+    with pytest.raises(NotFound, match="No messages are sent from"):
         await resume_by_address(db, "+440000000000", now=NOON)
 
 

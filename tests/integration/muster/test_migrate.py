@@ -72,9 +72,8 @@ async def execute(url: str, sql: str) -> None:
 def dump(url: str) -> str:
     """Everything in a database: definitions, rows and rights."""
     done = subprocess.run([_binaries() / "pg_dump", url], capture_output=True, text=True, check=True)
-    return re.sub(
-        r"^\\(un)?restrict .*$", "", done.stdout, flags=re.MULTILINE
-    )  # which have a key of their own each time
+    # lines that have another key each time
+    return re.sub(r"^\\(un)?restrict .*$", "", done.stdout, flags=re.MULTILINE)
 
 
 def run_migrate(url: str, home: Path) -> subprocess.CompletedProcess[str]:

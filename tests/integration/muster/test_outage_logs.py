@@ -29,7 +29,10 @@ from tests.integration.muster.test_worker import NOWHERE, working
 from tests.support.outbox_rows import add_messages, add_step, until
 
 SECRET = "a secret for tests only and long enough"
-AT_THE_END = {"claimed messages wait until this worker counts as gone", "this does not work now; trying every second"}
+AT_THE_END = {
+    "claimed messages could not be handed back; they wait until this worker is declared gone",
+    "a job cannot run now; trying every second",
+}
 """What a worker may say besides when it is stopped while PostgreSQL is away: something stays behind."""
 
 

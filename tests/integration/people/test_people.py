@@ -129,7 +129,7 @@ async def test_an_export_is_private_complete_or_not_there(pool: Pool, tmp_path: 
     target = tmp_path / "out.csv"
     await export_people(pool, target, reserved=RESERVED)
     assert target.stat().st_mode & 0o777 == 0o600
-    with pytest.raises(Conflict, match="is there already"):
+    with pytest.raises(Conflict, match="exists already"):
         await export_people(pool, target, reserved=RESERVED)
     await export_people(pool, target, reserved=RESERVED, replace=True)
     with pytest.raises(InputError, match="cannot be written"):

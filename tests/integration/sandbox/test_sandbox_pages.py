@@ -236,7 +236,7 @@ async def test_what_goes_wrong_is_said_on_stderr_and_stdout_stays_for_programs()
     process.terminate()
     out, err = await asyncio.wait_for(process.communicate(), 30)
     assert (process.returncode, out) == (0, b"")
-    assert err.count(b"A webhook fails") == 1
+    assert err.count(b"A webhook failed") == 1
     assert ANNA.encode() not in err
 
 

@@ -129,8 +129,8 @@ async def test_a_mail_that_cannot_be_sent_leaves_no_link_and_shows_none(user: Mu
     user("add", "ada@union.example.com")
     await db.execute("delete from sign_in")
     for smtp, words in (
-        ({}, "There is no mail relay"),
-        ({"MUSTER_SMTP_URL": "smtp://127.0.0.1:1"}, "The mail relay did not take the mail to ada@union.example.com"),
+        ({}, "No mail relay is set up"),
+        ({"MUSTER_SMTP_URL": "smtp://127.0.0.1:1"}, "The mail relay did not accept the mail to ada@union.example.com"),
     ):
         failed = user("link", "ada@union.example.com", "--send", **smtp)
         assert (failed.returncode, failed.stdout) == (1, "")
@@ -139,7 +139,7 @@ async def test_a_mail_that_cannot_be_sent_leaves_no_link_and_shows_none(user: Mu
     assert await db.fetchval("select count(*) from sign_in") == 0
     unset = user("add", "eve@union.example.com", "--send")
     assert (unset.returncode, unset.stdout) == (1, "")
-    assert "There is no mail relay" in unset.stderr
+    assert "No mail relay is set up" in unset.stderr
     added = user("add", "eve@union.example.com", "--send", MUSTER_SMTP_URL="smtp://127.0.0.1:1")
     assert (added.returncode, added.stdout) == (1, "")
     assert "eve@union.example.com was added, but has no link yet." in added.stderr, "nobody was added before"

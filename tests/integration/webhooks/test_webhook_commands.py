@@ -39,7 +39,7 @@ async def test_from_adding_to_removing(muster: Muster, settings: Settings, recei
     assert secret.startswith("whsec_")
 
     tested = await run(muster, "test", "crm")
-    assert tested.stdout.startswith("It was taken: 204")
+    assert tested.stdout.startswith("The receiver accepted it: 204")
     assert receiver.got[0].verify(secret)["type"] == "webhook.test"
 
     worker = await asyncio.create_subprocess_exec(
@@ -91,7 +91,7 @@ async def test_what_cannot_be_done_is_said_with_a_remedy(muster: Muster, receive
         run(muster, "pause", "crm", "--reason", "moving"),
         run(muster, "replay", "crm", "--after", "7"),
     )
-    assert (failed.returncode, "It was not taken. It answered 500." in failed.stderr) == (1, True)
+    assert (failed.returncode, "The receiver did not accept it. It answered 500." in failed.stderr) == (1, True)
     assert (paused.returncode, "paused: moving" in paused.stdout) == (0, True)
     assert (unkept.returncode, "There is nothing to replay after 7" in unkept.stderr) == (1, True)
     twice = await run(muster, "pause", "crm")

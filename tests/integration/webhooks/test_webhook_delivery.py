@@ -119,7 +119,7 @@ async def test_after_three_days_it_is_paused_staff_are_told_and_nothing_is_lost(
     clock.wait(hours=2)
     await told.tell()
     [alert] = await open_alerts(db)
-    assert (alert.severity, alert.title) == ("warning", "The receiver of the webhook crm takes no events.")
+    assert (alert.severity, alert.title) == ("warning", "The receiver of the webhook crm accepts no events.")
     clock.now += GIVES_UP_AFTER - timedelta(hours=3)
     await told.tell()
     assert (await get_subscription(db, "crm")).state == "active"
@@ -128,7 +128,7 @@ async def test_after_three_days_it_is_paused_staff_are_told_and_nothing_is_lost(
     paused = await get_subscription(db, "crm")
     assert (paused.state, paused.waiting) == ("paused", 2)
     [alert] = await open_alerts(db)
-    assert (alert.severity, alert.remedy.startswith("Mend the receiver")) == ("error", True)
+    assert (alert.severity, alert.remedy.startswith("Fix the receiver")) == ("error", True)
     clock.wait(days=1)
     await told.tell()
     assert len(receiver.got) == 4, "paused means that it is left alone"

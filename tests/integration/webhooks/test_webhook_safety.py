@@ -23,7 +23,7 @@ from webhooks.subscriptions.subscriptions import add_subscription, deliveries, g
 async def test_numbers_are_told_only_where_asked_for_and_allowed(
     told: Telling, receiver: Receiver, db: Connection, runtime: Runtime
 ) -> None:
-    with pytest.raises(InputError, match="may not tell addresses here"):
+    with pytest.raises(InputError, match="may not include addresses here"):
         await add_subscription(
             told.runtime, name="crm", url=receiver.url, events=["*"], include=["addresses"], actor="ada"
         )

@@ -259,4 +259,4 @@ def _make_way(path: Path) -> None:
             except OSError:
                 path.unlink()
                 return
-        raise Conflict(f"Somebody listens on {path} already.", remedy="Stop that mailroom first.")
+        raise Conflict(f"Another process listens on {path} already.", remedy="Stop that mailroom first.")

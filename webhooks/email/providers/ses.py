@@ -152,7 +152,7 @@ async def _tell_staff(runtime: Runtime, topic: str) -> None:
             db,
             key="ses:unsubscribed",
             severity="warning",
-            title="Amazon SES no longer tells Muster what becomes of emails: its subscription was ended.",
+            title="Amazon SES no longer reports on emails: its subscription was ended.",
             remedy="Subscribe the topic again, as docs/email-ses.md says.",
             detail={"topic": topic},
         )
