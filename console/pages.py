@@ -10,10 +10,10 @@ from aiohttp import web
 
 from console.assets import PATH as ASSETS
 from console.assets import get_asset
+from console.ballot_status import DEFAULT_ORDER
 from console.guard import for_anyone, for_staff, forget_session, session_token, set_session
 from console.live import LIVE, stream
 from console.rendering import render_page
-from console.standing import DEFAULT_ORDER
 from console.views import BallotView, CampaignView, OverviewView, View, read_page_state
 from core.errors import NotFound
 from core.http.web import RUNTIME

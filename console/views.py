@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from ballots.figures import number
-from console import attention, progress, standing
+from console import attention, ballot_status, progress
 from console.rendering import render
 from console.words import CAMPAIGN_STATES, in_words
 from core.alerts import open_alerts
@@ -95,9 +95,9 @@ class Figures:
         """Read one campaign, by step and channel."""
         return await self._once("campaign", name, lambda db: progress.campaign(db, name))
 
-    async def ballot(self, name: str) -> standing.BallotStatus:
+    async def ballot(self, name: str) -> ballot_status.BallotStatus:
         """Read one ballot with all its branches."""
-        return await self._once("ballot", name, lambda db: standing.ballot(db, name, self.runtime.clock()))
+        return await self._once("ballot", name, lambda db: ballot_status.ballot(db, name, self.runtime.clock()))
 
     async def _read_overview(self, db: Connection) -> dict[str, Any]:
         shown, others = await progress.campaigns(db)
@@ -105,7 +105,7 @@ class Figures:
             "setup": await progress.setup_state(db),
             "campaigns": shown,
             "others": others,
-            "ballots": await standing.ballots(db, self.runtime.clock()),
+            "ballots": await ballot_status.ballots(db, self.runtime.clock()),
             "alerts": await open_alerts(db),
             "replies": await attention.replies(db),
         }
@@ -215,12 +215,12 @@ class BallotView:
 
     Attributes:
         name: which.
-        sort: see `console.standing.arrange`.
+        sort: see `console.ballot_status.arrange`.
         find: part of a branch's name.
     """
 
     name: str
-    sort: str = standing.DEFAULT_ORDER
+    sort: str = ballot_status.DEFAULT_ORDER
     find: str = ""
     template = "ballot"
     sections = ("ballot/head", "ballot/branches")
@@ -237,5 +237,5 @@ class BallotView:
             f"{ballot.title}: {number(ballot.score.confirmed)} of {number(ballot.score.electorate)} confirmed, "
             f"{number(ballot.score.needed)} more needed."
         )
-        branches = standing.arrange(ballot.branches, order=self.sort, find=self.find)
+        branches = ballot_status.arrange(ballot.branches, order=self.sort, find=self.find)
         return summary, {"ballot": ballot, "branches": branches, "sort": self.sort, "find": self.find}

@@ -18,7 +18,7 @@ import phonenumbers
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
-from core.domain_paces import read_groups
+from core.domain_groups import read_groups
 from core.frequency_caps import Cap, parse_caps
 from core.public_keys import read_public_key
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from core.runtime import Wake
 from muster import supervised
-from muster.embedded import erase, home, secret
+from muster.embedded import home, removal, secret
 from muster.embedded.client import attach
 from muster.worker import ArqWake
 from sandbox.demo.host import HostServers
@@ -26,7 +26,7 @@ class DemoHost:
 
     def erase(self, folder: Path) -> None:
         """Erase a MUSTER_HOME whose servers are not in use."""
-        erase.erase(folder)
+        removal.erase(folder)
 
     def secret(self, folder: Path) -> SecretStr:
         """Return the secret key of a MUSTER_HOME, made the first time."""

@@ -37,9 +37,9 @@ from core.runtime import Runtime
 from messaging.outbox.erasure import Written, empty_again, hold_messages, in_flight
 from messaging.suppression_digests import DigestKeys
 from webhooks import process_waiting
-from webhooks.erased import erased_messages, forget_late, note_erased
 from webhooks.erasure import Arrivals, StillWritten, Wanted, empty_arrivals, find_arrivals, wait_for_writers
 from webhooks.inbound_log.inbound_log import find_waiting
+from webhooks.late_arrivals import erased_messages, forget_late, note_erased
 
 TRIES: Final = 100
 """Most attempts at the transaction where locks are taken by others."""

@@ -19,11 +19,11 @@ from core.runtime import Runtime
 from webhooks import email
 from webhooks.email.mail_server import MAIL, process_mails
 from webhooks.inbound_log.inbound_log import Handler, Intake, process, process_these
-from webhooks.inbox_retention import delete_stale_rows
 from webhooks.members import links, preferences, unsubscribe
 from webhooks.members.pages import respond_at_front, respond_to_unknown_link
 from webhooks.members.paths import is_members
 from webhooks.members.user_agents import classify
+from webhooks.retention import delete_stale_rows
 from webhooks.sms import providers as sms
 from webhooks.sms.providers import backfill
 

@@ -2,7 +2,7 @@
 
 The search reads the inbound log from end to end, since providers put addresses anywhere. It runs before anything is
 locked; what came in meanwhile is searched once more under the lock. What others sent is never thrown away
-for naming the person: only the address goes. For what comes in later about their messages see `webhooks.erased`.
+for naming the person: only the address goes. For what comes in later about their messages see `webhooks.late_arrivals`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import asyncpg
 from core.db import Connection, load_queries
 from webhooks.email.mail_server.mentions import Mention, find_mention
 from webhooks.email.mail_server.parsed_mail import LOOKED_AT
-from webhooks.erased import blank_arrivals, subjects_of
+from webhooks.late_arrivals import blank_arrivals, subjects_of
 from webhooks.subscriptions.high_water_mark import PATIENCE, find_high_water_mark
 
 SQL: Final = load_queries(__file__)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from core.domain_paces import EVERY_OTHER, DomainGroup
+from core.domain_groups import EVERY_OTHER, DomainGroup
 from messaging.outbox.rate_limits import RateLimits
 
 

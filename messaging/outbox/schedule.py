@@ -17,7 +17,7 @@ import structlog
 from core.alerts import raise_alert
 from core.db import Connection
 from core.db.away import TEMPORARY
-from core.domain_paces import read_groups
+from core.domain_groups import read_groups
 from core.errors import MusterError, Unavailable
 from core.runtime import Runtime
 from messaging.channels.channel import OutboundMessage, Route

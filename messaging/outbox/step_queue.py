@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from core.domain_paces import DomainGroup
+from core.domain_groups import DomainGroup
 from messaging.outbox.claim import Claimed, StepChannel
 from messaging.outbox.compose import Composed, Composer
 from messaging.outbox.domain_limits import DomainLimits

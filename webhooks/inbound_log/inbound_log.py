@@ -24,7 +24,7 @@ from core.db.in_time import answer_in_time, as_unavailable
 from core.errors import InputError, Unavailable
 from core.runtime import Runtime
 from people.people_lock import lock_people_shared
-from webhooks.erased import forget_late
+from webhooks.late_arrivals import forget_late
 
 SQL: Final = load_queries(__file__)
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from yarl import URL
 
 from core.http.http_answers import read_retry_after
 from core.settings import Settings
-from messaging.channels.smtp.last_look import GuardedBody
+from messaging.channels.guarded_body import GuardedBody
 
 TIMEOUT: Final = 30.0
 """Seconds a request may take. Longer than Twilio ever takes: a shorter one would only make outcomes unknown."""

@@ -31,7 +31,7 @@ from messaging.channels.channel import (
     Unknown,
     Withheld,
 )
-from messaging.channels.smtp.last_look import GuardedBody
+from messaging.channels.guarded_body import GuardedBody
 from messaging.channels.vonage.codes import code_of, reason_of
 from messaging.states import Reason
 

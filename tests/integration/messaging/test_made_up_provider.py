@@ -226,6 +226,6 @@ async def test_its_settings_are_documented_hinted_at_and_refused_like_any(
         "print(reference_header(load_settings())('b+1-abcdefgh@bounces.union.test'))"
     )
     assert "X-Raven-Reference: 1-abcdefgh" in (await output(house, variables, "-c", signed))[1]
-    by_rank = "from messaging.channels.providers import PROVIDERS; from webhooks.inbox_retention import UNDATED;"
+    by_rank = "from messaging.channels.providers import PROVIDERS; from webhooks.retention import UNDATED;"
     _, said = await output(house, variables, "-c", f"{by_rank} print(*PROVIDERS, *UNDATED[:3])")
     assert said.split() == ["pigeon", "twilio", "vonage", "twilio_status", "twilio_inbound", "vonage_status"]

@@ -21,8 +21,8 @@ import pytest
 
 from core.db.migrate import migrate
 from muster.embedded.client import Servers, attach
-from muster.embedded.erase import erase
 from muster.embedded.postgres import Postgres, _binaries, _Run, _where_standin_can_run, data_folder, start_postgres
+from muster.embedded.removal import erase
 from muster.embedded.roles import APPLICATION, OWNER
 from muster.embedded.valkey import start_valkey
 

@@ -22,8 +22,8 @@ import redis
 from core.errors import Conflict, SettingsError
 from muster.embedded.client import Servers, attach
 from muster.embedded.daemon import GRACE
-from muster.embedded.erase import erase
 from muster.embedded.postgres import data_folder
+from muster.embedded.removal import erase
 
 HOLD = """
 import sys
