@@ -4,14 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messaging.states import (
-    OPEN,
     OUR_FAULT,
     PROOF,
     RANK,
     RECEIPTS,
     SENTENCES,
     SUPPRESSES,
-    WITHDRAWN,
     Reason,
     State,
     sentence,
@@ -83,10 +81,6 @@ def test_late_news_of_the_way_changes_nothing() -> None:
 
 def test_nobody_without_an_address_receives_anything() -> None:
     assert all(settle(State.SKIPPED, received) is State.SKIPPED for received in RECEIPTS)
-
-
-def test_what_is_withdrawn_is_open_no_more() -> None:
-    assert not OPEN & WITHDRAWN
 
 
 def test_every_reason_has_a_sentence() -> None:
