@@ -7,7 +7,7 @@ PIP_QUIET := --quiet
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test faults bench check unit format docs lock clean
+.PHONY: help setup demo run test mutants faults bench check unit format docs lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,11 @@ test: check ## every check and every test
 bench: $(VENV)/.dev ## how fast, beside others in the same run; ARGS="email" runs one of them
 	$(BIN)/python -m tests.bench $(ARGS)
 
+mutants: $(VENV)/.dev ## do the tests notice mistakes? changes code and SQL one by one; hours (ARGS="campaigns.replies.*wish*")
+	-$(BIN)/mutmut run $(ARGS)
+	$(BIN)/mutmut results
+	$(if $(ARGS),,$(BIN)/python -m tests.mutants)
+
 faults: $(VENV)/.dev ## knock over every process and provider under a campaign; about half an hour (ARGS="--short")
 	@$(BIN)/python -m tests.faults $(ARGS)
 
@@ -69,4 +74,4 @@ lock: ## renew requirements.lock and requirements-dev.lock (needs uv)
 	$(LOCK) --upgrade --group dev -o requirements-dev.lock
 
 clean: ## forget the virtual environment and caches (never .muster, your data)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants

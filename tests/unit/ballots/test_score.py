@@ -25,6 +25,7 @@ def test_the_silent_are_assumed_to_vote_like_those_who_spoke_at_the_high_end_onl
 
 def test_a_threshold_is_reached_exactly() -> None:
     assert assess({"electorate": 3}, 0, TERMS).target == 2
+    assert assess({"electorate": 10, "voted": 5}, 0, ScoreTerms(0.5, 0, 1, 1)).reached
     assert assess({"electorate": 10}, 0, ScoreTerms(0.3, 0.13, 1, 1)).target == 3, (
         "not 4, for all that 0.3 is not exact"
     )
@@ -36,6 +37,34 @@ def test_a_threshold_is_reached_exactly() -> None:
 )
 def test_a_threshold_is_whole_votes(threshold: float, electorate: int, votes: int) -> None:
     assert votes_needed(threshold, electorate) == votes
+
+
+def test_a_score_tells_what_it_is_made_of() -> None:
+    counts = {"electorate": 100, "reachable": 90, "reachable_sms": 60, "reachable_email": 70, "contacted": 80}
+    stands = assess(counts | {"voted": 75}, 0, TERMS)
+    assert {name: getattr(stands, name) for name in counts} == counts
+    assert (stands.threshold, stands.over_report, stands.days_left) == (0.5, 0.13, 5)
+    assert stands.passed is True
+    assert assess(counts | {"voted": 60}, 0, TERMS).passed is False, "reached by the estimate, not by the low end"
+
+
+def test_a_ballot_has_passed_when_the_low_end_is_at_the_target_and_somebody_may_vote() -> None:
+    exact = ScoreTerms(threshold=0.5, over_report=0, days_left=5, window=7)
+    assert assess({"electorate": 10, "voted": 5}, 0, exact).passed
+    assert assess({"electorate": 1, "voted": 1}, 0, exact).passed
+    assert not assess({"electorate": 0}, 0, exact).passed
+
+
+def test_a_projection_may_go_beyond_the_target() -> None:
+    stands = assess({"electorate": 100, "voted": 50}, 35, TERMS)  # 43.5 votes of 50, and 4.35 a day for five days
+    assert (stands.reached, stands.projection) == (False, 65)
+
+
+def test_no_figure_is_rounded_up_to_a_target_that_is_not_reached_nor_down_from_one_that_is() -> None:
+    stands = assess({"electorate": 14, "voted": 8}, 0, TERMS)  # 6.96 votes of 7
+    assert (stands.estimate, stands.projection) == (6, 6)
+    alone = assess({"electorate": 1, "voted": 1}, 0, TERMS)  # 0.87 of 1, and nobody is left to ask
+    assert (alone.estimate, alone.projection) == (1, 1)
 
 
 def test_nothing_can_be_done_a_day_when_no_days_are_left() -> None:

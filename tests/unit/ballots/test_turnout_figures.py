@@ -25,7 +25,17 @@ def test_a_share_below_a_whole_per_cent_is_never_shown_as_reaching_it(part: int,
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(0, "0"), (0.4, "0.4"), (5.0, "5"), (12.6, "13"), (1234567, "1,234,567"), (-3, "-3")]
+    ("value", "shown"),
+    [
+        (0, "0"),
+        (0.4, "0.4"),
+        (5.0, "5"),
+        (9.04, "9"),
+        (10.4, "10"),
+        (12.6, "13"),
+        (1234567, "1,234,567"),
+        (-3, "-3"),
+    ],
 )
 def test_numbers(value: float, shown: str) -> None:
     assert number(value) == shown
@@ -52,6 +62,7 @@ def test_a_share_is_not_rounded_up_to_a_threshold_that_is_no_whole_per_cent() ->
     assert percent(0.3328) == "33.3%"
     assert percent(0.3328, mark=0.333) == "33.2%"
     assert percent(0.333, mark=0.333) == "33.3%"
+    assert percent(0.49996, 2) == "49.99%"
     assert threshold(0.333) == "33.3%"
     assert threshold(0.5) == "50%"
     assert over_report(stands(10, 1, over=0.125)) == "12.5%"
@@ -66,6 +77,7 @@ def test_a_share_is_not_rounded_up_to_a_threshold_that_is_no_whole_per_cent() ->
         (3, 2, "1.7", "1"),
         (3, 3, "2.6", "reached"),
         (12, 8, "7", "reached"),
+        (14, 8, "6.9", "1"),  # 6.96, of 7
         (28, 14, "12", "3"),
         (12_000, 2, "1.7", "6,895"),
         (12_000, 6_896, "5,999", "1"),

@@ -56,6 +56,13 @@ def test_the_shared_cases_count_as_the_standard_says(notation: str, encoding: st
         ("😀" * 33 + "ŵ" + "😀", Segments("ucs2", 1, 69)),
         ("ŵ" * 66 + "😀" * 34, Segments("ucs2", 3, 134)),
         ("a" * 152 + "€" * 77, Segments("gsm7", 3, 306)),
+        # parts that are exactly full
+        ("a" * 151 + "€" + "a" * 153, Segments("gsm7", 2, 306)),
+        ("ŵ" * 65 + "😀" + "ŵ" * 67, Segments("ucs2", 2, 134)),
+        ("a" * 306, Segments("gsm7", 2, 306)),
+        ("ŵ" * 71, Segments("ucs2", 2, 71)),
+        # every character of the alphabet at once
+        ("".join(sorted(GSM7)), Segments("gsm7", 1, len(GSM7) + 10)),
     ],
 )
 def test_what_costs_what(text: str, expected: Segments) -> None:
@@ -101,6 +108,10 @@ def test_counts_as_smsutil_does(text: str) -> None:
         ("don\x92t", "don't"),
         ("nul\x00 bell\x07", "nul bell"),
         ("\ud800lone", "lone"),
+        # joiners between letters that need none, at an end, or beside what is replaced anyway
+        ("vo\u200dte now\u200c", "vote now"),
+        ("日\u200da\u200d日", "日a日"),
+        ("日\u200d\u2026 or \u2026\u200d日", "日... or ...日"),
     ],
 )
 def test_what_word_processors_paste_is_undone_and_told(text: str, clean: str) -> None:
@@ -121,6 +132,7 @@ def test_what_word_processors_paste_is_undone_and_told(text: str, clean: str) ->
         "Gal·la",
         "می\u200cخواهم",
         "\u200fשלום",
+        "\u202bسلام\u202c",
         "👩\u200d👧 ❤\ufe0f",
         "क्\u200dष",
         "plain {text} ~ 'as it is'\n",
@@ -140,8 +152,23 @@ def test_each_replacement_says_what_and_how_often() -> None:
         Replacement("\u2026", "...", 1),
         Replacement("w\u0302", "ŵ", 1),
     }
+    assert sanitise("Rene\u0301e, Rene\u0301e\x07").replaced == (
+        Replacement("e\u0301", "é", 2),
+        Replacement("\x07", "", 1),
+    )
+    assert sanitise("\u1100\u1161").replaced == (Replacement("\u1100\u1161", "\uac00", 1),)
     assert Replacement("\u2019", "'", 2).name == "right single quotation mark"
     assert Replacement("\x07", "", 1).name == "control character U+0007"
+
+
+@pytest.mark.parametrize(("text", "clean", "kinds"), [
+    ("caf e\u200b\u0301", "caf é", {"\u200b", "e\u0301"}),  # without the space between, the accent is the letter's
+    ("日\u200d\u202a", "日", {"\u200d", "\u202a"}),  # without the mark after it, the joiner joins nothing
+])  # fmt: skip
+def test_what_comes_to_light_by_a_replacement_is_replaced_and_told_too(text: str, clean: str, kinds: set[str]) -> None:
+    done = sanitise(text)
+    assert done.text == clean
+    assert {one.found for one in done.replaced} == kinds
 
 
 @given(st.one_of(pasted, st.text(), st.text(st.characters())))

@@ -1,0 +1,345 @@
+"""Mutants of the claim and of the eligibility check: each is one mistake in SQL that some test has to notice.
+
+Left out is what would change nothing that can be seen: conditions that only save work (caps are not counted for who is
+stopped anyway), and those that another one repeats (whether a message is still `sending`, before it goes on the wire).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from core.db import Connection, load_queries
+
+ROOT: Final = Path(__file__).parents[2]
+CLAIM: Final = "messaging/outbox/claim.sql"
+OUTCOMES: Final = "messaging/outbox/outcomes.sql"
+
+
+@dataclass(frozen=True, slots=True)
+class SqlMutant:
+    """One replacement in a query, or in a function of the database.
+
+    Attributes:
+        name: what is wrong with it, in a few words.
+        within: the name of the query or function.
+        old: the text that is replaced; it occurs once in the query or function.
+        new: the text in its place.
+        file: the file of the query; None for a function, whose newest definition is in the database.
+    """
+
+    name: str
+    within: str
+    old: str
+    new: str
+    file: str | None = None
+
+    def of(self, text: str) -> str:
+        """Return a query or function with the replacement.
+
+        Raises:
+            ValueError: the text to replace does not occur once, so the list of mutants has to follow the SQL.
+        """
+        if (times := text.count(self.old)) != 1:
+            raise ValueError(f"“{self.name}” replaces {self.old!r}, which {self.within} has {times} times")
+        return text.replace(self.old, self.new)
+
+    def query(self) -> str:
+        """Return the mutated query."""
+        assert self.file is not None
+        return self.of(load_queries(str((ROOT / self.file).with_suffix(".py")))[self.within])
+
+    async def function(self, db: Connection) -> str:
+        """Return the statement that replaces the function by the mutated one."""
+        body: str = await db.fetchval(
+            "select pg_get_functiondef(oid) from pg_proc where proname = $1 and pronamespace = 'public'::regnamespace",
+            self.within,
+        )
+        return self.of(body)
+
+
+def _in_query(file: str, query: str, *replacements: tuple[str, str, str]) -> tuple[SqlMutant, ...]:
+    return tuple(SqlMutant(name, query, old, new, file) for name, old, new in replacements)
+
+
+def _in_function(function: str, *replacements: tuple[str, str, str]) -> tuple[SqlMutant, ...]:
+    return tuple(SqlMutant(name, function, old, new) for name, old, new in replacements)
+
+
+MUTANTS: Final = (
+    *_in_query(
+        CLAIM,
+        "due_lanes",
+        ("a paused step is offered", "s.state = 'running' and f.paused_reason", "f.paused_reason"),
+        ("a paused sender is offered", " and f.paused_reason is null", ""),
+        ("channels that nobody asked for are offered", "c.channel = any ($1::text[])", "cardinality($1::text[]) > 0"),
+        ("messages of another channel count as due", "and m.channel = c.channel and", "and"),
+        ("messages of another step count as due", "m.step_id = s.step_id and", ""),
+        ("messages in any state count as due", " and m.state = 'queued'", ""),
+        ("messages that wait count as due", " and m.not_before <= $2", ""),
+        ("a message is due a moment late", "m.not_before <= $2", "m.not_before < $2"),
+        ("the least urgent step comes first", "s.priority desc", "s.priority"),
+        ("the senders are swapped", "when 'sms' then", "when 'email' then"),
+    ),
+    *_in_query(
+        CLAIM,
+        "claim",
+        ("messages of another step are taken", "m.step_id = $1 and m.channel", "m.channel"),
+        ("messages of another channel are taken", " and m.channel = $2 and m.state", " and m.state"),
+        ("messages in any state are taken", " and m.state = 'queued'", ""),
+        ("messages that wait are taken", " and m.not_before <= $3", ""),
+        ("a message is taken a moment late", "m.not_before <= $3", "m.not_before < $3"),
+        (
+            "the latest is taken first",
+            "order by m.not_before, m.message_id",
+            "order by m.not_before desc, m.message_id",
+        ),
+        ("those due together are taken in any order", "m.not_before, m.message_id", "m.not_before, m.message_id desc"),
+        ("the limit is not kept", "limit $4", "limit 9 * $4"),
+        ("a worker waits for the rows of another", " skip locked", ""),
+        ("rows are taken without a lock", "  for no key update skip locked\n", ""),
+        ("a goal that anybody has met is met", " and g.person_id = d.person_id", ""),
+        ("any goal that a person has met is met", "g.goal_id = s.goal_id and ", ""),
+        ("a suppression of the address is missed on its channel", "u.channel = $2", "u.channel = 'none'"),
+        ("a suppression holds on the other channel too", "u.channel = $2 and u.address", "u.address"),
+        ("a suppression of any address holds", " and u.address = d.address", ""),
+        ("a suppression of any person holds", " and u.address = d.person_id::text", ""),
+        ("suppressions of the person are missed", "u.channel = 'person'", "u.channel = 'none'"),
+        (
+            "an address is only stopped for its own purpose",
+            "u.address = d.address and u.purpose in ('all', s.purpose)",
+            "u.address = d.address and u.purpose = s.purpose",
+        ),
+        (
+            "an address is only stopped for all purposes",
+            "u.address = d.address and u.purpose in ('all', s.purpose)",
+            "u.address = d.address and u.purpose = 'all'",
+        ),
+        (
+            "a person is only stopped for their own purpose",
+            "u.address = d.person_id::text and u.purpose in ('all', s.purpose)",
+            "u.address = d.person_id::text and u.purpose = s.purpose",
+        ),
+        (
+            "a person is only stopped for all purposes",
+            "u.address = d.person_id::text and u.purpose in ('all', s.purpose)",
+            "u.address = d.person_id::text and u.purpose = 'all'",
+        ),
+        (
+            "marketing of another purpose stops a person",
+            " and u.address = d.person_id::text and u.purpose in ('all', s.purpose)",
+            " and u.address = d.person_id::text",
+        ),
+        ("nothing needs consent", "s.purpose = 'marketing' and not exists", "false and not exists"),
+        ("service messages need consent", "s.purpose = 'marketing' and not exists", "not exists"),
+        ("anybody's consent is enough", "n.person_id = d.person_id and ", ""),
+        ("consent to another channel is enough", " and n.channel = $2 and n.given", " and n.given"),
+        ("consent that was taken back is enough", " and n.given", ""),
+        ("a start alone does not hold", " or s.send_after > $3", ""),
+        ("a window of days alone does not hold", " or s.window_days is not null", ""),
+        ("a window of hours alone does not hold", " or s.window_from is not null", ""),
+        ("quiet hours alone do not hold", "when s.asleep_from is not null or s.window_days", "when s.window_days"),
+        (
+            "our own clock decides",
+            "$3, d.time_zone, s.asleep_from, s.asleep_until, s.send_after",
+            "$3, 'Europe/London', s.asleep_from, s.asleep_until, s.send_after",
+        ),
+        ("the zone of the window is not asked", "s.window_zone", "null"),
+        ("hours that never come let it go", "        'infinity'\n      )\n", "        $3\n      )\n"),
+        (
+            "quiet hours of one channel hold for every channel",
+            "or $2 = any (quiet_channels) then quiet_from",
+            "or true then quiet_from",
+        ),
+        (
+            "quiet hours for every channel hold for none",
+            "quiet_channels is null or $2 = any (quiet_channels) then quiet_from",
+            "$2 = any (quiet_channels) then quiet_from",
+        ),
+        ("a paused step is sent", " and s.state = 'running'", ""),
+        ("caps count for those who wait for hours", " and coalesce(opens <= $3, true)", ""),
+        ("caps are not counted where there are no hours", "coalesce(opens <= $3, true)", "opens <= $3"),
+        ("caps are never counted", "$6::jsonb <> '[]'", "$6::jsonb = '[]'"),
+        ("what never opens is asked again in a day", "interval '7 days'", "interval '1 day'"),
+        ("the earlier of two hindrances decides", "greatest(case opens when", "least(case opens when"),
+        (
+            "a suppression comes before an answer",
+            "      when answered then 'cancelled'\n      when suppressed is not null then 'suppressed'\n",
+            "      when suppressed is not null then 'suppressed'\n      when answered then 'cancelled'\n",
+        ),
+        (
+            "a cap that frees too late is waited for",
+            "when frees >= send_before then 'suppressed'",
+            "when false then 'suppressed'",
+        ),
+        (
+            "a cap that frees at the deadline is waited for",
+            "when frees >= send_before then 'suppressed'",
+            "when frees > send_before then 'suppressed'",
+        ),
+        (
+            "a message goes at its deadline",
+            "when greatest(opens, $3) >= send_before then 'expired'",
+            "when greatest(opens, $3) > send_before then 'expired'",
+        ),
+        (
+            "hours that open after the deadline are waited for",
+            "when greatest(opens, $3) >= send_before then 'expired'",
+            "when $3 >= send_before then 'expired'",
+        ),
+        (
+            "a deadline that is past is forgotten",
+            "when greatest(opens, $3) >= send_before then 'expired'",
+            "when opens >= send_before then 'expired'",
+        ),
+        (
+            "a cap only notes a reason",
+            "when frees is not null or opens > $3 then 'queued'",
+            "when opens > $3 then 'queued'",
+        ),
+        (
+            "hours only note a reason",
+            "when frees is not null or opens > $3 then 'queued'",
+            "when frees is not null then 'queued'",
+        ),
+        (
+            "a night is called a window",
+            "when opens > $3 and asleep then 'quiet_hours'",
+            "when false then 'quiet_hours'",
+        ),
+        ("a window is called a night", "when opens > $3 and asleep then", "when opens > $3 then"),
+        (
+            "what is put off is due at once",
+            "when 'queued' then j.waits_until else",
+            "when 'queued' then m.not_before else",
+        ),
+        ("attempts are not numbered", "when 'sending' then m.attempt + 1", "when 'sending' then m.attempt"),
+        (
+            "what is put off is an attempt",
+            "case j.state when 'sending' then m.attempt + 1 else m.attempt end",
+            "m.attempt + 1",
+        ),
+        ("nobody owns what was taken", "dispatcher_id = $5,", "dispatcher_id = m.dispatcher_id,"),
+        ("waiting is told as a change of state", "nullif(state, 'queued')", "state"),
+        ("the rows come in any order", "from taken order by message_id", "from taken order by message_id desc"),
+    ),
+    *_in_query(
+        CLAIM,
+        "hand_back",
+        ("what another worker took is handed back", " and m.attempt = h.attempt", ""),
+        ("what is on the wire is handed back", " and m.wire_at is null", ""),
+        ("what was settled meanwhile is handed back", " and m.state::text = 'sending'", ""),
+    ),
+    *_in_query(
+        CLAIM,
+        "one_at_a_time",
+        ("two workers count caps at once", "pg_advisory_xact_lock(", "abs("),
+    ),
+    *_in_query(
+        OUTCOMES,
+        "record",
+        ("a goal that anybody has met stops a message", " and g.person_id = m.person_id", ""),
+        ("an answer stops nothing any more", "s.goal_id is not null and exists", "false and exists"),
+        ("an opt-out stops nothing any more", "u.channel = m.channel and", "u.channel = 'none' and"),
+        ("an opt-out on the other channel stops it", "u.channel = m.channel and u.address", "u.address"),
+        ("a stop for the person stops nothing any more", "u.channel = 'person'", "u.channel = 'none'"),
+        ("a stop for any person stops it", " and u.address = m.person_id::text", ""),
+        (
+            "an address is stopped for another purpose too",
+            "u.address = m.address and u.purpose in ('all', s.purpose)",
+            "u.address = m.address",
+        ),
+        (
+            "a person is stopped for another purpose too",
+            "u.address = m.person_id::text and u.purpose in ('all', s.purpose)",
+            "u.address = m.person_id::text",
+        ),
+        ("consent that was taken back is enough in the end", " and n.given", ""),
+        ("anybody's consent is enough in the end", "n.person_id = m.person_id and ", ""),
+        ("consent to another channel is enough in the end", " and n.channel = m.channel", ""),
+        (
+            "an older attempt goes on the wire",
+            "m.message_id = n.message_id and m.attempt = n.attempt\n  join step",
+            "m.message_id = n.message_id\n  join step",
+        ),
+        ("a worker that was declared gone sends", " and c.gone_at is null", ""),
+        ("a cancelled campaign is sent", "when step_state = 'cancelled' then", "when false then"),
+        ("a deadline that has passed is forgotten", "when send_before <= $15::timestamptz then", "when false then"),
+        ("a message goes at the moment of its deadline", "when send_before <= $15", "when send_before < $15"),
+        ("a pause is forgotten", "when step_state <> 'running' or paused_reason", "when paused_reason"),
+        (
+            "a stopped sender is forgotten",
+            "step_state <> 'running' or paused_reason is not null",
+            "step_state <> 'running'",
+        ),
+        (
+            "what was stopped seems to be on the wire",
+            "wire_at = case when n.stopped is null then clock_timestamp() end",
+            "wire_at = clock_timestamp()",
+        ),
+        ("what was stopped gets a link", "from wired where stopped is null and confirm", "from wired where confirm"),
+    ),
+    *_in_function(
+        "may_send_at",
+        (
+            "the first moment of the quiet time is free",
+            "then (at at time zone here)::time < quiet_from or",
+            "then (at at time zone here)::time <= quiet_from or",
+        ),
+        (
+            "the last moment of the quiet time lasts",
+            ">= quiet_until\n",
+            "> quiet_until\n",
+        ),
+        (
+            "a night begins a moment late",
+            "else (at at time zone here)::time < quiet_from and",
+            "else (at at time zone here)::time <= quiet_from and",
+        ),
+        (
+            "a night ends a moment late",
+            ">= quiet_until end",
+            "> quiet_until end",
+        ),
+        ("every day is open", "(days is null or", "(true or"),
+        ("a window opens a moment late", "::time >= opens", "::time > opens"),
+        ("a window closes a moment late", "::time < closes", "::time <= closes"),
+        (
+            "days are those of the recipient",
+            "extract(isodow from at at time zone coalesce(zone, here))",
+            "extract(isodow from at at time zone here)",
+        ),
+        ("weeks begin on Sunday", "isodow", "dow"),
+    ),
+    *_in_function(
+        "sending_opens",
+        ("the start is forgotten", "greatest(at, starts)", "at"),
+        (
+            "a quiet time never ends",
+            "(here, (earliest at time zone here)::date + n + quiet_until)",
+            "(here, null::timestamp)",
+        ),
+        ("windows open at midnight", "coalesce(opens, '00:00')", "'00:00'"),
+        ("only this week is looked at", "generate_series(0, 14)", "generate_series(0, 3)"),
+        ("the last opening is found", "select min(edge.moment)", "select max(edge.moment)"),
+        ("skipped hours are forgotten", "where gap.skipped > interval '0'", "where false"),
+        (
+            "an opening in quiet hours is one",
+            "quiet_from, quiet_until, zone, days, opens, closes)\n  );",
+            "null, null, zone, days, opens, closes)\n  );",
+        ),
+    ),
+    *_in_function(
+        "cap_frees_at",
+        ("one more than the cap is sent", "had.messages >= cap.messages", "had.messages > cap.messages"),
+        ("the newest decides when it frees", ")[cap.messages] as nth", ")[1] as nth"),
+        ("the least strict cap holds", "select max(", "select min("),
+        ("what is on its way does not count", "'complained', 'sending', 'ambiguous')", "'complained')"),
+        ("everybody's messages count", " and m.person_id = person", ""),
+        ("messages of any age count", "one.left_at > at - cap.seconds * interval '1 second'\n", "true\n"),
+        ("every purpose counts", "(cap.purpose = 'all' or s.purpose = cap.purpose)", "true"),
+        ("a marketing cap holds service messages", "where cap.purpose in ('all', cap_frees_at.purpose)", ""),
+        ("steps that ended lately are forgotten", "s.finished_at > at - cap.seconds * interval '1 second')", "false)"),
+    ),
+)
