@@ -1,5 +1,6 @@
 # The one door. `make help` lists what is behind it.
 PYTHON ?= python3
+PYTHONS ?= 3.12 3.13
 VENV   := .venv
 BIN    := $(VENV)/bin
 ifdef CI
@@ -7,7 +8,8 @@ PIP_QUIET := --quiet
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test mutants faults bench check unit format docs lock clean
+.PRECIOUS: .venv-%/.dev # kept though only made on the way
+.PHONY: help setup demo run test mutants faults bench check unit pythons coverage format docs lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,10 +46,26 @@ check: $(VENV)/.dev ## format, lint, types, layers, migrations
 unit: $(VENV)/.dev ## the quick tests only
 	$(BIN)/pytest tests/unit $(ARGS)
 
+pythons: $(PYTHONS:%=unit-on-%) ## the quick tests on the other Pythons that Muster runs on (PYTHONS="3.12 3.13")
+
+unit-on-%: .venv-%/.dev
+	.venv-$*/bin/python -m pytest -n 2 tests/unit $(ARGS)
+
+.venv-%/.dev: requirements-dev.lock pyproject.toml
+	@python="$$(bash .ci/python $*)" && "$$python" -m venv --clear .venv-$*
+	.venv-$*/bin/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements-dev.lock
+	.venv-$*/bin/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
 test: check ## every check and every test
 	@bash .ci/chromium
 	@bash .ci/postfix
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+coverage: $(VENV)/.dev ## run the unit and integration tests and print which branches they take, by package
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 --dist loadfile tests/unit tests/integration $(ARGS)
+	$(BIN)/python -m tools.branch_coverage
 
 bench: $(VENV)/.dev ## how fast, beside others in the same run; ARGS="email" runs one of them
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -74,4 +92,4 @@ lock: ## renew requirements.lock and requirements-dev.lock (needs uv)
 	$(LOCK) --upgrade --group dev -o requirements-dev.lock
 
 clean: ## forget the virtual environment and caches (never .muster, your data)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants
+	rm -rf $(VENV) $(PYTHONS:%=.venv-%) .coverage-data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants

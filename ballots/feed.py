@@ -11,7 +11,7 @@ Followers poll once a second, because `NOTIFY` would make every commit of a clai
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -89,7 +89,7 @@ async def last(db: Connection) -> int:
 
 async def follow(
     runtime: Runtime, ballot_id: int, after: int = 0, *, every: float = 1.0, limit: int = 1000
-) -> AsyncIterator[TurnoutChange]:
+) -> AsyncGenerator[TurnoutChange, None]:
     """Yield every change of a ballot as it happens, until the iterator is closed.
 
     No connection is held while waiting. Cancel the task, or close the iterator, to stop.

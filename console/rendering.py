@@ -17,7 +17,7 @@ from console import words
 from console.assets import asset_url
 from core.http.web import RUNTIME
 from core.plurals import plural, verb
-from core.settings import ROOT
+from core.settings import TEMPLATES
 from messaging.states import sentence
 from staff.sign_in import Staff
 
@@ -31,7 +31,7 @@ _WORTH_COMPRESSING: Final = 2_000
 def environment() -> jinja2.Environment:
     """Make the template environment; a template is compiled when it is first used."""
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(ROOT / "templates" / "pages" / "console"),
+        loader=jinja2.FileSystemLoader(TEMPLATES / "pages" / "console"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -89,7 +89,7 @@ def open_redis_pool(url: str) -> ConnectionPool:
                 remedy="It looks like redis://:password@host:6379/0, rediss://… or redis+sentinel://…",
             ) from error
         return pool
-    manager = Sentinel(  # type: ignore[no-untyped-call]
+    manager = Sentinel(
         sentinels.hosts,
         sentinel_kwargs={"socket_connect_timeout": CONNECTS_WITHIN, "socket_timeout": PATIENCE, "ssl": sentinels.tls},
     )

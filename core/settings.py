@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import time
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import idna
 from pydantic import Field, FilePath, SecretStr, ValidationError
@@ -37,8 +37,11 @@ from core.setting_types import (
     is_inside,
 )
 
-ROOT = Path(__file__).resolve().parent.parent
-"""The folder that holds the packages and `templates/`, in a checkout and when installed."""
+ROOT: Final = Path(__file__).resolve().parent.parent
+"""The folder that holds the packages, in a checkout and when installed."""
+_IN_WHEEL: Final = ROOT / "muster" / "templates"
+TEMPLATES: Final = _IN_WHEEL if _IN_WHEEL.is_dir() else ROOT / "templates"
+"""The folder of the templates that Muster brings: in a wheel inside the package `muster`, in a checkout at the top."""
 
 
 class Settings(BaseSettings):
@@ -264,7 +267,7 @@ class Settings(BaseSettings):
     def template_roots(self) -> tuple[Path, ...]:
         """List the folders templates are looked up in, first match wins."""
         own = (self.templates,) if self.templates else ()
-        return (*own, ROOT / "templates")
+        return (*own, TEMPLATES)
 
     @property
     def bounce_host(self) -> str:

@@ -38,7 +38,7 @@ def open_spreadsheet(path: Path, *, memory: int = MEMORY) -> Iterator[RawTable]:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         reader = subprocess.Popen(
-            [sys.executable, "-m", "core.files.workbooks.reader", str(file.fileno()), str(memory)],
+            [sys.executable, "-P", "-m", "core.files.workbooks.reader", str(file.fileno()), str(memory)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(file.fileno(),),
             env={"PYTHONPATH": ":".join(sys.path)},
         )  # fmt: skip

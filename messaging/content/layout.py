@@ -16,7 +16,7 @@ from typing import Final
 import css_inline
 
 from core.errors import TemplateError
-from core.settings import ROOT
+from core.settings import TEMPLATES
 from messaging.content import expressions
 from messaging.content.expressions import TemplateSource
 from messaging.content.front_matter import read_text
@@ -65,7 +65,7 @@ def find_layout(folder: Path, roots: Sequence[Path]) -> str:
 @cache
 def brought_layout() -> str:
     """Return Muster's own layout."""
-    return read_text(ROOT / "templates" / "messages" / "_layout" / "email.html").text
+    return read_text(TEMPLATES / "messages" / "_layout" / "email.html").text
 
 
 def _check(source: TemplateSource) -> None:

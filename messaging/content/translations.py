@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from core.settings import ROOT
+from core.settings import TEMPLATES
 from messaging.content.languages import DEFAULT, spoken
 
 
@@ -44,6 +44,6 @@ def day_and_time(at: datetime, zone: str, language: str = DEFAULT) -> str:
 
 @cache
 def _load() -> Mapping[str, Mapping[str, Any]]:
-    text = (ROOT / "templates" / "pages" / "member" / "words.toml").read_text(encoding="utf-8")
+    text = (TEMPLATES / "pages" / "member" / "words.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(text)
     return MappingProxyType({name: MappingProxyType(tables[DEFAULT] | table) for name, table in tables.items()})

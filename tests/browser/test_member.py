@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Site, Visit
+from tests.browser.conftest import Scheme, Site, Visit
 from tests.browser.test_console import SIDEWAYS, assert_accessible
 from tests.browser.test_member_pages import picture
 from tests.browser.union import Union, silent_member
@@ -15,7 +15,8 @@ VOTED = "Yes, I have voted"
 
 
 async def standing(site: Site, person_id: int) -> str | None:
-    return await site.runtime.pool.fetchval("select kind from claim_status where person_id = $1", person_id)
+    kind: str | None = await site.runtime.pool.fetchval("select kind from claim_status where person_id = $1", person_id)
+    return kind
 
 
 async def look(visit: Visit, link: str) -> None:
@@ -107,7 +108,7 @@ async def test_whatever_does_not_exist_is_a_page_on_a_phone(site: Site, path: st
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_a_link_that_is_none_is_a_sound_page_too(site: Site, scheme: str) -> None:
+async def test_a_link_that_is_none_is_a_sound_page_too(site: Site, scheme: Scheme) -> None:
     async with site.visit(width=360, scheme=scheme, signed_in=False) as visit:
         assert await visit.go("/0123456789abc") == 404
         await assert_accessible(visit)

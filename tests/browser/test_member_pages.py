@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, ViewportSize
 
 from core.runtime import Runtime
 from tests.browser.test_console import LEVELS, RULES, SIDEWAYS
 from tests.support.member_states import every_page
 from webhooks.members.translations import languages
 
-NARROW = {"width": 320, "height": 640}
+NARROW: ViewportSize = {"width": 320, "height": 640}
 ALL = RULES | {"rules": {"target-size": {"enabled": True}}}
 COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 """All that can differ by night: the page is the same, and so is its layout."""

@@ -12,7 +12,7 @@ from playwright.async_api import Browser
 
 from core.alerts import resolve_alert
 from core.runtime import Runtime
-from tests.browser.conftest import Site
+from tests.browser.conftest import Scheme, Site
 from tests.browser.union import write_union
 from tests.support.member_states import every_page
 
@@ -26,10 +26,11 @@ async def test_the_readmes_pictures(site: Site, tmp_path: Path) -> None:
         await write_union(db, site.runtime.clock(), branches=300, members=12_000)
         for key in ("sender:1", "redis"):
             await resolve_alert(db, key)
-    for name, width, height, scheme, scale in (
+    pictures: tuple[tuple[str, int, int, Scheme, float], ...] = (
         ("console", 1080, 765, "light", 1.0),
         ("console-phone", 390, 844, "dark", 1.5),
-    ):
+    )
+    for name, width, height, scheme, scale in pictures:
         async with site.visit(width=width, scheme=scheme, device_scale_factor=scale) as visit:
             await visit.page.set_viewport_size({"width": width, "height": height})
             await visit.go("/console/")

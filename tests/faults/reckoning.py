@@ -112,10 +112,10 @@ class Books:
         turns: by message, when it was taken by a worker (True) and when it was taken from one (False), in order.
     """
 
-    rows: Mapping[int, Mapping[str, Any]]
-    unknown: Sequence[Mapping[str, Any]]
-    told: Mapping[int, str]
-    arrived: Mapping[int, list[Arrival]]
+    rows: dict[int, dict[str, Any]]
+    unknown: list[dict[str, Any]]
+    told: dict[int, str]
+    arrived: dict[int, list[Arrival]]
     strays: list[Arrival]
     turns: Mapping[int, list[tuple[float, bool]]] = field(default_factory=dict)
 
@@ -145,18 +145,18 @@ def judge(stage: Stage, name: str, books: Books, allowed: Allowed) -> Finding:
 async def _read(stage: Stage) -> Books:
     arrived: defaultdict[int, list[Arrival]] = defaultdict(list)
     strays = []
-    rows = {row["message_id"]: row for row in await stage.fetch(_MESSAGES)}
+    rows = {row["message_id"]: dict(row) for row in await stage.fetch(_MESSAGES)}
     for one in stage.outside.arrivals():
-        row = rows.get(one.message_id or 0)
-        if row is None or row["address"] != one.address or row["channel"] != one.channel:
+        message = rows.get(one.message_id or 0)
+        if message is None or message["address"] != one.address or message["channel"] != one.channel:
             strays.append(one)
         else:
-            arrived[row["message_id"]].append(one)
+            arrived[message["message_id"]].append(one)
     told = {row["message_id"]: row["state"] for row in await stage.fetch(_TOLD)}
     turns: defaultdict[int, list[tuple[float, bool]]] = defaultdict(list)
     for row in await stage.fetch(_GIVEN_UP):
         turns[row["message_id"]].append((row["at"], row["taken"]))
-    return Books(rows, await stage.fetch(_UNKNOWN), told, arrived, strays, turns)
+    return Books(rows, [dict(row) for row in await stage.fetch(_UNKNOWN)], told, arrived, strays, turns)
 
 
 def _everybody_has_one(stage: Stage, books: Books, finding: Finding) -> None:

@@ -54,8 +54,7 @@ def lose(kept: Books) -> None:
 
 
 def forget(kept: Books) -> None:
-    for table in (kept.rows, kept.told, kept.arrived):
-        del table[4]
+    del kept.rows[4], kept.told[4], kept.arrived[4]
 
 
 def double(kept: Books) -> None:

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import asyncpg
 import pytest
@@ -30,7 +30,7 @@ from tests.mutants.sql import MUTANTS, ROOT, SqlMutant
 
 ASKED: Final = tuple(
     f"tests/integration/messaging/{name}"
-    for name in ("test_eligibility.py", "test_claim.py", "test_consent.py", "test_gate.py")
+    for name in ("test_eligibility.py", "test_claim.py", "test_consent.py", "test_claim_checks.py")
 )
 CLOCKS: Final = "first_open_moment or whatever_it_does"
 """Tests that try many hours and clocks. They take longer than all others, and are about functions, not queries."""
@@ -59,7 +59,7 @@ class OneDatabase:
         if fixturedef.argname == "database_url":
             given = self.server.url(_DATABASE)
             _run(_emptied(given))
-        fixturedef.cached_result = (given, fixturedef.cache_key(request), None)
+        fixturedef.cached_result = (given, fixturedef.cache_key(cast("Any", request)), None)
         return given
 
 

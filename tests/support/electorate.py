@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from asyncpg import Record
 from pydantic import SecretStr
@@ -81,7 +82,7 @@ async def add_ballot(
 
 
 BALLOT = {"name": "pay", "title": "Pay", "opens": "2026-11-02", "closes": "2026-12-07T12:00:00"}
-STEPS = [
+STEPS: list[dict[str, Any]] = [
     {"template": "ballot-reminder", "channels": ["email", "sms"]},
     {"template": "ballot-reminder", "channels": ["sms"], "when": {"after": "3 days"}},
 ]

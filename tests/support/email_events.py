@@ -199,7 +199,7 @@ class World:
         said = payload(provider, name, self.runtime.keyring.sign_id(message_id, "bounce"))
         match provider:
             case "sendgrid":
-                key = {"sg_event_id": f"ZGVsaXZlcmVk{next(_numbers)}"}
+                key: dict[str, str | int] = {"sg_event_id": f"ZGVsaXZlcmVk{next(_numbers)}"}
                 return self.sendgrid[0].sign(json.dumps([said | key | changed]).encode())
             case "mailgun":
                 said["event-data"] |= changed

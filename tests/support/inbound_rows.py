@@ -17,6 +17,7 @@ from core.runtime import Runtime
 from messaging.content.templates import Template
 from muster.app import make_app
 from tests.support.electorate import add_ballot, add_person, add_unit
+from tests.support.rows import row_of
 
 PHONE = "+447400123456"
 NUMBER = "+447700900001"
@@ -149,13 +150,15 @@ class Campaign:
         return Asked(person_id, message_id, f"/{tokens['confirm']}", f"/u/{tokens['unsubscribe']}")
 
     async def standing(self, asked: Asked) -> str | None:
-        return await self.db.fetchval(
+        kind: str | None = await self.db.fetchval(
             "select kind from claim_status where ballot_id = $1 and person_id = $2", self.ballot_id, asked.person_id
         )
+        return kind
 
     async def waiting(self, asked: Asked) -> tuple[str, str | None]:
         """State and reason of the message that was queued for them."""
-        row = await self.db.fetchrow(
+        row = await row_of(
+            self.db,
             "select state::text, reason from message where step_id = $1 and person_id = $2",
             self.later_id,
             asked.person_id,
@@ -192,17 +195,20 @@ async def make_campaign(
         await db.fetchval("insert into sender (channel, address) values ($1, $2) returning sender_id", channel, address)
         for channel, address in (("sms", NUMBER), ("email", "ballot@union.test"))
     ]
-    steps = []
+    step_ids: list[int] = []
     for position in (1, 2):
-        step = await db.fetchval(
+        step_id = await db.fetchval(
             "insert into step (campaign_id, position, template, content, purpose, channels, sms_sender_id,"
             " email_sender_id, goal_id, state, secret)"
             " values ($1, $2, 'nudge', $3, 'service', '{sms,email}', $4, $5, $6, 'running', $7) returning step_id",
             campaign_id, position, NUDGE.to_json() | {"menu": dict(menu)}, *senders, goal_id, runtime.keyring.current,
         )  # fmt: skip
-        steps.append(step)
+        step_ids.append(step_id)
     unit_id = await add_unit(db, "Leeds")
-    return Campaign(runtime, db, ballot_id, campaign_id, *steps, *senders, unit_id, sent_at=now - timedelta(hours=1))
+    (step_id, later_id), (sms_id, email_id) = step_ids, senders
+    return Campaign(
+        runtime, db, ballot_id, campaign_id, step_id, later_id, sms_id, email_id, unit_id, now - timedelta(hours=1)
+    )
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ class Lmtp(aiosmtplib.SMTP):
 
     async def ehlo(self, hostname: str | None = None, timeout: float | None = 5) -> aiosmtplib.SMTPResponse:  # type: ignore[override] # noqa: ASYNC109
         response = await self.execute_command(b"LHLO", b"relay.union.test", timeout=timeout)
-        self.last_ehlo_response = response  # type: ignore[assignment]
+        self.last_ehlo_response = response
         return response
 
 

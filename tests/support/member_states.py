@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -52,10 +53,19 @@ class Tour:
         """Open a page."""
         return await self._keep(name, await self.client.get(path, headers=self._headers()), status)
 
-    async def press(self, name: str, path: str, page: Forms, answer: str, status: int = 200, **more: str) -> Forms:
+    async def press(
+        self,
+        name: str,
+        path: str,
+        page: Forms,
+        answer: str,
+        status: int = 200,
+        *,
+        more: Mapping[str, str] | None = None,
+    ) -> Forms:
         """Press a button of a page, after reading it."""
         self.clock.wait(seconds=150)
-        return await self.send(name, path, {**page.fields, "answer": answer, **more}, status)
+        return await self.send(name, path, {**page.fields, "answer": answer, **(more or {})}, status)
 
     async def send(
         self, name: str, path: str, fields: dict[str, str], status: int = 200, method: str = "POST"
@@ -138,13 +148,13 @@ async def _prefers(tour: Tour) -> None:
     page = await tour.press("preferences: not meant", ann.preferences, asked, "nothing")
     await tour.press("preferences: nothing changed", ann.preferences, page, "save")
     page = await tour.see("preferences", ann.preferences)
-    page = await tour.press("preferences: saved", ann.preferences, page, "save", **{sms: "nothing"})
+    page = await tour.press("preferences: saved", ann.preferences, page, "save", more={sms: "nothing"})
     page = await tour.press("preferences: shall we write?", ann.preferences, page, "undo")
     await tour.press("preferences: undone", ann.preferences, page, "yes")
     await tour.press("preferences: page used", ann.preferences, page, "yes", 409)
     page = await tour.see("preferences", ann.preferences)
     page = await tour.press(
-        "preferences: shall we write of everything?", ann.preferences, page, "save", **{email: "everything"}
+        "preferences: shall we write of everything?", ann.preferences, page, "save", more={email: "everything"}
     )
     await tour.press("preferences: everything", ann.preferences, page, "yes")
 

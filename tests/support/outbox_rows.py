@@ -108,7 +108,7 @@ async def add_messages(
 
 async def agree(db: Connection, *people: int, channel: Channel = "sms", action: Action = "give", **more: Any) -> None:
     """What people say about marketing by a channel."""
-    said = {"source": "form", "wording": "Tell me of offers.", "at": NOON, "recorder": "ann"} | more
+    said: dict[str, Any] = {"source": "form", "wording": "Tell me of offers.", "at": NOON, "recorder": "ann"} | more
     await record_consents(db, [Consent(one, channel, "marketing", action, **said) for one in people])
 
 

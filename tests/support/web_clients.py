@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -46,7 +47,7 @@ async def rest(stream: Stream) -> bytes:
 
 @asynccontextmanager
 async def slow_site(
-    *, count: Callable[[str], None] = lambda _why: None, network: str | None = "198.51.100.0/24", **limits: float
+    *, count: Callable[[str], None] = lambda _why: None, network: str | None = "198.51.100.0/24", **limits: Any
 ) -> AsyncIterator[tuple[str, asyncio.Event]]:
     """A server at which `/slow` is answered when the event is set, half of `/stream` before it, and the rest at once.
 

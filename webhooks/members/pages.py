@@ -15,12 +15,12 @@ from markupsafe import Markup
 
 from core.http.web import RUNTIME
 from core.keyring import find_token
-from core.settings import ROOT, Settings
+from core.settings import TEMPLATES, Settings
 from webhooks.members.paths import way_back
 from webhooks.members.recipient import Recipient
 from webhooks.members.translations import accepted, language, languages, local_time, wording
 
-FOLDER: Final = ROOT / "templates" / "pages"
+FOLDER: Final = TEMPLATES / "pages"
 
 Say = Callable[..., Markup]
 """Returns a line of the page's words by its key, filled in with the given and the known values."""

@@ -83,6 +83,7 @@ async def test_readers_and_claims_at_once_miss_nothing_and_repeat_nothing(pool: 
         return heard
 
     async with asyncio.timeout(30):
-        first, second, *_ = await asyncio.gather(listen(), listen(), *(claim(person) for person in people))
+        claims = asyncio.gather(*(claim(person) for person in people))
+        first, second, _ = await asyncio.gather(listen(), listen(), claims)
     assert sorted(first) == sorted(people)
     assert first == second, "every reader sees the same order"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +28,7 @@ def one_step(template: str, **step: object) -> list[dict[str, object]]:
     return [{"template": template, "channels": ["email", "sms"], **step}]
 
 
-async def launched(muster: Runtime, template: str, dates: dict[str, object]) -> dict[str, str]:
+async def launched(muster: Runtime, template: str, dates: Mapping[str, object]) -> dict[str, str]:
     async with connected(muster) as db:
         for external_id, language, address in (
             ("1", "en", {"email": "a@x.test"}), ("2", "cy", {"email": "b@x.test"}),

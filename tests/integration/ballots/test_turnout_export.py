@@ -23,6 +23,7 @@ from messaging.outbox.dispatcher import Dispatcher
 from muster.jobs import Jobs
 from tests.support.electorate import NOW, add_ballot, add_person
 from tests.support.receivers import LOOPBACK, Got, on_loopback, open_receiver
+from tests.support.rows import row_of
 
 LONDON = ZoneInfo("Europe/London")
 TWICE = (time(7), time(19))
@@ -137,7 +138,7 @@ async def test_an_address_that_refuses_is_tried_again(
         )
         receiver.answers(201)
         assert await export_due(replace(here, clock=lambda: NOW + timedelta(minutes=2)), outside) == 1
-        assert (await db.fetchrow("select tries, problem from turnout_export")) == (2, None)
+        assert tuple(await row_of(db, "select tries, problem from turnout_export")) == (2, None)
 
 
 async def test_a_worker_makes_what_is_due(runtime: Runtime, outside: OutboundHttp, ballot: int, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from tests.support.command import run_command
 from tests.support.electorate import NOW, add_ballot, add_person, add_unit, claim_status
 from tests.support.outbox_rows import add_messages, add_step, states
 from tests.support.receivers import environment
+from tests.support.rows import row_of
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ async def test_each_row_is_recorded_or_told_why_not(here: Runtime, db: Connectio
     assert len(report.sheet.cells) == report.recorded + report.known + report.silent + len(report.problems)
     assert await status(db, ballot, "M0") == ("voted", "phone_bank")
     assert await status(db, ballot, "TWIN") == ("not_voted", "phone_bank"), "the name says which of the two"
-    said = await db.fetchrow("select at, recorder from claim where person_id = $1", await person(db, "M0"))
+    said = await row_of(db, "select at, recorder from claim where person_id = $1", await person(db, "M0"))
     assert (said["at"].isoformat(), said["recorder"]) == ("2026-11-24T18:05:00+00:00", "ada")
     assert await recount(db, ballot) == []
     assert len(await changes(db, ballot, 0)) == 3
@@ -179,7 +180,7 @@ async def test_nothing_is_half_done_when_it_fails(here: Runtime, db: Connection,
     )
     with pytest.raises(Exception, match="no"):
         await bring(here, tmp_path / "bank.csv", "member_id,voted\nM0,yes\nM1,yes\n")
-    for table in ("claim", "feed_backlog", "claim_status", "goal_met"):
+    for table in ("claim", "feed_backlog", "standing", "goal_met"):
         assert await db.fetchval(f"select count(*) from {table}") == 0, table
 
 

@@ -16,6 +16,7 @@ from core.runtime import Runtime
 from messaging.suppression import suppress
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, make_campaign
+from tests.support.rows import row_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _numbers = count(1)
@@ -60,7 +61,7 @@ async def test_what_a_reply_becomes(campaign: Campaign, text: str, kind: str | N
     answered = await say(campaign, text)
     assert await campaign.standing(ann) == kind
     assert answered.why_open == why
-    row = await campaign.db.fetchrow("select person_id, message_id, text, state, claim_id from reply")
+    row = await row_of(campaign.db, "select person_id, message_id, text, state, claim_id from reply")
     assert tuple(row) == (ann.person_id, ann.message_id, text, "open" if why else "closed", answered.claim_id)
     assert await campaign.waiting(ann) == (("cancelled", "answered") if kind == "voted" else ("queued", None))
 
@@ -198,7 +199,8 @@ async def test_a_start_that_comes_in_late_undoes_no_later_stop(campaign: Campaig
 @pytest.mark.parametrize("by", ["sms", "email"])
 async def test_a_start_that_comes_in_late_undoes_no_later_opt_out_by_page(campaign: Campaign, by: str) -> None:
     places = {"sms": PHONE, "email": "ann@member.test"}
-    ann = await campaign.ask(**{by: places.pop(by)})
+    first = places.pop(by)
+    ann = await (campaign.ask(sms=first) if by == "sms" else campaign.ask(email=first))
     await campaign.db.execute(
         "insert into address (person_id, channel, address) select $1, $2, $3",
         ann.person_id,

@@ -13,6 +13,7 @@ from core.errors import Conflict, InputError, NotFound
 from core.runtime import Runtime
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import NUMBER, PHONE, Asked, Campaign, make_campaign
+from tests.support.rows import row_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -53,7 +54,7 @@ async def test_a_reply_is_closed_once(campaign: Campaign, ann: Asked) -> None:
     assert await close_reply(campaign.db, reply, reader="eve", at=LATER)
     assert not await close_reply(campaign.db, reply, reader="bob", at=LATER)
     assert await open_replies(campaign.db) == []
-    assert tuple(await campaign.db.fetchrow("select closed_by, closed_at from reply")) == ("eve", LATER)
+    assert tuple(await row_of(campaign.db, "select closed_by, closed_at from reply")) == ("eve", LATER)
     assert [row["action"] for row in await campaign.db.fetch("select action from audit")] == ["close_reply"]
 
 
@@ -63,9 +64,9 @@ async def test_what_a_person_reads_becomes_a_claim(campaign: Campaign, ann: Aske
     claim = await read_by_staff(campaign.db, reply, reading="voted", reader="eve", at=LATER)
     assert await campaign.standing(ann) == "voted"
     assert await campaign.waiting(ann) == ("cancelled", "answered")
-    row = await campaign.db.fetchrow("select recorder, source, confidence, at from claim where claim_id = $1", claim)
+    row = await row_of(campaign.db, "select recorder, source, confidence, at from claim where claim_id = $1", claim)
     assert tuple(row) == ("eve", "sms_reply", pytest.approx(0.9), NOW)
-    assert tuple(await campaign.db.fetchrow("select reading, rule, state from reply")) == ("voted", "staff", "closed")
+    assert tuple(await row_of(campaign.db, "select reading, rule, state from reply")) == ("voted", "staff", "closed")
     detail = await campaign.db.fetchval("select detail from audit where action = 'read_reply'")
     assert detail == {"from": "unclear", "to": "voted", "rule": "none"}
 

@@ -24,6 +24,7 @@ from messaging.suppression import suppress
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import Asked, Moving
 from tests.support.mail_rows import ANN, REPLIES, Room, open_room
+from tests.support.rows import row_of
 from webhooks import process_inbox
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -73,7 +74,7 @@ async def test_an_answer_is_read_like_a_text(room: Room) -> None:
     assert (reply["message_id"], reply["person_id"]) == (asked.message_id, asked.person_id)
     assert await room.campaign.standing(asked) == "voted"
     assert await room.campaign.waiting(asked) == ("cancelled", "answered")
-    claim = await room.campaign.db.fetchrow("select source::text, confidence from claim")
+    claim = await row_of(room.campaign.db, "select source::text, confidence from claim")
     assert (claim["source"], round(claim["confidence"], 2)) == ("email_reply", 0.85)
 
 
@@ -292,7 +293,10 @@ async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: Ro
 async def test_machines_do_not_answer(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
     to = reply_address(room, asked)
-    for headers in ({"Auto-Submitted": "auto-replied"}, {"X-Autoreply": "yes", "Precedence": "bulk"}):
+    automatic: tuple[dict[str, Any], ...] = (
+        {"Auto-Submitted": "auto-replied"}, {"X-Autoreply": "yes", "Precedence": "bulk"},
+    )  # fmt: skip
+    for headers in automatic:
         assert await room.hand_over(letter("I have voted. STOP", **headers), to, ANN) == 250
     assert await room.hand_over(letter("I have voted", Subject="Out of office: voted"), to, ANN) == 250
     assert await room.hand_over(letter("I have voted"), to, "") == 250  # nobody's envelope

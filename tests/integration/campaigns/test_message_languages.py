@@ -63,7 +63,8 @@ async def said(muster: Runtime) -> dict[str, str]:
                 words[row["external_id"]] = outbound.body
             elif isinstance(outbound, OutboundEmail):
                 mail = message_from_bytes(outbound.content, policy=default)
-                part = mail.get_body(("plain",))  # type: ignore[attr-defined]
+                part = mail.get_body(("plain",))
+                assert part is not None
                 words[row["external_id"]] = f"{mail['Subject']}\n{part.get_content()}"
     return words
 
@@ -104,9 +105,9 @@ async def test_the_plan_counts_by_language_and_names_those_that_are_missing(must
     assert {one.language: dict(one.missing) for one in first.languages if one.missing} == {"pl": {"sms": "en"}}
     assert first.segments == sum(one.segments for one in first.languages) == 3
     assert first.cost == pytest.approx(0.32)
-    console = Console(width=200, file=StringIO())
-    console.print(plan_table(first))
-    words = console.file.getvalue()  # type: ignore[attr-defined]
+    screen = StringIO()
+    Console(width=200, file=screen).print(plan_table(first))
+    words = screen.getvalue()
     assert re.search(r"1 +have the language Welsh \(cy\): 1 by text, 1 segment", words)
     assert "have the language Polish (pl): 1 by text, 1 segment; the text is not in Polish (pl)" in words
     assert "they get it in English (en)" in words
@@ -124,9 +125,9 @@ async def test_the_plan_shows_what_most_people_get_and_what_each_other_gets(must
     assert kinds[0] == ("sms", "en", 2)
     assert set(kinds[1:]) == {("email", "en", 1), ("sms", "cy", 1), ("email", "cy", 1)}
     assert [one.text[:4] for one in second.examples] == ["Hi A", "Helo"]
-    console = Console(width=200, file=StringIO())
-    console.print(plan_table(first))
-    words = console.file.getvalue()  # type: ignore[attr-defined]
+    screen = StringIO()
+    Console(width=200, file=screen).print(plan_table(first))
+    words = screen.getvalue()
     assert "The text in English (en), as 2 of 5 get it:" in words
     assert "The email in Welsh (cy), as 1 of 5 get it:" in words
     assert re.search("… [0-9]+ more lines", words), "what is cut off is said"
@@ -139,9 +140,9 @@ async def test_one_language_alone_is_not_spoken_of(muster: Runtime) -> None:
     campaign = await create_campaign(muster, campaign_spec(), "staff")
     async with connected(muster) as db:
         first, _ = (await plan(db, campaign.campaign_id, public_url="http://m.test", now=NOW)).steps
-    console = Console(width=200, file=StringIO())
-    console.print(plan_table(first))
-    words = console.file.getvalue()  # type: ignore[attr-defined]
+    screen = StringIO()
+    Console(width=200, file=screen).print(plan_table(first))
+    words = screen.getvalue()
     assert "language" not in words
     assert "get it:" not in words, "there is only one message to show"
 

@@ -30,6 +30,7 @@ from tests.support.inbound_rows import (
     serve,
 )
 from tests.support.member_states import NOON
+from tests.support.rows import row_of
 
 Client = TestClient[web.Request, web.Application]
 MAIL = "ann@x.test"
@@ -141,7 +142,7 @@ async def test_less_is_granted_at_once_and_withdraws_what_waits(campaign: Campai
     assert page.choices.popitem()[1] == "service"
     assert await standing(campaign.db) == [("sms", PHONE, "all")]
     assert await campaign.waiting(reader.ann) == ("suppressed", "opted_out")
-    audit = await campaign.db.fetchrow("select actor, action, detail from audit")
+    audit = await row_of(campaign.db, "select actor, action, detail from audit")
     assert (audit["actor"], audit["action"]) == ("member", "preferences.changed")
     assert audit["detail"]["changes"] == [
         {"channel": "sms", "address": "+44 ••• 456", "from": "service", "to": "nothing"}
@@ -214,7 +215,7 @@ async def test_a_stop_by_text_is_lifted_by_a_text_of_start_alone(campaign: Campa
     assert await standing(campaign.db) == [("sms", PHONE, "all")]
     await text(campaign.db, "START", 2, "START")
     assert await standing(campaign.db) == []
-    audit = await campaign.db.fetchrow("select actor, action, subject, detail from audit")
+    audit = await row_of(campaign.db, "select actor, action, subject, detail from audit")
     lifted = await campaign.db.fetchval("select event_id from suppression_event where action = 'lift'")
     assert tuple(audit) == ("member", "messages.resumed", f"suppression_event {lifted}", {"source": "sms_reply"})
     assert "service" in (await reader.look()).choices.values()

@@ -20,6 +20,7 @@ from tests.support.command import run_command
 from tests.support.electorate import add_person
 from tests.support.inbound_rows import NUMBER, PHONE, Asked, Campaign, make_campaign
 from tests.support.receivers import environment
+from tests.support.rows import row_of
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -135,7 +136,7 @@ async def test_newer_rules_read_what_older_ones_could_not(settings: Settings, ca
         f"  {reply}: unclear → voted  Posted mine on Monday\n1 reply read again, 1 otherwise.\n"
     )
     assert await campaign.standing(ann) == "voted"
-    assert tuple(await campaign.db.fetchrow("select state, why_open from reply")) == ("closed", None)
+    assert tuple(await row_of(campaign.db, "select state, why_open from reply")) == ("closed", None)
     assert await campaign.db.fetchval("select actor from audit where action = 'reread_reply'") == "eve"
     assert muster(settings, "reread").stdout == "0 replies read again, 0 otherwise.\n"
 

@@ -40,6 +40,7 @@ from muster.metrics import MESSAGES_BY_STATE
 from tests.support.command import run_command
 from tests.support.outbox_rows import SMS_FROM, add_messages, add_step
 from tests.support.past_rows import CLOSED, NOW, Past, add_past, rows_in
+from tests.support.rows import row_of
 from webhooks import delete_stale_rows
 from webhooks.members.page_views import PageViews
 from webhooks.members.recipient import find_recipient
@@ -171,9 +172,7 @@ async def test_a_reply_a_year_late_reaches_a_person_who_sees_what_it_answers(db:
 
 
 async def test_stop_a_year_late_is_obeyed(db: Connection, past: Past) -> None:
-    message_id, address = (
-        await db.fetchrow("select message_id, address from message where state = 'sent' limit 1") or ()
-    )
+    message_id, address = await row_of(db, "select message_id, address from message where state = 'sent' limit 1")
     await archive(db, past)
     await say(db, "STOP", address)
     row = await db.fetchrow("select e.reason, e.message_id from suppression join suppression_event e using (event_id)")
@@ -183,8 +182,8 @@ async def test_stop_a_year_late_is_obeyed(db: Connection, past: Past) -> None:
 async def test_an_opt_out_by_the_link_of_an_archived_message_can_be_taken_back(
     runtime: Runtime, db: Connection, past: Past
 ) -> None:
-    message_id, person_id, address = (
-        await db.fetchrow("select message_id, person_id, address from message where state = 'sent' limit 1") or ()
+    message_id, person_id, address = await row_of(
+        db, "select message_id, person_id, address from message where state = 'sent' limit 1"
     )
     await opt_out(db, message_id=message_id, everywhere=True, source="link")
     await archive(db, past)

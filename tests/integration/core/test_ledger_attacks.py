@@ -11,6 +11,7 @@ from core.db import Connection
 from messaging.outbox.archive import archive_chunk, ready_year
 from tests.support.known_person import NEAR_PHONE, NUMBER, PHONE, REP, WORK, fill
 from tests.support.past_rows import add_past
+from tests.support.rows import row_of
 from webhooks.members.page_views import PageViews
 
 PRIVILEGES = """
@@ -137,10 +138,10 @@ async def test_a_catalogue_of_ones_own_makes_nobody_the_owner(intruder: Connecti
 
 
 async def test_who_is_not_being_erased_is_not_touched(intruder: Connection) -> None:
-    person, message = await intruder.fetchrow(
-        "select person_id, (select max(m.message_id) from message m where m.person_id = p.person_id)"
+    person, message = await row_of(
+        intruder, "select person_id, (select max(m.message_id) from message m where m.person_id = p.person_id)"
         " from person p where external_id = $1", NUMBER,
-    ) or ()  # fmt: skip
+    )  # fmt: skip
     archived = await intruder.fetchval("select max(message_id) from message_archive")
     assert "not being erased" in await refused(intruder, erasing(who=str(person)))
     assert "somebody's" in await refused(intruder, erasing(number=NUMBER))

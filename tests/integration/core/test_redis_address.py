@@ -100,7 +100,7 @@ async def test_a_failover_is_followed(watched: tuple[str, subprocess.Popen[bytes
     assert await arq.enqueue_job("deliver", _job_id="one") is not None
 
     async def replicated() -> bool:
-        return bool(await redis.execute_command("WAIT", 1, 1000))
+        return bool(await redis.wait(1, 1000))
 
     await until(replicated)
     leader.kill()

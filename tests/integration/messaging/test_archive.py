@@ -30,6 +30,7 @@ from messaging.states import Reason, State
 from tests.integration.core.test_schema import ROOT
 from tests.support.outbox_rows import add_messages, add_step
 from tests.support.past_rows import NOW, Past, add_past, messages, rows_in, told
+from tests.support.rows import row_of
 from webhooks.members.page_views import PageViews
 
 YEAR = 2026
@@ -233,7 +234,7 @@ async def test_a_receipt_years_late_is_noted_and_moves_nothing(db: Connection, p
 
 
 async def test_a_complaint_years_late_still_silences_the_address(db: Connection, past: Past) -> None:
-    sent, address = await db.fetchrow("select message_id, address from message where state = 'sent' limit 1") or ()
+    sent, address = await row_of(db, "select message_id, address from message where state = 'sent' limit 1")
     await archive_all(db, past)
     await apply_receipts(db, [receipt(sent, State.COMPLAINED, Reason.COMPLAINED, "smtp")])
     assert await db.fetchval("select reason from suppression where address = $1", address) == "complained"
@@ -290,8 +291,10 @@ async def test_a_year_that_is_being_read_is_not_waited_for_long(
     await archive_all(db, past)
     monkeypatch.setattr(
         "messaging.outbox.archive.SQL",
-        load_queries(str(ROOT / "messaging/outbox/archive.py"))
-        | {"do_not_wait_long": "set local lock_timeout = '50ms'"},
+        {
+            **load_queries(str(ROOT / "messaging/outbox/archive.py")),
+            "do_not_wait_long": "set local lock_timeout = '50ms'",
+        },
     )
     async with own.transaction():
         await messages(own, "message_any", past.step_id)

@@ -1,6 +1,7 @@
 """Claims: fenced, fair, and judged at the gate."""
 
 from datetime import datetime, time, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -215,7 +216,7 @@ async def accept(db: Connection, message_id: int, attempt: int, provider_id: str
     await record(db, [outcome_of], [], source="twilio", now=NOON)
 
 
-async def claimed(db: Connection, **columns: object) -> tuple[Step, int]:
+async def claimed(db: Connection, **columns: Any) -> tuple[Step, int]:
     step = await add_step(db, **columns)
     (only,) = await add_messages(db, step, "sms", NUMBERS[:1])
     assert await take(db, step) == [only]

@@ -18,7 +18,10 @@ NUMBERS = [f"+4477009000{n:02}" for n in range(1, 6)]
 
 
 async def given(db: Connection, person_id: int) -> bool | None:
-    return await db.fetchval("select given from consent where person_id = $1 and channel = 'sms'", person_id)
+    said: bool | None = await db.fetchval(
+        "select given from consent where person_id = $1 and channel = 'sms'", person_id
+    )
+    return said
 
 
 async def test_the_gate_lets_marketing_go_to_whoever_has_agreed_by_that_channel(db: Connection) -> None:

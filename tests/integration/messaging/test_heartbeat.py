@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 import pytest
@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from core.db import Connection
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings
-from messaging.channels.channel import Accepted, OutboundEmail, OutboundText, Withheld
+from messaging.channels.channel import Accepted, Channel, OutboundEmail, OutboundText, Withheld
 from messaging.channels.smtp.channel import SmtpChannel
 from messaging.channels.twilio.channel import TwilioChannel
 from messaging.channels.vonage.channel import VonageChannel
@@ -238,11 +238,12 @@ async def test_what_is_no_longer_ours_is_not_handed_over(runtime: Runtime, sandb
         return False
 
     async with aiohttp.ClientSession() as http:
-        sender = {
+        open_channel: dict[str, Callable[[], Channel]] = {
             "email": lambda: SmtpChannel(settings),
             "twilio": lambda: TwilioChannel(settings, http),
             "vonage": lambda: VonageChannel(settings, http),
-        }[channel]()
+        }
+        sender = open_channel[channel]()
         for still_ours, outcome in ((not_ours, Withheld), (lambda: True, Accepted), (not_ours, Withheld)):
             outbound: OutboundEmail | OutboundText
             if channel == "email":

@@ -65,7 +65,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of Muster's packages with the provider's folder and module put into it."""
     folder = tmp_path_factory.mktemp("house")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    packages = project["tool"]["importlinter"]["root_packages"]
     for name in (*packages, "tools"):
         shutil.copytree(ROOT / name, folder / name)  # with modification times, so that compiled modules stay valid
     (folder / "templates").symlink_to(ROOT / "templates")

@@ -1,6 +1,7 @@
 """The sweep: what a dead worker left, what nobody knows, what is too late, what is done."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ async def channels(runtime: Runtime) -> AsyncIterator[dict[str, Channel]]:
         yield some
 
 
-async def left_behind(db: Connection, channel: str = "sms", address: str = ANN, **columns: object) -> tuple[Step, int]:
+async def left_behind(db: Connection, channel: str = "sms", address: str = ANN, **columns: Any) -> tuple[Step, int]:
     """A message that a worker had on the wire when it died."""
     step = await add_step(db, **columns)
     (only,) = await add_messages(db, step, channel, [address])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -16,7 +17,7 @@ from tests.integration.messaging.test_outbox_commands import muster
 from tests.support.outbox_rows import Step, add_messages, add_step, events, states
 
 
-async def held(db: Connection, count: int = 4, **columns: object) -> tuple[Step, list[int]]:
+async def held(db: Connection, count: int = 4, **columns: Any) -> tuple[Step, list[int]]:
     """Emails of unknown outcome that wait for a person."""
     step = await add_step(db, **columns)
     ids = await add_messages(db, step, "email", [f"m{n}.{step.step_id}@x.test" for n in range(count)])

@@ -189,9 +189,11 @@ async def test_a_greeting_that_refuses_us_is_the_senders_fault() -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
-    server = await asyncio.start_server(
-        lambda _, writer: (writer.write(b"554 5.7.1 go away\r\n"), writer.close()), "127.0.0.1", 0
-    )
+    def send_away(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"554 5.7.1 go away\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(send_away, "127.0.0.1", 0)
     url = f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     outcome = await channel_to(url).send(mail("ann@x.test"))
     assert isinstance(outcome, Refused)

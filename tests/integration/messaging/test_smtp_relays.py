@@ -10,6 +10,7 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
+from typing import Any
 
 import dkim
 import pytest
@@ -216,7 +217,7 @@ async def test_mail_goes_encrypted(context: ssl.SSLContext, ca_file: Path, *, sm
 async def test_a_certificate_is_believed_only_from_a_known_authority_and_for_its_own_name(
     context: ssl.SSLContext, ca_file: Path, host: str, *, smtps: bool
 ) -> None:
-    known = {} if host == "127.0.0.1" else {"smtp_ca_file": ca_file}
+    known: dict[str, Any] = {} if host == "127.0.0.1" else {"smtp_ca_file": ca_file}
     async with serving(Relay(context=context, smtps=smtps), host=host) as relay:
         async with channel_to(relay.url, **known) as channel:
             outcome = await channel.send(mail())

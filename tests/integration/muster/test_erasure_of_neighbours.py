@@ -25,6 +25,7 @@ from tests.support.electorate import NOW, add_ballot, add_person, add_unit
 from tests.support.known_person import NEAR_MAILBOX, NEAR_PHONE, NUMBER, PHONE, REP, fill
 from webhooks.inbound_log.inbound_log import process
 from webhooks.sms import twilio
+from webhooks.sms.twilio_texts import INBOUND
 
 
 async def erase(runtime: Runtime, who: str, *, may_return: bool = False) -> dict[str, int]:
@@ -54,7 +55,7 @@ async def test_what_others_wrote_stays_without_the_address(runtime: Runtime, db:
 async def test_what_somebody_else_texted_is_still_obeyed(runtime: Runtime, db: Connection) -> None:
     await fill(db)
     await erase(runtime, NUMBER)
-    await process(runtime, 10, {twilio.INBOUND: twilio.read_texts})
+    await process(runtime, 10, {INBOUND: twilio.read_texts})
     assert [one.reason for one in await active_suppressions(db, channel="sms", address=NEAR_PHONE)] == ["opted_out"]
     assert await db.fetchval("select text from reply order by reply_id desc limit 1") == "STOP it, and erased"
 

@@ -66,7 +66,7 @@ class Processes:
 
     async def said(self, command: str, event: str, times: int = 1) -> None:
         async def found() -> bool:
-            return sum(line["event"] == event for line in self.log(command)) >= times
+            return [line["event"] for line in self.log(command)].count(event) >= times
 
         await until(found, seconds=60)
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from ipaddress import ip_network
+from typing import Any
 
 import aiohttp
 import pytest
@@ -168,7 +169,7 @@ async def test_hanging_up_in_the_middle_of_a_body_is_no_failure(where: str, capl
 
 
 @asynccontextmanager
-async def narrow(runtime: Runtime, **limits: float) -> AsyncIterator[str]:
+async def narrow(runtime: Runtime, **limits: Any) -> AsyncIterator[str]:
     """A server with tight limits, to which every client comes from one network."""
     async with listening(
         _free(runtime), limits=replace(ROOM, **limits), network=lambda _peer: "198.51.100.0/24"
@@ -238,7 +239,7 @@ async def test_headers_that_begin_behind_a_request_and_end_in_time_are_answered(
 
 
 @pytest.mark.parametrize("limits", [{"in_all": 3}, {"per_network": 3}])
-async def test_the_one_idle_for_longest_makes_room_however_long_ago_the_others_asked(limits: dict[str, float]) -> None:
+async def test_the_one_idle_for_longest_makes_room_however_long_ago_the_others_asked(limits: dict[str, Any]) -> None:
     async with slow_site(**limits) as (where, go_on):
         first = await call(where, SLOW)
         second, third = await call(where, NEXT + b"a\r\n\r\n"), await call(where, NEXT + b"a\r\n\r\n")

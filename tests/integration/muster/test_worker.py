@@ -131,7 +131,7 @@ def listeners(redis: Redis, count: int) -> Callable[[], Awaitable[bool]]:
     """Whether so many workers listen for the bell."""
 
     async def listen() -> bool:
-        return await redis.pubsub_numsub(DELIVER_CHANNEL) == [(DELIVER_CHANNEL.encode(), count)]
+        return bool(await redis.pubsub_numsub(DELIVER_CHANNEL) == [(DELIVER_CHANNEL.encode(), count)])
 
     return listen
 

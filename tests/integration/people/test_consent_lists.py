@@ -20,6 +20,7 @@ from people.lists.lists import open_list
 from tests.support.command import run_command
 from tests.support.electorate import add_person
 from tests.support.outbox_rows import NOON
+from tests.support.rows import row_of
 
 LONDON = ZoneInfo("Europe/London")
 ROOT = Path(__file__).parents[3]
@@ -30,7 +31,8 @@ HEAD = "member_id,consent,channel,purpose,at\n"
 async def take_in(pool: Pool, folder: Path, text: str, otherwise: Otherwise = FORM, **more: Any) -> ConsentReport:
     path = folder / "consents.csv"
     path.write_text(text, encoding="utf-8")
-    return await import_consents(pool, path, otherwise, **({"actor": "ada", "zone": LONDON, "now": NOON} | more))
+    options: dict[str, Any] = {"actor": "ada", "zone": LONDON, "now": NOON} | more
+    return await import_consents(pool, path, otherwise, **options)
 
 
 async def stands(db: Connection) -> list[tuple[str, str, bool]]:
@@ -48,7 +50,7 @@ async def test_a_list_says_who_agreed_to_what_where_in_which_words_and_when(
     report = await take_in(pool, tmp_path, f"{HEAD}1,Yes,email,,03/05/2026\n2,no,,,\n2,yes,sms,,2020-01-01\n")
     assert (report.rows, report.given, report.withdrawn, report.known) == (3, 2, 2, 0)
     assert await stands(db) == [("1", "email", True), ("2", "email", False), ("2", "sms", False)], "the latest counts"
-    row = await db.fetchrow("select source, wording, recorder from consent_event order by event_id limit 1")
+    row = await row_of(db, "select source, wording, recorder from consent_event order by event_id limit 1")
     assert tuple(row) == ("joining form 2024", "Tell me of campaigns.", "ada")
     again = await take_in(pool, tmp_path, f"{HEAD}1,Yes,email,,03/05/2026\n")
     assert (again.given, again.known) == (0, 1)

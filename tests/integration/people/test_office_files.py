@@ -173,7 +173,8 @@ async def test_a_suppression_list_with_a_wrong_prefix_stops_the_real_number(
     path = tmp_path / "stops.csv"
     path.write_text("Opt-outs 2026\n\nphone,reason\n0447410000050,opted_out\n+44 44 7410 000051,opted_out\n#N/A,\n")
     report = await import_suppressions(pool, path, actor="ada", region="GB", zone=LONDON, now=NOON)
-    assert await db.fetch("select address from suppression order by 1") == [("+447410000050",), ("+447410000051",)]
+    suppressed = await db.fetch("select address from suppression order by 1")
+    assert [row["address"] for row in suppressed] == ["+447410000050", "+447410000051"]
     assert told(report) == [(6, "phone", "error_cell")]
     assert report.problems[0].value == "#N/A"
     assert "row 3" in report.notices[0]

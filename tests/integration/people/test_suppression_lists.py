@@ -20,6 +20,7 @@ from people.lists.suppressions import SuppressionReport, export_suppressions, im
 from tests.integration.campaigns.test_campaign_commands import muster as at_once
 from tests.support.electorate import add_person
 from tests.support.outbox_rows import NOON, add_messages, add_step, events, states
+from tests.support.rows import row_of
 
 ANN, BOB = "+447400123456", "+447400123457"
 LONDON = ZoneInfo("Europe/London")
@@ -28,7 +29,7 @@ LONDON = ZoneInfo("Europe/London")
 async def take_in(pool: Pool, folder: Path, text: str, **more: Any) -> SuppressionReport:
     path = folder / "list.csv"
     path.write_text(text, encoding="utf-8")
-    options = {"actor": "ada", "region": "GB", "zone": LONDON, "now": NOON} | more
+    options: dict[str, Any] = {"actor": "ada", "region": "GB", "zone": LONDON, "now": NOON} | more
     return await import_suppressions(pool, path, **options)
 
 
@@ -58,7 +59,7 @@ async def test_a_list_names_numbers_mailboxes_and_members(pool: Pool, db: Connec
     report = await take_in(pool, tmp_path, "member_id,reason\n1001,deceased\n")
     assert report.matched == 1
     assert ("person", str(ann), "all", "deceased", "list list.csv") in await standing(db)
-    audit = await db.fetchrow("select actor, action, subject from audit order by audit_id limit 1")
+    audit = await row_of(db, "select actor, action, subject from audit order by audit_id limit 1")
     assert tuple(audit) == ("ada", "suppressions.imported", "list.csv")
 
 

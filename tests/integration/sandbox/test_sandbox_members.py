@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from email.message import EmailMessage
+from typing import Any
 
 import aiohttp
 import aiosmtplib
@@ -18,7 +19,7 @@ from sandbox import Profile, Sandbox, SandboxConfig, TwilioConfig, open_sandbox
 from sandbox.scanners import KINDS
 
 TWILIO = TwilioConfig(sent_after=(0.0, 0.01), delivered_after=(0.0, 0.01))
-FAST = {"speed": 1e6, "scanner_speed": 1e4}
+FAST: dict[str, Any] = {"speed": 1e6, "scanner_speed": 1e4}
 QUIET = {"email": {}, "sms": {}, "scanned": 0.0, **FAST}
 
 
@@ -128,7 +129,7 @@ async def text(sandbox: Sandbox, asker: Asker, people: int, *, sender: str = "+4
 
 
 def opened(**profile: object) -> SandboxConfig:
-    return SandboxConfig(twilio=TWILIO, members=Profile(**{**QUIET, **profile}))  # type: ignore[arg-type]
+    return SandboxConfig(twilio=TWILIO, members=Profile(**{**QUIET, **profile}))
 
 
 @pytest.mark.parametrize("again", [False, True])

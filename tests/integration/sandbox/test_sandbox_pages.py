@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import quote
 
 import aiohttp
@@ -59,7 +60,7 @@ async def get(http: aiohttp.ClientSession, path: str) -> str:
         return await answer.text()
 
 
-async def get_json(http: aiohttp.ClientSession, path: str) -> object:
+async def get_json(http: aiohttp.ClientSession, path: str) -> Any:
     return json.loads(await get(http, path))
 
 
@@ -162,17 +163,17 @@ async def test_a_name_that_was_given_leads_here() -> None:
 async def test_everything_is_there_as_json(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
     await send_text(sandbox, http)
     await sandbox.idle()
-    [mail] = await get_json(http, "/sandbox/mails?to=anna&limit=5")  # type: ignore[misc]
+    [mail] = await get_json(http, "/sandbox/mails?to=anna&limit=5")
     assert (mail["subject"], mail["message_id"], mail["fate"]) == ("Vote <now>", "<m1@union.test>", "delivered")
     one = await get_json(http, "/sandbox/mails/1")
     assert isinstance(one, dict)
     assert one["html"].startswith("<html>")
-    [text] = await get_json(http, f"/sandbox/messages?who={ANNA}")  # type: ignore[misc]
+    [text] = await get_json(http, f"/sandbox/messages?who={ANNA}")
     assert (text["to"], text["status"]) == (ANNA, "delivered")
     national = f"0{ANNA[3:7]} {ANNA[7:]}"
     for written in (national, f"+44 {ANNA[3:7]} {ANNA[7:]}", f"+44 (0){ANNA[3:]}", ANNA[3:], f"00{ANNA[1:]}"):
         found = await get_json(http, f"/sandbox/messages?who={quote(written)}")
-        assert [one["to"] for one in found] == [ANNA], written  # type: ignore[union-attr, call-overload]
+        assert [one["to"] for one in found] == [ANNA], written
     assert await get_json(http, "/sandbox/state") == {
         "idle": True,
         "pending": {"webhooks": 0, "members": 0, "scanners": 0},

@@ -442,9 +442,12 @@ def _until_ended(sandbox: Sandbox, sid: str) -> None:
 async def test_a_message_under_way_cannot_be_deleted_or_redacted() -> None:
     async with open_both(replace(QUICK, sent_after=(60, 60))) as (_, sdk):
         made = await sdk.create()
-        for change in (lambda one: one.delete(), lambda one: one.update(body="")):
+        for change in (
+            lambda client: client.messages(made.sid).delete(),
+            lambda client: client.messages(made.sid).update(body=""),
+        ):
             with pytest.raises(TwilioRestException) as caught:
-                await sdk.do(lambda client, change=change: change(client.messages(made.sid)))
+                await sdk.do(change)
             assert (caught.value.status, caught.value.code) == (409, 20009)
 
 

@@ -115,8 +115,10 @@ async def test_a_link_is_mailed_and_not_printed(user: Muster, db: Connection) ->
         assert parsed["From"] == "The Union <ballot@union.test>"
         assert parsed["Subject"] == "Sign in to The Union on Muster"
         assert parsed["Auto-Submitted"] == "auto-generated"
-        text = parsed.get_body(("plain",)).get_content()
-        html = parsed.get_body(("html",)).get_content()
+        plain, styled = parsed.get_body(("plain",)), parsed.get_body(("html",))
+        assert plain is not None
+        assert styled is not None
+        text, html = plain.get_content(), styled.get_content()
         [link] = re.findall(r"https://vote\.example\.org/console/sign-in/\S+", text)
         assert html.count(f'href="{link}"') == 2
         assert "Ada &lt;b&gt;Price" in html

@@ -38,6 +38,7 @@ from tests.support.inbound_rows import (
     read,
     serve,
 )
+from tests.support.rows import row_of
 from webhooks.members import recipient
 
 Client = TestClient[web.Request, web.Application]
@@ -82,7 +83,7 @@ async def test_one_press_confirms_and_withdraws_what_was_queued(
     assert "voted" not in page.buttons
     assert await campaign.standing(ann) == "voted"
     assert await campaign.waiting(ann) == ("cancelled", "answered")
-    claim = await campaign.db.fetchrow("select source, recorder, confidence, message_id, at from claim")
+    claim = await row_of(campaign.db, "select source, recorder, confidence, message_id, at from claim")
     assert tuple(claim) == ("link", "member", pytest.approx(0.95), ann.message_id, clock())
     [kept] = await campaign.db.fetch("select source, state, payload from inbound_log")
     assert (kept["source"], kept["state"], kept["payload"]["answer"]) == ("link", "done", "voted")

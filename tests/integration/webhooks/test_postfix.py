@@ -19,6 +19,7 @@ from tests.support.inbound_rows import Asked, Moving
 from tests.support.mail_rows import ANN, BOUNCES, Room, open_room
 from tests.support.outbox_rows import until
 from tests.support.postfix import Postfix, open_postfix
+from tests.support.rows import row_of
 from webhooks import process_inbox
 from webhooks.email.mail_server.listener import listening
 
@@ -74,7 +75,7 @@ async def test_what_postfix_cannot_deliver_comes_back_and_forged_mail_does_not_c
 
         await until(came_back, seconds=40)
         assert await room.campaign.suppressed() == {("email", NOBODY, "hard_bounced")}
-        row = await db.fetchrow("select state::text, reason from message where message_id = $1", gone.message_id)
+        row = await row_of(db, "select state::text, reason from message where message_id = $1", gone.message_id)
         assert tuple(row) == ("bounced", "hard_bounced")
         assert await db.fetchval("select code from message_event where source = 'bounce'") == "5.1.1"
         assert "ann@member.test" in {to for one in members.mailbox for to in one.recipients}

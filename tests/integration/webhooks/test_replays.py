@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -45,7 +46,7 @@ async def prune(runtime: Runtime, db: Connection) -> None:
 
 async def counts(db: Connection) -> tuple[int, ...]:
     """Everything a text or a receipt could have left behind."""
-    tables = ("claim", "reply", "message_event", "suppression_event", "inbound_log")
+    tables = ("claim", "reply", "message_event", "suppression_event", "inbox")
     return tuple([await db.fetchval(f"select count(*) from {table}") for table in tables])
 
 
@@ -210,7 +211,7 @@ async def test_a_token_of_mailguns_counts_once_over_events_and_mails_whatever_ca
         def event(token: dict[str, str], name: str) -> Request:
             return Request(json.dumps(payload("mailgun", name, sign_id) | {"signature": token}).encode())
 
-        first_uses = [
+        first_uses: list[tuple[str, Callable[[dict[str, str]], Request], int]] = [
             ("", lambda token: event(token, "opened"), 200),
             ("", lambda token: Request(json.dumps({"signature": token}).encode()), 400),
             ("", lambda token: event(token, "delivered"), 200),

@@ -20,6 +20,7 @@ from campaigns.replies.answered_messages import words_of
 from core.db import Connection, open_pool
 from core.runtime import Runtime
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve
+from tests.support.rows import row_of
 from webhooks import process_inbox
 
 Client = TestClient[web.Request, web.Application]
@@ -412,7 +413,7 @@ async def test_what_organisations_are_called_cannot_break_the_answer(here: Runti
 async def test_a_text_from_nobody_we_know_is_a_conversation(campaign: Campaign, client: Client, db: Connection) -> None:
     await send(client, INBOUND, text("voted", sender="+15005550006"))
     await process_inbox(campaign.runtime, 10)
-    assert tuple(await db.fetchrow("select person_id, why_open, state from reply")) == (None, "unknown_sender", "open")
+    assert tuple(await row_of(db, "select person_id, why_open, state from reply")) == (None, "unknown_sender", "open")
     assert await rows(db, "claim") == 0
 
 
@@ -484,4 +485,4 @@ async def test_what_twilio_has_acted_on_is_believed_whatever_the_words(
     await campaign.ask(sms=PHONE)
     assert "<Message>" not in await answer(client, text("ARRET", OptOutType=kind))
     await process_inbox(campaign.runtime, 10)
-    assert tuple(await db.fetchrow("select reading, rule from reply")) == (reading, "provider")
+    assert tuple(await row_of(db, "select reading, rule from reply")) == (reading, "provider")

@@ -22,6 +22,7 @@ from core.db import Connection, open_pool
 from core.runtime import Runtime
 from sandbox import Sandbox, SandboxConfig, open_sandbox
 from tests.support.inbound_rows import NUMBER, PHONE, Campaign, Moving, make_campaign, serve
+from tests.support.rows import row_of
 from tests.support.two_providers import VONAGE_FROM, with_vonage
 from webhooks import process_inbox
 
@@ -223,7 +224,7 @@ async def test_receipts_in_any_order_end_in_the_same_state(here: Runtime, campai
         while await process_inbox(here, 100):
             pass
         assert await state(campaign.db, asked.message_id) == "delivered"
-        row = await campaign.db.fetchrow("select provider_id from message where message_id = $1", asked.message_id)
+        row = await row_of(campaign.db, "select provider_id from message where message_id = $1", asked.message_id)
         assert row["provider_id"] == uuid
     assert await campaign.db.fetchval("select count(*) from inbound_log where state = 'done'") == 12
 
@@ -245,7 +246,7 @@ async def test_a_failure_that_speaks_of_the_number_suppresses_it(
     ann = await campaign.ask(sms=PHONE)
     await send(client, STATUS, status(name, client_ref=sign_id(here, ann.message_id)))
     await process_inbox(here, 10)
-    row = await db.fetchrow("select state::text, reason from message where message_id = $1", ann.message_id)
+    row = await row_of(db, "select state::text, reason from message where message_id = $1", ann.message_id)
     assert tuple(row) == (ends, reason)
     assert await campaign.suppressed() == {("sms", PHONE, suppressed)}
 
@@ -357,7 +358,7 @@ async def test_a_picture_is_for_a_person(campaign: Campaign, client: Client, db:
     del said["text"]
     assert (await send(client, INBOUND, said)).status == 200
     await process_inbox(campaign.runtime, 10)
-    assert tuple(await db.fetchrow("select rule, why_open from reply")) == ("media", "unclear")
+    assert tuple(await row_of(db, "select rule, why_open from reply")) == ("media", "unclear")
 
 
 async def test_the_sandbox_signs_and_repeats_as_vonage_does(

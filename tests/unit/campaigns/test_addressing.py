@@ -10,7 +10,7 @@ from messaging.states import State
 def _person(
     person_id: int, *addresses: CandidateAddress, answered: bool = False, blocked: str | None = None
 ) -> Candidate:
-    return Candidate(person_id, answered, blocked, addresses)
+    return Candidate(person_id, answered, blocked, list(addresses))
 
 
 def test_a_shared_phone_gets_one_message_and_the_next_channel_steps_in() -> None:

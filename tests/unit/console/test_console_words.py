@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.replies.answers import FOR_A_PERSON
+from campaigns.replies.open_reasons import FOR_A_PERSON
 from console.words import (
     GROUPS,
     STATES,

@@ -10,10 +10,10 @@ import pytest
 
 from core.errors import SettingsError
 from core.setting_types import is_guessable
-from core.settings import check_for_production
+from core.settings import ROOT, check_for_production
 from messaging.channels import has_sms
 from messaging.settings import AllSettings, load_settings
-from tools.settings_page import PAGE, ROOT, page
+from tools.settings_page import PAGE, page
 
 RELIED_ON = [
     "HOME",

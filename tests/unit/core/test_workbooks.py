@@ -7,11 +7,12 @@ import sys
 import time
 import tracemalloc
 import zipfile
-from contextlib import suppress
+from contextlib import chdir, suppress
 from pathlib import Path
 
 import openpyxl
 import pytest
+from openpyxl.worksheet.worksheet import Worksheet
 
 from core.errors import InputError
 from core.files.headings import with_headings
@@ -260,6 +261,7 @@ def test_hidden_rows_and_columns_are_read_and_told(tmp_path: Path) -> None:
 def test_a_merged_cell_holds_for_each_of_its_rows(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     sheet = book.active
+    assert isinstance(sheet, Worksheet)
     for row in (
         ["NUPW membership system"], ["Member", None, "Contact"], ["member id", "branch", "mobile"],
         ["M1", "Leeds", "1"], ["M2", None, "2"], ["M3", "York", "3"], ["M4", None, "4"],
@@ -404,6 +406,16 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path: Path, cut: float) -> None:
 def test_a_sheet_that_is_not_well_formed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is damaged"):
         read(write_xlsx(tmp_path / "m.xlsx", rows_xml([HEADER, ["1", "<><v>1</w>"]])))
+
+
+def test_the_folder_it_is_read_in_lends_it_no_module(tmp_path: Path) -> None:
+    write_xlsx(tmp_path / "members.xlsx", rows_xml([HEADER, ["M1", "Ann", "07700900123"]]))
+    (tmp_path / "core.py").write_text("raise SystemExit('not ours')", encoding="utf-8")
+
+    with chdir(tmp_path):
+        header, _, _ = read_apart(tmp_path / "members.xlsx")
+
+    assert header == HEADER
 
 
 def test_the_reader_ends_with_whoever_started_it(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ import pytest
 from ballots.template_fields import BALLOT
 from campaigns.replies.classification import READINGS
 from core.errors import TemplateError
-from core.settings import ROOT
+from core.settings import TEMPLATES
 from messaging.content.advice import network_words
 from messaging.content.templates import Template, load_template
 
-BROUGHT = (ROOT / "templates",)
+BROUGHT = (TEMPLATES,)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def compose(
 def read(outbound: OutboundEmail) -> EmailMessage:
     message = message_from_bytes(outbound.content, policy=default)
     assert not message.defects
-    return cast("EmailMessage", message)
+    return message
 
 
 def test_a_retry_differs_in_its_date_alone() -> None:

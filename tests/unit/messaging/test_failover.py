@@ -112,11 +112,11 @@ def test_an_open_breaker_lets_one_probe_through_after_its_pause() -> None:
     breaker = Breaker(clock)
     for number in range(THRESHOLD):
         breaker.failed(number)
-    assert not breaker.wants_probe
+    at_once = breaker.wants_probe
     clock.now += PAUSE
-    assert breaker.wants_probe
+    after_its_pause = breaker.wants_probe
     breaker.probe_with(77)
-    assert not breaker.wants_probe
+    assert (at_once, after_its_pause, breaker.wants_probe) == (False, True, False)
     assert breaker.lets_through(77)
     assert not breaker.lets_through(78)
     assert breaker.went_well()

@@ -10,14 +10,14 @@ import pytest
 
 from ballots.template_fields import BALLOT
 from core.errors import NotFound, TemplateError
-from core.settings import ROOT
+from core.settings import TEMPLATES
 from messaging.content.languages import code, direction, spoken
 from messaging.content.render import Renderer
 from messaging.content.templates import Template, load_template
 from messaging.content.translations import day_and_time
 from messaging.content.vocabulary import PERSONAL
 
-BROUGHT = (ROOT / "templates",)
+BROUGHT = (TEMPLATES,)
 LINKS = {f"{name}_link": f"https://m.test/{name}" for name in ("confirm", "unsubscribe", "preferences")}
 CONSTANTS = {
     "organisation": "The Union",

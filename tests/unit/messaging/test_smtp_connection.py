@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import cast
 
 import pytest
 from hypothesis import given
@@ -51,7 +50,7 @@ async def connected() -> AsyncIterator[tuple[SmtpConnection, Server]]:
     listening = await asyncio.start_server(accept, "127.0.0.1", 0)
     host, port = listening.sockets[0].getsockname()
     transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, host, port)
-    connection = SmtpConnection(cast("asyncio.Transport", transport), {})
+    connection = SmtpConnection(transport, {})
     server = await accepted
     try:
         yield connection, server

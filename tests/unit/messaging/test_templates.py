@@ -10,12 +10,12 @@ import pytest
 
 from ballots.template_fields import BALLOT
 from core.errors import MusterError, NotFound, TemplateError
-from core.settings import ROOT
+from core.settings import ROOT, TEMPLATES
 from messaging.content.expressions import FILTERS
 from messaging.content.templates import Template, list_templates, load_template
 from messaging.content.vocabulary import PERSONAL, STANDARD_VARIABLES
 
-BROUGHT = (ROOT / "templates",)
+BROUGHT = (TEMPLATES,)
 
 
 def write(root: Path, name: str = "nudge", **files: str) -> tuple[Path, ...]:

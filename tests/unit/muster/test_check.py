@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -19,7 +20,7 @@ def check(what: str, lines: bytes, *options: str) -> tuple[int, list[str]]:
     return done.returncode, done.stdout.decode().splitlines()
 
 
-def judged(what: str, *inputs: object) -> list[object]:
+def judged(what: str, *inputs: object) -> list[Any]:
     status, lines = check(what, b"\n".join(map(orjson.dumps, inputs)), "--json")
     assert status == 0
     return [orjson.loads(line) for line in lines]

@@ -30,12 +30,13 @@ def commands_in(page: Path) -> list[list[str]]:
 def test_every_command_in_the_docs_exists(page: Path) -> None:
     for words in commands_in(page):
         context = click.Context(root)
-        group: click.Command | None = root
+        group: click.Command = root
         for word in words:
             if not isinstance(group, click.Group) or word.startswith("-"):
                 break
-            group = group.get_command(context, word)
-            assert group is not None, f"{page.name}: there is no `muster {' '.join(words)}`"
+            found = group.get_command(context, word)
+            assert found is not None, f"{page.name}: there is no `muster {' '.join(words)}`"
+            group = found
         known = {option for parameter in group.params for option in parameter.opts + parameter.secondary_opts}
         for word in words:
             if word.startswith("--"):

@@ -8,10 +8,10 @@ from string import Formatter
 
 import pytest
 
-from core.settings import ROOT
+from core.settings import TEMPLATES
 from webhooks.members.translations import languages, local_time, wording
 
-TABLES = tomllib.loads((ROOT / "templates" / "pages" / "member" / "words.toml").read_text(encoding="utf-8"))
+TABLES = tomllib.loads((TEMPLATES / "pages" / "member" / "words.toml").read_text(encoding="utf-8"))
 
 
 def fields(line: object) -> set[str | None]:

@@ -51,13 +51,14 @@ class PigeonChannel:
         pass
 
 
-def _own(settings: Settings) -> PigeonSettings:
+def _own(settings: object) -> PigeonSettings:
+    """Muster's settings have ours among them once the registry has put them together."""
     assert isinstance(settings, PigeonSettings)
     return settings
 
 
 def _is_set_up(settings: Settings) -> bool:
-    return isinstance(settings, PigeonSettings) and settings.pigeon_secret is not None
+    return _own(settings).pigeon_secret is not None
 
 
 def _open(settings: Settings, http: aiohttp.ClientSession) -> Channel:

@@ -1,0 +1,102 @@
+"""Print which branches the tests took, by package, and fail where they took too few: `make coverage`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from coverage import Coverage
+
+from core.settings import ROOT
+
+LEAST: Final = {"messaging": 90.0, "campaigns": 90.0, "ballots": 90.0}
+"""Per cent of a package's branches that tests must take."""
+SHOWN: Final = 10
+"""How many of its modules are named, those with most branches missing, where a package has too few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """Branches of a module or package.
+
+    Attributes:
+        module: its path from the root, or the package's name.
+        taken: how many some test took.
+        total: how many there are.
+    """
+
+    module: str
+    taken: int
+    total: int
+
+    @property
+    def missing(self) -> int:
+        """How many no test took."""
+        return self.total - self.taken
+
+    @property
+    def share(self) -> float:
+        """Per cent that were taken; 100 where there are none."""
+        return 100 * self.taken / self.total if self.total else 100.0
+
+    def __str__(self) -> str:
+        return f"{self.module:<44}{self.total:>6}{self.missing:>6}{self.share:>7.1f} %"
+
+
+def read_branches(files: Mapping[str, Any]) -> list[Branches]:
+    """Read the branches of each module from the files of a JSON report of coverage."""
+    return [
+        Branches(module, counts["covered_branches"], counts["num_branches"])
+        for module, counts in ((name, file["summary"]) for name, file in files.items())
+    ]
+
+
+def report(modules: Iterable[Branches], least: Mapping[str, float] = LEAST) -> tuple[list[str], bool]:
+    """Sum the branches of each package up.
+
+    Args:
+        modules: all that were measured.
+        least: per cent that packages must reach.
+
+    Returns:
+        The lines to print, and whether every package reaches its share. One that was not measured does not.
+    """
+    packages: defaultdict[str, list[Branches]] = defaultdict(list)
+    for module in modules:
+        packages[module.module.partition("/")[0]].append(module)
+    lines = [f"{'branches taken by the tests':<44}{'all':>6}{'not':>6}"]
+    enough = packages.keys() >= least.keys()
+    lines += [f"{package} was not measured" for package in sorted(least.keys() - packages.keys())]
+    for package, inside in sorted(packages.items()):
+        found = Branches(package, sum(one.taken for one in inside), sum(one.total for one in inside))
+        lines.append(str(found))
+        if found.share < least.get(package, 0):
+            enough = False
+            lines.append(f"  too few: {least[package]:.0f} % are asked for; most are missing in")
+            worst = sorted(inside, key=lambda one: one.missing, reverse=True)[:SHOWN]
+            lines += [f"  {one}" for one in worst if one.missing]
+    return lines, enough
+
+
+def main() -> int:
+    """Combine what the processes of the tests measured, and print the report; returns the exit status."""
+    measured = Coverage(config_file=str(ROOT / "pyproject.toml"))
+    measured.combine()
+    measured.save()
+    with tempfile.TemporaryDirectory() as folder:
+        outfile = Path(folder) / "coverage.json"
+        measured.json_report(outfile=str(outfile))
+        files = json.loads(outfile.read_text(encoding="utf-8"))["files"]
+    lines, enough = report(read_branches(files))
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0 if enough else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
