@@ -60,7 +60,9 @@ _LONGEST_CELL: Final = 200
 """Characters; a longer cell is no list of numbers."""
 _MOBILE: Final = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
-_MAILBOX: Final = re.compile(r"([a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*)@([a-z0-9.-]+)")
+_MAILBOX: Final = re.compile(
+    r"([a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*)@([a-z0-9.-]*[a-z0-9-])"
+)
 _MISSPELT_ENDS: Final = {
     **dict.fromkeys(("con", "cmo", "ocm", "vom", "xom", "comm", "coom", "conm", "cpm", "clm", "cim"), "com"),
     **dict.fromkeys(("ukk", "ukl", "ul"), "uk"),

@@ -20,7 +20,7 @@ def bare_mailbox(text: str) -> str:
     Args:
         text: in lower case.
     """
-    text = text.strip().strip(",;").strip()
+    text = _without_delimiters(text)
     if found := _NAMED_MAILBOX.fullmatch(text):
         name, mailbox = (found[1], found[2]) if found[2] is not None else (found[3], found[4])
         mailbox = mailbox.strip()
@@ -33,4 +33,9 @@ def bare_mailbox(text: str) -> str:
         text = text[1:-1]
     if text.startswith("mailto:"):
         text = unquote(text.removeprefix("mailto:").partition("?")[0])
-    return text.strip().strip(",;").strip()
+    return _without_delimiters(text)
+
+
+def _without_delimiters(text: str) -> str:
+    """Strip commas and semicolons around a mailbox, and the full stop of the sentence or the domain behind it."""
+    return text.strip().strip(",;").strip().rstrip(".")

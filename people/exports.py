@@ -23,7 +23,13 @@ _TIMEOUT: Final = 900
 
 
 async def export_people(
-    pool: Pool, path: Path, *, reserved: Collection[str], actor: str = "cli", replace: bool = False
+    pool: Pool,
+    path: Path,
+    *,
+    reserved: Collection[str],
+    actor: str = "cli",
+    replace: bool = False,
+    for_excel: bool = False,
 ) -> int:
     """Write everybody to a file only its owner can read: UTF-8 with a byte-order mark, so that Excel opens it rightly.
 
@@ -36,6 +42,7 @@ async def export_people(
         reserved: names that no attribute may have, as for the import.
         actor: who exports the members' details, for the audit.
         replace: whether a file that is there may be replaced.
+        for_excel: whether numbers are written as `="0001006"`, so that Excel keeps them.
 
     Returns:
         How many people were written.
@@ -44,7 +51,7 @@ async def export_people(
         Conflict: the file is there already.
         InputError: it cannot be written.
     """
-    with sheet_or_nothing(path, replace=replace) as sheet:
+    with sheet_or_nothing(path, replace=replace, for_excel=for_excel) as sheet:
         return await _write(pool, sheet, path.name, actor, reserved)
 
 

@@ -67,12 +67,15 @@ where seq > $4
     or data ->> 'message_id' = any ($2::text[]) or data ->> 'reply_id' = any ($3::text[]));
 
 -- name: rename
--- Replaces their number, also in events that have not been delivered yet.
+-- Replaces their number, also in events that have not been delivered yet, and removes a list's words about them.
 update webhook_event
 set data = data
   || case when data ->> 'member_id' = $2 then jsonb_build_object('member_id', $3::text) else '{}' end
   || case when data -> 'member_ids' ? $2 then jsonb_build_object(
       'member_ids', (data -> 'member_ids') - $2 || to_jsonb(array[$3::text])
+    ) else '{}' end
+  || case when type like 'suppression.%' or type like 'opt\_out.%' then jsonb_build_object(
+      'source', impersonal_source(data ->> 'source')
     ) else '{}' end
 where seq = any ($1::bigint[]);
 

@@ -1,7 +1,8 @@
 """Retention of the inbound log: processed items are kept for a while as they came, then deleted.
 
 They hold phone numbers, mailboxes and members' words. Their results (claims, replies, events, opt-outs) stay in their
-own tables; items that are not processed yet, or could not be, stay too. Where no signature proves when an item was
+own tables; items that are not processed yet, or could not be, stay too, and so does a mail in which only a person can
+read what it says, until staff have closed its reply. Where no signature proves when an item was
 sent, anybody who has seen it could send it again, so a digest of it is kept for longer: an old text must not count in
 the next ballot.
 """
@@ -46,6 +47,7 @@ async def delete_stale_rows(db: Connection, before: datetime, *, now: datetime, 
     Returns:
         How many items were deleted.
     """
+    await db.execute(SQL["drop_read_mails"])
     await db.execute(SQL["drop_malformed"], now)
     await forget_soft_bounces(db, now)
     await delete_old_views(db, now=now, page=page)

@@ -7,6 +7,7 @@ select inbound_digest_of(i.source, i.dedupe_key), $5
 from (select inbound_id from inbound_log where inbound_id > $1 order by inbound_id limit $3) as page
 join inbound_log i using (inbound_id)
 where i.state = 'done' and i.received_at < $2 and i.processed_at < $2 and i.source = any ($4::text[])
+  and not exists (select from unread_mail u where u.inbound_id = i.inbound_id)
 on conflict (digest) do nothing;
 
 -- name: drop_page
@@ -18,11 +19,18 @@ with page as materialized (
   delete from inbound_log i
   using page p
   where i.inbound_id = p.inbound_id and i.state = 'done' and i.received_at < $2 and i.processed_at < $2
+    and not exists (select from unread_mail u where u.inbound_id = i.inbound_id)
   returning i.inbound_id
 )
 select
   (select max(inbound_id) from page) as last, (select count(*) from gone) as deleted,
   (select count(*) < $3 or max(received_at) >= $2 from page) as reached;
+
+-- name: drop_read_mails
+-- Mails whose words only a person could read, once staff have closed the reply.
+delete from inbound_mail m
+using unread_mail u, reply r
+where u.inbound_id = m.inbound_id and r.inbound_id = m.inbound_id and r.state = 'closed';
 
 -- name: drop_malformed
 -- Unreadable bodies have an expiry date of their own.

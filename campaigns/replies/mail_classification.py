@@ -6,11 +6,14 @@ from dataclasses import replace
 from typing import Final, Literal
 
 from campaigns.replies.classification import REPEATED, Classification, OwnMail
+from campaigns.replies.classification.rules import load_rules
 
 SUBJECT: Final = "subject"
 """Rule of a mail whose subject is one that machines write: the subject is not read by itself."""
 LIST: Final = "list"
 """Rule of a mail from a mailing list or a no-reply mailbox: a machine may have written it."""
+REACTION_PART: Final = "reaction_part"
+"""Rule of a mail that says by a part of its own, not in words, that it is a reaction."""
 Doubt = Literal["subject", "list"]
 
 
@@ -27,6 +30,11 @@ def read_mail(mail: OwnMail, doubt: Doubt | None = None) -> Classification:
     if doubt is not None and not (read.reading == "opt_out" and read.alone):
         read = Classification("unclear", doubt, read.version)
     return read
+
+
+def reaction() -> Classification:
+    """Return the classification of a mail whose program says that it is only a reaction, whatever its words."""
+    return Classification("reaction", REACTION_PART, load_rules().version, alone=True)
 
 
 def with_more_kept(read: Classification) -> Classification:

@@ -1,11 +1,12 @@
 -- name: stale
 -- Replies that rules of another version read, and that staff have not dealt with. Left out are readings that no rule
--- made (by a provider or a button), mails in which no words are known to be the member's own, of which only the
--- beginning is stored, and mails that a machine may have written (by its subject, or through a list).
+-- made (by a provider, a button or a mail program), mails in which no words are known to be the member's own, of which
+-- only the beginning is stored, and mails that a machine may have written (by its subject, or through a list).
 select reply_id
 from reply
 where rule_version <> $1 and reply_id > $2 and channel in ('sms', 'email') and closed_by is null
-  and rule not in ('staff', 'provider', 'button', 'media') and not (channel = 'email' and rule in ('repeated', 'subject', 'list'))
+  and rule not in ('staff', 'provider', 'button', 'media', 'reaction_part')
+  and not (channel = 'email' and rule in ('repeated', 'subject', 'list'))
 order by reply_id
 limit $3;
 

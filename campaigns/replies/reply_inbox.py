@@ -29,7 +29,7 @@ class OpenReply:
         received_at: when it came; aware.
         channel: `sms`, `email`, or `link` for a button on the member's page.
         address: the address it came from.
-        text: its text; "" for a button.
+        text: its text; "" for a button, and for a mail or text in which there are no words.
         reading: its present reading.
         rule: the rule that gave it.
         why_open: why it is open: a reading, or `shared_address`, `unknown_sender`, `no_message`, `early`, `late`.

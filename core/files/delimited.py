@@ -16,6 +16,7 @@ from typing import IO, Final, Self
 
 from core.errors import InputError
 from core.files.encodings import NAMES, WINDOWS, Guess, describe_mixed, guess_encoding
+from core.files.odd_quotes import are_lines_quoted, quote_of, without_line_quotes
 from core.files.tables import RawTable, Record, is_blank
 
 _DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -29,6 +30,8 @@ _LONGEST_ROW: Final = 100  # lines; more than that is a quote nobody closed, not
 _LONGEST_LINE: Final = 200_000
 """Characters of a line, or of a row over several: a whole member takes a few hundred."""
 _MOST_CELLS: Final = 16_384  # of a row; what the widest spreadsheet has
+_LINES_IN_QUOTES: Final = "Each line was in quotes as a whole, as if it were one cell; these quotes were taken off."
+_CELLS_IN_APOSTROPHES: Final = "Cells are in apostrophes where other files have quotes; these were taken off."
 _SEPARATOR_LINE: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # Excel's own hint
 
 
@@ -56,12 +59,19 @@ def open_delimited(path: Path, *, encoding: str | None = None) -> Iterator[RawTa
     """
     text = _survey(path, encoding)
     with _open_lines(text) as first_look:
-        delimiter = _delimiter(list(islice(first_look, _LOOKED_AT)))
+        head = list(islice(first_look, _LOOKED_AT))
+    in_quotes = are_lines_quoted(head, _DELIMITERS)
+    head = list(without_line_quotes(head)) if in_quotes else head
+    delimiter = _delimiter(head)
+    quote = quote_of(head, delimiter)
     with _open_lines(text) as lines:
         kind = f"CSV ({NAMES[text.encoding]}, {_DELIMITERS.get(delimiter, repr(delimiter))})"
         notices = [text.guess.notice] if text.guess else []
+        notices += [_LINES_IN_QUOTES] if in_quotes else []
+        notices += [_CELLS_IN_APOSTROPHES] if quote != '"' else []
         total = max(text.lines - 1, 0)
-        yield RawTable(kind, _records(lines, delimiter), total, text.sha256, rectangular=True, notices=notices)
+        records = _records(without_line_quotes(lines) if in_quotes else lines, delimiter, quote)
+        yield RawTable(kind, records, total, text.sha256, rectangular=True, notices=notices)
 
 
 def _survey(path: Path, named: str | None) -> _Text:
@@ -228,7 +238,8 @@ def _delimiter(lines: list[str]) -> str:
         return hint[1]
 
     def fit(delimiter: str) -> tuple[float, int]:
-        widths = [len(cells) for _, cells in _records(lines, delimiter) if cells is not None]
+        records = _records(lines, delimiter, quote_of(lines, delimiter))
+        widths = [len(cells) for _, cells in records if cells is not None]
         counted = Counter(width for width in widths if width > 1).most_common(1)
         return (counted[0][1] / len(widths), counted[0][0]) if counted else (0.0, 0)
 
@@ -279,15 +290,15 @@ class _Lines:
         while self.number < number:
             self._take()
 
-    def has_space_before_quote(self) -> bool:
+    def has_space_before(self, quote: str) -> bool:
         """Tell whether the current row may have quoted cells after a space, which the reader takes as part of them."""
-        return any(' "' in line for line in self._row)
+        return any(f" {quote}" in line for line in self._row)
 
 
-def _records(source: Iterable[str], delimiter: str) -> Iterator[Record]:
+def _records(source: Iterable[str], delimiter: str, quote: str) -> Iterator[Record]:
     """Split lines into records. A quote out of place costs its own line only, never the rows it would swallow."""
     lines = _Lines(source)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True)
     first = True
     while True:
         line = lines.begin_row()
@@ -296,17 +307,17 @@ def _records(source: Iterable[str], delimiter: str) -> Iterator[Record]:
         except StopIteration:
             return
         except csv.Error:
-            if (spaced := _read_spaced(lines, delimiter)) is None:
+            if (spaced := _read_spaced(lines, delimiter, quote)) is None:
                 lines.give_up_row()
-                reader = csv.reader(lines, delimiter=delimiter, strict=True)
+                reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True)
                 first = False
                 yield line, None
                 continue
             cells = spaced
-            reader = csv.reader(lines, delimiter=delimiter, strict=True)
+            reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True)
         else:
-            if lines.has_space_before_quote():
-                cells = _read_spaced(lines, delimiter, instead_of=cells) or cells
+            if lines.has_space_before(quote):
+                cells = _read_spaced(lines, delimiter, quote, instead_of=cells) or cells
         if is_blank(cells) or (first and _SEPARATOR_LINE.fullmatch(delimiter.join(cells))):
             continue
         first = False
@@ -318,7 +329,7 @@ def _records(source: Iterable[str], delimiter: str) -> Iterator[Record]:
         yield line, cells
 
 
-def _read_spaced(lines: _Lines, delimiter: str, instead_of: list[str] | None = None) -> list[str] | None:
+def _read_spaced(lines: _Lines, delimiter: str, quote: str, instead_of: list[str] | None = None) -> list[str] | None:
     """Read the current row again, taking quotes after a space for quotes: `M1, "Jones, Amy"`.
 
     Returns:
@@ -327,7 +338,7 @@ def _read_spaced(lines: _Lines, delimiter: str, instead_of: list[str] | None = N
     before = lines.number
     lines.give_up_row(keep=0)
     try:
-        cells = next(csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True))
+        cells = next(csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True, skipinitialspace=True))
     except (csv.Error, StopIteration):
         cells = None
     if cells is None or (instead_of and list(map(str.lstrip, instead_of)) == list(map(str.lstrip, cells))):

@@ -18,6 +18,8 @@ _INNER_FORMULA: Final = re.compile(
 )
 """Beginning of a formula if the file were split at semicolons, bars, tabs or line breaks, as programs may do."""
 _PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+_CHANGED_BY_EXCEL: Final = re.compile(r"(?=[^0-9]*[0-9])\+?[^\W_](?:[^\W_]|[ ./:-]){0,199}")
+"""Cell with a digit that Excel may take for a number or a date, and without anything that it may run."""
 
 
 class _Text(Protocol):
@@ -30,14 +32,17 @@ class GuardedCsv:
 
     Args:
         file: opened with `newline=""`.
+        for_excel: whether numbers are written in such a way that Excel keeps their zeros and digits: `="0001006"`.
+            Other programs may show them like that; reading a member file takes it off.
     """
 
-    def __init__(self, file: _Text) -> None:
+    def __init__(self, file: _Text, *, for_excel: bool = False) -> None:
         self._sheet = csv.writer(file)
+        self._form = as_text if for_excel else guard
 
     def writerow(self, row: Iterable[object]) -> None:
         """Write one row; values that are no text are written as they are."""
-        self._sheet.writerow([guard(cell) if isinstance(cell, str) else cell for cell in row])
+        self._sheet.writerow([self._form(cell) if isinstance(cell, str) else cell for cell in row])
 
     def writerows(self, rows: Iterable[Iterable[object]]) -> None:
         """Write several."""
@@ -52,3 +57,8 @@ def guard(cell: str) -> str:
     """
     cell = _INNER_FORMULA.sub(r"\1'", cell)
     return f"'{cell}" if _FORMULA.match(cell) and not _PHONE.fullmatch(cell) else cell
+
+
+def as_text(cell: str) -> str:
+    """Write a cell as `="0001006"` if Excel may take it for a number or a date, and change it."""
+    return f'="{cell}"' if _CHANGED_BY_EXCEL.fullmatch(cell) else guard(cell)

@@ -7,6 +7,7 @@ from itertools import chain, islice
 from typing import Final
 
 from core.errors import InputError
+from core.files.double_encoding import with_mended_cells
 from core.files.tables import RawTable, Record, Table
 
 Judge = Callable[[Sequence[str]], tuple[int, bool]]
@@ -33,7 +34,9 @@ def with_headings(raw: RawTable, name: str, judge: Judge, header_row: int | None
     Raises:
         InputError: there are none there, or the file is empty.
     """
-    first = list(islice(raw.records, _LOOKED_AT if header_row is None else _FURTHEST))
+    notices = raw.notices
+    records = with_mended_cells(raw.records, notices)
+    first = list(islice(records, _LOOKED_AT if header_row is None else _FURTHEST))
     if not first:
         raise InputError(f"{name} is empty.", remedy="A row names the columns, and the members follow below.")
     place = _most_likely(first, judge) if header_row is None else _place_of(first, header_row, name)
@@ -45,11 +48,10 @@ def with_headings(raw: RawTable, name: str, judge: Judge, header_row: int | None
             f"{name} has {len(header):,} columns, more than the {MOST_COLUMNS:,} that Muster reads.",
             remedy="Leave out the columns that are not needed.",
         )
-    notices = raw.notices
     if place and header_row is None:
         above = f"{place} row{'s' if place > 1 else ''} above {'were' if place > 1 else 'was'} left out"
         notices.append(f"The headings were found in row {line}; {above}. (--header-row names another.)")
-    rest = chain(first[place + 1 :], raw.records)
+    rest = chain(first[place + 1 :], records)
     return Table(raw.kind, header, line, rest, raw.total, raw.sha256, raw.rectangular, notices)
 
 

@@ -56,6 +56,14 @@ for one in (membership.find, membership.leave, membership.erase):
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--map", "map_file", type=click.Path(path_type=Path), help="TOML that says which column is what.")
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="Leave this column out; may be repeated.")
+@click.option(
+    "--alike",
+    type=click.Choice(["refuse", "same", "new"]),
+    default="refuse",
+    show_default=True,
+    help="What to do with a new membership number that is like another but for zeros at its beginning or capital"
+    " letters: leave the row out, take it for that member, or for somebody new.",
+)
 @click.option("--strict", is_flag=True, help="Import nothing if anything is wrong with any row.")
 @dry_run_option
 @problems_option
@@ -64,7 +72,7 @@ for one in (membership.find, membership.leave, membership.erase):
 @actor_option
 @json_option
 def import_(
-    file: Path, map_file: Path | None, *, ignore: Sequence[str], strict: bool, dry_run: bool,
+    file: Path, map_file: Path | None, *, ignore: Sequence[str], alike: imports.Alike, strict: bool, dry_run: bool,
     problems_file: Path | None, header_row: int | None, encoding: str | None, actor: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Import a member file: CSV, XLSX, ODS or XLS.
@@ -80,7 +88,7 @@ def import_(
     columns = mapping.load_mapping(map_file) if map_file else mapping.Mapping()
     columns = replace(columns, ignore=(*columns.ignore, *ignore))
     report = run(
-        _import(file, columns, header_row, encoding, strict=strict, dry_run=dry_run, actor=actor, quiet=as_json)
+        _import(file, columns, header_row, encoding, alike, strict=strict, dry_run=dry_run, actor=actor, quiet=as_json)
     )
     if problems_file:
         write_problems(problems_file, report.problems, report.further)
@@ -97,6 +105,7 @@ async def _import(
     columns: mapping.Mapping,
     header_row: int | None,
     encoding: str | None,
+    alike: imports.Alike,
     *,
     strict: bool,
     dry_run: bool,
@@ -107,7 +116,7 @@ async def _import(
         with _progress_bar(quiet=quiet) as progress:
             return await imports.import_people(
                 runtime.pool, file, reserved=RESERVED, mapping=columns, header_row=header_row, encoding=encoding,
-                strict=strict, dry_run=dry_run, actor=actor,
+                alike=alike, strict=strict, dry_run=dry_run, actor=actor,
                 region=runtime.settings.sms_region, time_zone=runtime.settings.time_zone,
                 progress=progress, clock=runtime.clock, keys=DigestKeys(runtime.settings.secret_key),
             )  # fmt: skip
@@ -253,20 +262,30 @@ def _cells(counted: units.UnitReach) -> list[str]:
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @force_option
+@click.option(
+    "--excel",
+    is_flag=True,
+    help='Write numbers as ="0001006", so that Excel keeps their zeros and phone numbers when it saves the file.',
+)
 @actor_option
 @json_option
-def export(file: Path, *, force: bool, actor: str, as_json: bool) -> None:
+def export(file: Path, *, force: bool, excel: bool, actor: str, as_json: bool) -> None:
     """Write every member to a CSV file, which `muster people import` reads back as it was.
+
+    If the file is to be opened in Excel and saved there, say --excel: Excel drops the zeros at the beginning of a
+    number, and rounds phone numbers.
 
     Only you can read the file; who exported, when and how many is kept in the audit.
     """
-    written = run(_export(file, force=force, actor=actor))
+    written = run(_export(file, force=force, excel=excel, actor=actor))
     if as_json:
         print_json({"file": str(file), "people": written})
     else:
         click.echo(f"{plural(written, 'person', 'people')} written to {file}")
 
 
-async def _export(file: Path, *, force: bool, actor: str) -> int:
+async def _export(file: Path, *, force: bool, excel: bool, actor: str) -> int:
     async with open_session(pool_size=2) as runtime:
-        return await exports.export_people(runtime.pool, file, reserved=RESERVED, actor=actor, replace=force)
+        return await exports.export_people(
+            runtime.pool, file, reserved=RESERVED, actor=actor, replace=force, for_excel=excel
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
@@ -24,13 +25,16 @@ from campaigns.replies.reply_inbox import (
     undo_opt_out,
 )
 from console.words import WHY_OPEN
+from core.errors import NotFound
+from core.files.atomic_files import complete_or_not_at_all
 from core.plurals import plural
 from muster.cli.noun import Noun
 from muster.cli.numbers import ROW
-from muster.cli.options import actor_option, dry_run_option, json_option, limit_option
+from muster.cli.options import actor_option, dry_run_option, force_option, json_option, limit_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 from people.people import find_person
+from webhooks.email.mail_server.mail_store import find_reply_mail, record_look
 
 _reply = click.argument("reply_id", metavar="REPLY", type=ROW)
 
@@ -69,11 +73,31 @@ def show(reply_id: int, *, as_json: bool) -> None:
 
     REPLY is its number, as `muster replies list` shows it.
     """
-    found, zone = run(_conversation(reply_id))
+    found, has_mail, zone = run(_conversation(reply_id))
     if as_json:
-        print_json(asdict(found), indent=True)
+        print_json(asdict(found) | {"has_mail": has_mail}, indent=True)
         return
-    _show_conversation(found, zone)
+    _show_conversation(found, zone, has_mail=has_mail)
+
+
+@command.command()
+@_reply
+@click.argument("file", type=click.Path(path_type=Path))
+@force_option
+@actor_option
+@json_option
+def mail(reply_id: int, file: Path, actor: str, *, force: bool, as_json: bool) -> None:
+    """Write the mail that became REPLY to FILE as it came, for a mail program to open: ballot.eml.
+
+    A mail without readable words, such as an encrypted one or a picture, is kept until its reply is closed; one with
+    readable words and attachments is not kept, and any other as long as other incoming data. Only you can read the
+    file; who took it is kept in the audit.
+    """
+    size = run(_mail(reply_id, file, actor, force=force))
+    if as_json:
+        print_json({"reply_id": reply_id, "file": str(file), "bytes": size})
+        return
+    click.echo(f"The mail is in {file}. Only open what is attached to it if you expect it from this person.")
 
 
 @command.command()
@@ -151,9 +175,26 @@ async def _list(why: str | None, reading: str | None, limit: int) -> tuple[list[
         return found, ZoneInfo(runtime.settings.time_zone)
 
 
-async def _conversation(reply_id: int) -> tuple[Conversation, ZoneInfo]:
+async def _conversation(reply_id: int) -> tuple[Conversation, bool, ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        return await conversation(db, reply_id), ZoneInfo(runtime.settings.time_zone)
+        found = await conversation(db, reply_id)
+        has_mail = await find_reply_mail(db, reply_id) is not None
+        return found, has_mail, ZoneInfo(runtime.settings.time_zone)
+
+
+async def _mail(reply_id: int, file: Path, actor: str, *, force: bool) -> int:
+    async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
+        await conversation(db, reply_id)  # says if there is no such reply
+        raw = await find_reply_mail(db, reply_id)
+        if raw is None:
+            raise NotFound(
+                f"No mail is kept of reply {reply_id}.",
+                remedy=f"See what was read in it: muster replies show {reply_id}",
+            )
+        with complete_or_not_at_all(file, replace=force) as beside:
+            beside.write_bytes(raw)
+        await record_look(db, reply_id, actor=actor, at=runtime.clock())
+        return len(raw)
 
 
 async def _read(reply_id: int, reading: str, person: str | None, actor: str) -> int | None:
@@ -187,12 +228,21 @@ def _show(replies: list[OpenReply], zone: ZoneInfo, reading: str | None) -> None
     for reply in replies:
         table.add_row(
             str(reply.reply_id), _time(reply.received_at, zone), reply.external_id or reply.address,
-            WHY_OPEN.get(reply.why_open, "Nothing to do"), _short(reply.text) or "(a button)",
+            WHY_OPEN.get(reply.why_open, "Nothing to do"), _short(reply.text or _without_words(reply)),
         )  # fmt: skip
     Console().print(table, markup=False)
 
 
-def _show_conversation(found: Conversation, zone: ZoneInfo) -> None:
+def _without_words(reply: OpenReply) -> str:
+    """Describe a reply that has no text: a button, or something in which there are no words."""
+    if reply.channel == "link":
+        return "(a button)"
+    if reply.note:
+        return f"({reply.note})"
+    return "(a picture or the like)" if reply.channel == "sms" and reply.rule == "media" else "(no words)"
+
+
+def _show_conversation(found: Conversation, zone: ZoneInfo, *, has_mail: bool) -> None:
     reply = found.reply
     who = (
         f"{reply.name or 'somebody'} ({reply.external_id}), {reply.unit or 'no unit'}"
@@ -200,9 +250,11 @@ def _show_conversation(found: Conversation, zone: ZoneInfo) -> None:
         else "nobody known"
     )
     click.echo(f"Reply {reply.reply_id} by {reply.channel} from {reply.address}: {who}")
-    click.echo(f"  {_time(reply.received_at, zone)}: {reply.text or '(a button)'}")
-    if reply.note:
+    click.echo(f"  {_time(reply.received_at, zone)}: {reply.text or _without_words(reply)}")
+    if reply.note and reply.text:
         click.echo(f"  {reply.note}")
+    if has_mail:
+        click.echo(f"  To see the mail as it came: muster replies mail {reply.reply_id} FILE.eml")
     if reply.message_id is not None:
         click.echo(
             f"  It answers message {reply.message_id}" + (f" of the ballot {reply.ballot}." if reply.ballot else ".")
@@ -227,7 +279,8 @@ def _show_conversation(found: Conversation, zone: ZoneInfo) -> None:
             + (f", claim {past.claim_id}" if past.claim_id else "")
         )
     for at, text, reading in found.others:
-        click.echo(f"  also {_time(at, zone)}: {_short(text) or '(a button)'} ({reading})")
+        nothing = "(a button)" if reply.channel == "link" else "(no words)"
+        click.echo(f"  also {_time(at, zone)}: {_short(text) or nothing} ({reading})")
     click.echo(f"Times are those of {zone.key}.")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
@@ -17,6 +17,7 @@ from core.db import Connection, Pool, load_queries
 from core.errors import InputError
 from core.files.readers import open_table
 from core.files.tables import Table
+from core.plurals import plural
 from messaging.suppression_digests import NO_KEYS, DigestKeys
 from people.imports import staging
 from people.imports.columns import Columns, heading_judge, map_columns
@@ -33,6 +34,10 @@ Progress = Callable[[int, int | None], None]
 """Function called now and then with how many rows were read, of about how many."""
 
 _NO_ADDRESSES: Final = "No column was taken for a phone number or an email address, so nobody new can be reached."
+Alike = Literal["refuse", "same", "new"]
+"""Treatment of a new number that is like another but for zeros at its beginning or case: its row is left out, is about
+that member, or about somebody new."""
+
 _CHUNK: Final = 5000
 """Rows held at a time; a COPY of that size costs a fraction of a second."""
 
@@ -45,6 +50,7 @@ async def import_people(
     mapping: Mapping | None = None,
     header_row: int | None = None,
     encoding: str | None = None,
+    alike: Alike = "refuse",
     strict: bool = False,
     dry_run: bool = False,
     actor: str = "cli",
@@ -70,6 +76,7 @@ async def import_people(
         mapping: what its columns mean, where their names do not say.
         header_row: the line or row that names the columns, where a person says so.
         encoding: of a CSV file, where a person says so.
+        alike: what to do with a new number that is like another but for zeros at its beginning or case.
         strict: keep nothing if there is any problem.
         dry_run: report what would happen, and keep nothing.
         actor: who does it, for the audit.
@@ -88,7 +95,7 @@ async def import_people(
         async with pool.acquire() as db:
             origin = _Origin(path.name, members.table.sha256, actor, clock())
             async with _kept_if(db) as outcome:
-                report = await _import(db, keys, origin, members, time_zone, progress)
+                report = await _import(db, keys, origin, members, alike, time_zone, progress)
                 if not dry_run and not (strict and report.problems):
                     report = await _record(db, origin, report)
                     outcome.is_kept = True
@@ -158,7 +165,13 @@ class _Origin:
 
 
 async def _import(
-    db: Connection, keys: DigestKeys, origin: _Origin, members: _Members, time_zone: str, progress: Progress | None
+    db: Connection,
+    keys: DigestKeys,
+    origin: _Origin,
+    members: _Members,
+    alike: Alike,
+    time_zone: str,
+    progress: Progress | None,
 ) -> ImportReport:
     table, columns, rows = members.table, members.columns, members.rows
     await staging.wait_for_turn(db)
@@ -167,8 +180,11 @@ async def _import(
     if not rows.rows:
         raise InputError(f"{origin.file} has a header and no rows under it.")
     label = columns.fields["external_id"][0].label
+    taken = await staging.take_as_known(db) if alike == "same" else 0
     repeated, contradictions = await staging.take_out_repeats(db, label)
     contradictions += await staging.take_out_erased(db, label)
+    left_out = [] if alike == "new" else await staging.take_out_alike(db, label)
+    contradictions += left_out
     for problem in await staging.stage_units(db, columns):
         rows.problems.note_cell(problem)
     merged = await staging.merge(db, columns, time_zone=time_zone, now=origin.started_at)
@@ -193,6 +209,7 @@ async def _import(
         further=rows.problems.further,
         notices=[
             *table.notices,
+            *_notices_of_alike(taken, len(left_out)),
             *rows.placeholders.notices(),
             *columns.taken_as_they_are(),
             *(
@@ -204,6 +221,20 @@ async def _import(
         ],
         written=False,
     )
+
+
+def _notices_of_alike(taken: int, left_out: int) -> Iterator[str]:
+    if taken:
+        yield (
+            f"{plural(taken, 'row was', 'rows were')} taken for members whose numbers are the same but for zeros at the"
+            " beginning or capital letters."
+        )
+    if left_out:
+        yield (
+            f"{plural(left_out, 'row was', 'rows were')} left out because the same number is known but for zeros at the"
+            " beginning, which spreadsheets drop, or capital letters. --alike same takes them for those members,"
+            " --alike new for new people."
+        )
 
 
 async def _stage(db: Connection, rows: RowReader, table: Table, progress: Progress | None) -> None:

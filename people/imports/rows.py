@@ -320,6 +320,8 @@ class RowReader:
                 except AddressError as error:
                     if error.code != "empty":  # a cell of invisible marks is as good as empty
                         self._report(line, cells, column, error.code, error.message)
+                    if error.code == "lost_digits":  # the spreadsheet's doing, as an error in the cell is
+                        kept.append(kind)
         return list(found)
 
     def _normalise(self, kind: str, cell: str) -> str:

@@ -86,6 +86,31 @@ async def take_out_repeats(db: Connection, external_id: str) -> tuple[int, list[
     return len(rows) - len(problems), problems
 
 
+async def take_as_known(db: Connection) -> int:
+    """Give rows the known number that theirs is like, but for zeros at its beginning or case; return how many."""
+    return int((await db.execute(SQL["take_as_known"], timeout=_TIMEOUT)).split()[-1])
+
+
+async def take_out_alike(db: Connection, external_id: str) -> list[Problem]:
+    """Take rows out of the staging table whose number is new, and like another but for zeros at its beginning or case.
+
+    Args:
+        db: in the import's transaction.
+        external_id: the header of that column.
+    """
+    rows = await db.fetch(SQL["take_out_alike"], timeout=_TIMEOUT)
+    return [
+        Problem(
+            row["line"], external_id, "alike",
+            f"{'The member' if row['is_member'] else 'An earlier row has'} {row['other']}"
+            f"{' has the same number' if row['is_member'] else ', the same number'} but for zeros at the beginning or"
+            " capital letters.",
+            value=row["external_id"], member_id=row["external_id"],
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
 async def take_out_erased(db: Connection, external_id: str) -> list[Problem]:
     """Take rows out of the staging table whose membership number is one that replaced an erased person's.
 

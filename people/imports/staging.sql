@@ -25,6 +25,51 @@ using person p
 where p.external_id = s.external_id and p.erased_at is not null
 returning s.line;
 
+-- name: take_as_known
+-- Rows whose number is nobody's, and like that of exactly one member but for zeros at its beginning or case: they take
+-- that number. Where it is like nobody's, those of the file that are alike take the first one's.
+with new as (
+  select s.line, s.external_id, number_key(s.external_id) as key
+  from staged_person s
+  where not exists (select from person p where p.external_id = s.external_id)
+), known as (
+  select number_key(external_id) as key, min(external_id) as external_id, count(*) as people
+  from person
+  where erased_at is null and number_key(external_id) in (select key from new)
+  group by 1
+), first as (
+  select distinct on (key) key, external_id from new order by key, line
+)
+update staged_person s
+set external_id = coalesce(known.external_id, first.external_id)
+from new
+join first using (key)
+left join known using (key)
+where s.line = new.line and s.external_id <> coalesce(known.external_id, first.external_id)
+  and coalesce(known.people, 1) = 1;
+
+-- name: take_out_alike
+-- Rows whose number is nobody's, and like a member's or an earlier row's but for zeros at its beginning or case.
+with new as (
+  select s.line, s.external_id, number_key(s.external_id) as key
+  from staged_person s
+  where not exists (select from person p where p.external_id = s.external_id)
+), known as (
+  select number_key(external_id) as key, min(external_id) as external_id
+  from person
+  where erased_at is null and number_key(external_id) in (select key from new)
+  group by 1
+), first as (
+  select distinct on (key) key, line, external_id from new order by key, line
+)
+delete from staged_person s
+using new
+join first using (key)
+left join known using (key)
+where s.line = new.line and (known.key is not null or new.line > first.line)
+returning new.line, new.external_id, coalesce(known.external_id, first.external_id) as other,
+  known.key is not null as is_member;
+
 -- name: who_left
 -- People the file names although they have left; not those who will leave on a later day.
 select s.external_id

@@ -89,8 +89,17 @@ async def _fill_answers(db: Connection, person: int, ballot_id: int, mail_id: in
     await record_claim(db, ballot_id=ballot_id, person_id=person, kind="voted", source="rep", recorder=NUMBER,
                        confidence=0.9, at=NOW, message_id=mail_id)  # fmt: skip
     await suppress(db, channel="email", address=WORK, reason="opted_out", source="link", message_id=mail_id)
-    await suppress(db, channel="email", address=MAILBOX, purpose="marketing", reason="complained", source="ses")
-    await suppress(db, channel="person", address=str(person), purpose="marketing", reason="by_staff", source="staff")
+    await suppress(
+        db, channel="email", address=MAILBOX, purpose="marketing", reason="complained", source="list Zebedee.csv"
+    )
+    await suppress(
+        db,
+        channel="person",
+        address=str(person),
+        purpose="marketing",
+        reason="by_staff",
+        source="letter from Zebedee Quackenbush",
+    )
     await db.execute(
         "with said as (insert into consent_event (person_id, channel, purpose, action, source, wording, at, recorder)"
         " values ($1, 'sms', 'marketing', 'give', 'mail of zebedee', 'Turquoise?', $2, 'ann') returning *)"
@@ -152,7 +161,7 @@ async def _fill_arrivals(db: Connection, person: int, mail_id: int) -> None:
         "insert into webhook_event (type, at, data, ref) values ('reply.received', now(), $1, $2),"
         " ('opt_out.added', now(), $3, 1)",
         {"person_id": person, "member_id": NUMBER, "reply_id": reply_id}, reply_id,
-        {"person_ids": [person, 2], "member_ids": [NUMBER, "N1"]},
+        {"person_ids": [person, 2], "member_ids": [NUMBER, "N1"], "source": "letter from Zebedee Quackenbush"},
     )  # fmt: skip
     await db.execute(
         "insert into webhook_delivery (subscription_id, seq, webhook_id, type, reason, attempt, at, took, answer,"

@@ -27,6 +27,10 @@ CLOSING: Final = '"”“»«\u203a«」』❞‟'
 _REPEATED: Final = re.compile(rf"[{OPENING}](?:.*[{CLOSING}]|.*)", re.DOTALL)
 _WORD: Final = re.compile("(?:[^\\W\\d_]|[\u064b-\u0652\u0900-\u0dff\u0e00-\u0eff])+")  # with combining vowels
 _JOINED: Final = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{2}")
+_BY_GMAIL: Final = re.compile(
+    r"((?P<sign>\S{1,12})\s+[^\n<>]{1,160}?)\s*<?https://www\.google\.com/gmail/about/\?\S{0,300}emojireaction\S{0,60}"
+)
+"""Reaction by Gmail in any language: an emoji, a line that says who reacted, and a link that only such mails have."""
 _JOINERS: Final = re.compile("[\u200a-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufe0f]")
 _APOSTROPHES: Final = re.compile("['\u2019\u02bc]")
 
@@ -73,6 +77,8 @@ def find_reaction(text: str) -> Reaction | None:
     words = _load()
     if words.whole.fullmatch(" ".join(text.split())):
         return Reaction(text, named=True)
+    if (by_gmail := _BY_GMAIL.fullmatch(text)) and _has_picture(by_gmail["sign"]):
+        return Reaction(by_gmail[1], named=True)
     repeated = _REPEATED.search(text)
     if repeated is None or len(_WORD.findall(repeated[0])) == 0:
         return None

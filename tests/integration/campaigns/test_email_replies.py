@@ -163,8 +163,15 @@ async def test_a_mail_that_only_repeats_ours_waits_and_is_shown_whole(room: Room
 
 async def test_a_reaction_by_email_is_noted_and_nobody_has_to_read_it(room: Room) -> None:
     asked = await room.campaign.ask(email=ANN)
-    reply = await answer(room, reply_address(room, asked), "👍\n\nAnn Jones reacted via Gmail")
-    assert (reply["reading"], reply["claim_id"], reply["why_open"]) == ("reaction", None, None)
+    link = "<https://www.google.com/gmail/about/?utm_source=gmail-in-product&utm_campaign=emojireactionemail#app>"
+    for words in (
+        "👍\n\nAnn Jones reacted via Gmail", f"👍\n\nAnn Jones reacted via Gmail\n{link}",
+        f"❤️\n\nAnn Jones reacted via Gmail {link}", f"🙏\n\nFlorencia reaccionó a través de Gmail\n{link}",
+    ):  # fmt: skip
+        reply = await answer(room, reply_address(room, asked), words)
+        assert (reply["reading"], reply["claim_id"], reply["why_open"]) == ("reaction", None, None), words
+    own = await answer(room, reply_address(room, asked), f"STOP\n\nplease, I do not want these in Gmail\n{link}")
+    assert own["reading"] == "opt_out", "a person's own words beside such a link"
 
 
 async def test_the_part_in_which_the_quotation_is_marked_is_read(room: Room) -> None:
@@ -274,7 +281,7 @@ async def test_attachments_are_not_kept_and_the_words_are(room: Room, db: Connec
     alone = await answer(room, reply_address(room, asked), "", attach=1)
     assert (alone["reading"], alone["rule"], alone["why_open"]) == ("unclear", "media", "unclear")
     waiting = [one for one in await open_replies(db) if one.reply_id == alone["reply_id"]]
-    assert waiting[0].note == "1 attachment was not kept: Muster takes words only."
+    assert "only a PDF (0.pdf)" in str(waiting[0].note)
 
 
 async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: Room, db: Connection) -> None:

@@ -48,7 +48,7 @@ SILENT: frozenset[str] = frozenset(
         "inbound_digest", "link", "member_import", "message_archive", "message_event_archive", "message_try",
         "reply_classification", "reported_status", "schema_migrations", "sender", "sign_in", "sns_certificate",
         "staff", "staff_session", "staged_person", "staged_unit", "step", "step_total", "suppression_digest",
-        "turnout_change", "turnout_export", "unit", "webhook_subscription",
+        "turnout_change", "turnout_export", "unit", "unread_mail", "webhook_subscription",
     }
 )  # fmt: skip
 """Tables that hold ids, digests and what is the same for everybody; `staged_…` are empty but during an import."""

@@ -192,6 +192,19 @@ async def test_a_mail_to_the_unsubscribe_address_opts_out(room: Room, head: str,
     assert await room.campaign.waiting(asked) == ("suppressed", "opted_out")
 
 
+@pytest.mark.parametrize("address", [f"Postmaster@{BOUNCES}", "postmaster", f"abuse@{REPLIES}"])
+async def test_whoever_runs_another_mail_server_reaches_a_person(room: Room, db: Connection, address: str) -> None:
+    await room.campaign.ask(email=ANN)
+    for mail in (b"From: Eve <eve@mx.test>\r\nSubject: Your mail loops", room.mail("dsn-hard", 1)):
+        assert await room.hand_over(mail + b"\r\n\r\nPlease stop that host.\r\n", address, "") == 250
+    asks = b"From: Eve <eve@mx.test>\r\nSubject: Does your mail loop?\r\n\r\nPlease stop that host.\r\n"
+    assert await room.hand_over(asks, address, "eve@mx.test") == 250
+    await process_inbox(room.runtime, 10)
+    rows = [tuple(row) for row in await db.fetch("select address, why_open from reply")]
+    assert rows == [("eve@mx.test", "unknown_sender")], "machines' mails there go to nobody"
+    assert await room.campaign.suppressed() == set()
+
+
 # ---- what is promised with 250
 
 

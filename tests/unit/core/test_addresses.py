@@ -236,7 +236,7 @@ def test_any_text_gives_a_number_or_a_code_and_a_number_stays_what_it_is(text: s
         ("amy@", "bad_domain"),
         ("amy@example", "bad_domain"),
         ("amy@example..com", "bad_domain"),
-        ("amy@example.com.", "bad_domain"),
+        ("amy@example.com.", "amy@example.com"),
         ("amy@localhost", "reserved_domain"),
         ("amy@example.invalid", "reserved_domain"),
         ("x" * 65 + "@example.com", "too_long"),

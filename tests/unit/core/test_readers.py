@@ -17,6 +17,7 @@ from odf.table import TableCell, TableRow
 from odf.text import P
 
 from core.errors import InputError
+from core.files.double_encoding import mend
 from core.files.readers import open_table
 from core.files.tables import Record, clean
 from people.imports.report import Problem, ProblemLog, count_by_code
@@ -34,6 +35,7 @@ def write(tmp_path: Path, data: bytes | str, name: str = "members.csv") -> Path:
 
 
 CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\n\t ,;|'\"=€ŵ"), max_size=12)
+CELLS = CELLS.filter(lambda cell: mend(cell) == cell)  # text that was converted to UTF-8 twice is read as what it was
 CP1252_CELLS = st.text(st.sampled_from(string.ascii_letters + 'éèüñß€’–£ ,;"\n'), max_size=12)
 HEADERS = st.lists(st.text(string.ascii_letters + " ", min_size=1, max_size=8), min_size=2, max_size=5)
 

@@ -183,12 +183,19 @@ def test_an_address_says_what_a_mail_has_come_for() -> None:
     assert read(f"u+{gone}@reply.union.test") == Destination("unsubscribe", 7)
     assert read("complaints@bounces.union.test") == Destination("complaint")
     assert read("ballot@UNION.test") == Destination("conversation")
+    for required in (
+        "PostMaster@bounces.union.test",
+        "postmaster@reply.union.test",
+        "abuse@bounces.union.test",
+        "Postmaster",
+    ):
+        assert read(required) == Destination("conversation"), required
     old = Keyring([SecretStr("an older secret for tests")]).sign_id(7, "bounce")
     assert read(f"b+{old}@bounces.union.test") == Destination("bounce", 7)  # rotated, and still known
     for stranger in (
         f"b+{SEAL[:-1]}0@bounces.union.test", f"b+{reply}@bounces.union.test", f"r+{SEAL}@reply.union.test",
         f"r+{reply}@bounces.union.test", f"b+{SEAL}@evil.test", "b+@bounces.union.test", "b+7@bounces.union.test",
-        "postmaster@bounces.union.test", "", "@", "b+\u0161@bounces.union.test", f"b+{SEAL}x@bounces.union.test",
+        "postmaster@evil.test", "", "@", "b+\u0161@bounces.union.test", f"b+{SEAL}x@bounces.union.test",
     ):  # fmt: skip
         assert read(stranger) is None, stranger
 

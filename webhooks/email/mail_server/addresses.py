@@ -6,6 +6,7 @@
 | `r+<signed id>@MUSTER_REPLY_DOMAIN` | somebody answers a message |
 | `u+<signed id>@MUSTER_REPLY_DOMAIN` | somebody wants no more emails |
 | `complaints@MUSTER_BOUNCE_DOMAIN` | mailbox providers' complaints |
+| `postmaster@` and `abuse@` both domains; `postmaster` | those who run other mail servers (RFC 5321, RFC 2142) |
 | the mailboxes of MUSTER_EMAIL_FROM and MUSTER_EMAIL_REPLY_TO | a mail to the organisation |
 
 Anything else is not for us. An address with an id that we did not sign is not one of ours.
@@ -24,6 +25,9 @@ from core.settings import Settings
 Purpose = Literal["bounce", "reply", "unsubscribe", "complaint", "conversation"]
 
 COMPLAINTS: Final = "complaints"
+POSTMASTER: Final = "postmaster"
+_REQUIRED: Final = (POSTMASTER, "abuse")
+"""Mailboxes that every domain has that takes mail."""
 _SIGNED: Final[Mapping[str, Purpose]] = {"b": "bounce", "r": "reply", "u": "unsubscribe"}
 
 
@@ -68,6 +72,9 @@ def read_destination(settings: Settings, keyring: Keyring, address: str) -> Dest
             return None if message_id is None else Destination(purpose, message_id)
     if address == f"{COMPLAINTS}@{settings.bounce_host}".lower():
         return Destination("complaint")
+    hosts = {host.lower() for host in (settings.bounce_host, settings.reply_host) if host}
+    if (local in _REQUIRED and domain in hosts) or (domain == POSTMASTER and not local):  # also without any domain
+        return Destination("conversation")
     ours = {parseaddr(mailbox or "")[1].lower() for mailbox in (settings.email_from, settings.email_reply_to)}
     return Destination("conversation") if address in ours - {""} else None
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import codecs
 import re
+from email.errors import MessageError
+from email.header import decode_header
 from typing import Final
+
+from core.control_characters import without_controls
 
 _KNOWN: Final = re.compile(
     r"(?:utf-?8|utf-?7|utf-?16(?:le|be)?|us-ascii|ascii|iso-?8859-\d{1,2}|latin-?1|windows-?125\d|cp125\d|koi8-[ru]|mac-?roman"
@@ -90,3 +94,21 @@ def _most_likely(content: bytes, claimed: str) -> str:
     wrong = text.count("\ufffd")
     right = sum(not parsed.isascii() for parsed in text) - wrong
     return text if right >= wrong else content.decode("windows-1252", errors="replace")
+
+
+def decode_words(said: str, *, most: int) -> str:
+    """Return a header's or a file's name as people read it (RFC 2047), on one line, without control characters.
+
+    Args:
+        said: as the standard library parsed it; bytes beyond ASCII as surrogates.
+        most: characters; what is longer is cut.
+    """
+    try:
+        said = decode(said.encode("utf-8", "surrogateescape"), None)[:most]
+        words = "".join(
+            part if isinstance(part, str) else decode(part, charset) for part, charset in decode_header(said)
+        )
+    except (ValueError, LookupError, MessageError):  # invalid base64, an unknown charset, or no such bytes
+        words = said[:most]
+    plain = without_controls(words.encode(errors="replace").decode(errors="replace"))
+    return " ".join(plain.split())[:most]

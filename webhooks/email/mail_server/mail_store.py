@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import datetime
 from typing import Final
 
 from core.control_characters import without_controls
-from core.db import load_queries
+from core.db import Connection, load_queries
 from core.db.in_time import answer_in_time
 from core.http.request_bodies import without_nul
 from core.runtime import Runtime
@@ -65,6 +66,17 @@ async def store_mail(
     if inbound_id is not None:
         await runtime.wake("inbox")
     return inbound_id
+
+
+async def find_reply_mail(db: Connection, reply_id: int) -> bytes | None:
+    """Return the mail that became a reply, as it came; None where it is no mail, or not kept any more."""
+    raw: bytes | None = await db.fetchval(SQL["of_reply"], reply_id)
+    return raw
+
+
+async def record_look(db: Connection, reply_id: int, *, actor: str, at: datetime) -> None:
+    """Record in the audit who took out the mail of a reply."""
+    await db.execute(SQL["record_look"], actor, f"reply:{reply_id}", at)
 
 
 def fingerprint(raw: bytes, recipient: str) -> str:

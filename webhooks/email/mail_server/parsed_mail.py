@@ -1,7 +1,8 @@
 """Parser of inbound mail, safe against hostile input: its sender controls every byte.
 
 The standard library parses, but its input is first cut to a size and stripped of extreme headers, for some of its
-patterns take seconds over a crafted header. Nothing is unpacked: no archive, document or XML is ever opened.
+patterns take seconds over a crafted header. Nothing is unpacked: no archive, document or XML is ever opened. Only a
+mail that stands inside its own signature is taken out of it (`signed_content`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.errors import MessageError
-from email.header import decode_header
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import compat32
@@ -19,8 +19,10 @@ from typing import Final
 
 from core.control_characters import without_controls
 from core.errors import InputError
-from webhooks.email.mail_server.charsets import decode
+from webhooks.email.mail_server.attachments import REACTION, SIGNED_OR_ENCRYPTED, name_attachments
+from webhooks.email.mail_server.charsets import decode, decode_words
 from webhooks.email.mail_server.markup import Shown, read_html
+from webhooks.email.mail_server.signed_content import signed_content
 
 LOOKED_AT: Final = 256 * 1024
 """Bytes of a mail that are parsed: reports and people's words come before attachments."""
@@ -30,6 +32,8 @@ LONGEST_HEADER: Final = 2000
 MOST_PARTS: Final = 100
 DEEPEST: Final = 30
 """Levels of nested parts; a mail that was forwarded again and again has a dozen."""
+MOST_SIGNATURES: Final = 2
+"""Signatures around each other that are taken off."""
 MOST_SEMICOLONS: Final = 40
 LONGEST_LINE: Final = 8000
 LONGEST_PLACEHOLDER: Final = 600
@@ -39,6 +43,7 @@ _NAMED: Final = re.compile(rb"[!-9;-~]{1,76}:")
 UNREADABLE: Final = (RecursionError, ValueError, LookupError, AttributeError, TypeError, MessageError)
 """Exceptions of the standard library for crafted mails. They recur every time."""
 
+_OF_CONTENT: Final = ("Content-Type", "Content-Transfer-Encoding", "Content-Disposition")
 _COMMENT: Final = re.compile(r"\([^()]{0,200}\)")
 _PLACEHOLDER: Final = re.compile(r"\bx?html\b|\bmime\b|\bmulti-?part\b", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W_]+")
@@ -104,12 +109,25 @@ class ParsedMail:
         return bool(html) and " ".join(_WORD.findall(text.casefold())) not in html
 
     @property
+    def is_reaction(self) -> bool:
+        """Whether a mail program says that it is only an emoji, put on the message it answers."""
+        return self.part(REACTION) is not None
+
+    @property
     def attachments(self) -> int:
         """Number of parts that are not its text, including pictures in its HTML."""
+        return len(self._attached) or int(self.cut)
+
+    @property
+    def attachment_names(self) -> str:
+        """Its attachments in words; "" where there are none."""
+        return name_attachments(self.message, self._attached)
+
+    @property
+    def _attached(self) -> list[Message]:
         forms = _forms(self.message)
         shown = {id(part) for part in (*forms.plain, *forms.html)}
-        found = sum(id(part) not in shown for part in self.parts)
-        return found or int(self.cut)
+        return [part for part in self.parts if id(part) not in shown and part.get_content_type() != REACTION]
 
 
 def parse_mail(raw: bytes) -> ParsedMail:
@@ -122,7 +140,10 @@ def parse_mail(raw: bytes) -> ParsedMail:
         InputError: it is nested too deeply, or not a mail at all.
     """
     try:
-        message = BytesParser(policy=compat32).parsebytes(_tamed(raw[:LOOKED_AT]))
+        message = _parsed(raw[:LOOKED_AT])
+        for _ in range(MOST_SIGNATURES):
+            for first in _leaves(message)[:1]:
+                _open_signed(first)
         parts = tuple(_leaves(message))
     except UNREADABLE as error:
         raise InputError(f"A mail that cannot be read ({type(error).__name__}).") from None
@@ -131,18 +152,30 @@ def parse_mail(raw: bytes) -> ParsedMail:
     return ParsedMail(message, parts, len(raw))
 
 
+def _parsed(raw: bytes) -> Message:
+    return BytesParser(policy=compat32).parsebytes(_tamed(raw))
+
+
+def _open_signed(part: Message) -> None:
+    """Replace a mail's first part, if it is signed content, by the mail inside; a later one may be somebody else's."""
+    if part.get_content_type() not in SIGNED_OR_ENCRYPTED and not (part.get_filename() or "").endswith(".p7m"):
+        return
+    content = part.get_payload(decode=True)
+    found = signed_content(content) if isinstance(content, bytes) else None
+    if found is None:
+        return
+    inside = _parsed(found)
+    for name in _OF_CONTENT:
+        del part[name]
+        if (value := inside.get(name)) is not None:
+            part[name] = value
+    part.set_payload(inside.get_payload())
+
+
 def header(message: Message, name: str) -> str:
     """Return a header, decoded (RFC 2047) and on one line, cut where it is too long; "" where there is none."""
     raw = next((value for one, value in message.raw_items() if one.lower() == name.lower()), "")
-    said = decode(str(raw).encode("utf-8", "surrogateescape"), None)[:LONGEST_HEADER]
-    try:
-        words = "".join(
-            part if isinstance(part, str) else decode(part, charset) for part, charset in decode_header(said)
-        )
-    except (ValueError, LookupError, MessageError):  # invalid base64, or an unknown charset
-        words = said
-    plain = without_controls(words.encode(errors="replace").decode(errors="replace"))
-    return " ".join(plain.split())[:LONGEST_HEADER]
+    return decode_words(str(raw), most=LONGEST_HEADER)
 
 
 def mailboxes(said: str) -> list[tuple[str, str]]:

@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from campaigns.replies.answers import Inbound, answer_reply
+from campaigns.replies.answers import Answered, Inbound, answer_reply
 from campaigns.replies.classification import Classification, OwnMail
-from campaigns.replies.mail_classification import Doubt, read_mail, with_more_kept
+from campaigns.replies.mail_classification import Doubt, reaction, read_mail, with_more_kept
 from campaigns.replies.reply_inbox import note_reply
 from core.addresses import normalise_email
 from core.db import Connection
@@ -46,6 +46,8 @@ class MailAnswer:
         subject: of the mail.
         text: the mail's, in the form that shows best where it quotes another.
         attachments: the number of its attachments.
+        attached: these in words, for staff.
+        reacts: whether it is only an emoji that was put on the message it answers.
         doubt: why a machine may have written it, if it may: then only an opt-out is acted on.
     """
 
@@ -55,6 +57,8 @@ class MailAnswer:
     subject: str
     text: str
     attachments: int
+    attached: str = ""
+    reacts: bool = False
     doubt: Doubt | None = None
 
     def own(self, sent: Sequence[str]) -> OwnMail:
@@ -74,6 +78,8 @@ class MailAnswer:
             mail: their own words; a subject that says what they want is enough.
         """
         read, whole = read_mail(mail, self.doubt), self.text[:KEPT].strip()
+        if self.reacts:
+            return reaction(), whole or mail.text
         if mail.words or not whole or (mail.subject and read.reading != "unclear"):
             return read, mail.text
         kept = OwnMail(whole, mail.subject).text
@@ -93,7 +99,10 @@ def read_answer(parsed: ParsedMail, keyring: Keyring, *, message_id: int | None,
         message_id = find_message(keyring, *(ids for name in _THREADS for ids in _ids(parsed, name)))
     address, name = _writer(parsed, sender)
     names = frozenset(names_of(name, address))
-    return MailAnswer(message_id, address, names, parsed.header("Subject"), _text(parsed), parsed.attachments)
+    return MailAnswer(
+        message_id, address, names, parsed.header("Subject"), _text(parsed), parsed.attachments,
+        parsed.attachment_names, parsed.is_reaction,
+    )  # fmt: skip
 
 
 def _text(parsed: ParsedMail) -> str:
@@ -134,11 +143,25 @@ async def take_reply(db: Connection, item: Item, answer: MailAnswer, mail: OwnMa
         ),
     )
     if answer.attachments:
-        await db.execute(SQL["drop_raw"], item.inbound_id)
-        if answered.reply_id is not None:
-            things = plural(answer.attachments, "attachment was", "attachments were")
-            await note_reply(db, answered.reply_id, f"{things} not kept: Muster takes words only.")
+        await _deal_with_attachments(db, item, answer, answered, readable=bool(mail.words))
     return answered.reply_id
+
+
+async def _deal_with_attachments(
+    db: Connection, item: Item, answer: MailAnswer, answered: Answered, *, readable: bool
+) -> None:
+    """Delete a mail's attachments with its raw form, unless staff have to look there for what it says."""
+    waits = answered.why_open is not None and not readable
+    await db.execute(SQL["keep_for_staff" if waits else "drop_raw"], item.inbound_id)
+    if answered.reply_id is None:
+        return
+    if waits:
+        only = f", only {answer.attached}" if answer.attached else ""
+        note = f"No words of their own can be read in it{only}. The whole mail is kept until this reply is closed."
+    else:
+        things = plural(answer.attachments, "attachment was", "attachments were")
+        note = f"{things} not kept: Muster takes words only."
+    await note_reply(db, answered.reply_id, note)
 
 
 def _writer(parsed: ParsedMail, sender: str) -> tuple[str, str]:
