@@ -51,10 +51,17 @@ Network = IPv4Network | IPv6Network
 
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
-_WIDEST_IPV4: Final = 8
-"""Bits: `10.0.0.0/8` may be a cluster's own; the widest network of a CDN is a /12."""
-_WIDEST_IPV6: Final = 20
-_INSIDE_IPV6: Final = (IPv6Network("fc00::/7"), IPv6Network("fe80::/10"))
+_WIDEST: Final = {4: 10, 6: 20}
+"""Bits of the widest public network that a CDN names …"""
+_MOST_PUBLIC: Final = {4: 1 << 24, 6: 1 << 110}
+"""… and addresses of all its networks together: a /8, a /18."""
+_INSIDE_IPV4: Final = tuple(
+    map(
+        IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16")
+    )
+)
+_INSIDE_IPV6: Final = tuple(map(IPv6Network, ("::1/128", "fc00::/7", "fe80::/10")))
+"""Networks of a company, a cluster or a machine: no member comes from there over the internet."""
 NEAR_PROXIES: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 """Loopback networks: only a proxy on this machine connects from there."""
 
@@ -106,18 +113,24 @@ def _network(text: str) -> Network:
 
 def _proxies(value: tuple[Network, ...]) -> tuple[Network, ...]:
     """Refuse networks that clients are in as well: these would share one limit, and have none of their own."""
-    for network in value:
-        if isinstance(network, IPv6Network):
-            too_wide = network.prefixlen < _WIDEST_IPV6 and not any(map(network.subnet_of, _INSIDE_IPV6))
-            too_wide = too_wide or network.overlaps(_MAPPED)
-        else:
-            too_wide = network.prefixlen < _WIDEST_IPV4
-        if too_wide:
-            raise ValueError(
-                f"{network} is so wide that members are in it, not just proxies: name the networks of your proxies,"
-                " such as 10.0.3.0/24"
-            )
+    public = [network for network in value if not _is_inside(network)]
+    for network in public:
+        if network.prefixlen < _WIDEST[network.version] or (network.version == 6 and network.overlaps(_MAPPED)):
+            raise _too_wide(f"{network} is so wide that members are in it")
+    for version, most in _MOST_PUBLIC.items():
+        if sum(one.num_addresses for one in set(public) if one.version == version) > most:
+            raise _too_wide("together, the networks are so wide that members are in them")
     return value
+
+
+def _is_inside(network: Network) -> bool:
+    if isinstance(network, IPv4Network):
+        return any(map(network.subnet_of, _INSIDE_IPV4))
+    return any(map(network.subnet_of, _INSIDE_IPV6))
+
+
+def _too_wide(what: str) -> ValueError:
+    return ValueError(f"{what}, not just proxies: name the networks of your proxies, such as 10.0.3.0/24")
 
 
 def _caps(value: object) -> object:

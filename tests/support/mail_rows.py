@@ -43,9 +43,10 @@ class Room:
         message_id = asked if isinstance(asked, int) else asked.message_id
         return self.runtime.keyring.sign_id(message_id, purpose)
 
-    def mail(self, name: str, asked: Asked | int) -> bytes:
-        """A mail of tests/data/mail about a message."""
-        return (DATA / f"{name}.eml").read_bytes().replace(b"SEAL", self.sign_id(asked, "bounce").encode())
+    def mail(self, name: str, asked: Asked | int, about: str = ANN) -> bytes:
+        """A mail of tests/data/mail about a message, and the mailbox it was sent to."""
+        raw = (DATA / f"{name}.eml").read_bytes().replace(b"SEAL", self.sign_id(asked, "bounce").encode())
+        return raw.replace(ANN.encode(), about.encode())
 
     def bounce_address(self, asked: Asked | int) -> str:
         return f"b+{self.sign_id(asked, 'bounce')}@{BOUNCES}"
@@ -62,9 +63,11 @@ class Room:
             except aiosmtplib.SMTPResponseException as error:
                 return error.code
 
-    async def tell(self, name: str, asked: Asked | int, to: str | None = None, sender: str = "") -> None:
+    async def tell(
+        self, name: str, asked: Asked | int, to: str | None = None, sender: str = "", about: str = ANN
+    ) -> None:
         """Hand a mail over, and have it read."""
-        code = await self.hand_over(self.mail(name, asked), to or self.bounce_address(asked), sender)
+        code = await self.hand_over(self.mail(name, asked, about), to or self.bounce_address(asked), sender)
         assert code == 250
         await process_inbox(self.runtime, 100)
 

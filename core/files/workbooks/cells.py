@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -17,6 +18,8 @@ _MOST_DIGITS: Final = 15
 """Digits that a spreadsheet's number holds; any others were made up."""
 _EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  # sheets know no zones
 _EPOCH_1904: Final = datetime(1904, 1, 1)  # noqa: DTZ001
+_NUMBER: Final = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
+"""A number as files have it. Python reads more: `1_000`, `Infinity`, the digits of every script."""
 _LAST_DAY: Final = 2_958_466  # 1 January 10000
 _QUOTED: Final = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[[^\]]*\]')
 _ELAPSED: Final = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
@@ -147,21 +150,31 @@ def _is_moment(bare: str) -> bool:
 def number_text(value: str, shown: NumberFormat = PLAIN, *, since_1904: bool = False) -> Cell:
     """Format a number as people see it: whole ones without decimals or exponent, moments like 2026-11-22 09:30.
 
+    One that is too large to have any digit right has `lost_digits`; what is no number is an `error_cell`.
+
     Args:
         value: as the file has it: `7700900123`, `1.5E3`.
         shown: its format.
         since_1904: whether days are counted from 1904, as old Macs did.
     """
+    if _NUMBER.fullmatch(value) is None:
+        return Cell(value, "error_cell")
+    number = float(value)
+    if math.isinf(number):
+        return Cell(value.strip()[:_MOST_DIGITS], "lost_digits")
     try:
-        number = float(value)
-        if shown.kind == "elapsed":
-            return Cell(str(timedelta(seconds=round(number * 86_400))))
-        if shown.kind == "moment" and 0 <= number < _LAST_DAY:
-            return Cell(_moment_text(number, since_1904=since_1904))
-        if not number.is_integer():
-            return Cell(format(Decimal(f"{number:.{_MOST_DIGITS}g}"), "f"))
-    except (ValueError, OverflowError):
+        return _number_shown(number, shown, since_1904=since_1904)
+    except OverflowError:  # more days than there are dates for
         return Cell(value)
+
+
+def _number_shown(number: float, shown: NumberFormat, *, since_1904: bool) -> Cell:
+    if shown.kind == "elapsed":
+        return Cell(str(timedelta(seconds=round(number * 86_400))))
+    if shown.kind == "moment" and 0 <= number < _LAST_DAY:
+        return Cell(_moment_text(number, since_1904=since_1904))
+    if not number.is_integer():
+        return Cell(format(Decimal(f"{number:.{_MOST_DIGITS}g}"), "f"))
     if abs(number) >= 10**_MOST_DIGITS:
         return Cell(f"{number:.{_MOST_DIGITS - 1}E}", "lost_digits")
     whole = int(number)
@@ -218,7 +231,7 @@ def column_letters(place: int) -> str:
     """Return the name of a column: 0 is A, 16,383 XFD."""
     name = ""
     place += 1
-    while place:
+    while place > 0:
         place, rest = divmod(place - 1, 26)
         name = chr(ord("A") + rest) + name
     return name

@@ -26,7 +26,7 @@ from core.files.workbooks.container import Container, Handlers, damaged, local_n
 
 _WORKBOOK: Final = "xl/workbook.xml"
 _ROOT: Final = "_rels/.rels"
-_PLAIN_DIGITS: Final = 15
+_DIGITS: Final = re.compile(r"[1-9][0-9]{0,14}")
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _RANGE: Final = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]+)(?::\$?([A-Z]{1,3})\$?([0-9]+))?")
 _MERGED: Final = re.compile(rb'<(?:\w+:)?mergeCell\b[^>]*?\bref="([A-Z0-9:$]+)"')
@@ -195,8 +195,8 @@ class _Reader:
     """
 
     __slots__ = (
-        "above_", "book", "cell_", "cells", "done", "formula_", "has_formula", "hidden", "kind", "length", "line",
-        "parts", "phonetic", "place", "row_", "sheet", "style", "text_", "value", "value_",
+        "above_", "book", "cell_", "cells", "columns", "done", "formula_", "has_formula", "hidden", "kind", "length",
+        "line", "parts", "phonetic", "place", "row_", "sheet", "style", "text_", "value", "value_",
     )  # fmt: skip
 
     def __init__(self, prefix: str, sheet: Sheet, book: _Book, done: list[Row]) -> None:
@@ -204,7 +204,7 @@ class _Reader:
         self.formula_, self.text_, self.above_ = f"{prefix}f", f"{prefix}t", f"{prefix}rPh"
         self.sheet, self.book, self.done = sheet, book, done
         self.cells: dict[int, Cell] = {}
-        self.line, self.place, self.phonetic, self.length = 0, -1, 0, 0
+        self.line, self.place, self.phonetic, self.length, self.columns = 0, -1, 0, 0, 0
         self.hidden = self.has_formula = False
         self.kind = self.style = ""
         self.value: str | None = None
@@ -234,7 +234,7 @@ class _Reader:
         elif name == self.above_:
             self.phonetic += 1
         else:
-            _note(local_name(name), attributes, self.sheet)
+            self._note(local_name(name), attributes)
 
     def _end(self, name: str) -> None:
         if self.parts is not None and name in (self.value_, self.text_):  # quicker than a set
@@ -257,14 +257,14 @@ class _Reader:
             self.parts.append(chars[: LONGEST_TEXT - self.length])
             self.length += len(chars)
 
-
-def _note(name: str, attributes: dict[str, str], sheet: Sheet) -> None:
-    """Note what else the part says of its sheet."""
-    if name == "col" and attributes.get("hidden") in _TRUE:
-        first, last = int(attributes.get("min", "1")), int(attributes.get("max", "1"))
-        sheet.hidden_columns.update(range(first - 1, min(last, _MOST_COLUMNS)))
-    elif name == "dimension" and (found := _RANGE.fullmatch(attributes.get("ref", ""))):
-        sheet.rows = int(found[4] or found[2])
+    def _note(self, name: str, attributes: dict[str, str]) -> None:
+        """Note what else the part says of its sheet. It lists columns in order, each once."""
+        if name == "col" and attributes.get("hidden") in _TRUE:
+            first, last = int(attributes.get("min", "1")), int(attributes.get("max", "1"))
+            self.sheet.hidden_columns.update(range(max(first - 1, self.columns), min(last, _MOST_COLUMNS)))
+            self.columns = max(last, self.columns)
+        elif name == "dimension" and (found := _RANGE.fullmatch(attributes.get("ref", ""))):
+            self.sheet.rows = int(found[4] or found[2])
 
 
 def _cell(  # noqa: PLR0911  # a kind a line
@@ -282,7 +282,7 @@ def _cell(  # noqa: PLR0911  # a kind a line
         return Cell(NO_RESULT, "no_result") if has_formula else _EMPTY
     if kind == "n":
         shown = book.formats[int(style)] if style.isdecimal() and int(style) < len(book.formats) else PLAIN
-        if shown is PLAIN and len(value) <= _PLAIN_DIGITS and value.isdigit() and value[0] != "0":
+        if shown is PLAIN and _DIGITS.fullmatch(value):
             return Cell(value)
         return number_text(value, shown, since_1904=book.since_1904)
     if is_text:

@@ -68,7 +68,7 @@ async def test_each_bounce_does_what_its_code_says(room: Room, db: Connection) -
     for number, name in enumerate(expected):
         address = f"m{number}@member.test"
         asked = await room.campaign.ask(email=address)
-        await room.tell(name, asked)
+        await room.tell(name, asked, about=address)
         why = await db.fetchval("select reason from suppression where address = $1", address)
         found[name] = (*await standing(db, asked.message_id), why)
     assert found == expected
@@ -121,12 +121,23 @@ async def test_who_writes_to_a_bounce_address_in_person_is_read(room: Room, db: 
     assert await db.fetchval("select count(*) from reply") == 1
 
 
-async def test_the_address_suppressed_is_the_one_written_to(room: Room, db: Connection) -> None:
+async def test_a_report_that_names_another_mailbox_suppresses_neither(room: Room, db: Connection) -> None:
     asked = await room.campaign.ask(email=ANN)
-    raw = room.mail("dsn-hard", asked).replace(b"ann@member.test", b"chair@union.test")
-    await room.hand_over(raw, room.bounce_address(asked))
+    await room.tell("dsn-hard", asked, about="chair@union.test")
+    assert await room.campaign.suppressed() == set()
+    assert await standing(db, asked.message_id) == ("bounced", "recipient_refused")
+    assert await db.fetchval("select array_agg(address) from soft_bounce") == [ANN]
+
+
+async def test_a_member_who_writes_to_a_bounce_address_about_an_undelivered_paper_is_obeyed(
+    room: Room, db: Connection
+) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    raw = b"From: ann@member.test\r\nSubject: Undelivered ballot paper\r\n\r\nSTOP\r\n"
+    assert await room.hand_over(raw, room.bounce_address(asked), ANN) == 250
     await process_inbox(room.runtime, 10)
-    assert await room.campaign.suppressed() == {("email", ANN, "hard_bounced")}
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+    assert (await standing(db, asked.message_id))[0] == "sent"
 
 
 async def test_soft_bounces_suppress_after_repeats_over_days(room: Room, db: Connection) -> None:
@@ -303,12 +314,12 @@ async def test_mail_is_read_beside_the_event_loop(room: Room, monkeypatch: pytes
 
         return note
 
-    for name in ("read_letter", "read_bounce", "read_answer"):
+    for name in ("parse_mail", "read_bounce", "read_answer"):
         monkeypatch.setattr(classify, name, noting(name, getattr(classify, name)))
     asked = await room.campaign.ask(email=ANN)
     assert await room.hand_over(b"From: ann@member.test\r\n\r\nhm\r\n", room.bounce_address(asked), ANN) == 250
-    await process_inbox(room.runtime, 10)
-    assert set(where) == {"read_letter", "read_bounce", "read_answer"}
+    await room.tell("dsn-hard", asked)
+    assert set(where) == {"parse_mail", "read_bounce", "read_answer"}
     assert threading.current_thread() not in where.values()
 
 

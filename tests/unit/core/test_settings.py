@@ -234,12 +234,18 @@ def test_on_the_embedded_servers_nothing_of_this_is_asked(monkeypatch: pytest.Mo
         ("sms_region", "XX", "XX is not a country"),
         ("time_zone", "Europe/Nowhere", "is not a time zone"),
         *(
-            ("proxies", value, "is so wide that members are in it")
+            ("proxies", value, "so wide that members are in")
             for value in (
                 "0.0.0.0/0",
                 "10.0.3.0/24,0.0.0.0/1",
                 "128.0.0.0/1",
                 "64.0.0.0/7",
+                "8.0.0.0/8",
+                "9.0.0.0/8,10.0.0.0/8",
+                "172.0.0.0/9",
+                ",".join(f"{first}.0.0.0/10" for first in range(11, 16)),
+                ",".join(f"{first}.{second}.0.0/16" for first in (81, 82) for second in range(150)),
+                ",".join(f"2a{second:02x}::/20" for second in range(5)),
                 "::/0",
                 "2000::/3",
                 "::/64",
@@ -264,6 +270,9 @@ def test_a_value_that_cannot_be_right_is_refused_by_name(
     [
         ("10.0.0.0/8", ["10.0.0.0/8"]),
         ("172.64.0.0/13,104.16.0.0/12", ["172.64.0.0/13", "104.16.0.0/12"]),
+        ("104.64.0.0/10,23.32.0.0/11", ["104.64.0.0/10", "23.32.0.0/11"]),
+        ("172.16.0.0/12,100.64.0.0/10,192.168.0.0/16", ["172.16.0.0/12", "100.64.0.0/10", "192.168.0.0/16"]),
+        ("104.64.0.0/10,104.64.0.0/10", ["104.64.0.0/10", "104.64.0.0/10"]),
         ("::ffff:10.0.0.0/104", ["10.0.0.0/8"]),
         ("::ffff:10.0.3.7", ["10.0.3.7/32"]),
         ("fc00::/7,2600:9000::/28", ["fc00::/7", "2600:9000::/28"]),

@@ -23,6 +23,7 @@ from core.files.workbooks import reader
 from core.files.workbooks.cells import NO_RESULT, number_format, number_text
 from people.imports.columns import heading_judge
 from people.imports.mapping import Mapping
+from tests.support.effort import effort_of
 from tests.support.office_files import LINKS, MAIN, rows_xml, styles_xml, write_ods, write_xlsx
 
 STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
@@ -143,6 +144,34 @@ def test_numbers_are_read_as_they_are_shown(code: str, value: str, shown: str) -
 def test_a_number_of_more_digits_than_a_cell_can_hold_has_lost_some(value: str) -> None:
     assert number_text(value).fault == "lost_digits"
     assert number_text("123456789012345") == ("123456789012345", "")
+
+
+@pytest.mark.parametrize(("value", "fault"), [
+    ("9" * 5000, "lost_digits"), ("1E+999999999", "lost_digits"), ("-1e400", "lost_digits"),
+    ("1_000", "error_cell"), ("Infinity", "error_cell"), ("NaN", "error_cell"), ("0x1F", "error_cell"),
+    ("\uff11\uff12", "error_cell"), ("\u0661\u0662", "error_cell"), ("\u00b2", "error_cell"), ("1.", ""), (".5", ""),
+    (" 7 ", ""), ("-1.5e-3", ""),
+])  # fmt: skip
+def test_only_a_number_with_all_its_digits_is_one(tmp_path: Path, value: str, fault: str) -> None:
+    for shown in ("0", "000000", "dd/mm/yyyy", "[h]:mm"):
+        assert number_text(value, number_format(shown)).fault == fault
+    path = write_xlsx(tmp_path / "m.xlsx", rows_xml([HEADER, [f"<><v>{value}</v>", "Amy"]]))
+    assert faults_of(cells_of(path)[0])[0] == fault
+
+
+def test_a_column_that_there_is_not_is_not_hidden(tmp_path: Path) -> None:
+    columns = (
+        '<cols><col hidden="1" min="-1" max="1"/><col hidden="1" min="0" max="0"/><col hidden="1" min="3" max="2"/>'
+        '<col hidden="1" min="3" max="99999999999"/></cols>'
+    )
+    path = write_xlsx(tmp_path / "m.xlsx", f"{columns}<sheetData>{rows_xml([HEADER, ['1', 'Amy']])}</sheetData>")
+    assert read(path)[2] == ["Hidden columns are read all the same: A, C, D, E, F …."]
+
+
+def test_columns_that_are_hidden_again_and_again_take_no_time(tmp_path: Path) -> None:
+    again = '<col hidden="1" min="1" max="16383"/>' * 5_000
+    path = write_xlsx(tmp_path / "m.xlsx", f"<cols>{again}</cols><sheetData>{rows_xml([HEADER, ['1']])}</sheetData>")
+    assert effort_of(lambda: read(path)) < 30
 
 
 def test_zeros_and_lost_digits_come_through_a_whole_file(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from webhooks.email.mail_server.auto_responses import (
 )
 from webhooks.email.mail_server.parsed_mail import UNREADABLE, ParsedMail, parse_mail
 from webhooks.email.mail_server.replies import MailAnswer, read_answer
-from webhooks.email.mail_server.reports import read_bounce, read_complaint
+from webhooks.email.mail_server.reports import is_feedback, read_bounce, read_complaint
 
 BOUNCE: Final = "bounce"
 COMPLAINT: Final = "complaint"
@@ -90,7 +90,7 @@ class DoubtfulMail:
         note: the event if it is automatic; None where there is no message to note it with, or where its subject is that
             of a bounce but it is none: a person has to see it.
         answer: the answer if it is a person's.
-        sounds: whether its subject, or the address it came to, suggests a machine. The headers of a list do not.
+        sounds: whether its subject suggests a machine. The headers of a list do not.
     """
 
     note: MessageEvent | None
@@ -149,7 +149,9 @@ def _classified(
         if answer.message_id is None and purpose != "reply":  # lists forward much that does not answer our messages
             return note
         note = replace(note, message_id=answer.message_id)
-        return DoubtfulMail(note, replace(answer, doubt=LIST), sounds=sounds or purpose == "bounce")
+        # a bounce in unknown words, or a person's mail
+        returned = sounds_returned(parsed, answered=purpose == "bounce")
+        return DoubtfulMail(None if returned else note, replace(answer, doubt=LIST), sounds=sounds)
     if not sounds:
         return answer
     noted = purpose in {"reply", "bounce"} and not sounds_returned(parsed, answered=False)
@@ -169,12 +171,13 @@ def _reported(
         return UnsubscribeWish(origin.message_id, replace(answer, message_id=None))
     bounces = origin.purpose == "bounce"
     # some servers send bounces to Reply-To; a person's own answer is never searched for signs of a bounce
-    if bounces or (origin.purpose == "reply" and (certain or is_mail_system(parsed))):
-        event = read_bounce(parsed, origin.received_at, recipient=origin.recipient, expected=bounces and machine)
+    by_machine = certain or is_mail_system(parsed) or (bounces and machine)
+    if by_machine and origin.purpose in {"bounce", "reply"}:
+        event = read_bounce(parsed, origin.received_at, recipient=origin.recipient, expected=bounces, certain=certain)
         return None if event is None else MessageEvent(BOUNCE, origin.message_id, event)
     return None
 
 
 def _may_complain(purpose: Purpose, parsed: ParsedMail) -> bool:
     """Tell whether a mail may be a complaint: a feedback report anywhere, a bare copy of ours at that address only."""
-    return purpose == "complaint" or parsed.header("Content-Type").lower().find("feedback-report") >= 0
+    return purpose == "complaint" or is_feedback(parsed)

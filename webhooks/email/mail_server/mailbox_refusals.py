@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from messaging.reports.diagnostics import UNKNOWN, Weight, judge_bounce
@@ -16,7 +16,8 @@ from messaging.reports.diagnostics import UNKNOWN, Weight, judge_bounce
 _PARAGRAPHS: Final = re.compile(r"\n[ \t]*\n")
 _QUOTED: Final = re.compile(r"[ \t]*(?:>(?!>>)|(?:subject|from|to|cc|sent|date)[ \t]*:)", re.IGNORECASE)
 """A line that is not the report's own: quoted, or out of the mail that bounced."""
-_MAILBOX: Final = re.compile(r"[\w.+=!#$%&*/?^`{|}~-]{1,64}@[\w.-]{1,253}\w")
+_MAILBOX: Final = re.compile(r"[\w.+=!#$%&*/?^`{|}~-][\w.+=!#$%&*/?^`{|}~'-]{0,63}@[\w.-]{1,253}\w")
+_CODED: Final = re.compile(rf"(?<![\d.])5\.[0-7]\.\d{{1,3}}\W{{1,4}}(?:\w{{1,20}} ){{0,2}}<?({_MAILBOX.pattern})")
 _REPLY: Final = re.compile(r"(?<![\w.:-])[45]\d\d[ :-]")
 _LABELLED: Final = re.compile(r"\s*(?:(?:the )?(?:error|reason)\b|because\b|diagnos|<<<)", re.IGNORECASE)
 """The beginning of a paragraph below a mailbox that gives the reason."""
@@ -30,6 +31,31 @@ _DOUBTED: Final = re.compile(
     re.IGNORECASE,
 )
 """Words of a sentence that guesses at a reason, names several, or is about the sender's own problem."""
+_EXPLAINED: Final = re.compile(
+    r"\bmay\b(?! \d)|\b(?:might|would|could be|possibly|perhaps|probably|maybe|either|whether|unless|if|when|means?)\b"
+    r"|\b(?:examples?|codes|previous(?:ly)?|earlier|somebody|someone)\b|\?(?=\s|$)"
+    r"|peut-[êe]tre|\bsi\b|vielleicht|m[öo]glicherweise|\b(?:wenn|falls)\b|\bforse\b|\bquiz[áa]s?\b|\btal ?vez\b"
+    r"|by[ćc] mo[żz]e|misschien|wellicht|возможно",
+    re.IGNORECASE,
+)
+"""Words of a sentence that guesses, explains what a code stands for, or tells of another time."""
+_NAME: Final = re.compile(r"\w[@.]\w")
+"""Part of the name of a mailbox or a host."""
+_SENTENCES: Final = re.compile(r"(?<=[.!?;])\s+|\n[ \t]*(?=\n|[A-Z<(]|[45]\d\d[ -])")
+_LEADS: Final = re.compile(r"\b(?:expanded|generated|forwarded|redirected|aliased)[ \t]+from\b", re.IGNORECASE)
+_ARRIVED: Final = re.compile(
+    r"\b(?:was|were|been|is|are)\s+(?:\w+\s+)?(?:delivered|relayed|forwarded)\b|\bdelivered to\b|\breached\b"
+    r"|(?:^|[:;,])[ \t*-]*(?:delivered|successful)\b(?!-)|\bsuccessful (?:delivery|recipients?)\b"
+    r"|\breceived (?:the|your) (?:message|e?-?mail)"
+    r"|\bzugestellt an\b|\b(?:remis|distribu[ée]|livr[ée]) [àa]\b|\bentregado a\b|\bconsegnato a\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_NOT: Final = re.compile(
+    r"\bnot\b|n[\'\u2019]t\b|\b(?:never|no|none|cannot|unable|before|until|fail\w*|after|nicht|kein\w*|pas|non|niet)\b",
+    re.IGNORECASE,
+)
+_SHARED: Final = " ?"
+"""Mark at the end of a line that names several mailboxes."""
 
 
 def says_no_such_mailbox(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
@@ -41,26 +67,59 @@ def says_no_such_mailbox(text: str, recipient: str, ours: Collection[str] = ()) 
         ours: mailboxes of ours, in lower case. A sentence that names their domains may be about us.
     """
     said = {mailbox: words for mailbox, words in _by_mailbox(text).items() if mailbox not in ours}
+    if len(said) > 1 and _LEADS.search(text):
+        return False
     refusing = [said.get(recipient, "")] if recipient else [words for words in said.values() if _refuses(words)]
     domains = {one.rpartition("@")[2] for one in ours} - {""}
     return bool(refusing) and all(_says_gone(words, domains) for words in refusing)
 
 
-def refuses_another(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
-    """Tell whether a report's text refuses another mailbox, and not the recipient's, which it names too.
+def code_is_recipients(text: str, recipient: str, ours: Collection[str] = ()) -> bool:
+    """Tell whether a hard code in a report's text is about the recipient's mailbox for certain.
 
-    A text that names only another is about the mailbox to which the recipient's leads, as in a structured report.
+    It is not where the text refuses another mailbox, or names one to which the recipient's leads: a copy may have
+    arrived. Nor where it says that something arrived, or names the code only in a guess or an explanation.
 
     Args:
         text: what the report says, without the mail that came back.
-        recipient: mailbox the message went to, in lower case; "" where it is unknown.
+        recipient: mailbox the message went to, in lower case; "" where it is unknown: then every one that it refuses.
         ours: mailboxes of ours, in lower case.
     """
     said = _by_mailbox(text)
-    others = said.keys() - {*ours, recipient}
-    if recipient not in said or not any(_refuses(said[mailbox]) for mailbox in others):
+    others = [mailbox for mailbox in said if not is_same_mailbox(mailbox, recipient)]
+    refused = [mailbox for mailbox in others if _refuses(said[mailbox])]
+    if (others and _LEADS.search(text)) or _says_arrived(text):
         return False
-    return judge_bounce("", said[recipient]).weight is not Weight.HARD
+    asked = [mailbox for mailbox in said if mailbox not in others] if recipient else [*{*refused} - {*ours}]
+    if refused and not (asked and all(_is_refused_alone(said[mailbox]) for mailbox in asked)):
+        return False
+    coded = [sentence for sentence in _SENTENCES.split(text) if judge_bounce("", sentence).code]
+    return not coded or any(_EXPLAINED.search(_without_names(sentence)) is None for sentence in coded)
+
+
+def is_same_mailbox(one: str, other: str) -> bool:
+    """Tell whether two mailboxes are one, as far as their names show: a server may name itself within its domain.
+
+    Args:
+        one: a mailbox in lower case, or a local part alone.
+        other: likewise.
+    """
+    (name, _, host), (other_name, _, other_host) = one.partition("@"), other.partition("@")
+    if name != other_name or not name:
+        return False
+    within = host.endswith(f".{other_host}") or other_host.endswith(f".{host}")
+    return host == other_host or not host or not other_host or within
+
+
+def refused_by_code(text: str) -> str:
+    """Return the mailbox that stands behind a code, in lower case, as in `550 5.1.1 <amy@example.org>`; "" for none."""
+    found = _CODED.search(text)
+    return "" if found is None else found[1].lower()
+
+
+def mailboxes_in(text: str) -> list[str]:
+    """Return the mailboxes that a text names, in its order, in lower case, each once."""
+    return list(dict.fromkeys(found[0].lower() for found in _MAILBOX.finditer(text)))
 
 
 def _by_mailbox(text: str) -> Mapping[str, str]:
@@ -73,10 +132,10 @@ def _by_mailbox(text: str) -> Mapping[str, str]:
     for paragraph in (_own_lines(one) for one in _PARAGRAPHS.split(text)):
         about, lead = "", ""
         for line in paragraph.split("\n"):
-            named = dict.fromkeys(_mailboxes(line))
+            named = mailboxes_in(line)
             if named:
-                about = next(iter(named))
-            doubt = " ?" if len(named) > 1 else ""
+                about = named[0]
+            doubt = _SHARED if len(named) > 1 else ""
             for mailbox in named or filter(None, (about,)):
                 said[mailbox] += f"{lead}{line}{doubt}\n"
             lead = "" if about else f"{lead}{line}\n"
@@ -86,10 +145,6 @@ def _by_mailbox(text: str) -> Mapping[str, str]:
     return said
 
 
-def _mailboxes(line: str) -> Iterator[str]:
-    return (found[0].lower() for found in _MAILBOX.finditer(line))
-
-
 def _own_lines(paragraph: str) -> str:
     return "\n".join(line for line in paragraph.split("\n") if not _QUOTED.match(line))
 
@@ -97,6 +152,21 @@ def _own_lines(paragraph: str) -> str:
 def _refuses(words: str) -> bool:
     """Tell whether words beside a mailbox refuse it, in known words or by a server's reply code."""
     return judge_bounce("", words) != UNKNOWN or _REPLY.search(words) is not None
+
+
+def _without_names(sentence: str) -> str:
+    """Remove names of mailboxes and hosts: a host called `if.example` says nothing."""
+    return " ".join(word for word in sentence.split() if _NAME.search(word) is None)
+
+
+def _is_refused_alone(words: str) -> bool:
+    """Tell whether words beside a mailbox refuse it as dead, and name no other on the same line."""
+    return _SHARED not in words and judge_bounce("", words).weight is Weight.HARD
+
+
+def _says_arrived(text: str) -> bool:
+    """Tell whether a report says that a mail arrived somewhere."""
+    return any(_NOT.search(text[max(found.start() - 40, 0) : found.end()]) is None for found in _ARRIVED.finditer(text))
 
 
 def _says_gone(words: str, domains: Collection[str]) -> bool:

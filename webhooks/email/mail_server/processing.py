@@ -51,7 +51,7 @@ async def process_mails(runtime: Runtime, db: Connection, items: Sequence[Item])
     for item in items:
         raw = await db.fetchval(SQL["raw"], item.inbound_id)
         if raw is not None:
-            # in a thread: parsing a crafted mail takes half a second, and would delay the worker's heartbeat
+            # in a thread: parsing a crafted mail may take a second, and would delay the worker's heartbeat
             origin = await _origin(db, item)
             await _apply(db, item, await asyncio.to_thread(classify_mail, raw, origin, runtime.keyring))
 

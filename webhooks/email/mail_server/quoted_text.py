@@ -10,9 +10,9 @@ import re
 import tomllib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from webhooks.email.mail_server.added_lines import any_of, is_greeting, speaks_for_itself, without_added
 
@@ -28,6 +28,8 @@ MOST_HEADERS: Final = 24
 """Lines of a quoted mail's headers."""
 MOST_ABOVE: Final = 40
 """Lines above a drawn line that are searched for words."""
+MOST_REMEMBERED: Final = 4096
+"""Lines whose form is remembered: each is looked at again for every line around it that may begin a quoted mail."""
 MOST_BEGINNINGS: Final = 50
 """Quoted mails inside quoted mails that are searched for."""
 
@@ -38,6 +40,7 @@ _BRACKETED: Final = re.compile(r"[<(\[]\s?(?:mailto:)?[\w.+'=-]{1,64}@[\w.-]{1,1
 _DATE: Final = re.compile(
     r"\b(?:19|20)\d\d(?!\d)|\b\d{1,2}[./-] ?\d{1,2}[./-] ?(?:\d{4}|\d\d)\b|\d{1,4} ?[年년]|\d{1,2} ?[月월] ?\d{1,2}"
 )
+_DIGIT: Final = re.compile(r"\d")
 _TIME: Final = re.compile(r"\b\d{1,2}[:.h時时] ?[0-5]\d(?!\d)|\b\d{1,2} ?[ap]\.?m\b", re.IGNORECASE)
 _LEADS_ON: Final = re.compile(r"[:\uff1a]\W{0,3}$")
 _GOES_ON: Final = re.compile(r"[:\uff1a]\s{1,3}\s+(?=\S)")
@@ -161,7 +164,7 @@ def beginning(lines: Sequence[str], number: int) -> int | None:
         return None
     if DRAWN.fullmatch(line):
         return _drawn(lines, number)
-    if _is_announced(line, has_headers=_headers(lines, number + 1) is not None):
+    if _is_announced(lines, number):
         return number + 1
     return _headers(lines, number) or _attribution(lines, number)
 
@@ -175,19 +178,22 @@ def _drawn(lines: Sequence[str], number: int) -> int | None:
     if first is None:
         return None
     end = _headers(lines, first) or _attribution(lines, first)
-    if end is None and _label(lines[first]) in _words().senders:
+    if end is None and _form(lines[first]).label in _words().senders:
         above = lines[max(0, number - MOST_ABOVE) : number]
         end = first + 1 if any(not line.startswith(">") and not is_greeting(line) for line in above) else None
     return end
 
 
-def _is_announced(line: str, *, has_headers: bool) -> bool:
+def _is_announced(lines: Sequence[str], number: int) -> bool:
     """Tell whether a line by itself introduces a quoted mail: by a title, or with all its headers in one line."""
+    line = lines[number]
     if _GROUPWISE.fullmatch(line):
         return True
     titled = _DASHES.match(line)
     if titled is not None:
-        return _words().titles.search(titled[1]) is not None or (not titled[2].strip() and has_headers)
+        return _words().titles.search(titled[1]) is not None or (
+            not titled[2].strip() and _headers(lines, number + 1) is not None
+        )
     if line.endswith((":", "\uff1a")) and _words().titles.match(line):
         return True
     labels = [label.casefold() for label in _LABEL.findall(line)]
@@ -200,10 +206,34 @@ def _is_announced(line: str, *, has_headers: bool) -> bool:
     )
 
 
-def _label(line: str) -> str | None:
-    """Return the label a line begins with, in lower case."""
+class _Form(NamedTuple):
+    """Form of a line.
+
+    Attributes:
+        label: the label it begins with, in lower case; None where it has none.
+        dated: whether a date stands behind its label, or in it.
+        timed: whether a date with a time does.
+        addressed: whether a mailbox does.
+    """
+
+    label: str | None
+    dated: bool
+    timed: bool
+    addressed: bool
+
+
+@lru_cache(MOST_REMEMBERED)
+def _form(line: str) -> _Form:
+    """Return the form of a line."""
     found = _LABELLED.match(line) if len(line) <= LONGEST_LINE else None
-    return None if found is None else found[1].casefold()
+    value = line if found is None else found[2] or ""
+    dated = _DATE.search(value) is not None
+    return _Form(
+        None if found is None else found[1].casefold(),
+        dated,
+        dated and _TIME.search(value) is not None,
+        _ADDRESS.search(value) is not None,
+    )
 
 
 def _headers(lines: Sequence[str], first: int) -> int | None:
@@ -219,37 +249,31 @@ def _headers(lines: Sequence[str], first: int) -> int | None:
     labels, known, sender, dated, timed, addressed = 0, 0, False, False, False, False
     number = end = first
     while number < len(lines) and number - first < MOST_HEADERS:
-        line = lines[number]
-        found = _LABELLED.match(line) if len(line) <= LONGEST_LINE else None
-        if found is not None:
-            label = found[1].casefold()
-            if label in words.details:
+        line, form = lines[number], _form(lines[number])
+        if form.label is not None:
+            if form.label in words.details:
                 if lines[number - 1]:
                     return None
                 break
             labels += 1
-            known += label in words.labels
-            sender = sender or label in words.senders
-            value = found[2] or ""
-        elif number == first or (line and lines[number - 1]):
-            value = line
-            if not (
-                labels and line and _LABELLED.match(lines[number - 1]) and (_ADDRESS.search(line) or _DATE.search(line))
-            ):
-                break
-        elif line:
-            break
-        else:
+            known += form.label in words.labels
+            sender = sender or form.label in words.senders
+        elif not line and number > first:
             number += 1
             continue
-        is_date = _DATE.search(value) is not None
-        dated = dated or is_date
-        timed = timed or (is_date and _TIME.search(value) is not None)
-        addressed = addressed or _ADDRESS.search(value) is not None
+        elif not (labels and _is_value(lines, number)):
+            break
+        dated, timed, addressed = dated or form.dated, timed or form.timed, addressed or form.addressed
         number += 1
         end = number
     enough = (known >= 2 and sender and (dated or addressed)) or (labels >= 3 and timed and addressed)
     return end if enough else None
+
+
+def _is_value(lines: Sequence[str], number: int) -> bool:
+    """Tell whether a line without a label may be the value of the label on the line above it."""
+    form = _form(lines[number])
+    return _form(lines[number - 1]).label is not None and (form.addressed or form.dated)
 
 
 def _own_head(lines: Sequence[str], names: Collection[str]) -> int:
@@ -267,7 +291,7 @@ def _own_head(lines: Sequence[str], names: Collection[str]) -> int:
 def _follows_details(lines: Sequence[str], number: int) -> bool:
     """Tell whether a line continues what somebody says of themselves."""
     for above in range(number - 1, max(number - MOST_HEADERS, 0) - 1, -1):
-        label = _label(lines[above])
+        label = _form(lines[above]).label
         if label is None or label in _words().details:
             return label is not None
     return False
@@ -291,20 +315,21 @@ def _is_attribution(said: str, opening: str, follows: str) -> bool:
     goes_on = _GOES_ON.search(said)  # the program puts the quotation on the same line
     if goes_on is not None:
         said = said[: goes_on.end()].rstrip()
-    leads_on = _LEADS_ON.search(said) is not None
-    if _SPEAKER.match(said):
+    leads_on, digits = _LEADS_ON.search(said) is not None, _DIGIT.search(said) is not None
+    if not (leads_on or digits) or _SPEAKER.match(said):
         return False
-    wrote = _words().wrote.search(said)
-    dated, timed = _DATE.search(said) is not None, _TIME.search(said) is not None
-    addressed = _ADDRESS.search(said) is not None
+    dated, timed = digits and _DATE.search(said) is not None, digits and _TIME.search(said) is not None
+    addressed = "@" in said and _ADDRESS.search(said) is not None
     if not (dated or timed):  # "The Union wrote:" introduces only marked lines
-        named = _NAMED.search(said) is not None and len(said) <= LONGEST_NAMED
-        return leads_on and (named or (wrote is not None and (addressed or follows.startswith(">"))))
+        named = addressed and _NAMED.search(said) is not None and len(said) <= LONGEST_NAMED
+        quotes = addressed or follows.startswith(">")
+        return leads_on and (named or (quotes and _words().wrote.search(said) is not None))
     starts = _DATE.search(opening) or _TIME.search(opening) or _ADDRESS.search(opening) or _words().opens.match(opening)
     if not starts:
         return False
     if addressed and leads_on:
         return True
+    wrote = _words().wrote.search(said)
     if wrote is not None and dated and (leads_on or (addressed and _ENDS.search(said[wrote.end() :]))):
         return (
             addressed

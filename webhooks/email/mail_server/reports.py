@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.message import Message
@@ -24,9 +24,16 @@ from core.keyring import Keyring
 from messaging.reports.diagnostics import Judged, Weight, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, bounced, find_message
+from webhooks.email.mail_server.addresses import purpose_of
 from webhooks.email.mail_server.auto_responses import answers, is_auto_reply, is_mail_system, sounds_returned
 from webhooks.email.mail_server.delivery_status import Fields, fields_of, statuses_in, statuses_of
-from webhooks.email.mail_server.mailbox_refusals import refuses_another, says_no_such_mailbox
+from webhooks.email.mail_server.mailbox_refusals import (
+    code_is_recipients,
+    is_same_mailbox,
+    mailboxes_in,
+    refused_by_code,
+    says_no_such_mailbox,
+)
 from webhooks.email.mail_server.parsed_mail import ParsedMail, header, text_of
 
 STATUS: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
@@ -50,6 +57,7 @@ _EMBEDDED: Final = frozenset(
 )  # fmt: skip
 """Types of a returned mail in a report, in the standards' words and in common misspellings of them."""
 _NAMES: Final = ("Message-ID", "Return-Path", "X-Original-Message-ID", "References", "List-Unsubscribe")
+_SENDERS: Final = ("From", "Sender", "Reply-To", "Return-Path")
 _COPY: Final = re.compile(
     r"^(?:[ \t>*=_#|-]*(?:"
     r"(?:this|below|here|the following|attached|enclosed)\b[^\n]{0,40}\b(?:is|are|follows)\b[^\n]{0,30}"
@@ -116,22 +124,27 @@ class Complaint:
     event: EmailEvent
 
 
-def read_bounce(parsed: ParsedMail, at: datetime, *, recipient: str = "", expected: bool = True) -> EmailEvent | None:
+def read_bounce(
+    parsed: ParsedMail, at: datetime, *, recipient: str = "", expected: bool = True, certain: bool = True
+) -> EmailEvent | None:
     """Read a bounce; None where the mail is none.
 
     Args:
         parsed: the mail.
         at: when it came.
         recipient: where the bounced mail had been sent, in lower case; "" where it is unknown.
-        expected: it is automatic and came to a bounce address: there every mail of a mail system is a bounce, even if
-            its words are unknown.
+        expected: it came to a bounce address: there every mail of a mail system is a bounce, even if its words are
+            unknown.
+        certain: a machine wrote it. Else a person may have, from a postmaster's mailbox: then it is a bounce only by a
+            report's fields, or by the form of a known mail system's.
     """
     text = parsed.text or _unparted(parsed)
     statuses = [one for part in parsed.parts if part.get_content_type() in STATUS for one in statuses_of(part)]
     if not statuses:
         statuses = [one for one in statuses_in(text) if "action" in one or {"status", "diagnostic-code"} <= one.keys()]
     statuses = [one for one in statuses if recipient and recipient in _recipients(one)] or statuses
-    report = _Report(parsed, _said(text), recipient or _recipient(parsed, statuses), at)
+    recipient = recipient or _recipient(parsed, statuses)
+    report = _Report(parsed, _said(text), recipient, _ours(parsed, recipient), at)
     found: dict[Action, list[EmailEvent]] = {}
     for one in statuses:
         action = _action(one)
@@ -142,7 +155,7 @@ def read_bounce(parsed: ParsedMail, at: datetime, *, recipient: str = "", expect
             return _mildest(found[action], spared=found.keys() - {"failed"})
     if parsed.part(FEEDBACK) is not None or is_auto_reply(parsed):
         return None
-    return report.described(expected=expected)
+    return report.described(expected=expected, certain=certain)
 
 
 def _mildest(events: Sequence[EmailEvent], *, spared: Collection[Action]) -> EmailEvent:
@@ -155,11 +168,24 @@ def _mildest(events: Sequence[EmailEvent], *, spared: Collection[Action]) -> Ema
 
 def _recipients(status: Fields) -> set[str]:
     """Return the mailboxes a status is about: the final and the original recipient."""
-    return {
-        status[name].rpartition(";")[2].strip(" <>\t").lower()
-        for name in ("final-recipient", "original-recipient")
-        if name in status
-    }
+    return {_mailbox(status, name) for name in ("final-recipient", "original-recipient")} - {""}
+
+
+def _mailbox(status: Fields, name: str) -> str:
+    """Return the mailbox in a field, in lower case; "" where there is none."""
+    said = status.get(name, "").rpartition(";")[2]
+    return next(iter(mailboxes_in(said)), "" if "@" in said else said.strip(" <>\t").lower())
+
+
+def _ours(parsed: ParsedMail, recipient: str) -> frozenset[str]:
+    """Return mailboxes of ours: those to which the report came, and those from which the returned mail was sent.
+
+    Some systems name the recipient in these headers. Where it is unknown, only mailboxes of a form of ours are certain.
+    """
+    found = {one for name in ("To", "Delivered-To", "X-Original-To") for one in parsed.addresses(name)}
+    for original in _returned(parsed):
+        found.update(*(mailboxes_in(header(original, name)) for name in _SENDERS))
+    return frozenset(one for one in found - {recipient} if recipient or purpose_of(one) is not None)
 
 
 def _recipient(parsed: ParsedMail, statuses: Sequence[Fields]) -> str:
@@ -203,12 +229,14 @@ class _Report:
         parsed: the mail.
         said: its text, without the mail that bounced.
         recipient: the mailbox it is about; "" where it is unknown.
+        ours: mailboxes of ours, without the recipient.
         at: when it came.
     """
 
     parsed: ParsedMail
     said: str
     recipient: str
+    ours: frozenset[str]
     at: datetime
 
     def status(self, action: Action, fields: Fields) -> EmailEvent:
@@ -220,6 +248,8 @@ class _Report:
                 if judged.reason is UNREAD.reason:  # the reason may be in the text only
                     otherwise = TEMPORARY if action == "expired" or status.startswith("4") else UNREAD
                     judged = self._judged_by_text(status, otherwise)
+                if judged.weight is Weight.HARD:
+                    judged = self._judged_by_names(judged, fields, words)
                 return bounced(judged, self.at, word=status or action, words=" ".join((words or self.said).split()))
             case "delayed":
                 return EmailEvent("deferred", self.at, status or action, words)
@@ -227,18 +257,21 @@ class _Report:
                 return EmailEvent("delivered", self.at, status or action, words)
         return EmailEvent("noted", self.at, action, words)
 
-    def described(self, *, expected: bool) -> EmailEvent | None:
+    def described(self, *, expected: bool, certain: bool) -> EmailEvent | None:
         """Read a non-standard bounce: by its code and words, or else as permanent or temporary."""
         failures = _failures(self.parsed)
-        system = is_mail_system(self.parsed)
-        returned = failures is not None or sounds_returned(self.parsed)
-        if expected:  # a mail system needs no known words here; anybody else has to speak of a delivery
-            returned = returned or _FAILED.search(self.said) is not None or (system and not answers(self.parsed))
+        system, failed = is_mail_system(self.parsed), _FAILED.search(self.said) is not None
+        judged = self._judged_by_text("", TEMPORARY if failures == "temporary" else UNREAD)
+        returned = failures is not None
+        if not certain:  # a person writes of failures too, but neither gives codes nor sends a mail back with them
+            signs = (system and bool(judged.code), failed and any(True for _ in _returned(self.parsed)))
+            returned = returned or (expected and any(signs))
+        elif expected:  # a mail system needs no known words here; anybody else has to speak of a delivery
+            returned = returned or sounds_returned(self.parsed) or failed or (system and not answers(self.parsed))
         else:
-            returned = returned or (system and _FAILED.search(self.said) is not None)
+            returned = returned or sounds_returned(self.parsed) or (system and failed)
         if not returned:
             return None
-        judged = self._judged_by_text("", TEMPORARY if failures == "temporary" else UNREAD)
         words = " ".join(self.said.split())[:300]
         delayed = failures == "temporary" or (failures is None and _DELAYED.search(self.said) is not None)
         if delayed and not judged.code.startswith("5"):
@@ -250,16 +283,30 @@ class _Report:
         judged = judge_bounce(status, self.said, otherwise)
         if judged.weight is not Weight.HARD:
             return judged
-        ours = {one for name in ("To", "Delivered-To", "X-Original-To") for one in self.parsed.addresses(name)}
-        ours.discard(self.recipient)
-        if judged.code[2:3] not in {"", "0"}:
-            dead = not refuses_another(self.said, self.recipient, ours)
-        else:
-            certain = is_mail_system(self.parsed) and _DELAYED.search(self.said) is None
-            dead = certain and says_no_such_mailbox(self.said, self.recipient, ours)
-        if dead:
+        if refused_by_code(self.said) in self.ours:
+            return Judged(Reason.SENDER_REFUSED, code=judged.code)
+        doubted = _DELAYED.search(self.said) is not None or self.recipient in self.parsed.addresses("From")
+        if doubted or not (status or is_mail_system(self.parsed)):
+            return _doubted(judged)
+        said = says_no_such_mailbox if judged.code[2:3] in {"", "0"} else code_is_recipients
+        return judged if said(self.said, self.recipient, self.ours) else _doubted(judged)
+
+    def _judged_by_names(self, judged: Judged, fields: Fields, words: str) -> Judged:
+        """Judge a hard status again by the mailboxes that it names: only the recipient's own is dead for certain."""
+        if refused_by_code(words) in self.ours:
+            return Judged(Reason.SENDER_REFUSED, code=judged.code)
+        if not self.recipient:
             return judged
-        return Judged(Reason.RECIPIENT_REFUSED, soft=True, code=judged.code)
+        if self.recipient in self.parsed.addresses("From"):
+            return _doubted(judged)  # who has it has sent the report on
+        final = _mailbox(fields, "final-recipient") or _mailbox(fields, "original-recipient")
+        named = [one for one in mailboxes_in(words) if one not in self.ours]
+        about = filter(None, (_mailbox(fields, "x-actual-recipient"), final, *named[:1]))
+        return judged if all(is_same_mailbox(one, self.recipient) for one in about) else _doubted(judged)
+
+
+def _doubted(judged: Judged) -> Judged:
+    return Judged(Reason.RECIPIENT_REFUSED, soft=True, code=judged.code)
 
 
 def _diagnosis(fields: Fields) -> str:
@@ -282,6 +329,13 @@ def _failures(parsed: ParsedMail) -> Literal["permanent", "temporary"] | None:
     return "permanent" if permanent else "temporary" if temporary else None
 
 
+def is_feedback(parsed: ParsedMail) -> bool:
+    """Tell whether a mail is a feedback report by its type, and has the part that only such reports have."""
+    kind = str(parsed.message.get_param("report-type") or "").strip().lower()
+    is_report = parsed.message.get_content_type() in {"multipart/report", FEEDBACK} or kind == "feedback-report"
+    return is_report and parsed.part(FEEDBACK) is not None
+
+
 def read_complaint(parsed: ParsedMail, keyring: Keyring, at: datetime) -> Complaint | None:
     """Read a complaint (ARF, RFC 5965), or a mail of ours that a provider returns to the complaints address.
 
@@ -291,12 +345,11 @@ def read_complaint(parsed: ParsedMail, keyring: Keyring, at: datetime) -> Compla
         at: when it came.
     """
     part = parsed.part(FEEDBACK)
-    embedded = [one for one in parsed.parts if one.get_content_type() in _EMBEDDED]
     if part is None:
-        message_id = find_message(keyring, *_ids(embedded))
+        message_id = find_message(keyring, *_ids(parsed))
         return None if message_id is None else Complaint(message_id, _complained(at, "sent back"))
     fields = fields_of(part)
-    message_id = find_message(keyring, fields.get("original-mail-from", ""), *_ids(embedded))
+    message_id = find_message(keyring, fields.get("original-mail-from", ""), *_ids(parsed))
     kind = fields.get("feedback-type", "").lower().partition(" ")[0].rstrip(";,")
     match kind:
         case "not-spam" | "auth-failure" | "dkim":  # taken out of the spam folder; a report about signatures (RFC 6591)
@@ -310,14 +363,15 @@ def _complained(at: datetime, kind: str) -> EmailEvent:
     return EmailEvent("complained", at, kind, reason=Reason.COMPLAINED)
 
 
-def _ids(embedded: Sequence[Message]) -> list[str]:
+def _ids(parsed: ParsedMail) -> list[str]:
     """Return the headers in which an id of ours may stand in a returned mail."""
-    found: list[str] = []
-    for part in embedded:
-        inner = part.get_payload()
-        if isinstance(inner, list) and inner and isinstance(inner[0], Message):
-            original = inner[0]
-        else:
-            original = HeaderParser(policy=compat32).parsestr(text_of(part))
-        found += [header(original, name) for name in _NAMES]
-    return found
+    return [header(original, name) for original in _returned(parsed) for name in _NAMES]
+
+
+def _returned(parsed: ParsedMail) -> Iterator[Message]:
+    """Yield the mails, or their headers, that a report returns."""
+    for part in parsed.parts:
+        if part.get_content_type() in _EMBEDDED:
+            inner = part.get_payload()
+            first = inner[0] if isinstance(inner, list) and inner else None
+            yield first if isinstance(first, Message) else HeaderParser(policy=compat32).parsestr(text_of(part))
