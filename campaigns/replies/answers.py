@@ -28,7 +28,7 @@ import asyncpg
 from ballots.claims import ClaimSource, record_claim, retract_claim
 from campaigns.preferences import resume_address
 from campaigns.replies.answered_messages import find_answered
-from campaigns.replies.classification import Classification
+from campaigns.replies.classification import BESIDE, Classification
 from campaigns.replies.open_reasons import FOR_A_PERSON, too_soon_or_late, why_open
 from campaigns.replies.text_classification import classify_text
 from core.db import Connection, load_queries
@@ -302,7 +302,7 @@ async def _read(db: Connection, inbound: Inbound, answered: asyncpg.Record | Non
     read = inbound.read or classify_text(inbound.text, answered)
     match inbound.opt_out_type:
         case "STOP" if read.reading != "opt_out":
-            return Classification("opt_out", "provider", read.version, read.reading if read.reading in CLAIMS else None)
+            return Classification("opt_out", "provider", read.version, read.reading if read.reading in BESIDE else None)
         case "HELP":
             return Classification("help", "provider", read.version)
         # Twilio takes "yes" for START too, but from somebody who never opted out it is only a "yes"

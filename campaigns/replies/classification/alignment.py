@@ -12,6 +12,10 @@ from campaigns.replies.classification.plain import make_bare
 
 SEED: Final = 4
 """Fewest words in a row that may begin a run."""
+NEAR: Final = 8
+"""Most words between two rows when the first rows of a quotation are joined."""
+FEWEST_BESIDE: Final = 3
+"""Fewest words of each of two sentences that a run may have parts of."""
 MOST_PLACES: Final = 8
 """Most places in a message that are tried for one beginning: "the the the" has many."""
 
@@ -137,6 +141,17 @@ def has_long_sentence(run: Run, message: Words, least: int) -> bool:
     ends = [place for place in range(run.place, run.over + 1) if message.ends_sentence(place)]
     whole = ends[:1] == [run.place] and ends[-1:] == [run.over]
     return whole and any(end - first >= least for first, end in pairwise(ends))
+
+
+def leads_on(run: Run, following: Run) -> bool:
+    """Tell whether a run follows another closely, in the message and in the reply."""
+    return 0 <= following.place - run.over <= NEAR and following.at - run.end <= NEAR
+
+
+def crosses_sentences(run: Run, reply: Words, message: Words) -> bool:
+    """Tell whether a run has the end of one sentence of a message and the beginning of the next, as nobody writes."""
+    ends = range(run.place + FEWEST_BESIDE, run.over - FEWEST_BESIDE + 1)
+    return any(stops(message.gap(place)) and stops(reply.gap(run.at + place - run.place)) for place in ends)
 
 
 def parted(run: Run, reply: Words, message: Words) -> Iterator[Run]:

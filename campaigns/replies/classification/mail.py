@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from campaigns.replies.classification.compound import BESIDE
 from campaigns.replies.classification.reader import Classification, read_reply
 
 CLAIMED: Final = frozenset({"voted", "not_voted", "will_vote"})
@@ -56,8 +57,8 @@ class OwnMail:
         return self._read_with_subject(said, above)
 
     def _read_with_subject(self, said: Classification, above: Classification) -> Classification:
-        if above.reading == "opt_out" and above.alone and said.reading != "unclear":
-            return replace(above, also=said.reading, alone=False)
+        if above.reading == "opt_out" and said.reading != "unclear":
+            return replace(above, also=said.reading if said.reading in BESIDE else above.also, alone=False)
         if said.reading != "unclear" or above.reading == "unclear":
             return said
         if above.reading in CLAIMED and "?" in self.subject:  # a question of theirs, or our own repeated

@@ -10,19 +10,29 @@ from campaigns.replies.classification.rules import load_rules
 
 MOST: Final = 60
 """Most lines that are read."""
+LISTED: Final = 7
+"""Fewest words in a row that are a list of ours, "I have voted, not yet or no ballot paper has come"."""
 _OTHERWISE: Final = frozenset({"not_voted", "no_ballot_paper", "will_vote"})
 
 
 def contradicts_itself(run: Run, message: Words) -> bool:
-    """Tell whether consecutive whole lines of a message say both that somebody has voted and that they have not.
+    """Tell whether consecutive lines of a message, or a list in a sentence, say both that somebody has voted and not.
 
     Args:
-        run: the words of the message that the reply repeats.
+        run: the words of the message that the reply repeats: whole lines, or at least `LISTED` words in a row.
         message: the whole message.
     """
-    if not (message.ends_sentence(run.place) and message.ends_sentence(run.over)):
+    if message.ends_sentence(run.place) and message.ends_sentence(run.over):
+        breaks = "\n"
+    elif run.length >= LISTED:
+        breaks = "\n,;"
+    else:
         return False
-    ends = [run.place, *(place for place in range(run.place + 1, run.over) if "\n" in message.gap(place)), run.over]
+    ends = [
+        run.place,
+        *(place for place in range(run.place + 1, run.over) if set(breaks) & set(message.gap(place))),
+        run.over,
+    ]
     rules, said = load_rules(), set[str]()
     for first, end in list(pairwise(ends))[:MOST]:
         text = message.text[message.words[first].start : message.words[end - 1].end]

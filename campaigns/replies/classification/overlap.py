@@ -15,21 +15,21 @@ from campaigns.replies.classification.alignment import (
     SEED,
     Run,
     Words,
+    crosses_sentences,
     find_runs,
     has_long_sentence,
     is_cut,
+    leads_on,
     parted,
     stops,
 )
+from campaigns.replies.classification.compound import says_something
 from campaigns.replies.classification.offers import contradicts_itself
-from campaigns.replies.classification.rules import load_rules
 
 ENOUGH: Final = 12
 """Words in a row that are a quotation wherever they stand; for a shorter message, half of its words."""
 FEWEST: Final = 5
 """Fewest words of a quotation, unless the message has fewer."""
-NEAR: Final = 8
-"""Most words between two rows when the first rows of a quotation are joined."""
 TIGHT: Final = 2
 """Most words of the message that may be missing between two rows of one quotation."""
 LOST: Final = 20
@@ -106,9 +106,9 @@ class Overlap:
         if core or not chosen:
             return core
         first = last = max(range(len(chosen)), key=lambda number: chosen[number].length)
-        while first and _leads_on(chosen[first - 1], chosen[first]):
+        while first and leads_on(chosen[first - 1], chosen[first]):
             first -= 1
-        while last + 1 < len(chosen) and _leads_on(chosen[last], chosen[last + 1]):
+        while last + 1 < len(chosen) and leads_on(chosen[last], chosen[last + 1]):
             last += 1
         core = list(chosen[first : last + 1])
         return core if sum(run.length for run in core) >= needed else []
@@ -119,8 +119,15 @@ class Overlap:
         The message's last lines, a long sentence, and button labels that contradict each other ("I have voted", "Not
         yet") count as well, although they say something: quoted alone, they are no answer.
         """
-        if run.length < FEWEST or not (self._is_whole(run) or has_long_sentence(run, self.message, UNLIKELY)):
-            return run.length >= FEWEST and contradicts_itself(run, self.message)
+        if run.length < FEWEST:
+            return False
+        if not (self._is_whole(run) or has_long_sentence(run, self.message, UNLIKELY)):
+            if contradicts_itself(run, self.message):
+                return True
+            crosses = run.length >= UNLIKELY and crosses_sentences(run, self.reply, self.message)
+            if crosses and self._says_something(run.at, run.end):
+                self._doubt(run.at)
+            return crosses
         if not self._says_something(run.at, run.end) or contradicts_itself(run, self.message):
             return True
         if run.over < len(self.message) and not has_long_sentence(run, self.message, UNLIKELY):
@@ -334,13 +341,9 @@ class Overlap:
             or self.reply.is_marked(before) != self.reply.is_marked(run.at)
         ):
             return
-        if run.length >= SEED or (self._is_whole(run) and self._is_near(run)):
+        if run.length >= SEED or (self._is_whole(run) and any(self.used[max(0, run.place - LOST) : run.over + LOST])):
             self._take(run)
             self._doubt(run.at)
-
-    def _is_near(self, run: Run) -> bool:
-        """Tell whether the reply repeats something near a row in the message."""
-        return any(self.used[max(0, run.place - LOST) : run.over + LOST])
 
     def _is_whole(self, run: Run) -> bool:
         """Tell whether a row is one or more whole sentences or lines of the message, and ends as they do."""
@@ -358,13 +361,7 @@ class Overlap:
             return True
         words = self.reply.words
         text = self.reply.text[words[first].start : words[end - 1].end] + self.reply.gap(end).rstrip()[:1]
-        rules = load_rules()
-        plain = rules.plain(text)
-        return (
-            rules.read(plain)[1] is not None
-            or rules.digit.fullmatch(plain.words) is not None
-            or any(word.isdigit() for word in (self.reply.said[first], *self._before(first)))
-        )
+        return says_something(text) or any(word.isdigit() for word in (self.reply.said[first], *self._before(first)))
 
     def _before(self, at: int) -> tuple[str, ...]:
         """Return the word of the message before one that is ours: "1" before "posted"."""
@@ -394,7 +391,3 @@ class Overlap:
             link = _LINK_BELOW.match(text, end, limit)
             yield begin, link.end() if link is not None else end
             begin = -1
-
-
-def _leads_on(run: Run, following: Run) -> bool:
-    return 0 <= following.place - run.over <= NEAR and following.at - run.end <= NEAR

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 LONGEST: Final = 4000
@@ -25,6 +26,13 @@ _ADDRESSED: Final = frozenset({
     "the", "and", "or", "undeb", "yr", "may", "will",
 })  # fmt: skip
 """Words after a greeting that are no names, and names that are also common words."""
+_FAREWELLS: Final = frozenset({
+    "kind", "kindest", "best", "warm", "warmest", "many", "with", "regards", "rgds", "wishes", "thanks", "thank", "you",
+    "cheers", "ta", "yours", "sincerely", "faithfully", "all", "the", "in", "solidarity", "love", "from", "diolch",
+    "yn", "fawr", "cofion", "gorau", "cynnes", "gywir", "hwyl", "mewn", "undod",
+})  # fmt: skip
+"""Words of farewells, below which a name stands."""
+_POSTSCRIPT: Final = re.compile(r"\bp\.\s?(?:p\.\s?)?s\b\.?", re.IGNORECASE)
 _FOOTER: Final = re.compile(
     r"\n--[ \t]*\n(?s:.*)|\n(?:sent (?:from|via)|get outlook|wedi.i anfon o) [^\n]*", re.IGNORECASE
 )
@@ -75,7 +83,7 @@ def make_plain(text: str, spellings: Mapping[str, str], pictures: Mapping[int, s
         pictures: code points of emoji, and the words they stand for.
     """
     text = _FOOTER.sub("\n", unicodedata.normalize("NFKC", text[:LONGEST]))
-    raw = _CLAUSE_END.split(_JOINERS.sub("", text))
+    raw = _CLAUSE_END.split(_POSTSCRIPT.sub("ps", _JOINERS.sub("", text)))
     clauses = (" ".join(_words(clause.translate(pictures), spellings)) for clause in raw)
     said = [clause.split() for clause in raw]
     plain = tuple(clause for clause in clauses if clause)
@@ -112,4 +120,13 @@ def _names(clauses: Sequence[Sequence[str]]) -> frozenset[str]:
         if len(names) + len(words) > LONGEST_NAME or not all(word[0].isupper() for word in words):
             break
         names += words
-    return frozenset(word.casefold() for word in names)
+    return frozenset(word.casefold() for word in (*names, *_names_below_farewells(clauses)))
+
+
+def _names_below_farewells(clauses: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the words of names with more text below them: "Kind regards", "Ann Lee", and then a postscript."""
+    said = [words for words in clauses if words]
+    for above, words in pairwise(said):
+        is_farewell = all(make_bare(word) in _FAREWELLS for word in above)
+        if is_farewell and len(words) <= LONGEST_NAME and all(word[0].isupper() for word in words):
+            yield from words

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from campaigns.replies.classification.compound import BESIDE, find_compound
 from campaigns.replies.classification.own import own_text
 from campaigns.replies.classification.plain import Plain
 from campaigns.replies.classification.quotation import begins
@@ -35,6 +36,15 @@ READINGS: Final = frozenset(
 
 REPEATED: Final = "repeated"
 """Rule of a reply that only repeats the message it answers, or cannot be told apart from it."""
+
+COMPOUND: Final = "opt_out_beside"
+"""Rule of an opt-out whose words stand beside a claim."""
+
+MAYBE: Final = "maybe_opt_out"
+"""Rule of a reply that would be closed as a claim, and has a word of opting out that may be meant."""
+
+CLOSED: Final = frozenset({"voted", "not_voted", "will_vote"})
+"""Readings of replies that nobody has to see."""
 
 WISHES: Final = 4
 """Most opt-out wishes in one reply that are removed to read the rest."""
@@ -90,8 +100,9 @@ def read_reply(text: str, menu: Mapping[str, str] | None = None, sent: Sequence[
     read = _read(rules, own.text, menu or {}, sent)
     if not own.doubtful:
         return read
-    # an opt-out is applied all the same; the words beside it may be ours
-    return replace(read, also=None) if read.reading == "opt_out" else Classification("unclear", REPEATED, rules.version)
+    # a plain opt-out is applied all the same; the words beside it may be ours, and so may a single word beside a claim
+    plain = read.reading == "opt_out" and read.rule != COMPOUND
+    return replace(read, also=None) if plain else Classification("unclear", REPEATED, rules.version)
 
 
 def _is_reaction(rules: Rules, text: str, sent: Sequence[str]) -> bool:
@@ -115,16 +126,36 @@ def _is_reaction(rules: Rules, text: str, sent: Sequence[str]) -> bool:
 def _read(rules: Rules, text: str, menu: Mapping[str, str], sent: Sequence[str]) -> Classification:
     plain = rules.plain(text)
     found, rule = rules.read(plain)
-    if menu and not (rule and rule.reading in {"opt_out", "opt_in", "help"}):
+    if rule is not None and rule.reading == "opt_out":
+        also = _beside_wish(rules, plain, found, menu, sent)
+        alone = also is None and _is_alone(rules, plain, found, wish=True)
+        return Classification("opt_out", rule.name, rules.version, also, rule.language, alone)
+    if (compound := find_compound(rules, plain, lambda part: _said(rules, part, menu, sent))) is not None:
+        also = _rest_said(rules, compound.rest, menu, sent)
+        return Classification("opt_out", COMPOUND, rules.version, also, compound.language)
+    if menu and not (rule and rule.reading in {"opt_in", "help"}):
         chosen = _by_digit(rules, plain.words, menu) or _by_label(rules, plain.words, menu, sent)
         if chosen is not None:
             return chosen
     if rule is None:
         return Classification("unclear", "none", rules.version)
-    opts_out = rule.reading == "opt_out"
-    also = _beside_wish(rules, plain, found, menu, sent) if opts_out else _also(rules, plain, found, rule)
-    alone = also is None and _is_alone(rules, plain, found, wish=opts_out)
+    if rule.reading in CLOSED and not rules.wish.used_otherwise(plain):
+        return Classification("unclear", MAYBE, rules.version)
+    also = _also(rules, plain, found, rule)
+    alone = also is None and _is_alone(rules, plain, found, wish=False)
     return Classification(rule.reading, rule.name, rules.version, also, rule.language, alone)
+
+
+def _said(rules: Rules, plain: Plain, menu: Mapping[str, str], sent: Sequence[str]) -> tuple[str, str | None]:
+    """Return the words that decide the reading of a part of a reply, and the reading; a digit may stand before it."""
+    if menu:
+        chosen = _by_digit(rules, plain.words, menu) or _by_label(rules, plain.words, menu, sent)
+        if chosen is not None:
+            return plain.words, chosen.reading
+    found, rule = rules.read(plain)
+    if rule is None and (first := _DIGIT_FIRST.fullmatch(plain.words)) is not None:
+        found, rule = rules.read(Plain((first["rest"],), plain.names))
+    return found, rule.reading if rule else None
 
 
 def _by_digit(rules: Rules, words: str, menu: Mapping[str, str]) -> Classification | None:
@@ -169,14 +200,22 @@ def _is_alone(rules: Rules, plain: Plain, found: str, *, wish: bool) -> bool:
 
 
 def _beside_wish(rules: Rules, plain: Plain, found: str, menu: Mapping[str, str], sent: Sequence[str]) -> str | None:
-    """Return the reading of a reply besides its opt-out wish, in any order, and however often it is repeated."""
+    """Return the reading of a reply besides its opt-out wish, in any order."""
+    return _rest_said(rules, rules.wish.without(plain, found), menu, sent)
+
+
+def _rest_said(rules: Rules, rest: Plain, menu: Mapping[str, str], sent: Sequence[str]) -> str | None:
+    """Return the reading of a reply without a wish that was removed, however often the wish is repeated."""
     for _ in range(WISHES):
-        plain = rules.wish.without(plain, found)
-        found, rule = rules.read(plain)
+        found, rule = rules.read(rest)
         if rule is None or rule.reading != "opt_out":
-            chosen = _by_digit(rules, plain.words, menu) or _by_label(rules, plain.words, menu, sent) if menu else None
-            said = chosen.reading if chosen else rule.reading if rule else "unclear"
-            return said if said not in {"unclear", "opt_in"} else None
+            compound = find_compound(rules, rest, lambda part: _said(rules, part, menu, sent))
+            if compound is None:
+                _, said = _said(rules, rest, menu, sent)
+                return said if said in BESIDE else None
+            rest = compound.rest
+        else:
+            rest = rules.wish.without(rest, found)
     return None
 
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from campaigns.replies.classification.plain import Plain, make_plain
-from campaigns.replies.classification.wish import PARTS, Wish
+from campaigns.replies.classification.wish import PARTS, WORDS, Wish
 
 FOLDER: Final = Path(__file__).with_name("rules")
 ORDER: Final = "order.toml"
@@ -95,6 +95,8 @@ class Rules:
         familiar: words that add no meaning.
         wishing: words that add no meaning beside an opt-out wish of the writer's own.
         polite: words of politeness, which add no meaning.
+        trailing: words that may end a claim before an opt-out wish: "tomorrow", "though".
+        leading: words that may begin a claim behind an opt-out wish: "I", "still", "my".
         digit: a number, with the polite words that may stand around it.
         numbers: numbers in words, and their digits.
         agreeing: by reading, words that confirm a digit with that reading, but mean too little alone.
@@ -109,6 +111,8 @@ class Rules:
     familiar: frozenset[str]
     wishing: frozenset[str]
     polite: frozenset[str]
+    trailing: frozenset[str]
+    leading: frozenset[str]
     digit: re.Pattern[str]
     numbers: Mapping[str, str]
     agreeing: Mapping[str, re.Pattern[str]]
@@ -174,13 +178,14 @@ def load_rules(folder: Path = FOLDER) -> Rules:
         agreeing=MappingProxyType(_agreeing(languages.values())),
         wish=Wish.of(
             {
-                part: [
-                    words for data in languages.values() for words in _filled(data, data.get("wish", {}).get(part, ()))
-                ]
-                for part in PARTS
+                language: {part: _filled(data, data["wish"][part]) for part in PARTS + WORDS if part in data["wish"]}
+                for language, data in languages.items()
+                if "wish" in data
             }
         ),
         familiar=frozenset(word for data in languages.values() for word in data["familiar"].split()),
+        trailing=frozenset(word for data in languages.values() for word in data.get("trailing", "").split()),
+        leading=frozenset(word for data in languages.values() for word in data.get("leading", "").split()),
         wishing=frozenset(word for data in languages.values() for word in data.get("wishing", "").split()),
         rules=tuple(sorted(rules, key=lambda rule: order["stages"].index(rule.stage))),
     )

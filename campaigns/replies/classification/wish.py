@@ -1,4 +1,4 @@
-"""Removal of an opt-out wish from a reply, so that the rest is read by itself: a vote beside it counts."""
+"""Opt-out wishes inside a reply: where they stand, and the reply without them, so that the rest is read by itself."""
 
 from __future__ import annotations
 
@@ -9,9 +9,39 @@ from typing import Final
 
 from campaigns.replies.classification.plain import Plain
 
-PARTS: Final = ("begins", "before", "after")
-"""The lists of a language's `[wish]`."""
+PARTS: Final = ("begins", "before", "after", "joins", "binds", "ends", "objects", "uses", "reasons")
+"""The lists of a language's `[wish]` that all languages share …"""
+WORDS: Final = ("strong", "weak")
+"""… and those of the wish itself, by which its language is known."""
+MOST: Final = 8
+"""Most places of a reply that are tried."""
 _DIGIT: Final = re.compile(r"(?<!\S)\d{1,2}(?!\S)")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Place of what may be an opt-out wish.
+
+    Attributes:
+        language: of its words.
+        weak: whether its words often mean something else: "end", "cancel".
+        above: the clauses before its own.
+        before: what stands before it in its own clause, without words that only join it.
+        after: what stands after it in its own clause, likewise.
+        below: the clauses after its own.
+    """
+
+    language: str
+    weak: bool
+    above: tuple[str, ...]
+    before: str
+    after: str
+    below: tuple[str, ...]
+
+    @property
+    def rest(self) -> tuple[str, ...]:
+        """Return the clauses of the reply without the wish."""
+        return tuple(filter(None, (*self.above, self.before, self.after, *self.below)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +52,52 @@ class Wish:
         begins: the beginning of the wish itself, inside the words that a rule matched.
         before: words that lead to it, at the end of the text before it: "but please".
         after: words that complete it, at the beginning of the text after it: "me from this list".
+        words: by language, the shortest words of a wish, "stop", and those that often mean something else, "end".
+        joins: words between a wish and something else that is said: "and", "because", "so you can".
+        binds: words at the end of the text before it that make it no wish: "never", "the", "bus".
+        ends: the same before a weak one: "week" before "end".
+        objects: beginnings of what a weak one is about, after it: "my" after "cancel".
+        reasons: things that are said beside a wish and are no claims: "not a member", "yes".
+        uses: its words where they are no wish, with what stands around them.
     """
 
     begins: re.Pattern[str]
     before: re.Pattern[str]
     after: re.Pattern[str]
+    words: Mapping[str, tuple[re.Pattern[str], re.Pattern[str]]]
+    joins: tuple[re.Pattern[str], re.Pattern[str]]
+    binds: re.Pattern[str]
+    ends: re.Pattern[str]
+    objects: re.Pattern[str]
+    reasons: re.Pattern[str]
+    uses: re.Pattern[str]
 
     @classmethod
-    def of(cls, words: Mapping[str, Sequence[str]]) -> Wish:
-        """Compile the lists of all languages, put together.
+    def of(cls, languages: Mapping[str, Mapping[str, Sequence[str]]]) -> Wish:
+        """Compile the lists of all languages.
 
         Args:
-            words: a list of patterns for each of `PARTS`.
+            languages: for each, a list of patterns for each of `PARTS` and `WORDS`; what it lacks is empty.
         """
-        some = {part: "|".join(words[part]) for part in PARTS}
+        some = {part: "|".join(one for words in languages.values() for one in words.get(part, ())) for part in PARTS}
         return cls(
             begins=re.compile(rf"\b(?:{some['begins']})\b"),
-            before=re.compile(rf"(?:(?:^| )(?:{some['before']}))+$"),
-            after=re.compile(rf"^(?:(?:{some['after']})(?: |$))+"),
+            before=re.compile(rf"(?:(?:^| )(?:{some['before']}|{some['joins']}))+$"),
+            after=re.compile(rf"^(?:(?:{some['after']}|{some['joins']})(?: |$))+"),
+            words={
+                language: (_any_of(words["strong"]), _any_of(words["weak"]))
+                for language, words in languages.items()
+                if all(words.get(one) for one in WORDS)
+            },
+            joins=(
+                re.compile(rf"(?:(?:^| )(?:{some['joins']}))+$"),
+                re.compile(rf"^(?:(?:{some['joins']})(?: |$))+"),
+            ),
+            binds=re.compile(rf"(?:^| )(?:{some['binds']})$"),
+            ends=re.compile(rf"(?:^| )(?:{some['ends']})$"),
+            objects=re.compile(rf"^(?:{some['objects']})(?: |$)"),
+            reasons=re.compile(rf"(?:(?:{some['reasons']})(?: |$))+"),
+            uses=re.compile(rf"\b(?:{some['uses']})\b"),
         )
 
     def without(self, plain: Plain, found: str) -> Plain:
@@ -52,6 +110,36 @@ class Wish:
         clauses = plain.clauses if any(found in clause for clause in plain.clauses) else (plain.words,)
         return Plain(tuple(part for clause in clauses for part in self._parts(clause, found)), plain.names)
 
+    def places(self, plain: Plain) -> list[Place]:
+        """Return the places of words that ask to opt out, the strong ones of every language first."""
+        found = [
+            self._place(plain.clauses, number, match, language, weak=weak)
+            for weak in (False, True)
+            for language, words in self.words.items()
+            for number, clause in enumerate(plain.clauses)
+            for match in words[weak].finditer(clause)
+        ]
+        return found[:MOST]
+
+    def is_bound(self, place: Place) -> bool:
+        """Tell whether the words beside a place make it part of something else."""
+        if self.binds.search(place.before):
+            return True
+        return place.weak and bool(self.ends.search(place.before) or self.objects.search(place.after))
+
+    def used_otherwise(self, plain: Plain) -> bool:
+        """Tell whether every strong word of opting out in a reply stands where it is known to be no wish."""
+        left = self.uses.sub(" ", plain.words)
+        return not any(strong.search(left) for strong, _ in self.words.values())
+
+    def _place(self, clauses: Sequence[str], number: int, match: re.Match[str], language: str, *, weak: bool) -> Place:
+        before, after = match.string[: match.start()].strip(), match.string[match.end() :].strip()
+        leading, following = self.joins
+        before, after = leading.sub("", before).strip(), following.sub("", after).strip()
+        if not weak:  # "cancel it" and "end of this" are about something else
+            after = self.after.sub("", after).strip()
+        return Place(language, weak, tuple(clauses[:number]), before, after, tuple(clauses[number + 1 :]))
+
     def _parts(self, clause: str, found: str) -> Iterator[str]:
         at = clause.find(found)
         if at < 0:
@@ -62,3 +150,8 @@ class Wish:
         digit = _DIGIT.search(found, begins.end() if begins else len(found))
         after = f"{digit[0] if digit else ''} {clause[at + len(found) :]}".strip()
         yield from filter(None, (self.before.sub("", before).strip(), self.after.sub("", after).strip()))
+
+
+def _any_of(words: Sequence[str]) -> re.Pattern[str]:
+    some = f"(?:{'|'.join(words)})"
+    return re.compile(rf"(?<!\S){some}(?: {some}){{0,8}}(?!\S)")

@@ -141,6 +141,32 @@ async def test_what_was_read_with_our_words_in_it_is_read_again_without(campaign
 # ---- opting out
 
 
+@pytest.mark.parametrize(
+    ("text", "kind", "why"),
+    [
+        ("Will vote STOP", "will_vote", None),
+        ("STOP not voted", "not_voted", None),
+        ("3 none came stop", "no_ballot_paper", "no_ballot_paper"),
+        ("wrong number opt out", None, "wrong_number"),
+        ("stop and call me", None, "call_me"),
+    ],
+)
+async def test_a_stop_beside_a_claim_is_obeyed_and_the_claim_is_kept(
+    campaign: Campaign, text: str, kind: str | None, why: str | None
+) -> None:
+    ann = await campaign.ask(sms=PHONE)
+    answered = await say(campaign, text)
+    assert (answered.reading, answered.why_open) == ("opt_out", why)
+    assert await campaign.standing(ann) == kind
+    assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+
+
+async def test_a_provider_that_takes_a_reply_for_a_stop_hides_nothing_else_in_it(campaign: Campaign) -> None:
+    await campaign.ask(sms=PHONE)
+    assert (await say(campaign, "please ring me", opt_out_type="STOP")).why_open == "call_me"
+    assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
+
+
 @pytest.mark.parametrize("text", ["STOP", "please take me off this list"])
 async def test_an_opt_out_silences_the_number_whoever_shares_it(campaign: Campaign, text: str) -> None:
     ann = await campaign.ask(sms=PHONE)

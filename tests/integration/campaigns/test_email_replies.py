@@ -440,6 +440,35 @@ async def test_a_subject_alone_makes_no_bounce_of_an_answer(room: Room, db: Conn
     assert await reclassify(db, reader="test", at=NOON) == (0, [])
 
 
+async def test_a_members_answer_at_the_bounce_address_is_no_bounce(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    to = f"b+{room.sign_id(asked, 'bounce')}@bounces.union.test"
+    for subject in ("Undelivered ballot paper", "Re: Undelivered ballot paper", "Failure notice"):
+        seen = await answer(room, to, f"I have voted, {subject}", Subject=subject)
+        assert (seen["reading"], seen["message_id"], seen["why_open"]) == ("unclear", asked.message_id, "unclear")
+    assert (await answer(room, to, "STOP", Subject="Undelivered ballot paper"))["reading"] == "opt_out"
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+    assert await db.fetchval("select count(*) from soft_bounce") == 0
+
+
+async def test_a_postmaster_may_be_a_member(room: Room, db: Connection) -> None:
+    asked = await room.campaign.ask(email="postmaster@ann.test")
+    said = "My ballot could not be delivered, it was undeliverable"
+    reply = await answer(
+        room, reply_address(room, asked), said, sender="Ann <postmaster@ann.test>", envelope="postmaster@ann.test"
+    )
+    assert (reply["text"], reply["message_id"], reply["state"]) == (said, asked.message_id, "open")
+    assert await db.fetchval("select count(*) from soft_bounce") == 0
+
+
+async def test_an_opt_out_in_the_subject_is_obeyed_above_a_vote(room: Room) -> None:
+    asked = await room.campaign.ask(email=ANN)
+    reply = await answer(room, reply_address(room, asked), "I have voted", Subject="Voted, please stop")
+    assert (reply["reading"], reply["why_open"]) == ("opt_out", "opt_out")
+    assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
+    assert await room.campaign.standing(asked) == "voted"
+
+
 @pytest.mark.parametrize("subject", ["Failure notice", "Out of office", "Automatic reply: your ballot"])
 async def test_a_mail_to_us_with_a_machines_subject_is_seen(room: Room, subject: str) -> None:
     await room.campaign.ask(email=ANN)

@@ -218,7 +218,7 @@ def test_a_report_attached_to_a_members_mail_is_no_bounce() -> None:
         "multipart/report; report-type=delivery-status", "multipart/mixed"
     )
     for purpose in ("bounce", "reply"):
-        found = classified(raw, AMY, purpose)  # type: ignore[arg-type]
+        found = classified(raw, AMY, purpose)
         assert isinstance(found, DoubtfulMail)
         assert isinstance(found.decide(found.answer.own(())), MailAnswer)
 

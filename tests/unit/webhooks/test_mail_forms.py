@@ -93,7 +93,12 @@ def test_headers_and_texts_without_a_charset_are_read() -> None:
 @pytest.mark.parametrize("hiding", [
     'style="display:none"', "style='color:red; DISPLAY : none !important'", 'style="visibility:hidden"', "hidden",
     'style="mso-hide:all"', 'style="font-size:0px;color:#fff"', 'style="max-height: 0; overflow: hidden"',
-    'style="opacity:0"',
+    'style="opacity:0"', 'style="height:0;overflow:hidden"', 'style="width: 0px; overflow-y : hidden"',
+    'style="position:absolute;clip:rect(0,0,0,0)"', 'style="clip: rect(0 0 0 0)"', 'style="clip-path:inset(50%)"',
+    'style="color:rgba(0,0,0,0)"', 'style="color:rgb(0 0 0 / 0)"', 'style="color:#0000"', 'style="disp/**/lay:none"',
+    'style="d\\69splay:none"', 'style="text-decoration:underline line-through"', 'style="color:#fdfdfd"',
+    'style="color: rgb(255 255 255)"', 'style="color:hsl(0, 0%, 100%)"', 'style="color:white"',
+    'style="background:#036;color:rgb(0,51,102)"', 'style="margin-left:-1000px"',
 ])  # fmt: skip
 @pytest.mark.parametrize("tag", ["div", "span", "p", "td", "a", "font"])
 def test_what_nobody_sees_says_nothing(hiding: str, tag: str) -> None:
@@ -104,10 +109,47 @@ def test_what_nobody_sees_says_nothing(hiding: str, tag: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "style", ["display:block", "font-size:0.9em", "opacity:0.5", "max-height:10px", "line-height:0"]
+    "style",
+    [
+        "display:block",
+        "font-size:0.9em",
+        "opacity:0.5",
+        "max-height:10px",
+        "line-height:0",
+        "margin-left:-100px",
+        "height:0",
+        "overflow:hidden",
+        "color:white",
+        "color:#fdfdfd;background:black",
+        "color:rgb(20 20 20)",
+        "color:rgba(0,0,0,0.8)",
+        "clip:rect(0,200px,20px,0)",
+        "background:#036;color:#fff",
+    ],
 )
 def test_what_is_seen_is_read(style: str) -> None:
     assert read_html(f'<div style="{style}">please stop</div>').text == "please stop"
+
+
+@pytest.mark.parametrize(("html", "text"), [
+    ("<style>.gone{text-decoration:line-through}</style><span class=gone>I have voted</span> not yet", "not yet"),
+    ("<style>p.a, div.b { display:none } .c{color:red}</style><p class='x a'>STOP</p><p class=c>yes</p>", "yes"),
+    ("<style>@media print{.a{display:none}}</style><p class=a>STOP</p>", "STOP"),
+    ("<body bgcolor=black><p style='color:gray'>Hi</p><p style='color:white'>STOP</p></body>", "Hi\n\nSTOP"),
+    ("<body style='background:#000'>Hi <b style='color:#fff'>STOP</b></body>", "Hi STOP"),
+    ("<p>Hi</p><font color='#ffffff'>STOP</font>", "Hi"),
+    ("<table bgcolor=navy><tr><td style='color:#fff'>STOP</td></tr></table>", "STOP"),
+    ("<div style='color:#fff'><p>STOP</p><p>Cat</p></div>", "STOP\n\nCat"),
+    ("<div style='background:#222'>Hi<p style='color:#212121'>STOP</p></div>", "Hi"),
+])  # fmt: skip
+def test_styles_of_classes_and_colours_are_known(html: str, text: str) -> None:
+    assert read_html(html).text == text
+
+
+@pytest.mark.parametrize("encoding", ["BASE64 ", " base64", "base64 (text)", '"base64"', "Base64;", "base64\t"])
+def test_a_transfer_encoding_is_known_however_it_is_written(encoding: str) -> None:
+    raw = f"Content-Type: text/plain\r\nContent-Transfer-Encoding: {encoding}\r\n\r\nU1RPUA==\r\n"
+    assert parse_mail(raw.encode()).text == "STOP"
 
 
 def test_comments_in_comments_are_no_mailbox() -> None:

@@ -16,6 +16,7 @@ from campaigns.replies.classification.quotation import find_quotation
 from messaging.content.sent import render_again
 from messaging.content.templates import Template
 from tests.support.effort import effort_of
+from tests.support.quotings import email
 from webhooks.email.mail_server.markup import read_html
 from webhooks.email.mail_server.own_words import own_words
 from webhooks.email.mail_server.quoted_text import names_of
@@ -339,12 +340,65 @@ def test_a_greeting_above_a_mail_that_is_not_marked_hides_no_answer_below_it() -
         "You are receiving this because you are subscribed to Staff News. Unsubscribe here",
         "This email has been scanned for viruses",
         "Von meinem iPhone gesendet",
+        "Opt out | Privacy",
+        "Privacy | Terms | Opt out",
+        "Don't want these emails? Unsubscribe",
+        "No longer wish to hear from us? You can unsubscribe",
         "Please consider the environment before printing this email.",
     ],
 )
 def test_what_stands_below_the_words_is_nobodys_wish(below: str) -> None:
     read = read_reply(own_words(f"I have voted\n\n{below}", {"amy", "jones"}))
     assert (read.reading, read.also) == ("voted", None)
+
+
+@pytest.mark.parametrize("below", [
+    "Kind regards\nCat Fox\n\nPS: please stop emailing me", "Kind regards\nCat\n\nPlease stop emailing me",
+    "Best wishes\n\nCat Fox\n07700 900123\n\nPlease remove me from this list.",
+    "Yours sincerely\nCat Fox (Mrs)\nStaff Nurse\n\nP.S. no more emails please", "Regards,\nCat Fox\nSTOP",
+    "Cofion\nCat\n\nPS: stopiwch plis", "Cheers\nThe Foxes\n\nunsubscribe me",
+])  # fmt: skip
+def test_an_opt_out_below_a_signature_hides_no_vote(below: str) -> None:
+    for claim, also in (("I have voted", "voted"), ("Not voted yet", "not_voted")):
+        read = read_reply(own_words(f"{claim}\n\n{below}", {"cat", "fox"}))
+        assert (read.reading, read.also) == ("opt_out", also)
+
+
+def test_a_name_below_thanks_may_be_whom_it_is_about() -> None:
+    said = "I've told you\n\nThanks\nDave Smith\nhas voted"
+    assert own_words(said, {"cat"}) == said
+
+
+@pytest.mark.parametrize(
+    "label", ["Unsubscribe:\n{link}", "Unsubscribe: {link}", "Unsubscribe:", "Unsubscribe:\n<{link}>"]
+)
+def test_our_footer_is_no_wish_however_it_is_wrapped(label: str) -> None:
+    footer = label.format(link="https://vote.example.org/u/qv2tmmba4jf3m")
+    for said in ("Thanks Cat", "I have voted"):
+        read = read_reply(own_words(f"{said}\n\n{footer}", {"cat"}, email("ballot-reminder").forms))
+        assert read.reading == read_reply(said).reading
+
+
+def test_a_link_of_ours_below_a_request_is_what_they_ask_for() -> None:
+    said = "Please\n\nUnsubscribe:\nhttps://vote.example.org/u/qv2tmmba4jf3m"
+    assert read_reply(own_words(said, {"cat"}, email("ballot-reminder").forms)).reading == "opt_out"
+
+
+@pytest.mark.parametrize("ours", [
+    "I have voted, not yet or no ballot paper has come", "No ballot paper? You can ask for another one",
+    "Thanks.\n\nI have voted, not yet or no ballot paper has come",
+    "to be sure that it arrives in time. No ballot paper?",
+])  # fmt: skip
+def test_a_piece_of_our_mail_is_no_claim(ours: str) -> None:
+    assert read_reply(own_words(ours, {"amy"}, email("ballot-reminder").forms)).reading == "unclear"
+
+
+@pytest.mark.parametrize(("theirs", "right"), [
+    ("No ballot paper? Please send another one", "no_ballot_paper"), ("I have voted", "voted"),
+    ("no ballot paper has come", "no_ballot_paper"), ("Not yet, or no", "not_voted"),
+])  # fmt: skip
+def test_words_that_our_mail_has_too_stay_theirs(theirs: str, right: str) -> None:
+    assert read_reply(own_words(theirs, {"amy"}, email("ballot-reminder").forms)).reading == right
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,8 @@ _FURNITURE: Final = re.compile(
     r"|recipient|disclaimer|visit|cyfrinachol|subscribed|(?:un-?)?subscribe (?:here|below|link)"
     r"|opt[ -]?out (?:here|below)|newsletters?"
     r"|(?:manage|update|change|your) (?:e-?mail |subscription )?(?:preferences|settings)"
-    r"|you(?:['\u2019]re| are)? (?:receiv|get)\w{0,4} th(?:is|ese))\b|https?:|www\.|@|\||[\u00b7\u2022]",
+    r"|you(?:['\u2019]re| are)? (?:receiv|get)\w{0,4} th(?:is|ese))\b|https?:|www\.|@|\||[\u00b7\u2022]"
+    r"|\?\s{0,3}(?:you can |please |then ){0,2}(?:un-?subscribe|opt[ -]?out)\b",
     re.IGNORECASE,
 )
 """Words and characters of added lines that no answer has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from email.message import Message
 from typing import Final
 
@@ -31,6 +32,8 @@ _ALWAYS: Final = (
     "X-ChallengeResponse",
 )
 """Headers that only machines write. `Feedback-ID` is not one: some providers put it on mail that people send."""
+_DENIED: Final = frozenset({"no", "false", "0", "off", "never"})
+"""Values with which such a header says that no machine wrote the mail."""
 _LISTS: Final = ("List-Id", "List-Unsubscribe", "List-Post", "List-Help", "Mailing-List", "X-Mailing-List")
 """Headers of lists and groups, which also distribute what people write."""
 _BULK: Final = frozenset({"bulk", "junk", "list"})
@@ -91,7 +94,7 @@ def is_automatic(parsed: ParsedMail, sender: str) -> bool:
     """
     if _submitted(parsed) not in {"", "no"}:
         return True
-    if sender.strip("<> ").lower() in _NOBODY or any(parsed.message.get(name) is not None for name in _ALWAYS):
+    if sender.strip("<> ").lower() in _NOBODY or _has_any(parsed, _ALWAYS):
         return True
     if answers(parsed) or parsed.header("X-POST-MessageClass").startswith("9"):
         return True
@@ -135,8 +138,11 @@ def is_auto_reply(parsed: ParsedMail) -> bool:
         return False
     if parsed.message.get_content_type() == "multipart/report":
         return parsed.message.get_param("report-type") == "disposition-notification"
-    marked = any(parsed.message.get(name) is not None for name in _ANSWERS)
-    return marked or _sounds(parsed, _REPLIED, _TOPICS) or (answers(parsed) and not is_mail_system(parsed))
+    return (
+        _has_any(parsed, _ANSWERS)
+        or _sounds(parsed, _REPLIED, _TOPICS)
+        or (answers(parsed) and not is_mail_system(parsed))
+    )
 
 
 def answers(parsed: ParsedMail) -> bool:
@@ -146,8 +152,10 @@ def answers(parsed: ParsedMail) -> bool:
 
 def is_mail_system(parsed: ParsedMail) -> bool:
     """Tell whether a mail system wrote a mail, by its From."""
-    said = parsed.header("From")
-    return any(_SYSTEM.match(one) for one in parsed.addresses("From")) or _SYSTEMS.search(said) is not None
+    return (
+        any(_SYSTEM.match(one) for one in parsed.addresses("From"))
+        or _SYSTEMS.search(parsed.header("From")) is not None
+    )
 
 
 def sounds_returned(parsed: ParsedMail, *, answered: bool = True) -> bool:
@@ -175,6 +183,12 @@ def _is_invitation(parsed: ParsedMail) -> bool:
     payloads = [part.get_payload() for part in parsed.message.walk() if part.get_content_type() == _ALTERNATIVE]
     forms = [one for inner in payloads[:MOST_PARTS] if isinstance(inner, list) for one in inner]
     return any(isinstance(one, Message) and one.get_content_type() == "text/calendar" for one in forms)
+
+
+def _has_any(parsed: ParsedMail, names: Sequence[str]) -> bool:
+    """Tell whether a mail has one of these headers, and it does not say "no"."""
+    said = (parsed.header(name) for name in names if parsed.message.get(name) is not None)
+    return any(value.partition(";")[0].strip().lower() not in _DENIED for value in said)
 
 
 def _submitted(parsed: ParsedMail) -> str:

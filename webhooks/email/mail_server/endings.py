@@ -85,7 +85,40 @@ def without_ending(text: str, names: Collection[str]) -> str:
             break
         greeted = greeted or any(letter.isalnum() for letter in line)
         said = said or number >= MOST_GREETINGS or not is_greeting(line)
-    return _without_signature("\n".join(lines).strip(), names)
+    return _without_signature("\n".join(_without_signature_above(lines, names)).strip(), names)
+
+
+def _without_signature_above(lines: Sequence[str], names: Collection[str]) -> Sequence[str]:
+    """Remove a signature with more below it: a farewell, a name, contact lines. "PS: please stop" is said below it.
+
+    Below it an empty line has to follow, or an opt-out; else the name may belong to what is said.
+    """
+    said = False
+    for number, line in enumerate(lines):
+        if said and _FAREWELL.fullmatch(line.strip(" ,.!-")):
+            end = _end_of_signature(lines, number + 1, names)
+            if end is not None:
+                return [*lines[:number], "", *lines[end:]]
+        said = said or not is_greeting(line)
+    return lines
+
+
+def _end_of_signature(lines: Sequence[str], first: int, names: Collection[str]) -> int | None:
+    """Return where the lines of a signature end, from the name on; None where they are none, or nothing is below."""
+    name = next((number for number in range(first, len(lines)) if lines[number]), len(lines))
+    if name == len(lines) or not (_is_name(lines[name], names) or _looks_like_name(lines[name])):
+        return None
+    end = name + 1
+    while end < len(lines) and end - name < MOST_SIGNED and lines[end] and _is_post(lines[end]):
+        end += 1
+    if not any(lines[end:]) or (lines[end] and read_reply(lines[end]).reading != "opt_out"):
+        return None
+    return end
+
+
+def _looks_like_name(line: str) -> bool:
+    words = _WORD.findall(line)
+    return 1 <= len(words) <= 4 and all(word[0].isupper() for word in words) and _is_post(line)
 
 
 def _ends(line: str, following: str) -> bool:

@@ -11,6 +11,16 @@ from typing import Final
 import nh3
 
 from core.control_characters import without_controls
+from webhooks.email.mail_server.styles import (
+    Colour,
+    colour_of,
+    ground_of,
+    hides,
+    is_pale,
+    is_unseen,
+    make_plain_style,
+    styles_of_classes,
+)
 
 MOST_TAGS: Final = 4000
 """Tags that are read: nested lists take time quadratic in their number. An answer stands before what it quotes."""
@@ -19,6 +29,8 @@ _BLOCKS: Final = frozenset({"p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4"
 _EMPTY: Final = frozenset({"br", "hr"})
 _STRUCK: Final = frozenset({"s", "strike", "del"})
 """Tags of text that is struck through: taken back by its writer."""
+_CLASSED: Final = frozenset({"div", "blockquote", "span"})
+"""Tags whose class or id may mark a quotation."""
 _INLINE: Final = frozenset(
     {"span", "a", "b", "i", "em", "strong", "u", "font", "small", "big", "center", "section", "td", "th"}
 )
@@ -33,17 +45,9 @@ _BEGINS: Final = re.compile(
     r"divrplyfwdmsg|appendonsend|ms-outlook-mobile-reference|olk_src_body_section", re.IGNORECASE
 )
 """… and those of what stands before a quotation: all that follows is quoted."""
-_HIDDEN: Final = re.compile(
-    r"(?:^|;)(?:display:none|visibility:(?:hidden|collapse)|mso-hide:all"
-    r"|(?:opacity|font-size|max-height):0?(?:\.0\d*)?[a-z%]{0,3}(?:!important)?(?=;|$)"
-    r"|font-size:(?:[12](?:\.\d*)?(?:px|pt|%)|0?\.[012]\d*(?:px|pt|r?em))(?:!important)?(?=;|$)"
-    r"|(?:text-indent|left|top|margin-left):-\d{3,}|color:transparent\b"
-    r"|text-decoration(?:-line)?:[a-z-]{0,20}line-through)",
-    re.IGNORECASE,
-)
-"""Styles, without spaces, that hide a text or strike it through."""
-_COLOUR: Final = re.compile(r"(?:^|;)color:([^;!]{1,40})", re.IGNORECASE)
-_GROUND: Final = re.compile(r"(?:^|;)background(?:-color)?:([^;!]{1,40})", re.IGNORECASE)
+_BODY: Final = re.compile(r"<body\b([^>]{0,1000})>", re.IGNORECASE)
+_BODY_COLOUR: Final = re.compile(r"bgcolor\s?=\s?[\"']?([#\w]{3,20})", re.IGNORECASE)
+_STYLED: Final = re.compile(r"\bstyle\s?=\s?(?:\"([^\"]{0,600})\"|'([^']{0,600})')", re.IGNORECASE)
 _SPACES: Final = re.compile(r"[ \t\r\n\f\xa0]+")
 _GAPS: Final = re.compile(r"\n{3,}")
 
@@ -70,15 +74,15 @@ def read_html(html: str) -> Shown:
     clean = nh3.clean(
         "<".join(html.split("<", MOST_TAGS + 1)[: MOST_TAGS + 1]),
         tags=set(_BLOCKS | _INLINE | _STRUCK | {"blockquote"}),
-        attributes={"*": {"style", "hidden"}} | {name: {"class", "id"} for name in ("div", "blockquote", "span")},
+        attributes={"*": {"style", "hidden", "class", "bgcolor", "color"}} | {name: {"id"} for name in _CLASSED},
         clean_content_tags={"script", "style", "title", "template"},
         strip_comments=True,
         link_rel=None,
     )
-    reader = _Reader()
+    reader = _Reader(styles_of_classes(html), _ground_of_body(html))
     reader.feed(clean)
     reader.close()
-    lines = without_controls("".join(reader.parts)).split("\n")
+    lines = without_controls(reader.seen()).split("\n")
     # control characters are removed only now: a reference such as &#27; has just become one
     return Shown(_GAPS.sub("\n\n", "\n".join(line.strip() for line in lines)).strip(), reader.marks)
 
@@ -91,8 +95,12 @@ class _Reader(HTMLParser):
         marks: whether anything is quoted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, classes: Mapping[str, str], ground: Colour | None) -> None:
         super().__init__(convert_charrefs=True)
+        self._classes = classes
+        # of each open tag: text colour and background, its own or inherited
+        self._colours: list[tuple[Colour | None, Colour | None]] = [(None, ground)]
+        self._pale: list[bool] = []
         self.parts: list[str] = []
         self.marks = False
         self._done = False
@@ -105,7 +113,7 @@ class _Reader(HTMLParser):
         self._hidden: list[bool] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        marks = " ".join(value or "" for name, value in attrs if name in {"class", "id"})
+        marks = " ".join(value or "" for name, value in attrs if name in {"class", "id"}) if tag in _CLASSED else ""
         if _BEGINS.search(marks) and not self._quoted:
             self.marks = True
             self._done = self._done or self._said  # a person who writes below the quotation has said nothing yet
@@ -113,7 +121,7 @@ class _Reader(HTMLParser):
             self._add("\n")
         if tag in _EMPTY:
             return
-        self._hidden.append(tag in _STRUCK or _is_hidden(dict(attrs)))
+        self._hidden.append(self._hides(dict(attrs)) or tag in _STRUCK)
         quoted = tag == "blockquote" or _QUOTED.search(marks) is not None
         wraps = (len(self.parts), self._quotations) if _WRAPPED.search(marks) and not self._quoted else None
         self._open.append((tag, quoted, wraps))
@@ -126,10 +134,12 @@ class _Reader(HTMLParser):
         while self._open:
             name, quoted, wraps = self._open.pop()
             self._hidden.pop()
+            self._colours.pop()
             self._quoted -= quoted
             self._exact -= name == "pre"
             if wraps is not None and wraps[1] == self._quotations:  # everything in it is the quotation
                 del self.parts[wraps[0] :]
+                del self._pale[wraps[0] :]
             if name == tag:
                 break
         if tag in _BLOCKS:
@@ -138,18 +148,38 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         self._add(data if self._exact else _SPACES.sub(" ", data))
 
+    def seen(self) -> str:
+        """Return the text that can be seen.
+
+        Text as pale as paper is left out only beside darker text: programs with a black background send all of it so.
+        """
+        is_all_pale = all(pale or part.isspace() for part, pale in zip(self.parts, self._pale, strict=True))
+        return "".join(part for part, pale in zip(self.parts, self._pale, strict=True) if is_all_pale or not pale)
+
     def _add(self, text: str) -> None:
         if not self._done and not self._quoted and not any(self._hidden):
+            colour, ground = self._colours[-1]
             self.parts.append(text)
+            self._pale.append(ground is None and is_pale(colour) and not text.isspace())
             self._said = self._said or not text.isspace()
 
+    def _hides(self, attributes: Mapping[str, str | None]) -> bool:
+        """Tell whether a tag's content is invisible: by its style, by `hidden`, or by its colour on the background."""
+        of_classes = (self._classes.get(name, "") for name in (attributes.get("class") or "").split())
+        style = ";".join(
+            (f"color:{attributes.get('color') or ''}", *of_classes, make_plain_style(attributes.get("style") or ""))
+        )
+        colour, ground = colour_of(style), ground_of(f"{style};background:{attributes.get('bgcolor') or ''}")
+        colour, ground = colour or self._colours[-1][0], ground or self._colours[-1][1]
+        self._colours.append((colour, ground))
+        return "hidden" in attributes or is_unseen(colour, ground) or hides(style)
 
-def _is_hidden(attributes: Mapping[str, str | None]) -> bool:
-    """Tell whether a tag's content is invisible: by its style, by `hidden`, or by a text colour like the background.
 
-    White text alone hides nothing: programs with a black background send it.
-    """
-    style = "".join((attributes.get("style") or "").split())
-    colour, ground = _COLOUR.search(style), _GROUND.search(style)
-    unseen = colour is not None and ground is not None and colour[1].casefold() == ground[1].casefold()
-    return "hidden" in attributes or unseen or _HIDDEN.search(style) is not None
+def _ground_of_body(html: str) -> Colour | None:
+    """Return the background colour of the whole mail, where it names one."""
+    body = _BODY.search(html)
+    if body is None:
+        return None
+    said, styled = _BODY_COLOUR.search(body[1]), _STYLED.search(body[1])
+    style = make_plain_style((styled[1] or styled[2] or "") if styled is not None else "")
+    return ground_of(f"background:{said[1]};{style}" if said is not None else style)

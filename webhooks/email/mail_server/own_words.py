@@ -22,6 +22,7 @@ WHOLE: Final = 0.8
 
 _PICTURE: Final = re.compile(r"(?:\[[^\[\]]{1,80}\]\W{0,3})+")
 _LINK: Final = re.compile(r"\s?[<(\[]?(?:https?://|www\.)[^\s<>\"]{1,500}[>)\]]?")
+_REQUEST: Final = re.compile(r"\b(?:please|pl[sz]|plse|kindly|plis|os gwelwch yn dda)\b", re.IGNORECASE)
 _GAPS: Final = re.compile(r"\n{3,}")
 
 
@@ -62,7 +63,8 @@ def own_words(text: str, names: Collection[str] = (), sent: Sequence[str] = ()) 
     rest = _without_footer(words, sent)
     if rest == words or read_reply(rest).reading != "unclear":
         return rest
-    return words if read_reply(f"STOP\n{rest}").alone else ""  # with "please" beside it, the link may be their request
+    # with "please" beside it, and nothing else, the link may be their request; else a person has to see the whole mail
+    return words if _REQUEST.search(rest) and read_reply(f"STOP\n{rest}").alone else ""
 
 
 def _goes_on(above: str, below: str, names: Collection[str]) -> bool:
@@ -73,13 +75,20 @@ def _goes_on(above: str, below: str, names: Collection[str]) -> bool:
 
 
 def _without_footer(words: str, sent: Sequence[str]) -> str:
-    """Remove lines of our footer that came back with their link: "Unsubscribe: https://…".
+    """Remove lines of our footer that came back with their link, "Unsubscribe: https://…", on one line or two.
 
-    Nothing is removed where such lines are everything: a person who sends only the link may want what it offers.
+    A label with its colon is ours where the link was lost, too. Nothing is removed where such lines are everything: a
+    person who sends only the link may want what it offers.
     """
     ours = {_LINK.sub("", line).strip() for form in sent for line in form.split("\n") if _LINK.search(line)} - {""}
     lines = words.split("\n")
-    left = [line for line in lines if not (_LINK.search(line) and _LINK.sub("", line).strip() in ours)]
+    left, below_ours = list[str](), False
+    for line in lines:
+        label, linked = _LINK.sub("", line).strip(), _LINK.search(line) is not None
+        is_ours = label in ours and (linked or label.endswith(":"))
+        below_ours = is_ours or (below_ours and linked and not label)
+        if not below_ours:
+            left.append(line)
     return words if not any(map(str.strip, left)) else _GAPS.sub("\n\n", "\n".join(left)).strip()
 
 

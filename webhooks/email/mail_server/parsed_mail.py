@@ -47,6 +47,7 @@ _OF_CONTENT: Final = ("Content-Type", "Content-Transfer-Encoding", "Content-Disp
 _COMMENT: Final = re.compile(r"\([^()]{0,200}\)")
 _PLACEHOLDER: Final = re.compile(r"\bx?html\b|\bmime\b|\bmulti-?part\b", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W_]+")
+_ENCODING: Final = re.compile(r"\s{0,20}[\"']?([A-Za-z0-9-]{1,40})(?![A-Za-z0-9-])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +195,19 @@ def mailboxes(said: str) -> list[tuple[str, str]]:
 
 def text_of(part: Message, *, most: int = LONGEST_TEXT) -> str:
     """Decode a part's text, whatever charset it declares."""
+    _mend_encoding(part)
     content = part.get_payload(decode=True)
     if not isinstance(content, bytes):
         return ""
     return without_controls(decode(content[: 4 * most], part.get_content_charset()))[:most]
+
+
+def _mend_encoding(part: Message) -> None:
+    """Reduce a transfer encoding to its name: the standard library does not know "BASE64 " or "base64 (text)"."""
+    said = str(part.get("Content-Transfer-Encoding") or "")
+    named = _ENCODING.match(said)
+    if named is not None and named[1] != said:
+        part.replace_header("Content-Transfer-Encoding", named[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def own_subject(subject: str, sent: Sequence[str]) -> str:
     bare = _bare(subject)
     if not sent:  # the words after Re: may be ours, unless they ask to opt out, as no subject of ours does
         read = read_reply(bare)
-        return bare if read.reading == "opt_out" and read.alone else words_of_subject(subject)
+        return bare if read.reading == "opt_out" and (read.alone or read.also) else words_of_subject(subject)
     own = _words(bare)
     ours = _words(_bare(sent[0].partition("\n")[0]))
     if not own or _place(own, ours) is not None:  # a subject may be cut short

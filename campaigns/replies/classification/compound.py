@@ -1,0 +1,105 @@
+"""Compound replies: an opt-out wish and something else in one breath, "STOP not voted", "no paper so stop".
+
+Rules read the words of a wish where they are alone, or where more words make them certain; beside a claim, one word is
+enough. A word such as "stop" is a wish if both sides of it, up to the end of its clause, are empty, polite or a whole
+claim, and at least one is a claim or stands next to one. "I will post it at the bus stop" and "stop the vote" have
+other words there, and stay what they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from campaigns.replies.classification.plain import Plain
+from campaigns.replies.classification.rules import Rules, load_rules
+from campaigns.replies.classification.wish import Place
+
+BESIDE: Final = frozenset({"voted", "not_voted", "will_vote", "no_ballot_paper", "call_me", "wrong_number", "help"})
+"""Readings of what may stand beside a wish."""
+
+Said = Callable[[Plain], tuple[str, str | None]]
+"""Reads a text: the words that were matched, and the reading; "" and None where no rule fits."""
+_Side = Literal["empty", "polite", "claim", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compound:
+    """Reply that is an opt-out, and more.
+
+    Attributes:
+        language: of the wish.
+        rest: the reply without the wish.
+    """
+
+    language: str
+    rest: Plain
+
+
+def find_compound(rules: Rules, plain: Plain, said: Said) -> Compound | None:
+    """Find an opt-out wish beside a claim; None where there is none.
+
+    Args:
+        rules: have the words of wishes.
+        plain: the reply.
+        said: reads a part of it.
+    """
+    for place in rules.wish.places(plain):
+        if _asks(rules, place, plain, said):
+            return Compound(place.language, Plain(place.rest, plain.names))
+    return None
+
+
+def says_something(text: str) -> bool:
+    """Tell whether a text says something by itself: a rule fits it, it is a number, or it has a wish beside a claim."""
+    rules = load_rules()
+    plain = rules.plain(text)
+    if rules.read(plain)[1] is not None or rules.digit.fullmatch(plain.words) is not None:
+        return True
+    return find_compound(rules, plain, lambda part: _by_rules(rules, part)) is not None
+
+
+def _by_rules(rules: Rules, plain: Plain) -> tuple[str, str | None]:
+    found, rule = rules.read(plain)
+    return found, rule.reading if rule is not None else None
+
+
+def _asks(rules: Rules, place: Place, plain: Plain, said: Said) -> bool:
+    if rules.wish.is_bound(place):
+        return False
+    before = _side(rules, place.before, plain, said, above=True)
+    after = _side(rules, place.after, plain, said, above=False)
+    if "other" in {before, after} or (place.weak and "polite" in {before, after}):
+        return False
+    if after == "polite" and rules.wish.objects.search(place.after):  # "stop the vote"
+        return False
+    if "claim" in {before, after}:
+        return True
+    if before == "polite" or not rules.polite.issuperset(place.after.split()):
+        return False
+    return any(_says(rules, clause, plain, said) for clause in (*place.above[-1:], *place.below[:1]))
+
+
+def _says(rules: Rules, clause: str, plain: Plain, said: Said) -> bool:
+    """Tell whether the clause above or below a wish is a claim, or a reason for it."""
+    return said(Plain((clause,), plain.names))[1] in BESIDE or rules.wish.reasons.fullmatch(clause) is not None
+
+
+def _side(rules: Rules, words: str, plain: Plain, said: Said, *, above: bool) -> _Side:
+    """Tell how a wish may be read that stands below or above these words in its clause."""
+    if not words:
+        return "empty"
+    known = rules.familiar | rules.polite | plain.names
+    found, reading = said(Plain((words,), plain.names))
+    if reading in BESIDE:
+        at = words.find(found)
+        if at < 0:
+            return "claim"
+        # the word next to the wish must be the claim's, or one that adds nothing: else it is "the Oak Street stop"
+        beside = words[at + len(found) :].split()[-1:] if above else words[:at].split()
+        allowed = known | rules.trailing if above else rules.leading
+        return "claim" if all(word in allowed or word.isdigit() for word in beside) else "other"
+    if rules.wish.reasons.fullmatch(words):
+        return "claim"
+    return "polite" if all(word in known | rules.wishing for word in words.split()) else "other"
