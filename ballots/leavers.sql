@@ -40,9 +40,12 @@ where person_id = any ($1::bigint[]) and left_at is not null and erased_at is nu
 returning external_id, person_id;
 
 -- name: audit
--- Who did what to whom.
+-- Who did what to whom: the person by id, as a number may become somebody else's.
 insert into audit (actor, action, subject, detail)
-select $1, $2, s.subject, s.detail from unnest($3::text[], $4::jsonb[]) as s (subject, detail);
+select $1, $2, 'person ' || p.person_id, s.detail
+from unnest($3::text[], $4::jsonb[]) with ordinality as s (external_id, detail, n)
+join person p using (external_id)
+order by s.n;
 
 -- name: close_numbers
 -- Numbers similar to one that nobody has: in another case, with leading zeros, or with it as their last digits.

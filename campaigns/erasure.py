@@ -7,7 +7,6 @@ keeps launches and the inbox out, waited for while nothing else is held; then al
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +22,6 @@ from messaging.outbox.erasure import (
     Written,
     drop_places,
     empty_messages,
-    erase_places,
     hold_messages,
     keep_places,
     written_to,
@@ -32,9 +30,9 @@ from messaging.outbox.erasure import (
 from messaging.states import Reason
 from messaging.suppression import drop_suppressions, suppress
 from messaging.suppression_digests import DigestKeys, Kept, keep_digests
-from people.address_patterns import find_pattern, likes_of
+from people.address_patterns import AddressPatterns, find_patterns
 from people.people_lock import lock_people, try_import_lock
-from people.search import find_holders
+from people.search import Holder, find_holders
 
 SQL: Final = load_queries(__file__)
 
@@ -62,7 +60,7 @@ class Traces:
         written: messages to them.
         reply_ids: their replies.
         inbound_ids: the inbound log rows of those.
-        pattern: a regular expression, of Python and PostgreSQL alike, that finds their own addresses in any text.
+        patterns: find their own addresses in any text.
     """
 
     person_id: int | None
@@ -74,12 +72,7 @@ class Traces:
     written: Written
     reply_ids: tuple[int, ...]
     inbound_ids: tuple[int, ...]
-    pattern: str
-
-    @property
-    def likes(self) -> list[str]:
-        """Return LIKE patterns on squeezed text that match at least whatever `pattern` does."""
-        return [like for address in self.addresses for like in likes_of(address)]
+    patterns: AddressPatterns
 
     @property
     def addresses(self) -> list[str]:
@@ -108,49 +101,34 @@ async def find_traces(db: Connection, who: str, *, region: str) -> Traces:
         raise NotFound(
             f"Nobody has the membership number {who}.", remedy="Look the person up with: muster people find TEXT"
         ) from None
-    holders = await find_holders(db, [(channel, address)])
-    if holders:
-        numbers = sorted({one.external_id for one in holders})
-        raise Conflict(
-            f"{address} belongs to {'the member' if len(numbers) == 1 else 'members'} {', '.join(numbers)}.",
-            remedy=f"Erase {'them' if len(numbers) == 1 else 'each'} by membership number: "
-            f"muster people erase {' '.join(numbers)}",
-        )
+    _refuse_holders(address, await find_holders(db, [(channel, address)]))
     return await _traces_at(db, channel, address)
 
 
 async def traces_of(db: Connection, person_id: int, external_id: str, name: str = "") -> Traces:
     """Find everything that is kept about a member."""
     written = await written_to(db, person_id)
-    listed = frozenset((row["channel"], row["address"]) for row in await db.fetch(SQL["addresses"], person_id))
-    every = sorted(one for one in {*listed, *written.addresses} if not one[1].startswith("erased-"))
-    shared = {(one.channel, one.address) for one in await find_holders(db, every) if one.person_id != person_id}
-    own = tuple(one for one in every if one not in shared)
+    addresses = await db.fetch(SQL["addresses"], person_id)
+    own = tuple((row["channel"], row["address"]) for row in addresses if not row["shared"])
+    shared = tuple((row["channel"], row["address"]) for row in addresses if row["shared"])
+    listed = frozenset((row["channel"], row["address"]) for row in addresses if row["listed"])
     replies = await db.fetch(SQL["replies"], person_id, written.ids, [one[0] for one in own], [one[1] for one in own])
     return Traces(
-        person_id, external_id, name, listed, own, tuple(sorted(shared)), written,
+        person_id, external_id, name, listed, own, shared, written,
         tuple(row["reply_id"] for row in replies), tuple(row["inbound_id"] for row in replies),
-        await find_pattern(db, [address for _, address in own]),
+        await find_patterns(db, [address for _, address in own]),
     )  # fmt: skip
 
 
 async def read_again(db: Connection, traces: Traces) -> Traces:
-    """Find the traces again, once the locks are held and nobody can add to them.
-
-    Raises:
-        NotFound: somebody else has erased them.
-    """
+    """Find the traces again, once the locks are held and nobody can add to them."""
     if traces.person_id is None:
         return await _traces_at(db, *traces.own[0], known=traces.written)
-    if await db.fetchrow(SQL["person"], traces.external_id) is None:
-        raise NotFound(
-            f"{traces.external_id} has just been erased by somebody else.", remedy="There is nothing left to do."
-        )
     return await traces_of(db, traces.person_id, traces.external_id, traces.name)
 
 
-async def lock_everything(db: Connection, traces: Traces) -> None:
-    """Take every lock an erasure needs; all but the first without waiting.
+async def begin_erasure(db: Connection, traces: Traces) -> None:
+    """Take every lock an erasure needs, all but the first without waiting, and let the database note whom it is of.
 
     Args:
         db: in the caller's transaction, which has done nothing yet.
@@ -158,17 +136,25 @@ async def lock_everything(db: Connection, traces: Traces) -> None:
 
     Raises:
         asyncpg.LockNotAvailableError: another transaction holds one of them; try again in a moment.
-        Conflict: a member file is being imported.
+        NotFound: somebody else has erased them.
+        Conflict: a member file is being imported, or has just given the address to a member.
     """
     await db.fetchval(SQL["wait_little"], _TURN)
     await lock_people(db)
     await db.fetchval(SQL["wait_little"], PATIENCE)
     if not await try_import_lock(db):
         raise Conflict("A member file is being imported just now.", remedy="Erase when it has ended.")
-    if traces.person_id is not None:
+    if traces.person_id is None:
+        _refuse_holders(traces.own[0][1], await find_holders(db, traces.own))
+        await db.execute(SQL["begin_at"], *traces.own[0], list(traces.written.archived))
+    else:
+        if await db.fetchrow(SQL["person"], traces.external_id) is None:
+            raise NotFound(
+                f"{traces.external_id} has just been erased by somebody else.", remedy="There is nothing left to do."
+            )
+        await db.execute(SQL["begin"], traces.person_id)
         for row in await db.fetch(SQL["left_behind"], traces.person_id, None):
             await counts.lock_counts(db, row["ballot_id"])  # before any message, in the same order as everywhere
-        await db.fetch(SQL["hold_person"], traces.person_id)
     await hold_messages(db, traces.written.messages)
 
 
@@ -178,16 +164,15 @@ async def erase_traces(
     """Remove everything that identifies a person; their opt-outs are kept as digests.
 
     Args:
-        db: in the caller's transaction, which holds every lock.
+        db: in the caller's transaction, which `begin_erasure` began.
         keys: for the digests.
         traces: what to remove.
         may_return: if a member file names them again they may be written to, except where they had opted out.
         now: the time.
 
     Returns:
-        Their membership number from now on, and how many queued messages were withdrawn.
+        Their membership number from now on, empty without a member; and how many queued messages were withdrawn.
     """
-    new = f"erased-{secrets.token_hex(8)}"
     channels, addresses = _columns(traces.own)
     if traces.person_id is not None:
         await _leave_ballots(db, traces.person_id, now)
@@ -197,32 +182,18 @@ async def erase_traces(
     await keep_places(db, traces.written, traces.shared)
     withdrawn = await empty_messages(db, traces.written, traces.addresses)
     await db.execute(SQL["empty_replies"], list(traces.reply_ids), now)
-    await db.execute(SQL["mend_replies"], traces.pattern, traces.likes, addresses)
+    await db.execute(SQL["mend_replies"], traces.patterns.pattern, list(traces.patterns.likes), addresses)
     if traces.person_id is not None:
         # this also stops messages already claimed, at their last eligibility check
         await suppress(db, channel="person", address=str(traces.person_id), reason=Reason.ERASED, source="staff")
-        await db.execute(SQL["drop_addresses"], traces.person_id)
         await drop_consents(db, traces.person_id)
-        await db.execute(SQL["empty_person"], traces.person_id, new, now)
+    new: str = await db.fetchval(SQL["finish"]) or ""
+    if traces.person_id is not None:
         for row in await db.fetch(SQL["naming_campaigns"], traces.external_id):
             told = [renamed(row[name], traces.external_id, new) for name in ("audience", "spec")]
             await db.execute(SQL["rename_in_campaign"], row["campaign_id"], *told)
-    await erase_places(db, traces.written, traces.person_id, traces.own)
-    await empty_alerts(db, traces.pattern)
-    await _empty_ledgers(db, traces)
+    await empty_alerts(db, traces.patterns.pattern)
     return new, withdrawn
-
-
-async def _empty_ledgers(db: Connection, traces: Traces) -> None:
-    channels, addresses = _columns(traces.own)
-    await db.execute(
-        SQL["empty_ledgers"],
-        traces.person_id,
-        traces.external_id,
-        channels,
-        addresses,
-        traces.written.ids,
-    )
 
 
 async def _leave_ballots(db: Connection, person_id: int, now: datetime) -> None:
@@ -297,8 +268,18 @@ async def _traces_at(db: Connection, channel: str, address: str, known: Written 
     return Traces(
         None, "", "", frozenset({(channel, address)}), ((channel, address),), (), written,
         tuple(row["reply_id"] for row in replies), tuple(row["inbound_id"] for row in replies),
-        await find_pattern(db, [address]),
+        await find_patterns(db, [address]),
     )  # fmt: skip
+
+
+def _refuse_holders(address: str, holders: Sequence[Holder]) -> None:
+    if holders:
+        numbers = sorted({one.external_id for one in holders})
+        raise Conflict(
+            f"{address} belongs to {'the member' if len(numbers) == 1 else 'members'} {', '.join(numbers)}.",
+            remedy=f"Erase {'them' if len(numbers) == 1 else 'each'} by membership number: "
+            f"muster people erase {' '.join(numbers)}",
+        )
 
 
 def _columns(addresses: Sequence[Address]) -> tuple[list[str], list[str]]:

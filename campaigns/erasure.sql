@@ -4,8 +4,8 @@ select person_id, external_id, trim(first_name || ' ' || last_name) as name
 from person where external_id = $1 and erased_at is null;
 
 -- name: addresses
--- Their addresses by the member files.
-select channel, address from address where person_id = $1;
+-- Their addresses, by member files and by messages to them, and whether others have them.
+select channel, address, listed, shared from addresses_of($1) order by channel, address;
 
 -- name: replies
 -- Their replies, from any address; and replies by unknown people from an address of theirs, or in answer to a message
@@ -28,21 +28,23 @@ select exists (select from suppression_event where channel = $1 and address = $2
   or exists (select from reply where channel = $1 and address = $2)
   or exists (select from erased_place where channel = $1 and address = $2);
 
--- name: hold_person
--- Locks the person without waiting: a transaction that is changing them may hold messages that we lock next.
-select person_id from person where person_id = $1 for update nowait;
+-- name: begin
+-- Locks the person without waiting, for a transaction that is changing them may hold messages that we lock next; and the
+-- database notes their number and addresses, by which alone it erases at the end.
+select begin_erasure($1);
+
+-- name: begin_at
+-- The same for somebody known by an address alone. $3: messages to it in the archive.
+select begin_erasure_at($1, $2, $3::bigint[]);
 
 -- name: wait_little
 -- Limits the wait for locks: another holder is done in a moment, and the erasure starts again.
 select set_config('lock_timeout', $1, true);
 
--- name: empty_person
--- The row stays, because other rows refer to it. Its new number identifies nobody and cannot be guessed.
-update person
-set external_id = $2, first_name = '', last_name = '', unit_id = null, language = 'en', time_zone = 'Europe/London',
-  attributes = '{}', left_at = null, struck_off_at = coalesce(struck_off_at, $3), erased_at = $3, created_at = $3,
-  updated_at = $3
-where person_id = $1;
+-- name: finish
+-- Empties the person, the addresses of their messages, and the ledgers: only a function of the owner may. The person's row
+-- stays, because other rows refer to it. Its new number identifies nobody and cannot be guessed.
+select finish_erasure();
 
 -- name: left_behind
 -- Ballots that close after a person's coming leaving date, and after $2 where it is given; in those that close before,
@@ -58,10 +60,6 @@ order by b.ballot_id;
 -- name: leave_ballot
 -- As for leavers on their date.
 delete from elector where ballot_id = $1 and person_id = $2;
-
--- name: drop_addresses
--- Deletes their addresses, by which an import would find them.
-delete from address where person_id = $1;
 
 -- name: empty_replies
 -- That they answered stays, and its classification; the reply is closed.
@@ -87,10 +85,6 @@ for update;
 -- name: rename_in_campaign
 -- The audience stays as large as before, without the old number.
 update campaign set audience = $2, spec = $3 where campaign_id = $1;
-
--- name: empty_ledgers
--- Calls the only function that may change a ledger; it is defined in a migration.
-select erase_personal_detail($1::bigint, $2::text, $3::text[], $4::text[], $5::bigint[]);
 
 -- name: forget_statistics
 -- Refreshes the planner's statistics, which keep samples of column values that the application can read.

@@ -24,10 +24,10 @@ import structlog
 from ballots.counts import finish_reach
 from campaigns.erasure import (
     Traces,
+    begin_erasure,
     erase_traces,
     find_traces,
     forget_statistics,
-    lock_everything,
     note_erasure,
     read_again,
 )
@@ -168,8 +168,8 @@ def wanted_of(traces: Traces) -> Wanted:
         reply_ids=traces.reply_ids,
         inbound_ids=traces.inbound_ids,
         addresses=traces.own,
-        pattern=traces.pattern,
-        likes=traces.likes,
+        pattern=traces.patterns.pattern,
+        likes=traces.patterns.likes,
     )
 
 
@@ -223,7 +223,7 @@ async def read_waiting(runtime: Runtime, db: Connection, inbound_ids: Sequence[i
 async def _erase(
     db: Connection, keys: DigestKeys, found: FoundTraces, actor: str, *, may_return: bool, now: datetime
 ) -> tuple[FoundTraces, dict[str, int]]:
-    await lock_everything(db, found.traces)
+    await begin_erasure(db, found.traces)
     traces = await read_again(db, found.traces)
     await hold_messages(db, traces.written.messages)  # includes what was launched just before
     wanted = wanted_of(traces)

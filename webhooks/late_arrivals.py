@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from core.db import Connection, load_queries
-from messaging.outbox.erasure import NEVER
+from messaging.outbox.erasure import NEVER, forget_erased
 from messaging.provider_names import SMS_PROVIDERS
 
 SQL: Final = load_queries(__file__)
@@ -68,6 +68,7 @@ async def erased_messages(db: Connection, since: datetime) -> list[int]:
         since: the moment.
     """
     await db.execute(SQL["forget_erased"], since)
+    await forget_erased(db, since)
     return [row["message_id"] for row in await db.fetch(SQL["erased_messages"])]
 
 

@@ -150,124 +150,241 @@ begin
   return total;
 end $$;
 
--- Refuses to erase whoever still has a name or an address, and addresses that are none, or somebody's.
-create function check_erased(who bigint, channels text[], addresses text[]) returns void
-language plpgsql set search_path = public, pg_temp as $$
+-- Addresses of a person, by member files and by the messages to them; and whether others have them as well.
+create function addresses_of(who bigint) returns table (channel text, address text, listed boolean, shared boolean)
+language sql stable parallel safe as $$
+  select one.channel, one.address, bool_or(one.listed), exists (
+    select from address a where a.channel = one.channel and a.address = one.address and a.person_id <> who
+  )
+  from (
+    select a.channel, a.address, true from address a where a.person_id = who
+    union all
+    select m.channel, m.address, false from messages_of(who) m
+    union all
+    select m.channel, m.address, false from message_archive m where m.person_id = who
+  ) one (channel, address, listed)
+  where one.address !~ '^erased-\d+$'
+  group by one.channel, one.address
+$$;
+
+-- The erasure that a transaction has begun: whom it is of, as the tables said when the transaction had done nothing yet. What is
+-- erased is derived from this row, not from what the login says later. Written by the owner's functions alone; a transaction
+-- that leaves its row behind cannot commit.
+create table erasure (
+  transaction xid8     primary key,
+  person_id   bigint,            -- null for somebody known by an address alone
+  number      text     not null, -- their membership number; empty without a member
+  channels    text[]   not null, -- of their addresses that nobody else has
+  addresses   text[]   not null,
+  archived    bigint[] not null  -- without a member: messages to the address in the archive
+);
+create trigger erasure_written before insert or update or delete on erasure
+  for each statement execute function only_owner();
+
+create function refuse_unfinished() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
-  if who is not null and not exists (
-    select from person p
-    where p.person_id = who and p.erased_at is not null and p.first_name = '' and p.last_name = ''
-      and p.external_id ~ '^erased-[0-9a-f]{16}$' and not exists (select from address a where a.person_id = who)
-  ) then
-    raise exception 'person % is not being erased', who;
+  if exists (select from erasure e where e.transaction = new.transaction) then
+    raise exception 'an erasure was begun and not finished';
   end if;
-  if exists (
-    select from unnest(channels, addresses) as own (channel, address)
-    where is_whole_address(own.channel, own.address) is not true
-  ) then
-    raise exception 'that is no address';
-  end if;
-  if exists (select from unnest(channels, addresses) as own (channel, address) join address using (channel, address)) then
-    raise exception 'that address is somebody''s';
+  return null;
+end $$;
+create constraint trigger erasure_is_finished after insert on erasure deferrable initially deferred
+  for each row execute function refuse_unfinished();
+
+-- Refuses to begin where anything was written before: whoever could take away an address first, and give it back
+-- afterwards, could have the ledgers emptied of a living person.
+create function begin_as_first() returns void language plpgsql set search_path = public, pg_temp as $$
+begin
+  if pg_current_xact_id_if_assigned() is not null then
+    raise exception 'this transaction has written or locked something already'
+      using hint = 'an erasure is begun before anything else, so that it goes by what was there';
   end if;
 end $$;
 
--- Takes out of messages where they went: of those to a person who was erased, or to addresses that are nobody's.
-create function erase_places(who bigint, channels text[], addresses text[], messages bigint[]) returns void
+-- Begins the erasure of a person.
+create function begin_erasure(who bigint) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  number text;
+  theirs_channels text[];
+  theirs text[];
+begin
+  perform begin_as_first();
+  select p.external_id into number from person p where p.person_id = who and p.erased_at is null for update nowait;
+  if not found then
+    raise exception 'person % is nobody, or erased', who;
+  end if;
+  select array_agg(one.channel), array_agg(one.address) into theirs_channels, theirs
+  from addresses_of(who) one
+  where not one.shared and is_whole_address(one.channel, one.address);
+  -- each erasure leaves one row in the audit: nobody's addresses are as many as a whole union's
+  if cardinality(theirs) > 100 then
+    raise exception 'person % has % addresses, and nobody has more than 100', who, cardinality(theirs)
+      using hint = 'take those away that are not theirs: muster people import';
+  end if;
+  insert into erasure (transaction, person_id, number, channels, addresses, archived)
+  values (pg_current_xact_id(), who, number, coalesce(theirs_channels, '{}'), coalesce(theirs, '{}'), '{}');
+end $$;
+
+-- Begins the erasure of somebody known by an address alone: one that nobody has, and that something was sent to or heard from.
+-- The archive has no index of addresses, so whoever has looked says which messages are in it.
+create function begin_erasure_at(its_channel text, its_address text, archived bigint[]) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
-  perform check_erased(who, channels, addresses);
-  if exists (
-    select from (
-      select m.message_id, m.person_id, m.channel, m.address from message m where m.message_id = any (messages)
-      union all
-      select m.message_id, m.person_id, m.channel, m.address from message_archive m where m.message_id = any (messages)
-    ) m
-    where m.person_id is distinct from who and m.address is distinct from 'erased-' || m.message_id
-      and (who is not null or not exists (
-        select from unnest(channels, addresses) as own (channel, address)
-        where own.channel = m.channel and own.address = m.address
-      ))
-  ) then
-    raise exception 'a message is not theirs';
+  perform begin_as_first();
+  if is_whole_address(its_channel, its_address) is not true then
+    raise exception 'that is no address';
   end if;
-  perform set_config('muster.erasing', 'on', true);
-  update message set address = 'erased-' || message_id
-  where message_id = any (messages) and address <> 'erased-' || message_id;
-  update message_archive set address = 'erased-' || message_id
-  where message_id = any (messages) and address <> 'erased-' || message_id;
-  perform set_config('muster.erasing', 'off', true);
+  if exists (select from address a where a.channel = its_channel and a.address = its_address) then
+    raise exception 'that address is somebody''s';
+  end if;
+  if exists (
+    select from unnest(archived) as given (message_id)
+    where not exists (
+      select from message_archive m
+      where m.message_id = given.message_id and m.channel = its_channel and m.address = its_address
+    )
+  ) then
+    raise exception 'a message did not go there';
+  end if;
+  if not (
+    cardinality(archived) > 0
+    or exists (select from messages_to(its_channel, its_address))
+    or exists (select from suppression_event e where e.channel = its_channel and e.address = its_address)
+    or exists (select from reply r where r.channel = its_channel and r.address = its_address)
+    or exists (select from erased_place p where p.channel = its_channel and p.address = its_address)
+  ) then
+    raise exception 'nothing was ever sent to or heard from that address';
+  end if;
+  insert into erasure (transaction, person_id, number, channels, addresses, archived)
+  values (pg_current_xact_id(), null, '', array[its_channel], array[its_address], archived);
 end $$;
 
--- Takes out of the ledgers what names a person and leaves what happened, when, and who did it. It is of use to its owner alone,
--- whose triggers let nobody else change a ledger: erase_personal_detail calls it.
+-- Finds any of several addresses in a text; what is only a few digits is a count as well.
+create function any_address_pattern(addresses text[]) returns text language sql immutable parallel safe as $$
+  select coalesce(string_agg(address_pattern(address), '|') filter (where address !~ '^[0-9]'), '\A(?!x)x')
+  from unnest(addresses) as own (address)
+$$;
+
+-- Where a suppression comes from, of somebody who is being erased. Lists say it in words of their own, which may name the
+-- person ("letter from Ann Lee"), or by the name of their file; what Muster itself writes down stays.
+create function impersonal_source(source text) returns text language sql immutable parallel safe as $$
+  select case
+    when source in (
+      'link', 'unsubscribe', 'preferences', 'sms_reply', 'email_reply', 'staff', 'twilio', 'vonage', 'smtp', 'bounce',
+      'complaint', 'sendgrid', 'mailgun', 'postmark', 'ses', 'before erasure'
+    ) then source
+    else 'erased'
+  end
+$$;
+grant execute on function impersonal_source to public;
+
+-- Takes out of the ledgers what names a person and leaves what happened, when, and who did it; returns how many rows it changed.
+-- It is of use to its owner alone, whose triggers let nobody else change a ledger: finish_erasure calls it.
 create function empty_ledgers(
   who       bigint,   -- the person; null for somebody known by an address alone
   number    text,     -- their membership number; empty without a member
   channels  text[],
   addresses text[],   -- that are theirs alone, by channel
-  messages  bigint[], -- that were sent to them
-  pattern   text      -- finds their addresses in any text
-) returns void language plpgsql set search_path = public, pg_temp as $$
+  hot       bigint[], -- their messages in the outbox
+  cold      bigint[], -- those in the archive
+  others    bigint[]  -- messages for other people at the address: only the address goes from their history
+) returns bigint language plpgsql set search_path = public, pg_temp as $$
+declare
+  pattern constant text := any_address_pattern(addresses);
+  -- who works here is named by what they did, for as long as that is kept
+  outside constant text[] := array(
+    select own.address from unnest(addresses) as own (address)
+    where own.address !~ '^[0-9]'
+      and not exists (select from staff s where lower(s.email) = own.address)
+      and not exists (select from audit a where lower(a.actor) = own.address)
+  );
+  unstaffed constant text := any_address_pattern(outside);
+  likes constant text[] := array(select unnest(address_likes(own.address)) from unnest(outside) as own (address));
+  rows bigint := 0;
+  these bigint;
 begin
   perform set_config('muster.erasing', 'on', true);
 
-  -- The audit speaks of people by their id and of opt-outs by their place in the ledger. It used to name the membership
-  -- number, and an address by its mask, which others have too: which row is meant, the ledger's own moment says.
-  update audit a set subject = 'erased', detail = '{}'
-  from suppression_event e
-  join unnest(channels, addresses) as own (channel, address) using (channel, address)
-  where e.action = 'lift' and a.at = e.at and a.action = 'messages.resumed' and a.subject like e.channel || ' %';
-  update audit set subject = 'person ' || who, detail = '{}'
-  where subject = number and number <> ''
-    and action in ('preferences.changed', 'people.left', 'people.came_back', 'people.returned');
+  -- The audit speaks of people by their id and of opt-outs by their place in the ledger.
   update audit set detail = '{}' where subject = 'person ' || who and detail <> '{}';
+  get diagnostics these = row_count;
+  rows := rows + these;
   update audit
-  set subject = regexp_replace(subject, pattern, 'erased', 'gi'), detail = jsonb_without(detail, pattern)
-  where subject ~* pattern or jsonb_words(detail) ~* pattern;
+  set subject = regexp_replace(subject, unstaffed, 'erased', 'gi'), detail = jsonb_without(detail, unstaffed)
+  where squeezed(subject || ' ' || detail::text) like any (likes)
+    and (subject ~* unstaffed or jsonb_words(detail) ~* unstaffed);
+  get diagnostics these = row_count;
+  rows := rows + these;
 
-  update suppression_event e set address = 'erased', message_id = null
+  update suppression_event e set address = 'erased', message_id = null, source = impersonal_source(e.source)
   from unnest(channels, addresses) as a (channel, address)
   where e.channel = a.channel and e.address = a.address;
+  get diagnostics these = row_count;
+  rows := rows + these;
+  update suppression_event e set source = impersonal_source(e.source)
+  where e.channel = 'person' and e.address = who::text and e.source <> impersonal_source(e.source);
+  get diagnostics these = row_count;
+  rows := rows + these;
 
   update consent_event set source = 'erased', wording = '', message_id = null
   where person_id = who and (source, wording) is distinct from ('erased', '');
+  get diagnostics these = row_count;
+  rows := rows + these;
 
   update claim c set recorder = 'erased'
   from ballot b
   where c.ballot_id = b.ballot_id and c.person_id = who and (c.recorder = number or c.recorder ~* pattern);
+  get diagnostics these = row_count;
+  rows := rows + these;
 
   update message_event
   set code = case when code !~* pattern and code !~ '@|\d{7}' then code end, detail = impersonal_detail(detail)
-  where message_id = any (messages)
+  where message_id = any (hot)
     and (detail is distinct from impersonal_detail(detail) or code ~* pattern or code ~ '@|\d{7}');
+  get diagnostics these = row_count;
+  rows := rows + these;
   update message_event_archive
   set code = case when code !~* pattern and code !~ '@|\d{7}' then code end, detail = impersonal_detail(detail)
-  where message_id = any (messages)
+  where message_id = any (cold)
     and (detail is distinct from impersonal_detail(detail) or code ~* pattern or code ~ '@|\d{7}');
+  get diagnostics these = row_count;
+  rows := rows + these;
+  update message_event
+  set code = case when code !~* pattern then code end, detail = jsonb_without(detail, pattern)
+  where message_id = any (others) and (code ~* pattern or jsonb_words(detail) ~* pattern);
+  get diagnostics these = row_count;
+  rows := rows + these;
+  update message_event_archive
+  set code = case when code !~* pattern then code end, detail = jsonb_without(detail, pattern)
+  where message_id = any (others) and (code ~* pattern or jsonb_words(detail) ~* pattern);
+  get diagnostics these = row_count;
+  rows := rows + these;
 
   perform set_config('muster.erasing', 'off', true);
+  return rows;
 end $$;
 
--- The one way to change a ledger. It says first what it will not do, and afterwards what was done. It makes the pattern itself,
--- of whole addresses, and does not take an opt-out out of the ledger that stands nowhere else.
-create function erase_personal_detail(
-  who       bigint,  -- the person; null for somebody known by an address alone
-  number    text,    -- their membership number; empty without a member
-  channels  text[],
-  addresses text[],  -- that are theirs alone, by channel
-  messages  bigint[] -- that were sent to them, and have been emptied
-) returns void language plpgsql security definer set search_path = public, pg_temp as $$
+-- Finishes the erasure that this transaction has begun: the one way to change a ledger, and to erase a person. It is told nothing:
+-- whom, the row of the beginning says, and which messages, the messages, which nobody can change. It does not take an opt-out
+-- out of the ledger of which no digest is kept: which digest is whose, only whoever has the key can say, so that this is a
+-- reminder for our own code and proves nothing. It writes down itself what it has done. Returns the person's new number.
+create function finish_erasure() returns text
+language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  changed int;
+  it erasure;
+  anew text;
+  hot bigint[] := '{}';
+  cold bigint[] := '{}';
+  others bigint[] := '{}'; -- to living people: that an address was theirs once makes their history nobody else's
+  emptied bigint;
 begin
-  perform check_erased(who, channels, addresses);
-  if number <> '' and (who is null or exists (select from person p where p.external_id = number)) then
-    raise exception 'that membership number is somebody''s';
+  delete from erasure e where e.transaction = pg_current_xact_id() returning * into it;
+  if not found then
+    raise exception 'this transaction has begun no erasure';
   end if;
-  -- the digest has the moment of the ledger's event; which digest is whose, only whoever has the key can say
   if exists (
-    select from unnest(channels, addresses) as own (channel, address)
+    select from unnest(it.channels, it.addresses) as own (channel, address)
     join suppression_event e using (channel, address)
     where e.action = 'suppress' and reason_weight(e.reason) = reason_weight('opted_out')
       and not exists (
@@ -282,42 +399,46 @@ begin
   ) then
     raise exception 'an opt-out of that address stands, and no digest of it is kept';
   end if;
-  if exists (
-    select from unnest(messages) as given (message_id)
-    where not exists (select from message m where m.message_id = given.message_id)
-      and not exists (select from message_archive m where m.message_id = given.message_id)
-  ) or exists (
-    select from (
-      select m.message_id, m.person_id, m.address from message m where m.message_id = any (messages)
-      union all
-      select m.message_id, m.person_id, m.address from message_archive m where m.message_id = any (messages)
-    ) m
-    left join person p using (person_id)
-    where (who is null or m.person_id = who) is not true
-      or (m.address = 'erased-' || m.message_id or m.address is null and p.erased_at is not null) is not true
-  ) then
-    raise exception 'a message is not theirs, or has not been emptied';
+
+  if it.person_id is not null then
+    anew := 'erased-' || left(encode(sha256(convert_to(gen_random_uuid()::text, 'UTF8')), 'hex'), 16);
+    delete from address a where a.person_id = it.person_id;
+    update person p
+    set external_id = anew, first_name = '', last_name = '', unit_id = null, language = 'en', time_zone = 'Europe/London',
+      attributes = '{}', left_at = null, struck_off_at = coalesce(struck_off_at, now()), erased_at = now(),
+      created_at = now(), updated_at = now()
+    where p.person_id = it.person_id;
+    hot := array(select m.message_id from messages_of(it.person_id) m);
+    cold := array(select m.message_id from message_archive m where m.person_id = it.person_id);
+  else
+    others := array(select m.message_id from messages_to(it.channels[1], it.addresses[1]) m) || it.archived;
   end if;
 
-  perform set_config('muster.erased', jsonb_build_object(
-    'who', who, 'number', number, 'channels', channels, 'addresses', addresses, 'rows', 0)::text, true);
-  perform empty_ledgers(who, number, channels, addresses, messages, coalesce((
-    select string_agg(address_pattern(own.address), '|')
-    from unnest(addresses) as own (address)
-    where own.address !~ '^[0-9]' -- what is only a few digits is a count as well
-  ), '\A(?!x)x'));
-  changed := current_setting('muster.erased')::jsonb ->> 'rows';
-  perform set_config('muster.erased', '', true);
-  if changed > 0 then
-    insert into audit (actor, action, subject, detail)
-    values (
-      'database', 'ledgers.emptied',
-      case when who is not null then 'person ' || who when cardinality(addresses) > 0 then 'an address' else 'messages' end,
-      jsonb_build_object('rows', changed, 'login', session_user)
-    );
-  end if;
+  insert into erased_message (message_id, upto)
+  select id, 0 from unnest(hot || cold) as theirs (id)
+  union all
+  select id, greatest(
+    (select max(e.event_id) from message_event e where e.message_id = id),
+    (select max(e.event_id) from message_event_archive e where e.message_id = id), 0
+  )
+  from unnest(others) as went (id)
+  on conflict (message_id) do update set upto = least(erased_message.upto, excluded.upto), erased_at = excluded.erased_at;
+
+  perform set_config('muster.erasing', 'on', true);
+  update message set address = 'erased-' || message_id
+  where message_id = any (hot || others) and address <> 'erased-' || message_id;
+  update message_archive set address = 'erased-' || message_id
+  where message_id = any (cold || others) and address <> 'erased-' || message_id;
+
+  emptied := empty_ledgers(it.person_id, it.number, it.channels, it.addresses, hot, cold, others);
+  insert into audit (actor, action, subject, detail)
+  values (
+    'database', 'ledgers.emptied', coalesce('person ' || it.person_id, 'an address'),
+    jsonb_build_object('rows', emptied, 'addresses', cardinality(it.addresses), 'login', session_user)
+  );
+  return anew;
 end $$;
 
-grant execute on function starts_after to public;
+grant execute on function starts_after, addresses_of to public;
 
 -- migrate:down

@@ -162,20 +162,25 @@ $$;
 create trigger step_stays before delete on step for each row execute function stay_while_written_for();
 create trigger sender_stays before delete on sender for each row execute function stay_while_written_for();
 
--- No update changes whom a message was for or where it went; only the owner's function erase_places removes that. No statement
--- that runs for every message names these columns, so this costs sending nothing.
+-- No update changes whom a message was for or where it went; only the owner's function finish_erasure removes that. No statement
+-- that runs for every message names these columns, so this costs sending nothing. A message leaves its table in one way only,
+-- into the archive: otherwise it could be made anew, for somebody else.
 create function only_emptying() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
   if coalesce(current_setting('muster.erasing', true), '') <> 'on'
     or current_user <> (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = tg_relid)
-    or new.person_id <> old.person_id then
+    or (new.message_id, new.person_id) is distinct from (old.message_id, old.person_id) then
     raise exception 'message % was for whom it was for, and went where it went', old.message_id;
   end if;
   return new;
 end $$;
-create trigger message_place_stays before update of person_id, channel, address on message for each row
-  when ((old.person_id, old.channel, old.address) is distinct from (new.person_id, new.channel, new.address))
+create trigger message_place_stays before update of message_id, person_id, channel, address on message for each row
+  when (
+    (old.message_id, old.person_id, old.channel, old.address)
+      is distinct from (new.message_id, new.person_id, new.channel, new.address)
+  )
   execute function only_emptying();
+create trigger message_stays before delete on message for each statement execute function only_owner();
 
 -- Where messages to people who were erased went, as long as others have that address: whoever shares a mailbox may still
 -- answer STOP, or press the button of a message that lies in it. It says nothing of the person but that they shared the
@@ -186,6 +191,17 @@ create table erased_place (
   address    text   not null
 );
 create index erased_place_address on erased_place (address);
+
+-- Messages whose person was erased, written by the owner's function finish_erasure: what is recorded in their history later is
+-- emptied, too. For a message to a living person, at an address that was somebody else's to have erased, that is only what came
+-- after the erasure. A row goes when no more receipts come.
+create table erased_message (
+  message_id bigint      primary key,
+  upto       bigint      not null default 0, -- highest event that stays
+  erased_at  timestamptz not null default now()
+);
+create trigger erased_message_written before insert or update on erased_message
+  for each statement execute function only_owner();
 
 -- The tries of a message before the one it is at, where the provider had taken them: a late receipt still finds it.
 create table message_try (
@@ -215,7 +231,7 @@ create table message_event (
 -- of each finds them, and writing costs next to nothing more.
 create index message_event_order on message_event using brin (event_id) with (pages_per_range = 32, autosummarize = on);
 
--- History leaves its table through the owner's function archive_history alone. Anybody can set a setting; nobody else is the
+-- History leaves its table through the owner's function archive_messages alone. Anybody can set a setting; nobody else is the
 -- table's owner.
 create function only_archiving() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
@@ -464,9 +480,14 @@ create table message_archive (
 ) partition by list (year);
 create index message_archive_person on message_archive (person_id, message_id);
 create index message_archive_step on message_archive (step_id, message_id);
-create trigger message_archive_place_stays before update of person_id, channel, address on message_archive for each row
-  when ((old.person_id, old.channel, old.address) is distinct from (new.person_id, new.channel, new.address))
+create trigger message_archive_place_stays before update of message_id, person_id, channel, address on message_archive
+  for each row
+  when (
+    (old.message_id, old.person_id, old.channel, old.address)
+      is distinct from (new.message_id, new.person_id, new.channel, new.address)
+  )
   execute function only_emptying();
+create trigger message_archive_filled before insert on message_archive for each row execute function only_owner();
 
 create table message_event_archive (
   message_id bigint      not null,
@@ -540,28 +561,44 @@ create function archive_year(of step) returns int language sql stable parallel s
   select extract(year from coalesce(of.launched_at, of.finished_at, of.created_at) at time zone 'UTC')::int
 $$;
 
--- Moves the history of messages that have just been archived behind them, in the order it was written. It goes by what the
--- tables say, not by what it is told: messages that are in the archive and nowhere else, under their step's year, of steps
--- that are over.
-create function archive_history(messages bigint[]) returns bigint
+-- Moves messages into the archive and their history behind them, in the order it was written. It goes by what the tables say,
+-- not by what it is told: messages that wait for nothing, of steps that are over, under their step's year. Moved in one
+-- transaction: a reader of both tables sees each message exactly once at every moment.
+create function archive_messages(messages bigint[], out moved bigint, out events bigint)
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
-  moved bigint;
-  behind bigint[];
+  over bigint[];
 begin
-  select array_agg(a.message_id) into behind
-  from message_archive a
+  select array_agg(m.message_id) into over
+  from message m
   join step s using (step_id)
-  where a.message_id = any (messages) and s.state in ('finished', 'cancelled') and a.year = archive_year(s)
-    and not exists (select from message m where m.message_id = a.message_id);
-  if cardinality(messages) is distinct from cardinality(behind) then
-    raise exception 'history follows messages into the archive: % of % are there, and their steps over',
-      coalesce(cardinality(behind), 0), cardinality(messages);
+  where m.message_id = any (messages) and s.state in ('finished', 'cancelled')
+    and m.state not in ('queued', 'sending', 'ambiguous')
+    -- nor under the number of another: history is found by it
+    and not exists (select from message_archive a where a.message_id = m.message_id);
+  if cardinality(messages) is distinct from cardinality(over) then
+    raise exception 'only messages of steps that are over are archived: that is % of %',
+      coalesce(cardinality(over), 0), cardinality(messages);
   end if;
+
+  with gone as (
+    delete from message where message_id = any (over)
+    returning
+      message_id, step_id, campaign_id, person_id, sender_id, created_at, sent_at, changed_at, state, attempt, segments,
+      channel, address, reason, provider_id
+  ), kept as (
+    insert into message_archive (
+      message_id, step_id, campaign_id, person_id, sender_id, created_at, sent_at, changed_at, state, attempt, segments,
+      channel, address, reason, provider_id, year
+    )
+    select gone.*, archive_year(s) from gone join step s using (step_id)
+    returning 1
+  )
+  select count(*) into moved from kept;
 
   perform set_config('muster.archiving', 'on', true);
   with gone as (
-    delete from message_event where message_id = any (behind)
+    delete from message_event where message_id = any (over)
     returning message_id, event_id, at, state, source, code, detail
   ), kept as (
     insert into message_event_archive (message_id, event_id, at, state, source, code, detail, year)
@@ -570,15 +607,14 @@ begin
     join message_archive a using (message_id)
     returning 1
   )
-  select count(*) into moved from kept;
+  select count(*) into events from kept;
   perform set_config('muster.archiving', 'off', true);
 
   insert into audit (actor, action, subject, detail)
   select 'database', 'archive.moved', 'step ' || step_id, jsonb_build_object('messages', count(*), 'login', session_user)
   from message_archive
-  where message_id = any (behind)
+  where message_id = any (over)
   group by step_id;
-  return moved;
 end $$;
 
 -- Makes the tables of a year. Who works with tables need not own them: what takes an owner is done by functions of the
@@ -593,22 +629,38 @@ begin
   execute format('create table message_event_archive_%1$s partition of message_event_archive for values in (%1$s)', wanted);
 end $$;
 
--- Whether a row of the audit speaks of whoever is being erased: by their id or number, by an address, or of an opt-out that
--- was taken back at the moment when the ledger has one of theirs taken back.
-create function is_theirs(entry audit, who bigint, number text, channels text[], addresses text[]) returns boolean
-language sql stable as $$
-  select (entry).subject in ('person ' || who, nullif(number, ''))
-    or exists (
-      select from unnest(addresses) as own (address)
-      where own.address !~ '^[0-9]'
-        and (entry).subject || ' ' || jsonb_words((entry).detail) ~* address_pattern(own.address)
+-- Takes the words of providers out of what was recorded in the history of erased people's messages since: which messages those
+-- are, only finish_erasure writes down.
+create function empty_late_words(messages bigint[]) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  changed bigint;
+  archived bigint;
+begin
+  perform set_config('muster.erasing', 'on', true);
+  update message_event e
+  set code = case when code !~ '@|\d{7}' then code end, detail = impersonal_detail(detail)
+  from erased_message m
+  where m.message_id = any (messages) and e.message_id = m.message_id and e.event_id > m.upto
+    and (detail is distinct from impersonal_detail(detail) or code ~ '@|\d{7}');
+  get diagnostics changed = row_count;
+  update message_event_archive e
+  set code = case when code !~ '@|\d{7}' then code end, detail = impersonal_detail(detail)
+  from erased_message m
+  where m.message_id = any (messages) and e.message_id = m.message_id and e.event_id > m.upto
+    and exists ( -- the archive's message, and no newer one that somebody has given its number
+      select from message_archive a where a.message_id = m.message_id and a.address = 'erased-' || m.message_id
     )
-    or (entry).action = 'messages.resumed' and exists (
-      select from suppression_event e
-      join unnest(channels, addresses) as own (channel, address) using (channel, address)
-      where e.action = 'lift' and e.at = (entry).at
-    )
-$$;
+    and (detail is distinct from impersonal_detail(detail) or code ~ '@|\d{7}');
+  get diagnostics archived = row_count;
+  perform set_config('muster.erasing', 'off', true);
+  if changed + archived > 0 then
+    insert into audit (actor, action, subject, detail)
+    values (
+      'database', 'ledgers.emptied', 'messages', jsonb_build_object('rows', changed + archived, 'login', session_user)
+    );
+  end if;
+end $$;
 
 grant execute on function
   messages_of, messages_to, person_of_message, menu_of, may_send_at, sending_opens, cap_frees_at, reason_weight,

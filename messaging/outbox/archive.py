@@ -97,12 +97,13 @@ async def archive_chunk(db: Connection, step_id: int, page_views: PageViewArchiv
         ids = [row["message_id"] for row in await db.fetch(SQL["choose"], step_id, limit)]
         if not ids:
             return Moved()
-        year = await db.fetchval(SQL["year_of"], step_id)
         await db.execute(SQL["add_totals"], ids, await page_views.opened(db, ids))
         await db.execute(SQL["drop_tries"], ids)
+        moved = await db.fetchrow(SQL["move"], ids)
+        assert moved is not None  # a function gives one row
         return Moved(
-            messages=await db.fetchval(SQL["move_messages"], ids, year),
-            events=await db.fetchval(SQL["move_events"], ids),
+            messages=moved["moved"],
+            events=moved["events"],
             page_views=await page_views.drop(db, ids),
             links=_count(await db.execute(SQL["drop_links"], ids)),
         )

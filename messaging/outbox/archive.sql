@@ -54,26 +54,9 @@ on conflict (step_id, channel, state, reason, sent) do update
   set n = step_total.n + excluded.n, segments = step_total.segments + excluded.segments,
       opened = step_total.opened + excluded.opened;
 
--- name: move_messages
--- Moved in one statement: a reader of both tables sees each message exactly once at every moment.
-with gone as (
-  delete from message where message_id = any ($1::bigint[])
-  returning
-    message_id, step_id, campaign_id, person_id, sender_id, created_at, sent_at, changed_at, state, attempt, segments,
-    channel, address, reason, provider_id
-), kept as (
-  insert into message_archive (
-    message_id, step_id, campaign_id, person_id, sender_id, created_at, sent_at, changed_at, state, attempt, segments,
-    channel, address, reason, provider_id, year
-  )
-  select gone.*, $2::int from gone
-  returning 1
-)
-select count(*) from kept;
-
--- name: move_events
--- Their history, in the order it was written; by a function of the tables' owner, for no other role may delete history.
-select archive_history($1::bigint[]);
+-- name: move
+-- With their history, by a function of the tables' owner: no other role may delete a message or its history.
+select moved, events from archive_messages($1::bigint[]);
 
 -- name: drop_links
 -- Links have stopped working by now.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -28,13 +29,11 @@ class Written:
     Attributes:
         messages: ids of those in the outbox.
         archived: ids of those in the archive.
-        addresses: channel and address of each.
         provider_ids: providers' ids of them, including those of earlier tries.
     """
 
     messages: tuple[int, ...]
     archived: tuple[int, ...]
-    addresses: frozenset[tuple[str, str]]
     provider_ids: frozenset[str]
 
     @property
@@ -72,7 +71,6 @@ async def _written(db: Connection, hot: Sequence[asyncpg.Record], archived: Sequ
     return Written(
         messages=tuple(ids),
         archived=tuple(row["message_id"] for row in archived),
-        addresses=frozenset((row["channel"], row["address"]) for row in both if row["address"] is not None),
         provider_ids=frozenset(earlier | {row["provider_id"] for row in both if row["provider_id"] is not None}),
     )
 
@@ -130,20 +128,6 @@ async def drop_old_places(db: Connection, campaigns: Sequence[int]) -> None:
     await db.execute(SQL["drop_old_places"], list(campaigns))
 
 
-async def erase_places(
-    db: Connection, written: Written, person_id: int | None, addresses: Sequence[tuple[str, str]]
-) -> None:
-    """Erase the addresses of messages.
-
-    Args:
-        db: in the caller's transaction, which has locked them.
-        written: the messages.
-        person_id: the recipient, erased by now; None for somebody known only by an address.
-        addresses: channel and address of each that is only theirs.
-    """
-    await db.execute(SQL["erase_places"], person_id, *_columns(addresses), written.ids)
-
-
 async def in_flight(db: Connection, written: Written) -> int:
     """Return how many of the messages are in flight, so that an outcome will still be recorded for them."""
     count: int = await db.fetchval(SQL["in_flight"], list(written.messages))
@@ -159,6 +143,11 @@ async def empty_again(db: Connection, message_ids: Sequence[int]) -> None:
     """
     await _empty(db, message_ids, message_ids, ())
     await db.execute(SQL["empty_history"], list(message_ids))
+
+
+async def forget_erased(db: Connection, since: datetime) -> None:
+    """Forget which messages were erased before a moment, as nothing more is recorded about them."""
+    await db.execute(SQL["forget_erased"], since)
 
 
 async def _empty(db: Connection, messages: Sequence[int], archived: Sequence[int], addresses: Sequence[str]) -> int:

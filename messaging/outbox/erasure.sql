@@ -1,18 +1,18 @@
 -- name: of_person
--- A person's messages in the outbox: the address and the provider's id of each.
-select message_id, channel, address, provider_id from messages_of($1);
+-- A person's messages in the outbox, and the provider's id of each.
+select message_id, provider_id from messages_of($1);
 
 -- name: of_person_archived
 -- The same for the archive.
-select message_id, channel, address, provider_id from message_archive where person_id = $1;
+select message_id, provider_id from message_archive where person_id = $1;
 
 -- name: to_address
 -- Messages to an address, whoever they were for.
-select message_id, channel, address, provider_id from messages_to($1, $2);
+select message_id, provider_id from messages_to($1, $2);
 
 -- name: to_address_archived
 -- The archive has no index of addresses: this scans all of it, which takes seconds for millions.
-select message_id, channel, address, provider_id from message_archive where channel = $1 and address = $2;
+select message_id, provider_id from message_archive where channel = $1 and address = $2;
 
 -- name: tries
 -- Provider's ids of earlier tries.
@@ -51,10 +51,6 @@ where message_id = any ($1::bigint[])
 -- name: empty_archived
 -- The provider's ids of those in the archive.
 update message_archive set provider_id = null where message_id = any ($1::bigint[]) and provider_id is not null;
-
--- name: erase_places
--- The addresses: only a function of the owner may erase these; see the migration that made it.
-select erase_places($1::bigint, $2::text[], $3::text[], $4::bigint[]);
 
 -- name: drop_tries
 -- By its ids of earlier tries a provider could still say whose they were.
@@ -102,4 +98,8 @@ select count(*) from message where message_id = any ($1::bigint[]) and state::te
 
 -- name: empty_history
 -- Providers' words quote addresses: erases those recorded after the person was erased.
-select erase_personal_detail(null, '', '{}', '{}', $1::bigint[]);
+select empty_late_words($1::bigint[]);
+
+-- name: forget_erased
+-- Nothing more is recorded about these.
+delete from erased_message where erased_at < $1;

@@ -34,13 +34,34 @@ create index person_attributes on person using gin (attributes jsonb_path_ops);
 create index person_leaving on person (left_at) where left_at is not null and struck_off_at is null;
 create index person_erased on person (erased_at) where erased_at is not null;
 
--- Who was erased stays erased: otherwise anybody could be for a moment, to have their rows emptied.
-create function stay_erased() returns trigger language plpgsql set search_path = public, pg_temp as $$
+-- A person is erased by the owner's function finish_erasure alone, and stays so, without a name: otherwise anybody could be for
+-- a moment, to have their rows emptied. Nobody takes another's id.
+create function only_erased_once() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
-  raise exception 'person % was erased, and stays so', old.person_id;
+  if tg_op <> 'INSERT' and old.erased_at is not null then
+    raise exception 'person % was erased, and stays so', old.person_id;
+  end if;
+  if tg_op = 'UPDATE' and new.person_id <> old.person_id then
+    raise exception 'person % is nobody else', old.person_id;
+  end if;
+  if current_user <> (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = tg_relid) then
+    raise exception 'person: this is done by a function of the database alone';
+  end if;
+  return new;
 end $$;
-create trigger person_stays_erased before update of erased_at on person for each row
-  when (old.erased_at is not null and new.erased_at is distinct from old.erased_at) execute function stay_erased();
+create trigger person_stays_erased
+before update of person_id, external_id, first_name, last_name, erased_at on person for each row
+  when (
+    new.person_id <> old.person_id
+    or new.erased_at is distinct from old.erased_at
+    or old.erased_at is not null
+      and (new.external_id, new.first_name, new.last_name) is distinct from (old.external_id, old.first_name, old.last_name)
+  )
+  execute function only_erased_once();
+create trigger person_begins_unerased before insert on person for each row
+  when (new.erased_at is not null) execute function only_erased_once();
+create trigger person_remains before delete on person for each row
+  when (old.erased_at is not null) execute function only_erased_once();
 
 -- Attributes that exist: a template or filter that names another is refused before anything is sent.
 create table attribute (
@@ -160,5 +181,11 @@ select
 from person_facts;
 
 grant execute on function folded to public;
+
+-- A membership number without what spreadsheets and people change in it: zeros at its beginning, and case.
+create function number_key(external_id text) returns text language sql immutable strict parallel safe as $$
+  select lower(ltrim(external_id, '0'))
+$$;
+grant execute on function number_key to public;
 
 -- migrate:down

@@ -106,9 +106,8 @@ async def _fill_answers(db: Connection, person: int, ballot_id: int, mail_id: in
         " insert into consent select person_id, purpose, channel, true, at, event_id from said", person, NOW,
     )  # fmt: skip
     for action, subject, detail in (
-        ("preferences.changed", NUMBER, {"changes": [{"address": mask(PHONE), "to": "heliotrope"}]}),
-        ("preferences.changed", f"person {person}", {"changes": [{"to": "heliotrope"}]}),
-        ("people.left", NUMBER, {"on": "heliotrope"}),
+        ("preferences.changed", f"person {person}", {"changes": [{"address": mask(PHONE), "to": "heliotrope"}]}),
+        ("people.left", f"person {person}", {"on": "heliotrope"}),
         ("x", "suppression list", {"about": f"{MAILBOX} and {PHONE}"}),
         ("x", "another list", {"line\n" + MAILBOX: ["tab\t" + MAILBOX], "form": "to=zeb.q%40example.org&x",
                                "number": 447700900471}),
@@ -171,13 +170,12 @@ async def _fill_arrivals(db: Connection, person: int, mail_id: int) -> None:
 
 
 async def _resumed(db: Connection, phone: str) -> None:
-    """An opt-out that was taken back, as the audit used to note it: by the mask of its address."""
+    """An opt-out that was taken back, as the audit notes it: by its place in the ledger."""
     await suppress(db, channel="sms", address=phone, reason="opted_out", source="sms_reply")
     lifted = await lift(db, channel="sms", address=phone, reason="opted_in", source="sms_reply")
     await db.execute(
-        "insert into audit (actor, action, subject, detail, at)"
-        " select 'member', 'messages.resumed', $1, $2, at from suppression_event where event_id = $3",
-        f"sms {mask(phone)}", {"of": phone[-4:]}, lifted[0],
+        "insert into audit (actor, action, subject, detail) values ('member', 'messages.resumed', $1, $2)",
+        f"suppression_event {lifted[0]}", {"source": "sms_reply"},
     )  # fmt: skip
 
 
@@ -185,7 +183,7 @@ async def _fill_neighbour(db: Connection, person: int) -> None:
     other = await add_person(db, NEIGHBOUR, sms=NEAR_PHONE, email=[NEAR_MAILBOX])
     await _resumed(db, NEAR_PHONE)
     await suppress(db, channel="email", address=REP, reason="opted_out", source="email_reply")
-    about = f"write to {MAILBOX} or +44 7700 900471"
+    about = f"write to {MAILBOX} or +44\u20117700\n\uff19\uff10\uff10471"
     rows = (
         ("unread", f"phone:{NEAR_PHONE}", {"form": {"From": NEAR_PHONE, "To": "us", "Body": f"STOP it, and {PHONE}"}}),
         ("read", f"phone:{NEAR_PHONE}", {"form": {"From": NEAR_PHONE, "To": "us", "Body": f"now\n{about}"}}),

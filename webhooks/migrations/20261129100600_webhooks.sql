@@ -22,7 +22,13 @@ create index inbound_log_parked on inbound_log (received_at) where state = 'park
 -- Mail as it came, beside its row in the inbox: out of the way of what claims a hundred rows at once.
 create table inbound_mail (
   inbound_id bigint primary key references inbound_log on delete cascade,
-  raw      bytea  not null
+  raw        bytea  not null
+);
+
+-- Mails with attachments in which no words could be read: signed in a form of their own, encrypted, a picture. Other mails
+-- with attachments are deleted once they are processed; these stay until staff have closed the reply.
+create table unread_mail (
+  inbound_id bigint primary key references inbound_mail on delete cascade
 );
 
 -- Bodies that could not be read, kept a while for inspection.

@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from ballots.counts import recount, refresh, totals
-from campaigns.erasure import find_traces, lock_everything, renamed
+from campaigns.erasure import begin_erasure, find_traces, renamed
 from campaigns.variables import RESERVED
 from core.db import Connection, Pool
 from core.errors import Conflict, NotFound, SettingsError
@@ -44,11 +44,12 @@ SPEAKS: frozenset[str] = frozenset(
 SILENT: frozenset[str] = frozenset(
     {
         "api_key", "attribute", "ballot", "ballot_unit", "caught_up", "claim_status", "consent", "count_change",
-        "dispatcher", "elector", "erased_subject", "event_source_position", "feed_backlog", "goal", "goal_met",
-        "inbound_digest", "link", "member_import", "message_archive", "message_event_archive", "message_try",
-        "reply_classification", "reported_status", "schema_migrations", "sender", "sign_in", "sns_certificate",
-        "staff", "staff_session", "staged_person", "staged_unit", "step", "step_total", "suppression_digest",
-        "turnout_change", "turnout_export", "unit", "unread_mail", "webhook_subscription",
+        "dispatcher", "elector", "erased_message", "erased_subject", "erasure", "event_source_position",
+        "feed_backlog", "goal", "goal_met", "inbound_digest", "link", "member_import", "message_archive",
+        "message_event_archive", "message_try", "reply_classification", "reported_status", "schema_migrations",
+        "sender", "sign_in", "sns_certificate", "staff", "staff_session", "staged_person", "staged_unit", "step",
+        "step_total", "suppression_digest", "turnout_change", "turnout_export", "unit", "unread_mail",
+        "webhook_subscription",
     }
 )  # fmt: skip
 """Tables that hold ids, digests and what is the same for everybody; `staged_…` are empty but during an import."""
@@ -325,7 +326,7 @@ async def test_whoever_holds_a_message_is_waited_for_without_a_deadlock(
         await other.execute("select from message where message_id = $1 for update", max(ids))
         with pytest.raises(asyncpg.LockNotAvailableError):  # it does not wait for that one while it holds the other
             async with db.transaction():
-                await lock_everything(db, found.traces)
+                await begin_erasure(db, found.traces)
         going = asyncio.create_task(erasure.erase(runtime, found, actor="olga"))
         await other.execute("select from message where message_id = $1 for update", min(ids))
         await transaction.commit()

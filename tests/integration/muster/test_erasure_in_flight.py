@@ -147,7 +147,7 @@ async def test_whoever_writes_to_what_came_in_is_waited_for_with_empty_hands(
         waits.append((db.is_in_transaction(), patience))
         return await find_high_water_mark(db, ledgers, patience=min(patience, 0.1))
 
-    monkeypatch.setattr("webhooks.erasure.settled", seen)
+    monkeypatch.setattr("webhooks.erasure.find_high_water_mark", seen)
     monkeypatch.setattr(erasure, "TRIES", 3)
     async with pool.acquire() as other:
         transaction = other.transaction()
