@@ -1,6 +1,6 @@
 -- migrate:up
 
--- Goals of messages, such as a vote in a ballot. A person who has met a goal gets no more messages for it.
+-- Goals of messages, such as a vote. A person who has met a goal gets no more messages for it.
 create table goal (
   goal_id    bigint generated always as identity primary key,
   name       text        not null,
@@ -46,7 +46,7 @@ create table step (
   position        smallint    not null,
   template        text        not null,
   content         jsonb       not null,             -- the template's sources, as approved
-  constants       jsonb       not null default '{}', -- variables that are the same for everybody (ballot, dates …)
+  constants       jsonb       not null default '{}', -- variables that are the same for everybody (an organisation, dates …)
   purpose         text        not null check (purpose in ('service', 'marketing')),
   channels        text[]      not null              -- in order of preference
                   check (channels <@ array['sms', 'email'] and cardinality(channels) > 0),
@@ -184,7 +184,7 @@ create trigger message_stays before delete on message for each statement execute
 
 -- Where messages to people who were erased went, as long as others have that address: whoever shares a mailbox may still
 -- answer STOP, or press the button of a message that lies in it. It says nothing of the person but that they shared the
--- address; it goes with the last of those who have it when they are erased, and when links of its ballot are no good any more.
+-- address; it goes with the last of those who have it when they are erased, and when its links have expired.
 create table erased_place (
   message_id bigint primary key,
   channel    text   not null,
@@ -553,7 +553,7 @@ begin
   return found_person;
 end $$;
 
--- How long after a ballot's close members' links still say that it has closed, and a day: until then everything stays.
+-- How long after its subject's close a member's link still shows a page, and a day: until then everything stays.
 create function archive_delay() returns interval language sql immutable parallel safe as $$ select interval '61 days' $$;
 
 -- The year a step's messages are kept under.

@@ -79,7 +79,7 @@ class Pin:
 
 
 PINS = (
-    Pin("messaging/outbox/claim", "due_lanes", ("message_due",)),
+    Pin("messaging/outbox/claim", "due_queues", ("message_due",)),
     Pin(
         "messaging/outbox/claim",
         "claim",
@@ -105,9 +105,9 @@ PINS = (
     Pin("messaging/consent", "record", ("consent_event_person",)),
     Pin("messaging/consent", "of_person", ("consent_event_person",)),
     Pin("messaging/goals", "meet", ("message_step_id_person_id_key",)),
-    Pin("webhooks/inbound_log/inbound_log", "claim", ("inbox_new", "inbox_subject")),
-    Pin("webhooks/members/recipient", "find", ("link_pkey", "message_pkey", "standing_pkey", "person_pkey")),
-    Pin("webhooks/members/recipient", "look", ("link_pkey", "message_pkey", "standing_pkey", "person_pkey")),
+    Pin("webhooks/inbound_log/inbound_log", "claim", ("inbound_log_new", "inbound_log_subject")),
+    Pin("webhooks/members/recipient", "find", ("link_pkey", "message_pkey", "claim_status_pkey", "person_pkey")),
+    Pin("webhooks/members/recipient", "look", ("link_pkey", "message_pkey", "claim_status_pkey", "person_pkey")),
     Pin(
         "webhooks/members/recipient",
         "press",
