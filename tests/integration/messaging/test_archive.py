@@ -324,7 +324,7 @@ async def test_nothing_is_archived_while_anything_is_sent(db: Connection, past: 
 
 
 HOT = {
-    "messaging/outbox/claim": ("due_lanes", "claim", "hand_back"),
+    "messaging/outbox/claim": ("due_queues", "claim", "hand_back"),
     "messaging/outbox/outcomes": ("record",),
     "messaging/outbox/receipts": ("receipted", "move", "tell"),
     "messaging/outbox/steps": ("finish_drained", "cancel"),
