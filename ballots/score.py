@@ -42,7 +42,7 @@ WINDOW: Final = timedelta(days=7)
 """Period over which the present rate is measured."""
 
 _DAY: Final = timedelta(days=1)
-_SILENT_MEASURES: Final = tuple(kind.value for kind in ClaimKind)
+_SPOKEN_MEASURES: Final = tuple(kind.value for kind in ClaimKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def assess(measures: Mapping[str, int], recent: int, terms: ScoreTerms) -> Score
     counts = {measure: measures.get(measure, 0) for measure in MEASURES}
     electorate, confirmed = counts["electorate"], counts[ClaimKind.VOTED]
     worth = 1 - terms.over_report
-    spoken = sum(counts[kind] for kind in _SILENT_MEASURES)
+    spoken = sum(counts[kind] for kind in _SPOKEN_MEASURES)
     said = confirmed / spoken if spoken else 1.0
     estimate = confirmed * worth
     target = votes_needed(terms.threshold, electorate)

@@ -29,7 +29,7 @@ from messaging.outbox.erasure import (
 )
 from messaging.states import Reason
 from messaging.suppression import drop_suppressions, suppress
-from messaging.suppression_digests import DigestKeys, Kept, keep_digests
+from messaging.suppression_digests import DigestKeys, ErasedSuppression, keep_digests
 from people.address_patterns import AddressPatterns, find_patterns
 from people.people_lock import lock_people, try_import_lock
 from people.search import Holder, find_holders
@@ -214,14 +214,14 @@ async def note_erasure(db: Connection, traces: Traces, *, actor: str, detail: Ma
     await db.execute(SQL["audit"], actor, subject, dict(detail), now)
 
 
-async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: datetime) -> list[Kept]:
+async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: datetime) -> list[ErasedSuppression]:
     """List the suppressions to keep as digests, and unless they may return, that they were erased."""
     channels, addresses = _columns(traces.own)
-    kept = [Kept(**row) for row in await db.fetch(SQL["stands"], channels, addresses)]
+    kept = [ErasedSuppression(**row) for row in await db.fetch(SQL["stands"], channels, addresses)]
     if traces.person_id is not None:
         rows = await db.fetch(SQL["stands"], ["person"], [str(traces.person_id)])
         kept += [
-            Kept("person", traces.external_id, row["purpose"], row["reason"], row["since"])
+            ErasedSuppression("person", traces.external_id, row["purpose"], row["reason"], row["since"])
             for row in rows
             if row["reason"] != Reason.LEFT
         ]
@@ -230,7 +230,7 @@ async def _kept(db: Connection, traces: Traces, *, may_return: bool, now: dateti
         theirs = [one for one in traces.own if one in traces.listed]
         if traces.person_id is not None:
             theirs.append(("person", traces.external_id))
-        kept += [Kept(*one, "all", Reason.ERASED, now) for one in theirs if one not in stopped]
+        kept += [ErasedSuppression(*one, "all", Reason.ERASED, now) for one in theirs if one not in stopped]
     return kept
 
 

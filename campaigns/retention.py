@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueCampaign:
     """Campaign whose messages may be archived.
 
     Attributes:
@@ -60,18 +60,18 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class YearHeld:
+class ArchiveYear:
     """Contents of the archive for one year.
 
     Attributes:
         year: the year.
         campaigns: messages by campaign.
-        still_hot: messages of that year that have not been archived.
+        not_archived: messages of that year that have not been archived.
     """
 
     year: int
     campaigns: dict[str, int]
-    still_hot: int
+    not_archived: int
 
     @property
     def messages(self) -> int:
@@ -101,7 +101,7 @@ async def alone(url: str, *, patience: float = PATIENCE) -> AsyncIterator[Connec
         yield db
 
 
-async def due_campaigns(db: Connection, before: datetime, *, name: str | None = None) -> list[Due]:
+async def due_campaigns(db: Connection, before: datetime, *, name: str | None = None) -> list[DueCampaign]:
     """List the campaigns with messages to archive, the oldest ballot first.
 
     Args:
@@ -109,10 +109,10 @@ async def due_campaigns(db: Connection, before: datetime, *, name: str | None = 
         before: the time before which their ballots closed.
         name: only this one.
     """
-    return [Due(**row) for row in await db.fetch(SQL["due"], before, name)]
+    return [DueCampaign(**row) for row in await db.fetch(SQL["due"], before, name)]
 
 
-async def waiting_messages(db: Connection, due: Due) -> int:
+async def waiting_messages(db: Connection, due: DueCampaign) -> int:
     """Count the messages of a campaign that would be archived."""
     waiting: int = await db.fetchval(SQL["waiting"], due.campaign_id)
     return waiting
@@ -161,7 +161,7 @@ async def check_due(db: Connection, name: str, before: datetime) -> None:
 
 
 async def archive_next(
-    db: Connection, due: Due, page_views: PageViewArchive, *, actor: str, now: datetime, limit: int = CHUNK
+    db: Connection, due: DueCampaign, page_views: PageViewArchive, *, actor: str, now: datetime, limit: int = CHUNK
 ) -> Moved:
     """Archive the next messages of a campaign, in one transaction.
 
@@ -218,7 +218,7 @@ async def drop_unreachable_places(db: Connection, now: datetime) -> None:
 
 async def archive_campaign(
     db: Connection,
-    due: Due,
+    due: DueCampaign,
     page_views: PageViewArchive,
     *,
     actor: str,
@@ -247,7 +247,7 @@ async def archive_campaign(
     return total
 
 
-async def summarise_year(db: Connection, year: int) -> YearHeld:
+async def summarise_year(db: Connection, year: int) -> ArchiveYear:
     """Return the contents of the archive for one year.
 
     Raises:
@@ -255,12 +255,12 @@ async def summarise_year(db: Connection, year: int) -> YearHeld:
     """
     await check_year(db, year)
     rows = await db.fetch(SQL["year_holds"], year)
-    return YearHeld(
+    return ArchiveYear(
         year, {row["name"]: row["messages"] for row in rows}, await db.fetchval(SQL["year_still_hot"], year)
     )
 
 
-async def delete_year(db: Connection, held: YearHeld, *, actor: str) -> None:
+async def delete_year(db: Connection, held: ArchiveYear, *, actor: str) -> None:
     """Delete a year's archived messages and their history for good, however many, at once.
 
     Args:

@@ -46,12 +46,12 @@ class _Outage:
     Attributes:
         began: on the monotonic clock.
         errors: how often it was reported.
-        told: whether it has been logged.
+        logged: whether it has been logged.
     """
 
     began: float
     errors: int = 1
-    told: bool = False
+    logged: bool = False
     watch: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
@@ -89,7 +89,7 @@ class Outages:
         outage = self._open[server] = _Outage(time.monotonic())
         is_echo = outage.began < self._back_at.get(server, -ECHO) + ECHO
         if not is_echo:
-            _tell(server, outage, error)
+            _log_away(server, outage, error)
         outage.watch = asyncio.create_task(
             self._watch(server, outage, error, at_once=is_echo), name=f"is {server} back"
         )
@@ -135,8 +135,8 @@ class Outages:
                     answered, asking = asking, None
                     if answered.exception() is None:
                         break
-                if not outage.told:
-                    _tell(server, outage, error)
+                if not outage.logged:
+                    _log_away(server, outage, error)
                 elif time.monotonic() >= remind_at:
                     remind_at += self._remind
                     log.warning("a server is still away", server=server, seconds=_since(outage), errors=outage.errors)
@@ -145,7 +145,7 @@ class Outages:
                 asking.cancel()
             self._open.pop(server, None)  # in any case: while it is in here, it is not probed again
         self._back_at[server] = time.monotonic()
-        if outage.told:
+        if outage.logged:
             log.info("a server is back", server=server, seconds=_since(outage), errors=outage.errors)
 
     async def _ask(self, server: str) -> None:
@@ -155,8 +155,8 @@ class Outages:
                 await probe()
 
 
-def _tell(server: str, outage: _Outage, error: BaseException | str) -> None:
-    outage.told = True
+def _log_away(server: str, outage: _Outage, error: BaseException | str) -> None:
+    outage.logged = True
     log.warning("a server is away", server=server, error=in_words(error), meanwhile=_MEANWHILE.get(server, ""))
 
 

@@ -20,7 +20,7 @@ from core.setting_types import (
     Caps,
     Costs,
     Country,
-    DomainPaces,
+    DomainRates,
     Extras,
     LongSecrets,
     Networks,
@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     )
     smtp_connections: int = Field(16, ge=1, le=200, description="Connections a worker keeps open to the mail relay.")
 
-    email_domain_pace: DomainPaces = Field(
+    email_domain_pace: DomainRates = Field(
         "",
         description="Emails a second to the mailboxes of a provider, by its domains: `gmail.com+googlemail.com:50,outlook.com:20`; `*:100` for each other domain. Shared by all workers.",
     )

@@ -32,7 +32,7 @@ Arrival = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ErasedSuppression:
     """Suppression to be kept as a digest.
 
     Attributes:
@@ -111,7 +111,7 @@ NO_KEYS: Final = DigestKeys(())
 """Keys for an installation where nobody was ever erased."""
 
 
-async def keep_digests(db: Connection, keys: DigestKeys, suppressions: Collection[Kept]) -> None:
+async def keep_digests(db: Connection, keys: DigestKeys, suppressions: Collection[ErasedSuppression]) -> None:
     """Keep suppressions as digests; a digest kept already keeps its reason, unless that is only `erased`.
 
     Args:
@@ -131,23 +131,25 @@ async def keep_digests(db: Connection, keys: DigestKeys, suppressions: Collectio
     )
 
 
-async def keep_wishes(db: Connection, keys: DigestKeys, wishes: Sequence[Kept]) -> tuple[set[str], list[Kept]]:
+async def keep_new_suppressions(
+    db: Connection, keys: DigestKeys, suppressions: Sequence[ErasedSuppression]
+) -> tuple[set[str], list[ErasedSuppression]]:
     """Keep new suppressions of erased people; they outrank the reason `erased`, and stay when that is lifted.
 
     Args:
         db: in the caller's transaction.
         keys: the keys to look them up with.
-        wishes: suppressions of anybody; those of people who were not erased are ignored, and digests with another
+        suppressions: suppressions of anybody; those of people who were not erased are ignored, and digests with another
             reason than `erased` stay.
 
     Returns:
         The addresses and membership numbers of erased people among them, and the suppressions that are new.
     """
-    found = await find_digests(db, keys, {(one.channel, one.address) for one in wishes})
+    found = await find_digests(db, keys, {(one.channel, one.address) for one in suppressions})
     erased = {(one.channel, one.address) for one in found}
     stands = {(one.channel, one.address, one.purpose) for one in found if one.reason != Reason.ERASED}
-    news: dict[tuple[str, str, str], Kept] = {}
-    for one in wishes:
+    news: dict[tuple[str, str, str], ErasedSuppression] = {}
+    for one in suppressions:
         place = (one.channel, one.address)
         for_all = {(*place, "all"), (*place, one.purpose)}
         if place in erased and one.reason != Reason.ERASED and not for_all & (stands | news.keys()):

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from core.runtime import Wake
 from muster import supervised
 from muster.embedded import home, removal, secret
-from muster.embedded.client import attach
+from muster.embedded.client import connect_to_servers
 from muster.worker import ArqWake
 from sandbox.demo.host import HostServers
 
@@ -34,7 +34,7 @@ class DemoHost:
 
     def servers(self, folder: Path) -> HostServers:
         """Start the servers of a MUSTER_HOME."""
-        return attach(folder)
+        return connect_to_servers(folder)
 
     def wake(self, redis_url: str) -> AbstractAsyncContextManager[Wake]:
         """Open the connection that wakes the workers."""

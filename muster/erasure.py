@@ -37,7 +37,7 @@ from core.runtime import Runtime
 from messaging.outbox.erasure import Written, empty_again, hold_messages, in_flight
 from messaging.suppression_digests import DigestKeys
 from webhooks import process_waiting
-from webhooks.erasure import Arrivals, StillWritten, Wanted, empty_arrivals, find_arrivals, wait_for_writers
+from webhooks.erasure import Arrivals, SearchTerms, StillWritten, empty_arrivals, find_arrivals, wait_for_writers
 from webhooks.inbound_log.inbound_log import find_waiting
 from webhooks.late_arrivals import erased_messages, forget_late, note_erased
 
@@ -113,7 +113,7 @@ async def look_for(runtime: Runtime, who: str) -> FoundTraces:
     """
     async with runtime.pool.acquire() as db:
         traces = await find_traces(db, who, region=runtime.settings.sms_region)
-        return FoundTraces(traces, await find_arrivals(db, wanted_of(traces)))
+        return FoundTraces(traces, await find_arrivals(db, search_terms(traces)))
 
 
 async def erase(runtime: Runtime, found: FoundTraces, *, actor: str, may_return: bool = False) -> dict[str, int]:
@@ -159,9 +159,9 @@ async def erase_late(db: Connection, since: datetime) -> None:
     await forget_late(db)
 
 
-def wanted_of(traces: Traces) -> Wanted:
+def search_terms(traces: Traces) -> SearchTerms:
     """Return what to search for in inbound rows and webhook events."""
-    return Wanted(
+    return SearchTerms(
         person_id=traces.person_id,
         message_ids=traces.written.ids,
         provider_ids=traces.written.provider_ids,
@@ -226,7 +226,7 @@ async def _erase(
     await begin_erasure(db, found.traces)
     traces = await read_again(db, found.traces)
     await hold_messages(db, traces.written.messages)  # includes what was launched just before
-    wanted = wanted_of(traces)
+    wanted = search_terms(traces)
     done = FoundTraces(traces, await find_arrivals(db, wanted, found.arrivals))
     if unread := await find_waiting(db, done.arrivals.inbox | done.arrivals.mails):
         raise Unread(unread)

@@ -24,7 +24,7 @@ from core.errors import Conflict, MusterError, Unavailable
 from core.settings import Settings, check_for_production
 from messaging.channels import has_sms
 from messaging.settings import load_settings
-from muster.embedded.client import Servers, attach
+from muster.embedded.client import Servers, connect_to_servers
 from muster.embedded.running import Running, SandboxPlace, only_run
 from muster.embedded.secret import kept_secret
 from muster.logs import configure_logs
@@ -33,7 +33,7 @@ from muster.supervisor import Child
 from muster.web import address, stop_signal
 from people.people import has_people
 from sandbox.demo.home import demo_home
-from staff.sign_in import By, make_sign_in_link
+from staff.sign_in import Actor, make_sign_in_link
 
 WEB_PORT: Final = 8000
 SANDBOX_PORT: Final = 8025
@@ -151,7 +151,7 @@ class _Start:
         if url is None or owner is None:
             home = self.settings.home.resolve()
             self._running = self._stack.enter_context(only_run(home))
-            self._servers = await asyncio.to_thread(attach, home)
+            self._servers = await asyncio.to_thread(connect_to_servers, home)
             self._stack.push_async_callback(self._close_servers)
             staying = asyncio.create_task(self._stay_attached(home))
             self._stack.callback(staying.cancel)
@@ -254,7 +254,7 @@ async def _attach_again(home: Path) -> Servers:
     """Connect to the embedded servers, trying again for as long as they do not start."""
     while True:
         try:
-            return await asyncio.to_thread(attach, home)
+            return await asyncio.to_thread(connect_to_servers, home)
         except (MusterError, OSError) as error:
             log.error("the embedded servers do not start; trying again", error=str(error))  # noqa: TRY400
             await asyncio.sleep(5)
@@ -322,7 +322,7 @@ async def _sign_in_link(database_url: str, public: str) -> str | None:
     db = await connect(database_url)
     try:
         path = await make_sign_in_link(
-            db, email=STAFF, name="Staff", now=system_clock(), by=By("muster run", system_user()), create=True
+            db, email=STAFF, name="Staff", now=system_clock(), by=Actor("muster run", system_user()), create=True
         )
     except Conflict:
         return None

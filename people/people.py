@@ -115,7 +115,7 @@ async def find_person(db: Connection, external_id: str) -> Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class PersonName:
     """Name and number of a person, for a line of a list.
 
     Attributes:
@@ -135,17 +135,19 @@ class Named:
         return {"external_id": self.external_id, "name": self.name}
 
 
-async def names_of(db: Connection, person_ids: Collection[int]) -> dict[int, Named]:
+async def names_of(db: Connection, person_ids: Collection[int]) -> dict[int, PersonName]:
     """Look up the names of some people by their ids."""
     rows = {row["person_id"]: row for row in await db.fetch(SQL["names"], list(person_ids))}
-    erased = Named(None, "")
-    return {one: Named(rows[one]["external_id"], rows[one]["name"]) if one in rows else erased for one in person_ids}
+    erased = PersonName(None, "")
+    return {
+        one: PersonName(rows[one]["external_id"], rows[one]["name"]) if one in rows else erased for one in person_ids
+    }
 
 
-async def members_named(db: Connection, external_ids: Sequence[str]) -> list[Named]:
+async def members_named(db: Connection, external_ids: Sequence[str]) -> list[PersonName]:
     """Look up the members with some membership numbers, once each and in their order; unknown numbers are left out."""
     rows = {row["external_id"]: row["name"] for row in await db.fetch(SQL["names_by_number"], list(external_ids))}
-    return [Named(one, rows[one]) for one in dict.fromkeys(external_ids) if one in rows]
+    return [PersonName(one, rows[one]) for one in dict.fromkeys(external_ids) if one in rows]
 
 
 async def has_people(db: Connection) -> bool:

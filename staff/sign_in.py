@@ -43,7 +43,7 @@ class Staff:
 
 
 @dataclass(frozen=True, slots=True)
-class By:
+class Actor:
     """Person who changes somebody's access, for the audit.
 
     Attributes:
@@ -73,7 +73,7 @@ async def find_staff(db: Connection, email: str) -> asyncpg.Record | None:
     return await db.fetchrow(SQL["find_staff"], email.strip().lower())
 
 
-async def add_staff(db: Connection, email: str, name: str, *, by: By, now: datetime) -> asyncpg.Record | None:
+async def add_staff(db: Connection, email: str, name: str, *, by: Actor, now: datetime) -> asyncpg.Record | None:
     """Add a member of staff, with a note in the audit.
 
     Args:
@@ -97,7 +97,7 @@ async def make_sign_in_link(
     *,
     email: str,
     now: datetime,
-    by: By,
+    by: Actor,
     name: str | None = None,
     minutes: int = 15,
     create: bool = False,
@@ -145,7 +145,7 @@ async def drop_link(db: Connection, path: str) -> None:
     await db.execute(SQL["drop_link"], _digest(path.rpartition("/")[2]))
 
 
-async def record(db: Connection, staff_id: int, action: str, *, by: By, now: datetime, **detail: object) -> None:
+async def record(db: Connection, staff_id: int, action: str, *, by: Actor, now: datetime, **detail: object) -> None:
     """Note in the audit what was done to somebody's access, and by whom."""
     await db.execute(SQL["record"], now, by.actor, action, staff_id, {**detail, "system_user": by.system_user})
 

@@ -36,7 +36,7 @@ class StillWritten(Exception):  # noqa: N818  # no fault: it is begun again
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SearchTerms:
     """Search terms for one person.
 
     Attributes:
@@ -85,7 +85,7 @@ class Arrivals:
     upto_delivery: int = field(default=0, compare=False)
 
 
-async def find_arrivals(db: Connection, wanted: Wanted, seen: Arrivals | None = None) -> Arrivals:
+async def find_arrivals(db: Connection, wanted: SearchTerms, seen: Arrivals | None = None) -> Arrivals:
     """Find what came in from a person or about them, and what subscribers were sent about them.
 
     Args:
@@ -132,7 +132,7 @@ async def find_arrivals(db: Connection, wanted: Wanted, seen: Arrivals | None = 
     )
 
 
-async def _find_mails(db: Connection, wanted: Wanted, upto: int) -> dict[int, Mention]:
+async def _find_mails(db: Connection, wanted: SearchTerms, upto: int) -> dict[int, Mention]:
     """Find the mails after a row that name one of the addresses, and whether the person wrote them."""
     if not wanted.likes:
         return {}
@@ -159,7 +159,7 @@ async def wait_for_writers(db: Connection) -> None:
     await find_high_water_mark(db, _LEDGERS)
 
 
-async def empty_arrivals(db: Connection, wanted: Wanted, found: Arrivals, old: str, new: str) -> None:
+async def empty_arrivals(db: Connection, wanted: SearchTerms, found: Arrivals, old: str, new: str) -> None:
     """Erase what was found.
 
     Args:

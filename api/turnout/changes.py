@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from api.auth import still_admitted
 from api.keys import Key
-from api.turnout.long_poll import TIDE
+from api.turnout.long_poll import LONG_POLL
 from api.turnout.payloads import Change, Changes, ChangesQuery, Place, read_query
 from ballots import feed
 from ballots.ballots import Ballot
@@ -40,7 +40,7 @@ async def get_changes(request: web.Request, ballot: Ballot, _key: Key) -> web.St
     runtime = request.app[RUNTIME]
     found = await _changes(runtime, ballot, query.after, query.limit)
     if not found and query.wait:
-        await request.app[TIDE].wait(ballot.ballot_id, query.after, query.wait)
+        await request.app[LONG_POLL].wait(ballot.ballot_id, query.after, query.wait)
         found = await _changes(runtime, ballot, query.after, query.limit)
     answer = Changes(
         ballot=ballot.name,
@@ -59,18 +59,18 @@ async def _stream(request: web.Request, ballot: Ballot, query: ChangesQuery) -> 
             after = _PLACE.validate_python(last)
         except ValidationError:
             return problem(400, "Last-Event-ID is not a place in the feed.")
-    runtime, tide = request.app[RUNTIME], request.app[TIDE]
+    runtime, long_poll = request.app[RUNTIME], request.app[LONG_POLL]
     checked = runtime.clock()
     found = await _changes(runtime, ballot, after, query.limit)  # errors here still become a response
     async with sse_response(request) as response:
-        while response.is_connected() and not tide.closed:
+        while response.is_connected() and not long_poll.closed:
             with contextlib.suppress(ConnectionError):
                 async with asyncio.timeout(SENDS_WITHIN):
                     for change in found:
                         await response.send(change.model_dump_json(), id=str(change.seq), event="change")
                         after = change.seq
             if len(found) < query.limit:
-                await tide.wait(ballot.ballot_id, after, KEEPALIVE)
+                await long_poll.wait(ballot.ballot_id, after, KEEPALIVE)
             if runtime.clock() - checked > CHECK_EVERY:
                 checked = runtime.clock()
                 if not await still_admitted(request):

@@ -91,4 +91,4 @@ def _tell(news: asyncio.Future[None]) -> None:
         news.set_result(None)
 
 
-TIDE: Final = web.AppKey("tide", LongPoll)
+LONG_POLL: Final = web.AppKey("tide", LongPoll)

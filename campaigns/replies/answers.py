@@ -98,7 +98,7 @@ class Inbound:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnswerResult:
     """Result of processing an answer.
 
     Attributes:
@@ -116,7 +116,7 @@ class Answered:
 
 async def answer_link(
     db: Connection, *, message_id: int, press: Press, confidence: float, inbound_id: int, at: datetime
-) -> Answered:
+) -> AnswerResult:
     """Process a button pressed on the page of a message's link.
 
     Args:
@@ -130,21 +130,21 @@ async def answer_link(
     Raises:
         NotFound: no such message.
     """
-    answered = await _answered_message(db, message_id)
+    message = await _answered_message(db, message_id)
     reading = MEANINGS[press]
     if reading == "opt_out":
         await opt_out(db, message_id=message_id, everywhere=True, source="link")
-        return Answered(reading)
+        return AnswerResult(reading)
     claim_id = None
     if reading in CLAIMS:
-        claim_id = await _claim(db, answered, reading, ClaimSource.LINK, confidence, at)
+        claim_id = await _claim(db, message, reading, ClaimSource.LINK, confidence, at)
     if reading not in FOR_A_PERSON:
-        return Answered(reading, claim_id)
+        return AnswerResult(reading, claim_id)
     reply_id = await db.fetchval(
-        SQL["add_reply"], inbound_id, "link", answered["address"], answered["sender"] or "", answered["person_id"],
+        SQL["add_reply"], inbound_id, "link", message["address"], message["sender"] or "", message["person_id"],
         message_id, "", reading, "button", "1", claim_id, reading, at,
     )  # fmt: skip
-    return Answered(reading, claim_id, reply_id, reading)
+    return AnswerResult(reading, claim_id, reply_id, reading)
 
 
 async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
@@ -153,8 +153,8 @@ async def undo_link(db: Connection, *, message_id: int, at: datetime) -> bool:
     Returns:
         Whether there was anything to undo.
     """
-    answered = await _answered_message(db, message_id)
-    claim = await db.fetchrow(SQL["link_claim"], answered["ballot_id"], answered["person_id"], message_id)
+    message = await _answered_message(db, message_id)
+    claim = await db.fetchrow(SQL["link_claim"], message["ballot_id"], message["person_id"], message_id)
     press = await db.fetchrow(SQL["link_press"], message_id)
     if press is not None and claim is not None and press["claim_id"] != claim["claim_id"]:
         # two answers: only the later one is undone
@@ -178,11 +178,11 @@ async def opt_out(db: Connection, *, message_id: int, everywhere: bool, source: 
     Raises:
         NotFound: no such message; or its person was erased, and the address with them.
     """
-    answered = await _answered_message(db, message_id)
-    if await suppression.find_place(db, answered["channel"], answered["address"], message_id) is None:
+    message = await _answered_message(db, message_id)
+    if await suppression.find_place(db, message["channel"], message["address"], message_id) is None:
         raise NotFound(f"Nobody knows any more where message {message_id} went.")
-    everywhere = everywhere and not is_erased(message_id, answered["address"])  # sharers: the address alone
-    for channel, address in _where(answered, everywhere=everywhere):
+    everywhere = everywhere and not is_erased(message_id, message["address"])  # sharers: the address alone
+    for channel, address in _where(message, everywhere=everywhere):
         await suppression.suppress(
             db, channel=channel, address=address, reason=Reason.OPTED_OUT, source=source, message_id=message_id
         )
@@ -196,14 +196,14 @@ async def opt_in(db: Connection, *, message_id: int, source: str) -> None:
     Raises:
         NotFound: no such message.
     """
-    answered = await _answered_message(db, message_id)
-    theirs = await db.fetchval(SQL["still_theirs"], answered["person_id"], answered["channel"], answered["address"])
-    for channel, address in _where(answered, everywhere=theirs):
-        if await db.fetchval(SQL["stopped_by_link"], channel, address, answered["person_id"]):
+    message = await _answered_message(db, message_id)
+    theirs = await db.fetchval(SQL["still_theirs"], message["person_id"], message["channel"], message["address"])
+    for channel, address in _where(message, everywhere=theirs):
+        if await db.fetchval(SQL["stopped_by_link"], channel, address, message["person_id"]):
             await lift_opt_out(db, channel, address, source)
 
 
-async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
+async def answer_reply(db: Connection, inbound: Inbound) -> AnswerResult:
     """Process a reply. Doing it again changes nothing.
 
     Args:
@@ -211,34 +211,34 @@ async def answer_reply(db: Connection, inbound: Inbound) -> Answered:
         inbound: the reply.
     """
     before = await db.fetchrow(SQL["replied"], inbound.inbound_id)
-    answered = await _answered(db, inbound) if inbound.proven else None
+    message = await _answered(db, inbound) if inbound.proven else None
     # an answer to a message that has been deleted proves nothing any more
-    proven = inbound.proven and (answered is not None or inbound.message_id is None)
-    read = await _read(db, inbound, answered)
+    proven = inbound.proven and (message is not None or inbound.message_id is None)
+    read = await _read(db, inbound, message)
     if before is not None:
-        return Answered(read.reading, before["claim_id"], before["reply_id"], before["why_open"])
-    person_id, nobody = await _sender_of(db, inbound, answered)
+        return AnswerResult(read.reading, before["claim_id"], before["reply_id"], before["why_open"])
+    person_id, nobody = await _sender_of(db, inbound, message)
     if proven:
-        await _obey(db, inbound, read, answered)
+        await _obey(db, inbound, read, message)
     said = read.also if read.reading == "opt_out" else read.reading
     claim_id, why = None, None
-    if said in CLAIMS and answered is not None and nobody is None:
-        why = too_soon_or_late(answered, inbound.received_at)
+    if said in CLAIMS and message is not None and nobody is None:
+        why = too_soon_or_late(message, inbound.received_at)
         if why is None:
             sure = BY_DIGIT if read.rule.startswith("digit") else READ_BY_RULE
-            claim_id = await _claim(db, answered, said, _source(inbound.channel), sure, inbound.received_at)
+            claim_id = await _claim(db, message, said, _source(inbound.channel), sure, inbound.received_at)
     if why is None:
         why = why_open(read, nobody, inbound.channel) if proven or read.reading == "reaction" else nobody
     reply_id = await db.fetchval(
         SQL["add_reply"], inbound.inbound_id, inbound.channel, inbound.address, inbound.senders[0], person_id,
-        answered["message_id"] if answered else None, inbound.text, read.reading, read.rule, read.version, claim_id,
+        message["message_id"] if message else None, inbound.text, read.reading, read.rule, read.version, claim_id,
         why, inbound.received_at,
     )  # fmt: skip
-    return Answered(read.reading, claim_id, reply_id, why)
+    return AnswerResult(read.reading, claim_id, reply_id, why)
 
 
 async def claim_reply(
-    db: Connection, *, message_id: int, person_id: int, kind: str, channel: str, reader: str, at: datetime
+    db: Connection, *, message_id: int, person_id: int, kind: str, channel: str, actor: str, at: datetime
 ) -> int:
     """Record the claim that a member of staff read in a reply.
 
@@ -248,11 +248,11 @@ async def claim_reply(
     Raises:
         NotFound: no such message or person.
     """
-    answered = await _answered_message(db, message_id)
+    message = await _answered_message(db, message_id)
     return await record_claim(
-        db, ballot_id=answered["ballot_id"], person_id=person_id, kind=kind,
+        db, ballot_id=message["ballot_id"], person_id=person_id, kind=kind,
         source=ClaimSource.LINK if channel == "link" else _source(channel),
-        recorder=reader, confidence=READ_BY_STAFF, message_id=message_id, at=at,
+        recorder=actor, confidence=READ_BY_STAFF, message_id=message_id, at=at,
     )  # fmt: skip
 
 
@@ -273,11 +273,11 @@ async def _answered_message(db: Connection, message_id: int) -> asyncpg.Record:
 
 
 async def _claim(
-    db: Connection, answered: asyncpg.Record, kind: str, source: ClaimSource, confidence: float, at: datetime
+    db: Connection, message: asyncpg.Record, kind: str, source: ClaimSource, confidence: float, at: datetime
 ) -> int:
     return await record_claim(
-        db, ballot_id=answered["ballot_id"], person_id=answered["person_id"], kind=kind, source=source,
-        recorder="member", confidence=confidence, message_id=answered["message_id"], at=at,
+        db, ballot_id=message["ballot_id"], person_id=message["person_id"], kind=kind, source=source,
+        recorder="member", confidence=confidence, message_id=message["message_id"], at=at,
     )  # fmt: skip
 
 
@@ -285,9 +285,9 @@ def _source(channel: str) -> ClaimSource:
     return ClaimSource.SMS_REPLY if channel == "sms" else ClaimSource.EMAIL_REPLY
 
 
-def _where(answered: asyncpg.Record, *, everywhere: bool) -> list[tuple[suppression.Medium, str]]:
-    places: list[tuple[suppression.Medium, str]] = [(answered["channel"], answered["address"])]
-    return [*places, ("person", str(answered["person_id"]))] if everywhere else places
+def _where(message: asyncpg.Record, *, everywhere: bool) -> list[tuple[suppression.Medium, str]]:
+    places: list[tuple[suppression.Medium, str]] = [(message["channel"], message["address"])]
+    return [*places, ("person", str(message["person_id"]))] if everywhere else places
 
 
 async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
@@ -297,9 +297,9 @@ async def _answered(db: Connection, inbound: Inbound) -> asyncpg.Record | None:
     )  # fmt: skip
 
 
-async def _read(db: Connection, inbound: Inbound, answered: asyncpg.Record | None) -> Classification:
+async def _read(db: Connection, inbound: Inbound, message: asyncpg.Record | None) -> Classification:
     """Classify a reply; a keyword that the provider has already acted on comes first."""
-    read = inbound.read or classify_text(inbound.text, answered)
+    read = inbound.read or classify_text(inbound.text, message)
     match inbound.opt_out_type:
         case "STOP" if read.reading != "opt_out":
             return Classification("opt_out", "provider", read.version, read.reading if read.reading in BESIDE else None)
@@ -313,29 +313,27 @@ async def _read(db: Connection, inbound: Inbound, answered: asyncpg.Record | Non
     return read
 
 
-async def _sender_of(
-    db: Connection, inbound: Inbound, answered: asyncpg.Record | None
-) -> tuple[int | None, str | None]:
+async def _sender_of(db: Connection, inbound: Inbound, message: asyncpg.Record | None) -> tuple[int | None, str | None]:
     """Return the author, and why they are not certain enough for a claim; None where they are."""
     holders = [row["person_id"] for row in await db.fetch(SQL["holders"], inbound.channel, inbound.address)]
-    if answered is None:
+    if message is None:
         return (
             (holders[0], "no_message")
             if len(holders) == 1
             else (None, "shared_address" if holders else "unknown_sender")
         )
-    if holders == [answered["person_id"]]:
-        return answered["person_id"], None
+    if holders == [message["person_id"]]:
+        return message["person_id"], None
     return None, "shared_address" if holders else "unknown_sender"
 
 
-async def _obey(db: Connection, inbound: Inbound, read: Classification, answered: asyncpg.Record | None) -> None:
+async def _obey(db: Connection, inbound: Inbound, read: Classification, message: asyncpg.Record | None) -> None:
     """Stop or resume messages to the address, also where it is shared or unknown.
 
     Where the reply proves which message it answers, the address is that message's, whatever the reply's sender.
     """
-    known = answered is not None and inbound.message_id is not None
-    address = answered["address"] if answered is not None and known else inbound.address
+    known = message is not None and inbound.message_id is not None
+    address = message["address"] if message is not None and known else inbound.address
     if read.reading == "opt_in":
         if address == inbound.address:
             await _resume(db, inbound)
@@ -343,7 +341,7 @@ async def _obey(db: Connection, inbound: Inbound, read: Classification, answered
         await suppression.suppress(
             db, channel=inbound.channel, address=address, source=f"{inbound.channel}_reply",
             reason=Reason.OPTED_OUT if read.reading == "opt_out" else Reason.WRONG_NUMBER,
-            message_id=answered["message_id"] if answered else None,
+            message_id=message["message_id"] if message else None,
         )  # fmt: skip
 
 

@@ -17,14 +17,14 @@ FOR_A_PERSON: Final = frozenset({"call_me", "help", "no_ballot_paper", "wrong_nu
 _OUTSIDE: Final[Mapping[VotePhase, str | None]] = MappingProxyType({"before": "early", "open": None, "closed": "late"})
 
 
-def too_soon_or_late(answered: asyncpg.Record, at: datetime) -> str | None:
+def too_soon_or_late(message: asyncpg.Record, at: datetime) -> str | None:
     """Return why a claim does not count: it was made `early` or `late`; None where the ballot was open.
 
     Args:
-        answered: the answered message; has `opens_at` and `closes_at` of its ballot.
+        message: the answered message; has `opens_at` and `closes_at` of its ballot.
         at: when the claim was made.
     """
-    return _OUTSIDE[vote_phase(answered["opens_at"], answered["closes_at"], at)]
+    return _OUTSIDE[vote_phase(message["opens_at"], message["closes_at"], at)]
 
 
 def why_open(read: Classification, nobody: str | None, channel: str) -> str | None:

@@ -60,13 +60,13 @@ class Reclassified:
 
 
 async def reclassify(
-    db: Connection, *, reader: str, at: datetime, dry_run: bool = False
+    db: Connection, *, actor: str, at: datetime, dry_run: bool = False
 ) -> tuple[int, list[Reclassified]]:
     """Reclassify replies read by rules of another version. It can be stopped at any time, and resumes where it was.
 
     Args:
         db: a connection without a transaction: each reply has its own.
-        reader: who starts it, for the audit.
+        actor: who starts it, for the audit.
         at: the time.
         dry_run: only report what would be read otherwise.
 
@@ -79,7 +79,7 @@ async def reclassify(
         after = rows[-1]["reply_id"]
         for row in rows:
             try:
-                found = await _reclassify(db, row["reply_id"], version, reader, at, dry_run=dry_run)
+                found = await _reclassify(db, row["reply_id"], version, actor, at, dry_run=dry_run)
             except MusterError as error:  # this reply stays as it was; go on with the others
                 log.warning("a reply could not be classified again", reply_id=row["reply_id"], error=str(error))
                 continue
@@ -90,7 +90,7 @@ async def reclassify(
 
 
 async def _reclassify(
-    db: Connection, reply_id: int, version: str, reader: str, at: datetime, *, dry_run: bool
+    db: Connection, reply_id: int, version: str, actor: str, at: datetime, *, dry_run: bool
 ) -> Reclassified | None:
     """Reclassify one reply; None where staff dealt with it meanwhile, or its claim answers a deleted message."""
     async with db.transaction():
@@ -107,7 +107,7 @@ async def _reclassify(
             claim = None
         changed = read.reading != reply["reading"] or (claim is None) != (reply["claim_id"] is None)
         if changed and not dry_run:
-            return await _correct(db, reply, read, claim, outside, reader, at)
+            return await _correct(db, reply, read, claim, outside, actor, at)
         if not dry_run:
             await db.execute(SQL["same"], reply_id, read.rule, version)
         return Reclassified(reply_id, text, reply["reading"], read.reading, read.rule, changed=changed)
@@ -119,12 +119,12 @@ async def _correct(
     read: Classification,
     claim: str | None,
     outside: str | None,
-    reader: str,
+    actor: str,
     at: datetime,
 ) -> Reclassified:
     source = ClaimSource.SMS_REPLY if reply["channel"] == "sms" else ClaimSource.EMAIL_REPLY
     if reply["claim_id"] is not None:
-        await retract_claim(db, reply["claim_id"], recorder=reader, source=source)
+        await retract_claim(db, reply["claim_id"], recorder=actor, source=source)
     claim_id = None
     if claim is not None:
         claim_id = await record_claim(
@@ -144,7 +144,7 @@ async def _correct(
     why = (outside or why_open(read, reply["nobody"], reply["channel"])) if proven else reply["why_open"]
     await db.execute(SQL["put_right"], reply["reply_id"], read.reading, read.rule, read.version, claim_id, why)
     detail = {"from": reply["reading"], "to": read.reading, "rule": read.rule, "version": read.version}
-    await db.execute(SQL["note"], reader, f"reply:{reply['reply_id']}", detail, at)
+    await db.execute(SQL["note"], actor, f"reply:{reply['reply_id']}", detail, at)
     return Reclassified(
         reply["reply_id"],
         without_controls(reply["text"]),

@@ -69,7 +69,7 @@ class PastReading:
         reading: what it was taken to say.
         rule: by which rule, or `staff`, `provider`, `button`, `digit` …
         rule_version: the version of the rules then.
-        reader: the member of staff who read it; None for a rule.
+        actor: the member of staff who read it; None for a rule.
         claim_id: the claim it became, if it did.
         at: when; aware.
     """
@@ -77,7 +77,7 @@ class PastReading:
     reading: str
     rule: str
     rule_version: str
-    reader: str | None
+    actor: str | None
     claim_id: int | None
     at: datetime
 
@@ -158,13 +158,13 @@ async def note_reply(db: Connection, reply_id: int, note: str) -> None:
     await db.execute(SQL["add_note"], reply_id, note)
 
 
-async def close_reply(db: Connection, reply_id: int, *, reader: str, at: datetime) -> bool:
+async def close_reply(db: Connection, reply_id: int, *, actor: str, at: datetime) -> bool:
     """Close a reply that has been dealt with.
 
     Args:
         db: a connection.
         reply_id: the reply.
-        reader: the member of staff.
+        actor: the member of staff.
         at: the time.
 
     Returns:
@@ -177,13 +177,13 @@ async def close_reply(db: Connection, reply_id: int, *, reader: str, at: datetim
         reply = await _lock(db, reply_id)
         if reply["state"] == "closed":
             return False
-        await db.execute(SQL["close"], reply_id, at, reader)
-        await _note(db, reader, "close_reply", reply_id, at, {})
+        await db.execute(SQL["close"], reply_id, at, actor)
+        await _note(db, actor, "close_reply", reply_id, at, {})
     return True
 
 
 async def read_by_staff(
-    db: Connection, reply_id: int, *, reading: str, reader: str, at: datetime, person_id: int | None = None
+    db: Connection, reply_id: int, *, reading: str, actor: str, at: datetime, person_id: int | None = None
 ) -> int | None:
     """Replace a reply's reading, and what followed from it, by that of a member of staff.
 
@@ -193,7 +193,7 @@ async def read_by_staff(
         db: a connection.
         reply_id: the reply.
         reading: one of `READINGS`.
-        reader: the member of staff.
+        actor: the member of staff.
         at: the time.
         person_id: its author, where the address is shared or unknown.
 
@@ -213,21 +213,21 @@ async def read_by_staff(
         if reading in CLAIMS:
             _know(reply, whose)
         if reply["claim_id"] is not None:
-            await retract_claim(db, reply["claim_id"], recorder=reader, source=_source(reply))
+            await retract_claim(db, reply["claim_id"], recorder=actor, source=_source(reply))
         claim_id = None
         if reading in CLAIMS:
             claim_id = await claim_reply(
                 db, message_id=reply["message_id"], person_id=whose, kind=reading, channel=reply["channel"],
-                reader=reader, at=reply["received_at"],
+                actor=actor, at=reply["received_at"],
             )  # fmt: skip
         await _obey(db, reply, reading)
-        await db.execute(SQL["correct"], reply_id, reading, person_id, claim_id, at, reader)
+        await db.execute(SQL["correct"], reply_id, reading, person_id, claim_id, at, actor)
         detail = {"from": reply["reading"], "to": reading, "rule": reply["rule"]}
-        await _note(db, reader, "read_reply", reply_id, at, detail)
+        await _note(db, actor, "read_reply", reply_id, at, detail)
     return claim_id
 
 
-async def undo_opt_out(db: Connection, reply_id: int, *, reader: str, at: datetime) -> str:
+async def undo_opt_out(db: Connection, reply_id: int, *, actor: str, at: datetime) -> str:
     """Undo the opt-out that a rule read in a reply. Messages withdrawn because of it stay withdrawn.
 
     The reply is then open as `unclear`, for staff to read.
@@ -235,7 +235,7 @@ async def undo_opt_out(db: Connection, reply_id: int, *, reader: str, at: dateti
     Args:
         db: a connection without a transaction.
         reply_id: the reply.
-        reader: the member of staff.
+        actor: the member of staff.
         at: the time.
 
     Returns:
@@ -261,7 +261,7 @@ async def undo_opt_out(db: Connection, reply_id: int, *, reader: str, at: dateti
             )
         await lift_opt_out(db, reply["channel"], address, "staff")
         await db.execute(SQL["reopen"], reply_id)
-        await _note(db, reader, "undo_opt_out", reply_id, at, {"rule": reply["rule"]})
+        await _note(db, actor, "undo_opt_out", reply_id, at, {"rule": reply["rule"]})
     return address
 
 
@@ -323,5 +323,5 @@ def _no_reply(reply_id: int) -> NotFound:
     return NotFound(f"There is no reply {reply_id}.", remedy="See those that wait with: muster replies list")
 
 
-async def _note(db: Connection, reader: str, action: str, reply_id: int, at: datetime, detail: dict[str, str]) -> None:
-    await db.execute(SQL["note"], reader, action, f"reply:{reply_id}", detail, at)
+async def _note(db: Connection, actor: str, action: str, reply_id: int, at: datetime, detail: dict[str, str]) -> None:
+    await db.execute(SQL["note"], actor, action, f"reply:{reply_id}", detail, at)

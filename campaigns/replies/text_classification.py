@@ -12,14 +12,14 @@ from campaigns.replies.answered_messages import sent_words
 from campaigns.replies.classification import Classification, read_reply
 
 
-def classify_text(text: str, answered: asyncpg.Record | None) -> Classification:
+def classify_text(text: str, message: asyncpg.Record | None) -> Classification:
     """Classify a text.
 
     Args:
         text: as stored.
-        answered: the message it answers, as `find_answered` returned it; None where there is none.
+        message: the message it answers, as `find_answered` returned it; None where there is none.
     """
-    return read_reply(text, answered["menu"] if answered else None, sent_words(answered))
+    return read_reply(text, message["menu"] if message else None, sent_words(message))
 
 
 def to_json(read: Classification) -> dict[str, Any]:

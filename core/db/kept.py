@@ -10,7 +10,7 @@ from typing import Any, Self, cast
 from core.db.away import AWAY
 from core.db.pool import Connection, Pool, connect
 
-FAREWELL = 2.0
+CLOSE_TIMEOUT = 2.0
 """Seconds a server gets to close a dedicated connection cleanly."""
 
 
@@ -35,7 +35,7 @@ class KeptConnection:
     @classmethod
     def of_its_own(cls, url: str) -> Self:
         """Keep a connection of the pool."""
-        return cls(partial(connect, url), lambda db: db.close(timeout=FAREWELL))
+        return cls(partial(connect, url), lambda db: db.close(timeout=CLOSE_TIMEOUT))
 
     async def get(self) -> Connection:
         """Return the connection, which is a new one after `drop`."""

@@ -28,18 +28,18 @@ SQL: Final = load_queries(__file__)
 
 LEASE: Final = 15.0
 """Seconds without a heartbeat after which a worker counts as gone."""
-BEAT: Final = 3.0
-ANSWER: Final = 5.0
+BEAT_EVERY: Final = 3.0
+ANSWERS_WITHIN: Final = 5.0
 """Seconds a heartbeat may take before its connection counts as lost."""
-AGAIN: Final = 0.5
+RETRY_AFTER: Final = 0.5
 """Seconds until the next heartbeat after one that failed."""
-BREAK: Final = 7.5
+INTERRUPTED_AFTER: Final = 7.5
 """Seconds between two heartbeats after which they count as interrupted: half a lease, so that in a shorter gap no live
 worker can have missed a whole lease."""
 MARGIN: Final = 3.0
 """Seconds before the end of its lease from which on a worker sends nothing: more than the time between its check and
 the last byte."""
-STOOD_STILL: Final = 5.0
+SUSPENDED_AFTER: Final = 5.0
 """Seconds of delay of a heartbeat from which on the whole process is taken to have been suspended."""
 
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -127,25 +127,25 @@ class Heartbeat:
             self._beating = asyncio.create_task(self._beat(), name="heartbeat")
 
     async def _beat(self) -> None:
-        pause = 0.0 if self._stays else BEAT
+        pause = 0.0 if self._stays else BEAT_EVERY
         while True:
             since = now()
             await asyncio.sleep(pause)
-            if (late := now() - since - pause) > STOOD_STILL:
+            if (late := now() - since - pause) > SUSPENDED_AFTER:
                 log.warning("this process stood still, or its machine did", seconds=round(late))
-            pause = BEAT if await self._beat_once() else AGAIN
+            pause = BEAT_EVERY if await self._beat_once() else RETRY_AFTER
 
     async def _beat_once(self) -> bool:
         """Send one heartbeat; returns whether the server answered."""
         try:
-            async with asyncio.timeout(ANSWER):
+            async with asyncio.timeout(ANSWERS_WITHIN):
                 db = await self._connection.get()
                 if self.dispatcher_id is None:
                     if self._stays:
                         await self.enter(db)
                     return True
                 dispatcher_id, asked = self.dispatcher_id, now()
-                alive = await db.fetchval(SQL["beat"], dispatcher_id, LEASE, BREAK)
+                alive = await db.fetchval(SQL["beat"], dispatcher_id, LEASE, INTERRUPTED_AFTER)
         except Exception as error:  # noqa: BLE001  # without its heartbeat a worker would send nothing any more
             self._runtime.outages.met(error)
             await self._connection.drop()
@@ -168,6 +168,6 @@ class Heartbeat:
             await asyncio.gather(beating, return_exceptions=True)
         if dispatcher_id is not None:
             with contextlib.suppress(*TEMPORARY):
-                async with asyncio.timeout(ANSWER):
+                async with asyncio.timeout(ANSWERS_WITHIN):
                     await self._runtime.pool.execute(SQL["leave"], dispatcher_id)
         await self._connection.drop()

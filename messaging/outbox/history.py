@@ -63,7 +63,7 @@ class HistoryEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class MessageStatus:
     """Message and its status.
 
     Attributes:
@@ -89,7 +89,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class MessageLine:
     """Line in a list of messages."""
 
     message_id: int
@@ -120,7 +120,7 @@ async def history(db: Connection, message_id: int, zone: tzinfo = UTC) -> list[H
     return events
 
 
-async def account(db: Connection, message_id: int, zone: tzinfo = UTC) -> Account:
+async def message_status(db: Connection, message_id: int, zone: tzinfo = UTC) -> MessageStatus:
     """Return a message and its status.
 
     Args:
@@ -135,7 +135,7 @@ async def account(db: Connection, message_id: int, zone: tzinfo = UTC) -> Accoun
     if row is None:
         raise NotFound(f"There is no message {message_id}.")
     state = State(row["state"])
-    return Account(
+    return MessageStatus(
         message_id=row["message_id"],
         person_id=row["person_id"],
         campaign_id=row["campaign_id"],
@@ -166,7 +166,7 @@ async def list_messages(
     reason: str | None = None,
     after: int = 0,
     limit: int = 100,
-) -> list[Listed]:
+) -> list[MessageLine]:
     """Return a page of messages, in the order of their ids.
 
     Args:
@@ -178,7 +178,7 @@ async def list_messages(
         limit: most messages.
     """
     wanted = None if states is None else [state.value for state in states]
-    return [Listed(**row) for row in await db.fetch(SQL["listed"], campaign_id, wanted, reason, after, limit)]
+    return [MessageLine(**row) for row in await db.fetch(SQL["listed"], campaign_id, wanted, reason, after, limit)]
 
 
 def _event(

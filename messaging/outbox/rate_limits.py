@@ -2,7 +2,7 @@
 
 A token is an SMS segment or an email. A sender without a rate limit has no bucket; it is held back only when the
 provider asks for it (429, 421). Each hold is twice as long, until a message is accepted again. Without Redis a worker
-uses its share of the rate: divided by as many workers as it last saw, or by `STRANGERS` if it never saw any.
+uses its share of the rate: divided by as many workers as it last saw, or by `ASSUMED_WORKERS` if it never saw any.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Key = int | str
 
 BURST: Final = 0.1
 """Seconds of sending that may go at once after a pause; at least one token."""
-STRANGERS: Final = 8
+ASSUMED_WORKERS: Final = 8
 """Number of workers assumed by one that has never reached Redis."""
 HOLD: Final = 0.5
 LONGEST_HOLD: Final = 30.0
@@ -158,7 +158,7 @@ class RateLimits:
             except (RedisError, OSError, TimeoutError) as error:
                 self._redis_from = now + AWAY
                 self._outages.away(REDIS, error)
-        return self._take_own(sender, rate / (self._seen or STRANGERS), wanted, now)
+        return self._take_own(sender, rate / (self._seen or ASSUMED_WORKERS), wanted, now)
 
     async def _take_shared(self, key: Key, sender: _Sender, rate: float, wanted: float) -> tuple[float, float]:
         keys = [f"muster:pace:{key}", f"muster:pace:{key}:workers"]

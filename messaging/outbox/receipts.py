@@ -135,13 +135,13 @@ async def apply_receipts(db: Connection, receipts: Sequence[Receipt]) -> list[Ap
             if message is None:
                 applied.append(Applied(None, moved=False))
                 continue
-            told = _apply(message, receipt)
-            moved = told[-1][2] is not None
+            new_events = _apply(message, receipt)
+            moved = new_events[-1][2] is not None
             applied.append(Applied(message.row["message_id"], moved, message.state))
             if message.archived:
-                late += [(*event[:2], *event[3:], message.row["year"]) for event in told]
+                late += [(*event[:2], *event[3:], message.row["year"]) for event in new_events]
             else:
-                events += told
+                events += new_events
         await _write(db, [message for message in _distinct(known) if message.moved], events)
         await tell_archived(db, late)
         await _act_on_reasons(db, receipts, known)

@@ -100,7 +100,7 @@ async def reconcile(
         if await db.fetchval(SQL["is_steady"], dispatcher_id, LEASE):
             settled = await _settle_emails(runtime, db, settle)
             if channels and "sms" in channels:
-                settled += await _reconcile(runtime, db, channels["sms"], settle, patience)
+                settled += await _settle_texts(runtime, db, channels["sms"], settle, patience)
         await db.execute(SQL["forget_dispatchers"])
         await alert_unknown_outcomes(db)
         await alert_held(db)
@@ -129,26 +129,26 @@ async def _settle_emails(runtime: Runtime, db: Connection, settle: float) -> Cou
     return Counter(again=row["again"], held=row["held"])
 
 
-async def _reconcile(
+async def _settle_texts(
     runtime: Runtime, db: Connection, channel: Channel, settle: float, patience: float
 ) -> Counter[str]:
     """Ask the providers about texts of unknown outcome; returns how many were `found`, go `again` or are `held`."""
-    doubtful = await db.fetch(SQL["doubtful_texts"], ASKED_AT_ONCE, settle)
-    if not doubtful:
+    unknown = await db.fetch(SQL["doubtful_texts"], ASKED_AT_ONCE, settle)
+    if not unknown:
         return Counter()
     assert runtime.settings.database_url is not None
     # one worker at a time; no transaction is open during requests to the provider
     async with exclusive(runtime.settings.database_url, "reconcile") as alone:
-        return await _ask_about(runtime, alone, channel, doubtful, patience) if alone is not None else Counter()
+        return await _ask_about(runtime, alone, channel, unknown, patience) if alone is not None else Counter()
 
 
 async def _ask_about(
-    runtime: Runtime, db: Connection, channel: Channel, doubtful: Sequence[asyncpg.Record], patience: float
+    runtime: Runtime, db: Connection, channel: Channel, unknown: Sequence[asyncpg.Record], patience: float
 ) -> Counter[str]:
     counts = Counter[str]()
     composers = Composers(runtime.settings, runtime.keyring)
     away: set[str | None] = set()
-    for row in doubtful:
+    for row in unknown:
         if row["provider"] in away:
             continue
         try:

@@ -72,7 +72,7 @@ class Weight(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class RefusalClass:
     """Classification of a refusal.
 
     Attributes:
@@ -97,16 +97,16 @@ class Judged:
         return Weight.SENDER if self.reason in OUR_FAULT else Weight.NONE
 
 
-UNKNOWN: Final = Judged(Reason.RECIPIENT_REFUSED, soft=True)
-_HARD: Final = Judged(Reason.HARD_BOUNCED)
-_FULL: Final = Judged(Reason.MAILBOX_FULL, soft=True)
+UNKNOWN: Final = RefusalClass(Reason.RECIPIENT_REFUSED, soft=True)
+_HARD: Final = RefusalClass(Reason.HARD_BOUNCED)
+_FULL: Final = RefusalClass(Reason.MAILBOX_FULL, soft=True)
 _SOFT: Final = UNKNOWN
-_PASSES: Final = Judged(Reason.EXPIRED_AT_PROVIDER, soft=True)
-_BUSY: Final = Judged(Reason.BUSY)
-_SENDER: Final = Judged(Reason.SENDER_REFUSED)
-_CONTENT: Final = Judged(Reason.CONTENT_REFUSED)
+_PASSES: Final = RefusalClass(Reason.EXPIRED_AT_PROVIDER, soft=True)
+_BUSY: Final = RefusalClass(Reason.BUSY)
+_SENDER: Final = RefusalClass(Reason.SENDER_REFUSED)
+_CONTENT: Final = RefusalClass(Reason.CONTENT_REFUSED)
 
-_BY_RECIPIENT: Final[Mapping[str, Judged]] = MappingProxyType(
+_BY_RECIPIENT: Final[Mapping[str, RefusalClass]] = MappingProxyType(
     dict.fromkeys(("7.12", "7.124", "7.129", "7.133", "7.134", "7.135", "7.136", "7.504", "7.505"), _SOFT)
     | dict.fromkeys(("2.121", "2.122"), _BUSY)
 )
@@ -117,7 +117,7 @@ _GENERIC: Final = frozenset({"", "1.0", "3.0", "5.0"})
 """Codes that some servers use for every refusal (sendmail: 5.3.0 for an operator's own text): the words decide."""
 
 
-def judge_bounce(status: str, words: str = "", otherwise: Judged = UNKNOWN) -> Judged:
+def judge_bounce(status: str, words: str = "", otherwise: RefusalClass = UNKNOWN) -> RefusalClass:
     """Classify the refusal of an email.
 
     Args:
@@ -133,10 +133,10 @@ def judge_bounce(status: str, words: str = "", otherwise: Judged = UNKNOWN) -> J
     found = _mildest(telling) or next(iter(codes), None)
     said = subjects(words)
     if found is not None and not said and _is_only_of(status, found, words):
-        return Judged(Reason.RECIPIENT_REFUSED, soft=True, code=found["code"])
+        return RefusalClass(Reason.RECIPIENT_REFUSED, soft=True, code=found["code"])
     passing = _is_temporary(found, status, words)
     judged = _temporary(found, said, otherwise) if passing else _permanent(found, said, otherwise, status)
-    return Judged(judged.reason, judged.soft, found["code"] if found else "")
+    return RefusalClass(judged.reason, judged.soft, found["code"] if found else "")
 
 
 def _is_only_of(status: str, code: re.Match[str], words: str) -> bool:
@@ -179,7 +179,7 @@ def _is_temporary(code: re.Match[str] | None, status: str, words: str) -> bool:
     return status.strip().startswith("4") or (code is not None and code["class"] == "4")
 
 
-def _temporary(code: re.Match[str] | None, said: frozenset[RefusalSubject], otherwise: Judged) -> Judged:
+def _temporary(code: re.Match[str] | None, said: frozenset[RefusalSubject], otherwise: RefusalClass) -> RefusalClass:
     key = _key(code)
     if key == "2.2" or (RefusalSubject.FULL in said and RefusalSubject.RATE not in said and key[:1] != "7"):
         return _FULL
@@ -190,10 +190,12 @@ def _temporary(code: re.Match[str] | None, said: frozenset[RefusalSubject], othe
         RefusalSubject.BUSY_MAILBOX,
     }:
         return _BUSY
-    return _PASSES if key or said else Judged(otherwise.reason, soft=True)
+    return _PASSES if key or said else RefusalClass(otherwise.reason, soft=True)
 
 
-def _permanent(code: re.Match[str] | None, said: frozenset[RefusalSubject], otherwise: Judged, status: str) -> Judged:
+def _permanent(
+    code: re.Match[str] | None, said: frozenset[RefusalSubject], otherwise: RefusalClass, status: str
+) -> RefusalClass:
     """Classify a permanent refusal. Rules by which the address is not at fault come first."""
     key, by_code = _key(code), _reason(code)
     base = by_code or otherwise.reason
@@ -207,12 +209,12 @@ def _permanent(code: re.Match[str] | None, said: frozenset[RefusalSubject], othe
         (base is Reason.MAILBOX_FULL or (RefusalSubject.FULL in said and RefusalSubject.RATE not in said), _FULL),
         (bool(said & {RefusalSubject.POLICY, RefusalSubject.RATE}), _blamed(key, said, base, dead=dead)),
         (RefusalSubject.CONTENT in said, _SOFT if dead else _CONTENT),
-        (RefusalSubject.PASSING in said, Judged(base) if base in OUR_FAULT and not dead else _PASSES),
+        (RefusalSubject.PASSING in said, RefusalClass(base) if base in OUR_FAULT and not dead else _PASSES),
         (dead, _SOFT if uncertain or not _agrees(key, said, base) else _HARD),
         (bool(said) and base is not Reason.HARD_BOUNCED, _refused(key, said, base)),
         (by_code is None, otherwise),
     )
-    return next((judged for applies, judged in rules if applies), Judged(base, base is Reason.RECIPIENT_REFUSED))
+    return next((judged for applies, judged in rules if applies), RefusalClass(base, base is Reason.RECIPIENT_REFUSED))
 
 
 def _agrees(key: str, said: frozenset[RefusalSubject], base: Reason) -> bool:
@@ -224,14 +226,14 @@ def _agrees(key: str, said: frozenset[RefusalSubject], base: Reason) -> bool:
     return key in _GENERIC or (RefusalSubject.NO_DOMAIN in said and key.startswith("4."))
 
 
-def _refused(key: str, said: frozenset[RefusalSubject], base: Reason) -> Judged:
+def _refused(key: str, said: frozenset[RefusalSubject], base: Reason) -> RefusalClass:
     """Classify words that say only that the recipient is refused, or that the mailbox is closed."""
     if key == "1.0" and RefusalSubject.UNAVAILABLE in said:
         return _HARD
-    return Judged(base) if base in OUR_FAULT and RefusalSubject.DISABLED not in said else _SOFT
+    return RefusalClass(base) if base in OUR_FAULT and RefusalSubject.DISABLED not in said else _SOFT
 
 
-def _blamed(key: str, said: frozenset[RefusalSubject], base: Reason, *, dead: bool) -> Judged:
+def _blamed(key: str, said: frozenset[RefusalSubject], base: Reason, *, dead: bool) -> RefusalClass:
     """Classify words that blame the sender: never hard, whatever the code."""
     if dead or (said & {RefusalSubject.UNAVAILABLE, RefusalSubject.DISABLED} and key[:1] not in {"3", "7"}):
         return _SOFT

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from core.errors import InputError
 from core.keyring import Keyring
 from messaging.content.sent import words_of_html
-from messaging.reports.diagnostics import Judged, Weight
+from messaging.reports.diagnostics import RefusalClass, Weight
 from messaging.settings import load_settings
 from muster.cli.output import json_text
 from webhooks.email.events import EmailEvent
@@ -142,7 +142,7 @@ def _of_event(found: MessageEvent, subject: str) -> Verdict:
     code = None if kind == AUTO_REPLY else event.code or None
     verdict = _verdict(kind, words=event.words, subject=subject, code=code, event=event.kind)
     if event.kind == "bounced" and event.reason is not None:
-        weight = Judged(event.reason, event.soft).weight
+        weight = RefusalClass(event.reason, event.soft).weight
         verdict |= {"weight": weight.value, "hard": weight is Weight.HARD, "soft": event.soft, "reason": event.reason}
     return verdict
 

@@ -22,7 +22,7 @@ from muster.cli.options import (
 from muster.cli.output import print_json
 from muster.cli.problems import show_notices, show_problems, write_problems
 from muster.cli.session import open_session, run
-from people.lists.consents import ConsentReport, Otherwise, export_consents
+from people.lists.consents import ConsentDefaults, ConsentReport, export_consents
 from people.lists.consents import import_consents as take_in
 
 
@@ -86,7 +86,7 @@ async def _import(
 ) -> ConsentReport:
     async with open_session(pool_size=1) as runtime:
         zone = ZoneInfo(runtime.settings.time_zone)
-        otherwise = Otherwise(source, wording, at.replace(tzinfo=zone) if at else None)
+        otherwise = ConsentDefaults(source, wording, at.replace(tzinfo=zone) if at else None)
         return await take_in(
             runtime.pool, file, otherwise, actor=actor, zone=zone, now=runtime.clock(), dry_run=dry_run,
             header_row=header_row, encoding=encoding,

@@ -16,7 +16,7 @@ from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 
 if TYPE_CHECKING:
-    from webhooks.email.mail_server.mail_files import Counted
+    from webhooks.email.mail_server.mail_files import MailboxCounts
 
 _HELP = """Take in mail: bounces, complaints, wishes to unsubscribe, and replies.
 
@@ -51,7 +51,7 @@ def command(lmtp: str | None, smtp: str | None, mbox: Path | None, maildir: Path
         run(_listen(lmtp, smtp))
 
 
-async def _read(path: Path) -> Counted:
+async def _read(path: Path) -> MailboxCounts:
     from webhooks.email.mail_server.mail_files import read_mailbox
 
     async with open_session() as runtime:
@@ -83,7 +83,7 @@ async def _listen(lmtp: str | None, smtp: str | None) -> None:
         log.info("the mailroom stops")
 
 
-def _say(counted: Counted, *, as_json: bool) -> None:
+def _say(counted: MailboxCounts, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(counted))
         return

@@ -25,7 +25,7 @@ from muster.cli.problems import show_problems
 from muster.cli.session import open_session, run
 from people.imports.report import Problem
 from people.lists.lists import all_or_nothing
-from people.people import Named, members_named
+from people.people import PersonName, members_named
 from people.search import FoundPerson, search_people
 
 FOUND_AT_MOST = 50
@@ -132,14 +132,14 @@ class LeaveRequest:
     dry_run: bool
 
 
-async def _named(asked: LeaveRequest) -> list[Named]:
+async def _named(asked: LeaveRequest) -> list[PersonName]:
     """Find the members a request names, in its order; unknown numbers are left out."""
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         listed, _ = _listed(runtime, asked.file, asked.on)
         return await members_named(db, [*asked.member_ids, *(one.member_id for one in listed)])
 
 
-def _show_named(named: Sequence[Named], *, err: bool) -> None:
+def _show_named(named: Sequence[PersonName], *, err: bool) -> None:
     for one in named[:NAMED_AT_MOST]:
         click.echo(f"  {one}", err=err)
     if len(named) > NAMED_AT_MOST:

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from campaigns.campaigns import get_campaign
 from campaigns.retention import (
-    Due,
-    YearHeld,
+    ArchiveYear,
+    DueCampaign,
     alone,
     archive_campaign,
     check_due,
@@ -31,7 +31,7 @@ from core.plurals import plural
 from core.runtime import Runtime
 from core.spec_errors import near_miss
 from messaging.outbox.archive import Moved
-from messaging.outbox.history import Listed, list_messages
+from messaging.outbox.history import MessageLine, list_messages
 from messaging.outbox.manual_review import resume_by_address
 from messaging.states import Reason, State, sentence
 from muster.cli import settle, why
@@ -40,10 +40,10 @@ from muster.cli.numbers import AFTER
 from muster.cli.options import actor_option, campaign_option, dry_run_option, json_option, limit_option, yes_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
-from people.people import Named, names_of
+from people.people import PersonName, names_of
 from webhooks.members.page_views import PageViews
 
-Archived = list[tuple[Due, Moved]]
+Archived = list[tuple[DueCampaign, Moved]]
 
 
 def _known_reason(_ctx: click.Context, _option: click.Parameter, value: str | None) -> str | None:
@@ -149,8 +149,8 @@ def forget(year: int, actor: str, *, yes: bool) -> None:
     if not yes:
         for name, messages in held.campaigns.items():
             click.echo(f"  {name}: {plural(messages, 'message')}")
-        if held.still_hot:
-            click.echo(f"{plural(held.still_hot, 'message')} of {year} not archived yet: those stay.")
+        if held.not_archived:
+            click.echo(f"{plural(held.not_archived, 'message')} of {year} not archived yet: those stay.")
         click.confirm(f"Delete {plural(held.messages, 'message')} of {year} for good?", abort=True)
     run(_forget(held, actor))
     click.echo(f"{plural(held.messages, 'message')} of {year} deleted.")
@@ -158,7 +158,7 @@ def forget(year: int, actor: str, *, yes: bool) -> None:
 
 async def _list(
     name: str | None, states: list[State] | None, reason: str | None, *, limit: int, after: int
-) -> tuple[list[Listed], dict[int, Named]]:
+) -> tuple[list[MessageLine], dict[int, PersonName]]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         campaign_id = (await get_campaign(db, name)).campaign_id if name else None
         listed = await list_messages(
@@ -195,12 +195,12 @@ async def _archive(name: str | None, before: datetime | None, actor: str, *, dry
         return done
 
 
-async def _held(year: int) -> YearHeld:
+async def _held(year: int) -> ArchiveYear:
     async with open_session(pool_size=1) as runtime, _alone(runtime) as db:
         return await summarise_year(db, year)
 
 
-async def _forget(held: YearHeld, actor: str) -> None:
+async def _forget(held: ArchiveYear, actor: str) -> None:
     async with open_session(pool_size=1) as runtime, _alone(runtime) as db:
         if (await summarise_year(db, held.year)).campaigns != held.campaigns:
             raise Conflict(
@@ -218,7 +218,7 @@ async def _alone(runtime: Runtime) -> AsyncIterator[Connection]:
         yield db
 
 
-def _show(listed: Sequence[Listed], names: Mapping[int, Named], *, more: bool) -> None:
+def _show(listed: Sequence[MessageLine], names: Mapping[int, PersonName], *, more: bool) -> None:
     if not listed:
         click.echo("There are no such messages.")
         return

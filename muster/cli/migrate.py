@@ -10,7 +10,7 @@ import click
 from core.db.migrate import migrate
 from messaging.settings import load_settings
 from muster.cli.session import run
-from muster.embedded.client import attach
+from muster.embedded.client import connect_to_servers
 
 
 @click.command()
@@ -30,5 +30,5 @@ async def _migrate() -> list[str]:
     settings = load_settings()
     if settings.database_url is not None:
         return await migrate(settings.database_url)
-    with closing(await asyncio.to_thread(attach, settings.home)) as servers:
+    with closing(await asyncio.to_thread(connect_to_servers, settings.home)) as servers:
         return await migrate(servers.owner_url)

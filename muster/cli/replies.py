@@ -200,22 +200,22 @@ async def _mail(reply_id: int, file: Path, actor: str, *, force: bool) -> int:
 async def _read(reply_id: int, reading: str, person: str | None, actor: str) -> int | None:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         person_id = (await find_person(db, person)).person_id if person else None
-        return await read_by_staff(db, reply_id, reading=reading, reader=actor, at=runtime.clock(), person_id=person_id)
+        return await read_by_staff(db, reply_id, reading=reading, actor=actor, at=runtime.clock(), person_id=person_id)
 
 
 async def _undo(reply_id: int, actor: str) -> str:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        return await undo_opt_out(db, reply_id, reader=actor, at=runtime.clock())
+        return await undo_opt_out(db, reply_id, actor=actor, at=runtime.clock())
 
 
 async def _close(reply_id: int, actor: str) -> bool:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        return await close_reply(db, reply_id, reader=actor, at=runtime.clock())
+        return await close_reply(db, reply_id, actor=actor, at=runtime.clock())
 
 
 async def _reread(actor: str, *, dry_run: bool) -> tuple[int, list[Reclassified]]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
-        return await read_again(db, reader=actor, at=runtime.clock(), dry_run=dry_run)
+        return await read_again(db, actor=actor, at=runtime.clock(), dry_run=dry_run)
 
 
 def _show(replies: list[OpenReply], zone: ZoneInfo, reading: str | None) -> None:
@@ -273,7 +273,7 @@ def _show_conversation(found: Conversation, zone: ZoneInfo, *, has_mail: bool) -
         case _:
             click.echo("  Nobody has to act on it.")
     for past in found.readings:
-        by = past.reader or f"{past.rule}, rules {past.rule_version}"
+        by = past.actor or f"{past.rule}, rules {past.rule_version}"
         click.echo(
             f"  {_time(past.at, zone)}  read as {past.reading} by {by}"
             + (f", claim {past.claim_id}" if past.claim_id else "")

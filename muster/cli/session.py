@@ -19,7 +19,7 @@ from core.plurals import plural
 from core.runtime import Runtime, open_runtime
 from core.settings import Settings, check_for_production
 from messaging.settings import load_settings
-from muster.embedded.client import Servers, attach
+from muster.embedded.client import Servers, connect_to_servers
 from muster.embedded.running import served_at
 from muster.embedded.secret import kept_secret
 from muster.logs import configure_logs
@@ -84,7 +84,7 @@ async def open_servers(*, stays_up: bool = False) -> AsyncIterator[Settings]:
     check_for_production(settings)
     async with AsyncExitStack() as stack:
         if settings.database_url is None:
-            servers = await asyncio.to_thread(attach, settings.home, make=False)
+            servers = await asyncio.to_thread(connect_to_servers, settings.home, make=False)
             stack.callback(servers.close)
             if stays_up:
                 asyncio.get_running_loop().add_reader(servers.line.fileno(), _end)

@@ -25,7 +25,12 @@ from muster.cli.options import (
 from muster.cli.output import print_json
 from muster.cli.problems import show_notices, show_problems, write_problems
 from muster.cli.session import open_session, run
-from people.lists.suppression_lookup import Known, MemberSuppressions, find_members_suppressions, find_suppression
+from people.lists.suppression_lookup import (
+    AddressSuppressions,
+    MemberSuppressions,
+    find_members_suppressions,
+    find_suppression,
+)
 from people.lists.suppressions import SuppressionReport, export_suppressions
 from people.lists.suppressions import import_suppressions as take_in
 from people.returning import lift_erased
@@ -158,7 +163,7 @@ def show(address: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         print_json(known.to_json())
         return
-    if isinstance(known, Known):
+    if isinstance(known, AddressSuppressions):
         _show_known(known, known.address, zone)
         return
     _show_known(known.everywhere, f"{known.member_id}  {known.name}".rstrip(), zone)
@@ -166,7 +171,7 @@ def show(address: Sequence[str], *, as_json: bool) -> None:
         _show_known(one, one.address, zone)
 
 
-def _show_known(known: Known, called: str, zone: ZoneInfo) -> None:
+def _show_known(known: AddressSuppressions, called: str, zone: ZoneInfo) -> None:
     for one in known.active_suppressions:
         what = "Nothing" if one.purpose == "all" else "No marketing"
         click.echo(f"{what} is sent to {called}. {sentence(one.reason)}")
@@ -179,7 +184,7 @@ def _show_known(known: Known, called: str, zone: ZoneInfo) -> None:
         )
 
 
-async def _show(who: str) -> tuple[Known | MemberSuppressions, ZoneInfo]:
+async def _show(who: str) -> tuple[AddressSuppressions | MemberSuppressions, ZoneInfo]:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         settings, keys = runtime.settings, DigestKeys(runtime.settings.secret_key)
         member = await find_members_suppressions(db, who, keys=keys)

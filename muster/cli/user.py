@@ -26,7 +26,7 @@ from muster.operator import system_user
 
 if TYPE_CHECKING:
     # the console is slow to import, and `--help` does not need it
-    from staff.sign_in import By
+    from staff.sign_in import Actor
 
 SQL = load_queries(__file__)
 _send = click.option("--send", is_flag=True, help="Mail the link to them instead of printing it.")
@@ -112,13 +112,13 @@ def _show_link(words: str, minutes: int, *, send: bool) -> None:
         click.echo(f"This link works once, for {in_words(minutes)}; anybody who has it can use it.", err=True)
 
 
-def _by(actor: str) -> By:
-    from staff.sign_in import By
+def _by(actor: str) -> Actor:
+    from staff.sign_in import Actor
 
-    return By(actor, system_user())
+    return Actor(actor, system_user())
 
 
-async def _add(email: str, name: str, minutes: int, send: bool, by: By) -> str:
+async def _add(email: str, name: str, minutes: int, send: bool, by: Actor) -> str:
     from staff.sign_in import add_staff
 
     async with open_session() as runtime, runtime.pool.acquire() as db:
@@ -133,7 +133,7 @@ async def _add(email: str, name: str, minutes: int, send: bool, by: By) -> str:
             raise
 
 
-async def _link(email: str, minutes: int, send: bool, by: By) -> str:
+async def _link(email: str, minutes: int, send: bool, by: Actor) -> str:
     async with open_session() as runtime, runtime.pool.acquire() as db:
         mail = _mail(runtime.settings) if send else None
         return await _make_link(runtime, db, email, minutes, mail, by)
@@ -166,7 +166,7 @@ def _mail(settings: Settings) -> _Mail:
     return _Mail(settings.model_copy(update={"smtp_url": SecretStr(sandbox.smtp_url)}), sandbox.page)
 
 
-async def _make_link(runtime: Runtime, db: Connection, email: str, minutes: int, mail: _Mail | None, by: By) -> str:
+async def _make_link(runtime: Runtime, db: Connection, email: str, minutes: int, mail: _Mail | None, by: Actor) -> str:
     from console.sign_in_mail import send_sign_in_link
     from staff.sign_in import drop_link, find_staff, make_sign_in_link
 
@@ -196,7 +196,7 @@ async def _list() -> list[dict[str, Any]]:
         return [dict(row) for row in await runtime.pool.fetch(SQL["list_staff"])]
 
 
-async def _change(email: str, what: str, by: By) -> str:
+async def _change(email: str, what: str, by: Actor) -> str:
     """Change a person's access; return in words what ended with it."""
     from staff.sign_in import end_access, find_staff, record
 

@@ -23,7 +23,7 @@ from muster.cli.output import print_json
 from muster.cli.session import open_session, run
 
 if TYPE_CHECKING:
-    from webhooks.subscriptions.subscriptions import Subscription, Tried
+    from webhooks.subscriptions.subscriptions import DeliveryAttempt, Subscription
 
 _name = click.argument("name")
 
@@ -272,7 +272,7 @@ def log(name: str, failed: bool, cursor: int | None, limit: int, *, as_json: boo
     """Show the deliveries and what the receiver answered, the latest first."""
     from webhooks.subscriptions.subscriptions import deliveries
 
-    async def work() -> tuple[list[Tried], ZoneInfo]:
+    async def work() -> tuple[list[DeliveryAttempt], ZoneInfo]:
         async with open_session(pool_size=2) as runtime, runtime.pool.acquire() as db:
             found = await deliveries(db, name, failed=failed, seq=cursor, limit=limit)
             return found, ZoneInfo(runtime.settings.time_zone)

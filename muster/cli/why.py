@@ -19,11 +19,11 @@ from core.errors import AddressError, NotFound
 from core.runtime import Runtime
 from core.typed_address import read_address
 from messaging.outbox.erasure import written_to_address
-from messaging.outbox.history import Account, HistoryEvent, account, history, messages_of
+from messaging.outbox.history import HistoryEvent, MessageStatus, history, message_status, messages_of
 from muster.cli.options import json_option
 from muster.cli.output import print_json
 from muster.cli.session import open_session, run
-from people.people import Named, find_person, names_of
+from people.people import PersonName, find_person, names_of
 from people.search import find_holders
 
 
@@ -31,15 +31,15 @@ from people.search import find_holders
 class MessageStory:
     """Message with its recipient, its history, the name of its campaign, and the answers to it."""
 
-    message: Account
-    person: Named
+    message: MessageStatus
+    person: PersonName
     events: list[HistoryEvent]
     campaign: str | None
     answers: list[AnswerEvent]
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class PersonHistory:
     """Everything that the command shows.
 
     Attributes:
@@ -51,7 +51,7 @@ class Whole:
     """
 
     stories: list[MessageStory]
-    people: list[tuple[Named, list[OtherStep]]]
+    people: list[tuple[PersonName, list[OtherStep]]]
     others: list[AnswerEvent]
     zone: ZoneInfo
     note: str = ""
@@ -92,7 +92,7 @@ def command(who: Sequence[str], *, as_json: bool) -> None:
     click.echo(f"Times are those of {whole.zone.key}.")
 
 
-async def _why(who: str) -> Whole:
+async def _why(who: str) -> PersonHistory:
     async with open_session(pool_size=1) as runtime, runtime.pool.acquire() as db:
         zone = ZoneInfo(runtime.settings.time_zone)
         if who.startswith("#") and (message_id := read_id(who)) is not None:
@@ -119,7 +119,7 @@ def _refuse(who: str) -> NoReturn:
 
 async def _of_people(
     runtime: Runtime, db: Connection, person_ids: Sequence[int], addresses: Sequence[tuple[str, str]], zone: ZoneInfo
-) -> Whole | None:
+) -> PersonHistory | None:
     """Collect the history of some people, or of an address that nobody has any longer; None where there is none."""
     if person_ids:
         ids = [message_id for person_id in person_ids for message_id in await messages_of(db, person_id)]
@@ -136,10 +136,12 @@ async def _of_people(
     stories = [
         await _story(db, message_id, [one for one in said if one.message_id == message_id], zone) for message_id in ids
     ]
-    return Whole(stories, people, [one for one in said if one.message_id not in shown], zone)
+    return PersonHistory(stories, people, [one for one in said if one.message_id not in shown], zone)
 
 
-async def _by_address(runtime: Runtime, db: Connection, who: str, zone: ZoneInfo, nobody: NotFound) -> Whole | None:
+async def _by_address(
+    runtime: Runtime, db: Connection, who: str, zone: ZoneInfo, nobody: NotFound
+) -> PersonHistory | None:
     """Collect the history of the people who have or had an address; None where digits are no address or an unknown one.
 
     Raises:
@@ -169,7 +171,7 @@ async def _by_address(runtime: Runtime, db: Connection, who: str, zone: ZoneInfo
     return whole
 
 
-async def _by_number(db: Connection, who: str, zone: ZoneInfo, nobody: NotFound) -> Whole:
+async def _by_number(db: Connection, who: str, zone: ZoneInfo, nobody: NotFound) -> PersonHistory:
     """Collect the history of the message with that number, unless a person's number was probably meant.
 
     Raises:
@@ -187,15 +189,15 @@ async def _by_number(db: Connection, who: str, zone: ZoneInfo, nobody: NotFound)
             nobody.message,
             remedy="No message has that number either. Look the person up by name or address with: muster people find",
         ) from None
-    return Whole(whole.stories, [], [], zone, f"{nobody.message} This is the message #{who}.")
+    return PersonHistory(whole.stories, [], [], zone, f"{nobody.message} This is the message #{who}.")
 
 
-async def _one(db: Connection, message_id: int, zone: ZoneInfo) -> Whole:
-    return Whole([await _story(db, message_id, await answers_to(db, message_id), zone)], [], [], zone)
+async def _one(db: Connection, message_id: int, zone: ZoneInfo) -> PersonHistory:
+    return PersonHistory([await _story(db, message_id, await answers_to(db, message_id), zone)], [], [], zone)
 
 
 async def _story(db: Connection, message_id: int, said: list[AnswerEvent], zone: ZoneInfo) -> MessageStory:
-    message = await account(db, message_id, zone)
+    message = await message_status(db, message_id, zone)
     names = await names_of(db, [message.person_id])
     return MessageStory(
         message,
@@ -239,7 +241,7 @@ def _show_line(happened: HistoryEvent | AnswerEvent, zone: ZoneInfo) -> None:
     click.echo(f"  {happened.at.astimezone(zone):%Y-%m-%d %H:%M:%S}  {happened.source:<10}  {happened.words}")
 
 
-def _to_json(whole: Whole) -> list[dict[str, Any]]:
+def _to_json(whole: PersonHistory) -> list[dict[str, Any]]:
     """List the messages, then the steps without one, then what answers no message."""
     told = [
         asdict(one.message)

@@ -54,7 +54,7 @@ class Servers:
                 pass
 
 
-def attach(home: Path, *, make: bool = True) -> Servers:
+def connect_to_servers(home: Path, *, make: bool = True) -> Servers:
     """Connect to the embedded servers of a MUSTER_HOME, starting them if they do not run.
 
     Args:

@@ -62,7 +62,7 @@ class Daemon:
     hurrying: bool = False
     waiting: list[asyncio.StreamWriter] = field(default_factory=list)
 
-    async def keep(self) -> None:
+    async def serve(self) -> None:
         """Serve until no client is left."""
         self._obey_signals()
         clean_up_after_dead_daemon(self.home)
@@ -224,7 +224,7 @@ def main() -> None:
     if lock is None:
         return
     with lock:
-        asyncio.run(Daemon(home).keep())
+        asyncio.run(Daemon(home).serve())
 
 
 if __name__ == "__main__":

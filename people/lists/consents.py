@@ -16,7 +16,7 @@ from messaging.consent import Action, Consent, record_consents
 from messaging.content.templates import Channel
 from people.imports.columns import header_key
 from people.imports.report import Problem
-from people.lists.lists import BadRow, List, all_or_nothing, open_list, read_moment
+from people.lists.lists import BadRow, OpenList, all_or_nothing, open_list, read_moment
 
 SQL: Final = load_queries(__file__)
 
@@ -44,7 +44,7 @@ _WITHIN: Final = 900
 
 
 @dataclass(frozen=True, slots=True)
-class Otherwise:
+class ConsentDefaults:
     """Defaults for rows that do not say it themselves.
 
     Attributes:
@@ -90,8 +90,8 @@ class ConsentReport:
 
 
 async def import_consents(
-    pool: Pool, path: Path, otherwise: Otherwise, *, actor: str, zone: ZoneInfo, now: datetime, dry_run: bool = False,
-    header_row: int | None = None, encoding: str | None = None,
+    pool: Pool, path: Path, otherwise: ConsentDefaults, *, actor: str, zone: ZoneInfo, now: datetime,
+    dry_run: bool = False, header_row: int | None = None, encoding: str | None = None,
 ) -> ConsentReport:  # fmt: skip
     """Record what a list says members have agreed to; all of it or, on an error, nothing.
 
@@ -124,7 +124,13 @@ async def import_consents(
 
 
 async def _import(
-    db: Connection, table: List, report: ConsentReport, otherwise: Otherwise, actor: str, zone: ZoneInfo, now: datetime
+    db: Connection,
+    table: OpenList,
+    report: ConsentReport,
+    otherwise: ConsentDefaults,
+    actor: str,
+    zone: ZoneInfo,
+    now: datetime,
 ) -> None:
     held: list[tuple[int, dict[str, str]]] = []
     for row in table:
@@ -139,8 +145,8 @@ async def _import(
 
 
 async def _take(
-    db: Connection, rows: Sequence[tuple[int, dict[str, str]]], table: List, report: ConsentReport,
-    otherwise: Otherwise, actor: str, zone: ZoneInfo, now: datetime,
+    db: Connection, rows: Sequence[tuple[int, dict[str, str]]], table: OpenList, report: ConsentReport,
+    otherwise: ConsentDefaults, actor: str, zone: ZoneInfo, now: datetime,
 ) -> None:  # fmt: skip
     members = await db.fetch(SQL["members"], [row["member_id"] for _, row in rows], timeout=_WITHIN)
     ids = {member["external_id"]: member["person_id"] for member in members}
@@ -161,7 +167,12 @@ async def _take(
 
 
 def _read(
-    row: Mapping[str, str], ids: Mapping[str, int], otherwise: Otherwise, actor: str, zone: ZoneInfo, now: datetime
+    row: Mapping[str, str],
+    ids: Mapping[str, int],
+    otherwise: ConsentDefaults,
+    actor: str,
+    zone: ZoneInfo,
+    now: datetime,
 ) -> list[Consent]:
     """Read the consents in one row, by channel.
 

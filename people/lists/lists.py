@@ -38,7 +38,7 @@ class BadRow(Exception):  # noqa: N818  # reads as what it is
 
 
 @dataclass(slots=True)
-class List:
+class OpenList:
     """An open list.
 
     Attributes:
@@ -95,7 +95,7 @@ def open_list(
     needs: Sequence[str],
     header_row: int | None = None,
     encoding: str | None = None,
-) -> Iterator[List]:
+) -> Iterator[OpenList]:
     """Open a CSV, XLSX, ODS or XLS file.
 
     Args:
@@ -132,7 +132,7 @@ def open_list(
                 " which: --header-row 3.",
             )
         labels = {name: clean(table.header[place]) for name, place in places.items()}
-        yield List(
+        yield OpenList(
             table.kind, labels, table, {name: places.get(name, len(table.header)) for name in fields}, table.notices
         )
 

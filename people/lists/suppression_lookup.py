@@ -27,7 +27,7 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class AddressSuppressions:
     """Suppressions of one address: those in force, and its whole history, oldest first."""
 
     address: str
@@ -45,15 +45,17 @@ class MemberSuppressions:
 
     member_id: str
     name: str
-    everywhere: Known
-    addresses: Sequence[Known]
+    everywhere: AddressSuppressions
+    addresses: Sequence[AddressSuppressions]
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as plain values."""
         return asdict(self)
 
 
-async def find_suppression(db: Connection, text: str, *, region: str, keys: DigestKeys = NO_KEYS) -> Known:
+async def find_suppression(
+    db: Connection, text: str, *, region: str, keys: DigestKeys = NO_KEYS
+) -> AddressSuppressions:
     """Look up whether a number or mailbox may be written to.
 
     Args:
@@ -91,8 +93,10 @@ async def find_members_suppressions(
     return MemberSuppressions(member_id, person["name"], everywhere, addresses)
 
 
-async def _known(db: Connection, channel: Medium, address: str, keys: DigestKeys) -> Known:
+async def _known(db: Connection, channel: Medium, address: str, keys: DigestKeys) -> AddressSuppressions:
     stands = await active_suppressions(db, channel=channel, address=address)
     digests = await find_digests(db, keys, [(channel, address)])
     stands += [Suppression(channel, address, one.purpose, one.reason, one.since) for one in digests]
-    return Known(address, stands, [LedgerEntry(**row) for row in await db.fetch(SQL["history"], channel, address)])
+    return AddressSuppressions(
+        address, stands, [LedgerEntry(**row) for row in await db.fetch(SQL["history"], channel, address)]
+    )

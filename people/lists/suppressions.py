@@ -23,10 +23,10 @@ from core.errors import AddressError
 from core.files.atomic_files import sheet_or_nothing
 from messaging.bulk_suppression import suppress_many
 from messaging.states import Reason
-from messaging.suppression_digests import NO_KEYS, DigestKeys, Kept, has_digests, keep_wishes
+from messaging.suppression_digests import NO_KEYS, DigestKeys, ErasedSuppression, has_digests, keep_new_suppressions
 from people.imports.columns import header_key
 from people.imports.report import Problem
-from people.lists.lists import BadRow, List, all_or_nothing, open_list, read_moment
+from people.lists.lists import BadRow, OpenList, all_or_nothing, open_list, read_moment
 
 SQL: Final = load_queries(__file__)
 
@@ -169,7 +169,13 @@ async def import_suppressions(
 
 
 async def _import(
-    db: Connection, keys: DigestKeys, table: List, report: SuppressionReport, region: str, zone: ZoneInfo, now: datetime
+    db: Connection,
+    keys: DigestKeys,
+    table: OpenList,
+    report: SuppressionReport,
+    region: str,
+    zone: ZoneInfo,
+    now: datetime,
 ) -> None:
     held: list[SuppressionEntry] = []
     for line, row in table:
@@ -187,7 +193,7 @@ async def _import(
 
 
 async def _take(
-    db: Connection, keys: DigestKeys, entries: Sequence[SuppressionEntry], table: List, report: SuppressionReport
+    db: Connection, keys: DigestKeys, entries: Sequence[SuppressionEntry], table: OpenList, report: SuppressionReport
 ) -> None:
     """Find the people and addresses that entries mean, suppress them, and withdraw what is queued for them."""
     columns = [[getattr(one, name) for one in entries] for name in SuppressionEntry.__slots__]
@@ -217,7 +223,7 @@ async def _take(
 
 async def _keep_erased(
     db: Connection, keys: DigestKeys, found: Sequence[asyncpg.Record], numbers: Mapping[int, str]
-) -> tuple[set[str], list[Kept]]:
+) -> tuple[set[str], list[ErasedSuppression]]:
     """Keep digests of what a list says about erased people, so that none of their addresses comes back by a list.
 
     Returns:
@@ -225,12 +231,14 @@ async def _keep_erased(
     """
     if not await has_digests(db, keys):
         return set(), []
-    wishes = [
-        Kept(row["given"], row["address"] or numbers[row["line"]], row["purpose"], row["reason"], row["since"])
+    suppressions = [
+        ErasedSuppression(
+            row["given"], row["address"] or numbers[row["line"]], row["purpose"], row["reason"], row["since"]
+        )
         for row in found
         if not row["known"] and row["given"] != "hash"
     ]
-    return await keep_wishes(db, keys, wishes)
+    return await keep_new_suppressions(db, keys, suppressions)
 
 
 def _entries(

@@ -16,7 +16,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_p
 
 from core.runtime import Runtime
 from muster.app import make_app
-from staff.sign_in import By, make_sign_in_link
+from staff.sign_in import Actor, make_sign_in_link
 from tests.browser.union import Union, write_union
 
 FLAGS = [
@@ -93,7 +93,7 @@ class Site:
                 db,
                 email="ada@union.test",
                 name="Ada Price",
-                by=By("a test", "root"),
+                by=Actor("a test", "root"),
                 now=self.runtime.clock(),
                 create=True,
             )

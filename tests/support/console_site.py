@@ -15,9 +15,9 @@ from aiohttp.test_utils import TestClient, TestServer
 import console
 from core.http.web import RUNTIME
 from core.runtime import Runtime
-from staff.sign_in import By, make_sign_in_link
+from staff.sign_in import Actor, make_sign_in_link
 
-BY = By("an operator", "root")
+BY = Actor("an operator", "root")
 
 
 class Clock:

@@ -17,7 +17,7 @@ from core.db import Connection
 from core.keyring import Keyring
 from messaging.outbox.bounces import note_soft_bounce, settle_soft_bounces
 from messaging.outbox.receipts import Receipt, apply_receipts
-from messaging.reports.diagnostics import Judged
+from messaging.reports.diagnostics import RefusalClass
 from messaging.states import Reason, State
 
 T = TypeVar("T", bound=datetime | None)
@@ -69,15 +69,15 @@ class ReportedEvent:
     """Event, and the message it is about; None where it is about none of ours.
 
     Attributes:
-        told_at: when it was reported to us; aware.
+        reported_at: when it was reported to us; aware.
     """
 
     message_id: int | None
     event: EmailEvent
-    told_at: datetime
+    reported_at: datetime
 
 
-def bounced(judged: Judged, at: datetime, *, word: str, words: str) -> EmailEvent:
+def bounced(judged: RefusalClass, at: datetime, *, word: str, words: str) -> EmailEvent:
     """Build the event of an email that bounced.
 
     Args:
@@ -108,7 +108,7 @@ async def apply_events(db: Connection, source: str, told: Sequence[ReportedEvent
             code = one.event.code[:_LONGEST]
             await note_soft_bounce(db, done.message_id, code=code, at=one.event.at, source=source)
     if delivered:
-        await settle_soft_bounces(db, delivered, told[-1].told_at)
+        await settle_soft_bounces(db, delivered, told[-1].reported_at)
 
 
 def _receipt(source: str, told: ReportedEvent) -> Receipt:
@@ -121,7 +121,7 @@ def _receipt(source: str, told: ReportedEvent) -> Receipt:
         source=source,
         code=event.code[:_LONGEST] or None,
         # a provider's clock that is ahead of ours must not put events into the future
-        at=min(event.at, told.told_at),
+        at=min(event.at, told.reported_at),
         detail=detail,
         reason=event.reason,
     )

@@ -28,7 +28,7 @@ from core.runtime import Runtime
 from core.settings import Settings
 from webhooks.email.mail_server.addresses import read_destination
 from webhooks.email.mail_server.mail_store import store_mail
-from webhooks.email.receiver import Forged, believed, refused, source_of, use_up
+from webhooks.email.receiver import Forged, mark_token_used, refused, source_of, verify_and_read
 from webhooks.email.uploads import Uploads
 from webhooks.inbound_log.inbound_log import Intake
 
@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
+class PostedMail:
     """Mail that was posted by a provider.
 
     Attributes:
@@ -81,7 +81,7 @@ class InboundProvider(Protocol):
         """
         ...
 
-    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
+    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> PostedMail | None:
         """Read the mail in a request and verify its sender; None where it brings none.
 
         Raises:
@@ -130,7 +130,7 @@ class InboundReceiver:
                 await self._store(runtime, posted, largest)
         return web.Response()
 
-    async def _read(self, slot: AsyncExitStack, request: web.Request, most: int, *, known: bool) -> Posted | None:
+    async def _read(self, slot: AsyncExitStack, request: web.Request, most: int, *, known: bool) -> PostedMail | None:
         """Read and verify a mail. It takes a slot only once its body is here, so that slow senders occupy none."""
         name, reads = self._provider.name, self._provider.read_mail
         async with AsyncExitStack() as unverified:
@@ -140,7 +140,7 @@ class InboundReceiver:
                 body = await unverified.enter_async_context(self._uploads.receive(request, most))
             await self._take_slot(slot, unverified, client_network(request), known=known)
             reading = reads(request.app[RUNTIME], request, body)
-            return await believed(request, self._intake, f"{name}_mail", name, body, reading)
+            return await verify_and_read(request, self._intake, f"{name}_mail", name, body, reading)
 
     async def _take_slot(self, slot: AsyncExitStack, unverified: AsyncExitStack, where: str, *, known: bool) -> None:
         """Wait for a slot; a network that is not verified yet gets few, so that others get some too."""
@@ -153,17 +153,17 @@ class InboundReceiver:
         except TimeoutError:
             raise Unavailable("Too many mails come at once.", remedy="Please try again in a minute.") from None
 
-    async def _store(self, runtime: Runtime, posted: Posted, largest: int) -> None:
+    async def _store(self, runtime: Runtime, posted: PostedMail, largest: int) -> None:
         """Store a mail, and note that its token is used up, even where nothing is stored."""
         name = self._provider.name
         fits = len(posted.raw) <= largest
         if not (fits and await _store_for_each(runtime, name, posted)) and posted.once is not None:
-            await use_up(runtime, self._intake, name, posted.once)
+            await mark_token_used(runtime, self._intake, name, posted.once)
         if not fits:
             raise web.HTTPRequestEntityTooLarge(largest, len(posted.raw), text="That is too large.\n")
 
 
-async def _store_for_each(runtime: Runtime, name: str, posted: Posted) -> bool:
+async def _store_for_each(runtime: Runtime, name: str, posted: PostedMail) -> bool:
     """Store a mail for each of its recipients that is an address of ours; returns whether there was one."""
     known = 0
     for recipient in dict.fromkeys(posted.recipients[:MOST_RECIPIENTS]):

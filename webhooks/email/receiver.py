@@ -124,7 +124,7 @@ class EventReceiver:
             raise web.HTTPNotFound
         body = await read_body(request, largest=LARGEST)
         reading = provider.read(runtime, request, body)
-        arrivals = await believed(request, self._intake, source_of(provider.name), provider.name, body, reading)
+        arrivals = await verify_and_read(request, self._intake, source_of(provider.name), provider.name, body, reading)
         await asyncio.gather(*(self._store(runtime, arrival) for arrival in arrivals))
         return web.Response()
 
@@ -140,7 +140,7 @@ class EventReceiver:
         )
 
 
-async def use_up(runtime: Runtime, intake: Intake, name: str, once: str) -> None:
+async def mark_token_used(runtime: Runtime, intake: Intake, name: str, once: str) -> None:
     """Note that a token has been used, where nothing else of its request is stored.
 
     Args:
@@ -156,7 +156,7 @@ async def use_up(runtime: Runtime, intake: Intake, name: str, once: str) -> None
     await intake.store(runtime, source=source, dedupe_key=once, subject=f"{name}:{once}", payload={}, done=True)
 
 
-async def believed(
+async def verify_and_read(
     request: web.Request, intake: Intake, source: str, name: str, body: bytes, reading: Awaitable[T]
 ) -> T:
     """Verify and read a request, and turn failures into HTTP errors.
@@ -180,7 +180,7 @@ async def believed(
         raise refused(request, error) from None
     except Malformed as error:
         if error.once is not None:
-            await use_up(request.app[RUNTIME], intake, name, error.once)
+            await mark_token_used(request.app[RUNTIME], intake, name, error.once)
         raise await malformed(request, source, str(error), body) from None
 
 

@@ -18,7 +18,7 @@ from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from core.keyring import find_token
 from webhooks.members.link_access import LinkAccess, is_secure
-from webhooks.members.page_views import HASTY, Stage, Used, nonce_key, record_view, suspicions
+from webhooks.members.page_views import HASTY, AnsweredView, Stage, nonce_key, record_view, suspicions
 from webhooks.members.pages import MemberView, respond, respond_to_unknown_link
 from webhooks.members.paths import LINK, way_back
 from webhooks.members.recipient import Pressed, Recipient, store_press, view_page
@@ -77,7 +77,7 @@ def _show(request: web.Request, recipient: Recipient, nonce: str) -> web.Respons
     return respond(request, recipient, question(recipient, now), nonce=nonce, honeypot=_honeypot(request))
 
 
-def _fall_in(request: web.Request, _asked: Recipient, _nonce: str) -> web.Response:
+def _fall_in(request: web.Request, _recipient: Recipient, _nonce: str) -> web.Response:
     return respond_to_unknown_link(request, 404)
 
 
@@ -92,7 +92,7 @@ class _Press:
     def __init__(self, request: web.Request, db: Connection, press: Pressed, nonce: str, pressed: str) -> None:
         self._request = request
         self._db = db
-        self._asked = press.recipient
+        self._recipient = press.recipient
         self._used = press.used
         self._around = press.nearby
         self._nonce = nonce
@@ -113,11 +113,11 @@ class _Press:
             case "undo_stop":
                 return await self._resume()
             case "nothing":
-                return await self._page(question(self._asked, self._now, note="said_nothing"), signals=used.signals)
+                return await self._page(question(self._recipient, self._now, note="said_nothing"), signals=used.signals)
             case _:
                 return await self._weigh(used)
 
-    async def _weigh(self, used: Used) -> web.Response:
+    async def _weigh(self, used: AnsweredView) -> web.Response:
         """Accept an answer, or ask a second question if there are signs of a machine."""
         signals = self._signals(used) if used.stage == 1 else list(used.signals)
         if self._pressed not in PRESSES or (used.stage == 1 and signals):
@@ -127,8 +127,8 @@ class _Press:
         in_haste = self._now - used.at < HASTY or self._agent != "browser"
         return await self._accept(PRESSED_IN_HASTE if in_haste else PRESSED_TWICE, signals)
 
-    def _signals(self, used: Used) -> list[str]:
-        signals = suspicions(used, self._around, agent=self._agent, sent_at=self._asked.sent_at, at=self._now)
+    def _signals(self, used: AnsweredView) -> list[str]:
+        signals = suspicions(used, self._around, agent=self._agent, sent_at=self._recipient.sent_at, at=self._now)
         signals += misfits(self._request.headers, secure=is_secure(self._request), presses=True)
         return signals if self._pressed in (*PRESSES, *UNDOS) else [*signals, "decoy"]
 
@@ -141,16 +141,16 @@ class _Press:
 
     async def _ask_again(self, signals: Sequence[str]) -> web.Response:
         pressed = self._pressed if self._pressed in (*PRESSES, *UNDOS) else None
-        view = second_question(pressed, self._asked, self._now)
+        view = second_question(pressed, self._recipient, self._now)
         return await self._page(view, stage=2, signals=signals, pressed=pressed)
 
     async def _accept(self, confidence: float, signals: Sequence[str]) -> web.Response:
-        if self._pressed in ANSWERS and self._asked.phase(self._now) != "open":
-            return await self._page(question(self._asked, self._now))
+        if self._pressed in ANSWERS and self._recipient.phase(self._now) != "open":
+            return await self._page(question(self._recipient, self._now))
         press = cast("Press", self._pressed)
         inbound_id = await self._keep({"confidence": confidence, "signals": list(signals)})
         await answer_link(
-            self._db, message_id=self._asked.message_id, press=press, confidence=confidence, inbound_id=inbound_id,
+            self._db, message_id=self._recipient.message_id, press=press, confidence=confidence, inbound_id=inbound_id,
             at=self._now,
         )  # fmt: skip
         recipient, nonce = await self._look()
@@ -158,21 +158,21 @@ class _Press:
 
     async def _undo(self) -> web.Response:
         await self._keep({})
-        undone = await undo_link(self._db, message_id=self._asked.message_id, at=self._now)
+        undone = await undo_link(self._db, message_id=self._recipient.message_id, at=self._now)
         recipient, nonce = await self._look()
         note = "undone" if undone else "said_nothing"
         return self._respond(recipient, question(recipient, self._now, note=note), nonce)
 
     async def _resume(self) -> web.Response:
         await self._keep({})
-        await opt_in(self._db, message_id=self._asked.message_id, source="link")
+        await opt_in(self._db, message_id=self._recipient.message_id, source="link")
         recipient, nonce = await self._look()
         return self._respond(recipient, question(recipient, self._now, note="undone_stop"), nonce)
 
     async def _keep(self, more: dict[str, object]) -> int:
-        payload = {"message_id": self._asked.message_id, "answer": self._pressed, "agent": self._agent} | more
+        payload = {"message_id": self._recipient.message_id, "answer": self._pressed, "agent": self._agent} | more
         return await store_press(
-            self._db, self._asked, source="link", key=nonce_key(self._nonce), payload=payload, at=self._now
+            self._db, self._recipient, source="link", key=nonce_key(self._nonce), payload=payload, at=self._now
         )
 
     async def _look(self) -> tuple[Recipient, str]:
@@ -192,10 +192,10 @@ class _Press:
         pressed: str | None = None,
     ) -> web.Response:
         nonce = await record_view(
-            self._db, message_id=self._asked.message_id, action="confirm", agent=self._agent, at=self._now,
+            self._db, message_id=self._recipient.message_id, action="confirm", agent=self._agent, at=self._now,
             stage=stage, signals=signals, earlier=pressed,
         )  # fmt: skip
-        return self._respond(self._asked, view, nonce)
+        return self._respond(self._recipient, view, nonce)
 
     def _respond(self, recipient: Recipient, view: MemberView, nonce: str, *, status: int = 200) -> web.Response:
         return respond(self._request, recipient, view, nonce=nonce, status=status, honeypot=_honeypot(self._request))

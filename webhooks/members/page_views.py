@@ -35,7 +35,7 @@ HASTY: Final = timedelta(seconds=1)
 FRESH: Final = timedelta(seconds=25)
 NEAR: Final = timedelta(minutes=2)
 MANY_VIEWS: Final = 4
-LASTS: Final = timedelta(days=2)
+VIEW_LASTS: Final = timedelta(days=2)
 """Maximum age of a page that can still be answered."""
 
 MOST_LATELY: Final = 20
@@ -46,7 +46,7 @@ Stage = Literal[1, 2]
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class AnsweredView:
     """Page view that has just been answered.
 
     Attributes:
@@ -106,7 +106,7 @@ def new_nonce() -> str:
 
 async def use_view(
     db: Connection, *, nonce: str, message_id: int, action: str, answer: str, at: datetime
-) -> Used | None:
+) -> AnsweredView | None:
     """Use the one answer of a page view; None where it is used, too old, or of another link.
 
     Args:
@@ -117,10 +117,10 @@ async def use_view(
         answer: what was pressed.
         at: when.
     """
-    row = await db.fetchrow(SQL["use"], nonce_digest(nonce), message_id, action, at, answer[:40], LASTS)
+    row = await db.fetchrow(SQL["use"], nonce_digest(nonce), message_id, action, at, answer[:40], VIEW_LASTS)
     if row is None:
         return None
-    return Used(row["stage"], row["agent"], tuple(row["signals"]), row["at"], row["asked"])
+    return AnsweredView(row["stage"], row["agent"], tuple(row["signals"]), row["at"], row["asked"])
 
 
 async def delete_old_views(db: Connection, *, now: datetime, page: int) -> None:
@@ -131,11 +131,13 @@ async def delete_old_views(db: Connection, *, now: datetime, page: int) -> None:
         now: the time.
         page: most rows in one statement.
     """
-    while await db.fetchval(SQL["forget_page"], now - LASTS, page) == page:
+    while await db.fetchval(SQL["forget_page"], now - VIEW_LASTS, page) == page:
         pass
 
 
-def suspicions(used: Used, nearby: NearbyUses, *, agent: Agent, sent_at: datetime | None, at: datetime) -> list[str]:
+def suspicions(
+    used: AnsweredView, nearby: NearbyUses, *, agent: Agent, sent_at: datetime | None, at: datetime
+) -> list[str]:
     """List the signs that a machine has answered.
 
     Args:

@@ -27,7 +27,7 @@ from core.http.rate_limit import RateLimit
 from core.http.request_bodies import read_form
 from core.http.web import RUNTIME
 from webhooks.members.link_access import LinkAccess, is_secure
-from webhooks.members.page_views import Stage, Used, nonce_key, record_view, suspicions
+from webhooks.members.page_views import AnsweredView, Stage, nonce_key, record_view, suspicions
 from webhooks.members.pages import Say, show, speak
 from webhooks.members.paths import LINK
 from webhooks.members.recipient import Pressed, Recipient, store_press
@@ -121,7 +121,7 @@ class _Press:
     def __init__(self, request: web.Request, db: Connection, press: Pressed, form: MultiDict[str]) -> None:
         self._request = request
         self._db = db
-        self._asked = press.recipient
+        self._recipient = press.recipient
         self._used = press.used
         self._around = press.nearby
         self._form = form
@@ -131,7 +131,7 @@ class _Press:
 
     async def take(self) -> web.Response:
         """Do what was pressed, or ask for confirmation first."""
-        used, contact_points = self._used, await contact_points_of(self._db, self._asked.message_id)
+        used, contact_points = self._used, await contact_points_of(self._db, self._recipient.message_id)
         if used is None:
             return await self._again(contact_points, "once_more", status=409)
         found = changes(contact_points, self._wanted(used, contact_points))
@@ -144,7 +144,7 @@ class _Press:
             return await self._ask(found, signals)
         return await self._save(used, contact_points, found)
 
-    def _wanted(self, used: Used, contact_points: list[ContactPoint]) -> Mapping[int, str]:
+    def _wanted(self, used: AnsweredView, contact_points: list[ContactPoint]) -> Mapping[int, str]:
         """Return the choices by address id: from the form, or from the page before it."""
         match self._pressed:
             case "stop_all":
@@ -158,31 +158,31 @@ class _Press:
                 return {int(number): choice for number, choice in orjson.loads(used.earlier).items()}
         return {}
 
-    def _signals(self, used: Used) -> list[str]:
-        seen = suspicions(used, self._around, agent=self._agent, sent_at=self._asked.sent_at, at=self._now)
+    def _signals(self, used: AnsweredView) -> list[str]:
+        seen = suspicions(used, self._around, agent=self._agent, sent_at=self._recipient.sent_at, at=self._now)
         seen += misfits(self._request.headers, secure=is_secure(self._request), presses=True)
         return [one for one in seen if one not in HARMLESS]
 
     async def _again(self, contact_points: list[ContactPoint], note: str, *, status: int = 200) -> web.Response:
-        return _page(self._request, self._asked, contact_points, nonce=await self._open(), note=note, status=status)
+        return _page(self._request, self._recipient, contact_points, nonce=await self._open(), note=note, status=status)
 
     async def _ask(self, found: list[PreferenceChange], signals: list[str]) -> web.Response:
-        say = speak(self._request, self._asked)
+        say = speak(self._request, self._recipient)
         nonce = await self._open(
             stage=2, signals=signals, earlier={one.contact_point.address_id: one.to for one in found}
         )
         lines = [say("becomes", place=_name(say, one.contact_point), what=say(f"is_{one.to}")) for one in found]
         about = "again" if any(one.more for one in found) else "sure"
-        return show(self._request, self._asked, "member/confirm.html", about=about, lines=lines, nonce=nonce)
+        return show(self._request, self._recipient, "member/confirm.html", about=about, lines=lines, nonce=nonce)
 
     async def _save(
-        self, used: Used, contact_points: list[ContactPoint], found: list[PreferenceChange]
+        self, used: AnsweredView, contact_points: list[ContactPoint], found: list[PreferenceChange]
     ) -> web.Response:
-        say = speak(self._request, self._asked)
+        say = speak(self._request, self._recipient)
         await store_press(
-            self._db, self._asked, source="preferences", key=nonce_key(self._form.get("nonce", "")), at=self._now,
+            self._db, self._recipient, source="preferences", key=nonce_key(self._form.get("nonce", "")), at=self._now,
             payload={
-                "message_id": self._asked.message_id,
+                "message_id": self._recipient.message_id,
                 "answer": self._pressed,
                 "agent": self._agent,
                 "signals": list(used.signals),
@@ -190,16 +190,18 @@ class _Press:
             },
         )  # fmt: skip
         await change_preferences(
-            self._db, message_id=self._asked.message_id, changes=found, wording=str(say("everything")), at=self._now
+            self._db, message_id=self._recipient.message_id, changes=found, wording=str(say("everything")), at=self._now
         )
         nonce = await self._open(earlier={one.contact_point.address_id: one.contact_point.choice for one in found})
-        contact_points = await contact_points_of(self._db, self._asked.message_id)
+        contact_points = await contact_points_of(self._db, self._recipient.message_id)
         note = "undone_saved" if self._pressed == "undo" else "saved"
-        return _page(self._request, self._asked, contact_points, nonce=nonce, note=note, undo=self._pressed != "undo")
+        return _page(
+            self._request, self._recipient, contact_points, nonce=nonce, note=note, undo=self._pressed != "undo"
+        )
 
     async def _open(self, *, stage: Stage = 1, signals: list[str] | None = None, earlier: Any = None) -> str:
         return await record_view(
-            self._db, message_id=self._asked.message_id, action="preferences", agent=self._agent, at=self._now,
+            self._db, message_id=self._recipient.message_id, action="preferences", agent=self._agent, at=self._now,
             stage=stage, signals=signals or [],
             earlier=None if earlier is None else orjson.dumps({str(name): to for name, to in earlier.items()}).decode(),
         )  # fmt: skip

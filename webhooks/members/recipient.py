@@ -12,8 +12,16 @@ from core.db import Connection, Pool, load_queries
 from core.keyring import Action, digest
 from core.link_lifetime import LINK_LIFETIME
 from messaging.erased_address import is_erased
-from webhooks.members.page_views import LASTS as VISIT_LASTS
-from webhooks.members.page_views import LATELY, MOST_LATELY, NEAR, NearbyUses, Used, new_nonce, nonce_digest
+from webhooks.members.page_views import (
+    LATELY,
+    MOST_LATELY,
+    NEAR,
+    VIEW_LASTS,
+    AnsweredView,
+    NearbyUses,
+    new_nonce,
+    nonce_digest,
+)
 from webhooks.members.user_agents import Agent
 
 SQL: Final = load_queries(__file__)
@@ -99,7 +107,7 @@ class Pressed:
     """
 
     recipient: Recipient
-    used: Used | None
+    used: AnsweredView | None
     nearby: NearbyUses
 
 
@@ -174,7 +182,7 @@ async def press(db: Connection, token: str, page: Page, now: datetime, *, nonce:
         LINK_LIFETIME,
         nonce_digest(nonce),
         answer[:40],
-        VISIT_LASTS,
+        VIEW_LASTS,
         NEAR,
         page,
     )
@@ -183,7 +191,7 @@ async def press(db: Connection, token: str, page: Page, now: datetime, *, nonce:
     fields = dict(row)
     stage, agent, signals, at, before = (fields.pop(f"used_{name}") for name in _USED)
     nearby = NearbyUses(**{name: fields.pop(name) for name in _NEARBY})
-    used = None if stage is None else Used(stage, agent, tuple(signals), at, before)
+    used = None if stage is None else AnsweredView(stage, agent, tuple(signals), at, before)
     return Pressed(Recipient(**fields), used, nearby)
 
 

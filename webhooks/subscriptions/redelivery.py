@@ -11,7 +11,7 @@ from core.http.outbound_http import OutboundHttp, OutboundReply
 from core.runtime import Runtime
 from webhooks.subscriptions.event_types import webhook_id, write
 from webhooks.subscriptions.payload import WebhookEvent, bodies, sign
-from webhooks.subscriptions.sender import HeldDelivery, held_from
+from webhooks.subscriptions.sender import DeliveryState, held_from
 from webhooks.subscriptions.subscriptions import get_subscription
 
 SQL: Final = load_queries(__file__)
@@ -30,7 +30,7 @@ async def resend(runtime: Runtime, outbound_http: OutboundHttp, name: str, seq: 
         NotFound: there is no such subscription or event.
     """
     async with runtime.pool.acquire() as db:
-        held = await _held(runtime, db, name)
+        state = await _held(runtime, db, name)
         row = await db.fetchrow(SQL["event"], seq)
         if row is None:
             raise NotFound(
@@ -38,8 +38,8 @@ async def resend(runtime: Runtime, outbound_http: OutboundHttp, name: str, seq: 
                 remedy="It was never recorded, or is older than MUSTER_KEEP_EVENTS days.",
             )
         event = WebhookEvent(**row)
-        [body] = await bodies(db, [event], held.include)
-    return await _send(runtime, outbound_http, held, (event.seq, webhook_id(event.seq), event.type, "resend"), body)
+        [body] = await bodies(db, [event], state.include)
+    return await _send(runtime, outbound_http, state, (event.seq, webhook_id(event.seq), event.type, "resend"), body)
 
 
 async def send_test(runtime: Runtime, outbound_http: OutboundHttp, name: str) -> OutboundReply:
@@ -49,13 +49,13 @@ async def send_test(runtime: Runtime, outbound_http: OutboundHttp, name: str) ->
         NotFound: there is no such subscription.
     """
     async with runtime.pool.acquire() as db:
-        held = await _held(runtime, db, name)
+        state = await _held(runtime, db, name)
     event_id = f"test_{uuid4().hex}"
-    body = write("webhook.test", event_id=event_id, cursor=None, at=runtime.clock(), data={"subscription": held.name})
-    return await _send(runtime, outbound_http, held, (None, event_id, "webhook.test", "test"), body)
+    body = write("webhook.test", event_id=event_id, cursor=None, at=runtime.clock(), data={"subscription": state.name})
+    return await _send(runtime, outbound_http, state, (None, event_id, "webhook.test", "test"), body)
 
 
-async def _held(runtime: Runtime, db: Connection, name: str) -> HeldDelivery:
+async def _held(runtime: Runtime, db: Connection, name: str) -> DeliveryState:
     row = await db.fetchrow(SQL["subscription"], name)
     if row is None:
         await get_subscription(db, name)  # raises an error that lists the known names
@@ -66,13 +66,13 @@ async def _held(runtime: Runtime, db: Connection, name: str) -> HeldDelivery:
 async def _send(
     runtime: Runtime,
     outbound_http: OutboundHttp,
-    held: HeldDelivery,
+    state: DeliveryState,
     what: tuple[int | None, str, str, str],
     body: bytes,
 ) -> OutboundReply:
     at, event_id = runtime.clock(), what[1]
-    reply = await outbound_http.send("POST", held.url, body, sign(held.secrets, event_id, at, body))
+    reply = await outbound_http.send("POST", state.url, body, sign(state.secrets, event_id, at, body))
     await runtime.pool.execute(
-        SQL["log"], held.subscription_id, *what, at, reply.took, reply.status, reply.problem, reply.text
+        SQL["log"], state.subscription_id, *what, at, reply.took, reply.status, reply.problem, reply.text
     )
     return reply

@@ -46,7 +46,7 @@ AT_ONCE: Final = 50
 """Subscriptions a worker delivers to in parallel."""
 FIRST_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 900.0
-LONGEST_WISH: Final = 3600.0
+LONGEST_RETRY_AFTER: Final = 3600.0
 """Most seconds that a receiver's Retry-After is followed."""
 WARNS_AFTER: Final = timedelta(hours=1)
 GIVES_UP_AFTER: Final = timedelta(days=3)
@@ -56,7 +56,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class HeldDelivery:
+class DeliveryState:
     """Delivery state of a subscription.
 
     Attributes:
@@ -83,7 +83,7 @@ class HeldDelivery:
 
 
 @dataclass(slots=True)
-class Sender:
+class WebhookSender:
     """Delivers events that are due.
 
     Args:
@@ -167,43 +167,54 @@ class Sender:
             row = await db.fetchrow(SQL["take"], which, token, self.lease)
             if row is None:
                 return False
-            held = held_from(row, self.runtime.settings, self.runtime.clock())
+            delivery = held_from(row, self.runtime.settings, self.runtime.clock())
             upto = await head(db)
             events = [
-                WebhookEvent(**one) for one in await db.fetch(SQL["events"], held.cursor, upto, held.types, BATCH)
+                WebhookEvent(**one)
+                for one in await db.fetch(SQL["events"], delivery.cursor, upto, delivery.types, BATCH)
             ]
-            texts = await bodies(db, events, held.include)
+            texts = await bodies(db, events, delivery.include)
         for event, body in zip(events, texts, strict=True):
             if self._stopping or time.monotonic() + self.outbound_http.patience > ours_until:
                 return True
             ours_until = time.monotonic() + self.lease
-            if not await self._send(held, token, event, body):
+            if not await self._send(delivery, token, event, body):
                 return False
-            held = _fresh(held, event.seq)
+            delivery = _fresh(delivery, event.seq)
         if len(events) < BATCH:
             await self.runtime.pool.execute(SQL["skip"], which, token, upto)
         return len(events) == BATCH
 
-    async def _send(self, held: HeldDelivery, token: UUID, event: WebhookEvent, body: bytes) -> bool:
+    async def _send(self, delivery: DeliveryState, token: UUID, event: WebhookEvent, body: bytes) -> bool:
         """Send one event; returns whether the next one may go."""
         at = self.runtime.clock()
-        event_id, attempt = webhook_id(event.seq), held.attempts + 1
-        reply = await self.outbound_http.send("POST", held.url, body, sign(held.secrets, event_id, at, body))
-        tried = (held.subscription_id, token, event.seq, event_id, event.type, attempt, at, reply.took, reply.status)
+        event_id, attempt = webhook_id(event.seq), delivery.attempts + 1
+        reply = await self.outbound_http.send("POST", delivery.url, body, sign(delivery.secrets, event_id, at, body))
+        tried = (
+            delivery.subscription_id,
+            token,
+            event.seq,
+            event_id,
+            event.type,
+            attempt,
+            at,
+            reply.took,
+            reply.status,
+        )
         async with self.runtime.pool.acquire() as db, db.transaction():
             if reply.problem is None:
-                if held.attempts:
-                    await resolve_alert(db, alert_key(held.subscription_id))
+                if delivery.attempts:
+                    await resolve_alert(db, alert_key(delivery.subscription_id))
                 return await db.fetchval(SQL["delivered"], *tried, reply.text, self.lease) is not None
-            state, why = _judge(held, reply, at)
+            state, why = _judge(delivery, reply, at)
             again = at + timedelta(seconds=_pause(attempt, reply.wait))
             ours = await db.fetchval(SQL["failed"], *tried, reply.problem, reply.text, again, state, why)
             if ours is not None:
-                await _tell_staff(db, held, state, reply.problem, at)
+                await _tell_staff(db, delivery, state, reply.problem, at)
             return False
 
 
-def held_from(row: asyncpg.Record, settings: Settings, now: datetime) -> HeldDelivery:
+def held_from(row: asyncpg.Record, settings: Settings, now: datetime) -> DeliveryState:
     """Build the delivery state from a database row, with the secrets that are valid at that time.
 
     Raises:
@@ -213,46 +224,48 @@ def held_from(row: asyncpg.Record, settings: Settings, now: datetime) -> HeldDel
     if row["old_until"] is not None and row["old_until"] > now:
         encrypted.append(row["old_secret"])
     types = expand(one for one in row["events"] if one == "*" or one in EVENTS or one in GROUPS)
-    return HeldDelivery(
+    return DeliveryState(
         row["subscription_id"], row["name"], row["url"], types,
         frozenset(row["include"]) & frozenset(settings.webhook_include), row["cursor"], row["attempts"],
         row["failing_since"], tuple(decrypt(settings.secret_key, one) for one in encrypted),
     )  # fmt: skip
 
 
-def _fresh(held: HeldDelivery, seq: int) -> HeldDelivery:
-    return replace(held, cursor=seq, attempts=0, failing_since=None)
+def _fresh(delivery: DeliveryState, seq: int) -> DeliveryState:
+    return replace(delivery, cursor=seq, attempts=0, failing_since=None)
 
 
-def _judge(held: HeldDelivery, reply: OutboundReply, at: datetime) -> tuple[str, str | None]:
+def _judge(delivery: DeliveryState, reply: OutboundReply, at: datetime) -> tuple[str, str | None]:
     """Return the subscription's state after a failed try, and the reason if it is not active."""
     if reply.status == GONE:
         return "gone", "Its receiver answered 410: it is gone for good."
-    if held.failing_since is not None and at - held.failing_since >= GIVES_UP_AFTER:
+    if delivery.failing_since is not None and at - delivery.failing_since >= GIVES_UP_AFTER:
         return "paused", f"It has not taken an event for {GIVES_UP_AFTER.days} days. {reply.problem}"
     return "active", None
 
 
-def _pause(attempt: int, wish: float | None) -> float:
+def _pause(attempt: int, retry_after: float | None) -> float:
     """Return the seconds until the next try: doubling, with jitter; up to an hour if the receiver asks for it."""
     pause: float = min(FIRST_PAUSE * 2 ** min(attempt - 1, 10), LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311
-    return max(pause, min(wish or 0.0, LONGEST_WISH))
+    return max(pause, min(retry_after or 0.0, LONGEST_RETRY_AFTER))
 
 
-async def _tell_staff(db: Connection, held: HeldDelivery, state: str, problem: str, at: datetime) -> None:
-    detail: dict[str, Any] = {"webhook": held.name, "problem": problem}
+async def _tell_staff(db: Connection, delivery: DeliveryState, state: str, problem: str, at: datetime) -> None:
+    detail: dict[str, Any] = {"webhook": delivery.name, "problem": problem}
     if state == "gone":
-        title = f"The webhook {held.name} was stopped: its receiver says that it is gone for good (410)."
-        remedy = f"If that is a mistake, add it anew; else: muster webhooks remove {held.name}"
+        title = f"The webhook {delivery.name} was stopped: its receiver says that it is gone for good (410)."
+        remedy = f"If that is a mistake, add it anew; else: muster webhooks remove {delivery.name}"
     elif state == "paused":
-        title = f"The webhook {held.name} was paused: its receiver has accepted nothing for three days."
-        remedy = f"Fix the receiver, then: muster webhooks resume {held.name}; it goes on from where it stopped."
-    elif held.failing_since is not None and at - held.failing_since >= WARNS_AFTER:
-        title = f"The receiver of the webhook {held.name} accepts no events."
-        remedy = f"See its answers with: muster webhooks log {held.name} --failed. It is tried again for three days."
+        title = f"The webhook {delivery.name} was paused: its receiver has accepted nothing for three days."
+        remedy = f"Fix the receiver, then: muster webhooks resume {delivery.name}; it goes on from where it stopped."
+    elif delivery.failing_since is not None and at - delivery.failing_since >= WARNS_AFTER:
+        title = f"The receiver of the webhook {delivery.name} accepts no events."
+        remedy = (
+            f"See its answers with: muster webhooks log {delivery.name} --failed. It is tried again for three days."
+        )
     else:
         return
     severity: Severity = "warning" if state == "active" else "error"
     await raise_alert(
-        db, key=alert_key(held.subscription_id), severity=severity, title=title, remedy=remedy, detail=detail
+        db, key=alert_key(delivery.subscription_id), severity=severity, title=title, remedy=remedy, detail=detail
     )

@@ -71,7 +71,7 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class DeliveryAttempt:
     """Attempt to deliver an event.
 
     Attributes:
@@ -252,7 +252,7 @@ async def remove(db: Connection, name: str, *, actor: str) -> None:
 
 async def deliveries(
     db: Connection, name: str, *, failed: bool = False, seq: int | None = None, limit: int = 50
-) -> list[Tried]:
+) -> list[DeliveryAttempt]:
     """List attempts to deliver, the latest first.
 
     Args:
@@ -266,7 +266,7 @@ async def deliveries(
         NotFound: there is none of that name.
     """
     await get_subscription(db, name)
-    return [Tried(**row) for row in await db.fetch(SQL["log"], name, failed, seq, limit)]
+    return [DeliveryAttempt(**row) for row in await db.fetch(SQL["log"], name, failed, seq, limit)]
 
 
 def alert_key(subscription_id: int) -> str:

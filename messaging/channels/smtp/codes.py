@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from messaging.channels.channel import Refused, Retry
-from messaging.reports.diagnostics import Judged, Weight, judge_bounce
+from messaging.reports.diagnostics import RefusalClass, Weight, judge_bounce
 from messaging.states import OUR_FAULT, Reason
 
 _LONGEST: Final = 200
@@ -47,7 +47,7 @@ def result_of(code: int, reply: str, phase: SmtpPhase) -> Retry | Refused:
         phase: the phase it answers.
     """
     words = f"{code} {reply}".replace("\n", " ")
-    judged = judge_bounce("", words, Judged(_BARE[phase], soft=phase is SmtpPhase.RCPT))
+    judged = judge_bounce("", words, RefusalClass(_BARE[phase], soft=phase is SmtpPhase.RCPT))
     name = judged.code or str(code)
     about_recipient = phase not in {SmtpPhase.CONNECT, SmtpPhase.AUTH, SmtpPhase.MAIL}
     if code < 500:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from campaigns.replies.answers import Answered, Inbound, answer_reply, opt_in, opt_out
+from campaigns.replies.answers import AnswerResult, Inbound, answer_reply, opt_in, opt_out
 from campaigns.replies.reclassify import reclassify
 from core.db import Connection
 from core.runtime import Runtime
@@ -27,7 +27,7 @@ async def campaign(runtime: Runtime, db: Connection) -> Campaign:
     return await make_campaign(runtime, db, now=NOW)
 
 
-async def say(campaign: Campaign, text: str, sender: str = PHONE, **how: Any) -> Answered:
+async def say(campaign: Campaign, text: str, sender: str = PHONE, **how: Any) -> AnswerResult:
     inbound = Inbound(
         inbound_id=how.pop("inbound_id", None) or next(_numbers),
         channel="sms",
@@ -133,7 +133,7 @@ async def test_what_was_read_with_our_words_in_it_is_read_again_without(campaign
         "update reply set reading = 'unclear', rule_version = 'older', claim_id = null, why_open = 'unclear',"
         " state = 'open'"
     )
-    await reclassify(campaign.db, reader="eve", at=NOW)
+    await reclassify(campaign.db, actor="eve", at=NOW)
     assert await campaign.standing(ann) == "voted"
     assert await campaign.suppressed() == set()
 

@@ -51,8 +51,8 @@ async def test_those_that_wait_are_listed_longest_first(campaign: Campaign, ann:
 
 async def test_a_reply_is_closed_once(campaign: Campaign, ann: Asked) -> None:
     reply = await say(campaign, "who is this")
-    assert await close_reply(campaign.db, reply, reader="eve", at=LATER)
-    assert not await close_reply(campaign.db, reply, reader="bob", at=LATER)
+    assert await close_reply(campaign.db, reply, actor="eve", at=LATER)
+    assert not await close_reply(campaign.db, reply, actor="bob", at=LATER)
     assert await open_replies(campaign.db) == []
     assert tuple(await row_of(campaign.db, "select closed_by, closed_at from reply")) == ("eve", LATER)
     assert [row["action"] for row in await campaign.db.fetch("select action from audit")] == ["close_reply"]
@@ -61,7 +61,7 @@ async def test_a_reply_is_closed_once(campaign: Campaign, ann: Asked) -> None:
 async def test_what_a_person_reads_becomes_a_claim(campaign: Campaign, ann: Asked) -> None:
     reply = await say(campaign, "Aye, it's away in the post box hen")
     assert await campaign.standing(ann) is None
-    claim = await read_by_staff(campaign.db, reply, reading="voted", reader="eve", at=LATER)
+    claim = await read_by_staff(campaign.db, reply, reading="voted", actor="eve", at=LATER)
     assert await campaign.standing(ann) == "voted"
     assert await campaign.waiting(ann) == ("cancelled", "answered")
     row = await row_of(campaign.db, "select recorder, source, confidence, at from claim where claim_id = $1", claim)
@@ -73,9 +73,9 @@ async def test_what_a_person_reads_becomes_a_claim(campaign: Campaign, ann: Aske
 
 async def test_a_rules_mistake_is_taken_back(campaign: Campaign, ann: Asked) -> None:
     reply = await say(campaign, "Voted")
-    await read_by_staff(campaign.db, reply, reading="not_voted", reader="eve", at=LATER)
+    await read_by_staff(campaign.db, reply, reading="not_voted", actor="eve", at=LATER)
     assert await campaign.standing(ann) == "not_voted"
-    await read_by_staff(campaign.db, reply, reading="unclear", reader="eve", at=LATER)
+    await read_by_staff(campaign.db, reply, reading="unclear", actor="eve", at=LATER)
     assert await campaign.standing(ann) is None
     kinds = [row["kind"] for row in await campaign.db.fetch("select kind from claim order by claim_id")]
     assert kinds == ["voted", "retracted", "not_voted", "retracted"]
@@ -85,8 +85,8 @@ async def test_on_a_shared_phone_the_reader_says_who(campaign: Campaign, ann: As
     bob = await add_person(campaign.db, "bob", sms=PHONE)
     reply = await say(campaign, "This is Bob, voted")
     with pytest.raises(Conflict):
-        await read_by_staff(campaign.db, reply, reading="voted", reader="eve", at=LATER)
-    await read_by_staff(campaign.db, reply, reading="voted", reader="eve", at=LATER, person_id=bob)
+        await read_by_staff(campaign.db, reply, reading="voted", actor="eve", at=LATER)
+    await read_by_staff(campaign.db, reply, reading="voted", actor="eve", at=LATER, person_id=bob)
     assert await campaign.standing(ann) is None
     assert await campaign.db.fetchval("select kind from claim_status where person_id = $1", bob) == "voted"
 
@@ -97,25 +97,25 @@ async def test_a_vote_that_answers_nothing_is_recorded_from_a_file(campaign: Cam
     reply = await say(campaign, "Voted")
     for person_id in (None, ann.person_id):
         with pytest.raises(Conflict, match="answers no message") as refused:
-            await read_by_staff(campaign.db, reply, reading="voted", reader="eve", at=LATER, person_id=person_id)
+            await read_by_staff(campaign.db, reply, reading="voted", actor="eve", at=LATER, person_id=person_id)
         assert f"--source import --apply; then: muster replies close {reply}" in refused.value.remedy
     assert await campaign.standing(ann) is None
 
 
 async def test_a_reader_may_find_an_opt_out_and_a_start(campaign: Campaign, ann: Asked) -> None:
     reply = await say(campaign, "enough already with these")
-    await read_by_staff(campaign.db, reply, reading="opt_out", reader="eve", at=LATER)
+    await read_by_staff(campaign.db, reply, reading="opt_out", actor="eve", at=LATER)
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
-    await read_by_staff(campaign.db, reply, reading="opt_in", reader="eve", at=LATER)
+    await read_by_staff(campaign.db, reply, reading="opt_in", actor="eve", at=LATER)
     assert await campaign.suppressed() == set()
 
 
 async def test_mistakes_are_said_plainly_and_change_nothing(campaign: Campaign, ann: Asked) -> None:
     reply = await say(campaign, "who is this")
     with pytest.raises(InputError):
-        await read_by_staff(campaign.db, reply, reading="maybe", reader="eve", at=LATER)
+        await read_by_staff(campaign.db, reply, reading="maybe", actor="eve", at=LATER)
     with pytest.raises(NotFound):
-        await read_by_staff(campaign.db, 999, reading="voted", reader="eve", at=LATER)
+        await read_by_staff(campaign.db, 999, reading="voted", actor="eve", at=LATER)
     with pytest.raises(NotFound):
-        await close_reply(campaign.db, 999, reader="eve", at=LATER)
+        await close_reply(campaign.db, 999, actor="eve", at=LATER)
     assert len(await open_replies(campaign.db)) == 1

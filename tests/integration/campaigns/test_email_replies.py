@@ -115,9 +115,9 @@ async def test_what_staff_read_in_an_answer_is_about_where_we_wrote(room: Room, 
     words = "enough already with these"
     reply = await answer(room, reply_address(room, asked), words, sender=elsewhere, envelope=elsewhere)
     assert await room.campaign.suppressed() == set()
-    await read_by_staff(db, reply["reply_id"], reading="opt_out", reader="eve", at=NOON)
+    await read_by_staff(db, reply["reply_id"], reading="opt_out", actor="eve", at=NOON)
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
-    await read_by_staff(db, reply["reply_id"], reading="opt_in", reader="eve", at=NOON)
+    await read_by_staff(db, reply["reply_id"], reading="opt_in", actor="eve", at=NOON)
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}, "somebody else's wish"
 
 
@@ -157,7 +157,7 @@ async def test_a_mail_that_only_repeats_ours_waits_and_is_shown_whole(room: Room
     assert (reply["reading"], reply["rule"], reply["why_open"]) == ("unclear", "repeated", "unclear")
     assert "Unsubscribe" in reply["text"]
     await db.execute("update reply set rule_version = 'older'")
-    assert await reclassify(db, reader="eve", at=NOON) == (0, [])
+    assert await reclassify(db, actor="eve", at=NOON) == (0, [])
     assert await room.campaign.suppressed() == set()
 
 
@@ -193,7 +193,7 @@ async def test_an_opt_out_among_other_words_stays_visible_and_can_be_undone(room
     asked = await room.campaign.ask(email=ANN)
     alone = await answer(room, reply_address(room, asked), "Please stop emailing me\n\nThanks,\nAnn")
     assert (alone["reading"], alone["why_open"]) == ("opt_out", None)
-    await undo_opt_out(db, alone["reply_id"], reader="eve", at=NOON)
+    await undo_opt_out(db, alone["reply_id"], actor="eve", at=NOON)
     assert await room.campaign.suppressed() == set()
     reply = await answer(
         room, reply_address(room, asked), "My colleague Sue told me how to unsubscribe from her newsletter"
@@ -201,12 +201,12 @@ async def test_an_opt_out_among_other_words_stays_visible_and_can_be_undone(room
     assert (reply["reading"], reply["state"], reply["why_open"]) == ("opt_out", "open", "opt_out")
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}, "obeyed, until somebody says otherwise"
     assert reply["reply_id"] in [one.reply_id for one in await open_replies(db)]
-    assert await undo_opt_out(db, reply["reply_id"], reader="eve", at=NOON) == ANN
+    assert await undo_opt_out(db, reply["reply_id"], actor="eve", at=NOON) == ANN
     assert await room.campaign.suppressed() == set()
     assert (await last_reply(db))["why_open"] == "unclear"
     assert await db.fetchval("select actor from audit where action = 'undo_opt_out' limit 1") == "eve"
     with pytest.raises(Conflict):
-        await undo_opt_out(db, reply["reply_id"], reader="eve", at=NOON)
+        await undo_opt_out(db, reply["reply_id"], actor="eve", at=NOON)
 
 
 async def test_an_opt_out_made_in_another_way_is_not_undone_with_a_reply(room: Room, db: Connection) -> None:
@@ -214,7 +214,7 @@ async def test_an_opt_out_made_in_another_way_is_not_undone_with_a_reply(room: R
     await suppress(db, channel="email", address=ANN, reason="opted_out", source="link", message_id=asked.message_id)
     reply = await answer(room, reply_address(room, asked), "Voted, unsubscribe me from this")
     with pytest.raises(Conflict):
-        await undo_opt_out(db, reply["reply_id"], reader="eve", at=NOON)
+        await undo_opt_out(db, reply["reply_id"], actor="eve", at=NOON)
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
 
 
@@ -289,7 +289,7 @@ async def test_newer_rules_do_not_make_an_email_say_more_than_it_proves(room: Ro
     digit = await answer(room, reply_address(room, asked), "1")
     unproven = await answer(room, "ballot@union.test", "STOP")
     await db.execute("update reply set rule_version = 'older', reading = 'unclear', rule = 'none'")
-    looked, _ = await reclassify(db, reader="test", at=NOON)
+    looked, _ = await reclassify(db, actor="test", at=NOON)
     assert looked == 2
     assert await room.campaign.standing(asked) is None
     assert await room.campaign.suppressed() == set()
@@ -337,7 +337,7 @@ async def test_what_a_list_passes_on_is_seen_and_a_lone_opt_out_is_obeyed(
     assert await room.campaign.suppressed() == {("email", ANN, "opted_out")}
     assert await room.campaign.standing(asked) is None
     await db.execute("update reply set rule_version = 'older' where rule = 'list'")
-    assert await reclassify(db, reader="test", at=NOON) == (0, [])
+    assert await reclassify(db, actor="test", at=NOON) == (0, [])
 
 
 async def test_a_list_that_answers_nothing_of_ours_or_says_nothing_is_nobodys_answer(
@@ -366,7 +366,7 @@ async def test_a_subject_of_the_members_own_is_read_and_shown(
     assert (reply["reading"], reply["text"]) == (reading, text)
     assert bool(await room.campaign.suppressed()) is (reading == "opt_out")
     await db.execute("update reply set rule_version = 'older'")
-    _, otherwise = await reclassify(db, reader="test", at=NOON)
+    _, otherwise = await reclassify(db, actor="test", at=NOON)
     assert otherwise == []
 
 
@@ -390,7 +390,7 @@ async def test_a_mail_whose_words_nobody_can_tell_is_kept_below_its_subject(
     assert reply["text"].endswith("Which of the two envelopes is it?")
     assert reply["text"].startswith("Subject: My complaint\n\nSee" if subject == "My complaint" else "S")
     await db.execute("update reply set rule_version = 'older'")
-    assert await reclassify(db, reader="eve", at=NOON) == (0, [])
+    assert await reclassify(db, actor="eve", at=NOON) == (0, [])
 
 
 async def test_an_opt_out_below_a_picture_is_obeyed(room: Room) -> None:
@@ -437,7 +437,7 @@ async def test_a_subject_alone_makes_no_bounce_of_an_answer(room: Room, db: Conn
     assert await db.fetchval("select state from message where message_id = $1", asked.message_id) != "bounced"
     # newer rules do not read what a machine may have written, either
     await db.execute("update reply set rule_version = 'older' where rule = 'subject'")
-    assert await reclassify(db, reader="test", at=NOON) == (0, [])
+    assert await reclassify(db, actor="test", at=NOON) == (0, [])
 
 
 async def test_a_members_answer_at_the_bounce_address_is_no_bounce(room: Room, db: Connection) -> None:

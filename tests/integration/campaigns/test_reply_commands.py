@@ -145,7 +145,7 @@ async def test_a_false_vote_of_older_rules_is_taken_back(campaign: Campaign, ann
     reply = await say(campaign, "Voted")
     await campaign.db.execute("update reply set text = 'voted with my feet'")
     await pretend_old(campaign.db, reply, "voted", None)
-    _, (found,) = await reclassify(campaign.db, reader="eve", at=NOW)
+    _, (found,) = await reclassify(campaign.db, actor="eve", at=NOW)
     assert (found.after, found.why_open) == ("unclear", "unclear")
     assert await campaign.standing(ann) is None
     rows = await campaign.db.fetch("select reading, rule_version from reply_classification order by reading_id")
@@ -155,9 +155,9 @@ async def test_a_false_vote_of_older_rules_is_taken_back(campaign: Campaign, ann
 
 async def test_what_staff_have_read_or_closed_stays(campaign: Campaign, ann: Asked) -> None:
     reply = await say(campaign, "Voted")
-    await read_by_staff(campaign.db, reply, reading="not_voted", reader="eve", at=NOW)
+    await read_by_staff(campaign.db, reply, reading="not_voted", actor="eve", at=NOW)
     await campaign.db.execute("update reply set rule_version = 'older'")
-    assert await reclassify(campaign.db, reader="bob", at=NOW) == (0, [])
+    assert await reclassify(campaign.db, actor="bob", at=NOW) == (0, [])
     assert await campaign.standing(ann) == "not_voted"
 
 
@@ -167,17 +167,17 @@ async def test_a_missed_opt_out_is_obeyed_unless_they_said_start_since(campaign:
         if text == "hm":
             await campaign.db.execute("update reply set text = 'take me off your list' where reply_id = $1", reply)
             await pretend_old(campaign.db, reply, "unclear", "unclear")
-            await reclassify(campaign.db, reader="eve", at=NOW)
+            await reclassify(campaign.db, actor="eve", at=NOW)
             assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
             first = reply
     assert await campaign.suppressed() == set()
     await pretend_old(campaign.db, first, "unclear", "unclear")
-    await reclassify(campaign.db, reader="eve", at=NOW + timedelta(hours=1))
+    await reclassify(campaign.db, actor="eve", at=NOW + timedelta(hours=1))
     assert await campaign.suppressed() == set()
     earlier = NOW - timedelta(minutes=5)  # it only came in later
     await campaign.db.execute("update reply set received_at = $1 where reply_id <> $2", earlier, first)
     await pretend_old(campaign.db, first, "unclear", "unclear")
-    await reclassify(campaign.db, reader="eve", at=NOW + timedelta(hours=2))
+    await reclassify(campaign.db, actor="eve", at=NOW + timedelta(hours=2))
     assert await campaign.suppressed() == {("sms", PHONE, "opted_out")}
 
 
@@ -185,7 +185,7 @@ async def test_a_shared_phone_stays_a_question(campaign: Campaign, ann: Asked) -
     await add_person(campaign.db, "bob", sms=PHONE)
     reply = await say(campaign, "Voted")
     await pretend_old(campaign.db, reply, "unclear", "shared_address")
-    _, (found,) = await reclassify(campaign.db, reader="eve", at=NOW)
+    _, (found,) = await reclassify(campaign.db, actor="eve", at=NOW)
     assert (found.after, found.claim_id, found.why_open) == ("voted", None, "shared_address")
 
 
@@ -197,7 +197,7 @@ async def test_newer_rules_make_no_vote_outside_the_ballot_count(
     said_at = NOW + timedelta(days=days)
     await campaign.db.execute("update reply set text = 'Posted mine on Monday', received_at = $1", said_at)
     await pretend_old(campaign.db, reply, "unclear", "unclear")
-    _, (found,) = await reclassify(campaign.db, reader="eve", at=NOW)
+    _, (found,) = await reclassify(campaign.db, actor="eve", at=NOW)
     assert (found.after, found.claim_id, found.why_open) == ("voted", None, why)
     assert await campaign.standing(ann) is None
 
@@ -209,7 +209,7 @@ async def test_who_opts_out_of_a_shared_phone_claims_for_nobody(campaign: Campai
     await campaign.db.execute("update reply set message_id = null where reply_id = $1", replies[1])
     for reply in replies:
         await pretend_old(campaign.db, reply, "opt_out", None)
-    assert await reclassify(campaign.db, reader="eve", at=NOW) == (2, [])
+    assert await reclassify(campaign.db, actor="eve", at=NOW) == (2, [])
     assert await campaign.db.fetchval("select count(*) from claim_status") == 0
     assert await campaign.suppressed() == set(), "it was obeyed when it came; nothing is new"
 
@@ -219,7 +219,7 @@ async def test_a_vote_in_answer_to_what_is_forgotten_by_now_stands(campaign: Cam
     await campaign.db.execute("delete from link")
     await campaign.db.execute("delete from message where message_id = $1", ann.message_id)
     await campaign.db.execute("update reply set rule_version = 'older' where reply_id = $1", reply)
-    assert await reclassify(campaign.db, reader="eve", at=NOW) == (0, [])
+    assert await reclassify(campaign.db, actor="eve", at=NOW) == (0, [])
     assert await campaign.standing(ann) == "voted"
 
 
@@ -229,6 +229,6 @@ async def test_one_reply_that_cannot_be_read_again_keeps_no_other_back(campaign:
     await campaign.db.execute("update reply set text = 'Posted mine on Monday' where reply_id = $1", other)
     for reply in (stuck, other):
         await pretend_old(campaign.db, reply, "unclear", "unclear")
-    _, (found,) = await reclassify(campaign.db, reader="eve", at=NOW)
+    _, (found,) = await reclassify(campaign.db, actor="eve", at=NOW)
     assert (found.reply_id, found.after) == (other, "voted")
     assert await campaign.db.fetchval("select rule_version from reply where reply_id = $1", stuck) == "older"

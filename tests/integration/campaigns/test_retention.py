@@ -165,7 +165,7 @@ async def test_a_reply_a_year_late_reaches_a_person_who_sees_what_it_answers(db:
         "pay-2025-ballot",
     )
     claim_id = await claim_reply(
-        db, message_id=asked["message_id"], person_id=asked["person_id"], kind="voted", channel="sms", reader="ada",
+        db, message_id=asked["message_id"], person_id=asked["person_id"], kind="voted", channel="sms", actor="ada",
         at=NOW,
     )  # fmt: skip
     assert await db.fetchval("select ballot_id from claim where claim_id = $1", claim_id) == past.ballot_id

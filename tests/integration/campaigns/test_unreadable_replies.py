@@ -83,7 +83,7 @@ async def test_a_mail_without_readable_words_is_named_and_kept_until_its_reply_i
     await delete_stale_rows(db, later - timedelta(days=30), now=later)
     raw = await db.fetchval("select raw from inbound_mail where inbound_id = $1", reply["inbound_id"])
     assert message_from_bytes(raw)["From"] == f"Ann Jones <{ANN}>"
-    await close_reply(db, reply["reply_id"], reader="eve", at=later)
+    await close_reply(db, reply["reply_id"], actor="eve", at=later)
     await delete_stale_rows(db, later - timedelta(days=30), now=later)
     assert await db.fetchval("select count(*) from inbound_mail") == 0
     assert await db.fetchval("select count(*) from inbound_log") == 0, "and its row goes like every other"
@@ -143,7 +143,7 @@ async def test_a_reaction_is_known_by_its_part_in_any_language(room: Room, db: C
     reply = await write(room, asked, marked)
     assert (reply["reading"], reply["state"], reply["note"]) == ("reaction", "closed", None)
     await db.execute("update reply set rule_version = 'older'")
-    assert await reclassify(db, reader="eve", at=NOON) == (0, []), "no rule read it, so none reads it otherwise"
+    assert await reclassify(db, actor="eve", at=NOON) == (0, []), "no rule read it, so none reads it otherwise"
     assert await room.campaign.standing(asked) is None
 
 
@@ -166,7 +166,7 @@ async def test_staff_take_a_mail_out_as_it_came(room: Room, settings: Settings, 
     assert b"/9j/4AAQ" in file.read_bytes()
     assert file.stat().st_mode & 0o077 == 0
     assert await db.fetchval("select actor from audit where action = 'reply_mail'") == "eve"
-    await close_reply(db, reply["reply_id"], reader="eve", at=NOON)
+    await close_reply(db, reply["reply_id"], actor="eve", at=NOON)
     await delete_stale_rows(db, NOON - timedelta(days=30), now=NOON)
     gone = muster("mail", number, str(tmp_path / "again.eml"))
     assert gone.returncode == 1

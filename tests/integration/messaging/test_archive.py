@@ -23,7 +23,7 @@ from messaging.outbox.archive import (
     ready_year,
 )
 from messaging.outbox.counts import step_counts
-from messaging.outbox.history import account, history, list_messages, messages_of
+from messaging.outbox.history import history, list_messages, message_status, messages_of
 from messaging.outbox.receipts import Applied, Receipt, apply_receipts
 from messaging.outbox.senders import resume_sender
 from messaging.states import Reason, State
@@ -89,7 +89,7 @@ async def test_history_answers_from_the_archive_as_before(db: Connection, past: 
     async def answers() -> object:
         (only,) = await messages_of(db, person)
         listed = await list_messages(db, campaign_id=past.campaign_id, reason="opted_out", limit=4)
-        return asdict(await account(db, only)), await history(db, only), listed
+        return asdict(await message_status(db, only)), await history(db, only), listed
 
     before = await answers()
     await ready_year(db, past.step_id)
@@ -228,7 +228,7 @@ async def test_a_receipt_years_late_is_noted_and_moves_nothing(db: Connection, p
     ]
     words = [event.words for event in await history(db, sent)][-2:]
     assert [said.split("”")[0] for said in words] == ["A receipt said “delivered", "A receipt said “read"]
-    assert (await account(db, sent)).state is State.SENT
+    assert (await message_status(db, sent)).state is State.SENT
     assert await step_counts(db, past.campaign_id) == counts
     assert await rows_in(db, "message_event") == (0,)
     assert await db.fetchval("select paused_reason from sender where channel = 'sms'") is None
@@ -267,7 +267,7 @@ async def test_a_message_whose_receipt_is_being_written_is_left_for_the_next_tim
         await apply_receipts(db, [receipt(sent, State.DELIVERED)])
         assert (await archive_all(own, past)).messages == 79
     assert (await archive_all(own, past)).messages == 1
-    assert (await account(db, sent)).state is State.DELIVERED
+    assert (await message_status(db, sent)).state is State.DELIVERED
 
 
 async def test_a_year_is_dropped_with_its_history_and_its_numbers_stay(db: Connection, past: Past) -> None:

@@ -142,7 +142,7 @@ async def test_what_staff_read_as_an_opt_out_counts_as_well(room: Room, db: Conn
     assert await room.hand_over(letter("enough already with these"), reply_address(room, asked), ANN) == 250
     await process_inbox(room.runtime, 10)
     reply_id = await db.fetchval("select max(reply_id) from reply")
-    await read_by_staff(db, reply_id, reading="opt_out", reader="eve", at=room.clock())
+    await read_by_staff(db, reply_id, reading="opt_out", actor="eve", at=room.clock())
     assert OPT_OUT in await room.campaign.suppressed()
 
 

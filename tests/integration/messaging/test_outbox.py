@@ -22,7 +22,7 @@ from messaging.content.templates import Template
 from messaging.goals import meet
 from messaging.outbox.counts import step_counts
 from messaging.outbox.dispatcher import Dispatcher
-from messaging.outbox.history import account, history, list_messages
+from messaging.outbox.history import history, list_messages, message_status
 from messaging.outbox.rate_limits import RateLimits
 from messaging.outbox.steps import pause_steps, resume_steps
 from messaging.states import State
@@ -198,7 +198,7 @@ async def test_an_unanswered_mail_is_called_ambiguous_and_nothing_else(runtime: 
         row = await message(db, only)
         assert (row["state"], row["reason"]) == ("ambiguous", "no_answer")
         assert await db.fetchval("select state from step") == "running"  # not finished while nobody knows
-        told = await account(db, only)
+        told = await message_status(db, only)
         assert told.words == (
             "Whether it left became unknown. It was handed over, but the provider never said whether it took it."
         )

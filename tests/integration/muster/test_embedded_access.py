@@ -20,7 +20,7 @@ import asyncpg
 import pytest
 
 from core.db.migrate import migrate
-from muster.embedded.client import Servers, attach
+from muster.embedded.client import Servers, connect_to_servers
 from muster.embedded.postgres import Postgres, _binaries, _Run, _where_standin_can_run, data_folder, start_postgres
 from muster.embedded.removal import erase
 from muster.embedded.roles import APPLICATION, OWNER
@@ -56,7 +56,7 @@ def shared() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def servers(shared: Path) -> Iterator[Servers]:
-    servers = attach(shared)
+    servers = connect_to_servers(shared)
     asyncio.run(migrate(servers.owner_url))
     yield servers
     servers.close_and_wait()
@@ -173,13 +173,13 @@ def test_nobody_else_reads_what_is_in_the_home(shared: Path, servers: Servers) -
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can become somebody else")
 def test_root_follows_no_link_that_the_stand_in_has_put_there(home: Path) -> None:
-    attach(home).close_and_wait()
+    connect_to_servers(home).close_and_wait()
     target = home.parent / "roots"
     target.write_text("untouched")
     for name in ("pg_hba.conf", "pg_ident.conf", "pg_hba.conf.new", "pg_ident.conf.new"):
         (home / "postgres" / name).unlink(missing_ok=True)
         (home / "postgres" / name).symlink_to(target)
-    attach(home).close_and_wait()
+    connect_to_servers(home).close_and_wait()
     assert (target.read_text(), target.stat().st_uid) == ("untouched", 0)
     assert not (home / "postgres" / "pg_hba.conf").is_symlink()
 
@@ -190,7 +190,7 @@ def test_a_home_of_before_is_closed(home: Path) -> None:
     (home / "keeper.lock").touch(mode=0o644)
     (home / "keeper.lock").chmod(0o644)
     (home / "mine.csv").touch(mode=0o644)
-    attach(home).close_and_wait()
+    connect_to_servers(home).close_and_wait()
     assert home.stat().st_mode & 0o027 == 0
     assert (home / "keeper.lock").stat().st_mode & 0o077 == 0
     assert (home / "mine.csv").stat().st_mode & 0o777 == 0o644, "not ours to change"
@@ -199,7 +199,7 @@ def test_a_home_of_before_is_closed(home: Path) -> None:
 @pytest.mark.skipif(not AS_ROOT, reason="others own their home")
 def test_a_folder_that_was_closed_is_not_opened(home: Path) -> None:
     home.mkdir(mode=0o700)
-    attach(home).close_and_wait()
+    connect_to_servers(home).close_and_wait()
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert data_folder(home).is_relative_to("/var/lib/muster")
 
@@ -275,7 +275,7 @@ def test_a_server_from_before_there_were_roles_is_refused_and_stays_as_it_was(ho
 
 
 def test_a_home_from_before_the_first_release_is_refused_by_whatever_starts_it(home: Path) -> None:
-    servers = attach(home)
+    servers = connect_to_servers(home)
     ask(
         servers.owner_url,
         "create table schema_migrations (version varchar primary key)",

@@ -20,7 +20,7 @@ import pytest
 import redis
 
 from core.errors import Conflict, SettingsError
-from muster.embedded.client import Servers, attach
+from muster.embedded.client import Servers, connect_to_servers
 from muster.embedded.daemon import GRACE
 from muster.embedded.postgres import data_folder
 from muster.embedded.removal import erase
@@ -106,7 +106,7 @@ def release(other: subprocess.Popen[str]) -> None:
 
 
 def test_start_on_first_use_stop_after_last_and_keep_the_data(own_home: Path) -> None:
-    first = attach(own_home)
+    first = connect_to_servers(own_home)
     ask(first, "create table kept as select 42 as n")
     with redis.Redis.from_url(first.redis_url) as client:
         client.set("kept", "42")
@@ -118,7 +118,7 @@ def test_start_on_first_use_stop_after_last_and_keep_the_data(own_home: Path) ->
     assert not any(runs(pid) for pid in servers)
     assert not (data_folder(own_home) / "postmaster.pid").exists(), "it was not stopped in order"
 
-    again = attach(own_home)
+    again = connect_to_servers(own_home)
     assert ask(again, "select n from kept") == 42
     with redis.Redis.from_url(again.redis_url) as client:
         assert client.get("kept") == b"42"
@@ -149,16 +149,16 @@ def test_a_user_that_is_killed_counts_as_gone(own_home: Path) -> None:
 
 
 def test_stay_for_the_next_user_within_the_grace(own_home: Path) -> None:
-    attach(own_home).close()
+    connect_to_servers(own_home).close()
     keeper = keeper_of(own_home)
-    second = attach(own_home)
+    second = connect_to_servers(own_home)
     assert keeper_of(own_home) == keeper
     assert ask(second, "select 1") == 1
     second.close()
 
 
 def test_sigterm_stops_in_order_though_somebody_uses_them(own_home: Path) -> None:
-    servers = attach(own_home)
+    servers = connect_to_servers(own_home)
     keeper, pg, vk = keeper_of(own_home), postmaster(own_home), valkey(own_home)
     assert keeper is not None
     os.kill(keeper, signal.SIGTERM)
@@ -170,12 +170,12 @@ def test_sigterm_stops_in_order_though_somebody_uses_them(own_home: Path) -> Non
 
 
 def test_who_waits_for_the_stop_finds_everything_stopped(own_home: Path) -> None:
-    servers = attach(own_home)
+    servers = connect_to_servers(own_home)
     pids = [keeper_of(own_home), postmaster(own_home), valkey(own_home)]
     other = hold(own_home)
     servers.close_and_wait()  # somebody else is there: no reason to wait
     assert all(runs(pid) for pid in pids if pid is not None)
-    servers = attach(own_home)
+    servers = connect_to_servers(own_home)
     release(other)
     servers.close_and_wait()
     assert not any(runs(pid) for pid in pids[1:] if pid is not None)
@@ -183,7 +183,7 @@ def test_who_waits_for_the_stop_finds_everything_stopped(own_home: Path) -> None
 
 @pytest.mark.parametrize("server", [postmaster, valkey])
 def test_when_a_server_dies_the_next_user_gets_new_ones(own_home: Path, server: Callable[[Path], int]) -> None:
-    servers = attach(own_home)
+    servers = connect_to_servers(own_home)
     ask(servers, "create table kept as select 42 as n")
     keeper = keeper_of(own_home)
     assert keeper is not None
@@ -191,14 +191,14 @@ def test_when_a_server_dies_the_next_user_gets_new_ones(own_home: Path, server: 
     until(lambda: not runs(keeper))
     assert servers.line.recv(1) == b"", "who uses them must hear of it"
     servers.close()
-    again = attach(own_home)
+    again = connect_to_servers(own_home)
     assert ask(again, "select n from kept") == 42
     again.close()
 
 
 def test_erase_refuses_while_in_use_and_leaves_nothing(own_home: Path) -> None:
     home = own_home / "inner"
-    servers = attach(home)
+    servers = connect_to_servers(home)
     data, keeper = data_folder(home), keeper_of(home)
     assert keeper is not None
     with pytest.raises(Conflict, match="in use"):
@@ -218,11 +218,11 @@ def test_erase_refuses_while_in_use_and_leaves_nothing(own_home: Path) -> None:
 
 
 def test_servers_that_cannot_start_say_why_to_everybody_and_leave(own_home: Path) -> None:
-    attach(own_home).close_and_wait()
+    connect_to_servers(own_home).close_and_wait()
     (data_folder(own_home) / "PG_VERSION").write_text("9\n")
     for _ in range(2):
         with pytest.raises(SettingsError, match=r"made by PostgreSQL 9, and the installed one is 1\d"):
-            attach(own_home)
+            connect_to_servers(own_home)
     until(lambda: keeper_of(own_home) is None)
     assert not runs_valkey(own_home)
 
@@ -230,10 +230,10 @@ def test_servers_that_cannot_start_say_why_to_everybody_and_leave(own_home: Path
 def test_a_home_that_cannot_be_one_is_named(own_home: Path) -> None:
     (own_home / "file").touch()
     with pytest.raises(SettingsError, match=r"MUSTER_HOME .*/file/home cannot be used: Not a directory"):
-        attach(own_home / "file" / "home")
+        connect_to_servers(own_home / "file" / "home")
     (own_home / "keeper.log").mkdir()
     with pytest.raises(SettingsError, match="cannot be used: Is a directory"):
-        attach(own_home)
+        connect_to_servers(own_home)
 
 
 def runs_valkey(home: Path) -> bool:
@@ -244,7 +244,7 @@ def runs_valkey(home: Path) -> bool:
 
 
 def test_recover_when_the_keeper_was_killed(own_home: Path) -> None:
-    servers = attach(own_home)
+    servers = connect_to_servers(own_home)
     ask(servers, "create table kept as select 42 as n")
     keeper, pg, vk = keeper_of(own_home), postmaster(own_home), valkey(own_home)
     assert keeper is not None
@@ -254,7 +254,7 @@ def test_recover_when_the_keeper_was_killed(own_home: Path) -> None:
     assert runs(pg)
     assert runs(vk)
 
-    again = attach(own_home)
+    again = connect_to_servers(own_home)
     assert not runs(pg), "two servers on one data directory"
     assert not runs(vk)
     assert ask(again, "select n from kept") == 42
@@ -264,7 +264,7 @@ def test_recover_when_the_keeper_was_killed(own_home: Path) -> None:
 
 
 def test_recover_when_everything_was_killed_and_process_numbers_are_used_again(own_home: Path) -> None:
-    servers = attach(own_home)
+    servers = connect_to_servers(own_home)
     ask(servers, "create table kept as select 42 as n")
     keeper, pg, vk = keeper_of(own_home), postmaster(own_home), valkey(own_home)
     assert keeper is not None
@@ -279,7 +279,7 @@ def test_recover_when_everything_was_killed_and_process_numbers_are_used_again(o
     pid_file.write_text(f"{stranger.pid}\n" + pid_file.read_text().partition("\n")[2])
     (own_home / "valkey" / "valkey.pid").write_text(f"{stranger.pid}\n")
     try:
-        again = attach(own_home)
+        again = connect_to_servers(own_home)
         assert ask(again, "select n from kept") == 42
         again.close()
         assert stranger.poll() is None
@@ -316,7 +316,7 @@ def test_work_for_an_ordinary_user_in_a_folder_too_deep_for_a_socket() -> None:
     top.chmod(0o755)
     keeper = subprocess.Popen([sys.executable, "-c", KEEP_AS_NOBODY, str(home)])
     until((home / "keeper.json").exists)
-    servers = attach(home)
+    servers = connect_to_servers(home)
     assert ask(servers, "select 1") == 1
     assert (home / "postgres").stat().st_uid == nobody.pw_uid
     servers.close()
@@ -328,7 +328,7 @@ def test_work_for_an_ordinary_user_in_a_folder_too_deep_for_a_socket() -> None:
 def test_root_with_a_closed_home_keeps_its_data_elsewhere() -> None:
     top = Path(tempfile.mkdtemp(prefix="muster-test-"))  # 0700
     home = top / "home"
-    servers = attach(home)
+    servers = connect_to_servers(home)
     keeper = keeper_of(home)
     assert keeper is not None
     assert ask(servers, "select 1") == 1

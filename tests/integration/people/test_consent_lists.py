@@ -15,7 +15,7 @@ import pytest
 from core.db import Connection, Pool
 from core.errors import InputError
 from core.settings import Settings
-from people.lists.consents import FIELDS, ConsentReport, Otherwise, export_consents, import_consents
+from people.lists.consents import FIELDS, ConsentDefaults, ConsentReport, export_consents, import_consents
 from people.lists.lists import open_list
 from tests.support.command import run_command
 from tests.support.electorate import add_person
@@ -24,11 +24,11 @@ from tests.support.rows import row_of
 
 LONDON = ZoneInfo("Europe/London")
 ROOT = Path(__file__).parents[3]
-FORM = Otherwise("joining form 2024", "Tell me of campaigns.", NOON - timedelta(days=500))
+FORM = ConsentDefaults("joining form 2024", "Tell me of campaigns.", NOON - timedelta(days=500))
 HEAD = "member_id,consent,channel,purpose,at\n"
 
 
-async def take_in(pool: Pool, folder: Path, text: str, otherwise: Otherwise = FORM, **more: Any) -> ConsentReport:
+async def take_in(pool: Pool, folder: Path, text: str, otherwise: ConsentDefaults = FORM, **more: Any) -> ConsentReport:
     path = folder / "consents.csv"
     path.write_text(text, encoding="utf-8")
     options: dict[str, Any] = {"actor": "ada", "zone": LONDON, "now": NOON} | more
@@ -82,9 +82,11 @@ async def test_each_fault_is_named(pool: Pool, db: Connection, tmp_path: Path, r
     assert report.given == 1
 
 
-@pytest.mark.parametrize(("otherwise", "code"), [(Otherwise("form"), "no_date"), (Otherwise(at=NOON), "no_source")])
+@pytest.mark.parametrize(
+    ("otherwise", "code"), [(ConsentDefaults("form"), "no_date"), (ConsentDefaults(at=NOON), "no_source")]
+)
 async def test_a_consent_without_a_place_or_a_time_is_none(
-    pool: Pool, db: Connection, tmp_path: Path, otherwise: Otherwise, code: str
+    pool: Pool, db: Connection, tmp_path: Path, otherwise: ConsentDefaults, code: str
 ) -> None:
     await add_person(db, "1")
     report = await take_in(pool, tmp_path, "member_id\n1\n", otherwise)
@@ -93,7 +95,7 @@ async def test_a_consent_without_a_place_or_a_time_is_none(
 
 async def test_nobody_has_agreed_in_the_future(pool: Pool, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="in the future"):
-        await take_in(pool, tmp_path, "member_id\n1\n", Otherwise("form", "", NOON + timedelta(days=1)))
+        await take_in(pool, tmp_path, "member_id\n1\n", ConsentDefaults("form", "", NOON + timedelta(days=1)))
 
 
 async def test_an_export_reads_back_as_it_was(pool: Pool, db: Connection, tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ async def test_an_export_reads_back_as_it_was(pool: Pool, db: Connection, tmp_pa
     await take_in(pool, tmp_path, f"{HEAD}1,yes,,,\n1,no,sms,,2026-05-03\n")
     path = tmp_path / "out.csv"
     assert await export_consents(pool, path, actor="ada") == 3
-    report = await import_consents(pool, path, Otherwise(), actor="eve", zone=LONDON, now=NOON)
+    report = await import_consents(pool, path, ConsentDefaults(), actor="eve", zone=LONDON, now=NOON)
     assert (report.rejected, report.known) == (0, 3)
 
 

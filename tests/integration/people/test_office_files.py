@@ -10,7 +10,7 @@ from campaigns.variables import RESERVED
 from core.db import Connection, Pool
 from people.imports.imports import import_people
 from people.imports.report import ImportReport
-from people.lists.consents import Otherwise, import_consents
+from people.lists.consents import ConsentDefaults, import_consents
 from people.lists.suppressions import import_suppressions
 from tests.integration.people.test_import import addresses, counts, load, person
 from tests.support.electorate import add_person
@@ -184,7 +184,7 @@ async def test_a_consent_that_a_cell_does_not_say_is_not_given(pool: Pool, db: C
     await add_person(db, "1001")
     await add_person(db, "1002")
     rows = rows_xml([["member id", "consent"], ["1001", NO_RESULT], ["1002", ""]])
-    otherwise = Otherwise("form", "", NOON)
+    otherwise = ConsentDefaults("form", "", NOON)
     path = write_xlsx(tmp_path / "consents.xlsx", rows)
     report = await import_consents(pool, path, otherwise, actor="ada", zone=LONDON, now=NOON)
     assert told(report) == [(2, "consent", "no_result")]

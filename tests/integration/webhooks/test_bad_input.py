@@ -29,7 +29,7 @@ from yarl import URL
 
 from core.db import Connection
 from core.runtime import Runtime
-from staff.sign_in import By, make_sign_in_link, use_link
+from staff.sign_in import Actor, make_sign_in_link, use_link
 from tests.support.inbound_rows import COUNTED, serve
 from webhooks import process_inbox
 
@@ -91,7 +91,7 @@ class Site:
             self.db,
             email="ada@union.test",
             name="Ada",
-            by=By("a test", "root"),
+            by=Actor("a test", "root"),
             now=self.runtime.clock(),
             create=True,
             minutes=15,

@@ -27,7 +27,7 @@ from tests.support.outbox_rows import until
 from webhooks import process_inbox
 from webhooks.email.mail_server import classify, listener
 from webhooks.email.mail_server.listener import listening
-from webhooks.email.mail_server.mail_files import Counted, read_mailbox
+from webhooks.email.mail_server.mail_files import MailboxCounts, read_mailbox
 
 UNREADABLE = (
     b"From: MAILER-DAEMON@mail.member.test\r\nSubject: Avis\r\n\r\nVotre message nous est revenu, voyez plus bas.\r\n"
@@ -527,10 +527,10 @@ async def test_a_mailbox_is_read_again_and_again_and_counts_once(room: Room, db:
     mbox.add(b"From x@y.test Sun Nov 22 12:00:00 2026\nTo: somebody@else.test\n\nhi\n")
     mbox.add(b"From x@y.test Sun Nov 22 12:00:00 2026\nTo: x\n\n" + b"large\n" * 300_000)
     mbox.close()
-    assert await read_mailbox(room.runtime, tmp_path / "mbox") == Counted(new=3, strange=1, too_large=1)
-    assert await read_mailbox(room.runtime, tmp_path / "mbox") == Counted(known=3, strange=1, too_large=1)
+    assert await read_mailbox(room.runtime, tmp_path / "mbox") == MailboxCounts(new=3, strange=1, too_large=1)
+    assert await read_mailbox(room.runtime, tmp_path / "mbox") == MailboxCounts(known=3, strange=1, too_large=1)
     # the same mails by another way: they are the same
-    assert await read_mailbox(room.runtime, tmp_path / "maildir") == Counted(known=3)
+    assert await read_mailbox(room.runtime, tmp_path / "maildir") == MailboxCounts(known=3)
     assert await room.hand_over(room.mail("dsn-hard", asked[0]), room.bounce_address(asked[0])) == 250
     assert await db.fetchval("select count(*) from inbound_log") == 3
     await process_inbox(room.runtime, 10)
@@ -546,8 +546,8 @@ async def test_a_mail_without_a_return_path_is_its_writers(room: Room, db: Conne
     maildir.add(f"From: Mail Delivery System <x@mx.test>\nTo: {to[2]}\nSubject: Returned mail\n\n550 5.1.1 unknown\n")
     program = tmp_path / "mbox"
     program.write_text(f"From - Sun Nov 22 12:00:00 2026\nFrom: m1@member.test\nTo: {to[1]}\nSubject: Vote\n\nSTOP\n")
-    assert await read_mailbox(room.runtime, tmp_path / "maildir") == Counted(new=2)
-    assert await read_mailbox(room.runtime, program) == Counted(new=1)
+    assert await read_mailbox(room.runtime, tmp_path / "maildir") == MailboxCounts(new=2)
+    assert await read_mailbox(room.runtime, program) == MailboxCounts(new=1)
     await process_inbox(room.runtime, 10)
     assert {("email", f"m{number}@member.test", "opted_out") for number in (0, 1)} <= await room.campaign.suppressed()
     assert (await standing(db, asked[2].message_id))[0] == "bounced"

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from core.keyring import Keyring
 from messaging.channels.channel import Refused
 from messaging.channels.smtp.codes import SmtpPhase, result_of
-from messaging.reports.diagnostics import Judged, Weight, judge_bounce
+from messaging.reports.diagnostics import RefusalClass, Weight, judge_bounce
 from messaging.reports.refusal_words import RefusalSubject, subjects
 from messaging.states import Reason
 from webhooks.email.mail_server.addresses import Purpose
@@ -42,7 +42,7 @@ def classified(raw: bytes, purpose: Purpose = "bounce", sender: str = "") -> Mes
 def weight_of(status_reports: MessageEvent) -> str:
     """The weight of a bounce, from the event that came of it."""
     event = status_reports.event
-    return "none" if event.reason is None else Judged(event.reason, event.soft).weight.value
+    return "none" if event.reason is None else RefusalClass(event.reason, event.soft).weight.value
 
 
 RIGHT = {
@@ -183,7 +183,7 @@ def test_whatever_is_said_is_judged(words: str, status: str) -> None:
 def test_a_relay_is_judged_as_a_report_is(code: int, reply: str, phase: SmtpPhase, weight: str) -> None:
     refused = result_of(code, reply, phase)
     assert isinstance(refused, Refused)
-    assert Judged(refused.reason, refused.soft).weight.value == weight
+    assert RefusalClass(refused.reason, refused.soft).weight.value == weight
 
 
 # ---- forms of reports

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from core.errors import InputError
 from core.keyring import Keyring
 from core.settings import Settings
-from messaging.reports.diagnostics import Judged, judge_bounce
+from messaging.reports.diagnostics import RefusalClass, judge_bounce
 from messaging.states import Reason
 from tests.support.effort import effort_of
 from webhooks.email.mail_server.addresses import Destination, read_destination
@@ -70,7 +70,7 @@ def test_the_enhanced_code_says_what_a_bounce_means(status: str, words: str, rea
 
 
 def test_without_a_code_a_bounce_is_what_its_teller_takes_it_for() -> None:
-    assert judge_bounce("", "nothing", Judged(HARD)) == Judged(HARD)
+    assert judge_bounce("", "nothing", RefusalClass(HARD)) == RefusalClass(HARD)
 
 
 @pytest.mark.parametrize(("name", "kind", "reason", "soft"), [

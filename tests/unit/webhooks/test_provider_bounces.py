@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from messaging.reports.diagnostics import Judged
+from messaging.reports.diagnostics import RefusalClass
 from webhooks.email.events import EmailEvent
 from webhooks.email.providers.mailgun import Mailgun
 from webhooks.email.providers.postmark import Postmark
@@ -43,7 +43,7 @@ def ses(status: str, words: str, kind: str = "Permanent") -> EmailEvent | None:
 def weight(event: EmailEvent | None) -> str:
     assert event is not None
     assert event.reason is not None
-    return Judged(event.reason, event.soft).weight.value
+    return RefusalClass(event.reason, event.soft).weight.value
 
 
 @pytest.mark.parametrize("tell", [sendgrid, mailgun, postmark, ses])

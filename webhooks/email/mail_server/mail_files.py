@@ -27,7 +27,7 @@ _WRITTEN: Final = ("To", "Cc", "Resent-To")
 
 
 @dataclass(slots=True)
-class Counted:
+class MailboxCounts:
     """Counts of the mails in a mailbox.
 
     Attributes:
@@ -43,7 +43,7 @@ class Counted:
     too_large: int = 0
 
 
-async def read_mailbox(runtime: Runtime, path: Path) -> Counted:
+async def read_mailbox(runtime: Runtime, path: Path) -> MailboxCounts:
     """Store every mail of a mailbox; the mailbox itself does not change.
 
     Args:
@@ -54,7 +54,7 @@ async def read_mailbox(runtime: Runtime, path: Path) -> Counted:
         InputError: it is neither.
         Unavailable: the database does not answer; mails stored before that stay stored.
     """
-    counted = Counted()
+    counted = MailboxCounts()
     largest = runtime.settings.mailroom_largest * 1024 * 1024
     for raw in _mails(path):
         if len(raw) > largest:

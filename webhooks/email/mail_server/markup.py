@@ -53,7 +53,7 @@ _GAPS: Final = re.compile(r"\n{3,}")
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class VisibleText:
     """Visible text of a mail's HTML.
 
     Attributes:
@@ -65,7 +65,7 @@ class Shown:
     marks: bool
 
 
-def read_html(html: str) -> Shown:
+def read_html(html: str) -> VisibleText:
     """Read a mail's HTML as a person sees it, and leave out what it marks as quoted.
 
     Args:
@@ -84,7 +84,7 @@ def read_html(html: str) -> Shown:
     reader.close()
     lines = without_controls(reader.seen()).split("\n")
     # control characters are removed only now: a reference such as &#27; has just become one
-    return Shown(_GAPS.sub("\n\n", "\n".join(line.strip() for line in lines)).strip(), reader.marks)
+    return VisibleText(_GAPS.sub("\n\n", "\n".join(line.strip() for line in lines)).strip(), reader.marks)
 
 
 class _Reader(HTMLParser):

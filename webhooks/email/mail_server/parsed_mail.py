@@ -21,7 +21,7 @@ from core.control_characters import without_controls
 from core.errors import InputError
 from webhooks.email.mail_server.attachments import REACTION, SIGNED_OR_ENCRYPTED, name_attachments
 from webhooks.email.mail_server.charsets import decode, decode_words
-from webhooks.email.mail_server.markup import Shown, read_html
+from webhooks.email.mail_server.markup import VisibleText, read_html
 from webhooks.email.mail_server.signed_content import signed_content
 
 LOOKED_AT: Final = 256 * 1024
@@ -91,13 +91,13 @@ class ParsedMail:
         return "" if len(text) <= LONGEST_PLACEHOLDER and _PLACEHOLDER.search(text) and self._lacks(text) else text
 
     @property
-    def html(self) -> Shown:
+    def html(self) -> VisibleText:
         """Its HTML as a person sees it, with the text parts beside it; empty where there is none."""
         shown = _forms(self.message)
         if not any(part.get_content_type() == "text/html" for part in shown.html):
-            return Shown("", marks=False)
+            return VisibleText("", marks=False)
         read = [_read(part) for part in shown.html]
-        return Shown(_joined([one.text for one in read]), any(one.marks for one in read))
+        return VisibleText(_joined([one.text for one in read]), any(one.marks for one in read))
 
     @property
     def text(self) -> str:
@@ -245,10 +245,10 @@ def _unnamed(parts: Sequence[Message]) -> tuple[Message, ...]:
     return tuple(part for number, part in enumerate(parts) if number == 0 or not part.get_filename())
 
 
-def _read(part: Message) -> Shown:
+def _read(part: Message) -> VisibleText:
     if part.get_content_type() == "text/html":
         return read_html(text_of(part, most=4 * LONGEST_TEXT))
-    return Shown(text_of(part), marks=False)
+    return VisibleText(text_of(part), marks=False)
 
 
 def _text_shown(part: Message) -> str:

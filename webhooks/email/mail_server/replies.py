@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from campaigns.replies.answers import Answered, Inbound, answer_reply
+from campaigns.replies.answers import AnswerResult, Inbound, answer_reply
 from campaigns.replies.classification import Classification, OwnMail
 from campaigns.replies.mail_classification import Doubt, reaction, read_mail, with_more_kept
 from campaigns.replies.reply_inbox import note_reply
@@ -148,7 +148,7 @@ async def take_reply(db: Connection, item: Item, answer: MailAnswer, mail: OwnMa
 
 
 async def _deal_with_attachments(
-    db: Connection, item: Item, answer: MailAnswer, answered: Answered, *, readable: bool
+    db: Connection, item: Item, answer: MailAnswer, answered: AnswerResult, *, readable: bool
 ) -> None:
     """Delete a mail's attachments with its raw form, unless staff have to look there for what it says."""
     waits = answered.why_open is not None and not readable

@@ -21,7 +21,7 @@ from typing import Final, Literal
 from flufl.bounce import all_failures
 
 from core.keyring import Keyring
-from messaging.reports.diagnostics import Judged, Weight, judge_bounce
+from messaging.reports.diagnostics import RefusalClass, Weight, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, bounced, find_message
 from webhooks.email.mail_server.addresses import purpose_of
@@ -44,8 +44,8 @@ LONGEST_SAID: Final = 2000
 """Characters of a report's text that are searched for a code or its words."""
 LONGEST_UNPARTED: Final = 20_000
 """Characters of a mail without parts that are searched for fields of a report."""
-TEMPORARY: Final = Judged(Reason.EXPIRED_AT_PROVIDER, soft=True)
-UNREAD: Final = Judged(Reason.UNREAD_BOUNCE, soft=True)
+TEMPORARY: Final = RefusalClass(Reason.EXPIRED_AT_PROVIDER, soft=True)
+UNREAD: Final = RefusalClass(Reason.UNREAD_BOUNCE, soft=True)
 """Neither a known code nor known words: it may be policy, so one alone proves nothing; several do."""
 
 _ASCII: Final = bytes(byte if byte < 128 else 63 for byte in range(256))
@@ -278,23 +278,23 @@ class _Report:
             return EmailEvent("deferred", self.at, judged.code or "delayed", words)
         return bounced(judged, self.at, word="bounced", words=words)
 
-    def _judged_by_text(self, status: str, otherwise: Judged) -> Judged:
+    def _judged_by_text(self, status: str, otherwise: RefusalClass) -> RefusalClass:
         """Judge the text, which also says other things: its words are a hard bounce only beside the mailbox itself."""
         judged = judge_bounce(status, self.said, otherwise)
         if judged.weight is not Weight.HARD:
             return judged
         if refused_by_code(self.said) in self.ours:
-            return Judged(Reason.SENDER_REFUSED, code=judged.code)
+            return RefusalClass(Reason.SENDER_REFUSED, code=judged.code)
         doubted = _DELAYED.search(self.said) is not None or self.recipient in self.parsed.addresses("From")
         if doubted or not (status or is_mail_system(self.parsed)):
             return _doubted(judged)
         said = says_no_such_mailbox if judged.code[2:3] in {"", "0"} else code_is_recipients
         return judged if said(self.said, self.recipient, self.ours) else _doubted(judged)
 
-    def _judged_by_names(self, judged: Judged, fields: Fields, words: str) -> Judged:
+    def _judged_by_names(self, judged: RefusalClass, fields: Fields, words: str) -> RefusalClass:
         """Judge a hard status again by the mailboxes that it names: only the recipient's own is dead for certain."""
         if refused_by_code(words) in self.ours:
-            return Judged(Reason.SENDER_REFUSED, code=judged.code)
+            return RefusalClass(Reason.SENDER_REFUSED, code=judged.code)
         if not self.recipient:
             return judged
         if self.recipient in self.parsed.addresses("From"):
@@ -305,8 +305,8 @@ class _Report:
         return judged if all(is_same_mailbox(one, self.recipient) for one in about) else _doubted(judged)
 
 
-def _doubted(judged: Judged) -> Judged:
-    return Judged(Reason.RECIPIENT_REFUSED, soft=True, code=judged.code)
+def _doubted(judged: RefusalClass) -> RefusalClass:
+    return RefusalClass(Reason.RECIPIENT_REFUSED, soft=True, code=judged.code)
 
 
 def _diagnosis(fields: Fields) -> str:

@@ -23,10 +23,10 @@ from core.http.request_bodies import MOST_FIELDS, parse_multipart
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME
-from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
+from messaging.reports.diagnostics import UNKNOWN, RefusalClass, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
-from webhooks.email.inbound import Posted, compose_mail, said
+from webhooks.email.inbound import PostedMail, compose_mail, said
 from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, table, text
 
 IGNORED: Final = frozenset({"opened", "clicked"})
@@ -41,10 +41,10 @@ _NEVER_TRIED: Final[Mapping[str, Reason]] = MappingProxyType(
         "suppress-unsubscribe": Reason.OPTED_OUT,
     }
 )
-_REASONS: Final[Mapping[str, Judged]] = MappingProxyType(
+_REASONS: Final[Mapping[str, RefusalClass]] = MappingProxyType(
     {
-        "old": Judged(Reason.EXPIRED_AT_PROVIDER, soft=True),
-        "espblock": Judged(Reason.SENDER_REFUSED),  # the mailbox provider blocks what Mailgun sends for us
+        "old": RefusalClass(Reason.EXPIRED_AT_PROVIDER, soft=True),
+        "espblock": RefusalClass(Reason.SENDER_REFUSED),  # the mailbox provider blocks what Mailgun sends for us
     }
 )
 """Mailgun's reasons, for bounces without an enhanced code or known words of the receiving server."""
@@ -86,7 +86,7 @@ class Mailgun:
         """Return False: the signature is in the body."""
         return False
 
-    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
+    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> PostedMail | None:
         """Read the mail that a route forwards, raw or parsed.
 
         https://documentation.mailgun.com/docs/mailgun/user-manual/receive-forward-store/receive-http
@@ -98,7 +98,7 @@ class Mailgun:
             attached = said(form, "attachment-count")
             number = int(attached) if attached.isdecimal() and len(attached) < 4 else 0
             raw = compose_mail(_headers(form, token), said(form, "body-plain"), said(form, "body-html"), number)
-        return Posted(raw, said(form, "sender"), said(form, "recipient").split(","), once=token)
+        return PostedMail(raw, said(form, "sender"), said(form, "recipient").split(","), once=token)
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
         """Convert an event."""

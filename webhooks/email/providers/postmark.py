@@ -20,10 +20,10 @@ from aiohttp import web
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME
-from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
+from messaging.reports.diagnostics import UNKNOWN, RefusalClass, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
-from webhooks.email.inbound import Posted, compose_mail
+from webhooks.email.inbound import PostedMail, compose_mail
 from webhooks.email.receiver import Arrival, Forged, Malformed, read_object, table, text
 
 IGNORED: Final = frozenset({"Open", "Click"})
@@ -32,16 +32,16 @@ IGNORED: Final = frozenset({"Open", "Click"})
 _WHEN: Final[Mapping[str, str]] = MappingProxyType(
     {"Delivery": "DeliveredAt", "Bounce": "BouncedAt", "SpamComplaint": "BouncedAt", "SubscriptionChange": "ChangedAt"}
 )
-_BOUNCES: Final[Mapping[str, Judged]] = MappingProxyType(
+_BOUNCES: Final[Mapping[str, RefusalClass]] = MappingProxyType(
     {
-        "HardBounce": Judged(Reason.HARD_BOUNCED),
-        "BadEmailAddress": Judged(Reason.HARD_BOUNCED),
-        "SoftBounce": Judged(Reason.EXPIRED_AT_PROVIDER, soft=True),
-        "DnsError": Judged(Reason.EXPIRED_AT_PROVIDER, soft=True),
-        "Blocked": Judged(Reason.SENDER_REFUSED),
-        "DMARCPolicy": Judged(Reason.SENDER_REFUSED),
-        "SpamNotification": Judged(Reason.CONTENT_REFUSED),
-        "VirusNotification": Judged(Reason.CONTENT_REFUSED),
+        "HardBounce": RefusalClass(Reason.HARD_BOUNCED),
+        "BadEmailAddress": RefusalClass(Reason.HARD_BOUNCED),
+        "SoftBounce": RefusalClass(Reason.EXPIRED_AT_PROVIDER, soft=True),
+        "DnsError": RefusalClass(Reason.EXPIRED_AT_PROVIDER, soft=True),
+        "Blocked": RefusalClass(Reason.SENDER_REFUSED),
+        "DMARCPolicy": RefusalClass(Reason.SENDER_REFUSED),
+        "SpamNotification": RefusalClass(Reason.CONTENT_REFUSED),
+        "VirusNotification": RefusalClass(Reason.CONTENT_REFUSED),
         "Unknown": UNKNOWN,
     }
 )
@@ -99,7 +99,7 @@ class Postmark:
         verify(runtime, request)
         return True
 
-    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
+    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> PostedMail | None:
         """Read the mail of an inbound webhook, raw (where *Include raw email content* is ticked) or parsed.
 
         https://postmarkapp.com/developer/webhooks/inbound-webhook
@@ -117,7 +117,7 @@ class Postmark:
             number = len(attached) if isinstance(attached, list) else 0
             raw = compose_mail(headers, text(mail.get("TextBody")), text(mail.get("HtmlBody")), number)
         full = text(table(mail.get("FromFull")).get("Email"))
-        return Posted(raw, full if sender is None else sender, [recipient])
+        return PostedMail(raw, full if sender is None else sender, [recipient])
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
         """Convert an event."""

@@ -24,10 +24,10 @@ from core.public_keys import read_public_key
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME
-from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
+from messaging.reports.diagnostics import UNKNOWN, RefusalClass, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
-from webhooks.email.inbound import Posted, compose_mail, header_lines, said
+from webhooks.email.inbound import PostedMail, compose_mail, header_lines, said
 from webhooks.email.receiver import Arrival, Forged, Malformed, check_time, read_json, read_object, text
 
 SIGNATURE: Final = "X-Twilio-Email-Event-Webhook-Signature"
@@ -56,14 +56,14 @@ _DROPPED: Final[Mapping[str, Reason]] = MappingProxyType(
         "recipient list over package quota": Reason.ACCOUNT_REFUSED,
     }
 )
-_CLASSES: Final[Mapping[str, Judged]] = MappingProxyType(
+_CLASSES: Final[Mapping[str, RefusalClass]] = MappingProxyType(
     {
-        "invalid address": Judged(Reason.HARD_BOUNCED),
-        "mailbox unavailable": Judged(Reason.RECIPIENT_REFUSED, soft=True),
-        "technical": Judged(Reason.EXPIRED_AT_PROVIDER, soft=True),
-        "content": Judged(Reason.CONTENT_REFUSED),
-        "reputation": Judged(Reason.SENDER_REFUSED),
-        "frequency or volume too high": Judged(Reason.SENDER_REFUSED),
+        "invalid address": RefusalClass(Reason.HARD_BOUNCED),
+        "mailbox unavailable": RefusalClass(Reason.RECIPIENT_REFUSED, soft=True),
+        "technical": RefusalClass(Reason.EXPIRED_AT_PROVIDER, soft=True),
+        "content": RefusalClass(Reason.CONTENT_REFUSED),
+        "reputation": RefusalClass(Reason.SENDER_REFUSED),
+        "frequency or volume too high": RefusalClass(Reason.SENDER_REFUSED),
     }
 )
 """SendGrid's classifications, for bounces without an enhanced code of the receiving server."""
@@ -92,7 +92,7 @@ class SendGrid:
         _signature(runtime, request)
         return False
 
-    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
+    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> PostedMail | None:
         """Read the mail of one request of inbound parse, raw or parsed.
 
         https://www.twilio.com/docs/sendgrid/for-developers/parsing-email/setting-up-the-inbound-parse-webhook
@@ -111,7 +111,7 @@ class SendGrid:
             number = int(attached) if attached.isdecimal() and len(attached) < 4 else 0
             headers = header_lines(said(form, "headers"))
             raw = compose_mail(headers, said(form, "text"), said(form, "html"), number)
-        return Posted(raw, text(envelope.get("from")), recipients)
+        return PostedMail(raw, text(envelope.get("from")), recipients)
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
         """Convert an event."""

@@ -20,10 +20,10 @@ from core.http.client_network import client_network
 from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels.smtp.email_relay import NAME
-from messaging.reports.diagnostics import UNKNOWN, Judged, judge_bounce
+from messaging.reports.diagnostics import UNKNOWN, RefusalClass, judge_bounce
 from messaging.states import Reason
 from webhooks.email.events import EmailEvent, Kind, bounced, find_message, read_time
-from webhooks.email.inbound import Posted
+from webhooks.email.inbound import PostedMail
 from webhooks.email.providers.sns import CONFIRMATION, FAREWELL, NOTIFICATION, Sns
 from webhooks.email.receiver import Arrival, Forged, Malformed, read_object, table, text
 
@@ -40,12 +40,12 @@ _PARTS: Final = MappingProxyType(
     }
 )  # fmt: skip
 """The key of an event's own fields, by its type."""
-_TRANSIENT: Final[Mapping[str, Judged]] = MappingProxyType(
+_TRANSIENT: Final[Mapping[str, RefusalClass]] = MappingProxyType(
     {
-        "MailboxFull": Judged(Reason.MAILBOX_FULL, soft=True),
-        "MessageTooLarge": Judged(Reason.CONTENT_REFUSED),
-        "ContentRejected": Judged(Reason.CONTENT_REFUSED),
-        "AttachmentRejected": Judged(Reason.CONTENT_REFUSED),
+        "MailboxFull": RefusalClass(Reason.MAILBOX_FULL, soft=True),
+        "MessageTooLarge": RefusalClass(Reason.CONTENT_REFUSED),
+        "ContentRejected": RefusalClass(Reason.CONTENT_REFUSED),
+        "AttachmentRejected": RefusalClass(Reason.CONTENT_REFUSED),
     }
 )
 """Transient bounces without an enhanced code, by their sub-type."""
@@ -81,7 +81,7 @@ class Ses:
         """Return False: the signature is in the body."""
         return False
 
-    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
+    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> PostedMail | None:
         """Read the raw mail that a receipt rule's SNS action publishes; a new subscription is confirmed at once.
 
         https://docs.aws.amazon.com/ses/latest/dg/receiving-email-action-sns.html
@@ -96,7 +96,9 @@ class Ses:
         receipt, mail = table(event.get("receipt")), table(event.get("mail"))
         recipients = receipt.get("recipients") or mail.get("destination")
         to = [text(one) for one in recipients] if isinstance(recipients, list) else []
-        return Posted(_raw(content, text(table(receipt.get("action")).get("encoding"))), text(mail.get("source")), to)
+        return PostedMail(
+            _raw(content, text(table(receipt.get("action")).get("encoding"))), text(mail.get("source")), to
+        )
 
     async def _verified(self, runtime: Runtime, request: web.Request, body: bytes) -> dict[str, Any] | None:
         """Return a verified SNS message; None for one about the subscription itself, which is handled here."""
@@ -184,7 +186,7 @@ def _bounce(part: Mapping[str, Any], when: datetime) -> EmailEvent:
         return EmailEvent("refused", when, sub, words, Reason.HARD_BOUNCED if known else Reason.RECIPIENT_REFUSED)
     if kind == "Transient" and sub == "General" and not status:
         return EmailEvent("noted", when, f"{kind} {sub}", words)  # automatic replies of people on holiday come so
-    otherwise = Judged(Reason.HARD_BOUNCED) if kind == "Permanent" else _TRANSIENT.get(sub, UNKNOWN)
+    otherwise = RefusalClass(Reason.HARD_BOUNCED) if kind == "Permanent" else _TRANSIENT.get(sub, UNKNOWN)
     judged = judge_bounce(status, words, otherwise)
     return bounced(judged, when, word=f"{kind} {sub}".strip(), words=words)
 

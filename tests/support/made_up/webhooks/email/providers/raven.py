@@ -12,7 +12,7 @@ from core.runtime import Runtime
 from core.settings import Settings
 from messaging.channels.smtp.relays.raven import RavenSettings  # type: ignore[import-not-found,unused-ignore]
 from webhooks.email.events import EmailEvent, find_message
-from webhooks.email.inbound import Posted
+from webhooks.email.inbound import PostedMail
 from webhooks.email.receiver import Arrival, Forged, read_object, text
 
 
@@ -36,7 +36,7 @@ class Raven:
             raise Forged("the secret is wrong")
         return True
 
-    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> Posted | None:
+    async def read_mail(self, runtime: Runtime, request: web.Request, body: bytes) -> PostedMail | None:
         return None
 
     def understand(self, event: Mapping[str, Any], at: datetime) -> EmailEvent | None:
